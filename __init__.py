@@ -1,0 +1,1 @@
+"""Saga Orchestrator: distributed transactions across HTTP services, as state machines over an event log."""

@@ -1,0 +1,103 @@
+"""Events as bytes and back, for ever: what was once written can always be read.
+
+The payload is canonical JSON of the event's members, those at their default left out. When the
+shape of a type changes, its class gets the next `schema_version` and UPCASTERS a function that
+turns a payload of the old version into one of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeAlias, get_args
+
+from .events import Cause, Event, SagaFact, StepFact
+from .outcome import Outcome, OutputLoss
+from .strict_json import Json, JsonObject, NotKeepable, parse, serialize
+
+Upcaster: TypeAlias = Callable[[JsonObject], JsonObject]
+
+TYPES: Mapping[str, type[Event]] = {
+    kind.__name__: kind for kind in (*get_args(SagaFact), *get_args(StepFact))
+}
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}  # by type and the version they start from
+READERS: Mapping[str, Callable[[Any], Any]] = {  # members that are more than JSON, in any type
+    "deadline": datetime.fromisoformat,
+    "start_at": datetime.fromisoformat,
+    "until": datetime.fromisoformat,
+    "cause": Cause,
+    "outcome": Outcome,
+    "output_loss": OutputLoss,
+    "not_done": tuple,
+    "not_undone": tuple,
+}
+
+
+class UnreadableEvent(Exception):
+    """A payload that is not of its type, or a type that this version does not know."""
+
+
+def encode(event: Event) -> bytes:
+    """Raises NotKeepable if a value in it is not JSON."""
+    members = {
+        name: _plain(value)
+        for name, default in _MEMBERS[type(event)]
+        if (value := getattr(event, name)) != default
+    }
+    return serialize(members)
+
+
+def decode(kind: str, schema_version: int, payload: bytes) -> Event:
+    """Raises UnreadableEvent."""
+    if kind not in TYPES or schema_version > TYPES[kind].schema_version:
+        raise UnreadableEvent(f"{kind} {schema_version} was written by a newer version")
+    try:
+        members = _upcast(kind, schema_version, _object(payload))
+        return TYPES[kind](**{name: _read(name, value) for name, value in members.items()})
+    except (TypeError, ValueError) as error:
+        raise UnreadableEvent(f"{kind} {schema_version} cannot be read: {error}") from error
+
+
+def format_time(time: datetime) -> str:
+    """RFC 3339, UTC, microseconds."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _upcast(kind: str, schema_version: int, members: JsonObject) -> JsonObject:
+    for version in range(schema_version, TYPES[kind].schema_version):
+        members = UPCASTERS[kind, version](members)
+    return members
+
+
+def _object(payload: bytes) -> JsonObject:
+    members = parse(payload)
+    if not isinstance(members, Mapping):
+        raise NotKeepable("the payload is not an object")
+    return members
+
+
+def _read(name: str, value: Json) -> Any:
+    return READERS[name](value) if name in READERS and value is not None else value
+
+
+def _plain(value: Any) -> Json:
+    match value:
+        case datetime():
+            return format_time(value)
+        case StrEnum():
+            return value.value
+        case tuple():
+            return list(value)
+        case _:
+            return value  # type: ignore[no-any-return]
+
+
+def _default(one: Field[Any]) -> Any:
+    if one.default_factory is not MISSING:
+        return one.default_factory()
+    return one.default
+
+
+_MEMBERS = {kind: [(one.name, _default(one)) for one in fields(kind)] for kind in TYPES.values()}

@@ -1,0 +1,109 @@
+"""What one answered call is recorded as, given the policies of its step."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from .command import call_of
+from .definition import Step
+from .events import (
+    CompensationBackedOff,
+    CompensationFailed,
+    CompensationSucceeded,
+    StepBackedOff,
+    StepFact,
+    StepNotSent,
+    StepRejected,
+    StepSucceeded,
+    StepUnknown,
+)
+from .expression import ExpressionError
+from .happening import CallAnswered
+from .outcome import Outcome, OutputLoss, Verdict
+from .state import StepState
+from .strict_json import Json
+from .template import render
+
+
+def wait(step: Step, answer: CallAnswered, jitter: float) -> timedelta:
+    """Until the next try, if there is one."""
+    retry, verdict = call_of(step, answer.direction).retry, answer.verdict
+    match verdict.outcome:
+        case Outcome.BUSY:
+            return retry.first
+        case Outcome.THROTTLED:
+            return verdict.retry_after if verdict.retry_after is not None else retry.first
+        case _:
+            return retry.delay(answer.attempt, jitter)
+
+
+def _may_try_again(step: Step, answer: CallAnswered) -> bool:
+    if answer.verdict.outcome in (Outcome.BUSY, Outcome.THROTTLED):
+        return True
+    return call_of(step, answer.direction).retry.allows_another(answer.attempt)
+
+
+def of_action(
+    step: Step, state: StepState, answer: CallAnswered, until: datetime | None
+) -> StepFact:
+    """`until` None: the saga no longer runs, so there is no next try."""
+    verdict, name, attempt = answer.verdict, answer.step, answer.attempt
+    match verdict.outcome:
+        case Outcome.DONE:
+            return _succeeded(step, attempt, verdict)
+        case Outcome.REJECTED:
+            return StepRejected(
+                step=name, attempt=attempt, error=verdict.reason, resent=answer.resent
+            )
+    if until is not None and _may_try_again(step, answer):
+        return StepBackedOff(
+            step=name,
+            attempt=attempt,
+            outcome=verdict.outcome,
+            error=verdict.reason,
+            until=until,
+            resent=answer.resent,
+        )
+    if verdict.may_have_happened or answer.resent or state.doubtful or state.was_busy:
+        return StepUnknown(step=name, attempt=attempt, error=verdict.reason)
+    return StepNotSent(step=name, attempt=attempt, error=verdict.reason)
+
+
+def settled(step: Step, state: StepState) -> StepFact:
+    """R3: what a step that waits for its next try counts as when the saga turns round."""
+    kind = StepUnknown if state.doubtful or state.was_busy else StepNotSent
+    return kind(step=step.name, attempt=state.attempts, error=state.last_error or "")
+
+
+def _succeeded(step: Step, attempt: int, verdict: Verdict) -> StepSucceeded:
+    loss, error, output = verdict.output_loss, verdict.reason, verdict.output
+    if step.output is not None and loss is not OutputLoss.TOO_LARGE:
+        output, missing = _mapped(step, output)
+        if missing:
+            loss, error, output = OutputLoss.UNMAPPABLE, error or missing, None
+    return StepSucceeded(
+        step=step.name, attempt=attempt, output=output, output_loss=loss, error=error or None
+    )
+
+
+def _mapped(step: Step, body: Json) -> tuple[Json, str]:
+    """The declared output, and why it cannot be made of `body`."""
+    assert step.output is not None
+    try:
+        output = render(step.output, {"response": {"body": body}})
+    except ExpressionError as error:
+        return None, str(error)
+    assert isinstance(output, dict)
+    missing = [name for name, value in output.items() if value is None]
+    return output, f"the reply has nothing for the output {', '.join(missing)}" if missing else ""
+
+
+def of_compensation(step: Step, answer: CallAnswered, until: datetime) -> StepFact:
+    verdict, name, attempt = answer.verdict, answer.step, answer.attempt
+    if verdict.outcome is Outcome.DONE:
+        return CompensationSucceeded(step=name, attempt=attempt)
+    if verdict.outcome is Outcome.REJECTED or not _may_try_again(step, answer):
+        return CompensationFailed(step=name, attempt=attempt, error=verdict.reason)
+    return CompensationBackedOff(
+        step=name, attempt=attempt, outcome=verdict.outcome, error=verdict.reason, until=until
+    )

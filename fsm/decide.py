@@ -1,0 +1,341 @@
+"""What follows from what happened.
+
+    decide(saga, happening) = the events it makes, then whatever now follows from the state
+
+The first half, `_react`, turns a happening into events. The second asks the state, again and again
+until nothing more follows: `_forward` while the saga runs, `_backward` while it compensates. Both
+are total: every status of every step has its line. The rules R1 to R9 of the semantics live here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from .command import CallParticipant, prepare
+from .consequence import of_action, of_compensation, settled, wait
+from .definition import Definition, OnFailure, Step
+from .errors import NotCompensatable
+from .events import (
+    Cause,
+    CompensationCalled,
+    CompensationCovered,
+    CompensationRequested,
+    CompensationStarted,
+    Event,
+    SagaCompensated,
+    SagaCompleted,
+    SagaFellDue,
+    SagaParked,
+    SagaStarted,
+    StepCalled,
+)
+from .expression import ExpressionError
+from .happening import CallAnswered, CompensationAsked, Happening, StartRequested, TimePassed
+from .machines import SagaStatus, StepStatus
+from .outcome import Direction, Outcome, OutputLoss
+from .saga import AT_STAKE, DONE, Saga
+from .state import StepState, begin
+
+NOT_UNDONE = AT_STAKE | {
+    StepStatus.COMPENSATING,
+    StepStatus.COMPENSATION_BACKING_OFF,
+    StepStatus.COMPENSATION_FAILED,
+}
+FAILED = {
+    StepStatus.REJECTED: "was rejected",
+    StepStatus.UNKNOWN: "has an unknown outcome",
+    StepStatus.NOT_SENT: "could not be sent",
+}
+UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)
+STOPS = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Append `events`; once they are committed the saga is `saga`, and `calls` leave."""
+
+    events: tuple[Event, ...]
+    saga: Saga
+    calls: tuple[CallParticipant, ...]
+
+
+def start(
+    definition: Definition, saga_id: str, request: StartRequested, *, now: datetime
+) -> Decision:
+    """The first events of a saga. The input must have passed `check_input`."""
+    put_off = request.start_at is not None and request.start_at > now
+    began = SagaStarted(
+        saga_type=definition.name,
+        definition_version=definition.version,
+        entity_id=request.entity_id,
+        input=request.input,
+        tags=dict(request.tags),
+        deadline=_deadline(definition, request, now),
+        start_at=request.start_at if put_off else None,
+        callback_url=request.callback_url,
+        actor=request.actor,
+    )
+    deciding = _Deciding(Saga(definition, begin(saga_id, began, now)), now)
+    deciding.follow()
+    return Decision((began, *deciding.events), deciding.saga, tuple(deciding.calls))
+
+
+def decide(saga: Saga, happening: Happening, *, now: datetime, jitter: float) -> Decision:
+    """`jitter` in [0, 1). No events if nothing follows. Raises NotCompensatable."""
+    deciding = _Deciding(saga, now)
+    match happening:
+        case CallAnswered():
+            deciding.answered(happening, jitter)
+        case TimePassed():
+            deciding.time_passed()
+        case CompensationAsked():
+            deciding.asked_back(happening)
+        case _:
+            assert_never(happening)
+    deciding.follow()
+    return Decision(tuple(deciding.events), deciding.saga, tuple(deciding.calls))
+
+
+def allowed_actions(saga: Saga) -> tuple[str, ...]:
+    """What a person may ask of the saga now."""
+    return () if _why_not_undone(saga) else ("compensate",)
+
+
+def _deadline(definition: Definition, request: StartRequested, now: datetime) -> datetime | None:
+    given = request.deadline if request.deadline is not None else definition.deadline
+    if isinstance(given, timedelta):
+        return max(request.start_at or now, now) + given
+    return given
+
+
+def _why_not_undone(saga: Saga) -> str | None:
+    status = saga.state.status
+    if saga.pivot_passed:
+        return "a pivot was passed, so it only goes forward"
+    if status is SagaStatus.PARKED and saga.state.cause is not None:
+        return "it is parked on its way back"
+    return None
+
+
+class _Deciding:
+    """Of one decision: the saga as it will be, the events that lead there, the calls to make."""
+
+    def __init__(self, saga: Saga, now: datetime) -> None:
+        self.saga, self.now = saga, max(now, saga.state.updated_at)
+        self.events: list[Event] = []
+        self.calls: list[CallParticipant] = []
+
+    def record(self, event: Event) -> None:
+        self.saga = self.saga.after(event, self.now)
+        self.events.append(event)
+
+    # What happened
+
+    def answered(self, answer: CallAnswered, jitter: float) -> None:
+        step, state = self.saga.definition[answer.step], self.saga.state.step(answer.step)
+        forward = answer.direction is Direction.ACTION
+        awaited = StepStatus.CALLING if forward else StepStatus.COMPENSATING
+        if state.status is not awaited:
+            return
+        until = self.now + wait(step, answer, jitter)
+        if forward:
+            running = self.saga.state.status is SagaStatus.RUNNING
+            self.record(of_action(step, state, answer, until if running else None))
+        else:
+            self.record(of_compensation(step, answer, until))
+            if answer.verdict.outcome is Outcome.DONE:
+                self._cover(step)
+
+    def _cover(self, undone: Step) -> None:
+        for step in self.saga.definition.covered_by(undone.name):
+            if self.saga.may_be_undone(step):
+                self.record(CompensationCovered(step=step.name, by=undone.name))
+
+    def time_passed(self) -> None:
+        state = self.saga.state
+        if state.status is SagaStatus.PENDING and state.start_at and state.start_at <= self.now:
+            self.record(SagaFellDue())
+        if self._overdue():
+            return  # nothing new is sent; `follow` turns the saga round
+        for step in self.saga.definition.steps:
+            due = self.saga.state.step(step.name)
+            if due.next_attempt_at is not None and due.next_attempt_at <= self.now:
+                self._call_again(step, due)
+
+    def _call_again(self, step: Step, due: StepState) -> None:
+        status = self.saga.state.status
+        if due.status is StepStatus.BACKING_OFF and status is SagaStatus.RUNNING:
+            self._call(step, Direction.ACTION)
+        if due.status is StepStatus.COMPENSATION_BACKING_OFF and status is SagaStatus.COMPENSATING:
+            self._call(step, Direction.COMPENSATION)
+
+    def asked_back(self, asked: CompensationAsked) -> None:
+        status = self.saga.state.status
+        if status in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED):
+            return
+        if why := _why_not_undone(self.saga):
+            raise NotCompensatable(self.saga.state.saga_id, why, allowed_actions(self.saga))
+        request = CompensationRequested(actor=asked.actor, reason=asked.reason)
+        if status is SagaStatus.RUNNING and self.saga.pivot_in_doubt:
+            if self.saga.state.asked_back is None:
+                self.record(request)
+        else:
+            self.record(_turned_back_on(request))
+
+    # What follows
+
+    def follow(self) -> None:
+        while self._follow_once():
+            pass
+
+    def _follow_once(self) -> bool:
+        """Whether something followed."""
+        recorded = len(self.events)
+        match self.saga.state.status:
+            case SagaStatus.RUNNING:
+                self._forward()
+            case SagaStatus.COMPENSATING:
+                self._backward()
+            case _:
+                pass
+        return len(self.events) > recorded
+
+    def _forward(self) -> None:
+        for way in (self._failed, self._turned_back, self._lost_output, self._next_step):
+            if way():
+                return
+        if not self.saga.not_done:
+            self.record(SagaCompleted())
+
+    def _failed(self) -> bool:
+        """A step that ended badly: before the pivot all goes back, after it a person decides."""
+        for step in self.saga.definition.steps:
+            state = self.saga.state.step(step.name)
+            if state.status in FAILED:
+                error = f"{step.name} {FAILED[state.status]}: {state.last_error}"
+                self._fail(step, state.status, error)
+                return True
+        return False
+
+    def _fail(self, step: Step, status: StepStatus, error: str) -> None:
+        in_doubt = step.pivot and status is StepStatus.UNKNOWN
+        if in_doubt or self.saga.pivot_passed:
+            self._park(error)
+        else:
+            self.record(CompensationStarted(cause=Cause.STEP_FAILED, error=error))
+
+    def _turned_back(self) -> bool:
+        """Deadline and request, unless the outcome of a pivot is awaited."""
+        if self.saga.pivot_in_doubt:
+            return False
+        if self._overdue():
+            self._turn_back_late()
+            return True
+        if (asked := self.saga.state.asked_back) and not self.saga.pivot_passed:
+            self.record(_turned_back_on(asked))
+            return True
+        return False
+
+    def _overdue(self) -> bool:
+        state = self.saga.state
+        running = state.status is SagaStatus.RUNNING and not self.saga.pivot_in_doubt
+        return running and bool(self.saga.not_done) and _is_past(state.deadline, self.now)
+
+    def _turn_back_late(self) -> None:
+        error = f"the deadline passed before {', '.join(self.saga.not_done)} could be done"
+        if self.saga.pivot_passed:
+            self._park(error)
+        else:
+            self.record(CompensationStarted(cause=Cause.DEADLINE, error=error))
+
+    def _lost_output(self) -> bool:
+        """A done step stays done, but what needs its reply cannot go on without it."""
+        for step in self.saga.definition.steps:
+            state = self.saga.state.step(step.name)
+            if state.output_loss in STOPS:
+                self._park(f"{step.name} is done, but {state.last_error}")
+                return True
+        return False
+
+    def _next_step(self) -> bool:
+        for step in self.saga.definition.steps:
+            ready = all(self.saga.status_of(one) in DONE for one in step.after)
+            if ready and self.saga.status_of(step.name) is StepStatus.PENDING:
+                return self._call(step, Direction.ACTION)
+        return False
+
+    def _backward(self) -> None:
+        """R2: settle before undo; then one step at a time, the last one done first."""
+        if waiting := self._with(StepStatus.BACKING_OFF):
+            self.record(settled(waiting[0], self.saga.state.step(waiting[0].name)))
+        elif self._with(StepStatus.CALLING, *UNDER_UNDO):
+            return
+        elif self._stopped_by_failure():
+            self._park_undo()
+        elif (step := self._next_undo()) is not None:
+            self._call(step, Direction.COMPENSATION)
+        elif self._with(StepStatus.COMPENSATION_FAILED):
+            self._park_undo()
+        else:
+            self.record(SagaCompensated())
+
+    def _with(self, *statuses: StepStatus) -> list[Step]:
+        return [
+            one for one in self.saga.definition.steps if self.saga.status_of(one.name) in statuses
+        ]
+
+    def _stopped_by_failure(self) -> bool:
+        failed = self._with(StepStatus.COMPENSATION_FAILED)
+        return any(
+            one.compensation and one.compensation.on_failure is OnFailure.PARK for one in failed
+        )
+
+    def _next_undo(self) -> Step | None:
+        for name in reversed(self.saga.state.finished):
+            step = self.saga.definition[name]
+            if step.compensation and self.saga.may_be_undone(step):
+                return step
+        return None
+
+    # Both ways
+
+    def _call(self, step: Step, direction: Direction) -> bool:
+        """Record the intent and keep the call; park if its request cannot be made."""
+        state, forward = self.saga.state.step(step.name), direction is Direction.ACTION
+        attempt = state.next_attempt if forward else state.next_compensation_attempt
+        try:
+            call = prepare(self.saga, step, direction, attempt, self.saga.scope())
+        except ExpressionError as error:
+            why = f"the {direction} of {step.name} cannot be called: {error}"
+            self._park(why) if forward else self._park_undo(why)
+            return True
+        intent = StepCalled if forward else CompensationCalled
+        self.record(intent(step=step.name, attempt=attempt))
+        self.calls.append(call)
+        return True
+
+    def _park(self, why: str) -> None:
+        self.record(SagaParked(why=why, not_done=self.saga.not_done))
+
+    def _park_undo(self, why: str | None = None) -> None:
+        failed = self._with(StepStatus.COMPENSATION_FAILED)
+        reasons = [f"{one.name}: {self.saga.state.step(one.name).last_error}" for one in failed]
+        self.record(
+            SagaParked(
+                why=why or f"the compensation failed of {'; '.join(reasons)}",
+                not_undone=tuple(one.name for one in self._with(*NOT_UNDONE) if one.has_effect),
+            )
+        )
+
+
+def _is_past(deadline: datetime | None, now: datetime) -> bool:
+    return deadline is not None and deadline <= now
+
+
+def _turned_back_on(request: CompensationRequested) -> CompensationStarted:
+    asked = f"compensation was requested{f': {request.reason}' if request.reason else ''}"
+    return CompensationStarted(
+        cause=Cause.REQUEST, error=asked, actor=request.actor, reason=request.reason
+    )

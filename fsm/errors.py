@@ -1,0 +1,57 @@
+"""What the core refuses.
+
+SagaError
+├── InvalidDefinition     a definition that cannot be registered; carries its findings
+├── InvalidInput          a start whose input does not fit its definition; carries its findings
+├── NotCompensatable      a manual compensation that is not legal now
+└── CorruptStream         a history that no machine can have produced
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something about a document that its author should know; `pointer` is an RFC 6901 pointer."""
+
+    code: str
+    pointer: str
+    detail: str
+    severity: Severity = Severity.ERROR
+
+
+class SagaError(Exception):
+    """Whatever the core refuses."""
+
+
+class InvalidDefinition(SagaError):
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("; ".join(f"{one.pointer or '/'}: {one.detail}" for one in findings))
+        self.findings = tuple(findings)
+
+
+class InvalidInput(SagaError):
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("; ".join(f"{one.pointer or '/'}: {one.detail}" for one in findings))
+        self.findings = tuple(findings)
+
+
+class NotCompensatable(SagaError):
+    def __init__(self, saga_id: str, why: str, allowed_actions: Sequence[str]) -> None:
+        super().__init__(f"saga {saga_id} cannot be compensated: {why}")
+        self.saga_id, self.allowed_actions = saga_id, tuple(allowed_actions)
+
+
+class CorruptStream(SagaError):
+    def __init__(self, saga_id: str, version: int, why: str) -> None:
+        super().__init__(f"saga {saga_id} is corrupt at version {version}: {why}")
+        self.saga_id, self.version = saga_id, version

@@ -1,0 +1,216 @@
+"""JMESPath expressions, parsed once and evaluated under a budget.
+
+An expression comes from a definition, the data from callers and participants, and neither may stop
+the service: `[@,@][]|[@,@][]|...` is 159 characters and a million elements. So every visited node
+is counted, and so is every element of what an operator builds. Most expressions are a plain path
+(`steps.create_order.output.order_id`), which is followed without the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import jmespath.parser
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
+from jmespath.visitor import TreeInterpreter
+
+from .strict_json import Json
+
+LONGEST_EXPRESSION = 2000  # characters
+MOST_VISITS = 10_000  # nodes of the expression, counted each time one is evaluated
+MOST_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in the result
+
+Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, value
+Path: TypeAlias = tuple[str | int, ...]
+
+
+class ExpressionError(Exception):
+    """An expression that cannot be parsed, or not be evaluated on these data."""
+
+
+class MissingValue(ExpressionError):
+    """An expression that needs what is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A place of the scope that an expression reads.
+
+    `optional` if it has a fallback; `argument` if a function is given it, which null would break.
+    """
+
+    path: Path
+    optional: bool = False
+    argument: bool = False
+
+    @property
+    def step(self) -> str | None:
+        """The step whose output it reads."""
+        if len(self.path) > 2 and self.path[0] == "steps" and self.path[2] == "output":
+            return str(self.path[1])
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    source: str
+    tree: Node
+    path: Path | None  # if it is no more than that
+    references: tuple[Reference, ...]
+
+    @property
+    def needs_output(self) -> bool:
+        return any(one.step and not one.optional for one in self.references)
+
+    def evaluate(self, scope: Mapping[str, Json]) -> Json:
+        """Raises MissingValue if the output of a step was needed and is not there."""
+        value = follow(self.path, scope) if self.path is not None else self._interpret(scope)
+        if value is None and self.needs_output:
+            raise MissingValue(f"${{{self.source}}} has no value")
+        return value
+
+    def _interpret(self, scope: Mapping[str, Json]) -> Json:
+        try:
+            value: Json = Interpreter().visit(self.tree, scope)
+        except JMESPathError as error:
+            raise self._failure(scope, error) from None
+        except (RecursionError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+            raise ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}") from None
+        Budget().count(value)
+        return value
+
+    def _failure(self, scope: Mapping[str, Json], error: JMESPathError) -> ExpressionError:
+        """A function that was given nothing complains of its type; say what was missing instead."""
+        absent = [one.path for one in self.references if follow(one.path, scope) is None]
+        if absent:
+            names = ", ".join(dotted(path) for path in absent)
+            return MissingValue(f"${{{self.source}}} needs {names}")
+        return ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}")
+
+
+def parse(source: str) -> Expression:
+    """Raises ExpressionError."""
+    if len(source) > LONGEST_EXPRESSION:
+        raise ExpressionError(f"an expression is longer than {LONGEST_EXPRESSION} characters")
+    try:
+        tree = jmespath.parser.Parser().parse(source).parsed
+    except (JMESPathError, RecursionError, ValueError) as error:
+        why = str(error).splitlines()[0] if str(error) else "it nests too deep"
+        raise ExpressionError(f"${{{source}}} is not JMESPath: {why}") from None
+    return Expression(source, tree, plain_path(tree), tuple(references(tree)))
+
+
+def follow(path: Path, scope: Json) -> Json:
+    value = scope
+    for key in path:
+        if isinstance(key, str):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        else:
+            fits = isinstance(value, list) and -len(value) <= key < len(value)
+            value = value[key] if fits else None  # type: ignore[index]
+    return value
+
+
+def dotted(path: Path) -> str:
+    """As JMESPath writes it: `input.step_data[1]`."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def plain_path(node: Node) -> Path | None:
+    match node["type"]:
+        case "field" | "index":
+            return (node["value"],)
+        case "subexpression" | "index_expression":
+            paths = [plain_path(child) for child in node["children"]]
+            if any(path is None for path in paths):
+                return None
+            return tuple(key for path in paths if path for key in path)
+        case _:
+            return None
+
+
+RELATIVE = {  # what follows the first child is evaluated on its result, not on the scope
+    "pipe",
+    "subexpression",
+    "index_expression",
+    "projection",
+    "value_projection",
+    "filter_projection",
+    "flatten",
+    "expref",
+}
+
+
+def references(
+    node: Node, *, optional: bool = False, argument: bool = False
+) -> Iterator[Reference]:
+    """What `node` reads of the scope."""
+    if (path := plain_path(node)) is not None:
+        yield Reference(path, optional, argument)
+        return
+    children: Sequence[Node] = [one for one in node.get("children", ()) if isinstance(one, Mapping)]
+    if node["type"] == "or_expression":
+        yield from references(children[0], optional=True)
+        yield from references(children[1], optional=optional, argument=argument)
+        return
+    argument = node["type"] == "function_expression"
+    for child in children[:1] if node["type"] in RELATIVE else children:
+        yield from references(child, optional=optional, argument=argument)
+
+
+class Budget:
+    """Of one evaluation."""
+
+    def __init__(self) -> None:
+        self.visits, self.elements = MOST_VISITS, MOST_ELEMENTS
+
+    def visit(self) -> None:
+        self.visits -= 1
+        if self.visits < 0:
+            raise ExpressionError(f"an expression takes more than {MOST_VISITS} operations")
+
+    def count(self, value: Json) -> None:
+        """Every member of `value`, at any depth: shared ones as often as they would be written."""
+        pending = [value]
+        while pending:
+            match pending.pop():
+                case list() as items:
+                    self._spend(len(items))
+                    pending += items
+                case dict() as members:
+                    self._spend(len(members))
+                    pending += members.values()
+                case _:
+                    pass
+
+    def _spend(self, elements: int) -> None:
+        self.elements -= elements
+        if self.elements < 0:
+            raise ExpressionError(f"an expression builds more than {MOST_ELEMENTS} elements")
+
+
+class BudgetedFunctions(Functions):
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+
+    def call_function(self, function_name: str, resolved_args: Iterable[Any]) -> Any:
+        self.budget.count(list(resolved_args))
+        return super().call_function(function_name, resolved_args)
+
+
+class Interpreter(TreeInterpreter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = Budget()
+        self._functions = BudgetedFunctions(self.budget)
+
+    def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
+        self.budget.visit()
+        result = super().visit(node, *args, **kwargs)
+        if isinstance(result, list) and len(result) > MOST_ELEMENTS:
+            raise ExpressionError(f"an expression builds more than {MOST_ELEMENTS} elements")
+        return result

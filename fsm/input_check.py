@@ -1,0 +1,77 @@
+"""Whether the input of a start fits its definition, before anything is recorded.
+
+What an expression puts into a text or gives to a function must be there. A body, or a member of
+one, that is no more than a place of the input may be null: it is sent as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .definition import Call, Definition
+from .errors import Finding, InvalidInput
+from .expression import Expression, Path, Reference, dotted, follow
+from .reader import pointer
+from .strict_json import Json, JsonObject
+from .template import Template, Text, expressions
+
+
+def check_input(definition: Definition, given: JsonObject) -> None:
+    """Raises InvalidInput that names every missing member once."""
+    missing = {
+        reference.path: call
+        for step in definition.steps
+        for call, reference in _needs(step.name, [step.action, step.compensation])
+        if follow(reference.path[1:], given) is None
+    }
+    if missing:
+        raise InvalidInput([_finding(path, call) for path, call in missing.items()])
+
+
+def _needs(step: str, calls: list[Call | None]) -> Iterator[tuple[str, Reference]]:
+    for call in calls:
+        for expression, in_text in _expressions(call) if call else ():
+            for reference in expression.references:
+                if _is_needed(reference, in_text=in_text):
+                    yield f"{step}: ${{{expression.source}}}", reference
+
+
+def _is_needed(reference: Reference, *, in_text: bool) -> bool:
+    of_input = len(reference.path) > 1 and reference.path[0] == "input"
+    return of_input and not reference.optional and (in_text or reference.argument)
+
+
+def _expressions(call: Call) -> Iterator[tuple[Expression, bool]]:
+    """Each with whether its value is put into a text."""
+    for text in (call.path, *(value for _, value in call.headers)):
+        yield from ((one, one.path is not None) for one in expressions(text))
+    if call.body is not None:
+        yield from ((one, in_text) for one, in_text in _in_body(call.body))
+
+
+def _in_body(template: Template) -> Iterator[tuple[Expression, bool]]:
+    texts = {id(one) for text in _texts(template) for one in expressions(text)}
+    for one in expressions(template):
+        yield one, one.path is not None and id(one) in texts
+
+
+def _texts(template: Template) -> Iterator[Text]:
+    match template:
+        case Text():
+            yield template
+        case _:
+            children = [one for _, one in getattr(template, "members", ())]
+            for child in (*children, *getattr(template, "items", ())):
+                yield from _texts(child)
+
+
+def _finding(path: Path, needed_by: str) -> Finding:
+    """`input.step_data[1]` is the member `step_data` of a start, all else is in its `input`."""
+    place = path[1:] if path[1] == "step_data" else path
+    detail = f"{dotted(path)} is missing, and needed by {needed_by}"
+    return Finding(code="missing-input", pointer=pointer(place), detail=detail)
+
+
+def merged_input(given: JsonObject | None, step_data: Json) -> JsonObject:
+    """What expressions read as `input`."""
+    return {**(given or {}), **({} if step_data is None else {"step_data": step_data})}

@@ -1,0 +1,155 @@
+"""Never guess: an answer, or the lack of one, is classified into exactly one outcome.
+
+The table is the whole of it; nothing else in the project looks at a status code of a participant.
+What is not certain is `unknown`, and what is unknown may have happened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from http import HTTPStatus
+
+from .answer import Answer, Lost, NotSent, Reply
+from .retry import LONGEST_RETRY_AFTER
+from .strict_json import Json, NotKeepable, parse
+
+LONGEST_REASON = 300  # characters
+REASONS = ("detail", "error", "message", "reason", "title")  # members of a reply, the first counts
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REJECTED = "rejected"
+    BUSY = "busy"
+    THROTTLED = "throttled"
+    UNKNOWN = "unknown"
+    NOT_SENT = "not_sent"
+
+
+class Direction(StrEnum):
+    ACTION = "action"
+    COMPENSATION = "compensation"
+
+
+class OutputLoss(StrEnum):
+    """Why a done step has not the output that its participant sent."""
+
+    TOO_LARGE = "too_large"
+    NOT_JSON = "not_json"
+    UNMAPPABLE = "unmappable"  # a declared output that the reply does not have
+
+
+BY_STATUS: Mapping[int, Outcome] = {
+    408: Outcome.BUSY,
+    425: Outcome.BUSY,
+    429: Outcome.THROTTLED,
+}
+BY_CLASS: Mapping[int, Outcome] = {
+    2: Outcome.DONE,
+    3: Outcome.REJECTED,
+    4: Outcome.REJECTED,
+    5: Outcome.UNKNOWN,
+}
+NOTHING_LEFT_TO_UNDO = frozenset({410})
+UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A classified answer. `reason` is one line; `output` is what a done reply said."""
+
+    outcome: Outcome
+    reason: str = ""
+    output: Json = None
+    output_loss: OutputLoss | None = None
+    retry_after: timedelta | None = None
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether an attempt that ended so may be the one that took effect."""
+        return self.outcome in (Outcome.UNKNOWN, Outcome.BUSY)
+
+
+def classify(
+    answer: Answer, direction: Direction, *, now: datetime, done_on: Collection[int] = ()
+) -> Verdict:
+    match answer:
+        case NotSent(reason=reason):
+            return Verdict(outcome=Outcome.NOT_SENT, reason=one_line(reason))
+        case Lost(reason=reason):
+            return Verdict(outcome=Outcome.UNKNOWN, reason=one_line(reason))
+        case Reply() if direction is Direction.COMPENSATION and _undone(answer, done_on):
+            return Verdict(outcome=Outcome.DONE)
+        case Reply():
+            return _classify_reply(answer, now)
+
+
+def _undone(reply: Reply, done_on: Collection[int]) -> bool:
+    return reply.status in NOTHING_LEFT_TO_UNDO or reply.status in done_on
+
+
+def _classify_reply(reply: Reply, now: datetime) -> Verdict:
+    wait = _retry_after(reply, now)
+    outcome = BY_STATUS.get(reply.status) or BY_CLASS.get(reply.status // 100, Outcome.UNKNOWN)
+    if reply.status == UNAVAILABLE and wait is not None:
+        outcome = Outcome.THROTTLED
+    if outcome is Outcome.DONE:
+        return _done(reply)
+    return Verdict(outcome=outcome, reason=reason_of(reply), retry_after=wait)
+
+
+def _done(reply: Reply) -> Verdict:
+    if reply.too_large:
+        reason = "the reply is larger than the limit"
+        return Verdict(outcome=Outcome.DONE, reason=reason, output_loss=OutputLoss.TOO_LARGE)
+    if not reply.body:
+        return Verdict(outcome=Outcome.DONE)
+    try:
+        return Verdict(outcome=Outcome.DONE, output=parse(reply.body))
+    except NotKeepable as error:
+        reason = one_line(f"the reply is not JSON that can be kept: {error}")
+        return Verdict(outcome=Outcome.DONE, reason=reason, output_loss=OutputLoss.NOT_JSON)
+
+
+def reason_of(reply: Reply) -> str:
+    """`409 Insufficient balance`: what the participant says, else its text, else the phrase."""
+    try:
+        body = parse(reply.body)
+    except NotKeepable:
+        body = None
+    if isinstance(body, Mapping):
+        said = next((one for name in REASONS if isinstance(one := body.get(name), str) and one), "")
+    else:
+        said = reply.body.decode(errors="replace")
+    return one_line(f"{reply.status} {said or _phrase(reply.status)}")
+
+
+def one_line(text: str) -> str:
+    """Without control characters and runs of blanks, cut to LONGEST_REASON."""
+    plain = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ufffd\u2028\u2029]", " ", text).split())
+    return plain if len(plain) <= LONGEST_REASON else plain[: LONGEST_REASON - 1] + "…"
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+
+
+def _retry_after(reply: Reply, now: datetime) -> timedelta | None:
+    """Seconds or an HTTP date (RFC 9110, 10.2.3); nothing below 0, nothing above the bound."""
+    text = reply.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        wait = timedelta(seconds=min(int(text[:9]), LONGEST_RETRY_AFTER.total_seconds()))
+    elif text:
+        try:
+            then = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now
+    else:
+        return None
+    return min(max(wait, timedelta()), LONGEST_RETRY_AFTER)

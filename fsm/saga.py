@@ -1,0 +1,88 @@
+"""A saga: its definition and its state, and what expressions can read of the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from .definition import Definition, Step
+from .errors import CorruptStream
+from .events import Event, SagaStarted
+from .machines import StepStatus
+from .outcome import Direction
+from .state import SagaState, begin, evolve
+from .template import Scope
+
+DONE = frozenset({StepStatus.SUCCEEDED})
+AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    definition: Definition
+    state: SagaState
+
+    def after(self, event: Event, at: datetime) -> Saga:
+        return Saga(self.definition, evolve(self.state, event, at))
+
+    def status_of(self, step: str) -> StepStatus:
+        return self.state.step(step).status
+
+    @property
+    def not_done(self) -> tuple[str, ...]:
+        steps = self.definition.steps
+        return tuple(one.name for one in steps if self.status_of(one.name) not in DONE)
+
+    @property
+    def pivot_passed(self) -> bool:
+        return any(self.status_of(one) in DONE for one in self.definition.pivots)
+
+    @property
+    def pivot_in_doubt(self) -> bool:
+        doubts = (StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.UNKNOWN)
+        return any(self.status_of(one) in doubts for one in self.definition.pivots)
+
+    def may_be_undone(self, step: Step) -> bool:
+        """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
+        status = self.status_of(step.name)
+        rejected = status is StepStatus.REJECTED and step.compensate_on_reject
+        return step.has_effect and (status in AT_STAKE or rejected)
+
+    def key(self, step: str, direction: Direction) -> str:
+        """A pure function of saga, step and direction: the same on every attempt."""
+        return f"{self.state.saga_id}/{step}/{direction}"
+
+    def scope(self) -> Scope:
+        """What expressions read."""
+        state = self.state
+        return {
+            "input": state.input,
+            "steps": {
+                step.name: {
+                    "output": state.step(step.name).output,
+                    "key": self.key(step.name, Direction.ACTION),
+                }
+                for step in self.definition.steps
+            },
+            "saga": {
+                "id": state.saga_id,
+                "type": state.saga_type,
+                "entity_id": state.entity_id,
+                "error": state.error,
+            },
+        }
+
+
+def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, datetime]]) -> Saga:
+    """The saga that `history` tells of. Makes no call. Raises CorruptStream."""
+    events = iter(history)
+    first, at = next(events, (None, None))
+    if not isinstance(first, SagaStarted) or at is None:
+        raise CorruptStream(saga_id, 1, "the first event is not SagaStarted")
+    if (first.saga_type, first.definition_version) != (definition.name, definition.version):
+        raise CorruptStream(saga_id, 1, f"it is not of {definition.name} {definition.version}")
+    saga = Saga(definition, begin(saga_id, first, at))
+    for event, recorded_at in events:
+        saga = saga.after(event, recorded_at)
+    return saga
