@@ -1,0 +1,1 @@
+"""Read models: what a saga looks like to those who ask, folded from the log alone."""

@@ -1,0 +1,1 @@
+"""The shell: appends decisions, sends calls, keeps timers, resumes after a crash."""

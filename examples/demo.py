@@ -1,0 +1,218 @@
+"""The demo: `python -m saga_orchestrator.examples.demo`.
+
+It starts the two participants and the orchestrator, sends one order that completes and one whose
+card is declined, and shows what the log recorded and what the participants hold at the end. Then
+it stays up, so that one can look around, until Ctrl-C. With --once it ends by itself and says with
+its exit code whether both sagas came out as they must.
+
+Three things can end it: the play is over, a signal, or a child that died. They race; the losers are
+cancelled, and in every case the children are stopped before the demo ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from .addresses import Address, Addresses, DemoFailed
+from .child import Child, Program, running
+from .scenes import SCENES, Scene, order, wrongs
+from .story import Teller
+from .timeline import Ink, Paint, timeline, wants_colour
+
+PROGRESS_EVERY = timedelta(seconds=5)
+HEALTHY_WITHIN = timedelta(seconds=90)  # the first start of the service creates a database
+EXIT_NOTICED_WITHIN = timedelta(seconds=2)
+ORCHESTRATOR = ("-m", "saga_orchestrator.cli", "serve")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """`environ` is passed on to the children, with the addresses and the data folder set in it."""
+
+    addresses: Addresses
+    data: Path
+    environ: Mapping[str, str]
+    once: bool
+    paint: Paint
+    orchestrator: Sequence[str] = ORCHESTRATOR  # arguments of the interpreter
+
+    async def run(self) -> int:
+        """Play, and return the exit code. Raises DemoFailed if it could not be played."""
+        signalled = signal_received()
+        async with running(self.programs()) as children, httpx.AsyncClient(trust_env=False) as web:
+            return await first(
+                self.play(children, web),
+                self.interrupted(signalled),
+                *(child.ended() for child in children),
+            )
+
+    def programs(self) -> Sequence[Program]:
+        """The orchestrator last: it is stopped first, while those that it calls still answer."""
+        orders, payments = self.addresses.orders, self.addresses.payments
+        return [
+            self.program("order-service", orders, self.participant("order_service", orders)),
+            self.program(
+                "payment-service", payments, self.participant("payment_service", payments)
+            ),
+            self.program("orchestrator", self.addresses.service, self.orchestrator),
+        ]
+
+    def participant(self, module: str, address: Address) -> Sequence[str]:
+        listen = ("--host", address.host, "--port", str(address.port))
+        return ("-m", f"saga_orchestrator.examples.{module}", *listen, "--data", str(self.data))
+
+    def program(self, name: str, address: Address, arguments: Sequence[str]) -> Program:
+        ours = {
+            "ORDER_SERVICE_URL": self.addresses.orders.url,
+            "PAYMENT_SERVICE_URL": self.addresses.payments.url,
+            "SERVICE_PORT": str(self.addresses.service.port),
+            "SAGA_DATA_DIR": str(self.data / "saga"),
+        }
+        return Program(
+            name=name,
+            arguments=(sys.executable, *arguments),
+            address=address,
+            log=self.data / "logs" / f"{name}.log",
+            environ={**self.environ, **ours},
+        )
+
+    async def play(self, children: Sequence[Child], web: httpx.AsyncClient) -> int:
+        try:
+            for child in children:
+                await await_health(child, web)
+            wrong = await self.play_scenes(Teller(web, self.addresses))
+        except httpx.TransportError as error:
+            # If a child died, that is the better explanation: let it win the race.
+            await asyncio.sleep(EXIT_NOTICED_WITHIN.total_seconds())
+            raise DemoFailed(f"a service does not answer: {error!r}") from error
+        for line in wrong:
+            say(self.paint(Ink.RED, line))
+        if self.once:
+            return 1 if wrong else 0
+        say(*invitation(self.addresses))
+        return await forever()
+
+    async def play_scenes(self, teller: Teller) -> Sequence[str]:
+        """What came out wrong."""
+        wrong: list[str] = []
+        for scene in SCENES:
+            wrong += await self.play_scene(scene, teller)
+        return wrong
+
+    async def play_scene(self, scene: Scene, teller: Teller) -> Sequence[str]:
+        await teller.decline_cards(declined=scene.declined)
+        try:
+            saga_id = await teller.start_saga(order(scene.entity_id))
+        finally:
+            await teller.decline_cards(declined=False)
+        story = await teller.tell(saga_id)
+        say("", *timeline(scene.title, story, self.paint))
+        return list(wrongs(scene, story))
+
+    async def interrupted(self, signalled: asyncio.Event) -> int:
+        """Being stopped is how the demo ends; with --once it is not."""
+        await signalled.wait()
+        say("", "stopping")
+        return 1 if self.once else 0
+
+
+async def await_health(child: Child, web: httpx.AsyncClient) -> None:
+    """Raises DemoFailed if it takes more than HEALTHY_WITHIN."""
+    program = child.program
+    for _ in range(HEALTHY_WITHIN // PROGRESS_EVERY):
+        if await child.healthy_within(web, PROGRESS_EVERY):
+            say(f"{program.name:<15}  {program.address.url}  is up; its log: {program.log}")
+            return
+        say(f"{program.name:<15}  {program.address.url}  is not up yet, still waiting")
+    raise child.complaint(f"is not healthy after {HEALTHY_WITHIN.total_seconds():.0f} s")
+
+
+def invitation(addresses: Addresses) -> Sequence[str]:
+    service = addresses.service.url
+    return (
+        "",
+        "All three stay up until Ctrl-C. To look around:",
+        f"  {service}/sagas",
+        f"  {addresses.orders.url}/orders   {addresses.orders.url}/calls",
+        f"  {addresses.payments.url}/payments   {addresses.payments.url}/calls",
+        "To send an order of your own:",
+        f"  {curl('POST', f'{service}/sagas/start', order(125))}",
+        "To have cards declined:",
+        f"  {curl('PUT', f'{addresses.payments.url}/decline', {'declined': True})}",
+    )
+
+
+def curl(method: str, url: str, body: Mapping[str, object]) -> str:
+    data = shlex.quote(json.dumps(body))
+    return f"curl -sS -X {method} {url} -H 'content-type: application/json' -d {data}"
+
+
+def signal_received() -> asyncio.Event:
+    """Set by the first signal; later ones change nothing, since stopping is bounded anyway."""
+    event = asyncio.Event()
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+    return event
+
+
+async def first(*coroutines: Coroutine[object, object, int]) -> int:
+    """The result, or the exception, of the one that ends first; the others are cancelled."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task.result() for task in tasks if task in done)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def forever() -> int:
+    never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    return await never
+
+
+def say(*lines: str) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def given_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="saga_orchestrator.examples.demo", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--once", action="store_true", help="end after the two timelines")
+    parser.add_argument("--data", type=Path, default=Path(".state"), help="folder of all state")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = given_arguments(arguments)
+    try:
+        demo = Demo(
+            addresses=Addresses.from_environ(os.environ),
+            data=given.data.resolve(),
+            environ=dict(os.environ),
+            once=given.once,
+            paint=Paint(on=wants_colour(sys.stdout, os.environ)),
+        )
+        return asyncio.run(demo.run())
+    except DemoFailed as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

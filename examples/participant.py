@@ -1,0 +1,131 @@
+"""What the two services have in common: endpoints around a ledger, and a program around them."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from . import barrier
+from .call import Answer, BodyTooLarge, Call, JsonObject, read_call
+from .ledger import Book, Ledger
+
+STOP_WITHIN = timedelta(seconds=5)  # what is being answered gets this long to finish
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Rule = Callable[[Book, Call, barrier.Perform], Answer]
+Reading = Callable[[Book, Request], JsonObject | None]
+
+
+def application(name: str, ledger: Ledger, routes: Sequence[Route]) -> Starlette:
+    """`routes`, with /health and /calls; closes the ledger at the end."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        ledger.close()
+
+    def health(book: Book, _: Request) -> JsonObject:
+        book.row("count_calls")
+        return {"status": "pass", "service": name}
+
+    def calls(book: Book, _: Request) -> JsonObject:
+        return {"calls": barrier.calls(book)}
+
+    common = [Route("/health", reading(ledger, health)), Route("/calls", reading(ledger, calls))]
+    return Starlette(
+        routes=[*common, *routes],
+        lifespan=lifespan,
+        exception_handlers={BodyTooLarge: body_too_large},
+    )
+
+
+def action(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
+    return Route(path, calling(ledger, barrier.act, perform), methods=["POST"])
+
+
+def compensation(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
+    return Route(path, calling(ledger, barrier.undo, perform), methods=["POST"])
+
+
+def setting(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
+    """A PUT: the same however often it comes, so nothing is remembered about it."""
+    return Route(path, calling(ledger, barrier.performed, perform), methods=["PUT"])
+
+
+def calling(ledger: Ledger, rule: Rule, perform: barrier.Perform) -> Endpoint:
+    def in_one_transaction(call: Call) -> Answer:
+        with ledger.transaction() as book:
+            return rule(book, call, perform)
+
+    async def endpoint(request: Request) -> Response:
+        answer = await run_in_threadpool(in_one_transaction, await read_call(request))
+        headers = {"idempotency-replayed": "true"} if answer.replayed else None
+        return JSONResponse(answer.body, answer.status, headers)
+
+    return endpoint
+
+
+def reading(ledger: Ledger, read: Reading) -> Endpoint:
+    """A GET; `read` returns None for what does not exist."""
+
+    def in_one_transaction(request: Request) -> JsonObject | None:
+        with ledger.transaction() as book:
+            return read(book, request)
+
+    async def endpoint(request: Request) -> Response:
+        body = await run_in_threadpool(in_one_transaction, request)
+        return not_found() if body is None else JSONResponse(body)
+
+    return endpoint
+
+
+def not_found() -> Response:
+    return JSONResponse({"detail": "not found"}, HTTPStatus.NOT_FOUND)
+
+
+async def body_too_large(_: Request, __: Exception) -> Response:
+    return JSONResponse({"detail": "the body is too large"}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+def arguments(name: str, port: int) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=name, description=f"The participant {name}.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=port, help="0 takes a free one")
+    parser.add_argument("--data", type=Path, default=Path(".state"), help="folder of its state")
+    return parser
+
+
+def serve(name: str, build: Callable[[], Starlette], *, host: str, port: int) -> int:
+    """Serve until SIGTERM or SIGINT; 1 if the port is taken."""
+    try:
+        door = socket.create_server((host, port))
+    except OSError as error:
+        print(f"{name}: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)
+        return 1
+    with door:
+        print(f"{name} listens on http://{host}:{door.getsockname()[1]}", flush=True)
+        with suppress(KeyboardInterrupt):
+            server(build).run(sockets=[door])
+    return 0
+
+
+def server(build: Callable[[], Starlette]) -> uvicorn.Server:
+    stop_within = int(STOP_WITHIN.total_seconds())
+    return uvicorn.Server(
+        uvicorn.Config(
+            build(), log_level="warning", access_log=False, timeout_graceful_shutdown=stop_within
+        )
+    )

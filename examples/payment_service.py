@@ -1,0 +1,163 @@
+"""payment-service: takes payments and gives them back.
+
+    PAID ──compensate──▶ REFUNDED
+
+A declined payment is no payment: the card's answer is kept under the call's key, and nothing else.
+The switch at /decline makes every card decline, which is how the demo shows a saga that turns
+round; it is part of the durable state, so a restart does not flip it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+
+from . import barrier
+from .call import MAX_ID, ActionKey, Answer, Call, Id, JsonObject, refused
+from .ledger import Book, Ledger
+from .money import Money, from_cents, to_cents
+from .participant import action, application, arguments, compensation, reading, serve, setting
+
+NAME = "payment-service"
+PORT = 8004
+LISTED = 1000  # payments in one answer, the newest
+
+
+class PaymentStatus(StrEnum):
+    PAID = "PAID"
+    REFUNDED = "REFUNDED"
+
+
+class NewPayment(BaseModel):
+    """A status that is sent along is not believed: a payment that is taken is PAID."""
+
+    order_id: Id
+    amount: Money
+    payment_method: str = Field(min_length=1, max_length=50)
+
+
+class DeclineSwitch(BaseModel):
+    declined: bool
+
+
+def build(data: Path, *, decline: bool = False) -> Starlette:
+    """`decline` turns the switch on; without it, it stays as it was."""
+    ledger = Ledger(data / f"{NAME}.sqlite3", schema="payment_schema")
+    if decline:
+        with ledger.transaction() as book:
+            book.row("set_decline", declined=True)
+    return application(NAME, ledger, routes(ledger))
+
+
+def routes(ledger: Ledger) -> Sequence[Route]:
+    return [
+        Route("/payments", reading(ledger, list_payments), methods=["GET"]),
+        action(ledger, "/payments", pay),
+        compensation(ledger, "/payments/compensate-by-key", compensate_by_key),
+        Route("/payments/{payment_id:int}", reading(ledger, show_payment)),
+        compensation(ledger, "/payments/{payment_id:int}/compensate", compensate),
+        Route("/decline", reading(ledger, show_decline), methods=["GET"]),
+        setting(ledger, "/decline", set_decline),
+    ]
+
+
+def pay(book: Book, call: Call) -> Answer:
+    payment = NewPayment.model_validate_json(call.body)
+    if is_declining(book):
+        return refused(HTTPStatus.PAYMENT_REQUIRED, "card declined")
+    row = book.row(
+        "insert_payment",
+        status=PaymentStatus.PAID,
+        order_id=payment.order_id,
+        amount_cents=to_cents(payment.amount),
+        payment_method=payment.payment_method,
+        saga_id=call.saga_id,
+        action_key=call.key,
+    )
+    assert row is not None, "an insert returns its row"
+    return Answer(HTTPStatus.CREATED, view(row))
+
+
+def compensate(book: Book, call: Call) -> Answer:
+    return refund(book, call.ids["payment_id"])
+
+
+def compensate_by_key(book: Book, call: Call) -> Answer:
+    """Refund the payment that `key` made; if there is none yet, there never will be."""
+    key = ActionKey.model_validate_json(call.body).key
+    barrier.remember_undone(book, key)
+    row = book.row("find_payment_by_key", action_key=key)
+    if row is None:
+        return Answer(HTTPStatus.OK, {"status": "NOTHING_TO_REFUND", "key": key})
+    return refund(book, row["payment_id"])
+
+
+def refund(book: Book, payment_id: int) -> Answer:
+    row = book.row("set_payment_status", payment_id=payment_id, status=PaymentStatus.REFUNDED)
+    if row is None:
+        return refused(HTTPStatus.NOT_FOUND, f"there is no payment {payment_id}")
+    return Answer(HTTPStatus.OK, view(row))
+
+
+def show_payment(book: Book, request: Request) -> JsonObject | None:
+    row = book.row("find_payment", payment_id=min(request.path_params["payment_id"], MAX_ID))
+    return None if row is None else view(row)
+
+
+def list_payments(book: Book, request: Request) -> JsonObject:
+    """The newest first; `?saga_id=` asks for those of one saga."""
+    rows = book.rows("list_payments", saga_id=request.query_params.get("saga_id"), limit=LISTED)
+    return {"payments": [view(row) for row in rows]}
+
+
+def show_decline(book: Book, _: Request) -> JsonObject:
+    return {"declined": is_declining(book)}
+
+
+def set_decline(book: Book, call: Call) -> Answer:
+    declined = DeclineSwitch.model_validate_json(call.body).declined
+    book.row("set_decline", declined=declined)
+    return Answer(HTTPStatus.OK, {"declined": declined})
+
+
+def is_declining(book: Book) -> bool:
+    row = book.row("find_decline")
+    return row is not None and bool(row["declined"])
+
+
+def view(row: sqlite3.Row) -> JsonObject:
+    return {
+        "payment_id": row["payment_id"],
+        "order_id": row["order_id"],
+        "amount": from_cents(row["amount_cents"]),
+        "payment_method": row["payment_method"],
+        "status": row["status"],
+        "saga_id": row["saga_id"],
+    }
+
+
+def given_arguments() -> argparse.Namespace:
+    parser = arguments(NAME, PORT)
+    parser.add_argument("--decline", action="store_true", help="decline every card from now on")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = given_arguments()
+    build_app = partial(build, given.data, decline=given.decline)
+    return serve(NAME, build_app, host=given.host, port=given.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""A story as lines of text: what happened when, in columns, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TextIO
+
+from .story import Order, Payment, RecordedEvent, Story
+
+GAP = "  "
+
+
+class Ink(StrEnum):
+    """Escape codes of the terminal."""
+
+    PLAIN = ""
+    BOLD = "1"
+    DIM = "2"
+    RED = "31"
+    GREEN = "32"
+    YELLOW = "33"
+
+
+class Paint:
+    """Colours text, or leaves it as it is."""
+
+    def __init__(self, *, on: bool) -> None:
+        self._on = on
+
+    def __call__(self, ink: Ink, text: str) -> str:
+        return f"\x1b[{ink}m{text}\x1b[0m" if self._on and ink else text
+
+
+def wants_colour(out: TextIO, environ: Mapping[str, str]) -> bool:
+    return out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def timeline(title: str, story: Story, paint: Paint) -> list[str]:
+    status = story.status
+    return [
+        paint(Ink.BOLD, title),
+        f"saga {story.saga_id}, {status.saga_type}",
+        *event_lines(story.events, paint),
+        ending("status", paint(ink_of_status(status.status), status.status)),
+        ending("error", printable(status.error or "none")),
+        *(ending("order-service", held) for held in orders_held(story.orders)),
+        *(ending("payment-service", held) for held in payments_held(story.payments)),
+    ]
+
+
+def event_lines(events: Sequence[RecordedEvent], paint: Paint) -> Iterator[str]:
+    if not events:
+        return
+    rows = [columns(event, since=events[0].recorded_at) for event in events]
+    time_width, type_width, step_width = (
+        max(len(row[column]) for row in rows) for column in range(3)
+    )
+    for time, kind, step, note in rows:
+        cells = (
+            paint(Ink.DIM, time.rjust(time_width)),
+            paint(ink_of_event(kind), kind) + " " * (type_width - len(kind)),
+            step.ljust(step_width),
+            note,
+        )
+        yield (GAP + GAP.join(cells)).rstrip()
+
+
+def columns(event: RecordedEvent, since: datetime) -> tuple[str, str, str, str]:
+    after_ms = round((event.recorded_at - since) / timedelta(milliseconds=1))
+    data = event.data
+    note = [
+        f"attempt {data.attempt}" if data.attempt is not None else "",
+        *(printable(str(said)) for said in (data.error, event.reason) if said is not None),
+        f"by {printable(str(event.actor))}" if event.actor is not None else "",
+    ]
+    said = ", ".join(filter(None, note))
+    return f"+{after_ms:,} ms", printable(event.type), printable(data.step or ""), said
+
+
+def ending(what: str, how: str) -> str:
+    return f"{GAP}{what:<15}{GAP}{how}"
+
+
+def orders_held(orders: Sequence[Order]) -> list[str]:
+    held = [f"order {each.order_id} {each.status}, {each.total_amount:.2f}" for each in orders]
+    return held or ["no order"]
+
+
+def payments_held(payments: Sequence[Payment]) -> list[str]:
+    held = [f"payment {each.payment_id} {each.status}, {each.amount:.2f}" for each in payments]
+    return held or ["no payment"]
+
+
+def ink_of_event(kind: str) -> Ink:
+    match kind:
+        case "SagaCompleted" | "StepSucceeded":
+            return Ink.GREEN
+        case _ if kind.endswith(("Rejected", "Parked", "Failed", "Abandoned")):
+            return Ink.RED
+        case _ if "Compensat" in kind:
+            return Ink.YELLOW
+        case _:
+            return Ink.PLAIN
+
+
+def ink_of_status(status: str) -> Ink:
+    match status:
+        case "completed":
+            return Ink.GREEN
+        case "compensated":
+            return Ink.YELLOW
+        case _:
+            return Ink.RED
+
+
+def printable(text: str) -> str:
+    """On one line, and without codes that a terminal would obey."""
+    return "".join(each if each.isprintable() else " " for each in text)

@@ -1,0 +1,54 @@
+"""What the shell refuses.
+
+RuntimeRefusal
+├── SagaNotFound            no saga of that id
+├── VersionNotReached       the saga has no such version, or not yet
+├── DefinitionNotFound      no definition of that name, or not in that version
+├── DefinitionExists        the version exists with another content
+├── IdempotencyKeyReused    the key was used for another body
+└── NotServing              stopping, or the log cannot take anything now
+"""
+
+from __future__ import annotations
+
+
+class RuntimeRefusal(Exception):
+    """Whatever the shell refuses."""
+
+
+class SagaNotFound(RuntimeRefusal):
+    def __init__(self, saga_id: str) -> None:
+        super().__init__(f"there is no saga {saga_id[:80]}")
+        self.saga_id = saga_id
+
+
+class VersionNotReached(RuntimeRefusal):
+    def __init__(self, saga_id: str, why: str) -> None:
+        super().__init__(f"saga {saga_id} {why}")
+        self.saga_id = saga_id
+
+
+class DefinitionNotFound(RuntimeRefusal):
+    def __init__(self, name: str, version: int | None = None) -> None:
+        which = f"{name} version {version}" if version is not None else name
+        super().__init__(f"there is no definition {which}")
+        self.name, self.version = name, version
+
+
+class DefinitionExists(RuntimeRefusal):
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(
+            f"{name} version {version} exists with another content; versions never change,"
+            " register the next one"
+        )
+        self.name, self.version = name, version
+
+
+class IdempotencyKeyReused(RuntimeRefusal):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the idempotency key {key!r} was used to start something else")
+        self.key = key
+
+
+class NotServing(RuntimeRefusal):
+    """Stopping, or the log takes nothing now. Ask again, with a key if it was a start."""

@@ -1,0 +1,122 @@
+"""The log in the words of sagas: events in, events and folded sagas out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from ...eventstore import (
+    EventLog,
+    InvalidStreamId,
+    NewEvent,
+    RecordedEvent,
+    StreamId,
+    shard_of,
+)
+from ..codec import decode, encode
+from ..events import Event, SagaStarted
+from ..saga import Saga, replay
+from .errors import SagaNotFound, VersionNotReached
+from .registry import Registry
+
+PAGE = 1000  # events of one read
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event with its place in the log."""
+
+    event: Event
+    recorded: RecordedEvent
+
+
+class Journal:
+    def __init__(self, log: EventLog, registry: Registry) -> None:
+        self.log, self.registry = log, registry
+
+    async def append(
+        self, saga_id: str, version: int, events: Sequence[Event], *, at: datetime
+    ) -> Sequence[RecordedEvent]:
+        """Record `events` after `version` of the saga; returns once they are durable."""
+        new = [
+            NewEvent(
+                type=type(event).__name__,
+                schema_version=event.schema_version,
+                recorded_at=at,
+                payload=encode(event),
+            )
+            for event in events
+        ]
+        return await self.log.append(StreamId(saga_id), version, new)
+
+    async def entries(
+        self, saga_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[Entry]:
+        """In order of version. Raises SagaNotFound."""
+        recorded = await self._read(saga_id, after, limit)
+        if not recorded and (after == 0 or not await self._read(saga_id, 0, 1)):
+            raise SagaNotFound(saga_id)
+        if recorded and recorded[0].version == 1 and recorded[0].type != SagaStarted.__name__:
+            raise SagaNotFound(saga_id)  # a shard's own stream is not a saga
+        return [_entry(one) for one in recorded]
+
+    async def load(self, saga_id: str) -> Saga:
+        """Raises SagaNotFound; CorruptStream or UnreadableEvent for a broken history."""
+        return await self._fold(saga_id, await self.entries(saga_id))
+
+    async def load_as_of(
+        self, saga_id: str, *, version: int | None = None, at: datetime | None = None
+    ) -> Saga:
+        """The saga as it was. Raises VersionNotReached if it was not yet."""
+        entries = await self.entries(saga_id)
+        if version is not None and version > len(entries):
+            raise VersionNotReached(saga_id, f"has no version {version}, only {len(entries)}")
+        seen = [
+            one
+            for one in entries
+            if (version is None or one.recorded.version <= version)
+            and (at is None or one.recorded.recorded_at <= at)
+        ]
+        if not seen:
+            raise VersionNotReached(saga_id, "had not been started by then")
+        return await self._fold(saga_id, seen)
+
+    async def load_many(self, saga_ids: Iterable[str]) -> dict[str, Saga | Exception]:
+        """Sagas by id; one whose history is broken comes as what is wrong with it."""
+        recorded = await self.log.read_streams([StreamId(one) for one in saga_ids])
+        sagas: dict[str, Saga | Exception] = {}
+        for saga_id, stream in groupby(recorded, key=lambda one: one.stream_id):
+            try:
+                sagas[saga_id] = await self._fold(saga_id, [_entry(one) for one in stream])
+            except Exception as error:  # noqa: BLE001 - one broken history never blocks another
+                sagas[saga_id] = error
+        return sagas
+
+    async def _fold(self, saga_id: str, entries: Sequence[Entry]) -> Saga:
+        first = entries[0].event
+        assert isinstance(first, SagaStarted), "the stream of a saga begins with its start"
+        definition = await self.registry.get(first.saga_type, first.definition_version)
+        history = ((one.event, one.recorded.recorded_at) for one in entries)
+        return replay(definition, saga_id, history)
+
+    async def _read(self, saga_id: str, after: int, limit: int | None) -> list[RecordedEvent]:
+        found: list[RecordedEvent] = []
+        try:
+            shard_of(saga_id)
+        except InvalidStreamId:
+            raise SagaNotFound(saga_id) from None
+        while limit is None or len(found) < limit:
+            wanted = PAGE if limit is None else min(PAGE, limit - len(found))
+            page = await self.log.read_stream(StreamId(saga_id), after_version=after, limit=wanted)
+            found += page
+            if len(page) < wanted:
+                break
+            after = page[-1].version
+        return found
+
+
+def _entry(recorded: RecordedEvent) -> Entry:
+    event = decode(recorded.type, recorded.schema_version, recorded.payload)
+    return Entry(event, recorded)

@@ -1,0 +1,190 @@
+"""What the service can be asked, in the words of sagas; the HTTP interface is made of this."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ...eventstore import (
+    SHARDS,
+    EventLog,
+    LogUnavailable,
+    StreamId,
+    WrongExpectedVersion,
+)
+from ..definition import Definition
+from ..happening import CompensationAsked, StartRequested
+from ..input_check import check_input
+from ..saga import Saga
+from ..undo_plan import UndoPlan, plan_undo
+from .clock import Clock
+from .driver import Driver
+from .errors import IdempotencyKeyReused, NotServing, SagaNotFound, VersionNotReached
+from .journal import Entry, Journal
+from .live import Condition, Live, rests
+from .registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class StartKey:
+    """A client's idempotency key, and the digest of what it is used for."""
+
+    key: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`replayed`: the key had started it before."""
+
+    saga: Saga
+    replayed: bool
+
+
+class Orchestrator:
+    def __init__(
+        self, log: EventLog, registry: Registry, journal: Journal, driver: Driver, clock: Clock
+    ) -> None:
+        self.log, self.registry, self.journal = log, registry, journal
+        self.driver, self.clock = driver, clock
+        self._starting: dict[str, asyncio.Lock] = {}
+        self._turn = 0
+
+    async def start(
+        self,
+        saga_type: str,
+        request: StartRequested,
+        *,
+        version: int | None = None,
+        key: StartKey | None = None,
+    ) -> Started:
+        """Durable when it returns. Nothing is recorded if it raises what the core refuses.
+
+        Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing.
+        """
+        definition = await self.registry.get(saga_type, version)
+        check_input(definition, request.input)
+        saga_id = self.clock.new_saga_id(self._next_shard(), SHARDS)
+        if key is None:
+            live = await self.driver.start(definition, saga_id, request)
+            return Started(live.saga, replayed=False)
+        return await self._start_once(definition, saga_id, request, key)
+
+    async def rested(self, saga: Saga, within: timedelta) -> Saga:
+        """The saga once it rests, or as it is when the time is over."""
+        return await self._wait(saga, rests, within)
+
+    async def saga(self, saga_id: str) -> Saga:
+        """As of now. Raises SagaNotFound."""
+        if live := self.driver.live.get(saga_id):
+            return live.saga
+        with serving():
+            return await self.journal.load(saga_id)
+
+    async def saga_as_of(
+        self, saga_id: str, *, version: int | None = None, at: datetime | None = None
+    ) -> Saga:
+        """Folded from the log. Raises SagaNotFound, VersionNotReached."""
+        with serving():
+            return await self.journal.load_as_of(saga_id, version=version, at=at)
+
+    async def saga_from(self, saga_id: str, version: int, within: timedelta) -> Saga:
+        """The saga once it has reached `version`. Raises SagaNotFound, VersionNotReached."""
+        saga = await self.saga(saga_id)
+        if saga.state.version < version:
+            saga = await self._wait(saga, lambda one: one.state.version >= version, within)
+        if saga.state.version < version:
+            raise VersionNotReached(saga_id, f"has not reached version {version}")
+        return saga
+
+    async def entries(self, saga_id: str, *, after: int, limit: int) -> list[Entry]:
+        """The audit trail of one saga, in order. Raises SagaNotFound."""
+        with serving():
+            return await self.journal.entries(saga_id, after=after, limit=limit)
+
+    async def compensate(self, saga_id: str, asked: CompensationAsked) -> Saga:
+        """Begin to undo, or to await a pivot's outcome. Raises SagaNotFound, NotCompensatable."""
+        async with self._one_at_a_time(saga_id):
+            live = await self._live(saga_id)
+            await self.driver.happen(live, asked)
+        return live.saga
+
+    async def undo_plan(self, saga_id: str) -> UndoPlan:
+        """What `compensate` would send. Raises SagaNotFound, NotCompensatable."""
+        return plan_undo(await self.saga(saga_id), now=self.clock.now())
+
+    async def register(self, definition: Definition) -> bool:
+        """Whether it is new. Raises DefinitionExists."""
+        with serving():
+            return await self.registry.register(definition)
+
+    async def _start_once(
+        self, definition: Definition, saga_id: str, request: StartRequested, key: StartKey
+    ) -> Started:
+        with serving():
+            claim = await self.log.claim_key(
+                key.key,
+                digest=key.digest,
+                stream_id=StreamId(saga_id),
+                claimed_at=self.clock.now(),
+            )
+        if claim.digest != key.digest:
+            raise IdempotencyKeyReused(key.key)
+        async with self._one_at_a_time(claim.stream_id):
+            return await self._start_unless_there(definition, claim.stream_id, request)
+
+    async def _start_unless_there(
+        self, definition: Definition, saga_id: str, request: StartRequested
+    ) -> Started:
+        """A key may be claimed by a start that then died before it recorded anything."""
+        try:
+            return Started(await self.saga(saga_id), replayed=True)
+        except SagaNotFound:
+            pass
+        try:
+            live = await self.driver.start(definition, saga_id, request)
+        except WrongExpectedVersion:
+            return Started(await self.saga(saga_id), replayed=True)
+        return Started(live.saga, replayed=False)
+
+    def _one_at_a_time(self, saga_id: str) -> asyncio.Lock:
+        if len(self._starting) > 10_000:
+            self._starting = {name: one for name, one in self._starting.items() if one.locked()}
+        return self._starting.setdefault(saga_id, asyncio.Lock())
+
+    async def _wait(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
+        live = self.driver.live.get(saga.state.saga_id)
+        if live is None:
+            return saga if condition(saga) else await self.saga(saga.state.saga_id)
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                return await live.until(condition)
+        except TimeoutError:
+            return live.saga
+
+    async def _live(self, saga_id: str) -> Live:
+        """The saga in memory; one at rest is brought back for as long as it takes."""
+        if live := self.driver.live.get(saga_id):
+            return live
+        saga = await self.saga(saga_id)
+        return self.driver.live.get(saga_id) or Live(saga)
+
+    def _next_shard(self) -> int:
+        """Of those that this node owns, in turn."""
+        owned = list(self.driver.epochs)
+        if not owned:
+            raise NotServing("this node owns no shard yet")
+        self._turn += 1
+        return owned[self._turn % len(owned)]
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """A log that does not answer is told as such."""
+    try:
+        yield
+    except LogUnavailable as error:
+        raise NotServing(str(error)) from error

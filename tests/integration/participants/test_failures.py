@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.http.participants.client import ParticipantsClient
+from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.reply import Lost, NotSent, Reply
+from saga_orchestrator.tests.integration.participants.peer import (
+    Answering,
+    Ask,
+    Conversation,
+    World,
+)
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port whose queue of connections is full: it drops further ones without a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        queue = [socket.socket() for _ in range(4)]
+        for caller in queue:
+            caller.setblocking(False)
+            caller.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for caller in queue:
+            caller.close()
+
+
+# Certainly not sent
+
+
+async def test_an_unknown_participant_was_not_called(world: World) -> None:
+    client = world.client(1)
+
+    answer = await client.send("bank", "GET", "/", {}, None, timedelta(seconds=1))
+
+    assert answer == NotSent("no URL is known for participant bank")
+
+
+async def test_a_refused_connection_was_not_sent(world: World, ask: Ask, free_port: int) -> None:
+    answer = await ask(world.client(free_port))
+
+    assert isinstance(answer, NotSent)
+    assert str(free_port) in answer.reason
+
+
+async def test_a_name_without_an_address_was_not_sent(world: World, ask: Ask) -> None:
+    answer = await ask(world.client(80, host="shop.invalid"))
+
+    assert isinstance(answer, NotSent)
+
+
+async def test_a_name_that_dns_cannot_hold_was_not_sent(world: World, ask: Ask) -> None:
+    answer = await ask(world.client(80, host="x" * 64 + ".example"))
+
+    assert isinstance(answer, NotSent)
+
+
+async def test_a_connection_that_takes_too_long_was_not_sent(
+    world: World, ask: Ask, deaf_port: int, in_a_hurry: TransportLimits
+) -> None:
+    answer = await ask(world.client(deaf_port, limits=in_a_hurry))
+
+    assert answer == NotSent(f"no connection to 127.0.0.1:{deaf_port} in time")
+
+
+async def test_the_calls_own_timeout_bounds_connecting_too(
+    world: World, ask: Ask, deaf_port: int
+) -> None:
+    async with asyncio.timeout(2):
+        answer = await ask(world.client(deaf_port), within=timedelta(milliseconds=50))
+
+    assert answer == NotSent(f"no connection to 127.0.0.1:{deaf_port} in time")
+
+
+async def test_a_call_without_time_is_not_sent(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port)
+    await ask(client)
+
+    answer = await ask(client, within=timedelta(0))
+
+    assert answer == NotSent("no time was left to send the request")
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/a\r\nX: y", {}),
+        ("POST", "/a b", {}),
+        ("POST", "/a\x00", {}),
+        ("POST", "/é", {}),
+        ("POST", "/a#b", {}),
+        ("POST", "a", {}),
+        ("POST", "/a\n", {}),
+        ("POST", "/../a", {}),
+        ("POST", "/a/%2E%2e?b", {}),
+        ("POST", "/a/.", {}),
+        ("PO ST", "/a", {}),
+        ("", "/a", {}),
+        ("POST", "/a", {"X": "1\r\nY: 2"}),
+        ("POST", "/a", {"X": "1\n"}),
+        ("POST", "/a", {"X": "\x7f"}),
+        ("POST", "/a", {"X": "é"}),
+        ("POST", "/a", {"X: y\r\nZ": "1"}),
+        ("POST", "/a", {"": "1"}),
+        ("POST", "/a", {"Content-Length": "0"}),
+        ("POST", "/a", {"transfer-encoding": "chunked"}),
+        ("POST", "/a", {"Host": "elsewhere"}),
+    ],
+)
+async def test_what_could_forge_a_request_is_not_sent(
+    world: World, answering: Answering, method: str, path: str, headers: dict[str, str]
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port)
+
+    answer = await client.send("shop", method, path, headers, b"", timedelta(seconds=1))
+
+    assert isinstance(answer, NotSent)
+    assert answer.reason.startswith("the request was refused here")
+    assert peer.conversations == []
+
+
+async def test_tls_to_a_plain_server_was_not_sent(
+    world: World, ask: Ask, trusting_tls: ssl.SSLContext
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.reader.read(100)
+        conversation.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    peer = await world.peer(script)
+
+    answer = await ask(
+        world.client(peer.port, scheme="https", tls=trusting_tls), within=timedelta(seconds=1)
+    )
+
+    assert isinstance(answer, NotSent)
+    assert "in time" not in answer.reason
+
+
+async def test_tls_to_a_server_that_hangs_up_was_not_sent(
+    world: World, ask: Ask, trusting_tls: ssl.SSLContext
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.reader.read(1)
+
+    peer = await world.peer(script)
+
+    answer = await ask(
+        world.client(peer.port, scheme="https", tls=trusting_tls), within=timedelta(seconds=1)
+    )
+
+    assert isinstance(answer, NotSent)
+
+
+async def test_a_certificate_nobody_signed_was_not_sent(
+    world: World, answering: Answering, ask: Ask, server_tls: ssl.SSLContext
+) -> None:
+    peer = await world.peer(answering(OK), server_tls)
+
+    answer = await ask(world.client(peer.port, scheme="https"))
+
+    assert isinstance(answer, NotSent)
+    assert "CERTIFICATE_VERIFY_FAILED" in answer.reason
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_tls_with_a_context_of_ones_own(
+    world: World,
+    answering: Answering,
+    ask: Ask,
+    server_tls: ssl.SSLContext,
+    trusting_tls: ssl.SSLContext,
+    host: str,
+) -> None:
+    peer = await world.peer(answering(OK), server_tls)
+    client = world.client(peer.port, scheme="https", host=host, tls=trusting_tls)
+
+    answers = [await ask(client), await ask(client)]
+
+    assert answers == [Reply(200, {"content-length": "2"}, b"ok")] * 2
+    assert len(peer.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://shop",
+        "shop",
+        "http://",
+        "http://user:secret@shop",
+        "http://shop/?a=1",
+        "http://shop/#a",
+        "http://shop:99999",
+        "http://shop:0",
+    ],
+)
+async def test_a_base_url_that_cannot_be_called_is_refused_at_the_start(
+    world: World, url: str
+) -> None:
+    with pytest.raises(ValueError):
+        ParticipantsClient({"shop": url}, world.transport())
+
+
+# Maybe done
+
+
+async def test_a_reset_after_the_request_is_lost(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.reset()
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port))
+
+    assert isinstance(answer, Lost)
+
+
+async def test_a_goodbye_instead_of_a_reply_is_lost(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port))
+
+    assert answer == Lost("the connection was closed before a reply")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+    ],
+    ids=["length", "chunked"],
+)
+async def test_a_reply_cut_short_is_lost(world: World, ask: Ask, beginning: bytes) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(beginning)
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port))
+
+    assert answer == Lost("the connection was closed in the middle of a reply")
+
+
+async def test_a_reset_in_a_reply_that_ends_with_the_connection_is_lost(
+    world: World, ask: Ask
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(b"HTTP/1.1 200 OK\r\n\r\n")
+        await conversation.writer.drain()
+        conversation.reset()
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port))
+
+    assert isinstance(answer, Lost)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 banana\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"\x00" * 100,
+    ],
+)
+async def test_garbage_is_lost(
+    world: World, answering: Answering, ask: Ask, garbage: bytes
+) -> None:
+    peer = await world.peer(answering(garbage))
+
+    answer = await ask(world.client(peer.port))
+
+    assert isinstance(answer, Lost)
+    assert answer.reason.startswith("malformed reply")
+
+
+async def test_a_drip_ends_with_the_calls_timeout(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+        while not conversation.reader.at_eof():
+            conversation.say(b"x")
+            try:
+                async with asyncio.timeout(0.005):
+                    await conversation.reader.read(1)
+            except TimeoutError:
+                continue
+
+    peer = await world.peer(script)
+
+    async with asyncio.timeout(2):
+        answer = await ask(world.client(peer.port), within=timedelta(milliseconds=150))
+        await peer.hung_up.wait()
+
+    assert answer == Lost("no complete reply within the call's timeout")
+
+
+async def test_a_request_that_nobody_reads_ends_with_the_calls_timeout(
+    world: World, ask: Ask
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        conversation.deafen()
+        await asyncio.Event().wait()
+
+    peer = await world.peer(script)
+
+    answer = await ask(
+        world.client(peer.port), within=timedelta(milliseconds=150), body=b"x" * 8_000_000
+    )
+
+    assert answer == Lost("no complete reply within the call's timeout")

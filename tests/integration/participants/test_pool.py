@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.reply import Lost, NotSent, Reply
+from saga_orchestrator.tests.integration.participants.peer import (
+    Answering,
+    Ask,
+    Conversation,
+    Script,
+    World,
+)
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+DONE = Reply(200, {"content-length": "2"}, b"ok")
+
+
+def silent_until(event: asyncio.Event) -> Script:
+    async def script(conversation: Conversation) -> None:
+        while True:
+            await conversation.request()
+            await event.wait()
+            conversation.say(OK)
+
+    return script
+
+
+async def test_calls_in_turn_share_a_connection(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port)
+
+    answers = [await ask(client) for _ in range(20)]
+
+    assert answers == [DONE] * 20
+    assert len(peer.conversations) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        OK + b"HT",
+    ],
+    ids=["close", "http/1.0", "a second reply", "half a second reply"],
+)
+async def test_a_connection_is_not_used_again(
+    world: World, answering: Answering, ask: Ask, reply: bytes
+) -> None:
+    peer = await world.peer(answering(reply))
+    client = world.client(peer.port)
+
+    answers = [await ask(client), await ask(client)]
+
+    assert [getattr(answer, "body", answer) for answer in answers] == [b"ok", b"ok"]
+    assert len(peer.conversations) == 2
+
+
+async def test_a_connection_closed_while_idle_is_replaced(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(OK)
+
+    peer = await world.peer(script)
+    client = world.client(peer.port)
+
+    await ask(client)
+    await peer.hung_up.wait()
+    answer = await ask(client)
+
+    assert answer == DONE
+    assert len(peer.conversations) == 2
+
+
+async def test_a_goodbye_that_only_the_kernel_has_seen_is_noticed(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port)
+    await ask(client)
+
+    peer.conversations[0].shut()  # nothing is awaited between this and the next call's first write
+    answer = await ask(client)
+
+    assert answer == DONE
+    assert len(peer.conversations) == 2
+
+
+async def test_an_idle_connection_that_speaks_is_dropped(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(OK)
+        await conversation.writer.drain()
+        conversation.say(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        await conversation.reader.read()
+
+    peer = await world.peer(script)
+    client = world.client(peer.port)
+
+    await ask(client)
+    await peer.hung_up.wait()
+
+    assert await ask(client) == DONE
+
+
+async def test_idle_connections_are_dropped_before_the_server_does(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    limits = TransportLimits(keep_alive=timedelta(milliseconds=30))
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port, limits=limits)
+
+    await asyncio.gather(ask(client), ask(client))
+    async with asyncio.timeout(5):
+        while peer.open_now:
+            peer.hung_up.clear()
+            await peer.hung_up.wait()
+
+    assert await ask(client) == DONE
+    assert len(peer.conversations) == 3
+
+
+async def test_many_calls_share_few_connections(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port, limits=TransportLimits(connections_per_origin=32))
+
+    answers = await asyncio.gather(*(ask(client) for _ in range(500)))
+
+    assert answers == [DONE] * 500
+    assert peer.open_most <= 32
+
+
+async def test_a_call_that_gets_no_slot_was_not_sent(
+    world: World, ask: Ask, in_a_hurry: TransportLimits
+) -> None:
+    forever = asyncio.Event()
+    peer = await world.peer(silent_until(forever))
+    client = world.client(peer.port, limits=in_a_hurry)
+    first = asyncio.create_task(ask(client))
+    await peer.asked.wait()
+
+    second = await ask(client)
+    forever.set()
+
+    assert second == NotSent("every connection stayed busy")
+    assert await first == DONE
+    assert len(peer.requests) == 1
+
+
+async def test_a_cancelled_call_frees_its_slot_and_its_connection(
+    world: World, ask: Ask, in_a_hurry: TransportLimits
+) -> None:
+    forever = asyncio.Event()
+    peer = await world.peer(silent_until(forever))
+    client = world.client(peer.port, limits=in_a_hurry)
+    call = asyncio.create_task(ask(client))
+    await peer.asked.wait()
+
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    forever.set()
+
+    assert await ask(client) == DONE
+    assert len(peer.conversations) == 2
+
+
+async def test_a_call_cancelled_in_the_moment_it_gets_its_slot_passes_it_on(
+    world: World, ask: Ask, answering: Answering, in_a_hurry: TransportLimits
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port, limits=in_a_hurry)
+    first = ask(client)
+    waiting: list[asyncio.Task[object]] = []
+    asyncio.get_running_loop().call_soon(
+        lambda: waiting.append(asyncio.get_running_loop().create_task(ask(client)))
+    )
+
+    await first
+    waiting[0].cancel()  # it has been given the slot and has not run since
+    with pytest.raises(asyncio.CancelledError):
+        await waiting[0]
+
+    assert await ask(client) == DONE
+    assert len(peer.requests) == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_slot_is_lost_in_a_storm_of_cancellations(
+    world: World, ask: Ask, seed: int
+) -> None:
+    slots, rng = 4, random.Random(seed)
+    together = asyncio.Barrier(slots)
+    calm = False
+
+    async def script(conversation: Conversation) -> None:
+        while True:
+            await conversation.request()
+            if calm:
+                await together.wait()
+            conversation.say(OK)
+
+    peer = await world.peer(script)
+    client = world.client(peer.port, limits=TransportLimits(connections_per_origin=slots))
+
+    calls = [asyncio.create_task(ask(client)) for _ in range(200)]
+    while not all(call.done() for call in calls):
+        rng.choice(calls).cancel()
+        await asyncio.wait([rng.choice(calls)], timeout=rng.choice([0, 0, 0.001]))
+    calm = True
+    answers = await asyncio.gather(*(ask(client) for _ in range(slots)))
+
+    assert answers == [DONE] * slots
+
+
+async def test_a_failed_connection_gives_its_slot_back(
+    world: World, ask: Ask, in_a_hurry: TransportLimits
+) -> None:
+    peer = await world.peer(silent_until(asyncio.Event()))
+    await peer.stop()
+    client = world.client(peer.port, limits=replace(in_a_hurry, connections_per_origin=1))
+
+    answers = [await ask(client) for _ in range(3)]
+
+    assert all(isinstance(answer, NotSent) and "busy" not in answer.reason for answer in answers)
+
+
+async def test_a_timed_out_call_gives_its_slot_back(
+    world: World, ask: Ask, in_a_hurry: TransportLimits
+) -> None:
+    forever = asyncio.Event()
+    peer = await world.peer(silent_until(forever))
+    client = world.client(peer.port, limits=in_a_hurry)
+
+    lost = await ask(client, within=timedelta(milliseconds=50))
+    forever.set()
+
+    assert isinstance(lost, Lost)
+    assert await ask(client) == DONE
+
+
+async def test_origins_that_hold_nothing_are_forgotten(world: World, answering: Answering) -> None:
+    transport = world.transport(TransportLimits(keep_alive=timedelta(milliseconds=10)))
+    peer = await world.peer(answering(OK))
+
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+        await client.get(f"http://127.0.0.1:{peer.port}/")
+        await peer.hung_up.wait()
+        assert transport.origins() == ()
+
+
+async def test_a_closed_transport_sends_nothing(world: World, answering: Answering) -> None:
+    transport = world.transport()
+    peer = await world.peer(answering(OK))
+
+    await transport.aclose()
+
+    with pytest.raises(httpx.ConnectError):
+        await transport.handle_async_request(httpx.Request("GET", f"http://127.0.0.1:{peer.port}/"))

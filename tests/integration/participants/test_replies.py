@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.reply import Lost, Reply
+from saga_orchestrator.tests.integration.participants.peer import (
+    Answering,
+    Ask,
+    Conversation,
+    World,
+)
+
+LENGTH = b"HTTP/1.1 201 Created\r\nContent-Length: 8\r\nX-Kind: order\r\n\r\n"
+ORDER = b'{"id":1}'
+
+
+async def test_a_reply_with_a_length(world: World, answering: Answering, ask: Ask) -> None:
+    peer = await world.peer(answering(LENGTH + ORDER))
+
+    answer = await ask(world.client(peer.port))
+
+    assert answer == Reply(201, {"content-length": "8", "x-kind": "order"}, ORDER)
+
+
+async def test_a_request_arrives_as_it_was_meant(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(LENGTH + ORDER))
+
+    await ask(world.client(peer.port), path="/orders/7%2F8?dry=1", body=b'{"a":1}')
+
+    host = f"host: 127.0.0.1:{peer.port}\r\n".encode()
+    assert peer.requests == [
+        b"POST /base/orders/7%2F8?dry=1 HTTP/1.1\r\n" + host + b"accept-encoding: identity\r\n"
+        b'Saga-Id: s1\r\ncontent-length: 7\r\n\r\n{"a":1}'
+    ]
+
+
+async def test_a_chunked_reply_without_its_trailers(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    peer = await world.peer(
+        answering(head + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nRetry-After: 9\r\n\r\n")
+    )
+
+    answer = await ask(world.client(peer.port))
+
+    assert answer == Reply(200, {"transfer-encoding": "chunked"}, b"abcde")
+
+
+async def test_a_reply_that_ends_with_the_connection(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(b"HTTP/1.1 200 OK\r\n\r\n")
+        await conversation.writer.drain()
+        conversation.say(b"the end")
+
+    peer = await world.peer(script)
+
+    assert await ask(world.client(peer.port)) == Reply(200, {}, b"the end")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_a_status_without_a_body_needs_no_length(
+    world: World, answering: Answering, ask: Ask, status: int
+) -> None:
+    peer = await world.peer(answering(b"HTTP/1.1 %d x\r\n\r\n" % status))
+    client = world.client(peer.port)
+
+    answers = [await ask(client), await ask(client)]
+
+    assert answers == [Reply(status, {}, b"")] * 2
+    assert len(peer.conversations) == 1
+
+
+async def test_a_reply_to_head_has_no_body(world: World, answering: Answering, ask: Ask) -> None:
+    peer = await world.peer(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"))
+    client = world.client(peer.port)
+
+    answers = [await ask(client, method="HEAD", body=None) for _ in range(2)]
+
+    assert answers == [Reply(200, {"content-length": "8"}, b"")] * 2
+
+
+async def test_interim_replies_are_not_the_reply(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+    peer = await world.peer(answering(interim + LENGTH + ORDER))
+
+    answer = await ask(world.client(peer.port))
+
+    assert answer == Reply(201, {"content-length": "8", "x-kind": "order"}, ORDER)
+
+
+async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    head = b"HTTP/1.1 307 Go\r\nLocation: /other\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    peer = await world.peer(answering(head))
+    client = world.client(peer.port)
+
+    answer = await ask(client)
+    await ask(client)
+
+    assert isinstance(answer, Reply)
+    assert answer.status == 307
+    assert len(peer.requests) == 2
+    assert not any(b"ookie" in request for request in peer.requests)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + b"x" * 2000 + b"\r\n",
+    ],
+    ids=["length", "until close", "chunked"],
+)
+async def test_a_body_beyond_the_limit_is_cut_and_says_so(
+    world: World, answering: Answering, ask: Ask, head: bytes
+) -> None:
+    peer = await world.peer(answering(head))
+
+    answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
+
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.too_large, answer.body) == (200, True, b"x" * 1000)
+    await peer.hung_up.wait()
+
+
+async def test_a_body_at_the_limit_is_not_too_large(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"))
+
+    answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=3)))
+
+    assert answer == Reply(200, {"content-length": "3"}, b"abc")
+
+
+async def test_endless_trailers_end_the_call(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")
+        while True:
+            conversation.say(b"x" * 65536)
+            await conversation.writer.drain()
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
+
+    assert answer == Reply(200, {"transfer-encoding": "chunked"}, b"", too_large=True)
+
+
+async def test_an_endless_head_ends_the_call(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        while True:
+            conversation.say(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+            await conversation.writer.drain()
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port))
+
+    assert answer == Lost("the head of the reply is too large")
+
+
+async def test_a_large_request_and_a_large_reply(world: World, ask: Ask) -> None:
+    body = b"y" * 1024 * 1024
+
+    async def script(conversation: Conversation) -> None:
+        request = await conversation.request()
+        conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        conversation.say(request[-len(body) :])
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port), body=body)
+
+    assert answer == Reply(200, {"content-length": str(len(body))}, body)
