@@ -1,1 +1,97 @@
+"""The composition root: the only place that wires the rooms together.
 
+    uvicorn server:app          `app` below
+    python server.py            the same, on SAGA_HOST and SERVICE_PORT
+    saga serve                  the same
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from saga_orchestrator import examples, projections
+from saga_orchestrator.eventstore import MIGRATIONS, SHARDS, PostgresLog, embedded_server, migrate
+from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.runtime.clock import SystemClock
+from saga_orchestrator.fsm.runtime.driver import Driver
+from saga_orchestrator.fsm.runtime.executor import Executor
+from saga_orchestrator.fsm.runtime.journal import Journal
+from saga_orchestrator.fsm.runtime.log import configure_logging
+from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.recovery import Recovery
+from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.fsm.yaml_document import parse_yaml
+from saga_orchestrator.http.participants.client import ParticipantsClient
+from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.transport import ParticipantTransport
+from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.tables import Tables
+from saga_orchestrator.settings import InvalidSettings, Settings, read_settings
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+DEFINITIONS = Path(examples.__file__).parent / "definitions"
+ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Orchestrator]:
+    """The orchestrator: recovered, driving its sagas, and stopped in order at the end."""
+    async with AsyncExitStack() as stack:
+        database_url = await _database(settings, stack)
+        await migrate(database_url, ROOMS)
+        clock, log = SystemClock(), PostgresLog(database_url)
+        stack.push_async_callback(log.close)
+        registry = Registry(log, clock)
+        await _register_definitions(registry, settings)
+        tables = Tables(database_url)
+        stack.push_async_callback(tables.close)
+        journal = Journal(log, registry)
+        projector = Projector(tables, log, journal.load_many)
+        transport = ParticipantTransport(
+            TransportLimits(connections_per_origin=settings.saga_calls_per_participant)
+        )
+        stack.push_async_callback(transport.aclose)
+        participants = ParticipantsClient(settings.saga_participants, transport)
+        executor = Executor(participants, clock, limit=settings.saga_calls_per_participant)
+        driver = Driver(journal, executor, clock, projector.observe)
+        orchestrator = Orchestrator(log, registry, journal, driver, clock)
+        recovery = Recovery(log, journal, driver, clock, partial(_unfinished, projector, tables))
+        await recovery.run(range(SHARDS))
+        async with asyncio.TaskGroup() as loops:
+            tasks = [loops.create_task(one) for one in (projector.run(), driver.timers.run())]
+            yield orchestrator
+            await driver.drain(settings.saga_drain_time)
+            for task in tasks:
+                task.cancel()
+        await projector.step()
+
+
+async def _unfinished(projector: Projector, tables: Tables) -> list[str]:
+    await projector.catch_up()
+    return await tables.unfinished(range(SHARDS))
+
+
+async def _database(settings: Settings, stack: AsyncExitStack) -> str:
+    """The URL of the database; without one an embedded server, stopped again at the end."""
+    if settings.database_url is not None:
+        return settings.database_url
+    server = embedded_server(settings.saga_data_dir / "postgresql")
+    started = await asyncio.to_thread(server.__enter__)
+    stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
+    return started.url
+
+
+async def _register_definitions(registry: Registry, settings: Settings) -> None:
+    await registry.load()
+    folders = [DEFINITIONS, *filter(None, [settings.saga_definitions_dir])]
+    for file in (file for folder in folders for file in sorted(folder.glob("*.yaml"))):
+        await registry.register(read_definition(parse_yaml(file.read_text())))

@@ -21,9 +21,9 @@ from typing import Any
 
 import httpx
 import uvloop
+from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.reply import Reply
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 REPLY = (

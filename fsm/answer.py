@@ -1,4 +1,8 @@
-"""What came of sending one request to a participant, before anybody has judged it."""
+"""What came of one call to a participant, before anybody has judged it.
+
+The difference between `NotSent` and `Lost` carries money: after `NotSent` the participant cannot
+have acted, after `Lost` it may have. Whoever is in doubt says `Lost`.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,12 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`headers` have lower-case names; of a body that is `too_large` nothing is kept."""
+    """A complete reply. With `too_large` the status holds, but `body` is only its beginning."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case; repeated ones joined with ", "
     body: bytes
     too_large: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """No reply, but at least one byte of the request left: it may have taken effect."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +28,11 @@ class NotSent:
     reason: str
 
 
-Answer: TypeAlias = Reply | Lost | NotSent
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A byte of the request may have left and no complete reply came back."""
+
+    reason: str
+
+
+Answer: TypeAlias = Reply | NotSent | Lost

@@ -159,8 +159,7 @@ class _Deciding:
             self.record(SagaFellDue())
         if self._overdue():
             return  # nothing new is sent; `follow` turns the saga round
-        for step in self.saga.definition.steps:
-            due = self.saga.state.step(step.name)
+        for step, due in self.saga.steps:
             if due.next_attempt_at is not None and due.next_attempt_at <= self.now:
                 self._call_again(step, due)
 
@@ -211,8 +210,7 @@ class _Deciding:
 
     def _failed(self) -> bool:
         """A step that ended badly: before the pivot all goes back, after it a person decides."""
-        for step in self.saga.definition.steps:
-            state = self.saga.state.step(step.name)
+        for step, state in self.saga.steps:
             if state.status in FAILED:
                 error = f"{step.name} {FAILED[state.status]}: {state.last_error}"
                 self._fail(step, state.status, error)
@@ -240,8 +238,9 @@ class _Deciding:
 
     def _overdue(self) -> bool:
         state = self.saga.state
-        running = state.status is SagaStatus.RUNNING and not self.saga.pivot_in_doubt
-        return running and bool(self.saga.not_done) and _is_past(state.deadline, self.now)
+        if state.status is not SagaStatus.RUNNING or not _is_past(state.deadline, self.now):
+            return False
+        return not self.saga.pivot_in_doubt and bool(self.saga.not_done)
 
     def _turn_back_late(self) -> None:
         error = f"the deadline passed before {', '.join(self.saga.not_done)} could be done"
@@ -252,19 +251,20 @@ class _Deciding:
 
     def _lost_output(self) -> bool:
         """A done step stays done, but what needs its reply cannot go on without it."""
-        for step in self.saga.definition.steps:
-            state = self.saga.state.step(step.name)
+        for step, state in self.saga.steps:
             if state.output_loss in STOPS:
                 self._park(f"{step.name} is done, but {state.last_error}")
                 return True
         return False
 
     def _next_step(self) -> bool:
-        for step in self.saga.definition.steps:
-            ready = all(self.saga.status_of(one) in DONE for one in step.after)
-            if ready and self.saga.status_of(step.name) is StepStatus.PENDING:
+        for step, state in self.saga.steps:
+            if state.status is StepStatus.PENDING and self._is_ready(step):
                 return self._call(step, Direction.ACTION)
         return False
+
+    def _is_ready(self, step: Step) -> bool:
+        return all(self.saga.status_of(one) in DONE for one in step.after)
 
     def _backward(self) -> None:
         """R2: settle before undo; then one step at a time, the last one done first."""
@@ -282,9 +282,7 @@ class _Deciding:
             self.record(SagaCompensated())
 
     def _with(self, *statuses: StepStatus) -> list[Step]:
-        return [
-            one for one in self.saga.definition.steps if self.saga.status_of(one.name) in statuses
-        ]
+        return [step for step, state in self.saga.steps if state.status in statuses]
 
     def _stopped_by_failure(self) -> bool:
         failed = self._with(StepStatus.COMPENSATION_FAILED)

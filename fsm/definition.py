@@ -55,28 +55,27 @@ class Step:
     output: Template | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Definition:
-    """`source` is the document it came from, as canonical JSON."""
+    """`source` is the document it came from, as canonical JSON. Equal only to itself."""
 
     name: str
     version: int
     deadline: timedelta | None
     steps: tuple[Step, ...]
     source: bytes
-    by_name: Mapping[str, Step] = field(init=False, repr=False, compare=False)
-    after_pivot: frozenset[str] = field(init=False, repr=False, compare=False)
+    by_name: Mapping[str, Step] = field(init=False, repr=False)
+    pivots: tuple[str, ...] = field(init=False, repr=False)
+    after_pivot: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
+        pivots = tuple(step.name for step in self.steps if step.pivot)
+        object.__setattr__(self, "pivots", pivots)
         object.__setattr__(self, "after_pivot", frozenset(self._after_pivot()))
 
     def __getitem__(self, name: str) -> Step:
         return self.by_name[name]
-
-    @property
-    def pivots(self) -> tuple[str, ...]:
-        return tuple(step.name for step in self.steps if step.pivot)
 
     def covered_by(self, name: str) -> tuple[Step, ...]:
         """The steps that the compensation of `name` undoes too."""

@@ -2,8 +2,8 @@
 
 An expression comes from a definition, the data from callers and participants, and neither may stop
 the service: `[@,@][]|[@,@][]|...` is 159 characters and a million elements. So every visited node
-is counted, and so is every element of what an operator builds. Most expressions are a plain path
-(`steps.create_order.output.order_id`), which is followed without the interpreter.
+is counted where an expression can repeat itself, and everywhere the size of what is built. Most
+expressions are a plain path (`steps.create_order.output.order_id`), which is simply followed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .strict_json import Json
 LONGEST_EXPRESSION = 2000  # characters
 MOST_VISITS = 10_000  # nodes of the expression, counted each time one is evaluated
 MOST_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in the result
+
+CHARACTERS_OF_AN_ELEMENT = 256  # how long texts count
 
 Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, value
 Path: TypeAlias = tuple[str | int, ...]
@@ -59,6 +61,7 @@ class Expression:
     source: str
     tree: Node
     path: Path | None  # if it is no more than that
+    repeats: bool  # whether it evaluates a part of itself more than once
     references: tuple[Reference, ...]
 
     @property
@@ -74,7 +77,8 @@ class Expression:
 
     def _interpret(self, scope: Mapping[str, Json]) -> Json:
         try:
-            value: Json = Interpreter().visit(self.tree, scope)
+            interpreter = CountingInterpreter() if self.repeats else Interpreter()
+            value: Json = interpreter.visit(self.tree, scope)
         except JMESPathError as error:
             raise self._failure(scope, error) from None
         except (RecursionError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
@@ -100,7 +104,8 @@ def parse(source: str) -> Expression:
     except (JMESPathError, RecursionError, ValueError) as error:
         why = str(error).splitlines()[0] if str(error) else "it nests too deep"
         raise ExpressionError(f"${{{source}}} is not JMESPath: {why}") from None
-    return Expression(source, tree, plain_path(tree), tuple(references(tree)))
+    seen = tuple(references(tree))
+    return Expression(source, shortened(tree), plain_path(tree), repeats(tree), seen)
 
 
 def follow(path: Path, scope: Json) -> Json:
@@ -133,6 +138,14 @@ def plain_path(node: Node) -> Path | None:
             return None
 
 
+def shortened(node: Node) -> Node:
+    """The same tree with a single node, `path`, for each plain path in it."""
+    if (path := plain_path(node)) is not None:
+        return {"type": "path", "value": path, "children": []}
+    children = [one if not isinstance(one, Mapping) else shortened(one) for one in node["children"]]
+    return {**node, "children": children}
+
+
 RELATIVE = {  # what follows the first child is evaluated on its result, not on the scope
     "pipe",
     "subexpression",
@@ -143,6 +156,14 @@ RELATIVE = {  # what follows the first child is evaluated on its result, not on 
     "flatten",
     "expref",
 }
+
+
+REPEATING = {"projection", "value_projection", "filter_projection", "flatten", "pipe", "expref"}
+
+
+def repeats(node: Node) -> bool:
+    children = (one for one in node["children"] if isinstance(one, Mapping))
+    return node["type"] in REPEATING or any(repeats(child) for child in children)
 
 
 def references(
@@ -184,8 +205,8 @@ class Budget:
                 case dict() as members:
                     self._spend(len(members))
                     pending += members.values()
-                case _:
-                    pass
+                case str() as text:
+                    self._spend(len(text) // CHARACTERS_OF_AN_ELEMENT)
 
     def _spend(self, elements: int) -> None:
         self.elements -= elements
@@ -208,6 +229,11 @@ class Interpreter(TreeInterpreter):
         self.budget = Budget()
         self._functions = BudgetedFunctions(self.budget)
 
+    def visit_path(self, node: Any, value: Any) -> Any:
+        return follow(node["value"], value)
+
+
+class CountingInterpreter(Interpreter):
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         self.budget.visit()
         result = super().visit(node, *args, **kwargs)

@@ -6,7 +6,8 @@ one, that is no more than a place of the input may be null: it is sent as such.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 
 from .definition import Call, Definition
 from .errors import Finding, InvalidInput
@@ -18,22 +19,24 @@ from .template import Template, Text, expressions
 
 def check_input(definition: Definition, given: JsonObject) -> None:
     """Raises InvalidInput that names every missing member once."""
-    missing = {
-        reference.path: call
-        for step in definition.steps
-        for call, reference in _needs(step.name, [step.action, step.compensation])
-        if follow(reference.path[1:], given) is None
-    }
+    needed = needed_input(definition)
+    missing = {path: by for path, by in needed.items() if follow(path[1:], given) is None}
     if missing:
-        raise InvalidInput([_finding(path, call) for path, call in missing.items()])
+        raise InvalidInput([_finding(path, by) for path, by in missing.items()])
 
 
-def _needs(step: str, calls: list[Call | None]) -> Iterator[tuple[str, Reference]]:
-    for call in calls:
-        for expression, in_text in _expressions(call) if call else ():
-            for reference in expression.references:
-                if _is_needed(reference, in_text=in_text):
-                    yield f"{step}: ${{{expression.source}}}", reference
+@cache
+def needed_input(definition: Definition) -> Mapping[Path, str]:
+    """The places of the input that must be there, and what needs them."""
+    return {
+        reference.path: f"{step.name}: ${{{expression.source}}}"
+        for step in definition.steps
+        for call in (step.action, step.compensation)
+        if call is not None
+        for expression, in_text in _expressions(call)
+        for reference in expression.references
+        if _is_needed(reference, in_text=in_text)
+    }
 
 
 def _is_needed(reference: Reference, *, in_text: bool) -> bool:

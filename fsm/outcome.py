@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from .answer import Answer, Lost, NotSent, Reply
 from .retry import LONGEST_RETRY_AFTER
-from .strict_json import Json, NotKeepable, parse
+from .strict_json import Json, NotKeepable, parse, parse_foreign
 
 LONGEST_REASON = 300  # characters
 REASONS = ("detail", "error", "message", "reason", "title")  # members of a reply, the first counts
@@ -110,7 +110,7 @@ def _done(reply: Reply) -> Verdict:
     if not reply.body:
         return Verdict(outcome=Outcome.DONE)
     try:
-        return Verdict(outcome=Outcome.DONE, output=parse(reply.body))
+        return Verdict(outcome=Outcome.DONE, output=parse_foreign(reply.body))
     except NotKeepable as error:
         reason = one_line(f"the reply is not JSON that can be kept: {error}")
         return Verdict(outcome=Outcome.DONE, reason=reason, output_loss=OutputLoss.NOT_JSON)

@@ -11,10 +11,11 @@ from .errors import CorruptStream
 from .events import Event, SagaStarted
 from .machines import StepStatus
 from .outcome import Direction
-from .state import SagaState, begin, evolve
+from .state import UNTOUCHED, SagaState, StepState, begin, evolve
 from .template import Scope
 
 DONE = frozenset({StepStatus.SUCCEEDED})
+DOUBTS = frozenset({StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.UNKNOWN})
 AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
 
 
@@ -30,9 +31,14 @@ class Saga:
         return self.state.step(step).status
 
     @property
+    def steps(self) -> list[tuple[Step, StepState]]:
+        """In the order of the definition."""
+        states = self.state.steps
+        return [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
+
+    @property
     def not_done(self) -> tuple[str, ...]:
-        steps = self.definition.steps
-        return tuple(one.name for one in steps if self.status_of(one.name) not in DONE)
+        return tuple(step.name for step, state in self.steps if state.status not in DONE)
 
     @property
     def pivot_passed(self) -> bool:
@@ -40,8 +46,7 @@ class Saga:
 
     @property
     def pivot_in_doubt(self) -> bool:
-        doubts = (StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.UNKNOWN)
-        return any(self.status_of(one) in doubts for one in self.definition.pivots)
+        return any(self.status_of(one) in DOUBTS for one in self.definition.pivots)
 
     def may_be_undone(self, step: Step) -> bool:
         """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
@@ -60,10 +65,10 @@ class Saga:
             "input": state.input,
             "steps": {
                 step.name: {
-                    "output": state.step(step.name).output,
+                    "output": one.output,
                     "key": self.key(step.name, Direction.ACTION),
                 }
-                for step in self.definition.steps
+                for step, one in self.steps
             },
             "saga": {
                 "id": state.saga_id,

@@ -7,7 +7,7 @@ asks whether an event was wise. The state holds no definition: a step nobody has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
@@ -37,6 +37,7 @@ from .events import (
     StepSucceeded,
     StepUnknown,
 )
+from .frozen import changed
 from .machines import (
     IllegalTransition,
     SagaStatus,
@@ -48,7 +49,7 @@ from .outcome import Outcome, OutputLoss
 from .strict_json import Json, JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepState:
     """`doubtful`: an attempt ended unknown, so the action may have happened whatever came later.
     `was_busy`: one was still at it.
@@ -89,7 +90,7 @@ class Parked:
     not_undone: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SagaState:
     """`version` is that of the last event folded; `finished` names steps in order of completion."""
 
@@ -149,7 +150,7 @@ def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
 
 
 def _evolve_saga(state: SagaState, event: SagaFact, at: datetime) -> SagaState:
-    moved = replace(
+    moved = changed(
         state,
         status=next_saga_status(state.status, event.trigger),
         version=state.version + 1,
@@ -159,12 +160,12 @@ def _evolve_saga(state: SagaState, event: SagaFact, at: datetime) -> SagaState:
         case SagaStarted():
             raise CorruptStream(state.saga_id, moved.version, "a saga starts once")
         case CompensationRequested():
-            return replace(moved, asked_back=event)
+            return changed(moved, asked_back=event)
         case CompensationStarted(cause=cause, error=error):
-            return replace(moved, cause=cause, error=error, parked=None, asked_back=None)
+            return changed(moved, cause=cause, error=error, parked=None, asked_back=None)
         case SagaParked(why=why, not_done=not_done, not_undone=not_undone):
             parked = Parked(why=why, since=at, not_done=not_done, not_undone=not_undone)
-            return replace(moved, parked=parked, error=state.error or why)
+            return changed(moved, parked=parked, error=state.error or why)
         case SagaFellDue() | SagaCompleted() | SagaCompensated():
             return moved
         case _:
@@ -177,7 +178,7 @@ def _evolve_step(state: SagaState, event: StepFact, at: datetime) -> SagaState:
     finished = state.finished
     if after.finished_at is not None and before.finished_at is None:
         finished = (*finished, event.step)
-    return replace(
+    return changed(
         state,
         steps={**state.steps, event.step: after},
         finished=finished,
@@ -192,11 +193,11 @@ def step_after(step: StepState, event: StepFact, at: datetime) -> StepState:
     match event:
         case StepCalled(attempt=attempt):
             started = step.started_at or at
-            return replace(
+            return changed(
                 step, status=status, attempts=attempt, started_at=started, next_attempt_at=None
             )
         case StepSucceeded(output=output, output_loss=loss, error=error):
-            return replace(
+            return changed(
                 step,
                 status=status,
                 finished_at=at,
@@ -205,11 +206,11 @@ def step_after(step: StepState, event: StepFact, at: datetime) -> StepState:
                 last_error=error,
             )
         case StepRejected() | StepUnknown() | StepNotSent():
-            return replace(
+            return changed(
                 step, status=status, finished_at=at, last_error=event.error, next_attempt_at=None
             )
         case StepBackedOff(outcome=outcome, resent=resent):
-            return replace(
+            return changed(
                 step,
                 status=status,
                 last_outcome=outcome,
@@ -219,7 +220,7 @@ def step_after(step: StepState, event: StepFact, at: datetime) -> StepState:
                 next_attempt_at=event.until,
             )
         case CompensationBackedOff(outcome=outcome):
-            return replace(
+            return changed(
                 step,
                 status=status,
                 last_outcome=outcome,
@@ -227,11 +228,11 @@ def step_after(step: StepState, event: StepFact, at: datetime) -> StepState:
                 next_attempt_at=event.until,
             )
         case CompensationCalled(attempt=attempt):
-            return replace(step, status=status, compensation_attempts=attempt, next_attempt_at=None)
+            return changed(step, status=status, compensation_attempts=attempt, next_attempt_at=None)
         case CompensationFailed(error=error):
-            return replace(step, status=status, last_error=error)
+            return changed(step, status=status, last_error=error)
         case CompensationSucceeded() | CompensationCovered():
-            return replace(step, status=status)
+            return changed(step, status=status)
         case _:
             assert_never(event)
 

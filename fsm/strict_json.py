@@ -17,7 +17,9 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 JsonObject: TypeAlias = Mapping[str, Json]
 
 # What the parser lets through and we do not: only bytes with one of these need the slow look.
-SUSPICIOUS = re.compile(rb"\\u0000|[eE]\+?\d{3}|\d{300}")
+SUSPICIOUS = re.compile(rb"\\u0000|[eE]\+?\d{3}|\d{200}")
+# Of what comes from outside. We keep it inside of more levels, and the parser ends at 200.
+DEEPEST = 100
 
 
 class NotKeepable(ValueError):
@@ -36,12 +38,24 @@ def parse(data: bytes | str) -> Json:
     return value
 
 
+def parse_foreign(data: bytes) -> Json:
+    """What somebody else wrote. Raises NotKeepable for what is too deep for us as well."""
+    value = parse(data)
+    # Less brackets than levels allowed need no look at how they nest.
+    if data.count(b"[") + data.count(b"{") > DEEPEST and _deeper_than(DEEPEST, value):
+        raise NotKeepable(f"it nests deeper than {DEEPEST} levels")
+    return value
+
+
 def serialize(value: Json) -> bytes:
     """Compact; the same value gives the same bytes. Raises NotKeepable for what is not JSON."""
     try:
-        return to_json(value)
+        data = to_json(value)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise NotKeepable(str(error)) from None
+    if b"Infinity" in data or b"NaN" in data:  # as a number it is not JSON; in a text it may stand
+        parse(data)
+    return data
 
 
 def _refuse_unkeepable(value: Json) -> None:
@@ -57,3 +71,13 @@ def _refuse_unkeepable(value: Json) -> None:
         case list():
             for item in value:
                 _refuse_unkeepable(item)
+
+
+def _deeper_than(levels: int, value: Json) -> bool:
+    match value:
+        case Mapping():
+            return levels == 0 or any(_deeper_than(levels - 1, one) for one in value.values())
+        case list():
+            return levels == 0 or any(_deeper_than(levels - 1, one) for one in value)
+        case _:
+            return False

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .strict_json import Json
+from .strict_json import Json, parse_foreign, serialize
 
 LARGEST_DOCUMENT = 256 * 1024  # bytes
 DEEPEST = 40  # levels of nesting
@@ -37,10 +37,10 @@ def parse_yaml(text: str) -> Json:
     if len(text.encode(errors="replace")) > LARGEST_DOCUMENT:
         raise InvalidYaml(f"the document is larger than {LARGEST_DOCUMENT} bytes")
     try:
-        document: Json = yaml.load(text, Loader=_CoreLoader)
+        # Through JSON: 1e999 and "\\0" are YAML, and nobody could read them again.
+        return parse_foreign(serialize(yaml.load(text, Loader=_CoreLoader)))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidYaml(" ".join(str(error).split())) from None
-    return document
 
 
 class _CoreLoader(yaml.SafeLoader):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from ...eventstore import Fenced, LogOverloaded, LogUnavailable, RecordedEvent, shard_of
@@ -87,22 +88,21 @@ class Driver:
             self._spawn(self._converse(live, call, resent=True), saga.state.saga_id)
         self._wake(saga.state.saga_id)
 
-    async def drain(self, within_seconds: float) -> None:
-        """Send nothing new, and record what is still answered within that time."""
+    def begin_stop(self) -> None:
+        """Send nothing new from now on, and keep nobody waiting."""
         self.stopping = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within_seconds)
-        await self.abort()
+        for live in self.live.values():
+            live.release()
 
-    async def abort(self) -> None:
-        """Stop as a crash would: the log knows where to go on."""
-        self.stopping = True
+    async def drain(self, within: timedelta) -> None:
+        """Record what is still answered within that time, and drop the rest as a crash would."""
+        self.begin_stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within.total_seconds())
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for live in self.live.values():
-            live.give_up(NotServing("the service is stopping"))
 
     async def _converse(self, live: Live, call: CallParticipant, *, resent: bool = False) -> None:
         """One call, and those that follow from its answer."""
@@ -187,15 +187,16 @@ class Driver:
         try:
             await work
         except (Fenced, LogUnavailable) as error:
-            self._let_go(saga_id, NotServing(str(error)))
-        except Exception as error:  # noqa: BLE001 - one saga never takes another with it
+            logger.warning("saga let go", extra={"saga_id": saga_id, "why": str(error)})
+            self._let_go(saga_id)
+        except Exception:
             logger.exception("saga quarantined", extra={"saga_id": saga_id})
-            self._let_go(saga_id, error)
+            self._let_go(saga_id)
 
-    def _let_go(self, saga_id: str, error: Exception) -> None:
+    def _let_go(self, saga_id: str) -> None:
         self.timers.set(saga_id, None)
         if live := self.live.pop(saga_id, None):
-            live.give_up(error)
+            live.release()
 
 
 def without_calls(before: Saga, decision: Decision) -> Decision:

@@ -36,7 +36,7 @@ class Live:
         self._watchers = waiting
 
     def until(self, condition: Condition) -> asyncio.Future[Saga]:
-        """The first saga from now on that fulfils `condition`."""
+        """The first saga from now on that fulfils `condition`, or the last one known here."""
         watcher: asyncio.Future[Saga] = asyncio.get_running_loop().create_future()
         if condition(self.saga):
             watcher.set_result(self.saga)
@@ -44,11 +44,11 @@ class Live:
             self._watchers.append((condition, watcher))
         return watcher
 
-    def give_up(self, error: Exception) -> None:
-        """Tell those who wait that this node drives the saga no longer."""
+    def release(self) -> None:
+        """Tell those who wait that there is nothing later to wait for here."""
         for _, watcher in self._watchers:
             if not watcher.done():
-                watcher.set_exception(error)
+                watcher.set_result(self.saga)
         self._watchers = []
 
 

@@ -1,7 +1,39 @@
-"""The logger of the shell. Messages are constants, facts are in `extra`; payloads never."""
+"""The logger of the service: one JSON object a line. Messages are constants, facts are in `extra`.
+
+Payloads are never logged: they are the users' and may hold what nobody should read.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
+import time
 
 logger = logging.getLogger("saga_orchestrator")
+
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        facts = {name: one for name, one in vars(record).items() if name not in STANDARD}
+        line = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **facts,
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure_logging(level: str) -> None:
+    """To standard error, in UTC."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = JsonLines()
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -65,7 +65,7 @@ class Orchestrator:
 
         Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing.
         """
-        definition = await self.registry.get(saga_type, version)
+        definition = await self.definition(saga_type, version)
         check_input(definition, request.input)
         saga_id = self.clock.new_saga_id(self._next_shard(), SHARDS)
         if key is None:
@@ -120,6 +120,17 @@ class Orchestrator:
         """Whether it is new. Raises DefinitionExists."""
         with serving():
             return await self.registry.register(definition)
+
+    async def definition(self, name: str, version: int | None = None) -> Definition:
+        """That version, or the newest. Raises DefinitionNotFound."""
+        with serving():
+            return await self.registry.get(name, version)
+
+    async def definitions(self) -> list[Definition]:
+        """All, those of other nodes too, in order of name and version."""
+        with serving():
+            await self.registry.load()
+        return self.registry.known()
 
     async def _start_once(
         self, definition: Definition, saga_id: str, request: StartRequested, key: StartKey

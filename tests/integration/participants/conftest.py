@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from saga_orchestrator.fsm.answer import Answer
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import Patience, TransportLimits
-from saga_orchestrator.http.participants.reply import Answer
 from saga_orchestrator.tests.integration.participants.peer import (
     PATIENCE,
     Answering,

@@ -11,9 +11,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol, cast
 
+from saga_orchestrator.fsm.answer import Answer
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.reply import Answer
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 PATIENCE = timedelta(seconds=5)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.reply import Lost, NotSent, Reply
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,

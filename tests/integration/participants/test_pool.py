@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
 from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.reply import Lost, NotSent, Reply
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
@@ -95,21 +95,38 @@ async def test_a_goodbye_that_only_the_kernel_has_seen_is_noticed(
     assert len(peer.conversations) == 2
 
 
-async def test_an_idle_connection_that_speaks_is_dropped(world: World, ask: Ask) -> None:
+async def test_an_idle_connection_that_speaks_is_dropped(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port)
+    await ask(client)
+
+    peer.conversations[0].say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+    async with asyncio.timeout(1):  # less than the connection would stay idle
+        await peer.hung_up.wait()
+
+    assert await ask(client) == DONE
+
+
+async def test_the_timeout_of_a_call_does_not_reach_the_next_one(world: World, ask: Ask) -> None:
+    too_late_for_the_first = asyncio.Event()
+
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(OK)
-        await conversation.writer.drain()
-        conversation.say(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-        await conversation.reader.read()
+        await conversation.request()
+        await too_late_for_the_first.wait()
+        conversation.say(OK)
 
     peer = await world.peer(script)
     client = world.client(peer.port)
 
-    await ask(client)
-    await peer.hung_up.wait()
+    first = await ask(client, within=timedelta(milliseconds=50))
+    asyncio.get_running_loop().call_later(0.06, too_late_for_the_first.set)
+    second = await ask(client)
 
-    assert await ask(client) == DONE
+    assert [first, second] == [DONE, DONE]
 
 
 async def test_idle_connections_are_dropped_before_the_server_does(

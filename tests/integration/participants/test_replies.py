@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from saga_orchestrator.fsm.answer import Lost, Reply
 from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.reply import Lost, Reply
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from saga_orchestrator.fsm.answer import Answer, Lost, NotSent, Reply
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.reply import Answer, Lost, NotSent, Reply
 from saga_orchestrator.tests.integration.participants.peer import Answering, Conversation, World
 from starlette.types import Receive, Scope, Send
 

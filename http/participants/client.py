@@ -1,0 +1,131 @@
+"""Calls participants by name and says what came back, never more than is known.
+
+No trouble on the way is an exception here: `NotSent` if certainly no byte of the request left,
+`Lost` if one may have. Over `ParticipantTransport` a call takes the short way; any other httpx
+transport (a mock, an ASGI application, a tracing wrapper) works too, and is believed when it says
+that it did not connect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+import httpx
+
+from ...fsm.answer import Answer, Lost, NotSent, Reply
+from .base_url import BaseUrl, Origin
+from .request import encode
+from .transport import ParticipantTransport
+
+MAX_BODY_BYTES = 1024 * 1024
+
+# A reply is kept as it came, so it should come as it is.
+_OUR_FIELDS = (("accept-encoding", "identity"),)
+
+# What httpx's transports raise only before they write a request. Not LocalProtocolError: a body
+# that contradicts its declared length is found out when half of it has left.
+_BEFORE_THE_FIRST_BYTE = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+
+
+class ParticipantsClient:
+    """Knows the participants' base URLs; the transport belongs to whoever made it.
+
+    `max_body` bounds what comes over a foreign transport; `ParticipantTransport` has its own limit.
+    """
+
+    def __init__(
+        self,
+        base_urls: Mapping[str, str],
+        transport: httpx.AsyncBaseTransport,
+        *,
+        max_body: int = MAX_BODY_BYTES,
+    ) -> None:
+        """Raises ValueError for a URL that no call could be sent to."""
+        self._base_urls = {name: BaseUrl.parse(url) for name, url in base_urls.items()}
+        self._transport = transport
+        self._max_body = max_body
+
+    async def send(
+        self,
+        participant: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: timedelta,  # noqa: ASYNC109 (a fact of the call: the deadline is set here)
+    ) -> Answer:
+        """One call, never repeated. `path` is percent-encoded and may have a query.
+
+        Only cancellation passes through; a cancelled call may have been sent.
+        """
+        base = self._base_urls.get(participant)
+        if base is None:
+            return NotSent(f"no URL is known for participant {participant}")
+        fields = (*_OUR_FIELDS, *headers.items())
+        try:
+            target = base.target(path)
+            request = encode(method, target, base.authority, fields, body)
+        except ValueError as error:
+            return NotSent(f"the request was refused here: {error}")
+        try:
+            if isinstance(self._transport, ParticipantTransport):
+                return await self._transport.exchange(base.origin, request, _deadline(timeout))
+            built = _built(method, base.origin, target, fields, body)
+            return await self._through_httpx(built, timeout.total_seconds())
+        except _BEFORE_THE_FIRST_BYTE as error:
+            return NotSent(_reason(error))
+        except httpx.RequestError as error:
+            return Lost(_reason(error))
+
+    async def _through_httpx(self, request: httpx.Request, seconds: float) -> Answer:
+        request.extensions = {"timeout": httpx.Timeout(seconds).as_dict()}
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._capped(await self._transport.handle_async_request(request))
+        except TimeoutError:
+            return Lost("no complete reply within the call's timeout")
+
+    async def _capped(self, response: httpx.Response) -> Reply:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        body = bytearray()
+        try:
+            async for part in response.stream:
+                body += part
+                if len(body) > self._max_body:
+                    break
+        finally:
+            await response.aclose()
+        return Reply(
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            bytes(body[: self._max_body]),
+            too_large=len(body) > self._max_body,
+        )
+
+
+def _built(
+    method: str,
+    origin: Origin,
+    target: str,
+    fields: Collection[tuple[str, str]],
+    body: bytes | None,
+) -> httpx.Request:
+    url = httpx.URL(
+        scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target.encode("ascii")
+    )
+    return httpx.Request(method, url, headers=list(fields), content=body)
+
+
+def _deadline(timeout: timedelta) -> float:
+    return asyncio.get_running_loop().time() + timeout.total_seconds()
+
+
+def _reason(error: httpx.RequestError) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,116 @@
+"""One HTTP/1.1 connection: one call at a time, and the truth about each.
+
+The line between "not sent" and "lost" is `transport.write`: what is raised before it says that no
+byte left, what is raised after it says that one may have, even if the kernel dropped it all. There
+is one deadline for write, wait and read together, since a reply that trickles in outlives any
+limit on a single read. The time of day does not matter here: `deadline` is the event loop's
+`time()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import cast
+
+import httpx
+
+from ...fsm.answer import Reply
+from .reply_reader import ReplyReader
+
+
+class Connection(asyncio.Protocol):
+    """Made by `loop.create_connection`; has one caller at a time, and none once it is unclean."""
+
+    __slots__ = ("_closed", "_loop", "_poll", "_reader", "_transport", "_waiter", "idle_since")
+
+    _transport: asyncio.Transport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_body: int) -> None:
+        self._loop = loop
+        self._reader = ReplyReader(max_body)
+        self._waiter: asyncio.Future[Reply] | None = None
+        self._closed: asyncio.Future[None] = loop.create_future()
+        self._poll = select.poll()
+        self.idle_since = 0.0
+
+    async def exchange(self, request: bytes, deadline: float) -> Reply:
+        """Send `request`, return its reply. Any other end leaves the connection unclean."""
+        self._refuse_to_send(deadline)
+        self._reader.begin(head_only=request.startswith(b"HEAD "))
+        waiter: asyncio.Future[Reply] = self._loop.create_future()
+        self._waiter = waiter
+        alarm = self._loop.call_at(deadline, self._expire)
+        self._transport.write(request)
+        try:
+            return await waiter
+        finally:
+            alarm.cancel()
+            self._waiter = None
+
+    def is_clean(self) -> bool:
+        """Whether the last call ended so that another may follow."""
+        return (
+            self._reader.keep_alive
+            and not self._transport.is_closing()
+            and self._transport.get_write_buffer_size() == 0
+        )
+
+    def is_fresh(self) -> bool:
+        """Whether an idle connection is still silent and open.
+
+        The event loop may not have seen the peer's goodbye yet; the kernel has.
+        """
+        return not self._transport.is_closing() and not self._poll.poll(0)
+
+    def abort(self) -> None:
+        """Drop the connection and whatever is still buffered."""
+        self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        await self._closed
+
+    def _refuse_to_send(self, deadline: float) -> None:
+        if self._transport.is_closing():
+            raise httpx.ConnectError("the connection was closed before the request was written")
+        if self._loop.time() >= deadline:
+            raise httpx.ConnectTimeout("no time was left to send the request")
+
+    def _expire(self) -> None:
+        self._fail(httpx.ReadTimeout("no complete reply within the call's timeout"))
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are not subclasses of asyncio's, so this cannot be checked.
+        self._transport = cast(asyncio.Transport, transport)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None or self._waiter.done():
+            self.abort()  # nobody asked
+            return
+        try:
+            reply = self._reader.feed(data)
+        except httpx.RemoteProtocolError as error:
+            self._fail(error)
+        else:
+            if reply is not None:
+                self._waiter.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set_result(None)
+        if exc is not None:
+            self._fail(httpx.ReadError(f"the connection broke: {exc}"))
+        elif self._waiter is not None and not self._waiter.done():
+            self._end_reply(self._waiter)
+
+    def _end_reply(self, waiter: asyncio.Future[Reply]) -> None:
+        try:
+            waiter.set_result(self._reader.finish())
+        except httpx.RemoteProtocolError as error:
+            waiter.set_exception(error)

@@ -1,0 +1,156 @@
+"""The connections to one origin: a bounded number, the last used one first.
+
+A *slot* is the right to have a connection. Whoever holds one either takes an idle connection or
+opens one, and gives the slot back when the call ends, however it ends. Callers wait (first come,
+first served) only while all slots are held, and a slot given back goes straight to the first of
+them, who finds the connection that came with it among the idle ones.
+
+Idle connections are dropped before a usual server would drop them, since a request that crosses
+the server's goodbye is lost: nobody can tell whether it was read. The last used first leaves the
+others to age, and keeps the idle ones in order of age, so that one timer serves all. Every step is
+O(1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import httpx
+
+from ...fsm.answer import Reply
+from .base_url import Origin
+from .connection import Connection
+from .limits import Patience, TransportLimits
+
+
+class Pool:
+    """Runs calls to one origin; `on_empty` is called when it holds nothing and may be forgotten."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        limits: TransportLimits,
+        tls: ssl.SSLContext | None,
+        on_empty: Callable[[Pool], None],
+    ) -> None:
+        self.origin = origin
+        self._limits = limits
+        self._tls = tls
+        self._on_empty = on_empty
+        self._loop = asyncio.get_running_loop()
+        self._slots_held = 0
+        self._idle: deque[Connection] = deque()  # the longest idle one is the first
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._sweep_alarm: asyncio.TimerHandle | None = None
+        self._is_open = True
+
+    async def exchange(self, request: bytes, deadline: float, patience: Patience) -> Reply:
+        """One call. Raises as `ParticipantTransport.exchange` does."""
+        if self._slots_held < self._limits.connections_per_origin:
+            self._slots_held += 1
+        else:
+            await self._slot(self._sooner(deadline, patience.slot))
+        connection: Connection | None = None
+        try:
+            connection = self._freshest() or await self._connect(
+                self._sooner(deadline, patience.connect)
+            )
+            return await connection.exchange(request, deadline)
+        finally:
+            self._give_back(connection)
+
+    async def aclose(self) -> None:
+        """Drop the idle connections, turn the waiting away; what is in use ends with its call."""
+        self._is_open = False
+        if self._sweep_alarm is not None:
+            self._sweep_alarm.cancel()
+        for turn in self._waiting:
+            self._turn_away(turn)
+        while self._idle:
+            connection = self._idle.pop()
+            connection.abort()
+            await connection.wait_closed()
+
+    def _sooner(self, deadline: float, patience: timedelta) -> float:
+        return min(deadline, self._loop.time() + patience.total_seconds())
+
+    def _freshest(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_fresh():
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self, deadline: float) -> Connection:
+        create = partial(Connection, self._loop, self._limits.max_body_bytes)
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, connection = await self._loop.create_connection(
+                    create, self.origin.host, self.origin.port, ssl=self._tls
+                )
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(f"no connection to {self.origin} in time") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot hold
+            raise httpx.ConnectError(f"no connection to {self.origin}: {error}") from error
+        return connection
+
+    async def _slot(self, deadline: float) -> None:
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._waiting[turn] = None
+        alarm = self._loop.call_at(deadline, self._turn_away, turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            # The slot may have come in the very moment the caller was cancelled.
+            if not turn.cancelled() and turn.exception() is None:
+                self._give_back(None)
+            raise
+        finally:
+            alarm.cancel()
+            self._waiting.pop(turn, None)
+
+    def _turn_away(self, turn: asyncio.Future[None]) -> None:
+        if not turn.done():
+            turn.set_exception(httpx.PoolTimeout("every connection stayed busy"))
+
+    def _give_back(self, connection: Connection | None) -> None:
+        if connection is not None:
+            self._rest(connection)
+        while self._waiting:
+            turn, _ = self._waiting.popitem(last=False)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._slots_held -= 1
+        self._maybe_empty()
+
+    def _rest(self, connection: Connection) -> None:
+        if not (self._is_open and connection.is_clean()):
+            connection.abort()
+            return
+        connection.idle_since = self._loop.time()
+        self._idle.append(connection)
+        if self._sweep_alarm is None:
+            keep_alive = self._limits.keep_alive.total_seconds()
+            self._sweep_alarm = self._loop.call_later(keep_alive, self._sweep)
+
+    def _sweep(self) -> None:
+        keep_alive = self._limits.keep_alive.total_seconds()
+        now = self._loop.time()
+        while self._idle and self._idle[0].idle_since + keep_alive <= now:
+            self._idle.popleft().abort()
+        self._sweep_alarm = None
+        if self._idle:
+            due = self._idle[0].idle_since + keep_alive
+            self._sweep_alarm = self._loop.call_at(due, self._sweep)
+        self._maybe_empty()
+
+    def _maybe_empty(self) -> None:
+        if not self._slots_held and not self._idle:
+            self._on_empty(self)

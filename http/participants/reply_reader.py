@@ -1,0 +1,124 @@
+"""Turns the bytes of one connection into replies; knows no socket and no clock.
+
+A reply is whole when its framing says so, or at the end of the connection if it declared no
+framing. Everything else is malformed or cut short, and then nothing is known about the call. What
+is kept of a reply is bounded: its head, its body, and its bytes on the wire (chunk extensions and
+trailers are neither head nor body).
+"""
+
+from __future__ import annotations
+
+import httptools
+import httpx
+
+from ...fsm.answer import Reply
+
+# Interim replies count too, so a flood of them ends.
+MAX_HEAD_BYTES = 64 * 1024
+# A body in chunks of one byte takes six bytes on the wire for each.
+_WIRE_BYTES_PER_BODY_BYTE = 8
+
+
+class ReplyReader:
+    """One reply after another: `begin`, then `feed` until it returns a reply, or `finish`."""
+
+    __slots__ = (
+        "_head_only",
+        "_head_read",
+        "_headers",
+        "_max_body",
+        "_max_wire",
+        "_parser",
+        "_parts",
+        "_reply",
+        "_size",
+        "_status",
+        "_wire",
+        "keep_alive",
+    )
+
+    def __init__(self, max_body: int) -> None:
+        self._max_body = max_body
+        self._max_wire = MAX_HEAD_BYTES + max_body * _WIRE_BYTES_PER_BODY_BYTE
+        self._parser = httptools.HttpResponseParser(self)
+        self._parts: list[bytes] = []
+        self.begin(head_only=False)
+        self.on_message_begin()
+
+    def begin(self, *, head_only: bool) -> None:
+        """Expect the reply to a new request; `head_only` if its method was HEAD."""
+        self._reply: Reply | None = None
+        self._head_only = head_only
+        self._head_read = False
+        self._wire = 0
+        self.keep_alive = False  # whether another request may follow on this connection
+
+    def feed(self, data: bytes) -> Reply | None:
+        """The reply, once it is whole. Raises httpx.RemoteProtocolError if it cannot become so."""
+        self._wire += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.keep_alive = False
+            if self._reply is None:
+                raise httpx.RemoteProtocolError(f"malformed reply: {error}") from error
+        if self._reply is None:
+            self._enforce_limits()
+        return self._reply
+
+    def finish(self) -> Reply:
+        """The reply that ends with the connection. Raises RemoteProtocolError if cut short."""
+        if not self._head_read:
+            raise httpx.RemoteProtocolError("the connection was closed before a reply")
+        if not self._lasts_until_close():
+            raise httpx.RemoteProtocolError("the connection was closed in the middle of a reply")
+        return self._whole()
+
+    def _enforce_limits(self) -> None:
+        if not self._head_read and self._wire > MAX_HEAD_BYTES:
+            raise httpx.RemoteProtocolError("the head of the reply is too large")
+        if self._size > self._max_body or self._wire > self._max_wire:
+            self._reply = Reply(self._status, self._headers, self._body(), too_large=True)
+
+    def _lasts_until_close(self) -> bool:
+        coding = self._headers.get("transfer-encoding", "").lower()
+        return "content-length" not in self._headers and not coding.endswith("chunked")
+
+    def _whole(self) -> Reply:
+        return Reply(self._status, self._headers, self._body(), self._size > self._max_body)
+
+    def _body(self) -> bytes:
+        return b"".join(self._parts)[: self._max_body]
+
+    # What httptools calls, in this order.
+
+    def on_message_begin(self) -> None:
+        if self._reply is not None:
+            self.keep_alive = False  # bytes beyond the reply: whatever they are, nobody asked
+        self._headers: dict[str, str] = {}
+        self._parts = []
+        self._size = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_read:
+            return  # a trailer must not pass for a header
+        key, text = name.lower().decode("latin-1"), value.decode("latin-1")
+        earlier = self._headers.get(key)
+        self._headers[key] = text if earlier is None else f"{earlier}, {text}"
+
+    def on_headers_complete(self) -> None:
+        self._status: int = self._parser.get_status_code()
+        self._head_read = self._status >= 200
+        if self._head_only and self._head_read and self._reply is None:
+            # The parser now waits for a body that never comes, so the connection ends here.
+            self._reply = self._whole()
+
+    def on_body(self, data: bytes) -> None:
+        if self._size <= self._max_body:
+            self._size += len(data)
+            self._parts.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._head_read and self._reply is None:
+            self._reply = self._whole()
+            self.keep_alive = self._parser.should_keep_alive() and not self._reply.too_large

@@ -1,0 +1,133 @@
+"""The way out: HTTP/1.1 over asyncio, made to tell "certainly not sent" from "maybe done".
+
+`httpx.ConnectError`, `ConnectTimeout` and `PoolTimeout` (and `LocalProtocolError`,
+`UnsupportedProtocol` for what must not be sent at all) are raised only while no byte of the
+request has left. Whatever goes wrong later is a `ReadError`, `ReadTimeout` or
+`RemoteProtocolError`. It follows no redirects, keeps no cookies and repeats nothing: whether a
+call may be repeated is for the saga to decide.
+
+`exchange` is the way for the hot path: building httpx's request and response costs more than the
+call itself. `handle_async_request` puts the same behind httpx's own interface.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from datetime import timedelta
+
+import httpx
+
+from ...fsm.answer import Reply
+from .base_url import Origin
+from .limits import Patience, TransportLimits
+from .pool import Pool
+from .request import FRAMING, encode
+
+
+class ParticipantTransport(httpx.AsyncBaseTransport):
+    """Pools of connections by origin. Belongs to the event loop that first uses it.
+
+    `tls` replaces the default context, which trusts what httpx trusts.
+    """
+
+    def __init__(
+        self, limits: TransportLimits | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._limits = limits or TransportLimits()
+        self._tls = tls
+        self._pools: dict[Origin, Pool] = {}
+        self._is_open = True
+
+    async def exchange(
+        self, origin: Origin, request: bytes, deadline: float, patience: Patience | None = None
+    ) -> Reply:
+        """Send the encoded `request` to `origin` by the event loop's time `deadline`.
+
+        Raises httpx.TransportError as the module says.
+        """
+        if not self._is_open:
+            raise httpx.ConnectError("the transport is closed")
+        pool = self._pools.get(origin) or self._new_pool(origin)
+        return await pool.exchange(request, deadline, patience or self._limits.patience)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The same for httpx. The request's read timeout bounds the whole call, not one read.
+
+        httpx has no word for a reply without its end: a too large one is a RemoteProtocolError.
+        """
+        body = await request.aread()
+        seconds = request.extensions.get("timeout", {})
+        whole = seconds.get("read")
+        if whole is None:
+            whole = self._limits.call_timeout.total_seconds()
+        reply = await self.exchange(
+            _origin(request.url),
+            _encoded(request, body),
+            asyncio.get_running_loop().time() + whole,
+            self._patience(seconds.get("connect"), seconds.get("pool")),
+        )
+        if reply.too_large:
+            raise httpx.RemoteProtocolError("the reply is too large", request=request)
+        # In bytes, because httpx would refuse text that is not ASCII.
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in reply.headers.items()
+        ]
+        return httpx.Response(reply.status, headers=headers, stream=httpx.ByteStream(reply.body))
+
+    def origins(self) -> tuple[Origin, ...]:
+        """The origins that have a connection now."""
+        return tuple(self._pools)
+
+    async def aclose(self) -> None:
+        """Refuse new calls, drop idle connections. A call under way goes on to its end."""
+        self._is_open = False
+        for pool in list(self._pools.values()):
+            await pool.aclose()
+
+    def _new_pool(self, origin: Origin) -> Pool:
+        tls = self._context() if origin.scheme == "https" else None
+        pool = self._pools[origin] = Pool(origin, self._limits, tls, self._forget)
+        return pool
+
+    def _context(self) -> ssl.SSLContext:
+        # One for all: loading the trusted certificates takes some 20 ms.
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context()
+        return self._tls
+
+    def _forget(self, pool: Pool) -> None:
+        # Callback URLs may name any origin, so pools must not stay for ever.
+        if self._pools.get(pool.origin) is pool:
+            del self._pools[pool.origin]
+
+    def _patience(self, connect: float | None, slot: float | None) -> Patience:
+        default = self._limits.patience
+        return Patience(
+            default.connect if connect is None else timedelta(seconds=connect),
+            default.slot if slot is None else timedelta(seconds=slot),
+        )
+
+
+def _origin(url: httpx.URL) -> Origin:
+    try:
+        return Origin.of(url)
+    except ValueError as error:
+        raise httpx.UnsupportedProtocol(str(error)) from error
+
+
+def _encoded(request: httpx.Request, body: bytes) -> bytes:
+    fields = [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+    ]
+    try:
+        return encode(
+            request.method,
+            request.url.raw_path.decode("ascii"),
+            request.headers.get("host") or request.url.netloc.decode("ascii"),
+            [field for field in fields if field[0].lower() not in FRAMING],
+            body or None,
+        )
+    except ValueError as error:
+        raise httpx.LocalProtocolError(str(error)) from error

@@ -1,0 +1,128 @@
+"""Keeps the status view behind the log: effect and checkpoint in one transaction.
+
+While it runs, the owner tells it of every commit with the saga that it made, so that nothing is
+read twice; what it was not told of (before a start, after a gap, after it was overtaken) it folds
+from the log. The checkpoint moves by compare-and-set, so two projectors never mix their work: the
+one that comes late aborts, reads where the other one is, and goes on from there.
+
+    told ──> dirty sagas, frontiers ──(100 ms or 500 sagas)──> rows + checkpoints
+    log  ──> pages of a shard ──> the sagas in them, folded whole ──> rows + checkpoint
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+
+import psycopg
+
+from ..eventstore import SHARD_OWNED, SHARDS, EventLog, LogUnavailable, RecordedEvent
+from ..fsm.saga import Saga
+from .frontier import Frontier
+from .tables import Overtaken, Rebuild, Tables
+
+logger = logging.getLogger("saga_orchestrator")
+
+LAG = timedelta(milliseconds=100)
+MOST_DIRTY = 500  # sagas, until they are written without waiting any longer
+MOST_BEYOND_A_GAP = 1000  # appends of a shard, until the log is read instead
+PAGE = 1000  # events
+PAUSE_AFTER_TROUBLE = timedelta(seconds=1)
+
+Load = Callable[[Iterable[str]], Awaitable[Mapping[str, Saga | Exception]]]
+
+
+class Projector:
+    """`load` folds sagas from their streams."""
+
+    def __init__(self, tables: Tables, log: EventLog, load: Load) -> None:
+        self.tables, self.log, self.load = tables, log, load
+        self._checkpoints: dict[int, int] = {}
+        self._frontiers: dict[int, Frontier] = {}
+        self._dirty: dict[str, Saga] = {}
+        self._told = asyncio.Event()
+        self._enough = asyncio.Event()
+
+    def observe(self, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
+        """`recorded` is durable, and has made `saga`."""
+        first, last = recorded[0], recorded[-1]
+        self._dirty[saga.state.saga_id] = saga
+        self._frontiers[first.shard_id].add(first.seq, last.seq)
+        self._told.set()
+        if len(self._dirty) >= MOST_DIRTY:
+            self._enough.set()
+
+    async def step(self) -> int:
+        """Write what was observed; returns how many sagas."""
+        sagas, self._dirty = self._dirty, {}
+        reached = {shard_id: one.seq for shard_id, one in self._frontiers.items()}
+        try:
+            await self.tables.write(list(sagas.values()), self._checkpoints, reached)
+        except Overtaken:
+            await self.catch_up()
+            return len(sagas)
+        except (psycopg.Error, OSError):
+            self._dirty = {**sagas, **self._dirty}
+            raise
+        self._checkpoints.update(reached)
+        if any(one.waiting > MOST_BEYOND_A_GAP for one in self._frontiers.values()):
+            await self.catch_up()
+        return len(sagas)
+
+    async def run(self) -> None:
+        while True:
+            await self._told.wait()
+            await self._linger()
+            self._told.clear()
+            self._enough.clear()
+            try:
+                await self.step()
+            except (psycopg.Error, OSError, LogUnavailable) as error:
+                logger.warning("projection is behind", extra={"why": str(error)})
+                self._told.set()
+                await asyncio.sleep(PAUSE_AFTER_TROUBLE.total_seconds())
+
+    async def catch_up(self) -> None:
+        """Fold from the log what lies after the checkpoints."""
+        self._checkpoints = await self.tables.checkpoints()
+        for shard_id, seq in sorted(self._checkpoints.items()):
+            await self._catch_up(shard_id, seq)
+
+    async def rebuild(self) -> int:
+        """Fold everything anew; returns the number of events."""
+        await self.tables.checkpoints()
+        events = 0
+        async with self.tables.rebuilding() as rebuild:
+            for shard_id in range(SHARDS):
+                events += await self._refold(rebuild, shard_id)
+        return events
+
+    async def _refold(self, rebuild: Rebuild, shard_id: int) -> int:
+        seq = 0
+        while page := await self.log.read_shard(shard_id, after_seq=seq, limit=PAGE):
+            await rebuild.write(await self._sagas_in(page))
+            seq = page[-1].seq
+        await rebuild.reach(shard_id, seq)
+        return seq
+
+    async def _catch_up(self, shard_id: int, seq: int) -> None:
+        while page := await self.log.read_shard(shard_id, after_seq=seq, limit=PAGE):
+            sagas = await self._sagas_in(page)
+            await self.tables.write(sagas, {shard_id: seq}, {shard_id: page[-1].seq})
+            seq = page[-1].seq
+        self._checkpoints[shard_id] = seq
+        self._frontiers.setdefault(shard_id, Frontier(seq)).reach(seq)
+
+    async def _sagas_in(self, page: Sequence[RecordedEvent]) -> list[Saga]:
+        named = dict.fromkeys(one.stream_id for one in page if one.type != SHARD_OWNED)
+        loaded = await self.load(named)
+        return [one for one in loaded.values() if isinstance(one, Saga)]
+
+    async def _linger(self) -> None:
+        try:
+            async with asyncio.timeout(LAG.total_seconds()):
+                await self._enough.wait()
+        except TimeoutError:
+            return

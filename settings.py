@@ -1,0 +1,104 @@
+"""Settings: one frozen model, read once from the environment, passed down as plain values.
+
+What is wrong with them stops the start with one line that says what to change.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .fsm.duration import parse_duration
+
+SERVICE_URL = re.compile(r"([A-Z][A-Z0-9_]*)_SERVICE_URL")
+DEFAULT_PARTICIPANTS = {
+    "order-service": "http://127.0.0.1:8003",
+    "payment-service": "http://127.0.0.1:8004",
+}
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class InvalidSettings(Exception):
+    """One line that says which setting to change, and to what."""
+
+
+def _duration(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_duration(str(value))
+
+
+def _log_level(value: object) -> str:
+    if str(value).lower() not in LOG_LEVELS:
+        raise ValueError(f"{value!r} is none of {', '.join(LOG_LEVELS)}")
+    return str(value).lower()
+
+
+def _database_url(value: object) -> str:
+    if not str(value).startswith(("postgresql://", "postgres://")):
+        raise ValueError("it must begin with postgresql://")
+    return str(value)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class Settings(BaseSettings):
+    """`database_url` None is an embedded PostgreSQL whose data are in `saga_data_dir`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    service_port: Annotated[int, Field(ge=1, le=65535)] = 8009
+    saga_host: str = "127.0.0.1"
+    database_url: Annotated[str, BeforeValidator(_database_url)] | None = None
+    saga_data_dir: Path = Path(".state/saga")
+    saga_log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
+    saga_calls_per_participant: Annotated[int, Field(ge=1, le=10_000)] = 64
+    saga_drain_time: Duration = timedelta(seconds=8)
+    saga_definitions_dir: Path | None = None
+    saga_participants: Mapping[str, str] = Field(default=DEFAULT_PARTICIPANTS)
+
+
+def read_settings() -> Settings:
+    """Raises InvalidSettings."""
+    _refuse_unknown(os.environ)
+    try:
+        return Settings(saga_participants=_participants(os.environ))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
+        why = first["msg"].removeprefix("Value error, ")
+        raise InvalidSettings(f"{name} is wrong: {why}") from None
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """A misspelt setting would be the default, silently."""
+    known = sorted(name.upper() for name in Settings.model_fields if name != "saga_participants")
+    for name in environ:
+        if name.startswith("SAGA_") and name not in known:
+            raise InvalidSettings(f"{name} is no setting; there are {', '.join(known)}")
+
+
+def _participants(environ: Mapping[str, str]) -> dict[str, Any]:
+    found = dict(DEFAULT_PARTICIPANTS)
+    for name, value in environ.items():
+        if (match := SERVICE_URL.fullmatch(name)) and value:
+            found[f"{match[1].lower().replace('_', '-')}-service"] = _base_url(name, value)
+    return found
+
+
+def _base_url(name: str, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or parts.username:
+        raise InvalidSettings(f"{name} is wrong: write a base URL like http://127.0.0.1:8003")
+    return value
