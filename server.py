@@ -1,8 +1,8 @@
 """The composition root: the only place that wires the rooms together.
 
-    uvicorn server:app          `app` below
-    python server.py            the same, on SAGA_HOST and SERVICE_PORT
-    saga serve                  the same
+uvicorn server:app          `app` below
+python server.py            the same, on SAGA_HOST and SERVICE_PORT
+saga serve                  the same
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
+import psycopg
 import uvicorn
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import MIGRATIONS, SHARDS, PostgresLog, embedded_server, migrate
@@ -29,13 +30,13 @@ from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.recovery import Recovery
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.yaml_document import parse_yaml
+from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.tables import Tables
 from saga_orchestrator.settings import InvalidSettings, Settings, read_settings
-from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 DEFINITIONS = Path(examples.__file__).parent / "definitions"
@@ -47,7 +48,7 @@ async def running(settings: Settings) -> AsyncIterator[Orchestrator]:
     """The orchestrator: recovered, driving its sagas, and stopped in order at the end."""
     async with AsyncExitStack() as stack:
         database_url = await _database(settings, stack)
-        await migrate(database_url, ROOMS)
+        await _migrate(database_url)
         clock, log = SystemClock(), PostgresLog(database_url)
         stack.push_async_callback(log.close)
         registry = Registry(log, clock)
@@ -75,6 +76,19 @@ async def running(settings: Settings) -> AsyncIterator[Orchestrator]:
         await projector.step()
 
 
+async def rebuild_projections(settings: Settings) -> int:
+    """Fold the read models anew; returns the number of events."""
+    async with AsyncExitStack() as stack:
+        database_url = await _database(settings, stack)
+        await _migrate(database_url)
+        log, tables = PostgresLog(database_url), Tables(database_url)
+        stack.push_async_callback(log.close)
+        stack.push_async_callback(tables.close)
+        registry = Registry(log, SystemClock())
+        await registry.load()
+        return await Projector(tables, log, Journal(log, registry).load_many).rebuild()
+
+
 async def _unfinished(projector: Projector, tables: Tables) -> list[str]:
     await projector.catch_up()
     return await tables.unfinished(range(SHARDS))
@@ -90,8 +104,93 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
     return started.url
 
 
+async def _migrate(database_url: str) -> None:
+    try:
+        await migrate(database_url, ROOMS)
+    except psycopg.OperationalError as error:
+        why = " ".join(str(error).split())
+        raise InvalidSettings(f"DATABASE_URL cannot be reached: {why}") from error
+
+
 async def _register_definitions(registry: Registry, settings: Settings) -> None:
     await registry.load()
     folders = [DEFINITIONS, *filter(None, [settings.saga_definitions_dir])]
     for file in (file for folder in folders for file in sorted(folder.glob("*.yaml"))):
         await registry.register(read_definition(parse_yaml(file.read_text())))
+
+
+class Service:
+    """The ASGI application: made of the settings when it starts up, and stopped in order."""
+
+    def __init__(self) -> None:
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            assert self._app is not None, "the server runs the lifespan first"
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._serving():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except InvalidSettings as error:
+            await send({"type": "lifespan.startup.failed", "message": f"saga: {error}"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        settings = read_settings()
+        configure_logging(settings.saga_log_level)
+        async with running(settings) as orchestrator:
+            with _told_to_stop(orchestrator.driver):
+                self._app = build_app(orchestrator)
+                yield
+
+
+@contextmanager
+def _told_to_stop(driver: Driver) -> Iterator[None]:
+    """Stop at the signal itself: the server tells us only once every request is answered."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(driver.begin_stop)
+        if callable(handler := before[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main() -> None:
+    """Serve until told to stop. A wrong setting ends it with one line on standard error."""
+    try:
+        settings = read_settings()
+    except InvalidSettings as error:
+        sys.exit(f"saga: {error}")
+    uvicorn.run(
+        app,
+        host=settings.saga_host,
+        port=settings.service_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,  # seconds; starts that wait are answered at the signal
+    )
+
+
+app = Service()
+
+if __name__ == "__main__":
+    main()

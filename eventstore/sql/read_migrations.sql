@@ -1,0 +1,4 @@
+select number, sha256
+from migration
+where room = %(room)s
+order by number

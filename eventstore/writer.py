@@ -1,0 +1,235 @@
+"""The one task of a log object that appends.
+
+Callers queue up; while one batch is being committed the next one gathers, so the size of a batch
+follows the load without a timer. seq, version and hash are assigned when a batch is drafted, and
+callers hear of it only when it is certain:
+
+    arrivals -> draft -> insert -> landed?  yes: adopt the draft, tell everybody
+                  ^                   | no: ask the log which shards were taken over
+                  +-------------------+     and which versions are others
+
+Invariants: one batch is in flight; nobody else appends to an owned shard (the primary key sees to
+it), so what is remembered of an owned shard is true until an insert fails; a shard whose head is
+not the remembered one is lost. A caller who goes away changes nothing for the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, cast
+
+import psycopg
+from psycopg import errors as database
+
+from .arrivals import Arrivals, Claim, Work
+from .batch import Append, Draft, OwnedShard, draft
+from .columns import event_columns, head_columns, int4s, int8s, uuids
+from .errors import AppendRefused, ClaimFailed, EventStoreError, LogUnavailable
+from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
+from .ownership import ownership_event, take_over
+from .session import Session
+
+logger = logging.getLogger(__name__)
+
+# In each round somebody wins, so this many losses in a row need this many rivals.
+MAX_CLAIM_ROUNDS: Final = 64
+# Times a claim waits `lock_timeout` for somebody else's undecided row.
+MAX_LOCK_WAITS: Final = 5
+
+
+class Writer:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._arrivals = Arrivals()
+        self._owned: dict[int, OwnedShard] = {}
+        self._in_flight: Sequence[Append | Claim] = ()
+
+    @property
+    def stalled_for(self) -> timedelta | None:
+        return self._session.stalled_for
+
+    async def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> Sequence[RecordedEvent]:
+        shard_id = shard_of(stream_id)
+        done: asyncio.Future[Sequence[RecordedEvent]] = asyncio.get_running_loop().create_future()
+        size = sum(len(event.payload) for event in events)
+        self._arrivals.put(Append(stream_id, shard_id, expected_version, events, size, done))
+        return await done
+
+    async def claim(self, shard_ids: Iterable[int], recorded_at: datetime) -> Mapping[int, int]:
+        wanted = sorted(set(shard_ids))
+        assert all(0 <= shard_id < SHARDS for shard_id in wanted)
+        done: asyncio.Future[Mapping[int, int]] = asyncio.get_running_loop().create_future()
+        self._arrivals.put(Claim(wanted, recorded_at, done))
+        return await done
+
+    async def run(self) -> None:
+        """Serve arrivals until closed."""
+        try:
+            while (work := await self._arrivals.take()) is not None:
+                await self._serve(work)
+        except Exception:
+            # Not one of the failures that are provided for: what is remembered may be wrong now.
+            logger.exception("the writer stopped")
+        finally:
+            self._abandon()
+
+    def close(self) -> None:
+        """Accept nothing more; `run` ends after what waits is written or given up."""
+        self._arrivals.close()
+        self._session.stop_trying()
+
+    def _abandon(self) -> None:
+        self._owned.clear()
+        self._arrivals.close()
+        for arrival in (*self._in_flight, *self._arrivals.drain()):
+            _fail(arrival, LogUnavailable("the writer has ended"))
+
+    async def _serve(self, work: Work) -> None:
+        self._in_flight = (work,) if isinstance(work, Claim) else work
+        try:
+            match work:
+                case Claim():
+                    await self._serve_claim(work)
+                case _:
+                    # Whoever went away before anything was sent need not be written.
+                    await self._write([append for append in work if not append.done.cancelled()])
+        except EventStoreError as error:
+            for arrival in self._in_flight:
+                _fail(arrival, error)
+        self._in_flight = ()
+
+    async def _write(self, appends: list[Append]) -> None:
+        try:
+            self._tell(await self._settle(appends))
+        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            await self._write_apart(appends, error)
+
+    async def _write_apart(self, appends: list[Append], error: psycopg.Error) -> None:
+        """The database objects to a value: find out whose it is, and spare the others."""
+        if len(appends) == 1:
+            _fail(appends[0], AppendRefused(appends[0].stream_id, str(error)))
+            return
+        for append in appends:
+            await self._write([append])
+
+    async def _settle(self, appends: list[Append]) -> Draft:
+        while True:
+            await self._learn_versions(appends)
+            drafted = draft(self._owned, appends)
+            if not drafted.rows or await self._land(drafted.rows, drafted.before):
+                return drafted
+            await self._learn_again(drafted)
+
+    def _tell(self, drafted: Draft) -> None:
+        for shard_id, head in drafted.after.items():
+            self._owned[shard_id].head = head
+        for append, rows in drafted.accepted:
+            self._owned[append.shard_id].remember(append.stream_id, rows[-1].version)
+            if not append.done.done():
+                append.done.set_result(rows)
+        for append, error in drafted.refused:
+            _fail(append, error)
+
+    async def _land(
+        self,
+        rows: Sequence[RecordedEvent],
+        before: Mapping[int, Head],
+        *,
+        wait_for_locks: bool = True,
+    ) -> bool:
+        """Whether these very rows are in the log: from this insert, or from one before it whose
+        answer was lost."""
+        parameters = event_columns(rows) | head_columns(before)
+        try:
+            answer = await self._session.run(
+                "append_events", parameters, wait_for_locks=wait_for_locks
+            )
+        except database.UniqueViolation:
+            return await self._are_stored(rows)
+        return answer.row_count == len(rows) or await self._are_stored(rows)
+
+    async def _are_stored(self, rows: Sequence[RecordedEvent]) -> bool:
+        shard_ids = int4s([row.shard_id for row in rows])
+        seqs = int8s([row.seq for row in rows])
+        answer = await self._session.run("read_hashes", {"shard_ids": shard_ids, "seqs": seqs})
+        return set(answer.rows) == {(row.shard_id, row.seq, row.hash) for row in rows}
+
+    async def _learn_versions(self, appends: Iterable[Append]) -> None:
+        """Look up the streams that are said to exist and are not remembered."""
+        await self._look_up(
+            append.stream_id
+            for append in appends
+            if append.expected_version > 0
+            and append.shard_id in self._owned
+            and append.stream_id not in self._owned[append.shard_id].versions
+        )
+
+    async def _learn_again(self, drafted: Draft) -> None:
+        """Something unknown is in the log: drop the shards that were taken over, and correct the
+        versions in the others."""
+        heads = await self._read_heads(drafted.before)
+        for shard_id, head in drafted.before.items():
+            if heads.get(shard_id) != head:
+                logger.warning("shard lost", extra={"shard_id": shard_id, "epoch": head.epoch})
+                del self._owned[shard_id]
+        await self._look_up(
+            append.stream_id for append, _ in drafted.accepted if append.shard_id in self._owned
+        )
+
+    async def _look_up(self, stream_ids: Iterable[StreamId]) -> None:
+        versions = dict.fromkeys(stream_ids, 0)
+        if not versions:
+            return
+        shard_ids = int4s([shard_of(stream_id) for stream_id in versions])
+        parameters = {"shard_ids": shard_ids, "stream_ids": uuids(list(versions))}
+        answer = await self._session.run("read_versions", parameters)
+        versions.update(cast(list[tuple[StreamId, int]], answer.rows))
+        for stream_id, version in versions.items():
+            self._owned[shard_of(stream_id)].remember(stream_id, version)
+
+    # Claims
+
+    async def _serve_claim(self, claim: Claim) -> None:
+        epochs = await self._take_over(claim)
+        if not claim.done.done():
+            claim.done.set_result(epochs)
+
+    async def _take_over(self, claim: Claim) -> Mapping[int, int]:
+        ((token,),) = (await self._session.run("draw_token", {})).rows
+        event = ownership_event(str(token), claim.recorded_at)
+        for _ in range(MAX_CLAIM_ROUNDS):
+            heads = await self._read_heads(claim.shard_ids)
+            rows = take_over(heads, claim.shard_ids, event)
+            if await self._land_behind_locks(claim, rows, heads):
+                return self._adopt(rows)
+        raise ClaimFailed(claim.shard_ids, "others were faster every time")
+
+    async def _land_behind_locks(
+        self, claim: Claim, rows: Sequence[RecordedEvent], heads: Mapping[int, Head]
+    ) -> bool:
+        for _ in range(MAX_LOCK_WAITS):
+            try:
+                return await self._land(rows, heads, wait_for_locks=False)
+            except database.LockNotAvailable:
+                logger.warning("a claim waits for an undecided append")
+        raise ClaimFailed(claim.shard_ids, "an append of the owner before is still undecided")
+
+    def _adopt(self, rows: Iterable[RecordedEvent]) -> Mapping[int, int]:
+        for row in rows:
+            self._owned[row.shard_id] = OwnedShard(Head(row.seq, row.epoch, row.hash))
+        return {row.shard_id: row.epoch for row in rows}
+
+    async def _read_heads(self, shard_ids: Iterable[int]) -> dict[int, Head]:
+        answer = await self._session.run("read_heads", {"shard_ids": int4s(list(shard_ids))})
+        rows = cast(list[tuple[int, int, int, bytes]], answer.rows)
+        return {shard_id: Head(seq, epoch, digest) for shard_id, seq, epoch, digest in rows}
+
+
+def _fail(arrival: Append | Claim, error: EventStoreError) -> None:
+    if not arrival.done.done():
+        arrival.done.set_exception(error)

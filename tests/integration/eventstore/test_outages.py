@@ -1,0 +1,338 @@
+"""What callers of the log see while the database goes away and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+from saga_orchestrator.eventstore import (
+    ClaimFailed,
+    Fenced,
+    LogOverloaded,
+    LogUnavailable,
+    PostgresLog,
+    RecordedEvent,
+    ValueRefused,
+    arrivals,
+    session,
+    verify,
+)
+from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+
+FROZEN_AFTER = timedelta(seconds=0.5)
+WRITERS = "select pid from pg_stat_activity where application_name = 'eventstore writer'"
+BACKENDS = "select pid from pg_stat_activity where application_name like 'eventstore %'"
+
+OpenLog = Callable[[str], PostgresLog]
+
+
+@pytest.fixture
+async def open_log() -> AsyncIterator[OpenLog]:
+    opened: list[PostgresLog] = []
+
+    def open_one(url: str) -> PostgresLog:
+        opened.append(PostgresLog(url, statement_timeout=FROZEN_AFTER))
+        return opened[-1]
+
+    yield open_one
+    for log in opened:
+        await log.close()
+
+
+@pytest.fixture
+async def operator(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    """A connection that does what happens to databases."""
+    connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    yield connection
+    await connection.close()
+
+
+async def pids(operator: psycopg.AsyncConnection, query: str) -> list[int]:
+    cursor = await operator.execute(f"{query} and datname = current_database()".encode())
+    return [pid for (pid,) in await cursor.fetchall()]
+
+
+async def terminate(operator: psycopg.AsyncConnection, query: str) -> None:
+    for pid in await pids(operator, query):
+        await operator.execute("select pg_terminate_backend(%s)", (pid,))
+
+
+async def until_found(operator: psycopg.AsyncConnection, query: str) -> None:
+    """Return when the query has a row."""
+    async with asyncio.timeout(10):
+        while await (await operator.execute(query.encode())).fetchone() is None:
+            await turns_of_the_loop(1)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await turns_of_the_loop(1)
+
+
+async def turns_of_the_loop(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+@contextmanager
+def frozen(*processes: int) -> Iterator[None]:
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def missing_standby(operator: psycopg.AsyncConnection) -> AsyncIterator[None]:
+    """Commits land and then wait for a standby that does not exist before anybody is told."""
+    await operator.execute("set synchronous_commit = local")
+    await operator.execute("alter system set synchronous_standby_names = 'nobody'")
+    await operator.execute("select pg_reload_conf()")
+    try:
+        yield
+    finally:
+        await operator.execute("alter system reset synchronous_standby_names")
+        await operator.execute("select pg_reload_conf()")
+
+
+@asynccontextmanager
+async def undecided_row(operator: psycopg.AsyncConnection) -> AsyncIterator[None]:
+    """The next place of shard 1 is taken by a row that is never committed."""
+    async with operator.transaction(force_rollback=True):
+        await operator.execute(
+            "insert into event select shard_id, seq + 1, gen_random_uuid(), 1, epoch, type,"
+            " schema_version, recorded_at, payload, hash from event where shard_id = 1"
+        )
+        yield
+
+
+async def test_appends_land_exactly_once_although_the_writer_is_cut_again_and_again(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log = open_log(database_url)
+    await log.claim(range(4), recorded_at=NOON)
+    told: list[RecordedEvent] = []
+
+    async def work(number: int) -> None:
+        for version in range(0, 20, 2):
+            stream = a_stream(number % 4, number)
+            told.extend(await log.append(stream, version, [an_event(), an_event()]))
+
+    async def disturb() -> None:
+        while True:
+            await terminate(operator, WRITERS)
+            enough = len(told) + 16
+            await until(partial(lambda enough: len(told) >= enough, enough))
+
+    disturbing = asyncio.create_task(disturb())
+    await asyncio.gather(*(work(number) for number in range(32)))
+    disturbing.cancel()
+    with suppress(asyncio.CancelledError):
+        await disturbing
+
+    stored = [event for shard in range(4) for event in await log.read_shard(shard)]
+    happened = [event for event in stored if event.type == "Happened"]
+    assert len(happened) == 32 * 20
+    assert {event.hash for event in happened} == {event.hash for event in told}
+    assert all([verify(await log.read_shard(shard)) is None for shard in range(4)])
+
+
+async def test_an_append_that_landed_before_its_answer_was_lost_is_told_once(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    told: list[RecordedEvent] = []
+    stopping = asyncio.Event()
+
+    async def work() -> None:
+        while not stopping.is_set():
+            told.extend(await log.append(a_stream(1), len(told), [an_event()]))
+
+    working = asyncio.create_task(work())
+    async with missing_standby(operator):
+        await until_found(operator, f"{WRITERS} and wait_event = 'SyncRep'")
+        await terminate(operator, WRITERS)
+    stopping.set()
+    await working
+
+    assert list(await log.read_stream(a_stream(1))) == told
+
+
+async def test_an_append_that_an_heir_has_overtaken_is_fenced(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log, heir = open_log(database_url), open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    with frozen(*await pids(operator, WRITERS)):
+        appending = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+        await heir.claim([1], recorded_at=NOON)
+
+    with pytest.raises(Fenced):
+        await appending
+
+    assert [event.type for event in await heir.read_shard(1)] == ["ShardOwned"] * 2
+
+
+async def test_a_frozen_server_is_noticed_and_outlived(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    await log.ping()
+    assert log.stalled_for is None
+    with frozen(*await pids(operator, BACKENDS)):
+        appending = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+        reading = asyncio.create_task(log.read_shard(1))
+        await until(lambda: log.stalled_for is not None)
+
+        assert len(await appending) == 1
+        assert len(await reading) in (1, 2)
+
+    assert log.stalled_for is None
+
+
+async def test_a_caller_who_goes_away_does_not_disturb_the_others(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    with frozen(*await pids(operator, WRITERS)):
+        sent = asyncio.create_task(log.append(a_stream(1, 0), 0, [an_event()]))
+        await turns_of_the_loop(5)
+        waiting = asyncio.create_task(log.append(a_stream(1, 1), 0, [an_event()]))
+        staying = asyncio.create_task(log.append(a_stream(1, 2), 0, [an_event()]))
+        await turns_of_the_loop(1)
+        sent.cancel()
+        waiting.cancel()
+
+    (event,) = await staying
+
+    assert event.stream_id == a_stream(1, 2)
+    assert list(await log.read_stream(a_stream(1, 1))) == []
+    assert verify(await log.read_shard(1)) is None
+
+
+async def test_too_many_waiting_appends_are_turned_away(
+    database_url: str,
+    open_log: OpenLog,
+    operator: psycopg.AsyncConnection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arrivals, "MAX_WAITING", 3)
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    with frozen(*await pids(operator, WRITERS)):
+        results = await asyncio.gather(
+            *(log.append(a_stream(1, number), 0, [an_event()]) for number in range(10)),
+            return_exceptions=True,
+        )
+
+    turned_away = [result for result in results if isinstance(result, LogOverloaded)]
+    assert len(turned_away) == 7
+    assert len(await log.read_shard(1)) == 1 + 3
+
+
+async def test_an_append_waits_for_an_undecided_rival(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    async with undecided_row(operator):
+        appending = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+        await until_found(operator, f"{WRITERS} and wait_event_type = 'Lock'")
+
+    assert [event.seq for event in await appending] == [2]
+
+
+async def test_a_claim_gives_up_behind_an_undecided_row(
+    database_url: str,
+    open_log: OpenLog,
+    operator: psycopg.AsyncConnection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", timedelta(milliseconds=20))
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    async with undecided_row(operator):
+        with pytest.raises(ClaimFailed):
+            await log.claim([1], recorded_at=NOON)
+
+    assert await log.claim([1], recorded_at=NOON) == {1: 2}
+
+
+async def test_reads_survive_the_loss_of_every_connection(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log = open_log(database_url)
+    await asyncio.gather(*(log.heads() for _ in range(20)))
+    await terminate(operator, BACKENDS)
+
+    assert await asyncio.gather(*(log.heads() for _ in range(20))) == [{}] * 20
+
+
+async def test_without_a_database_everything_ends_when_the_log_is_closed(
+    open_log: OpenLog, tmp_path: Path
+) -> None:
+    log = open_log(f"postgresql://postgres@/postgres?host={tmp_path}")
+    claiming = asyncio.create_task(log.claim([1], recorded_at=NOON))
+    await until(lambda: log.stalled_for is not None)
+    waiting = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+    with pytest.raises(LogUnavailable):
+        await log.ping()
+
+    await log.close()
+
+    for call in (claiming, waiting):
+        with pytest.raises(LogUnavailable):
+            await call
+
+
+async def test_closing_finishes_what_waits(database_url: str, open_log: OpenLog) -> None:
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    appends = [
+        asyncio.create_task(log.append(a_stream(1, number), 0, [an_event()]))
+        for number in range(600)
+    ]
+    await asyncio.sleep(0)
+
+    await log.close()
+
+    assert len(await asyncio.gather(*appends)) == 600
+
+
+async def test_a_cancelled_read_leaves_the_connections_usable(
+    database_url: str, open_log: OpenLog
+) -> None:
+    log = open_log(database_url)
+    await log.ping()
+    reads = [asyncio.create_task(log.heads()) for _ in range(8)]
+    await asyncio.sleep(0)
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+
+    assert await asyncio.gather(*(log.heads() for _ in range(8))) == [{}] * 8
+
+
+@pytest.mark.parametrize("key", ["", "k" * 2_001, "a\x00b"])
+async def test_a_key_that_the_database_cannot_keep_is_refused(
+    database_url: str, open_log: OpenLog, key: str
+) -> None:
+    log = open_log(database_url)
+
+    with pytest.raises(ValueRefused):
+        await log.claim_key(key, digest=b"", stream_id=a_stream(1), claimed_at=NOON)

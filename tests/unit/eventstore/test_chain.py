@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from saga_orchestrator.eventstore import (
+    GENESIS,
+    NOTHING,
+    Head,
+    InMemoryLog,
+    Position,
+    RecordedEvent,
+    event_hash,
+    verify,
+)
+from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+
+
+@pytest.fixture
+async def shard() -> list[RecordedEvent]:
+    """Two owners, two streams."""
+    log = InMemoryLog()
+    await log.claim([1], recorded_at=NOON)
+    await log.append(a_stream(1, 1), 0, [an_event("A"), an_event("B")])
+    await log.append(a_stream(1, 2), 0, [an_event("C", b'{"x":1}')])
+    await log.claim([1], recorded_at=NOON)
+    await log.append(a_stream(1, 1), 2, [an_event("D")])
+    return list(await log.read_shard(1))
+
+
+def test_the_hash_of_an_event_is_settled() -> None:
+    """A log written by one release is verified by every later one."""
+    position = Position(shard_id=1, seq=2, stream_id=a_stream(1), version=3, epoch=4)
+
+    digest = event_hash(GENESIS, position, an_event("Happened", b'{"a":1}'))
+
+    assert digest.hex() == "3eb8fa5b22f333b1259f1e575d3b488241477c245fb422425bcd8cf90db8dfbd"
+
+
+async def test_what_was_recorded_is_intact(shard: list[RecordedEvent]) -> None:
+    assert verify(shard) is None
+    assert verify([]) is None
+
+
+async def test_a_shard_can_be_verified_from_any_head(shard: list[RecordedEvent]) -> None:
+    before = shard[2]
+
+    assert verify(shard[3:], Head(before.seq, before.epoch, before.hash)) is None
+    assert verify(shard[3:], NOTHING) == shard[3]
+    assert verify(shard[3:], Head(before.seq, before.epoch, GENESIS)) == shard[3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shard_id": 2},
+        {"seq": 9},
+        {"stream_id": a_stream(1, 9)},
+        {"version": 9},
+        {"epoch": 2},
+        {"type": "Z"},
+        {"schema_version": 2},
+        {"recorded_at": NOON + timedelta(microseconds=1)},
+        {"payload": b'{"x":2}'},
+        {"hash": GENESIS},
+    ],
+)
+async def test_a_change_of_any_column_is_found(
+    shard: list[RecordedEvent], change: dict[str, object]
+) -> None:
+    altered = replace(shard[3], **change)  # type: ignore[arg-type]
+
+    assert verify([*shard[:3], altered, *shard[4:]]) == altered
+
+
+async def test_a_missing_a_double_and_a_swapped_event_are_found(
+    shard: list[RecordedEvent],
+) -> None:
+    assert verify(shard[:2] + shard[3:]) == shard[3]
+    assert verify([*shard[:3], shard[2], *shard[3:]]) == shard[2]
+    assert verify([shard[0], shard[2], shard[1], *shard[3:]]) == shard[2]
+
+
+async def test_an_epoch_begins_with_the_event_that_says_so(shard: list[RecordedEvent]) -> None:
+    forged = replace(shard[1], epoch=2)
+    place = Position(forged.shard_id, forged.seq, forged.stream_id, forged.version, forged.epoch)
+    rehashed = replace(forged, hash=event_hash(shard[0].hash, place, forged))
+
+    assert verify([shard[0], rehashed]) == rehashed
+
+
+@given(st.text("ab", min_size=1, max_size=4), st.binary(max_size=4), st.integers(1, 3))
+def test_a_byte_cannot_move_from_the_type_to_the_payload(
+    kind: str, payload: bytes, moved: int
+) -> None:
+    position = Position(1, 1, a_stream(1), 1, 1)
+    longer = an_event(kind + "a" * moved, payload)
+    shorter = an_event(kind, b"a" * moved + payload)
+
+    assert event_hash(GENESIS, position, longer) != event_hash(GENESIS, position, shorter)
