@@ -13,7 +13,7 @@ help: ## List the targets.
 $(VENV)/.made: pyproject.toml requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "saga: $(PYTHON) is not installed; set PYTHON to a Python 3.11 or later"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev]'
 	mkdir -p .typing && ln -sfn .. .typing/saga_orchestrator
 	touch $@
 

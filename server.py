@@ -10,16 +10,27 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
 import psycopg
 import uvicorn
 from saga_orchestrator import examples, projections
-from saga_orchestrator.eventstore import MIGRATIONS, SHARDS, PostgresLog, embedded_server, migrate
+from saga_orchestrator.eventstore import (
+    MIGRATIONS,
+    SHARDS,
+    LogUnavailable,
+    PostgresLog,
+    Readers,
+    embedded_server,
+    migrate,
+)
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.runtime.clock import SystemClock
 from saga_orchestrator.fsm.runtime.driver import Driver
@@ -31,21 +42,34 @@ from saga_orchestrator.fsm.runtime.recovery import Recovery
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.yaml_document import parse_yaml
 from saga_orchestrator.http.app import build_app
+from saga_orchestrator.http.health import Check
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.statements import statement
+from saga_orchestrator.projections.status_listing import StatusListing
 from saga_orchestrator.projections.tables import Tables
 from saga_orchestrator.settings import InvalidSettings, Settings, read_settings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 DEFINITIONS = Path(examples.__file__).parent / "definitions"
+VERSION = metadata.version("saga-orchestrator")
+READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
+STALLED = timedelta(seconds=2)  # an append that waits longer is trouble
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    orchestrator: Orchestrator
+    listing: StatusListing
+    health: ServiceHealth
+
+
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Orchestrator]:
-    """The orchestrator: recovered, driving its sagas, and stopped in order at the end."""
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Everything wired, recovered and driving its sagas; stopped in order at the end."""
     async with AsyncExitStack() as stack:
         database_url = await _database(settings, stack)
         await _migrate(database_url)
@@ -55,6 +79,8 @@ async def running(settings: Settings) -> AsyncIterator[Orchestrator]:
         await _register_definitions(registry, settings)
         tables = Tables(database_url)
         stack.push_async_callback(tables.close)
+        readers = Readers(database_url, READ_TIME, statement)
+        stack.push_async_callback(readers.close)
         journal = Journal(log, registry)
         projector = Projector(tables, log, journal.load_many)
         transport = ParticipantTransport(
@@ -69,11 +95,28 @@ async def running(settings: Settings) -> AsyncIterator[Orchestrator]:
         await recovery.run(range(SHARDS))
         async with asyncio.TaskGroup() as loops:
             tasks = [loops.create_task(one) for one in (projector.run(), driver.timers.run())]
-            yield orchestrator
+            yield Running(orchestrator, StatusListing(readers), ServiceHealth(log))
             await driver.drain(settings.saga_drain_time)
             for task in tasks:
                 task.cancel()
         await projector.step()
+
+
+class ServiceHealth:
+    """What the service depends on: one database, which must answer and take what is written."""
+
+    def __init__(self, log: PostgresLog) -> None:
+        self.log = log
+
+    async def check(self) -> Mapping[str, Check]:
+        try:
+            await self.log.ping()
+        except LogUnavailable as error:
+            return {"database": Check(False, str(error))}
+        stalled = self.log.stalled_for
+        if stalled is not None and stalled > STALLED:
+            return {"database": Check(False, f"no append for {stalled.total_seconds():.0f} s")}
+        return {"database": Check(True)}
 
 
 async def rebuild_projections(settings: Settings) -> int:
@@ -147,9 +190,11 @@ class Service:
     async def _serving(self) -> AsyncIterator[None]:
         settings = read_settings()
         configure_logging(settings.saga_log_level)
-        async with running(settings) as orchestrator:
-            with _told_to_stop(orchestrator.driver):
-                self._app = build_app(orchestrator)
+        async with running(settings) as service:
+            with _told_to_stop(service.orchestrator.driver):
+                self._app = build_app(
+                    service.orchestrator, service.listing, service.health, version=VERSION
+                )
                 yield
 
 

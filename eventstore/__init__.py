@@ -34,6 +34,7 @@ from .log import Document, EventLog, KeyClaim, PutResult
 from .memory_log import InMemoryLog, MemoryStore
 from .migrations import MIGRATIONS, migrate
 from .postgres_log import PostgresLog
+from .readers import Readers
 
 __all__ = [
     "GENESIS",
@@ -62,6 +63,7 @@ __all__ = [
     "Position",
     "PostgresLog",
     "PutResult",
+    "Readers",
     "RecordedEvent",
     "StreamId",
     "ValueRefused",

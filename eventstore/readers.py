@@ -8,7 +8,7 @@ the server every idle connection is dead: so only statements that may be repeate
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -30,8 +30,15 @@ TURN_TIMEOUT: Final = timedelta(seconds=10)
 
 
 class Readers:
-    def __init__(self, database_url: str, statement_timeout: timedelta) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        statement_timeout: timedelta,
+        statements: Callable[[str], bytes] = statement,
+    ) -> None:
+        """`statements` gives the SQL of a name; other rooms bring their own."""
         self._database_url = database_url
+        self._statements = statements
         self._statement_timeout = statement_timeout
         self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
         self._idle: list[Connection] = []
@@ -73,7 +80,7 @@ class Readers:
         async with self._turn(), self._lend() as connection:
             cursor = connection.cursor(binary=True, row_factory=class_row(row))
             # Past this line everything has been received: fetching asks the server nothing.
-            return await cursor.execute(statement(name), parameters)
+            return await cursor.execute(self._statements(name), parameters)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

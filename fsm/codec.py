@@ -56,7 +56,7 @@ def decode(kind: str, schema_version: int, payload: bytes) -> Event:
     try:
         members = _upcast(kind, schema_version, _object(payload))
         return TYPES[kind](**{name: _read(name, value) for name, value in members.items()})
-    except (TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise UnreadableEvent(f"{kind} {schema_version} cannot be read: {error}") from error
 
 

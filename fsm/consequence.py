@@ -21,7 +21,7 @@ from .expression import ExpressionError
 from .happening import CallAnswered
 from .outcome import Outcome, OutputLoss, Verdict
 from .state import StepState
-from .strict_json import Json
+from .strict_json import Json, NotKeepable, parse_foreign, serialize
 from .template import render
 
 
@@ -90,8 +90,9 @@ def _mapped(step: Step, body: Json) -> tuple[Json, str]:
     """The declared output, and why it cannot be made of `body`."""
     assert step.output is not None
     try:
-        output = render(step.output, {"response": {"body": body}})
-    except ExpressionError as error:
+        # Through JSON: an expression can make what the log could not be read with.
+        output = parse_foreign(serialize(render(step.output, {"response": {"body": body}})))
+    except (ExpressionError, NotKeepable) as error:
         return None, str(error)
     assert isinstance(output, dict)
     missing = [name for name, value in output.items() if value is None]

@@ -35,20 +35,16 @@ from .expression import ExpressionError
 from .happening import CallAnswered, CompensationAsked, Happening, StartRequested, TimePassed
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction, Outcome, OutputLoss
-from .saga import AT_STAKE, DONE, Saga
+from .saga import DONE, Saga
 from .state import StepState, begin
 
-NOT_UNDONE = AT_STAKE | {
-    StepStatus.COMPENSATING,
-    StepStatus.COMPENSATION_BACKING_OFF,
-    StepStatus.COMPENSATION_FAILED,
-}
 FAILED = {
     StepStatus.REJECTED: "was rejected",
     StepStatus.UNKNOWN: "has an unknown outcome",
     StepStatus.NOT_SENT: "could not be sent",
 }
 UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)
+UNDO_UNFINISHED = (*UNDER_UNDO, StepStatus.COMPENSATION_FAILED)
 STOPS = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
 
 
@@ -116,6 +112,8 @@ def _why_not_undone(saga: Saga) -> str | None:
         return "a pivot was passed, so it only goes forward"
     if status is SagaStatus.PARKED and saga.state.cause is not None:
         return "it is parked on its way back"
+    if status is SagaStatus.PARKED and saga.pivot_in_doubt:
+        return "whether its pivot happened is unknown"
     return None
 
 
@@ -229,8 +227,9 @@ class _Deciding:
         if self.saga.pivot_in_doubt:
             return False
         if self._overdue():
-            self._turn_back_late()
-            return True
+            if not (self.saga.pivot_passed and self._with(StepStatus.CALLING)):
+                self._turn_back_late()
+            return True  # a parked saga could not await the reply
         if (asked := self.saga.state.asked_back) and not self.saga.pivot_passed:
             self.record(_turned_back_on(asked))
             return True
@@ -323,9 +322,13 @@ class _Deciding:
         self.record(
             SagaParked(
                 why=why or f"the compensation failed of {'; '.join(reasons)}",
-                not_undone=tuple(one.name for one in self._with(*NOT_UNDONE) if one.has_effect),
+                not_undone=tuple(step.name for step, _ in self.saga.steps if self._stays(step)),
             )
         )
+
+    def _stays(self, step: Step) -> bool:
+        undoing = self.saga.status_of(step.name) in UNDO_UNFINISHED
+        return step.has_effect and (undoing or self.saga.may_be_undone(step))
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:

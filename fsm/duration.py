@@ -33,4 +33,4 @@ def format_duration(duration: timedelta) -> str:
     for unit in ("d", "h", "m", "s"):
         if duration and duration % UNITS[unit] == timedelta():
             return f"{duration // UNITS[unit]}{unit}"
-    return f"{duration / UNITS['ms']:g}ms"
+    return f"{duration / UNITS['ms']:.3f}".rstrip("0").rstrip(".") + "ms"

@@ -81,7 +81,7 @@ class Expression:
             value: Json = interpreter.visit(self.tree, scope)
         except JMESPathError as error:
             raise self._failure(scope, error) from None
-        except (RecursionError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        except (RecursionError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}") from None
         Budget().count(value)
         return value

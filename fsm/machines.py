@@ -67,7 +67,7 @@ STEP_TRANSITIONS = [
         "compensating",
     ],
     ["undo", "compensating", "compensated"],
-    ["cover", ["succeeded", "unknown"], "compensated"],
+    ["cover", ["succeeded", "unknown", "rejected"], "compensated"],
     ["back_off_undo", "compensating", "compensation_backing_off"],
     ["fail_undo", "compensating", "compensation_failed"],
 ]

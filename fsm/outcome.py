@@ -19,6 +19,7 @@ from .retry import LONGEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse, parse_foreign
 
 LONGEST_REASON = 300  # characters
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\u2028\u2029\ud800-\udfff]")
 REASONS = ("detail", "error", "message", "reason", "title")  # members of a reply, the first counts
 
 
@@ -131,7 +132,7 @@ def reason_of(reply: Reply) -> str:
 
 def one_line(text: str) -> str:
     """Without control characters and runs of blanks, cut to LONGEST_REASON."""
-    plain = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ufffd\u2028\u2029]", " ", text).split())
+    plain = " ".join(UNPRINTABLE.sub(" ", text).split())
     return plain if len(plain) <= LONGEST_REASON else plain[: LONGEST_REASON - 1] + "…"
 
 
@@ -147,7 +148,7 @@ def _retry_after(reply: Reply, now: datetime) -> timedelta | None:
     elif text:
         try:
             then = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now
     else:

@@ -30,7 +30,7 @@ def parse(data: bytes | str) -> Json:
     """Raises NotKeepable with what is wrong and where."""
     try:
         value: Json = from_json(data, allow_inf_nan=False)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # the former for a text with a lone surrogate
         raise NotKeepable(str(error)) from None
     text = data if isinstance(data, bytes) else data.encode()
     if SUSPICIOUS.search(text):

@@ -9,7 +9,6 @@ from psycopg.types.json import Jsonb
 
 from ..eventstore import shard_of
 from ..fsm.saga import Saga
-from ..fsm.strict_json import Json, serialize
 from .status import current_step
 
 
@@ -19,13 +18,6 @@ def columns(sagas: Sequence[Saga]) -> dict[str, list[object]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def entity_text(entity_id: Json) -> str | None:
-    """How an entity is looked for: 7 and "7" are the same."""
-    if entity_id is None or isinstance(entity_id, str):
-        return entity_id
-    return serialize(entity_id).decode()
-
-
 def _row(saga: Saga) -> dict[str, str | int | bool | datetime | Jsonb | None]:
     state = saga.state
     return {
@@ -33,7 +25,7 @@ def _row(saga: Saga) -> dict[str, str | int | bool | datetime | Jsonb | None]:
         "shard_id": shard_of(state.saga_id),
         "saga_type": state.saga_type,
         "definition_version": state.definition_version,
-        "entity_id": entity_text(state.entity_id),
+        "entity_id": Jsonb(state.entity_id),
         "status": state.status.value,
         "rests": state.status.rests,
         "current_step": current_step(saga),

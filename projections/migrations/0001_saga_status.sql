@@ -5,7 +5,7 @@ create table saga_status (
   shard_id           integer     not null,
   saga_type          text        not null,
   definition_version integer     not null,
-  entity_id          text,
+  entity_id          jsonb,
   status             text        not null,
   rests              boolean     not null,
   current_step       text,
@@ -19,9 +19,9 @@ create table saga_status (
 
 -- Recovery asks for these, and there are few of them.
 create index unfinished_saga on saga_status (shard_id) where not rests;
--- Lists are read newest first.
-create index saga_by_start on saga_status (created_at, saga_id);
-create index saga_by_type on saga_status (saga_type, created_at, saga_id);
+-- Lists are read newest first, and an id begins with the time of the start.
+create index saga_of_type on saga_status (saga_type, saga_id);
+create index saga_of_entity on saga_status ((entity_id #>> '{}'), saga_id);
 
 create table projection_checkpoint (
   projection text    not null,

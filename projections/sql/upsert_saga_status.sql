@@ -5,7 +5,7 @@ insert into saga_status as old (
 )
 select * from unnest(
   %(saga_id)s::uuid[], %(shard_id)s::integer[], %(saga_type)s::text[],
-  %(definition_version)s::integer[], %(entity_id)s::text[], %(status)s::text[], %(rests)s::boolean[],
+  %(definition_version)s::integer[], %(entity_id)s::jsonb[], %(status)s::text[], %(rests)s::boolean[],
   %(current_step)s::text[], %(error)s::text[], %(tags)s::jsonb[], %(version)s::integer[],
   %(created_at)s::timestamptz[], %(updated_at)s::timestamptz[]
 )

@@ -1,0 +1,187 @@
+"""What clients are sent, as the API document describes it.
+
+Nothing is built through these models, answers are made of the views: the models say what a view
+promises, and a test reads every answer with them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
+
+from ..fsm.errors import Severity
+from ..fsm.language import DefinitionModel
+from ..fsm.machines import SagaStatus, StepStatus
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StartAnswer(Answer):
+    success: bool
+    saga_id: str
+    saga_type: str
+    entity_id: int | str
+    status: SagaStatus
+    error: str | None
+    outputs: dict[str, JsonValue]
+
+
+class StepStatusAnswer(Answer):
+    name: str
+    status: StepStatus
+    attempts: int
+    started_at: str | None
+    finished_at: str | None
+    next_attempt_at: str | None
+    last_error: str | None
+    output: JsonValue
+
+
+class ParkedAnswer(Answer):
+    reason: str
+    since: str
+    not_done: list[str]
+    not_undone: list[str]
+
+
+class SagaStatusAnswer(Answer):
+    saga_id: str
+    saga_type: str
+    definition_version: int
+    entity_id: int | str
+    status: SagaStatus
+    current_step: str | None
+    error: str | None
+    success: bool
+    steps: list[StepStatusAnswer]
+    remaining_steps: list[str]
+    version: int
+    deadline: str | None
+    created_at: str
+    updated_at: str
+    paused: bool
+    parked: ParkedAnswer | None
+
+
+class SagaAnswer(SagaStatusAnswer):
+    """Everything: the status, and what it came from."""
+
+    definition: DefinitionModel
+    input: dict[str, JsonValue]
+    outputs: dict[str, JsonValue]
+    tags: dict[str, str]
+    start_at: str | None
+
+
+class PlannedCallAnswer(Answer):
+    step: str
+    method: str
+    path: str
+    body: JsonValue
+
+
+class UndoPlanAnswer(Answer):
+    """The calls in the order they would be sent."""
+
+    calls: list[PlannedCallAnswer]
+    cannot_undo: list[str]
+
+
+class CompensationAnswer(RootModel[SagaStatusAnswer | UndoPlanAnswer]):
+    """The plan answers a dry run."""
+
+
+class EventAnswer(Answer):
+    version: int
+    seq: int
+    epoch: int
+    type: str
+    recorded_at: str
+    actor: str | None = None
+    reason: str | None = None
+    data: dict[str, JsonValue]
+
+
+class EventsAnswer(Answer):
+    events: list[EventAnswer]
+
+
+class SagaSummaryAnswer(Answer):
+    saga_id: str
+    saga_type: str
+    definition_version: int
+    entity_id: int | str
+    status: SagaStatus
+    error: str | None
+    tags: dict[str, str]
+    version: int
+    created_at: str
+    updated_at: str
+
+
+class SagasAnswer(Answer):
+    """Newest first."""
+
+    sagas: list[SagaSummaryAnswer]
+    next_cursor: str | None
+
+
+class FindingAnswer(Answer):
+    code: str
+    pointer: str
+    detail: str
+    severity: Severity
+
+
+class FindingsAnswer(Answer):
+    findings: list[FindingAnswer]
+
+
+class RegisteredAnswer(DefinitionModel):
+    """The document, with what its author should know."""
+
+    findings: list[FindingAnswer]
+
+
+class DefinitionSummaryAnswer(Answer):
+    saga: str
+    version: int
+    description: str | None
+    steps: list[str]
+
+
+class DefinitionsAnswer(Answer):
+    definitions: list[DefinitionSummaryAnswer]
+
+
+class CheckAnswer(Answer):
+    status: Literal["pass", "fail"]
+    detail: str
+
+
+class HealthAnswer(Answer):
+    status: Literal["pass", "fail"]
+    checks: dict[str, CheckAnswer]
+
+
+class ProblemErrorAnswer(Answer):
+    pointer: str
+    detail: str
+    code: str
+
+
+class ProblemAnswer(Answer):
+    """RFC 9457. `retryable`: the same request may succeed later."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    retryable: bool
+    errors: list[ProblemErrorAnswer] = []
+    allowed_actions: list[str] = []

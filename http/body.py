@@ -1,0 +1,98 @@
+"""Bodies: read within bounds, then as JSON or YAML, strictly.
+
+What says in advance that it is too large is refused unread; what does not say is counted while it
+arrives. A member that is not checked here reaches nobody: see `models.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.requests import Request
+
+from ..fsm.errors import Finding
+from ..fsm.strict_json import Json, JsonObject, NotKeepable, parse_foreign
+from ..fsm.yaml_document import InvalidYaml, parse_yaml
+from .errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    InvalidRequest,
+    NotJson,
+    NotYaml,
+    UnsupportedMediaType,
+)
+
+LARGEST_BODY: Final = 1024 * 1024  # bytes
+BODY_SECONDS: Final = 30.0
+JSON: Final = "application/json"
+YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
+
+
+async def json_object(request: Request, *, may_be_empty: bool = False) -> JsonObject:
+    """Raises whatever `errors.py` says of bodies."""
+    _expect(_media_type(request), (JSON,))
+    data = await read(request)
+    if may_be_empty and not data:
+        return {}
+    value = _parse(data)
+    if not isinstance(value, dict):
+        raise InvalidRequest([Finding(code="not-an-object", pointer="", detail="send an object")])
+    return value
+
+
+async def document(request: Request) -> Json:
+    """JSON or YAML, as the request says."""
+    media_type = _media_type(request)
+    _expect(media_type, (JSON, *YAML))
+    data = await read(request)
+    return _parse_yaml(data) if media_type in YAML else _parse(data)
+
+
+async def read(request: Request) -> bytes:
+    """All of it. Raises BodyTooLarge, BodyTooSlow."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and (len(announced) > 10 or int(announced) > LARGEST_BODY):
+        raise BodyTooLarge(LARGEST_BODY)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_counting(request)
+    except TimeoutError:
+        raise BodyTooSlow(BODY_SECONDS) from None
+
+
+async def _read_counting(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            raise BodyTooLarge(LARGEST_BODY)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _media_type(request: Request) -> str:
+    """Without parameters; a body that does not say is JSON."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType(["it without a Content-Encoding"])
+    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+
+
+def _expect(media_type: str, supported: Sequence[str]) -> None:
+    if media_type not in supported and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(supported)
+
+
+def _parse(data: bytes) -> Json:
+    try:
+        return parse_foreign(data)
+    except NotKeepable as error:
+        raise NotJson(str(error)) from None
+
+
+def _parse_yaml(data: bytes) -> Json:
+    try:
+        return parse_yaml(data.decode())
+    except (UnicodeDecodeError, InvalidYaml) as error:
+        raise NotYaml(str(error)) from None

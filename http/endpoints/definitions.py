@@ -1,0 +1,109 @@
+"""Definitions: put, shown, listed, and looked over before they are put."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...fsm.definition import Definition
+from ...fsm.errors import Finding, InvalidDefinition
+from ...fsm.language import NAME
+from ...fsm.reader import read_definition
+from ...fsm.runtime.errors import DefinitionNotFound
+from ...fsm.strict_json import Json, JsonObject, parse
+from ...fsm.verifier import verify
+from ..body import document
+from ..models import BIGGEST_VERSION, NoQuery, query_of
+from ..reply import JSON, json_reply
+from ..services import Services
+
+DIGITS: Final = re.compile(r"[1-9][0-9]{0,9}")
+
+
+async def put_definition(request: Request, services: Services) -> Response:
+    query_of(NoQuery, request)
+    definition = read_definition(await document(request))
+    _refuse_other_place(definition, request.path_params)
+    created = await services.orchestrator.register(definition)
+    answer = {**_document_of(definition), "findings": _findings_view(verify(definition))}
+    place = f"/definitions/{definition.name}/{definition.version}"
+    status = HTTPStatus.CREATED if created else HTTPStatus.OK
+    return json_reply(answer, status, {"Location": place})
+
+
+async def get_definition(request: Request, services: Services) -> Response:
+    query_of(NoQuery, request)
+    name, version = _place(request.path_params)
+    definition = await services.orchestrator.definition(name, version)
+    return Response(definition.source, media_type=JSON)
+
+
+async def list_definitions(request: Request, services: Services) -> Response:
+    query_of(NoQuery, request)
+    found = await services.orchestrator.definitions()
+    return json_reply({"definitions": [_summary(one) for one in found]})
+
+
+async def verify_definition(request: Request, services: Services) -> Response:
+    query_of(NoQuery, request)
+    given = await document(request)
+    try:
+        findings: Sequence[Finding] = verify(read_definition(given))
+    except InvalidDefinition as error:
+        findings = error.findings
+    return json_reply({"findings": _findings_view(findings)})
+
+
+def _refuse_other_place(definition: Definition, place: Mapping[str, str]) -> None:
+    """Raises InvalidDefinition if the path says something else than the document."""
+    said = {"saga": definition.name, "version": str(definition.version)}
+    wanted = {"saga": place["name"], "version": place["version"]}
+    findings = [
+        Finding(code="other-place", pointer=f"/{name}", detail=f"the path says {wanted[name][:80]}")
+        for name in said
+        if said[name] != wanted[name]
+    ]
+    if findings:
+        raise InvalidDefinition(findings)
+
+
+def _place(place: Mapping[str, str]) -> tuple[str, int]:
+    """Raises DefinitionNotFound for what cannot be the name or version of any."""
+    name, version = place["name"], place["version"]
+    if not re.fullmatch(NAME, name) or not DIGITS.fullmatch(version):
+        raise DefinitionNotFound(f"{name} version {version}")
+    if int(version) > BIGGEST_VERSION:
+        raise DefinitionNotFound(name, int(version))
+    return name, int(version)
+
+
+def _document_of(definition: Definition) -> JsonObject:
+    source = parse(definition.source)
+    assert isinstance(source, Mapping), "a definition is an object"
+    return source
+
+
+def _summary(definition: Definition) -> dict[str, Json]:
+    return {
+        "saga": definition.name,
+        "version": definition.version,
+        "description": _document_of(definition).get("description"),
+        "steps": [step.name for step in definition.steps],
+    }
+
+
+def _findings_view(findings: Sequence[Finding]) -> list[Json]:
+    return [
+        {
+            "code": one.code,
+            "pointer": one.pointer,
+            "detail": one.detail,
+            "severity": one.severity.value,
+        }
+        for one in findings
+    ]

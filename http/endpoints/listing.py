@@ -1,0 +1,65 @@
+"""Sagas by the page."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...fsm.errors import Finding
+from ...projections.listing import SagaFilter, summary_view
+from ..errors import InvalidQuery
+from ..models import SagasQuery, single_parameters, validated_query
+from ..reply import json_reply
+from ..services import Services
+from ..wire_types import LONGEST_TAG, LONGEST_TAG_NAME, MOST_TAGS
+
+TAG: Final = "tag."
+
+
+async def list_sagas(request: Request, services: Services) -> Response:
+    given = single_parameters(request)
+    tags = _tags(given)
+    plain = {name: value for name, value in given.items() if not name.startswith(TAG)}
+    query = validated_query(SagasQuery, plain)
+    # One more than a page, to know whether there is a next one.
+    found = await services.listing.page(_filter(query, tags), query.cursor, query.limit + 1)
+    page = found[: query.limit]
+    cursor = page[-1].saga_id if len(found) > len(page) else None
+    answer = {"sagas": [summary_view(one) for one in page], "next_cursor": cursor}
+    return json_reply(answer, HTTPStatus.OK, _link(given, cursor))
+
+
+def _tags(given: dict[str, str]) -> dict[str, str]:
+    """Raises InvalidQuery for tags that no saga can have."""
+    tags = {name.removeprefix(TAG): value for name, value in given.items() if name.startswith(TAG)}
+    wrong = [name for name, value in tags.items() if not _is_tag(name, value)]
+    if wrong or len(tags) > MOST_TAGS:
+        place = f"/{TAG}{wrong[0]}" if wrong else ""
+        raise InvalidQuery([Finding(code="bad-tag", pointer=place, detail="no saga can have it")])
+    return tags
+
+
+def _is_tag(name: str, value: str) -> bool:
+    in_bounds = 1 <= len(name) <= LONGEST_TAG_NAME and len(value) <= LONGEST_TAG
+    return in_bounds and "\0" not in name + value
+
+
+def _filter(query: SagasQuery, tags: dict[str, str]) -> SagaFilter:
+    return SagaFilter(
+        saga_type=query.type,
+        status=query.status,
+        entity_id=query.entity_id,
+        tags=tags,
+        started_after=query.started_after,
+        started_before=query.started_before,
+    )
+
+
+def _link(given: dict[str, str], cursor: str | None) -> dict[str, str]:
+    if cursor is None:
+        return {}
+    return {"Link": f'</sagas?{urlencode({**given, "cursor": cursor})}>; rel="next"'}

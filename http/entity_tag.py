@@ -1,0 +1,33 @@
+"""The version of a saga as an entity tag (RFC 9110, section 8.8.3) and conditions on it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from starlette.requests import Request
+
+LONGEST_HEADER: Final = 1000  # characters
+TAG: Final = re.compile(r'(W/)?"([^"]*)"')
+
+
+def etag(version: int) -> str:
+    return f'"{version}"'
+
+
+def is_known(request: Request, version: int) -> bool:
+    """Whether If-None-Match says that the client has this version."""
+    given = _header(request, "if-none-match")
+    return given == "*" or any(tag[2] == str(version) for tag in TAG.finditer(given))
+
+
+def is_expected(request: Request, version: int) -> bool:
+    """Whether If-Match allows to act on this version; without the header all are allowed."""
+    given = _header(request, "if-match")
+    if given in ("", "*"):
+        return True
+    return any(tag[2] == str(version) and not tag[1] for tag in TAG.finditer(given))
+
+
+def _header(request: Request, name: str) -> str:
+    return ",".join(request.headers.getlist(name))[:LONGEST_HEADER].strip()

@@ -1,0 +1,99 @@
+"""What is refused at the door, before a saga is asked about.
+
+RequestRefused
+├── BodyTooLarge            more bytes than are read
+├── BodyTooSlow             it did not arrive in time
+├── NotJson, NotYaml        bytes that are not what their type says
+├── UnsupportedMediaType    a type that the endpoint does not read
+├── InvalidRequest          a body that does not fit; carries its findings
+│   └── InvalidQuery        query parameters that do not fit
+├── InvalidIdempotencyKey   empty, too long, or not visible ASCII
+├── UnknownSagaType         a start of something that is not registered
+├── NoSuchVersion           the saga never had, or has not yet, that version
+├── VersionMismatch         If-Match names another version
+├── StartUnconfirmed        a start that may or may not have been recorded
+├── MethodNotAllowed        the path exists, for other methods
+└── NoSuchResource          the path does not exist
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..fsm.errors import Finding
+
+
+class RequestRefused(Exception):
+    """Whatever the door refuses."""
+
+
+class BodyTooLarge(RequestRefused):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit} bytes")
+
+
+class BodyTooSlow(RequestRefused):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the body did not arrive within {seconds:g} s")
+
+
+class NotJson(RequestRefused):
+    pass
+
+
+class NotYaml(RequestRefused):
+    pass
+
+
+class UnsupportedMediaType(RequestRefused):
+    def __init__(self, supported: Sequence[str]) -> None:
+        super().__init__(f"send {' or '.join(supported)}")
+
+
+class InvalidRequest(RequestRefused):
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("; ".join(f"{one.pointer or '/'}: {one.detail}" for one in self.findings))
+
+
+class InvalidQuery(InvalidRequest):
+    pass
+
+
+class InvalidIdempotencyKey(RequestRefused):
+    def __init__(self) -> None:
+        super().__init__("a key is 1 to 255 visible ASCII characters, bare or as a quoted string")
+
+
+class UnknownSagaType(RequestRefused):
+    pass
+
+
+class NoSuchVersion(RequestRefused):
+    pass
+
+
+class VersionMismatch(RequestRefused):
+    def __init__(self, saga_id: str, version: int) -> None:
+        super().__init__(f"saga {saga_id} has version {version}")
+
+
+class StartUnconfirmed(RequestRefused):
+    def __init__(self, *, keyed: bool) -> None:
+        again = (
+            "repeat it with the same Idempotency-Key"
+            if keyed
+            else "look for it before you start it again, and give starts an Idempotency-Key"
+        )
+        super().__init__(f"it is not known whether the start was recorded: {again}")
+
+
+class MethodNotAllowed(RequestRefused):
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"this path answers to {', '.join(allowed)}")
+        self.allowed = tuple(allowed)
+
+
+class NoSuchResource(RequestRefused):
+    def __init__(self) -> None:
+        super().__init__("there is nothing at this path; GET /docs lists what there is")

@@ -1,0 +1,41 @@
+"""Is the service well? Asked of what it depends on, and answered in bounded time.
+
+A database that is frozen does not even let a question to it be cancelled. So at most one question
+is under way; who asks meanwhile waits for the same one, and nobody longer than their own limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    ok: bool
+    detail: str = ""
+
+
+class Health(Protocol):
+    async def check(self) -> Mapping[str, Check]:
+        """Each dependency by name. Trouble is a value: it never raises."""
+
+
+class HealthQuestion:
+    def __init__(self, health: Health) -> None:
+        self.health = health
+        self._asking: asyncio.Task[Mapping[str, Check]] | None = None
+
+    async def ask(self, within: timedelta) -> Mapping[str, Check]:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._check())
+        done, _ = await asyncio.wait({self._asking}, timeout=within.total_seconds())
+        if not done:
+            return {"answer": Check(False, f"none within {within.total_seconds():g} s")}
+        return self._asking.result()
+
+    async def _check(self) -> Mapping[str, Check]:
+        return await self.health.check()

@@ -1,0 +1,138 @@
+"""What clients send, as pydantic models. Unknown members and parameters are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from ..fsm.errors import Finding
+from ..fsm.happening import CompensationAsked, StartRequested
+from ..fsm.input_check import merged_input
+from ..fsm.machines import SagaStatus
+from ..fsm.reader import findings_of, pointer
+from ..fsm.strict_json import JsonObject
+from .errors import InvalidQuery, InvalidRequest
+from .wire_types import AnyArray, AnyObject, Deadline, EntityId, Tags, Time
+
+BIGGEST_VERSION = 2**31 - 1
+PAGE = 100
+LARGEST_PAGE = 1000
+SAGA_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+
+Version = Annotated[int, Field(ge=1, le=BIGGEST_VERSION)]
+PageSize = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
+ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+
+class StartRequest(Body):
+    """`step_data[i]` is what step i sends; expressions read it as `input.step_data`."""
+
+    saga_type: Annotated[str, Field(max_length=200)]
+    entity_id: EntityId
+    step_data: AnyArray = None
+    input: AnyObject = None
+    version: Version | None = None
+    tags: Tags = Field(default_factory=dict)
+    deadline: Deadline = None
+    start_at: Time | None = None
+
+    def as_happening(self) -> StartRequested:
+        given: Any = self
+        return StartRequested(
+            entity_id=given.entity_id,
+            input=merged_input(given.input, given.step_data),
+            tags=self.tags,
+            deadline=given.deadline,
+            start_at=self.start_at,
+        )
+
+
+class CompensateRequest(Body):
+    reason: Annotated[str, Field(max_length=1000)] | None = None
+
+    def as_happening(self) -> CompensationAsked:
+        return CompensationAsked(reason=self.reason)
+
+
+class Query(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class NoQuery(Query):
+    pass
+
+
+class StatusQuery(Query):
+    """`at` and `at_version` look back, `min_version` waits: at most one of them."""
+
+    at: Time | None = None
+    at_version: Version | None = None
+    min_version: Version | None = None
+
+
+class CompensateQuery(Query):
+    dry_run: bool = False
+
+
+class EventsQuery(Query):
+    after: Annotated[int, Field(ge=0, le=BIGGEST_VERSION)] = 0
+    limit: PageSize = PAGE
+
+
+class SagasQuery(Query):
+    """Beside these, `tag.<name>=<value>` asks for sagas with that tag."""
+
+    type: ShortText | None = None
+    status: SagaStatus | None = None
+    entity_id: ShortText | None = None
+    started_after: Time | None = None
+    started_before: Time | None = None
+    limit: PageSize = PAGE
+    cursor: Annotated[str, Field(pattern=SAGA_ID)] | None = None
+
+
+BodyModel = TypeVar("BodyModel", bound=Body)
+QueryModel = TypeVar("QueryModel", bound=Query)
+
+
+def validated(model: type[BodyModel], body: JsonObject) -> BodyModel:
+    """Raises InvalidRequest."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise InvalidRequest(findings_of(error)) from None
+
+
+def query_of(model: type[QueryModel], request: Request) -> QueryModel:
+    """Raises InvalidQuery."""
+    if not request.scope["query_string"]:
+        return model()
+    return validated_query(model, single_parameters(request))
+
+
+def validated_query(model: type[QueryModel], given: Mapping[str, str]) -> QueryModel:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidQuery(findings_of(error)) from None
+
+
+def single_parameters(request: Request) -> dict[str, str]:
+    """Raises InvalidQuery if one is there twice: nobody can know which was meant."""
+    pairs = request.query_params.multi_items()
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InvalidQuery(
+            Finding(code="repeated", pointer=pointer((name,)), detail="it is there more than once")
+            for name in given
+            if names.count(name) > 1
+        )
+    return given

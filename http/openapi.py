@@ -1,0 +1,150 @@
+"""The interface as an OpenAPI 3.1 document, made of the route table and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, TypeAlias
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from .answers import ProblemAnswer
+from .errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    InvalidQuery,
+    InvalidRequest,
+    NotJson,
+    UnsupportedMediaType,
+)
+from .problems import INTERNAL_ERROR, MEDIA_TYPE, PROBLEMS, Problem
+from .route import Reply, RouteSpec
+
+Document: TypeAlias = dict[str, Any]
+
+MODE: Final[JsonSchemaMode] = "validation"
+REF: Final = "#/components/schemas/{model}"
+OF_A_BODY: Final = (NotJson, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
+HEADERS: Final[Mapping[str, str]] = {
+    "Idempotency-Key": "The same key and body start one saga, however often they are sent.",
+    "If-Match": "Act only on this version of the saga.",
+    "If-None-Match": "Answer 304 if the saga still has this version.",
+    "Prefer": "`wait=N`: wait up to N seconds, at most 60. `respond-async`: do not wait.",
+}
+Schema: TypeAlias = tuple[Any, JsonSchemaMode, TypeAdapter[Any]]
+
+
+def openapi_document(routes: Sequence[RouteSpec], version: str) -> Document:
+    models = _Models(routes)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Saga orchestrator",
+            "version": version,
+            "description": "Distributed transactions across HTTP services.",
+        },
+        "paths": {
+            path: {one.method.lower(): _operation(one, models) for one in of_path}
+            for path, of_path in by_path(routes)
+        },
+        "components": {"schemas": models.definitions},
+    }
+
+
+def by_path(routes: Sequence[RouteSpec]) -> Iterator[tuple[str, list[RouteSpec]]]:
+    """The routes of one path stand next to one another in the table."""
+    for path, of_path in groupby(routes, key=lambda one: one.path):
+        yield path, list(of_path)
+
+
+def problems_of(route: RouteSpec) -> list[Problem]:
+    """All that the route can answer with beside its replies, by status."""
+    kinds: list[type[Exception]] = list(route.problems)
+    if route.query:
+        kinds.append(InvalidQuery)
+    if route.body:
+        kinds += OF_A_BODY
+    found = {PROBLEMS[kind].code: PROBLEMS[kind] for kind in kinds}
+    return sorted([*found.values(), INTERNAL_ERROR], key=lambda one: (one.status, one.code))
+
+
+class _Models:
+    """The schemas of all models that the routes name."""
+
+    def __init__(self, routes: Sequence[RouteSpec]) -> None:
+        inputs: list[Any] = [one for route in routes for one in (route.body, route.query) if one]
+        outputs: list[Any] = [
+            one.model for route in routes for one in route.replies.values() if one.model
+        ]
+        named = dict.fromkeys((*inputs, *outputs, ProblemAnswer))
+        # Of one mode only: what we answer is what we would accept, defaults may be left out.
+        wanted: list[Schema] = [(one, MODE, TypeAdapter(one)) for one in named]
+        found, rest = TypeAdapter.json_schemas(wanted, ref_template=REF)
+        self._schemas = found
+        self.definitions: Document = rest["$defs"]
+
+    def schema(self, model: Any) -> Document:
+        return dict(self._schemas[model, MODE])
+
+    def parameters(self, model: Any) -> Iterable[tuple[str, Document]]:
+        name = self.schema(model)["$ref"].rpartition("/")[2]
+        members: Document = self.definitions[name]["properties"]
+        return members.items()
+
+
+def _operation(route: RouteSpec, models: _Models) -> Document:
+    operation: Document = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "parameters": list(_parameters(route, models)),
+        "responses": {**_replies(route, models), **_problems(route, models)},
+    }
+    if route.body:
+        schema = {"schema": models.schema(route.body)}
+        content = dict.fromkeys(route.body_types, schema)
+        operation["requestBody"] = {"required": route.body_required, "content": content}
+    return operation
+
+
+def _parameters(route: RouteSpec, models: _Models) -> Iterator[Document]:
+    for name in route.path_parameters:
+        yield _parameter("path", name, {"type": "string"}, required=True)
+    for name, schema in models.parameters(route.query) if route.query else ():
+        yield _parameter("query", name, schema)
+    for name in route.headers:
+        yield {**_parameter("header", name, {"type": "string"}), "description": HEADERS[name]}
+
+
+def _parameter(place: str, name: str, schema: Document, *, required: bool = False) -> Document:
+    return {"name": name, "in": place, "required": required, "schema": schema}
+
+
+def _replies(route: RouteSpec, models: _Models) -> Document:
+    return {str(status): _reply(one, models) for status, one in route.replies.items()}
+
+
+def _reply(reply: Reply, models: _Models) -> Document:
+    if reply.media_type is None:
+        return {"description": reply.description}
+    schema = models.schema(reply.model) if reply.model else {}
+    return {
+        "description": reply.description,
+        "content": {reply.media_type: {"schema": schema}},
+    }
+
+
+def _problems(route: RouteSpec, models: _Models) -> Document:
+    """One entry a status, that names each code. A status of the replies is described there."""
+    schema = models.schema(ProblemAnswer)
+    content = {MEDIA_TYPE: {"schema": schema}}
+    by_status = groupby(problems_of(route), key=lambda one: one.status.value)
+    return {
+        str(status): {"description": "; ".join(_told(one) for one in of_status), "content": content}
+        for status, of_status in by_status
+        if status not in route.replies
+    }
+
+
+def _told(problem: Problem) -> str:
+    return f"`{problem.code}`: {problem.title}"

@@ -1,0 +1,216 @@
+"""What goes wrong, as HTTP tells it (RFC 9457): the only place that knows status codes of errors.
+
+An exception is looked up by its class, then by those it derives from. What is not in the table is
+our mistake: 500, with the traceback in the log and nothing of it in the answer. A text that came
+from outside is cut before it is sent back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ..fsm.errors import (
+    CorruptStream,
+    Finding,
+    InvalidDefinition,
+    InvalidInput,
+    NotCompensatable,
+)
+from ..fsm.runtime.errors import (
+    DefinitionExists,
+    DefinitionNotFound,
+    IdempotencyKeyReused,
+    NotServing,
+    SagaNotFound,
+    VersionNotReached,
+)
+from ..fsm.runtime.log import logger
+from ..fsm.strict_json import Json, serialize
+from .errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    InvalidIdempotencyKey,
+    InvalidQuery,
+    InvalidRequest,
+    MethodNotAllowed,
+    NoSuchResource,
+    NoSuchVersion,
+    NotJson,
+    NotYaml,
+    StartUnconfirmed,
+    UnknownSagaType,
+    UnsupportedMediaType,
+    VersionMismatch,
+)
+
+MEDIA_TYPE = "application/problem+json"
+LONGEST_DETAIL = 500  # characters
+LONGEST_INSTANCE = 200
+MOST_ERRORS = 100
+RETRY_AFTER_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`code` is a promise to clients; `retryable`: the same request may succeed later."""
+
+    status: HTTPStatus
+    code: str
+    title: str
+    retryable: bool = False
+
+
+INTERNAL_ERROR = Problem(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "The service has made a mistake"
+)
+PROBLEMS: Mapping[type[Exception], Problem] = {
+    NotJson: Problem(HTTPStatus.BAD_REQUEST, "not-json", "The body is not JSON"),
+    NotYaml: Problem(HTTPStatus.BAD_REQUEST, "not-yaml", "The body is not YAML"),
+    ClientDisconnect: Problem(
+        HTTPStatus.BAD_REQUEST, "body-incomplete", "The body ended early", retryable=True
+    ),
+    NoSuchResource: Problem(HTTPStatus.NOT_FOUND, "unknown-path", "There is nothing here"),
+    SagaNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-saga", "No such saga"),
+    UnknownSagaType: Problem(HTTPStatus.NOT_FOUND, "unknown-saga-type", "No such saga type"),
+    DefinitionNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-definition", "No such definition"),
+    NoSuchVersion: Problem(HTTPStatus.NOT_FOUND, "no-such-version", "The saga was never like that"),
+    MethodNotAllowed: Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Not a method of this path"
+    ),
+    BodyTooSlow: Problem(
+        HTTPStatus.REQUEST_TIMEOUT, "body-too-slow", "The body took too long", retryable=True
+    ),
+    NotCompensatable: Problem(
+        HTTPStatus.CONFLICT, "saga-not-compensatable", "The saga cannot be compensated"
+    ),
+    DefinitionExists: Problem(
+        HTTPStatus.CONFLICT, "definition-exists", "The version has another content"
+    ),
+    VersionNotReached: Problem(
+        HTTPStatus.CONFLICT, "version-not-reached", "The saga is not there yet", retryable=True
+    ),
+    VersionMismatch: Problem(
+        HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "The saga has moved on"
+    ),
+    BodyTooLarge: Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"
+    ),
+    UnsupportedMediaType: Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not a type that is read here"
+    ),
+    InvalidRequest: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "The body does not fit"
+    ),
+    InvalidQuery: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-query", "The query parameters do not fit"
+    ),
+    InvalidInput: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "The input does not fit the definition"
+    ),
+    InvalidDefinition: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-definition", "The definition has errors"
+    ),
+    InvalidIdempotencyKey: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-idempotency-key", "Not an idempotency key"
+    ),
+    IdempotencyKeyReused: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "idempotency-key-reused",
+        "The idempotency key stands for another request",
+    ),
+    CorruptStream: Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "saga-corrupt", "The history of the saga is broken"
+    ),
+    NotServing: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "not-serving", "The service cannot do this now", True
+    ),
+    StartUnconfirmed: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "start-unconfirmed", "The start is not confirmed", True
+    ),
+}
+
+
+def problem_of(error: Exception) -> Problem:
+    kinds = type(error).__mro__
+    return next((PROBLEMS[kind] for kind in kinds if kind in PROBLEMS), INTERNAL_ERROR)
+
+
+def problem_reply(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    _report(request, problem, error)
+    document: dict[str, Json] = {
+        "type": f"/docs#{problem.code}",
+        "title": problem.title,
+        "status": problem.status.value,
+        "detail": _detail(problem, error),
+        "instance": quote(request.scope["path"][:LONGEST_INSTANCE], errors="replace"),
+        "code": problem.code,
+        "retryable": problem.retryable,
+        **dict(_extensions(error)),
+    }
+    return Response(
+        serialize(document), problem.status, dict(_headers(problem, error)), media_type=MEDIA_TYPE
+    )
+
+
+def cut(text: str) -> str:
+    """Short enough to be sent back, and certainly UTF-8."""
+    plain = text.encode(errors="replace").decode()
+    return plain if len(plain) <= LONGEST_DETAIL else plain[: LONGEST_DETAIL - 1] + "…"
+
+
+def _detail(problem: Problem, error: Exception) -> str:
+    if problem is INTERNAL_ERROR:
+        return "It was logged, and nothing of it can be told here."
+    return cut(str(error)) or problem.title
+
+
+def _extensions(error: Exception) -> Iterator[tuple[str, Json]]:
+    match error:
+        case InvalidInput() | InvalidDefinition() | InvalidRequest():
+            yield "errors", [_error(one) for one in error.findings[:MOST_ERRORS]]
+        case NotCompensatable():
+            yield "allowed_actions", list(error.allowed_actions)
+        case _:
+            return
+
+
+def _error(finding: Finding) -> Json:
+    return {
+        "pointer": cut(finding.pointer),
+        "detail": cut(finding.detail),
+        "code": finding.code,
+    }
+
+
+def _headers(problem: Problem, error: Exception) -> Iterator[tuple[str, str]]:
+    match error:
+        case MethodNotAllowed():
+            yield "Allow", ", ".join(error.allowed)
+        case BodyTooLarge() | BodyTooSlow():
+            yield "Connection", "close"  # the rest of the body is not wanted
+        case _ if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            yield "Retry-After", str(RETRY_AFTER_SECONDS)
+        case _:
+            return
+
+
+def _report(request: Request, problem: Problem, error: Exception) -> None:
+    """One line for what is not the client's doing."""
+    if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return
+    facts = {
+        "method": request.method,
+        "path": request.scope["path"][:LONGEST_INSTANCE],
+        "status": problem.status.value,
+        "code": problem.code,
+        "why": cut(str(error)),
+    }
+    unexpected = error if problem is INTERNAL_ERROR else None
+    logger.error("request failed", extra=facts, exc_info=unexpected)

@@ -1,0 +1,96 @@
+"""Kinds of values on the wire, with what they become and how the API document tells them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from ..fsm.duration import parse_duration
+from ..fsm.strict_json import Json
+
+RFC_3339: Final = re.compile(
+    r"([0-9]{4})-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+YEARS: Final = range(1970, 9000)  # so that no arithmetic on a time can leave the calendar
+BIGGEST_INTEGER: Final = 2**63 - 1
+LONGEST_ENTITY_ID: Final = 200  # characters
+MOST_TAGS: Final = 50
+LONGEST_TAG_NAME: Final = 100
+LONGEST_TAG: Final = 1000
+
+
+def parse_time(text: object) -> datetime:
+    """In UTC. Raises ValueError."""
+    if not isinstance(text, str) or not (parts := RFC_3339.fullmatch(text)):
+        raise ValueError("write a time of RFC 3339 with its offset, like 2026-03-01T12:00:00Z")
+    if int(parts[1]) not in YEARS:
+        raise ValueError(f"the year is not from {YEARS.start} to {YEARS.stop - 1}")
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+
+
+def _deadline(value: object) -> datetime | timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and not RFC_3339.fullmatch(value):
+        return parse_duration(value)
+    return parse_time(value)
+
+
+def _entity_id(value: object) -> int | str:
+    if isinstance(value, str) and len(value) <= LONGEST_ENTITY_ID:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= BIGGEST_INTEGER:
+        return value
+    raise ValueError(
+        f"write a whole number of at most 64 bits, or a text of at most {LONGEST_ENTITY_ID}"
+        " characters"
+    )
+
+
+def _object(value: object) -> Mapping[str, Json] | None:
+    if value is None or isinstance(value, dict):
+        return value
+    raise ValueError("write an object")
+
+
+def _array(value: object) -> list[Json] | None:
+    if value is None or isinstance(value, list):
+        return value
+    raise ValueError("write an array")
+
+
+# Object and array are only looked at from outside: the strict parser has read what is in them.
+AnyObject = Annotated[
+    object, BeforeValidator(_object), WithJsonSchema({"type": ["object", "null"]})
+]
+AnyArray = Annotated[object, BeforeValidator(_array), WithJsonSchema({"type": ["array", "null"]})]
+EntityId = Annotated[
+    object,
+    BeforeValidator(_entity_id),
+    WithJsonSchema({"type": ["integer", "string"], "maxLength": LONGEST_ENTITY_ID}),
+]
+Time = Annotated[
+    datetime, BeforeValidator(parse_time), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Deadline = Annotated[
+    object,
+    BeforeValidator(_deadline),
+    WithJsonSchema(
+        {
+            "type": ["string", "null"],
+            "description": "A time (RFC 3339) or a duration from the start, like 15m.",
+        }
+    ),
+]
+Tags = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=LONGEST_TAG_NAME)],
+        Annotated[str, Field(max_length=LONGEST_TAG)],
+    ],
+    Field(max_length=MOST_TAGS),
+]

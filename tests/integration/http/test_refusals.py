@@ -1,0 +1,233 @@
+"""Whatever is wrong with a request, the answer is a problem and nothing is recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.http.answers import ProblemAnswer
+from saga_orchestrator.tests.world import ORDER, World
+
+START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
+NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
+DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
+
+
+def a_start(**changed: Any) -> bytes:
+    return json.dumps({**START, **changed}).encode()
+
+
+BAD_STARTS = {
+    "empty": (b"", 400, "not-json"),
+    "not JSON": (b"{", 400, "not-json"),
+    "not UTF-8": (b'{"a":"\xff"}', 400, "not-json"),
+    "NaN": (a_start(entity_id=float("nan")), 400, "not-json"),
+    "infinite": (b'{"entity_id": 1e999}', 400, "not-json"),
+    "NUL": (a_start(entity_id="\0"), 400, "not-json"),
+    "lone surrogate": (a_start(entity_id="\ud800"), 400, "not-json"),
+    "deep": (DEEP, 400, "not-json"),
+    "deeper than we keep": (
+        a_start(input={"a": json.loads("[" * 120 + "]" * 120)}),
+        400,
+        "not-json",
+    ),
+    "endless integer": (b'{"entity_id": ' + b"9" * 5000 + b"}", 400, "not-json"),
+    "array": (b"[]", 422, "invalid-request"),
+    "null": (b"null", 422, "invalid-request"),
+    "nothing": (b"{}", 422, "invalid-request"),
+    "saga_type is a number": (a_start(saga_type=1), 422, "invalid-request"),
+    "entity_id is an object": (a_start(entity_id={}), 422, "invalid-request"),
+    "entity_id is a fraction": (a_start(entity_id=1.5), 422, "invalid-request"),
+    "entity_id is a truth": (a_start(entity_id=True), 422, "invalid-request"),
+    "entity_id is null": (a_start(entity_id=None), 422, "invalid-request"),
+    "entity_id is huge": (a_start(entity_id=2**63), 422, "invalid-request"),
+    "entity_id is long": (a_start(entity_id="x" * 201), 422, "invalid-request"),
+    "step_data is an object": (a_start(step_data={}), 422, "invalid-request"),
+    "input is an array": (a_start(input=[]), 422, "invalid-request"),
+    "unknown member": (a_start(step_dat=1), 422, "invalid-request"),
+    "version 0": (a_start(version=0), 422, "invalid-request"),
+    "version as text": (a_start(version="1"), 422, "invalid-request"),
+    "version out of reach": (a_start(version=2**40), 422, "invalid-request"),
+    "too many tags": (a_start(tags={str(n): "" for n in range(51)}), 422, "invalid-request"),
+    "tag is a number": (a_start(tags={"a": 1}), 422, "invalid-request"),
+    "long tag": (a_start(tags={"a": "x" * 1001}), 422, "invalid-request"),
+    "deadline without unit": (a_start(deadline="15"), 422, "invalid-request"),
+    "deadline is a number": (a_start(deadline=15), 422, "invalid-request"),
+    "deadline without offset": (a_start(deadline="2026-01-01T00:00:00"), 422, "invalid-request"),
+    "start at no time": (a_start(start_at="tomorrow"), 422, "invalid-request"),
+    "start at no date": (a_start(start_at="2026-02-30T00:00:00Z"), 422, "invalid-request"),
+    "start at the end of time": (a_start(start_at="9999-12-31T23:59:59Z"), 422, "invalid-request"),
+    "before the beginning": (a_start(start_at="0001-01-01T00:00:00+14:00"), 422, "invalid-request"),
+    "unknown type": (a_start(saga_type="nothing"), 404, "unknown-saga-type"),
+    "type that no type can be": (a_start(saga_type="../ü"), 404, "unknown-saga-type"),
+    "unknown version": (a_start(version=2), 404, "unknown-saga-type"),
+    "step_data too short": (a_start(step_data=ORDER[:1]), 422, "invalid-input"),
+    "no step_data": (b'{"saga_type":"order_processing","entity_id":1}', 422, "invalid-input"),
+}
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> ProblemAnswer:
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = ProblemAnswer.model_validate_json(response.content)
+    assert (response.status_code, problem.status, problem.code) == (status, status, code)
+    return problem
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_is_recorded(world: World) -> AsyncIterator[None]:
+    yield
+    assert world.events == []
+    assert world.participants.sent == []
+    assert world.log.store.keys == {}
+
+
+@pytest.mark.parametrize("case", BAD_STARTS)
+async def test_a_start_that_does_not_fit(client: httpx.AsyncClient, case: str) -> None:
+    body, status, code = BAD_STARTS[case]
+
+    response = await client.post(
+        "/sagas/start", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    problem = assert_problem(response, status, code)
+    assert (problem.errors != []) == (status == 422)
+
+
+async def test_the_errors_say_where(client: httpx.AsyncClient) -> None:
+    start = {**START, "step_data": 1, "tags": {"a/b": 2}}
+
+    response = await client.post("/sagas/start", json=start)
+
+    pointers = [one.pointer for one in assert_problem(response, 422, "invalid-request").errors]
+    assert pointers == ["/step_data", "/tags/a~1b"]
+
+
+async def test_missing_input_is_named(client: httpx.AsyncClient) -> None:
+    response = await client.post("/sagas/start", json={**START, "step_data": ORDER[:1]})
+
+    pointers = [one.pointer for one in assert_problem(response, 422, "invalid-input").errors]
+    assert pointers == ["/step_data/1", "/step_data/2"]
+
+
+async def test_a_body_that_announces_ten_megabytes_is_not_read(client: httpx.AsyncClient) -> None:
+    response = await client.post("/sagas/start", content=b" " * 10_000_000)
+
+    assert_problem(response, 413, "body-too-large")
+    assert response.headers["connection"] == "close"
+
+
+async def test_a_body_that_grows_too_large_is_not_read_to_its_end(
+    client: httpx.AsyncClient,
+) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield b" " * 65536
+
+    response = await client.post("/sagas/start", content=endless())
+
+    assert_problem(response, 413, "body-too-large")
+    assert sent < 20
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Type": "text/plain"}, {"Content-Type": ""}, {"Content-Encoding": "gzip"}]
+)
+async def test_a_body_of_another_type(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    response = await client.post("/sagas/start", content=a_start(), headers=headers)
+
+    assert_problem(response, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/sagas/start", "POST"),
+        ("GET", "/sagas/start", "POST"),
+        ("POST", "/sagas", "GET"),
+        ("POST", f"/sagas/{NOBODY}/status", "GET"),
+        ("DELETE", "/definitions/a/1", "GET, PUT"),
+        ("BREW", "/health", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    client: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    response = await client.request(method, path)
+
+    assert_problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/sagas/", "/sagas/start/", "/sagas//status", "/%00"])
+async def test_a_path_that_does_not_exist(client: httpx.AsyncClient, path: str) -> None:
+    assert_problem(await client.get(path), 404, "unknown-path")
+
+
+@pytest.mark.parametrize("saga_id", [NOBODY, "1", "%00", "ü", "a" * 5000, "%0d%0aX-Evil:1"])
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [
+        ("GET", ""),
+        ("GET", "/status"),
+        ("GET", "/status?at_version=1"),
+        ("GET", "/status?min_version=1"),
+        ("GET", "/events"),
+        ("POST", "/compensate"),
+        ("POST", "/compensate?dry_run=true"),
+    ],
+)
+async def test_an_unknown_saga(
+    client: httpx.AsyncClient, saga_id: str, method: str, rest: str
+) -> None:
+    response = await client.request(method, f"/sagas/{saga_id}{rest}")
+
+    assert_problem(response, 404, "unknown-saga")
+    assert len(response.content) < 1000
+
+
+async def test_the_stream_of_a_shard_is_no_saga(client: httpx.AsyncClient) -> None:
+    response = await client.get("/sagas/00000000-0000-0000-0000-000000000001/events")
+
+    assert_problem(response, 404, "unknown-saga")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/sagas?colour=red",
+        "/sagas?limit=0",
+        "/sagas?limit=1001",
+        "/sagas?limit=1&limit=2",
+        "/sagas?status=happy",
+        "/sagas?cursor=x",
+        "/sagas?started_after=yesterday",
+        "/sagas?type=%00",
+        "/sagas?tag.=x",
+        "/sagas?tag.a=%00",
+        f"/sagas/{NOBODY}/status?at_version=1&min_version=1",
+        f"/sagas/{NOBODY}/status?at_version={'9' * 5000}",
+        f"/sagas/{NOBODY}/events?after=-1",
+        f"/sagas/{NOBODY}/events?limit=1001",
+        f"/sagas/{NOBODY}?verbose=1",
+        "/definitions?page=2",
+    ],
+)
+async def test_a_query_that_does_not_fit(client: httpx.AsyncClient, path: str) -> None:
+    assert assert_problem(await client.get(path), 422, "invalid-query").errors
+
+
+async def test_a_problem_never_sends_back_more_than_a_little(client: httpx.AsyncClient) -> None:
+    many = {f"{n:0>200}": "x" * 500 for n in range(1000)}
+
+    response = await client.post("/sagas/start", json={**START, **many})
+
+    problem = assert_problem(response, 422, "invalid-request")
+    assert len(problem.errors) == 100
+    assert len(problem.detail) == 500

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.tests.world import ORDER, World
+
+START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
+NO_MONEY = Reply(402, {}, b'{"detail": "card declined"}')
+TAKEN_ID = "019ca945-0a00-7000-8000-000000000101"
+
+
+def without_id(response: httpx.Response) -> dict[str, Any]:
+    answer: dict[str, Any] = response.json()
+    del answer["saga_id"]
+    return answer
+
+
+async def test_a_start_waits_for_the_end_and_tells_the_outputs(client: httpx.AsyncClient) -> None:
+    response = await client.post("/sagas/start", json=START)
+
+    output = {"order_id": 7, "payment_id": 8}
+    assert response.status_code == 200
+    assert without_id(response) == {
+        "success": True,
+        "saga_type": "order_processing",
+        "entity_id": 123,
+        "status": "completed",
+        "error": None,
+        "outputs": {"create_order": output, "process_payment": output, "confirm_order": output},
+    }
+
+
+async def test_a_saga_that_was_compensated_says_why(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.participants.will("process_payment", NO_MONEY)
+
+    response = await client.post("/sagas/start", json=START)
+
+    assert response.status_code == 200
+    assert without_id(response) == {
+        "success": False,
+        "saga_type": "order_processing",
+        "entity_id": 123,
+        "status": "compensated",
+        "error": "process_payment was rejected: 402 card declined",
+        "outputs": {},
+    }
+
+
+async def test_a_saga_that_goes_on_is_accepted_with_where_to_ask(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.participants.hold("create_order")
+
+    response = await client.post("/sagas/start", json=START, headers={"Prefer": "wait=0"})
+
+    saga_id = response.json()["saga_id"]
+    assert response.status_code == 202
+    assert response.headers["location"] == f"/sagas/{saga_id}/status"
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["preference-applied"] == "wait=0"
+    assert without_id(response) == {
+        "success": False,
+        "saga_type": "order_processing",
+        "entity_id": 123,
+        "status": "running",
+        "error": "still running",
+        "outputs": {},
+    }
+
+
+async def test_respond_async_does_not_wait(client: httpx.AsyncClient, world: World) -> None:
+    response = await client.post("/sagas/start", json=START, headers={"Prefer": "respond-async"})
+
+    assert response.status_code == 202
+    assert response.headers["preference-applied"] == "respond-async"
+    assert (await world.rested(response.json()["saga_id"])).state.status == "completed"
+
+
+async def test_no_more_than_a_minute_is_waited(client: httpx.AsyncClient) -> None:
+    response = await client.post("/sagas/start", json=START, headers={"Prefer": "wait=999"})
+
+    assert response.headers["preference-applied"] == "wait=60"
+
+
+async def test_without_a_preference_none_is_applied(client: httpx.AsyncClient) -> None:
+    response = await client.post("/sagas/start", json=START)
+
+    assert "preference-applied" not in response.headers
+    assert "idempotency-replayed" not in response.headers
+
+
+async def test_the_same_key_and_body_give_the_same_saga(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    first = await client.post("/sagas/start", json=START, headers={"Idempotency-Key": "k-1"})
+    recorded = len(world.events)
+    body = b'{ "step_data": %b, "entity_id":123,"saga_type" : "order_processing"}'
+    again = await client.post(
+        "/sagas/start",
+        content=body % httpx.Request("POST", "http://x", json=ORDER).content,
+        headers={"Idempotency-Key": '"k-1"'},
+    )
+
+    assert again.status_code == 200
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.content == first.content
+    assert len(world.events) == recorded
+
+
+async def test_many_starts_at_once_with_one_key_are_one_saga(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    responses = await asyncio.gather(
+        *(
+            client.post("/sagas/start", json=START, headers={"Idempotency-Key": "k"})
+            for _ in range(20)
+        )
+    )
+
+    assert {one.status_code for one in responses} == {200}
+    assert len({one.content for one in responses}) == 1
+    assert sum("idempotency-replayed" not in one.headers for one in responses) == 1
+    assert [one.type for one in world.events].count("SagaStarted") == 1
+
+
+async def test_a_replay_of_a_saga_at_rest_answers_200_even_if_asked_not_to_wait(
+    client: httpx.AsyncClient,
+) -> None:
+    headers = {"Idempotency-Key": "k", "Prefer": "respond-async"}
+    await client.post("/sagas/start", json=START, headers={"Idempotency-Key": "k"})
+
+    again = await client.post("/sagas/start", json=START, headers=headers)
+
+    assert again.status_code == 200
+    assert "preference-applied" not in again.headers
+
+
+async def test_a_key_is_not_used_for_another_body(client: httpx.AsyncClient, world: World) -> None:
+    headers = {"Idempotency-Key": "k"}
+    await client.post("/sagas/start", json=START, headers=headers)
+
+    other = await client.post("/sagas/start", json={**START, "entity_id": 9}, headers=headers)
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert [one.type for one in world.events].count("SagaStarted") == 1
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, '"open', '""', '"a";b=1'])
+async def test_a_key_that_is_none_is_refused(
+    client: httpx.AsyncClient, world: World, key: str
+) -> None:
+    headers = [(b"Idempotency-Key", key.encode("latin-1"))]
+    response = await client.post("/sagas/start", json=START, headers=headers)
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-idempotency-key")
+    assert world.events == []
+
+
+async def test_everything_that_a_start_can_say_is_kept(client: httpx.AsyncClient) -> None:
+    start = {
+        **START,
+        "entity_id": "order/ü",
+        "input": {"customer": {"vip": True}},
+        "version": 1,
+        "tags": {"region": "eu"},
+        "deadline": "90s",
+        "start_at": "2026-03-01T14:00:00+01:00",
+    }
+    saga_id = (await client.post("/sagas/start", json=start, headers={"Prefer": "wait=0"})).json()[
+        "saga_id"
+    ]
+
+    saga = (await client.get(f"/sagas/{saga_id}")).json()
+
+    assert saga["status"] == "pending"
+    assert saga["entity_id"] == "order/ü"
+    assert saga["input"] == {"customer": {"vip": True}, "step_data": ORDER}
+    assert saga["tags"] == {"region": "eu"}
+    assert saga["start_at"] == "2026-03-01T13:00:00.000000Z"
+    assert saga["deadline"] == "2026-03-01T13:01:30.000000Z"
+
+
+async def test_a_service_that_is_stopping_says_so(client: httpx.AsyncClient, world: World) -> None:
+    world.driver.begin_stop()
+
+    response = await client.post("/sagas/start", json=START)
+
+    assert (response.status_code, response.json()["code"]) == (503, "not-serving")
+    assert response.json()["retryable"] is True
+    assert response.headers["retry-after"] == "1"
+    assert world.events == []
+
+
+async def test_a_start_that_was_recorded_is_told_though_the_service_stops(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.participants.hold("create_order")
+    asking = asyncio.ensure_future(client.post("/sagas/start", json=START))
+    while not world.participants.sent:
+        await asyncio.sleep(0)
+
+    world.driver.begin_stop()
+    response = await asking
+
+    assert (response.status_code, response.json()["status"]) == (202, "running")

@@ -1,0 +1,176 @@
+"""A whole orchestrator in memory: real rules, a real log, no database and no network.
+
+    world = await a_world()
+    world.participants.will("process_payment", Reply(402, {}, b'{"detail": "card declined"}'))
+    saga = await world.start("order_processing")
+
+Time stands still until the test moves it. Participants say yes unless they are told otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from saga_orchestrator.eventstore import SHARDS, InMemoryLog, MemoryStore, RecordedEvent
+from saga_orchestrator.fsm.answer import Answer, Reply
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.runtime.clock import saga_id
+from saga_orchestrator.fsm.runtime.driver import Driver
+from saga_orchestrator.fsm.runtime.executor import Executor
+from saga_orchestrator.fsm.runtime.journal import Journal
+from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.strict_json import Json
+from saga_orchestrator.fsm.yaml_document import parse_yaml
+
+ROOT = Path(__file__).parent.parent
+ORDER_PROCESSING = (ROOT / "examples/definitions/order_processing.yaml").read_text()
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ORDER: list[Json] = [
+    {"customer_id": 1, "total_amount": 50.0},
+    {"order_id": 123, "amount": 50.0, "payment_method": "credit_card"},
+    {"order_id": 123},
+]
+YES = Reply(200, {}, b'{"order_id": 7, "payment_id": 8}')
+ENOUGH = timedelta(seconds=10)  # of real time: a bound for what must happen, never a wait
+
+
+class FakeClock:
+    """Stands still. Ids count, and no jitter is the whole wait."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+        self.drawn = 0
+
+    def now(self) -> datetime:
+        return self.time
+
+    def jitter(self) -> float:
+        return 0.5
+
+    def new_saga_id(self, shard_id: int, shards: int) -> str:
+        self.drawn += 1
+        milliseconds = int(self.time.timestamp() * 1000)
+        return saga_id(milliseconds, self.drawn << 8, shard_id, shards)
+
+    def advance(self, by: timedelta) -> None:
+        self.time += by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One request as a participant got it."""
+
+    participant: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+@dataclass(slots=True)
+class ScriptedParticipants:
+    """Answers each step with what it was told, then with YES. `undo <step>` is a compensation."""
+
+    sent: list[Sent] = field(default_factory=list)
+    script: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def will(self, call: str, *answers: Answer) -> None:
+        self.script[call].extend(answers)
+
+    def hold(self, call: str) -> None:
+        """No answer until it is released."""
+        self.held[call] = asyncio.Event()
+
+    def release(self, call: str) -> None:
+        self.held.pop(call).set()
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{one.method} {one.path}" for one in self.sent]
+
+    async def send(
+        self,
+        participant: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        within: timedelta,
+    ) -> Answer:
+        self.sent.append(
+            Sent(participant=participant, method=method, path=path, headers=headers, body=body)
+        )
+        call = _call_of(headers)
+        if gate := self.held.get(call):
+            await gate.wait()
+        return self.script[call].popleft() if self.script[call] else YES
+
+
+def _call_of(headers: Mapping[str, str]) -> str:
+    step = headers["saga-step"]
+    return step if headers["idempotency-key"].endswith("/action") else f"undo {step}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    clock: FakeClock
+    log: InMemoryLog
+    participants: ScriptedParticipants
+    registry: Registry
+    driver: Driver
+    orchestrator: Orchestrator
+
+    @property
+    def events(self) -> list[RecordedEvent]:
+        """All that sagas have recorded, by saga."""
+        streams = self.log.store.streams
+        return [one for stream in streams.values() for one in stream if one.type != "ShardOwned"]
+
+    async def start(self, saga_type: str, *, step_data: Json = ORDER, entity_id: Json = 1) -> Saga:
+        """The saga as it was recorded; it goes on."""
+        request = StartRequested(entity_id=entity_id, input={"step_data": step_data})
+        return (await self.orchestrator.start(saga_type, request)).saga
+
+    async def rested(self, saga_id: str) -> Saga:
+        saga = await self.orchestrator.rested(await self.orchestrator.saga(saga_id), ENOUGH)
+        assert saga.state.status.rests, saga.state.status
+        return saga
+
+    async def advance(self, by: timedelta) -> int:
+        """Let time pass, and wake who was waiting for it; returns how many."""
+        self.clock.advance(by)
+        return self.driver.timers.step()
+
+
+async def a_world(*documents: str, store: MemoryStore | None = None) -> World:
+    """With `order_processing` and the definitions of `documents`, which are YAML."""
+    clock, log, participants = FakeClock(), InMemoryLog(store), ScriptedParticipants()
+    registry = Registry(log, clock)
+    journal = Journal(log, registry)
+    executor = Executor(participants, clock, limit=100)
+    driver = Driver(journal, executor, clock, lambda saga, recorded: None)
+    driver.epochs = await log.claim(range(SHARDS), recorded_at=clock.now())
+    for document in (ORDER_PROCESSING, *documents):
+        await registry.register(a_definition(document))
+    return World(
+        clock=clock,
+        log=log,
+        participants=participants,
+        registry=registry,
+        driver=driver,
+        orchestrator=Orchestrator(log, registry, journal, driver, clock),
+    )
+
+
+def a_definition(document: str) -> Definition:
+    return read_definition(parse_yaml(document))
