@@ -11,14 +11,11 @@ from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
+from .state import StepState
 from .strict_json import NotKeepable, serialize
 from .template import Scope, render, render_path, render_text
 
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
-CALLED = {
-    StepStatus.CALLING: Direction.ACTION,
-    StepStatus.COMPENSATING: Direction.COMPENSATION,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +42,9 @@ def commands(saga: Saga) -> list[CallParticipant]:
     """
     scope = saga.scope()
     return [
-        prepare(saga, step, CALLED[status], _attempt(saga, step, CALLED[status]), scope)
-        for step in saga.definition.steps
-        if (status := saga.status_of(step.name)) in CALLED
+        prepare(saga, step, direction, _attempt(state, direction), scope)
+        for step, state in saga.steps
+        if (direction := awaited(state)) is not None
     ]
 
 
@@ -72,14 +69,30 @@ def prepare(
 
 
 def call_of(step: Step, direction: Direction) -> Call:
-    call = step.action if direction is Direction.ACTION else step.compensation
-    assert call is not None, "a step without a compensation is not undone"
+    calls: dict[Direction, Call | None] = {
+        Direction.ACTION: step.action,
+        Direction.COMPENSATION: step.compensation,
+        Direction.STATUS: step.status,
+    }
+    call = calls[direction]
+    assert call is not None, f"{step.name} declares no {direction}"
     return call
 
 
-def _attempt(saga: Saga, step: Step, direction: Direction) -> int:
-    state = saga.state.step(step.name)
-    return state.attempts if direction is Direction.ACTION else state.compensation_attempts
+def awaited(state: StepState) -> Direction | None:
+    """What a step has been called for, and has no answer to yet."""
+    match state.status:
+        case StepStatus.CALLING:
+            return Direction.STATUS if state.asking else Direction.ACTION
+        case StepStatus.COMPENSATING:
+            return Direction.COMPENSATION
+        case _:
+            return None
+
+
+def _attempt(state: StepState, direction: Direction) -> int:
+    undoes = direction is Direction.COMPENSATION
+    return state.compensation_attempts if undoes else state.attempts
 
 
 def wake_up(saga: Saga) -> datetime | None:

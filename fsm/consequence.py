@@ -12,6 +12,7 @@ from .events import (
     CompensationSucceeded,
     StepBackedOff,
     StepFact,
+    StepFoundNotDone,
     StepNotSent,
     StepRejected,
     StepSucceeded,
@@ -67,6 +68,32 @@ def of_action(
     if verdict.may_have_happened or answer.resent or state.doubtful or state.was_busy:
         return StepUnknown(step=name, attempt=attempt, error=verdict.reason)
     return StepNotSent(step=name, attempt=attempt, error=verdict.reason)
+
+
+def of_status(
+    step: Step, state: StepState, answer: CallAnswered, until: datetime | None
+) -> StepFact:
+    """What a participant says became of an action that is in doubt.
+
+    A question that gets no clear answer stands for a retry, and uses an attempt up like one.
+    """
+    verdict, retry, tried = answer.verdict, step.action.retry, state.attempts
+    match verdict.outcome:
+        case Outcome.DONE:
+            return _succeeded(step, tried, verdict)
+        case Outcome.NOT_DONE if until is not None and retry.allows_another(tried):
+            return StepFoundNotDone(step=step.name, attempt=tried, error=verdict.reason)
+        case Outcome.NOT_DONE:
+            return StepNotSent(step=step.name, attempt=tried, error=verdict.reason)
+        case Outcome.BUSY:
+            outcome = Outcome.BUSY
+        case _:
+            outcome, tried = Outcome.UNKNOWN, tried + 1
+    if until is None or not (outcome is Outcome.BUSY or retry.allows_another(tried)):
+        return StepUnknown(step=step.name, attempt=tried, error=verdict.reason)
+    return StepBackedOff(
+        step=step.name, attempt=tried, outcome=outcome, error=verdict.reason, until=until
+    )
 
 
 def settled(step: Step, state: StepState) -> StepFact:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from .command import CallParticipant, prepare
-from .consequence import of_action, of_compensation, settled, wait
+from .command import CallParticipant, awaited, prepare
+from .consequence import of_action, of_compensation, of_status, settled, wait
 from .definition import Definition, OnFailure, Step
 from .errors import NotCompensatable
 from .events import (
@@ -29,9 +29,13 @@ from .events import (
     SagaFellDue,
     SagaParked,
     SagaStarted,
+    StatusAsked,
     StepCalled,
+    StepFact,
+    StepFoundNotDone,
+    StepSkipped,
 )
-from .expression import ExpressionError
+from .expression import ExpressionError, is_true
 from .happening import CallAnswered, CompensationAsked, Happening, StartRequested, TimePassed
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction, Outcome, OutputLoss
@@ -45,6 +49,11 @@ FAILED = {
 }
 UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)
 UNDO_UNFINISHED = (*UNDER_UNDO, StepStatus.COMPENSATION_FAILED)
+INTENTS: dict[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
+    Direction.ACTION: StepCalled,
+    Direction.STATUS: StatusAsked,
+    Direction.COMPENSATION: CompensationCalled,
+}
 STOPS = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
 
 
@@ -133,18 +142,25 @@ class _Deciding:
 
     def answered(self, answer: CallAnswered, jitter: float) -> None:
         step, state = self.saga.definition[answer.step], self.saga.state.step(answer.step)
-        forward = answer.direction is Direction.ACTION
-        awaited = StepStatus.CALLING if forward else StepStatus.COMPENSATING
-        if state.status is not awaited:
+        if awaited(state) is not answer.direction:
             return
         until = self.now + wait(step, answer, jitter)
-        if forward:
-            running = self.saga.state.status is SagaStatus.RUNNING
-            self.record(of_action(step, state, answer, until if running else None))
-        else:
-            self.record(of_compensation(step, answer, until))
-            if answer.verdict.outcome is Outcome.DONE:
-                self._cover(step)
+        next_try = until if self.saga.state.status is SagaStatus.RUNNING else None
+        match answer.direction:
+            case Direction.ACTION:
+                self.record(of_action(step, state, answer, next_try))
+            case Direction.STATUS:
+                self._told_status(step, of_status(step, state, answer, next_try))
+            case Direction.COMPENSATION:
+                self.record(of_compensation(step, answer, until))
+                if answer.verdict.outcome is Outcome.DONE:
+                    self._cover(step)
+
+    def _told_status(self, step: Step, fact: StepFact) -> None:
+        """An action that has certainly not happened is tried again at once."""
+        self.record(fact)
+        if isinstance(fact, StepFoundNotDone):
+            self._call(step, Direction.ACTION)
 
     def _cover(self, undone: Step) -> None:
         for step in self.saga.definition.covered_by(undone.name):
@@ -164,7 +180,8 @@ class _Deciding:
     def _call_again(self, step: Step, due: StepState) -> None:
         status = self.saga.state.status
         if due.status is StepStatus.BACKING_OFF and status is SagaStatus.RUNNING:
-            self._call(step, Direction.ACTION)
+            asks = step.status is not None and due.doubtful
+            self._call(step, Direction.STATUS if asks else Direction.ACTION)
         if due.status is StepStatus.COMPENSATION_BACKING_OFF and status is SagaStatus.COMPENSATING:
             self._call(step, Direction.COMPENSATION)
 
@@ -259,8 +276,19 @@ class _Deciding:
     def _next_step(self) -> bool:
         for step, state in self.saga.steps:
             if state.status is StepStatus.PENDING and self._is_ready(step):
-                return self._call(step, Direction.ACTION)
+                return self._skip(step) or self._call(step, Direction.ACTION)
         return False
+
+    def _skip(self, step: Step) -> bool:
+        """Leave out a step whose condition does not hold; park if nobody can tell."""
+        try:
+            wanted = step.when is None or is_true(step.when.evaluate(self.saga.scope()))
+        except ExpressionError as error:
+            self._park(f"whether {step.name} is wanted cannot be told: {error}")
+            return True
+        if not wanted:
+            self.record(StepSkipped(step=step.name))
+        return not wanted
 
     def _is_ready(self, step: Step) -> bool:
         return all(self.saga.status_of(one) in DONE for one in step.after)
@@ -300,16 +328,15 @@ class _Deciding:
 
     def _call(self, step: Step, direction: Direction) -> bool:
         """Record the intent and keep the call; park if its request cannot be made."""
-        state, forward = self.saga.state.step(step.name), direction is Direction.ACTION
-        attempt = state.next_attempt if forward else state.next_compensation_attempt
+        attempt = _attempt(self.saga.state.step(step.name), direction)
         try:
             call = prepare(self.saga, step, direction, attempt, self.saga.scope())
         except ExpressionError as error:
+            undoes = direction is Direction.COMPENSATION
             why = f"the {direction} of {step.name} cannot be called: {error}"
-            self._park(why) if forward else self._park_undo(why)
+            self._park_undo(why) if undoes else self._park(why)
             return True
-        intent = StepCalled if forward else CompensationCalled
-        self.record(intent(step=step.name, attempt=attempt))
+        self.record(INTENTS[direction](step=step.name, attempt=attempt))
         self.calls.append(call)
         return True
 
@@ -329,6 +356,17 @@ class _Deciding:
     def _stays(self, step: Step) -> bool:
         undoing = self.saga.status_of(step.name) in UNDO_UNFINISHED
         return step.has_effect and (undoing or self.saga.may_be_undone(step))
+
+
+def _attempt(state: StepState, direction: Direction) -> int:
+    """The number of the call that is to be made. A question is about the attempt before it."""
+    match direction:
+        case Direction.ACTION:
+            return state.next_attempt
+        case Direction.STATUS:
+            return state.attempts
+        case Direction.COMPENSATION:
+            return state.next_compensation_attempt
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from .expression import Expression
 from .retry import RetryPolicy
 from .template import Template, Text
 
@@ -41,7 +42,10 @@ class Compensation(Call):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """`after` names the steps that must be done first; without `output` the whole reply is kept."""
+    """`after` names the steps that must be done first; without `output` the whole reply is kept.
+
+    `when` is the condition without which it is skipped. `status` asks what became of the action.
+    """
 
     name: str
     participant: str
@@ -53,6 +57,8 @@ class Step:
     has_effect: bool = True
     compensate_on_reject: bool = False
     output: Template | None = None
+    when: Expression | None = None
+    status: Call | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -75,6 +75,30 @@ class StepCalled(StepEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepSkipped(StepEvent):
+    """Its condition does not hold, so it is left out."""
+
+    trigger = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusAsked(StepEvent):
+    """The participant is asked what became of an attempt whose outcome is unknown."""
+
+    trigger = "ask"
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFoundNotDone(StepEvent):
+    """The participant says that it has not happened: whatever was in doubt is no more."""
+
+    trigger = "back_off"
+    attempt: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepSucceeded(StepEvent):
     trigger = "succeed"
     attempt: int
@@ -212,6 +236,9 @@ SagaFact: TypeAlias = (
 )
 StepFact: TypeAlias = (
     StepCalled
+    | StepSkipped
+    | StatusAsked
+    | StepFoundNotDone
     | StepSucceeded
     | StepRejected
     | StepBackedOff

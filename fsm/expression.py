@@ -78,7 +78,7 @@ class Expression:
     def _interpret(self, scope: Mapping[str, Json]) -> Json:
         try:
             interpreter = CountingInterpreter() if self.repeats else Interpreter()
-            value: Json = interpreter.visit(self.tree, scope)
+            value: Json = interpreter.visit(self.tree, scope)  # type: ignore[arg-type]
         except JMESPathError as error:
             raise self._failure(scope, error) from None
         except (RecursionError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -106,6 +106,11 @@ def parse(source: str) -> Expression:
         raise ExpressionError(f"${{{source}}} is not JMESPath: {why}") from None
     seen = tuple(references(tree))
     return Expression(source, shortened(tree), plain_path(tree), repeats(tree), seen)
+
+
+def is_true(value: Json) -> bool:
+    """As JMESPath has it: null, false, and an empty text, list or object are false; 0 is true."""
+    return value is not None and value is not False and value not in ("", [], {})
 
 
 def follow(path: Path, scope: Json) -> Json:
@@ -146,18 +151,14 @@ def shortened(node: Node) -> Node:
     return {**node, "children": children}
 
 
-RELATIVE = {  # what follows the first child is evaluated on its result, not on the scope
+CHAINS = {"subexpression", "index_expression"}
+RELATIVE = CHAINS | {  # what follows the first child is evaluated on its result, not on the scope
     "pipe",
-    "subexpression",
-    "index_expression",
     "projection",
     "value_projection",
     "filter_projection",
     "flatten",
-    "expref",
 }
-
-
 REPEATING = {"projection", "value_projection", "filter_projection", "flatten", "pipe", "expref"}
 
 
@@ -170,8 +171,10 @@ def references(
     node: Node, *, optional: bool = False, argument: bool = False
 ) -> Iterator[Reference]:
     """What `node` reads of the scope."""
-    if (path := plain_path(node)) is not None:
+    if path := leading_path(node):
         yield Reference(path, optional, argument)
+        return
+    if node["type"] == "expref":  # of an element, whatever that will be
         return
     children: Sequence[Node] = [one for one in node.get("children", ()) if isinstance(one, Mapping)]
     if node["type"] == "or_expression":
@@ -181,6 +184,21 @@ def references(
     argument = node["type"] == "function_expression"
     for child in children[:1] if node["type"] in RELATIVE else children:
         yield from references(child, optional=optional, argument=argument)
+
+
+def leading_path(node: Node) -> Path:
+    """The plain path that `node` walks before it does anything else."""
+    if (path := plain_path(node)) is not None:
+        return path
+    if node["type"] not in RELATIVE:
+        return ()
+    first, *others = node["children"]
+    path = leading_path(first)
+    for one in others if node["type"] in CHAINS else ():
+        if plain_path(first) is None:
+            break
+        path, first = path + leading_path(one), one
+    return path
 
 
 class Budget:

@@ -73,6 +73,15 @@ class CompensationModel(CallModel):
     on_failure: Literal["park", "continue", "stop"] = "park"
 
 
+class StatusModel(Model):
+    """A question: it has no effect, and is repeated at the waits of the action's retry."""
+
+    method: Literal["GET", "POST"] = "GET"
+    path: Path
+    headers: dict[str, str] = Field(default_factory=dict, max_length=50)
+    timeout: Annotated[Duration, Field(gt=timedelta(0))] = CALL_TIMEOUT
+
+
 class StepModel(Model):
     name: Name
     participant: Name
@@ -83,6 +92,8 @@ class StepModel(Model):
     effect: Literal["none"] | None = None
     compensate_on_reject: bool = False
     output: dict[Name, str] | None = None
+    when: Annotated[str, Field(max_length=2000)] | None = None
+    status: StatusModel | None = None
 
 
 class DefinitionModel(Model):

@@ -36,6 +36,7 @@ class StepStatus(StrEnum):
     REJECTED = "rejected"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
+    SKIPPED = "skipped"
     COMPENSATING = "compensating"
     COMPENSATION_BACKING_OFF = "compensation_backing_off"
     COMPENSATION_FAILED = "compensation_failed"
@@ -54,7 +55,9 @@ SAGA_TRANSITIONS = [
 ]
 
 STEP_TRANSITIONS = [
+    ["skip", "pending", "skipped"],
     ["call", ["pending", "backing_off"], "calling"],
+    ["ask", "backing_off", "calling"],
     ["succeed", "calling", "succeeded"],
     ["reject", "calling", "rejected"],
     ["reject_in_doubt", "calling", "unknown"],

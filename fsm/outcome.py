@@ -30,11 +30,13 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
+    NOT_DONE = "not_done"  # said of an earlier attempt, by its participant
 
 
 class Direction(StrEnum):
     ACTION = "action"
     COMPENSATION = "compensation"
+    STATUS = "status"  # a question about the action, without an effect
 
 
 class OutputLoss(StrEnum):
@@ -58,6 +60,13 @@ BY_CLASS: Mapping[int, Outcome] = {
 }
 NOTHING_LEFT_TO_UNDO = frozenset({410})
 UNAVAILABLE = 503
+SAID: Mapping[str, Outcome] = {  # by a participant that is asked for a status
+    "done": Outcome.DONE,
+    "not_done": Outcome.NOT_DONE,
+    "in_progress": Outcome.BUSY,
+    "unknown": Outcome.UNKNOWN,
+}
+NEVER_HEARD_OF_IT = 404
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +93,29 @@ def classify(
             return Verdict(outcome=Outcome.NOT_SENT, reason=one_line(reason))
         case Lost(reason=reason):
             return Verdict(outcome=Outcome.UNKNOWN, reason=one_line(reason))
+        case Reply() if direction is Direction.STATUS:
+            return _classify_status(answer)
         case Reply() if direction is Direction.COMPENSATION and _undone(answer, done_on):
             return Verdict(outcome=Outcome.DONE)
         case Reply():
             return _classify_reply(answer, now)
+
+
+def _classify_status(reply: Reply) -> Verdict:
+    """What a participant says about an earlier attempt; whatever is not said clearly is unknown."""
+    if reply.status == NEVER_HEARD_OF_IT:
+        return Verdict(outcome=Outcome.NOT_DONE, reason="the participant has never heard of it")
+    if reply.status // 100 != 2 or reply.too_large:
+        return Verdict(outcome=Outcome.UNKNOWN, reason=reason_of(reply))
+    try:
+        said = parse_foreign(reply.body)
+    except NotKeepable as error:
+        return Verdict(outcome=Outcome.UNKNOWN, reason=one_line(f"its status is no JSON: {error}"))
+    status = said.get("status") if isinstance(said, Mapping) else None
+    outcome = SAID.get(status, Outcome.UNKNOWN) if isinstance(status, str) else Outcome.UNKNOWN
+    if outcome is Outcome.DONE and isinstance(said, Mapping):
+        return Verdict(outcome=outcome, output=said.get("output"))
+    return Verdict(outcome=outcome, reason=f"the participant says {status or 'nothing clear'}")
 
 
 def _undone(reply: Reply, done_on: Collection[int]) -> bool:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from .definition import Call, Compensation, Definition, OnFailure, Step
 from .errors import Finding, InvalidDefinition, Severity
-from .expression import ExpressionError
-from .language import CallModel, CompensationModel, DefinitionModel, StepModel
+from .expression import Expression, ExpressionError
+from .language import CallModel, CompensationModel, DefinitionModel, StatusModel, StepModel
 from .retry import RetryPolicy
 from .strict_json import Json, NotKeepable, serialize
 from .template import Template, Text, parse_template, parse_text
@@ -119,6 +119,8 @@ class _Reading:
             has_effect=model.effect != "none",
             compensate_on_reject=model.compensate_on_reject,
             output=self._output(model, (*place, "output")),
+            when=self._when(model, (*place, "when")),
+            status=self._status(model, retry, (*place, "status")),
         )
 
     def _call(self, model: CallModel, retry: RetryPolicy, place: Place) -> Call:
@@ -147,6 +149,27 @@ class _Reading:
             on_failure=OnFailure.CONTINUE if goes_on else OnFailure.PARK,
         )
 
+    def _status(self, model: StepModel, retry: RetryPolicy, place: Place) -> Call | None:
+        if model.status is None:
+            return None
+        return Call(
+            method=model.status.method,
+            path=self._text(model.status.path, (*place, "path")),
+            body=None,
+            headers=tuple(self._headers(model.status, (*place, "headers"))),
+            timeout=model.status.timeout,
+            retry=model.action.retry.over(retry),
+        )
+
+    def _when(self, model: StepModel, place: Place) -> Expression | None:
+        if model.when is None:
+            return None
+        condition = self._template(model.when, place)
+        if isinstance(condition, Expression):
+            return condition
+        self._complain("bad-condition", place, "a condition is one expression, ${...}")
+        return None
+
     def _body(self, model: CallModel, place: Place) -> Template | None:
         if model.body is None:
             return None
@@ -157,7 +180,7 @@ class _Reading:
             return None
         return self._template(dict(model.output), place)
 
-    def _headers(self, model: CallModel, place: Place) -> Iterator[tuple[str, Text]]:
+    def _headers(self, model: CallModel | StatusModel, place: Place) -> Iterator[tuple[str, Text]]:
         for name, value in model.headers.items():
             if not HEADER.fullmatch(name) or name.lower() in HEADERS_OF_OURS:
                 detail = f"{name!r} is not a header that a definition may set"

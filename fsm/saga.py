@@ -14,7 +14,8 @@ from .outcome import Direction
 from .state import UNTOUCHED, SagaState, StepState, begin, evolve
 from .template import Scope
 
-DONE = frozenset({StepStatus.SUCCEEDED})
+PASSED = frozenset({StepStatus.SUCCEEDED})
+DONE = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 DOUBTS = frozenset({StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.UNKNOWN})
 AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
 
@@ -42,7 +43,7 @@ class Saga:
 
     @property
     def pivot_passed(self) -> bool:
-        return any(self.status_of(one) in DONE for one in self.definition.pivots)
+        return any(self.status_of(one) in PASSED for one in self.definition.pivots)
 
     @property
     def pivot_in_doubt(self) -> bool:
@@ -55,8 +56,12 @@ class Saga:
         return step.has_effect and (status in AT_STAKE or rejected)
 
     def key(self, step: str, direction: Direction) -> str:
-        """A pure function of saga, step and direction: the same on every attempt."""
-        return f"{self.state.saga_id}/{step}/{direction}"
+        """A pure function of saga, step and direction: the same on every attempt.
+
+        A question about an action carries the key of the action, which it is about.
+        """
+        named = Direction.ACTION if direction is Direction.STATUS else direction
+        return f"{self.state.saga_id}/{step}/{named}"
 
     def scope(self) -> Scope:
         """What expressions read."""

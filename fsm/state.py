@@ -28,12 +28,15 @@ from .events import (
     SagaFellDue,
     SagaParked,
     SagaStarted,
+    StatusAsked,
     StepBackedOff,
     StepCalled,
     StepEvent,
     StepFact,
+    StepFoundNotDone,
     StepNotSent,
     StepRejected,
+    StepSkipped,
     StepSucceeded,
     StepUnknown,
 )
@@ -52,7 +55,7 @@ from .strict_json import Json, JsonObject
 @dataclass(frozen=True, kw_only=True)
 class StepState:
     """`doubtful`: an attempt ended unknown, so the action may have happened whatever came later.
-    `was_busy`: one was still at it.
+    `was_busy`: one was still at it. `asking`: what is called is not the action but its status.
     """
 
     status: StepStatus = StepStatus.PENDING
@@ -61,6 +64,7 @@ class StepState:
     last_outcome: Outcome | None = None  # of the attempt that is backed off from
     doubtful: bool = False
     was_busy: bool = False
+    asking: bool = False
     started_at: datetime | None = None
     finished_at: datetime | None = None
     next_attempt_at: datetime | None = None
@@ -187,15 +191,37 @@ def _evolve_step(state: SagaState, event: StepFact, at: datetime) -> SagaState:
     )
 
 
-def step_after(step: StepState, event: StepFact, at: datetime) -> StepState:
+def step_after(  # noqa: C901 - a table, one line of thought an event
+    step: StepState, event: StepFact, at: datetime
+) -> StepState:
     """Raises IllegalTransition."""
     status = next_step_status(step.status, _trigger(step, event))
     match event:
         case StepCalled(attempt=attempt):
             started = step.started_at or at
             return changed(
-                step, status=status, attempts=attempt, started_at=started, next_attempt_at=None
+                step,
+                status=status,
+                attempts=attempt,
+                asking=False,
+                started_at=started,
+                next_attempt_at=None,
             )
+        case StatusAsked():
+            return changed(step, status=status, asking=True, next_attempt_at=None)
+        case StepFoundNotDone(attempt=attempt):
+            return changed(
+                step,
+                status=status,
+                attempts=attempt,
+                last_outcome=Outcome.NOT_DONE,
+                doubtful=False,
+                was_busy=False,
+                last_error=event.error,
+                next_attempt_at=at,
+            )
+        case StepSkipped():
+            return changed(step, status=status, finished_at=at)
         case StepSucceeded(output=output, output_loss=loss, error=error):
             return changed(
                 step,
@@ -209,10 +235,11 @@ def step_after(step: StepState, event: StepFact, at: datetime) -> StepState:
             return changed(
                 step, status=status, finished_at=at, last_error=event.error, next_attempt_at=None
             )
-        case StepBackedOff(outcome=outcome, resent=resent):
+        case StepBackedOff(attempt=attempt, outcome=outcome, resent=resent):
             return changed(
                 step,
                 status=status,
+                attempts=attempt,
                 last_outcome=outcome,
                 doubtful=step.doubtful or resent or outcome is Outcome.UNKNOWN,
                 was_busy=step.was_busy or outcome is Outcome.BUSY,

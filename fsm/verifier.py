@@ -30,6 +30,10 @@ def _of_step(definition: Definition, step: Step, at: str) -> Iterator[Finding]:
     yield from _undo_coverage(definition, step, at)
     earlier = _before(definition, step)
     yield from _references(definition, step.action, earlier, f"{at}/action")
+    if step.when is not None:
+        yield from _of_expression(definition, step.when, earlier, f"{at}/when")
+    if step.status is not None:
+        yield from _references(definition, step.status, earlier, f"{at}/status")
     yield from _output_references(step, at)
     if step.compensation:
         place = f"{at}/compensation"
@@ -85,11 +89,16 @@ def _references(
     definition: Definition, call: Call, known: frozenset[str], at: str
 ) -> Iterator[Finding]:
     for place, expression in _expressions_of(call, at):
-        for reference in expression.references:
-            why = _wrong_reference(definition, reference, known)
-            if why:
-                detail = f"${{{expression.source}}}: {why}"
-                yield Finding(code="unknown-reference", pointer=place, detail=detail)
+        yield from _of_expression(definition, expression, known, place)
+
+
+def _of_expression(
+    definition: Definition, expression: Expression, known: frozenset[str], place: str
+) -> Iterator[Finding]:
+    for reference in expression.references:
+        if why := _wrong_reference(definition, reference, known):
+            detail = f"${{{expression.source}}}: {why}"
+            yield Finding(code="unknown-reference", pointer=place, detail=detail)
 
 
 def _wrong_reference(

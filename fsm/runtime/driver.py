@@ -21,7 +21,7 @@ from ...eventstore import Fenced, LogOverloaded, LogUnavailable, RecordedEvent, 
 from ..command import CallParticipant, commands, wake_up
 from ..decide import Decision, decide, start
 from ..definition import Definition
-from ..events import CompensationCalled, Event, StepCalled
+from ..events import CompensationCalled, Event, StatusAsked, StepCalled
 from ..happening import CallAnswered, Happening, StartRequested, TimePassed
 from ..saga import Saga
 from .clock import Clock
@@ -189,7 +189,7 @@ class Driver:
         except (Fenced, LogUnavailable) as error:
             logger.warning("saga let go", extra={"saga_id": saga_id, "why": str(error)})
             self._let_go(saga_id)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one saga never takes another with it
             logger.exception("saga quarantined", extra={"saga_id": saga_id})
             self._let_go(saga_id)
 
@@ -204,7 +204,7 @@ def without_calls(before: Saga, decision: Decision) -> Decision:
     events: list[Event] = []
     saga = before
     for event in decision.events:
-        if isinstance(event, StepCalled | CompensationCalled):
+        if isinstance(event, StepCalled | StatusAsked | CompensationCalled):
             break
         events.append(event)
         saga = saga.after(event, decision.saga.state.updated_at)

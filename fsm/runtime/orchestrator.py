@@ -170,6 +170,8 @@ class Orchestrator:
         live = self.driver.live.get(saga.state.saga_id)
         if live is None:
             return saga if condition(saga) else await self.saga(saga.state.saga_id)
+        if self.driver.stopping:  # who was waiting has been released, and nobody would be again
+            return live.saga
         try:
             async with asyncio.timeout(within.total_seconds()):
                 return await live.until(condition)
