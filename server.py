@@ -8,10 +8,12 @@ saga serve                  the same
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,27 +27,33 @@ from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
     SHARDS,
+    EmbeddedServerFailed,
     LogUnavailable,
     PostgresLog,
     Readers,
     embedded_server,
     migrate,
 )
+from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.runtime.callbacks import Callbacks
 from saga_orchestrator.fsm.runtime.clock import SystemClock
 from saga_orchestrator.fsm.runtime.driver import Driver
+from saga_orchestrator.fsm.runtime.errors import DefinitionExists
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.runtime.log import configure_logging
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.recovery import Recovery
 from saga_orchestrator.fsm.runtime.registry import Registry
-from saga_orchestrator.fsm.yaml_document import parse_yaml
+from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import Check
+from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
+from saga_orchestrator.projections.audit import verify_log
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.statements import statement
 from saga_orchestrator.projections.status_listing import StatusListing
@@ -89,7 +97,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(transport.aclose)
         participants = ParticipantsClient(settings.saga_participants, transport)
         executor = Executor(participants, clock, limit=settings.saga_calls_per_participant)
-        driver = Driver(journal, executor, clock, projector.observe)
+        callbacks = Callbacks(HttpCallbackSender(transport), clock)
+        driver = Driver(journal, executor, callbacks, clock, projector.observe)
         orchestrator = Orchestrator(log, registry, journal, driver, clock)
         recovery = Recovery(log, journal, driver, clock, partial(_unfinished, projector, tables))
         await recovery.run(range(SHARDS))
@@ -142,7 +151,10 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
     if settings.database_url is not None:
         return settings.database_url
     server = embedded_server(settings.saga_data_dir / "postgresql")
-    started = await asyncio.to_thread(server.__enter__)
+    try:
+        started = await asyncio.to_thread(server.__enter__)
+    except (OSError, EmbeddedServerFailed) as error:
+        raise InvalidSettings(f"SAGA_DATA_DIR cannot be used: {_one_line(error)}") from error
     stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
     return started.url
 
@@ -151,15 +163,27 @@ async def _migrate(database_url: str) -> None:
     try:
         await migrate(database_url, ROOMS)
     except psycopg.OperationalError as error:
-        why = " ".join(str(error).split())
-        raise InvalidSettings(f"DATABASE_URL cannot be reached: {why}") from error
+        raise InvalidSettings(f"DATABASE_URL cannot be reached: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 async def _register_definitions(registry: Registry, settings: Settings) -> None:
     await registry.load()
     folders = [DEFINITIONS, *filter(None, [settings.saga_definitions_dir])]
     for file in (file for folder in folders for file in sorted(folder.glob("*.yaml"))):
+        await _register(registry, file)
+
+
+async def _register(registry: Registry, file: Path) -> None:
+    try:
         await registry.register(read_definition(parse_yaml(file.read_text())))
+    except (OSError, UnicodeDecodeError, InvalidYaml, InvalidDefinition, DefinitionExists) as error:
+        raise InvalidSettings(
+            f"SAGA_DEFINITIONS_DIR: {file} is refused: {_one_line(error)}"
+        ) from error
 
 
 class Service:
@@ -182,7 +206,10 @@ class Service:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except InvalidSettings as error:
-            await send({"type": "lifespan.startup.failed", "message": f"saga: {error}"})
+            print(f"saga: {error}", file=sys.stderr)
+            # The server has nothing to add: whoever starts it reads one line.
+            logging.getLogger("uvicorn.error").disabled = True
+            await send({"type": "lifespan.startup.failed"})
         else:
             await send({"type": "lifespan.shutdown.complete"})
 
@@ -193,9 +220,19 @@ class Service:
         async with running(settings) as service:
             with _told_to_stop(service.orchestrator.driver):
                 self._app = build_app(
-                    service.orchestrator, service.listing, service.health, version=VERSION
+                    service.orchestrator,
+                    service.listing,
+                    service.health,
+                    _callback_policy(settings),
+                    partial(verify_log, service.orchestrator.log),
+                    version=VERSION,
                 )
                 yield
+
+
+def _callback_policy(settings: Settings) -> CallbackPolicy:
+    urls = settings.saga_participants.values()
+    return CallbackPolicy(urls, loopback=settings.saga_callback_loopback)
 
 
 @contextmanager
@@ -222,17 +259,35 @@ def main() -> None:
     """Serve until told to stop. A wrong setting ends it with one line on standard error."""
     try:
         settings = read_settings()
+        door = _door(settings)
     except InvalidSettings as error:
         sys.exit(f"saga: {error}")
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=settings.saga_host,
-        port=settings.service_port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,  # seconds; starts that wait are answered at the signal
     )
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[door])
+
+
+def _door(settings: Settings) -> socket.socket:
+    """The address, taken before anything else: a second service that cannot have it must not take
+    the shards from the first one either. Nobody can connect before the server listens."""
+    host, port = settings.saga_host, settings.service_port
+    door = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host, port))
+    except OSError as error:
+        door.close()
+        raise InvalidSettings(
+            f"cannot listen on {host} port {port}: {error.strerror}; "
+            "change SERVICE_PORT or SAGA_HOST, or stop what listens there"
+        ) from error
+    return door
 
 
 app = Service()

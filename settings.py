@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, DirectoryPath, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .fsm.duration import parse_duration
@@ -61,7 +61,8 @@ class Settings(BaseSettings):
     saga_log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
     saga_calls_per_participant: Annotated[int, Field(ge=1, le=10_000)] = 64
     saga_drain_time: Duration = timedelta(seconds=8)
-    saga_definitions_dir: Path | None = None
+    saga_definitions_dir: DirectoryPath | None = None
+    saga_callback_loopback: bool = False
     saga_participants: Mapping[str, str] = Field(default=DEFAULT_PARTICIPANTS)
 
 

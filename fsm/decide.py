@@ -18,6 +18,7 @@ from .consequence import of_action, of_compensation, of_status, settled, wait
 from .definition import Definition, OnFailure, Step
 from .errors import NotCompensatable
 from .events import (
+    CallbackDelivered,
     Cause,
     CompensationCalled,
     CompensationCovered,
@@ -36,7 +37,14 @@ from .events import (
     StepSkipped,
 )
 from .expression import ExpressionError, is_true
-from .happening import CallAnswered, CompensationAsked, Happening, StartRequested, TimePassed
+from .happening import (
+    CallAnswered,
+    CallbackTold,
+    CompensationAsked,
+    Happening,
+    StartRequested,
+    TimePassed,
+)
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction, Outcome, OutputLoss
 from .saga import DONE, Saga
@@ -97,6 +105,8 @@ def decide(saga: Saga, happening: Happening, *, now: datetime, jitter: float) ->
             deciding.time_passed()
         case CompensationAsked():
             deciding.asked_back(happening)
+        case CallbackTold(rested_version=rested_version):
+            deciding.record(CallbackDelivered(rested_version=rested_version))
         case _:
             assert_never(happening)
     deciding.follow()

@@ -225,6 +225,14 @@ class SagaParked(SagaEvent):
     not_undone: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDelivered(SagaEvent):
+    """Whoever asked for it has been told that the saga rested at `rested_version`."""
+
+    trigger = "tell"
+    rested_version: int
+
+
 SagaFact: TypeAlias = (
     SagaStarted
     | SagaFellDue
@@ -233,6 +241,7 @@ SagaFact: TypeAlias = (
     | SagaCompleted
     | SagaCompensated
     | SagaParked
+    | CallbackDelivered
 )
 StepFact: TypeAlias = (
     StepCalled

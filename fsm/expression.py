@@ -152,13 +152,8 @@ def shortened(node: Node) -> Node:
 
 
 CHAINS = {"subexpression", "index_expression"}
-RELATIVE = CHAINS | {  # what follows the first child is evaluated on its result, not on the scope
-    "pipe",
-    "projection",
-    "value_projection",
-    "filter_projection",
-    "flatten",
-}
+# What follows the first child of these is evaluated on its result, not on the scope.
+RELATIVE = CHAINS | {"pipe", "projection", "value_projection", "filter_projection", "flatten"}
 REPEATING = {"projection", "value_projection", "filter_projection", "flatten", "pipe", "expref"}
 
 

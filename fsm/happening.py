@@ -46,4 +46,11 @@ class CompensationAsked:
     reason: str | None = None
 
 
-Happening: TypeAlias = CallAnswered | TimePassed | CompensationAsked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackTold:
+    """The callback was told of the rest at that version."""
+
+    rested_version: int
+
+
+Happening: TypeAlias = CallAnswered | TimePassed | CompensationAsked | CallbackTold

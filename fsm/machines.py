@@ -52,6 +52,7 @@ SAGA_TRANSITIONS = [
     ["turn_back", ["pending", "running", "completed", "parked"], "compensating"],
     ["finish_undo", "compensating", "compensated"],
     ["park", ["running", "compensating"], "parked"],
+    ["tell", "*", "="],
 ]
 
 STEP_TRANSITIONS = [

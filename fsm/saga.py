@@ -49,6 +49,13 @@ class Saga:
     def pivot_in_doubt(self) -> bool:
         return any(self.status_of(one) in DOUBTS for one in self.definition.pivots)
 
+    @property
+    def owes_callback(self) -> bool:
+        """Whether it rests, and whoever asked to be told has not been."""
+        state = self.state
+        told = state.told_version >= state.rested_version
+        return state.callback_url is not None and state.status.rests and not told
+
     def may_be_undone(self, step: Step) -> bool:
         """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
         status = self.status_of(step.name)

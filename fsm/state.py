@@ -13,6 +13,7 @@ from typing import assert_never
 
 from .errors import CorruptStream
 from .events import (
+    CallbackDelivered,
     Cause,
     CompensationBackedOff,
     CompensationCalled,
@@ -96,7 +97,11 @@ class Parked:
 
 @dataclass(frozen=True, kw_only=True)
 class SagaState:
-    """`version` is that of the last event folded; `finished` names steps in order of completion."""
+    """`version` is that of the last event folded; `finished` names steps in order of completion.
+
+    `rested_version` is that of the event by which it last came to rest, `told_version` that of
+    which its callback was told.
+    """
 
     saga_id: str
     saga_type: str
@@ -117,6 +122,8 @@ class SagaState:
     cause: Cause | None = None
     parked: Parked | None = None
     asked_back: CompensationRequested | None = None
+    rested_version: int = 0
+    told_version: int = 0
 
     def step(self, name: str) -> StepState:
         return self.steps.get(name, UNTOUCHED)
@@ -154,12 +161,10 @@ def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
 
 
 def _evolve_saga(state: SagaState, event: SagaFact, at: datetime) -> SagaState:
-    moved = changed(
-        state,
-        status=next_saga_status(state.status, event.trigger),
-        version=state.version + 1,
-        updated_at=at,
-    )
+    status, version = next_saga_status(state.status, event.trigger), state.version + 1
+    moved = changed(state, status=status, version=version, updated_at=at)
+    if status.rests and not state.status.rests:
+        moved = changed(moved, rested_version=version)
     match event:
         case SagaStarted():
             raise CorruptStream(state.saga_id, moved.version, "a saga starts once")
@@ -170,6 +175,8 @@ def _evolve_saga(state: SagaState, event: SagaFact, at: datetime) -> SagaState:
         case SagaParked(why=why, not_done=not_done, not_undone=not_undone):
             parked = Parked(why=why, since=at, not_done=not_done, not_undone=not_undone)
             return changed(moved, parked=parked, error=state.error or why)
+        case CallbackDelivered(rested_version=told):
+            return changed(moved, told_version=max(told, state.told_version))
         case SagaFellDue() | SagaCompleted() | SagaCompensated():
             return moved
         case _:

@@ -167,6 +167,28 @@ class HealthAnswer(Answer):
     checks: dict[str, CheckAnswer]
 
 
+class HeadAnswer(Answer):
+    seq: int
+    epoch: int
+    hash: str
+
+
+class BadEventAnswer(Answer):
+    shard_id: int
+    seq: int
+    saga_id: str
+    why: str
+
+
+class AuditAnswer(Answer):
+    """`heads` by shard: what a later look must still find."""
+
+    valid: bool
+    events: int | None = None
+    heads: dict[str, HeadAnswer] | None = None
+    first_bad: BadEventAnswer | None = None
+
+
 class ProblemErrorAnswer(Answer):
     pointer: str
     detail: str

@@ -23,10 +23,11 @@ from .docs_page import docs_page
 from .errors import MethodNotAllowed, NoSuchResource
 from .health import Health, HealthQuestion
 from .openapi import by_path, openapi_document
+from .participants.callback import CallbackPolicy
 from .problems import problem_reply
 from .route import Endpoint, RouteSpec
 from .routes import ROUTES
-from .services import Services
+from .services import Audit, Services
 
 HEAD_IS_GET: Final = {"HEAD": "GET"}  # the server leaves the body out
 
@@ -35,6 +36,8 @@ def build_app(
     orchestrator: Orchestrator,
     listing: Listing,
     health: Health,
+    callbacks: CallbackPolicy,
+    audit: Audit,
     *,
     version: str,
     lifespan: Lifespan[Starlette] | None = None,
@@ -45,6 +48,8 @@ def build_app(
         orchestrator=orchestrator,
         listing=listing,
         health=HealthQuestion(health),
+        callbacks=callbacks,
+        audit=audit,
         openapi=serialize(document),
         docs=docs_page(document),
     )

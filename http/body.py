@@ -1,7 +1,8 @@
 """Bodies: read within bounds, then as JSON or YAML, strictly.
 
-What says in advance that it is too large is refused unread; what does not say is counted while it
-arrives. A member that is not checked here reaches nobody: see `models.py`.
+A body that is too large is still received for a while, and thrown away: a client reads an answer
+only once it has sent what it wanted to, and if we hung up on it meanwhile it would see a broken
+connection and no answer. A member that is not checked here reaches nobody: see `models.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .errors import (
 )
 
 LARGEST_BODY: Final = 1024 * 1024  # bytes
+LARGEST_THROWN_AWAY: Final = 32 * LARGEST_BODY  # what is larger is hung up on
 BODY_SECONDS: Final = 30.0
 JSON: Final = "application/json"
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
@@ -52,8 +54,7 @@ async def document(request: Request) -> Json:
 
 async def read(request: Request) -> bytes:
     """All of it. Raises BodyTooLarge, BodyTooSlow."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and (len(announced) > 10 or int(announced) > LARGEST_BODY):
+    if _is_refused_unread(request):
         raise BodyTooLarge(LARGEST_BODY)
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -62,13 +63,25 @@ async def read(request: Request) -> bytes:
         raise BodyTooSlow(BODY_SECONDS) from None
 
 
+def _is_refused_unread(request: Request) -> bool:
+    """Hopelessly large; or too large, and the client asks before it sends."""
+    announced = request.headers.get("content-length", "")
+    if not announced.isdecimal():
+        return False
+    limit = LARGEST_BODY if "expect" in request.headers else LARGEST_THROWN_AWAY
+    return len(announced) > 10 or int(announced) > limit
+
+
 async def _read_counting(request: Request) -> bytes:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > LARGEST_BODY:
-            raise BodyTooLarge(LARGEST_BODY)
-        chunks.append(chunk)
+        if size <= LARGEST_BODY:
+            chunks.append(chunk)
+        elif size > LARGEST_THROWN_AWAY:
+            break
+    if size > LARGEST_BODY:
+        raise BodyTooLarge(LARGEST_BODY)
     return b"".join(chunks)
 
 

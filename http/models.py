@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -42,15 +42,16 @@ class StartRequest(Body):
     tags: Tags = Field(default_factory=dict)
     deadline: Deadline = None
     start_at: Time | None = None
+    callback_url: str | None = None
 
     def as_happening(self) -> StartRequested:
-        given: Any = self
         return StartRequested(
-            entity_id=given.entity_id,
-            input=merged_input(given.input, given.step_data),
+            entity_id=self.entity_id,
+            input=merged_input(self.input, self.step_data),
             tags=self.tags,
-            deadline=given.deadline,
+            deadline=self.deadline,
             start_at=self.start_at,
+            callback_url=self.callback_url,
         )
 
 

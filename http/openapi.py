@@ -32,6 +32,14 @@ HEADERS: Final[Mapping[str, str]] = {
     "If-None-Match": "Answer 304 if the saga still has this version.",
     "Prefer": "`wait=N`: wait up to N seconds, at most 60. `respond-async`: do not wait.",
 }
+REPLY_HEADERS: Final[Mapping[str, str]] = {
+    "ETag": "The version of the saga.",
+    "Idempotency-Replayed": "`true`: the key had started the saga before.",
+    "Link": '`rel="next"`: the next page, if there is one.',
+    "Location": "Where to ask for it.",
+    "Preference-Applied": "What was applied of Prefer.",
+    "Retry-After": "Seconds until it is worth asking again.",
+}
 Schema: TypeAlias = tuple[Any, JsonSchemaMode, TypeAdapter[Any]]
 
 
@@ -125,13 +133,17 @@ def _replies(route: RouteSpec, models: _Models) -> Document:
 
 
 def _reply(reply: Reply, models: _Models) -> Document:
-    if reply.media_type is None:
-        return {"description": reply.description}
-    schema = models.schema(reply.model) if reply.model else {}
-    return {
-        "description": reply.description,
-        "content": {reply.media_type: {"schema": schema}},
-    }
+    told: Document = {"description": reply.description}
+    if reply.headers:
+        told["headers"] = {name: _reply_header(name) for name in reply.headers}
+    if reply.media_type:
+        schema = models.schema(reply.model) if reply.model else {}
+        told["content"] = {reply.media_type: {"schema": schema}}
+    return told
+
+
+def _reply_header(name: str) -> Document:
+    return {"description": REPLY_HEADERS[name], "schema": {"type": "string"}}
 
 
 def _problems(route: RouteSpec, models: _Models) -> Document:

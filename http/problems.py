@@ -32,6 +32,7 @@ from ..fsm.runtime.errors import (
 )
 from ..fsm.runtime.log import logger
 from ..fsm.strict_json import Json, serialize
+from ..projections.errors import ProjectionUnavailable
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -130,6 +131,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     NotServing: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "not-serving", "The service cannot do this now", True
     ),
+    ProjectionUnavailable: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "read-model-unavailable", "It cannot be read now", True
+    ),
     StartUnconfirmed: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "start-unconfirmed", "The start is not confirmed", True
     ),
@@ -194,7 +198,7 @@ def _headers(problem: Problem, error: Exception) -> Iterator[tuple[str, str]]:
         case MethodNotAllowed():
             yield "Allow", ", ".join(error.allowed)
         case BodyTooLarge() | BodyTooSlow():
-            yield "Connection", "close"  # the rest of the body is not wanted
+            yield "Connection", "close"  # whatever is left of the body is not wanted
         case _ if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
             yield "Retry-After", str(RETRY_AFTER_SECONDS)
         case _:

@@ -24,6 +24,7 @@ class Reply:
     description: str
     model: type[BaseModel] | None = None
     media_type: str | None = JSON
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,9 @@ from ..fsm.runtime.errors import (
     SagaNotFound,
     VersionNotReached,
 )
+from ..projections.errors import ProjectionUnavailable
 from .answers import (
+    AuditAnswer,
     CompensationAnswer,
     DefinitionsAnswer,
     EventsAnswer,
@@ -27,6 +29,7 @@ from .answers import (
     StartAnswer,
 )
 from .body import JSON, YAML
+from .endpoints.audit import verify
 from .endpoints.compensate import compensate
 from .endpoints.definitions import (
     get_definition,
@@ -59,7 +62,12 @@ from .route import Reply, RouteSpec
 
 ONE_SAGA: Final = (SagaNotFound, CorruptStream, NotServing)
 DOCUMENT: Final = (JSON, *YAML)
-NOT_MODIFIED: Final = Reply("The client has this version.", media_type=None)
+TAG: Final = ("ETag",)
+PAGED: Final = ("Link",)
+STARTED: Final = ("Idempotency-Replayed", "Location", "Preference-Applied")
+UNDONE: Final = ("ETag", "Location", "Preference-Applied")
+LATER: Final = ("Retry-After",)
+NOT_MODIFIED: Final = Reply("The client has this version.", media_type=None, headers=TAG)
 WELL: Final = Reply("All is well.", HealthAnswer)
 UNWELL: Final = Reply("Something is not well.", HealthAnswer)
 
@@ -73,8 +81,8 @@ ROUTES: Final = (
         body=StartRequest,
         headers=("Idempotency-Key", "Prefer"),
         replies={
-            200: Reply("It rests: completed, compensated or parked.", StartAnswer),
-            202: Reply("It is recorded and goes on.", StartAnswer),
+            200: Reply("It rests: completed, compensated or parked.", StartAnswer, headers=STARTED),
+            202: Reply("It is recorded and goes on.", StartAnswer, headers=(*STARTED, *LATER)),
         },
         problems=(
             UnknownSagaType,
@@ -91,7 +99,7 @@ ROUTES: Final = (
         endpoint=list_sagas,
         summary="Sagas, newest first",
         query=SagasQuery,
-        replies={200: Reply("A page; the next one is in Link.", SagasAnswer)},
+        replies={200: Reply("A page; the next one is in Link.", SagasAnswer, headers=PAGED)},
         problems=(NotServing,),
     ),
     RouteSpec(
@@ -101,7 +109,7 @@ ROUTES: Final = (
         summary="Everything about a saga",
         query=NoQuery,
         headers=("If-None-Match",),
-        replies={200: Reply("As of now.", SagaAnswer), 304: NOT_MODIFIED},
+        replies={200: Reply("As of now.", SagaAnswer, headers=TAG), 304: NOT_MODIFIED},
         problems=ONE_SAGA,
     ),
     RouteSpec(
@@ -111,7 +119,10 @@ ROUTES: Final = (
         summary="The status of a saga, now, then, or from a version on",
         query=StatusQuery,
         headers=("If-None-Match", "Prefer"),
-        replies={200: Reply("The status.", SagaStatusAnswer), 304: NOT_MODIFIED},
+        replies={
+            200: Reply("The status.", SagaStatusAnswer, headers=(*TAG, "Preference-Applied")),
+            304: NOT_MODIFIED,
+        },
         problems=(*ONE_SAGA, NoSuchVersion, VersionNotReached),
     ),
     RouteSpec(
@@ -124,8 +135,8 @@ ROUTES: Final = (
         query=CompensateQuery,
         headers=("If-Match", "Prefer"),
         replies={
-            200: Reply("It rests; or the plan of a dry run.", CompensationAnswer),
-            202: Reply("It compensates.", SagaStatusAnswer),
+            200: Reply("It rests; or the plan of a dry run.", CompensationAnswer, headers=UNDONE),
+            202: Reply("It compensates.", SagaStatusAnswer, headers=(*UNDONE, *LATER)),
         },
         problems=(*ONE_SAGA, NotCompensatable, VersionMismatch),
     ),
@@ -135,8 +146,16 @@ ROUTES: Final = (
         endpoint=events,
         summary="The audit trail of a saga",
         query=EventsQuery,
-        replies={200: Reply("A page; the next one is in Link.", EventsAnswer)},
+        replies={200: Reply("A page; the next one is in Link.", EventsAnswer, headers=PAGED)},
         problems=ONE_SAGA,
+    ),
+    RouteSpec(
+        method="GET",
+        path="/audit/verify",
+        endpoint=verify,
+        summary="Whether the log is what was written; reads all of it",
+        replies={200: Reply("Valid, or the first event that is not.", AuditAnswer)},
+        problems=(ProjectionUnavailable,),
     ),
     RouteSpec(
         method="GET",
@@ -166,8 +185,8 @@ ROUTES: Final = (
         body=DefinitionModel,
         body_types=DOCUMENT,
         replies={
-            200: Reply("It was there already, the same.", RegisteredAnswer),
-            201: Reply("It is registered.", RegisteredAnswer),
+            200: Reply("It was there already, the same.", RegisteredAnswer, headers=("Location",)),
+            201: Reply("It is registered.", RegisteredAnswer, headers=("Location",)),
         },
         problems=(DefinitionExists, InvalidDefinition, NotServing),
     ),

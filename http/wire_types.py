@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, SkipValidation, WithJsonSchema
 
 from ..fsm.duration import parse_duration
-from ..fsm.strict_json import Json
 
 RFC_3339: Final = re.compile(
     r"([0-9]{4})-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
@@ -52,25 +50,34 @@ def _entity_id(value: object) -> int | str:
     )
 
 
-def _object(value: object) -> Mapping[str, Json] | None:
+def _object(value: object) -> dict[str, Any] | None:
     if value is None or isinstance(value, dict):
         return value
     raise ValueError("write an object")
 
 
-def _array(value: object) -> list[Json] | None:
+def _array(value: object) -> list[Any] | None:
     if value is None or isinstance(value, list):
         return value
     raise ValueError("write an array")
 
 
-# Object and array are only looked at from outside: the strict parser has read what is in them.
+# Looked at by our own eyes and passed on as they are: the strict parser has read what is in them.
 AnyObject = Annotated[
-    object, BeforeValidator(_object), WithJsonSchema({"type": ["object", "null"]})
+    dict[str, Any] | None,
+    SkipValidation,
+    BeforeValidator(_object),
+    WithJsonSchema({"type": ["object", "null"]}),
 ]
-AnyArray = Annotated[object, BeforeValidator(_array), WithJsonSchema({"type": ["array", "null"]})]
+AnyArray = Annotated[
+    list[Any] | None,
+    SkipValidation,
+    BeforeValidator(_array),
+    WithJsonSchema({"type": ["array", "null"]}),
+]
 EntityId = Annotated[
-    object,
+    int | str,
+    SkipValidation,
     BeforeValidator(_entity_id),
     WithJsonSchema({"type": ["integer", "string"], "maxLength": LONGEST_ENTITY_ID}),
 ]
@@ -78,7 +85,8 @@ Time = Annotated[
     datetime, BeforeValidator(parse_time), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 Deadline = Annotated[
-    object,
+    datetime | timedelta | None,
+    SkipValidation,
     BeforeValidator(_deadline),
     WithJsonSchema(
         {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..eventstore import NOTHING, SHARDS, EventLog, Head, RecordedEvent, verify
+from ..eventstore import NOTHING, SHARDS, EventLog, Head, LogUnavailable, RecordedEvent, verify
+from .errors import ProjectionUnavailable
 
 PAGE = 1000  # events of one read
 
@@ -20,7 +21,14 @@ class AuditVerdict:
 
 
 async def verify_log(log: EventLog) -> AuditVerdict:
-    """Reads the whole log, shard by shard."""
+    """Reads the whole log, shard by shard. Raises ProjectionUnavailable."""
+    try:
+        return await _verify(log)
+    except LogUnavailable as error:
+        raise ProjectionUnavailable(str(error)) from error
+
+
+async def _verify(log: EventLog) -> AuditVerdict:
     events = 0
     heads: dict[int, Head] = {}
     for shard_id in range(SHARDS):

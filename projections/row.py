@@ -27,7 +27,7 @@ def _row(saga: Saga) -> dict[str, str | int | bool | datetime | Jsonb | None]:
         "definition_version": state.definition_version,
         "entity_id": Jsonb(state.entity_id),
         "status": state.status.value,
-        "rests": state.status.rests,
+        "rests": state.status.rests and not saga.owes_callback,
         "current_step": current_step(saga),
         "error": state.error,
         "tags": Jsonb(dict(state.tags)),

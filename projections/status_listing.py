@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from psycopg.types.json import Jsonb
 
-from ..eventstore import Readers
+from ..eventstore import LogUnavailable, Readers
 from ..fsm.machines import SagaStatus
+from .errors import ProjectionUnavailable
 from .listing import SagaFilter, SagaSummary
 
 
 class StatusListing:
-    """Implements Listing. Raises LogUnavailable when the database is away."""
+    """Implements Listing. Raises ProjectionUnavailable."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
@@ -21,18 +22,18 @@ class StatusListing:
     async def page(
         self, wanted: SagaFilter, after: str | None, limit: int
     ) -> Sequence[SagaSummary]:
-        rows = await self._readers.fetch(
-            SagaSummary,
-            "read_page",
-            {
-                "after": after,
-                "saga_type": wanted.saga_type,
-                "status": wanted.status and wanted.status.value,
-                "entity_id": wanted.entity_id,
-                "tags": Jsonb(dict(wanted.tags)) if wanted.tags else None,
-                "started_after": wanted.started_after,
-                "started_before": wanted.started_before,
-                "limit": limit,
-            },
-        )
+        parameters = {
+            "after": after,
+            "saga_type": wanted.saga_type,
+            "status": wanted.status and wanted.status.value,
+            "entity_id": wanted.entity_id,
+            "tags": Jsonb(dict(wanted.tags)) if wanted.tags else None,
+            "started_after": wanted.started_after,
+            "started_before": wanted.started_before,
+            "limit": limit,
+        }
+        try:
+            rows = await self._readers.fetch(SagaSummary, "read_page", parameters)
+        except LogUnavailable as error:
+            raise ProjectionUnavailable(str(error)) from error
         return [replace(row, status=SagaStatus(row.status)) for row in rows]

@@ -16,16 +16,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from saga_orchestrator.eventstore import SHARDS, InMemoryLog, MemoryStore, RecordedEvent
+from saga_orchestrator.eventstore import (
+    SHARDS,
+    InMemoryLog,
+    MemoryStore,
+    RecordedEvent,
+    StreamId,
+)
 from saga_orchestrator.fsm.answer import Answer, Reply
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.happening import StartRequested
 from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.runtime.callbacks import Callbacks
 from saga_orchestrator.fsm.runtime.clock import saga_id
 from saga_orchestrator.fsm.runtime.driver import Driver
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.recovery import Recovery
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.strict_json import Json
@@ -83,6 +91,7 @@ class ScriptedParticipants:
     sent: list[Sent] = field(default_factory=list)
     script: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     held: dict[str, asyncio.Event] = field(default_factory=dict)
+    arrived: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     def will(self, call: str, *answers: Answer) -> None:
         self.script[call].extend(answers)
@@ -93,6 +102,11 @@ class ScriptedParticipants:
 
     def release(self, call: str) -> None:
         self.held.pop(call).set()
+
+    async def called(self, call: str) -> None:
+        """Until that call has arrived for the first time."""
+        async with asyncio.timeout(ENOUGH.total_seconds()):
+            await self.arrived[call].wait()
 
     @property
     def paths(self) -> list[str]:
@@ -111,9 +125,21 @@ class ScriptedParticipants:
             Sent(participant=participant, method=method, path=path, headers=headers, body=body)
         )
         call = _call_of(headers)
+        self.arrived[call].set()
         if gate := self.held.get(call):
             await gate.wait()
         return self.script[call].popleft() if self.script[call] else YES
+
+
+@dataclass(slots=True)
+class ScriptedCallbacks:
+    """Takes every status that it is told."""
+
+    told: list[Saga] = field(default_factory=list)
+
+    async def send(self, saga: Saga) -> bool:
+        self.told.append(saga)
+        return True
 
 
 def _call_of(headers: Mapping[str, str]) -> str:
@@ -151,14 +177,33 @@ class World:
         self.clock.advance(by)
         return self.driver.timers.step()
 
+    async def recover(self) -> int:
+        """Take up all sagas of the store, as a service that has just been started."""
+        journal, streams = self.orchestrator.journal, self.log.store.streams
+        sagas = [one for one, events in streams.items() if events[0].type != "ShardOwned"]
 
-async def a_world(*documents: str, store: MemoryStore | None = None) -> World:
+        async def unfinished() -> list[StreamId]:
+            return sagas
+
+        recovery = Recovery(self.log, journal, self.driver, self.clock, unfinished)
+        return await recovery.run(range(SHARDS))
+
+
+async def a_world(
+    *documents: str,
+    store: MemoryStore | None = None,
+    log: InMemoryLog | None = None,
+    participants: ScriptedParticipants | None = None,
+    limit: int = 100,
+) -> World:
     """With `order_processing` and the definitions of `documents`, which are YAML."""
-    clock, log, participants = FakeClock(), InMemoryLog(store), ScriptedParticipants()
+    clock, log = FakeClock(), log or InMemoryLog(store)
+    participants = participants or ScriptedParticipants()
     registry = Registry(log, clock)
     journal = Journal(log, registry)
-    executor = Executor(participants, clock, limit=100)
-    driver = Driver(journal, executor, clock, lambda saga, recorded: None)
+    executor = Executor(participants, clock, limit=limit)
+    callbacks = Callbacks(ScriptedCallbacks(), clock)
+    driver = Driver(journal, executor, callbacks, clock, lambda saga, recorded: None)
     driver.epochs = await log.claim(range(SHARDS), recorded_at=clock.now())
     for document in (ORDER_PROCESSING, *documents):
         await registry.register(a_definition(document))

@@ -22,8 +22,9 @@ from ..command import CallParticipant, commands, wake_up
 from ..decide import Decision, decide, start
 from ..definition import Definition
 from ..events import CompensationCalled, Event, StatusAsked, StepCalled
-from ..happening import CallAnswered, Happening, StartRequested, TimePassed
+from ..happening import CallAnswered, CallbackTold, Happening, StartRequested, TimePassed
 from ..saga import Saga
+from .callbacks import Callbacks
 from .clock import Clock
 from .errors import NotServing
 from .executor import Executor
@@ -41,9 +42,15 @@ class Driver:
     """`observe` is told of every committed decision, with the saga that it made."""
 
     def __init__(
-        self, journal: Journal, executor: Executor, clock: Clock, observe: Observer
+        self,
+        journal: Journal,
+        executor: Executor,
+        callbacks: Callbacks,
+        clock: Clock,
+        observe: Observer,
     ) -> None:
-        self.journal, self.executor, self.clock, self.observe = journal, executor, clock, observe
+        self.journal, self.executor, self.callbacks = journal, executor, callbacks
+        self.clock, self.observe = clock, observe
         self.timers = Timers(clock, self._wake)
         self.epochs: Mapping[int, int] = {}
         self.live: dict[str, Live] = {}
@@ -84,6 +91,8 @@ class Driver:
         """Take up a saga whose last process died: send again what was sent, then go on."""
         live = self.live[saga.state.saga_id] = Live(saga)
         self.timers.set(saga.state.saga_id, wake_up(saga))
+        if saga.owes_callback:
+            self._spawn(self._tell(live), saga.state.saga_id)
         for call in commands(saga):
             self._spawn(self._converse(live, call, resent=True), saga.state.saga_id)
         self._wake(saga.state.saga_id)
@@ -157,10 +166,24 @@ class Driver:
         live.move_to(saga)
         self.observe(saga, recorded)
         self.timers.set(saga_id, wake_up(saga))
-        if saga.state.status.rests:
+        if saga.owes_callback:
+            self.live[saga_id] = live
+            self._spawn(self._tell(live), saga_id)
+        elif saga.state.status.rests:
             self.live.pop(saga_id, None)
         else:
             self.live[saga_id] = live
+
+    async def _tell(self, live: Live) -> None:
+        """Until it was told, or the saga has moved on: then its next rest will be told."""
+        rested = live.saga.state.rested_version
+        for pause in self.callbacks.pauses():
+            if live.saga.state.rested_version != rested or self.stopping:
+                return
+            if await self.callbacks.tell(live.saga):
+                await self._decide_patiently(live, CallbackTold(rested_version=rested))
+                return
+            await asyncio.sleep(pause)
 
     def _launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
         for call in calls:

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 
 from ...eventstore import (
+    SHARD_OWNED,
     EventLog,
     InvalidStreamId,
     NewEvent,
@@ -56,10 +57,9 @@ class Journal:
     ) -> list[Entry]:
         """In order of version. Raises SagaNotFound."""
         recorded = await self._read(saga_id, after, limit)
-        if not recorded and (after == 0 or not await self._read(saga_id, 0, 1)):
+        first = recorded[:1] or await self._read(saga_id, 0, 1)
+        if not first or not _is_of_a_saga(first[0]):
             raise SagaNotFound(saga_id)
-        if recorded and recorded[0].version == 1 and recorded[0].type != SagaStarted.__name__:
-            raise SagaNotFound(saga_id)  # a shard's own stream is not a saga
         return [_entry(one) for one in recorded]
 
     async def load(self, saga_id: str) -> Saga:
@@ -115,6 +115,13 @@ class Journal:
                 break
             after = page[-1].version
         return found
+
+
+def _is_of_a_saga(recorded: RecordedEvent) -> bool:
+    """A shard has a stream of its own, which is not a saga; nor is what does not begin as one."""
+    if recorded.version == 1:
+        return recorded.type == SagaStarted.__name__
+    return recorded.type != SHARD_OWNED
 
 
 def _entry(recorded: RecordedEvent) -> Entry:

@@ -50,9 +50,10 @@ class Recovery:
             facts = {"saga_id": saga_id, "why": str(saga)}
             logger.error("saga quarantined", extra=facts)
             return False
-        if not saga.state.status.rests:
+        unfinished = saga.owes_callback or not saga.state.status.rests
+        if unfinished:
             self.driver.resume(saga)
-        return not saga.state.status.rests
+        return unfinished
 
 
 def _pages(saga_ids: Sequence[str]) -> Iterator[Sequence[str]]:

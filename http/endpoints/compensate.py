@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.command import CallParticipant
-from ...fsm.runtime.errors import NotServing
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
@@ -21,7 +20,7 @@ from ..models import CompensateQuery, CompensateRequest, query_of, validated
 from ..preferences import Preferences, preferences_of
 from ..reply import json_reply
 from ..services import Services
-from .start import RETRY_AFTER
+from ..waiting import RETRY_AFTER, rested
 
 
 async def compensate(request: Request, services: Services) -> Response:
@@ -33,7 +32,7 @@ async def compensate(request: Request, services: Services) -> Response:
         return await _dry_run(services.orchestrator, saga_id)
     preferences = preferences_of(request)
     saga = await services.orchestrator.compensate(saga_id, wanted.as_happening())
-    saga = await _waited(services.orchestrator, saga, preferences.wait_or(timedelta()))
+    saga = await rested(services.orchestrator, saga, preferences.wait_or(timedelta()))
     return _reply(saga, preferences)
 
 
@@ -44,16 +43,6 @@ async def _check_version(request: Request, orchestrator: Orchestrator, saga_id: 
     version = (await orchestrator.saga(saga_id)).state.version
     if not is_expected(request, version):
         raise VersionMismatch(saga_id, version)
-
-
-async def _waited(orchestrator: Orchestrator, saga: Saga, wait: timedelta) -> Saga:
-    """The request is recorded by now, so trouble with the wait is not trouble with the request."""
-    if not wait or saga.state.status.rests:
-        return saga
-    try:
-        return await orchestrator.rested(saga, wait)
-    except NotServing:
-        return saga
 
 
 async def _dry_run(orchestrator: Orchestrator, saga_id: str) -> Response:

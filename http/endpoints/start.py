@@ -1,33 +1,33 @@
 """Starting a saga, and waiting for its end as long as the client wants to.
 
-From the moment the start is recorded the client is told so, come what may: a wait that fails is an
-answer that the saga is still running, never an error, or the client would start it again.
+From the moment the start is recorded the client is told so, come what may. If it is not known
+whether it was, the client is told that, and how to find out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...fsm.runtime.errors import DefinitionNotFound, NotServing
+from ...fsm.errors import Finding
+from ...fsm.runtime.errors import DefinitionNotFound
 from ...fsm.runtime.orchestrator import Orchestrator, Started, StartKey
 from ...fsm.saga import Saga
 from ...projections.status import answer_view
 from ..body import json_object
-from ..errors import StartUnconfirmed, UnknownSagaType
+from ..errors import InvalidRequest, StartUnconfirmed, UnknownSagaType
 from ..idempotency import start_key
 from ..models import NoQuery, StartRequest, query_of, validated
 from ..preferences import DEFAULT_WAIT, Preferences, preferences_of
 from ..reply import json_reply
 from ..services import Services
+from ..waiting import RETRY_AFTER, rested
 
 START_SECONDS: Final = 20.0  # a log that takes longer to record a start is in trouble
-RETRY_AFTER: Final = "1"  # seconds
 
 
 async def start(request: Request, services: Services) -> Response:
@@ -35,8 +35,10 @@ async def start(request: Request, services: Services) -> Response:
     body = await json_object(request)
     key = start_key(request, body)
     preferences = preferences_of(request)
-    started = await _start(services.orchestrator, validated(StartRequest, body), key)
-    saga = await _rested(services.orchestrator, started.saga, preferences.wait_or(DEFAULT_WAIT))
+    wanted = validated(StartRequest, body)
+    _refuse_callback(wanted, services)
+    started = await _start(services.orchestrator, wanted, key)
+    saga = await rested(services.orchestrator, started.saga, preferences.wait_or(DEFAULT_WAIT))
     return _reply(saga, started, preferences)
 
 
@@ -52,22 +54,20 @@ async def _start(orchestrator: Orchestrator, wanted: StartRequest, key: StartKey
         raise StartUnconfirmed(keyed=key is not None) from error
 
 
-async def _rested(orchestrator: Orchestrator, saga: Saga, wait: timedelta) -> Saga:
-    if not wait or saga.state.status.rests:
-        return saga
-    try:
-        return await orchestrator.rested(saga, wait)
-    except NotServing:
-        return saga
+def _refuse_callback(wanted: StartRequest, services: Services) -> None:
+    url = wanted.callback_url
+    if url is not None and (why := services.callbacks.why_not(url)):
+        raise InvalidRequest([Finding(code="bad-callback", pointer="/callback_url", detail=why)])
 
 
 def _reply(saga: Saga, started: Started, preferences: Preferences) -> Response:
-    rests = saga.state.status.rests
+    # Who did not want to wait for a new saga gets the same answer however fast it was.
+    over = saga.state.status.rests and (started.replayed or not preferences.respond_async)
     headers = {"Location": f"/sagas/{saga.state.saga_id}/status"}
-    if not rests:
+    if not over:
         headers["Retry-After"] = RETRY_AFTER
-    if preferences.applied and not (rests and preferences.respond_async):
+    if preferences.applied and not (over and preferences.respond_async):
         headers["Preference-Applied"] = preferences.applied
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return json_reply(answer_view(saga), HTTPStatus.OK if rests else HTTPStatus.ACCEPTED, headers)
+    return json_reply(answer_view(saga), HTTPStatus.OK if over else HTTPStatus.ACCEPTED, headers)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import Check
+from saga_orchestrator.http.participants.callback import CallbackPolicy
+from saga_orchestrator.projections.audit import verify_log
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
 from saga_orchestrator.tests.world import ENOUGH, World, a_world
 from starlette.applications import Starlette
@@ -56,7 +59,9 @@ def health() -> ScriptedHealth:
 
 @pytest.fixture
 def app(world: World, listing: ScriptedListing, health: ScriptedHealth) -> Starlette:
-    return build_app(world.orchestrator, listing, health, version="1.2.3")
+    callbacks = CallbackPolicy([], loopback=False)
+    audit = partial(verify_log, world.log)
+    return build_app(world.orchestrator, listing, health, callbacks, audit, version="1.2.3")
 
 
 @pytest.fixture

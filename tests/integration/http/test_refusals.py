@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from saga_orchestrator.http import body
 from saga_orchestrator.http.answers import ProblemAnswer
 from saga_orchestrator.tests.world import ORDER, World
 
@@ -86,10 +88,10 @@ async def _nothing_is_recorded(world: World) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("case", BAD_STARTS)
 async def test_a_start_that_does_not_fit(client: httpx.AsyncClient, case: str) -> None:
-    body, status, code = BAD_STARTS[case]
+    content, status, code = BAD_STARTS[case]
 
     response = await client.post(
-        "/sagas/start", content=body, headers={"Content-Type": "application/json"}
+        "/sagas/start", content=content, headers={"Content-Type": "application/json"}
     )
 
     problem = assert_problem(response, status, code)
@@ -112,14 +114,39 @@ async def test_missing_input_is_named(client: httpx.AsyncClient) -> None:
     assert pointers == ["/step_data/1", "/step_data/2"]
 
 
-async def test_a_body_that_announces_ten_megabytes_is_not_read(client: httpx.AsyncClient) -> None:
-    response = await client.post("/sagas/start", content=b" " * 10_000_000)
+async def test_a_body_of_ten_megabytes_is_received_and_refused(client: httpx.AsyncClient) -> None:
+    received = 0
+
+    async def ten_megabytes() -> AsyncIterator[bytes]:
+        nonlocal received
+        for _ in range(100):
+            yield b" " * 100_000
+            received += 100_000
+
+    response = await client.post("/sagas/start", content=ten_megabytes())
 
     assert_problem(response, 413, "body-too-large")
+    assert received == 10_000_000
     assert response.headers["connection"] == "close"
 
 
-async def test_a_body_that_grows_too_large_is_not_read_to_its_end(
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Length": "99999999999"},
+        {"Content-Length": "9" * 5000},
+        {"Content-Length": "2000000", "Expect": "100-continue"},
+    ],
+)
+async def test_a_body_that_announces_too_much_is_not_even_received(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    response = await client.post("/sagas/start", content=b"{}", headers=headers)
+
+    assert_problem(response, 413, "body-too-large")
+
+
+async def test_an_endless_body_is_hung_up_on(
     client: httpx.AsyncClient,
 ) -> None:
     sent = 0
@@ -128,12 +155,25 @@ async def test_a_body_that_grows_too_large_is_not_read_to_its_end(
         nonlocal sent
         while True:
             sent += 1
-            yield b" " * 65536
+            yield b" " * 1_000_000
 
     response = await client.post("/sagas/start", content=endless())
 
     assert_problem(response, 413, "body-too-large")
-    assert sent < 20
+    assert sent < 40
+
+
+async def test_a_body_that_never_ends_is_not_waited_for(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.0)
+    response = await client.post("/sagas/start", content=stalled())
+
+    assert_problem(response, 408, "body-too-slow")
 
 
 @pytest.mark.parametrize(

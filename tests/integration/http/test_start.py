@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.http.endpoints import start
 from saga_orchestrator.tests.world import ORDER, World
 
 START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
 NO_MONEY = Reply(402, {}, b'{"detail": "card declined"}')
-TAKEN_ID = "019ca945-0a00-7000-8000-000000000101"
 
 
 def without_id(response: httpx.Response) -> dict[str, Any]:
@@ -202,10 +202,25 @@ async def test_a_start_that_was_recorded_is_told_though_the_service_stops(
 ) -> None:
     world.participants.hold("create_order")
     asking = asyncio.ensure_future(client.post("/sagas/start", json=START))
-    while not world.participants.sent:
-        await asyncio.sleep(0)
+    await world.participants.called("create_order")
 
     world.driver.begin_stop()
     response = await asking
 
     assert (response.status_code, response.json()["status"]) == (202, "running")
+
+
+async def test_a_start_that_takes_too_long_is_neither_a_yes_nor_a_no(
+    client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Idempotency-Key": "k"}
+    monkeypatch.setattr(start, "START_SECONDS", 0.0)
+    late = await client.post("/sagas/start", json=START, headers=headers)
+    monkeypatch.undo()
+
+    again = await client.post("/sagas/start", json=START, headers=headers)
+
+    assert (late.status_code, late.json()["code"]) == (503, "start-unconfirmed")
+    assert "same Idempotency-Key" in late.json()["detail"]
+    assert (again.status_code, again.json()["status"]) == (200, "completed")
+    assert [one.type for one in world.events].count("SagaStarted") == 1

@@ -1,0 +1,90 @@
+"""The status of a saga, posted to the callback URL of its start.
+
+Where a callback may go is decided when the saga is started: a URL that names this machine would let
+any client reach what listens on it, so it must be that of a participant, or be allowed by setting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Collection
+from datetime import timedelta
+
+import httpx
+
+from ...fsm.runtime.log import logger
+from ...fsm.saga import Saga
+from ...fsm.strict_json import serialize
+from ...projections.status import status_view
+from .base_url import BaseUrl, Origin
+from .request import encode
+from .transport import ParticipantTransport
+
+TIMEOUT = timedelta(seconds=10)
+LONGEST_URL = 2000
+LOCAL_NAMES = ("localhost", "localhost.localdomain")
+HEADERS = (("content-type", "application/json"),)
+
+
+class CallbackPolicy:
+    """`participants` are base URLs whose hosts may be told whatever they are."""
+
+    def __init__(self, participants: Collection[str], *, loopback: bool) -> None:
+        self.known = frozenset(BaseUrl.parse(url).origin for url in participants)
+        self.loopback = loopback
+
+    def why_not(self, url: str) -> str | None:
+        """What is wrong with `url` as a callback, or None."""
+        try:
+            origin, _ = parse_callback(url)
+        except ValueError as error:
+            return str(error)
+        if self.loopback or origin in self.known or not is_local(origin.host):
+            return None
+        return "it names this machine, which SAGA_CALLBACK_LOOPBACK does not allow"
+
+
+class HttpCallbackSender:
+    """Implements CallbackSender."""
+
+    def __init__(self, transport: ParticipantTransport) -> None:
+        self.transport = transport
+
+    async def send(self, saga: Saga) -> bool:
+        url = saga.state.callback_url
+        assert url is not None, "only a saga with a callback owes one"
+        deadline = asyncio.get_running_loop().time() + TIMEOUT.total_seconds()
+        try:
+            origin, target = parse_callback(url)
+            headers = (*HEADERS, ("saga-id", saga.state.saga_id))
+            request = encode("POST", target, str(origin), headers, serialize(status_view(saga)))
+            reply = await self.transport.exchange(origin, request, deadline)
+        except (ValueError, httpx.RequestError) as error:
+            facts = {"saga_id": saga.state.saga_id, "why": str(error)}
+            logger.info("callback not told", extra=facts)
+            return False
+        return 200 <= reply.status < 300
+
+
+def parse_callback(url: str) -> tuple[Origin, str]:
+    """Where to connect, and what to ask for there. Raises ValueError."""
+    if len(url) > LONGEST_URL:
+        raise ValueError(f"it is longer than {LONGEST_URL} characters")
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"it is not a URL: {error}") from error
+    if parsed.userinfo or parsed.fragment:
+        raise ValueError("it holds credentials or a fragment")
+    return Origin.of(parsed), parsed.raw_path.decode("ascii")
+
+
+def is_local(host: str) -> bool:
+    if host.lower().rstrip(".") in LOCAL_NAMES or host.lower().endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified or address.is_link_local

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+from saga_orchestrator.http.answers import ProblemAnswer
+from saga_orchestrator.tests.world import World, a_definition
+
+UNDONE = ["POST /payments/8/compensate", "POST /orders/7/compensate"]
+WITH_PIVOT = """
+saga: with_pivot
+version: 1
+steps:
+  - {name: pay, participant: bank, action: {path: /pay}, pivot: true}
+"""
+
+
+async def a_completed(world: World, saga_type: str = "order_processing") -> str:
+    saga = await world.start(saga_type)
+    return (await world.rested(saga.state.saga_id)).state.saga_id
+
+
+async def test_a_completed_saga_is_undone(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.post(
+        f"/sagas/{saga_id}/compensate",
+        json={"reason": "customer left"},
+        headers={"Prefer": "wait=10"},
+    )
+
+    assert (response.status_code, response.json()["status"]) == (200, "compensated")
+    assert response.json()["error"] == "compensation was requested: customer left"
+    assert response.headers["preference-applied"] == "wait=10"
+    assert world.participants.paths[3:] == UNDONE
+
+
+async def test_who_does_not_wait_is_told_that_it_compensates(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await a_completed(world)
+    world.participants.hold("undo process_payment")
+
+    response = await client.post(f"/sagas/{saga_id}/compensate")
+
+    assert (response.status_code, response.json()["status"]) == (202, "compensating")
+    assert response.headers["location"] == f"/sagas/{saga_id}/status"
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["etag"] == f'"{response.json()["version"]}"'
+
+
+async def test_a_second_time_changes_nothing(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_completed(world)
+    first = await client.post(f"/sagas/{saga_id}/compensate", headers={"Prefer": "wait=10"})
+
+    second = await client.post(f"/sagas/{saga_id}/compensate")
+
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert world.participants.paths[3:] == UNDONE
+
+
+async def test_a_running_saga_settles_first(client: httpx.AsyncClient, world: World) -> None:
+    world.participants.hold("process_payment")
+    saga_id = (await world.start("order_processing")).state.saga_id
+    await world.participants.called("process_payment")
+
+    response = await client.post(f"/sagas/{saga_id}/compensate")
+    world.participants.release("process_payment")
+    saga = await world.rested(saga_id)
+
+    assert response.status_code == 202
+    assert saga.state.status == "compensated"
+    assert world.participants.paths[2:] == UNDONE
+
+
+async def test_a_dry_run_tells_the_calls_and_makes_none(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.post(f"/sagas/{saga_id}/compensate?dry_run=true")
+
+    assert response.json() == {
+        "calls": [
+            {
+                "step": "process_payment",
+                "method": "POST",
+                "path": "/payments/8/compensate",
+                "body": None,
+            },
+            {
+                "step": "create_order",
+                "method": "POST",
+                "path": "/orders/7/compensate",
+                "body": None,
+            },
+        ],
+        "cannot_undo": [],
+    }
+    assert len(world.participants.sent) == 3
+    assert len(world.events) == 8
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+async def test_after_a_pivot_it_is_not_possible(
+    client: httpx.AsyncClient, world: World, query: str
+) -> None:
+    await world.registry.register(a_definition(WITH_PIVOT))
+    saga_id = await a_completed(world, "with_pivot")
+
+    response = await client.post(f"/sagas/{saga_id}/compensate{query}")
+
+    problem = ProblemAnswer.model_validate_json(response.content)
+    assert (problem.status, problem.code) == (409, "saga-not-compensatable")
+    assert response.json()["allowed_actions"] == []
+
+
+async def test_only_the_version_that_was_seen_is_undone(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await a_completed(world)
+    path = f"/sagas/{saga_id}/compensate"
+
+    other = await client.post(path, headers={"If-Match": '"7"'})
+    weak = await client.post(path, headers={"If-Match": 'W/"8"'})
+    same = await client.post(path, headers={"If-Match": '"7", "8"', "Prefer": "wait=10"})
+
+    assert (other.status_code, other.json()["code"]) == (412, "version-mismatch")
+    assert weak.status_code == 412
+    assert same.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"reason": 1}', b'{"reason": "%s"}' % (b"x" * 1001), b'{"why": ""}', b"[]"]
+)
+async def test_a_body_that_does_not_fit(
+    client: httpx.AsyncClient, world: World, body: bytes
+) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.post(f"/sagas/{saga_id}/compensate", content=body)
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
+    assert len(world.events) == 8

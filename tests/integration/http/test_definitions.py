@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.tests.world import ORDER_PROCESSING, World
+from saga_orchestrator.tests.world import a_world as another_world
+
+TRIP: dict[str, Any] = {
+    "saga": "trip",
+    "version": 1,
+    "steps": [
+        {
+            "name": "fly",
+            "participant": "airline",
+            "action": {"path": "/flights"},
+            "compensation": {"path": "/flights/${steps.fly.output.id}/cancel"},
+        }
+    ],
+}
+WARNING = {
+    "code": "undo-needs-own-output",
+    "pointer": "/steps/0/compensation/path",
+    "detail": "${steps.fly.output.id} is not there when the outcome of fly is unknown;"
+    " give a fallback with ||, or use steps.fly.key",
+    "severity": "warning",
+}
+TRIP_YAML = """
+saga: trip
+version: 1
+steps:
+  - name: fly
+    participant: airline
+    action: {path: /flights}
+    compensation: {path: "/flights/${steps.fly.output.id}/cancel"}
+"""
+
+
+async def test_a_definition_is_put_and_read_again(client: httpx.AsyncClient) -> None:
+    put = await client.put("/definitions/trip/1", json=TRIP)
+    read = await client.get("/definitions/trip/1")
+
+    assert put.status_code == 201
+    assert put.headers["location"] == "/definitions/trip/1"
+    assert put.json() == {**TRIP, "findings": [WARNING]}
+    assert read.json() == TRIP
+
+
+async def test_putting_the_same_again_changes_nothing(client: httpx.AsyncClient) -> None:
+    await client.put("/definitions/trip/1", json=TRIP)
+
+    again = await client.put("/definitions/trip/1", json=TRIP)
+
+    assert again.status_code == 200
+
+
+async def test_a_version_is_never_changed(client: httpx.AsyncClient) -> None:
+    await client.put("/definitions/trip/1", json=TRIP)
+
+    other = await client.put("/definitions/trip/1", json={**TRIP, "deadline": "1h"})
+
+    assert (other.status_code, other.json()["code"]) == (409, "definition-exists")
+    assert (await client.get("/definitions/trip/1")).json() == TRIP
+
+
+@pytest.mark.parametrize("kind", ["application/yaml", "application/x-yaml", "text/yaml; a=b"])
+async def test_yaml_is_read_too(client: httpx.AsyncClient, kind: str) -> None:
+    put = await client.put("/definitions/trip/1", content=TRIP_YAML, headers={"Content-Type": kind})
+
+    assert put.json() == {**TRIP, "findings": [WARNING]}
+
+
+@pytest.mark.parametrize("body", [b"a: [", b"a: &x 1\nb: *x", b"\xff", b'a: "\\0"', b"a: 1e999"])
+async def test_yaml_that_is_not_read(client: httpx.AsyncClient, body: bytes) -> None:
+    headers = {"Content-Type": "application/yaml"}
+
+    put = await client.put("/definitions/trip/1", content=body, headers=headers)
+
+    assert (put.status_code, put.json()["code"]) == (400, "not-yaml")
+
+
+async def test_the_path_and_the_document_say_the_same(client: httpx.AsyncClient) -> None:
+    put = await client.put("/definitions/journey/01", json=TRIP)
+
+    assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
+    assert [one["pointer"] for one in put.json()["errors"]] == ["/saga", "/version"]
+
+
+@pytest.mark.parametrize("document", [[], None, 1, {}, {**TRIP, "steps": []}])
+async def test_what_is_no_definition_is_refused_with_findings(
+    client: httpx.AsyncClient, document: object
+) -> None:
+    put = await client.put("/definitions/trip/1", content=json.dumps(document))
+
+    assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
+    assert put.json()["errors"]
+    assert (await client.get("/definitions/trip/1")).status_code == 404
+
+
+async def test_verify_tells_and_registers_nothing(client: httpx.AsyncClient) -> None:
+    wrong = {**TRIP, "steps": [{**TRIP["steps"][0], "compensation": None}]}
+
+    good = await client.post("/definitions/verify", json=TRIP)
+    bad = await client.post("/definitions/verify", json=wrong)
+
+    assert good.json() == {"findings": [WARNING]}
+    assert bad.status_code == 200
+    assert [(one["code"], one["severity"]) for one in bad.json()["findings"]] == [
+        ("cannot-be-undone", "error")
+    ]
+    assert (await client.get("/definitions/trip/1")).status_code == 404
+
+
+async def test_all_are_listed_also_those_of_other_nodes(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    elsewhere = ORDER_PROCESSING.replace("version: 1", "version: 2")
+    await another_world(elsewhere, store=world.log.store)
+
+    listed = (await client.get("/definitions")).json()["definitions"]
+
+    steps = ["create_order", "process_payment", "confirm_order"]
+    assert listed == [
+        {"saga": "order_processing", "version": n, "description": None, "steps": steps}
+        for n in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    "place", ["trip/1", "trip/0", "trip/x", "trip/99999999999", "%00/1", "ü/1"]
+)
+async def test_an_unknown_definition(client: httpx.AsyncClient, place: str) -> None:
+    response = await client.get(f"/definitions/{place}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "unknown-definition")
+
+
+async def test_a_saga_of_a_new_definition_runs(client: httpx.AsyncClient) -> None:
+    await client.put("/definitions/trip/1", json=TRIP)
+
+    response = await client.post("/sagas/start", json={"saga_type": "trip", "entity_id": "t"})
+
+    assert (response.status_code, response.json()["status"]) == (200, "completed")

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+
+import httpx
+import pytest
+from saga_orchestrator.http.health import Check, HealthQuestion
+
+from .conftest import ScriptedHealth
+
+UNWELL = {"log": Check(False, "no answer"), "shards": Check(True, "64")}
+
+
+@pytest.mark.parametrize("path", ["/health", "/readyz"])
+async def test_all_is_well(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "pass",
+        "checks": {"log": {"status": "pass", "detail": "2 ms"}},
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/readyz"])
+async def test_one_thing_is_not(
+    client: httpx.AsyncClient, health: ScriptedHealth, path: str
+) -> None:
+    health.checks = UNWELL
+
+    response = await client.get(path)
+
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "fail",
+        "checks": {
+            "log": {"status": "fail", "detail": "no answer"},
+            "shards": {"status": "pass", "detail": "64"},
+        },
+    }
+
+
+async def test_whether_it_lives_is_asked_of_nobody(
+    client: httpx.AsyncClient, health: ScriptedHealth
+) -> None:
+    health.checks = UNWELL
+
+    response = await client.get("/livez")
+
+    assert (response.status_code, response.json()["status"]) == (200, "pass")
+    assert health.asked == 0
+
+
+class Stuck:
+    """Does not answer, and does not let itself be cancelled either."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.thawed = asyncio.Event()
+
+    async def check(self) -> Mapping[str, Check]:
+        self.asked += 1
+        await asyncio.shield(self.thawed.wait())
+        return {"log": Check(True)}
+
+
+async def test_a_question_that_is_stuck_holds_nobody_and_is_not_asked_again() -> None:
+    stuck = Stuck()
+    question = HealthQuestion(stuck)
+
+    first = await question.ask(timedelta())
+    second = await question.ask(timedelta())
+    stuck.thawed.set()
+    third = await question.ask(timedelta(seconds=10))
+
+    assert [one["answer"].ok for one in (first, second)] == [False, False]
+    assert third == {"log": Check(True)}
+    assert stuck.asked == 1

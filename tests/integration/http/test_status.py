@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.tests.world import World
+
+NO_MONEY = Reply(402, {}, b'{"detail": "card declined"}')
+
+
+async def a_completed(world: World) -> str:
+    saga = await world.start("order_processing")
+    return (await world.rested(saga.state.saga_id)).state.saga_id
+
+
+async def a_held(world: World, step: str) -> str:
+    """A saga that waits for `step`."""
+    world.participants.hold(step)
+    saga_id = (await world.start("order_processing")).state.saga_id
+    await world.participants.called(step)
+    return saga_id
+
+
+async def test_a_completed_saga(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.get(f"/sagas/{saga_id}/status")
+
+    status = response.json()
+    assert response.headers["etag"] == '"8"'
+    assert (status["status"], status["success"], status["version"]) == ("completed", True, 8)
+    assert [one["status"] for one in status["steps"]] == ["succeeded"] * 3
+    assert (status["current_step"], status["remaining_steps"]) == (None, [])
+
+
+async def test_a_saga_under_way_names_its_step(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_held(world, "process_payment")
+
+    status = (await client.get(f"/sagas/{saga_id}/status")).json()
+
+    assert (status["status"], status["current_step"]) == ("running", "process_payment")
+    assert status["remaining_steps"] == ["process_payment", "confirm_order"]
+
+
+@pytest.mark.parametrize("tags", ['"8"', 'W/"8"', '"7", "8"', "*"])
+async def test_who_has_the_version_is_not_sent_it_again(
+    client: httpx.AsyncClient, world: World, tags: str
+) -> None:
+    saga_id = await a_completed(world)
+
+    for path in (f"/sagas/{saga_id}/status", f"/sagas/{saga_id}"):
+        response = await client.get(path, headers={"If-None-Match": tags})
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["etag"] == '"8"'
+
+
+@pytest.mark.parametrize("tags", ['"7"', "8", '"88"', "nonsense"])
+async def test_who_has_another_version_is_sent_this_one(
+    client: httpx.AsyncClient, world: World, tags: str
+) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.get(f"/sagas/{saga_id}/status", headers={"If-None-Match": tags})
+
+    assert response.status_code == 200
+
+
+async def test_the_status_as_of_a_version(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.get(f"/sagas/{saga_id}/status?at_version=2")
+
+    status = response.json()
+    assert response.headers["etag"] == '"2"'
+    assert (status["status"], status["version"]) == ("running", 2)
+    assert [one["status"] for one in status["steps"]] == ["calling", "pending", "pending"]
+
+
+async def test_the_status_as_of_a_time(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_held(world, "create_order")
+    before = world.clock.time
+    world.clock.advance(timedelta(seconds=5))
+    world.participants.release("create_order")
+    await world.rested(saga_id)
+
+    then = await client.get(f"/sagas/{saga_id}/status", params={"at": before.isoformat()})
+    now = await client.get(f"/sagas/{saga_id}/status?at=2026-03-01T12:00:05Z")
+
+    assert (then.json()["status"], now.json()["status"]) == ("running", "completed")
+
+
+@pytest.mark.parametrize("query", ["at_version=9", "at=2026-03-01T11:59:59Z"])
+async def test_what_never_was(client: httpx.AsyncClient, world: World, query: str) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.get(f"/sagas/{saga_id}/status?{query}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "no-such-version")
+
+
+async def test_a_version_is_waited_for(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_held(world, "create_order")
+    asking = asyncio.ensure_future(client.get(f"/sagas/{saga_id}/status?min_version=8"))
+    world.participants.release("create_order")
+
+    response = await asking
+
+    assert (response.status_code, response.json()["version"]) == (200, 8)
+
+
+async def test_a_version_is_not_waited_for_longer_than_wanted(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await a_held(world, "create_order")
+
+    response = await client.get(
+        f"/sagas/{saga_id}/status?min_version=8", headers={"Prefer": "wait=0"}
+    )
+
+    assert (response.status_code, response.json()["code"]) == (409, "version-not-reached")
+    assert response.json()["retryable"] is True
+
+
+async def test_everything_about_a_saga(client: httpx.AsyncClient, world: World) -> None:
+    world.participants.will("process_payment", NO_MONEY)
+    saga_id = await a_completed(world)
+
+    saga = (await client.get(f"/sagas/{saga_id}")).json()
+
+    assert saga["status"] == "compensated"
+    assert saga["definition"]["saga"] == "order_processing"
+    assert saga["input"]["step_data"][2] == {"order_id": 123}
+    assert (saga["tags"], saga["outputs"], saga["start_at"]) == ({}, {}, None)
+
+
+async def test_events_are_told_in_order_and_by_the_page(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await a_completed(world)
+    path, told = f"/sagas/{saga_id}/events?limit=3", []
+    while path:
+        response = await client.get(path)
+        told += response.json()["events"]
+        path = response.links.get("next", {}).get("url", "")
+
+    assert [one["version"] for one in told] == list(range(1, 9))
+    assert [one["type"] for one in told][:3] == ["SagaStarted", "StepCalled", "StepSucceeded"]
+    assert told[1]["data"] == {"step": "create_order", "attempt": 1}
+
+
+async def test_after_the_last_event_there_are_none(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.get(f"/sagas/{saga_id}/events?after=8")
+
+    assert (response.json(), "link" in response.headers) == ({"events": []}, False)
+
+
+async def test_the_reason_of_an_event_stands_beside_its_data(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await a_completed(world)
+    await client.post(f"/sagas/{saga_id}/compensate", json={"reason": "sent twice"})
+
+    events = (await client.get(f"/sagas/{saga_id}/events?after=8&limit=1")).json()["events"]
+
+    assert events[0]["type"] == "CompensationStarted"
+    assert events[0]["reason"] == "sent twice"
+    assert "reason" not in events[0]["data"]

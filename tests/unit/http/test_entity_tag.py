@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.http.entity_tag import etag, is_expected, is_known
+from starlette.requests import Request
+
+
+def a_request(name: bytes, *values: bytes) -> Request:
+    return Request({"type": "http", "headers": [(name, one) for one in values]})
+
+
+def test_a_tag_is_quoted() -> None:
+    assert etag(12) == '"12"'
+
+
+@pytest.mark.parametrize(
+    ("header", "known"),
+    [(b'"2"', True), (b'W/"2"', True), (b'"1","2"', True), (b"*", True), (b'"22"', False)],
+)
+def test_if_none_match(header: bytes, known: bool) -> None:
+    assert is_known(a_request(b"if-none-match", header), 2) is known
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [(b'"2"', True), (b'W/"2"', False), (b'"1", "2"', True), (b"*", True), (b"2", False)],
+)
+def test_if_match(header: bytes, expected: bool) -> None:
+    assert is_expected(a_request(b"if-match", header), 2) is expected
+
+
+def test_without_a_condition_everything_is_allowed_and_nothing_known() -> None:
+    request = a_request(b"accept", b"*/*")
+
+    assert is_expected(request, 2)
+    assert not is_known(request, 2)
+
+
+def test_several_headers_are_one_list() -> None:
+    assert is_known(a_request(b"if-none-match", b'"1"', b'"2"'), 2)
