@@ -17,7 +17,16 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from .event import NOTHING, SHARD_OWNED, Head, NewEvent, Position, RecordedEvent, StreamId
+from .event import (
+    NOTHING,
+    SHARD_OWNED,
+    Head,
+    NewEvent,
+    Position,
+    RecordedEvent,
+    StreamId,
+    uuid_bytes,
+)
 
 _NUMBERS: Final = struct.Struct(">IQ16sQQIqI")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +39,7 @@ def event_hash(previous: bytes, position: Position, event: NewEvent | RecordedEv
     numbers = _NUMBERS.pack(
         position.shard_id,
         position.seq,
-        bytes.fromhex(position.stream_id.replace("-", "")),
+        uuid_bytes(position.stream_id),
         position.version,
         position.epoch,
         event.schema_version,

@@ -19,10 +19,11 @@ from psycopg.adapt import Dumper
 from psycopg.postgres import types
 from psycopg.pq import Format
 
-from .event import Head, RecordedEvent
+from .event import Head, RecordedEvent, uuid_bytes
 
 _HEADER: Final = struct.Struct(">iiIii")
 _LENGTH: Final = struct.Struct(">i")
+_NULL: Final = _LENGTH.pack(-1)
 _INT4: Final = struct.Struct(">ii")
 _INT8: Final = struct.Struct(">iq")
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL counts from here
@@ -53,6 +54,14 @@ class ByteaArray(bytes):
     """bytea[]"""
 
 
+class BoolArray(bytes):
+    """bool[]"""
+
+
+class JsonbArray(bytes):
+    """jsonb[]"""
+
+
 Columns = Mapping[str, bytes]
 
 _ELEMENTS: Final[Mapping[type[bytes], str]] = {
@@ -62,6 +71,8 @@ _ELEMENTS: Final[Mapping[type[bytes], str]] = {
     TextArray: "text",
     InstantArray: "timestamptz",
     ByteaArray: "bytea",
+    BoolArray: "bool",
+    JsonbArray: "jsonb",
 }
 
 
@@ -87,7 +98,7 @@ def event_columns(rows: Sequence[RecordedEvent]) -> dict[str, bytes]:
         "stream_id": uuids([row.stream_id for row in rows]),
         "version": int4s([row.version for row in rows]),
         "epoch": int8s([row.epoch for row in rows]),
-        "type": TextArray(_values(TextArray, [row.type.encode() for row in rows])),
+        "type": texts([row.type for row in rows]),
         "schema_version": int4s([row.schema_version for row in rows]),
         "recorded_at": instants([row.recorded_at for row in rows]),
         "payload": byteas([row.payload for row in rows]),
@@ -115,8 +126,27 @@ def int8s(values: Sequence[int]) -> Int8Array:
 
 
 def uuids(values: Sequence[str]) -> UuidArray:
-    raw = [bytes.fromhex(value.replace("-", "")) for value in values]
-    return UuidArray(_values(UuidArray, raw))
+    return UuidArray(_values(UuidArray, list(map(uuid_bytes, values))))
+
+
+def texts(values: Sequence[str]) -> TextArray:
+    return TextArray(_values(TextArray, [value.encode() for value in values]))
+
+
+def optional_texts(values: Sequence[str | None]) -> TextArray:
+    """None is null. The header still says that there are no nulls: the server looks itself."""
+    raw = [None if value is None else value.encode() for value in values]
+    elements = [_NULL if one is None else _LENGTH.pack(len(one)) + one for one in raw]
+    return TextArray(_array(TextArray, len(values), elements))
+
+
+def bools(values: Sequence[bool]) -> BoolArray:
+    return BoolArray(_values(BoolArray, [b"\1" if value else b"\0" for value in values]))
+
+
+def jsonbs(values: Sequence[bytes]) -> JsonbArray:
+    """Of JSON texts; the first byte is the version of the format."""
+    return JsonbArray(_values(JsonbArray, [b"\1" + value for value in values]))
 
 
 def instants(values: Sequence[datetime]) -> InstantArray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple, NewType
 
 from .errors import InvalidEvent, InvalidStreamId
@@ -28,13 +29,22 @@ MAX_TYPE_LENGTH: Final = 100
 
 _CANONICAL: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_OFFSET: Final = timedelta(0)
+# Names that are looked at again and again while their streams move: of some seconds of full load.
+_REMEMBERED_NAMES: Final = 8_192
 
 
+@lru_cache(maxsize=_REMEMBERED_NAMES)
 def shard_of(stream_id: str) -> int:
     """The shard that orders `stream_id`. Raises InvalidStreamId."""
     if _CANONICAL.fullmatch(stream_id) is None:
         raise InvalidStreamId(stream_id)
     return int(stream_id[-2:], 16) % SHARDS
+
+
+@lru_cache(maxsize=_REMEMBERED_NAMES)
+def uuid_bytes(stream_id: str) -> bytes:
+    """The sixteen bytes of the name."""
+    return bytes.fromhex(stream_id.replace("-", ""))
 
 
 def shard_stream(shard_id: int) -> StreamId:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pydantic_core import from_json
 from starlette.requests import Request
 
@@ -27,12 +27,15 @@ class BodyTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One POST; `ids` are the numbers in its path."""
+    """One POST; `ids` are the numbers in its path. `named` is the key of an action instead of one:
+    who does not know the number of what it made can say who asked for it.
+    """
 
     method: str
     path: str
     body: bytes = b""
     ids: Mapping[str, int]
+    named: str = ""
     key: str | None = None
     saga_id: str | None = None
     step: str | None = None
@@ -68,12 +71,6 @@ class Answer:
         return self.status < HTTPStatus.MULTIPLE_CHOICES or self.status == 402
 
 
-class ActionKey(BaseModel):
-    """The body of a compensate-by-key: the key of an action whose outcome is not known."""
-
-    key: str = Field(min_length=1, max_length=MAX_KEY)
-
-
 def refused(status: HTTPStatus, detail: str) -> Answer:
     return Answer(status, {"detail": detail})
 
@@ -86,7 +83,12 @@ async def read_call(request: Request) -> Call:
         path=request.url.path,
         body=await read_body(request),
         # A longer number names nothing either, and SQLite would not take it.
-        ids={name: min(number, MAX_ID) for name, number in request.path_params.items()},
+        ids={
+            name: min(value, MAX_ID)
+            for name, value in request.path_params.items()
+            if isinstance(value, int)
+        },
+        named=str(request.path_params.get("action_key", ""))[:MAX_KEY],
         key=(headers.get("idempotency-key") or "").strip('" ') or None,
         saga_id=headers.get("saga-id"),
         step=headers.get("saga-step"),

@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from . import barrier
-from .call import MAX_ID, ActionKey, Answer, Call, Id, JsonObject, refused
+from .call import MAX_ID, Answer, Call, Id, JsonObject, refused
 from .ledger import Book, Ledger
 from .money import Money, from_cents, to_cents
 from .participant import action, application, arguments, compensation, reading, serve
@@ -72,10 +72,10 @@ def routes(ledger: Ledger) -> Sequence[Route]:
     return [
         Route("/orders", reading(ledger, list_orders), methods=["GET"]),
         action(ledger, "/orders", create),
-        compensation(ledger, "/orders/compensate-by-key", compensate_by_key),
         Route("/orders/{order_id:int}", reading(ledger, show_order)),
         action(ledger, "/orders/{order_id:int}/confirm", confirm),
         compensation(ledger, "/orders/{order_id:int}/compensate", compensate),
+        compensation(ledger, "/orders/{action_key:path}/compensate", compensate_by_key),
     ]
 
 
@@ -116,7 +116,7 @@ def compensate(book: Book, call: Call) -> Answer:
 
 def compensate_by_key(book: Book, call: Call) -> Answer:
     """Cancel the order that `key` made; if there is none yet, there never will be."""
-    key = ActionKey.model_validate_json(call.body).key
+    key = call.named
     barrier.remember_undone(book, key)
     row = book.row("find_order_by_key", action_key=key)
     if row is None:

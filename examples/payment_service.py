@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from . import barrier
-from .call import MAX_ID, ActionKey, Answer, Call, Id, JsonObject, refused
+from .call import MAX_ID, Answer, Call, Id, JsonObject, refused
 from .ledger import Book, Ledger
 from .money import Money, from_cents, to_cents
 from .participant import action, application, arguments, compensation, reading, serve, setting
@@ -64,9 +64,9 @@ def routes(ledger: Ledger) -> Sequence[Route]:
     return [
         Route("/payments", reading(ledger, list_payments), methods=["GET"]),
         action(ledger, "/payments", pay),
-        compensation(ledger, "/payments/compensate-by-key", compensate_by_key),
         Route("/payments/{payment_id:int}", reading(ledger, show_payment)),
         compensation(ledger, "/payments/{payment_id:int}/compensate", compensate),
+        compensation(ledger, "/payments/{action_key:path}/compensate", compensate_by_key),
         Route("/decline", reading(ledger, show_decline), methods=["GET"]),
         setting(ledger, "/decline", set_decline),
     ]
@@ -95,7 +95,7 @@ def compensate(book: Book, call: Call) -> Answer:
 
 def compensate_by_key(book: Book, call: Call) -> Answer:
     """Refund the payment that `key` made; if there is none yet, there never will be."""
-    key = ActionKey.model_validate_json(call.body).key
+    key = call.named
     barrier.remember_undone(book, key)
     row = book.row("find_payment_by_key", action_key=key)
     if row is None:

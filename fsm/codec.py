@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, TypeAlias, get_args
 
 from .events import Cause, Event, SagaFact, StepFact
@@ -82,16 +81,9 @@ def _read(name: str, value: Json) -> Any:
     return READERS[name](value) if name in READERS and value is not None else value
 
 
-def _plain(value: Any) -> Json:
-    match value:
-        case datetime():
-            return format_time(value)
-        case StrEnum():
-            return value.value
-        case tuple():
-            return list(value)
-        case _:
-            return value  # type: ignore[no-any-return]
+def _plain(value: Any) -> Any:
+    """The serializer knows names and tuples, but leaves a time without its microseconds if 0."""
+    return format_time(value) if isinstance(value, datetime) else value
 
 
 def _default(one: Field[Any]) -> Any:

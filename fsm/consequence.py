@@ -30,6 +30,8 @@ def wait(step: Step, answer: CallAnswered, jitter: float) -> timedelta:
     """Until the next try, if there is one."""
     retry, verdict = call_of(step, answer.direction).retry, answer.verdict
     match verdict.outcome:
+        case Outcome.DONE:
+            return timedelta()
         case Outcome.BUSY:
             return retry.first
         case Outcome.THROTTLED:

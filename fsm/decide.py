@@ -167,9 +167,9 @@ class _Deciding:
                     self._cover(step)
 
     def _told_status(self, step: Step, fact: StepFact) -> None:
-        """An action that has certainly not happened is tried again at once."""
+        """An action that has certainly not happened is tried again at once, if there is time."""
         self.record(fact)
-        if isinstance(fact, StepFoundNotDone):
+        if isinstance(fact, StepFoundNotDone) and not self._overdue():
             self._call(step, Direction.ACTION)
 
     def _cover(self, undone: Step) -> None:

@@ -88,9 +88,13 @@ class Definition:
         return tuple(step for step in self.steps if step.undone_by == name)
 
     def _after_pivot(self) -> set[str]:
-        """Steps that run only once a pivot was passed; they stand in an order they can run in."""
+        """Steps that run only once a pivot was passed; they stand in an order they can run in.
+
+        A pivot with a condition may be skipped, and is not passed then.
+        """
+        sure = {step.name for step in self.steps if step.pivot and step.when is None}
         reached: set[str] = set()
         for step in self.steps:
-            if any(one in reached or self.by_name[one].pivot for one in step.after):
+            if any(one in reached or one in sure for one in step.after):
                 reached.add(step.name)
         return reached

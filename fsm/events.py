@@ -243,6 +243,13 @@ SagaFact: TypeAlias = (
     | SagaParked
     | CallbackDelivered
 )
+UndoFact: TypeAlias = (
+    CompensationCalled
+    | CompensationSucceeded
+    | CompensationCovered
+    | CompensationBackedOff
+    | CompensationFailed
+)
 StepFact: TypeAlias = (
     StepCalled
     | StepSkipped
@@ -253,10 +260,6 @@ StepFact: TypeAlias = (
     | StepBackedOff
     | StepUnknown
     | StepNotSent
-    | CompensationCalled
-    | CompensationSucceeded
-    | CompensationCovered
-    | CompensationBackedOff
-    | CompensationFailed
+    | UndoFact
 )
 Event: TypeAlias = SagaFact | StepFact

@@ -9,7 +9,7 @@ expressions are a plain path (`steps.create_order.output.order_id`), which is si
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import jmespath.parser
@@ -17,6 +17,8 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
+from .path import Path, dotted, follow
+from .shortcut import Shortcut, Unusual, shortcut
 from .strict_json import Json
 
 LONGEST_EXPRESSION = 2000  # characters
@@ -26,7 +28,6 @@ MOST_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in
 CHARACTERS_OF_AN_ELEMENT = 256  # how long texts count
 
 Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, value
-Path: TypeAlias = tuple[str | int, ...]
 
 
 class ExpressionError(Exception):
@@ -63,6 +64,7 @@ class Expression:
     path: Path | None  # if it is no more than that
     repeats: bool  # whether it evaluates a part of itself more than once
     references: tuple[Reference, ...]
+    shortcut: Shortcut | None = field(default=None, compare=False, repr=False)
 
     @property
     def needs_output(self) -> bool:
@@ -76,15 +78,24 @@ class Expression:
         return value
 
     def _interpret(self, scope: Mapping[str, Json]) -> Json:
+        value = self._compute(scope)
+        Budget().count(value)
+        return value
+
+    def _compute(self, scope: Mapping[str, Json]) -> Json:
+        try:
+            if self.shortcut is not None:
+                return self.shortcut(scope)
+        except Unusual:
+            pass
         try:
             interpreter = CountingInterpreter() if self.repeats else Interpreter()
             value: Json = interpreter.visit(self.tree, scope)  # type: ignore[arg-type]
+            return value
         except JMESPathError as error:
             raise self._failure(scope, error) from None
         except (RecursionError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}") from None
-        Budget().count(value)
-        return value
 
     def _failure(self, scope: Mapping[str, Json], error: JMESPathError) -> ExpressionError:
         """A function that was given nothing complains of its type; say what was missing instead."""
@@ -105,29 +116,13 @@ def parse(source: str) -> Expression:
         why = str(error).splitlines()[0] if str(error) else "it nests too deep"
         raise ExpressionError(f"${{{source}}} is not JMESPath: {why}") from None
     seen = tuple(references(tree))
-    return Expression(source, shortened(tree), plain_path(tree), repeats(tree), seen)
+    short = shortened(tree)
+    return Expression(source, short, plain_path(tree), repeats(tree), seen, shortcut(short))
 
 
 def is_true(value: Json) -> bool:
     """As JMESPath has it: null, false, and an empty text, list or object are false; 0 is true."""
     return value is not None and value is not False and value not in ("", [], {})
-
-
-def follow(path: Path, scope: Json) -> Json:
-    value = scope
-    for key in path:
-        if isinstance(key, str):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        else:
-            fits = isinstance(value, list) and -len(value) <= key < len(value)
-            value = value[key] if fits else None  # type: ignore[index]
-    return value
-
-
-def dotted(path: Path) -> str:
-    """As JMESPath writes it: `input.step_data[1]`."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return text.removeprefix(".")
 
 
 def plain_path(node: Node) -> Path | None:
@@ -212,14 +207,15 @@ class Budget:
         pending = [value]
         while pending:
             match pending.pop():
+                case str() as text:
+                    if len(text) >= CHARACTERS_OF_AN_ELEMENT:
+                        self._spend(len(text) // CHARACTERS_OF_AN_ELEMENT)
                 case list() as items:
                     self._spend(len(items))
                     pending += items
                 case dict() as members:
                     self._spend(len(members))
                     pending += members.values()
-                case str() as text:
-                    self._spend(len(text) // CHARACTERS_OF_AN_ELEMENT)
 
     def _spend(self, elements: int) -> None:
         self.elements -= elements

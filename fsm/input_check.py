@@ -11,7 +11,8 @@ from functools import cache
 
 from .definition import Call, Definition
 from .errors import Finding, InvalidInput
-from .expression import Expression, Path, Reference, dotted, follow
+from .expression import Expression, Reference
+from .path import Path, dotted, follow
 from .reader import pointer
 from .strict_json import Json, JsonObject
 from .template import Template, Text, expressions

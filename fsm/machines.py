@@ -25,7 +25,10 @@ class SagaStatus(StrEnum):
     @property
     def rests(self) -> bool:
         """Nothing happens any more unless somebody asks for it."""
-        return self in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED)
+        return self in RESTING
+
+
+RESTING = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED})
 
 
 class StepStatus(StrEnum):

@@ -115,7 +115,8 @@ def _classify_status(reply: Reply) -> Verdict:
     outcome = SAID.get(status, Outcome.UNKNOWN) if isinstance(status, str) else Outcome.UNKNOWN
     if outcome is Outcome.DONE and isinstance(said, Mapping):
         return Verdict(outcome=outcome, output=said.get("output"))
-    return Verdict(outcome=outcome, reason=f"the participant says {status or 'nothing clear'}")
+    reason = one_line(f"the participant says {status or 'nothing clear'}")
+    return Verdict(outcome=outcome, reason=reason)
 
 
 def _undone(reply: Reply, done_on: Collection[int]) -> bool:

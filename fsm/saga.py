@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from .definition import Definition, Step
@@ -22,20 +22,22 @@ AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
 
 @dataclass(frozen=True, slots=True)
 class Saga:
+    """`steps` are in the order of the definition; a decision looks at them again and again."""
+
     definition: Definition
     state: SagaState
+    steps: tuple[tuple[Step, StepState], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        states = self.state.steps
+        steps = [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
+        object.__setattr__(self, "steps", tuple(steps))
 
     def after(self, event: Event, at: datetime) -> Saga:
         return Saga(self.definition, evolve(self.state, event, at))
 
     def status_of(self, step: str) -> StepStatus:
         return self.state.step(step).status
-
-    @property
-    def steps(self) -> list[tuple[Step, StepState]]:
-        """In the order of the definition."""
-        states = self.state.steps
-        return [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
 
     @property
     def not_done(self) -> tuple[str, ...]:
@@ -47,7 +49,8 @@ class Saga:
 
     @property
     def pivot_in_doubt(self) -> bool:
-        return any(self.status_of(one) in DOUBTS for one in self.definition.pivots)
+        pivots = self.definition.pivots
+        return bool(pivots) and any(self.status_of(one) in DOUBTS for one in pivots)
 
     @property
     def owes_callback(self) -> bool:

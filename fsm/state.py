@@ -40,6 +40,7 @@ from .events import (
     StepSkipped,
     StepSucceeded,
     StepUnknown,
+    UndoFact,
 )
 from .frozen import changed
 from .machines import (
@@ -198,9 +199,7 @@ def _evolve_step(state: SagaState, event: StepFact, at: datetime) -> SagaState:
     )
 
 
-def step_after(  # noqa: C901 - a table, one line of thought an event
-    step: StepState, event: StepFact, at: datetime
-) -> StepState:
+def step_after(step: StepState, event: StepFact, at: datetime) -> StepState:
     """Raises IllegalTransition."""
     status = next_step_status(step.status, _trigger(step, event))
     match event:
@@ -253,6 +252,12 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
                 last_error=event.error,
                 next_attempt_at=event.until,
             )
+        case _:
+            return _step_after_undo(step, status, event)
+
+
+def _step_after_undo(step: StepState, status: StepStatus, event: UndoFact) -> StepState:
+    match event:
         case CompensationBackedOff(outcome=outcome):
             return changed(
                 step,

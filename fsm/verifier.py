@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from .definition import Call, Definition, Step
 from .errors import Finding, Severity
-from .expression import Expression, Reference, dotted
+from .expression import Expression, Reference
+from .path import dotted
 from .template import expressions
 
 ROOTS = ("input", "steps", "saga")
@@ -62,6 +63,9 @@ def _undo_coverage(definition: Definition, step: Step, at: str) -> Iterator[Find
             " `undone_by`, or `effect: none` if there is nothing to undo"
         )
         yield Finding(code="cannot-be-undone", pointer=at, detail=detail)
+    elif step.compensate_on_reject and not step.compensation:
+        detail = f"{step.name} asks to be undone when it is rejected, and has no compensation"
+        yield Finding(code="cannot-be-undone", pointer=f"{at}/compensate_on_reject", detail=detail)
     if not step.has_effect and step.compensation:
         detail = f"{step.name} has no effect, so its compensation would never be called"
         yield Finding(code="undo-of-nothing", pointer=f"{at}/compensation", detail=detail)
@@ -79,6 +83,9 @@ def _undone_by(definition: Definition, step: Step, at: str) -> Iterator[Finding]
         yield Finding(code="undone-twice", pointer=place, detail=detail)
     elif other is None or other.name not in _before(definition, step):
         detail = f"{step.undone_by} is not a step before {step.name}"
+        yield Finding(code="undone-by-nobody", pointer=place, detail=detail)
+    elif other.when is not None:
+        detail = f"{other.name} may be skipped, and would not undo {step.name} then"
         yield Finding(code="undone-by-nobody", pointer=place, detail=detail)
     elif other.compensation is None:
         detail = f"{other.name} has no compensation that could undo {step.name}"

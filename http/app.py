@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from ..fsm.runtime.orchestrator import Orchestrator
 from ..fsm.strict_json import serialize
@@ -40,8 +39,7 @@ def build_app(
     audit: Audit,
     *,
     version: str,
-    lifespan: Lifespan[Starlette] | None = None,
-) -> Starlette:
+) -> Router:
     """`version` is that of the software, for the API document."""
     document = openapi_document(ROUTES, version)
     services = Services(
@@ -53,10 +51,8 @@ def build_app(
         openapi=serialize(document),
         docs=docs_page(document),
     )
-    app = Starlette(routes=_starlette_routes(ROUTES, services), lifespan=lifespan)
-    app.router.redirect_slashes = False
-    app.router.default = _nothing_here
-    return app
+    routes = _starlette_routes(ROUTES, services)
+    return Router(routes, redirect_slashes=False, default=_nothing_here)
 
 
 def _starlette_routes(routes: tuple[RouteSpec, ...], services: Services) -> list[BaseRoute]:

@@ -61,6 +61,8 @@ class Projector:
         try:
             await self.tables.write(list(sagas.values()), self._checkpoints, reached)
         except Overtaken:
+            # Kept until the log has been read: that may fail, and the frontiers count them as seen.
+            self._dirty = {**sagas, **self._dirty}
             await self.catch_up()
             return len(sagas)
         except (psycopg.Error, OSError):
@@ -86,9 +88,18 @@ class Projector:
 
     async def catch_up(self) -> None:
         """Fold from the log what lies after the checkpoints."""
+        while not await self._caught_up():
+            logger.info("projection was overtaken while it caught up")
+
+    async def _caught_up(self) -> bool:
+        """Whether nobody else did the same meanwhile; who did has got further."""
         self._checkpoints = await self.tables.checkpoints()
-        for shard_id, seq in sorted(self._checkpoints.items()):
-            await self._catch_up(shard_id, seq)
+        try:
+            for shard_id, seq in sorted(self._checkpoints.items()):
+                await self._catch_up(shard_id, seq)
+        except Overtaken:
+            return False
+        return True
 
     async def rebuild(self) -> int:
         """Fold everything anew; returns the number of events."""

@@ -1,37 +1,31 @@
-"""A saga as a row of the status view."""
+"""Sagas as rows of the status view."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-
-from psycopg.types.json import Jsonb
 
 from ..eventstore import shard_of
+from ..eventstore.columns import bools, instants, int4s, jsonbs, optional_texts, texts, uuids
 from ..fsm.saga import Saga
+from ..fsm.strict_json import serialize
 from .status import current_step
 
 
-def columns(sagas: Sequence[Saga]) -> dict[str, list[object]]:
-    """One list a column, as `unnest` takes them."""
-    rows = [_row(saga) for saga in sagas]
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def _row(saga: Saga) -> dict[str, str | int | bool | datetime | Jsonb | None]:
-    state = saga.state
+def columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
+    """One array a column, as `unnest` takes them."""
+    states = [saga.state for saga in sagas]
     return {
-        "saga_id": state.saga_id,
-        "shard_id": shard_of(state.saga_id),
-        "saga_type": state.saga_type,
-        "definition_version": state.definition_version,
-        "entity_id": Jsonb(state.entity_id),
-        "status": state.status.value,
-        "rests": state.status.rests and not saga.owes_callback,
-        "current_step": current_step(saga),
-        "error": state.error,
-        "tags": Jsonb(dict(state.tags)),
-        "version": state.version,
-        "created_at": state.created_at,
-        "updated_at": state.updated_at,
+        "saga_id": uuids([one.saga_id for one in states]),
+        "shard_id": int4s([shard_of(one.saga_id) for one in states]),
+        "saga_type": texts([one.saga_type for one in states]),
+        "definition_version": int4s([one.definition_version for one in states]),
+        "entity_id": jsonbs([serialize(one.entity_id) for one in states]),
+        "status": texts([one.status.value for one in states]),
+        "rests": bools([one.state.status.rests and not one.owes_callback for one in sagas]),
+        "current_step": optional_texts([current_step(one) for one in sagas]),
+        "error": optional_texts([one.error for one in states]),
+        "tags": jsonbs([serialize(one.tags) for one in states]),
+        "version": int4s([one.version for one in states]),
+        "created_at": instants([one.created_at for one in states]),
+        "updated_at": instants([one.updated_at for one in states]),
     }

@@ -10,6 +10,7 @@ from datetime import timedelta
 import psycopg
 
 from ..eventstore import SHARDS
+from ..eventstore.columns import int4s, int8s
 from ..eventstore.connection import Connection, connect, watchdog
 from ..fsm.saga import Saga
 from .row import columns
@@ -35,7 +36,7 @@ class Tables:
 
     async def checkpoints(self) -> dict[int, int]:
         """The seq of each shard that has been folded."""
-        parameters = {"projection": PROJECTION, "shard_id": list(range(SHARDS))}
+        parameters = {"projection": PROJECTION, "shard_id": int4s(range(SHARDS))}
         async with self._transaction(SHORT) as connection:
             await connection.execute(statement("create_checkpoints"), parameters)
             cursor = await connection.execute(statement("read_checkpoints"), parameters)
@@ -51,7 +52,7 @@ class Tables:
             await _upsert(connection, sagas)
 
     async def unfinished(self, shard_ids: Sequence[int]) -> list[str]:
-        parameters = {"shard_ids": list(shard_ids)}
+        parameters = {"shard_ids": int4s(shard_ids)}
         async with self._transaction(SHORT) as connection:
             cursor = await connection.execute(statement("read_unfinished"), parameters)
             return [str(saga_id) for (saga_id,) in await cursor.fetchall()]
@@ -100,9 +101,9 @@ async def _advance(
     moved = [shard_id for shard_id in after if after[shard_id] != before[shard_id]]
     parameters = {
         "projection": PROJECTION,
-        "shard_id": moved,
-        "before": [before[shard_id] for shard_id in moved],
-        "seq": [after[shard_id] for shard_id in moved],
+        "shard_id": int4s(moved),
+        "before": int8s([before[shard_id] for shard_id in moved]),
+        "seq": int8s([after[shard_id] for shard_id in moved]),
     }
     cursor = await connection.execute(statement("advance_checkpoints"), parameters)
     if cursor.rowcount != len(moved):

@@ -1,7 +1,6 @@
 """PostgreSQL for tests: one embedded server a session, one database a test.
 
-A database is cloned from a template that all migrations were applied to once. Override
-`migration_folders` to bring the tables of more rooms.
+A database is cloned from a template that the migrations of all rooms were applied to once.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from saga_orchestrator.eventstore import MIGRATIONS, embedded_server, migrate
+from saga_orchestrator import eventstore, projections
+from saga_orchestrator.eventstore import embedded_server, migrate
 
 TEMPLATE: Final = "template_of_tests"
 
@@ -43,7 +43,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migration_folders() -> Sequence[tuple[str, Path]]:
-    return [("eventstore", MIGRATIONS)]
+    return [("eventstore", eventstore.MIGRATIONS), ("projections", projections.MIGRATIONS)]
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+-- Before the first migration, so it cannot be one. Safe to repeat.
 create table if not exists migration (
   room       text        not null,
   number     integer     not null,

@@ -1,3 +1,4 @@
+-- That version, or the newest; the primary key serves both.
 select kind, name, version, content, put_at
 from document
 where kind = %(kind)s

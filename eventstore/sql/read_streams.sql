@@ -1,3 +1,4 @@
+-- By shard and stream, as the unique key is ordered: each stream is one range of it.
 select
   event.shard_id, event.seq, event.stream_id::text as stream_id, event.version, event.epoch,
   event.type, event.schema_version, event.recorded_at, event.payload, event.hash

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -55,6 +56,7 @@ class Driver:
         self.epochs: Mapping[int, int] = {}
         self.live: dict[str, Live] = {}
         self.stopping = False
+        self._told_to_stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self, definition: Definition, saga_id: str, request: StartRequested) -> Live:
@@ -100,14 +102,17 @@ class Driver:
     def begin_stop(self) -> None:
         """Send nothing new from now on, and keep nobody waiting."""
         self.stopping = True
+        self._told_to_stop.set()
         for live in self.live.values():
             live.release()
 
     async def drain(self, within: timedelta) -> None:
         """Record what is still answered within that time, and drop the rest as a crash would."""
         self.begin_stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within.total_seconds())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within.total_seconds()):
+                while self._tasks:  # a start that was being recorded still sends its first call
+                    await asyncio.wait(self._tasks)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -183,7 +188,13 @@ class Driver:
             if await self.callbacks.tell(live.saga):
                 await self._decide_patiently(live, CallbackTold(rested_version=rested))
                 return
-            await asyncio.sleep(pause)
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        """Cut short when the service begins to stop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told_to_stop.wait()
 
     def _launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
         for call in calls:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -86,6 +87,8 @@ def _done_on(call: CallParticipant, definition: Definition) -> frozenset[int]:
 
 
 def _report(call: CallParticipant, verdict: Verdict, seconds: float) -> None:
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
     logger.debug(
         "call answered",
         extra={

@@ -1,0 +1,57 @@
+"""Tools for testing sagas, for the users of the orchestrator as much as for itself.
+
+`given` tells a case on values; `define` makes short definitions; `answers` are what participants
+say. `Process` with `ParticipantsModel` drives a saga in memory through crashes, and `broken` tells
+which promise does not hold. `strategies` (with Hypothesis) draws all that these need.
+"""
+
+from .answers import (
+    BUSY,
+    DONE,
+    NOT_DONE,
+    NOT_SENT,
+    REJECTED,
+    THROTTLED,
+    UNKNOWN,
+    answered,
+    done,
+    done_without_output,
+    throttled,
+    told,
+    undo_answered,
+)
+from .definitions import define, document, order_definition
+from .given import NOON, SAGA_ID, Case, given, name_of
+from .participants_model import Fate, ParticipantsModel
+from .process import Process, Recorded, Sent
+from .promises import broken
+
+__all__ = [
+    "BUSY",
+    "DONE",
+    "NOON",
+    "NOT_DONE",
+    "NOT_SENT",
+    "REJECTED",
+    "SAGA_ID",
+    "THROTTLED",
+    "UNKNOWN",
+    "Case",
+    "Fate",
+    "ParticipantsModel",
+    "Process",
+    "Recorded",
+    "Sent",
+    "answered",
+    "broken",
+    "define",
+    "document",
+    "done",
+    "done_without_output",
+    "given",
+    "name_of",
+    "order_definition",
+    "throttled",
+    "told",
+    "undo_answered",
+]

@@ -1,5 +1,5 @@
 -- Sagas from below an id, newest first. Each condition that is null holds for all.
-select saga_id, saga_type, definition_version, entity_id, status, error, tags, version,
+select saga_id::text as saga_id, saga_type, definition_version, entity_id, status, error, tags, version,
        created_at, updated_at
 from saga_status
 where (%(after)s::uuid is null or saga_id < %(after)s::uuid)
@@ -9,5 +9,5 @@ where (%(after)s::uuid is null or saga_id < %(after)s::uuid)
   and (%(tags)s::jsonb is null or tags @> %(tags)s::jsonb)
   and (%(started_after)s::timestamptz is null or created_at > %(started_after)s::timestamptz)
   and (%(started_before)s::timestamptz is null or created_at < %(started_before)s::timestamptz)
-order by saga_id desc
+order by saga_status.saga_id desc
 limit %(limit)s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import httpx
 
@@ -147,7 +148,7 @@ def test_another_saga_is_not_refused(orders: RunningParticipant) -> None:
 def test_an_order_is_cancelled_by_the_key_that_made_it(orders: RunningParticipant) -> None:
     placed(orders)
 
-    reply = orders.post("/orders/compensate-by-key", {"key": "s1/create_order/action"})
+    reply = orders.post("/orders/s1%2Fcreate_order%2Faction/compensate", {})
 
     assert (reply.status_code, reply.json()["status"]) == (200, "CANCELLED")
     assert statuses(orders) == ["CANCELLED"]
@@ -156,7 +157,7 @@ def test_an_order_is_cancelled_by_the_key_that_made_it(orders: RunningParticipan
 def test_a_key_that_was_cancelled_never_makes_an_order(orders: RunningParticipant) -> None:
     key = "s1/create_order/action"
 
-    reply = orders.post("/orders/compensate-by-key", {"key": key})
+    reply = orders.post(f"/orders/{quote(key, safe='')}/compensate", {})
     late = orders.post("/orders", ORDER, headers={"Idempotency-Key": key})
 
     assert (reply.status_code, reply.json()["status"]) == (200, "NOTHING_TO_CANCEL")

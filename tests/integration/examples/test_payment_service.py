@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from urllib.parse import quote
 
 import httpx
 
@@ -83,8 +84,8 @@ def test_a_payment_and_its_undoing_at_once_leave_nothing_paid(payments: RunningP
         if number % 2:
             pay(payments, saga)
         else:
-            body = {"key": f"{saga}/process_payment/action"}
-            payments.post("/payments/compensate-by-key", body, headers=undoing(PAY, saga=saga))
+            key = quote(f"{saga}/process_payment/action", safe="")
+            payments.post(f"/payments/{key}/compensate", {}, headers=undoing(PAY, saga=saga))
 
     with ThreadPoolExecutor(20) as callers:
         list(callers.map(play, range(60)))
@@ -176,14 +177,14 @@ def test_a_payment_after_its_compensation_is_refused(payments: RunningParticipan
 def test_a_payment_is_refunded_by_the_key_that_took_it(payments: RunningParticipant) -> None:
     pay(payments)
 
-    reply = payments.post("/payments/compensate-by-key", {"key": KEY}, headers=undoing(PAY))
+    reply = payments.post(f"/payments/{quote(KEY, safe='')}/compensate", {}, headers=undoing(PAY))
 
     assert (reply.status_code, reply.json()["status"]) == (200, "REFUNDED")
     assert statuses(payments) == ["REFUNDED"]
 
 
 def test_a_key_that_was_refunded_never_takes_a_payment(payments: RunningParticipant) -> None:
-    reply = payments.post("/payments/compensate-by-key", {"key": KEY})
+    reply = payments.post(f"/payments/{quote(KEY, safe='')}/compensate", {})
     payments.end(signal.SIGKILL)
     payments.start()
     late = payments.post("/payments", PAYMENT, headers={"Idempotency-Key": KEY})

@@ -15,7 +15,7 @@ from saga_orchestrator.http.participants.callback import CallbackPolicy
 from saga_orchestrator.projections.audit import verify_log
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
 from saga_orchestrator.tests.world import ENOUGH, World, a_world
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 
 @dataclass(slots=True)
@@ -58,14 +58,14 @@ def health() -> ScriptedHealth:
 
 
 @pytest.fixture
-def app(world: World, listing: ScriptedListing, health: ScriptedHealth) -> Starlette:
+def app(world: World, listing: ScriptedListing, health: ScriptedHealth) -> Router:
     callbacks = CallbackPolicy([], loopback=False)
     audit = partial(verify_log, world.log)
     return build_app(world.orchestrator, listing, health, callbacks, audit, version="1.2.3")
 
 
 @pytest.fixture
-async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: Router) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     limit = ENOUGH.total_seconds()
     async with httpx.AsyncClient(

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from saga_orchestrator.eventstore.columns import byteas, int4s, int8s
+from saga_orchestrator.eventstore.columns import (
+    bools,
+    byteas,
+    int4s,
+    int8s,
+    jsonbs,
+    optional_texts,
+)
 
 
 def test_an_array_is_its_header_and_its_elements_behind_their_lengths() -> None:
@@ -18,3 +25,15 @@ def test_an_empty_array_has_no_dimension() -> None:
 
 def test_elements_may_be_empty() -> None:
     assert byteas([b"", b"a"]).hex()[40:] == "00000000" + "00000001" + "61"
+
+
+def test_a_missing_text_is_null_and_an_empty_one_is_not() -> None:
+    assert optional_texts(["a", None, ""]).hex()[40:] == "00000001" + "61" + "ffffffff" + "00000000"
+
+
+def test_a_boolean_is_one_byte() -> None:
+    assert bools([True, False]).hex()[40:] == "00000001" + "01" + "00000001" + "00"
+
+
+def test_jsonb_begins_with_its_version() -> None:
+    assert jsonbs([b"{}"]).hex()[40:] == "00000003" + "01" + "7b7d"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.answer_reader import ReplyReader
+from saga_orchestrator.http.participants.reply_reader import ReplyReader
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nabcde"
 CHUNKED = (

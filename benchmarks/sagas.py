@@ -1,0 +1,195 @@
+"""How many sagas a second the whole service makes, how long one takes, and what it costs.
+
+    python benchmarks/sagas.py [--seconds N] [--connections 1,16,64] [--ways forward,declined]
+                               [--rounds N] [--json FILE]
+
+Everything is on this machine: PostgreSQL (an embedded one with durable settings, or the one of
+BENCH_DATABASE_URL), the participants, the load, and the service in a process of its own. The saga
+is the three-step order; `declined` refuses the payment, so the order is cancelled. All sagas have
+come to rest before CPU time and calls are counted, so a figure is that of whole sagas. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psycopg
+from saga_orchestrator.benchmarks.figures import HEAD, Figures, medians, row
+from saga_orchestrator.benchmarks.load import ENDS, WrongAnswer, generator, load
+from saga_orchestrator.benchmarks.participants import Participants, answers_within, participants
+from saga_orchestrator.benchmarks.processes import (
+    busy_seconds,
+    cpu_seconds,
+    free_ports,
+    parent_of,
+    running,
+    unwind_on_signals,
+)
+from saga_orchestrator.eventstore import embedded_server
+
+START_SECONDS = 60
+REST_SECONDS = 60
+WARM_UP_SECONDS, WARM_UP_CONNECTIONS = 3, 64
+PROJECTED = 0.3  # seconds; by then the status view has seen the last saga
+COUNT = b"select count(*), count(*) filter (where not rests) from saga_status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What has been used by now."""
+
+    service: float
+    postgres: float | None
+    others: float
+    requests: int
+    sagas: int
+    at: float
+
+
+class Stage:
+    """Everything but the service, which is started anew for each way a saga can go."""
+
+    def __init__(self, folder: Path, database_url: str, playing: Participants) -> None:
+        self.folder, self.database_url, self.playing = folder, database_url, playing
+        self._connection = psycopg.connect(database_url, autocommit=True)
+        self._postmaster = _postmaster(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def service(self, way: str) -> Iterator[tuple[str, int]]:
+        """Its URL and its process id."""
+        (port,) = free_ports(1)
+        environ = {
+            "DATABASE_URL": self.database_url,
+            "SERVICE_PORT": str(port),
+            "ORDER_SERVICE_URL": self.playing.orders,
+            "PAYMENT_SERVICE_URL": self.playing.payments[way],
+        }
+        command = [sys.executable, "-m", "saga_orchestrator.cli", "serve"]
+        url = f"http://127.0.0.1:{port}"
+        with running(command, self.folder / "service.log", environ) as pid:
+            answers_within(f"{url}/readyz", START_SECONDS)
+            yield url, pid
+
+    def measure(self, way: str, connections: int, seconds: int, at: tuple[str, int]) -> Figures:
+        url, pid = at
+        before = self._usage(pid)
+        answered = load(url, way, connections, seconds, self.folder)
+        after = self._usage(pid)
+        sagas = after.sagas - before.sagas
+        return Figures(
+            way=way,
+            connections=connections,
+            sagas_per_s=answered.sagas / answered.seconds,
+            p50_ms=answered.p50_ms,
+            p99_ms=answered.p99_ms,
+            service_ms=(after.service - before.service) / sagas * 1000,
+            postgres_ms=_spent(before.postgres, after.postgres, sagas),
+            calls=(after.requests - before.requests - 1) / sagas,
+            other_cores=(after.others - before.others) / (after.at - before.at),
+        )
+
+    def _usage(self, pid: int) -> Usage:
+        """Once no saga is under way: the sums first, so that counting rows is not in them."""
+        sagas = self._resting_sagas()
+        postgres = cpu_seconds(self._postmaster) if self._postmaster else None
+        return Usage(
+            service=cpu_seconds(pid),
+            postgres=postgres,
+            others=busy_seconds() - cpu_seconds(os.getpid()) - (postgres or 0),
+            requests=self.playing.requests(),
+            sagas=sagas,
+            at=time.monotonic(),
+        )
+
+    def _resting_sagas(self) -> int:
+        end = time.monotonic() + REST_SECONDS
+        while time.monotonic() < end:
+            time.sleep(PROJECTED)
+            ((sagas, under_way),) = self._connection.execute(COUNT).fetchall()
+            if under_way == 0:
+                return int(sagas)
+        raise WrongAnswer(f"{under_way} sagas do not rest after {REST_SECONDS} s")
+
+
+def _postmaster(connection: psycopg.Connection[tuple[object, ...]]) -> int | None:
+    """The process that all others of a PostgreSQL on this machine come from."""
+    backend = connection.info.backend_pid
+    try:
+        name = Path(f"/proc/{backend}/comm").read_text().strip()
+    except FileNotFoundError:
+        return None
+    return parent_of(backend) if name == "postgres" else None
+
+
+def _spent(before: float | None, after: float | None, sagas: int) -> float | None:
+    return None if before is None or after is None else (after - before) / sagas * 1000
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-bench-")))
+        database_url = os.environ.get("BENCH_DATABASE_URL")
+        if not database_url:
+            database_url = stack.enter_context(embedded_server(folder / "postgresql")).url
+        ready = Stage(folder, database_url, stack.enter_context(participants(folder)))
+        stack.callback(ready.close)
+        yield ready
+
+
+def measure_all(ready: Stage, options: argparse.Namespace) -> Iterator[Figures]:
+    for way in options.ways * options.rounds:
+        with ready.service(way) as at:
+            load(at[0], way, WARM_UP_CONNECTIONS, WARM_UP_SECONDS, ready.folder)
+            for connections in options.connections:
+                yield ready.measure(way, connections, options.seconds, at)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    def numbers(text: str) -> list[int]:
+        return [int(part) for part in text.split(",")]
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=int, default=5, help="a cell (default 5)")
+    parser.add_argument("--connections", type=numbers, default=[1, 16, 64], metavar="1,16,64")
+    parser.add_argument("--ways", type=lambda text: text.split(","), default=list(ENDS))
+    parser.add_argument("--rounds", type=int, default=1, help="the table shows the medians")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the figures of every round")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    unwind_on_signals()
+    results: list[Figures] = []
+    with stage() as ready:
+        print(f"load: {generator()}, participants: {ready.playing.kind}", file=sys.stderr)
+        try:
+            for one in measure_all(ready, options):
+                print(row(one), file=sys.stderr, flush=True)
+                results.append(one)
+        except WrongAnswer as error:
+            print(f"refused: {error}", file=sys.stderr)
+            return 1
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}", HEAD, sep="\n")
+    print(*map(row, medians(results)), sep="\n")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

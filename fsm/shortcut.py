@@ -1,0 +1,59 @@
+"""Expressions that only pick, group and merge, as functions: what most bodies are made of.
+
+Visiting the tree of such an expression takes several times longer than what it says. Whatever is
+unusual, in the expression or in the data, is left to the interpreter, which knows what to complain
+of; so there is one meaning, and two ways to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+from .path import Path, follow
+from .strict_json import Json
+
+Shortcut: TypeAlias = Callable[[Mapping[str, Json]], Json]
+
+
+class Unusual(Exception):
+    """Data that only the interpreter has words for."""
+
+
+def shortcut(node: Mapping[str, Any]) -> Shortcut | None:
+    """Of a tree whose plain paths are single nodes. It raises Unusual."""
+    match node["type"]:
+        case "path":
+            return partial(_path, node["value"])
+        case "multi_select_dict":
+            values = [shortcut(pair["children"][0]) for pair in node["children"]]
+            members = {
+                pair["value"]: value
+                for pair, value in zip(node["children"], values, strict=True)
+                if value is not None
+            }
+            return partial(_object, members) if None not in values else None
+        case "function_expression" if node["value"] == "merge" and node["children"]:
+            parts = [one for child in node["children"] if (one := shortcut(child)) is not None]
+            return partial(_merge, parts) if len(parts) == len(node["children"]) else None
+        case _:
+            return None
+
+
+def _path(path: Path, scope: Mapping[str, Json]) -> Json:
+    return follow(path, scope)
+
+
+def _object(members: Mapping[str, Shortcut], scope: Mapping[str, Json]) -> Json:
+    return {name: value(scope) for name, value in members.items()}
+
+
+def _merge(parts: list[Shortcut], scope: Mapping[str, Json]) -> Json:
+    merged: dict[str, Json] = {}
+    for part in parts:
+        value = part(scope)
+        if not isinstance(value, dict):
+            raise Unusual
+        merged.update(value)
+    return merged

@@ -1,0 +1,128 @@
+"""Given a history, when something happens, then these events are recorded and these calls leave.
+
+    given(define("book", "pay")).when(answered("book", DONE)).then(
+        StepSucceeded(step="book", attempt=1), StepCalled(step="pay", attempt=1)
+    ).then_calls("pay#1")
+
+Without a history the saga has just been started by the core. Calls are written `pay#2`, the second
+attempt of the action of `pay`, `undo pay#1`, and `ask pay#2`, about its second attempt. Several
+happenings may follow one another; what is looked at is always what came of the last. Time stands
+still unless `after` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from ..command import CallParticipant
+from ..decide import decide, start
+from ..definition import Definition
+from ..errors import SagaError
+from ..events import Event, SagaStarted
+from ..happening import Happening, StartRequested
+from ..outcome import Direction
+from ..saga import Saga, replay
+from ..state import SagaState, StepState
+from ..strict_json import JsonObject
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SAGA_ID = "018f0000-0000-7000-8000-000000000001"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A saga at a moment, with the events, the calls and the refusal of the last happening."""
+
+    now: datetime
+    moved: Saga
+    events: tuple[Event, ...]
+    calls: tuple[CallParticipant, ...] = ()
+    refusal: SagaError | None = None
+
+    @property
+    def saga(self) -> Saga:
+        """Raises the refusal, if the last happening was refused."""
+        self._must_be_allowed()
+        return self.moved
+
+    @property
+    def state(self) -> SagaState:
+        return self.saga.state
+
+    def step(self, name: str) -> StepState:
+        return self.state.step(name)
+
+    def when(
+        self, happening: Happening, *, after: timedelta = timedelta(), jitter: float = 0.5
+    ) -> Case:
+        """`after` how long it happens."""
+        saga, now = self.saga, self.now + after
+        try:
+            decision = decide(saga, happening, now=now, jitter=jitter)
+        except SagaError as refusal:
+            return replace(self, now=now, events=(), calls=(), refusal=refusal)
+        return Case(now=now, moved=decision.saga, events=decision.events, calls=decision.calls)
+
+    def then(self, *events: Event) -> Case:
+        """Exactly these events were recorded; none if none are named."""
+        self._must_be_allowed()
+        _same(self.events, events)
+        return self
+
+    def then_calls(self, *calls: str) -> Case:
+        """Exactly these calls left, in this order."""
+        self._must_be_allowed()
+        _same(tuple(name_of(one) for one in self.calls), calls)
+        return self
+
+    def then_status(self, status: str, **steps: str) -> Case:
+        """The status of the saga, and of the steps that are named."""
+        _same(str(self.state.status), status)
+        _same({name: str(self.step(name).status) for name in steps}, steps)
+        return self
+
+    def then_refused(self, kind: type[SagaError], why: str = "") -> Case:
+        """The last happening was refused for that reason, and changed nothing."""
+        refused = isinstance(self.refusal, kind) and why in str(self.refusal)
+        if not refused:
+            raise AssertionError(f"expected {kind.__name__} {why!r}, got {self.refusal!r}")
+        return replace(self, refusal=None)
+
+    def _must_be_allowed(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+
+def given(
+    definition: Definition,
+    *,
+    input: JsonObject | None = None,  # noqa: A002  # the word of the definition language
+    history: Sequence[Event] | None = None,
+    now: datetime = NOON,
+    deadline: datetime | timedelta | None = None,
+    start_at: datetime | None = None,
+) -> Case:
+    """`history` is what followed the start; all of it was recorded `now`. Raises CorruptStream."""
+    request = StartRequested(
+        entity_id="order-1", input=input or {}, deadline=deadline, start_at=start_at
+    )
+    decision = start(definition, SAGA_ID, request, now=now)
+    if history is None:
+        return Case(now=now, moved=decision.saga, events=decision.events, calls=decision.calls)
+    began = decision.events[0]
+    assert isinstance(began, SagaStarted)
+    told = [(event, now) for event in (began, *history)]
+    return Case(now=now, moved=replay(definition, SAGA_ID, told), events=())
+
+
+def name_of(call: CallParticipant) -> str:
+    """`pay#2`, `undo pay#1`, `ask pay#2`."""
+    words = {Direction.ACTION: "", Direction.STATUS: "ask ", Direction.COMPENSATION: "undo "}
+    return f"{words[call.direction]}{call.step}#{call.attempt}"
+
+
+def _same(found: object, expected: object) -> None:
+    if found != expected:
+        raise AssertionError(f"\nexpected {expected}\n     got {found}")

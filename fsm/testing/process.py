@@ -1,0 +1,100 @@
+"""One saga driven in memory, by a process that forgets everything but its log when it crashes.
+
+The log holds what the real one would, encoded events and when they were recorded. `sent` are the
+calls that have left and are not answered. A crash throws the saga away, folds it anew from the
+bytes, and sends again whatever the log says was sent: nobody knows what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..codec import decode, encode
+from ..command import CallParticipant, commands
+from ..decide import Decision, decide, start
+from ..definition import Definition
+from ..events import Event
+from ..happening import CallAnswered, Happening, StartRequested
+from ..outcome import Verdict
+from ..saga import Saga, replay
+from ..state import SagaState
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One row of the log."""
+
+    type: str
+    schema_version: int
+    payload: bytes
+    at: datetime
+
+    @property
+    def event(self) -> Event:
+        return decode(self.type, self.schema_version, self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call that has left; `resent` if a process that died may have sent it before."""
+
+    call: CallParticipant
+    resent: bool
+
+    def answered(self, verdict: Verdict) -> CallAnswered:
+        return CallAnswered(
+            step=self.call.step,
+            direction=self.call.direction,
+            attempt=self.call.attempt,
+            verdict=verdict,
+            resent=self.resent,
+        )
+
+
+class Process:
+    """`seen` is what the saga was after each decision, by version."""
+
+    def __init__(
+        self, definition: Definition, saga_id: str, request: StartRequested, *, now: datetime
+    ) -> None:
+        self.definition, self.saga_id = definition, saga_id
+        self.log: list[Recorded] = []
+        self.sent: list[Sent] = []
+        self.seen: dict[int, SagaState] = {}
+        self._commit(start(definition, saga_id, request, now=now))
+
+    def happen(self, happening: Happening, *, now: datetime, jitter: float = 0.5) -> Decision:
+        """Decide, record, and only then send. Raises NotCompensatable."""
+        decision = decide(self.saga, happening, now=now, jitter=jitter)
+        self._commit(decision)
+        return decision
+
+    def receive(self, sent: Sent, verdict: Verdict, *, now: datetime, jitter: float = 0.5) -> None:
+        """The answer to a call that has left."""
+        self.sent.remove(sent)
+        self.happen(sent.answered(verdict), now=now, jitter=jitter)
+
+    def crash(self) -> None:
+        """Die, and come back with nothing but the log."""
+        self.saga = self.replayed()
+        self.sent = [Sent(call, resent=True) for call in commands(self.saga)]
+
+    def replayed(self, version: int | None = None) -> Saga:
+        """The saga as the log tells it, up to `version`."""
+        told = ((one.event, one.at) for one in self.log[:version])
+        return replay(self.definition, self.saga_id, told)
+
+    @property
+    def history(self) -> Sequence[Event]:
+        return [one.event for one in self.log]
+
+    def _commit(self, decision: Decision) -> None:
+        at = decision.saga.state.updated_at
+        for event in decision.events:
+            row = Recorded(type(event).__name__, event.schema_version, encode(event), at)
+            self.log.append(row)
+        self.saga = decision.saga
+        self.seen[self.saga.state.version] = self.saga.state
+        self.sent += [Sent(call, resent=False) for call in decision.calls]

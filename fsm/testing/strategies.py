@@ -1,0 +1,128 @@
+"""Hypothesis strategies: definitions that can be registered, events of every type, JSON, fates."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ..codec import TYPES
+from ..definition import Definition
+from ..events import Cause, Event
+from ..outcome import Outcome, OutputLoss, Verdict
+from ..reader import read_definition
+from ..strict_json import Json, JsonObject
+from .participants_model import Fate
+
+NAMES = ("book", "pay", "seat", "meal", "ship")
+
+INPUT: JsonObject = {"wanted": True, "unwanted": False}
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+json_values: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+json_objects = st.dictionaries(texts, json_values, max_size=3)
+times = st.datetimes(timezones=st.just(UTC))
+jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
+fates = st.sampled_from(Fate)
+
+verdicts: st.SearchStrategy[Verdict] = st.builds(
+    Verdict,
+    outcome=st.sampled_from(Outcome),
+    reason=texts,
+    output=json_values,
+    output_loss=st.none() | st.sampled_from(OutputLoss),
+    retry_after=st.none() | st.timedeltas(timedelta(), timedelta(minutes=5)),
+)
+
+_MEMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "attempt": st.integers(1, 1_000_000),
+    "by": st.sampled_from(NAMES),
+    "cause": st.sampled_from(Cause),
+    "deadline": times,
+    "definition_version": st.integers(1, 2**31 - 1),
+    "entity_id": json_values,
+    "input": json_objects,
+    "not_done": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
+    "not_undone": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
+    "outcome": st.sampled_from(Outcome),
+    "output": json_values,
+    "output_loss": st.sampled_from(OutputLoss),
+    "resent": st.booleans(),
+    "start_at": times,
+    "step": st.sampled_from(NAMES),
+    "tags": st.dictionaries(texts, texts, max_size=3),
+    "until": times,
+}
+
+
+def events_of(kind: type[Event]) -> st.SearchStrategy[Event]:
+    """Every member is drawn; what is not listed above is a text."""
+    members = {one.name: _MEMBERS.get(one.name, texts) for one in fields(kind)}
+    absent = [one.name for one in fields(kind) if one.default is None]
+    return st.builds(kind, **{**members, **{name: st.none() | members[name] for name in absent}})
+
+
+events: st.SearchStrategy[Event] = st.one_of([events_of(kind) for kind in TYPES.values()])
+
+
+@st.composite
+def definitions(draw: st.DrawFn, most_steps: int = 5) -> Definition:
+    """Sequential ones, with every option that bears on what follows; they read INPUT."""
+    names = NAMES[: draw(st.integers(1, most_steps))]
+    pivot = draw(st.none() | st.sampled_from(names))
+    steps: list[Json] = []
+    undoable: list[str] = []
+    beyond = False
+    for name in names:
+        step = draw(_steps(name, undoable, beyond=beyond or name == pivot, pivot=name == pivot))
+        undoable += [name] if "compensation" in step and "when" not in step else []
+        beyond = beyond or (name == pivot and "when" not in step)
+        steps.append(step)
+    deadline = draw(st.sampled_from([{}, {"deadline": "5s"}]))
+    return read_definition({"saga": "trip", "version": 1, "steps": steps, **deadline})
+
+
+@st.composite
+def _steps(
+    draw: st.DrawFn, name: str, undoable: list[str], *, beyond: bool, pivot: bool
+) -> dict[str, Json]:
+    step: dict[str, Json] = {"name": name, "participant": f"{name}-service", "pivot": pivot}
+    path = f"/${{steps.{undoable[-1]}.output.id}}" if undoable and _seldom(draw) else f"/{name}"
+    step["action"] = {"path": path, "retry": {"attempts": draw(st.sampled_from([3, 2, 1]))}}
+    ways = ["compensation", "none"] + ["undone_by"] * bool(undoable) + ["beyond"] * 2 * beyond
+    if _seldom(draw):
+        step["when"] = draw(st.sampled_from(["${input.wanted}", "${input.unwanted}"]))
+    if _seldom(draw):
+        step["status"] = {"path": f"/{name}/status"}
+    match draw(st.sampled_from(ways)):
+        case "compensation":
+            step["compensation"] = draw(_compensations(name))
+        case "none":
+            step["effect"] = "none"
+        case "undone_by":
+            step["undone_by"] = draw(st.sampled_from(undoable))
+    step["compensate_on_reject"] = _seldom(draw) and not {"compensation", "undone_by"}.isdisjoint(
+        step
+    )
+    return step
+
+
+@st.composite
+def _compensations(draw: st.DrawFn, name: str) -> dict[str, Json]:
+    path = f"/${{steps.{name}.output.id}}/undo" if _seldom(draw) else f"/{name}/undo"
+    return {
+        "path": path,
+        "retry": {"attempts": draw(st.integers(1, 3))},
+        "on_failure": draw(st.sampled_from(["park", "continue"])),
+    }
+
+
+def _seldom(draw: st.DrawFn) -> bool:
+    return draw(st.integers(0, 3)) == 3

@@ -1,0 +1,124 @@
+"""The service's database, seen by its operator: what waits there, what landed, what holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+
+import psycopg
+from psycopg.rows import class_row
+from saga_orchestrator.eventstore import RecordedEvent, verify
+from saga_orchestrator.eventstore.statements import statement
+from saga_orchestrator.tests.acceptance.waiting import until
+
+WRITERS = (
+    "select pid from pg_stat_activity"
+    " where datname = current_database() and application_name = 'eventstore writer'"
+)
+BLOCKED = f"{WRITERS} and wait_event_type = 'Lock'"
+STARTING = WRITERS.replace("writer", "migrations") + " and wait_event_type = 'Lock'"
+CLIENTS = (
+    "select pid from pg_stat_activity"
+    " where datname = current_database() and pid <> pg_backend_pid()"
+)
+EVENTS = (
+    "select shard_id, seq, stream_id::text, version, epoch, type, schema_version, recorded_at,"
+    " payload, hash from event order by shard_id, seq"
+)
+STARTS = (
+    "select stream_id::text from event_json"
+    " where type = 'SagaStarted' and payload -> 'entity_id' = to_jsonb(%s)"
+)
+TYPES = "select type from event where stream_id = %s order by version"
+
+
+class Database:
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._operator = psycopg.connect(url, autocommit=True)
+
+    def close(self) -> None:
+        self._operator.close()
+
+    @contextmanager
+    def locked(self) -> Iterator[Lock]:
+        """Nothing can be appended to the log; what is sent meanwhile waits in the database."""
+        with psycopg.connect(self.url) as holder:
+            holder.execute("lock table event in share row exclusive mode")
+            yield Lock(holder)
+
+    @contextmanager
+    def starts_held(self) -> Iterator[Lock]:
+        """A service that starts waits for its turn to migrate."""
+        with psycopg.connect(self.url) as holder:
+            holder.execute(statement("lock_migrations"))
+            yield Lock(holder)
+
+    def await_held_start(self) -> None:
+        until(lambda: self.pids(STARTING), "a start waits for its turn")
+
+    def await_blocked_writers(self, number: int = 1) -> list[int]:
+        """Their process ids."""
+        what = f"{number} appends wait for the lock"
+        until(lambda: len(self.pids(BLOCKED)) >= number, what)
+        return self.pids(BLOCKED)
+
+    def terminate(self, pids: list[int]) -> None:
+        """Returns when they are gone, and with them what they had not committed."""
+        for pid in pids:
+            self._operator.execute("select pg_terminate_backend(%s)", (pid,))
+        self.await_end_of(pids)
+
+    def await_end_of(self, pids: list[int]) -> None:
+        until(lambda: not set(pids) & set(self.pids(WRITERS)), f"backends {pids} have ended")
+
+    def terminate_everybody(self) -> int:
+        """All connections of the service are lost at once; returns how many."""
+        pids = self.pids(CLIENTS)
+        for pid in pids:
+            self._operator.execute("select pg_terminate_backend(%s)", (pid,))
+        return len(pids)
+
+    def pids(self, query: str) -> list[int]:
+        return [pid for (pid,) in self._operator.execute(query.encode()).fetchall()]
+
+    def types_of(self, saga_id: str) -> list[str]:
+        """What is recorded of a saga."""
+        return [one for (one,) in self._operator.execute(TYPES, (saga_id,)).fetchall()]
+
+    def sagas_of(self, entity_id: int) -> list[str]:
+        return [one for (one,) in self._operator.execute(STARTS, (entity_id,)).fetchall()]
+
+    def broken_event(self) -> RecordedEvent | None:
+        """The first one that breaks the chain of its shard, if any."""
+        with (
+            psycopg.connect(self.url) as connection,
+            connection.cursor(row_factory=class_row(RecordedEvent)) as cursor,
+        ):
+            events = cursor.execute(EVENTS.encode()).fetchall()
+        assert events, "a log that was written to"
+        shards = groupby(events, key=lambda one: one.shard_id)
+        return next((bad for _, shard in shards if (bad := verify(shard))), None)
+
+
+class Lock:
+    def __init__(self, holder: psycopg.Connection) -> None:
+        self._holder = holder
+
+    def release(self) -> None:
+        self._holder.rollback()
+
+
+@contextmanager
+def frozen(pids: list[int]) -> Iterator[None]:
+    """These processes do nothing while the block runs, whatever they are asked."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

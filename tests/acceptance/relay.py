@@ -1,0 +1,187 @@
+"""What stands between the orchestrator and the participants: it writes down every call, and holds
+one back where a test asks for it.
+
+    orchestrator ──> ARRIVAL ──> participant ──> EFFECT ──> orchestrator
+
+A call that is held at its arrival has had no effect yet; one held after its effect has a reply that
+the orchestrator does not know. A held call is released, or dropped with its connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+from saga_orchestrator.tests.acceptance.waiting import ENOUGH, signalled, until
+
+
+class Point(StrEnum):
+    ARRIVAL = "arrival"
+    EFFECT = "effect"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCall:
+    """As it arrived. `call` is `<step>/<action|compensation>`."""
+
+    saga_id: str
+    call: str
+    key: str
+    attempt: str
+
+
+@dataclass(slots=True)
+class Hold:
+    """One point at which calls of one kind stop, until it is over."""
+
+    call: str
+    point: Point
+    over: threading.Event = field(default_factory=threading.Event)
+    dropping: bool = False
+    waiting: int = 0
+
+    def await_call(self) -> None:
+        self.await_calls(1)
+
+    def await_calls(self, number: int) -> None:
+        until(lambda: self.waiting >= number, f"{number} times {self.call} held at {self.point}")
+
+    def release(self) -> None:
+        self.over.set()
+
+    def drop(self) -> None:
+        """Nothing happens to calls that were released."""
+        self.dropping = not self.over.is_set()
+        self.over.set()
+
+
+class Dropped(Exception):
+    """The connection ends without a reply."""
+
+
+class Relay:
+    """`upstreams` are base URLs by the first segment of the path."""
+
+    def __init__(self, upstreams: Mapping[str, str]) -> None:
+        self.upstreams = upstreams
+        self.calls: list[SeenCall] = []
+        self.holds: list[Hold] = []
+        self._lock = threading.Lock()
+        self._web = httpx.Client(trust_env=False, timeout=ENOUGH.total_seconds())
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.relay = self
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @contextmanager
+    def running(self) -> Iterator[Relay]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.let_go()
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+            self._web.close()
+
+    @contextmanager
+    def hold(self, call: str, point: Point) -> Iterator[Hold]:
+        """Every such call stops there while the block runs; those still held are then dropped."""
+        hold = Hold(call, point)
+        self.holds.append(hold)
+        try:
+            yield hold
+        finally:
+            self.holds.remove(hold)
+            hold.drop()
+
+    def let_go(self) -> None:
+        for hold in list(self.holds):
+            hold.drop()
+
+    def calls_of(self, saga_id: str) -> list[SeenCall]:
+        with self._lock:
+            return [one for one in self.calls if one.saga_id == saga_id]
+
+    def pass_on(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Raises Dropped."""
+        seen = seen_call(headers)
+        with self._lock:
+            self.calls.append(seen)
+        self._stop(seen, Point.ARRIVAL)
+        upstream = self.upstreams[path.split("/")[1]]
+        kept = {name: one for name, one in headers.items() if name.lower() not in HOP_BY_HOP}
+        reply = self._web.request(method, upstream + path, content=body, headers=kept)
+        self._stop(seen, Point.EFFECT)
+        return Reply(reply.status_code, reply.content)
+
+    def _stop(self, seen: SeenCall, point: Point) -> None:
+        for hold in list(self.holds):
+            if (hold.call, hold.point) == (seen.call, point):
+                self._wait(hold)
+
+    def _wait(self, hold: Hold) -> None:
+        with self._lock:
+            hold.waiting += 1
+        signalled(hold.over, "the hold is over")
+        if hold.dropping:
+            raise Dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+
+
+HOP_BY_HOP = frozenset({"host", "connection", "content-length", "transfer-encoding"})
+
+
+def seen_call(headers: Mapping[str, str]) -> SeenCall:
+    key = headers["Idempotency-Key"]
+    call = key.partition("/")[2]
+    return SeenCall(headers["Saga-Id"], call, key, headers["Saga-Attempt"])
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    relay: Relay
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_POST(self) -> None:
+        headers = httpx.Headers(self.headers.items())
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            reply = self.server.relay.pass_on("POST", self.path, headers, body)
+        except Dropped:
+            self.close_connection = True
+            return
+        self._answer(reply)
+
+    def _answer(self, reply: Reply) -> None:
+        try:
+            self.send_response(reply.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            self.wfile.write(reply.body)
+        except ConnectionError:
+            self.close_connection = True  # the orchestrator was killed meanwhile
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""

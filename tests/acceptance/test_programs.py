@@ -1,0 +1,171 @@
+"""The ways to start the service, what stops it at once, and the rest of the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from saga_orchestrator.examples.scenes import order
+from saga_orchestrator.settings import Settings
+from saga_orchestrator.tests.acceptance.fix_house import fresh_database, running, service
+from saga_orchestrator.tests.acceptance.house import Ending, House
+from saga_orchestrator.tests.acceptance.program import (
+    ROOT,
+    SAGA,
+    clean_environ,
+    client,
+    free_port,
+)
+from saga_orchestrator.tests.acceptance.waiting import ENOUGH, until
+from saga_orchestrator.tests.fix_postgres import execute
+
+pytestmark = pytest.mark.slow
+
+DEFINITION = ROOT / "examples" / "definitions" / "order_processing.yaml"
+UVICORN = (str(Path(sys.executable).with_name("uvicorn")), "server:app", "--port")
+NOWHERE = "postgresql://postgres@127.0.0.1:1/saga"  # nobody listens on port 1
+WRONG = {
+    "SERVICE_PORT": "eighty",
+    "SAGA_HOST": "nowhere.invalid",
+    "DATABASE_URL": "mysql://root@127.0.0.1/saga",
+    "SAGA_DATA_DIR": "/dev/null",
+    "SAGA_LOG_LEVEL": "loud",
+    "SAGA_CALLS_PER_PARTICIPANT": "0",
+    "SAGA_DRAIN_TIME": "3 parsecs",
+    "SAGA_DEFINITIONS_DIR": "/dev/null",
+    "SAGA_CALLBACK_LOOPBACK": "perhaps",
+    "ORDER_SERVICE_URL": "ftp://127.0.0.1",
+    "SAGA_DRAINTIME": "8s",
+}
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environ = clean_environ(**settings)
+    return subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ENOUGH.total_seconds(),
+    )
+
+
+def refusal(**settings: str) -> str:
+    """The one line that a start ends with."""
+    ended = run(*SAGA, "serve", **{"SERVICE_PORT": str(free_port()), **settings})
+    assert ended.returncode > 0, ended
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_every_setting_is_tried_with_a_wrong_value() -> None:
+    assert {name.upper() for name in Settings.model_fields} - {"SAGA_PARTICIPANTS"} <= set(WRONG)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(name: str) -> None:
+    # If it were accepted, the start would end at the database, and name that instead.
+    database = "" if name == "SAGA_DATA_DIR" else NOWHERE
+
+    line = refusal(**{"DATABASE_URL": database, name: WRONG[name]})
+
+    assert line.startswith("saga: ")
+    assert name in line
+
+
+def test_a_database_that_cannot_be_reached_stops_the_start_with_one_line() -> None:
+    assert refusal(DATABASE_URL=NOWHERE).startswith("saga: DATABASE_URL cannot be reached: ")
+
+
+def test_a_definition_that_is_refused_stops_the_start_with_one_line(
+    postgres_server: str, tmp_path: Path
+) -> None:
+    (tmp_path / "trip.yaml").write_text("saga: trip\nversion: 1\nsteps: []\n")
+    with fresh_database(postgres_server, "refused_definition") as url:
+        line = refusal(DATABASE_URL=url, SAGA_DEFINITIONS_DIR=str(tmp_path))
+
+    assert line.startswith(f"saga: SAGA_DEFINITIONS_DIR: {tmp_path / 'trip.yaml'} is refused: ")
+
+
+def test_a_second_service_on_the_same_port_stops_with_one_line_and_leaves_the_first_alone(
+    house: House, undisturbed: Ending
+) -> None:
+    names = ("SERVICE_PORT", "DATABASE_URL")
+
+    line = refusal(**{name: house.service.environ[name] for name in names})
+
+    assert line.startswith("saga: cannot listen on 127.0.0.1 port ")
+    assert "SERVICE_PORT" in line
+    assert house.ending(house.order()) == undisturbed
+
+
+@pytest.mark.parametrize(
+    "arguments", [(*SAGA, "serve"), (*UVICORN, "0")], ids=["saga serve", "uvicorn"]
+)
+def test_a_start_that_fails_for_any_other_reason_ends_too(
+    postgres_server: str, arguments: Sequence[str]
+) -> None:
+    with fresh_database(postgres_server, f"occupied_{free_port()}") as url:
+        execute(url, "create table {} ()", "event")
+        ended = run(*arguments, SERVICE_PORT=str(free_port()), DATABASE_URL=url)
+
+    assert ended.returncode > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        UVICORN,
+        (sys.executable, "-m", "uvicorn", "server:app", "--port"),
+        (sys.executable, "server.py"),
+    ],
+    ids=["uvicorn", "python -m uvicorn", "python server.py"],
+)
+def test_it_serves_from_the_root_without_path_tricks(
+    whole_house: House, postgres_server: str, tmp_path: Path, arguments: Sequence[str]
+) -> None:
+    with fresh_database(postgres_server, f"served_{free_port()}") as url:
+        program = service(tmp_path / "log", whole_house.relay, DATABASE_URL=url)
+        port = program.environ["SERVICE_PORT"]
+        program.arguments = (*arguments, port) if arguments[-1] == "--port" else arguments
+        with running(program), client(program.url) as web:
+            started = web.post("/sagas/start", json=order(1)).json()
+
+    assert started["status"] == "completed"
+
+
+def test_lint_says_what_is_wrong_with_a_definition(tmp_path: Path) -> None:
+    wrong = tmp_path / "trip.yaml"
+    wrong.write_text("saga: trip\nversion: 1\nsteps: []\n")
+
+    assert run(*SAGA, "definitions", "lint", str(DEFINITION)).returncode == 0
+    linted = run(*SAGA, "definitions", "lint", str(wrong))
+
+    assert linted.returncode == 1
+    assert f"{wrong}:/steps: error: " in linted.stdout
+
+
+def test_projections_are_rebuilt_while_the_service_runs(house: House, undisturbed: Ending) -> None:
+    entity_id = house.order()
+    assert house.ending(entity_id) == undisturbed
+    until(lambda: listed(house, entity_id) == ["completed"], "the list has folded it")
+
+    rebuilt = run(
+        *SAGA, "projections", "rebuild", DATABASE_URL=house.service.environ["DATABASE_URL"]
+    )
+
+    assert (rebuilt.returncode, rebuilt.stdout.split()[0]) == (0, "folded"), rebuilt.stderr
+    assert listed(house, entity_id) == ["completed"]
+    assert house.ending(house.order()) == undisturbed
+
+
+def listed(house: House, entity_id: int) -> list[str]:
+    page = house.web.get("/sagas", params={"entity_id": json.dumps(entity_id)}).json()
+    return [one["status"] for one in page["sagas"]]

@@ -1,0 +1,109 @@
+"""The README tells the truth, and all of it. The blocks that need a service run in
+tests/acceptance/test_first_users.py."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+
+from saga_orchestrator import cli
+from saga_orchestrator.fsm.errors import Severity
+from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.verifier import verify
+from saga_orchestrator.fsm.yaml_document import parse_yaml
+from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.settings import DEFAULT_PARTICIPANTS, SERVICE_URL, Settings
+from saga_orchestrator.tests.docs.markdown import ROOT, document, quoted_in
+
+README = document("README.md")
+REQUEST = re.compile(r"(GET|POST|PUT|DELETE|PATCH) (/[^ ?]*)")
+MAKE = re.compile(r"^make (\w+)", re.MULTILINE)
+
+
+def test_the_definition_is_registered_without_an_error() -> None:
+    (block,) = README.blocks("yaml")
+
+    definition = read_definition(parse_yaml(block))
+
+    assert f"PUT /definitions/{definition.name}/{definition.version}" in README.quoted()
+    assert all(one.severity is not Severity.ERROR for one in verify(definition))
+
+
+def test_the_settings_are_those_that_the_service_reads() -> None:
+    read = {name.upper() for name in Settings.model_fields} - {"SAGA_PARTICIPANTS"}
+    told = {name for row in README.table("variable") for name in quoted_in(row[0])}
+    participants = {name for name in told if name.endswith("_SERVICE_URL")}
+
+    assert told - participants == read
+    assert participants == {*map(participant_setting, DEFAULT_PARTICIPANTS), "<NAME>_SERVICE_URL"}
+
+
+def test_the_defaults_are_those_of_the_settings() -> None:
+    told = {
+        name: row[1].strip("`") for row in README.table("variable") for name in quoted_in(row[0])
+    }
+
+    for name, field in Settings.model_fields.items():
+        if name != "saga_participants":
+            assert told[name.upper()] == in_words(field.default), name
+
+
+def test_the_requests_exist() -> None:
+    named = [REQUEST.fullmatch(one.split("?")[0]) for one in README.quoted()]
+    requests = {(match[1], match[2]) for match in named if match}
+    routes = [(one.method, re.sub(r"\{\w+\}", "[^/]+", one.path)) for one in ROUTES]
+
+    assert len(requests) >= 7
+    for method, path in requests:
+        assert any(method == verb and re.fullmatch(route, path) for verb, route in routes), path
+
+
+def test_the_commands_are_those_of_the_command_line() -> None:
+    told = {" ".join(words[1:]) for one in README.quoted() if (words := one.split())[0] == "saga"}
+
+    for command in commands(cli._parser()):
+        assert any(one == command or one.startswith(f"{command} ") for one in told), command
+
+
+def test_the_targets_of_make_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(MAKE.findall("\n".join(README.blocks("sh"))))
+
+    assert targets
+    assert all(re.search(rf"^{one}:", makefile, re.MULTILINE) for one in targets), targets
+
+
+def test_the_documents_it_points_to_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README.text)
+
+    assert links
+    assert [one for one in links if not (ROOT / one).exists()] == []
+
+
+def participant_setting(name: str) -> str:
+    setting = f"{name.removesuffix('-service').replace('-', '_').upper()}_SERVICE_URL"
+    assert SERVICE_URL.fullmatch(setting)
+    return setting
+
+
+def in_words(default: object) -> str:
+    match default:
+        case None:
+            return "none"
+        case bool():
+            return str(default).lower()
+        case _ if hasattr(default, "total_seconds"):
+            return f"{default.total_seconds():.0f}s"
+        case _:
+            return str(default)
+
+
+def commands(parser: argparse.ArgumentParser, *names: str) -> Iterator[str]:
+    """Each command with its verb."""
+    nested = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not nested:
+        yield " ".join(names)
+    for one in nested:
+        for name, sub in one.choices.items():
+            yield from commands(sub, *names, name)

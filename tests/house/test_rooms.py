@@ -1,0 +1,177 @@
+"""Who may know whom: the table of rooms in docs/architecture.md, held by the source itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+from saga_orchestrator.tests.house.tree import (
+    PACKAGE,
+    ROOMS,
+    called_names,
+    dotted_names,
+    files,
+    imported_files,
+    imports,
+    production_files,
+    python_files,
+    room_of,
+    text,
+)
+
+MAY_KNOW: Final = {
+    "fsm": set(),
+    "fsm/runtime": {"fsm", "eventstore"},
+    "fsm/testing": {"fsm", "fsm/runtime", "eventstore", "projections"},
+    "eventstore": set(),
+    "projections": {"fsm", "eventstore"},
+    "http": {"fsm", "fsm/runtime", "projections"},
+    "settings.py": {"fsm"},
+}
+WEB: Final = {"httpx", "starlette", "uvicorn"}
+CLOCKS_AND_CHANCE: Final = {"random", "secrets", "time", "uuid", "os"}
+NEVER: Final = {
+    "fsm": {"asyncio", "threading", "socket", "psycopg", "logging", *WEB, *CLOCKS_AND_CHANCE},
+    "fsm/runtime": {"psycopg", "os", *WEB},
+    "eventstore": {"transitions", "pydantic", "random", "uuid", *WEB},
+    "projections": {"transitions", "random", "uuid", "os", *WEB},
+    "http": {"psycopg", "transitions", "random", "uuid", "os"},
+}
+READS_THE_CLOCK: Final = {
+    "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns",
+    "uuid.uuid4", "uuid.uuid1",
+}  # fmt: skip
+CLOCK: Final = "fsm/runtime/clock.py"
+PARTS: Final = {"PostgresLog", "Driver", "Executor", "Orchestrator", "Projector", "Recovery"}
+RULES: Final = {"decide", "evolve", "replay", "begin", "commands", "wake_up"}
+
+
+@pytest.mark.parametrize("room", MAY_KNOW)
+def test_a_room_imports_only_what_the_table_allows(room: str) -> None:
+    allowed = MAY_KNOW[room] | {room}
+
+    strangers = [
+        f"{one} ({known})"
+        for file in python_files(room)
+        if room_of(file) == room
+        for one in imports(file)
+        if one.is_ours
+        for known in map(room_of, imported_files(one))
+        if known not in allowed
+    ]
+
+    assert strangers == []
+
+
+@pytest.mark.parametrize("room", NEVER)
+def test_a_room_never_imports_what_would_spoil_it(room: str) -> None:
+    forbidden = [
+        str(one)
+        for file in python_files(room)
+        if room_of(file) == room and file != CLOCK
+        for one in imports(file)
+        if one.top in NEVER[room]
+    ]
+
+    assert forbidden == []
+
+
+def test_only_one_file_reads_the_clock() -> None:
+    readers = {one: dotted_names(one) & READS_THE_CLOCK for one in production_files()}
+
+    assert [one for one, names in readers.items() if names] == [CLOCK]
+
+
+def test_the_event_store_does_not_know_what_its_events_mean() -> None:
+    words = re.compile(r"saga(?!_orchestrator\b)|\bsteps?\b|compensat", re.IGNORECASE)
+
+    told = [
+        f"{file}: {line.strip()}"
+        for file in files()
+        if file.startswith("eventstore/")
+        for line in text(file).splitlines()
+        if words.search(line)
+    ]
+
+    assert told == []
+
+
+def test_production_does_not_know_the_tools_of_tests() -> None:
+    tools = (f"{PACKAGE}.fsm.testing", f"{PACKAGE}.tests", "pytest", "hypothesis")
+
+    known = [
+        str(one)
+        for file in production_files()
+        for one in imports(file)
+        if one.module.startswith(tools) or "testing" in one.names
+    ]
+
+    assert known == []
+
+
+def test_only_the_composition_root_wires() -> None:
+    wired = {one: called_names(one) & PARTS for one in production_files()}
+
+    assert [one for one, names in wired.items() if names] == ["server.py"]
+
+
+def test_nobody_imports_the_composition_root_but_the_command_line() -> None:
+    importers = {
+        one.importer
+        for file in production_files()
+        for one in imports(file)
+        if one.is_ours and "server.py" in imported_files(one)
+    }
+
+    assert importers == {"cli.py"}
+
+
+def test_only_settings_read_the_environment() -> None:
+    readers = [one for one in production_files() if "os.environ" in dotted_names(one)]
+
+    assert set(readers) <= {"settings.py", "eventstore/cluster.py"}
+
+
+def test_modules_of_ours_import_each_other_relatively() -> None:
+    by_full_name = [
+        str(one)
+        for file in production_files()
+        if file != "server.py"
+        for one in imports(file)
+        if one.is_ours and not one.relative
+    ]
+
+    assert by_full_name == []
+
+
+def test_projections_never_write_to_the_log() -> None:
+    writing = re.compile(r"log\.(append|claim|put_document|claim_key)\(")
+
+    writers = [one for one in python_files("projections") if writing.search(text(one))]
+
+    assert writers == []
+
+
+def test_http_has_no_rules_of_sagas() -> None:
+    taken = [
+        str(one)
+        for file in python_files("http")
+        for one in imports(file)
+        if one.is_ours and RULES & set(one.names)
+    ]
+
+    assert taken == []
+
+
+def test_examples_are_programs_of_their_own() -> None:
+    """A participant is what a user would write: it knows nothing of the orchestrator's inside."""
+    known = [
+        str(one)
+        for file in python_files("examples")
+        for one in imports(file)
+        if one.is_ours and not one.module.startswith(f"{PACKAGE}.examples")
+        if any(room_of(known) in ROOMS for known in imported_files(one))
+    ]
+
+    assert known == []

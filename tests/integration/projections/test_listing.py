@@ -1,0 +1,146 @@
+"""Lists of sagas: filters, pages, and what a page is while sagas go on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import timedelta
+from random import Random
+from typing import Final
+
+import pytest
+from saga_orchestrator.eventstore import Readers
+from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.projections.errors import ProjectionUnavailable
+from saga_orchestrator.projections.listing import SagaFilter, SagaSummary, summary_view
+from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.statements import statement
+from saga_orchestrator.projections.status_listing import StatusListing
+from saga_orchestrator.tests.integration.projections.busy_world import (
+    Row,
+    fresh_folds,
+    live_a_while,
+)
+from saga_orchestrator.tests.world import NOON, ORDER, World
+
+
+def tags_of(row: Row) -> Mapping[str, str]:
+    tags = row["tags"]
+    assert isinstance(tags, Mapping)
+    return tags
+
+
+ALL: Final = SagaFilter()
+LIMIT: Final = timedelta(seconds=10)
+LATER: Final = NOON + timedelta(hours=1)
+FILTERS: Final[Sequence[tuple[SagaFilter, Callable[[Row], bool]]]] = [
+    (SagaFilter(saga_type="pivotal"), lambda row: row["saga_type"] == "pivotal"),
+    (SagaFilter(saga_type="journey"), lambda row: False),
+    (SagaFilter(status=SagaStatus.PARKED), lambda row: row["status"] == "parked"),
+    (SagaFilter(status=SagaStatus.COMPLETED), lambda row: row["status"] == "completed"),
+    (SagaFilter(entity_id="7"), lambda row: row["entity_id"] in (7, "7")),
+    (SagaFilter(entity_id="%"), lambda row: False),
+    (SagaFilter(tags={"shop": "north"}), lambda row: row["tags"] == {"shop": "north"}),
+    (SagaFilter(tags={"vip": "yes"}), lambda row: "yes" in tags_of(row).values()),
+    (SagaFilter(tags={"shop": "north", "vip": "yes"}), lambda row: False),
+    (SagaFilter(started_after=NOON), lambda row: str(row["created_at"]) > str(NOON)),
+    (SagaFilter(started_before=LATER), lambda row: str(row["created_at"]) < str(LATER)),
+    (
+        SagaFilter(saga_type="pivotal", status=SagaStatus.COMPLETED, tags={"shop": "south"}),
+        lambda row: (
+            (row["saga_type"], row["status"], tags_of(row).get("shop"))
+            == ("pivotal", "completed", "south")
+        ),
+    ),
+]
+
+
+@pytest.fixture
+async def listing(database_url: str) -> AsyncIterator[StatusListing]:
+    readers = Readers(database_url, LIMIT, statement)
+    yield StatusListing(readers)
+    await readers.close()
+
+
+@pytest.fixture
+async def folds(world: World, projector: Projector) -> Sequence[Row]:
+    """Sagas of two hours, newest first, as their streams tell them."""
+    await live_a_while(world, Random(1), sagas=25)
+    world.clock.time = max(world.clock.time, LATER)
+    await live_a_while(world, Random(2), sagas=25)
+    await projector.step()
+    return (await fresh_folds(world))[::-1]
+
+
+def as_row(summary: SagaSummary) -> Row:
+    return {name: getattr(summary, name) for name in SagaSummary.__slots__}
+
+
+def cut_to_summary(row: Row) -> Row:
+    return {name: row[name] for name in SagaSummary.__slots__}
+
+
+async def test_all_are_listed_newest_first(listing: StatusListing, folds: Sequence[Row]) -> None:
+    found = await listing.page(ALL, None, 1000)
+
+    assert [as_row(one) for one in found] == [cut_to_summary(one) for one in folds]
+    assert all(isinstance(one.status, SagaStatus) for one in found)
+    assert [summary_view(one)["saga_id"] for one in found] == [one["saga_id"] for one in folds]
+
+
+async def test_everything_that_is_asked_for_must_hold(
+    listing: StatusListing, folds: Sequence[Row]
+) -> None:
+    for wanted, holds in FILTERS:
+        found = await listing.page(wanted, None, 1000)
+        expected = [one["saga_id"] for one in folds if holds(one)]
+        assert [one.saga_id for one in found] == expected, wanted
+
+
+async def test_pages_follow_one_another_without_gap_or_overlap(
+    listing: StatusListing, folds: Sequence[Row]
+) -> None:
+    for size in (1, 7, 50, 51):
+        found: list[str] = []
+        while page := await listing.page(ALL, found[-1] if found else None, size):
+            assert len(page) <= size
+            found += [one.saga_id for one in page]
+        assert found == [one["saga_id"] for one in folds]
+
+
+async def test_a_page_stays_where_it_is_while_sagas_are_started(
+    listing: StatusListing, folds: Sequence[Row], world: World, projector: Projector
+) -> None:
+    first = await listing.page(ALL, None, 10)
+    expected = await listing.page(ALL, first[-1].saga_id, 10)
+    world.clock.advance(timedelta(hours=1))
+    request = StartRequested(entity_id="new", input={"step_data": ORDER})
+    started = await world.orchestrator.start("order_processing", request)
+    await projector.step()
+
+    second = await listing.page(ALL, first[-1].saga_id, 10)
+
+    assert [one.saga_id for one in second] == [one.saga_id for one in expected]
+    assert (await listing.page(ALL, None, 1))[0].saga_id == started.saga.state.saga_id
+
+
+async def test_an_entity_that_is_an_object_is_listed_as_it_was_given(
+    listing: StatusListing, world: World, projector: Projector
+) -> None:
+    entity = {"order": [1, "a'b", None], "big": 2**70}
+    request = StartRequested(entity_id=entity, input={"step_data": ORDER})  # type: ignore[arg-type]
+    await world.orchestrator.start("order_processing", request)
+    await projector.step()
+
+    (found,) = await listing.page(ALL, None, 10)
+
+    assert found.entity_id == entity
+
+
+async def test_a_database_that_is_away_is_told_as_such() -> None:
+    readers = Readers("postgresql://127.0.0.1:1/nowhere", LIMIT, statement)
+
+    with pytest.raises(ProjectionUnavailable):
+        await StatusListing(readers).page(ALL, None, 10)
+
+    await readers.close()

@@ -1,0 +1,177 @@
+"""A service that dies at points drawn from a seed, and is started again on the same log.
+
+It can die around every commit and during every call. Participants keep the contract, and what they
+answer is drawn too. Nothing here reads a clock or waits, so a seed tells one and the same story.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+from saga_orchestrator.eventstore import (
+    InMemoryLog,
+    LogUnavailable,
+    MemoryStore,
+    NewEvent,
+    RecordedEvent,
+    StreamId,
+)
+from saga_orchestrator.fsm.command import CallParticipant
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.errors import NotCompensatable
+from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
+from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.runtime.errors import NotServing, SagaNotFound
+from saga_orchestrator.fsm.runtime.executor import Executor
+from saga_orchestrator.fsm.runtime.orchestrator import StartKey
+from saga_orchestrator.fsm.testing import Fate, ParticipantsModel, Process, Recorded, define
+from saga_orchestrator.tests.passing_time import quiet, skip_to_next_wake_up
+from saga_orchestrator.tests.world import NOON, FakeClock, ScriptedParticipants, World, a_world
+
+DEFINITIONS: Final = (
+    define("book", "seat", "pay", name="undoable"),
+    define("book", "pay pivot attempts=3", "ship", name="pivotal", deadline="10m"),
+    define("book continue undo_attempts=2", "seat on_reject", "pay attempts=2", name="stubborn"),
+)
+FATES: Final = (*[Fate.DONE] * 12, *Fate)
+SAGAS: Final = 6
+ANSWERS_AFTER: Final = 4  # turns of the loop, at most
+
+
+class Mortal:
+    """Whether the process is alive, and when the next fault is drawn."""
+
+    def __init__(self, random: Random, deaths: int) -> None:
+        self.random, self.deaths_left, self.dead = random, deaths, False
+
+    def may_die(self) -> bool:
+        """Draws whether it dies here; who is dead stays dead."""
+        if not self.dead and self.deaths_left and self.random.random() < 0.06:
+            self.dead = True
+            self.deaths_left -= 1
+        return self.dead
+
+    def revive(self) -> None:
+        self.dead = False
+
+
+class MortalLog(InMemoryLog):
+    """Dies before a commit, or after it and before anybody was told."""
+
+    def __init__(self, store: MemoryStore, life: Mortal) -> None:
+        super().__init__(store)
+        self.life = life
+
+    async def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> Sequence[RecordedEvent]:
+        if self.life.may_die():
+            raise LogUnavailable("died before the commit")
+        recorded = await super().append(stream_id, expected_version, events)
+        if self.life.may_die():
+            raise LogUnavailable("died after the commit")
+        return recorded
+
+
+class ModelExecutor(Executor):
+    """Calls participants that know the truth; each saga has its own."""
+
+    def __init__(self, life: Mortal, clock: FakeClock) -> None:
+        super().__init__(ScriptedParticipants(), clock, limit=100)
+        self.life = life
+        self.models: defaultdict[str, ParticipantsModel] = defaultdict(ParticipantsModel)
+
+    async def call(self, call: CallParticipant, definition: Definition, epoch: int) -> Verdict:
+        random, model = self.life.random, self.models[call.saga_id]
+        for _ in range(random.randrange(ANSWERS_AFTER)):
+            await asyncio.sleep(0)
+        if self.life.may_die():
+            model.crash_during(call, arrived=random.random() < 0.5)
+            raise LogUnavailable("died during the call")
+        return model.answer(call, random.choice(FATES))
+
+
+class SimulatedService:
+    def __init__(self, seed: int, deaths: int) -> None:
+        self.random = Random(seed)
+        self.life = Mortal(self.random, deaths)
+        self.store = MemoryStore()
+        self.executor = ModelExecutor(self.life, FakeClock())
+        self.lives = 0
+        self.acknowledged: set[str] = set()
+
+    async def tell(self) -> None:
+        """From the first start to the moment when every saga rests."""
+        world = await self._come_to_life(FakeClock())
+        wanted = list(range(SAGAS))
+        while wanted or not await self._all_rest(world):
+            if self.life.dead:
+                world = await self._come_to_life(world.clock)
+            if wanted and await self._start(world, wanted[0]):
+                wanted.pop(0)
+            await self._meddle(world)
+            await quiet(world.driver)
+            skip_to_next_wake_up(world)
+            await quiet(world.driver)
+        await self._all_rest(world)
+
+    @property
+    def sagas(self) -> dict[str, list[RecordedEvent]]:
+        streams = self.store.streams.items()
+        return {one: events for one, events in streams if events[0].type == "SagaStarted"}
+
+    def told(self, saga_id: str) -> Process:
+        """The saga as its log tells it, in the form in which promises are checked."""
+        stream = self.sagas[saga_id]
+        first = stream[0].payload
+        definition = next(one for one in DEFINITIONS if one.name.encode() in first)
+        request = StartRequested(entity_id=0, input={})
+        process = Process(definition, saga_id, request, now=NOON)
+        process.log = [
+            Recorded(one.type, one.schema_version, one.payload, one.recorded_at) for one in stream
+        ]
+        process.saga, process.seen = process.replayed(), {}
+        return process
+
+    async def _come_to_life(self, clock: FakeClock) -> World:
+        self.life.revive()
+        self.lives += 1
+        world = await a_world(log=MortalLog(self.store, self.life))
+        world.clock.time, world.clock.drawn = clock.time, clock.drawn
+        for definition in DEFINITIONS:
+            await world.registry.register(definition)
+        self.executor.clock = world.clock
+        world.driver.executor = self.executor
+        await world.recover()
+        return world
+
+    async def _start(self, world: World, number: int) -> bool:
+        """Whether it was acknowledged; a client whose start was not asks again, with its key."""
+        definition = DEFINITIONS[number % len(DEFINITIONS)]
+        request = StartRequested(entity_id=number, input={})
+        key = StartKey(f"start {number}", b"digest")
+        try:
+            started = await world.orchestrator.start(definition.name, request, key=key)
+        except NotServing:
+            return False
+        self.acknowledged.add(started.saga.state.saga_id)
+        return True
+
+    async def _meddle(self, world: World) -> None:
+        """Somebody asks for compensation, now and then."""
+        if self.sagas and self.random.random() < 0.1:
+            saga_id = self.random.choice(sorted(self.sagas))
+            try:
+                await world.orchestrator.compensate(saga_id, CompensationAsked(reason="a whim"))
+            except (NotCompensatable, NotServing, SagaNotFound):
+                return
+
+    async def _all_rest(self, world: World) -> bool:
+        if self.life.dead:
+            return False
+        sagas = [await world.orchestrator.saga(one) for one in self.sagas]
+        return all(one.state.status.rests for one in sagas)

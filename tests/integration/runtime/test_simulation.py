@@ -1,0 +1,60 @@
+"""Whatever a service dies of, its sagas end as promised. `SIM_SEED=7 pytest` tells one story."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from saga_orchestrator.eventstore import verify
+from saga_orchestrator.fsm.testing import broken
+from saga_orchestrator.tests.integration.runtime.simulated_service import SAGAS, SimulatedService
+
+SEEDS = [int(os.environ["SIM_SEED"])] if "SIM_SEED" in os.environ else range(40)
+
+
+async def the_story_of(seed: int, deaths: int = 12) -> SimulatedService:
+    service = SimulatedService(seed, deaths)
+    await service.tell()
+    return service
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_every_promise_is_kept_wherever_the_service_dies(seed: int) -> None:
+    service = await the_story_of(seed)
+
+    promises = {
+        saga_id: broken(service.told(saga_id), service.executor.models[saga_id])
+        for saga_id in service.sagas
+    }
+
+    assert {one: found for one, found in promises.items() if found} == {}
+    assert len(service.sagas) == SAGAS
+    assert service.acknowledged <= service.sagas.keys()
+
+
+@pytest.mark.parametrize("seed", list(SEEDS)[:10])
+async def test_the_log_is_dense_and_its_chain_whole_wherever_the_service_dies(seed: int) -> None:
+    service = await the_story_of(seed)
+
+    for shard in service.store.shards.values():
+        assert [one.seq for one in shard] == list(range(1, len(shard) + 1))
+        assert [one.epoch for one in shard] == sorted(one.epoch for one in shard)
+        assert verify(shard) is None
+    for stream in service.sagas.values():
+        assert [one.version for one in stream] == list(range(1, len(stream) + 1))
+
+
+@pytest.mark.parametrize("seed", list(SEEDS)[:5])
+async def test_the_same_seed_tells_the_same_history(seed: int) -> None:
+    one, other = await the_story_of(seed), await the_story_of(seed)
+
+    assert one.store.streams == other.store.streams
+    assert one.lives == other.lives
+
+
+async def test_the_stories_are_about_something() -> None:
+    stories = [await the_story_of(seed) for seed in range(12)]
+
+    ends = {story.told(one).saga.state.status for story in stories for one in story.sagas}
+    assert ends == {"completed", "compensated", "parked"}
+    assert sum(story.lives for story in stories) > 60

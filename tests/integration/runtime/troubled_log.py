@@ -1,0 +1,47 @@
+"""A log in memory that refuses when a test wants it to, and says what is in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from saga_orchestrator.eventstore import (
+    InMemoryLog,
+    MemoryStore,
+    NewEvent,
+    RecordedEvent,
+    StreamId,
+)
+
+
+class TroubledLog(InMemoryLog):
+    """`troubles` are raised by the next appends, one each; `slow` makes them wait until it is set.
+
+    With `lands`, an append that is refused is recorded all the same: its commit was ambiguous.
+    """
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        super().__init__(store)
+        self.troubles: deque[Exception] = deque()
+        self.lands = False
+        self.slow: asyncio.Event | None = None
+        self.asked = asyncio.Event()
+        self.refused = 0
+
+    async def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> Sequence[RecordedEvent]:
+        self.asked.set()
+        if self.slow is not None:
+            await self.slow.wait()
+        if self.troubles:
+            self.refused += 1
+            if self.lands:
+                await super().append(stream_id, expected_version, events)
+            raise self.troubles.popleft()
+        return await super().append(stream_id, expected_version, events)
+
+    def types(self, saga_id: str) -> list[str]:
+        """What was recorded of a saga, by the names of its events."""
+        return [one.type for one in self.store.streams.get(StreamId(saga_id), ())]

@@ -1,0 +1,135 @@
+"""The codec must read for ever what it once wrote.
+
+`samples/events.json` holds a payload of each type, as it was first written. It only ever grows: a
+sample is never changed.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from saga_orchestrator.fsm.codec import TYPES, UnreadableEvent, decode, encode, format_time
+from saga_orchestrator.fsm.events import (
+    Event,
+    SagaStarted,
+    StepBackedOff,
+    StepCalled,
+    StepRejected,
+    StepSucceeded,
+)
+from saga_orchestrator.fsm.outcome import Outcome
+from saga_orchestrator.fsm.strict_json import NotKeepable
+from saga_orchestrator.fsm.testing import NOON
+from saga_orchestrator.fsm.testing import strategies as some
+
+SAMPLES = json.loads((Path(__file__).parent / "samples" / "events.json").read_text())
+
+
+@given(some.events)
+def test_every_event_comes_back_as_it_was(event: Event) -> None:
+    kind = type(event)
+
+    assert decode(kind.__name__, kind.schema_version, encode(event)) == event
+
+
+@given(some.events)
+def test_the_same_event_gives_the_same_bytes(event: Event) -> None:
+    kind = type(event)
+
+    assert encode(decode(kind.__name__, kind.schema_version, encode(event))) == encode(event)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one['type']} {one['version']}")
+def test_what_was_once_written_can_be_read(sample: dict[str, object]) -> None:
+    kind, version = str(sample["type"]), int(str(sample["version"]))
+
+    event = decode(kind, version, json.dumps(sample["payload"]).encode())
+
+    assert type(event).__name__ == kind
+    if version == event.schema_version:
+        assert json.loads(encode(event)) == sample["payload"]
+
+
+def test_there_is_a_sample_of_every_type_in_every_version() -> None:
+    written = {
+        (kind, version + 1) for kind in TYPES for version in range(TYPES[kind].schema_version)
+    }
+
+    assert {(one["type"], one["version"]) for one in SAMPLES} >= written
+
+
+def test_members_at_their_default_are_left_out() -> None:
+    assert encode(StepSucceeded(step="pay", attempt=1)) == b'{"step":"pay","attempt":1}'
+    assert encode(StepRejected(step="pay", attempt=1, error="no", resent=True)) == (
+        b'{"step":"pay","attempt":1,"error":"no","resent":true}'
+    )
+
+
+@pytest.mark.parametrize("output", [0, False, "", [], {}])
+def test_an_output_that_is_falsy_is_not_left_out(output: object) -> None:
+    event = StepSucceeded(step="pay", attempt=1, output=output)  # type: ignore[arg-type]
+
+    assert decode("StepSucceeded", 1, encode(event)) == event
+
+
+def test_times_are_written_in_utc_with_microseconds() -> None:
+    later = NOON.astimezone(timezone(timedelta(hours=2)))
+
+    assert format_time(later) == "2026-03-01T12:00:00.000000Z"
+    assert format_time(datetime(2026, 3, 1, 1, 2, 3, 4, UTC)) == "2026-03-01T01:02:03.000004Z"
+
+
+def test_a_time_of_elsewhere_comes_back_as_the_same_instant() -> None:
+    until = NOON.astimezone(timezone(timedelta(hours=-7)))
+    event = StepBackedOff(
+        step="pay", attempt=1, outcome=Outcome.BUSY, error="still at it", until=until
+    )
+
+    assert decode("StepBackedOff", 1, encode(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"), [("StepCalled", 2), ("StepTeleported", 1), ("SagaStarted", 99)]
+)
+def test_what_a_newer_version_wrote_is_unreadable(kind: str, version: int) -> None:
+    with pytest.raises(UnreadableEvent, match="newer version"):
+        decode(kind, version, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "payload"),
+    [
+        ("StepCalled", 1, b""),
+        ("StepCalled", 1, b"[]"),
+        ("StepCalled", 1, b"{}"),
+        ("StepCalled", 1, b'{"step":"pay","attempt":1,"colour":"red"}'),
+        ("StepCalled", 0, b'{"step":"pay","attempt":1}'),
+        ("StepBackedOff", 1, b'{"step":"a","attempt":1,"outcome":"?","error":"","until":null}'),
+        ("StepBackedOff", 1, b'{"step":"a","attempt":1,"outcome":"busy","error":"","until":"x"}'),
+        ("SagaParked", 1, b'{"why":"x","not_done":5}'),
+    ],
+)
+def test_a_payload_that_is_not_of_its_type_is_unreadable(
+    kind: str, version: int, payload: bytes
+) -> None:
+    with pytest.raises(UnreadableEvent, match="cannot be read"):
+        decode(kind, version, payload)
+
+
+def test_an_event_with_what_is_not_json_is_not_written() -> None:
+    with pytest.raises(NotKeepable):
+        encode(StepSucceeded(step="pay", attempt=1, output=float("nan")))
+
+
+def test_the_trigger_of_a_start_depends_on_whether_it_is_put_off() -> None:
+    now = SagaStarted(saga_type="trip", definition_version=1, entity_id=None, input={})
+    later = SagaStarted(
+        saga_type="trip", definition_version=1, entity_id=None, input={}, start_at=NOON
+    )
+
+    assert (now.trigger, later.trigger) == ("begin", "schedule")
+    assert StepCalled(step="pay", attempt=1).trigger == "call"

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.command import CallParticipant, call_of, commands, prepare, wake_up
+from saga_orchestrator.fsm.expression import ExpressionError
+from saga_orchestrator.fsm.happening import CompensationAsked, TimePassed
+from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.strict_json import Json
+from saga_orchestrator.fsm.testing import (
+    BUSY,
+    DONE,
+    NOON,
+    REJECTED,
+    SAGA_ID,
+    UNKNOWN,
+    Case,
+    answered,
+    define,
+    given,
+    throttled,
+    undo_answered,
+)
+
+MINUTE = timedelta(minutes=1)
+TWO = define("book", "pay", deadline="10m")
+PIVOT = define("book", "pay pivot", deadline="10m")
+
+
+def calling(**action: Json) -> Case:
+    step: Json = {"name": "book", "participant": "hotel", "effect": "none", "action": action}
+    given_input: dict[str, Json] = {"id": "a b", "none": None, "nan": "nan"}
+    return given(
+        read_definition({"saga": "trip", "version": 1, "steps": [step]}), input=given_input
+    )
+
+
+def test_a_call_is_made_of_the_definition_and_the_saga() -> None:
+    case = calling(
+        method="PUT",
+        path="/rooms/${input.id}",
+        body={"room": "${input.id}"},
+        headers={"X-Room": "${input.id}"},
+        timeout="3s",
+    )
+
+    assert commands(case.saga) == [
+        CallParticipant(
+            saga_id=SAGA_ID,
+            step="book",
+            direction=Direction.ACTION,
+            attempt=1,
+            key=f"{SAGA_ID}/book/action",
+            participant="hotel",
+            method="PUT",
+            path="/rooms/a%20b",
+            headers={"x-room": "a b"},
+            body=b'{"room":"a b"}',
+            timeout=timedelta(seconds=3),
+        )
+    ]
+
+
+@pytest.mark.parametrize("body", [None, "${input.none}"])
+def test_a_body_that_is_null_is_not_sent(body: Json) -> None:
+    assert calling(path="/", body=body).calls[0].body is None
+
+
+def test_a_body_that_is_not_json_cannot_be_sent() -> None:
+    case = calling(path="/", body="${to_number(input.nan)}").then_status("parked")
+
+    assert "the body of the call is not JSON" in str(case.state.error)
+
+
+def test_commands_are_the_calls_without_a_recorded_answer() -> None:
+    case = given(TWO)
+    assert commands(case.saga) == list(case.calls)
+
+    case = case.when(answered("book", UNKNOWN))
+    assert commands(case.saga) == []
+
+    case = case.when(TimePassed(), after=MINUTE)
+    assert commands(case.saga) == list(case.calls)
+
+    case = case.when(answered("book", DONE, attempt=2)).when(answered("pay", REJECTED))
+    assert commands(case.saga) == list(case.calls)
+
+    case = case.when(undo_answered("book", DONE)).then_status("compensated")
+    assert commands(case.saga) == []
+
+
+def test_a_step_without_a_compensation_has_no_call_to_undo_it() -> None:
+    with pytest.raises(AssertionError):
+        call_of(PIVOT["pay"], Direction.COMPENSATION)
+
+
+def test_a_request_that_cannot_be_made_says_why() -> None:
+    saga = given(TWO).saga
+
+    with pytest.raises(ExpressionError):
+        prepare(saga, calling(path="/${input.id}").saga.definition["book"], Direction.ACTION, 1, {})
+
+
+def test_a_call_that_is_out_is_woken_by_the_deadline_alone() -> None:
+    assert wake_up(given(TWO).saga) == NOON + timedelta(minutes=10)
+    assert wake_up(given(define("book")).saga) is None
+
+
+def test_the_next_wake_up_is_the_earliest() -> None:
+    early = given(TWO).when(answered("book", throttled(MINUTE)))
+    late = given(define("book", deadline="1s")).when(answered("book", throttled(MINUTE)))
+
+    assert wake_up(early.saga) == NOON + MINUTE
+    assert wake_up(late.saga) == NOON + timedelta(seconds=1)
+
+
+def test_a_put_off_start_is_a_wake_up() -> None:
+    assert wake_up(given(TWO, start_at=NOON + MINUTE).saga) == NOON + MINUTE
+
+
+def test_a_pivot_in_doubt_has_no_deadline() -> None:
+    case = given(PIVOT).when(answered("book", DONE))
+    assert wake_up(case.saga) is None
+
+    case = case.when(answered("pay", BUSY))
+    assert wake_up(case.saga) == NOON + timedelta(milliseconds=500)
+
+
+def test_a_compensation_that_backs_off_is_a_wake_up_and_the_deadline_is_none() -> None:
+    case = given(TWO).when(answered("book", DONE)).when(answered("pay", REJECTED))
+    assert wake_up(case.saga) is None
+
+    case = case.when(undo_answered("book", BUSY))
+    assert wake_up(case.saga) == NOON + timedelta(milliseconds=500)
+
+
+def test_a_saga_at_rest_is_never_woken() -> None:
+    undone = given(TWO).when(answered("book", REJECTED))
+    done = given(define("book", deadline="1m")).when(answered("book", DONE))
+    late = define("book", "pay pivot", "ship", deadline="1s")
+    parked = given(late).when(answered("book", DONE)).when(answered("pay", DONE))
+    parked = parked.when(answered("ship", UNKNOWN)).when(TimePassed(), after=MINUTE)
+
+    assert [str(one.state.status) for one in (undone, done, parked)] == [
+        "compensated",
+        "completed",
+        "parked",
+    ]
+    assert [wake_up(one.saga) for one in (undone, done, parked)] == [None, None, None]
+
+
+def test_what_is_sent_again_after_the_turn_is_what_was_sent_before() -> None:
+    case = given(TWO)
+
+    assert commands(case.when(CompensationAsked()).saga) == list(case.calls)

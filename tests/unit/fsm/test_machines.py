@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import pytest
+from saga_orchestrator.fsm.codec import TYPES
+from saga_orchestrator.fsm.machines import (
+    SAGA_TRANSITIONS,
+    STEP_TRANSITIONS,
+    IllegalTransition,
+    SagaStatus,
+    StepStatus,
+    next_saga_status,
+    next_step_status,
+)
+
+# The arrows of section 2 of the semantics, written down a second time: what is neither here nor
+# there cannot happen to a saga.
+SAGA_ARROWS: dict[tuple[str, str], str] = {
+    ("pending", "schedule"): "pending",
+    ("pending", "begin"): "running",
+    ("running", "complete"): "completed",
+    ("running", "ask_back"): "running",
+    ("pending", "turn_back"): "compensating",
+    ("running", "turn_back"): "compensating",
+    ("completed", "turn_back"): "compensating",
+    ("parked", "turn_back"): "compensating",
+    ("compensating", "finish_undo"): "compensated",
+    ("running", "park"): "parked",
+    ("compensating", "park"): "parked",
+    **{(status, "tell"): str(status) for status in SagaStatus},
+}
+STEP_ARROWS: dict[tuple[str, str], str] = {
+    ("pending", "skip"): "skipped",
+    ("backing_off", "ask"): "calling",
+    ("pending", "call"): "calling",
+    ("backing_off", "call"): "calling",
+    ("calling", "succeed"): "succeeded",
+    ("calling", "reject"): "rejected",
+    ("calling", "reject_in_doubt"): "unknown",
+    ("calling", "back_off"): "backing_off",
+    ("calling", "lose"): "unknown",
+    ("backing_off", "lose"): "unknown",
+    ("calling", "give_up"): "not_sent",
+    ("backing_off", "give_up"): "not_sent",
+    ("succeeded", "compensate"): "compensating",
+    ("unknown", "compensate"): "compensating",
+    ("rejected", "compensate"): "compensating",
+    ("compensation_backing_off", "compensate"): "compensating",
+    ("compensating", "undo"): "compensated",
+    ("succeeded", "cover"): "compensated",
+    ("unknown", "cover"): "compensated",
+    ("rejected", "cover"): "compensated",
+    ("compensating", "back_off_undo"): "compensation_backing_off",
+    ("compensating", "fail_undo"): "compensation_failed",
+}
+
+
+def _triggers(transitions: Sequence[Any]) -> list[str]:
+    return list(dict.fromkeys(trigger for trigger, *_ in transitions))
+
+
+SAGA_TRIGGERS = _triggers(SAGA_TRANSITIONS)
+STEP_TRIGGERS = _triggers(STEP_TRANSITIONS)
+SAGA_PAIRS = list(product(SagaStatus, SAGA_TRIGGERS))
+STEP_PAIRS = list(product(StepStatus, STEP_TRIGGERS))
+
+
+@pytest.mark.parametrize(("status", "trigger"), SAGA_PAIRS)
+def test_every_trigger_of_a_saga_leads_where_the_semantics_say(
+    status: SagaStatus, trigger: str
+) -> None:
+    if (status, trigger) in SAGA_ARROWS:
+        assert next_saga_status(status, trigger) == SAGA_ARROWS[status, trigger]
+    else:
+        with pytest.raises(IllegalTransition):
+            next_saga_status(status, trigger)
+
+
+@pytest.mark.parametrize(("status", "trigger"), STEP_PAIRS)
+def test_every_trigger_of_a_step_leads_where_the_semantics_say(
+    status: StepStatus, trigger: str
+) -> None:
+    if (status, trigger) in STEP_ARROWS:
+        assert next_step_status(status, trigger) == STEP_ARROWS[status, trigger]
+    else:
+        with pytest.raises(IllegalTransition):
+            next_step_status(status, trigger)
+
+
+def test_every_arrow_has_its_trigger() -> None:
+    assert {trigger for _, trigger in SAGA_ARROWS} == set(SAGA_TRIGGERS)
+    assert {trigger for _, trigger in STEP_ARROWS} == set(STEP_TRIGGERS)
+
+
+def test_compensated_absorbs_both_machines() -> None:
+    leaving = {status for (status, _), to in SAGA_ARROWS.items() if status != to}
+
+    assert "compensated" not in leaving
+    assert "compensated" not in {status for status, _ in STEP_ARROWS}
+
+
+def test_every_event_fires_a_trigger_that_its_machine_has() -> None:
+    triggers = {*SAGA_TRIGGERS, *STEP_TRIGGERS}
+    fired = {kind.trigger for kind in TYPES.values() if isinstance(kind.trigger, str)}
+
+    assert fired | {"schedule", "reject_in_doubt"} == triggers
+
+
+@pytest.mark.parametrize("status", SagaStatus)
+def test_a_saga_rests_where_nothing_happens_of_itself(status: SagaStatus) -> None:
+    assert status.rests is (status in ("completed", "compensated", "parked"))
+
+
+def test_an_unknown_trigger_is_a_mistake_of_ours() -> None:
+    with pytest.raises(KeyError):
+        next_saga_status(SagaStatus.RUNNING, "explode")

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.fsm.path import Path, dotted, follow
+from saga_orchestrator.fsm.strict_json import Json
+
+SCOPE: Json = {"input": {"step_data": [{"a": 1}, {"b": None}], "text": "no list"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("input", "step_data", 0, "a"), 1),
+        (("input", "step_data", -1, "b"), None),
+        (("input", "step_data", 2), None),
+        (("input", "step_data", -3), None),
+        (("input", "text", 0), None),
+        (("input", "text", "length"), None),
+        (("nothing", "here"), None),
+    ],
+)
+def test_a_path_leads_to_a_value_or_to_null(path: Path, value: Json) -> None:
+    assert follow(path, SCOPE) == value
+
+
+def test_a_path_is_written_as_in_an_expression() -> None:
+    assert dotted(("input", "step_data", 1, "b")) == "input.step_data[1].b"

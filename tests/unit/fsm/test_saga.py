@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.errors import CorruptStream
+from saga_orchestrator.fsm.events import Event, SagaCompleted, StepCalled, StepSucceeded
+from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.fsm.saga import replay
+from saga_orchestrator.fsm.testing import (
+    NOON,
+    REJECTED,
+    SAGA_ID,
+    UNKNOWN,
+    Fate,
+    ParticipantsModel,
+    Process,
+    answered,
+    define,
+    done,
+    given,
+)
+
+TWO = define("book", "pay pivot")
+REQUEST = StartRequested(entity_id="order-1", input={"a": 1})
+
+
+def test_replay_needs_a_first_event() -> None:
+    with pytest.raises(CorruptStream, match="is not SagaStarted"):
+        replay(TWO, SAGA_ID, [])
+    with pytest.raises(CorruptStream, match="is not SagaStarted"):
+        replay(TWO, SAGA_ID, [(SagaCompleted(), NOON)])
+
+
+def test_replay_needs_the_definition_that_the_saga_started_with() -> None:
+    began = given(TWO).events[0]
+
+    with pytest.raises(CorruptStream, match="is not of tour 1"):
+        replay(define("book", name="tour"), SAGA_ID, [(began, NOON)])
+
+
+def test_replay_tells_at_which_version_a_history_breaks() -> None:
+    began = given(TWO).events[0]
+
+    with pytest.raises(CorruptStream) as refusal:
+        replay(TWO, SAGA_ID, [(began, NOON), (StepSucceeded(step="book", attempt=1), NOON)])
+
+    assert refusal.value.version == 2
+
+
+@drawn(st.lists(st.sampled_from(Fate), max_size=12))
+def test_every_prefix_of_a_history_replays_to_the_state_of_its_time(fates: list[Fate]) -> None:
+    process, participants = Process(TWO, SAGA_ID, REQUEST, now=NOON), ParticipantsModel()
+    for fate in fates:
+        for sent in list(process.sent):
+            process.receive(sent, participants.answer(sent.call, fate), now=NOON, jitter=0)
+
+    for version, state in process.seen.items():
+        assert process.replayed(version).state == state
+
+
+def test_expressions_read_input_outputs_keys_and_the_saga() -> None:
+    case = given(TWO, input={"a": 1}).when(answered("book", done({"id": 7})))
+
+    assert case.saga.scope() == {
+        "input": {"a": 1},
+        "steps": {
+            "book": {"output": {"id": 7}, "key": f"{SAGA_ID}/book/action"},
+            "pay": {"output": None, "key": f"{SAGA_ID}/pay/action"},
+        },
+        "saga": {"id": SAGA_ID, "type": "trip", "entity_id": "order-1", "error": None},
+    }
+
+
+def test_a_key_has_one_direction() -> None:
+    saga = given(TWO).saga
+
+    assert saga.key("pay", Direction.COMPENSATION) == f"{SAGA_ID}/pay/compensation"
+
+
+def test_a_pivot_is_in_doubt_from_its_first_call_to_its_outcome() -> None:
+    before = given(TWO)
+    called = before.when(answered("book", done(None)))
+    waiting = called.when(answered("pay", UNKNOWN))
+    passed = called.when(answered("pay", done(None)))
+    refused = called.when(answered("pay", REJECTED))
+
+    cases = (before, called, waiting, passed, refused)
+    assert [one.saga.pivot_in_doubt for one in cases] == [False, True, True, False, False]
+    assert [one.saga.pivot_passed for one in cases] == [False, False, False, True, False]
+
+
+def test_what_is_not_done_is_named_in_the_order_of_the_definition() -> None:
+    history: list[Event] = [
+        StepCalled(step="book", attempt=1),
+        StepSucceeded(step="book", attempt=1),
+    ]
+
+    assert given(TWO, history=history).saga.not_done == ("pay",)

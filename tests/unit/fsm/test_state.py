@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.errors import CorruptStream
+from saga_orchestrator.fsm.events import (
+    Cause,
+    CompensationBackedOff,
+    CompensationCalled,
+    CompensationFailed,
+    CompensationRequested,
+    CompensationStarted,
+    CompensationSucceeded,
+    Event,
+    SagaCompensated,
+    SagaCompleted,
+    SagaFellDue,
+    SagaParked,
+    SagaStarted,
+    StepBackedOff,
+    StepCalled,
+    StepRejected,
+    StepSucceeded,
+)
+from saga_orchestrator.fsm.machines import StepStatus
+from saga_orchestrator.fsm.outcome import Outcome
+from saga_orchestrator.fsm.state import Parked, SagaState, StepState, begin, evolve, step_after
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID
+
+LATER = NOON + timedelta(minutes=1)
+STARTED = SagaStarted(
+    saga_type="trip", definition_version=1, entity_id="order-1", input={"a": 1}, deadline=LATER
+)
+CALLED = StepCalled(step="pay", attempt=1)
+
+
+def told(*events: Event) -> SagaState:
+    state = begin(SAGA_ID, STARTED, NOON)
+    for event in events:
+        state = evolve(state, event, LATER)
+    return state
+
+
+def backed_off(outcome: Outcome, **members: object) -> StepBackedOff:
+    return StepBackedOff(
+        step="pay",
+        attempt=1,
+        outcome=outcome,
+        error="oops",
+        until=LATER,
+        **members,  # type: ignore[arg-type]
+    )
+
+
+def test_a_start_is_the_first_version() -> None:
+    state = told()
+
+    assert (state.version, state.status, state.created_at) == (1, "running", NOON)
+    assert (state.input, state.deadline, state.steps) == ({"a": 1}, LATER, {})
+
+
+def test_every_event_is_one_version() -> None:
+    state = told(CALLED, StepSucceeded(step="pay", attempt=1), SagaCompleted())
+
+    assert (state.version, state.updated_at, state.status) == (4, LATER, "completed")
+
+
+def test_a_step_that_nobody_has_touched_is_pending() -> None:
+    assert told().step("pay") == StepState()
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [STARTED],
+        [SagaFellDue()],
+        [SagaCompensated()],
+        [SagaCompleted(), SagaCompleted()],
+        [SagaCompleted(), SagaParked(why="no")],
+        [StepSucceeded(step="pay", attempt=1)],
+        [CALLED, CALLED],
+        [CALLED, StepRejected(step="pay", attempt=1, error="no"), CALLED],
+        [CompensationCalled(step="pay", attempt=1)],
+        [CompensationSucceeded(step="pay", attempt=1)],
+    ],
+)
+def test_a_history_that_no_machine_can_have_made_is_corrupt(events: list[Event]) -> None:
+    with pytest.raises(CorruptStream, match="is corrupt at version") as refusal:
+        told(*events)
+
+    assert (refusal.value.saga_id, refusal.value.version) == (SAGA_ID, len(events) + 1)
+
+
+def test_a_put_off_start_does_not_start_twice() -> None:
+    waiting = begin(
+        SAGA_ID,
+        SagaStarted(
+            saga_type="trip", definition_version=1, entity_id=None, input={}, start_at=LATER
+        ),
+        NOON,
+    )
+
+    assert evolve(waiting, SagaFellDue(), LATER).status == "running"
+    with pytest.raises(CorruptStream, match="starts once"):
+        evolve(waiting, STARTED, LATER)
+
+
+def test_steps_are_finished_in_the_order_of_completion_and_once() -> None:
+    state = told(
+        StepCalled(step="ship", attempt=1),
+        CALLED,
+        StepSucceeded(step="pay", attempt=1),
+        StepRejected(step="ship", attempt=1, error="no"),
+        CompensationStarted(cause=Cause.STEP_FAILED, error="no"),
+        CompensationCalled(step="pay", attempt=1),
+        CompensationSucceeded(step="pay", attempt=1),
+    )
+
+    assert state.finished == ("pay", "ship")
+
+
+def test_turning_round_tells_why_and_forgets_what_was_asked() -> None:
+    asked = CompensationRequested(actor="anna")
+    parked = told(CALLED, asked, SagaParked(why="stuck", not_done=("pay",)))
+    back = evolve(parked, CompensationStarted(cause=Cause.REQUEST, error="asked"), LATER)
+
+    assert parked.asked_back == asked
+    assert parked.parked == Parked(why="stuck", since=LATER, not_done=("pay",), not_undone=())
+    assert parked.error == "stuck"
+    assert (back.parked, back.asked_back, back.cause, back.error) == (
+        None,
+        None,
+        Cause.REQUEST,
+        "asked",
+    )
+
+
+def test_the_first_error_is_kept_when_the_way_back_is_stuck() -> None:
+    state = told(
+        CompensationStarted(cause=Cause.DEADLINE, error="too late"), SagaParked(why="stuck")
+    )
+
+    assert state.error == "too late"
+
+
+@pytest.mark.parametrize(
+    ("event", "doubtful", "busy"),
+    [
+        (backed_off(Outcome.UNKNOWN), True, False),
+        (backed_off(Outcome.BUSY), False, True),
+        (backed_off(Outcome.NOT_SENT), False, False),
+        (backed_off(Outcome.THROTTLED), False, False),
+        (backed_off(Outcome.NOT_SENT, resent=True), True, False),
+    ],
+)
+def test_what_an_attempt_leaves_behind(event: StepBackedOff, doubtful: bool, busy: bool) -> None:
+    step = told(CALLED, event).step("pay")
+
+    assert (step.doubtful, step.was_busy, step.next_attempt_at) == (doubtful, busy, LATER)
+
+
+def test_doubt_stays_over_later_attempts() -> None:
+    again = StepCalled(step="pay", attempt=2)
+    step = told(CALLED, backed_off(Outcome.UNKNOWN), again, backed_off(Outcome.NOT_SENT))
+
+    assert step.step("pay").doubtful
+    assert evolve(step, again, LATER).step("pay").next_attempt_at is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempt"),
+    [(Outcome.BUSY, 1), (Outcome.THROTTLED, 1), (Outcome.UNKNOWN, 2), (Outcome.NOT_SENT, 2)],
+)
+def test_the_next_attempt_counts_up_unless_nothing_was_used_up(
+    outcome: Outcome, attempt: int
+) -> None:
+    assert told(CALLED, backed_off(outcome)).step("pay").next_attempt == attempt
+
+
+def test_a_busy_action_uses_up_no_attempt_of_its_compensation() -> None:
+    step = StepState(status=StepStatus.UNKNOWN, attempts=1, last_outcome=Outcome.BUSY)
+
+    first = step_after(step, CompensationCalled(step="pay", attempt=1), LATER)
+    waiting = step_after(
+        first,
+        CompensationBackedOff(
+            step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="oops", until=LATER
+        ),
+        LATER,
+    )
+
+    assert step.next_compensation_attempt == 1
+    assert (first.compensation_attempts, waiting.next_compensation_attempt) == (1, 2)
+
+
+def test_a_failed_compensation_says_why() -> None:
+    step = StepState(status=StepStatus.COMPENSATING)
+
+    failed = step_after(step, CompensationFailed(step="pay", attempt=1, error="409 no"), LATER)
+
+    assert (failed.status, failed.last_error) == ("compensation_failed", "409 no")

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from saga_orchestrator.fsm.strict_json import (
+    DEEPEST,
+    Json,
+    NotKeepable,
+    parse,
+    parse_foreign,
+    serialize,
+)
+from saga_orchestrator.fsm.testing.strategies import json_values
+
+POISON = [
+    b"NaN",
+    b"[Infinity]",
+    b'{"a": -Infinity}',
+    b'"\\u0000"',
+    b'{"\\u0000": 1}',
+    b'"\\ud800"',
+    b'"\\udc00\\ud800"',
+    b'"\xed\xa0\x80"',
+    b"1e999",
+    b"-1e999",
+    b'{"a": [1E+0400]}',
+    b"9" * 250 + b"e99",
+    b"1" * 5000,
+    b"",
+    b"\xff",
+    b"\xef\xbb\xbf1",
+    b"[1,]",
+    b"{'a': 1}",
+    b"01",
+    b"1 2",
+    b"[" * 1000 + b"]" * 1000,
+]
+
+
+def nested(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+@pytest.mark.parametrize("data", POISON)
+def test_what_not_everybody_can_read_is_refused(data: bytes) -> None:
+    with pytest.raises(NotKeepable):
+        parse(data)
+
+
+def test_a_text_with_a_lone_surrogate_is_refused() -> None:
+    with pytest.raises(NotKeepable):
+        parse('"\ud800"')
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"123456789012345678901234567890", 123456789012345678901234567890),
+        (b"-9223372036854775809", -9223372036854775809),
+        (b"1" * 300, int("1" * 300)),
+        (b"1e100", 1e100),
+        (b'"1e999 \\\\u0000 NaN"', "1e999 \\u0000 NaN"),
+        (b'"\\ud83d\\ude00"', "😀"),
+        (b' {"a": [true, null]} ', {"a": [True, None]}),
+    ],
+)
+def test_what_can_be_kept_is_kept_whole(data: bytes, value: Json) -> None:
+    assert parse(data) == value
+
+
+def test_text_and_bytes_are_read_alike() -> None:
+    assert parse('{"ä": 1}') == parse('{"ä": 1}'.encode())
+
+
+def test_others_may_nest_to_a_bound() -> None:
+    assert serialize(parse_foreign(nested(DEEPEST))) == nested(DEEPEST)
+    with pytest.raises(NotKeepable, match="deeper than 100"):
+        parse_foreign(nested(DEEPEST + 1))
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    flat = b"[" + b",".join([b'{"a":[]}'] * 200) + b"]"
+
+    assert serialize(parse_foreign(flat)) == flat
+
+
+def test_objects_nest_as_lists_do() -> None:
+    with pytest.raises(NotKeepable, match="deeper"):
+        parse_foreign(b'{"a":' * 101 + b"1" + b"}" * 101)
+
+
+def test_our_own_envelope_around_the_deepest_reply_can_be_read() -> None:
+    envelope = serialize({"output": {"result": [parse_foreign(nested(DEEPEST))]}})
+
+    assert serialize(parse(envelope)) == envelope
+
+
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("nan"), {"a": [float("-inf")]}, "\ud800", object()]
+)
+def test_what_is_not_json_is_not_written(value: Json) -> None:
+    with pytest.raises(NotKeepable):
+        serialize(value)
+
+
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "to Infinity and beyond"])
+def test_words_of_numbers_may_stand_in_a_text(text: str) -> None:
+    assert parse(serialize(text)) == text
+
+
+def test_a_value_that_holds_itself_is_not_written() -> None:
+    value: list[Json] = []
+    value.append(value)
+
+    with pytest.raises(NotKeepable):
+        serialize(value)
+
+
+@given(json_values)
+def test_what_is_written_is_read_as_the_same(value: Json) -> None:
+    assert parse(serialize(value)) == value
+    assert serialize(parse(serialize(value))) == serialize(value)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.errors import NotCompensatable
+from saga_orchestrator.fsm.happening import CompensationAsked
+from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.strict_json import Json
+from saga_orchestrator.fsm.testing import (
+    BUSY,
+    DONE,
+    NOON,
+    REJECTED,
+    UNKNOWN,
+    Case,
+    answered,
+    define,
+    given,
+    name_of,
+    undo_answered,
+)
+from saga_orchestrator.fsm.undo_plan import plan_undo
+
+THREE = define("book", "look no_effect", "pay", "confirm undone_by=book")
+
+
+def all_done(case: Case, *steps: str) -> Case:
+    for step in steps:
+        case = case.when(answered(step, DONE))
+    return case
+
+
+def planned(case: Case) -> tuple[list[str], tuple[str, ...]]:
+    plan = plan_undo(case.saga, now=NOON)
+    return [name_of(one) for one in plan.calls], plan.cannot_undo
+
+
+def test_a_plan_is_what_compensation_would_send() -> None:
+    case = all_done(given(THREE), "book", "look", "pay", "confirm")
+
+    assert planned(case) == (["undo pay#1", "undo book#1"], ())
+
+
+def test_a_plan_changes_nothing() -> None:
+    case = all_done(given(THREE), "book")
+    before = case.saga
+
+    planned(case)
+
+    assert case.saga == before
+
+
+def test_a_call_that_is_out_counts_as_done() -> None:
+    assert planned(given(THREE)) == (["undo book#1"], ())
+
+
+def test_what_waits_for_its_next_try_counts_as_it_would() -> None:
+    assert planned(given(THREE).when(answered("book", UNKNOWN))) == (["undo book#1"], ())
+
+
+def test_a_saga_on_its_way_back_plans_what_is_left() -> None:
+    case = all_done(given(THREE), "book", "look", "pay").when(CompensationAsked())
+    case = case.when(answered("confirm", REJECTED)).when(undo_answered("pay", DONE))
+
+    assert planned(case) == (["undo book#1"], ())
+
+
+def test_a_compensation_that_backs_off_is_still_planned() -> None:
+    case = all_done(given(define("book", "pay")), "book").when(answered("pay", REJECTED))
+
+    assert planned(case.when(undo_answered("book", BUSY))) == (["undo book#1"], ())
+    assert planned(case.when(undo_answered("book", UNKNOWN))) == (["undo book#2"], ())
+
+
+def test_what_cannot_be_undone_is_named() -> None:
+    step: Json = {
+        "name": "pay",
+        "participant": "bank",
+        "action": {"path": "/pay"},
+        "compensation": {"path": "/pay/${steps.pay.output.id}/undo"},
+    }
+    definition = read_definition({"saga": "trip", "version": 1, "steps": [step]})
+
+    assert planned(all_done(given(definition), "pay")) == ([], ("pay",))
+
+
+def test_a_passed_pivot_has_no_plan() -> None:
+    case = all_done(given(define("pay pivot")), "pay")
+
+    with pytest.raises(NotCompensatable):
+        planned(case)
+
+
+def test_nothing_has_to_be_undone_before_a_start() -> None:
+    assert planned(given(THREE, start_at=NOON + timedelta(minutes=1))) == ([], ())

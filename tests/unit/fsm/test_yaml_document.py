@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.strict_json import Json
+from saga_orchestrator.fsm.yaml_document import (
+    DEEPEST,
+    LARGEST_DOCUMENT,
+    InvalidYaml,
+    parse_yaml,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("012", 12),
+        ("1:30", "1:30"),
+        ("2026-03-01", "2026-03-01"),
+        ("1_000", "1_000"),
+        ("0x1F", "0x1F"),
+        (".inf", ".inf"),
+        (".nan", ".nan"),
+        ("=", "="),
+        ("+1", 1),
+        ("-.5", -0.5),
+        ("1.", 1.0),
+        ("1e3", 1000.0),
+        ("True", True),
+        ("~", None),
+        ("null", None),
+        ("'1'", "1"),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+    ],
+)
+def test_scalars_mean_what_they_say(text: str, value: Json) -> None:
+    assert parse_yaml(f"a: {text}") == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &x 1\nb: *x", "aliases are not read"),
+        ("a: &x {b: 1}", "aliases are not read"),
+        ("- *x", "aliases are not read"),
+        ("a: 1\nb: 2\na: 3", "'a' is there twice.*line 3, column 1"),
+        ("a: {b: 1, b: 1}", "'b' is there twice"),
+        ("a: !!python/object:os.system x", "tags are not read"),
+        ("a: !!str 5", "tags are not read"),
+        ("1: 2", "a key is not text"),
+        ("null: 2", "a key is not text"),
+        ("? [a]\n: 1", "a key is not text"),
+        ("1\n---\n2", "expected a single document"),
+        ("a: {b: [1, 2", "line 1"),
+        ("\ta: 1", "cannot start any token"),
+        ("a: 1e999", "expected value"),
+        ('a: "\\0"', "U\\+0000"),
+        ("a: " + "9" * 5000, "limit"),
+        ("a: '\ud800'", "unacceptable character"),
+        ("[" * (DEEPEST + 1), f"deeper than {DEEPEST}"),
+        ("a: " + "x" * LARGEST_DOCUMENT, "larger than"),
+    ],
+)
+def test_what_surprises_is_refused(text: str, why: str) -> None:
+    with pytest.raises(InvalidYaml, match=why):
+        parse_yaml(text)
+
+
+def test_the_aliases_that_stand_for_gigabytes_are_refused_at_once() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
+
+    with pytest.raises(InvalidYaml, match="aliases are not read"):
+        parse_yaml("\n".join(lines))
+
+
+def test_a_merge_key_is_a_key_like_any_other() -> None:
+    assert parse_yaml("<<: {a: 1}\nb: 2") == {"<<": {"a": 1}, "b": 2}
+
+
+def test_depth_up_to_the_bound_is_read() -> None:
+    assert parse_yaml("[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)) is not None
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("a b:'#-", max_size=5), inner),
+        max_leaves=8,
+    )
+)
+def test_json_is_yaml(value: Json) -> None:
+    assert parse_yaml(json.dumps(value)) == value
+
+
+@given(st.text(max_size=80) | st.text("{}[]:,-?!&*%|>'\"#@` \n\ta1~.e+", max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(InvalidYaml):
+        parse_yaml(text)

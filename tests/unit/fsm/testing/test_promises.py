@@ -1,0 +1,205 @@
+"""Each promise is broken once on purpose, and must be found broken."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from saga_orchestrator.fsm.codec import encode
+from saga_orchestrator.fsm.errors import CorruptStream
+from saga_orchestrator.fsm.events import (
+    Cause,
+    CompensationCalled,
+    CompensationFailed,
+    CompensationStarted,
+    Event,
+    SagaCompensated,
+    SagaCompleted,
+    SagaParked,
+    StepCalled,
+    StepRejected,
+    StepSucceeded,
+)
+from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.fsm.testing import (
+    NOON,
+    SAGA_ID,
+    Fate,
+    ParticipantsModel,
+    Process,
+    Recorded,
+    broken,
+    define,
+)
+from saga_orchestrator.fsm.testing.participants_model import Effect
+from saga_orchestrator.fsm.testing.promises import (
+    failures_stop,
+    nothing_is_forgotten,
+    pivots_hold,
+    replay_tells_the_same,
+)
+
+TWO = define("book", "pay")
+REQUEST = StartRequested(entity_id="order-1", input={})
+BACK = CompensationStarted(cause=Cause.STEP_FAILED, error="no")
+
+
+def called(step: str) -> StepCalled:
+    return StepCalled(step=step, attempt=1)
+
+
+def done(step: str) -> StepSucceeded:
+    return StepSucceeded(step=step, attempt=1)
+
+
+def undo(step: str) -> CompensationCalled:
+    return CompensationCalled(step=step, attempt=1)
+
+
+BOTH_DONE: list[Event] = [called("book"), done("book"), called("pay"), done("pay")]
+LIES: dict[str, tuple[list[Event], str]] = {
+    "an end that goes on": ([*BOTH_DONE, SagaCompleted(), called("pay")], "follows the completion"),
+    "an undo that goes on": ([BACK, SagaCompensated(), called("pay")], "follows the end"),
+    "an undo over a call": ([called("book"), BACK, undo("book")], "may still run"),
+    "an undo in order": ([*BOTH_DONE, BACK, undo("book"), undo("pay")], "in the order"),
+    "an undo of nothing": (
+        [called("book"), StepRejected(step="book", attempt=1, error="no"), BACK, undo("book")],
+        "has nothing to undo",
+    ),
+    "a completion of nothing": ([*BOTH_DONE, SagaCompleted()], "completed without"),
+    "a list that is too short": ([called("book"), SagaParked(why="no")], "not done, but it is"),
+    "one on the way back": (
+        [called("book"), done("book"), BACK, SagaParked(why="no")],
+        "not undone, but it is",
+    ),
+}
+
+
+def told(events: list[Event]) -> Process:
+    """A process whose log is made up."""
+    process = Process(TWO, SAGA_ID, REQUEST, now=NOON)
+    process.log = process.log[:1] + [
+        Recorded(type(one).__name__, one.schema_version, encode(one), NOON) for one in events
+    ]
+    process.seen = {}
+    with suppress(CorruptStream):
+        process.saga = process.replayed()
+    return process
+
+
+def driven(*fates: Fate) -> tuple[Process, ParticipantsModel]:
+    process, participants = Process(TWO, SAGA_ID, REQUEST, now=NOON), ParticipantsModel()
+    for fate in fates:
+        sent = process.sent[0]
+        process.receive(sent, participants.answer(sent.call, fate), now=NOON)
+    return process, participants
+
+
+@pytest.mark.parametrize(("events", "complaint"), LIES.values(), ids=LIES.keys())
+def test_a_made_up_history_is_found_out(events: list[Event], complaint: str) -> None:
+    assert complaint in "; ".join(broken(told(events), ParticipantsModel()))
+
+
+@pytest.mark.parametrize(
+    "fates",
+    [
+        (),
+        (Fate.DONE, Fate.DONE),
+        (Fate.DONE, Fate.REJECTED, Fate.DONE),
+        (Fate.DONE, Fate.REJECTED, Fate.REJECTED),
+        (Fate.TOO_LARGE,),
+    ],
+)
+def test_what_really_happened_breaks_no_promise(fates: tuple[Fate, ...]) -> None:
+    assert broken(*driven(*fates)) == []
+
+
+def test_an_undo_after_a_failure_that_stops_is_found_out() -> None:
+    failed = CompensationFailed(step="pay", attempt=1, error="no")
+
+    assert len(list(failures_stop(TWO, [failed, undo("book")]))) == 1
+    assert list(failures_stop(define("book", "pay continue"), [failed, undo("book")])) == []
+
+
+def test_a_pivot_that_is_turned_back_on_is_found_out() -> None:
+    history: list[Event] = [called("book"), done("book"), BACK, undo("book")]
+
+    assert len(list(pivots_hold(define("book pivot", "pay"), history))) == 2
+
+
+def test_an_effect_that_still_stands_is_found_out() -> None:
+    process, participants = driven(Fate.DONE, Fate.REJECTED, Fate.DONE)
+    participants.effects.remove(Effect("book", Direction.COMPENSATION))
+
+    assert broken(process, participants) == ["compensated, and ['book'] still stand"]
+
+
+def test_an_effect_that_happened_twice_is_found_out() -> None:
+    process, participants = driven(Fate.DONE, Fate.DONE)
+    participants.effects.append(Effect("pay", Direction.ACTION))
+
+    assert "done were ['book', 'pay', 'pay']" in broken(process, participants)[0]
+
+
+def test_an_effect_that_was_undone_at_completion_is_found_out() -> None:
+    process, participants = driven(Fate.DONE, Fate.DONE)
+    participants.effects.append(Effect("pay", Direction.COMPENSATION))
+
+    assert broken(process, participants) == ["completed, and undone were ['pay']"]
+
+
+def test_a_step_that_is_called_done_and_is_not_is_found_out() -> None:
+    process, participants = driven(Fate.TOO_LARGE)
+    participants.effects.clear()
+
+    assert broken(process, participants) == ["['book'] are called done"]
+
+
+def test_a_call_without_an_intent_is_found_out() -> None:
+    process, participants = driven()
+    participants.received.append(replace(process.sent[0].call, attempt=2))
+
+    assert broken(process, participants) == ["book action 2 was never recorded"]
+
+
+def test_a_key_that_changes_is_found_out() -> None:
+    process, participants = driven()
+    participants.received.append(replace(process.sent[0].call, key="another"))
+
+    assert broken(process, participants) == ["the key another is not that of book"]
+
+
+def test_a_request_that_changes_under_its_key_is_found_out() -> None:
+    process, participants = driven(Fate.DONE)
+    first = participants.received[0]
+    participants.received.append(replace(first, body=b"1"))
+
+    assert broken(process, participants) == [f"{first.key} was sent with two requests"]
+
+
+def test_a_state_that_the_log_does_not_tell_is_found_out() -> None:
+    process, _ = driven(Fate.DONE)
+    version = process.saga.state.version
+    process.seen[version] = replace(process.seen[version], error="made up")
+    process.log.append(process.log[-1])
+
+    found = list(replay_tells_the_same(process))
+
+    assert found == [
+        f"replay differs at version {version}",
+        f"version {version} of {version + 1} events",
+    ]
+
+
+def test_a_saga_that_waits_for_nothing_is_found_out() -> None:
+    waiting = told([called("book"), done("book")]).saga
+
+    assert list(nothing_is_forgotten(waiting)) == ["running, and waits for nothing"]
+
+
+def test_a_saga_that_rests_over_a_call_is_found_out() -> None:
+    resting = told([called("book"), SagaParked(why="no", not_done=("book", "pay"))]).saga
+
+    assert list(nothing_is_forgotten(resting)) == ["parked, and ['book'] is under way"]

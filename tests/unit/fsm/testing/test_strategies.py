@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.codec import TYPES
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.errors import Severity
+from saga_orchestrator.fsm.strict_json import Json, parse, parse_foreign, serialize
+from saga_orchestrator.fsm.testing import given
+from saga_orchestrator.fsm.testing import strategies as some
+from saga_orchestrator.fsm.verifier import verify
+
+
+@drawn(some.definitions())
+def test_definitions_can_be_registered_and_started(definition: Definition) -> None:
+    assert [one for one in verify(definition) if one.severity is Severity.ERROR] == []
+    assert definition.source == serialize(parse(definition.source))
+    assert given(definition, input=some.INPUT).state.version > 1
+
+
+@drawn(some.json_values)
+def test_json_values_can_be_kept(value: Json) -> None:
+    assert parse_foreign(serialize(value)) == value
+
+
+@drawn(st.sampled_from(list(TYPES)), st.data())
+def test_there_are_events_of_every_type(name: str, data: st.DataObject) -> None:
+    assert type(data.draw(some.events_of(TYPES[name]))) is TYPES[name]

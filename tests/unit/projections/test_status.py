@@ -1,0 +1,193 @@
+"""The status of canned histories, version by version: a fold, and nothing but a fold."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from saga_orchestrator.fsm.events import (
+    Cause,
+    CompensationCalled,
+    CompensationFailed,
+    CompensationStarted,
+    CompensationSucceeded,
+    Event,
+    SagaCompensated,
+    SagaCompleted,
+    SagaParked,
+    StepBackedOff,
+    StepCalled,
+    StepRejected,
+    StepSucceeded,
+)
+from saga_orchestrator.fsm.outcome import Outcome
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define, given
+from saga_orchestrator.projections.status import answer_view, current_step, status_view
+
+TRIP: Final = define("book", "pay", deadline="15m")
+LATER: Final = NOON + timedelta(seconds=1)
+BOOKED: Final[list[Event]] = [
+    StepCalled(step="book", attempt=1),
+    StepSucceeded(step="book", attempt=1, output={"id": 7}),
+]
+COMPLETED: Final[list[Event]] = [
+    *BOOKED,
+    StepCalled(step="pay", attempt=1),
+    StepBackedOff(step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="500 oops", until=LATER),
+    StepCalled(step="pay", attempt=2),
+    StepSucceeded(step="pay", attempt=2, output={"id": 8}),
+    SagaCompleted(),
+]
+TURNED: Final[list[Event]] = [
+    *BOOKED,
+    StepCalled(step="pay", attempt=1),
+    StepRejected(step="pay", attempt=1, error="402 declined"),
+    CompensationStarted(cause=Cause.STEP_FAILED, error="pay was rejected: 402 declined"),
+    CompensationCalled(step="book", attempt=1),
+]
+COMPENSATED: Final[list[Event]] = [
+    *TURNED,
+    CompensationSucceeded(step="book", attempt=1),
+    SagaCompensated(),
+]
+PARKED: Final[list[Event]] = [
+    *TURNED,
+    CompensationFailed(step="book", attempt=1, error="409 shipped"),
+    SagaParked(why="the compensation failed of book: 409 shipped", not_undone=("book",)),
+]
+HISTORIES: Final = {"completed": COMPLETED, "compensated": COMPENSATED, "parked": PARKED}
+
+
+def saga_after(events: list[Event]) -> Saga:
+    return given(TRIP, history=events).saga
+
+
+def glance(saga: Saga) -> tuple[object, ...]:
+    view = status_view(saga)
+    steps = view["steps"]
+    assert isinstance(steps, list)
+    return view["status"], view["current_step"], *(one["status"] for one in steps)
+
+
+def test_a_completed_saga_version_by_version() -> None:
+    assert [glance(saga_after(COMPLETED[:number])) for number in range(len(COMPLETED) + 1)] == [
+        ("running", None, "pending", "pending"),
+        ("running", "book", "calling", "pending"),
+        ("running", None, "succeeded", "pending"),
+        ("running", "pay", "succeeded", "calling"),
+        ("running", "pay", "succeeded", "backing_off"),
+        ("running", "pay", "succeeded", "calling"),
+        ("running", None, "succeeded", "succeeded"),
+        ("completed", None, "succeeded", "succeeded"),
+    ]
+
+
+def test_a_compensated_saga_version_by_version() -> None:
+    assert [glance(saga_after(COMPENSATED[:number])) for number in range(4, 9)] == [
+        ("running", None, "succeeded", "rejected"),
+        ("compensating", None, "succeeded", "rejected"),
+        ("compensating", "book", "compensating", "rejected"),
+        ("compensating", None, "compensated", "rejected"),
+        ("compensated", None, "compensated", "rejected"),
+    ]
+
+
+@pytest.mark.parametrize("end", HISTORIES)
+def test_each_event_is_one_version(end: str) -> None:
+    history = HISTORIES[end]
+
+    for number in range(len(history) + 1):
+        assert status_view(saga_after(history[:number]))["version"] == number + 1
+
+
+@pytest.mark.parametrize("end", HISTORIES)
+def test_the_same_history_has_the_same_status(end: str) -> None:
+    one, other = saga_after(HISTORIES[end]), saga_after(HISTORIES[end])
+
+    assert status_view(one) == status_view(other)
+    assert status_view(one)["status"] == end
+
+
+def test_the_whole_view_of_a_saga_under_way() -> None:
+    at_noon, later = "2026-03-01T12:00:00.000000Z", "2026-03-01T12:00:01.000000Z"
+
+    view = status_view(saga_after(COMPLETED[:4]))
+
+    expected = {
+        "saga_id": SAGA_ID,
+        "saga_type": "trip",
+        "definition_version": 1,
+        "entity_id": "order-1",
+        "status": "running",
+        "current_step": "pay",
+        "error": None,
+        "success": False,
+        "remaining_steps": ["pay"],
+        "version": 5,
+        "deadline": "2026-03-01T12:15:00.000000Z",
+        "created_at": at_noon,
+        "updated_at": at_noon,
+        "parked": None,
+    }
+    assert {name: view[name] for name in expected} == expected
+    assert view["steps"] == [
+        {
+            "name": "book",
+            "status": "succeeded",
+            "attempts": 1,
+            "started_at": at_noon,
+            "finished_at": at_noon,
+            "next_attempt_at": None,
+            "last_error": None,
+            "output": {"id": 7},
+        },
+        {
+            "name": "pay",
+            "status": "backing_off",
+            "attempts": 1,
+            "started_at": at_noon,
+            "finished_at": None,
+            "next_attempt_at": later,
+            "last_error": "500 oops",
+            "output": None,
+        },
+    ]
+
+
+def test_a_parked_saga_says_what_is_not_undone() -> None:
+    view = status_view(saga_after(PARKED))
+
+    assert view["parked"] == {
+        "reason": "the compensation failed of book: 409 shipped",
+        "since": "2026-03-01T12:00:00.000000Z",
+        "not_done": [],
+        "not_undone": ["book"],
+    }
+    assert (view["success"], view["error"]) == (False, "pay was rejected: 402 declined")
+
+
+@pytest.mark.parametrize(
+    ("events", "success", "error"),
+    [
+        (COMPLETED, True, None),
+        (COMPLETED[:3], False, "still running"),
+        (COMPENSATED, False, "pay was rejected: 402 declined"),
+        (TURNED, False, "still running"),
+    ],
+)
+def test_the_answer_to_a_start(events: list[Event], success: bool, error: str | None) -> None:
+    answer = answer_view(saga_after(events))
+
+    assert (answer["success"], answer["error"]) == (success, error)
+
+
+def test_outputs_are_those_of_the_steps_that_are_done() -> None:
+    assert answer_view(saga_after(COMPLETED))["outputs"] == {"book": {"id": 7}, "pay": {"id": 8}}
+    assert answer_view(saga_after(COMPENSATED))["outputs"] == {}
+
+
+@pytest.mark.parametrize("end", HISTORIES)
+def test_who_rests_is_at_no_step(end: str) -> None:
+    assert current_step(saga_after(HISTORIES[end])) is None

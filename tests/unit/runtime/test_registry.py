@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.eventstore import InMemoryLog, MemoryStore
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.runtime.errors import DefinitionExists, DefinitionNotFound
+from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.fsm.testing import document
+from saga_orchestrator.tests.world import FakeClock
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def registry(store: MemoryStore) -> Registry:
+    return another_node(store)
+
+
+def another_node(store: MemoryStore) -> Registry:
+    return Registry(InMemoryLog(store), FakeClock())
+
+
+def trip(version: int, *steps: str) -> Definition:
+    return read_definition({**document(*(steps or ("book",))), "version": version})
+
+
+async def test_a_definition_is_new_once(registry: Registry) -> None:
+    assert await registry.register(trip(1)) is True
+    assert await registry.register(trip(1)) is False
+    assert [one.source for one in registry.known()] == [trip(1).source]
+
+
+async def test_a_version_never_changes(registry: Registry) -> None:
+    await registry.register(trip(1))
+
+    with pytest.raises(DefinitionExists, match="trip version 1 exists with another content"):
+        await registry.register(trip(1, "book", "pay"))
+
+    assert (await registry.get("trip", 1)).source == trip(1).source
+
+
+async def test_without_a_version_the_newest_is_meant(registry: Registry) -> None:
+    for version in (2, 10, 9):
+        await registry.register(trip(version))
+
+    assert (await registry.get("trip")).version == 10
+    assert (await registry.get("trip", 9)).version == 9
+    assert [one.version for one in registry.known()] == [2, 9, 10]
+
+
+async def test_what_was_never_registered_is_not_found(registry: Registry) -> None:
+    await registry.register(trip(1))
+
+    with pytest.raises(DefinitionNotFound, match=r"there is no definition journey$"):
+        await registry.get("journey")
+    with pytest.raises(DefinitionNotFound, match="there is no definition trip version 2"):
+        await registry.get("trip", 2)
+
+
+async def test_a_definition_of_another_node_is_found(
+    registry: Registry, store: MemoryStore
+) -> None:
+    await another_node(store).register(trip(3))
+
+    assert (await registry.get("trip", 3)).source == trip(3).source
+    assert (await another_node(store).get("trip")).source == trip(3).source
+
+
+async def test_all_are_there_again_after_a_start(registry: Registry, store: MemoryStore) -> None:
+    for version in (1, 2):
+        await registry.register(trip(version))
+    restarted = another_node(store)
+
+    await restarted.load()
+
+    assert [one.source for one in restarted.known()] == [trip(1).source, trip(2).source]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from saga_orchestrator.settings import (
+    DEFAULT_PARTICIPANTS,
+    InvalidSettings,
+    Settings,
+    read_settings,
+)
+
+
+def read(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> Settings:
+    """The settings of a process with exactly this environment."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return read_settings()
+
+
+def test_without_any_variable_everything_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, {})
+
+    assert (settings.saga_host, settings.service_port) == ("127.0.0.1", 8009)
+    assert settings.database_url is None
+    assert settings.saga_drain_time == timedelta(seconds=8)
+    assert settings.saga_participants == DEFAULT_PARTICIPANTS
+
+
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = read(
+        monkeypatch,
+        {
+            "SERVICE_PORT": "9000",
+            "SAGA_HOST": "0.0.0.0",
+            "DATABASE_URL": "postgresql://db/saga",
+            "SAGA_DATA_DIR": "elsewhere",
+            "SAGA_LOG_LEVEL": "DEBUG",
+            "SAGA_CALLS_PER_PARTICIPANT": "8",
+            "SAGA_DRAIN_TIME": "1500ms",
+            "SAGA_DEFINITIONS_DIR": str(tmp_path),
+            "ORDER_SERVICE_URL": "http://orders:80",
+        },
+    )
+
+    assert (settings.service_port, settings.saga_host) == (9000, "0.0.0.0")
+    assert settings.database_url == "postgresql://db/saga"
+    assert (settings.saga_data_dir, settings.saga_definitions_dir) == (Path("elsewhere"), tmp_path)
+    assert (settings.saga_log_level, settings.saga_calls_per_participant) == ("debug", 8)
+    assert settings.saga_drain_time == timedelta(milliseconds=1500)
+    assert settings.saga_participants["order-service"] == "http://orders:80"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(
+        monkeypatch, {"DATABASE_URL": "", "SERVICE_PORT": "", "PAYMENT_SERVICE_URL": ""}
+    )
+
+    assert settings == read(monkeypatch, {})
+
+
+def test_participants_are_named_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(
+        monkeypatch,
+        {
+            "SHIPPING_SERVICE_URL": "https://ship.example/api",
+            "GIFT_WRAP_SERVICE_URL": "http://gifts",
+            "service_url": "http://nobody",
+        },
+    )
+
+    assert settings.saga_participants == {
+        **DEFAULT_PARTICIPANTS,
+        "shipping-service": "https://ship.example/api",
+        "gift-wrap-service": "http://gifts",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("SERVICE_PORT", "0", "SERVICE_PORT is wrong: "),
+        ("SERVICE_PORT", "65536", "SERVICE_PORT is wrong: "),
+        ("SERVICE_PORT", "http", "SERVICE_PORT is wrong: "),
+        ("DATABASE_URL", "mysql://db", "DATABASE_URL is wrong: it must begin with postgresql://"),
+        ("SAGA_LOG_LEVEL", "loud", "SAGA_LOG_LEVEL is wrong: 'loud' is none of debug, info"),
+        ("SAGA_CALLS_PER_PARTICIPANT", "0", "SAGA_CALLS_PER_PARTICIPANT is wrong: "),
+        ("SAGA_DRAIN_TIME", "soon", "SAGA_DRAIN_TIME is wrong: "),
+        ("SAGA_DRAIN_TIME", "5", "SAGA_DRAIN_TIME is wrong: "),
+        ("SAGA_DEFINITIONS_DIR", "nowhere/at/all", "SAGA_DEFINITIONS_DIR is wrong: "),
+        ("SAGA_DRAIN_TIMES", "5s", "SAGA_DRAIN_TIMES is no setting; there are "),
+        ("ORDER_SERVICE_URL", "orders", "ORDER_SERVICE_URL is wrong: write a base URL like"),
+        ("ORDER_SERVICE_URL", "ftp://orders", "ORDER_SERVICE_URL is wrong: "),
+        ("ORDER_SERVICE_URL", "http://orders?x=1", "ORDER_SERVICE_URL is wrong: "),
+        ("ORDER_SERVICE_URL", "http://me:secret@orders", "ORDER_SERVICE_URL is wrong: "),
+        ("ORDER_SERVICE_URL", "http://orders:99999", "ORDER_SERVICE_URL is wrong: "),
+        ("ORDER_SERVICE_URL", "http://[::1", "ORDER_SERVICE_URL is wrong: "),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        read(monkeypatch, {name: value})
+
+    assert str(refused.value).startswith(why)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_secret_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ORDER_SERVICE_URL": "http://me:hunter2@orders",
+        "DATABASE_URL": "mysql://me:hunter2@db",
+    }.items():
+        with pytest.raises(InvalidSettings) as refused:
+            read(monkeypatch, {name: value})
+        assert "hunter2" not in str(refused.value)
+
+
+def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, {})
+
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.service_port = 1  # type: ignore[misc]
