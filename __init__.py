@@ -1,1 +1,1 @@
-"""Saga Orchestrator: distributed transactions across HTTP services, as state machines over an event log."""
+"""Saga Orchestrator: distributed transactions across HTTP services, over an event log."""
