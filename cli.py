@@ -2,6 +2,7 @@
 
 saga serve                            serve in the foreground until told to stop
 saga definitions lint FILE ...        what is wrong with definitions, before anybody runs them
+saga definitions schema               the JSON Schema of the definition language, for editors
 saga projections rebuild              fold the status view anew from the log
 """
 
@@ -9,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import server
 from .fsm.errors import Finding, InvalidDefinition, Severity
+from .fsm.language import definition_schema
 from .fsm.reader import read_definition
 from .fsm.verifier import verify
 from .fsm.yaml_document import InvalidYaml, parse_yaml
@@ -28,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "serve", _:
             server.main()
             return 0
-        case "definitions", _:
+        case "definitions", "lint":
             return lint(options.files)
+        case "definitions", _:
+            return schema()
         case _:
             return rebuild()
 
@@ -45,6 +50,11 @@ def lint(files: Sequence[Path]) -> int:
             )
     print(f"{len(files)} definitions, {errors} errors", file=sys.stderr)
     return 1 if errors else 0
+
+
+def schema() -> int:
+    print(json.dumps(definition_schema(), indent=2))
+    return 0
 
 
 def rebuild() -> int:
@@ -75,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = definitions.add_subparsers(dest="verb", required=True)
     linting = verbs.add_parser("lint", help="say what is wrong with them")
     linting.add_argument("files", nargs="+", type=Path)
+    verbs.add_parser("schema", help="print the JSON Schema of the language, for editors")
     projections = commands.add_parser("projections", help="work on the read models")
     rebuilding = projections.add_subparsers(dest="verb", required=True)
     rebuilding.add_parser("rebuild", help="fold them anew from the log, also while nodes serve")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib import metadata
@@ -33,38 +33,47 @@ from saga_orchestrator.eventstore import (
     LogUnavailable,
     PostgresLog,
     Readers,
+    RecordedEvent,
     embedded_server,
     migrate,
 )
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.callbacks import Callbacks
 from saga_orchestrator.fsm.runtime.clock import SystemClock
 from saga_orchestrator.fsm.runtime.driver import Driver
 from saga_orchestrator.fsm.runtime.errors import DefinitionExists
+from saga_orchestrator.fsm.runtime.event_counts import EventCounts
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
-from saga_orchestrator.fsm.runtime.log import configure_logging
+from saga_orchestrator.fsm.runtime.log import configure_logging, logger
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
-from saga_orchestrator.fsm.runtime.recovery import Recovery
+from saga_orchestrator.fsm.runtime.recovery import Recovery, Unfinished
 from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
+from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
-from saga_orchestrator.http.health import Check
+from saga_orchestrator.http.health import Check, HealthQuestion
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
+from saga_orchestrator.http.participants.directory import Directory, read_directory
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
+from saga_orchestrator.http.services import Services
 from saga_orchestrator.projections.audit import verify_log
+from saga_orchestrator.projections.feed import LogFeed
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.statements import statement
+from saga_orchestrator.projections.stats import StatusStatistics
 from saga_orchestrator.projections.status_listing import StatusListing
 from saga_orchestrator.projections.tables import Tables
-from saga_orchestrator.settings import InvalidSettings, Settings, read_settings
+from saga_orchestrator.settings import InvalidSettings, Settings, read_settings, secret_named
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-DEFINITIONS = Path(examples.__file__).parent / "definitions"
+BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
 STALLED = timedelta(seconds=2)  # an append that waits longer is trouble
@@ -72,22 +81,16 @@ OBJECTS_A_COLLECTION = 20_000  # some 200 sagas; Python's own 700 are seven
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    orchestrator: Orchestrator
-    listing: StatusListing
-    health: ServiceHealth
-
-
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
+async def running(settings: Settings) -> AsyncIterator[Services]:
     """Everything wired, recovered and driving its sagas; stopped in order at the end."""
+    directory = _directory(settings)
     async with AsyncExitStack() as stack:
         database_url = await _database(settings, stack)
         await _migrate(database_url)
         clock, log = SystemClock(), PostgresLog(database_url)
         stack.push_async_callback(log.close)
-        registry = Registry(log, clock)
+        registry = Registry(log, clock, settings.saga_sleep_cap)
         await _register_definitions(registry, settings)
         tables = Tables(database_url)
         stack.push_async_callback(tables.close)
@@ -95,41 +98,107 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(readers.close)
         journal = Journal(log, registry)
         projector = Projector(tables, log, journal.load_many)
+        limit = settings.saga_calls_per_participant
         transport = ParticipantTransport(
-            TransportLimits(connections_per_origin=settings.saga_calls_per_participant)
+            TransportLimits(connections_per_origin=_most_calls(limit, directory))
         )
         stack.push_async_callback(transport.aclose)
-        participants = ParticipantsClient(settings.saga_participants, transport)
-        executor = Executor(participants, clock, limit=settings.saga_calls_per_participant)
+        participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
+        tokens = CallbackTokens(await _secret(log, clock))
+        executor = Executor(participants, tokens, clock, limit=limit, terms=directory.terms)
         callbacks = Callbacks(HttpCallbackSender(transport), clock)
-        driver = Driver(journal, executor, callbacks, clock, projector.observe)
+        event_counts = EventCounts()
+        observe = partial(_observe, event_counts, projector)
+        driver = Driver(journal, executor, callbacks, clock, observe)
         orchestrator = Orchestrator(log, registry, journal, driver, clock)
+        bulk = BulkJobs(orchestrator, clock)
+        listing = StatusListing(readers, projector.step)
         recovery = Recovery(log, journal, driver, clock, partial(_unfinished, projector, tables))
         await recovery.run(range(SHARDS))
         async with asyncio.TaskGroup() as loops:
             tasks = [loops.create_task(one) for one in (projector.run(), driver.timers.run())]
-            yield Running(orchestrator, StatusListing(readers), ServiceHealth(log))
+            yield Services(
+                orchestrator=orchestrator,
+                listing=listing,
+                health=HealthQuestion(ServiceHealth(log, driver)),
+                callbacks=CallbackPolicy(
+                    directory.urls.values(), loopback=settings.saga_callback_loopback
+                ),
+                audit=partial(verify_log, log),
+                tokens=tokens,
+                bulk=bulk,
+                feed=LogFeed(log, readers, listing.refresh),
+                statistics=StatusStatistics(readers, listing.refresh),
+                executor=executor,
+                event_counts=event_counts,
+                participants=directory.urls,
+            )
+            await bulk.close()
             await driver.drain(settings.saga_drain_time)
             for task in tasks:
                 task.cancel()
         await projector.step()
 
 
-class ServiceHealth:
-    """What the service depends on: one database, which must answer and take what is written."""
+def _observe(
+    counts: EventCounts, projector: Projector, saga: Saga, recorded: Sequence[RecordedEvent]
+) -> None:
+    projector.observe(saga, recorded)
+    counts.observe(saga, recorded)
 
-    def __init__(self, log: PostgresLog) -> None:
-        self.log = log
+
+class ServiceHealth:
+    """What the service depends on: one database, which must answer and take what is written.
+
+    And shards of its own: who was overtaken by another process records nothing any more, and says
+    so until somebody starts it again.
+    """
+
+    def __init__(self, log: PostgresLog, driver: Driver) -> None:
+        self.log, self.driver = log, driver
 
     async def check(self) -> Mapping[str, Check]:
+        return {"database": await self._database(), "shards": self._shards()}
+
+    async def _database(self) -> Check:
         try:
             await self.log.ping()
         except LogUnavailable as error:
-            return {"database": Check(False, str(error))}
+            return Check(False, str(error))
         stalled = self.log.stalled_for
         if stalled is not None and stalled > STALLED:
-            return {"database": Check(False, f"no append for {stalled.total_seconds():.0f} s")}
-        return {"database": Check(True)}
+            return Check(False, f"no append for {stalled.total_seconds():.0f} s")
+        return Check(True)
+
+    def _shards(self) -> Check:
+        if self.driver.fenced:
+            return Check(False, "another process has claimed them; stop one of the two")
+        return Check(True)
+
+
+def _directory(settings: Settings) -> Directory:
+    file = settings.saga_participants_file
+    if file is None:
+        return Directory(urls=settings.saga_participants, terms={})
+    try:
+        return read_directory(file.read_text(), settings.saga_participants, secret_named)
+    except (OSError, ValueError) as error:
+        why = f"SAGA_PARTICIPANTS_FILE: {file} is refused: {_one_line(error)}"
+        raise InvalidSettings(why) from error
+
+
+def _most_calls(limit: int, directory: Directory) -> int:
+    """At a time to any participant: whoever has its turn must find a connection."""
+    return max([limit, *(one.calls_at_a_time or limit for one in directory.terms.values())])
+
+
+async def _secret(log: PostgresLog, clock: SystemClock) -> bytes:
+    """What the tokens of callbacks are made with: drawn once, and shared by all nodes."""
+    drawn = secrets.token_bytes(SECRET_BYTES)
+    await log.put_document("secret", "callback-token", 1, drawn, put_at=clock.now())
+    kept = await log.get_document("secret", "callback-token", 1)
+    assert kept is not None, "it has just been put there, by us or by somebody else"
+    return kept.content
 
 
 async def rebuild_projections(settings: Settings) -> int:
@@ -145,9 +214,10 @@ async def rebuild_projections(settings: Settings) -> int:
         return await Projector(tables, log, Journal(log, registry).load_many).rebuild()
 
 
-async def _unfinished(projector: Projector, tables: Tables) -> list[str]:
+async def _unfinished(projector: Projector, tables: Tables) -> list[Unfinished]:
     await projector.catch_up()
-    return await tables.unfinished(range(SHARDS))
+    waiting = await tables.unfinished(range(SHARDS))
+    return [Unfinished(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
 
 
 async def _database(settings: Settings, stack: AsyncExitStack) -> str:
@@ -176,8 +246,8 @@ def _one_line(error: Exception) -> str:
 
 async def _register_definitions(registry: Registry, settings: Settings) -> None:
     await registry.load()
-    folders = [DEFINITIONS, *filter(None, [settings.saga_definitions_dir])]
-    for file in (file for folder in folders for file in sorted(folder.glob("*.yaml"))):
+    folder = settings.saga_definitions_dir
+    for file in (BUILT_IN, *(sorted(folder.glob("*.yaml")) if folder else ())):
         await _register(registry, file)
 
 
@@ -222,8 +292,8 @@ class Service:
             # The server has nothing to add: whoever starts it reads one line.
             logging.getLogger("uvicorn.error").disabled = True
             await send({"type": f"lifespan.{phase}.failed"})
-        except Exception:
-            logging.getLogger("saga_orchestrator").exception("the service failed")
+        except Exception:  # noqa: BLE001 - the top of the service
+            logger.exception("the service failed")
             await send({"type": f"lifespan.{phase}.failed"})
         else:
             await send({"type": "lifespan.shutdown.complete"})
@@ -232,23 +302,11 @@ class Service:
     async def _serving(self) -> AsyncIterator[None]:
         settings = read_settings()
         configure_logging(settings.saga_log_level)
-        async with running(settings) as service:
-            with _told_to_stop(service.orchestrator.driver):
-                self._app = build_app(
-                    service.orchestrator,
-                    service.listing,
-                    service.health,
-                    _callback_policy(settings),
-                    partial(verify_log, service.orchestrator.log),
-                    version=VERSION,
-                )
+        async with running(settings) as services:
+            with _told_to_stop(services.orchestrator.driver):
+                self._app = build_app(services, version=VERSION)
                 _spare_what_stays()
                 yield
-
-
-def _callback_policy(settings: Settings) -> CallbackPolicy:
-    urls = settings.saga_participants.values()
-    return CallbackPolicy(urls, loopback=settings.saga_callback_loopback)
 
 
 def _spare_what_stays() -> None:

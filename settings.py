@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, DirectoryPath, Field, ValidationError
+from pydantic import BeforeValidator, DirectoryPath, Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .fsm.duration import parse_duration
@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     saga_drain_time: Duration = timedelta(seconds=8)
     saga_definitions_dir: DirectoryPath | None = None
     saga_callback_loopback: bool = False
+    saga_participants_file: FilePath | None = None
+    saga_sleep_cap: Annotated[Duration, Field(gt=timedelta(0))] | None = None
     saga_participants: Mapping[str, str] = Field(default=DEFAULT_PARTICIPANTS)
 
 
@@ -86,8 +88,14 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             raise InvalidSettings(f"{name} is no setting; there are {', '.join(known)}")
 
 
+def secret_named(variable: str) -> str | None:
+    """What the participants file names. Not a setting: settings may be shown."""
+    return os.environ.get(variable)
+
+
 def _participants(environ: Mapping[str, str]) -> dict[str, Any]:
-    found = dict(DEFAULT_PARTICIPANTS)
+    """The usual addresses are those of the demo: a participants file stands in their place."""
+    found = {} if environ.get("SAGA_PARTICIPANTS_FILE") else dict(DEFAULT_PARTICIPANTS)
     for name, value in environ.items():
         if (match := SERVICE_URL.fullmatch(name)) and value:
             found[f"{match[1].lower().replace('_', '-')}-service"] = _base_url(name, value)

@@ -154,6 +154,13 @@ def instants(values: Sequence[datetime]) -> InstantArray:
     return InstantArray(_array(InstantArray, len(values), map(_INT8.pack, repeat(8), micros)))
 
 
+def optional_instants(values: Sequence[datetime | None]) -> InstantArray:
+    """None is null."""
+    micros = [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
+    elements = [_NULL if one is None else _INT8.pack(8, one) for one in micros]
+    return InstantArray(_array(InstantArray, len(values), elements))
+
+
 def byteas(values: Sequence[bytes]) -> ByteaArray:
     return ByteaArray(_values(ByteaArray, values))
 

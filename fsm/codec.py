@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, get_args
 
-from .events import Cause, Event, SagaFact, StepFact
+from .events import Cause, Event, Parent, Resolution, SagaFact, StepFact
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json, JsonObject, NotKeepable, parse, serialize
 
@@ -31,6 +31,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {  # members that are more than JS
     "output_loss": OutputLoss,
     "not_done": tuple,
     "not_undone": tuple,
+    "next_poll": datetime.fromisoformat,
+    "verdict": Resolution,
+    "parent": lambda members: Parent(**members),
 }
 
 
@@ -39,13 +42,16 @@ class UnreadableEvent(Exception):
 
 
 def encode(event: Event) -> bytes:
-    """Raises NotKeepable if a value in it is not JSON."""
+    """Raises NotKeepable if a value in it is not JSON that `decode` reads."""
     members = {
         name: _plain(value)
         for name, default in _MEMBERS[type(event)]
         if (value := getattr(event, name)) != default
     }
-    return serialize(members)
+    payload = serialize(members)
+    if rb"\u0000" in payload:  # what could not be read again is not written either
+        parse(payload)
+    return payload
 
 
 def decode(kind: str, schema_version: int, payload: bytes) -> Event:
@@ -83,7 +89,9 @@ def _read(name: str, value: Json) -> Any:
 
 def _plain(value: Any) -> Any:
     """The serializer knows names and tuples, but leaves a time without its microseconds if 0."""
-    return format_time(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return format_time(value)
+    return {"saga_id": value.saga_id, "step": value.step} if isinstance(value, Parent) else value
 
 
 def _default(one: Field[Any]) -> Any:

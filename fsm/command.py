@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
-from .definition import Call, Step
+from .definition import Call, Completion, Step
+from .events import Parent
 from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
 from .state import StepState
-from .strict_json import NotKeepable, serialize
+from .strict_json import Json, NotKeepable, serialize
 from .template import Scope, render, render_path, render_text
 
+WAITING = StepStatus.WAITING
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
 
 
@@ -33,18 +37,96 @@ class CallParticipant:
     headers: Mapping[str, str]
     body: bytes | None
     timeout: timedelta
+    awaits_callback: bool = False
 
 
-def commands(saga: Saga) -> list[CallParticipant]:
-    """Every call that is recorded as made and has no recorded answer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChild:
+    """Safe to repeat: the child's name is a function of its parent and step."""
 
-    Its request could be made when it was recorded, and what it is made of never changes.
+    child_id: str
+    saga_type: str
+    version: int | None
+    input: Json
+    entity_id: Json
+    parent: Parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoChild:
+    """Safe to repeat."""
+
+    child_id: str
+    parent: Parent
+
+
+Command: TypeAlias = CallParticipant | StartChild | UndoChild
+
+
+def commands(saga: Saga) -> list[Command]:
+    """All that is recorded as under way and has no recorded answer.
+
+    What is sent could be made when it was recorded, and what it is made of never changes.
     """
+    return [*_calls(saga), *child_commands(saga)]
+
+
+def child_commands(saga: Saga) -> list[StartChild | UndoChild]:
+    """Of steps that are sagas of their own, and are waited for or undone."""
+    back = saga.state.status is SagaStatus.COMPENSATING
+    found: list[StartChild | UndoChild] = []
+    for step, state in saga.steps:
+        if step.child is None:
+            continue
+        if state.status is StepStatus.COMPENSATING or (back and state.status is WAITING):
+            found.append(undo_child(saga, step))
+        elif state.status is WAITING:
+            found.append(start_child(saga, step))
+    return found
+
+
+def is_over(saga: Saga) -> bool:
+    """Whether there is nothing to take up after a crash.
+
+    A parked saga may rest while a child of it is at work, and must hear what becomes of that.
+    """
+    status = saga.state.status
+    if not status.rests or saga.owes_callback:
+        return False
+    return status is not SagaStatus.PARKED or not child_commands(saga)
+
+
+def start_child(saga: Saga, step: Step) -> StartChild:
+    """Raises ExpressionError."""
+    assert step.child is not None
+    given = render(step.child.input, saga.scope()) if step.child.input is not None else None
+    return StartChild(
+        child_id=child_id_of(saga.state.saga_id, step.name),
+        saga_type=step.child.saga_type,
+        version=step.child.version,
+        input=given,
+        entity_id=saga.state.entity_id,
+        parent=Parent(saga_id=saga.state.saga_id, step=step.name),
+    )
+
+
+def undo_child(saga: Saga, step: Step) -> UndoChild:
+    parent = Parent(saga_id=saga.state.saga_id, step=step.name)
+    return UndoChild(child_id=child_id_of(saga.state.saga_id, step.name), parent=parent)
+
+
+def child_id_of(saga_id: str, step: str) -> str:
+    """A function of parent and step, with the parent's time in front and its shard at the end."""
+    drawn = hashlib.sha256(f"{saga_id}/{step}".encode()).hexdigest()
+    return f"{saga_id[:14]}7{drawn[:3]}-a{drawn[3:6]}-{drawn[6:16]}{saga_id[-2:]}"
+
+
+def _calls(saga: Saga) -> list[CallParticipant]:
     scope = saga.scope()
     return [
         prepare(saga, step, direction, _attempt(state, direction), scope)
         for step, state in saga.steps
-        if (direction := awaited(state)) is not None
+        if (direction := awaited(state)) is not None and step.action is not None
     ]
 
 
@@ -52,7 +134,7 @@ def prepare(
     saga: Saga, step: Step, direction: Direction, attempt: int, scope: Scope
 ) -> CallParticipant:
     """The request that `step` makes of its participant. Raises ExpressionError."""
-    call = call_of(step, direction)
+    call, forward = call_of(step, direction), direction is Direction.ACTION
     return CallParticipant(
         saga_id=saga.state.saga_id,
         step=step.name,
@@ -65,6 +147,7 @@ def prepare(
         headers={name: render_text(value, scope) for name, value in call.headers},
         body=_body(call, scope),
         timeout=call.timeout,
+        awaits_callback=forward and step.completion is Completion.CALLBACK,
     )
 
 
@@ -98,7 +181,7 @@ def _attempt(state: StepState, direction: Direction) -> int:
 def wake_up(saga: Saga) -> datetime | None:
     """When the saga must be looked at again though nobody has answered or asked."""
     state = saga.state
-    if state.status.rests:
+    if state.status.rests or state.paused_at is not None:
         return None
     times = [step.next_attempt_at for step in state.steps.values()]
     if state.status is SagaStatus.PENDING:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from .command import call_of
-from .definition import Step
+from .definition import Completion, Step
 from .events import (
     CompensationBackedOff,
     CompensationFailed,
     CompensationSucceeded,
+    StepAccepted,
     StepBackedOff,
     StepFact,
     StepFoundNotDone,
@@ -20,13 +21,14 @@ from .events import (
 )
 from .expression import ExpressionError
 from .happening import CallAnswered
-from .outcome import Outcome, OutputLoss, Verdict
-from .state import StepState
+from .machines import StepStatus
+from .outcome import Direction, Outcome, OutputLoss, Verdict
+from .state import FREE, StepState
 from .strict_json import Json, NotKeepable, parse_foreign, serialize
 from .template import render
 
 
-def wait(step: Step, answer: CallAnswered, jitter: float) -> timedelta:
+def wait(step: Step, state: StepState, answer: CallAnswered, jitter: float) -> timedelta:
     """Until the next try, if there is one."""
     retry, verdict = call_of(step, answer.direction).retry, answer.verdict
     match verdict.outcome:
@@ -34,31 +36,39 @@ def wait(step: Step, answer: CallAnswered, jitter: float) -> timedelta:
             return timedelta()
         case Outcome.BUSY:
             return retry.first
-        case Outcome.THROTTLED:
+        case Outcome.THROTTLED | Outcome.HELD:
             return verdict.retry_after if verdict.retry_after is not None else retry.first
         case _:
-            return retry.delay(answer.attempt, jitter)
+            return retry.delay(max(answer.attempt - _floor(state, answer.direction), 1), jitter)
 
 
-def _may_try_again(step: Step, answer: CallAnswered) -> bool:
-    if answer.verdict.outcome in (Outcome.BUSY, Outcome.THROTTLED):
+def _floor(state: StepState, direction: Direction) -> int:
+    """The attempts that do not count any more, because a person asked for others."""
+    return state.compensation_floor if direction is Direction.COMPENSATION else state.floor
+
+
+def _may_try_again(step: Step, state: StepState, answer: CallAnswered) -> bool:
+    if answer.verdict.outcome in FREE:
         return True
-    return call_of(step, answer.direction).retry.allows_another(answer.attempt)
+    tried = answer.attempt - _floor(state, answer.direction)
+    return call_of(step, answer.direction).retry.allows_another(tried)
 
 
 def of_action(
-    step: Step, state: StepState, answer: CallAnswered, until: datetime | None
+    step: Step, state: StepState, answer: CallAnswered, now: datetime, until: datetime | None
 ) -> StepFact:
     """`until` None: the saga no longer runs, so there is no next try."""
     verdict, name, attempt = answer.verdict, answer.step, answer.attempt
     match verdict.outcome:
         case Outcome.DONE:
             return _succeeded(step, attempt, verdict)
+        case Outcome.ACCEPTED:
+            return _accepted(step, attempt, now + step.completion_timeout, now, state)
         case Outcome.REJECTED:
             return StepRejected(
                 step=name, attempt=attempt, error=verdict.reason, resent=answer.resent
             )
-    if until is not None and _may_try_again(step, answer):
+    if until is not None and _may_try_again(step, state, answer):
         return StepBackedOff(
             step=name,
             attempt=attempt,
@@ -72,36 +82,72 @@ def of_action(
     return StepNotSent(step=name, attempt=attempt, error=verdict.reason)
 
 
+def _accepted(
+    step: Step, attempt: int, until: datetime, now: datetime, state: StepState
+) -> StepAccepted:
+    """Polls come at the ceilings of the retry: soon at first, then less often."""
+    polls = step.completion is Completion.POLL
+    next_poll = now + step.retry.ceiling(state.polls + 1) if polls else None
+    return StepAccepted(step=step.name, attempt=attempt, until=until, next_poll=next_poll)
+
+
 def of_status(
-    step: Step, state: StepState, answer: CallAnswered, until: datetime | None
+    step: Step, state: StepState, answer: CallAnswered, now: datetime, until: datetime | None
 ) -> StepFact:
-    """What a participant says became of an action that is in doubt.
+    """What a participant says became of an action that is in doubt, or was only accepted.
 
     A question that gets no clear answer stands for a retry, and uses an attempt up like one.
     """
-    verdict, retry, tried = answer.verdict, step.action.retry, state.attempts
-    match verdict.outcome:
-        case Outcome.DONE:
-            return _succeeded(step, tried, verdict)
-        case Outcome.NOT_DONE if until is not None and retry.allows_another(tried):
-            return StepFoundNotDone(step=step.name, attempt=tried, error=verdict.reason)
-        case Outcome.NOT_DONE:
-            return StepNotSent(step=step.name, attempt=tried, error=verdict.reason)
-        case Outcome.BUSY:
-            outcome = Outcome.BUSY
-        case _:
-            outcome, tried = Outcome.UNKNOWN, tried + 1
-    if until is None or not (outcome is Outcome.BUSY or retry.allows_another(tried)):
+    verdict, tried = answer.verdict, state.attempts
+    if verdict.outcome is Outcome.DONE:
+        return _succeeded(step, tried, verdict)
+    if state.until is not None and until is not None:
+        return _of_poll(step, state, verdict, now)
+    allows = step.retry.allows_another
+    if verdict.outcome is Outcome.NOT_DONE:
+        again = until is not None and allows(tried - state.floor)
+        kind = StepFoundNotDone if again else StepNotSent
+        return kind(step=step.name, attempt=tried, error=verdict.reason)
+    free = verdict.outcome in FREE
+    outcome, tried = (verdict.outcome, tried) if free else (Outcome.UNKNOWN, tried + 1)
+    if until is None or not (free or allows(tried - state.floor)):
         return StepUnknown(step=step.name, attempt=tried, error=verdict.reason)
     return StepBackedOff(
         step=step.name, attempt=tried, outcome=outcome, error=verdict.reason, until=until
     )
 
 
+def _of_poll(step: Step, state: StepState, verdict: Verdict, now: datetime) -> StepFact:
+    assert state.until is not None
+    if verdict.outcome is Outcome.NOT_DONE:
+        return StepRejected(step=step.name, attempt=state.attempts, error=verdict.reason)
+    return _accepted(step, state.attempts, state.until, now, state)
+
+
 def settled(step: Step, state: StepState) -> StepFact:
-    """R3: what a step that waits for its next try counts as when the saga turns round."""
-    kind = StepUnknown if state.doubtful or state.was_busy else StepNotSent
-    return kind(step=step.name, attempt=state.attempts, error=state.last_error or "")
+    """R3: what a step that waits counts as when the saga turns round."""
+    if step.action is None:
+        off = "called off, because the saga turned back"
+        return StepRejected(step=step.name, attempt=0, error=off)
+    waits = state.status is StepStatus.WAITING
+    kind = StepUnknown if waits or state.doubtful or state.was_busy else StepNotSent
+    error = state.last_error or "accepted, and not heard of again"
+    return kind(step=step.name, attempt=state.attempts, error=error)
+
+
+def given_up(step: Step, state: StepState) -> StepFact | None:
+    """What is under way when the saga is abandoned: nobody will hear what becomes of it."""
+    name, why = step.name, "abandoned before it was answered"
+    match state.status:
+        case StepStatus.BACKING_OFF:
+            return settled(step, state)
+        case StepStatus.CALLING | StepStatus.WAITING if step.action or step.child:
+            return StepUnknown(step=name, attempt=state.attempts, error=why)
+        case StepStatus.COMPENSATING:
+            attempt = state.compensation_attempts
+            return CompensationFailed(step=name, attempt=attempt, error=why)
+        case _:
+            return None
 
 
 def _succeeded(step: Step, attempt: int, verdict: Verdict) -> StepSucceeded:
@@ -128,11 +174,13 @@ def _mapped(step: Step, body: Json) -> tuple[Json, str]:
     return output, f"the reply has nothing for the output {', '.join(missing)}" if missing else ""
 
 
-def of_compensation(step: Step, answer: CallAnswered, until: datetime) -> StepFact:
+def of_compensation(
+    step: Step, state: StepState, answer: CallAnswered, until: datetime
+) -> StepFact:
     verdict, name, attempt = answer.verdict, answer.step, answer.attempt
     if verdict.outcome is Outcome.DONE:
         return CompensationSucceeded(step=name, attempt=attempt)
-    if verdict.outcome is Outcome.REJECTED or not _may_try_again(step, answer):
+    if verdict.outcome is Outcome.REJECTED or not _may_try_again(step, state, answer):
         return CompensationFailed(step=name, attempt=attempt, error=verdict.reason)
     return CompensationBackedOff(
         step=name, attempt=attempt, outcome=verdict.outcome, error=verdict.reason, until=until

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -40,6 +40,36 @@ class Compensation(Call):
     on_failure: OnFailure = OnFailure.PARK
 
 
+class OnTimeout(StrEnum):
+    """What follows when nobody sends a signal in time."""
+
+    REJECT = "reject"
+    PARK = "park"
+
+
+class Completion(StrEnum):
+    """How a step that was only accepted is completed."""
+
+    CALLBACK = "callback"
+    POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFor:
+    signal: str
+    timeout: timedelta
+    on_timeout: OnTimeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """Another saga. Without a `version` it is the newest when it is started."""
+
+    saga_type: str
+    version: int | None
+    input: Template | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """`after` names the steps that must be done first; without `output` the whole reply is kept.
@@ -48,10 +78,13 @@ class Step:
     """
 
     name: str
-    participant: str
-    action: Call
-    compensation: Compensation | None
     after: tuple[str, ...]
+    participant: str = ""
+    action: Call | None = None
+    compensation: Compensation | None = None
+    sleep: timedelta | None = None
+    wait_for: WaitFor | None = None
+    child: Child | None = None
     pivot: bool = False
     undone_by: str | None = None
     has_effect: bool = True
@@ -59,6 +92,19 @@ class Step:
     output: Template | None = None
     when: Expression | None = None
     status: Call | None = None
+    completion: Completion | None = None
+    completion_timeout: timedelta = timedelta()
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether it has something that undoes it."""
+        return self.compensation is not None or self.child is not None
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """Of its action."""
+        assert self.action is not None, f"{self.name} calls nobody"
+        return self.action.retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,11 +119,15 @@ class Definition:
     by_name: Mapping[str, Step] = field(init=False, repr=False)
     pivots: tuple[str, ...] = field(init=False, repr=False)
     after_pivot: frozenset[str] = field(init=False, repr=False)
+    is_sequential: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
         pivots = tuple(step.name for step in self.steps if step.pivot)
         object.__setattr__(self, "pivots", pivots)
+        sequence = [(), *((step.name,) for step in self.steps[:-1])]
+        one_by_one = [step.after for step in self.steps] == sequence
+        object.__setattr__(self, "is_sequential", one_by_one)
         object.__setattr__(self, "after_pivot", frozenset(self._after_pivot()))
 
     def __getitem__(self, name: str) -> Step:
@@ -87,14 +137,23 @@ class Definition:
         """The steps that the compensation of `name` undoes too."""
         return tuple(step for step in self.steps if step.undone_by == name)
 
-    def _after_pivot(self) -> set[str]:
-        """Steps that run only once a pivot was passed; they stand in an order they can run in.
+    def before(self, name: str) -> frozenset[str]:
+        """The steps that `name` follows, directly or not. Steps may stand in any order."""
+        found: set[str] = set()
+        pending = list(self.by_name[name].after)
+        while pending:
+            earlier = pending.pop()
+            if earlier not in found:
+                found.add(earlier)
+                pending += self.by_name[earlier].after
+        return frozenset(found)
+
+    def _after_pivot(self) -> Iterator[str]:
+        """Steps that run only once a pivot was passed.
 
         A pivot with a condition may be skipped, and is not passed then.
         """
         sure = {step.name for step in self.steps if step.pivot and step.when is None}
-        reached: set[str] = set()
         for step in self.steps:
-            if any(one in reached or one in sure for one in step.after):
-                reached.add(step.name)
-        return reached
+            if sure and not sure.isdisjoint(self.before(step.name)):
+                yield step.name

@@ -3,7 +3,9 @@
 SagaError
 ├── InvalidDefinition     a definition that cannot be registered; carries its findings
 ├── InvalidInput          a start whose input does not fit its definition; carries its findings
-├── NotCompensatable      a manual compensation that is not legal now
+├── NotAllowed            a verb that is not legal now; carries those that are
+│   └── NotCompensatable  a manual compensation that is not
+├── NoSuchStep            a step that the definition has not
 └── CorruptStream         a history that no machine can have produced
 """
 
@@ -45,10 +47,20 @@ class InvalidInput(SagaError):
         self.findings = tuple(findings)
 
 
-class NotCompensatable(SagaError):
-    def __init__(self, saga_id: str, why: str, allowed_actions: Sequence[str]) -> None:
-        super().__init__(f"saga {saga_id} cannot be compensated: {why}")
+class NotAllowed(SagaError):
+    def __init__(self, saga_id: str, verb: str, why: str, allowed_actions: Sequence[str]) -> None:
+        super().__init__(f"{verb} of saga {saga_id} is not possible: {why}")
         self.saga_id, self.allowed_actions = saga_id, tuple(allowed_actions)
+
+
+class NotCompensatable(NotAllowed):
+    pass
+
+
+class NoSuchStep(SagaError):
+    def __init__(self, saga_id: str, step: str) -> None:
+        super().__init__(f"saga {saga_id} has no step {step[:80]!r}")
+        self.saga_id, self.step = saga_id, step
 
 
 class CorruptStream(SagaError):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from .events import Parent, Resolution
+from .machines import SagaStatus
 from .outcome import Direction, Verdict
 from .strict_json import Json, JsonObject
 
@@ -22,6 +24,7 @@ class StartRequested:
     start_at: datetime | None = None
     callback_url: str | None = None
     actor: str | None = None
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +44,123 @@ class TimePassed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationAsked:
-    actor: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackTold:
     """The callback was told of the rest at that version."""
 
     rested_version: int
 
 
-Happening: TypeAlias = CallAnswered | TimePassed | CompensationAsked | CallbackTold
+@dataclass(frozen=True, slots=True)
+class ParticipantBack:
+    """A participant answers again: what was held back from it need not wait any longer."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReported:
+    """A callback of the participant: the step that it had accepted is done, or will not be."""
+
+    step: str
+    done: bool
+    output: Json = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRested:
+    """The child saga that a step is, as it rests. `error` is why it was compensated."""
+
+    step: str
+    status: SagaStatus
+    outputs: JsonObject
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRefused:
+    """The child saga that a step is could not be started, or cannot be undone."""
+
+    step: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a person asks of a saga."""
+
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompensationAsked(Asked):
+    """Undo it, whether it is under way or completed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked(Asked):
+    """Undo it, if it is under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAsked(Asked):
+    """Leave the parking place, or skip the wait for the next try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAsked(Asked):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeAsked(Asked):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonAsked(Asked):
+    """`reason` is never empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipAsked(Asked):
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveAsked(Asked):
+    step: str
+    verdict: Resolution
+    evidence: str
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSent(Asked):
+    name: str
+    body: Json = None
+    key: str | None = None
+
+
+Verb: TypeAlias = (
+    CompensationAsked
+    | CancelAsked
+    | RetryAsked
+    | PauseAsked
+    | ResumeAsked
+    | AbandonAsked
+    | SkipAsked
+    | ResolveAsked
+    | SignalSent
+)
+Happening: TypeAlias = (
+    CallAnswered
+    | TimePassed
+    | ParticipantBack
+    | StepReported
+    | ChildRested
+    | ChildRefused
+    | CallbackTold
+    | Verb
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,13 +18,18 @@ from pydantic import (
     JsonValue,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema
 
 from .duration import format_duration, parse_duration
 from .retry import RetryPolicy
+from .strict_json import JsonObject
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
 CALL_TIMEOUT = timedelta(seconds=10)
+COMPLETION_TIMEOUT = timedelta(minutes=15)
+KINDS = ("action", "sleep", "wait_for", "saga")  # of steps
 
 
 def _duration(value: object) -> timedelta:
@@ -44,13 +49,21 @@ Path = Annotated[str, Field(pattern=r"^/[\x21-\x7e\s]*$", max_length=2000)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        model_title_generator=lambda model: model.__name__.removesuffix("Model"),
+    )
 
 
 class RetryModel(Model):
     """Each left out keeps the default of its place."""
 
     attempts: Annotated[int, Field(ge=1, le=1_000_000)] | None = 5
+    """5 for an action, 12 for a compensation; null, without limit, for an action after the pivot"""
     first: Duration = timedelta(milliseconds=500)
     factor: Annotated[float, Field(ge=1, le=100)] = 2.0
     cap: Duration = timedelta(seconds=60)
@@ -65,7 +78,7 @@ class CallModel(Model):
     body: JsonValue = None
     headers: dict[str, str] = Field(default_factory=dict, max_length=50)
     timeout: Annotated[Duration, Field(gt=timedelta(0))] = CALL_TIMEOUT
-    retry: RetryModel = RetryModel()
+    retry: RetryModel = Field(default_factory=RetryModel)
 
 
 class CompensationModel(CallModel):
@@ -82,18 +95,65 @@ class StatusModel(Model):
     timeout: Annotated[Duration, Field(gt=timedelta(0))] = CALL_TIMEOUT
 
 
+class WaitForModel(Model):
+    """Until somebody sends the signal; its body is the step's output."""
+
+    signal: Name
+    timeout: Annotated[Duration, Field(gt=timedelta(0))]
+    on_timeout: Literal["reject", "park"] = "reject"
+
+
+class ChildModel(Model):
+    """Another saga as a step. Without a version the newest at the time is started."""
+
+    type: Name
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    input: JsonValue = None
+
+
 class StepModel(Model):
+    """Exactly one of `action`, `sleep`, `wait_for` and `saga` says what the step does."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [one]} for one in KINDS]})
+
     name: Name
-    participant: Name
-    action: CallModel
+    participant: Name | None = None
+    action: CallModel | None = None
+    sleep: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    wait_for: WaitForModel | None = None
+    saga: ChildModel | None = None
+    after: Annotated[list[Name], Field(max_length=200)] | None = None
+    """the steps that must be done first; without it, the one written before"""
     compensation: CompensationModel | None = None
     pivot: bool = False
+    """once it is done the saga only goes forward"""
     undone_by: Name | None = None
+    """the earlier step whose compensation undoes this one too"""
     effect: Literal["none"] | None = None
+    """none: there is nothing to undo"""
     compensate_on_reject: bool = False
+    """whether it is undone even when its action was refused"""
     output: dict[Name, str] | None = None
+    """what is kept of the reply, made of response.body; without it, the whole body"""
     when: Annotated[str, Field(max_length=2000)] | None = None
+    """the condition, ${...}, without which it is skipped"""
     status: StatusModel | None = None
+    completion: Literal["callback", "poll"] | None = None
+    """who says that an action is done which was answered with 202"""
+    completion_timeout: Annotated[Duration, Field(gt=timedelta(0))] = COMPLETION_TIMEOUT
+    """after which nobody knows whether an accepted action was done"""
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Self:
+        if sum(getattr(self, kind) is not None for kind in KINDS) != 1:
+            raise ValueError("a step has exactly one of action, sleep, wait_for and saga")
+        if (self.participant is None) != (self.action is None):
+            raise ValueError("an action names its participant, and nothing else has one")
+        if self.action is None and (self.compensation or self.status or self.completion):
+            raise ValueError("only an action has a compensation, a status or a completion")
+        if self.completion == "poll" and self.status is None:
+            raise ValueError("completion: poll needs a status to ask")
+        return self
 
 
 class DefinitionModel(Model):
@@ -102,3 +162,18 @@ class DefinitionModel(Model):
     description: Annotated[str, Field(max_length=2000)] | None = None
     deadline: Annotated[Duration, Field(gt=timedelta(0))] | None = None
     steps: Annotated[list[StepModel], Field(min_length=1, max_length=200)]
+
+
+def definition_schema() -> JsonObject:
+    """What editors check definitions against while they are written."""
+    schema = DefinitionModel.model_json_schema(schema_generator=_Schema, mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+class _Schema(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """A title that only repeats the name of the member tells nobody anything."""
+        return False

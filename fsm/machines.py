@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import TypeAlias
 
 from transitions import Machine, MachineError
 
@@ -21,6 +21,7 @@ class SagaStatus(StrEnum):
     COMPLETED = "completed"
     COMPENSATED = "compensated"
     PARKED = "parked"
+    ABANDONED = "abandoned"
 
     @property
     def rests(self) -> bool:
@@ -28,13 +29,16 @@ class SagaStatus(StrEnum):
         return self in RESTING
 
 
-RESTING = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED})
+RESTING = frozenset(
+    {SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED, SagaStatus.ABANDONED}
+)
 
 
 class StepStatus(StrEnum):
     PENDING = "pending"
     CALLING = "calling"
     BACKING_OFF = "backing_off"
+    WAITING = "waiting"
     SUCCEEDED = "succeeded"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
@@ -44,39 +48,57 @@ class StepStatus(StrEnum):
     COMPENSATION_BACKING_OFF = "compensation_backing_off"
     COMPENSATION_FAILED = "compensation_failed"
     COMPENSATED = "compensated"
+    RESOLVED = "resolved"
 
 
-SAGA_TRANSITIONS = [
-    # trigger, source, destination
-    ["schedule", "pending", "="],
-    ["begin", "pending", "running"],
-    ["complete", "running", "completed"],
-    ["ask_back", "running", "="],
-    ["turn_back", ["pending", "running", "completed", "parked"], "compensating"],
-    ["finish_undo", "compensating", "compensated"],
-    ["park", ["running", "compensating"], "parked"],
-    ["tell", "*", "="],
+Transition: TypeAlias = tuple[str, str | list[str], str]  # trigger, source, destination
+
+UNDO_FROM = ["succeeded", "unknown", "compensation_backing_off", "compensation_failed"]
+UNDER_WAY = ["pending", "running", "compensating"]
+
+SAGA_TRANSITIONS: list[Transition] = [
+    ("schedule", "pending", "="),
+    ("begin", "pending", "running"),
+    ("complete", "running", "completed"),
+    ("ask_back", "running", "="),
+    ("turn_back", ["pending", "running", "completed", "parked"], "compensating"),
+    ("finish_undo", "compensating", "compensated"),
+    ("park", ["running", "compensating"], "parked"),
+    ("unpark_forward", "parked", "running"),
+    ("unpark_back", "parked", "compensating"),
+    ("abandon", [*UNDER_WAY, "parked"], "abandoned"),
+    # What changes no status: somebody was told, has asked, or has sent something.
+    ("tell", "*", "="),
+    ("hurry", ["running", "compensating"], "="),
+    ("pause", UNDER_WAY, "="),
+    ("resume", UNDER_WAY, "="),
+    ("hear", [*UNDER_WAY, "parked"], "="),
 ]
 
-STEP_TRANSITIONS = [
-    ["skip", "pending", "skipped"],
-    ["call", ["pending", "backing_off"], "calling"],
-    ["ask", "backing_off", "calling"],
-    ["succeed", "calling", "succeeded"],
-    ["reject", "calling", "rejected"],
-    ["reject_in_doubt", "calling", "unknown"],
-    ["back_off", "calling", "backing_off"],
-    ["lose", ["calling", "backing_off"], "unknown"],
-    ["give_up", ["calling", "backing_off"], "not_sent"],
-    [
-        "compensate",
-        ["succeeded", "unknown", "rejected", "compensation_backing_off"],
-        "compensating",
-    ],
-    ["undo", "compensating", "compensated"],
-    ["cover", ["succeeded", "unknown", "rejected"], "compensated"],
-    ["back_off_undo", "compensating", "compensation_backing_off"],
-    ["fail_undo", "compensating", "compensation_failed"],
+STEP_TRANSITIONS: list[Transition] = [
+    ("skip", "pending", "skipped"),
+    ("call", ["pending", "backing_off", "rejected", "unknown", "not_sent"], "calling"),
+    ("ask", ["backing_off", "waiting"], "calling"),
+    ("accept", "calling", "waiting"),
+    ("wait", ["pending", "waiting", "rejected", "unknown", "not_sent"], "waiting"),
+    ("succeed", ["calling", "waiting"], "succeeded"),
+    ("reject", ["calling", "waiting"], "rejected"),
+    ("reject_in_doubt", ["calling", "waiting"], "unknown"),
+    ("back_off", "calling", "backing_off"),
+    ("lose", ["calling", "backing_off", "waiting"], "unknown"),
+    ("give_up", ["calling", "backing_off"], "not_sent"),
+    ("compensate", [*UNDO_FROM, "rejected"], "compensating"),
+    ("undo", "compensating", "compensated"),
+    ("cover", ["succeeded", "unknown", "rejected"], "compensated"),
+    ("back_off_undo", "compensating", "compensation_backing_off"),
+    ("fail_undo", "compensating", "compensation_failed"),
+    # A person's verdict.
+    ("resolve_done", ["unknown", "rejected", "not_sent"], "succeeded"),
+    ("resolve_not_done", ["unknown", "rejected", "not_sent"], "not_sent"),
+    ("resolve_undone", ["compensation_failed", "succeeded", "unknown"], "resolved"),
+    # What changes no status: an early callback is kept, a late one is not.
+    ("hear", ["calling", "backing_off"], "="),
+    ("ignore", "*", "="),
 ]
 
 
@@ -90,11 +112,11 @@ class _Model:
     state: str
 
 
-def _machine(states: type[StrEnum], transitions: list[Any], initial: StrEnum) -> Machine:
+def _machine(states: type[StrEnum], transitions: list[Transition], initial: StrEnum) -> Machine:
     return Machine(
         model=None,
         states=[state.value for state in states],
-        transitions=transitions,
+        transitions=[list(one) for one in transitions],  # type: ignore[misc]
         initial=initial.value,
         auto_transitions=False,
         send_event=False,
@@ -115,6 +137,15 @@ def next_saga_status(status: SagaStatus, trigger: str) -> SagaStatus:
 def next_step_status(status: StepStatus, trigger: str) -> StepStatus:
     """Raises IllegalTransition."""
     return StepStatus(_fire(STEP_MACHINE, status.value, trigger))
+
+
+def is_step_trigger(status: StepStatus, trigger: str) -> bool:
+    """Whether the machine has `trigger` in this status."""
+    try:
+        next_step_status(status, trigger)
+    except IllegalTransition:
+        return False
+    return True
 
 
 def _fire(machine: Machine, state: str, trigger: str) -> str:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from .answer import Answer, Lost, NotSent, Reply
-from .retry import LONGEST_RETRY_AFTER
+from .retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse, parse_foreign
 
 LONGEST_REASON = 300  # characters
@@ -25,12 +25,21 @@ REASONS = ("detail", "error", "message", "reason", "title")  # members of a repl
 
 class Outcome(StrEnum):
     DONE = "done"
+    ACCEPTED = "accepted"  # it will be done, and a callback or polling will tell
     REJECTED = "rejected"
     BUSY = "busy"
     THROTTLED = "throttled"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
+    HELD = "held"  # not sent, because its participant does not answer others either
     NOT_DONE = "not_done"  # said of an earlier attempt, by its participant
+
+
+class Profile(StrEnum):
+    """How the answers of a participant are meant."""
+
+    HTTP = "http"
+    DTM = "dtm"
 
 
 class Direction(StrEnum):
@@ -58,6 +67,11 @@ BY_CLASS: Mapping[int, Outcome] = {
     4: Outcome.REJECTED,
     5: Outcome.UNKNOWN,
 }
+# ONGOING first: what may still happen must not be taken for a refusal.
+BY_DTM = (
+    (Outcome.BUSY, 425, b"ONGOING"),
+    (Outcome.REJECTED, 409, b"FAILURE"),
+)
 NOTHING_LEFT_TO_UNDO = frozenset({410})
 UNAVAILABLE = 503
 SAID: Mapping[str, Outcome] = {  # by a participant that is asked for a status
@@ -86,8 +100,15 @@ class Verdict:
 
 
 def classify(
-    answer: Answer, direction: Direction, *, now: datetime, done_on: Collection[int] = ()
+    answer: Answer,
+    direction: Direction,
+    *,
+    now: datetime,
+    done_on: Collection[int] = (),
+    accepts: bool = False,
+    profile: Profile = Profile.HTTP,
 ) -> Verdict:
+    """`accepts`: the step declares how a 202 is completed. `done_on` is of a compensation."""
     match answer:
         case NotSent(reason=reason):
             return Verdict(outcome=Outcome.NOT_SENT, reason=one_line(reason))
@@ -95,8 +116,14 @@ def classify(
             return Verdict(outcome=Outcome.UNKNOWN, reason=one_line(reason))
         case Reply() if direction is Direction.STATUS:
             return _classify_status(answer)
-        case Reply() if direction is Direction.COMPENSATION and _undone(answer, done_on):
+        case Reply() if direction is Direction.COMPENSATION and answer.status in done_on:
             return Verdict(outcome=Outcome.DONE)
+        case Reply() if profile is Profile.DTM:
+            return _classify_dtm(answer)
+        case Reply() if direction is Direction.COMPENSATION and _undone(answer):
+            return Verdict(outcome=Outcome.DONE)
+        case Reply(status=HTTPStatus.ACCEPTED) if accepts and direction is Direction.ACTION:
+            return Verdict(outcome=Outcome.ACCEPTED)
         case Reply():
             return _classify_reply(answer, now)
 
@@ -119,8 +146,17 @@ def _classify_status(reply: Reply) -> Verdict:
     return Verdict(outcome=outcome, reason=reason)
 
 
-def _undone(reply: Reply, done_on: Collection[int]) -> bool:
-    return reply.status in NOTHING_LEFT_TO_UNDO or reply.status in done_on
+def _classify_dtm(reply: Reply) -> Verdict:
+    for outcome, status, word in BY_DTM:
+        if reply.status == status or word in reply.body:
+            return Verdict(outcome=outcome, reason=reason_of(reply))
+    if reply.status == HTTPStatus.OK:
+        return _done(reply)
+    return Verdict(outcome=Outcome.UNKNOWN, reason=reason_of(reply))
+
+
+def _undone(reply: Reply) -> bool:
+    return reply.status in NOTHING_LEFT_TO_UNDO
 
 
 def _classify_reply(reply: Reply, now: datetime) -> Verdict:
@@ -182,4 +218,4 @@ def _retry_after(reply: Reply, now: datetime) -> timedelta | None:
         wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now
     else:
         return None
-    return min(max(wait, timedelta()), LONGEST_RETRY_AFTER)
+    return min(max(wait, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)

@@ -6,15 +6,32 @@ All that is wrong is collected and told at once, each with the place that has to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from .definition import Call, Compensation, Definition, OnFailure, Step
+from .definition import (
+    Call,
+    Child,
+    Compensation,
+    Completion,
+    Definition,
+    OnFailure,
+    OnTimeout,
+    Step,
+    WaitFor,
+)
 from .errors import Finding, InvalidDefinition, Severity
 from .expression import Expression, ExpressionError
-from .language import CallModel, CompensationModel, DefinitionModel, StatusModel, StepModel
+from .language import (
+    CallModel,
+    ChildModel,
+    CompensationModel,
+    DefinitionModel,
+    StatusModel,
+    StepModel,
+    WaitForModel,
+)
 from .retry import RetryPolicy
 from .strict_json import Json, NotKeepable, serialize
 from .template import Template, Text, parse_template, parse_text
@@ -26,8 +43,11 @@ AFTER_PIVOT_RETRY = RetryPolicy(attempts=None)
 COMPENSATION_RETRY = RetryPolicy(attempts=12)
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 HEADERS_OF_OURS = frozenset(
-    {"connection", "content-length", "content-type", "host", "idempotency-key", "saga-attempt"}
-    | {"saga-epoch", "saga-id", "saga-step", "traceparent", "transfer-encoding"}
+    {"idempotency-key", "saga-attempt", "saga-callback-token", "saga-epoch", "saga-id", "saga-step"}
+    | {"content-type", "traceparent"}
+    # These say where a message ends and what the connection does.
+    | {"connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te"}
+    | {"trailer", "transfer-encoding", "upgrade"}
 )
 
 Place = tuple[str | int, ...]
@@ -35,19 +55,27 @@ Place = tuple[str | int, ...]
 
 def read_definition(document: Json) -> Definition:
     """Raises InvalidDefinition. Warnings do not stop a definition: ask `verify` for them."""
+    definition = restore_definition(document)
+    _refuse([one for one in verify(definition) if one.severity is Severity.ERROR])
+    return definition
+
+
+def restore_definition(document: Json) -> Definition:
+    """One that was registered once: what a later verifier thinks of it changes nothing any more.
+
+    Raises InvalidDefinition.
+    """
     model, source = _validated(document)
     reading = _Reading(model)
     steps = reading.steps()
     _refuse(reading.findings)
-    definition = Definition(
+    return Definition(
         name=model.saga,
         version=model.version,
         deadline=model.deadline,
         steps=steps,
         source=source,
     )
-    _refuse([one for one in verify(definition) if one.severity is Severity.ERROR])
-    return definition
 
 
 def findings_of(error: ValidationError) -> Iterator[Finding]:
@@ -84,6 +112,42 @@ def _refuse(findings: Sequence[Finding]) -> None:
         raise InvalidDefinition(findings)
 
 
+def _why_not(header: str) -> str:
+    if header.lower() in HEADERS_OF_OURS:
+        return f"{header} is sent by the service, the same on every attempt where it must be so"
+    return f"{header!r} is not the name of a header: use letters, digits and -"
+
+
+def _why_no_expression(error: ExpressionError | RecursionError) -> str:
+    deep = "an expression nests too deep: make two steps of it"
+    return deep if isinstance(error, RecursionError) else str(error)
+
+
+def _wait_for(model: WaitForModel | None) -> WaitFor | None:
+    if model is None:
+        return None
+    on_timeout = OnTimeout(model.on_timeout)
+    return WaitFor(signal=model.signal, timeout=model.timeout, on_timeout=on_timeout)
+
+
+def _beyond_pivots(
+    steps: Sequence[StepModel], after: Mapping[str, tuple[str, ...]]
+) -> frozenset[str]:
+    """The steps that run only once a pivot was passed; their retries have no limit by default.
+
+    A pivot with a condition may be skipped, and is not passed then.
+    """
+    beyond = {one.name for one in steps if one.pivot and one.when is None}
+    pivots = frozenset(beyond)
+    while found := {
+        name
+        for name, earlier in after.items()
+        if name not in beyond and not beyond.isdisjoint(earlier)
+    }:
+        beyond |= found
+    return frozenset(beyond) - {one for one in pivots if beyond.isdisjoint(after[one])}
+
+
 class _Reading:
     """Of one document: parses its templates, and collects what is wrong with them."""
 
@@ -92,36 +156,81 @@ class _Reading:
         self.findings: list[Finding] = []
 
     def steps(self) -> tuple[Step, ...]:
-        models = self.model.steps
-        names = [one.name for one in models]
+        self._refuse_twins()
+        after = self._after()
+        beyond = _beyond_pivots(self.model.steps, after)
+        return tuple(
+            self._step(one, number, after[one.name], beyond=one.name in beyond)
+            for number, one in enumerate(self.model.steps)
+        )
+
+    def _refuse_twins(self) -> None:
+        names = [one.name for one in self.model.steps]
         for number, name in enumerate(names):
             if name in names[:number]:
                 detail = f"there is another step {name!r}"
                 self._complain("step-named-twice", ("steps", number, "name"), detail)
-        after: list[tuple[str, ...]] = [(), *((one,) for one, _ in pairwise(names))]
-        pivots = [number for number, one in enumerate(models) if one.pivot]
-        return tuple(
-            self._step(one, number, after[number], beyond=bool(pivots) and number > pivots[0])
-            for number, one in enumerate(models)
-        )
+
+    def _after(self) -> dict[str, tuple[str, ...]]:
+        """What each step follows: what it says, else the step before it."""
+        after: dict[str, tuple[str, ...]] = {}
+        previous: tuple[str, ...] = ()
+        for one in self.model.steps:
+            after[one.name] = previous if one.after is None else tuple(dict.fromkeys(one.after))
+            previous = (one.name,)
+        for number, one in enumerate(self.model.steps):
+            for unknown in (name for name in after[one.name] if name not in after):
+                detail = f"there is no step {unknown!r} to come after"
+                self._complain("unknown-step", ("steps", number, "after"), detail)
+        if not self.findings:
+            self._refuse_circles(after)
+        return after
+
+    def _refuse_circles(self, after: dict[str, tuple[str, ...]]) -> None:
+        runnable: set[str] = set()
+        while found := {
+            name
+            for name, earlier in after.items()
+            if name not in runnable and runnable.issuperset(earlier)
+        }:
+            runnable |= found
+        for number, one in enumerate(self.model.steps):
+            if one.name not in runnable:
+                detail = f"{one.name} waits for steps that wait for it"
+                self._complain("circular-steps", ("steps", number, "after"), detail)
 
     def _step(self, model: StepModel, number: int, after: tuple[str, ...], *, beyond: bool) -> Step:
         place: Place = ("steps", number)
         retry = AFTER_PIVOT_RETRY if beyond else ACTION_RETRY
+        completion = Completion(model.completion) if model.completion else None
         return Step(
             name=model.name,
-            participant=model.participant,
-            action=self._call(model.action, retry, (*place, "action")),
-            compensation=self._compensation(model.compensation, (*place, "compensation")),
             after=after,
+            participant=model.participant or "",
+            action=self._action(model, retry, (*place, "action")),
+            compensation=self._compensation(model.compensation, (*place, "compensation")),
+            sleep=model.sleep,
+            wait_for=_wait_for(model.wait_for),
+            child=self._child(model.saga, (*place, "saga", "input")),
             pivot=model.pivot,
             undone_by=model.undone_by,
-            has_effect=model.effect != "none",
+            has_effect=model.effect != "none" and (bool(model.action) or bool(model.saga)),
             compensate_on_reject=model.compensate_on_reject,
             output=self._output(model, (*place, "output")),
             when=self._when(model, (*place, "when")),
             status=self._status(model, retry, (*place, "status")),
+            completion=completion,
+            completion_timeout=model.completion_timeout,
         )
+
+    def _action(self, model: StepModel, retry: RetryPolicy, place: Place) -> Call | None:
+        return None if model.action is None else self._call(model.action, retry, place)
+
+    def _child(self, model: ChildModel | None, place: Place) -> Child | None:
+        if model is None:
+            return None
+        given = None if model.input is None else self._template(model.input, place)
+        return Child(saga_type=model.type, version=model.version, input=given)
 
     def _call(self, model: CallModel, retry: RetryPolicy, place: Place) -> Call:
         return Call(
@@ -150,7 +259,7 @@ class _Reading:
         )
 
     def _status(self, model: StepModel, retry: RetryPolicy, place: Place) -> Call | None:
-        if model.status is None:
+        if model.status is None or model.action is None:
             return None
         return Call(
             method=model.status.method,
@@ -183,22 +292,21 @@ class _Reading:
     def _headers(self, model: CallModel | StatusModel, place: Place) -> Iterator[tuple[str, Text]]:
         for name, value in model.headers.items():
             if not HEADER.fullmatch(name) or name.lower() in HEADERS_OF_OURS:
-                detail = f"{name!r} is not a header that a definition may set"
-                self._complain("bad-header", (*place, name), detail)
+                self._complain("bad-header", (*place, name), _why_not(name))
             yield name.lower(), self._text(value, (*place, name))
 
     def _text(self, text: str, place: Place) -> Text:
         try:
             return parse_text(text)
-        except ExpressionError as error:
-            self._complain("bad-expression", place, str(error))
+        except (ExpressionError, RecursionError) as error:
+            self._complain("bad-expression", place, _why_no_expression(error))
             return Text(())
 
     def _template(self, value: Json, place: Place) -> Template | None:
         try:
             return parse_template(value)
-        except ExpressionError as error:
-            self._complain("bad-expression", place, str(error))
+        except (ExpressionError, RecursionError) as error:
+            self._complain("bad-expression", place, _why_no_expression(error))
             return None
 
     def _complain(self, code: str, place: Place, detail: str) -> None:

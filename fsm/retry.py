@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 LONGEST_RETRY_AFTER = timedelta(minutes=5)
+SHORTEST_RETRY_AFTER = timedelta(milliseconds=100)  # a 0 would be asked for without end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

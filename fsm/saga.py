@@ -12,12 +12,20 @@ from .events import Event, SagaStarted
 from .machines import StepStatus
 from .outcome import Direction
 from .state import UNTOUCHED, SagaState, StepState, begin, evolve
+from .strict_json import Json
 from .template import Scope
 
 PASSED = frozenset({StepStatus.SUCCEEDED})
 DONE = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
-DOUBTS = frozenset({StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.UNKNOWN})
+DOUBTS = frozenset(
+    {StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.UNKNOWN}
+)
 AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
+UNDO_UNFINISHED = (
+    StepStatus.COMPENSATING,
+    StepStatus.COMPENSATION_BACKING_OFF,
+    StepStatus.COMPENSATION_FAILED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +47,27 @@ class Saga:
     def status_of(self, step: str) -> StepStatus:
         return self.state.step(step).status
 
+    def steps_in(self, *statuses: StepStatus) -> list[Step]:
+        return [step for step, state in self.steps if state.status in statuses]
+
+    @property
+    def not_undone(self) -> tuple[str, ...]:
+        """What has, or may have, taken effect and is not undone."""
+        return tuple(step.name for step, _ in self.steps if self._stays(step))
+
+    def _stays(self, step: Step) -> bool:
+        undoing = self.status_of(step.name) in UNDO_UNFINISHED
+        return step.has_effect and (undoing or self.may_be_undone(step))
+
     @property
     def not_done(self) -> tuple[str, ...]:
         return tuple(step.name for step, state in self.steps if state.status not in DONE)
+
+    @property
+    def outputs(self) -> dict[str, Json]:
+        """What the steps that were done said, by name."""
+        done = StepStatus.SUCCEEDED
+        return {step.name: state.output for step, state in self.steps if state.status is done}
 
     @property
     def pivot_passed(self) -> bool:
@@ -51,6 +77,11 @@ class Saga:
     def pivot_in_doubt(self) -> bool:
         pivots = self.definition.pivots
         return bool(pivots) and any(self.status_of(one) in DOUBTS for one in pivots)
+
+    @property
+    def is_called(self) -> bool:
+        """Whether an answer of a participant is awaited."""
+        return bool(self.steps_in(StepStatus.CALLING, StepStatus.COMPENSATING))
 
     @property
     def owes_callback(self) -> bool:

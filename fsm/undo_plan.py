@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from .command import CallParticipant, commands, wake_up
+from .command import CallParticipant, Command, StartChild, UndoChild, commands, wake_up
 from .decide import decide
-from .happening import CallAnswered, CompensationAsked, Happening, TimePassed
-from .machines import StepStatus
+from .happening import CallAnswered, ChildRested, CompensationAsked, Happening, TimePassed
+from .machines import SagaStatus, StepStatus
 from .outcome import Direction, Outcome, Verdict
 from .saga import AT_STAKE, Saga
 
@@ -21,22 +21,30 @@ WAITED = TimePassed()
 
 @dataclass(frozen=True, slots=True)
 class UndoPlan:
-    calls: tuple[CallParticipant, ...]
+    calls: tuple[CallParticipant | UndoChild, ...]
     cannot_undo: tuple[str, ...]
 
 
 def plan_undo(saga: Saga, *, now: datetime) -> UndoPlan:
     """Raises NotCompensatable."""
     saga = decide(saga, CompensationAsked(), now=now, jitter=0).saga
-    calls: list[CallParticipant] = []
+    calls: list[CallParticipant | UndoChild] = []
     while (happening := _next(saga)) is not None:
         if happening is WAITED:
             now = max(now, wake_up(saga) or now)
-        calls += [one for one in commands(saga)[:1] if one.direction is Direction.COMPENSATION]
+        calls += [one for one in map(_undoing, commands(saga)[:1]) if one is not None]
         saga = decide(saga, happening, now=now, jitter=0).saga
     left = AT_STAKE | {StepStatus.COMPENSATION_FAILED}
     stays = (one for one in saga.definition.steps if saga.status_of(one.name) in left)
     return UndoPlan(tuple(calls), tuple(one.name for one in stays if one.has_effect))
+
+
+def _undoing(command: Command) -> CallParticipant | UndoChild | None:
+    match command:
+        case CallParticipant(direction=Direction.COMPENSATION) | UndoChild():
+            return command
+        case _:
+            return None
 
 
 def _next(saga: Saga) -> Happening | None:
@@ -46,7 +54,10 @@ def _next(saga: Saga) -> Happening | None:
     return WAITED if wake_up(saga) is not None else None
 
 
-def _done(call: CallParticipant) -> CallAnswered:
+def _done(command: Command) -> Happening:
+    if isinstance(command, StartChild | UndoChild):
+        undone = SagaStatus.COMPENSATED
+        return ChildRested(step=command.parent.step, status=undone, outputs={}, error="undone")
     return CallAnswered(
-        step=call.step, direction=call.direction, attempt=call.attempt, verdict=DONE
+        step=command.step, direction=command.direction, attempt=command.attempt, verdict=DONE
     )

@@ -167,6 +167,26 @@ class HealthAnswer(Answer):
     checks: dict[str, CheckAnswer]
 
 
+class BulkMatchAnswer(Answer):
+    """`saga_ids` are the first of them."""
+
+    matched: int
+    saga_ids: list[str]
+
+
+class BulkJobAnswer(Answer):
+    """`refusals` say why, by saga; not all of them are kept."""
+
+    job_id: str
+    action: str
+    matched: int
+    done: int
+    refused: int
+    refusals: dict[str, str]
+    started_at: str
+    finished_at: str | None
+
+
 class HeadAnswer(Answer):
     seq: int
     epoch: int

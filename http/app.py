@@ -8,6 +8,7 @@ for by requests that go well.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -15,42 +16,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from ..fsm.runtime.orchestrator import Orchestrator
 from ..fsm.strict_json import serialize
-from ..projections.listing import Listing
 from .docs_page import docs_page
 from .errors import MethodNotAllowed, NoSuchResource
-from .health import Health, HealthQuestion
 from .openapi import by_path, openapi_document
-from .participants.callback import CallbackPolicy
 from .problems import problem_reply
 from .route import Endpoint, RouteSpec
 from .routes import ROUTES
-from .services import Audit, Services
+from .services import Services
 
 HEAD_IS_GET: Final = {"HEAD": "GET"}  # the server leaves the body out
 
 
-def build_app(
-    orchestrator: Orchestrator,
-    listing: Listing,
-    health: Health,
-    callbacks: CallbackPolicy,
-    audit: Audit,
-    *,
-    version: str,
-) -> Router:
+def build_app(services: Services, *, version: str) -> Router:
     """`version` is that of the software, for the API document."""
     document = openapi_document(ROUTES, version)
-    services = Services(
-        orchestrator=orchestrator,
-        listing=listing,
-        health=HealthQuestion(health),
-        callbacks=callbacks,
-        audit=audit,
-        openapi=serialize(document),
-        docs=docs_page(document),
-    )
+    services = replace(services, openapi=serialize(document), docs=docs_page(document))
     routes = _starlette_routes(ROUTES, services)
     return Router(routes, redirect_slashes=False, default=_nothing_here)
 

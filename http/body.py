@@ -44,6 +44,13 @@ async def json_object(request: Request, *, may_be_empty: bool = False) -> JsonOb
     return value
 
 
+async def json_value(request: Request) -> Json:
+    """Any JSON; nothing at all is null. Raises whatever `errors.py` says of bodies."""
+    _expect(_media_type(request), (JSON,))
+    data = await read(request)
+    return _parse(data) if data else None
+
+
 async def document(request: Request) -> Json:
     """JSON or YAML, as the request says."""
     media_type = _media_type(request)

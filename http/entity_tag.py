@@ -21,11 +21,16 @@ def is_known(request: Request, version: int) -> bool:
     return given == "*" or any(tag[2] == str(version) for tag in TAG.finditer(given))
 
 
+def demands_version(request: Request) -> bool:
+    """Whether If-Match is more than a demand that the saga exists."""
+    return _header(request, "if-match") not in ("", "*")
+
+
 def is_expected(request: Request, version: int) -> bool:
     """Whether If-Match allows to act on this version; without the header all are allowed."""
-    given = _header(request, "if-match")
-    if given in ("", "*"):
+    if not demands_version(request):
         return True
+    given = _header(request, "if-match")
     return any(tag[2] == str(version) and not tag[1] for tag in TAG.finditer(given))
 
 

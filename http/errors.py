@@ -10,7 +10,10 @@ RequestRefused
 ├── InvalidIdempotencyKey   empty, too long, or not visible ASCII
 ├── UnknownSagaType         a start of something that is not registered
 ├── NoSuchVersion           the saga never had, or has not yet, that version
-├── VersionMismatch         If-Match names another version
+├── WrongCallbackToken      a callback that does not bring the token of its call
+├── InvalidSignalName       a signal that no step can wait for
+├── TooManySagas            more than one job is for
+├── UnknownBulkJob          no job of that name, or not any more
 ├── StartUnconfirmed        a start that may or may not have been recorded
 ├── MethodNotAllowed        the path exists, for other methods
 └── NoSuchResource          the path does not exist
@@ -73,9 +76,26 @@ class NoSuchVersion(RequestRefused):
     pass
 
 
-class VersionMismatch(RequestRefused):
-    def __init__(self, saga_id: str, version: int) -> None:
-        super().__init__(f"saga {saga_id} has version {version}")
+class WrongCallbackToken(RequestRefused):
+    def __init__(self) -> None:
+        super().__init__("send back the Saga-Callback-Token that came with the call")
+
+
+class InvalidSignalName(RequestRefused):
+    def __init__(self) -> None:
+        super().__init__(
+            "a signal is named by a letter and at most 62 more letters, digits, _ and -"
+        )
+
+
+class TooManySagas(RequestRefused):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the filter matches more than {limit} sagas; make it narrower")
+
+
+class UnknownBulkJob(RequestRefused):
+    def __init__(self) -> None:
+        super().__init__("there is no such job; the newest are kept, by the node they run on")
 
 
 class StartUnconfirmed(RequestRefused):

@@ -19,12 +19,16 @@ QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 def start_key(request: Request, body: JsonObject) -> StartKey | None:
     """None without the header. Raises InvalidIdempotencyKey."""
+    key = header_key(request)
+    return None if key is None else StartKey(key, digest(body))
+
+
+def header_key(request: Request) -> str | None:
+    """None without the header. Raises InvalidIdempotencyKey."""
     given = request.headers.getlist("idempotency-key")
-    if not given:
-        return None
     if len(given) > 1:
         raise InvalidIdempotencyKey
-    return StartKey(parse_key(given[0]), digest(body))
+    return parse_key(given[0]) if given else None
 
 
 def parse_key(header: str) -> str:

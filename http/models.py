@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from starlette.requests import Request
 
 from ..fsm.errors import Finding
-from ..fsm.happening import CompensationAsked, StartRequested
+from ..fsm.happening import StartRequested
 from ..fsm.input_check import merged_input
 from ..fsm.machines import SagaStatus
 from ..fsm.reader import findings_of, pointer
 from ..fsm.strict_json import JsonObject
+from ..projections.listing import SagaFilter
 from .errors import InvalidQuery, InvalidRequest
-from .wire_types import AnyArray, AnyObject, Deadline, EntityId, Tags, Time
+from .wire_types import AnyArray, AnyJson, AnyObject, Deadline, EntityId, Tags, Time
 
 BIGGEST_VERSION = 2**31 - 1
 PAGE = 100
@@ -24,6 +25,8 @@ SAGA_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 Version = Annotated[int, Field(ge=1, le=BIGGEST_VERSION)]
 PageSize = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
+Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+Remark = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] | None
 ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -55,11 +58,65 @@ class StartRequest(Body):
         )
 
 
-class CompensateRequest(Body):
-    reason: Annotated[str, Field(max_length=1000)] | None = None
+class VerbRequest(Body):
+    """Why somebody asks; it is kept with the event."""
 
-    def as_happening(self) -> CompensationAsked:
-        return CompensationAsked(reason=self.reason)
+    reason: Remark = None
+
+
+class AbandonRequest(Body):
+    """Nothing is given up without a reason."""
+
+    reason: Reason
+
+
+class ResolveRequest(Body):
+    """What a person found out, and what shows it."""
+
+    outcome: Literal["done", "not_done", "undone"]
+    evidence: Reason
+    output: AnyJson = None
+    reason: Remark = None
+
+
+class SignalBody(RootModel[AnyJson]):
+    """Any JSON, or nothing: it becomes the output of the step that waits for it."""
+
+
+class BulkFilter(Body):
+    """As the query of `GET /sagas`; everything given must hold."""
+
+    type: ShortText | None = None
+    status: SagaStatus | None = Field(default=None, strict=False)
+    entity_id: ShortText | None = None
+    tags: Tags = Field(default_factory=dict)
+    started_after: Time | None = None
+    started_before: Time | None = None
+
+    def as_filter(self) -> SagaFilter:
+        return SagaFilter(
+            saga_type=self.type,
+            status=self.status,
+            entity_id=self.entity_id,
+            tags=self.tags,
+            started_after=self.started_after,
+            started_before=self.started_before,
+        )
+
+
+class BulkRequest(Body):
+    action: Literal["compensate", "cancel", "retry", "pause", "resume", "abandon"]
+    filter: BulkFilter
+    reason: Reason
+    dry_run: bool = False
+
+
+class CompleteRequest(Body):
+    output: AnyJson = None
+
+
+class FailRequest(Body):
+    reason: Remark = None
 
 
 class Query(BaseModel):
@@ -84,6 +141,15 @@ class CompensateQuery(Query):
 
 class EventsQuery(Query):
     after: Annotated[int, Field(ge=0, le=BIGGEST_VERSION)] = 0
+    limit: PageSize = PAGE
+
+
+class FeedQuery(Query):
+    """`after` is the `next` of the page before."""
+
+    after: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,1000}$")] | None = None
+    type: ShortText | None = None
+    saga_type: ShortText | None = None
     limit: PageSize = PAGE
 
 

@@ -27,7 +27,8 @@ MODE: Final[JsonSchemaMode] = "validation"
 REF: Final = "#/components/schemas/{model}"
 OF_A_BODY: Final = (NotJson, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 HEADERS: Final[Mapping[str, str]] = {
-    "Idempotency-Key": "The same key and body start one saga, however often they are sent.",
+    "Saga-Callback-Token": "That came with the call which is reported on.",
+    "Idempotency-Key": "What is sent again with the same key counts once.",
     "If-Match": "Act only on this version of the saga.",
     "If-None-Match": "Answer 304 if the saga still has this version.",
     "Prefer": "`wait=N`: wait up to N seconds, at most 60. `respond-async`: do not wait.",

@@ -20,6 +20,8 @@ from ..fsm.errors import (
     Finding,
     InvalidDefinition,
     InvalidInput,
+    NoSuchStep,
+    NotAllowed,
     NotCompensatable,
 )
 from ..fsm.runtime.errors import (
@@ -28,6 +30,7 @@ from ..fsm.runtime.errors import (
     IdempotencyKeyReused,
     NotServing,
     SagaNotFound,
+    VersionMoved,
     VersionNotReached,
 )
 from ..fsm.runtime.log import logger
@@ -39,15 +42,18 @@ from .errors import (
     InvalidIdempotencyKey,
     InvalidQuery,
     InvalidRequest,
+    InvalidSignalName,
     MethodNotAllowed,
     NoSuchResource,
     NoSuchVersion,
     NotJson,
     NotYaml,
     StartUnconfirmed,
+    TooManySagas,
+    UnknownBulkJob,
     UnknownSagaType,
     UnsupportedMediaType,
-    VersionMismatch,
+    WrongCallbackToken,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -72,7 +78,9 @@ INTERNAL_ERROR = Problem(
 )
 PROBLEMS: Mapping[type[Exception], Problem] = {
     NotJson: Problem(HTTPStatus.BAD_REQUEST, "not-json", "The body is not JSON"),
-    NotYaml: Problem(HTTPStatus.BAD_REQUEST, "not-yaml", "The body is not YAML"),
+    NotYaml: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "not-yaml", "The body is not YAML that is read here"
+    ),
     ClientDisconnect: Problem(
         HTTPStatus.BAD_REQUEST, "body-incomplete", "The body ended early", retryable=True
     ),
@@ -96,7 +104,13 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     VersionNotReached: Problem(
         HTTPStatus.CONFLICT, "version-not-reached", "The saga is not there yet", retryable=True
     ),
-    VersionMismatch: Problem(
+    NotAllowed: Problem(HTTPStatus.CONFLICT, "not-allowed", "This is not possible now"),
+    NoSuchStep: Problem(HTTPStatus.NOT_FOUND, "unknown-step", "No such step"),
+    WrongCallbackToken: Problem(
+        HTTPStatus.FORBIDDEN, "wrong-callback-token", "The callback is not trusted"
+    ),
+    UnknownBulkJob: Problem(HTTPStatus.NOT_FOUND, "unknown-bulk-job", "No such job"),
+    VersionMoved: Problem(
         HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "The saga has moved on"
     ),
     BodyTooLarge: Problem(
@@ -119,6 +133,12 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ),
     InvalidIdempotencyKey: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-idempotency-key", "Not an idempotency key"
+    ),
+    InvalidSignalName: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-signal-name", "Not the name of a signal"
+    ),
+    TooManySagas: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-sagas", "The filter matches too many sagas"
     ),
     IdempotencyKeyReused: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -179,7 +199,7 @@ def _extensions(error: Exception) -> Iterator[tuple[str, Json]]:
     match error:
         case InvalidInput() | InvalidDefinition() | InvalidRequest():
             yield "errors", [_error(one) for one in error.findings[:MOST_ERRORS]]
-        case NotCompensatable():
+        case NotAllowed():
             yield "allowed_actions", list(error.allowed_actions)
         case _:
             return

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..fsm.runtime.bulk import BulkJobs
+from ..fsm.runtime.event_counts import EventCounts
+from ..fsm.runtime.executor import Executor
 from ..fsm.runtime.orchestrator import Orchestrator
+from ..fsm.runtime.tokens import CallbackTokens
 from ..projections.audit import AuditVerdict
+from ..projections.feed import Feed
 from ..projections.listing import Listing
+from ..projections.stats import Statistics
 from .health import HealthQuestion
 from .participants.callback import CallbackPolicy
 
@@ -17,12 +23,23 @@ Audit: TypeAlias = Callable[[], Awaitable[AuditVerdict]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """`openapi` and `docs` are the finished documents about the routes."""
+    """`openapi` and `docs` are the finished documents about the routes, made with the app.
+
+    `participants` are the base URLs by name, and hold no credentials: a call that needs some has
+    them in its headers, as secrets.
+    """
 
     orchestrator: Orchestrator
     listing: Listing
     health: HealthQuestion
     callbacks: CallbackPolicy
     audit: Audit
-    openapi: bytes
-    docs: bytes
+    tokens: CallbackTokens
+    bulk: BulkJobs
+    feed: Feed
+    statistics: Statistics
+    executor: Executor
+    event_counts: EventCounts
+    participants: Mapping[str, str]
+    openapi: bytes = b""
+    docs: bytes = b""

@@ -75,6 +75,7 @@ AnyArray = Annotated[
     BeforeValidator(_array),
     WithJsonSchema({"type": ["array", "null"]}),
 ]
+AnyJson = Annotated[Any, SkipValidation, WithJsonSchema({})]
 EntityId = Annotated[
     int | str,
     SkipValidation,

@@ -45,6 +45,9 @@ class SagaSummary:
 
 
 class Listing(Protocol):
+    async def refresh(self) -> None:
+        """Include all that has been recorded by now. Raises ProjectionUnavailable."""
+
     async def page(
         self, wanted: SagaFilter, after: str | None, limit: int
     ) -> Sequence[SagaSummary]:

@@ -42,6 +42,7 @@ class Projector:
         self._checkpoints: dict[int, int] = {}
         self._frontiers: dict[int, Frontier] = {}
         self._dirty: dict[str, Saga] = {}
+        self._turn = asyncio.Lock()
         self._told = asyncio.Event()
         self._enough = asyncio.Event()
 
@@ -55,7 +56,14 @@ class Projector:
             self._enough.set()
 
     async def step(self) -> int:
-        """Write what was observed; returns how many sagas."""
+        """Write what was observed; returns how many sagas.
+
+        One at a time: a later write must not move the checkpoint past one that has failed.
+        """
+        async with self._turn:
+            return await self._write()
+
+    async def _write(self) -> int:
         sagas, self._dirty = self._dirty, {}
         reached = {shard_id: one.seq for shard_id, one in self._frontiers.items()}
         try:
@@ -65,7 +73,7 @@ class Projector:
             self._dirty = {**sagas, **self._dirty}
             await self.catch_up()
             return len(sagas)
-        except (psycopg.Error, OSError):
+        except BaseException:  # a stop cancels it too, and what it held must still be written
             self._dirty = {**sagas, **self._dirty}
             raise
         self._checkpoints.update(reached)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..eventstore import shard_of
-from ..eventstore.columns import bools, instants, int4s, jsonbs, optional_texts, texts, uuids
+from ..eventstore.columns import (
+    bools,
+    instants,
+    int4s,
+    jsonbs,
+    optional_instants,
+    optional_texts,
+    texts,
+    uuids,
+)
+from ..fsm.command import is_over, wake_up
+from ..fsm.decide import is_idle
 from ..fsm.saga import Saga
 from ..fsm.strict_json import serialize
 from .status import current_step
@@ -21,7 +32,9 @@ def columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
         "definition_version": int4s([one.definition_version for one in states]),
         "entity_id": jsonbs([serialize(one.entity_id) for one in states]),
         "status": texts([one.status.value for one in states]),
-        "rests": bools([one.state.status.rests and not one.owes_callback for one in sagas]),
+        "rests": bools([is_over(one) for one in sagas]),
+        "idle": bools([is_idle(one) for one in sagas]),
+        "wake_at": optional_instants([wake_up(one) for one in sagas]),
         "current_step": optional_texts([current_step(one) for one in sagas]),
         "error": optional_texts([one.error for one in states]),
         "tags": jsonbs([serialize(one.tags) for one in states]),

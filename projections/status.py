@@ -13,6 +13,7 @@ from ..fsm.strict_json import Json
 UNDER_WAY = (
     StepStatus.CALLING,
     StepStatus.BACKING_OFF,
+    StepStatus.WAITING,
     StepStatus.COMPENSATING,
     StepStatus.COMPENSATION_BACKING_OFF,
 )
@@ -36,7 +37,7 @@ def status_view(saga: Saga) -> dict[str, Json]:
         "deadline": _time(state.deadline),
         "created_at": _time(state.created_at),
         "updated_at": _time(state.updated_at),
-        "paused": False,
+        "paused": state.paused_at is not None,
         "parked": _parked_view(state),
     }
 
@@ -52,16 +53,7 @@ def answer_view(saga: Saga) -> dict[str, Json]:
         "entity_id": state.entity_id,
         "status": state.status.value,
         "error": error,
-        "outputs": outputs(saga),
-    }
-
-
-def outputs(saga: Saga) -> dict[str, Json]:
-    """What the steps that were done said, by name."""
-    return {
-        step.name: state.output
-        for step in saga.definition.steps
-        if (state := saga.state.step(step.name)).status is StepStatus.SUCCEEDED
+        "outputs": saga.outputs,
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from ..eventstore import LogUnavailable, Readers
@@ -16,8 +17,15 @@ from .listing import SagaFilter, SagaSummary
 class StatusListing:
     """Implements Listing. Raises ProjectionUnavailable."""
 
-    def __init__(self, readers: Readers) -> None:
-        self._readers = readers
+    def __init__(self, readers: Readers, project: Callable[[], Awaitable[object]]) -> None:
+        """`project` writes what has not been written yet."""
+        self._readers, self._project = readers, project
+
+    async def refresh(self) -> None:
+        try:
+            await self._project()
+        except (psycopg.Error, OSError, LogUnavailable) as error:
+            raise ProjectionUnavailable(str(error)) from error
 
     async def page(
         self, wanted: SagaFilter, after: str | None, limit: int
@@ -36,4 +44,9 @@ class StatusListing:
             rows = await self._readers.fetch(SagaSummary, "read_page", parameters)
         except LogUnavailable as error:
             raise ProjectionUnavailable(str(error)) from error
-        return [replace(row, status=SagaStatus(row.status)) for row in rows]
+        return [_read(row) for row in rows]
+
+
+def _read(row: SagaSummary) -> SagaSummary:
+    """As the driver has read it, with its own kinds of names."""
+    return replace(row, saga_id=str(row.saga_id), status=SagaStatus(row.status))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import psycopg
 
@@ -20,6 +21,15 @@ PROJECTION = "saga_status"
 SHORT = timedelta(seconds=10)  # for a statement; a server that takes longer is frozen
 LONG = timedelta(hours=1)  # for a rebuild
 ROWS_A_STATEMENT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A saga that does not rest. One that is idle only waits, at the latest until `wake_at`."""
+
+    saga_id: str
+    is_idle: bool
+    wake_at: datetime | None
 
 
 class Overtaken(Exception):
@@ -51,11 +61,12 @@ class Tables:
             await _advance(connection, before, after)
             await _upsert(connection, sagas)
 
-    async def unfinished(self, shard_ids: Sequence[int]) -> list[str]:
+    async def unfinished(self, shard_ids: Sequence[int]) -> list[Waiting]:
         parameters = {"shard_ids": int4s(shard_ids)}
         async with self._transaction(SHORT) as connection:
             cursor = await connection.execute(statement("read_unfinished"), parameters)
-            return [str(saga_id) for (saga_id,) in await cursor.fetchall()]
+            rows = await cursor.fetchall()
+        return [_waiting(*row) for row in rows]
 
     @asynccontextmanager
     async def rebuilding(self) -> AsyncIterator[Rebuild]:
@@ -82,6 +93,11 @@ class Tables:
             except psycopg.OperationalError:
                 await self.close()
                 raise
+
+
+def _waiting(saga_id: object, idle: object, wake_at: object) -> Waiting:
+    assert wake_at is None or isinstance(wake_at, datetime)
+    return Waiting(str(saga_id), bool(idle), wake_at)
 
 
 class Rebuild:

@@ -24,6 +24,8 @@ from saga_orchestrator.eventstore import (
     StreamId,
 )
 from saga_orchestrator.fsm.answer import Answer, Reply
+from saga_orchestrator.fsm.command import is_over, wake_up
+from saga_orchestrator.fsm.decide import is_idle
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.happening import StartRequested
 from saga_orchestrator.fsm.reader import read_definition
@@ -33,8 +35,9 @@ from saga_orchestrator.fsm.runtime.driver import Driver
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
-from saga_orchestrator.fsm.runtime.recovery import Recovery
+from saga_orchestrator.fsm.runtime.recovery import Recovery, Unfinished
 from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.strict_json import Json
 from saga_orchestrator.fsm.yaml_document import parse_yaml
@@ -47,6 +50,7 @@ ORDER: list[Json] = [
     {"order_id": 123, "amount": 50.0, "payment_method": "credit_card"},
     {"order_id": 123},
 ]
+TOKENS = CallbackTokens(bytes(SECRET_BYTES))
 YES = Reply(200, {}, b'{"order_id": 7, "payment_id": 8}')
 ENOUGH = timedelta(seconds=10)  # of real time: a bound for what must happen, never a wait
 
@@ -177,16 +181,32 @@ class World:
         self.clock.advance(by)
         return self.driver.timers.step()
 
-    async def recover(self) -> int:
-        """Take up all sagas of the store, as a service that has just been started."""
-        journal, streams = self.orchestrator.journal, self.log.store.streams
-        sagas = [one for one, events in streams.items() if events[0].type != "ShardOwned"]
+    async def recover(self, unfinished: list[Unfinished] | None = None) -> int:
+        """Take up all sagas of the store, as a service that has just been started.
 
-        async def unfinished() -> list[StreamId]:
-            return sagas
+        With `unfinished`, those of which a status view has told.
+        """
+        found = [Unfinished(one) for one in self.sagas] if unfinished is None else unfinished
 
-        recovery = Recovery(self.log, journal, self.driver, self.clock, unfinished)
-        return await recovery.run(range(SHARDS))
+        async def told() -> list[Unfinished]:
+            return found
+
+        journal = self.orchestrator.journal
+        return await Recovery(self.log, journal, self.driver, self.clock, told).run(range(SHARDS))
+
+    async def unfinished(self) -> list[Unfinished]:
+        """What a status view tells of the sagas of the store."""
+        sagas = [await self.orchestrator.saga_as_of(one) for one in self.sagas]
+        return [
+            Unfinished(one.state.saga_id, is_idle(one), wake_up(one))
+            for one in sagas
+            if not is_over(one)
+        ]
+
+    @property
+    def sagas(self) -> list[StreamId]:
+        streams = self.log.store.streams.items()
+        return [one for one, events in streams if events[0].type != "ShardOwned"]
 
 
 async def a_world(
@@ -201,7 +221,7 @@ async def a_world(
     participants = participants or ScriptedParticipants()
     registry = Registry(log, clock)
     journal = Journal(log, registry)
-    executor = Executor(participants, clock, limit=limit)
+    executor = Executor(participants, TOKENS, clock, limit=limit)
     callbacks = Callbacks(ScriptedCallbacks(), clock)
     driver = Driver(journal, executor, callbacks, clock, lambda saga, recorded: None)
     driver.epochs = await log.claim(range(SHARDS), recorded_at=clock.now())

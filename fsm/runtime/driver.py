@@ -13,34 +13,59 @@ an error in ours, and blocks nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
-from ...eventstore import Fenced, LogOverloaded, LogUnavailable, RecordedEvent, shard_of
+from ...eventstore import (
+    Fenced,
+    LogOverloaded,
+    LogUnavailable,
+    RecordedEvent,
+    WrongExpectedVersion,
+    shard_of,
+)
 from ..command import CallParticipant, commands, wake_up
 from ..decide import Decision, decide, start
 from ..definition import Definition
-from ..events import CompensationCalled, Event, StatusAsked, StepCalled
-from ..happening import CallAnswered, CallbackTold, Happening, StartRequested, TimePassed
+from ..happening import (
+    CallAnswered,
+    Happening,
+    ParticipantBack,
+    ResolveAsked,
+    RetryAsked,
+    StartRequested,
+    TimePassed,
+)
 from ..saga import Saga
 from .callbacks import Callbacks
+from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
-from .errors import NotServing
+from .errors import InDoubt, LogBusy, NotServing, VersionMoved
 from .executor import Executor
 from .journal import Journal
-from .live import Live
+from .live import Condition, Live
 from .log import logger
+from .sending import is_wanted, without_calls
 from .timers import Timers
 
-OVERLOAD_PAUSE_SECONDS = 0.1
+TROUBLE_PAUSE_SECONDS = 0.2
+WAKE_AGAIN = timedelta(seconds=1)
+SHORT_WAIT = timedelta(seconds=5)  # that a saga spends in memory
+WOKEN_AT_ONCE = 50
+WAKING_PAUSE_SECONDS = 0.1
 Result = TypeVar("Result")
 Observer = Callable[[Saga, Sequence[RecordedEvent]], None]
 
 
 class Driver:
-    """`observe` is told of every committed decision, with the saga that it made."""
+    """`observe` is told of every committed decision, with the saga that it made.
+
+    `fenced`: another process has claimed what this one drove, which cannot record anything there.
+    """
 
     def __init__(
         self,
@@ -53,14 +78,20 @@ class Driver:
         self.journal, self.executor, self.callbacks = journal, executor, callbacks
         self.clock, self.observe = clock, observe
         self.timers = Timers(clock, self._wake)
+        self.children = Children(self)
+        executor.closed = self._participant_back
         self.epochs: Mapping[int, int] = {}
         self.live: dict[str, Live] = {}
         self.stopping = False
+        self.fenced = False
         self._told_to_stop = asyncio.Event()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self, definition: Definition, saga_id: str, request: StartRequested) -> Live:
         """Durable when it returns. Raises NotServing, and WrongExpectedVersion if it exists.
+
+        Raises InDoubt if the log went away before it said whether the start is durable.
 
         A caller who gives up waiting does not stop it: what lands in the log must be driven.
         """
@@ -72,31 +103,111 @@ class Driver:
         decision = start(definition, saga_id, request, now=self.clock.now())
         try:
             recorded = await self._append(0, decision)
-        except (LogOverloaded, LogUnavailable, Fenced) as error:
+        except LogUnavailable as error:
+            raise InDoubt(str(error)) from error
+        except LogOverloaded as error:
+            raise LogBusy(str(error)) from error
+        except Fenced as error:
             raise NotServing(str(error)) from error
         live = Live(decision.saga)
         self._publish(live, decision.saga, recorded)
         self._launch(live, decision.calls)
+        self._obey(decision)
         return live
 
-    async def happen(self, live: Live, happening: Happening) -> None:
-        """Let `happening` have its consequences. Raises what the core refuses, and NotServing."""
-        await asyncio.shield(self._track(self._happen(live, happening)))
+    async def happen(
+        self, live: Live, happening: Happening, *, expected_version: int | None = None
+    ) -> None:
+        """Let `happening` have its consequences. Raises what the core refuses, and NotServing.
 
-    async def _happen(self, live: Live, happening: Happening) -> None:
+        Raises VersionMoved if the saga is not at `expected_version` any more.
+        """
+        await asyncio.shield(self._track(self._happen(live, happening, expected_version)))
+
+    async def _happen(
+        self, live: Live, happening: Happening, expected_version: int | None = None
+    ) -> None:
+        if self.stopping and isinstance(happening, RetryAsked | ResolveAsked):
+            raise NotServing("the service is stopping, and could not send what this asks for")
         try:
-            self._launch(live, await self._decide(live, happening))
-        except (LogOverloaded, LogUnavailable, Fenced) as error:
+            self._launch(live, await self._decide(live, happening, expected_version))
+        except LogOverloaded as error:
+            raise LogBusy(str(error)) from error
+        except (LogUnavailable, Fenced) as error:
             raise NotServing(str(error)) from error
+
+    async def meet(self, saga_id: str, happening: Happening) -> None:
+        """As `happen`, wherever the saga is and however busy the log is."""
+        while True:
+            try:
+                async with self.holding(saga_id) as live:
+                    await self._meet(live, happening)
+                    return
+            except WrongExpectedVersion:
+                logger.warning("saga read again", extra={"saga_id": saga_id})
+                self.live.pop(saga_id, None)
+                await self.pause(TROUBLE_PAUSE_SECONDS)
+
+    async def _meet(self, live: Live, happening: Happening) -> None:
+        version = live.saga.state.version
+        self._launch(live, await self._decide_patiently(live, happening))
+        due = wake_up(live.saga)
+        if live.saga.state.version == version and due is not None:
+            # It was woken for nothing, by a clock that has stepped back: its timer is gone.
+            self.timers.set(live.saga.state.saga_id, max(due, self.clock.now() + WAKE_AGAIN))
+
+    @asynccontextmanager
+    async def holding(self, saga_id: str, *, patiently: bool = True) -> AsyncIterator[Live]:
+        """The saga, brought back into memory if it rests; one holder at a time.
+
+        Whoever is not patient is told with LogUnavailable that the log cannot be read now.
+        Raises SagaNotFound, and what a broken history raises.
+        """
+        async with self.turn_of(saga_id):
+            live = self.live.get(saga_id)
+            yield live or Live(await self._load(saga_id, patiently=patiently))
+
+    async def _load(self, saga_id: str, *, patiently: bool) -> Saga:
+        """A wake-up, a report or an answer is not thrown away because the log cannot be read."""
+        while True:
+            try:
+                return await self.journal.load(saga_id)
+            except LogUnavailable:
+                if self.stopping or not patiently:
+                    raise
+            await self.pause(TROUBLE_PAUSE_SECONDS)
+
+    async def watch(self, saga_id: str, condition: Condition) -> tuple[Live, asyncio.Future[Saga]]:
+        """The saga, kept in memory until `leave`, and what comes once it fulfils `condition`."""
+        live = self.live.get(saga_id)
+        if live is not None:
+            return live, live.until(condition)
+        async with self.holding(saga_id, patiently=False) as live:
+            reached = live.until(condition)
+            if not self._may_leave(live):
+                self.live[saga_id] = live
+            return live, reached
+
+    def turn_of(self, saga_id: str) -> asyncio.Lock:
+        """What keeps two from bringing the same saga into being, or back."""
+        return self._turns.setdefault(saga_id, asyncio.Lock())
+
+    def wait_for(self, saga_id: str, wake_at: datetime | None) -> None:
+        """Take up a saga that only waits: it stays where it is until then."""
+        self.timers.set(saga_id, wake_at)
 
     def resume(self, saga: Saga) -> None:
         """Take up a saga whose last process died: send again what was sent, then go on."""
         live = self.live[saga.state.saga_id] = Live(saga)
         self.timers.set(saga.state.saga_id, wake_up(saga))
         if saga.owes_callback:
-            self._spawn(self._tell(live), saga.state.saga_id)
-        for call in commands(saga):
-            self._spawn(self._converse(live, call, resent=True), saga.state.saga_id)
+            self._spawn(self.callbacks.keep_telling(self, saga.state.saga_id), saga.state.saga_id)
+        for command in commands(saga):
+            if isinstance(command, CallParticipant):
+                work = self._converse(live, command, resent=True)
+                self._spawn(work, saga.state.saga_id, has_called=True)
+            else:
+                self._spawn(self.children.obey(command), saga.state.saga_id)
         self._wake(saga.state.saga_id)
 
     def begin_stop(self) -> None:
@@ -125,7 +236,10 @@ class Driver:
             first, *others = calls
             self._launch(live, others)
             verdict = await self.executor.call(
-                first, live.saga.definition, self.epochs[shard_of(first.saga_id)]
+                first,
+                live.saga.definition,
+                self.epochs[shard_of(first.saga_id)],
+                partial(is_wanted, live, first),
             )
             answer = CallAnswered(
                 step=first.step,
@@ -134,7 +248,14 @@ class Driver:
                 verdict=verdict,
                 resent=resent,
             )
-            calls, resent = await self._decide_patiently(live, answer), False
+            try:
+                calls, resent = await self._decide_patiently(live, answer), False
+            except WrongExpectedVersion:
+                # Somebody else holds a newer state: what was answered still counts there.
+                if self.live.get(first.saga_id) is live:
+                    del self.live[first.saga_id]
+                await self.meet(first.saga_id, answer)
+                return
 
     async def _decide_patiently(
         self, live: Live, happening: Happening
@@ -146,9 +267,12 @@ class Driver:
             except LogOverloaded:
                 await asyncio.sleep(OVERLOAD_PAUSE_SECONDS)
 
-    async def _decide(self, live: Live, happening: Happening) -> Sequence[CallParticipant]:
+    async def _decide(
+        self, live: Live, happening: Happening, expected_version: int | None = None
+    ) -> Sequence[CallParticipant]:
         """The calls that are to leave now: their intent is durable."""
         async with live.turn:
+            _demand_version(live.saga, expected_version)
             decision = decide(
                 live.saga, happening, now=self.clock.now(), jitter=self.clock.jitter()
             )
@@ -158,39 +282,55 @@ class Driver:
                 version = live.saga.state.version
                 recorded = await self._append(version, decision)
                 self._publish(live, decision.saga, recorded)
+        self._obey(decision)
         return decision.calls
+
+    def _obey(self, decision: Decision) -> None:
+        for command in decision.children:
+            self._spawn(self.children.obey(command), decision.saga.state.saga_id)
 
     async def _append(self, version: int, decision: Decision) -> Sequence[RecordedEvent]:
         state = decision.saga.state
-        return await self.journal.append(
-            state.saga_id, version, decision.events, at=state.updated_at
-        )
+        try:
+            return await self.journal.append(
+                state.saga_id, version, decision.events, at=state.updated_at
+            )
+        except Fenced:
+            self.fenced = True
+            raise
 
     def _publish(self, live: Live, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
         saga_id = saga.state.saga_id
         live.move_to(saga)
         self.observe(saga, recorded)
         self.timers.set(saga_id, wake_up(saga))
-        if saga.owes_callback:
+        if saga.state.parent is not None and saga.state.status.rests:
+            self._spawn(self.children.report(saga), saga.state.parent.saga_id)
+        if saga.owes_callback and not self.callbacks.is_telling(saga_id):
+            self._spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
+        if not self._may_leave(live):
             self.live[saga_id] = live
-            self._spawn(self._tell(live), saga_id)
-        elif saga.state.status.rests:
-            self.live.pop(saga_id, None)
-        else:
-            self.live[saga_id] = live
+        elif self.live.get(saga_id) is live:
+            del self.live[saga_id]
 
-    async def _tell(self, live: Live) -> None:
-        """Until it was told, or the saga has moved on: then its next rest will be told."""
-        rested = live.saga.state.rested_version
-        for pause in self.callbacks.pauses():
-            if live.saga.state.rested_version != rested or self.stopping:
-                return
-            if await self.callbacks.tell(live.saga):
-                await self._decide_patiently(live, CallbackTold(rested_version=rested))
-                return
-            await self._pause(pause)
+    def leave(self, live: Live) -> None:
+        """Forget a saga that nobody waits for any more, if it can be forgotten."""
+        saga_id = live.saga.state.saga_id
+        if self._may_leave(live) and self.live.get(saga_id) is live:
+            del self.live[saga_id]
 
-    async def _pause(self, seconds: float) -> None:
+    def _may_leave(self, live: Live) -> bool:
+        """One that rests, or that waits for long, costs no memory: the log has it.
+
+        Not while it is called, or owes a callback: who answers then holds this very object.
+        """
+        saga = live.saga
+        if saga.is_called or saga.owes_callback or live.is_watched:
+            return False
+        wake = wake_up(saga)
+        return wake is None or wake > self.clock.now() + SHORT_WAIT
+
+    async def pause(self, seconds: float) -> None:
         """Cut short when the service begins to stop."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -198,17 +338,26 @@ class Driver:
 
     def _launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
         for call in calls:
-            self._spawn(self._converse(live, call), call.saga_id)
+            self._spawn(self._converse(live, call), call.saga_id, has_called=True)
 
     def _wake(self, saga_id: str) -> None:
-        if (live := self.live.get(saga_id)) and not self.stopping:
-            self._spawn(self._time_passed(live), saga_id)
+        if not self.stopping:
+            self._spawn(self.meet(saga_id, TimePassed()), saga_id)
 
-    async def _time_passed(self, live: Live) -> None:
-        self._launch(live, await self._decide_patiently(live, TimePassed()))
+    def _participant_back(self, participant: str, saga_ids: set[str]) -> None:
+        self._spawn(self._wake_held(participant, saga_ids), participant)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], saga_id: str) -> None:
-        self._track(self._guarded(work, saga_id))
+    async def _wake_held(self, participant: str, saga_ids: set[str]) -> None:
+        """In steps, so that a participant that has just come back is not run over."""
+        for number, saga_id in enumerate(sorted(saga_ids)):
+            if number % WOKEN_AT_ONCE == WOKEN_AT_ONCE - 1:
+                await asyncio.sleep(WAKING_PAUSE_SECONDS)
+            self._spawn(self.meet(saga_id, ParticipantBack(participant)), saga_id)
+
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], saga_id: str, *, has_called: bool = False
+    ) -> None:
+        self._track(self._guarded(work, saga_id, has_called))
 
     def _track(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.get_running_loop().create_task(work)
@@ -216,30 +365,30 @@ class Driver:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work: Coroutine[Any, Any, None], saga_id: str) -> None:
+    async def _guarded(
+        self, work: Coroutine[Any, Any, None], saga_id: str, has_called: bool
+    ) -> None:
         """The top of every task."""
         try:
             await work
-        except (Fenced, LogUnavailable) as error:
+        except (Fenced, LogUnavailable, NotServing) as error:
             logger.warning("saga let go", extra={"saga_id": saga_id, "why": str(error)})
-            self._let_go(saga_id)
+            self._let_go(saga_id, has_called)
         except Exception:  # noqa: BLE001 - one saga never takes another with it
             logger.exception("saga quarantined", extra={"saga_id": saga_id})
-            self._let_go(saga_id)
+            self._let_go(saga_id, has_called)
 
-    def _let_go(self, saga_id: str) -> None:
+    def _let_go(self, saga_id: str, has_called: bool) -> None:
+        """Not while another one's call is out: whoever has sent it still holds the saga."""
+        live = self.live.get(saga_id)
+        if live is not None and live.saga.is_called and not has_called:
+            return
         self.timers.set(saga_id, None)
-        if live := self.live.pop(saga_id, None):
+        if live is not None:
+            del self.live[saga_id]
             live.release()
 
 
-def without_calls(before: Saga, decision: Decision) -> Decision:
-    """What has happened, without what would be sent next: the next process will decide that."""
-    events: list[Event] = []
-    saga = before
-    for event in decision.events:
-        if isinstance(event, StepCalled | StatusAsked | CompensationCalled):
-            break
-        events.append(event)
-        saga = saga.after(event, decision.saga.state.updated_at)
-    return Decision(tuple(events), saga, ())
+def _demand_version(saga: Saga, expected: int | None) -> None:
+    if expected is not None and saga.state.version != expected:
+        raise VersionMoved(saga.state.saga_id, saga.state.version)

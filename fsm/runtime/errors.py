@@ -2,11 +2,14 @@
 
 RuntimeRefusal
 ├── SagaNotFound            no saga of that id
+├── VersionMoved            the saga is not at the version that was expected
 ├── VersionNotReached       the saga has no such version, or not yet
 ├── DefinitionNotFound      no definition of that name, or not in that version
 ├── DefinitionExists        the version exists with another content
 ├── IdempotencyKeyReused    the key was used for another body
 └── NotServing              stopping, or the log cannot take anything now
+    ├── LogBusy             too much waits to be recorded; nothing was
+    └── InDoubt             the log went away while a start was recorded: it may be there
 """
 
 from __future__ import annotations
@@ -20,6 +23,12 @@ class SagaNotFound(RuntimeRefusal):
     def __init__(self, saga_id: str) -> None:
         super().__init__(f"there is no saga {saga_id[:80]}")
         self.saga_id = saga_id
+
+
+class VersionMoved(RuntimeRefusal):
+    def __init__(self, saga_id: str, version: int) -> None:
+        super().__init__(f"saga {saga_id} is at version {version} by now")
+        self.saga_id, self.version = saga_id, version
 
 
 class VersionNotReached(RuntimeRefusal):
@@ -52,3 +61,11 @@ class IdempotencyKeyReused(RuntimeRefusal):
 
 class NotServing(RuntimeRefusal):
     """Stopping, or the log takes nothing now. Ask again, with a key if it was a start."""
+
+
+class LogBusy(NotServing):
+    """Nothing was recorded, and a moment later it may be."""
+
+
+class InDoubt(NotServing):
+    """A start that may or may not have been recorded. If it was, the next process drives it."""

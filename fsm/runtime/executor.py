@@ -6,20 +6,25 @@ waits for its turn has not begun, and must not use up its time or an attempt.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Protocol
 
 from ..answer import Answer
 from ..command import CallParticipant
 from ..definition import Definition
-from ..outcome import Direction, Verdict, classify
+from ..outcome import Direction, Outcome, Verdict, classify
+from .breaker import Breaker
 from .clock import Clock
 from .log import logger
+from .terms import USUAL, Terms
+from .tokens import HEADER, CallbackTokens
+from .traffic import Traffic
 
 
 class Participants(Protocol):
@@ -35,31 +40,86 @@ class Participants(Protocol):
         """One request, once. Trouble is an answer too."""
 
 
-class Executor:
-    def __init__(self, participants: Participants, clock: Clock, *, limit: int) -> None:
-        """`limit` calls at a time to each participant."""
-        self.participants, self.clock, self.limit = participants, clock, limit
-        self._turns: dict[str, asyncio.Semaphore] = {}
+UNWANTED = Verdict(
+    outcome=Outcome.HELD, reason="not sent: its saga has stopped", retry_after=timedelta(seconds=1)
+)
 
-    async def call(self, call: CallParticipant, definition: Definition, epoch: int) -> Verdict:
-        turn = self._turns.get(call.participant)
-        if turn is None:
-            turn = self._turns[call.participant] = asyncio.Semaphore(self.limit)
-        async with turn:
+
+def _always() -> bool:
+    return True
+
+
+class Executor:
+    def __init__(
+        self,
+        participants: Participants,
+        tokens: CallbackTokens,
+        clock: Clock,
+        *,
+        limit: int,
+        terms: Mapping[str, Terms] = MappingProxyType({}),
+    ) -> None:
+        """`limit` calls at a time to each participant whose `terms` have no other.
+
+        `closed` is told of a participant that answers again, and of the sagas held back from it.
+        """
+        self.participants, self.tokens = participants, tokens
+        self.clock, self.limit, self.terms = clock, limit, terms
+        self.breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
+        self.closed: Callable[[str, set[str]], None] = _nobody
+        self.traffic: dict[str, Traffic] = {}
+
+    async def call(
+        self,
+        call: CallParticipant,
+        definition: Definition,
+        epoch: int,
+        is_wanted: Callable[[], bool] = _always,
+    ) -> Verdict:
+        """`is_wanted` is asked when the turn of the call has come: it may have waited for long."""
+        terms = self.terms.get(call.participant, USUAL)
+        traffic = self.traffic.get(call.participant)
+        if traffic is None:
+            limit = terms.calls_at_a_time or self.limit
+            traffic = self.traffic[call.participant] = Traffic(limit)
+        async with traffic.turn():
+            if not is_wanted():
+                return UNWANTED
+            breaker = self.breakers[call.participant]
+            forward = call.direction is not Direction.COMPENSATION
+            if forward and breaker.holds_back(self.clock.now()):
+                return breaker.hold(call.saga_id, self.clock.now(), self.clock.jitter())
             began = time.perf_counter()
             answer = await self.participants.send(
                 call.participant,
                 call.method,
                 call.path,
-                {**call.headers, **headers_of(call, epoch)},
+                {**call.headers, **headers_of(call, epoch), **self._token(call)},
                 call.body,
                 call.timeout,
             )
         verdict = classify(
-            answer, call.direction, now=self.clock.now(), done_on=_done_on(call, definition)
+            answer,
+            call.direction,
+            now=self.clock.now(),
+            done_on=_done_on(call, definition),
+            accepts=definition[call.step].completion is not None,
+            profile=terms.profile,
         )
-        _report(call, verdict, time.perf_counter() - began)
+        took = timedelta(seconds=time.perf_counter() - began)
+        traffic.count(call.direction, verdict.outcome, took)
+        _report(call, verdict, took)
+        if breaker.saw(verdict.outcome, self.clock.now()):
+            self.closed(call.participant, breaker.take_held())
         return verdict
+
+    def _token(self, call: CallParticipant) -> dict[str, str]:
+        """What a callback has to bring back."""
+        return {HEADER: self.tokens.of(call.saga_id, call.step)} if call.awaits_callback else {}
+
+
+def _nobody(participant: str, saga_ids: set[str]) -> None:
+    """Until somebody wants to be told."""
 
 
 def headers_of(call: CallParticipant, epoch: int) -> dict[str, str]:
@@ -86,7 +146,7 @@ def _done_on(call: CallParticipant, definition: Definition) -> frozenset[int]:
     return compensation.done_on
 
 
-def _report(call: CallParticipant, verdict: Verdict, seconds: float) -> None:
+def _report(call: CallParticipant, verdict: Verdict, took: timedelta) -> None:
     if not logger.isEnabledFor(logging.DEBUG):
         return
     logger.debug(
@@ -97,6 +157,6 @@ def _report(call: CallParticipant, verdict: Verdict, seconds: float) -> None:
             "direction": call.direction,
             "attempt": call.attempt,
             "outcome": verdict.outcome,
-            "duration_ms": round(seconds * 1000, 1),
+            "duration_ms": round(took.total_seconds() * 1000, 1),
         },
     )

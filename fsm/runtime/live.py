@@ -44,6 +44,10 @@ class Live:
             self._watchers.append((condition, watcher))
         return watcher
 
+    @property
+    def is_watched(self) -> bool:
+        return any(not watcher.done() for _, watcher in self._watchers)
+
     def release(self) -> None:
         """Tell those who wait that there is nothing later to wait for here."""
         for _, watcher in self._watchers:

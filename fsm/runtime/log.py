@@ -36,4 +36,5 @@ def configure_logging(level: str) -> None:
     formatter = JsonLines()
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    logging.getLogger("transitions").setLevel(logging.WARNING)  # it tells of every trigger
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

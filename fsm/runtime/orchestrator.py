@@ -16,7 +16,7 @@ from ...eventstore import (
     WrongExpectedVersion,
 )
 from ..definition import Definition
-from ..happening import CompensationAsked, StartRequested
+from ..happening import Happening, StartRequested, StepReported, Verb
 from ..input_check import check_input
 from ..saga import Saga
 from ..undo_plan import UndoPlan, plan_undo
@@ -24,7 +24,7 @@ from .clock import Clock
 from .driver import Driver
 from .errors import IdempotencyKeyReused, NotServing, SagaNotFound, VersionNotReached
 from .journal import Entry, Journal
-from .live import Condition, Live, rests
+from .live import Condition, rests
 from .registry import Registry
 
 
@@ -50,7 +50,6 @@ class Orchestrator:
     ) -> None:
         self.log, self.registry, self.journal = log, registry, journal
         self.driver, self.clock = driver, clock
-        self._starting: dict[str, asyncio.Lock] = {}
         self._turn = 0
 
     async def start(
@@ -105,12 +104,24 @@ class Orchestrator:
         with serving():
             return await self.journal.entries(saga_id, after=after, limit=limit)
 
-    async def compensate(self, saga_id: str, asked: CompensationAsked) -> Saga:
-        """Begin to undo, or to await a pivot's outcome. Raises SagaNotFound, NotCompensatable."""
-        async with self._one_at_a_time(saga_id):
-            live = await self._live(saga_id)
-            await self.driver.happen(live, asked)
-        return live.saga
+    async def ask(self, saga_id: str, verb: Verb, *, expected_version: int | None = None) -> Saga:
+        """What a person asks of a saga; it is recorded when this returns.
+
+        Raises SagaNotFound, NotAllowed, NoSuchStep, VersionMoved, NotServing.
+        """
+        return await self._happen(saga_id, verb, expected_version)
+
+    async def report(self, saga_id: str, report: StepReported) -> Saga:
+        """What a participant says of a step that it had accepted. Raises as `ask` does."""
+        return await self._happen(saga_id, report)
+
+    async def _happen(
+        self, saga_id: str, happening: Happening, expected_version: int | None = None
+    ) -> Saga:
+        with serving():
+            async with self.driver.holding(saga_id, patiently=False) as live:
+                await self.driver.happen(live, happening, expected_version=expected_version)
+                return live.saga
 
     async def undo_plan(self, saga_id: str) -> UndoPlan:
         """What `compensate` would send. Raises SagaNotFound, NotCompensatable."""
@@ -144,7 +155,7 @@ class Orchestrator:
             )
         if claim.digest != key.digest:
             raise IdempotencyKeyReused(key.key)
-        async with self._one_at_a_time(claim.stream_id):
+        async with self.driver.turn_of(claim.stream_id):
             return await self._start_unless_there(definition, claim.stream_id, request)
 
     async def _start_unless_there(
@@ -161,29 +172,19 @@ class Orchestrator:
             return Started(await self.saga(saga_id), replayed=True)
         return Started(live.saga, replayed=False)
 
-    def _one_at_a_time(self, saga_id: str) -> asyncio.Lock:
-        if len(self._starting) > 10_000:
-            self._starting = {name: one for name, one in self._starting.items() if one.locked()}
-        return self._starting.setdefault(saga_id, asyncio.Lock())
-
     async def _wait(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
-        live = self.driver.live.get(saga.state.saga_id)
-        if live is None:
-            return saga if condition(saga) else await self.saga(saga.state.saga_id)
+        if condition(saga):
+            return saga
+        live, reached = await self.driver.watch(saga.state.saga_id, condition)
         if self.driver.stopping:  # who was waiting has been released, and nobody would be again
             return live.saga
         try:
             async with asyncio.timeout(within.total_seconds()):
-                return await live.until(condition)
+                return await reached
         except TimeoutError:
             return live.saga
-
-    async def _live(self, saga_id: str) -> Live:
-        """The saga in memory; one at rest is brought back for as long as it takes."""
-        if live := self.driver.live.get(saga_id):
-            return live
-        saga = await self.saga(saga_id)
-        return self.driver.live.get(saga_id) or Live(saga)
+        finally:
+            self.driver.leave(live)
 
     def _next_shard(self) -> int:
         """Of those that this node owns, in turn."""

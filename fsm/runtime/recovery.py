@@ -8,8 +8,11 @@ folded from its own stream and resumed. A saga whose history is broken is named 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from ...eventstore import EventLog
+from ..command import is_over
 from ..saga import Saga
 from .clock import Clock
 from .driver import Driver
@@ -17,6 +20,15 @@ from .journal import Journal
 from .log import logger
 
 SAGAS_A_READ = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A saga that does not rest. One that is idle only waits, at the latest until `wake_at`."""
+
+    saga_id: str
+    is_idle: bool = False
+    wake_at: datetime | None = None
 
 
 class Recovery:
@@ -28,32 +40,42 @@ class Recovery:
         journal: Journal,
         driver: Driver,
         clock: Clock,
-        unfinished: Callable[[], Awaitable[Sequence[str]]],
+        unfinished: Callable[[], Awaitable[Sequence[Unfinished]]],
     ) -> None:
         self.log, self.journal, self.driver, self.clock = log, journal, driver, clock
         self.unfinished = unfinished
 
     async def run(self, shard_ids: Iterable[int]) -> int:
-        """Returns how many sagas were resumed."""
+        """Returns how many sagas were taken up."""
         epochs = await self.log.claim(shard_ids, recorded_at=self.clock.now())
-        resumed = 0
-        waiting = await self.unfinished()
+        unfinished = await self.unfinished()
         self.driver.epochs = epochs
-        for saga_ids in _pages(waiting):
-            for saga_id, saga in (await self.journal.load_many(saga_ids)).items():
-                resumed += self._resume(saga_id, saga)
-        logger.info("recovered", extra={"shards": len(epochs), "sagas": resumed})
-        return resumed
+        active = [one.saga_id for one in unfinished if not one.is_idle]
+        for one in unfinished:
+            if one.is_idle:
+                self.driver.wait_for(one.saga_id, one.wake_at)
+        loaded: dict[str, Saga | Exception] = {}
+        for saga_ids in _pages(active):
+            loaded |= await self.journal.load_many(saga_ids)
+        # Only now: one that goes on may move another that has not been read yet.
+        resumed = sum([self._resume(saga_id, saga) for saga_id, saga in loaded.items()])
+        facts = {
+            "shards": len(epochs),
+            "resumed": resumed,
+            "waiting": len(unfinished) - len(active),
+        }
+        logger.info("recovered", extra=facts)
+        return resumed + len(unfinished) - len(active)
 
     def _resume(self, saga_id: str, saga: Saga | Exception) -> bool:
         if isinstance(saga, Exception):
             facts = {"saga_id": saga_id, "why": str(saga)}
             logger.error("saga quarantined", extra=facts)
             return False
-        unfinished = saga.owes_callback or not saga.state.status.rests
-        if unfinished:
-            self.driver.resume(saga)
-        return unfinished
+        if is_over(saga):
+            return False
+        self.driver.resume(saga)
+        return True
 
 
 def _pages(saga_ids: Sequence[str]) -> Iterator[Sequence[str]]:

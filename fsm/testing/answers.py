@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..happening import CallAnswered
+from ..happening import CallAnswered, ChildRested, StepReported
+from ..machines import SagaStatus
 from ..outcome import Direction, Outcome, OutputLoss, Verdict
-from ..strict_json import Json
+from ..strict_json import Json, JsonObject
 
 DONE = Verdict(outcome=Outcome.DONE)
 REJECTED = Verdict(outcome=Outcome.REJECTED, reason="409 no")
@@ -18,6 +19,8 @@ THROTTLED = Verdict(outcome=Outcome.THROTTLED, reason="429 not now")
 UNKNOWN = Verdict(outcome=Outcome.UNKNOWN, reason="500 oops")
 NOT_SENT = Verdict(outcome=Outcome.NOT_SENT, reason="refused")
 NOT_DONE = Verdict(outcome=Outcome.NOT_DONE, reason="never heard of it")
+ACCEPTED = Verdict(outcome=Outcome.ACCEPTED)
+HELD = Verdict(outcome=Outcome.HELD, reason="it answers nobody")
 
 
 def done(output: Json) -> Verdict:
@@ -31,6 +34,28 @@ def done_without_output(loss: OutputLoss, reason: str = "it is lost") -> Verdict
 
 def throttled(retry_after: timedelta) -> Verdict:
     return Verdict(outcome=Outcome.THROTTLED, reason="429 not now", retry_after=retry_after)
+
+
+def held(retry_after: timedelta) -> Verdict:
+    """Not sent, because others had no answer either."""
+    return Verdict(outcome=Outcome.HELD, reason="it answers nobody", retry_after=retry_after)
+
+
+def completed(step: str, output: Json = None) -> StepReported:
+    """A callback: what `step` had accepted is done."""
+    return StepReported(step=step, done=True, output=output)
+
+
+def failed(step: str, error: str = "sold out") -> StepReported:
+    """A callback: what `step` had accepted will not be done."""
+    return StepReported(step=step, done=False, error=error)
+
+
+def child_rested(
+    step: str, status: SagaStatus, *, outputs: JsonObject | None = None, error: str = "no room"
+) -> ChildRested:
+    """The saga that `step` is has come to rest."""
+    return ChildRested(step=step, status=status, outputs=outputs or {}, error=error)
 
 
 def answered(

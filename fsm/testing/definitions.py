@@ -4,7 +4,10 @@
 
 Each step is its name and the words that differ from the default, which is one action and, as long
 as the step can come to be undone, one compensation: `pivot`, `no_effect`, `on_reject`, `continue`,
-`status`, `undone_by=NAME`, `attempts=N`, `undo_attempts=N`, `when=NAME` of a member of the input.
+`status`, `callback` or `poll` within 15 minutes, `undone_by=NAME`, `attempts=N`, `undo_attempts=N`,
+`when=NAME` of a member of the input, `after=NAMES` with commas, or none to start at once. Instead
+of calling anybody, a step may `sleep=10m`, wait for a `signal=NAME` for a day (`or_park`: parks
+then), or be another saga, `child=TYPE`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from ..strict_json import Json, JsonObject
 from ..yaml_document import parse_yaml
 
 ORDER = files("saga_orchestrator.examples") / "definitions" / "order_processing.yaml"
-OPTIONS = {"undone_by", "attempts", "undo_attempts", "when"}
+OPTIONS = {"undone_by", "attempts", "undo_attempts", "when", "after", "sleep", "signal", "child"}
+WORDS = {"continue", "status", "callback", "poll", "or_park"}
+PATIENCE = "24h"  # of a step that waits for a signal
 FLAGS: Mapping[str, tuple[str, Json]] = {
     "pivot": ("pivot", True),
     "no_effect": ("effect", "none"),
@@ -57,15 +62,39 @@ def _steps(lines: tuple[str, ...]) -> Iterator[dict[str, Json]]:
 def _step(name: str, words: list[str], *, undoable: bool) -> dict[str, Json]:
     options = dict(word.split("=") for word in words if "=" in word)
     flags = dict(FLAGS[word] for word in words if word in FLAGS)
-    unknown = [one for one in words if one not in (*FLAGS, "continue", "status") and "=" not in one]
+    unknown = [one for one in words if one not in (*FLAGS, *WORDS) and "=" not in one]
     if unknown or options.keys() - OPTIONS:
         raise KeyError(f"{name} is described in unknown words: {' '.join(words)}")
-    step: dict[str, Json] = {"name": name, "participant": f"{name}-service", **flags}
-    step["action"] = _call(f"/{name}", options.get("attempts"))
-    if "status" in words:
-        step["status"] = {"path": f"/{name}/status"}
+    step: dict[str, Json] = {"name": name, **flags}
     if "when" in options:
         step["when"] = f"${{input.{options['when']}}}"
+    if "after" in options:
+        step["after"] = [one for one in options["after"].split(",") if one]
+    if waits := _waits(words, options):
+        return {**step, **waits}
+    return {**step, **_calls(name, words, options, undoable=undoable)}
+
+
+def _waits(words: list[str], options: Mapping[str, str]) -> dict[str, Json]:
+    """What a step does that calls nobody."""
+    if "sleep" in options:
+        return {"sleep": options["sleep"]}
+    if "signal" in options:
+        over = "park" if "or_park" in words else "reject"
+        waited = {"signal": options["signal"], "timeout": PATIENCE, "on_timeout": over}
+        return {"wait_for": waited}
+    return {"saga": {"type": options["child"]}} if "child" in options else {}
+
+
+def _calls(
+    name: str, words: list[str], options: Mapping[str, str], *, undoable: bool
+) -> dict[str, Json]:
+    step: dict[str, Json] = {"participant": f"{name}-service"}
+    step["action"] = _call(f"/{name}", options.get("attempts"))
+    if completion := {"callback", "poll"}.intersection(words):
+        step["completion"] = completion.pop()
+    if not {"status", "poll"}.isdisjoint(words):
+        step["status"] = {"path": f"/{name}/status"}
     if "undone_by" in options:
         step["undone_by"] = options["undone_by"]
     elif undoable and "no_effect" not in words:

@@ -5,9 +5,10 @@
     ).then_calls("pay#1")
 
 Without a history the saga has just been started by the core. Calls are written `pay#2`, the second
-attempt of the action of `pay`, `undo pay#1`, and `ask pay#2`, about its second attempt. Several
-happenings may follow one another; what is looked at is always what came of the last. Time stands
-still unless `after` says otherwise.
+attempt of the action of `pay`, `undo pay#1`, and `ask pay#2`, about its second attempt; sagas that
+are steps are started, `start pay`, and undone, `undo pay`. Several happenings may follow one
+another; what is looked at is always what came of the last. Time stands still unless `after` says
+otherwise.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from ..command import CallParticipant
-from ..decide import decide, start
+from ..command import CallParticipant, Command, StartChild, UndoChild
+from ..decide import Decision, decide, start
 from ..definition import Definition
 from ..errors import SagaError
 from ..events import Event, SagaStarted
@@ -39,6 +40,7 @@ class Case:
     moved: Saga
     events: tuple[Event, ...]
     calls: tuple[CallParticipant, ...] = ()
+    children: tuple[StartChild | UndoChild, ...] = ()
     refusal: SagaError | None = None
 
     @property
@@ -62,8 +64,8 @@ class Case:
         try:
             decision = decide(saga, happening, now=now, jitter=jitter)
         except SagaError as refusal:
-            return replace(self, now=now, events=(), calls=(), refusal=refusal)
-        return Case(now=now, moved=decision.saga, events=decision.events, calls=decision.calls)
+            return replace(self, now=now, events=(), calls=(), children=(), refusal=refusal)
+        return _case(decision, now)
 
     def then(self, *events: Event) -> Case:
         """Exactly these events were recorded; none if none are named."""
@@ -72,9 +74,9 @@ class Case:
         return self
 
     def then_calls(self, *calls: str) -> Case:
-        """Exactly these calls left, in this order."""
+        """Exactly these left, in this order; what is asked of other sagas comes last."""
         self._must_be_allowed()
-        _same(tuple(name_of(one) for one in self.calls), calls)
+        _same(tuple(name_of(one) for one in (*self.calls, *self.children)), calls)
         return self
 
     def then_status(self, status: str, **steps: str) -> Case:
@@ -110,15 +112,27 @@ def given(
     )
     decision = start(definition, SAGA_ID, request, now=now)
     if history is None:
-        return Case(now=now, moved=decision.saga, events=decision.events, calls=decision.calls)
+        return _case(decision, now)
     began = decision.events[0]
     assert isinstance(began, SagaStarted)
     told = [(event, now) for event in (began, *history)]
     return Case(now=now, moved=replay(definition, SAGA_ID, told), events=())
 
 
-def name_of(call: CallParticipant) -> str:
-    """`pay#2`, `undo pay#1`, `ask pay#2`."""
+def _case(decision: Decision, now: datetime) -> Case:
+    return Case(
+        now=now,
+        moved=decision.saga,
+        events=decision.events,
+        calls=decision.calls,
+        children=decision.children,
+    )
+
+
+def name_of(call: Command) -> str:
+    """`pay#2`, `undo pay#1`, `ask pay#2`; of a child saga `start pay`, `undo pay`."""
+    if isinstance(call, StartChild | UndoChild):
+        return f"{'start' if isinstance(call, StartChild) else 'undo'} {call.parent.step}"
     words = {Direction.ACTION: "", Direction.STATUS: "ask ", Direction.COMPENSATION: "undo "}
     return f"{words[call.direction]}{call.step}#{call.attempt}"
 

@@ -1,8 +1,9 @@
 """One saga driven in memory, by a process that forgets everything but its log when it crashes.
 
 The log holds what the real one would, encoded events and when they were recorded. `sent` are the
-calls that have left and are not answered. A crash throws the saga away, folds it anew from the
-bytes, and sends again whatever the log says was sent: nobody knows what became of it.
+calls that have left and are not answered; sagas that are steps it does not start. A crash throws
+the saga away, folds it anew from the bytes, and sends again whatever the log says was sent: nobody
+knows what became of it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Process:
         self._commit(start(definition, saga_id, request, now=now))
 
     def happen(self, happening: Happening, *, now: datetime, jitter: float = 0.5) -> Decision:
-        """Decide, record, and only then send. Raises NotCompensatable."""
+        """Decide, record, and only then send. Raises NotAllowed."""
         decision = decide(self.saga, happening, now=now, jitter=jitter)
         self._commit(decision)
         return decision
@@ -79,7 +80,8 @@ class Process:
     def crash(self) -> None:
         """Die, and come back with nothing but the log."""
         self.saga = self.replayed()
-        self.sent = [Sent(call, resent=True) for call in commands(self.saga)]
+        calls = (one for one in commands(self.saga) if isinstance(one, CallParticipant))
+        self.sent = [Sent(call, resent=True) for call in calls]
 
     def replayed(self, version: int | None = None) -> Saga:
         """The saga as the log tells it, up to `version`."""

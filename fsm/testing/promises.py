@@ -9,36 +9,45 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ..command import CallParticipant, commands, wake_up
-from ..definition import Definition, OnFailure, Step
+from ..command import CallParticipant, awaited, commands, wake_up
+from ..decide import is_idle
+from ..definition import Definition, OnFailure
 from ..events import (
     CompensationCalled,
-    CompensationCovered,
     CompensationFailed,
     CompensationStarted,
     CompensationSucceeded,
     Event,
+    LateReplyIgnored,
+    RetryRequested,
+    SagaAbandoned,
     SagaCompensated,
     SagaCompleted,
-    SagaParked,
+    SagaPaused,
+    SagaResumed,
+    SagaUnparked,
     StatusAsked,
+    StepAccepted,
     StepBackedOff,
     StepCalled,
     StepFoundNotDone,
     StepNotSent,
     StepRejected,
-    StepSkipped,
+    StepResolved,
     StepSucceeded,
     StepUnknown,
+    WaitStarted,
 )
-from ..machines import SagaStatus
 from ..outcome import Direction
 from ..saga import Saga
 from .participants_model import ParticipantsModel
 from .process import Process
+from .truth import may_have_happened, truth_at_rest
 
 ENDS = (StepSucceeded, StepRejected, StepUnknown, StepNotSent)
-ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone)
+ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted)
+SENDS = (StepCalled, StatusAsked, CompensationCalled, WaitStarted)
+GOES_ON = (SagaResumed, CompensationStarted, SagaAbandoned)
 
 
 def broken(process: Process, participants: ParticipantsModel) -> list[str]:
@@ -48,12 +57,15 @@ def broken(process: Process, participants: ParticipantsModel) -> list[str]:
         *terminal_states_absorb(history),
         *undo_settles_first(history),
         *undo_runs_backwards(process.definition, history),
+        *undo_follows_the_graph(process.definition, history),
         *pivots_hold(process.definition, history),
         *failures_stop(process.definition, history),
+        *pauses_hold(history),
         *intents_come_first(history, participants.received),
         *keys_are_constant(participants.received),
         *replay_tells_the_same(process),
         *nothing_is_forgotten(process.saga),
+        *the_idle_can_be_forgotten(process.saga),
         *truth_at_rest(process, participants),
     ]
 
@@ -65,6 +77,10 @@ def terminal_states_absorb(history: Sequence[Event]) -> Iterator[str]:
             yield f"{following} follows the end"
         if isinstance(end, SagaCompleted) and not isinstance(following, CompensationStarted):
             yield f"{following} follows the completion"
+    given_up = [one for one in history if isinstance(one, SagaAbandoned)]
+    for following in history[history.index(given_up[0]) + 1 :] if given_up else ():
+        if not isinstance(following, LateReplyIgnored):
+            yield f"{following} follows the giving up"
 
 
 def undo_settles_first(history: Sequence[Event]) -> Iterator[str]:
@@ -86,11 +102,42 @@ def undo_runs_backwards(definition: Definition, history: Sequence[Event]) -> Ite
     place = {step: number for number, step in enumerate(ended)}
     begun = dict.fromkeys(one.step for one in history if isinstance(one, CompensationCalled))
     for step in begun:
-        if step not in _may_have_happened(definition, history):
+        if step not in may_have_happened(definition, history):
             yield f"{step} is undone and has nothing to undo"
     order = list(begun)
     if order != sorted(order, key=lambda step: -place.get(step, -1)):
         yield f"undone in the order {order} what ended in the order {ended}"
+
+
+def undo_follows_the_graph(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
+    """I4. Whoever came after a step is undone, or could not be, before that step is."""
+    done: set[str] = set()
+    over: set[str] = set()
+    for event in history:
+        match event:
+            case StepSucceeded(step=step):
+                done.add(step)
+            case CompensationSucceeded(step=step) | CompensationFailed(step=step):
+                over.add(step)
+            case StepResolved(step=step):
+                over.add(step)
+            case CompensationCalled(step=undone):
+                for name in sorted(done - over):
+                    later = definition[name]
+                    follows = undone in definition.before(name)
+                    if follows and later.compensation is not None and later.has_effect:
+                        yield f"{undone} is undone before {name}, which came after it"
+            case _:
+                pass
+
+
+def pauses_hold(history: Sequence[Event]) -> Iterator[str]:
+    """A paused saga sends nothing and waits for nothing new."""
+    paused = False
+    for event in history:
+        paused = isinstance(event, SagaPaused) or (paused and not isinstance(event, GOES_ON))
+        if paused and isinstance(event, SENDS):
+            yield f"{event} in a pause"
 
 
 def pivots_hold(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
@@ -103,9 +150,13 @@ def pivots_hold(definition: Definition, history: Sequence[Event]) -> Iterator[st
 
 
 def failures_stop(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """R5. After a failed compensation nothing else is undone, unless it may be passed over."""
+    """R5. After a failed compensation nothing else is undone, unless it may be passed over.
+
+    What a person asks for after that begins anew.
+    """
     stopped = False
     for event in history:
+        stopped = stopped and not isinstance(event, SagaUnparked | RetryRequested)
         if isinstance(event, CompensationFailed):
             undo = definition[event.step].compensation
             stopped = stopped or (undo is not None and undo.on_failure is OnFailure.PARK)
@@ -145,99 +196,22 @@ def replay_tells_the_same(process: Process) -> Iterator[str]:
 
 
 def nothing_is_forgotten(saga: Saga) -> Iterator[str]:
-    """I11. Who rests sends nothing; who does not waits for a call or for a time."""
-    waits = bool(commands(saga)) or wake_up(saga) is not None
+    """I11. Who rests sends nothing; who does not waits for a call, a time, or a person."""
+    paused = saga.state.paused_at is not None
+    waits = bool(commands(saga)) or wake_up(saga) is not None or paused
     if saga.state.status.rests and commands(saga):
-        yield f"{saga.state.status}, and {[one.step for one in commands(saga)]} is under way"
+        under_way = [step.name for step, state in saga.steps if awaited(state)]
+        yield f"{saga.state.status}, and {under_way} is under way"
     if not saga.state.status.rests and not waits:
         yield f"{saga.state.status}, and waits for nothing"
 
 
-def truth_at_rest(process: Process, participants: ParticipantsModel) -> Iterator[str]:
-    """I2. What is told of a resting saga is what its participants have done."""
-    effectful = [step for step in process.definition.steps if step.has_effect]
-    standing = [step.name for step in effectful if _stands(process.definition, step, participants)]
-    match process.saga.state.status:
-        case SagaStatus.COMPLETED:
-            yield from _all_done_once(process, participants)
-        case SagaStatus.COMPENSATED:
-            stakes = _at_stake(process.definition, process.history)
-            if left := sorted({*standing, *stakes}):
-                yield f"compensated, and {left} still stand"
-        case SagaStatus.PARKED:
-            yield from _parked_truly(process, standing, participants)
-        case _:
-            pass
-
-
-def _all_done_once(process: Process, participants: ParticipantsModel) -> Iterator[str]:
-    done = [one.step for one in participants.effects if one.direction is Direction.ACTION]
-    skipped = {event.step for event in process.history if isinstance(event, StepSkipped)}
-    if done != [step.name for step in process.definition.steps if step.name not in skipped]:
-        yield f"completed without {skipped}, and done were {done}"
-    if undone := [
-        one.step for one in participants.effects if one.direction is not Direction.ACTION
-    ]:
-        yield f"completed, and undone were {undone}"
-
-
-def _parked_truly(
-    process: Process, standing: Sequence[str], participants: ParticipantsModel
-) -> Iterator[str]:
-    parked, history = process.history[-1], process.history
-    if not isinstance(parked, SagaParked):
-        yield f"parked, and then {parked}"
-        return
-    if any(isinstance(event, CompensationStarted) for event in history):
-        stakes = _at_stake(process.definition, history)
-        if set(parked.not_undone) != stakes:
-            yield f"parked with {parked.not_undone} not undone, but it is {stakes}"
-        if unlisted := set(standing) - set(parked.not_undone):
-            yield f"parked without a word of {unlisted}"
-    else:
-        done = {event.step for event in history if isinstance(event, StepSucceeded)}
-        skipped = {event.step for event in history if isinstance(event, StepSkipped)}
-        names = [step.name for step in process.definition.steps]
-        not_done = [name for name in names if name not in done | skipped]
-        if list(parked.not_done) != not_done:
-            yield f"parked with {parked.not_done} not done, but it is {not_done}"
-        if lies := [one for one in done if not participants.has_done(one)]:
-            yield f"{lies} are called done"
-
-
-def _stands(definition: Definition, step: Step, participants: ParticipantsModel) -> bool:
-    """Whether its effect is there; who is undone by another step goes with that one."""
-    undone = participants.has_undone(step.undone_by or step.name)
-    return participants.has_done(step.name) and not undone
-
-
-def _at_stake(definition: Definition, history: Sequence[Event]) -> set[str]:
-    """The steps that have to be undone to go back, and are not yet."""
-    undone = {
-        one.step for one in history if isinstance(one, CompensationSucceeded | CompensationCovered)
-    }
-    return _may_have_happened(definition, history) - undone
-
-
-def _may_have_happened(definition: Definition, history: Sequence[Event]) -> set[str]:
-    """R3: of the steps with an effect; a rejected one counts if it asks for it."""
-    stakes: set[str] = set()
-    doubted: set[str] = set()
-    for event in history:
-        match event:
-            case StepSucceeded(step=step) | StepUnknown(step=step):
-                stakes.add(step)
-            case StepBackedOff(step=step) if event.resent or event.outcome == "unknown":
-                doubted.add(step)
-            case StepFoundNotDone(step=step):
-                doubted.discard(step)
-            case StepRejected(step=step):
-                asks = definition[step].compensate_on_reject
-                if asks or event.resent or step in doubted:
-                    stakes.add(step)
-            case _:
-                pass
-    return {step for step in stakes if definition[step].has_effect}
+def the_idle_can_be_forgotten(saga: Saga) -> Iterator[str]:
+    """Who only waits for a time or a person need not be in memory: nothing of it is out."""
+    if is_idle(saga) and commands(saga):
+        yield f"idle, and {commands(saga)} is under way"
+    if is_idle(saga) and wake_up(saga) is None and saga.state.paused_at is None:
+        yield "idle, and nothing wakes it"
 
 
 def _call_of(event: Event) -> tuple[str, Direction, int] | None:

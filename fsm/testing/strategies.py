@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ..codec import TYPES
 from ..definition import Definition
-from ..events import Cause, Event
+from ..events import Cause, Event, Parent, Resolution
 from ..outcome import Outcome, OutputLoss, Verdict
 from ..reader import read_definition
 from ..strict_json import Json, JsonObject
@@ -18,6 +18,7 @@ from .participants_model import Fate
 
 NAMES = ("book", "pay", "seat", "meal", "ship")
 
+UNDOABLE = {"compensation"}  # of the two members, without a condition
 INPUT: JsonObject = {"wanted": True, "unwanted": False}
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -31,6 +32,7 @@ json_objects = st.dictionaries(texts, json_values, max_size=3)
 times = st.datetimes(timezones=st.just(UTC))
 jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
 fates = st.sampled_from(Fate)
+signals = st.sampled_from(["approval", "payment"])
 
 verdicts: st.SearchStrategy[Verdict] = st.builds(
     Verdict,
@@ -43,22 +45,29 @@ verdicts: st.SearchStrategy[Verdict] = st.builds(
 
 _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "attempt": st.integers(1, 1_000_000),
+    "back": st.booleans(),
+    "body": json_values,
     "by": st.sampled_from(NAMES),
     "cause": st.sampled_from(Cause),
     "deadline": times,
     "definition_version": st.integers(1, 2**31 - 1),
+    "done": st.booleans(),
     "entity_id": json_values,
     "input": json_objects,
     "not_done": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
     "not_undone": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
+    "next_poll": times,
     "outcome": st.sampled_from(Outcome),
     "output": json_values,
     "output_loss": st.sampled_from(OutputLoss),
+    "parent": st.builds(Parent, saga_id=texts, step=st.sampled_from(NAMES)),
     "resent": st.booleans(),
+    "rested_version": st.integers(1, 1_000_000),
     "start_at": times,
     "step": st.sampled_from(NAMES),
     "tags": st.dictionaries(texts, texts, max_size=3),
     "until": times,
+    "verdict": st.sampled_from(Resolution),
 }
 
 
@@ -74,25 +83,43 @@ events: st.SearchStrategy[Event] = st.one_of([events_of(kind) for kind in TYPES.
 
 @st.composite
 def definitions(draw: st.DrawFn, most_steps: int = 5) -> Definition:
-    """Sequential ones, with every option that bears on what follows; they read INPUT."""
+    """Sequences and graphs, with every option that bears on what follows; they read INPUT."""
     names = NAMES[: draw(st.integers(1, most_steps))]
     pivot = draw(st.none() | st.sampled_from(names))
-    steps: list[Json] = []
-    undoable: list[str] = []
-    beyond = False
-    for name in names:
-        step = draw(_steps(name, undoable, beyond=beyond or name == pivot, pivot=name == pivot))
-        undoable += [name] if "compensation" in step and "when" not in step else []
-        beyond = beyond or (name == pivot and "when" not in step)
-        steps.append(step)
+    steps: dict[str, dict[str, Json]] = {}
+    before: dict[str, set[str]] = {}
+    for number, name in enumerate(names):
+        after = draw(_predecessors(names[:number]))
+        before[name] = {*after}.union(*(before[one] for one in after))
+        earlier = {one: steps[one] for one in names[:number] if one in before[name]}
+        step = draw(_waits(name) if _seldom(draw) else _calls(name, earlier, pivot=name == pivot))
+        steps[name] = {**step, "after": after}
     deadline = draw(st.sampled_from([{}, {"deadline": "5s"}]))
-    return read_definition({"saga": "trip", "version": 1, "steps": steps, **deadline})
+    return read_definition({"saga": "trip", "version": 1, "steps": [*steps.values()], **deadline})
 
 
 @st.composite
-def _steps(
-    draw: st.DrawFn, name: str, undoable: list[str], *, beyond: bool, pivot: bool
+def _predecessors(draw: st.DrawFn, earlier: tuple[str, ...]) -> list[str]:
+    """Mostly the step before."""
+    if not earlier or not _seldom(draw):
+        return list(earlier[-1:])
+    return draw(st.lists(st.sampled_from(earlier), max_size=2, unique=True))
+
+
+@st.composite
+def _waits(draw: st.DrawFn, name: str) -> dict[str, Json]:
+    over = st.sampled_from(["reject", "park"])
+    waited = {"signal": draw(signals), "timeout": "3s", "on_timeout": draw(over)}
+    return {"name": name, **draw(st.sampled_from([{"sleep": "2s"}, {"wait_for": waited}]))}
+
+
+@st.composite
+def _calls(
+    draw: st.DrawFn, name: str, earlier: dict[str, dict[str, Json]], *, pivot: bool
 ) -> dict[str, Json]:
+    """`earlier` are the steps that are surely over by then."""
+    undoable = [one for one in earlier if {"compensation", "when"} & {*earlier[one]} == UNDOABLE]
+    beyond = pivot or any(one.get("pivot") and "when" not in one for one in earlier.values())
     step: dict[str, Json] = {"name": name, "participant": f"{name}-service", "pivot": pivot}
     path = f"/${{steps.{undoable[-1]}.output.id}}" if undoable and _seldom(draw) else f"/{name}"
     step["action"] = {"path": path, "retry": {"attempts": draw(st.sampled_from([3, 2, 1]))}}
@@ -108,9 +135,8 @@ def _steps(
             step["effect"] = "none"
         case "undone_by":
             step["undone_by"] = draw(st.sampled_from(undoable))
-    step["compensate_on_reject"] = _seldom(draw) and not {"compensation", "undone_by"}.isdisjoint(
-        step
-    )
+    asks = not {"compensation", "undone_by"}.isdisjoint(step)
+    step["compensate_on_reject"] = asks and _seldom(draw)
     return step
 
 

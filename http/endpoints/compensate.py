@@ -8,41 +8,33 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...fsm.command import CallParticipant
+from ...fsm.command import CallParticipant, UndoChild
+from ...fsm.happening import CompensationAsked
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
 from ...projections.status import status_view
 from ..body import json_object
-from ..entity_tag import etag, is_expected
-from ..errors import VersionMismatch
-from ..models import CompensateQuery, CompensateRequest, query_of, validated
+from ..models import CompensateQuery, VerbRequest, query_of, validated
 from ..preferences import Preferences, preferences_of
 from ..reply import json_reply
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
+from .verbs import expected_version, headers_of
 
 
 async def compensate(request: Request, services: Services) -> Response:
     query = query_of(CompensateQuery, request)
-    wanted = validated(CompensateRequest, await json_object(request, may_be_empty=True))
+    wanted = validated(VerbRequest, await json_object(request, may_be_empty=True))
     saga_id: str = request.path_params["saga_id"]
-    await _check_version(request, services.orchestrator, saga_id)
+    expected = await expected_version(request, services)
     if query.dry_run:
         return await _dry_run(services.orchestrator, saga_id)
     preferences = preferences_of(request)
-    saga = await services.orchestrator.compensate(saga_id, wanted.as_happening())
+    asked = CompensationAsked(reason=wanted.reason)
+    saga = await services.orchestrator.ask(saga_id, asked, expected_version=expected)
     saga = await rested(services.orchestrator, saga, preferences.wait_or(timedelta()))
     return _reply(saga, preferences)
-
-
-async def _check_version(request: Request, orchestrator: Orchestrator, saga_id: str) -> None:
-    """Raises SagaNotFound, VersionMismatch."""
-    if "if-match" not in request.headers:
-        return
-    version = (await orchestrator.saga(saga_id)).state.version
-    if not is_expected(request, version):
-        raise VersionMismatch(saga_id, version)
 
 
 async def _dry_run(orchestrator: Orchestrator, saga_id: str) -> Response:
@@ -55,7 +47,11 @@ async def _dry_run(orchestrator: Orchestrator, saga_id: str) -> Response:
     )
 
 
-def _planned(call: CallParticipant) -> dict[str, Json]:
+def _planned(call: CallParticipant | UndoChild) -> dict[str, Json]:
+    """A child saga undoes itself: what is sent to it is its own plan."""
+    if isinstance(call, UndoChild):
+        path = f"/sagas/{call.child_id}/compensate"
+        return {"step": call.parent.step, "method": "POST", "path": path, "body": None}
     return {
         "step": call.step,
         "method": call.method,
@@ -66,10 +62,7 @@ def _planned(call: CallParticipant) -> dict[str, Json]:
 
 def _reply(saga: Saga, preferences: Preferences) -> Response:
     rests = saga.state.status.rests
-    headers = {
-        "ETag": etag(saga.state.version),
-        "Location": f"/sagas/{saga.state.saga_id}/status",
-    }
+    headers = headers_of(saga)
     if not rests:
         headers["Retry-After"] = RETRY_AFTER
     if preferences.applied and not (rests and preferences.respond_async):

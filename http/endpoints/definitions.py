@@ -30,7 +30,8 @@ async def put_definition(request: Request, services: Services) -> Response:
     definition = read_definition(await document(request))
     _refuse_other_place(definition, request.path_params)
     created = await services.orchestrator.register(definition)
-    answer = {**_document_of(definition), "findings": _findings_view(verify(definition))}
+    findings = verify(definition, services.participants)
+    answer = {**_document_of(definition), "findings": _findings_view(findings)}
     place = f"/definitions/{definition.name}/{definition.version}"
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return json_reply(answer, status, {"Location": place})
@@ -53,7 +54,8 @@ async def verify_definition(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
     given = await document(request)
     try:
-        findings: Sequence[Finding] = verify(read_definition(given))
+        definition = read_definition(given)
+        findings: Sequence[Finding] = verify(definition, services.participants)
     except InvalidDefinition as error:
         findings = error.findings
     return json_reply({"findings": _findings_view(findings)})

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...fsm.codec import encode, format_time
+from ...fsm.codec import format_time
 from ...fsm.errors import Finding
 from ...fsm.runtime.errors import VersionNotReached
-from ...fsm.runtime.journal import Entry
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
-from ...projections.status import outputs, status_view
+from ...projections.event_view import event_view
+from ...projections.status import status_view
 from ..entity_tag import etag, is_known
 from ..errors import InvalidQuery, NoSuchVersion
 from ..models import EventsQuery, NoQuery, StatusQuery, query_of
@@ -56,7 +55,9 @@ async def events(request: Request, services: Services) -> Response:
     if len(found) > len(page):
         place = f"{_id(request)}/events?after={page[-1].recorded.version}&limit={query.limit}"
         headers["Link"] = f'</sagas/{place}>; rel="next"'
-    return json_reply({"events": [_event_view(one) for one in page]}, headers=headers)
+    return json_reply(
+        {"events": [event_view(one.recorded, one.event) for one in page]}, headers=headers
+    )
 
 
 async def _asked_for(
@@ -88,24 +89,9 @@ def _everything_of(saga: Saga) -> dict[str, Json]:
         **status_view(saga),
         "definition": parse(saga.definition.source),
         "input": state.input,
-        "outputs": outputs(saga),
+        "outputs": saga.outputs,
         "tags": dict(state.tags),
         "start_at": None if state.start_at is None else format_time(state.start_at),
-    }
-
-
-def _event_view(entry: Entry) -> dict[str, Json]:
-    data = parse(encode(entry.event))
-    assert isinstance(data, Mapping), "the members of an event"
-    recorded = entry.recorded
-    return {
-        "version": recorded.version,
-        "seq": recorded.seq,
-        "epoch": recorded.epoch,
-        "type": recorded.type,
-        "recorded_at": format_time(recorded.recorded_at),
-        **{name: data[name] for name in ("actor", "reason") if name in data},
-        "data": {name: one for name, one in data.items() if name not in ("actor", "reason")},
     }
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.errors import Finding
-from ...fsm.runtime.errors import DefinitionNotFound
+from ...fsm.runtime.errors import DefinitionNotFound, InDoubt
 from ...fsm.runtime.orchestrator import Orchestrator, Started, StartKey
 from ...fsm.saga import Saga
 from ...projections.status import answer_view
@@ -50,7 +50,7 @@ async def _start(orchestrator: Orchestrator, wanted: StartRequest, key: StartKey
             )
     except DefinitionNotFound as error:
         raise UnknownSagaType(str(error)) from error
-    except TimeoutError as error:
+    except (TimeoutError, InDoubt) as error:
         raise StartUnconfirmed(keyed=key is not None) from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -23,7 +24,7 @@ from .transport import ParticipantTransport
 
 TIMEOUT = timedelta(seconds=10)
 LONGEST_URL = 2000
-LOCAL_NAMES = ("localhost", "localhost.localdomain")
+LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 HEADERS = (("content-type", "application/json"),)
 
 
@@ -81,10 +82,28 @@ def parse_callback(url: str) -> tuple[Origin, str]:
 
 
 def is_local(host: str) -> bool:
-    if host.lower().rstrip(".") in LOCAL_NAMES or host.lower().endswith(".localhost"):
+    """Whether `host` names this machine or its own link. What a name resolves to is not asked."""
+    name = host.lower().rstrip(".")
+    if name in LOCAL_NAMES or name.endswith(".localhost"):
         return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
+    address = _address(name.strip("[]"))
+    if address is None:
         return False
     return address.is_loopback or address.is_unspecified or address.is_link_local
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Also of spellings that only the system's resolver takes: 127.1, 0x7f.1, 2130706433."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _numbers_and_dots(host)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _numbers_and_dots(host: str) -> ipaddress.IPv4Address | None:
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None

@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Self
 
 import httpx
 
 from ...fsm.answer import Answer, Lost, NotSent, Reply
+from ...fsm.runtime.terms import USUAL, Terms
 from .base_url import BaseUrl, Origin
+from .limits import Patience
+from .redaction import Redaction
 from .request import encode
 from .transport import ParticipantTransport
 
@@ -34,8 +40,28 @@ _BEFORE_THE_FIRST_BYTE = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """What one is called with."""
+
+    base: BaseUrl
+    secret_headers: Mapping[str, str]
+    patience: Patience | None
+    redaction: Redaction
+
+    @classmethod
+    def of(cls, url: str, terms: Terms) -> Self:
+        connect = terms.connect_timeout
+        return cls(
+            base=BaseUrl.parse(url),
+            secret_headers=terms.headers,
+            patience=None if connect is None else Patience(connect=connect),
+            redaction=Redaction(terms.headers.values()),
+        )
+
+
 class ParticipantsClient:
-    """Knows the participants' base URLs; the transport belongs to whoever made it.
+    """Knows the participants; the transport belongs to whoever made it.
 
     `max_body` bounds what comes over a foreign transport; `ParticipantTransport` has its own limit.
     """
@@ -46,9 +72,12 @@ class ParticipantsClient:
         transport: httpx.AsyncBaseTransport,
         *,
         max_body: int = MAX_BODY_BYTES,
+        terms: Mapping[str, Terms] = MappingProxyType({}),
     ) -> None:
         """Raises ValueError for a URL that no call could be sent to."""
-        self._base_urls = {name: BaseUrl.parse(url) for name, url in base_urls.items()}
+        self._participants = {
+            name: Participant.of(url, terms.get(name, USUAL)) for name, url in base_urls.items()
+        }
         self._transport = transport
         self._max_body = max_body
 
@@ -65,24 +94,29 @@ class ParticipantsClient:
 
         Only cancellation passes through; a cancelled call may have been sent.
         """
-        base = self._base_urls.get(participant)
-        if base is None:
+        known = self._participants.get(participant)
+        if known is None:
             return NotSent(f"no URL is known for participant {participant}")
-        fields = (*_OUR_FIELDS, *headers.items())
+        fields = (*_OUR_FIELDS, *{**headers, **known.secret_headers}.items())
         try:
-            target = base.target(path)
-            request = encode(method, target, base.authority, fields, body)
+            target = known.base.target(path)
+            request = encode(method, target, known.base.authority, fields, body)
         except ValueError as error:
             return NotSent(f"the request was refused here: {error}")
+        answer: Answer
         try:
             if isinstance(self._transport, ParticipantTransport):
-                return await self._transport.exchange(base.origin, request, _deadline(timeout))
-            built = _built(method, base.origin, target, fields, body)
-            return await self._through_httpx(built, timeout.total_seconds())
+                answer = await self._transport.exchange(
+                    known.base.origin, request, _deadline(timeout), known.patience
+                )
+            else:
+                built = _built(method, known.base.origin, target, fields, body)
+                answer = await self._through_httpx(built, timeout.total_seconds())
         except _BEFORE_THE_FIRST_BYTE as error:
-            return NotSent(_reason(error))
+            answer = NotSent(_reason(error))
         except httpx.RequestError as error:
-            return Lost(_reason(error))
+            answer = Lost(_reason(error))
+        return known.redaction.of(answer)
 
     async def _through_httpx(self, request: httpx.Request, seconds: float) -> Answer:
         request.extensions = {"timeout": httpx.Timeout(seconds).as_dict()}

@@ -8,6 +8,8 @@ create table saga_status (
   entity_id          jsonb,
   status             text        not null,
   rests              boolean     not null,
+  idle               boolean     not null,
+  wake_at            timestamptz,
   current_step       text,
   error              text,
   tags               jsonb       not null,

@@ -29,6 +29,8 @@ DEFINITION = ROOT / "examples" / "definitions" / "order_processing.yaml"
 UVICORN = (str(Path(sys.executable).with_name("uvicorn")), "server:app", "--port")
 NOWHERE = "postgresql://postgres@127.0.0.1:1/saga"  # nobody listens on port 1
 WRONG = {
+    "SAGA_SLEEP_CAP": "soon",
+    "SAGA_PARTICIPANTS_FILE": "no/such/file.yaml",
     "SERVICE_PORT": "eighty",
     "SAGA_HOST": "nowhere.invalid",
     "DATABASE_URL": "mysql://root@127.0.0.1/saga",

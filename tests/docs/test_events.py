@@ -11,16 +11,23 @@ from saga_orchestrator.fsm.events import (
     SagaEvent,
     SagaFact,
     SagaStarted,
+    SagaUnparked,
     StepEvent,
     StepFact,
     StepRejected,
+    StepResolved,
 )
 from saga_orchestrator.fsm.machines import SAGA_TRANSITIONS, STEP_TRANSITIONS
 from saga_orchestrator.tests.docs.markdown import document
 
 FACTS: Sequence[type[SagaEvent | StepEvent]] = (*get_args(SagaFact), *get_args(StepFact))
 # Which of the two it is depends on what stands in the event, and in its stream.
-EITHER = {SagaStarted: ("schedule", "begin"), StepRejected: ("reject", "reject_in_doubt")}
+EITHER = {
+    SagaStarted: ("schedule", "begin"),
+    SagaUnparked: ("unpark_forward", "unpark_back"),
+    StepRejected: ("reject", "reject_in_doubt"),
+    StepResolved: ("resolve_done", "resolve_not_done", "resolve_undone"),
+}
 PLACES = {"*": "any", "=": "the same"}
 
 

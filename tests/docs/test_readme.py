@@ -12,6 +12,7 @@ from saga_orchestrator.fsm.errors import Severity
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.verifier import verify
 from saga_orchestrator.fsm.yaml_document import parse_yaml
+from saga_orchestrator.http.participants.directory import read_directory
 from saga_orchestrator.http.routes import ROUTES
 from saga_orchestrator.settings import DEFAULT_PARTICIPANTS, SERVICE_URL, Settings
 from saga_orchestrator.tests.docs.markdown import ROOT, document, quoted_in
@@ -22,12 +23,20 @@ MAKE = re.compile(r"^make (\w+)", re.MULTILINE)
 
 
 def test_the_definition_is_registered_without_an_error() -> None:
-    (block,) = README.blocks("yaml")
+    block, _ = README.blocks("yaml")
 
     definition = read_definition(parse_yaml(block))
 
     assert f"PUT /definitions/{definition.name}/{definition.version}" in README.quoted()
     assert all(one.severity is not Severity.ERROR for one in verify(definition))
+
+
+def test_the_participants_file_is_read_as_it_stands() -> None:
+    _, block = README.blocks("yaml")
+
+    directory = read_directory(block, {}, lambda name: f"the value of {name}")
+
+    assert directory.urls == {"bank-service": "https://bank.example/api"}
 
 
 def test_the_settings_are_those_that_the_service_reads() -> None:

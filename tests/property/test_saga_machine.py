@@ -1,7 +1,8 @@
-"""Any saga, any answers, any crash: the promises hold at every moment, and all comes to rest.
+"""Any saga, any answers, any crash, any person: the promises hold at every moment, and all rests.
 
 The participants of the model know what really happened; the orchestrator only ever hears what they
-say. `promises.broken` compares the two.
+say. People ask for what comes to their mind, but a verdict of theirs is true. `promises.broken`
+compares the two.
 """
 
 from __future__ import annotations
@@ -12,18 +13,43 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from saga_orchestrator.fsm.command import wake_up
-from saga_orchestrator.fsm.decide import allowed_actions
 from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.errors import NotCompensatable
-from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested, TimePassed
+from saga_orchestrator.fsm.errors import NotAllowed
+from saga_orchestrator.fsm.events import Resolution
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    CancelAsked,
+    CompensationAsked,
+    PauseAsked,
+    ResolveAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    SkipAsked,
+    StartRequested,
+    TimePassed,
+    Verb,
+)
+from saga_orchestrator.fsm.machines import StepStatus, is_step_trigger
+from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.testing import strategies as some
 from saga_orchestrator.fsm.testing.given import NOON, SAGA_ID
-from saga_orchestrator.fsm.testing.participants_model import Fate, ParticipantsModel
+from saga_orchestrator.fsm.testing.participants_model import Effect, Fate, ParticipantsModel
 from saga_orchestrator.fsm.testing.process import Process
 from saga_orchestrator.fsm.testing.promises import broken
+from saga_orchestrator.fsm.verb import allowed_actions
 
-TURNS_TO_REST = 40  # two for each call, both ways, of five steps, and some
+TURNS_TO_REST = 60  # two for each call, both ways, of five steps, and some
 LATER = st.sampled_from([timedelta(), timedelta(milliseconds=300), timedelta(seconds=4)])
+WHY = "I changed my mind"
+VERBS: dict[str, Verb] = {
+    "compensate": CompensationAsked(reason=WHY),
+    "cancel": CancelAsked(reason=WHY),
+    "retry": RetryAsked(),
+    "pause": PauseAsked(),
+    "resume": ResumeAsked(),
+}
+CHANGES_NOTHING = {"compensate", "cancel", "pause"}  # where it is asked for a second time
 
 
 class SagaMachine(RuleBasedStateMachine):
@@ -40,13 +66,13 @@ class SagaMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.process.sent)
     @rule()
     def participant_does_it(self) -> None:
-        self.participant_answers(Fate.DONE, timedelta(), 0.5)
+        self.participant_answers(Fate.DONE, timedelta(), 0.5, 0)
 
     @precondition(lambda self: self.process.sent)
-    @rule(fate=some.fates, takes=LATER, jitter=some.jitters)
-    def participant_answers(self, fate: Fate, takes: timedelta, jitter: float) -> None:
+    @rule(fate=some.fates, takes=LATER, jitter=some.jitters, which=st.integers(0, 4))
+    def participant_answers(self, fate: Fate, takes: timedelta, jitter: float, which: int) -> None:
         self.now += takes
-        sent = self.process.sent[0]
+        sent = self.process.sent[which % len(self.process.sent)]
         verdict = self.participants.answer(sent.call, fate)
         self.process.receive(sent, verdict, now=self.now, jitter=jitter)
 
@@ -67,20 +93,67 @@ class SagaMachine(RuleBasedStateMachine):
             self.participants.crash_during(sent.call, arrived=arrived)
         self.process.crash()
 
-    @rule()
-    def somebody_asks_for_compensation(self) -> None:
-        allowed = allowed_actions(self.process.saga)
-        before = self.process.saga.state.version
+    @rule(signal=some.signals, key=st.none() | st.just("4711"))
+    def signal_arrives(self, signal: str, key: str | None) -> None:
+        before = self.process.saga.state
+        self.somebody_asks("signal", SignalSent(name=signal, key=key), repeats=key is not None)
+        if (signal, key) in before.signal_keys:
+            assert self.process.saga.state == before
+
+    @rule(verb=st.sampled_from(list(VERBS)))
+    def operator_asks(self, verb: str) -> None:
+        self.somebody_asks(verb, VERBS[verb], repeats=verb in CHANGES_NOTHING)
+
+    @rule(sure=st.integers(0, 9))
+    def operator_abandons(self, sure: int) -> None:
+        if sure == 9:
+            self.somebody_asks("abandon", AbandonAsked(reason=WHY))
+
+    @precondition(lambda self: "skip" in allowed_actions(self.process.saga))
+    @rule(which=st.integers(0, 4), sure=st.integers(0, 3))
+    def operator_skips(self, which: int, sure: int) -> None:
+        pending = self.process.saga.steps_in(StepStatus.PENDING)
+        if sure == 3:
+            self.somebody_asks("skip", SkipAsked(step=pending[which % len(pending)].name))
+
+    @precondition(lambda self: "resolve" in allowed_actions(self.process.saga))
+    @rule(which=st.integers(0, 9))
+    def operator_finds_out(self, which: int) -> None:
+        if verdicts := self.true_verdicts():
+            step, verdict = verdicts[which % len(verdicts)]
+            if verdict is Resolution.UNDONE and not self.participants.has_undone(step):
+                self.participants.effects.append(Effect(step, Direction.COMPENSATION))
+            asked = ResolveAsked(step=step, verdict=verdict, evidence="seen", output={"id": "7"})
+            self.somebody_asks("resolve", asked)
+
+    def somebody_asks(self, verb: str, asked: Verb, *, repeats: bool = False) -> None:
+        """Refused, and without a trace, exactly where it is not said to be allowed."""
+        allowed = verb in allowed_actions(self.process.saga)
+        before = self.process.saga.state
         try:
-            self.process.happen(CompensationAsked(reason="changed my mind"), now=self.now)
-            assert allowed or self.process.saga.state.version == before
-        except NotCompensatable:
+            self.process.happen(asked, now=self.now)
+            assert allowed or (repeats and self.process.saga.state == before)
+        except NotAllowed:
             assert not allowed
+            assert self.process.saga.state == before
+
+    def true_verdicts(self) -> list[tuple[str, Resolution]]:
+        """What a person could say of the steps now; undone is what that person then undoes."""
+        saga = self.process.saga
+        back = saga.state.cause is not None
+        found = []
+        for step, state in saga.steps:
+            acted = step.action is None or self.participants.has_done(step.name)
+            says = [Resolution.DONE if acted else Resolution.NOT_DONE]
+            says += [Resolution.UNDONE] * (back and acted)
+            found += [
+                (step.name, one) for one in says if is_step_trigger(state.status, f"resolve_{one}")
+            ]
+        return found
 
     @precondition(lambda self: self.process.saga.state.status.rests)
     @rule()
     def saga_rests(self) -> None:
-        assert not self.process.sent
         assert wake_up(self.process.saga) is None
 
     @invariant()
@@ -89,9 +162,11 @@ class SagaMachine(RuleBasedStateMachine):
             assert broken(self.process, self.participants) == []
 
     def teardown(self) -> None:
-        """Faults stop: now everything rests soon, and the log tells each moment of it."""
+        """Faults and pauses stop: now all rests soon, and the log tells each moment of it."""
         if not hasattr(self, "process"):
             return
+        if self.process.saga.state.paused_at is not None:
+            self.process.happen(ResumeAsked(), now=self.now)
         for _ in range(TURNS_TO_REST):
             if self.process.sent:
                 self.participant_does_it()

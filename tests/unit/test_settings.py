@@ -45,6 +45,8 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
             "SAGA_CALLS_PER_PARTICIPANT": "8",
             "SAGA_DRAIN_TIME": "1500ms",
             "SAGA_DEFINITIONS_DIR": str(tmp_path),
+            "SAGA_CALLBACK_LOOPBACK": "true",
+            "SAGA_SLEEP_CAP": "2s",
             "ORDER_SERVICE_URL": "http://orders:80",
         },
     )
@@ -54,7 +56,26 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert (settings.saga_data_dir, settings.saga_definitions_dir) == (Path("elsewhere"), tmp_path)
     assert (settings.saga_log_level, settings.saga_calls_per_participant) == ("debug", 8)
     assert settings.saga_drain_time == timedelta(milliseconds=1500)
+    assert (settings.saga_callback_loopback, settings.saga_sleep_cap) == (
+        True,
+        timedelta(seconds=2),
+    )
     assert settings.saga_participants["order-service"] == "http://orders:80"
+
+
+def test_a_participants_file_stands_in_the_place_of_the_usual_addresses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "participants.yaml"
+    file.write_text("{}")
+
+    settings = read(
+        monkeypatch,
+        {"SAGA_PARTICIPANTS_FILE": str(file), "SHIPPING_SERVICE_URL": "http://ship"},
+    )
+
+    assert settings.saga_participants_file == file
+    assert settings.saga_participants == {"shipping-service": "http://ship"}
 
 
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +115,9 @@ def test_participants_are_named_by_their_variables(monkeypatch: pytest.MonkeyPat
         ("SAGA_DRAIN_TIME", "soon", "SAGA_DRAIN_TIME is wrong: "),
         ("SAGA_DRAIN_TIME", "5", "SAGA_DRAIN_TIME is wrong: "),
         ("SAGA_DEFINITIONS_DIR", "nowhere/at/all", "SAGA_DEFINITIONS_DIR is wrong: "),
+        ("SAGA_PARTICIPANTS_FILE", "nowhere/at/all", "SAGA_PARTICIPANTS_FILE is wrong: "),
+        ("SAGA_CALLBACK_LOOPBACK", "perhaps", "SAGA_CALLBACK_LOOPBACK is wrong: "),
+        ("SAGA_SLEEP_CAP", "0s", "SAGA_SLEEP_CAP is wrong: "),
         ("SAGA_DRAIN_TIMES", "5s", "SAGA_DRAIN_TIMES is no setting; there are "),
         ("ORDER_SERVICE_URL", "orders", "ORDER_SERVICE_URL is wrong: write a base URL like"),
         ("ORDER_SERVICE_URL", "ftp://orders", "ORDER_SERVICE_URL is wrong: "),

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import httpx
 import pytest
+from saga_orchestrator.fsm.runtime.bulk import BulkJobs
+from saga_orchestrator.fsm.runtime.event_counts import EventCounts
 from saga_orchestrator.http.app import build_app
-from saga_orchestrator.http.health import Check
+from saga_orchestrator.http.health import Check, HealthQuestion
 from saga_orchestrator.http.participants.callback import CallbackPolicy
+from saga_orchestrator.http.services import Services
 from saga_orchestrator.projections.audit import verify_log
+from saga_orchestrator.projections.cursor import Cursor
+from saga_orchestrator.projections.feed import FeedFilter, FeedPage
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
-from saga_orchestrator.tests.world import ENOUGH, World, a_world
+from saga_orchestrator.projections.stats import SagaCount, Stats
+from saga_orchestrator.tests.world import ENOUGH, TOKENS, World, a_world
 from starlette.routing import Router
+
+PARTICIPANT = "http://127.0.0.1:9001/api"
 
 
 @dataclass(slots=True)
 class ScriptedListing:
     sagas: list[SagaSummary] = field(default_factory=list)
     asked: list[tuple[SagaFilter, str | None, int]] = field(default_factory=list)
+    refreshed: int = 0
+
+    async def refresh(self) -> None:
+        """It is always as new as the test has made it."""
+        self.refreshed += 1
 
     async def page(
         self, wanted: SagaFilter, after: str | None, limit: int
@@ -38,6 +51,19 @@ class ScriptedHealth:
     async def check(self) -> Mapping[str, Check]:
         self.asked += 1
         return self.checks
+
+
+class EmptyFeed:
+    async def page(self, wanted: FeedFilter, after: Cursor, limit: int) -> FeedPage:
+        return FeedPage(events=[], next=after, has_more=False)
+
+
+class NoStatistics:
+    async def stats(self, now: datetime) -> Stats:
+        return Stats(since=now, counts=[], sagas=[], steps=[])
+
+    async def unsettled(self) -> Sequence[SagaCount]:
+        return []
 
 
 @pytest.fixture
@@ -58,10 +84,29 @@ def health() -> ScriptedHealth:
 
 
 @pytest.fixture
-def app(world: World, listing: ScriptedListing, health: ScriptedHealth) -> Router:
-    callbacks = CallbackPolicy([], loopback=False)
-    audit = partial(verify_log, world.log)
-    return build_app(world.orchestrator, listing, health, callbacks, audit, version="1.2.3")
+async def bulk(world: World) -> AsyncIterator[BulkJobs]:
+    made = BulkJobs(world.orchestrator, world.clock)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs) -> Router:
+    services = Services(
+        orchestrator=world.orchestrator,
+        listing=listing,
+        health=HealthQuestion(health),
+        callbacks=CallbackPolicy([PARTICIPANT], loopback=False),
+        audit=partial(verify_log, world.log),
+        tokens=TOKENS,
+        bulk=bulk,
+        feed=EmptyFeed(),
+        statistics=NoStatistics(),
+        executor=world.driver.executor,
+        event_counts=EventCounts(),
+        participants=dict.fromkeys(("order-service", "payment-service", "airline"), PARTICIPANT),
+    )
+    return build_app(services, version="1.2.3")
 
 
 @pytest.fixture

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
+from saga_orchestrator.fsm.command import child_id_of
 from saga_orchestrator.http.answers import ProblemAnswer
+from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.world import World, a_definition
+
+from .situations import SITUATIONS, started, waiting
 
 UNDONE = ["POST /payments/8/compensate", "POST /orders/7/compensate"]
 WITH_PIVOT = """
@@ -11,6 +17,18 @@ saga: with_pivot
 version: 1
 steps:
   - {name: pay, participant: bank, action: {path: /pay}, pivot: true}
+"""
+PARENT = """
+saga: parent
+version: 1
+steps:
+  - {name: order, saga: {type: order_processing, input: "${input}"}}
+  - name: mail
+    participant: mail
+    action: {path: /mail}
+    compensation:
+      path: /mail/undo
+      body: {order: "${steps.order.output.create_order.order_id}"}
 """
 
 
@@ -98,6 +116,106 @@ async def test_a_dry_run_tells_the_calls_and_makes_none(
     }
     assert len(world.participants.sent) == 3
     assert len(world.events) == 8
+
+
+async def test_a_dry_run_of_a_step_that_is_a_saga_says_what_is_asked_of_it(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await started(world, PARENT)
+    child_id = child_id_of(saga_id, "order")
+    before = len(world.events)
+
+    response = await client.post(f"/sagas/{saga_id}/compensate?dry_run=true")
+
+    assert response.json() == {
+        "calls": [
+            {"step": "mail", "method": "POST", "path": "/mail/undo", "body": {"order": 7}},
+            {
+                "step": "order",
+                "method": "POST",
+                "path": f"/sagas/{child_id}/compensate",
+                "body": None,
+            },
+        ],
+        "cannot_undo": [],
+    }
+    assert len(world.events) == before
+    assert (await client.get(f"/sagas/{child_id}/status")).json()["status"] == "completed"
+
+
+async def test_a_step_that_is_a_saga_is_undone_as_the_dry_run_said(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await started(world, PARENT)
+    child_id = child_id_of(saga_id, "order")
+
+    await client.post(f"/sagas/{saga_id}/compensate")
+    await quiet(world.driver)
+
+    child = (await client.get(f"/sagas/{child_id}/status")).json()
+    assert (await world.rested(saga_id)).state.status == "compensated"
+    assert child["status"] == "compensated"
+    assert child["error"] == f"compensation was requested: its parent {saga_id} is undone"
+    assert world.participants.paths[4:] == ["POST /mail/undo", *UNDONE]
+
+
+async def test_a_dry_run_of_a_saga_that_waits_for_its_child(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.participants.hold("process_payment")
+    starting = asyncio.ensure_future(started(world, PARENT))
+    await world.participants.called("process_payment")
+    saga_id = next(one.stream_id for one in world.events if b'"parent"' not in one.payload)
+
+    plan = (await client.post(f"/sagas/{saga_id}/compensate?dry_run=true")).json()
+    world.participants.release("process_payment")
+    await starting
+
+    path = f"/sagas/{child_id_of(saga_id, 'order')}/compensate"
+    assert [(one["step"], one["path"]) for one in plan["calls"]] == [("order", path)]
+
+
+async def test_a_dry_run_of_a_saga_that_waits_says_what_was_done(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await waiting(world)
+
+    plan = (await client.post(f"/sagas/{saga_id}/compensate?dry_run=true")).json()
+
+    assert [one["path"] for one in plan["calls"]] == ["/release"]
+    assert plan["cannot_undo"] == []
+
+
+async def test_a_dry_run_checks_the_version_too(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await a_completed(world)
+
+    response = await client.post(
+        f"/sagas/{saga_id}/compensate?dry_run=true", headers={"If-Match": '"7"'}
+    )
+
+    assert (response.status_code, response.json()["code"]) == (412, "version-mismatch")
+
+
+@pytest.mark.parametrize(
+    ("situation", "legal"),
+    [
+        ("parked_back", ["retry", "abandon", "resolve"]),
+        ("parked_forward", ["retry", "abandon", "resolve"]),
+        ("abandoned", []),
+    ],
+)
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+async def test_where_there_is_no_way_back(
+    client: httpx.AsyncClient, world: World, situation: str, legal: list[str], query: str
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    before = len(world.events)
+
+    response = await client.post(f"/sagas/{saga_id}/compensate{query}")
+
+    assert (response.status_code, response.json()["code"]) == (409, "saga-not-compensatable")
+    assert response.json()["allowed_actions"] == legal
+    assert len(world.events) == before
 
 
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])

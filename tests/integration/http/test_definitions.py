@@ -78,7 +78,7 @@ async def test_yaml_that_is_not_read(client: httpx.AsyncClient, body: bytes) -> 
 
     put = await client.put("/definitions/trip/1", content=body, headers=headers)
 
-    assert (put.status_code, put.json()["code"]) == (400, "not-yaml")
+    assert (put.status_code, put.json()["code"]) == (422, "not-yaml")
 
 
 async def test_the_path_and_the_document_say_the_same(client: httpx.AsyncClient) -> None:
@@ -111,6 +111,22 @@ async def test_verify_tells_and_registers_nothing(client: httpx.AsyncClient) -> 
         ("cannot-be-undone", "error")
     ]
     assert (await client.get("/definitions/trip/1")).status_code == 404
+
+
+async def test_a_participant_that_nobody_has_told_of_is_warned_of(
+    client: httpx.AsyncClient,
+) -> None:
+    elsewhere = {**TRIP, "steps": [{**TRIP["steps"][0], "participant": "railway"}]}
+
+    put = await client.put("/definitions/trip/1", json=elsewhere)
+    verified = await client.post("/definitions/verify", json=elsewhere)
+
+    assert put.status_code == 201
+    assert put.json()["findings"] == verified.json()["findings"]
+    assert [(one["code"], one["pointer"], one["severity"]) for one in put.json()["findings"]] == [
+        ("unknown-participant", "/steps/0/participant", "warning"),
+        ("undo-needs-own-output", "/steps/0/compensation/path", "warning"),
+    ]
 
 
 async def test_all_are_listed_also_those_of_other_nodes(

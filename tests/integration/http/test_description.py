@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.http.answers import ProblemAnswer
-from saga_orchestrator.http.openapi import REPLY_HEADERS, openapi_document, problems_of
+from saga_orchestrator.http.openapi import openapi_document
 from saga_orchestrator.http.problems import PROBLEMS
 from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
-from saga_orchestrator.tests.world import ORDER, World
+from saga_orchestrator.tests.world import ORDER, TOKENS, World
+
+from .described import assert_described
+from .situations import SITUATIONS
 
 DOCUMENT = openapi_document(ROUTES, "1.2.3")
 START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
@@ -28,6 +30,22 @@ BODIES: dict[str, Any] = {
     "compensate": {"reason": "r"},
     "put_definition": TRIP,
     "verify_definition": TRIP,
+    "abandon": {"reason": "r"},
+    "resolve": {"outcome": "done", "evidence": "e"},
+    "bulk": {"action": "cancel", "filter": {}, "reason": "r"},
+}
+# Where a saga must be for the verb to be possible, and the step that it is about.
+WHERE = {
+    "retry": ("backing_off", ""),
+    "pause": ("waiting", ""),
+    "resume": ("paused", ""),
+    "cancel": ("waiting", ""),
+    "abandon": ("parked_back", ""),
+    "signal": ("waiting", ""),
+    "skip": ("waiting", "notify"),
+    "resolve": ("parked_forward", "pay"),
+    "complete": ("accepted", "ship"),
+    "fail": ("accepted", "ship"),
 }
 
 
@@ -82,39 +100,95 @@ def test_routes_of_one_path_stand_together() -> None:
     ]
 
 
+async def place_of(route: RouteSpec, client: httpx.AsyncClient, world: World) -> dict[str, str]:
+    """Where the route has something to say."""
+    situation, step = WHERE.get(route.name, ("completed", ""))
+    saga_id = await SITUATIONS[situation](world)
+    job = (await client.post("/bulk", json=BODIES["bulk"])).json()
+    definition = "trip" if route.method == "PUT" else "order_processing"
+    return {
+        "saga_id": saga_id,
+        "step": step,
+        "job_id": job["job_id"],
+        "name": "approval" if route.name == "signal" else definition,
+        "version": "1",
+    }
+
+
+async def ask(
+    route: RouteSpec, client: httpx.AsyncClient, world: World, **headers: str
+) -> httpx.Response:
+    place = await place_of(route, client, world)
+    token = TOKENS.of(place["saga_id"], place["step"])
+    return await client.request(
+        route.method,
+        route.path.format(**place),
+        json=BODIES.get(route.name),
+        headers={"Saga-Callback-Token": token, **headers},
+    )
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_a_route_answers_as_described(
     client: httpx.AsyncClient, world: World, route: RouteSpec
 ) -> None:
-    saga = await world.rested((await world.start("order_processing")).state.saga_id)
-    place = {"saga_id": saga.state.saga_id, "name": "order_processing", "version": "1"}
-    if route.method == "PUT":
-        place["name"] = "trip"
+    response = await ask(route, client, world)
 
-    response = await client.request(
-        route.method, route.path.format(**place), json=BODIES.get(route.name)
-    )
-
-    reply = route.replies[response.status_code]
     assert response.is_success
-    assert response.headers["content-type"].partition(";")[0] == reply.media_type
-    ours = {name.lower() for name in (*REPLY_HEADERS, "Allow")} & set(response.headers)
-    assert ours <= {name.lower() for name in reply.headers}
-    if reply.model:
-        reply.model.model_validate_json(response.content)
+    assert_described(route, response)
+
+
+@pytest.mark.parametrize(
+    "route", [one for one in ROUTES if one.name in ("start", "compensate", "cancel")], ids=name
+)
+async def test_who_goes_on_answers_as_described(
+    client: httpx.AsyncClient, world: World, route: RouteSpec
+) -> None:
+    world.participants.hold("undo reserve")
+
+    response = await ask(route, client, world, Prefer="respond-async")
+
+    assert response.status_code == 202
+    assert response.headers["retry-after"] == "1"
+    assert_described(route, response)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_what_nobody_has_is_a_problem_as_described(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
-    place = {"saga_id": "x", "name": "x", "version": "x"}
+    place = dict.fromkeys(("saga_id", "step", "job_id", "name", "version"), "x")
 
     response = await client.request(route.method, route.path.format(**place))
 
-    if response.is_error:
-        problem = ProblemAnswer.model_validate_json(response.content)
-        assert problem.code in {one.code for one in problems_of(route)}
+    assert_described(route, response)
+
+
+@pytest.mark.parametrize("route", [one for one in ROUTES if one.path_parameters], ids=name)
+async def test_what_no_name_can_be_is_a_problem_as_described(
+    client: httpx.AsyncClient, route: RouteSpec
+) -> None:
+    place = dict.fromkeys(("saga_id", "step", "job_id", "name", "version"), "%00")
+
+    response = await client.request(route.method, route.path.format(**place))
+
+    assert response.is_error
+    assert_described(route, response)
+
+
+@pytest.mark.parametrize("route", [one for one in ROUTES if len(one.body_types) > 1], ids=name)
+async def test_what_is_no_yaml_is_a_problem_as_described(
+    client: httpx.AsyncClient, route: RouteSpec
+) -> None:
+    response = await client.request(
+        route.method,
+        route.path.format(name="trip", version="1"),
+        content=b"a: [",
+        headers={"Content-Type": "application/yaml"},
+    )
+
+    assert response.json()["code"] == "not-yaml"
+    assert_described(route, response)
 
 
 async def test_the_documents_are_served(client: httpx.AsyncClient) -> None:

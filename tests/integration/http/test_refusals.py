@@ -11,10 +11,15 @@ import httpx
 import pytest
 from saga_orchestrator.http import body
 from saga_orchestrator.http.answers import ProblemAnswer
-from saga_orchestrator.tests.world import ORDER, World
+from saga_orchestrator.http.route import RouteSpec
+from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.tests.world import ORDER, TOKENS, World
 
 START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
 NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
+WITH_A_BODY = [one for one in ROUTES if one.body]
+TAKES_ANYTHING = ("signal", "verify_definition")
+WITH_A_SHAPE = [one for one in WITH_A_BODY if one.name not in TAKES_ANYTHING]
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 
 
@@ -185,6 +190,78 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, headers: dict[s
     assert_problem(response, 415, "unsupported-media-type")
 
 
+def name(route: RouteSpec) -> str:
+    return f"{route.method} {route.path}"
+
+
+async def send(
+    client: httpx.AsyncClient,
+    route: RouteSpec,
+    content: bytes | AsyncIterator[bytes],
+    **headers: str,
+) -> httpx.Response:
+    """To a place whose saga is not there, with the token of the step that is not there either."""
+    place = {"saga_id": NOBODY, "step": "x", "name": "x", "version": "1"}
+    token = {"Saga-Callback-Token": TOKENS.of(NOBODY, "x")}
+    path = route.path.format(**place)
+    return await client.request(route.method, path, content=content, headers={**token, **headers})
+
+
+@pytest.mark.parametrize("route", WITH_A_BODY, ids=name)
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"NaN", b'"\\u0000"', b'{"a": 1e999}', DEEP])
+async def test_no_route_reads_what_is_not_json(
+    client: httpx.AsyncClient, route: RouteSpec, content: bytes
+) -> None:
+    assert_problem(await send(client, route, content), 400, "not-json")
+
+
+@pytest.mark.parametrize("route", WITH_A_BODY, ids=name)
+async def test_no_route_reads_more_than_a_megabyte(
+    client: httpx.AsyncClient, route: RouteSpec
+) -> None:
+    largest = b'"' + b"x" * (body.LARGEST_BODY - 2) + b'"'
+
+    fits = await send(client, route, largest)
+    too_large = await send(client, route, largest + b" ")
+
+    assert fits.status_code in (200, 404, 422)
+    assert_problem(too_large, 413, "body-too-large")
+
+
+@pytest.mark.parametrize("route", WITH_A_BODY, ids=name)
+async def test_no_route_waits_for_a_body_that_never_ends(
+    client: httpx.AsyncClient, route: RouteSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.0)
+
+    assert_problem(await send(client, route, stalled()), 408, "body-too-slow")
+
+
+@pytest.mark.parametrize("route", WITH_A_BODY, ids=name)
+@pytest.mark.parametrize("header", [("Content-Type", "text/plain"), ("Content-Encoding", "gzip")])
+async def test_no_route_reads_another_type(
+    client: httpx.AsyncClient, route: RouteSpec, header: tuple[str, str]
+) -> None:
+    response = await send(client, route, b"{}", **dict([header]))
+
+    assert_problem(response, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("route", WITH_A_SHAPE, ids=name)
+@pytest.mark.parametrize("content", [b"[]", b"null", b"1", b'{"surprise": 1}'])
+async def test_every_route_says_what_does_not_fit(
+    client: httpx.AsyncClient, route: RouteSpec, content: bytes
+) -> None:
+    response = await send(client, route, content)
+
+    assert response.status_code == 422
+    assert response.json()["errors"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -194,6 +271,12 @@ async def test_a_body_of_another_type(client: httpx.AsyncClient, headers: dict[s
         ("POST", f"/sagas/{NOBODY}/status", "GET"),
         ("DELETE", "/definitions/a/1", "GET, PUT"),
         ("BREW", "/health", "GET"),
+        ("GET", "/bulk", "POST"),
+        ("DELETE", "/bulk/x", "GET"),
+        ("POST", "/audit/verify", "GET"),
+        ("GET", f"/sagas/{NOBODY}/pause", "POST"),
+        ("PUT", f"/sagas/{NOBODY}/signals/x", "POST"),
+        ("GET", f"/sagas/{NOBODY}/steps/x/complete", "POST"),
     ],
 )
 async def test_a_wrong_method_is_told_the_right_ones(
@@ -257,6 +340,8 @@ async def test_the_stream_of_a_shard_is_no_saga(client: httpx.AsyncClient) -> No
         f"/sagas/{NOBODY}/events?limit=1001",
         f"/sagas/{NOBODY}?verbose=1",
         "/definitions?page=2",
+        "/audit/verify?shard=1",
+        "/bulk/x?verbose=1",
     ],
 )
 async def test_a_query_that_does_not_fit(client: httpx.AsyncClient, path: str) -> None:

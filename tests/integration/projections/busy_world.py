@@ -11,6 +11,8 @@ import psycopg
 from psycopg.rows import dict_row
 from saga_orchestrator.eventstore import MemoryStore, shard_of
 from saga_orchestrator.fsm.answer import Answer, Lost, NotSent, Reply
+from saga_orchestrator.fsm.command import is_over, wake_up
+from saga_orchestrator.fsm.decide import is_idle
 from saga_orchestrator.fsm.errors import NotCompensatable
 from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
 from saga_orchestrator.fsm.runtime.journal import Journal
@@ -96,7 +98,7 @@ async def live_a_while(world: World, random: Random, sagas: int) -> None:
 
 async def turn_round(world: World, saga_id: str) -> None:
     try:
-        await world.orchestrator.compensate(saga_id, CompensationAsked(reason="a whim"))
+        await world.orchestrator.ask(saga_id, CompensationAsked(reason="a whim"))
     except NotCompensatable:
         return
 
@@ -121,7 +123,9 @@ def _row_of(saga: Saga) -> Row:
         "definition_version": state.definition_version,
         "entity_id": state.entity_id,
         "status": state.status.value,
-        "rests": state.status.rests and not saga.owes_callback,
+        "rests": is_over(saga),
+        "idle": is_idle(saga),
+        "wake_at": wake_up(saga),
         "current_step": current_step(saga),
         "error": state.error,
         "tags": dict(state.tags),

@@ -7,8 +7,9 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
+import psycopg
 import pytest
-from saga_orchestrator.eventstore import Readers
+from saga_orchestrator.eventstore import LogUnavailable, Readers
 from saga_orchestrator.fsm.happening import StartRequested
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.projections.errors import ProjectionUnavailable
@@ -21,6 +22,7 @@ from saga_orchestrator.tests.integration.projections.busy_world import (
     fresh_folds,
     live_a_while,
 )
+from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.world import NOON, ORDER, World
 
 
@@ -31,6 +33,7 @@ def tags_of(row: Row) -> Mapping[str, str]:
 
 
 ALL: Final = SagaFilter()
+REQUEST: Final = StartRequested(entity_id="new", input={"step_data": ORDER})
 LIMIT: Final = timedelta(seconds=10)
 LATER: Final = NOON + timedelta(hours=1)
 FILTERS: Final[Sequence[tuple[SagaFilter, Callable[[Row], bool]]]] = [
@@ -56,9 +59,9 @@ FILTERS: Final[Sequence[tuple[SagaFilter, Callable[[Row], bool]]]] = [
 
 
 @pytest.fixture
-async def listing(database_url: str) -> AsyncIterator[StatusListing]:
+async def listing(database_url: str, projector: Projector) -> AsyncIterator[StatusListing]:
     readers = Readers(database_url, LIMIT, statement)
-    yield StatusListing(readers)
+    yield StatusListing(readers, projector.step)
     await readers.close()
 
 
@@ -114,8 +117,7 @@ async def test_a_page_stays_where_it_is_while_sagas_are_started(
     first = await listing.page(ALL, None, 10)
     expected = await listing.page(ALL, first[-1].saga_id, 10)
     world.clock.advance(timedelta(hours=1))
-    request = StartRequested(entity_id="new", input={"step_data": ORDER})
-    started = await world.orchestrator.start("order_processing", request)
+    started = await world.orchestrator.start("order_processing", REQUEST)
     await projector.step()
 
     second = await listing.page(ALL, first[-1].saga_id, 10)
@@ -137,10 +139,34 @@ async def test_an_entity_that_is_an_object_is_listed_as_it_was_given(
     assert found.entity_id == entity
 
 
+async def test_a_list_can_be_asked_to_include_what_has_just_happened(
+    listing: StatusListing, world: World
+) -> None:
+    await world.orchestrator.start("order_processing", REQUEST)
+    await quiet(world.driver)
+    assert await listing.page(ALL, None, 10) == []
+
+    await listing.refresh()
+
+    (fold,) = await fresh_folds(world)
+    assert [as_row(one) for one in await listing.page(ALL, None, 10)] == [cut_to_summary(fold)]
+
+
+@pytest.mark.parametrize(
+    "trouble", [psycopg.OperationalError("cut"), OSError("away"), LogUnavailable("no database")]
+)
+async def test_what_cannot_be_brought_up_to_date_is_told_as_such(trouble: Exception) -> None:
+    async def project() -> None:
+        raise trouble
+
+    with pytest.raises(ProjectionUnavailable, match=str(trouble)):
+        await StatusListing(Readers("", LIMIT, statement), project).refresh()
+
+
 async def test_a_database_that_is_away_is_told_as_such() -> None:
     readers = Readers("postgresql://127.0.0.1:1/nowhere", LIMIT, statement)
 
     with pytest.raises(ProjectionUnavailable):
-        await StatusListing(readers).page(ALL, None, 10)
+        await StatusListing(readers, readers.close).page(ALL, None, 10)
 
     await readers.close()

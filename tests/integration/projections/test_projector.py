@@ -9,6 +9,7 @@ from random import Random
 import psycopg
 import pytest
 from saga_orchestrator.eventstore import (
+    SHARDS,
     InMemoryLog,
     LogUnavailable,
     RecordedEvent,
@@ -74,8 +75,8 @@ async def test_a_rebuild_repairs_what_somebody_has_spoilt(
         connection.execute("update saga_status set status = 'completed', version = 1000000")
         connection.execute(
             "insert into saga_status select gen_random_uuid(), shard_id, saga_type,"
-            " definition_version, entity_id, status, rests, current_step, error, tags, version,"
-            " created_at, updated_at from saga_status limit 3"
+            " definition_version, entity_id, status, rests, idle, wake_at, current_step, error,"
+            " tags, version, created_at, updated_at from saga_status limit 3"
         )
 
     await projector.rebuild()
@@ -104,11 +105,15 @@ async def test_a_process_that_died_before_it_wrote_is_caught_up_with(
     restarted = await a_busy_world(seed=5, store=world.log.store)
     await projected(restarted, tables)
 
-    assert rows(database_url) == await fresh_folds(restarted)
-    unfinished = await tables.unfinished(range(64))
-    assert sorted(unfinished) == sorted(
-        str(row["saga_id"]) for row in rows(database_url) if not row["rests"]
-    )
+    found = rows(database_url)
+    assert found == await fresh_folds(restarted)
+    unfinished = {
+        one.saga_id: (one.is_idle, one.wake_at) for one in await tables.unfinished(range(SHARDS))
+    }
+    assert unfinished == {
+        row["saga_id"]: (row["idle"], row["wake_at"]) for row in found if not row["rests"]
+    }
+    assert {is_idle for is_idle, _ in unfinished.values()} == {True}
 
 
 async def test_a_projector_that_was_overtaken_aborts_and_goes_on_from_there(
@@ -223,6 +228,39 @@ async def test_a_connection_that_was_cut_is_opened_anew(
     await projector.step()
 
     assert rows(database_url) == await fresh_folds(world)
+
+
+async def test_who_writes_at_once_writes_one_after_the_other(
+    world: World, projector: Projector, tables: Tables, database_url: str
+) -> None:
+    """A write that fails keeps its sagas; the next one must not move the checkpoint past them."""
+    await live_a_while(world, Random(19), sagas=5)
+    before = checkpoints(database_url)
+    write, asked, fails = tables.write, asyncio.Event(), asyncio.Event()
+
+    async def cut(
+        sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
+    ) -> None:
+        tables.write = write  # type: ignore[method-assign]
+        asked.set()
+        await fails.wait()
+        raise psycopg.OperationalError("cut")
+
+    tables.write = cut  # type: ignore[method-assign]
+    failing = asyncio.ensure_future(projector.step())
+    await asked.wait()
+    await live_a_while(world, Random(20), sagas=5)
+    following = asyncio.ensure_future(projector.step())
+    await asyncio.sleep(0)
+    assert checkpoints(database_url) == before
+    fails.set()
+    with pytest.raises(psycopg.OperationalError):
+        await failing
+
+    await following
+
+    assert rows(database_url) == await fresh_folds(world)
+    assert checkpoints(database_url) == heads(world)
 
 
 class SilentLog(InMemoryLog):

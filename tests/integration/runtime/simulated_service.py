@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -30,15 +30,24 @@ from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.orchestrator import StartKey
 from saga_orchestrator.fsm.testing import Fate, ParticipantsModel, Process, Recorded, define
 from saga_orchestrator.tests.passing_time import quiet, skip_to_next_wake_up
-from saga_orchestrator.tests.world import NOON, FakeClock, ScriptedParticipants, World, a_world
+from saga_orchestrator.tests.world import (
+    NOON,
+    TOKENS,
+    FakeClock,
+    ScriptedParticipants,
+    World,
+    a_world,
+)
 
 DEFINITIONS: Final = (
     define("book", "seat", "pay", name="undoable"),
     define("book", "pay pivot attempts=3", "ship", name="pivotal", deadline="10m"),
     define("book continue undo_attempts=2", "seat on_reject", "pay attempts=2", name="stubborn"),
+    define("book", "seat after=book", "pay after=book", "ship after=seat,pay", name="graph"),
+    define("book", "nap sleep=30m", "pay pivot", "post", "ship after=pay", name="sleepy"),
 )
 FATES: Final = (*[Fate.DONE] * 12, *Fate)
-SAGAS: Final = 6
+SAGAS: Final = 10
 ANSWERS_AFTER: Final = 4  # turns of the loop, at most
 
 
@@ -81,11 +90,17 @@ class ModelExecutor(Executor):
     """Calls participants that know the truth; each saga has its own."""
 
     def __init__(self, life: Mortal, clock: FakeClock) -> None:
-        super().__init__(ScriptedParticipants(), clock, limit=100)
+        super().__init__(ScriptedParticipants(), TOKENS, clock, limit=100)
         self.life = life
         self.models: defaultdict[str, ParticipantsModel] = defaultdict(ParticipantsModel)
 
-    async def call(self, call: CallParticipant, definition: Definition, epoch: int) -> Verdict:
+    async def call(
+        self,
+        call: CallParticipant,
+        definition: Definition,
+        epoch: int,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Verdict:
         random, model = self.life.random, self.models[call.saga_id]
         for _ in range(random.randrange(ANSWERS_AFTER)):
             await asyncio.sleep(0)
@@ -146,7 +161,7 @@ class SimulatedService:
             await world.registry.register(definition)
         self.executor.clock = world.clock
         world.driver.executor = self.executor
-        await world.recover()
+        await world.recover(await world.unfinished())
         return world
 
     async def _start(self, world: World, number: int) -> bool:
@@ -166,7 +181,7 @@ class SimulatedService:
         if self.sagas and self.random.random() < 0.1:
             saga_id = self.random.choice(sorted(self.sagas))
             try:
-                await world.orchestrator.compensate(saga_id, CompensationAsked(reason="a whim"))
+                await world.orchestrator.ask(saga_id, CompensationAsked(reason="a whim"))
             except (NotCompensatable, NotServing, SagaNotFound):
                 return
 

@@ -88,7 +88,7 @@ async def test_the_next_rest_is_told_too(world: World) -> None:
     saga_id = await start(world)
     await quiet(world.driver)
 
-    await world.orchestrator.compensate(saga_id, CompensationAsked())
+    await world.orchestrator.ask(saga_id, CompensationAsked())
     await quiet(world.driver)
 
     assert [one.state.status for one in receiver.told] == ["completed", "compensated"]

@@ -127,7 +127,7 @@ async def test_what_happens_at_once_is_decided_about_one_by_one(
     log.slow = asyncio.Event()
     log.asked.clear()
 
-    asking = asyncio.ensure_future(world.orchestrator.compensate(saga_id, CompensationAsked()))
+    asking = asyncio.ensure_future(world.orchestrator.ask(saga_id, CompensationAsked()))
     await log.asked.wait()
     world.participants.release("process_payment")
     log.slow.set()
@@ -169,7 +169,7 @@ async def test_a_saga_is_turned_round_while_its_call_is_under_way(world: World) 
     saga = await world.start("order_processing")
     await world.participants.called("process_payment")
 
-    turned = await world.orchestrator.compensate(saga.state.saga_id, CompensationAsked(reason="x"))
+    turned = await world.orchestrator.ask(saga.state.saga_id, CompensationAsked(reason="x"))
 
     assert turned.state.status == "compensating"
     assert "undo" not in "".join(world.participants.paths)

@@ -197,9 +197,7 @@ async def test_compensation_may_be_asked_for_often(world: World) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
     await world.rested(saga_id)
 
-    await asyncio.gather(
-        *(world.orchestrator.compensate(saga_id, CompensationAsked()) for _ in range(20))
-    )
+    await asyncio.gather(*(world.orchestrator.ask(saga_id, CompensationAsked()) for _ in range(20)))
 
     assert (await world.rested(saga_id)).state.status == "compensated"
     assert [one.type for one in world.events].count("CompensationStarted") == 1
@@ -215,11 +213,11 @@ async def test_what_cannot_be_undone_is_refused(world: World) -> None:
     await pivotal.rested(saga_id)
 
     with pytest.raises(NotCompensatable, match="a pivot was passed"):
-        await pivotal.orchestrator.compensate(saga_id, CompensationAsked())
+        await pivotal.orchestrator.ask(saga_id, CompensationAsked())
     with pytest.raises(NotCompensatable):
         await pivotal.orchestrator.undo_plan(saga_id)
     with pytest.raises(SagaNotFound):
-        await world.orchestrator.compensate(NOBODY, CompensationAsked())
+        await world.orchestrator.ask(NOBODY, CompensationAsked())
 
 
 async def test_a_plan_of_what_would_be_undone_changes_nothing(world: World) -> None:

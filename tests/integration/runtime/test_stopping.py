@@ -104,7 +104,7 @@ async def test_compensation_asked_for_while_stopping_is_recorded_and_not_sent(
     await world.rested(saga_id)
     world.driver.begin_stop()
 
-    saga = await world.orchestrator.compensate(saga_id, CompensationAsked())
+    saga = await world.orchestrator.ask(saga_id, CompensationAsked())
 
     assert saga.state.status == "compensating"
     await quiet(world.driver)

@@ -28,6 +28,7 @@ class TroubledLog(InMemoryLog):
         self.slow: asyncio.Event | None = None
         self.asked = asyncio.Event()
         self.refused = 0
+        self._news = asyncio.Event()
 
     async def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
@@ -40,7 +41,15 @@ class TroubledLog(InMemoryLog):
             if self.lands:
                 await super().append(stream_id, expected_version, events)
             raise self.troubles.popleft()
-        return await super().append(stream_id, expected_version, events)
+        recorded = await super().append(stream_id, expected_version, events)
+        self._news.set()
+        return recorded
+
+    async def recorded(self, saga_id: str, kind: str) -> None:
+        """Until an event of that type is in the stream of the saga."""
+        while kind not in self.types(saga_id):
+            self._news.clear()
+            await self._news.wait()
 
     def types(self, saga_id: str) -> list[str]:
         """What was recorded of a saga, by the names of its events."""

@@ -3,13 +3,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.command import CallParticipant, call_of, commands, prepare, wake_up
+from saga_orchestrator.fsm.command import (
+    CallParticipant,
+    StartChild,
+    UndoChild,
+    call_of,
+    commands,
+    is_over,
+    prepare,
+    wake_up,
+)
 from saga_orchestrator.fsm.expression import ExpressionError
-from saga_orchestrator.fsm.happening import CompensationAsked, TimePassed
+from saga_orchestrator.fsm.happening import CompensationAsked, PauseAsked, TimePassed
+from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.strict_json import Json
 from saga_orchestrator.fsm.testing import (
+    ACCEPTED,
     BUSY,
     DONE,
     NOON,
@@ -18,6 +29,7 @@ from saga_orchestrator.fsm.testing import (
     UNKNOWN,
     Case,
     answered,
+    child_rested,
     define,
     given,
     throttled,
@@ -134,6 +146,41 @@ def test_a_compensation_that_backs_off_is_a_wake_up_and_the_deadline_is_none() -
 
     case = case.when(undo_answered("book", BUSY))
     assert wake_up(case.saga) == NOON + timedelta(milliseconds=500)
+
+
+def test_a_paused_saga_is_never_woken() -> None:
+    case = given(TWO).when(answered("book", BUSY))
+    assert wake_up(case.saga) is not None
+
+    assert wake_up(case.when(PauseAsked()).saga) is None
+
+
+def test_a_step_that_was_accepted_is_woken_by_its_next_question_or_its_end() -> None:
+    polled = given(define("book poll")).when(answered("book", ACCEPTED))
+    called_back = given(define("book callback")).when(answered("book", ACCEPTED))
+
+    assert wake_up(polled.saga) == NOON + timedelta(milliseconds=500)
+    assert wake_up(called_back.saga) == NOON + 15 * MINUTE
+
+
+def test_children_are_asked_for_until_they_rest() -> None:
+    started = given(define("hotel child=room"))
+    turned = started.when(CompensationAsked())
+    done = started.when(child_rested("hotel", SagaStatus.COMPLETED))
+    undoing = done.when(CompensationAsked())
+
+    (start,) = commands(started.saga)
+    assert isinstance(start, StartChild)
+    undo = UndoChild(child_id=start.child_id, parent=start.parent)
+    assert [commands(one.saga) for one in (turned, done, undoing)] == [[undo], [], [undo]]
+
+
+def test_who_rests_is_over_unless_its_child_is_at_work() -> None:
+    hotel = define("hotel child=room after=", "approve signal=go or_park after=")
+    parked = given(hotel).when(TimePassed(), after=24 * 60 * MINUTE).then_status("parked")
+    told = parked.when(child_rested("hotel", SagaStatus.COMPLETED))
+
+    assert [is_over(one.saga) for one in (given(hotel), parked, told)] == [False, False, True]
 
 
 def test_a_saga_at_rest_is_never_woken() -> None:

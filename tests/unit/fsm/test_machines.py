@@ -30,13 +30,41 @@ SAGA_ARROWS: dict[tuple[str, str], str] = {
     ("compensating", "finish_undo"): "compensated",
     ("running", "park"): "parked",
     ("compensating", "park"): "parked",
+    ("parked", "unpark_forward"): "running",
+    ("parked", "unpark_back"): "compensating",
+    ("pending", "abandon"): "abandoned",
+    ("running", "abandon"): "abandoned",
+    ("compensating", "abandon"): "abandoned",
+    ("parked", "abandon"): "abandoned",
+    ("running", "hurry"): "running",
+    ("compensating", "hurry"): "compensating",
+    **{
+        (status, trigger): status
+        for status in ("pending", "running", "compensating")
+        for trigger in ("pause", "resume", "hear")
+    },
+    ("parked", "hear"): "parked",
     **{(status, "tell"): str(status) for status in SagaStatus},
 }
 STEP_ARROWS: dict[tuple[str, str], str] = {
     ("pending", "skip"): "skipped",
     ("backing_off", "ask"): "calling",
+    ("waiting", "ask"): "calling",
     ("pending", "call"): "calling",
     ("backing_off", "call"): "calling",
+    ("rejected", "call"): "calling",
+    ("unknown", "call"): "calling",
+    ("not_sent", "call"): "calling",
+    ("calling", "accept"): "waiting",
+    ("pending", "wait"): "waiting",
+    ("waiting", "wait"): "waiting",
+    ("rejected", "wait"): "waiting",
+    ("unknown", "wait"): "waiting",
+    ("not_sent", "wait"): "waiting",
+    ("waiting", "succeed"): "succeeded",
+    ("waiting", "reject"): "rejected",
+    ("waiting", "reject_in_doubt"): "unknown",
+    ("waiting", "lose"): "unknown",
     ("calling", "succeed"): "succeeded",
     ("calling", "reject"): "rejected",
     ("calling", "reject_in_doubt"): "unknown",
@@ -49,12 +77,30 @@ STEP_ARROWS: dict[tuple[str, str], str] = {
     ("unknown", "compensate"): "compensating",
     ("rejected", "compensate"): "compensating",
     ("compensation_backing_off", "compensate"): "compensating",
+    ("compensation_failed", "compensate"): "compensating",
     ("compensating", "undo"): "compensated",
     ("succeeded", "cover"): "compensated",
     ("unknown", "cover"): "compensated",
     ("rejected", "cover"): "compensated",
     ("compensating", "back_off_undo"): "compensation_backing_off",
     ("compensating", "fail_undo"): "compensation_failed",
+    **{
+        (status, f"resolve_{verdict}"): to
+        for status in ("unknown", "rejected", "not_sent")
+        for verdict, to in (("done", "succeeded"), ("not_done", "not_sent"))
+    },
+    ("compensation_failed", "resolve_undone"): "resolved",
+    ("succeeded", "resolve_undone"): "resolved",
+    ("unknown", "resolve_undone"): "resolved",
+    ("calling", "hear"): "calling",
+    ("backing_off", "hear"): "backing_off",
+    **{(status, "ignore"): str(status) for status in StepStatus},
+}
+
+
+FIRED_BY_WHAT_THE_EVENT_SAYS = {
+    *("schedule", "reject_in_doubt", "unpark_forward", "unpark_back"),
+    *("resolve_done", "resolve_not_done", "resolve_undone"),
 }
 
 
@@ -95,23 +141,24 @@ def test_every_arrow_has_its_trigger() -> None:
     assert {trigger for _, trigger in STEP_ARROWS} == set(STEP_TRIGGERS)
 
 
-def test_compensated_absorbs_both_machines() -> None:
+def test_an_end_absorbs() -> None:
     leaving = {status for (status, _), to in SAGA_ARROWS.items() if status != to}
+    leaving_step = {status for (status, _), to in STEP_ARROWS.items() if status != to}
 
-    assert "compensated" not in leaving
-    assert "compensated" not in {status for status, _ in STEP_ARROWS}
+    assert leaving == {"pending", "running", "compensating", "completed", "parked"}
+    assert leaving_step.isdisjoint({"compensated", "resolved", "skipped"})
 
 
 def test_every_event_fires_a_trigger_that_its_machine_has() -> None:
     triggers = {*SAGA_TRIGGERS, *STEP_TRIGGERS}
     fired = {kind.trigger for kind in TYPES.values() if isinstance(kind.trigger, str)}
 
-    assert fired | {"schedule", "reject_in_doubt"} == triggers
+    assert fired | FIRED_BY_WHAT_THE_EVENT_SAYS == triggers
 
 
 @pytest.mark.parametrize("status", SagaStatus)
 def test_a_saga_rests_where_nothing_happens_of_itself(status: SagaStatus) -> None:
-    assert status.rests is (status in ("completed", "compensated", "parked"))
+    assert status.rests is (status in ("completed", "compensated", "parked", "abandoned"))
 
 
 def test_an_unknown_trigger_is_a_mistake_of_ours() -> None:

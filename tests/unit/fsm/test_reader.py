@@ -52,7 +52,8 @@ def test_the_order_of_the_examples_is_read() -> None:
 def test_what_is_left_out_has_its_default() -> None:
     book = define("book")["book"]
 
-    assert book.action.retry == RetryPolicy(
+    assert book.action
+    assert book.retry == RetryPolicy(
         attempts=5, first=timedelta(seconds=0.5), factor=2, cap=timedelta(seconds=60)
     )
     assert (book.action.method, book.action.timeout) == ("POST", timedelta(seconds=10))
@@ -65,7 +66,7 @@ def test_what_is_left_out_has_its_default() -> None:
 def test_after_the_pivot_attempts_have_no_limit_unless_one_is_given() -> None:
     definition = define("book", "pay pivot", "ship", "mail attempts=3")
 
-    limits = [step.action.retry.attempts for step in definition.steps]
+    limits = [step.retry.attempts for step in definition.steps]
 
     assert limits == [5, 5, None, 3]
 
@@ -81,6 +82,7 @@ def test_a_member_of_a_retry_leaves_the_others_at_the_default_of_its_place() -> 
 def test_headers_are_lower_case_and_may_have_expressions() -> None:
     call = read_definition(action(headers={"X-Key": "${input.key}"}))["book"].action
 
+    assert call
     assert [name for name, _ in call.headers] == ["x-key"]
 
 

@@ -5,7 +5,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.events import Event, SagaCompleted, StepCalled, StepSucceeded
-from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.happening import CallbackTold, StartRequested
 from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.saga import replay
 from saga_orchestrator.fsm.testing import (
@@ -71,6 +71,26 @@ def test_expressions_read_input_outputs_keys_and_the_saga() -> None:
         },
         "saga": {"id": SAGA_ID, "type": "trip", "entity_id": "order-1", "error": None},
     }
+
+
+def test_outputs_are_those_of_the_steps_that_were_done() -> None:
+    case = given(TWO).when(answered("book", done({"id": 7})))
+
+    assert case.saga.outputs == {"book": {"id": 7}}
+
+
+def test_whoever_asked_is_owed_a_callback_from_each_rest_until_it_was_told() -> None:
+    request = StartRequested(entity_id=1, input={}, callback_url="https://shop.example/sagas")
+    process, participants = Process(define("book"), SAGA_ID, request, now=NOON), ParticipantsModel()
+    owes = [process.saga.owes_callback]
+
+    sent = process.sent[0]
+    process.receive(sent, participants.answer(sent.call, Fate.DONE), now=NOON)
+    owes.append(process.saga.owes_callback)
+    process.happen(CallbackTold(rested_version=process.saga.state.rested_version), now=NOON)
+    owes.append(process.saga.owes_callback)
+
+    assert owes == [False, True, False]
 
 
 def test_a_key_has_one_direction() -> None:

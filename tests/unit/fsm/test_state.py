@@ -13,6 +13,8 @@ from saga_orchestrator.fsm.events import (
     CompensationStarted,
     CompensationSucceeded,
     Event,
+    Parent,
+    Resolution,
     SagaCompensated,
     SagaCompleted,
     SagaFellDue,
@@ -21,11 +23,15 @@ from saga_orchestrator.fsm.events import (
     StepBackedOff,
     StepCalled,
     StepRejected,
+    StepResolved,
     StepSucceeded,
+    StepUnknown,
+    WaitStarted,
 )
 from saga_orchestrator.fsm.machines import StepStatus
 from saga_orchestrator.fsm.outcome import Outcome
-from saga_orchestrator.fsm.state import Parked, SagaState, StepState, begin, evolve, step_after
+from saga_orchestrator.fsm.parked import Parked
+from saga_orchestrator.fsm.state import SagaState, StepState, begin, evolve, step_after
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID
 
 LATER = NOON + timedelta(minutes=1)
@@ -60,6 +66,54 @@ def test_a_start_is_the_first_version() -> None:
     assert (state.input, state.deadline, state.steps) == ({"a": 1}, LATER, {})
 
 
+def test_a_child_knows_the_step_that_it_is() -> None:
+    parent = Parent(saga_id=SAGA_ID, step="book")
+    began = SagaStarted(
+        saga_type="room", definition_version=1, entity_id=None, input={}, parent=parent
+    )
+
+    assert begin(SAGA_ID, began, NOON).parent == parent
+
+
+def test_a_wait_begins_once_and_may_be_prolonged() -> None:
+    first = WaitStarted(step="approve", until=LATER, signal="go")
+    longer = WaitStarted(step="approve", until=LATER + timedelta(minutes=1), signal="go")
+    state = evolve(begin(SAGA_ID, STARTED, NOON), first, NOON)
+
+    again = evolve(state, longer, LATER).step("approve")
+
+    assert (again.started_at, again.until) == (NOON, longer.until)
+    assert again.next_attempt_at == longer.until
+
+
+def test_a_wait_that_begins_anew_is_not_finished_any_more() -> None:
+    rejected = StepRejected(step="approve", attempt=0, error="nobody came")
+    wait = WaitStarted(step="approve", until=LATER, signal="go")
+    state = told(wait, rejected)
+    assert state.finished == ("approve",)
+
+    anew = evolve(state, wait, LATER)
+
+    assert (anew.finished, anew.step("approve").finished_at) == ((), None)
+
+
+def test_an_unknown_step_that_is_called_again_is_in_doubt_whatever_comes() -> None:
+    unknown = StepUnknown(step="pay", attempt=1, error="oops")
+    again = StepCalled(step="pay", attempt=2)
+    state = told(CALLED, unknown, again, StepRejected(step="pay", attempt=2, error="no"))
+
+    assert state.step("pay").status == "unknown"
+
+
+def test_a_verdict_of_not_done_ends_the_doubt() -> None:
+    unknown = StepUnknown(step="pay", attempt=1, error="oops")
+    verdict = StepResolved(step="pay", verdict=Resolution.NOT_DONE, evidence="asked the bank")
+    again = StepCalled(step="pay", attempt=2)
+    state = told(CALLED, unknown, verdict, again, StepRejected(step="pay", attempt=2, error="no"))
+
+    assert state.step("pay").status == "rejected"
+
+
 def test_every_event_is_one_version() -> None:
     state = told(CALLED, StepSucceeded(step="pay", attempt=1), SagaCompleted())
 
@@ -80,7 +134,7 @@ def test_a_step_that_nobody_has_touched_is_pending() -> None:
         [SagaCompleted(), SagaParked(why="no")],
         [StepSucceeded(step="pay", attempt=1)],
         [CALLED, CALLED],
-        [CALLED, StepRejected(step="pay", attempt=1, error="no"), CALLED],
+        [CALLED, StepSucceeded(step="pay", attempt=1), CALLED],
         [CompensationCalled(step="pay", attempt=1)],
         [CompensationSucceeded(step="pay", attempt=1)],
     ],

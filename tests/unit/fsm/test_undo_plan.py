@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from saga_orchestrator.fsm.errors import NotCompensatable
 from saga_orchestrator.fsm.happening import CompensationAsked
+from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.strict_json import Json
 from saga_orchestrator.fsm.testing import (
@@ -15,6 +16,7 @@ from saga_orchestrator.fsm.testing import (
     UNKNOWN,
     Case,
     answered,
+    child_rested,
     define,
     given,
     name_of,
@@ -71,6 +73,25 @@ def test_a_compensation_that_backs_off_is_still_planned() -> None:
 
     assert planned(case.when(undo_answered("book", BUSY))) == (["undo book#1"], ())
     assert planned(case.when(undo_answered("book", UNKNOWN))) == (["undo book#2"], ())
+
+
+def test_children_are_planned_with_the_calls() -> None:
+    definition = define("book", "hotel child=room", "pay")
+    case = all_done(given(definition), "book").when(child_rested("hotel", SagaStatus.COMPLETED))
+
+    assert planned(all_done(case, "pay")) == (["undo pay#1", "undo hotel", "undo book#1"], ())
+
+
+def test_what_is_waited_for_is_called_off() -> None:
+    case = all_done(given(define("book", "rest sleep=1m", "pay")), "book")
+
+    assert planned(case) == (["undo book#1"], ())
+
+
+def test_branches_are_planned_in_reverse_order_of_completion() -> None:
+    case = all_done(given(define("book after=", "pay after=", "ship after=book")), "pay", "book")
+
+    assert planned(all_done(case, "ship")) == (["undo ship#1", "undo book#1", "undo pay#1"], ())
 
 
 def test_what_cannot_be_undone_is_named() -> None:

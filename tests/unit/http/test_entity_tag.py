@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.http.entity_tag import etag, is_expected, is_known
+from saga_orchestrator.http.entity_tag import demands_version, etag, is_expected, is_known
 from starlette.requests import Request
 
 
@@ -38,3 +38,10 @@ def test_without_a_condition_everything_is_allowed_and_nothing_known() -> None:
 
 def test_several_headers_are_one_list() -> None:
     assert is_known(a_request(b"if-none-match", b'"1"', b'"2"'), 2)
+
+
+@pytest.mark.parametrize(
+    ("header", "demands"), [(b'"2"', True), (b"2", True), (b"*", False), (b" ", False)]
+)
+def test_any_version_is_no_demand(header: bytes, demands: bool) -> None:
+    assert demands_version(a_request(b"if-match", header)) is demands

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,9 +10,11 @@ from saga_orchestrator.fsm.answer import Answer, Lost, NotSent, Reply
 from saga_orchestrator.fsm.command import CallParticipant
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.outcome import Direction, Outcome
+from saga_orchestrator.fsm.runtime.breaker import FAILURES_TO_OPEN
 from saga_orchestrator.fsm.runtime.executor import Executor, headers_of
+from saga_orchestrator.fsm.runtime.tokens import HEADER
 from saga_orchestrator.fsm.testing import DONE, REJECTED, answered, define, given
-from saga_orchestrator.tests.world import ENOUGH, YES, FakeClock
+from saga_orchestrator.tests.world import ENOUGH, TOKENS, YES, FakeClock
 
 TRIP = define("book", "pay")
 
@@ -62,7 +65,7 @@ async def settle() -> None:
 
 async def test_a_participant_has_at_most_the_limit_of_calls_at_once() -> None:
     participants = Counter()
-    executor = Executor(participants, FakeClock(), limit=3)
+    executor = Executor(participants, TOKENS, FakeClock(), limit=3)
     book, pay = call_of("book"), call_of("pay")
 
     calls = [asyncio.ensure_future(executor.call(book, TRIP, 1)) for _ in range(10)]
@@ -80,7 +83,7 @@ async def test_a_participant_has_at_most_the_limit_of_calls_at_once() -> None:
 
 async def test_a_call_that_is_dropped_gives_its_turn_to_the_next() -> None:
     participants = Counter()
-    executor = Executor(participants, FakeClock(), limit=1)
+    executor = Executor(participants, TOKENS, FakeClock(), limit=1)
     calls = [asyncio.ensure_future(executor.call(call_of("book"), TRIP, 1)) for _ in range(3)]
     await settle()
 
@@ -132,7 +135,9 @@ async def test_an_answer_comes_back_classified(answer: Answer, outcome: Outcome)
     participants = Counter(answer)
     participants.opened.set()
 
-    verdict = await Executor(participants, FakeClock(), limit=1).call(call_of("book"), TRIP, 1)
+    verdict = await Executor(participants, TOKENS, FakeClock(), limit=1).call(
+        call_of("book"), TRIP, 1
+    )
 
     assert verdict.outcome is outcome
     assert participants.received[0][2] == timedelta(seconds=10)
@@ -143,7 +148,94 @@ async def test_what_is_gone_is_undone() -> None:
     participants = Counter(Reply(410, {}, b""))
     participants.opened.set()
 
-    verdict = await Executor(participants, FakeClock(), limit=1).call(call, TRIP, 1)
+    verdict = await Executor(participants, TOKENS, FakeClock(), limit=1).call(call, TRIP, 1)
 
     assert call.direction is Direction.COMPENSATION
     assert verdict.outcome is Outcome.DONE
+
+
+class Closing:
+    """Who is told that a participant answers again."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.told: list[tuple[str, set[str]]] = []
+        executor.closed = lambda participant, saga_ids: self.told.append((participant, saga_ids))
+
+
+def an_executor(participants: Counter, clock: FakeClock) -> Executor:
+    participants.opened.set()
+    return Executor(participants, TOKENS, clock, limit=1)
+
+
+async def opened(executor: Executor, participants: Counter) -> None:
+    participants.answer = NotSent("refused")
+    for _ in range(FAILURES_TO_OPEN):
+        await executor.call(call_of("book"), TRIP, 1)
+    participants.received.clear()
+
+
+async def test_a_participant_that_does_not_answer_is_left_alone_and_others_are_not() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    await opened(executor, participants)
+
+    verdict = await executor.call(call_of("book"), TRIP, 1)
+
+    assert (verdict.outcome, verdict.retry_after) == (Outcome.HELD, timedelta(seconds=3))
+    assert participants.received == []
+    assert (await executor.call(call_of("pay"), TRIP, 1)).outcome is Outcome.NOT_SENT
+
+
+async def test_a_compensation_is_sent_all_the_same_and_its_answer_opens_the_door_again() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    closing = Closing(executor)
+    await opened(executor, participants)
+    held = call_of("book")
+    await executor.call(held, TRIP, 1)
+    participants.answer = Reply(200, {}, b"")
+
+    assert (await executor.call(undo_of_book(), TRIP, 1)).outcome is Outcome.DONE
+
+    assert closing.told == [("book-service", {held.saga_id})]
+    assert (await executor.call(held, TRIP, 1)).outcome is Outcome.DONE
+
+
+async def test_one_probe_at_a_time_finds_out_whether_it_is_back() -> None:
+    participants, clock = Counter(), FakeClock()
+    executor = an_executor(participants, clock)
+    closing = Closing(executor)
+    await opened(executor, participants)
+    clock.advance(timedelta(seconds=2))
+
+    assert (await executor.call(call_of("book"), TRIP, 1)).outcome is Outcome.NOT_SENT
+    assert (await executor.call(call_of("book"), TRIP, 1)).outcome is Outcome.HELD
+    participants.answer = YES
+    clock.advance(timedelta(seconds=4))
+    assert (await executor.call(call_of("book"), TRIP, 1)).outcome is Outcome.DONE
+
+    assert len(participants.received) == 2
+    assert [participant for participant, _ in closing.told] == ["book-service"]
+
+
+async def test_only_an_action_that_a_callback_completes_carries_a_token() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    call = call_of("book")
+
+    await executor.call(replace(call, awaits_callback=True), TRIP, 1)
+    await executor.call(call, TRIP, 1)
+
+    tokens = [headers.get(HEADER) for _, headers, _ in participants.received]
+    assert tokens == [TOKENS.of(call.saga_id, "book"), None]
+
+
+async def test_headers_of_a_definition_never_replace_those_of_the_saga() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    call = replace(call_of("book"), headers={"saga-id": "mine", "x-shop": "north"})
+
+    await executor.call(call, TRIP, 1)
+
+    (_, headers, _) = participants.received[0]
+    assert (headers["saga-id"], headers["x-shop"]) == (call.saga_id, "north")

@@ -51,13 +51,21 @@ def test_a_reply_that_is_needed_and_not_there_parks_before_the_call() -> None:
     )
 
 
-@pytest.mark.parametrize("said", [DONE, done({"no": 1}), done_without_output(OutputLoss.NOT_JSON)])
-def test_an_output_that_cannot_be_mapped_parks_after_done(said: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (DONE, "the reply has nothing for the output id"),
+        (done({"no": 1}), "the reply has nothing for the output id"),
+        (done_without_output(OutputLoss.NOT_JSON, "it is not JSON"), "it is not JSON"),
+    ],
+)
+def test_an_output_that_cannot_be_mapped_parks_after_done(said: Verdict, why: str) -> None:
     definition = mapped(dict(NEEDS), 0, output={"id": "${response.body.id}"})
     case = given(definition).when(answered("book", said))
 
     assert case.step("book").output_loss is OutputLoss.UNMAPPABLE
     case.then_calls().then_status("parked", book="succeeded", pay="pending")
+    assert case.state.error == f"book is done, but {why}"
 
 
 def test_a_mapped_output_is_what_others_read() -> None:

@@ -13,6 +13,7 @@ from saga_orchestrator.fsm.outcome import Verdict
 from saga_orchestrator.fsm.testing import (
     BUSY,
     DONE,
+    HELD,
     NOT_DONE,
     NOT_SENT,
     REJECTED,
@@ -63,14 +64,15 @@ def test_not_done_at_the_last_attempt_is_not_sent() -> None:
     case.then_status("compensated", book="not_sent")
 
 
-def test_in_progress_is_asked_again_and_uses_nothing_up() -> None:
+@pytest.mark.parametrize("verdict", [BUSY, THROTTLED, HELD])
+def test_what_uses_no_attempt_up_is_asked_again_without_end(verdict: Verdict) -> None:
     case = in_doubt()
     for _ in range(10):
-        case = case.when(told("book", BUSY)).when(TimePassed(), after=MINUTE)
+        case = case.when(told("book", verdict)).when(TimePassed(), after=MINUTE)
         case.then_calls("ask book#1")
 
 
-@pytest.mark.parametrize("unclear", [UNKNOWN, NOT_SENT, THROTTLED, REJECTED])
+@pytest.mark.parametrize("unclear", [UNKNOWN, NOT_SENT, REJECTED])
 def test_unclear_answers_use_the_attempts_up(unclear: Verdict) -> None:
     case = in_doubt().when(told("book", unclear)).when(TimePassed(), after=MINUTE)
 

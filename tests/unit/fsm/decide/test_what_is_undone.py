@@ -195,13 +195,6 @@ def test_a_step_that_did_not_happen_is_not_covered(verdict: Verdict) -> None:
     )
 
 
-def test_a_step_without_effect_is_not_covered() -> None:
-    definition = define("book", "look no_effect undone_by=book", "pay")
-    case = all_done(given(definition), "book", "look").when(answered("pay", REJECTED))
-
-    case.when(undo_answered("book", DONE)).then_status("compensated", look="succeeded")
-
-
 def test_a_step_without_effect_is_not_undone() -> None:
     definition = define("look no_effect", "book", "pay")
     case = all_done(given(definition), "look", "book").when(answered("pay", REJECTED))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.definition import OnFailure
+from saga_orchestrator.fsm.definition import Child, Completion, OnFailure, OnTimeout, WaitFor
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.testing import define
 
@@ -19,10 +19,36 @@ def test_words_change_what_a_step_is() -> None:
 
     assert step.compensation
     assert step.compensation.on_failure is OnFailure.CONTINUE
-    assert (step.action.retry.attempts, step.compensation.retry.attempts) == (2, 3)
+    assert (step.retry.attempts, step.compensation.retry.attempts) == (2, 3)
     assert (step.compensate_on_reject, step.status is not None) == (True, True)
     assert step.when
     assert step.when.source == "input.wanted"
+
+
+def test_words_change_when_a_step_begins() -> None:
+    definition = define("book", "hotel after=", "car after=book,hotel", "mail")
+
+    assert [step.after for step in definition.steps] == [(), (), ("book", "hotel"), ("car",)]
+
+
+def test_words_change_how_an_accepted_step_is_completed() -> None:
+    book, pay = define("book callback", "pay poll").steps
+
+    assert (book.completion, book.status) == (Completion.CALLBACK, None)
+    assert (pay.completion, pay.status is not None) == (Completion.POLL, True)
+
+
+def test_a_step_may_wait_instead_of_calling() -> None:
+    day = timedelta(days=1)
+    rest, first, second, hotel = define(
+        "rest sleep=10m", "first signal=go", "second signal=go or_park", "hotel child=room"
+    ).steps
+
+    assert rest.sleep == timedelta(minutes=10)
+    assert first.wait_for == WaitFor(signal="go", timeout=day, on_timeout=OnTimeout.REJECT)
+    assert second.wait_for == WaitFor(signal="go", timeout=day, on_timeout=OnTimeout.PARK)
+    assert hotel.child == Child(saga_type="room", version=None, input=None)
+    assert [one.action for one in (rest, first, second, hotel)] == [None] * 4
 
 
 @pytest.mark.parametrize("words", ["pivott", "colour=red", "pivot undone"])

@@ -44,6 +44,15 @@ def test_other_calls_than_expected_are_shown() -> None:
         given(TWO).then_calls("book#2")
 
 
+def test_what_is_asked_of_child_sagas_is_told_with_the_calls() -> None:
+    case = given(define("book after=", "hotel child=room after="))
+
+    case.then_calls("book#1", "start hotel")
+    case.when(CompensationAsked()).then_calls("undo hotel")
+    with pytest.raises(AssertionError, match=r"book#1.*\n.*start hotel"):
+        case.then_calls("book#1")
+
+
 def test_another_status_than_expected_is_shown() -> None:
     with pytest.raises(AssertionError, match=r"parked\n.*running"):
         given(TWO).then_status("parked")

@@ -14,14 +14,19 @@ from saga_orchestrator.fsm.events import (
     CompensationFailed,
     CompensationStarted,
     Event,
+    SagaAbandoned,
     SagaCompensated,
     SagaCompleted,
     SagaParked,
+    SagaPaused,
+    SagaResumed,
+    SagaUnparked,
     StepCalled,
     StepRejected,
     StepSucceeded,
+    WaitStarted,
 )
-from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.happening import AbandonAsked, StartRequested
 from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.testing import (
     NOON,
@@ -37,8 +42,10 @@ from saga_orchestrator.fsm.testing.participants_model import Effect
 from saga_orchestrator.fsm.testing.promises import (
     failures_stop,
     nothing_is_forgotten,
+    pauses_hold,
     pivots_hold,
     replay_tells_the_same,
+    the_idle_can_be_forgotten,
 )
 
 TWO = define("book", "pay")
@@ -68,6 +75,13 @@ LIES: dict[str, tuple[list[Event], str]] = {
         [called("book"), StepRejected(step="book", attempt=1, error="no"), BACK, undo("book")],
         "has nothing to undo",
     ),
+    "a life after the giving up": (
+        [SagaAbandoned(reason="enough"), called("book")],
+        "follows the giving up",
+    ),
+    "an undo before that of a later step": ([*BOTH_DONE, BACK, undo("book")], "came after it"),
+    "a call in a pause": ([SagaPaused(), called("book")], "in a pause"),
+    "a wait in a pause": ([SagaPaused(), WaitStarted(step="book", until=NOON)], "in a pause"),
     "a completion of nothing": ([*BOTH_DONE, SagaCompleted()], "completed without"),
     "a list that is too short": ([called("book"), SagaParked(why="no")], "not done, but it is"),
     "one on the way back": (
@@ -120,6 +134,7 @@ def test_an_undo_after_a_failure_that_stops_is_found_out() -> None:
     failed = CompensationFailed(step="pay", attempt=1, error="no")
 
     assert len(list(failures_stop(TWO, [failed, undo("book")]))) == 1
+    assert list(failures_stop(TWO, [failed, SagaUnparked(back=True), undo("pay")])) == []
     assert list(failures_stop(define("book", "pay continue"), [failed, undo("book")])) == []
 
 
@@ -127,6 +142,32 @@ def test_a_pivot_that_is_turned_back_on_is_found_out() -> None:
     history: list[Event] = [called("book"), done("book"), BACK, undo("book")]
 
     assert len(list(pivots_hold(define("book pivot", "pay"), history))) == 2
+
+
+@pytest.mark.parametrize(
+    "end", [SagaResumed(), BACK, SagaAbandoned(reason="enough"), called("book")]
+)
+def test_a_pause_holds_until_it_ends(end: Event) -> None:
+    found = list(pauses_hold([SagaPaused(), end, undo("book")]))
+
+    assert len(found) == (2 if end == called("book") else 0)
+
+
+def test_what_stays_and_is_not_named_is_found_out() -> None:
+    process, participants = driven(Fate.DONE)
+    process.happen(AbandonAsked(reason="enough"), now=NOON)
+    assert broken(process, participants) == []
+
+    given_up = replace(process.log[-1], payload=encode(SagaAbandoned(reason="enough")))
+    process.log[-1] = given_up
+    assert "abandoned without a word of ['book']" in broken(process, participants)
+
+
+def test_steps_that_were_done_in_another_order_are_found_out() -> None:
+    process, participants = driven(Fate.DONE, Fate.DONE)
+    participants.effects.reverse()
+
+    assert broken(process, participants) == ["pay was done before ['book'], which it comes after"]
 
 
 def test_an_effect_that_still_stands_is_found_out() -> None:
@@ -197,6 +238,12 @@ def test_a_saga_that_waits_for_nothing_is_found_out() -> None:
     waiting = told([called("book"), done("book")]).saga
 
     assert list(nothing_is_forgotten(waiting)) == ["running, and waits for nothing"]
+
+
+def test_an_idle_saga_that_nothing_wakes_is_found_out() -> None:
+    waiting = told([WaitStarted(step="book", signal="go")]).saga
+
+    assert list(the_idle_can_be_forgotten(waiting)) == ["idle, and nothing wakes it"]
 
 
 def test_a_saga_that_rests_over_a_call_is_found_out() -> None:

@@ -1,0 +1,80 @@
+"""What follows from the state while a saga compensates: settle, then undo, the last one done first.
+
+R2: nothing is undone while anything forward may still be under way. R3: undone is what succeeded
+or is unknown. R5: what follows a failed compensation is the policy of its step.
+"""
+
+from __future__ import annotations
+
+from .consequence import settled
+from .deciding import UNDER_UNDO, Deciding
+from .definition import OnFailure, Step
+from .events import CompensationCovered, SagaCompensated
+from .machines import StepStatus
+from .outcome import Direction
+from .state import StepState
+
+
+def follow_backward(deciding: Deciding) -> None:
+    if _settle(deciding) or _cover(deciding):
+        return
+    saga = deciding.saga
+    if saga.steps_in(StepStatus.CALLING, StepStatus.WAITING, *UNDER_UNDO):
+        return
+    failed = [step for step, state in saga.steps if _has_failed(state)]
+    if any(_stops(step) for step in failed):
+        _park(deciding, failed)
+    elif (step := _next(deciding)) is not None:
+        deciding.call(step, Direction.COMPENSATION)
+    elif failed:
+        _park(deciding, failed)
+    elif stays := saga.not_undone:
+        deciding.park_undo(f"nothing undoes {', '.join(stays)}")
+    else:
+        deciding.record(SagaCompensated())
+
+
+def _settle(deciding: Deciding) -> bool:
+    """What waits for its next try, or for somebody else, is not waited for any more."""
+    for step, state in deciding.saga.steps:
+        waits = state.status is StepStatus.WAITING and step.child is None
+        if waits or state.status is StepStatus.BACKING_OFF:
+            deciding.record(settled(step, state))
+            return True
+    return False
+
+
+def _cover(deciding: Deciding) -> bool:
+    """What the compensation of another step has undone as well."""
+    for step in deciding.saga.definition.steps:
+        by = step.undone_by
+        if by is None or not deciding.saga.may_be_undone(step):
+            continue
+        if deciding.saga.status_of(by) in (StepStatus.COMPENSATED, StepStatus.RESOLVED):
+            deciding.record(CompensationCovered(step=step.name, by=by))
+            return True
+    return False
+
+
+def _has_failed(state: StepState) -> bool:
+    """For good, as far as anybody has said."""
+    return state.status is StepStatus.COMPENSATION_FAILED and not state.undo_again
+
+
+def _stops(step: Step) -> bool:
+    return step.compensation is None or step.compensation.on_failure is OnFailure.PARK
+
+
+def _next(deciding: Deciding) -> Step | None:
+    for name in reversed(deciding.saga.state.finished):
+        step = deciding.saga.definition[name]
+        again = deciding.saga.state.step(name).undo_again
+        if step.is_undoable and (again or deciding.saga.may_be_undone(step)):
+            return step
+    return None
+
+
+def _park(deciding: Deciding, failed: list[Step]) -> None:
+    state = deciding.saga.state
+    reasons = "; ".join(f"{one.name}: {state.step(one.name).last_error}" for one in failed)
+    deciding.park_undo(f"the compensation failed of {reasons}")

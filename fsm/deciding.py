@@ -1,0 +1,127 @@
+"""One decision in the making: the saga as it will be, the events that lead there, what to send."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from .command import (
+    CallParticipant,
+    StartChild,
+    UndoChild,
+    child_commands,
+    child_id_of,
+    prepare,
+    start_child,
+    undo_child,
+)
+from .definition import Step
+from .events import (
+    CompensationCalled,
+    CompensationStarted,
+    Event,
+    SagaParked,
+    StatusAsked,
+    StepCalled,
+    WaitStarted,
+)
+from .expression import ExpressionError
+from .machines import StepStatus
+from .outcome import Direction
+from .saga import Saga
+from .state import StepState
+
+INTENTS: dict[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
+    Direction.ACTION: StepCalled,
+    Direction.STATUS: StatusAsked,
+    Direction.COMPENSATION: CompensationCalled,
+}
+
+
+class Deciding:
+    def __init__(self, saga: Saga, now: datetime, jitter: float = 0.0) -> None:
+        self.saga, self.now, self.jitter = saga, max(now, saga.state.updated_at), jitter
+        self.events: list[Event] = []
+        self.calls: list[CallParticipant] = []
+        self.children: list[StartChild | UndoChild] = []
+
+    def record(self, event: Event) -> None:
+        self.saga = self.saga.after(event, self.now)
+        self.events.append(event)
+
+    def begin(self, step: Step) -> None:
+        """Whatever the step does, from its beginning."""
+        if step.action is not None:
+            self.call(step, Direction.ACTION)
+        elif step.sleep is not None:
+            self.record(WaitStarted(step=step.name, until=self.now + step.sleep))
+        elif step.wait_for is not None:
+            self.await_signal(step)
+        else:
+            self._start_child(step)
+
+    def await_signal(self, step: Step) -> None:
+        assert step.wait_for is not None
+        until = self.now + step.wait_for.timeout
+        self.record(WaitStarted(step=step.name, until=until, signal=step.wait_for.signal))
+
+    def call(self, step: Step, direction: Direction) -> None:
+        """Record the intent and keep the call; park if its request cannot be made."""
+        attempt = _attempt(self.saga.state.step(step.name), direction)
+        if step.child is not None:
+            self.record(CompensationCalled(step=step.name, attempt=attempt))
+            self.children.append(undo_child(self.saga, step))
+            return
+        try:
+            call = prepare(self.saga, step, direction, attempt, self.saga.scope())
+        except ExpressionError as error:
+            undoes = direction is Direction.COMPENSATION
+            why = f"the {direction} of {step.name} cannot be called: {error}"
+            self.park_undo(why) if undoes else self.park(why)
+            return
+        self.record(INTENTS[direction](step=step.name, attempt=attempt))
+        self.calls.append(call)
+
+    def turn_back(self, event: CompensationStarted) -> None:
+        """Nothing goes forward any more; children that are under way are called back."""
+        self.record(event)
+        self.children = child_commands(self.saga)
+
+    def park(self, why: str) -> None:
+        """As soon as all that is out is answered: a saga at rest awaits nothing."""
+        if not self.saga.steps_in(StepStatus.CALLING):
+            self.record(SagaParked(why=why, not_done=self.saga.not_done))
+
+    def park_undo(self, why: str) -> None:
+        self.record(SagaParked(why=why, not_undone=self.saga.not_undone))
+
+    def _start_child(self, step: Step) -> None:
+        try:
+            child = start_child(self.saga, step)
+        except ExpressionError as error:
+            self.park(f"the child saga {step.name} cannot be started: {error}")
+            return
+        child_id = child_id_of(self.saga.state.saga_id, step.name)
+        self.record(WaitStarted(step=step.name, child_id=child_id))
+        self.children.append(child)
+
+    @property
+    def saga_time(self) -> datetime:
+        """Its clock stands still while it is paused: all its times are put off afterwards."""
+        return self.saga.state.paused_at or self.now
+
+    def after(self, wait: timedelta) -> datetime:
+        return self.saga_time + wait
+
+
+def _attempt(state: StepState, direction: Direction) -> int:
+    """The number of the call that is to be made. A question is about the attempt before it."""
+    match direction:
+        case Direction.ACTION:
+            return state.next_attempt
+        case Direction.STATUS:
+            return state.attempts
+        case Direction.COMPENSATION:
+            return state.next_compensation_attempt
+
+
+UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)

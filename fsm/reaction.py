@@ -1,0 +1,176 @@
+"""What is recorded of what happens to a saga: an answer, a time, a callback, a child."""
+
+from __future__ import annotations
+
+from .command import awaited
+from .consequence import of_action, of_compensation, of_status, wait
+from .deciding import Deciding
+from .definition import Completion, OnTimeout, Step
+from .duration import format_duration
+from .errors import NoSuchStep
+from .events import (
+    CallbackReceived,
+    CompensationFailed,
+    CompensationSucceeded,
+    LateReplyIgnored,
+    SagaFellDue,
+    StepFact,
+    StepFoundNotDone,
+    StepRejected,
+    StepSucceeded,
+    StepUnknown,
+)
+from .forward import is_overdue
+from .happening import CallAnswered, ChildRefused, ChildRested, StepReported
+from .machines import SagaStatus, StepStatus
+from .outcome import Direction, Outcome
+from .state import StepState
+
+
+def answered(deciding: Deciding, answer: CallAnswered) -> None:
+    saga = deciding.saga
+    step, state = saga.definition[answer.step], saga.state.step(answer.step)
+    if saga.state.status is SagaStatus.ABANDONED:
+        what = f"the {answer.direction} was answered: {answer.verdict.outcome}"
+        error = answer.verdict.reason or None
+        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))
+        return
+    if awaited(state) is not answer.direction or answer.attempt != _attempt_of(state, answer):
+        return
+    until = deciding.after(wait(step, state, answer, deciding.jitter))
+    next_try = until if saga.state.status is SagaStatus.RUNNING else None
+    match answer.direction:
+        case Direction.ACTION:
+            deciding.record(of_action(step, state, answer, deciding.saga_time, next_try))
+        case Direction.STATUS:
+            said = of_status(step, state, answer, deciding.saga_time, next_try)
+            _told_status(deciding, step, said)
+        case Direction.COMPENSATION:
+            deciding.record(of_compensation(step, state, answer, until))
+
+
+def _attempt_of(state: StepState, answer: CallAnswered) -> int:
+    undoes = answer.direction is Direction.COMPENSATION
+    return state.compensation_attempts if undoes else state.attempts
+
+
+def _told_status(deciding: Deciding, step: Step, fact: StepFact) -> None:
+    """An action that has certainly not happened is tried again at once, if there is time."""
+    deciding.record(fact)
+    paused = deciding.saga.state.paused_at is not None
+    if isinstance(fact, StepFoundNotDone) and not (paused or is_overdue(deciding)):
+        deciding.call(step, Direction.ACTION)
+
+
+def time_passed(deciding: Deciding) -> None:
+    state = deciding.saga.state
+    if state.paused_at is not None:
+        return
+    if state.status is SagaStatus.PENDING and state.start_at and state.start_at <= deciding.now:
+        deciding.record(SagaFellDue())
+    if is_overdue(deciding):
+        return  # nothing new is sent; what follows turns the saga round
+    for step, due in deciding.saga.steps:
+        if due.next_attempt_at is not None and due.next_attempt_at <= deciding.now:
+            _fell_due(deciding, step, due)
+
+
+def _fell_due(deciding: Deciding, step: Step, due: StepState) -> None:
+    match deciding.saga.state.status, due.status:
+        case SagaStatus.RUNNING, StepStatus.BACKING_OFF:
+            call_again(deciding, step, due)
+        case SagaStatus.RUNNING, StepStatus.WAITING:
+            _waited(deciding, step, due)
+        case SagaStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF:
+            deciding.call(step, Direction.COMPENSATION)
+
+
+def participant_back(deciding: Deciding, participant: str) -> None:
+    for step, state in deciding.saga.steps:
+        held = state.status is StepStatus.BACKING_OFF and state.last_outcome is Outcome.HELD
+        running = deciding.saga.state.status is SagaStatus.RUNNING
+        if held and running and step.participant == participant and not is_overdue(deciding):
+            call_again(deciding, step, state)
+
+
+def call_again(deciding: Deciding, step: Step, due: StepState) -> None:
+    """Before an action whose outcome is unknown is repeated, its participant is asked."""
+    asks = step.status is not None and due.doubtful
+    deciding.call(step, Direction.STATUS if asks else Direction.ACTION)
+
+
+def _waited(deciding: Deciding, step: Step, due: StepState) -> None:
+    """The time that a step waits for has come, or is over."""
+    over = due.until is not None and due.until <= deciding.now
+    if step.sleep is not None:
+        deciding.record(StepSucceeded(step=step.name, attempt=0))
+    elif step.wait_for is not None:
+        _unheard(deciding, step)
+    elif over:
+        error = f"nobody said within {format_duration(step.completion_timeout)} that it is done"
+        deciding.record(StepUnknown(step=step.name, attempt=due.attempts, error=error))
+    elif step.completion is Completion.POLL:
+        deciding.call(step, Direction.STATUS)
+
+
+def _unheard(deciding: Deciding, step: Step) -> None:
+    assert step.wait_for is not None
+    error = f"no signal {step.wait_for.signal} came within {format_duration(step.wait_for.timeout)}"
+    if step.wait_for.on_timeout is OnTimeout.PARK:
+        deciding.park(f"{step.name}: {error}")
+    else:
+        deciding.record(StepRejected(step=step.name, attempt=0, error=error))
+
+
+def reported(deciding: Deciding, report: StepReported) -> None:
+    """A callback: kept if it is early, counted if it is awaited, else only recorded."""
+    step = deciding.saga.definition.by_name.get(report.step)
+    if step is None or step.completion is not Completion.CALLBACK:
+        raise NoSuchStep(deciding.saga.state.saga_id, report.step)
+    state = deciding.saga.state.step(step.name)
+    attempt, error = state.attempts, report.error
+    if state.status is StepStatus.WAITING and report.done:
+        done = StepSucceeded(step=step.name, attempt=attempt, output=report.output)
+        deciding.record(done)
+    elif state.status is StepStatus.WAITING:
+        deciding.record(StepRejected(step=step.name, attempt=attempt, error=error))
+    elif state.status in (StepStatus.CALLING, StepStatus.BACKING_OFF) and state.callback is None:
+        early = CallbackReceived(
+            step=step.name, done=report.done, output=report.output, error=error or None
+        )
+        deciding.record(early)
+    else:
+        what = "completed by callback" if report.done else "failed by callback"
+        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error or None))
+
+
+def child_rested(deciding: Deciding, child: ChildRested) -> None:
+    state = deciding.saga.state.step(child.step)
+    match state.status, child.status:
+        case StepStatus.WAITING, SagaStatus.COMPLETED:
+            done = StepSucceeded(step=child.step, attempt=0, output=dict(child.outputs))
+            deciding.record(done)
+        case StepStatus.WAITING, SagaStatus.COMPENSATED:
+            deciding.record(StepRejected(step=child.step, attempt=0, error=child.error))
+        case StepStatus.WAITING, SagaStatus.ABANDONED:
+            deciding.record(StepUnknown(step=child.step, attempt=0, error=child.error))
+        case StepStatus.COMPENSATING, SagaStatus.COMPENSATED:
+            attempt = state.compensation_attempts
+            deciding.record(CompensationSucceeded(step=child.step, attempt=attempt))
+        case StepStatus.COMPENSATING, SagaStatus.ABANDONED:
+            _fail_undo(deciding, child.step, f"the child saga was abandoned: {child.error}")
+
+
+def child_refused(deciding: Deciding, child: ChildRefused) -> None:
+    """It could not be started; or it cannot be undone, and if it is under way it goes on."""
+    state = deciding.saga.state.step(child.step)
+    back = deciding.saga.state.status is SagaStatus.COMPENSATING
+    if state.status is StepStatus.COMPENSATING:
+        _fail_undo(deciding, child.step, child.error)
+    elif state.status is StepStatus.WAITING and not back:
+        deciding.record(StepRejected(step=child.step, attempt=0, error=child.error))
+
+
+def _fail_undo(deciding: Deciding, step: str, error: str) -> None:
+    attempt = deciding.saga.state.step(step).compensation_attempts
+    deciding.record(CompensationFailed(step=step, attempt=attempt, error=error))

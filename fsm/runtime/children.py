@@ -1,0 +1,135 @@
+"""Sagas that are a step of another one: started, called back, and listened to by name.
+
+A child's name is a function of its parent and step, so every command here can be repeated: after a
+crash the parent asks for its child again, and is told at once if it rests already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..command import StartChild, UndoChild
+from ..errors import Finding, InvalidInput, NotAllowed
+from ..events import Parent
+from ..happening import ChildRefused, ChildRested, CompensationAsked, Happening, StartRequested
+from ..input_check import check_input
+from ..machines import SagaStatus, StepStatus
+from ..saga import Saga
+from ..strict_json import Json, JsonObject
+from .errors import DefinitionNotFound, LogBusy, SagaNotFound
+
+if TYPE_CHECKING:
+    from .driver import Driver
+
+OVERLOAD_PAUSE_SECONDS = 0.1
+OVER = (SagaStatus.COMPENSATED, SagaStatus.ABANDONED)
+
+
+class Children:
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+
+    async def obey(self, command: StartChild | UndoChild) -> None:
+        """Until the log has taken it: nobody would ask again."""
+        while True:
+            try:
+                await self._obey(command)
+                return
+            except LogBusy:
+                await asyncio.sleep(OVERLOAD_PAUSE_SECONDS)
+
+    async def report(self, child: Saga) -> None:
+        """Tell the parent how its child rests."""
+        parent = child.state.parent
+        assert parent is not None, "only a child has somebody to report to"
+        await self._tell(parent, _rested(child, parent.step))
+
+    async def _obey(self, command: StartChild | UndoChild) -> None:
+        if isinstance(command, StartChild):
+            await self._start(command)
+        else:
+            await self._undo(command)
+
+    async def _start(self, command: StartChild) -> None:
+        """Unless it is there already; then only what has become of it is told."""
+        try:
+            child = await self._found_or_started(command)
+        except (DefinitionNotFound, InvalidInput) as error:
+            refused = ChildRefused(step=command.parent.step, error=str(error))
+            await self._tell(command.parent, refused)
+            return
+        if child is not None and child.state.status.rests:
+            await self.report(child)
+
+    async def _found_or_started(self, command: StartChild) -> Saga | None:
+        """None if the parent wants it no more: whoever called it back has found nothing to undo,
+        and has told the parent so."""
+        async with self.driver.turn_of(command.child_id):
+            try:
+                return await self._saga(command.child_id)
+            except SagaNotFound:
+                parent = await self._saga(command.parent.saga_id)
+                wanted = _awaits(parent, command.parent.step)
+                return await self._start_new(command) if wanted else None
+
+    async def _saga(self, saga_id: str) -> Saga:
+        live = self.driver.live.get(saga_id)
+        return live.saga if live is not None else await self.driver.journal.load(saga_id)
+
+    async def _start_new(self, command: StartChild) -> Saga:
+        given = _input(command.input)
+        definition = await self.driver.journal.registry.get(command.saga_type, command.version)
+        check_input(definition, given)
+        request = StartRequested(entity_id=command.entity_id, input=given, parent=command.parent)
+        return (await self.driver.start(definition, command.child_id, request)).saga
+
+    async def _undo(self, command: UndoChild) -> None:
+        """One that rests undone is only reported; one that never began need not be."""
+        step = command.parent.step
+        try:
+            async with self.driver.holding(command.child_id) as live:
+                if live.saga.state.status not in OVER:
+                    why = f"its parent {command.parent.saga_id} is undone"
+                    await self.driver.happen(live, CompensationAsked(reason=why))
+                there = live.saga
+        except SagaNotFound:
+            await self._tell(command.parent, _never_began(step))
+        except NotAllowed as error:
+            await self._tell(command.parent, ChildRefused(step=step, error=str(error)))
+        else:
+            if there.state.status in OVER:
+                await self.report(there)
+
+    async def _tell(self, parent: Parent, happening: Happening) -> None:
+        await self.driver.meet(parent.saga_id, happening)
+
+
+def _awaits(parent: Saga, step: str) -> bool:
+    going = parent.state.status in (SagaStatus.RUNNING, SagaStatus.PARKED)
+    return going and parent.status_of(step) is StepStatus.WAITING
+
+
+def _input(given: Json) -> JsonObject:
+    """Raises InvalidInput."""
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return given
+    detail = "the input of a child saga is an object"
+    raise InvalidInput([Finding(code="not-an-object", pointer="/input", detail=detail)])
+
+
+def _rested(child: Saga, step: str) -> ChildRested:
+    return ChildRested(
+        step=step,
+        status=child.state.status,
+        outputs=child.outputs,
+        error=child.state.error or "",
+    )
+
+
+def _never_began(step: str) -> ChildRested:
+    undone = SagaStatus.COMPENSATED
+    return ChildRested(step=step, status=undone, outputs={}, error="it was never started")

@@ -1,0 +1,169 @@
+"""What can be recorded of a saga as a whole: each fires a trigger of the saga's machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from .strict_json import Json, JsonObject
+
+
+class Cause(StrEnum):
+    """Why a saga turned round."""
+
+    STEP_FAILED = "step_failed"
+    DEADLINE = "deadline"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaEvent:
+    """Fires `trigger` on the saga's machine."""
+
+    trigger: ClassVar[str]
+    schema_version: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """The step that a child saga is."""
+
+    saga_id: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaStarted(SagaEvent):
+    """Always the first. `input` is what expressions read; a `start_at` is waited for."""
+
+    saga_type: str
+    definition_version: int
+    entity_id: Json
+    input: JsonObject
+    tags: dict[str, str] = field(default_factory=dict)
+    deadline: datetime | None = None
+    start_at: datetime | None = None
+    callback_url: str | None = None
+    actor: str | None = None
+    parent: Parent | None = None
+
+    @property
+    def trigger(self) -> str:  # type: ignore[override]
+        return "begin" if self.start_at is None else "schedule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaFellDue(SagaEvent):
+    """The time that a start was put off to has come."""
+
+    trigger = "begin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompensationRequested(SagaEvent):
+    """Somebody asked while a pivot was in doubt: its outcome decides."""
+
+    trigger = "ask_back"
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompensationStarted(SagaEvent):
+    trigger = "turn_back"
+    cause: Cause
+    error: str
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaCompleted(SagaEvent):
+    trigger = "complete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaCompensated(SagaEvent):
+    trigger = "finish_undo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaParked(SagaEvent):
+    """`not_done` and `not_undone` name steps, in the order of the definition."""
+
+    trigger = "park"
+    why: str
+    not_done: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackDelivered(SagaEvent):
+    """Whoever asked for it has been told that the saga rested at `rested_version`."""
+
+    trigger = "tell"
+    rested_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceived(SagaEvent):
+    """Kept until a step waits for it. `key` is what makes a repeated one known."""
+
+    trigger = "hear"
+    name: str
+    body: Json = None
+    key: str | None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaUnparked(SagaEvent):
+    """Somebody has dealt with what it was parked for. `back`: it was on its way back."""
+
+    back: bool
+    actor: str | None = None
+    reason: str | None = None
+
+    @property
+    def trigger(self) -> str:  # type: ignore[override]
+        return "unpark_back" if self.back else "unpark_forward"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRequested(SagaEvent):
+    """Somebody does not want to wait for the next try."""
+
+    trigger = "hurry"
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaPaused(SagaEvent):
+    """Nothing new is sent from here on, and its clocks stand still."""
+
+    trigger = "pause"
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaResumed(SagaEvent):
+    """Its times are put off by as long as it was paused."""
+
+    trigger = "resume"
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaAbandoned(SagaEvent):
+    """Given up by a person: nothing is done or undone any more, and this is what stays."""
+
+    trigger = "abandon"
+    reason: str
+    not_done: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+    actor: str | None = None

@@ -1,0 +1,60 @@
+"""What can be known of a definition before the first saga runs.
+
+    undo          every effect can be undone, by somebody who will be there (R9)
+    pivots        the order of what cannot be taken back
+    references    every value is there on every path that reads it: forward, and on the way back,
+                  also when nobody knows whether the action happened
+    expressions   what would fail whatever the data are
+    calls         requests that no participant would get, or would get wrongly
+    endings       steps that never run, and steps that never end
+    time_budget   the deadline against what the steps may take
+
+Errors refuse a definition: they are certain, some saga would fail on each. Warnings are risks that
+its author may have reasons to take. Each says where it is and what to change; docs/findings.md has
+all codes. Nothing here knows other definitions, or which participants there are, unless it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from ..definition import Definition, Step
+from ..errors import Finding
+from .calls import check_calls, check_participant
+from .endings import check_endings
+from .expressions import check_expressions
+from .order import Order
+from .pivots import check_pivots
+from .references import check_references
+from .time_budget import check_step_time, check_time
+from .undo import check_undo
+
+CHECKS = (
+    check_undo,
+    check_pivots,
+    check_references,
+    check_expressions,
+    check_calls,
+    check_endings,
+    check_step_time,
+)
+
+
+def verify(
+    definition: Definition, known_participants: Collection[str] | None = None
+) -> list[Finding]:
+    """In the order of the document. Without `known_participants` any name is one."""
+    order = Order(definition)
+    findings = list(check_time(order))
+    for number, step in enumerate(definition.steps):
+        findings += _of_step(order, step, f"/steps/{number}", known_participants)
+    return list(dict.fromkeys(findings))
+
+
+def _of_step(
+    order: Order, step: Step, at: str, known_participants: Collection[str] | None
+) -> Iterator[Finding]:
+    if known_participants is not None:
+        yield from check_participant(step, at, known_participants)
+    for check in CHECKS:
+        yield from check(order, step, at)

@@ -1,0 +1,86 @@
+"""Requests that no participant would get, or would get wrongly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from ..definition import Call, Step
+from ..errors import Finding
+from ..template import Text
+from .finding import error, warning
+from .order import Order
+from .place import header_pointer
+
+EXPRESSION = "x"  # what stands for a value that is put into a text
+SENDABLE = re.compile(r"[!-~]*", re.ASCII)
+VALUE = re.compile(r"[\t -~]*", re.ASCII)
+
+
+def check_participant(step: Step, at: str, known: Collection[str]) -> Iterator[Finding]:
+    if step.participant and step.participant not in known:
+        names = ", ".join(sorted(known)) or "none"
+        detail = (
+            f"this service knows no participant {step.participant!r}: configure its URL,"
+            f" or name one of those it knows ({names})"
+        )
+        yield warning("unknown-participant", f"{at}/participant", detail)
+
+
+def check_calls(order: Order, step: Step, at: str) -> Iterator[Finding]:
+    if step.action is not None:
+        yield from _of_call(step.action, f"{at}/action")
+        if step.has_effect and step.action.method == "GET":
+            detail = (
+                f"a GET should change nothing: use another method, or declare effect: none if"
+                f" {step.name} only looks"
+            )
+            yield warning("get-with-effect", f"{at}/action/method", detail)
+    if step.status is not None:
+        yield from _of_request(step.status, f"{at}/status")
+    if step.compensation is not None:
+        yield from _of_call(step.compensation, f"{at}/compensation")
+        if step.compensation.method == "GET":
+            detail = "a GET should change nothing, and so undo nothing: use another method"
+            yield warning("get-with-effect", f"{at}/compensation/method", detail)
+
+
+def _of_call(call: Call, at: str) -> Iterator[Finding]:
+    yield from _of_request(call, at)
+    if call.method == "GET" and call.body is not None:
+        detail = "many servers ignore or refuse the body of a GET: use another method, or the query"
+        yield warning("body-of-get", f"{at}/body", detail)
+    if call.retry.cap < call.retry.first:
+        detail = "the cap is shorter than the first wait, which so never applies: set both"
+        yield warning("cap-below-first", f"{at}/retry/cap", detail)
+
+
+def _of_request(call: Call, at: str) -> Iterator[Finding]:
+    if why := _wrong_path(_outline(call.path)):
+        yield error("bad-path", f"{at}/path", why)
+    seen: set[str] = set()
+    for name, value in call.headers:
+        place = header_pointer(at, name)
+        if not VALUE.fullmatch(_outline(value)):
+            detail = "a header is one line of printable ASCII: leave out what is not"
+            yield error("bad-header", place, detail)
+        if name in seen:
+            detail = f"{name} is there twice, for case does not count: keep one"
+            yield error("bad-header", place, detail)
+        seen.add(name)
+
+
+def _wrong_path(path: str) -> str | None:
+    if "#" in path:
+        return "a path has no fragment: leave out # and what follows, or write %23"
+    if not SENDABLE.fullmatch(path):
+        return "a path is printable ASCII without spaces: percent-encode the rest"
+    segments = path.partition("?")[0].lower().replace("%2e", ".").split("/")
+    if {".", ".."} & set(segments):
+        return "a dot segment would lead away from the participant: write the path it stands for"
+    return None
+
+
+def _outline(text: Text) -> str:
+    """Its literal pieces, with something harmless for each expression."""
+    return "".join(part if isinstance(part, str) else EXPRESSION for part in text.parts)

@@ -1,0 +1,80 @@
+"""Expressions that would fail whatever the data are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from jmespath.functions import Functions
+
+from ..definition import Step
+from ..errors import Finding
+from ..expression import RELATIVE, Expression
+from ..path import Path
+from .finding import error
+from .order import Order, children, nodes
+from .place import Moment, Place, places
+from .references import declared_members
+
+FUNCTIONS = Functions.FUNCTION_TABLE
+DEEPEST = 100  # levels of an expression: it is evaluated level by level, on a stack that ends
+
+
+def check_expressions(order: Order, step: Step, at: str) -> Iterator[Finding]:
+    for place in places(step, at):
+        yield from _parts(place)
+        if _reads_everything(place.expression):
+            roots = "response.body" if place.moment is Moment.REPLY else "input, steps or saga"
+            detail = f"${{{place.expression.source}}} reads all there is: begin with {roots}"
+            yield error("unknown-reference", place.pointer, detail)
+        if place.in_text and place.expression.path and _is_object(order, place.expression.path):
+            detail = (
+                f"${{{place.expression.source}}} is an object, which cannot stand in a text:"
+                " name one of its members"
+            )
+            yield error("object-in-text", place.pointer, detail)
+
+
+def _parts(place: Place) -> Iterator[Finding]:
+    for depth, node in nodes(place.expression):
+        if depth > DEEPEST:
+            detail = f"an expression nests deeper than {DEEPEST} levels: make two steps of it"
+            yield error("bad-expression", place.pointer, detail)
+            return
+        if node["type"] == "function_expression":
+            yield from _function(place, node["value"], len(node["children"]))
+
+
+def _function(place: Place, name: str, given: int) -> Iterator[Finding]:
+    if name not in FUNCTIONS:
+        known = ", ".join(sorted(FUNCTIONS))
+        detail = f"there is no function {name!r}: use one of {known}"
+        yield error("unknown-function", place.pointer, detail)
+        return
+    signature: Sequence[dict[str, object]] = FUNCTIONS[name]["signature"]
+    least, more = len(signature), bool(signature) and "variadic" in signature[-1]
+    if given < least or (given > least and not more):
+        detail = f"{name} takes {least}{' or more' if more else ''} arguments, and is given {given}"
+        yield error("wrong-arguments", place.pointer, detail)
+
+
+def _reads_everything(expression: Expression) -> bool:
+    """Whether it takes the whole scope, `@`, where data flow could not be followed."""
+    pending = [expression.tree]
+    while pending:
+        node = pending.pop()
+        if node["type"] in ("current", "identity"):
+            return True
+        if node["type"] != "expref":
+            pending += children(node)[:1] if node["type"] in RELATIVE else children(node)
+    return False
+
+
+def _is_object(order: Order, path: Path) -> bool:
+    match path:
+        case ("input",):
+            return True
+        case ("steps", str() as name, "output") if name in order.definition.by_name:
+            step = order.definition[name]
+            return step.child is not None or declared_members(step) is not None
+        case _:
+            return False

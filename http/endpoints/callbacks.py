@@ -1,0 +1,50 @@
+"""Callbacks of participants: a step that was accepted is done, or will not be.
+
+Whoever brings the token of the call is believed. A callback that comes twice, or too late, is
+answered like the first one: the saga records that it was ignored. What becomes of the saga is not
+the participant's concern, so the answer is 200 even if the saga now goes back.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...fsm.happening import StepReported
+from ...fsm.runtime.tokens import HEADER
+from ...projections.status import status_view
+from ..body import json_object
+from ..errors import WrongCallbackToken
+from ..models import CompleteRequest, FailRequest, NoQuery, query_of, validated
+from ..reply import json_reply
+from ..services import Services
+from .verbs import headers_of
+
+
+async def complete(request: Request, services: Services) -> Response:
+    _demand_token(request, services)
+    wanted = validated(CompleteRequest, await json_object(request, may_be_empty=True))
+    step: str = request.path_params["step"]
+    report = StepReported(step=step, done=True, output=wanted.output)
+    return await _reported(request, services, report)
+
+
+async def fail(request: Request, services: Services) -> Response:
+    _demand_token(request, services)
+    wanted = validated(FailRequest, await json_object(request, may_be_empty=True))
+    step: str = request.path_params["step"]
+    error = wanted.reason or "the participant reported a failure"
+    return await _reported(request, services, StepReported(step=step, done=False, error=error))
+
+
+def _demand_token(request: Request, services: Services) -> None:
+    query_of(NoQuery, request)
+    given = request.headers.get(HEADER, "")
+    saga_id, step = request.path_params["saga_id"], request.path_params["step"]
+    if not services.tokens.fits(saga_id, step, given):
+        raise WrongCallbackToken
+
+
+async def _reported(request: Request, services: Services, report: StepReported) -> Response:
+    saga = await services.orchestrator.report(request.path_params["saga_id"], report)
+    return json_reply(status_view(saga), headers=headers_of(saga))

@@ -1,0 +1,172 @@
+"""How sagas fare: how many there are, how long they take, how often they and their steps fail.
+
+Counts are of all sagas, as the status view has folded them. Durations and failure rates are of a
+sample that is bounded whatever the log has grown to: the newest sagas, and the newest events of
+each shard, in either case of the last 24 hours only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from ..eventstore import SHARDS, LogUnavailable, Readers
+from ..fsm.codec import format_time
+from ..fsm.machines import SagaStatus
+from ..fsm.strict_json import Json
+from .errors import ProjectionUnavailable
+
+LATELY = timedelta(hours=24)
+NEWEST_SAGAS = 100_000
+NEWEST_EVENTS = 1000  # of each shard
+UNSETTLED = (
+    SagaStatus.PENDING,
+    SagaStatus.RUNNING,
+    SagaStatus.COMPENSATING,
+    SagaStatus.PARKED,
+)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class SagaCount:
+    saga_type: str
+    status: str
+    sagas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaSample:
+    """Of the sagas that rest; those that rest otherwise than completed have failed."""
+
+    saga_type: str
+    rested: int
+    failed: int
+    p50_seconds: float
+    p95_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSample:
+    """How often each was recorded. A backed off attempt is not the end of a step."""
+
+    saga_type: str
+    step: str
+    succeeded: int
+    rejected: int
+    unknown: int
+    not_sent: int
+    backed_off: int
+    compensated: int
+    compensation_failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    since: datetime
+    counts: Sequence[SagaCount]
+    sagas: Sequence[SagaSample]
+    steps: Sequence[StepSample]
+
+
+class Statistics(Protocol):
+    """Raises ProjectionUnavailable."""
+
+    async def stats(self, now: datetime) -> Stats:
+        """As of now."""
+
+    async def unsettled(self) -> Sequence[SagaCount]:
+        """Only of sagas that go on, or wait for a person: few, however many there have been."""
+
+
+class StatusStatistics:
+    """Implements Statistics."""
+
+    def __init__(self, readers: Readers, refresh: Callable[[], Awaitable[None]]) -> None:
+        """`refresh` has the status view include all that has been recorded by now."""
+        self._readers, self._refresh = readers, refresh
+
+    async def stats(self, now: datetime) -> Stats:
+        await self._refresh()
+        since = now - LATELY
+        sagas = {"since": since, "newest": NEWEST_SAGAS}
+        steps = {"since": since, "newest": NEWEST_EVENTS, "shard_id": list(range(SHARDS))}
+        return Stats(
+            since=since,
+            counts=await self._fetch(SagaCount, "count_sagas", {"statuses": None}),
+            sagas=await self._fetch(SagaSample, "sample_sagas", sagas),
+            steps=await self._fetch(StepSample, "sample_steps", steps),
+        )
+
+    async def unsettled(self) -> Sequence[SagaCount]:
+        statuses = [one.value for one in UNSETTLED]
+        return await self._fetch(SagaCount, "count_sagas", {"statuses": statuses})
+
+    async def _fetch(
+        self, row: type[Row], name: str, parameters: dict[str, object]
+    ) -> Sequence[Row]:
+        try:
+            return await self._readers.fetch(row, name, parameters)
+        except LogUnavailable as error:
+            raise ProjectionUnavailable(str(error)) from error
+
+
+def stats_view(stats: Stats) -> dict[str, Json]:
+    """The answer of `GET /stats`."""
+    totals: Counter[str] = Counter()
+    for one in stats.counts:
+        totals[one.status] += one.sagas
+    return {
+        "totals": {status.value: totals[status] for status in SagaStatus},
+        "since": format_time(stats.since),
+        "sagas": [
+            _type_view(saga_type, stats)
+            for saga_type in sorted({one.saga_type for one in stats.counts})
+        ],
+        "steps": [_step_view(one) for one in stats.steps],
+    }
+
+
+def _type_view(saga_type: str, stats: Stats) -> Json:
+    counts = {one.status: one.sagas for one in stats.counts if one.saga_type == saga_type}
+    sample = next((one for one in stats.sagas if one.saga_type == saga_type), None)
+    return {
+        "saga_type": saga_type,
+        "counts": {status.value: counts.get(status, 0) for status in SagaStatus},
+        "lately": None if sample is None else _sample_view(sample),
+    }
+
+
+def _sample_view(sample: SagaSample) -> Json:
+    return {
+        "rested": sample.rested,
+        "failed": sample.failed,
+        "failure_rate": _rate(sample.failed, sample.rested),
+        "duration_seconds": {
+            "p50": round(sample.p50_seconds, 3),
+            "p95": round(sample.p95_seconds, 3),
+        },
+    }
+
+
+def _step_view(sample: StepSample) -> Json:
+    failed = sample.rejected + sample.unknown + sample.not_sent
+    return {
+        "saga_type": sample.saga_type,
+        "step": sample.step,
+        "succeeded": sample.succeeded,
+        "rejected": sample.rejected,
+        "unknown": sample.unknown,
+        "not_sent": sample.not_sent,
+        "backed_off": sample.backed_off,
+        "failure_rate": _rate(failed, failed + sample.succeeded),
+        "compensated": sample.compensated,
+        "compensation_failed": sample.compensation_failed,
+    }
+
+
+def _rate(some: int, of_all: int) -> float | None:
+    return round(some / of_all, 4) if of_all else None

@@ -1,0 +1,103 @@
+"""One service for all tests of this folder, with every participant that the examples name.
+
+Most roles are played by one demo participant, and the participants file says where. The file also
+names a wrong place for order-service, which ORDER_SERVICE_URL corrects, as it must.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from saga_orchestrator import examples
+from saga_orchestrator.tests.acceptance.examples import demo_participant
+from saga_orchestrator.tests.acceptance.examples.stage import Stage
+from saga_orchestrator.tests.acceptance.program import (
+    Program,
+    clean_environ,
+    free_port,
+    participant,
+)
+from saga_orchestrator.tests.fix_postgres import database_of, execute
+
+ROLES = (
+    "account", "budget", "card", "carrier", "clearing", "customs", "dtm-bank", "flight",
+    "gift-card", "hotel", "insurance", "mail", "seat", "statement", "subscription", "ticket",
+    "warehouse",
+)  # fmt: skip
+NOWHERE = "http://127.0.0.1:1"
+CARD_TOKEN = "Bearer a-very-secret-token"
+SLEEP_CAP = "200ms"
+
+
+@pytest.fixture(scope="session")
+def whole_stage(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("examples")
+    execute(postgres_server, "create database {}", "examples")
+    with ExitStack() as stack:
+        others = (
+            demo(folder),
+            *(participant(f"{one}_service", folder) for one in ("order", "payment")),
+        )
+        service = orchestrator(folder, database_of(postgres_server, "examples"), others)
+        for program in (*others, service):
+            stack.enter_context(running(program))
+        yield Stage.of(stack, service, *others)
+    execute(postgres_server, "drop database {} with (force)", "examples")
+
+
+@pytest.fixture
+def stage(whole_stage: Stage) -> Stage:
+    whole_stage.all_is_well()
+    return whole_stage
+
+
+def demo(folder: Path) -> Program:
+    port = free_port()
+    arguments = (sys.executable, demo_participant.__file__, "--port", str(port))
+    return Program(arguments, f"http://127.0.0.1:{port}", clean_environ(), folder / "demo.log")
+
+
+def orchestrator(folder: Path, database_url: str, others: Sequence[Program]) -> Program:
+    anybody, orders, payments = (one.url for one in others)
+    port = free_port()
+    environ = clean_environ(
+        SERVICE_PORT=str(port),
+        DATABASE_URL=database_url,
+        ORDER_SERVICE_URL=orders,
+        PAYMENT_SERVICE_URL=payments,
+        SAGA_PARTICIPANTS_FILE=str(participants_file(folder, anybody)),
+        SAGA_DEFINITIONS_DIR=str(Path(examples.__file__).parent / "definitions"),
+        SAGA_SLEEP_CAP=SLEEP_CAP,
+        SAGA_LOG_LEVEL="debug",
+        CARD_TOKEN=CARD_TOKEN,
+    )
+    arguments = (sys.executable, "-m", "saga_orchestrator.cli", "serve")
+    return Program(arguments, f"http://127.0.0.1:{port}", environ, folder / "service.log")
+
+
+def participants_file(folder: Path, anybody: str) -> Path:
+    entries = {f"{one}-service": {"url": f"{anybody}/{one}-service"} for one in ROLES}
+    terms = {
+        "order-service": {"url": NOWHERE},
+        "dtm-bank-service": {"profile": "dtm", "calls_at_a_time": 2, "connect_timeout": "500ms"},
+        "card-service": {"headers": {"Authorization": {"secret": "CARD_TOKEN"}}},
+    }
+    for name, one in terms.items():
+        entries[name] = {**entries.get(name, {}), **one}  # type: ignore[dict-item]
+    file = folder / "participants.yaml"
+    file.write_text(yaml.safe_dump(entries))
+    return file
+
+
+@contextmanager
+def running(program: Program) -> Iterator[Program]:
+    try:
+        program.start()
+        yield program
+    finally:
+        program.end()

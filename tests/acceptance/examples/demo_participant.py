@@ -1,0 +1,188 @@
+"""A participant for everybody who has none: a process of its own that plays any role.
+
+It lives at `/<role>/...` and honours the key of a call: an action takes effect once, the same key
+gets the same answer, and an undo that overtakes its action keeps it from happening. It need not
+know what an action means: the key says which step it is of. All roles share one ledger, so that the
+order of effects is seen across them.
+
+    GET /ledger          the effects in order, and all calls
+    PUT /switches        how the calls of a step go wrong from now on, and how many of them
+    DELETE /switches     all goes well again, and nothing has happened
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+EVERY_TIME = 1_000_000
+SETTLES_LATER = "clearing-service"  # it takes an order with 202, and acts when it is asked again
+BROKEN_OFF = Response(b"{", headers={"content-length": "1000"})
+
+
+class Does(StrEnum):
+    REJECT = "reject"
+    LOSE_REPLY = "lose_reply"
+    BREAK_DOWN = "break_down"
+    SAY_FAILURE = "say_failure"  # as participants of DTM do
+    SAY_ONGOING = "say_ongoing"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One call. `direction` is action, compensation or status."""
+
+    role: str
+    step: str
+    direction: str
+    attempt: int
+    authorization: str | None
+
+
+@dataclass(slots=True)
+class Switch:
+    does: Does
+    left: int
+
+
+class Demo:
+    def __init__(self) -> None:
+        self.effects: list[str] = []
+        self.calls: list[Seen] = []
+        self.answers: dict[str, Mapping[str, Any]] = {}
+        self.undone: set[str] = set()
+        self.switches: dict[tuple[str, str], Switch] = {}
+
+    async def call(self, request: Request) -> Response:
+        seen = seen_in(request)
+        self.calls.append(seen)
+        given, wrong = await request.body(), self.wrong(seen)
+        if wrong is not None and (refusal := refused(wrong, seen)):
+            return refusal
+        reply = self.answer(seen, request.headers["idempotency-key"], given)
+        return BROKEN_OFF if wrong is Does.LOSE_REPLY else reply
+
+    def wrong(self, seen: Seen) -> Does | None:
+        """What goes wrong this time."""
+        switch = self.switches.get((seen.step, seen.direction))
+        if switch is None or switch.left == 0:
+            return None
+        switch.left -= 1
+        return switch.does
+
+    def answer(self, seen: Seen, key: str, given: bytes) -> Response:
+        match seen.direction:
+            case "compensation":
+                return self.undo(json.loads(given)["key"], key, seen.step)
+            case "status":
+                return self.status(key, seen)
+            case _ if key in self.undone:
+                return JSONResponse({"error": "it was undone before it was done"}, 409)
+            case _ if seen.role == SETTLES_LATER:
+                return Response(status_code=202)
+            case _:
+                repeated = {"called_as": seen.authorization}
+                return JSONResponse({**self.act(key, seen.step), **repeated})
+
+    def act(self, key: str, step: str) -> Mapping[str, Any]:
+        if key not in self.answers:
+            self.effects.append(step)
+            number = len(self.answers) + 1
+            self.answers[key] = {"id": number, "reference": f"{step}-{number}"}
+        return self.answers[key]
+
+    def undo(self, action: str, key: str, step: str) -> Response:
+        if action != f"{key.removesuffix('/compensation')}/action":
+            return JSONResponse({"error": f"{action} is not what is undone"}, 422)
+        if action in self.answers and action not in self.undone:
+            self.effects.append(f"undo {step}")
+        self.undone.add(action)
+        return JSONResponse({})
+
+    def status(self, key: str, seen: Seen) -> Response:
+        if key in self.answers or seen.role == SETTLES_LATER:
+            return JSONResponse({"status": "done", "output": self.act(key, seen.step)})
+        return JSONResponse({"status": "not_done"})
+
+    async def ledger(self, _: Request) -> Response:
+        return JSONResponse({"effects": self.effects, "calls": [asdict(one) for one in self.calls]})
+
+    async def switch(self, request: Request) -> Response:
+        asked = await request.json()
+        switch = Switch(Does(asked["does"]), asked["times"] or EVERY_TIME)
+        self.switches[asked["step"], asked["direction"]] = switch
+        return Response(status_code=204)
+
+    async def forget(self, _: Request) -> Response:
+        for one in (self.effects, self.calls, self.answers, self.undone, self.switches):
+            one.clear()
+        return Response(status_code=204)
+
+
+def refused(wrong: Does, seen: Seen) -> Response | None:
+    """What is said instead of doing anything."""
+    match wrong:
+        case Does.REJECT if seen.direction == "status":
+            return JSONResponse({"status": "not_done"})
+        case Does.REJECT:
+            return JSONResponse({"error": f"{seen.step} is not possible"}, 409)
+        case Does.SAY_FAILURE:
+            return JSONResponse({"dtm_result": "FAILURE"})
+        case Does.SAY_ONGOING if seen.direction == "status":
+            return JSONResponse({"status": "in_progress"})
+        case Does.SAY_ONGOING:
+            return JSONResponse({"dtm_result": "ONGOING"}, 425)
+        case Does.BREAK_DOWN:
+            return JSONResponse({"error": "out of order"}, 500)
+        case Does.LOSE_REPLY:
+            return None
+
+
+def seen_in(request: Request) -> Seen:
+    """The key of a question is that of the action which it is about."""
+    _, step, direction = request.headers["idempotency-key"].rsplit("/", 2)
+    return Seen(
+        role=request.path_params["role"],
+        step=step,
+        direction="status" if request.method == "GET" else direction,
+        attempt=int(request.headers["saga-attempt"]),
+        authorization=request.headers.get("authorization"),
+    )
+
+
+async def well(_: Request) -> Response:
+    return JSONResponse({"status": "pass"})
+
+
+def application() -> Starlette:
+    demo = Demo()
+    return Starlette(
+        routes=[
+            Route("/health", well),
+            Route("/ledger", demo.ledger),
+            Route("/switches", demo.switch, methods=["PUT"]),
+            Route("/switches", demo.forget, methods=["DELETE"]),
+            Route("/{role}/{path:path}", demo.call, methods=["GET", "POST"]),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    uvicorn.run(application(), port=port, access_log=False, log_level="critical")
+
+
+if __name__ == "__main__":
+    main()

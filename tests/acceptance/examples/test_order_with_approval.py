@@ -1,0 +1,106 @@
+"""An order that a person approves, with the real order-service and payment-service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from saga_orchestrator.tests.acceptance.examples.stage import Json, Stage
+
+ORDER: Mapping[str, Any] = {
+    "customer_id": 1,
+    "restaurant_id": 2,
+    "total_amount": 50.00,
+    "delivery_address": "123 Main St",
+    "delivery_latitude": 40.7128,
+    "delivery_longitude": -74.0060,
+    "items": [{"menu_item_id": 1, "quantity": 2, "price": 25.00}],
+}
+PAYMENT = {"amount": 50.00, "payment_method": "credit_card"}
+YES = {"by": "Grace"}
+
+
+def test_once_it_is_approved_it_is_paid_and_confirmed(stage: Stage) -> None:
+    saga_id = waiting(stage)
+
+    end = approve(stage, saga_id)
+
+    assert end["status"] == "completed"
+    assert holds(stage, saga_id) == (["CONFIRMED"], ["PAID"])
+    approval = next(one for one in end["steps"] if one["name"] == "approval")
+    assert (approval["status"], approval["output"]) == ("succeeded", YES)
+
+
+def test_nothing_is_paid_before_it_is_approved(stage: Stage) -> None:
+    saga_id = waiting(stage)
+
+    held = holds(stage, saga_id)
+
+    stage.asked(f"/sagas/{saga_id}/cancel")
+    assert held == (["PENDING_PAYMENT"], [])
+
+
+def test_an_order_that_is_not_taken_waits_for_nobody(stage: Stage) -> None:
+    end = stage.run("order_with_approval", {"order": {**ORDER, "items": []}, "payment": PAYMENT})
+
+    assert end["status"] == "compensated"
+    assert holds(stage, end["saga_id"]) == ([], [])
+
+
+def test_who_says_no_has_the_order_cancelled(stage: Stage) -> None:
+    saga_id = waiting(stage)
+
+    stage.asked(f"/sagas/{saga_id}/cancel", {"reason": "over budget"})
+
+    assert stage.at_rest(saga_id)["status"] == "compensated"
+    assert holds(stage, saga_id) == (["CANCELLED"], [])
+
+
+def test_a_declined_card_cancels_the_order(stage: Stage) -> None:
+    stage.payments.put("/decline", json={"declined": True}).raise_for_status()
+    saga_id = waiting(stage)
+
+    end = approve(stage, saga_id)
+
+    assert (end["status"], end["error"]) == (
+        "compensated",
+        "process_payment was rejected: 402 card declined",
+    )
+    assert holds(stage, saga_id) == (["CANCELLED"], [])
+
+
+def test_an_order_that_cannot_be_confirmed_is_refunded(stage: Stage) -> None:
+    saga_id = waiting(stage)
+    order_id = stage.status(saga_id)["steps"][0]["output"]["order_id"]
+    by_hand = {"Idempotency-Key": f"{saga_id}/by_hand/compensation"}
+    stage.orders.post(f"/orders/{order_id}/compensate", headers=by_hand).raise_for_status()
+
+    end = approve(stage, saga_id)
+
+    assert end["status"] == "compensated"
+    assert holds(stage, saga_id) == (["CANCELLED"], ["REFUNDED"])
+    assert stage.steps_of(saga_id, "CompensationSucceeded") == ["process_payment", "create_order"]
+
+
+def waiting(stage: Stage) -> str:
+    """A saga that waits for its approval."""
+    given = {"order": ORDER, "payment": PAYMENT}
+    saga_id = str(stage.start("order_with_approval", given, wait=0)["saga_id"])
+    stage.waits_in(saga_id, "approval")
+    return saga_id
+
+
+def approve(stage: Stage, saga_id: str) -> Json:
+    stage.asked(f"/sagas/{saga_id}/signals/approval", YES)
+    return stage.at_rest(saga_id)
+
+
+def holds(stage: Stage, saga_id: str) -> tuple[list[str], list[str]]:
+    """What became of its orders and of its payments."""
+    orders = stage.orders.get("/orders").json()["orders"]
+    payments = stage.payments.get("/payments").json()["payments"]
+    ours = [
+        [one["status"] for one in found if one["saga_id"] == saga_id]
+        for found in (orders, payments)
+    ]
+    return ours[0], ours[1]

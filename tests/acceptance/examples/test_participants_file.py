@@ -1,0 +1,118 @@
+"""What a participants file says is done, what it says wrongly stops the start, and its secrets are
+seen by their participant alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
+from saga_orchestrator.fsm.outcome import Profile
+from saga_orchestrator.fsm.runtime.terms import USUAL
+from saga_orchestrator.http.participants.directory import read_directory
+from saga_orchestrator.http.participants.redaction import Redaction
+from saga_orchestrator.tests.acceptance.examples.conftest import CARD_TOKEN
+from saga_orchestrator.tests.acceptance.examples.demo_participant import Does
+from saga_orchestrator.tests.acceptance.examples.stage import Stage
+from saga_orchestrator.tests.acceptance.examples.stories import story
+
+SECRETS = {"BANK_TOKEN": "Bearer 0123456789", "SHORT": "s3cret", "SPLIT": "12345678\r\nx: y"}
+FULL = """
+bank-service:
+  url: http://bank:8080/api
+  profile: dtm
+  calls_at_a_time: 8
+  connect_timeout: 500ms
+  headers: {Authorization: {secret: BANK_TOKEN}}
+shop-service: {url: "http://shop"}
+"""
+
+
+def test_every_member_is_read() -> None:
+    directory = read_directory(FULL, {}, SECRETS.get)
+
+    bank = directory.terms["bank-service"]
+    assert directory.urls == {
+        "bank-service": "http://bank:8080/api",
+        "shop-service": "http://shop",
+    }
+    assert (bank.profile, bank.calls_at_a_time) == (Profile.DTM, 8)
+    assert bank.connect_timeout == timedelta(milliseconds=500)
+    assert bank.headers == {"authorization": "Bearer 0123456789"}
+    assert directory.terms["shop-service"] == USUAL
+
+
+def test_a_url_from_outside_wins() -> None:
+    addressed = {"bank-service": "http://other", "third-service": "http://third"}
+
+    directory = read_directory(FULL, addressed, SECRETS.get)
+
+    assert directory.urls == {**addressed, "shop-service": "http://shop"}
+
+
+def test_terms_do_not_show_their_secrets() -> None:
+    directory = read_directory(FULL, {}, SECRETS.get)
+
+    assert "0123456789" not in repr(directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: [", "line"),
+        ("shop: {url: 'http://shop', colour: red}", "/shop/colour"),
+        ("shop: {url: 'http://shop', profile: soap}", "/shop/profile"),
+        ("shop: {url: 'http://shop', calls_at_a_time: 0}", "/shop/calls_at_a_time"),
+        ("shop: {url: 'http://shop', connect_timeout: 5}", "/shop/connect_timeout"),
+        ("shop: {url: 'ftp://shop'}", "the url of shop cannot be called"),
+        ("shop: {profile: dtm}", "shop has no url"),
+        ("shop: {url: 'http://shop', headers: {a: plain}}", "/shop/headers/a"),
+        ("shop: {url: 'http://shop', headers: {a: {secret: NONE}}}", "NONE, which is not set"),
+        ("shop: {url: 'http://shop', headers: {a: {secret: SHORT}}}", "SHORT is shorter"),
+        ("shop: {url: 'http://shop', headers: {a: {secret: SPLIT}}}", "SPLIT has characters"),
+        ("shop: {url: 'http://shop', headers: {Host: {secret: BANK_TOKEN}}}", "'Host' is not"),
+        (
+            "shop: {url: 'http://shop', headers: {Idempotency-Key: {secret: BANK_TOKEN}}}",
+            "'Idempotency-Key' is not",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_without_telling_a_secret(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as refused:
+        read_directory(text, {}, SECRETS.get)
+
+    assert not any(secret in str(refused.value) for secret in SECRETS.values())
+
+
+@pytest.mark.parametrize(
+    ("came", "kept"),
+    [
+        (Reply(401, {}, b'bad token "abc\\"defgh"'), Reply(401, {}, b'bad token "[secret]"')),
+        (Reply(401, {}, b'bad token abc"defgh'), Reply(401, {}, b"bad token [secret]")),
+        (Reply(200, {}, b"token"), Reply(200, {}, b"token")),
+        (Lost('abc"defgh'), Lost("[secret]")),
+        (NotSent("refused"), NotSent("refused")),
+    ],
+)
+def test_a_secret_is_blotted_out_with_and_without_its_scheme(
+    came: Reply | Lost | NotSent, kept: Reply | Lost | NotSent
+) -> None:
+    assert Redaction(['Token abc"defgh']).of(came) == kept
+
+
+def test_a_participant_gets_its_secret_and_nobody_else_sees_it(stage: Stage) -> None:
+    end = stage.play(story("travel_booking"))
+
+    outputs = {one["name"]: one["output"]["called_as"] for one in end["steps"]}
+    shown = [stage.web.get(f"/sagas/{end['saga_id']}{path}").text for path in ("", "/events")]
+    secret = CARD_TOKEN.split()[-1]
+    assert outputs == {"book_flight": None, "book_hotel": None, "charge_card": "[secret]"}
+    assert not any(secret in text for text in (*shown, stage.log.read_text()))
+
+
+def test_the_secret_is_the_one_that_the_environment_has(stage: Stage) -> None:
+    stage.goes_wrong("charge_card", Does.REJECT, times=1)
+
+    stage.play(story("travel_booking"))
+
+    assert [one["authorization"] for one in stage.calls("charge_card")] == [CARD_TOKEN]

@@ -1,0 +1,136 @@
+"""What a refusal of each single step leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.tests.acceptance.examples.demo_participant import Does
+from saga_orchestrator.tests.acceptance.examples.stage import Stage
+from saga_orchestrator.tests.acceptance.examples.stories import (
+    STORIES,
+    Story,
+    in_any_order_beside,
+    story,
+)
+
+ABROAD = {"items": ["book"], "value": 20, "country": "JP"}
+
+
+def undone(steps: list[str]) -> list[str]:
+    """What was done, and then undone from its end."""
+    return [*steps, *(f"undo {one}" for one in reversed(steps))]
+
+
+@pytest.mark.parametrize(
+    ("played", "step"), [(one, step) for one in STORIES for step in one.steps], ids=str
+)
+def test_up_to_the_pivot_all_is_undone_in_reverse(stage: Stage, played: Story, step: str) -> None:
+    stage.goes_wrong(step, Does.REJECT)
+
+    end = stage.play(played)
+
+    effects, expected = stage.effects(), undone(played.done_without(step))
+    assert (end["status"], end["parked"]) == ("compensated", None)
+    assert f"409 {step} is not possible" in end["error"]
+    assert in_any_order_beside(effects) == in_any_order_beside(expected)
+    assert sorted(effects) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("played", "step"), [(one, step) for one in STORIES for step in one.beyond], ids=str
+)
+def test_beyond_the_pivot_it_parks_and_goes_on_when_told(
+    stage: Stage, played: Story, step: str
+) -> None:
+    stage.goes_wrong(step, Does.REJECT, times=1)
+
+    parked = stage.play(played)
+    stage.asked(f"/sagas/{parked['saga_id']}/retry")
+
+    at = played.beyond.index(step)
+    assert (parked["status"], parked["parked"]["not_undone"]) == ("parked", [])
+    assert parked["parked"]["not_done"] == list(played.beyond[at:])
+    assert stage.at_rest(parked["saga_id"])["status"] == "completed"
+    assert stage.effects() == [*played.steps, *played.beyond]
+
+
+def test_beyond_the_pivot_what_is_down_is_tried_until_it_works(stage: Stage) -> None:
+    stage.goes_wrong("print_tickets", Does.BREAK_DOWN, times=6)
+
+    end = stage.play(story("ticket_sale"))
+
+    assert end["status"] == "completed"
+    assert len(stage.calls("print_tickets")) == 7
+    assert stage.effects() == ["hold_seats", "charge_card", "print_tickets", "send_tickets"]
+
+
+def test_a_step_that_stays_unknown_is_undone_too(stage: Stage) -> None:
+    stage.goes_wrong("charge_card", Does.LOSE_REPLY)
+
+    end = stage.play(story("travel_booking"))
+
+    assert end["status"] == "compensated"
+    assert stage.effects()[2:4] == ["charge_card", "undo charge_card"]
+    assert len(stage.effects()) == 6
+
+
+def test_flight_and_hotel_are_given_back_the_last_one_done_first(stage: Stage) -> None:
+    stage.goes_wrong("charge_card", Does.REJECT)
+
+    saga_id = stage.play(story("travel_booking"))["saga_id"]
+
+    done = stage.steps_of(saga_id, "StepSucceeded")
+    assert stage.steps_of(saga_id, "CompensationSucceeded") == done[::-1]
+    assert sorted(done) == ["book_flight", "book_hotel"]
+
+
+def test_what_was_skipped_is_not_undone(stage: Stage) -> None:
+    stage.goes_wrong("hand_over", Does.REJECT)
+
+    end = stage.run("shipment", ABROAD)
+
+    assert end["status"] == "compensated"
+    assert stage.effects() == ["pack", "declare", "undo declare", "undo pack"]
+
+
+def test_a_payout_that_is_not_settled_is_a_refusal(stage: Stage) -> None:
+    stage.goes_wrong("clear", Does.REJECT, direction="status")
+
+    end = stage.play(story("payout"))
+
+    assert end["status"] == "compensated"
+    assert stage.effects() == ["reserve_funds", "undo reserve_funds"]
+
+
+@pytest.mark.parametrize("step", ["trans_out", "trans_in"])
+def test_a_dtm_branch_that_says_failure_is_compensated_as_well(stage: Stage, step: str) -> None:
+    stage.goes_wrong(step, Does.SAY_FAILURE)
+    played = story("dtm_transfer")
+
+    end = stage.play(played)
+
+    assert end["status"] == "compensated"
+    assert stage.effects() == undone(played.done_without(step))
+    assert len(stage.calls(step, "compensation")) == 1
+
+
+def test_a_gift_card_that_was_spent_parks_with_what_is_not_undone(stage: Stage) -> None:
+    stage.goes_wrong("send_card", Does.REJECT)
+    stage.goes_wrong("issue_card", Does.REJECT, direction="compensation")
+
+    end = stage.play(story("gift_card"))
+
+    assert end["status"] == "parked"
+    assert end["parked"]["not_undone"] == ["charge_buyer", "issue_card"]
+    assert stage.effects() == ["charge_buyer", "issue_card"]
+
+
+def test_a_person_who_took_the_card_back_lets_the_money_flow_back(stage: Stage) -> None:
+    stage.goes_wrong("send_card", Does.REJECT)
+    stage.goes_wrong("issue_card", Does.REJECT, direction="compensation")
+    saga_id = stage.play(story("gift_card"))["saga_id"]
+
+    said = {"outcome": "undone", "evidence": "the shop took it back, ticket 4711"}
+    stage.asked(f"/sagas/{saga_id}/steps/issue_card/resolve", said)
+
+    assert stage.at_rest(saga_id)["status"] == "compensated"
+    assert stage.effects() == ["charge_buyer", "issue_card", "undo charge_buyer"]

@@ -1,0 +1,293 @@
+"""One verb for many sagas: counted first, then a job that no refusal stops."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.runtime import bulk as jobs
+from saga_orchestrator.fsm.runtime.bulk import BulkJobs
+from saga_orchestrator.http.answers import BulkJobAnswer, BulkMatchAnswer
+from saga_orchestrator.http.endpoints import bulk as door
+from saga_orchestrator.projections.errors import ProjectionUnavailable
+from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
+from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.world import ENOUGH, NOON, World
+
+from .conftest import ScriptedListing
+from .situations import SITUATIONS, compensated, completed, paused, waiting
+
+STOP_ALL: dict[str, Any] = {"action": "cancel", "filter": {}, "reason": "wrong price"}
+VERBS = [
+    ("compensate", "completed", "CompensationStarted"),
+    ("cancel", "waiting", "CompensationStarted"),
+    ("retry", "parked_forward", "SagaUnparked"),
+    ("pause", "waiting", "SagaPaused"),
+    ("resume", "paused", "SagaResumed"),
+    ("abandon", "parked_back", "SagaAbandoned"),
+]
+
+
+def listed(listing: ScriptedListing, *saga_ids: str) -> None:
+    listing.sagas = [summary(one) for one in sorted(saga_ids, reverse=True)]
+
+
+def summary(saga_id: str) -> SagaSummary:
+    return SagaSummary(
+        saga_id=saga_id,
+        saga_type="offer",
+        definition_version=1,
+        entity_id=1,
+        status=SagaStatus.RUNNING,
+        error=None,
+        tags={},
+        version=4,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+
+
+def nobodies(number: int) -> list[str]:
+    return [f"019ca945-0a00-7000-9000-{n:012x}" for n in range(number)]
+
+
+async def at_its_end(client: httpx.AsyncClient, bulk: BulkJobs, started: httpx.Response) -> Any:
+    """The job once it has asked everybody."""
+    async with asyncio.timeout(ENOUGH.total_seconds()):
+        await asyncio.gather(*bulk._tasks)
+    response = await client.get(started.headers["location"])
+    assert response.status_code == 200
+    return BulkJobAnswer.model_validate_json(response.content)
+
+
+async def test_a_dry_run_counts_and_asks_nobody(
+    client: httpx.AsyncClient, world: World, listing: ScriptedListing
+) -> None:
+    listed(listing, await waiting(world), *nobodies(30))
+    before = len(world.events)
+
+    response = await client.post("/bulk", json={**STOP_ALL, "dry_run": True})
+
+    answer = BulkMatchAnswer.model_validate_json(response.content)
+    assert (response.status_code, answer.matched) == (200, 31)
+    assert answer.saga_ids == [one.saga_id for one in listing.sagas[:20]]
+    assert listing.refreshed == 1
+    assert len(world.events) == before
+
+
+async def test_a_job_asks_all_and_tells_who_refused(
+    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    running, halted = await waiting(world), await paused(world)
+    done, nobody = await completed(world), nobodies(1)[0]
+    listed(listing, running, halted, done, nobody)
+
+    response = await client.post("/bulk", json=STOP_ALL)
+
+    job = BulkJobAnswer.model_validate_json(response.content)
+    assert (response.status_code, job.matched, job.done, job.refused) == (202, 4, 0, 0)
+    assert (job.action, job.finished_at) == ("cancel", None)
+    assert response.headers["location"] == f"/bulk/{job.job_id}"
+
+    job = await at_its_end(client, bulk, response)
+    assert (job.matched, job.done, job.refused) == (4, 2, 2)
+    assert job.refusals == {
+        done: f"cancel of saga {done} is not possible: it is completed; compensate it instead",
+        nobody: f"there is no saga {nobody}",
+    }
+    assert job.started_at == job.finished_at == "2026-03-01T12:00:00.000000Z"
+    for saga_id in (running, halted):
+        saga = await world.rested(saga_id)
+        assert (saga.state.status, saga.state.error) == (
+            "compensated",
+            "compensation was requested: wrong price",
+        )
+
+
+@pytest.mark.parametrize(("action", "situation", "recorded"), VERBS)
+async def test_each_verb_is_asked_with_the_reason(
+    client: httpx.AsyncClient,
+    world: World,
+    listing: ScriptedListing,
+    bulk: BulkJobs,
+    action: str,
+    situation: str,
+    recorded: str,
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    listed(listing, saga_id)
+    before = len(world.events)
+
+    started = await client.post("/bulk", json={**STOP_ALL, "action": action})
+
+    assert (await at_its_end(client, bulk, started)).done == 1
+    event = (await client.get(f"/sagas/{saga_id}/events?after={before}&limit=1")).json()["events"]
+    assert [(one["type"], one["reason"]) for one in event] == [(recorded, "wrong price")]
+
+
+async def test_a_second_job_changes_nothing(
+    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    listed(listing, await compensated(world))
+    before = len(world.events)
+
+    job = await at_its_end(client, bulk, await client.post("/bulk", json=STOP_ALL))
+
+    assert (job.done, len(world.events)) == (1, before)
+
+
+async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: ScriptedListing) -> None:
+    wanted = {
+        "type": "offer",
+        "status": "parked",
+        "entity_id": "7",
+        "tags": {"region": "eu"},
+        "started_after": "2026-03-01T12:00:00Z",
+        "started_before": "2026-03-01T14:00:00+01:00",
+    }
+
+    await client.post("/bulk", json={**STOP_ALL, "filter": wanted, "dry_run": True})
+
+    asked = SagaFilter(
+        saga_type="offer",
+        status=SagaStatus.PARKED,
+        entity_id="7",
+        tags={"region": "eu"},
+        started_after=datetime(2026, 3, 1, 12, tzinfo=UTC),
+        started_before=datetime(2026, 3, 1, 13, tzinfo=UTC),
+    )
+    assert [one for one, _, _ in listing.asked] == [asked]
+
+
+async def test_all_pages_are_matched(
+    client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "PAGE", 3)
+    listed(listing, *nobodies(7))
+
+    response = await client.post("/bulk", json={**STOP_ALL, "dry_run": True})
+
+    ids = [one.saga_id for one in listing.sagas]
+    assert (response.json()["matched"], response.json()["saga_ids"]) == (7, ids)
+    assert [after for _, after, _ in listing.asked] == [None, ids[2], ids[5]]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(("matched", "fits"), [(4, True), (5, False), (6, False)])
+async def test_more_than_a_job_is_for_is_refused_as_a_whole(
+    client: httpx.AsyncClient,
+    listing: ScriptedListing,
+    bulk: BulkJobs,
+    monkeypatch: pytest.MonkeyPatch,
+    dry_run: bool,
+    matched: int,
+    fits: bool,
+) -> None:
+    monkeypatch.setattr(door, "PAGE", 2)
+    monkeypatch.setattr(door, "MOST_SAGAS", 4)
+    listed(listing, *nobodies(matched))
+
+    response = await client.post("/bulk", json={**STOP_ALL, "dry_run": dry_run})
+
+    assert response.is_success is fits
+    if not fits:
+        assert (response.status_code, response.json()["code"]) == (422, "too-many-sagas")
+        assert bulk._jobs == {}
+
+
+async def test_not_all_refusals_are_told(
+    client: httpx.AsyncClient, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    listed(listing, *nobodies(jobs.MOST_REFUSALS + 5))
+
+    job = await at_its_end(client, bulk, await client.post("/bulk", json=STOP_ALL))
+
+    assert job.refused == jobs.MOST_REFUSALS + 5
+    assert len(job.refusals) == jobs.MOST_REFUSALS
+
+
+async def test_only_the_newest_jobs_are_kept(client: httpx.AsyncClient, bulk: BulkJobs) -> None:
+    started = [await client.post("/bulk", json=STOP_ALL) for _ in range(jobs.MOST_JOBS + 1)]
+
+    first, second = [await client.get(one.headers["location"]) for one in started[:2]]
+
+    assert (first.status_code, second.status_code) == (404, 200)
+
+
+async def test_a_stop_ends_a_job_where_it_is(
+    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    saga_id = await waiting(world)
+    listed(listing, saga_id)
+    turn = world.driver.turn_of(saga_id)
+    await turn.acquire()
+    started = await client.post("/bulk", json=STOP_ALL)
+
+    await bulk.close()
+    turn.release()
+    await quiet(world.driver)
+
+    job = (await client.get(started.headers["location"])).json()
+    assert (job["done"], job["refused"], job["finished_at"]) == (0, 0, None)
+    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+
+
+@pytest.mark.parametrize("job_id", ["x", "%00", nobodies(1)[0], "a" * 3000])
+async def test_a_job_that_nobody_knows(client: httpx.AsyncClient, job_id: str) -> None:
+    response = await client.get(f"/bulk/{job_id}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "unknown-bulk-job")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"action": "delete"},
+        {"action": None},
+        {"filter": None},
+        {"filter": []},
+        {"filter": {"status": "happy"}},
+        {"filter": {"colour": "red"}},
+        {"filter": {"started_after": "yesterday"}},
+        {"filter": {"tags": {"a": 1}}},
+        {"reason": None},
+        {"reason": ""},
+        {"reason": " "},
+        {"dry_run": "yes"},
+        {"limit": 3},
+    ],
+)
+async def test_a_body_that_does_not_fit(
+    client: httpx.AsyncClient, listing: ScriptedListing, changed: dict[str, object]
+) -> None:
+    response = await client.post("/bulk", json={**STOP_ALL, **changed})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
+    assert listing.asked == []
+
+
+@pytest.mark.parametrize("missing", ["action", "filter", "reason"])
+async def test_nothing_may_be_left_out(client: httpx.AsyncClient, missing: str) -> None:
+    without = {name: one for name, one in STOP_ALL.items() if name != missing}
+
+    response = await client.post("/bulk", json=without)
+
+    assert response.status_code == 422
+    assert [one["pointer"] for one in response.json()["errors"]] == [f"/{missing}"]
+
+
+async def test_without_the_read_model_nothing_is_asked(
+    client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(self: ScriptedListing) -> None:
+        raise ProjectionUnavailable("no answer")
+
+    monkeypatch.setattr(ScriptedListing, "refresh", away)
+    response = await client.post("/bulk", json=STOP_ALL)
+
+    assert (response.status_code, response.json()["code"]) == (503, "read-model-unavailable")
+    assert response.headers["retry-after"] == "1"

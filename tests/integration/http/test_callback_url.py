@@ -1,0 +1,68 @@
+"""Where whoever starts a saga wants to be told of its rest: looked at before it is recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.http.answers import ProblemAnswer
+from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.world import ORDER, ScriptedCallbacks, World
+
+START: dict[str, Any] = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8009/bulk",
+        "http://localhost/told",
+        "http://[::1]:8009/",
+        "http://127.1/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://127.0.0.1:9002/told",
+        "https://user:secret@shop.example/told",
+        "gopher://shop.example/",
+        "https://shop.example/" + "x" * 2000,
+        "https://shop.example/" + "x" * 500_000,
+        "",
+    ],
+)
+async def test_a_place_that_is_none_is_refused_and_nothing_recorded(
+    client: httpx.AsyncClient, world: World, url: str
+) -> None:
+    response = await client.post(
+        "/sagas/start", json={**START, "callback_url": url}, headers={"Idempotency-Key": "k"}
+    )
+
+    problem = ProblemAnswer.model_validate_json(response.content)
+    assert (response.status_code, problem.code) == (422, "invalid-request")
+    assert [(one.pointer, one.code) for one in problem.errors] == [
+        ("/callback_url", "bad-callback")
+    ]
+    assert "secret" not in response.text
+    assert len(response.content) < 2000
+    assert (world.events, world.log.store.keys) == ([], {})
+
+
+@pytest.mark.parametrize("url", [1, True, [], {}])
+async def test_what_is_no_text_is_refused(client: httpx.AsyncClient, url: object) -> None:
+    response = await client.post("/sagas/start", json={**START, "callback_url": url})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://shop.example/told?saga=1", "http://127.0.0.1:9001/told", None]
+)
+async def test_a_place_that_is_allowed_is_told_of_the_rest(
+    client: httpx.AsyncClient, world: World, url: str | None
+) -> None:
+    response = await client.post("/sagas/start", json={**START, "callback_url": url})
+    await quiet(world.driver)
+
+    sender = world.driver.callbacks.sender
+    assert isinstance(sender, ScriptedCallbacks)
+    assert response.status_code == 200
+    assert [one.state.callback_url for one in sender.told] == ([url] if url else [])

@@ -1,0 +1,87 @@
+"""If-Match: who has seen one version of a saga acts on that one, and on no other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.tests.world import World
+
+from .situations import waiting
+
+NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
+BODIES: dict[str, Any] = {
+    "pause": {},
+    "cancel": {"reason": "customer called"},
+    "abandon": {"reason": "customer called"},
+    "signals/approval": {"by": "alice"},
+}
+
+
+@pytest.mark.parametrize("verb", BODIES)
+@pytest.mark.parametrize("tags", ['"3"', 'W/"4"', "4", '"44"', '"3", "5"'])
+async def test_only_the_version_that_was_seen_is_acted_on(
+    client: httpx.AsyncClient, world: World, verb: str, tags: str
+) -> None:
+    saga_id = await waiting(world)
+    headers = {"If-Match": tags}
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb], headers=headers)
+
+    assert (response.status_code, response.json()["code"]) == (412, "version-mismatch")
+    assert len(world.events) == 4
+
+
+@pytest.mark.parametrize("tags", ['"4"', '"3", "4"', "*"])
+async def test_the_version_that_was_seen_is_acted_on(
+    client: httpx.AsyncClient, world: World, tags: str
+) -> None:
+    saga_id = await waiting(world)
+
+    response = await client.post(f"/sagas/{saga_id}/pause", headers={"If-Match": tags})
+
+    assert (response.status_code, response.headers["etag"]) == (200, '"5"')
+
+
+async def test_of_many_who_have_seen_one_version_one_acts_on_it(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await waiting(world)
+    path, headers = f"/sagas/{saga_id}/signals/hello", {"If-Match": '"4"'}
+
+    responses = await asyncio.gather(*(client.post(path, headers=headers) for _ in range(10)))
+
+    assert sorted(one.status_code for one in responses) == [200] + [412] * 9
+    assert {one.json()["code"] for one in responses if one.is_error} == {"version-mismatch"}
+    assert [one.type for one in world.events[4:]] == ["SignalReceived"]
+
+
+async def test_of_many_who_undo_one_version_one_does(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await waiting(world)
+    path, headers = f"/sagas/{saga_id}/compensate", {"If-Match": '"4"'}
+
+    responses = await asyncio.gather(*(client.post(path, headers=headers) for _ in range(5)))
+
+    assert sorted(one.status_code for one in responses)[1:] == [412] * 4
+    assert [one.type for one in world.events].count("CompensationStarted") == 1
+
+
+async def test_who_only_demands_that_it_is_there_is_not_overtaken(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await waiting(world)
+    path, headers = f"/sagas/{saga_id}/signals/hello", {"If-Match": "*"}
+
+    responses = await asyncio.gather(*(client.post(path, headers=headers) for _ in range(10)))
+
+    assert {one.status_code for one in responses} == {200}
+
+
+async def test_a_condition_on_a_saga_that_is_not_there(client: httpx.AsyncClient) -> None:
+    for tags in ("*", '"1"'):
+        response = await client.post(f"/sagas/{NOBODY}/pause", headers={"If-Match": tags})
+        assert (response.status_code, response.json()["code"]) == (404, "unknown-saga")

@@ -1,0 +1,60 @@
+"""A start whose log went away before it answered: neither a yes nor a no, and the client knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+from saga_orchestrator.eventstore import (
+    InMemoryLog,
+    LogUnavailable,
+    NewEvent,
+    RecordedEvent,
+    StreamId,
+)
+from saga_orchestrator.tests.world import ORDER, World
+
+START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+
+
+class AmbiguousLog(InMemoryLog):
+    """Records, and cannot tell."""
+
+    async def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> Sequence[RecordedEvent]:
+        await super().append(stream_id, expected_version, events)
+        raise LogUnavailable("the connection broke during the commit")
+
+
+def ambiguous(world: World) -> AmbiguousLog:
+    """In the place of the log that the world has claimed its shards with."""
+    log = AmbiguousLog(world.log.store)
+    log._epochs = world.log._epochs
+    return log
+
+
+async def test_a_start_in_doubt_is_told_as_such_and_can_be_repeated_with_its_key(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    headers = {"Idempotency-Key": "k", "Prefer": "wait=0"}
+    world.driver.journal.log = ambiguous(world)
+
+    late = await client.post("/sagas/start", json=START, headers=headers)
+    world.driver.journal.log = world.log
+    again = await client.post("/sagas/start", json=START, headers=headers)
+
+    assert (late.status_code, late.json()["code"]) == (503, "start-unconfirmed")
+    assert "same Idempotency-Key" in late.json()["detail"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert [one.type for one in world.events].count("SagaStarted") == 1
+
+
+async def test_without_a_key_the_client_is_told_to_look_first(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.driver.journal.log = ambiguous(world)
+
+    response = await client.post("/sagas/start", json=START)
+
+    assert "look for it before you start it again" in response.json()["detail"]

@@ -1,0 +1,200 @@
+"""The status of a saga that does not simply go on: what it waits for, and what it left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.codec import format_time
+from saga_orchestrator.http.answers import SagaAnswer, SagaStatusAnswer
+from saga_orchestrator.tests.world import NOON, World
+
+from .situations import (
+    SITUATIONS,
+    abandoned,
+    backing_off,
+    compensating,
+    parked_back,
+    parked_forward,
+    paused,
+    pending,
+    waiting,
+)
+
+AT_NOON = format_time(NOON)
+UNTOUCHED = {
+    "status": "pending",
+    "attempts": 0,
+    "started_at": None,
+    "finished_at": None,
+    "next_attempt_at": None,
+    "last_error": None,
+    "output": None,
+}
+RESERVED = {
+    **UNTOUCHED,
+    "name": "reserve",
+    "status": "succeeded",
+    "attempts": 1,
+    "started_at": AT_NOON,
+    "finished_at": AT_NOON,
+    "output": {"order_id": 7, "payment_id": 8},
+}
+ALL = ["reserve", "approve", "notify"]
+
+
+async def status_of(client: httpx.AsyncClient, saga_id: str) -> dict[str, Any]:
+    response = await client.get(f"/sagas/{saga_id}/status")
+    SagaStatusAnswer.model_validate_json(response.content)
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def test_a_saga_that_waits_says_for_what_and_how_long(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    status = await status_of(client, saga_id := await waiting(world))
+
+    approve = {
+        **UNTOUCHED,
+        "name": "approve",
+        "status": "waiting",
+        "started_at": AT_NOON,
+        "next_attempt_at": format_time(NOON + timedelta(hours=24)),
+    }
+    assert status == {
+        "saga_id": saga_id,
+        "saga_type": "offer",
+        "definition_version": 1,
+        "entity_id": 1,
+        "status": "running",
+        "current_step": "approve",
+        "error": None,
+        "success": False,
+        "steps": [RESERVED, approve, {**UNTOUCHED, "name": "notify"}],
+        "remaining_steps": ["approve", "notify"],
+        "version": 4,
+        "deadline": None,
+        "created_at": AT_NOON,
+        "updated_at": AT_NOON,
+        "paused": False,
+        "parked": None,
+    }
+
+
+async def test_a_saga_that_is_put_off_has_no_step_yet(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await pending(world)
+
+    status = await status_of(client, saga_id)
+    everything = (await client.get(f"/sagas/{saga_id}")).json()
+
+    assert (status["status"], status["current_step"]) == ("pending", None)
+    assert status["remaining_steps"] == ALL
+    assert everything["start_at"] == format_time(NOON + timedelta(hours=1))
+
+
+async def test_a_step_that_backs_off_says_when_it_is_tried_again_and_why(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    status = await status_of(client, await backing_off(world))
+
+    reserve = status["steps"][0]
+    assert (status["status"], status["current_step"]) == ("running", "reserve")
+    assert (reserve["status"], reserve["attempts"]) == ("backing_off", 1)
+    assert reserve["last_error"] == "500 out of order"
+    assert reserve["next_attempt_at"] > AT_NOON
+
+
+async def test_a_paused_saga_says_so_beside_its_status(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await paused(world)
+    world.clock.advance(timedelta(hours=1))
+
+    halted = await status_of(client, saga_id)
+    await client.post(f"/sagas/{saga_id}/resume")
+    resumed = await status_of(client, saga_id)
+
+    later = format_time(NOON + timedelta(hours=25))
+    assert (halted["status"], halted["paused"]) == ("running", True)
+    assert (resumed["status"], resumed["paused"]) == ("running", False)
+    assert resumed["steps"][1]["next_attempt_at"] == later
+
+
+async def test_a_saga_parked_on_its_way_forward_names_what_is_not_done(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    status = await status_of(client, await parked_forward(world))
+
+    why = "pay has an unknown outcome: 500 out of order"
+    assert (status["status"], status["success"], status["error"]) == ("parked", False, why)
+    assert status["parked"] == {
+        "reason": why,
+        "since": AT_NOON,
+        "not_done": ["pay", "thank"],
+        "not_undone": [],
+    }
+    assert (status["current_step"], status["remaining_steps"]) == (None, ["pay", "thank"])
+    assert [one["status"] for one in status["steps"]] == ["succeeded", "unknown", "pending"]
+
+
+async def test_a_saga_parked_on_its_way_back_names_what_is_not_undone(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    status = await status_of(client, await parked_back(world))
+
+    assert (status["status"], status["error"]) == ("parked", "compensation was requested")
+    assert status["parked"] == {
+        "reason": "the compensation failed of reserve: 409 gone already",
+        "since": AT_NOON,
+        "not_done": [],
+        "not_undone": ["reserve"],
+    }
+    assert status["steps"][0]["status"] == "compensation_failed"
+
+
+async def test_a_saga_that_goes_back_names_the_step_that_is_undone(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    status = await status_of(client, await compensating(world))
+
+    assert (status["status"], status["current_step"]) == ("compensating", "reserve")
+    assert status["parked"] is None
+
+
+async def test_an_abandoned_saga_is_parked_no_more(client: httpx.AsyncClient, world: World) -> None:
+    status = await status_of(client, await abandoned(world))
+
+    assert (status["status"], status["parked"], status["success"]) == ("abandoned", None, False)
+    assert status["steps"][0]["status"] == "compensation_failed"
+
+
+async def test_who_leaves_the_parking_place_is_parked_no_more(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await parked_forward(world)
+    await client.post(f"/sagas/{saga_id}/retry", headers={"Prefer": "wait=10"})
+
+    then = (await client.get(f"/sagas/{saga_id}/status?at_version=6")).json()
+    now = await status_of(client, saga_id)
+
+    assert (then["status"], then["parked"]["not_done"]) == ("parked", ["pay", "thank"])
+    assert (now["status"], now["parked"], now["error"]) == ("completed", None, None)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+async def test_the_status_is_that_of_the_log_in_every_situation(
+    client: httpx.AsyncClient, world: World, situation: str
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+
+    now = await status_of(client, saga_id)
+    told = await client.get(f"/sagas/{saga_id}/status?at_version={now['version']}")
+    everything = await client.get(f"/sagas/{saga_id}")
+
+    assert told.json() == now
+    assert SagaAnswer.model_validate_json(everything.content).version == len(world.events)

@@ -1,0 +1,365 @@
+"""What people ask of a saga: done and recorded with its reason, or refused with what they can."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.http.answers import ProblemAnswer, SagaStatusAnswer
+from saga_orchestrator.tests.world import World
+
+from .situations import (
+    PURCHASE,
+    SITUATIONS,
+    TROUBLE,
+    compensating,
+    parked_back,
+    parked_forward,
+    paused,
+    started,
+    waiting,
+)
+
+NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
+WHY = {"reason": "customer called"}
+BODIES: dict[str, Any] = {
+    "retry": WHY,
+    "pause": WHY,
+    "resume": WHY,
+    "cancel": WHY,
+    "abandon": WHY,
+    "steps/notify/skip": WHY,
+    "steps/reserve/resolve": {"outcome": "undone", "evidence": "ticket 7", **WHY},
+    "steps/pay/resolve": {"outcome": "done", "output": {"id": 9}, "evidence": "ticket 7", **WHY},
+    "signals/approval": {"by": "alice"},
+}
+UNDOING = ["CompensationCalled", "CompensationSucceeded", "SagaCompensated"]
+FORWARD = ["StepCalled", "StepSucceeded"]
+POSSIBLE = [
+    ("pending", "pause", "pending", ["SagaPaused"]),
+    ("pending", "cancel", "compensated", ["CompensationStarted", "SagaCompensated"]),
+    ("pending", "abandon", "abandoned", ["SagaAbandoned"]),
+    ("pending", "steps/notify/skip", "pending", ["StepSkipped"]),
+    ("waiting", "pause", "running", ["SagaPaused"]),
+    ("waiting", "cancel", "compensated", ["CompensationStarted", "StepRejected", *UNDOING]),
+    ("waiting", "abandon", "abandoned", ["SagaAbandoned"]),
+    ("waiting", "steps/notify/skip", "running", ["StepSkipped"]),
+    ("backing_off", "retry", "running", ["RetryRequested", *FORWARD, "WaitStarted"]),
+    ("backing_off", "cancel", "compensated", ["CompensationStarted", "StepUnknown", *UNDOING]),
+    ("accepted", "pause", "running", ["SagaPaused"]),
+    ("paused", "pause", "running", []),
+    ("paused", "resume", "running", ["SagaResumed"]),
+    ("paused", "cancel", "compensated", ["CompensationStarted", "StepRejected", *UNDOING]),
+    ("paused", "steps/notify/skip", "running", ["StepSkipped"]),
+    ("parked_forward", "retry", "completed", ["SagaUnparked", *FORWARD, *FORWARD, "SagaCompleted"]),
+    ("parked_forward", "abandon", "abandoned", ["SagaAbandoned"]),
+    (
+        "parked_forward",
+        "steps/pay/resolve",
+        "completed",
+        ["StepResolved", "SagaUnparked", *FORWARD, "SagaCompleted"],
+    ),
+    ("parked_back", "retry", "compensated", ["SagaUnparked", *UNDOING]),
+    ("parked_back", "abandon", "abandoned", ["SagaAbandoned"]),
+    (
+        "parked_back",
+        "steps/reserve/resolve",
+        "compensated",
+        ["StepResolved", "SagaUnparked", "SagaCompensated"],
+    ),
+    ("compensated", "cancel", "compensated", []),
+]
+BEFORE_IT_STARTS = ["compensate", "cancel", "pause", "abandon", "skip", "signal"]
+ON_THE_WAY = ["compensate", "cancel", "pause", "abandon", "signal"]
+PARKED = ["retry", "abandon", "resolve"]
+IMPOSSIBLE = [
+    ("pending", ["retry", "resume", "steps/reserve/resolve"], BEFORE_IT_STARTS),
+    ("waiting", ["retry", "resume", "steps/reserve/resolve"], BEFORE_IT_STARTS),
+    ("accepted", ["retry", "resume", "steps/reserve/resolve"], ON_THE_WAY),
+    ("paused", ["retry"], ["compensate", "cancel", "resume", "abandon", "skip", "signal"]),
+    ("parked_forward", ["pause", "resume", "cancel", "steps/reserve/resolve"], PARKED),
+    ("parked_back", ["pause", "resume", "cancel", "steps/notify/skip"], PARKED),
+    ("compensating", ["retry", "resume", "steps/notify/skip"], ["pause", "abandon", "signal"]),
+    ("completed", ["retry", "pause", "resume", "cancel", "abandon"], ["compensate"]),
+    ("completed", ["steps/notify/skip", "steps/reserve/resolve"], ["compensate"]),
+    ("past_pivot", ["retry", "pause", "cancel", "abandon", "steps/pay/resolve"], []),
+    ("compensated", ["retry", "pause", "resume", "abandon", "steps/notify/skip"], []),
+    ("abandoned", ["retry", "pause", "resume", "cancel", "abandon"], []),
+]
+REFUSALS = [(where, verb, legal) for where, verbs, legal in IMPOSSIBLE for verb in verbs]
+
+
+def types_since(world: World, version: int) -> list[str]:
+    return [one.type for one in world.events[version:]]
+
+
+@pytest.mark.parametrize(("situation", "verb", "status", "recorded"), POSSIBLE)
+async def test_a_verb_that_is_possible_is_done_and_recorded(
+    client: httpx.AsyncClient,
+    world: World,
+    situation: str,
+    verb: str,
+    status: str,
+    recorded: list[str],
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    before = len(world.events)
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb])
+
+    answer = SagaStatusAnswer.model_validate_json(response.content)
+    assert (response.status_code, answer.status) == (200, status)
+    assert types_since(world, before) == recorded
+    assert response.headers["etag"] == f'"{before + len(recorded)}"'
+    assert response.headers["location"] == f"/sagas/{saga_id}/status"
+    if recorded:
+        events = await client.get(f"/sagas/{saga_id}/events?after={before}&limit=1")
+        assert events.json()["events"][0]["reason"] == WHY["reason"]
+
+
+@pytest.mark.parametrize(("situation", "verb", "legal"), REFUSALS)
+async def test_a_verb_that_is_not_possible_names_those_that_are(
+    client: httpx.AsyncClient, world: World, situation: str, verb: str, legal: list[str]
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    before = len(world.events)
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb])
+
+    problem = ProblemAnswer.model_validate_json(response.content)
+    assert (response.status_code, problem.code) == (409, "not-allowed")
+    assert problem.allowed_actions == legal
+    assert problem.retryable is False
+    assert len(world.events) == before
+
+
+@pytest.mark.parametrize("verb", BODIES)
+async def test_nothing_is_asked_of_a_saga_that_is_not_there(
+    client: httpx.AsyncClient, world: World, verb: str
+) -> None:
+    response = await client.post(f"/sagas/{NOBODY}/{verb}", json=BODIES[verb])
+
+    assert (response.status_code, response.json()["code"]) == (404, "unknown-saga")
+
+
+@pytest.mark.parametrize("verb", ["steps/pack/skip", "steps/pack/resolve", "steps/%00/resolve"])
+@pytest.mark.parametrize("situation", ["waiting", "parked_back", "completed"])
+async def test_a_step_that_the_definition_has_not(
+    client: httpx.AsyncClient, world: World, situation: str, verb: str
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    body = BODIES["steps/pay/resolve"] if verb.endswith("resolve") else WHY
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}", json=body)
+
+    assert (response.status_code, response.json()["code"]) == (404, "unknown-step")
+
+
+@pytest.mark.parametrize("step", ["reserve", "approve"])
+async def test_only_a_pending_step_can_be_skipped(
+    client: httpx.AsyncClient, world: World, step: str
+) -> None:
+    saga_id = await waiting(world)
+
+    response = await client.post(f"/sagas/{saga_id}/steps/{step}/skip")
+
+    assert (response.status_code, response.json()["code"]) == (409, "not-allowed")
+    assert "not pending" in response.json()["detail"]
+
+
+async def test_a_skipped_step_is_never_called(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await waiting(world)
+    await client.post(f"/sagas/{saga_id}/steps/notify/skip")
+
+    await client.post(f"/sagas/{saga_id}/signals/approval")
+
+    assert (await world.rested(saga_id)).state.status == "completed"
+    assert world.participants.paths == ["POST /reserve"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "calls"),
+    [("done", "completed", ["POST /mail"]), ("not_done", "compensated", ["POST /release"])],
+)
+async def test_the_verdict_on_a_pivot_decides_the_way(
+    client: httpx.AsyncClient, world: World, outcome: str, status: str, calls: list[str]
+) -> None:
+    saga_id = await parked_forward(world)
+    sent = len(world.participants.sent)
+
+    response = await client.post(
+        f"/sagas/{saga_id}/steps/pay/resolve",
+        json={"outcome": outcome, "evidence": "asked the bank"},
+        headers={"Prefer": "wait=10"},
+    )
+
+    assert (response.status_code, response.json()["status"]) == (200, status)
+    assert world.participants.paths[sent:] == calls
+
+
+async def test_a_verdict_is_kept_with_its_evidence_and_output(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await parked_forward(world)
+    before = len(world.events)
+
+    await client.post(f"/sagas/{saga_id}/steps/pay/resolve", json=BODIES["steps/pay/resolve"])
+
+    event = (await client.get(f"/sagas/{saga_id}/events?after={before}")).json()["events"][0]
+    everything = (await client.get(f"/sagas/{saga_id}")).json()
+    assert (event["type"], event["reason"]) == ("StepResolved", WHY["reason"])
+    assert event["data"] == {
+        "step": "pay",
+        "verdict": "done",
+        "evidence": "ticket 7",
+        "output": {"id": 9},
+    }
+    assert everything["outputs"]["pay"] == {"id": 9}
+
+
+async def test_what_is_abandoned_says_what_stays(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await parked_back(world)
+    before = len(world.events)
+
+    await client.post(f"/sagas/{saga_id}/abandon", json=WHY)
+
+    event = (await client.get(f"/sagas/{saga_id}/events?after={before}")).json()["events"][0]
+    assert event["type"] == "SagaAbandoned"
+    assert event["reason"] == WHY["reason"]
+    assert event["data"] == {"not_undone": ["reserve"]}
+
+
+BAD_BODIES = [
+    ("retry", {"reason": 1}),
+    ("pause", {"why": "x"}),
+    ("resume", {"reason": "x" * 1001}),
+    ("cancel", []),
+    ("abandon", None),
+    ("abandon", {}),
+    ("abandon", {"reason": ""}),
+    ("abandon", {"reason": " \n"}),
+    ("abandon", {"reason": None}),
+    ("steps/notify/skip", {"step": "notify"}),
+    ("steps/reserve/resolve", {"outcome": "undone"}),
+    ("steps/reserve/resolve", {"outcome": "undone", "evidence": ""}),
+    ("steps/reserve/resolve", {"outcome": "undone", "evidence": " "}),
+    ("steps/reserve/resolve", {"outcome": "perhaps", "evidence": "e"}),
+    ("steps/reserve/resolve", {"evidence": "e"}),
+]
+
+
+@pytest.mark.parametrize(("verb", "body"), BAD_BODIES)
+async def test_a_body_that_does_not_fit(
+    client: httpx.AsyncClient, world: World, verb: str, body: object
+) -> None:
+    saga_id = await parked_back(world)
+    before = len(world.events)
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}", json=body)
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
+    assert response.json()["errors"]
+    assert len(world.events) == before
+
+
+@pytest.mark.parametrize("verb", BODIES)
+async def test_a_query_is_refused(client: httpx.AsyncClient, world: World, verb: str) -> None:
+    saga_id = await parked_forward(world)
+    before = len(world.events)
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}?dry_run=true", json=BODIES[verb])
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-query")
+    assert len(world.events) == before
+
+
+async def test_who_goes_back_is_accepted_and_told_when_to_ask(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await waiting(world)
+    world.participants.hold("undo reserve")
+
+    response = await client.post(f"/sagas/{saga_id}/cancel", json=WHY)
+
+    assert (response.status_code, response.json()["status"]) == (202, "compensating")
+    assert response.headers["retry-after"] == "1"
+    assert response.json()["error"] == "compensation was requested: customer called"
+
+
+async def test_who_wants_to_wait_is_told_the_end(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await waiting(world)
+    world.participants.hold("undo reserve")
+    headers = {"Prefer": "wait=10"}
+    asking = asyncio.ensure_future(client.post(f"/sagas/{saga_id}/cancel", headers=headers))
+    await world.participants.called("undo reserve")
+    world.participants.release("undo reserve")
+
+    response = await asking
+
+    assert (response.status_code, response.json()["status"]) == (200, "compensated")
+    assert response.headers["preference-applied"] == "wait=10"
+
+
+async def test_a_cancel_while_the_pivot_is_in_doubt_waits_for_its_outcome(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.participants.hold("pay")
+    asking = asyncio.ensure_future(started(world, PURCHASE))
+    await world.participants.called("pay")
+    saga_id = world.participants.sent[0].headers["saga-id"]
+
+    response = await client.post(f"/sagas/{saga_id}/cancel")
+    world.participants.release("pay")
+
+    assert (response.status_code, response.json()["status"]) == (202, "running")
+    assert response.headers["retry-after"] == "1"
+    assert await asking == saga_id
+    assert (await world.rested(saga_id)).state.status == "completed"
+
+
+async def test_a_second_cancel_changes_nothing(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await compensating(world)
+    before = len(world.events)
+
+    response = await client.post(f"/sagas/{saga_id}/cancel")
+
+    assert (response.status_code, response.json()["status"]) == (202, "compensating")
+    assert len(world.events) == before
+
+
+async def test_a_paused_saga_sends_nothing_until_it_goes_on(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await paused(world)
+    await client.post(f"/sagas/{saga_id}/signals/approval")
+    sent = len(world.participants.sent)
+
+    response = await client.post(f"/sagas/{saga_id}/resume", headers={"Prefer": "wait=10"})
+
+    assert sent == 1
+    assert response.json()["status"] == "completed"
+    assert world.participants.paths == ["POST /reserve", "POST /mail"]
+
+
+async def test_a_service_that_is_stopping_records_no_more_calls(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await waiting(world)
+    world.driver.begin_stop()
+
+    response = await client.post(f"/sagas/{saga_id}/cancel", headers={"Prefer": "wait=10"})
+
+    assert (response.status_code, response.json()["status"]) == (202, "compensating")
+    assert world.participants.paths == ["POST /reserve"]
+
+
+async def test_what_fails_again_parks_again(client: httpx.AsyncClient, world: World) -> None:
+    saga_id = await parked_forward(world)
+    world.participants.will("pay", TROUBLE)
+
+    again = await client.post(f"/sagas/{saga_id}/retry", headers={"Prefer": "wait=10"})
+
+    assert (again.status_code, again.json()["status"]) == (200, "parked")
+    assert again.json()["parked"]["not_done"] == ["pay", "thank"]

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import pairwise
+
+import psycopg
+from saga_orchestrator.eventstore import PostgresLog, Readers
+from saga_orchestrator.projections.cursor import Cursor
+from saga_orchestrator.projections.feed import MOST_WINDOWS, FeedFilter, LogFeed
+from saga_orchestrator.projections.statements import statement
+
+from .conftest import Answer, Service
+
+LONGER = """
+  insert into event
+  select shard_id, seq + n, stream_id, version + n, epoch, type, schema_version, recorded_at,
+         payload, hash
+  from event, generate_series(1, %s) as n
+  where stream_id = %s and type = 'SagaCompleted'
+"""
+QUICK = ["SagaStarted", "WaitStarted", "StepSucceeded", "SagaCompleted"]
+
+
+async def read_all(service: Service, **query: str | int) -> list[Answer]:
+    """By following Link to the end."""
+    answer = await service.client.get("/events", params=query)
+    found: list[Answer] = answer.json()["events"]
+    while path := answer.links.get("next", {}).get("url"):
+        answer = await service.client.get(path)
+        found += answer.json()["events"]
+    return found
+
+
+async def test_the_events_of_a_saga_in_order(service: Service) -> None:
+    saga_id = await service.start("quick")
+
+    page = await service.get("/events", saga_type="quick")
+
+    events = page["events"]
+    assert [(one["saga_id"], one["version"], one["type"]) for one in events] == [
+        (saga_id, version, kind) for version, kind in enumerate(QUICK, start=1)
+    ]
+    trail = (await service.get(f"/sagas/{saga_id}/events"))["events"]
+    assert events == [{"saga_id": saga_id, **one} for one in trail]
+
+
+async def test_pages_of_any_size_have_every_event_once(service: Service) -> None:
+    sagas = await asyncio.gather(*(service.start("quick") for _ in range(12)))
+    whole = await read_all(service, limit=1000)
+
+    for limit in (1, 7, 12):
+        assert await read_all(service, limit=limit) == whole
+
+    assert sorted({one["saga_id"] for one in whole}) == sorted(sagas)
+    assert len(whole) == len(sagas) * len(QUICK)
+
+
+async def test_the_end_of_the_log_has_a_cursor_too(service: Service) -> None:
+    await service.start("quick")
+    end = (await service.get("/events"))["next"]
+    at_the_end = await service.get("/events", after=end)
+    later = await service.start("quick")
+
+    page = await service.get("/events", after=at_the_end["next"])
+
+    assert at_the_end == {"events": [], "next": end}
+    assert [one["saga_id"] for one in page["events"]] == [later] * len(QUICK)
+
+
+async def test_filters_hold_together(service: Service) -> None:
+    quick, stuck = await service.start("quick"), await service.start("stuck")
+
+    started = await read_all(service, type="SagaStarted", limit=1)
+    of_stuck = await read_all(service, saga_type="stuck")
+    both = await read_all(service, saga_type="stuck", type="SagaStarted")
+
+    assert {one["saga_id"] for one in started} == {quick, stuck}
+    assert {one["saga_id"] for one in of_stuck} == {stuck}
+    assert of_stuck[-1]["type"] == "SagaParked"
+    assert both == of_stuck[:1]
+
+
+async def test_a_type_that_nobody_has_leads_to_the_end(service: Service) -> None:
+    await service.start("quick")
+
+    page = await service.get("/events", type="NeverHappens")
+
+    assert page["events"] == []
+    assert await read_all(service, after=str(page["next"])) == []
+
+
+async def test_the_events_of_a_shard_are_in_order_whatever_its_clock_did(service: Service) -> None:
+    sagas = [await service.start("quick") for _ in range(3)]
+    backwards(service, sagas)
+
+    events = await read_all(service, limit=2)
+
+    for saga_id in sagas:
+        versions = [one["version"] for one in events if one["saga_id"] == saga_id]
+        assert versions == [1, 2, 3, 4]
+        assert all(later - earlier == 1 for earlier, later in pairwise(versions))
+
+
+async def test_a_page_goes_on_from_window_to_window(service: Service) -> None:
+    sagas = [await service.start(one) for one in ("quick", "stuck", "quick")]
+    async with a_feed(service, window=1) as feed:
+        page = await feed.page(FeedFilter(), Cursor(), 100)
+        of_stuck = await feed.page(FeedFilter(saga_type="stuck"), Cursor(), 100)
+
+    assert {one.stream_id for one in page.events} == set(sagas)
+    assert [one.version for one in of_stuck.events] == [1, 2, 3, 4, 5]
+    assert not page.has_more
+    assert page.next == of_stuck.next
+
+
+async def test_a_long_search_ends_a_page_early(service: Service) -> None:
+    saga_id = await service.start("quick")
+    change(service, LONGER, MOST_WINDOWS, saga_id)
+    wanted = FeedFilter(type="SagaParked")
+    async with a_feed(service, window=1) as feed:
+        first = await feed.page(wanted, Cursor(), 100)
+        second = await feed.page(wanted, first.next, 100)
+
+    assert (first.events, first.has_more) == ([], True)
+    assert (second.events, second.has_more) == ([], False)
+
+
+async def test_what_is_not_folded_yet_comes_later(service: Service) -> None:
+    await service.start("quick")
+    wanted = FeedFilter(saga_type="quick")
+    async with a_feed(service) as feed:
+        change(service, "update projection_checkpoint set projection = 'hidden'")
+        early = await feed.page(wanted, Cursor(), 100)
+        change(service, "update projection_checkpoint set projection = 'saga_status'")
+        late = await feed.page(wanted, early.next, 100)
+
+    assert (early.events, early.next, early.has_more) == ([], Cursor(), False)
+    assert [one.type for one in late.events] == QUICK
+
+
+async def test_an_event_that_cannot_be_read_does_not_end_the_log(service: Service) -> None:
+    saga_id = await service.start("quick")
+    change(
+        service,
+        "update event set payload = '{\"step\":' where stream_id = %s and version = 3",
+        saga_id,
+    )
+
+    events = await read_all(service, saga_type="quick", limit=2)
+
+    assert [one["type"] for one in events] == QUICK
+    assert list(events[2]["data"]) == ["unreadable"]
+
+
+async def test_what_is_not_a_cursor_is_refused(service: Service) -> None:
+    answers = [
+        await service.client.get("/events", params={"after": after})
+        for after in ("nonsense", "", Cursor().encode() + "A", "é", "A" * 5000)
+    ]
+
+    assert [one.status_code for one in answers] == [422] * 5
+    assert answers[0].json()["errors"][0]["pointer"] == "/after"
+
+
+async def test_a_limit_is_bounded(service: Service) -> None:
+    assert (await service.client.get("/events?limit=1001")).status_code == 422
+    assert (await service.client.get("/events?limit=0")).status_code == 422
+
+
+@asynccontextmanager
+async def a_feed(service: Service, *, window: int = 500) -> AsyncIterator[LogFeed]:
+    """Beside the one of the service, of a status view that has all and is not told more."""
+    await service.services.listing.refresh()
+    log = PostgresLog(service.database_url)
+    readers = Readers(service.database_url, timedelta(seconds=10), statement)
+    try:
+        yield LogFeed(log, readers, nothing, window=window)
+    finally:
+        await readers.close()
+        await log.close()
+
+
+async def nothing() -> None:
+    """There is nothing to fold."""
+
+
+def backwards(service: Service, sagas: list[str]) -> None:
+    for number, saga_id in enumerate(sagas):
+        command = (
+            "update event set recorded_at = recorded_at - make_interval(mins => version * %s)"
+            " where stream_id = %s"
+        )
+        change(service, command, number + 1, saga_id)
+
+
+def change(service: Service, command: str, *parameters: object) -> None:
+    """What nobody can do by accident."""
+    url = service.database_url
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("grant update on event to current_user")
+        connection.execute("alter table event disable trigger event_is_append_only")
+        connection.execute(command.encode(), parameters)

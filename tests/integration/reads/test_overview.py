@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from prometheus_client.parser import text_string_to_metric_families
+from saga_orchestrator.fsm.runtime.traffic import Traffic
+from saga_orchestrator.http.metrics import exposition
+from saga_orchestrator.http.overview_answers import FeedAnswer, ParticipantsAnswer, StatsAnswer
+from saga_orchestrator.projections.errors import ProjectionUnavailable
+from saga_orchestrator.projections.stats import SagaCount, Stats
+
+from .conftest import Service
+
+NONE = dict.fromkeys(
+    ("pending", "running", "compensating", "completed", "compensated", "parked", "abandoned"), 0
+)
+
+
+async def test_statistics_of_a_service_without_sagas(service: Service) -> None:
+    stats = await service.get("/stats")
+
+    assert stats.pop("since")
+    assert stats == {"totals": NONE, "sagas": [], "steps": []}
+
+
+async def test_counts_and_failures_by_type_and_step(service: Service) -> None:
+    await asyncio.gather(*(service.start(one) for one in ("quick", "quick", "stuck", "refused")))
+
+    stats = await service.get("/stats")
+
+    assert stats["totals"] == {**NONE, "completed": 2, "parked": 1, "compensated": 1}
+    by_type = {one["saga_type"]: one for one in stats["sagas"]}
+    assert by_type["quick"]["counts"] == {**NONE, "completed": 2}
+    assert [by_type[one]["lately"]["failure_rate"] for one in ("quick", "stuck", "refused")] == [
+        0,
+        1,
+        1,
+    ]
+    lately = by_type["quick"]["lately"]["duration_seconds"]
+    assert 0 < lately["p50"] <= lately["p95"] < 10
+    steps = [
+        (one["saga_type"], one["step"], one["succeeded"], one["not_sent"], one["failure_rate"])
+        for one in stats["steps"]
+    ]
+    assert steps == [
+        ("quick", "nap", 2, 0, 0),
+        ("refused", "pay", 0, 1, 1),
+        ("stuck", "nap", 1, 0, 0),
+    ]
+
+
+async def test_participants_with_what_they_answered(service: Service) -> None:
+    before = await service.get("/participants")
+    await service.start("refused")
+
+    after = await service.get("/participants")
+
+    nobody = {
+        "name": "nobody-service",
+        "url": "http://127.0.0.1:9",
+        "in_flight": 0,
+        "waiting": 0,
+        "outcomes": {},
+        "breaker": "closed",
+    }
+    assert before == {"participants": [nobody]}
+    assert after == {"participants": [{**nobody, "outcomes": {"not_sent": 1}}]}
+
+
+async def test_metrics_can_be_collected(service: Service) -> None:
+    for one in ("quick", "stuck", "refused"):
+        await service.start(one)
+    await service.services.listing.refresh()
+
+    answer = await service.client.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    samples = {
+        (one.name, *sorted(one.labels.values())): one.value
+        for family in text_string_to_metric_families(answer.text)
+        for one in family.samples
+    }
+    assert samples["saga_events_recorded_total", "SagaCompleted", "quick"] == 1
+    assert samples["saga_unsettled", "parked", "stuck"] == 1
+    assert samples["saga_status_view_up",] == 1
+    assert samples["saga_calls_total", "action", "nobody-service", "not_sent"] == 1
+    assert samples["saga_calls_in_flight", "nobody-service"] == 0
+    assert samples["saga_call_seconds_bucket", "+Inf", "nobody-service"] == 1
+    assert samples["saga_call_seconds_count", "nobody-service"] == 1
+    assert samples["process_open_fds",] > 0
+
+
+async def test_metrics_are_told_without_the_database(service: Service) -> None:
+    await service.start("refused")
+    services = service.services
+
+    text = await exposition(NoStatistics(), services.executor, services.event_counts)
+
+    assert b"saga_status_view_up 0.0" in text
+    assert b"saga_unsettled{" not in text
+    assert b'outcome="not_sent",participant="nobody-service"} 1.0' in text
+
+
+class NoStatistics:
+    async def stats(self, now: datetime) -> Stats:
+        raise ProjectionUnavailable("the database is away")
+
+    async def unsettled(self) -> Sequence[SagaCount]:
+        raise ProjectionUnavailable("the database is away")
+
+
+async def test_calls_are_counted_while_they_wait_and_while_they_are_out() -> None:
+    traffic, done = Traffic(1), asyncio.Event()
+    seen = []
+
+    async def call() -> None:
+        async with traffic.turn():
+            await done.wait()
+
+    async with asyncio.TaskGroup() as calls:
+        first, second, third = (calls.create_task(call()) for _ in range(3))
+        await asyncio.sleep(0)
+        seen.append((traffic.in_flight, traffic.waiting))
+        second.cancel()
+        await asyncio.wait([second])
+        seen.append((traffic.in_flight, traffic.waiting))
+        done.set()
+        await asyncio.wait([first, third])
+        seen.append((traffic.in_flight, traffic.waiting))
+
+    assert seen == [(1, 2), (1, 1), (0, 0)]
+
+
+async def test_answers_are_as_they_are_described(service: Service) -> None:
+    await asyncio.gather(*(service.start(one) for one in ("quick", "stuck", "refused")))
+
+    FeedAnswer.model_validate(await service.get("/events"))
+    StatsAnswer.model_validate(await service.get("/stats"))
+    ParticipantsAnswer.model_validate(await service.get("/participants"))

@@ -1,0 +1,125 @@
+"""What only waits is not read after a start; what has something to do is taken up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.eventstore import (
+    InMemoryLog,
+    MemoryStore,
+    RecordedEvent,
+    StreamId,
+)
+from saga_orchestrator.fsm.happening import SignalSent
+from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
+    APPROVAL,
+    NAP,
+    SIDE_BY_SIDE,
+)
+from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.world import ENOUGH, World, a_world
+
+DOCUMENTS = (APPROVAL, NAP, SIDE_BY_SIDE)
+
+
+class CountingLog(InMemoryLog):
+    """Counts the streams that are read."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.reads: list[StreamId] = []
+
+    async def read_stream(
+        self, stream_id: StreamId, *, after_version: int = 0, limit: int = 1000
+    ) -> Sequence[RecordedEvent]:
+        self.reads.append(stream_id)
+        return await super().read_stream(stream_id, after_version=after_version, limit=limit)
+
+    async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
+        wanted = list(stream_ids)
+        self.reads.extend(wanted)
+        return await super().read_streams(wanted)
+
+
+@pytest.fixture
+async def world(log: TroubledLog) -> AsyncIterator[World]:
+    made = await a_world(*DOCUMENTS, log=log)
+    yield made
+    await made.driver.drain(timedelta())
+
+
+async def restarted(world: World, log: InMemoryLog | None = None) -> tuple[World, int]:
+    """A process after the one of `world`, and how many sagas it has taken up."""
+    unfinished = await world.unfinished()
+    process = await a_world(*DOCUMENTS, log=log or InMemoryLog(world.log.store))
+    process.clock.time = world.clock.time
+    return process, await process.recover(unfinished)
+
+
+async def start(world: World, saga_type: str) -> str:
+    saga_id = (await world.start(saga_type)).state.saga_id
+    await quiet(world.driver)
+    return saga_id
+
+
+async def test_idle_sagas_are_not_read_and_only_their_timers_are_set(world: World) -> None:
+    sleepers = [await start(world, "nap") for _ in range(10)]
+    waiters = [await start(world, "approval") for _ in range(10)]
+    done = await start(world, "side_by_side")
+    log = CountingLog(world.log.store)
+
+    process, taken_up = await restarted(world, log)
+    await quiet(process.driver)
+
+    assert (log.reads, process.driver.live, taken_up) == ([], {}, 20)
+    assert process.driver.timers._due.keys() == {*sleepers, *waiters}
+    assert done not in process.driver.timers._due
+    assert process.participants.sent == []
+
+
+async def test_idle_sagas_go_on_when_their_time_comes_or_somebody_asks(world: World) -> None:
+    sleeper, waiter = await start(world, "nap"), await start(world, "approval")
+    process, _ = await restarted(world)
+
+    await process.orchestrator.ask(waiter, SignalSent(name="approval"))
+    await process.advance(timedelta(hours=2))
+    await quiet(process.driver)
+
+    for saga_id in (sleeper, waiter):
+        assert (await process.orchestrator.saga(saga_id)).state.status == "completed"
+    assert process.participants.paths == ["POST /ship", "POST /ship"]
+
+
+async def test_a_time_that_came_while_nobody_was_there_comes_at_once(world: World) -> None:
+    saga_id = await start(world, "nap")
+    world.clock.advance(timedelta(days=1))
+    process, _ = await restarted(world)
+
+    assert process.driver.timers.step() == 1
+    await quiet(process.driver)
+
+    assert (await process.orchestrator.saga(saga_id)).state.status == "completed"
+
+
+async def test_what_a_drain_left_undecided_is_read_and_goes_on(world: World) -> None:
+    idle = await start(world, "approval")
+    world.participants.hold("process_payment")
+    drained = (await world.start("order_processing")).state.saga_id
+    await world.participants.called("process_payment")
+    draining = asyncio.ensure_future(world.driver.drain(ENOUGH))
+    await asyncio.sleep(0)
+    world.participants.release("process_payment")
+    await draining
+    log = CountingLog(world.log.store)
+
+    process, taken_up = await restarted(world, log)
+    await quiet(process.driver)
+
+    assert (set(log.reads), taken_up) == ({drained}, 2)
+    assert process.driver.timers._due.keys() == {idle}
+    assert (await process.orchestrator.saga(drained)).state.status == "completed"
+    assert process.participants.paths == ["POST /orders/7/confirm"]

@@ -1,0 +1,260 @@
+"""A saga that waits long is not in memory: the log has it, and whoever needs it brings it back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.happening import (
+    CancelAsked,
+    PauseAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    StartRequested,
+    StepReported,
+)
+from saga_orchestrator.fsm.runtime.driver import SHORT_WAIT
+from saga_orchestrator.fsm.runtime.errors import VersionMoved
+from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
+    APPROVAL,
+    ASYNCHRONOUS,
+    BLINK,
+    NAP,
+)
+from saga_orchestrator.tests.passing_time import at_rest, quiet
+from saga_orchestrator.tests.world import ENOUGH, NOON, ORDER, World, a_world
+
+THROTTLED = Reply(429, {"retry-after": "60"}, b"")
+APPROVED = SignalSent(name="approval", body={"by": "Ada"}, key="once")
+
+
+@pytest.fixture
+async def world(log: TroubledLog) -> AsyncIterator[World]:
+    made = await a_world(APPROVAL, NAP, BLINK, ASYNCHRONOUS, log=log)
+    yield made
+    await made.driver.drain(timedelta())
+
+
+async def waiting(world: World, saga_type: str) -> str:
+    """A saga that has got as far as it can by itself."""
+    saga_id = (await world.start(saga_type)).state.saga_id
+    await quiet(world.driver)
+    return saga_id
+
+
+async def status_of(world: World, saga_id: str) -> str:
+    return (await world.orchestrator.saga(saga_id)).state.status
+
+
+async def test_a_saga_that_sleeps_long_is_woken_from_the_log_by_its_timer(world: World) -> None:
+    saga_id = await waiting(world, "nap")
+    assert world.driver.live == {}
+
+    assert await world.advance(timedelta(minutes=119)) == 0
+    assert await world.advance(timedelta(minutes=1)) == 1
+    await quiet(world.driver)
+
+    assert await status_of(world, saga_id) == "completed"
+    assert world.participants.paths == ["POST /ask", "POST /ship"]
+    assert world.driver.live == {}
+
+
+async def test_a_saga_that_waits_a_moment_stays_in_memory(world: World) -> None:
+    saga_id = await waiting(world, "blink")
+
+    assert list(world.driver.live) == [saga_id]
+    assert await world.advance(SHORT_WAIT) == 1
+    await quiet(world.driver)
+    assert (await status_of(world, saga_id), world.driver.live) == ("completed", {})
+
+
+async def test_a_signal_wakes_it(world: World, log: TroubledLog) -> None:
+    saga_id = await waiting(world, "approval")
+    assert world.driver.live == {}
+
+    saga = await world.orchestrator.ask(saga_id, APPROVED)
+
+    assert saga.outputs["approve"] == {"by": "Ada"}
+    await quiet(world.driver)
+    assert (await status_of(world, saga_id), world.driver.live) == ("completed", {})
+    assert log.types(saga_id).count("StepCalled") == 2
+
+
+async def test_a_signal_that_comes_twenty_times_with_one_key_counts_once(
+    world: World, log: TroubledLog
+) -> None:
+    saga_id = await waiting(world, "nap")
+
+    await asyncio.gather(*(world.orchestrator.ask(saga_id, APPROVED) for _ in range(20)))
+
+    assert log.types(saga_id).count("SignalReceived") == 1
+    assert world.driver.live == {}
+
+
+async def test_nobody_signals_in_time(world: World) -> None:
+    saga_id = await waiting(world, "approval")
+
+    assert await world.advance(timedelta(hours=24)) == 1
+    await quiet(world.driver)
+
+    saga = await world.orchestrator.saga(saga_id)
+    assert saga.state.status == "compensated"
+    assert saga.state.error is not None
+    assert "no signal approval came within" in saga.state.error
+    assert world.participants.paths == ["POST /ask", "POST /forget"]
+
+
+async def test_a_verb_wakes_it(world: World) -> None:
+    saga_id = await waiting(world, "approval")
+
+    await world.orchestrator.ask(saga_id, CancelAsked(reason="too late"))
+
+    assert (await at_rest(world, saga_id)).state.status == "compensated"
+    assert world.participants.paths == ["POST /ask", "POST /forget"]
+    assert world.driver.timers._due == {}
+
+
+async def test_a_pause_stops_its_clock_and_a_resume_puts_it_off(world: World) -> None:
+    saga_id = await waiting(world, "nap")
+    await world.orchestrator.ask(saga_id, PauseAsked())
+    assert (world.driver.live, world.driver.timers._due) == ({}, {})
+    assert await world.advance(timedelta(hours=3)) == 0
+
+    await world.orchestrator.ask(saga_id, ResumeAsked())
+
+    assert world.driver.timers._due == {saga_id: NOON + timedelta(hours=5)}
+    assert world.driver.live == {}
+    assert await world.advance(timedelta(hours=2)) == 1
+    await quiet(world.driver)
+    assert await status_of(world, saga_id) == "completed"
+
+
+async def test_a_long_back_off_is_spent_outside_and_can_be_cut_short(world: World) -> None:
+    world.participants.will("ask", THROTTLED)
+    saga_id = await waiting(world, "nap")
+    assert world.driver.live == {}
+
+    await world.orchestrator.ask(saga_id, RetryAsked())
+    await quiet(world.driver)
+
+    assert world.participants.paths == ["POST /ask", "POST /ask"]
+    assert [one.headers["saga-attempt"] for one in world.participants.sent] == ["1", "1"]
+
+
+async def test_a_step_that_was_accepted_is_waited_for_outside(world: World) -> None:
+    world.participants.will("print", Reply(202, {}, b""))
+    saga_id = await waiting(world, "asynchronous")
+    assert world.driver.live == {}
+
+    report = StepReported(step="print", done=True, output={"pages": 3})
+    saga = await world.orchestrator.report(saga_id, report)
+
+    assert (saga.state.status, saga.outputs) == ("completed", {"print": {"pages": 3}})
+    assert world.driver.live == {}
+
+
+async def test_who_watches_keeps_it_and_is_told(world: World) -> None:
+    saga_id = await waiting(world, "approval")
+    saga = await world.orchestrator.saga(saga_id)
+    watching = [asyncio.ensure_future(world.orchestrator.rested(saga, ENOUGH)) for _ in range(3)]
+    await settle()
+    assert list(world.driver.live) == [saga_id]
+
+    await world.orchestrator.ask(saga_id, APPROVED)
+
+    assert [one.state.status for one in await asyncio.gather(*watching)] == ["completed"] * 3
+    assert world.driver.live == {}
+
+
+async def test_a_version_can_be_waited_for_too(world: World) -> None:
+    saga_id = await waiting(world, "approval")
+    version = (await world.orchestrator.saga(saga_id)).state.version
+    watching = asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version + 1, ENOUGH))
+    await settle()
+
+    await world.orchestrator.ask(saga_id, APPROVED)
+
+    assert (await watching).state.version > version
+
+
+async def test_the_last_one_who_gives_up_watching_lets_it_go(world: World) -> None:
+    saga_id = await waiting(world, "approval")
+    saga = await world.orchestrator.saga(saga_id)
+    patient = asyncio.ensure_future(world.orchestrator.rested(saga, ENOUGH))
+    await settle()
+
+    assert await world.orchestrator.rested(saga, timedelta()) is not None
+    assert list(world.driver.live) == [saga_id]
+    patient.cancel()
+    await asyncio.gather(patient, return_exceptions=True)
+
+    assert world.driver.live == {}
+
+
+async def test_who_is_to_be_told_of_the_rest_is_told_though_nobody_remembered(
+    world: World, log: TroubledLog
+) -> None:
+    request = StartRequested(
+        entity_id=1, input={"step_data": ORDER}, callback_url="https://shop.example/told"
+    )
+    saga_id = (await world.orchestrator.start("approval", request)).saga.state.saga_id
+    await quiet(world.driver)
+    assert world.driver.live == {}
+
+    await world.orchestrator.ask(saga_id, APPROVED)
+    await quiet(world.driver)
+
+    assert log.types(saga_id)[-1] == "CallbackDelivered"
+
+
+async def test_a_timer_and_a_verb_at_once_are_decided_about_one_by_one(
+    world: World, log: TroubledLog
+) -> None:
+    saga_id = await waiting(world, "approval")
+    world.clock.advance(timedelta(hours=24))
+
+    world.driver.timers.step()
+    await world.orchestrator.ask(saga_id, SignalSent(name="other"))
+    await quiet(world.driver)
+
+    types = log.types(saga_id)
+    assert (types.count("StepRejected"), types[-1]) == (1, "SagaCompensated")
+    assert await status_of(world, saga_id) == "compensated"
+
+
+async def test_who_expected_another_version_changes_nothing(world: World, log: TroubledLog) -> None:
+    saga_id = await waiting(world, "approval")
+    version = (await world.orchestrator.saga(saga_id)).state.version
+
+    with pytest.raises(VersionMoved) as refused:
+        await world.orchestrator.ask(saga_id, CancelAsked(), expected_version=version - 1)
+
+    assert refused.value.version == len(log.types(saga_id)) == version
+    await world.orchestrator.ask(saga_id, CancelAsked(), expected_version=version)
+    assert (await at_rest(world, saga_id)).state.status == "compensated"
+
+
+async def test_of_two_who_expect_the_same_version_one_is_refused(world: World) -> None:
+    saga_id = await waiting(world, "approval")
+    version = (await world.orchestrator.saga(saga_id)).state.version
+
+    answers = await asyncio.gather(
+        *(
+            world.orchestrator.ask(saga_id, PauseAsked(), expected_version=version)
+            for _ in range(2)
+        ),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(one).__name__ for one in answers) == ["Saga", "VersionMoved"]
+
+
+async def settle() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)

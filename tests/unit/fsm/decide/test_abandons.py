@@ -1,0 +1,191 @@
+"""`abandon`: a person gives up. Nothing is done or undone any more, and what stays is named."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.fsm.command import commands, wake_up
+from saga_orchestrator.fsm.errors import NotAllowed, NotCompensatable
+from saga_orchestrator.fsm.events import (
+    CompensationFailed,
+    Event,
+    LateReplyIgnored,
+    SagaAbandoned,
+    StepNotSent,
+    StepUnknown,
+)
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    CallAnswered,
+    CancelAsked,
+    Happening,
+    PauseAsked,
+    TimePassed,
+)
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.testing import (
+    ACCEPTED,
+    BUSY,
+    DONE,
+    NOON,
+    NOT_SENT,
+    REJECTED,
+    THROTTLED,
+    UNKNOWN,
+    Case,
+    answered,
+    child_rested,
+    completed,
+    define,
+    given,
+    undo_answered,
+)
+from saga_orchestrator.fsm.verb import allowed_actions
+from saga_orchestrator.tests.unit.fsm.decide.cases import ASKED, MINUTE, THREE, TWO, all_done
+
+ABANDON = AbandonAsked(actor="anna", reason="settled in court")
+GIVEN_UP = "abandoned before it was answered"
+
+
+def abandoned(not_done: tuple[str, ...], not_undone: tuple[str, ...]) -> SagaAbandoned:
+    return SagaAbandoned(
+        reason="settled in court", actor="anna", not_done=not_done, not_undone=not_undone
+    )
+
+
+def test_a_saga_that_only_waits_names_what_is_not_done_and_what_stays() -> None:
+    case = all_done(given(define("book", "rest sleep=1m", "pay")), "book").when(ABANDON)
+
+    case.then(abandoned(("rest", "pay"), ("book",))).then_calls().then_status("abandoned")
+    assert case.state.error == "abandoned: settled in court"
+
+
+def test_a_call_that_is_out_may_take_effect_and_is_named() -> None:
+    all_done(given(THREE), "book").when(ABANDON).then(
+        StepUnknown(step="pay", attempt=1, error=GIVEN_UP),
+        abandoned(("pay", "ship"), ("book", "pay")),
+    )
+
+
+@pytest.mark.parametrize(("verdict", "stays"), [(UNKNOWN, True), (BUSY, True), (NOT_SENT, False)])
+def test_a_step_that_backs_off_stays_if_it_may_have_happened(verdict: Verdict, stays: bool) -> None:
+    kind = StepUnknown if stays else StepNotSent
+
+    given(TWO).when(answered("book", verdict)).when(ABANDON).then(
+        kind(step="book", attempt=1, error=verdict.reason),
+        abandoned(("book", "pay"), ("book",) * stays),
+    )
+
+
+def test_what_was_accepted_stays() -> None:
+    case = given(define("book callback", "pay")).when(answered("book", ACCEPTED)).when(ABANDON)
+
+    case.then(
+        StepUnknown(step="book", attempt=1, error=GIVEN_UP), abandoned(("book", "pay"), ("book",))
+    )
+    case.when(completed("book")).then(LateReplyIgnored(step="book", what="completed by callback"))
+
+
+def test_a_child_goes_on_and_is_named() -> None:
+    case = given(define("hotel child=room", "pay")).when(ABANDON)
+
+    case.then(
+        StepUnknown(step="hotel", attempt=0, error=GIVEN_UP),
+        abandoned(("hotel", "pay"), ("hotel",)),
+    ).then_calls()
+    case.when(child_rested("hotel", SagaStatus.COMPLETED)).then()
+
+
+def test_on_the_way_back_only_what_is_not_undone_is_named() -> None:
+    case = all_done(given(THREE), "book", "pay").when(answered("ship", REJECTED))
+    case = case.when(undo_answered("pay", DONE)).when(ABANDON)
+
+    case.then(CompensationFailed(step="book", attempt=1, error=GIVEN_UP), abandoned((), ("book",)))
+
+
+def test_a_call_that_is_out_on_the_way_back_is_named() -> None:
+    case = all_done(given(TWO), "book").when(ASKED).when(ABANDON)
+
+    assert case.events[-1] == abandoned((), ("book", "pay"))
+
+
+def test_a_compensation_that_backs_off_is_named() -> None:
+    case = all_done(given(TWO), "book").when(answered("pay", REJECTED))
+
+    case.when(undo_answered("book", UNKNOWN)).when(ABANDON).then(abandoned((), ("book",)))
+
+
+def test_a_parked_saga_can_be_abandoned() -> None:
+    case = all_done(given(TWO), "book").when(answered("pay", REJECTED))
+    case = case.when(undo_answered("book", REJECTED)).then_status("parked").when(ABANDON)
+
+    case.then(abandoned((), ("book",)))
+    assert (case.state.parked, case.state.error) == (None, "pay was rejected: 409 no")
+
+
+def test_a_saga_that_has_not_started_has_nothing_that_stays() -> None:
+    given(TWO, start_at=NOON + MINUTE).when(ABANDON).then(abandoned(("book", "pay"), ()))
+
+
+def test_a_paused_saga_can_be_abandoned_and_is_not_paused_any_more() -> None:
+    case = given(define("rest sleep=1m")).when(PauseAsked()).when(ABANDON)
+
+    assert case.then_status("abandoned").state.paused_at is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "ignored"),
+    [
+        (
+            answered("book", DONE),
+            LateReplyIgnored(step="book", what="the action was answered: done"),
+        ),
+        (
+            answered("book", REJECTED),
+            LateReplyIgnored(step="book", what="the action was answered: rejected", error="409 no"),
+        ),
+    ],
+)
+def test_an_answer_that_comes_too_late_is_recorded_and_changes_nothing(
+    answer: CallAnswered, ignored: Event
+) -> None:
+    """R6."""
+    case = given(TWO).when(ABANDON)
+    before = case.step("book")
+
+    case = case.when(answer).then(ignored).then_calls()
+
+    assert case.step("book") == before
+
+
+@pytest.mark.parametrize(
+    "happening", [TimePassed(), child_rested("book", SagaStatus.COMPLETED), ABANDON, ASKED]
+)
+def test_an_abandoned_saga_stays_so(happening: Happening) -> None:
+    case = given(TWO).when(answered("book", THROTTLED)).when(ABANDON)
+    assert (commands(case.saga), wake_up(case.saga), allowed_actions(case.saga)) == ([], None, ())
+
+    after = case.when(happening, after=MINUTE)
+    if after.refusal is None:
+        after.then().then_calls()
+    else:
+        after.then_refused(NotAllowed)
+
+
+def test_an_abandoned_saga_cannot_be_undone() -> None:
+    case = given(TWO).when(ABANDON)
+
+    case.when(ASKED).then_refused(NotCompensatable, "it was abandoned")
+    case.when(CancelAsked()).then_refused(NotAllowed, "it was abandoned")
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (all_done(given(TWO), "book", "pay"), "completed"),
+        (given(TWO).when(answered("book", REJECTED)), "compensated"),
+        (given(TWO).when(ABANDON), "abandoned"),
+    ],
+)
+def test_what_has_ended_cannot_be_abandoned(end: Case, status: str) -> None:
+    end.when(ABANDON).then_refused(NotAllowed, f"it is {status}")

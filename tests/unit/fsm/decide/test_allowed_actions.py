@@ -1,0 +1,214 @@
+"""What is offered is what is legal: each verb in each place of a saga's life."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.decide import decide
+from saga_orchestrator.fsm.errors import NotAllowed, NotCompensatable
+from saga_orchestrator.fsm.events import (
+    Cause,
+    CompensationStarted,
+    Resolution,
+    StepRejected,
+)
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    CancelAsked,
+    CompensationAsked,
+    PauseAsked,
+    ResolveAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    SkipAsked,
+    TimePassed,
+    Verb,
+)
+from saga_orchestrator.fsm.outcome import OutputLoss
+from saga_orchestrator.fsm.testing import (
+    DONE,
+    NOON,
+    REJECTED,
+    UNKNOWN,
+    Case,
+    answered,
+    define,
+    done_without_output,
+    given,
+    undo_answered,
+)
+from saga_orchestrator.fsm.verb import WHY_NOT, allowed_actions
+from saga_orchestrator.tests.unit.fsm.decide.cases import ASKED, MINUTE, TWO, all_done
+
+PIVOT = define("book", "pay pivot attempts=1", "ship attempts=1")
+RUNNING = given(TWO)
+TURNED = all_done(given(TWO), "book").when(answered("pay", REJECTED))
+CASES: dict[str, tuple[Case, set[str]]] = {
+    "put off": (
+        given(TWO, start_at=NOON + MINUTE),
+        {"compensate", "cancel", "pause", "abandon", "skip", "signal"},
+    ),
+    "called": (RUNNING, {"compensate", "cancel", "pause", "abandon", "skip", "signal"}),
+    "backing off": (
+        RUNNING.when(answered("book", UNKNOWN)),
+        {"compensate", "cancel", "retry", "pause", "abandon", "skip", "signal"},
+    ),
+    "at its last step": (
+        all_done(RUNNING, "book"),
+        {"compensate", "cancel", "pause", "abandon", "signal"},
+    ),
+    "paused": (
+        RUNNING.when(answered("book", UNKNOWN)).when(PauseAsked()),
+        {"compensate", "cancel", "resume", "abandon", "skip", "signal"},
+    ),
+    "past its pivot": (
+        all_done(given(PIVOT), "book", "pay"),
+        {"pause", "abandon", "signal"},
+    ),
+    "at its pivot": (
+        all_done(given(PIVOT), "book"),
+        {"compensate", "cancel", "pause", "abandon", "skip", "signal"},
+    ),
+    "parked at its pivot": (
+        all_done(given(PIVOT), "book").when(answered("pay", UNKNOWN)),
+        {"retry", "abandon", "resolve"},
+    ),
+    "parked past its pivot": (
+        all_done(given(PIVOT), "book", "pay").when(answered("ship", UNKNOWN)),
+        {"retry", "abandon", "resolve"},
+    ),
+    "parked for an output": (
+        RUNNING.when(answered("book", done_without_output(OutputLoss.TOO_LARGE))),
+        {"compensate", "cancel", "retry", "abandon", "resolve"},
+    ),
+    "compensating": (TURNED, {"pause", "abandon", "signal"}),
+    "undo backing off": (
+        TURNED.when(undo_answered("book", UNKNOWN)),
+        {"retry", "pause", "abandon", "signal"},
+    ),
+    "parked on its way back": (
+        TURNED.when(undo_answered("book", REJECTED)),
+        {"retry", "abandon", "resolve"},
+    ),
+    "completed": (all_done(RUNNING, "book", "pay"), {"compensate"}),
+    "completed past a pivot": (
+        all_done(given(define("book", "pay pivot")), "book", "pay"),
+        set(),
+    ),
+    "compensated": (TURNED.when(undo_answered("book", DONE)), set()),
+    "abandoned": (RUNNING.when(AbandonAsked(reason="enough")), set()),
+}
+VERBS: dict[str, Verb] = {
+    "compensate": CompensationAsked(),
+    "cancel": CancelAsked(),
+    "retry": RetryAsked(),
+    "pause": PauseAsked(),
+    "resume": ResumeAsked(),
+    "abandon": AbandonAsked(reason="enough"),
+    "signal": SignalSent(name="go"),
+}
+WITH_A_STEP: dict[str, Verb] = {
+    "skip": SkipAsked(step="book"),
+    "resolve": ResolveAsked(step="book", verdict=Resolution.DONE, evidence="seen"),
+}
+# Asked for a second time they change nothing, and are not offered.
+REPEATS = {
+    ("compensating", "compensate"),
+    ("compensating", "cancel"),
+    ("undo backing off", "compensate"),
+    ("undo backing off", "cancel"),
+    ("compensated", "compensate"),
+    ("compensated", "cancel"),
+    ("paused", "pause"),
+}
+
+
+def test_every_verb_has_its_line() -> None:
+    assert set(WHY_NOT) == {*VERBS, *WITH_A_STEP}
+
+
+@pytest.mark.parametrize(("case", "allowed"), CASES.values(), ids=CASES.keys())
+def test_what_is_offered(case: Case, allowed: set[str]) -> None:
+    assert set(allowed_actions(case.saga)) == allowed
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_is_offered_is_done_and_nothing_else(name: str, verb: str) -> None:
+    case, allowed = CASES[name]
+    after = case.when(VERBS[verb])
+
+    if verb in allowed:
+        assert after.refusal is None
+        assert after.events
+    elif (name, verb) in REPEATS:
+        after.then()
+    else:
+        after.then_refused(NotAllowed)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("verb", WITH_A_STEP)
+def test_what_is_not_offered_is_refused_for_any_step(name: str, verb: str) -> None:
+    case, allowed = CASES[name]
+
+    if verb not in allowed:
+        case.when(WITH_A_STEP[verb]).then_refused(NotAllowed, f"{verb} of saga")
+
+
+def test_a_refusal_says_what_is_allowed() -> None:
+    case, _ = CASES["parked at its pivot"]
+
+    with pytest.raises(NotAllowed) as refusal:
+        decide(case.saga, PauseAsked(), now=NOON, jitter=0)
+
+    assert refusal.value.allowed_actions == ("retry", "abandon", "resolve")
+    assert str(refusal.value).endswith("it is parked")
+
+
+@pytest.mark.parametrize(("verb", "kind"), [(ASKED, NotCompensatable), (CancelAsked(), NotAllowed)])
+def test_only_the_refusal_of_a_compensation_is_of_its_own_kind(
+    verb: Verb, kind: type[NotAllowed]
+) -> None:
+    case, _ = CASES["past its pivot"]
+
+    refusal = case.when(verb).refusal
+
+    assert type(refusal) is kind
+
+
+def test_cancel_turns_back_what_is_under_way() -> None:
+    case = all_done(given(TWO), "book").when(CancelAsked(actor="anna", reason="too dear"))
+
+    case.then(
+        CompensationStarted(
+            cause=Cause.REQUEST,
+            error="compensation was requested: too dear",
+            actor="anna",
+            reason="too dear",
+        )
+    )
+    assert case.when(answered("pay", REJECTED)).events[0] == StepRejected(
+        step="pay", attempt=1, error="409 no"
+    )
+
+
+def test_cancel_says_what_else_can_be_done_of_a_completed_saga() -> None:
+    case, _ = CASES["completed"]
+
+    case.when(CancelAsked()).then_refused(NotAllowed, "completed; compensate it instead")
+
+
+def test_cancel_waits_for_a_pivot_like_any_request() -> None:
+    case = CASES["at its pivot"][0].when(CancelAsked()).then_calls().then_status("running")
+
+    case.when(CancelAsked()).then()
+    case.when(answered("pay", REJECTED)).then_calls("undo book#1")
+
+
+def test_cancel_of_a_saga_on_its_way_back_changes_nothing() -> None:
+    later = TURNED.when(CancelAsked()).then()
+
+    later.when(TimePassed(), after=timedelta(days=1)).then()

@@ -1,0 +1,222 @@
+"""A paused saga sends nothing, and its clocks stand still."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.errors import NotAllowed
+from saga_orchestrator.fsm.events import (
+    CompensationRequested,
+    CompensationSucceeded,
+    SagaPaused,
+    SagaResumed,
+    StepAccepted,
+    StepBackedOff,
+    StepCalled,
+    StepFoundNotDone,
+    StepNotSent,
+    StepRejected,
+    StepSucceeded,
+)
+from saga_orchestrator.fsm.happening import (
+    CancelAsked,
+    ParticipantBack,
+    PauseAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    TimePassed,
+)
+from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.testing import (
+    ACCEPTED,
+    BUSY,
+    DONE,
+    NOON,
+    NOT_DONE,
+    NOT_SENT,
+    REJECTED,
+    UNKNOWN,
+    Case,
+    answered,
+    completed,
+    define,
+    given,
+    held,
+    told,
+    undo_answered,
+)
+from saga_orchestrator.tests.unit.fsm.decide.cases import (
+    ASKED,
+    FIRST_WAIT,
+    MINUTE,
+    PIVOT,
+    TWO,
+    all_done,
+)
+
+PAUSE = PauseAsked(actor="anna", reason="the bank moves house")
+RESUME = ResumeAsked(actor="anna", reason="moved")
+HOUR = timedelta(hours=1)
+
+
+def resumed(case: Case) -> Case:
+    return case.when(RESUME, after=HOUR)
+
+
+def test_a_pause_and_its_end_are_recorded_with_who_and_why() -> None:
+    case = given(TWO).when(PAUSE).then(SagaPaused(actor="anna", reason="the bank moves house"))
+    assert case.state.paused_at == NOON
+
+    case = case.when(RESUME).then(SagaResumed(actor="anna", reason="moved"))
+    assert case.state.paused_at is None
+
+
+def test_an_answer_in_a_pause_is_recorded_and_nothing_is_sent() -> None:
+    case = given(TWO).when(PAUSE).when(answered("book", DONE))
+    case.then(StepSucceeded(step="book", attempt=1)).then_calls()
+
+    case.when(TimePassed(), after=HOUR).then()
+    resumed(case).then(
+        SagaResumed(actor="anna", reason="moved"), StepCalled(step="pay", attempt=1)
+    ).then_calls("pay#1")
+
+
+def test_a_rejection_in_a_pause_turns_the_saga_back_after_it() -> None:
+    case = all_done(given(TWO), "book").when(PAUSE).when(answered("pay", REJECTED))
+    case.then(StepRejected(step="pay", attempt=1, error="409 no")).then_status("running")
+
+    resumed(case).then_calls("undo book#1").then_status("compensating")
+
+
+def test_the_way_back_can_be_paused_too() -> None:
+    case = all_done(given(define("book", "pay", "ship")), "book", "pay")
+    case = case.when(answered("ship", REJECTED)).when(PAUSE).when(undo_answered("pay", DONE))
+    case.then(CompensationSucceeded(step="pay", attempt=1)).then_calls()
+
+    resumed(case).then_calls("undo book#1")
+
+
+def test_a_paused_saga_has_no_wake_up() -> None:
+    case = given(define("book", deadline="10m")).when(answered("book", UNKNOWN)).when(PAUSE)
+
+    assert wake_up(case.saga) is None
+    case.when(TimePassed(), after=HOUR).then()
+
+
+def test_all_times_are_put_off_by_the_pause() -> None:
+    definition = define("book after=", "rest sleep=2m after=", deadline="10m")
+    case = given(definition).when(answered("book", UNKNOWN), jitter=0.5).when(PAUSE, after=MINUTE)
+    case = resumed(case)
+
+    assert case.state.deadline == NOON + HOUR + 10 * MINUTE
+    assert case.step("rest").until == NOON + HOUR + 2 * MINUTE
+    assert case.step("rest").next_attempt_at == NOON + HOUR + 2 * MINUTE
+    assert case.step("book").next_attempt_at == NOON + HOUR + FIRST_WAIT / 2
+
+
+def test_a_put_off_start_is_put_off_further() -> None:
+    case = given(TWO, start_at=NOON + MINUTE).when(PAUSE)
+    case.when(TimePassed(), after=HOUR).then().then_status("pending")
+
+    case = resumed(case)
+    assert wake_up(case.saga) == NOON + HOUR + MINUTE
+    case.when(TimePassed(), after=MINUTE).then_calls("book#1")
+
+
+def test_the_deadline_does_not_pass_in_a_pause() -> None:
+    case = given(define("book", "pay", deadline="1m")).when(PAUSE)
+    case = resumed(case.when(answered("book", DONE), after=MINUTE))
+
+    case.then_calls("pay#1")
+
+
+@pytest.mark.parametrize("verdict", [BUSY, NOT_SENT, UNKNOWN])
+def test_a_wait_that_begins_in_a_pause_begins_with_its_end(verdict: Verdict) -> None:
+    case = given(TWO).when(PAUSE).when(answered("book", verdict), after=HOUR, jitter=0.5)
+    assert isinstance(case.events[0], StepBackedOff)
+
+    case = case.when(RESUME).then_calls()
+    wait = FIRST_WAIT if verdict is BUSY else FIRST_WAIT / 2
+    assert case.step("book").next_attempt_at == case.now + wait
+
+
+def test_what_is_accepted_in_a_pause_has_all_its_time_after_it() -> None:
+    case = given(define("book callback")).when(PAUSE).when(answered("book", ACCEPTED), after=HOUR)
+    assert case.events == (StepAccepted(step="book", attempt=1, until=NOON + 15 * MINUTE),)
+
+    case = case.when(RESUME)
+    assert case.step("book").until == case.now + 15 * MINUTE
+
+
+def test_what_was_not_done_is_called_after_the_pause() -> None:
+    case = given(define("book status")).when(answered("book", UNKNOWN))
+    case = case.when(TimePassed(), after=MINUTE).then_calls("ask book#1").when(PAUSE)
+    case = case.when(told("book", NOT_DONE), after=HOUR)
+    case.then(StepFoundNotDone(step="book", attempt=1, error="never heard of it")).then_calls()
+
+    case.when(RESUME).when(TimePassed()).then_calls("book#2")
+
+
+def test_callbacks_and_signals_are_recorded_in_a_pause() -> None:
+    case = given(define("pay callback", "approve signal=go"))
+    case = case.when(answered("pay", ACCEPTED)).when(PAUSE).when(completed("pay"))
+    case = case.then_calls().when(SignalSent(name="go")).then_calls()
+
+    resumed(case).then_status("completed", pay="succeeded", approve="succeeded")
+
+
+def test_what_was_held_back_stays_back_in_a_pause() -> None:
+    case = given(TWO).when(answered("book", held(MINUTE))).when(PAUSE)
+
+    case.when(ParticipantBack("book-service")).then()
+
+
+def test_attempts_that_run_out_in_a_pause_are_judged_after_it() -> None:
+    case = given(define("book attempts=1")).when(PAUSE).when(answered("book", NOT_SENT))
+    case.then(StepNotSent(step="book", attempt=1, error="refused")).then_status("running")
+
+    resumed(case).then_status("compensated")
+
+
+def test_a_second_pause_changes_nothing() -> None:
+    case = given(TWO).when(PAUSE).when(PAUSE, after=HOUR).then()
+
+    assert case.state.paused_at == NOON
+
+
+def test_a_pause_of_a_pause_and_a_resume_of_none_are_not_offered() -> None:
+    given(TWO).when(RESUME).then_refused(NotAllowed, "it is not paused")
+    given(TWO).when(PAUSE).when(RetryAsked()).then_refused(NotAllowed, "it is paused")
+
+
+@pytest.mark.parametrize("verb", [ASKED, CancelAsked()])
+def test_a_paused_saga_is_compensated_at_once(verb: object) -> None:
+    case = all_done(given(TWO), "book").when(answered("pay", UNKNOWN)).when(PAUSE)
+    case = case.when(verb).then_calls("undo pay#1")  # type: ignore[arg-type]
+
+    assert case.state.paused_at is None
+
+
+def test_a_request_while_the_pivot_is_in_doubt_ends_the_pause() -> None:
+    case = all_done(given(PIVOT), "book").when(PAUSE).when(ASKED)
+    case.then(CompensationRequested(actor="anna", reason="a mistake")).then_calls()
+
+    assert case.state.paused_at is None
+    case.when(answered("pay", REJECTED)).then_calls("undo book#1")
+
+
+def test_a_pause_that_a_request_ends_puts_all_times_off_as_well() -> None:
+    case = given(define("pay pivot callback")).when(answered("pay", ACCEPTED)).when(PAUSE)
+    case = case.when(ASKED, after=HOUR).when(TimePassed()).then()
+
+    assert case.step("pay").until == NOON + HOUR + 15 * MINUTE
+
+
+def test_pauses_add_up() -> None:
+    case = resumed(given(define("rest sleep=10m")).when(PAUSE))
+    case = resumed(case.when(PAUSE, after=MINUTE))
+
+    assert case.step("rest").until == NOON + 2 * HOUR + 10 * MINUTE

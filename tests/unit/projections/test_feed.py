@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from saga_orchestrator.eventstore import SHARDS, RecordedEvent, StreamId
+from saga_orchestrator.projections.cursor import BIGGEST_SEQ, Cursor, InvalidCursor
+
+seqs = st.lists(st.integers(0, BIGGEST_SEQ), min_size=SHARDS, max_size=SHARDS).map(tuple)
+cursors = seqs.map(Cursor)
+
+
+def an_event(shard_id: int, seq: int) -> RecordedEvent:
+    return RecordedEvent(
+        shard_id=shard_id,
+        seq=seq,
+        stream_id=StreamId(f"018f0000-0000-7000-8000-0000000001{shard_id:02x}"),
+        version=1,
+        epoch=1,
+        type="SagaCompleted",
+        schema_version=1,
+        recorded_at=datetime(2026, 3, 1, 12, tzinfo=UTC),
+        payload=b"{}",
+        hash=bytes(32),
+    )
+
+
+@given(cursors)
+def test_a_cursor_survives_its_text(cursor: Cursor) -> None:
+    assert Cursor.decode(cursor.encode()) == cursor
+
+
+@given(cursors, cursors)
+def test_cursors_of_one_text_are_the_same(one: Cursor, other: Cursor) -> None:
+    assert (one.encode() == other.encode()) == (one == other)
+
+
+def test_a_cursor_in_a_log_of_millions_fits_in_an_address() -> None:
+    assert len(Cursor((1_000_000,) * SHARDS).encode()) == 258
+
+
+@given(st.text(alphabet="ABCabc019-_=+/ é", max_size=300))
+def test_any_other_text_is_refused(text: str) -> None:
+    with pytest.raises(InvalidCursor):
+        Cursor.decode(text)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-1],
+        lambda text: text + "A",
+        lambda text: "B" + text[1:],
+        lambda text: text + "=",
+        lambda text: text[:20] + "\n" + text[20:],
+    ],
+    ids=["cut", "longer", "another format", "padded", "with a line break"],
+)
+def test_a_damaged_cursor_is_refused(damage) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InvalidCursor):
+        Cursor.decode(damage(Cursor(tuple(range(SHARDS))).encode()))
+
+
+def test_only_the_shards_of_the_events_are_passed() -> None:
+    start = Cursor((5,) * SHARDS)
+
+    after = start.past([an_event(3, 6), an_event(0, 9), an_event(3, 8)])
+
+    assert after.seqs == (9, 5, 5, 8, *(5,) * (SHARDS - 4))
+
+
+@given(cursors, cursors, st.integers(0, 1000))
+def test_a_cursor_never_goes_back_nor_beyond_the_end(start: Cursor, ends: Cursor, by: int) -> None:
+    after = start.advanced(by, ends)
+
+    for was, is_now, end in zip(start.seqs, after.seqs, ends.seqs, strict=True):
+        assert was <= is_now <= max(was, min(was + by, end))
