@@ -1,0 +1,76 @@
+"""What a hostile reader found: each of these once left a saga hanging or took it out of memory."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.answer import Lost, Reply
+from saga_orchestrator.fsm.happening import CompensationAsked, TimePassed
+from saga_orchestrator.fsm.runtime.errors import VersionNotReached
+from saga_orchestrator.tests.passing_time import at_rest, quiet
+from saga_orchestrator.tests.world import a_world
+
+BESIDE = """
+saga: beside
+version: 1
+steps:
+  - name: book
+    after: []
+    participant: hotel-service
+    action: {path: /book, retry: {attempts: 1}}
+    compensation: {path: /unbook}
+  - name: pay
+    after: []
+    pivot: true
+    participant: bank-service
+    action: {path: /pay, retry: {attempts: 1}}
+"""
+NAP = """
+saga: napping
+version: 1
+steps:
+  - {name: nap, sleep: 1h}
+"""
+NO = Reply(409, {}, b'{"detail": "sold out"}')
+
+
+async def test_a_rejection_beside_a_pivot_that_nobody_knows_of_parks_for_a_person() -> None:
+    world = await a_world(BESIDE)
+    world.participants.will("book", NO)
+    world.participants.will("pay", Lost("the line broke"))
+
+    saga = await world.start("beside")
+
+    rested = await at_rest(world, saga.state.saga_id)
+    assert (rested.state.status, rested.state.step("pay").status) == ("parked", "unknown")
+
+
+async def test_who_watches_a_saga_at_rest_does_not_take_it_from_who_undoes_it() -> None:
+    world = await a_world()
+    saga = await world.rested((await world.start("order_processing")).state.saga_id)
+    saga_id, version = saga.state.saga_id, saga.state.version
+    world.participants.hold("undo process_payment")
+    watching = asyncio.ensure_future(
+        world.orchestrator.saga_from(saga_id, version + 99, timedelta(milliseconds=50))
+    )
+
+    await world.orchestrator.ask(saga_id, CompensationAsked())
+    with pytest.raises(VersionNotReached):
+        await watching
+
+    world.participants.release("undo process_payment")
+    await quiet(world.driver)
+    assert (await world.orchestrator.saga(saga_id)).state.status == "compensated"
+
+
+async def test_a_saga_that_is_woken_for_nothing_is_woken_again() -> None:
+    world = await a_world(NAP)
+    saga_id = (await world.start("napping")).state.saga_id
+    await quiet(world.driver)
+
+    world.driver.timers.set(saga_id, None)
+    await world.driver.meet(saga_id, TimePassed())
+
+    assert (await at_rest(world, saga_id)).state.status == "completed"
