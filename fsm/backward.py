@@ -7,12 +7,14 @@ or is unknown. R5: what follows a failed compensation is the policy of its step.
 from __future__ import annotations
 
 from .consequence import settled
-from .deciding import UNDER_UNDO, Deciding
+from .deciding import Deciding
 from .definition import OnFailure, Step
 from .events import CompensationCovered, SagaCompensated
 from .machines import StepStatus
 from .outcome import Direction
 from .state import StepState
+
+UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)
 
 
 def follow_backward(deciding: Deciding) -> None:

@@ -122,6 +122,3 @@ def _attempt(state: StepState, direction: Direction) -> int:
             return state.attempts
         case Direction.COMPENSATION:
             return state.next_compensation_attempt
-
-
-UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)
