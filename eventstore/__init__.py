@@ -1,6 +1,7 @@
 """The log: streams of events in ordered shards, with one owner each. Knows nothing of what they
 mean."""
 
+from .allotment import Allotment, allot
 from .chain import event_hash, verify
 from .embedded import EmbeddedServer, embedded_server
 from .errors import (
@@ -30,11 +31,17 @@ from .event import (
     shard_of,
     shard_stream,
 )
+from .inbox import Inbox, Message
 from .log import Document, EventLog, KeyClaim, PutResult
+from .membership import Membership
 from .memory_log import InMemoryLog, MemoryStore
+from .memory_nodes import InMemoryInbox, InMemoryMembership, MemoryNodes
 from .migrations import MIGRATIONS, migrate
+from .postgres_inbox import PostgresInbox
 from .postgres_log import PostgresLog
+from .postgres_membership import PostgresMembership
 from .readers import Readers
+from .roster import Node, Roster
 
 __all__ = [
     "GENESIS",
@@ -42,6 +49,7 @@ __all__ = [
     "NOTHING",
     "SHARDS",
     "SHARD_OWNED",
+    "Allotment",
     "AppendRefused",
     "ClaimFailed",
     "Document",
@@ -51,23 +59,34 @@ __all__ = [
     "EventStoreError",
     "Fenced",
     "Head",
+    "InMemoryInbox",
     "InMemoryLog",
+    "InMemoryMembership",
+    "Inbox",
     "InvalidEvent",
     "InvalidStreamId",
     "KeyClaim",
     "LogOverloaded",
     "LogUnavailable",
+    "Membership",
+    "MemoryNodes",
     "MemoryStore",
+    "Message",
     "MigrationRefused",
     "NewEvent",
+    "Node",
     "Position",
+    "PostgresInbox",
     "PostgresLog",
+    "PostgresMembership",
     "PutResult",
     "Readers",
     "RecordedEvent",
+    "Roster",
     "StreamId",
     "ValueRefused",
     "WrongExpectedVersion",
+    "allot",
     "embedded_server",
     "event_hash",
     "migrate",

@@ -29,17 +29,26 @@ class Claim:
     done: asyncio.Future[Mapping[int, int]]
 
 
-Work = Claim | list[Append]
+@dataclass(frozen=True, slots=True, eq=False)
+class Release:
+    """The shards that a caller does not want to own any more."""
+
+    shard_ids: Sequence[int]
+    done: asyncio.Future[None]
+
+
+Work = Claim | Release | list[Append]
+Arrival = Append | Claim | Release
 
 
 class Arrivals:
     def __init__(self) -> None:
-        self._waiting: deque[Append | Claim] = deque()
+        self._waiting: deque[Arrival] = deque()
         self._bytes = 0
         self._something = asyncio.Event()
         self._closed = False
 
-    def put(self, arrival: Append | Claim) -> None:
+    def put(self, arrival: Arrival) -> None:
         """Raises LogUnavailable when closed, LogOverloaded when full."""
         if self._closed:
             raise LogUnavailable("closed")
@@ -50,21 +59,21 @@ class Arrivals:
         self._something.set()
 
     async def take(self) -> Work | None:
-        """A claim, or the appends of one batch, in order of arrival; None when closed and empty."""
+        """A claim, a release or the appends of one batch, in order; None when closed and empty."""
         while not self._waiting:
             if self._closed:
                 return None
             self._something.clear()
             await self._something.wait()
         first = self._pop()
-        return first if isinstance(first, Claim) else self._gather(first)
+        return self._gather(first) if isinstance(first, Append) else first
 
     def close(self) -> None:
         """Accept nothing more; what waits is still handed out."""
         self._closed = True
         self._something.set()
 
-    def drain(self) -> list[Append | Claim]:
+    def drain(self) -> list[Arrival]:
         """Everything that waits, handed out at once."""
         return [self._pop() for _ in range(len(self._waiting))]
 
@@ -73,7 +82,7 @@ class Arrivals:
         events, size = len(first.events), first.size
         while self._waiting:
             arrival = self._waiting[0]
-            if isinstance(arrival, Claim):
+            if not isinstance(arrival, Append):
                 break
             events += len(arrival.events)
             size += arrival.size
@@ -83,11 +92,11 @@ class Arrivals:
             batch.append(arrival)
         return batch
 
-    def _pop(self) -> Append | Claim:
+    def _pop(self) -> Arrival:
         arrival = self._waiting.popleft()
         self._bytes -= _size(arrival)
         return arrival
 
 
-def _size(arrival: Append | Claim) -> int:
-    return 0 if isinstance(arrival, Claim) else arrival.size
+def _size(arrival: Arrival) -> int:
+    return arrival.size if isinstance(arrival, Append) else 0

@@ -50,6 +50,10 @@ class EventLog(Protocol):
         """Become the owner of the shards; returns their new epochs. Every earlier owner is fenced.
         Raises ClaimFailed."""
 
+    async def release(self, shard_ids: Iterable[int]) -> None:
+        """Stop being the owner, once what was to be appended before has been. Whoever wants to
+        append there then has to claim."""
+
     async def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
     ) -> Sequence[RecordedEvent]:

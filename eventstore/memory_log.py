@@ -58,6 +58,10 @@ class InMemoryLog:
         self._epochs |= epochs
         return epochs
 
+    async def release(self, shard_ids: Iterable[int]) -> None:
+        for shard_id in shard_ids:
+            self._epochs.pop(shard_id, None)
+
     async def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
     ) -> Sequence[RecordedEvent]:

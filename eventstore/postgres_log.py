@@ -56,6 +56,9 @@ class PostgresLog:
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         return await self._writer.claim(shard_ids, recorded_at)
 
+    async def release(self, shard_ids: Iterable[int]) -> None:
+        await self._writer.release(shard_ids)
+
     async def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
     ) -> Sequence[RecordedEvent]:

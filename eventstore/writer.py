@@ -24,7 +24,7 @@ from typing import Final, cast
 import psycopg
 from psycopg import errors as database
 
-from .arrivals import Arrivals, Claim, Work
+from .arrivals import Arrival, Arrivals, Claim, Release, Work
 from .batch import Append, Draft, OwnedShard, draft
 from .columns import event_columns, head_columns, int4s, int8s, uuids
 from .errors import AppendRefused, ClaimFailed, EventStoreError, LogUnavailable
@@ -45,7 +45,7 @@ class Writer:
         self._session = session
         self._arrivals = Arrivals()
         self._owned: dict[int, OwnedShard] = {}
-        self._in_flight: Sequence[Append | Claim] = ()
+        self._in_flight: Sequence[Arrival] = ()
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -66,6 +66,11 @@ class Writer:
         done: asyncio.Future[Mapping[int, int]] = asyncio.get_running_loop().create_future()
         self._arrivals.put(Claim(wanted, recorded_at, done))
         return await done
+
+    async def release(self, shard_ids: Iterable[int]) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arrivals.put(Release(sorted(set(shard_ids)), done))
+        await done
 
     async def run(self) -> None:
         """Serve arrivals until closed."""
@@ -90,11 +95,13 @@ class Writer:
             _fail(arrival, LogUnavailable("the writer has ended"))
 
     async def _serve(self, work: Work) -> None:
-        self._in_flight = (work,) if isinstance(work, Claim) else work
+        self._in_flight = work if isinstance(work, list) else (work,)
         try:
             match work:
                 case Claim():
                     await self._serve_claim(work)
+                case Release():
+                    self._serve_release(work)
                 case _:
                     # Whoever went away before anything was sent need not be written.
                     await self._write([append for append in work if not append.done.cancelled()])
@@ -192,7 +199,13 @@ class Writer:
         for stream_id, version in versions.items():
             self._owned[shard_of(stream_id)].remember(stream_id, version)
 
-    # Claims
+    # Claims and releases
+
+    def _serve_release(self, release: Release) -> None:
+        for shard_id in release.shard_ids:
+            self._owned.pop(shard_id, None)
+        if not release.done.done():
+            release.done.set_result(None)
 
     async def _serve_claim(self, claim: Claim) -> None:
         epochs = await self._take_over(claim)
@@ -230,6 +243,6 @@ class Writer:
         return {shard_id: Head(seq, epoch, digest) for shard_id, seq, epoch, digest in rows}
 
 
-def _fail(arrival: Append | Claim, error: EventStoreError) -> None:
+def _fail(arrival: Arrival, error: EventStoreError) -> None:
     if not arrival.done.done():
         arrival.done.set_exception(error)

@@ -1,0 +1,136 @@
+"""Membership in PostgreSQL: a connection that is the life line and hears the nudges, beside those
+that everybody shares.
+
+With `life_lines` off nothing is used that only PostgreSQL has (advisory locks, NOTIFY, the list of
+sessions): a killed node is then noticed by its silence alone, and nobody is nudged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, cast
+
+import psycopg
+from psycopg import sql
+
+from .columns import int4s, uuids
+from .connection import Connection, connect, watchdog
+from .errors import LogUnavailable
+from .readers import Readers
+from .roster import Node, Roster
+from .statements import statement
+
+# A node whose own connection broke cannot tell who else has lost theirs and who is dead: the server
+# may have restarted under all of them. It first lets them come back.
+GRACE: Final = timedelta(seconds=2)
+STATEMENT_TIMEOUT: Final = timedelta(seconds=5)
+FORGOTTEN_AFTER: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    shard_id: int
+
+
+class PostgresMembership:
+    """Implements Membership."""
+
+    def __init__(
+        self, database_url: str, readers: Readers, node_id: str, *, life_lines: bool = True
+    ) -> None:
+        self._database_url, self._readers = database_url, readers
+        self._node_id, self._life_lines = node_id, life_lines
+        self._connection: Connection | None = None
+        self._judges_from = 0.0  # the loop's time
+
+    @property
+    def node_id(self) -> str:
+        return self._node_id
+
+    async def beat(self, *, leaving: bool = False) -> Roster:
+        reading = "read_nodes" if self._life_lines else "read_nodes_by_silence"
+        async with self._connected() as connection:
+            sign = {"node_id": self._node_id, "leaving": leaving}
+            await connection.execute(statement("beat"), sign)
+            nodes = await (await connection.execute(statement(reading))).fetchall()
+            owners = await (await connection.execute(statement("read_owners"))).fetchall()
+        seen = [self._node(row) for row in nodes]
+        return Roster(
+            {node.node_id: node for node in seen},
+            {cast(int, shard_id): cast(str, node_id) for shard_id, node_id in owners},
+        )
+
+    async def reserve(self, shard_ids: Sequence[int], dead: Collection[str]) -> Sequence[int]:
+        gone = sorted(dead)
+        if gone and self._life_lines:
+            await self._readers.execute("end_sessions", {"node_ids": gone})
+        wanted = {"node_id": self._node_id, "shard_ids": int4s(shard_ids), "dead": gone}
+        reserved = await self._readers.fetch(_Reserved, "reserve_shards", wanted)
+        await self._readers.execute("forget_nodes", {"after": FORGOTTEN_AFTER})
+        return [one.shard_id for one in reserved]
+
+    async def hand_over(self, heirs: Mapping[int, str]) -> None:
+        given = {
+            "node_id": self._node_id,
+            "shard_ids": int4s(list(heirs)),
+            "heirs": uuids(list(heirs.values())),
+        }
+        await self._readers.execute("hand_over_shards", given)
+        for heir in sorted(set(heirs.values())) if self._life_lines else ():
+            await self._readers.execute("nudge_node", {"node_id": heir})
+
+    async def nudged(self, within: timedelta) -> None:
+        if self._connection is None or not self._life_lines:
+            await asyncio.sleep(within.total_seconds())
+            return
+        try:
+            async for _ in self._connection.notifies(timeout=within.total_seconds(), stop_after=1):
+                pass
+        except (psycopg.Error, OSError) as error:
+            await self.close()
+            raise LogUnavailable(str(error)) from error
+
+    async def leave(self) -> None:
+        await self._readers.execute("leave", {"node_id": self._node_id})
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        try:
+            if self._connection is None:
+                self._connection = await self._connect()
+            with watchdog(self._connection, STATEMENT_TIMEOUT):
+                yield self._connection
+        except (psycopg.Error, OSError) as error:
+            await self.close()
+            raise LogUnavailable(str(error)) from error
+
+    async def _connect(self) -> Connection:
+        connection = await connect(self._database_url, f"saga {self._node_id} membership")
+        if self._life_lines:
+            channel = sql.Identifier(f"node_{self._node_id.replace('-', '')}")
+            await connection.execute(sql.SQL("listen {}").format(channel))
+            await connection.execute(statement("hold_life_line"), {"node_id": self._node_id})
+        now = asyncio.get_running_loop().time()
+        self._judges_from = now + GRACE.total_seconds() if self._judges_from else now
+        return connection
+
+    def _node(self, row: tuple[object, ...]) -> Node:
+        node_id, leaving, silent_seconds, has_life_line = cast(tuple[str, bool, float, bool], row)
+        node = Node(
+            node_id=node_id,
+            leaving=leaving,
+            silent_for=timedelta(seconds=silent_seconds),
+            has_life_line=has_life_line,
+        )
+        if asyncio.get_running_loop().time() < self._judges_from:
+            return replace(node, has_life_line=True)
+        return node

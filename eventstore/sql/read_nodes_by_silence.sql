@@ -1,0 +1,7 @@
+-- All nodes, and how long each has been silent; the life line is taken for granted.
+select
+  node_id::text as node_id,
+  leaving,
+  extract(epoch from clock_timestamp() - seen_at)::double precision as silent_seconds,
+  true as has_life_line
+from node

@@ -1,0 +1,150 @@
+"""What every membership promises, PostgreSQL or memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.eventstore import (
+    InMemoryMembership,
+    Membership,
+    MemoryNodes,
+    PostgresMembership,
+    Readers,
+)
+from saga_orchestrator.tests.event_builders import NOON
+
+ANNE, BERT, CARL = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+LONG = timedelta(seconds=10)
+
+Join = Callable[[str], Membership]
+
+
+@pytest.fixture(params=["memory", "postgres", "postgres without life lines"])
+async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
+    """Makes nodes of one and the same cluster."""
+    joined: list[Membership] = []
+    nodes = MemoryNodes()
+    url = "" if request.param == "memory" else request.getfixturevalue("database_url")
+    readers = Readers(url, LONG)
+
+    def join_one(node_id: str) -> Membership:
+        life_lines = "without" not in request.param
+        if url:
+            made: Membership = PostgresMembership(url, readers, node_id, life_lines=life_lines)
+        else:
+            made = InMemoryMembership(nodes, node_id, lambda: NOON)
+        joined.append(made)
+        return made
+
+    yield join_one
+    for one in joined:
+        await one.close()
+    await readers.close()
+
+
+async def test_a_node_sees_itself_and_everybody_who_has_given_a_sign_of_life(join: Join) -> None:
+    anne, bert = join(ANNE), join(BERT)
+    await bert.beat()
+
+    roster = await anne.beat()
+
+    assert roster.staying == [ANNE, BERT]
+    assert roster.owners == {}
+
+
+async def test_a_node_that_leaves_says_so_and_is_not_expected_any_more(join: Join) -> None:
+    anne, bert = join(ANNE), join(BERT)
+    await bert.beat(leaving=True)
+    assert (await anne.beat()).staying == [ANNE]
+
+    await bert.leave()
+
+    assert set((await anne.beat()).nodes) == {ANNE}
+
+
+async def test_of_two_that_want_a_free_shard_one_gets_it(join: Join) -> None:
+    anne, bert = join(ANNE), join(BERT)
+
+    got = await asyncio.gather(anne.reserve([1, 2], []), bert.reserve([1, 2], []))
+
+    assert sorted(got[0]) + sorted(got[1]) in ([1, 2], [1, 2])
+    owners = (await anne.beat()).owners
+    assert sorted(owners) == [1, 2]
+    assert len(set(owners.values())) == 1 or set(owners.values()) == {ANNE, BERT}
+
+
+async def test_a_shard_of_a_living_node_is_not_given_away(join: Join) -> None:
+    anne, bert = join(ANNE), join(BERT)
+    await anne.reserve([1], [])
+
+    assert await bert.reserve([1], [CARL]) == []
+    assert (await bert.beat()).owners == {1: ANNE}
+
+
+async def test_the_shard_of_a_dead_node_goes_to_who_takes_it(join: Join) -> None:
+    anne, bert = join(ANNE), join(BERT)
+    await anne.reserve([1, 2], [])
+
+    assert await bert.reserve([2], [ANNE]) == [2]
+    assert (await bert.beat()).owners == {1: ANNE, 2: BERT}
+
+
+async def test_a_shard_is_handed_over_by_its_owner_only(join: Join) -> None:
+    anne, bert = join(ANNE), join(BERT)
+    await anne.reserve([1, 2], [])
+    await bert.reserve([3], [])
+
+    await anne.hand_over({1: CARL, 3: CARL})
+
+    assert (await anne.beat()).owners == {1: CARL, 2: ANNE, 3: BERT}
+
+
+async def test_what_a_node_leaves_behind_is_free(join: Join) -> None:
+    anne, bert = join(ANNE), join(BERT)
+    await anne.beat()
+    await anne.reserve([1, 2], [])
+
+    await anne.leave()
+
+    assert await bert.reserve([1, 2], []) == [1, 2]
+
+
+async def test_a_nudge_cuts_waiting_short(join: Join, request: pytest.FixtureRequest) -> None:
+    if "without" in request.node.name:
+        pytest.skip("nobody is nudged there")
+    anne, bert = join(ANNE), join(BERT)
+    await bert.beat()
+    await anne.reserve([1], [])
+
+    waiting = asyncio.create_task(bert.nudged(LONG))
+    await anne.hand_over({1: BERT})
+
+    async with asyncio.timeout(LONG.total_seconds() / 2):
+        await waiting
+
+
+async def test_waiting_for_a_nudge_is_bounded(join: Join) -> None:
+    anne = join(ANNE)
+    await anne.beat()
+
+    async with asyncio.timeout(LONG.total_seconds()):
+        await anne.nudged(timedelta(milliseconds=1))
+
+
+async def test_who_lets_go_of_the_life_line_is_seen_to(
+    join: Join, request: pytest.FixtureRequest
+) -> None:
+    if "without" in request.node.name:
+        pytest.skip("there is none")
+    anne, bert = join(ANNE), join(BERT)
+    await bert.beat()
+    assert (await anne.beat()).nodes[BERT].has_life_line
+
+    await bert.close()
+
+    async with asyncio.timeout(LONG.total_seconds()):  # the server has to notice
+        while (await anne.beat()).nodes[BERT].has_life_line:
+            await anne.nudged(timedelta(milliseconds=10))
