@@ -18,7 +18,7 @@ from .backward import follow_backward
 from .command import CallParticipant, StartChild, UndoChild, child_commands
 from .deciding import Deciding
 from .definition import Definition
-from .events import CallbackDelivered, Event, SagaStarted
+from .events import CallbackDelivered, Event, MessageTaken, SagaStarted
 from .forward import follow_forward
 from .happening import (
     CallAnswered,
@@ -26,6 +26,7 @@ from .happening import (
     ChildRefused,
     ChildRested,
     Happening,
+    MessageDelivered,
     ParticipantBack,
     StartRequested,
     StepReported,
@@ -71,13 +72,19 @@ def start(
 def decide(saga: Saga, happening: Happening, *, now: datetime, jitter: float) -> Decision:
     """`jitter` in [0, 1). No events if nothing follows. Raises NotAllowed, NoSuchStep."""
     deciding = Deciding(saga, now, jitter)
+    _react(deciding, happening)
+    _follow(deciding)
+    return _decision(deciding)
+
+
+def _react(deciding: Deciding, happening: Happening) -> None:
     match happening:
         case CallAnswered():
             reaction.answered(deciding, happening)
         case TimePassed():
             reaction.time_passed(deciding)
         case ParticipantBack(participant=participant):
-            if saga.state.paused_at is None:
+            if deciding.saga.state.paused_at is None:
                 reaction.participant_back(deciding, participant)
         case StepReported():
             reaction.reported(deciding, happening)
@@ -87,10 +94,19 @@ def decide(saga: Saga, happening: Happening, *, now: datetime, jitter: float) ->
             reaction.child_refused(deciding, happening)
         case CallbackTold(rested_version=rested_version):
             deciding.record(CallbackDelivered(rested_version=rested_version))
+        case MessageDelivered():
+            _take(deciding, happening)
         case _:
             verb.apply(deciding, happening)
-    _follow(deciding)
-    return _decision(deciding)
+
+
+def _take(deciding: Deciding, message: MessageDelivered) -> None:
+    """Its sender may have been answered by nobody, and then it comes again."""
+    if message.message_id in deciding.saga.state.messages:
+        return
+    _react(deciding, message.happening)
+    if deciding.events:
+        deciding.record(MessageTaken(message_id=message.message_id))
 
 
 def is_idle(saga: Saga) -> bool:

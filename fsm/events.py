@@ -13,6 +13,7 @@ from .saga_events import (
     Cause,
     CompensationRequested,
     CompensationStarted,
+    MessageTaken,
     Parent,
     RetryRequested,
     SagaAbandoned,
@@ -64,6 +65,7 @@ __all__ = [
     "CompensationSucceeded",
     "Event",
     "LateReplyIgnored",
+    "MessageTaken",
     "Parent",
     "Resolution",
     "RetryRequested",
@@ -106,6 +108,7 @@ SagaFact: TypeAlias = (
     | SagaParked
     | CallbackDelivered
     | SignalReceived
+    | MessageTaken
     | SagaUnparked
     | RetryRequested
     | SagaPaused

@@ -154,6 +154,16 @@ Verb: TypeAlias = (
     | ResolveAsked
     | SignalSent
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDelivered:
+    """Through another node, and maybe not for the first time."""
+
+    message_id: str
+    happening: StepReported | Verb
+
+
 Happening: TypeAlias = (
     CallAnswered
     | TimePassed
@@ -163,4 +173,5 @@ Happening: TypeAlias = (
     | ChildRefused
     | CallbackTold
     | Verb
+    | MessageDelivered
 )

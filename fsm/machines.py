@@ -68,6 +68,7 @@ SAGA_TRANSITIONS: list[Transition] = [
     ("unpark_back", "parked", "compensating"),
     ("abandon", [*UNDER_WAY, "parked"], "abandoned"),
     # What changes no status: somebody was told, has asked, or has sent something.
+    ("take", "*", "="),
     ("tell", "*", "="),
     ("hurry", ["running", "compensating"], "="),
     ("pause", UNDER_WAY, "="),

@@ -119,6 +119,14 @@ class SignalReceived(SagaEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTaken(SagaEvent):
+    """The events before it in the same append came of a message, which is not to count twice."""
+
+    trigger = "take"
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SagaUnparked(SagaEvent):
     """Somebody has dealt with what it was parked for. `back`: it was on its way back."""
 

@@ -25,6 +25,7 @@ from .events import (
     CompensationSucceeded,
     Event,
     LateReplyIgnored,
+    MessageTaken,
     Parent,
     Resolution,
     RetryRequested,
@@ -155,6 +156,7 @@ class SagaState:
     paused_at: datetime | None = None
     signals: tuple[SignalReceived, ...] = ()  # that no step has waited for yet
     signal_keys: frozenset[tuple[str, str]] = frozenset()  # with the names that they are of
+    messages: frozenset[str] = frozenset()  # that were taken from other nodes
     losses_accepted: bool = False  # a person goes on without the outputs that were lost
 
     def step(self, name: str) -> StepState:
@@ -223,6 +225,8 @@ def _evolve_saga(  # noqa: C901 - a table, one line of thought an event
         case SignalReceived(name=name, key=key):
             keys = state.signal_keys | ({(name, key)} if key is not None else set())
             return changed(moved, signals=(*state.signals, event), signal_keys=keys)
+        case MessageTaken(message_id=message_id):
+            return changed(moved, messages=state.messages | {message_id})
         case CallbackDelivered(rested_version=told):
             return changed(moved, told_version=max(told, state.told_version))
         case SagaFellDue() | SagaCompleted() | SagaCompensated() | RetryRequested():

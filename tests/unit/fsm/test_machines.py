@@ -45,6 +45,7 @@ SAGA_ARROWS: dict[tuple[str, str], str] = {
     },
     ("parked", "hear"): "parked",
     **{(status, "tell"): str(status) for status in SagaStatus},
+    **{(status, "take"): str(status) for status in SagaStatus},
 }
 STEP_ARROWS: dict[tuple[str, str], str] = {
     ("pending", "skip"): "skipped",
