@@ -36,8 +36,8 @@ check: setup ## Formatting, lint, types.
 test: setup ## The whole test suite.
 	$(BIN)/python -m pytest
 
-acceptance: setup ## The black-box scenarios beside this checkout that are built so far.
-	$(BIN)/python ../shared/acceptance/runner.py --serve "$(CURDIR)/$(BIN)/saga serve" $(SCENARIOS)
+acceptance: setup ## The black-box scenarios beside this checkout.
+	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)
 
 bench: setup ## Sagas per second and latency at 1, 16 and 64 connections.
 	$(BIN)/python benchmarks/sagas.py

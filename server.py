@@ -27,11 +27,12 @@ import uvicorn
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
-    SHARDS,
     EmbeddedServerFailed,
     EventStoreError,
     LogUnavailable,
+    PostgresInbox,
     PostgresLog,
+    PostgresMembership,
     Readers,
     RecordedEvent,
     embedded_server,
@@ -48,8 +49,11 @@ from saga_orchestrator.fsm.runtime.errors import DefinitionExists
 from saga_orchestrator.fsm.runtime.event_counts import EventCounts
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
+from saga_orchestrator.fsm.runtime.local import Local
 from saga_orchestrator.fsm.runtime.log import configure_logging, logger
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.ownership import Ownership
+from saga_orchestrator.fsm.runtime.post import Post
 from saga_orchestrator.fsm.runtime.recovery import Recovery, Unfinished
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
@@ -76,6 +80,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
+FIRST_SHARD_WITHIN = timedelta(seconds=15)  # longer than a frozen node keeps its own
+SILENT = timedelta(seconds=2)  # without a sign of life there is trouble
 STALLED = timedelta(seconds=2)  # an append that waits longer is trouble
 OBJECTS_A_COLLECTION = 20_000  # some 200 sagas; Python's own 700 are seven
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
@@ -88,13 +94,15 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         database_url = await _database(settings, stack)
         await _migrate(database_url)
-        clock, log = SystemClock(), PostgresLog(database_url)
+        clock = SystemClock()
+        node_id = clock.new_saga_id(0, 1)
+        log = PostgresLog(database_url, owner=node_id)
         stack.push_async_callback(log.close)
         registry = Registry(log, clock, settings.saga_sleep_cap)
         await _register_definitions(registry, settings)
-        tables = Tables(database_url)
+        tables = Tables(database_url, owner=node_id)
         stack.push_async_callback(tables.close)
-        readers = Readers(database_url, READ_TIME, statement)
+        readers = Readers(database_url, READ_TIME, statement, owner=node_id)
         stack.push_async_callback(readers.close)
         journal = Journal(log, registry)
         projector = Projector(tables, log, journal.load_many)
@@ -110,17 +118,26 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         event_counts = EventCounts()
         observe = partial(_observe, event_counts, projector)
         driver = Driver(journal, executor, callbacks, clock, observe)
-        orchestrator = Orchestrator(log, registry, journal, driver, clock)
+        shared = Readers(database_url, READ_TIME, owner=node_id)
+        stack.push_async_callback(shared.close)
+        post = Post(PostgresInbox(shared), Local(journal, driver), clock, node_id)
+        orchestrator = Orchestrator(log, registry, journal, driver, clock, post)
         bulk = BulkJobs(orchestrator, clock)
         listing = StatusListing(readers, projector.step)
         recovery = Recovery(log, journal, driver, clock, partial(_unfinished, projector, tables))
-        await recovery.run(range(SHARDS))
-        async with asyncio.TaskGroup() as loops:
-            tasks = [loops.create_task(one) for one in (projector.run(), driver.timers.run())]
+        membership = PostgresMembership(database_url, shared, node_id)
+        ownership = Ownership(membership, log, recovery, driver, post, projector.part_with)
+        driver.is_current = lambda: ownership.is_current
+        registry.is_alone = lambda: ownership.is_alone
+        stack.push_async_callback(ownership.close)
+        async with asyncio.TaskGroup() as group:
+            loops = (projector.run(), driver.timers.run(), ownership.run())
+            tasks = [group.create_task(one) for one in loops]
+            await ownership.served(FIRST_SHARD_WITHIN)
             yield Services(
                 orchestrator=orchestrator,
                 listing=listing,
-                health=HealthQuestion(ServiceHealth(log, driver)),
+                health=HealthQuestion(ServiceHealth(log, ownership)),
                 callbacks=CallbackPolicy(
                     directory.urls.values(), loopback=settings.saga_callback_loopback
                 ),
@@ -134,7 +151,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
                 participants=directory.urls,
             )
             await bulk.close()
-            await driver.drain(settings.saga_drain_time)
+            driver.begin_stop()
+            await ownership.leave(settings.saga_drain_time)
+            await driver.drain(timedelta())
             for task in tasks:
                 task.cancel()
         await projector.step()
@@ -150,12 +169,11 @@ def _observe(
 class ServiceHealth:
     """What the service depends on: one database, which must answer and take what is written.
 
-    And shards of its own: who was overtaken by another process records nothing any more, and says
-    so until somebody starts it again.
+    And its place among the nodes: who drives no shard can start nothing.
     """
 
-    def __init__(self, log: PostgresLog, driver: Driver) -> None:
-        self.log, self.driver = log, driver
+    def __init__(self, log: PostgresLog, ownership: Ownership) -> None:
+        self.log, self.ownership = log, ownership
 
     async def check(self) -> Mapping[str, Check]:
         return {"database": await self._database(), "shards": self._shards()}
@@ -171,9 +189,8 @@ class ServiceHealth:
         return Check(True)
 
     def _shards(self) -> Check:
-        if self.driver.fenced:
-            return Check(False, "another process has claimed them; stop one of the two")
-        return Check(True)
+        trouble = self.ownership.trouble(SILENT)
+        return Check(trouble is None, trouble or "")
 
 
 def _directory(settings: Settings) -> Directory:
@@ -214,9 +231,11 @@ async def rebuild_projections(settings: Settings) -> int:
         return await Projector(tables, log, Journal(log, registry).load_many).rebuild()
 
 
-async def _unfinished(projector: Projector, tables: Tables) -> list[Unfinished]:
-    await projector.catch_up()
-    waiting = await tables.unfinished(range(SHARDS))
+async def _unfinished(
+    projector: Projector, tables: Tables, shard_ids: Sequence[int]
+) -> list[Unfinished]:
+    await projector.follow(shard_ids)
+    waiting = await tables.unfinished(shard_ids)
     return [Unfinished(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
 
 

@@ -37,12 +37,18 @@ PORT: Final = "5432"
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """The cluster below `home`, which must exist. All methods block; they raise
-    EmbeddedServerFailed."""
+    EmbeddedServerFailed.
+
+    With a `tcp_port` it can be reached by everybody on this machine, at 127.0.0.1.
+    """
 
     home: Path
+    tcp_port: int | None = None
 
     @property
     def url(self) -> str:
+        if self.tcp_port is not None:
+            return f"postgresql://postgres@127.0.0.1:{self.tcp_port}/postgres"
         host = quote(str(self._sockets), safe="")
         return f"postgresql://postgres@/postgres?host={host}&port={PORT}"
 
@@ -91,10 +97,12 @@ class Cluster:
         unfinished.rename(self._data)
 
     def _start(self) -> None:
-        settings = f"listen_addresses= port={PORT} unix_socket_directories={self._sockets}".split(
-            " ", 2
-        )
-        options = shlex.join(word for setting in settings for word in ("-c", setting))
+        settings = {
+            "listen_addresses": "" if self.tcp_port is None else "127.0.0.1",
+            "port": PORT if self.tcp_port is None else str(self.tcp_port),
+            "unix_socket_directories": str(self._sockets),
+        }
+        options = shlex.join(f"--{name}={value}" for name, value in settings.items())
         seconds = str(int(START_TIMEOUT.total_seconds()))
         log = str(self._data / "server.log")
         _run(

@@ -25,6 +25,8 @@ from .statements import statement
 Connection = AsyncConnection[tuple[object, ...]]
 Parameters = Mapping[str, object]
 
+# Sessions are named `saga <owner> <purpose>`, so that those of a node that is dead can be ended.
+NOBODY: Final = "-"
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
 

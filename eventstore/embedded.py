@@ -31,14 +31,14 @@ class EmbeddedServer:
 
 
 @contextmanager
-def embedded_server(data_dir: Path) -> Iterator[EmbeddedServer]:
+def embedded_server(data_dir: Path, *, tcp_port: int | None = None) -> Iterator[EmbeddedServer]:
     """The server of that folder, started if it is not running. Blocks while it starts or stops.
 
     Raises EmbeddedServerFailed.
     """
     home = data_dir.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
-    cluster = Cluster(home)
+    cluster = Cluster(home, tcp_port)
     with (home / "users.lock").open("a") as users:
         with _turn(home):
             cluster.ensure_running()

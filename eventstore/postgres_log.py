@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from .columns import int4s, uuids
+from .connection import NOBODY
 from .errors import LogUnavailable
 from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult
@@ -40,10 +41,14 @@ class PostgresLog:
     made while the database is away."""
 
     def __init__(
-        self, database_url: str, *, statement_timeout: timedelta = STATEMENT_TIMEOUT
+        self,
+        database_url: str,
+        *,
+        statement_timeout: timedelta = STATEMENT_TIMEOUT,
+        owner: str = NOBODY,
     ) -> None:
-        self._session = Session(database_url, statement_timeout)
-        self._readers = Readers(database_url, statement_timeout)
+        self._session = Session(database_url, statement_timeout, owner)
+        self._readers = Readers(database_url, statement_timeout, owner=owner)
         self._writer = Writer(self._session)
         # Owned by this object from here to `close`, which waits for its end.
         self._writing = asyncio.get_running_loop().create_task(self._writer.run())

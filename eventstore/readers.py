@@ -17,7 +17,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
-from .connection import Connection, Parameters, connect, watchdog
+from .connection import NOBODY, Connection, Parameters, connect, watchdog
 from .errors import LogUnavailable, ValueRefused
 from .statements import statement
 
@@ -35,9 +35,10 @@ class Readers:
         database_url: str,
         statement_timeout: timedelta,
         statements: Callable[[str], bytes] = statement,
+        owner: str = NOBODY,
     ) -> None:
         """`statements` gives the SQL of a name; other rooms bring their own."""
-        self._database_url = database_url
+        self._database_url, self._owner = database_url, owner
         self._statements = statements
         self._statement_timeout = statement_timeout
         self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
@@ -108,7 +109,7 @@ class Readers:
     async def _connection(self) -> Connection:
         if self._idle:
             return self._idle.pop()
-        return await connect(self._database_url, "eventstore reader")
+        return await connect(self._database_url, f"saga {self._owner} reader")
 
     async def _take_back(self, connection: Connection) -> None:
         # A statement cut short by a cancellation may have left an answer behind.

@@ -38,8 +38,8 @@ class Answer(NamedTuple):
 
 
 class Session:
-    def __init__(self, database_url: str, statement_timeout: timedelta) -> None:
-        self._database_url = database_url
+    def __init__(self, database_url: str, statement_timeout: timedelta, owner: str) -> None:
+        self._database_url, self._owner = database_url, owner
         self._statement_timeout = statement_timeout
         self._connection: Connection | None = None
         self._closing = asyncio.Event()
@@ -92,7 +92,7 @@ class Session:
             return Answer(rows, cursor.rowcount)
 
     async def _open(self) -> Connection:
-        self._connection = await connect(self._database_url, "eventstore writer")
+        self._connection = await connect(self._database_url, f"saga {self._owner} writer")
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
         with watchdog(self._connection, self._statement_timeout):
             await self._connection.execute(

@@ -58,7 +58,7 @@ def start(
         entity_id=request.entity_id,
         input=request.input,
         tags=dict(request.tags),
-        deadline=_deadline(definition, request, now),
+        deadline=deadline_of(definition, request, now),
         start_at=request.start_at if put_off else None,
         callback_url=request.callback_url,
         actor=request.actor,
@@ -136,7 +136,8 @@ def _decision(deciding: Deciding, *first: Event) -> Decision:
     return Decision(events, deciding.saga, tuple(deciding.calls), tuple(deciding.children))
 
 
-def _deadline(definition: Definition, request: StartRequested, now: datetime) -> datetime | None:
+def deadline_of(definition: Definition, request: StartRequested, now: datetime) -> datetime | None:
+    """The time by which the saga is to be done, if there is one."""
     given = request.deadline if request.deadline is not None else definition.deadline
     if isinstance(given, timedelta):
         return max(request.start_at or now, now) + given

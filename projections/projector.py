@@ -30,6 +30,7 @@ MOST_DIRTY = 500  # sagas, until they are written without waiting any longer
 MOST_BEYOND_A_GAP = 1000  # appends of a shard, until the log is read instead
 PAGE = 1000  # events
 PAUSE_AFTER_TROUBLE = timedelta(seconds=1)
+TROUBLE = (psycopg.Error, OSError, LogUnavailable)
 
 Load = Callable[[Iterable[str]], Awaitable[Mapping[str, Saga | Exception]]]
 
@@ -50,7 +51,8 @@ class Projector:
         """`recorded` is durable, and has made `saga`."""
         first, last = recorded[0], recorded[-1]
         self._dirty[saga.state.saga_id] = saga
-        self._frontiers[first.shard_id].add(first.seq, last.seq)
+        if (frontier := self._frontiers.get(first.shard_id)) is not None:
+            frontier.add(first.seq, last.seq)
         self._told.set()
         if len(self._dirty) >= MOST_DIRTY:
             self._enough.set()
@@ -71,14 +73,14 @@ class Projector:
         except Overtaken:
             # Kept until the log has been read: that may fail, and the frontiers count them as seen.
             self._dirty = {**sagas, **self._dirty}
-            await self.catch_up()
+            await self._catch_up(sorted(self._frontiers))
             return len(sagas)
         except BaseException:  # a stop cancels it too, and what it held must still be written
             self._dirty = {**sagas, **self._dirty}
             raise
         self._checkpoints.update(reached)
         if any(one.waiting > MOST_BEYOND_A_GAP for one in self._frontiers.values()):
-            await self.catch_up()
+            await self._catch_up(sorted(self._frontiers))
         return len(sagas)
 
     async def run(self) -> None:
@@ -89,22 +91,38 @@ class Projector:
             self._enough.clear()
             try:
                 await self.step()
-            except (psycopg.Error, OSError, LogUnavailable) as error:
+            except TROUBLE as error:
                 logger.warning("projection is behind", extra={"why": str(error)})
                 self._told.set()
                 await asyncio.sleep(PAUSE_AFTER_TROUBLE.total_seconds())
 
-    async def catch_up(self) -> None:
-        """Fold from the log what lies after the checkpoints."""
-        while not await self._caught_up():
+    async def follow(self, shard_ids: Iterable[int]) -> None:
+        """From now on these shards are observed here; fold from the log what was not."""
+        await self._catch_up(sorted(shard_ids))
+
+    async def part_with(self, shard_ids: Iterable[int]) -> None:
+        """Write what was observed of these shards; from now on somebody else does.
+
+        What cannot be written is folded from the log by them.
+        """
+        try:
+            await self.step()
+        except TROUBLE as error:
+            logger.warning("projection is behind", extra={"why": str(error)})
+        for shard_id in shard_ids:
+            self._frontiers.pop(shard_id, None)
+            self._checkpoints.pop(shard_id, None)
+
+    async def _catch_up(self, shard_ids: Sequence[int]) -> None:
+        while not await self._caught_up(shard_ids):
             logger.info("projection was overtaken while it caught up")
 
-    async def _caught_up(self) -> bool:
+    async def _caught_up(self, shard_ids: Sequence[int]) -> bool:
         """Whether nobody else did the same meanwhile; who did has got further."""
-        self._checkpoints = await self.tables.checkpoints()
+        checkpoints = await self.tables.checkpoints()
         try:
-            for shard_id, seq in sorted(self._checkpoints.items()):
-                await self._catch_up(shard_id, seq)
+            for shard_id in shard_ids:
+                await self._fold(shard_id, checkpoints[shard_id])
         except Overtaken:
             return False
         return True
@@ -126,7 +144,7 @@ class Projector:
         await rebuild.reach(shard_id, seq)
         return seq
 
-    async def _catch_up(self, shard_id: int, seq: int) -> None:
+    async def _fold(self, shard_id: int, seq: int) -> None:
         while page := await self.log.read_shard(shard_id, after_seq=seq, limit=PAGE):
             sagas = await self._sagas_in(page)
             await self.tables.write(sagas, {shard_id: seq}, {shard_id: page[-1].seq})

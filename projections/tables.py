@@ -12,7 +12,7 @@ import psycopg
 
 from ..eventstore import SHARDS
 from ..eventstore.columns import int4s, int8s
-from ..eventstore.connection import Connection, connect, watchdog
+from ..eventstore.connection import NOBODY, Connection, connect, watchdog
 from ..fsm.saga import Saga
 from .row import columns
 from .statements import statement
@@ -39,8 +39,8 @@ class Overtaken(Exception):
 class Tables:
     """Raises psycopg.OperationalError when the database is away."""
 
-    def __init__(self, database_url: str) -> None:
-        self.database_url = database_url
+    def __init__(self, database_url: str, *, owner: str = NOBODY) -> None:
+        self.database_url, self.owner = database_url, owner
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
 
@@ -85,7 +85,8 @@ class Tables:
     async def _transaction(self, limit: timedelta) -> AsyncIterator[Connection]:
         async with self._turn:
             if self._connection is None or self._connection.closed:
-                self._connection = await connect(self.database_url, "projections")
+                name = f"saga {self.owner} projections"
+                self._connection = await connect(self.database_url, name)
             try:
                 with watchdog(self._connection, limit):
                     async with self._connection.transaction():

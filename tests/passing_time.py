@@ -12,7 +12,7 @@ from saga_orchestrator.tests.world import ENOUGH, World
 async def quiet(driver: Driver) -> None:
     """Until every task has come to its end. Not for worlds in which a call is held."""
     async with asyncio.timeout(ENOUGH.total_seconds()):
-        while tasks := set(driver._tasks):
+        while tasks := driver.tasks.running:
             await asyncio.wait(tasks)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from saga_orchestrator.eventstore import (
     MemoryStore,
     RecordedEvent,
     StreamId,
+    shard_of,
 )
 from saga_orchestrator.fsm.answer import Answer, Reply
 from saga_orchestrator.fsm.command import is_over, wake_up
@@ -188,8 +189,8 @@ class World:
         """
         found = [Unfinished(one) for one in self.sagas] if unfinished is None else unfinished
 
-        async def told() -> list[Unfinished]:
-            return found
+        async def told(shard_ids: Sequence[int]) -> list[Unfinished]:
+            return [one for one in found if shard_of(one.saga_id) in shard_ids]
 
         journal = self.orchestrator.journal
         return await Recovery(self.log, journal, self.driver, self.clock, told).run(range(SHARDS))
@@ -215,16 +216,22 @@ async def a_world(
     log: InMemoryLog | None = None,
     participants: ScriptedParticipants | None = None,
     limit: int = 100,
+    clock: FakeClock | None = None,
+    is_alone: bool = True,
 ) -> World:
-    """With `order_processing` and the definitions of `documents`, which are YAML."""
-    clock, log = FakeClock(), log or InMemoryLog(store)
+    """With `order_processing` and the definitions of `documents`, which are YAML.
+
+    It drives all shards, unless others do too.
+    """
+    clock, log = clock or FakeClock(), log or InMemoryLog(store)
     participants = participants or ScriptedParticipants()
     registry = Registry(log, clock)
     journal = Journal(log, registry)
     executor = Executor(participants, TOKENS, clock, limit=limit)
     callbacks = Callbacks(ScriptedCallbacks(), clock)
     driver = Driver(journal, executor, callbacks, clock, lambda saga, recorded: None)
-    driver.epochs = await log.claim(range(SHARDS), recorded_at=clock.now())
+    if is_alone:
+        driver.epochs = dict(await log.claim(range(SHARDS), recorded_at=clock.now()))
     for document in (ORDER_PROCESSING, *documents):
         await registry.register(a_definition(document))
     return World(

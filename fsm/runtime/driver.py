@@ -7,17 +7,18 @@ one happening at a time; sagas do not wait for one another, except in the log's 
 chain call-answer-call of a saga is one task. All memory here can be lost: `resume` rebuilds it.
 
 A saga whose history or events are refused is quarantined: it is left as it stands in the log, with
-an error in ours, and blocks nobody.
+an error in ours, and blocks nobody. A driver drives the shards of `epochs`. One of them may retire:
+what is on its way is still heard, nothing new is sent, and then another node goes on with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakValueDictionary
 
 from ...eventstore import (
@@ -34,7 +35,6 @@ from ..definition import Definition
 from ..happening import (
     CallAnswered,
     Happening,
-    ParticipantBack,
     ResolveAsked,
     RetryAsked,
     StartRequested,
@@ -44,27 +44,27 @@ from ..saga import Saga
 from .callbacks import Callbacks
 from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
-from .errors import InDoubt, LogBusy, NotServing, VersionMoved
+from .errors import InDoubt, LogBusy, NotDrivenHere, NotServing, VersionMoved
 from .executor import Executor
+from .held_back import HeldBack
 from .journal import Journal
 from .live import Condition, Live
 from .log import logger
 from .sending import is_wanted, without_calls
+from .tasks import Tasks
 from .timers import Timers
 
 TROUBLE_PAUSE_SECONDS = 0.2
 WAKE_AGAIN = timedelta(seconds=1)
-SHORT_WAIT = timedelta(seconds=5)  # that a saga spends in memory
-WOKEN_AT_ONCE = 50
-WAKING_PAUSE_SECONDS = 0.1
-Result = TypeVar("Result")
+TIME_PASSED = TimePassed()
 Observer = Callable[[Saga, Sequence[RecordedEvent]], None]
 
 
 class Driver:
     """`observe` is told of every committed decision, with the saga that it made.
 
-    `fenced`: another process has claimed what this one drove, which cannot record anything there.
+    `fenced` are shards that another process has claimed: nothing can be recorded there any more.
+    `is_current`: nobody can have claimed a shard yet without this process knowing.
     """
 
     def __init__(
@@ -77,16 +77,18 @@ class Driver:
     ) -> None:
         self.journal, self.executor, self.callbacks = journal, executor, callbacks
         self.clock, self.observe = clock, observe
-        self.timers = Timers(clock, self._wake)
+        self.timers = Timers(clock, self.wake)
         self.children = Children(self)
-        executor.closed = self._participant_back
-        self.epochs: Mapping[int, int] = {}
+        executor.closed = HeldBack(self).participant_back
+        self.epochs: dict[int, int] = {}
+        self.retiring: set[int] = set()
+        self.fenced: set[int] = set()
         self.live: dict[str, Live] = {}
         self.stopping = False
-        self.fenced = False
+        self.is_current: Callable[[], bool] = lambda: True
         self._told_to_stop = asyncio.Event()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks = Tasks()
 
     async def start(self, definition: Definition, saga_id: str, request: StartRequested) -> Live:
         """Durable when it returns. Raises NotServing, and WrongExpectedVersion if it exists.
@@ -97,7 +99,8 @@ class Driver:
         """
         if self.stopping:
             raise NotServing("the service is stopping")
-        return await asyncio.shield(self._track(self._start(definition, saga_id, request)))
+        starting = self._start(definition, saga_id, request)
+        return await self.tasks.request(shard_of(saga_id), starting)
 
     async def _start(self, definition: Definition, saga_id: str, request: StartRequested) -> Live:
         decision = start(definition, saga_id, request, now=self.clock.now())
@@ -108,7 +111,7 @@ class Driver:
         except LogOverloaded as error:
             raise LogBusy(str(error)) from error
         except Fenced as error:
-            raise NotServing(str(error)) from error
+            raise NotDrivenHere(saga_id) from error
         live = Live(decision.saga)
         self._publish(live, decision.saga, recorded)
         self._launch(live, decision.calls)
@@ -122,7 +125,8 @@ class Driver:
 
         Raises VersionMoved if the saga is not at `expected_version` any more.
         """
-        await asyncio.shield(self._track(self._happen(live, happening, expected_version)))
+        shard_id = shard_of(live.saga.state.saga_id)
+        await self.tasks.request(shard_id, self._happen(live, happening, expected_version))
 
     async def _happen(
         self, live: Live, happening: Happening, expected_version: int | None = None
@@ -133,7 +137,9 @@ class Driver:
             self._launch(live, await self._decide(live, happening, expected_version))
         except LogOverloaded as error:
             raise LogBusy(str(error)) from error
-        except (LogUnavailable, Fenced) as error:
+        except Fenced as error:
+            raise NotDrivenHere(live.saga.state.saga_id) from error
+        except LogUnavailable as error:
             raise NotServing(str(error)) from error
 
     async def meet(self, saga_id: str, happening: Happening) -> None:
@@ -184,7 +190,7 @@ class Driver:
             return live, live.until(condition)
         async with self.holding(saga_id, patiently=False) as live:
             reached = live.until(condition)
-            if not self._may_leave(live):
+            if live.is_needed(self.clock.now()):
                 self.live[saga_id] = live
             return live, reached
 
@@ -198,17 +204,39 @@ class Driver:
 
     def resume(self, saga: Saga) -> None:
         """Take up a saga whose last process died: send again what was sent, then go on."""
-        live = self.live[saga.state.saga_id] = Live(saga)
-        self.timers.set(saga.state.saga_id, wake_up(saga))
+        saga_id = saga.state.saga_id
+        live = self.live[saga_id] = Live(saga)
+        self.timers.set(saga_id, wake_up(saga))
         if saga.owes_callback:
-            self._spawn(self.callbacks.keep_telling(self, saga.state.saga_id), saga.state.saga_id)
+            self._spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
         for command in commands(saga):
             if isinstance(command, CallParticipant):
                 work = self._converse(live, command, resent=True)
-                self._spawn(work, saga.state.saga_id, has_called=True)
+                self._spawn(work, saga_id, has_called=True)
             else:
-                self._spawn(self.children.obey(command), saga.state.saga_id)
-        self._wake(saga.state.saga_id)
+                self._spawn(self.children.obey(command), saga_id)
+        self.wake(saga_id)
+
+    def drives(self, saga_id: str) -> bool:
+        """Whether all that is asked of the saga can be done here."""
+        shard_id = shard_of(saga_id)
+        return shard_id in self.epochs and shard_id not in self.retiring
+
+    def retire(self, shard_ids: Collection[int]) -> None:
+        """Send nothing new of these shards."""
+        self.retiring.update(shard_ids)
+
+    def forget(self, shard_ids: Collection[int]) -> None:
+        """Drop all that is known of these shards: somebody else drives them, or will."""
+        gone = set(shard_ids)
+        for shard_id in gone:
+            self.epochs.pop(shard_id, None)
+            self.tasks.drop(shard_id)
+        for saga_id in [one for one in self.live if shard_of(one) in gone]:
+            self.live.pop(saga_id).release()
+        self.timers.forget(lambda saga_id: shard_of(saga_id) in gone)
+        self.retiring -= gone
+        self.fenced -= gone
 
     def begin_stop(self) -> None:
         """Send nothing new from now on, and keep nobody waiting."""
@@ -220,14 +248,7 @@ class Driver:
     async def drain(self, within: timedelta) -> None:
         """Record what is still answered within that time, and drop the rest as a crash would."""
         self.begin_stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within.total_seconds()):
-                while self._tasks:  # a start that was being recorded still sends its first call
-                    await asyncio.wait(self._tasks)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.tasks.end(within)
 
     async def _converse(self, live: Live, call: CallParticipant, *, resent: bool = False) -> None:
         """One call, and those that follow from its answer."""
@@ -276,7 +297,7 @@ class Driver:
             decision = decide(
                 live.saga, happening, now=self.clock.now(), jitter=self.clock.jitter()
             )
-            if self.stopping:
+            if self.stopping or shard_of(live.saga.state.saga_id) in self.retiring:
                 decision = without_calls(live.saga, decision)
             if decision.events:
                 version = live.saga.state.version
@@ -295,20 +316,22 @@ class Driver:
             return await self.journal.append(
                 state.saga_id, version, decision.events, at=state.updated_at
             )
-        except Fenced:
-            self.fenced = True
+        except Fenced as error:
+            self.fenced.add(error.shard_id)
             raise
 
     def _publish(self, live: Live, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
         saga_id = saga.state.saga_id
         live.move_to(saga)
         self.observe(saga, recorded)
+        if shard_of(saga_id) not in self.epochs:  # it was the last thing that could be recorded
+            return
         self.timers.set(saga_id, wake_up(saga))
         if saga.state.parent is not None and saga.state.status.rests:
             self._spawn(self.children.report(saga), saga.state.parent.saga_id)
         if saga.owes_callback and not self.callbacks.is_telling(saga_id):
             self._spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
-        if not self._may_leave(live):
+        if live.is_needed(self.clock.now()):
             self.live[saga_id] = live
         elif self.live.get(saga_id) is live:
             del self.live[saga_id]
@@ -316,19 +339,8 @@ class Driver:
     def leave(self, live: Live) -> None:
         """Forget a saga that nobody waits for any more, if it can be forgotten."""
         saga_id = live.saga.state.saga_id
-        if self._may_leave(live) and self.live.get(saga_id) is live:
+        if self.live.get(saga_id) is live and not live.is_needed(self.clock.now()):
             del self.live[saga_id]
-
-    def _may_leave(self, live: Live) -> bool:
-        """One that rests, or that waits for long, costs no memory: the log has it.
-
-        Not while it is called, or owes a callback: who answers then holds this very object.
-        """
-        saga = live.saga
-        if saga.is_called or saga.owes_callback or live.is_watched:
-            return False
-        wake = wake_up(saga)
-        return wake is None or wake > self.clock.now() + SHORT_WAIT
 
     async def pause(self, seconds: float) -> None:
         """Cut short when the service begins to stop."""
@@ -337,33 +349,22 @@ class Driver:
                 await self._told_to_stop.wait()
 
     def _launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
+        if calls and shard_of(live.saga.state.saga_id) not in self.epochs:
+            return  # whoever drives it now sends them
         for call in calls:
             self._spawn(self._converse(live, call), call.saga_id, has_called=True)
 
-    def _wake(self, saga_id: str) -> None:
-        if not self.stopping:
-            self._spawn(self.meet(saga_id, TimePassed()), saga_id)
-
-    def _participant_back(self, participant: str, saga_ids: set[str]) -> None:
-        self._spawn(self._wake_held(participant, saga_ids), participant)
-
-    async def _wake_held(self, participant: str, saga_ids: set[str]) -> None:
-        """In steps, so that a participant that has just come back is not run over."""
-        for number, saga_id in enumerate(sorted(saga_ids)):
-            if number % WOKEN_AT_ONCE == WOKEN_AT_ONCE - 1:
-                await asyncio.sleep(WAKING_PAUSE_SECONDS)
-            self._spawn(self.meet(saga_id, ParticipantBack(participant)), saga_id)
+    def wake(self, saga_id: str, happening: Happening = TIME_PASSED) -> None:
+        """Unless it is not, or not any more, for this driver to go on with it."""
+        if not self.stopping and self.drives(saga_id):
+            self._spawn(self.meet(saga_id, happening), saga_id)
 
     def _spawn(
         self, work: Coroutine[Any, Any, None], saga_id: str, *, has_called: bool = False
     ) -> None:
-        self._track(self._guarded(work, saga_id, has_called))
-
-    def _track(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        shard_id = shard_of(saga_id)
+        guarded = self._guarded(work, saga_id, has_called)
+        self.tasks.work(shard_id, guarded, calls=has_called)
 
     async def _guarded(
         self, work: Coroutine[Any, Any, None], saga_id: str, has_called: bool

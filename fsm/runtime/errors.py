@@ -9,7 +9,8 @@ RuntimeRefusal
 ├── IdempotencyKeyReused    the key was used for another body
 └── NotServing              stopping, or the log cannot take anything now
     ├── LogBusy             too much waits to be recorded; nothing was
-    └── InDoubt             the log went away while a start was recorded: it may be there
+    ├── NotDrivenHere       another node drives the saga; nothing was recorded
+    └── InDoubt             nobody said whether what was asked is recorded: it may be
 """
 
 from __future__ import annotations
@@ -67,5 +68,11 @@ class LogBusy(NotServing):
     """Nothing was recorded, and a moment later it may be."""
 
 
+class NotDrivenHere(NotServing):
+    def __init__(self, saga_id: str) -> None:
+        super().__init__(f"saga {saga_id} is driven by another node")
+        self.saga_id = saga_id
+
+
 class InDoubt(NotServing):
-    """A start that may or may not have been recorded. If it was, the next process drives it."""
+    """What was asked may or may not have been recorded. If it was, it is carried out."""

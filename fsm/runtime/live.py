@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
 
+from ..command import wake_up
 from ..saga import Saga
 
+SHORT_WAIT: Final = timedelta(seconds=5)  # that a saga spends in memory
 Condition: TypeAlias = Callable[[Saga], bool]
 
 
@@ -47,6 +50,17 @@ class Live:
     @property
     def is_watched(self) -> bool:
         return any(not watcher.done() for _, watcher in self._watchers)
+
+    def is_needed(self, now: datetime) -> bool:
+        """One that rests, or that waits for long, costs no memory: the log has it.
+
+        Not while it is called, or owes a callback: who answers then holds this very object.
+        """
+        saga = self.saga
+        if saga.is_called or saga.owes_callback or self.is_watched:
+            return True
+        wake = wake_up(saga)
+        return wake is not None and wake <= now + SHORT_WAIT
 
     def release(self) -> None:
         """Tell those who wait that there is nothing later to wait for here."""

@@ -1,31 +1,33 @@
-"""What the service can be asked, in the words of sagas; the HTTP interface is made of this."""
+"""What the service can be asked, in the words of sagas; the HTTP interface is made of this.
+
+Any node answers for any saga: what another one drives is read from the log, and what is to happen
+to it goes there by post.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ...eventstore import (
-    SHARDS,
-    EventLog,
-    LogUnavailable,
-    StreamId,
-    WrongExpectedVersion,
-)
+from ...eventstore import SHARDS, EventLog, StreamId
+from ..decide import deadline_of
 from ..definition import Definition
-from ..happening import Happening, StartRequested, StepReported, Verb
+from ..happening import StartRequested, StepReported, Verb
 from ..input_check import check_input
 from ..saga import Saga
 from ..undo_plan import UndoPlan, plan_undo
 from .clock import Clock
 from .driver import Driver
-from .errors import IdempotencyKeyReused, NotServing, SagaNotFound, VersionNotReached
+from .errors import IdempotencyKeyReused, NotDrivenHere, NotServing, VersionNotReached
 from .journal import Entry, Journal
 from .live import Condition, rests
+from .local import Local, serving
+from .message import Ask, Begin
+from .post import Post
 from .registry import Registry
+
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.5  # between looks at a saga of another node
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,18 @@ class Started:
 
 class Orchestrator:
     def __init__(
-        self, log: EventLog, registry: Registry, journal: Journal, driver: Driver, clock: Clock
+        self,
+        log: EventLog,
+        registry: Registry,
+        journal: Journal,
+        driver: Driver,
+        clock: Clock,
+        post: Post | None = None,
     ) -> None:
+        """Without a `post` there are no other nodes."""
         self.log, self.registry, self.journal = log, registry, journal
-        self.driver, self.clock = driver, clock
+        self.driver, self.clock, self.post = driver, clock, post
+        self.local = Local(journal, driver)
         self._turn = 0
 
     async def start(
@@ -66,11 +76,14 @@ class Orchestrator:
         """
         definition = await self.definition(saga_type, version)
         check_input(definition, request.input)
-        saga_id = self.clock.new_saga_id(self._next_shard(), SHARDS)
-        if key is None:
-            live = await self.driver.start(definition, saga_id, request)
-            return Started(live.saga, replayed=False)
-        return await self._start_once(definition, saga_id, request, key)
+        if key is not None:
+            return await self._start_once(definition, request, key)
+        while True:
+            try:
+                live = await self.driver.start(definition, self._new_id(), request)
+                return Started(live.saga, replayed=False)
+            except NotDrivenHere:
+                continue  # the next one goes to another shard
 
     async def rested(self, saga: Saga, within: timedelta) -> Saga:
         """The saga once it rests, or as it is when the time is over."""
@@ -78,10 +91,7 @@ class Orchestrator:
 
     async def saga(self, saga_id: str) -> Saga:
         """As of now. Raises SagaNotFound."""
-        if live := self.driver.live.get(saga_id):
-            return live.saga
-        with serving():
-            return await self.journal.load(saga_id)
+        return await self.local.saga(saga_id)
 
     async def saga_as_of(
         self, saga_id: str, *, version: int | None = None, at: datetime | None = None
@@ -116,12 +126,17 @@ class Orchestrator:
         return await self._happen(saga_id, report)
 
     async def _happen(
-        self, saga_id: str, happening: Happening, expected_version: int | None = None
+        self, saga_id: str, happening: Verb | StepReported, expected_version: int | None = None
     ) -> Saga:
-        with serving():
-            async with self.driver.holding(saga_id, patiently=False) as live:
-                await self.driver.happen(live, happening, expected_version=expected_version)
-                return live.saga
+        try:
+            return await self.local.happen(saga_id, happening, expected_version)
+        except NotDrivenHere:
+            if self.post is None:
+                raise
+        await self.saga(saga_id)  # one that does not exist is nobody's to answer for
+        question = Ask(saga_id=saga_id, happening=happening, expected_version=expected_version)
+        await self.post.ask(question)
+        return await self.saga(saga_id)
 
     async def undo_plan(self, saga_id: str) -> UndoPlan:
         """What `compensate` would send. Raises SagaNotFound, NotCompensatable."""
@@ -144,61 +159,74 @@ class Orchestrator:
         return self.registry.known()
 
     async def _start_once(
-        self, definition: Definition, saga_id: str, request: StartRequested, key: StartKey
+        self, definition: Definition, request: StartRequested, key: StartKey
     ) -> Started:
         with serving():
             claim = await self.log.claim_key(
                 key.key,
                 digest=key.digest,
-                stream_id=StreamId(saga_id),
+                stream_id=StreamId(self._new_id()),
                 claimed_at=self.clock.now(),
             )
         if claim.digest != key.digest:
             raise IdempotencyKeyReused(key.key)
-        async with self.driver.turn_of(claim.stream_id):
-            return await self._start_unless_there(definition, claim.stream_id, request)
+        begin = Begin(
+            saga_id=claim.stream_id,
+            saga_type=definition.name,
+            version=definition.version,
+            request=request,
+        )
+        return await self._begin(begin, definition)
 
-    async def _start_unless_there(
-        self, definition: Definition, saga_id: str, request: StartRequested
-    ) -> Started:
+    async def _begin(self, begin: Begin, definition: Definition) -> Started:
         """A key may be claimed by a start that then died before it recorded anything."""
         try:
-            return Started(await self.saga(saga_id), replayed=True)
-        except SagaNotFound:
-            pass
-        try:
-            live = await self.driver.start(definition, saga_id, request)
-        except WrongExpectedVersion:
-            return Started(await self.saga(saga_id), replayed=True)
-        return Started(live.saga, replayed=False)
+            saga, replayed = await self.local.begin(begin)
+            return Started(saga, replayed)
+        except NotDrivenHere:
+            if self.post is None:
+                raise
+        deadline = deadline_of(definition, begin.request, self.clock.now())
+        done = await self.post.ask(
+            replace(begin, request=replace(begin.request, deadline=deadline))
+        )
+        return Started(await self.saga(begin.saga_id), done.replayed)
 
     async def _wait(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
-        if condition(saga):
-            return saga
+        """Not longer than this node serves."""
+        loop, pause = asyncio.get_running_loop(), FIRST_LOOK_SECONDS
+        end = loop.time() + within.total_seconds()
+        while not condition(saga) and (left := end - loop.time()) > 0:
+            if self.driver.drives(saga.state.saga_id):
+                saga = await self._watch(saga, condition, left)
+                if self.driver.drives(saga.state.saga_id):
+                    break
+            else:
+                await self.driver.pause(min(pause, left))
+                pause = min(2 * pause, LAST_LOOK_SECONDS)
+                saga = await self.saga(saga.state.saga_id)
+                if self.driver.stopping:
+                    break
+        return saga
+
+    async def _watch(self, saga: Saga, condition: Condition, seconds: float) -> Saga:
+        """As far as it comes here: it may move to another node."""
         live, reached = await self.driver.watch(saga.state.saga_id, condition)
         if self.driver.stopping:  # who was waiting has been released, and nobody would be again
             return live.saga
         try:
-            async with asyncio.timeout(within.total_seconds()):
+            async with asyncio.timeout(seconds):
                 return await reached
         except TimeoutError:
             return live.saga
         finally:
             self.driver.leave(live)
 
-    def _next_shard(self) -> int:
-        """Of those that this node owns, in turn."""
-        owned = list(self.driver.epochs)
+    def _new_id(self) -> str:
+        """In one of the shards that this node drives, each in turn. Raises NotServing."""
+        driver = self.driver
+        owned = [one for one in driver.epochs if one not in driver.retiring | driver.fenced]
         if not owned:
             raise NotServing("this node owns no shard yet")
         self._turn += 1
-        return owned[self._turn % len(owned)]
-
-
-@contextmanager
-def serving() -> Iterator[None]:
-    """A log that does not answer is told as such."""
-    try:
-        yield
-    except LogUnavailable as error:
-        raise NotServing(str(error)) from error
+        return self.clock.new_saga_id(owned[self._turn % len(owned)], SHARDS)

@@ -1,9 +1,17 @@
-"""Definitions by name and version: immutable, and kept beside the log."""
+"""Definitions by name and version: immutable, and kept beside the log.
+
+A version is known for ever once it was seen. Which one is the newest may change on another node, so
+among several nodes that is remembered for a moment only; and a new version is not said to be
+registered before everybody's memory of an older newest one is over.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from ...eventstore import EventLog, PutResult
 from ..definition import Definition
@@ -13,6 +21,7 @@ from .clock import Clock
 from .errors import DefinitionExists, DefinitionNotFound
 
 KIND = "definition"
+NEWEST_FOR: Final = timedelta(milliseconds=250)
 
 
 class Registry:
@@ -20,8 +29,10 @@ class Registry:
         """With a `sleep_cap` no step sleeps longer. When a sleep ends is recorded as it begins, so
         sagas that sleep already are not touched, and no replay depends on it."""
         self.log, self.clock, self.sleep_cap = log, clock, sleep_cap
+        self.is_alone: Callable[[], bool] = lambda: True  # no other node can register anything
         self._known: dict[tuple[str, int], Definition] = {}
         self._newest: dict[str, int] = {}
+        self._asked_at: dict[str, float] = {}
 
     async def load(self) -> None:
         """Read all that were ever registered."""
@@ -40,17 +51,31 @@ class Registry:
         if result is PutResult.DIFFERENT:
             raise DefinitionExists(definition.name, definition.version)
         self._remember(definition)
+        if result is PutResult.CREATED and not self.is_alone():
+            await asyncio.sleep(NEWEST_FOR.total_seconds())
         return result is PutResult.CREATED
 
     async def get(self, name: str, version: int | None = None) -> Definition:
         """That version, or the newest. Raises DefinitionNotFound."""
-        wanted = version if version is not None else self._newest.get(name)
+        wanted = version if version is not None else self._newest_of(name)
         if wanted is not None and (known := self._known.get((name, wanted))):
             return known
+        asked_at = asyncio.get_running_loop().time()
         document = await self.log.get_document(KIND, name, version)
         if document is None:
             raise DefinitionNotFound(name, version)
-        return self._remember(restore_definition(parse(document.content)))
+        if version is None:
+            self._asked_at[name] = asked_at
+        known = self._known.get((name, document.version))
+        return known or self._remember(restore_definition(parse(document.content)))
+
+    def _newest_of(self, name: str) -> int | None:
+        """None if it is not known, or not any more."""
+        if not self.is_alone():
+            age = asyncio.get_running_loop().time() - self._asked_at.get(name, 0.0)
+            if age > NEWEST_FOR.total_seconds():
+                return None
+        return self._newest.get(name)
 
     def known(self) -> list[Definition]:
         """In order of name and version."""

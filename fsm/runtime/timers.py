@@ -36,6 +36,11 @@ class Timers:
         if len(self._heap) > 2 * len(self._due) + FEWEST_TO_COMPACT:
             self._compact()
 
+    def forget(self, whom: Callable[[str], bool]) -> None:
+        """Wake none of those any more."""
+        self._due = {one: due for one, due in self._due.items() if not whom(one)}
+        self._compact()
+
     def step(self) -> int:
         """Wake every saga that is due now; returns how many."""
         due = self._take_due(self.clock.now())

@@ -9,7 +9,7 @@ from random import Random
 
 import psycopg
 from psycopg.rows import dict_row
-from saga_orchestrator.eventstore import MemoryStore, shard_of
+from saga_orchestrator.eventstore import SHARDS, MemoryStore, shard_of
 from saga_orchestrator.fsm.answer import Answer, Lost, NotSent, Reply
 from saga_orchestrator.fsm.command import is_over, wake_up
 from saga_orchestrator.fsm.decide import is_idle
@@ -70,7 +70,7 @@ async def a_busy_world(seed: int, store: MemoryStore | None = None) -> World:
 async def projected(world: World, tables: Tables) -> Projector:
     """A projector that has caught up and is told of every commit of the world."""
     projector = Projector(tables, world.log, journal_of(world).load_many)
-    await projector.catch_up()
+    await projector.follow(range(SHARDS))
     world.driver.observe = projector.observe
     return projector
 

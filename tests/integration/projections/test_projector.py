@@ -89,7 +89,7 @@ async def test_who_was_told_nothing_folds_it_from_the_log(
 ) -> None:
     await live_a_while(world, Random(2), sagas=20)
 
-    await Projector(tables, world.log, journal_of(world).load_many).catch_up()
+    await Projector(tables, world.log, journal_of(world).load_many).follow(range(SHARDS))
 
     assert rows(database_url) == await fresh_folds(world)
     assert checkpoints(database_url) == heads(world)
@@ -121,7 +121,7 @@ async def test_a_projector_that_was_overtaken_aborts_and_goes_on_from_there(
 ) -> None:
     other = Tables(database_url)
     await live_a_while(world, Random(6), sagas=10)
-    await Projector(other, world.log, journal_of(world).load_many).catch_up()
+    await Projector(other, world.log, journal_of(world).load_many).follow(range(SHARDS))
 
     await projector.step()
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
-import pytest
 from saga_orchestrator.eventstore import SHARDS, PostgresLog
 from saga_orchestrator.fsm.happening import StartRequested
 from saga_orchestrator.fsm.runtime.callbacks import Callbacks
 from saga_orchestrator.fsm.runtime.driver import Driver
-from saga_orchestrator.fsm.runtime.errors import NotServing
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.recovery import Recovery, Unfinished
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.http.health import Check
 from saga_orchestrator.projections.audit import verify_log
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.tables import Tables
-from saga_orchestrator.server import ServiceHealth
 from saga_orchestrator.tests.integration.projections.busy_world import rows
 from saga_orchestrator.tests.world import (
     ENOUGH,
@@ -67,9 +63,9 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
     )
     driver = Driver(journal, executor, callbacks, clock, projector.observe)
 
-    async def unfinished() -> list[Unfinished]:
-        await projector.catch_up()
-        waiting = await tables.unfinished(range(SHARDS))
+    async def unfinished(shard_ids: Sequence[int]) -> list[Unfinished]:
+        await projector.follow(shard_ids)
+        waiting = await tables.unfinished(shard_ids)
         return [Unfinished(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
 
     resumed = await Recovery(log, journal, driver, clock, unfinished).run(range(SHARDS))
@@ -115,33 +111,6 @@ async def test_a_process_that_wrote_no_row_is_recovered_from_the_log_alone(
         ended = await second.orchestrator.rested(left, ENOUGH)
 
     assert (second.resumed, ended.state.status) == (1, "completed")
-
-
-async def test_a_process_that_was_overtaken_says_that_it_is_not_well(database_url: str) -> None:
-    async with a_process(database_url) as first:
-        health = ServiceHealth(first.log, first.driver)
-        assert await health.check() == {"database": Check(True), "shards": Check(True)}
-        async with a_process(database_url) as second:
-            with pytest.raises(NotServing):
-                await first.start()
-
-            checks = await health.check()
-
-            assert checks["database"].ok
-            assert checks["shards"] == Check(
-                False, "another process has claimed them; stop one of the two"
-            )
-            assert (await ServiceHealth(second.log, second.driver).check())["shards"].ok
-
-
-async def test_a_service_without_its_database_says_that_it_is_not_well(database_url: str) -> None:
-    async with a_process(database_url) as process:
-        away = PostgresLog("postgresql://127.0.0.1:1/nowhere")
-
-        checks = await ServiceHealth(away, process.driver).check()
-
-        assert (checks["database"].ok, checks["shards"].ok) == (False, True)
-        await away.close()
 
 
 async def test_an_audit_names_the_event_that_somebody_altered(database_url: str) -> None:

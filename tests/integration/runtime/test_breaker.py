@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from saga_orchestrator.fsm.answer import NotSent, Reply
 from saga_orchestrator.fsm.happening import CompensationAsked, PauseAsked
-from saga_orchestrator.fsm.runtime import driver
+from saga_orchestrator.fsm.runtime import held_back
 from saga_orchestrator.fsm.runtime.breaker import FAILURES_TO_OPEN, BreakerState
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import BLINK
@@ -137,8 +137,8 @@ async def test_who_was_held_back_is_woken_when_it_closes_though_nobody_remembere
 
 
 async def test_many_are_woken_in_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "WOKEN_AT_ONCE", 2)
-    monkeypatch.setattr(driver, "WAKING_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(held_back, "AT_ONCE", 2)
+    monkeypatch.setattr(held_back, "PAUSE_SECONDS", 0.0)
     await opened(world)
     held = await start(world, 7)
     world.participants.hold("book")

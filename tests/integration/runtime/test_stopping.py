@@ -61,7 +61,7 @@ async def test_a_drain_that_is_over_drops_what_is_not_answered(
 
     await asyncio.wait_for(world.driver.drain(timedelta()), ENOUGH.total_seconds())
 
-    assert world.driver._tasks == set()
+    assert world.driver.tasks.running == set()
     assert log.types(saga_id)[-1] == "StepCalled"
 
 

@@ -17,6 +17,7 @@ from saga_orchestrator.eventstore import (
     RecordedEvent,
     StreamId,
     WrongExpectedVersion,
+    shard_of,
 )
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.happening import CompensationAsked
@@ -31,7 +32,6 @@ from saga_orchestrator.tests.world import ENOUGH, NOON, World, a_world
     [
         (LogOverloaded(1000), LogBusy),
         (LogUnavailable("closing"), InDoubt),
-        (Fenced(3), NotServing),
     ],
 )
 async def test_a_start_that_the_log_does_not_take_is_told_as_such(
@@ -106,10 +106,26 @@ async def test_a_log_without_a_claim_cannot_append_any_more(world: World) -> Non
     world.participants.release("create_order")
     await quiet(world.driver)
 
-    assert (world.driver.live, world.driver.fenced, taken_over.driver.fenced) == ({}, True, False)
+    shard_id = shard_of(saga.state.saga_id)
+    assert (world.driver.live, world.driver.fenced, taken_over.driver.fenced) == (
+        {},
+        {shard_id},
+        set(),
+    )
     assert await taken_over.recover() == 1
     assert (await at_rest(taken_over, saga.state.saga_id)).state.status == "completed"
     assert len(world.participants.sent) == 1
+
+
+async def test_a_start_that_is_fenced_begins_in_another_shard(
+    world: World, log: TroubledLog
+) -> None:
+    log.troubles.append(Fenced(1))
+
+    saga = await world.start("order_processing")
+
+    assert shard_of(saga.state.saga_id) == 2
+    assert (await world.rested(saga.state.saga_id)).state.status == "completed"
 
 
 async def test_an_ambiguous_commit_is_never_guessed_about(world: World, log: TroubledLog) -> None:

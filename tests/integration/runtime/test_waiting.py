@@ -17,8 +17,8 @@ from saga_orchestrator.fsm.happening import (
     StartRequested,
     StepReported,
 )
-from saga_orchestrator.fsm.runtime.driver import SHORT_WAIT
 from saga_orchestrator.fsm.runtime.errors import VersionMoved
+from saga_orchestrator.fsm.runtime.live import SHORT_WAIT
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
     APPROVAL,

@@ -1,0 +1,81 @@
+"""What is done to the sagas that this node drives.
+
+Whatever can be asked here can come through another node, and then maybe twice: a start is one by
+the name of its saga, everything else by the message that it came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...eventstore import LogUnavailable, WrongExpectedVersion
+from ..happening import Happening, MessageDelivered
+from ..saga import Saga
+from .driver import Driver
+from .errors import NotDrivenHere, NotServing, SagaNotFound
+from .journal import Journal
+from .message import Ask, Begin, Done
+
+
+class Local:
+    def __init__(self, journal: Journal, driver: Driver) -> None:
+        self.journal, self.driver = journal, driver
+
+    async def begin(self, begin: Begin) -> tuple[Saga, bool]:
+        """The saga, and whether it was there already. Durable when it returns.
+
+        Raises DefinitionNotFound, NotDrivenHere, NotServing.
+        """
+        self._demand(begin.saga_id)
+        async with self.driver.turn_of(begin.saga_id):
+            try:
+                return await self.saga(begin.saga_id), True
+            except SagaNotFound:
+                pass
+            definition = await self.journal.registry.get(begin.saga_type, begin.version)
+            try:
+                live = await self.driver.start(definition, begin.saga_id, begin.request)
+            except WrongExpectedVersion:
+                return await self.saga(begin.saga_id), True
+            return live.saga, False
+
+    async def happen(
+        self, saga_id: str, happening: Happening, expected_version: int | None = None
+    ) -> Saga:
+        """Raises what the core refuses, SagaNotFound, VersionMoved, NotDrivenHere, NotServing."""
+        self._demand(saga_id)
+        with serving():
+            async with self.driver.holding(saga_id, patiently=False) as live:
+                await self.driver.happen(live, happening, expected_version=expected_version)
+                return live.saga
+
+    async def saga(self, saga_id: str) -> Saga:
+        """As of now, wherever it is driven. Raises SagaNotFound, NotServing."""
+        live = self.driver.live.get(saga_id)
+        if live is not None and self.driver.is_current():
+            return live.saga
+        with serving():
+            return await self.journal.load(saga_id)
+
+    async def answer(self, message_id: str, question: Ask | Begin) -> Done:
+        """What another node asks for. Raises as `begin` and `happen` do."""
+        if isinstance(question, Begin):
+            saga, replayed = await self.begin(question)
+            return Done(version=saga.state.version, replayed=replayed)
+        delivered = MessageDelivered(message_id=message_id, happening=question.happening)
+        saga = await self.happen(question.saga_id, delivered, question.expected_version)
+        return Done(version=saga.state.version)
+
+    def _demand(self, saga_id: str) -> None:
+        if not self.driver.drives(saga_id):
+            raise NotDrivenHere(saga_id)
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """A log that does not answer is told as such."""
+    try:
+        yield
+    except LogUnavailable as error:
+        raise NotServing(str(error)) from error

@@ -1,0 +1,141 @@
+"""What one node asks of another about a saga, and what that one answers, as bytes and back.
+
+A refusal travels with its facts, which are its attributes, and is raised where it was asked for as
+if the saga were driven there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, TypeAlias, cast, get_args
+
+from ..codec import format_time
+from ..errors import CorruptStream, NoSuchStep, NotAllowed, NotCompensatable
+from ..events import Resolution
+from ..happening import StartRequested, StepReported, Verb
+from ..strict_json import Json, JsonObject, parse, serialize
+from .errors import DefinitionNotFound, NotServing, SagaNotFound, VersionMoved
+
+Happening: TypeAlias = Verb | StepReported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Let this happen to a saga, if it is at `expected_version` (None: at any)."""
+
+    saga_id: str
+    happening: Happening
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """Start a saga of that name, unless it is there."""
+
+    saga_id: str
+    saga_type: str
+    version: int
+    request: StartRequested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The saga is at `version`, at least. `replayed`: it had been started before."""
+
+    version: int
+    replayed: bool = False
+
+
+HAPPENINGS: Mapping[str, type[Happening]] = {
+    kind.__name__: kind for kind in (*get_args(Verb), StepReported)
+}
+REFUSALS: Mapping[str, type[Exception]] = {
+    kind.__name__: kind
+    for kind in (
+        CorruptStream,
+        DefinitionNotFound,
+        NoSuchStep,
+        NotAllowed,
+        NotCompensatable,
+        NotServing,
+        SagaNotFound,
+        VersionMoved,
+    )
+}
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "verdict": Resolution,
+    "deadline": datetime.fromisoformat,
+    "start_at": datetime.fromisoformat,
+}
+
+
+def encode_question(question: Ask | Begin) -> bytes:
+    """The deadline of a start must be a time: a duration would begin anew where it is read."""
+    members: dict[str, Json]
+    if isinstance(question, Begin):
+        request = _members(question.request)
+        members = {"saga_type": question.saga_type, "version": question.version, "request": request}
+    else:
+        members = {
+            "kind": type(question.happening).__name__,
+            "happening": _members(question.happening),
+            "expected_version": question.expected_version,
+        }
+    return serialize({"saga_id": question.saga_id, **members})
+
+
+def decode_question(data: bytes) -> Ask | Begin:
+    """Raises ValueError, LookupError or TypeError for what this version did not write."""
+    members = cast(Mapping[str, Any], parse(data))
+    if "request" in members:
+        request = StartRequested(**_read(members["request"]))
+        return Begin(**{**members, "request": request})
+    kind = HAPPENINGS[members["kind"]]
+    return Ask(
+        saga_id=members["saga_id"],
+        happening=kind(**_read(members["happening"])),
+        expected_version=members["expected_version"],
+    )
+
+
+def encode_answer(answer: Done | Exception) -> bytes:
+    if isinstance(answer, Done):
+        return serialize({"version": answer.version, "replayed": answer.replayed})
+    facts = cast(JsonObject, vars(answer))
+    return serialize({"kind": type(answer).__name__, "text": str(answer), "facts": facts})
+
+
+def decode_answer(data: bytes) -> Done:
+    """Raises the refusal, if it is one."""
+    members = cast(Mapping[str, Any], parse(data))
+    if "version" in members:
+        return Done(**members)
+    kind = REFUSALS[members["kind"]]
+    refusal = kind.__new__(kind)
+    refusal.args = (members["text"],)
+    refusal.__dict__.update(members["facts"])
+    raise refusal
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether whoever asked is to be told of it."""
+    return type(error).__name__ in REFUSALS
+
+
+def _members(value: Happening | StartRequested) -> dict[str, Json]:
+    """Those that are not at their default."""
+    members = {one.name: (getattr(value, one.name), one.default) for one in fields(value)}
+    return {name: _plain(member) for name, (member, usual) in members.items() if member != usual}
+
+
+def _plain(value: Any) -> Json:
+    return format_time(value) if isinstance(value, datetime) else cast(Json, value)
+
+
+def _read(members: Mapping[str, Json]) -> dict[str, Any]:
+    return {
+        name: READERS[name](value) if name in READERS and value is not None else value
+        for name, value in members.items()
+    }

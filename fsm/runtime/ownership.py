@@ -1,0 +1,209 @@
+"""Which shards this node drives: a sign of life, a look at the others, and what follows from both.
+
+    beat ──> roster ──> lost shards are forgotten
+                   └──> allotment ──> free ones are reserved, claimed, recovered
+                                 └──> surplus ones retire, settle, are released, go to their heir
+
+Safety is the log's alone: whoever claims a shard fences its former owner, however wrong the roster
+was. So everything here may be late or mistaken, and costs time at worst. A shard is *busy* while it
+is being taken up or handed over, and until the roster shows the end of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from datetime import timedelta
+from typing import Final
+
+from ...eventstore import (
+    ClaimFailed,
+    EventLog,
+    LogUnavailable,
+    Membership,
+    Roster,
+    allot,
+)
+from .driver import Driver
+from .log import logger
+from .post import Post
+from .recovery import Recovery
+
+BEAT_EVERY: Final = timedelta(milliseconds=250)
+# By then others may have taken over, if they have seen this process go.
+CURRENT_FOR: Final = timedelta(milliseconds=600)
+
+
+class Ownership:
+    """`part_with` ends what read models make of shards that leave."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        log: EventLog,
+        recovery: Recovery,
+        driver: Driver,
+        post: Post,
+        part_with: Callable[[Collection[int]], Awaitable[None]],
+    ) -> None:
+        self.membership, self.log, self.recovery = membership, log, recovery
+        self.driver, self.post, self.part_with = driver, post, part_with
+        self.roster = Roster()
+        self.leaving = False
+        self._busy: set[int] = set()
+        self._handed_over: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._heard_at: float | None = None
+        self._serving, self._stepped = asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        next_beat = loop.time()
+        while True:
+            try:
+                if loop.time() >= next_beat:
+                    next_beat = loop.time() + BEAT_EVERY.total_seconds()
+                    await self.step()
+                await self.post.step(self._driven)
+                await self.membership.nudged(timedelta(seconds=max(next_beat - loop.time(), 0)))
+            except LogUnavailable as error:
+                logger.warning("no roster", extra={"why": str(error)})
+                await asyncio.sleep(BEAT_EVERY.total_seconds())
+
+    async def step(self) -> None:
+        """Raises LogUnavailable."""
+        began = asyncio.get_running_loop().time()
+        self.roster = roster = await self.membership.beat(leaving=self.leaving)
+        self._heard_at = began
+        me = self.membership.node_id
+        mine = roster.owned_by(me)
+        self._busy -= self._handed_over - mine
+        self._handed_over &= mine
+        await self._forget({one for one in self.driver.epochs if one not in mine})
+        allotment = allot(me, roster)
+        if allotment.take:
+            dead = {roster.owners.get(one) for one in allotment.take} - {None}
+            reserved = await self.membership.reserve(allotment.take, [str(one) for one in dead])
+            mine |= frozenset(reserved)
+        self._take_up(mine - self.driver.epochs.keys() - self._busy)
+        self._take_up(self.driver.fenced & mine - self._busy)
+        self._give({one: heir for one, heir in allotment.give.items() if one not in self._busy})
+        self._stepped.set()
+
+    async def served(self, within: timedelta) -> None:
+        """Once this node drives something; or the time is over."""
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self._serving.wait()
+        except TimeoutError:
+            logger.warning("no shard yet")
+
+    async def leave(self, within: timedelta) -> None:
+        """Hand over what is driven here, each shard as soon as it has settled. While `run` runs."""
+        self.leaving = True
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                while self.driver.epochs or self._tasks:
+                    self._stepped.clear()
+                    await self._stepped.wait()
+        except TimeoutError:
+            logger.warning("not all shards were handed over", extra={"left": len(self._driven)})
+
+    async def close(self) -> None:
+        """What is still owned becomes free at once."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.post.close()
+        try:
+            await self.membership.leave()
+        except LogUnavailable as error:
+            logger.warning("nobody was told of the end", extra={"why": str(error)})
+        await self.membership.close()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nobody can have taken over anything yet without this node knowing."""
+        return self._heard_within(CURRENT_FOR)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other node is alive, as far as this one has seen."""
+        nodes = self.roster.nodes.values()
+        return not any(one.is_alive and one.node_id != self.membership.node_id for one in nodes)
+
+    def trouble(self, patience: timedelta) -> str | None:
+        """Why this node cannot do its part, or None."""
+        if not self._heard_within(patience):
+            return "no sign of life could be given"
+        return None if self._driven else "it drives no shard"
+
+    @property
+    def _driven(self) -> list[int]:
+        return [one for one in self.driver.epochs if one not in self.driver.retiring]
+
+    def _heard_within(self, patience: timedelta) -> bool:
+        if self._heard_at is None:
+            return False
+        silent = asyncio.get_running_loop().time() - self._heard_at
+        return silent < patience.total_seconds()
+
+    async def _forget(self, lost: Collection[int]) -> None:
+        """Those that another node has, or will have."""
+        if not lost:
+            return
+        logger.warning("shards lost", extra={"shards": sorted(lost)})
+        await self.log.release(lost)
+        self.driver.forget(lost)
+        await self.part_with(lost)
+
+    def _take_up(self, shard_ids: Collection[int]) -> None:
+        if shard_ids:
+            self._spawn(shard_ids, self._taken_up(sorted(shard_ids)))
+
+    async def _taken_up(self, shard_ids: Collection[int]) -> None:
+        self.driver.forget(shard_ids)  # of one that was fenced by mistake
+        try:
+            await self.recovery.run(shard_ids)
+            self._serving.set()
+        except (ClaimFailed, LogUnavailable) as error:
+            logger.warning("shards not taken up", extra={"why": str(error)})
+        self._busy -= set(shard_ids)
+
+    def _give(self, heirs: Mapping[int, str | None]) -> None:
+        driven = {one: heir for one, heir in heirs.items() if one in self.driver.epochs}
+        if driven:
+            self.driver.retire(driven)
+            self._spawn(driven, self._handed(driven))
+
+    async def _handed(self, heirs: dict[int, str | None]) -> None:
+        """Each as soon as it has settled."""
+        while heirs:
+            settled = await self.driver.tasks.settled(heirs)
+            await self._hand_over({one: heirs.pop(one) for one in settled})
+
+    async def _hand_over(self, heirs: Mapping[int, str | None]) -> None:
+        await self.log.release(heirs)
+        self.driver.forget(heirs)
+        await self.part_with(heirs)
+        await self.membership.hand_over({one: heir for one, heir in heirs.items() if heir})
+        self._handed_over |= heirs.keys()
+
+    def _spawn(self, shard_ids: Collection[int], work: Coroutine[None, None, None]) -> None:
+        self._busy.update(shard_ids)
+        task = asyncio.get_running_loop().create_task(self._guarded(shard_ids, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._stepped.set()
+
+    async def _guarded(self, shard_ids: Collection[int], work: Coroutine[None, None, None]) -> None:
+        """The top of what is done to shards: what fails is tried again from the next roster on."""
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - the other shards are still to be driven
+            logger.exception("shards in trouble", extra={"shards": sorted(shard_ids)})
+            self._busy -= set(shard_ids)

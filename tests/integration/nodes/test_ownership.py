@@ -1,0 +1,189 @@
+"""Nodes come, go, die and freeze: every shard has one driver, and every saga goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.eventstore import SHARDS, StreamId, shard_of
+from saga_orchestrator.fsm.happening import PauseAsked
+from saga_orchestrator.fsm.runtime.errors import NotDrivenHere
+from saga_orchestrator.tests.cluster import Cluster, Node
+
+ALL = set(range(SHARDS))
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    made = Cluster()
+    yield made
+    await made.close()
+
+
+async def two(cluster: Cluster) -> tuple[Node, Node]:
+    nodes = await cluster.join("anne"), await cluster.join("bert")
+    await cluster.settle()
+    return nodes
+
+
+async def held_saga(cluster: Cluster, node: Node) -> StreamId:
+    """A saga whose first call has arrived and is not answered."""
+    cluster.participants.hold("create_order")
+    saga = await node.world.start("order_processing")
+    await cluster.participants.called("create_order")
+    return StreamId(saga.state.saga_id)
+
+
+async def test_one_node_drives_everything(cluster: Cluster) -> None:
+    anne = await cluster.join("anne")
+
+    await cluster.settle()
+
+    assert anne.shards == ALL
+    assert anne.ownership.trouble(timedelta(minutes=1)) is None
+
+
+async def test_a_node_that_joins_gets_its_half_and_no_shard_has_two_drivers(
+    cluster: Cluster,
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+
+    bert = await cluster.join("bert")
+    await cluster.settle()
+
+    assert (len(anne.shards), len(bert.shards)) == (32, 32)
+    assert anne.shards | bert.shards == ALL
+
+
+async def test_starts_go_to_shards_of_the_node_that_is_asked(cluster: Cluster) -> None:
+    _, bert = await two(cluster)
+
+    sagas = [await bert.world.start("order_processing") for _ in range(5)]
+
+    assert {shard_of(one.state.saga_id) for one in sagas} <= bert.shards
+    for saga in sagas:
+        assert (await bert.world.rested(saga.state.saga_id)).state.status == "completed"
+
+
+async def test_the_sagas_of_a_node_that_dies_go_on_in_another(cluster: Cluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+
+    await cluster.kill("bert")
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    assert anne.shards == ALL
+    assert (await anne.world.rested(saga_id)).state.status == "completed"
+
+
+async def test_a_frozen_node_is_taken_over_and_can_append_nothing_when_it_wakes(
+    cluster: Cluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    frozen = cluster.freeze("bert")
+    await cluster.settle()
+    assert anne.shards == ALL
+    length = len(cluster.store.streams[saga_id])
+
+    with pytest.raises(NotDrivenHere):
+        await frozen.world.orchestrator.local.happen(saga_id, PauseAsked())
+
+    assert len(cluster.store.streams[saga_id]) == length
+    cluster.participants.release("create_order")
+    assert (await anne.world.rested(saga_id)).state.status == "completed"
+
+
+async def test_the_late_calls_of_a_frozen_node_carry_the_older_epoch(cluster: Cluster) -> None:
+    _, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    cluster.freeze("bert")
+    await cluster.settle()
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    calls = [one for one in cluster.participants.sent if one.headers["saga-id"] == saga_id]
+    before, after = (int(one.headers["saga-epoch"]) for one in calls[:2])
+
+    assert before < after
+    assert len({one.headers["idempotency-key"] for one in calls[:2]}) == 1
+
+
+async def test_a_frozen_node_that_wakes_lets_go_and_takes_its_share_again(
+    cluster: Cluster,
+) -> None:
+    anne, bert = await two(cluster)
+    frozen = cluster.freeze("bert")
+    await cluster.settle()
+
+    cluster.thaw("bert", frozen)
+    await cluster.settle()
+
+    assert (len(anne.shards), len(bert.shards)) == (32, 32)
+    assert anne.shards | bert.shards == ALL
+
+
+async def test_a_shard_is_handed_over_only_when_what_is_on_its_way_has_been_heard(
+    cluster: Cluster,
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+    for _ in range(SHARDS):  # one is in each shard
+        await anne.world.start("order_processing")
+    cluster.participants.hold("create_order")
+    sagas = [(await anne.world.start("order_processing")).state.saga_id for _ in range(SHARDS)]
+    await asyncio.sleep(0)
+
+    bert = await cluster.join("bert")
+    await cluster.settle()
+    assert (anne.shards, bert.shards) == (ALL, set())
+    assert len(anne.world.driver.retiring) == 32
+
+    cluster.participants.release("create_order")
+    await cluster.settle()
+    assert (len(anne.shards), len(bert.shards)) == (32, 32)
+    for saga_id in sagas:
+        assert (await anne.world.rested(saga_id)).state.status == "completed"
+    keys = [one.headers["idempotency-key"] for one in cluster.participants.sent]
+    assert len(keys) == len(set(keys)), "nothing is sent twice for a handing over"
+
+
+async def test_a_node_that_leaves_hands_over_and_nobody_waits_for_its_silence(
+    cluster: Cluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    before = cluster.clock.now()
+
+    bert.world.driver.begin_stop()
+    bert.ownership.leaving = True
+    await cluster.settle()
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    assert (anne.shards, bert.shards) == (ALL, set())
+    assert (await anne.world.rested(saga_id)).state.status == "completed"
+    assert cluster.clock.now() == before
+
+
+async def test_whoever_waits_for_a_saga_that_moves_hears_its_end(cluster: Cluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    waiting = asyncio.create_task(anne.world.rested(saga_id))
+
+    await cluster.kill("bert")
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    assert (await waiting).state.status == "completed"
+
+
+async def test_a_node_that_is_not_heard_says_so(cluster: Cluster) -> None:
+    anne = await cluster.join("anne")
+
+    assert anne.ownership.trouble(timedelta(minutes=1)) == "no sign of life could be given"
+    assert not anne.ownership.is_current
