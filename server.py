@@ -14,8 +14,9 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib import metadata
@@ -29,7 +30,6 @@ from saga_orchestrator.eventstore import (
     MIGRATIONS,
     EmbeddedServerFailed,
     EventStoreError,
-    LogUnavailable,
     PostgresInbox,
     PostgresLog,
     PostgresMembership,
@@ -38,7 +38,6 @@ from saga_orchestrator.eventstore import (
     embedded_server,
     migrate,
 )
-from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
@@ -57,10 +56,11 @@ from saga_orchestrator.fsm.runtime.post import Post
 from saga_orchestrator.fsm.runtime.recovery import Recovery, Unfinished
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
+from saga_orchestrator.fsm.runtime.vital_signs import VitalSigns
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
-from saga_orchestrator.http.health import Check, HealthQuestion
+from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.directory import Directory, read_directory
@@ -81,55 +81,47 @@ BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.ya
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
 FIRST_SHARD_WITHIN = timedelta(seconds=15)  # longer than a frozen node keeps its own
-SILENT = timedelta(seconds=2)  # without a sign of life there is trouble
-STALLED = timedelta(seconds=2)  # an append that waits longer is trouble
 OBJECTS_A_COLLECTION = 20_000  # some 200 sagas; Python's own 700 are seven
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What is kept in the database, as this node reaches it."""
+
+    node_id: str
+    log: PostgresLog
+    tables: Tables
+    readers: Readers
+    views: Readers
+    membership: PostgresMembership
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Services]:
     """Everything wired, recovered and driving its sagas; stopped in order at the end."""
     directory = _directory(settings)
+    clock = SystemClock()
     async with AsyncExitStack() as stack:
-        database_url = await _database(settings, stack)
-        await _migrate(database_url)
-        clock = SystemClock()
-        node_id = clock.new_saga_id(0, 1)
-        log = PostgresLog(database_url, owner=node_id)
-        stack.push_async_callback(log.close)
+        stores = await _stores(settings, clock.new_saga_id(0, 1), stack)
+        log = stores.log
         registry = Registry(log, clock, settings.saga_sleep_cap)
         await _register_definitions(registry, settings)
-        tables = Tables(database_url, owner=node_id)
-        stack.push_async_callback(tables.close)
-        readers = Readers(database_url, READ_TIME, statement, owner=node_id)
-        stack.push_async_callback(readers.close)
         journal = Journal(log, registry)
-        projector = Projector(tables, log, journal.load_many)
-        limit = settings.saga_calls_per_participant
-        transport = ParticipantTransport(
-            TransportLimits(connections_per_origin=_most_calls(limit, directory))
-        )
-        stack.push_async_callback(transport.aclose)
-        participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
+        projector = Projector(stores.tables, log, journal.load_many)
         tokens = CallbackTokens(await _secret(log, clock))
-        executor = Executor(participants, tokens, clock, limit=limit, terms=directory.terms)
-        callbacks = Callbacks(HttpCallbackSender(transport), clock)
-        event_counts = EventCounts()
-        observe = partial(_observe, event_counts, projector)
-        driver = Driver(journal, executor, callbacks, clock, observe)
-        shared = Readers(database_url, READ_TIME, owner=node_id)
-        stack.push_async_callback(shared.close)
-        post = Post(PostgresInbox(shared), Local(journal, driver), clock, node_id)
-        orchestrator = Orchestrator(log, registry, journal, driver, clock, post)
-        bulk = BulkJobs(orchestrator, clock)
-        listing = StatusListing(readers, projector.step)
-        recovery = Recovery(log, journal, driver, clock, partial(_unfinished, projector, tables))
-        membership = PostgresMembership(database_url, shared, node_id)
-        ownership = Ownership(membership, log, recovery, driver, post, projector.part_with)
+        driver, event_counts = _driver(settings, directory, journal, projector, tokens, stack)
+        inbox = PostgresInbox(stores.readers)
+        post = Post(inbox, Local(journal, driver), clock, stores.node_id)
+        unfinished = partial(_unfinished, projector, stores.tables)
+        recovery = Recovery(log, journal, driver, clock, unfinished)
+        ownership = Ownership(stores.membership, log, recovery, driver, post, projector.part_with)
         driver.is_current = lambda: ownership.is_current
         registry.is_alone = lambda: ownership.is_alone
         stack.push_async_callback(ownership.close)
+        orchestrator = Orchestrator(log, registry, journal, driver, clock, post)
+        bulk = BulkJobs(orchestrator, clock)
+        listing = StatusListing(stores.views, projector.step)
         async with asyncio.TaskGroup() as group:
             loops = (projector.run(), driver.timers.run(), ownership.run())
             tasks = [group.create_task(one) for one in loops]
@@ -137,16 +129,16 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             yield Services(
                 orchestrator=orchestrator,
                 listing=listing,
-                health=HealthQuestion(ServiceHealth(log, ownership)),
+                health=HealthQuestion(VitalSigns(log, ownership)),
                 callbacks=CallbackPolicy(
                     directory.urls.values(), loopback=settings.saga_callback_loopback
                 ),
                 audit=partial(verify_log, log),
                 tokens=tokens,
                 bulk=bulk,
-                feed=LogFeed(log, readers, listing.refresh),
-                statistics=StatusStatistics(readers, listing.refresh),
-                executor=executor,
+                feed=LogFeed(log, stores.views, listing.refresh),
+                statistics=StatusStatistics(stores.views, listing.refresh),
+                executor=driver.executor,
                 event_counts=event_counts,
                 participants=directory.urls,
             )
@@ -159,38 +151,49 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         await projector.step()
 
 
+async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> Stores:
+    """Over connections that are closed with `stack`."""
+    url = await _database(settings, stack)
+    await _migrate(url)
+    readers = Readers(url, READ_TIME, owner=node_id)
+    stores = Stores(
+        node_id=node_id,
+        log=PostgresLog(url, owner=node_id),
+        tables=Tables(url, owner=node_id),
+        readers=readers,
+        views=Readers(url, READ_TIME, statement, owner=node_id),
+        membership=PostgresMembership(url, readers, node_id),
+    )
+    for one in (stores.log, stores.tables, stores.readers, stores.views):
+        stack.push_async_callback(one.close)
+    return stores
+
+
+def _driver(
+    settings: Settings,
+    directory: Directory,
+    journal: Journal,
+    projector: Projector,
+    tokens: CallbackTokens,
+    stack: AsyncExitStack,
+) -> tuple[Driver, EventCounts]:
+    """With all that it calls; the connections are closed with `stack`."""
+    clock, limit = SystemClock(), settings.saga_calls_per_participant
+    limits = TransportLimits(connections_per_origin=_most_calls(limit, directory))
+    transport = ParticipantTransport(limits)
+    stack.push_async_callback(transport.aclose)
+    participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
+    executor = Executor(participants, tokens, clock, limit=limit, terms=directory.terms)
+    callbacks, event_counts = Callbacks(HttpCallbackSender(transport), clock), EventCounts()
+    observe = partial(_observe, event_counts, projector)
+    return Driver(journal, executor, callbacks, clock, observe), event_counts
+
+
 def _observe(
     counts: EventCounts, projector: Projector, saga: Saga, recorded: Sequence[RecordedEvent]
 ) -> None:
     projector.observe(saga, recorded)
     counts.observe(saga, recorded)
-
-
-class ServiceHealth:
-    """What the service depends on: one database, which must answer and take what is written.
-
-    And its place among the nodes: who drives no shard can start nothing.
-    """
-
-    def __init__(self, log: PostgresLog, ownership: Ownership) -> None:
-        self.log, self.ownership = log, ownership
-
-    async def check(self) -> Mapping[str, Check]:
-        return {"database": await self._database(), "shards": self._shards()}
-
-    async def _database(self) -> Check:
-        try:
-            await self.log.ping()
-        except LogUnavailable as error:
-            return Check(False, str(error))
-        stalled = self.log.stalled_for
-        if stalled is not None and stalled > STALLED:
-            return Check(False, f"no append for {stalled.total_seconds():.0f} s")
-        return Check(True)
-
-    def _shards(self) -> Check:
-        trouble = self.ownership.trouble(SILENT)
-        return Check(trouble is None, trouble or "")
 
 
 def _directory(settings: Settings) -> Directory:
@@ -272,15 +275,11 @@ async def _register_definitions(registry: Registry, settings: Settings) -> None:
 
 async def _register(registry: Registry, file: Path) -> None:
     try:
-        await registry.register(_definition(file))
+        await registry.register(read_definition(parse_yaml(file.read_text())))
     except (OSError, UnicodeDecodeError, InvalidYaml, InvalidDefinition, DefinitionExists) as error:
         raise InvalidSettings(
             f"SAGA_DEFINITIONS_DIR: {file} is refused: {_one_line(error)}"
         ) from error
-
-
-def _definition(file: Path) -> Definition:
-    return read_definition(parse_yaml(file.read_text()))
 
 
 class Service:

@@ -25,7 +25,7 @@ from .statements import statement
 Connection = AsyncConnection[tuple[object, ...]]
 Parameters = Mapping[str, object]
 
-# Sessions are named `saga <owner> <purpose>`, so that those of a node that is dead can be ended.
+# Sessions are named `node <owner> <purpose>`, so that those of a node that is dead can be ended.
 NOBODY: Final = "-"
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 

@@ -55,7 +55,6 @@ class PostgresLog:
 
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long the writer has been without an answer from the database; None while it has."""
         return self._writer.stalled_for
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:

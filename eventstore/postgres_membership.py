@@ -114,7 +114,7 @@ class PostgresMembership:
             raise LogUnavailable(str(error)) from error
 
     async def _connect(self) -> Connection:
-        connection = await connect(self._database_url, f"saga {self._node_id} membership")
+        connection = await connect(self._database_url, f"node {self._node_id} membership")
         if self._life_lines:
             channel = sql.Identifier(f"node_{self._node_id.replace('-', '')}")
             await connection.execute(sql.SQL("listen {}").format(channel))

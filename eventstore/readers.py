@@ -109,7 +109,7 @@ class Readers:
     async def _connection(self) -> Connection:
         if self._idle:
             return self._idle.pop()
-        return await connect(self._database_url, f"saga {self._owner} reader")
+        return await connect(self._database_url, f"node {self._owner} reader")
 
     async def _take_back(self, connection: Connection) -> None:
         # A statement cut short by a cancellation may have left an answer behind.

@@ -92,7 +92,7 @@ class Session:
             return Answer(rows, cursor.rowcount)
 
     async def _open(self) -> Connection:
-        self._connection = await connect(self._database_url, f"saga {self._owner} writer")
+        self._connection = await connect(self._database_url, f"node {self._owner} writer")
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
         with watchdog(self._connection, self._statement_timeout):
             await self._connection.execute(

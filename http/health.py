@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    ok: bool
-    detail: str = ""
+from ..fsm.runtime.vital_signs import Check
 
 
 class Health(Protocol):

@@ -85,7 +85,7 @@ class Tables:
     async def _transaction(self, limit: timedelta) -> AsyncIterator[Connection]:
         async with self._turn:
             if self._connection is None or self._connection.closed:
-                name = f"saga {self.owner} projections"
+                name = f"node {self.owner} projections"
                 self._connection = await connect(self.database_url, name)
             try:
                 with watchdog(self._connection, limit):

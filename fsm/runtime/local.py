@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...eventstore import LogUnavailable, WrongExpectedVersion
+from ...eventstore import InvalidStreamId, LogUnavailable, WrongExpectedVersion
 from ..happening import Happening, MessageDelivered
 from ..saga import Saga
 from .driver import Driver
@@ -68,7 +68,11 @@ class Local:
         return Done(version=saga.state.version)
 
     def _demand(self, saga_id: str) -> None:
-        if not self.driver.drives(saga_id):
+        try:
+            driven = self.driver.drives(saga_id)
+        except InvalidStreamId:
+            raise SagaNotFound(saga_id) from None
+        if not driven:
             raise NotDrivenHere(saga_id)
 
 

@@ -16,11 +16,11 @@ from saga_orchestrator.tests.acceptance.waiting import until
 
 WRITERS = (
     "select pid from pg_stat_activity"
-    " where datname = current_database() and application_name like 'saga % writer'"
+    " where datname = current_database() and application_name like 'node % writer'"
 )
 BLOCKED = f"{WRITERS} and wait_event_type = 'Lock'"
 STARTING = (
-    WRITERS.replace("saga % writer", "eventstore migrations") + " and wait_event_type = 'Lock'"
+    WRITERS.replace("node % writer", "eventstore migrations") + " and wait_event_type = 'Lock'"
 )
 CLIENTS = (
     "select pid from pg_stat_activity"

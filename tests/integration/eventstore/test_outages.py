@@ -28,8 +28,8 @@ from saga_orchestrator.eventstore import (
 from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
 
 FROZEN_AFTER = timedelta(seconds=0.5)
-WRITERS = "select pid from pg_stat_activity where application_name = 'eventstore writer'"
-BACKENDS = "select pid from pg_stat_activity where application_name like 'eventstore %'"
+WRITERS = "select pid from pg_stat_activity where application_name like 'node % writer'"
+BACKENDS = "select pid from pg_stat_activity where application_name like 'node %'"
 
 OpenLog = Callable[[str], PostgresLog]
 

@@ -11,8 +11,9 @@ import httpx
 import pytest
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.event_counts import EventCounts
+from saga_orchestrator.fsm.runtime.vital_signs import Check
 from saga_orchestrator.http.app import build_app
-from saga_orchestrator.http.health import Check, HealthQuestion
+from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.participants.callback import CallbackPolicy
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.projections.audit import verify_log

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from saga_orchestrator.http.health import Check, HealthQuestion
+from saga_orchestrator.fsm.runtime.vital_signs import Check
+from saga_orchestrator.http.health import HealthQuestion
 
 from .conftest import ScriptedHealth
 

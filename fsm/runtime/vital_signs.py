@@ -1,0 +1,44 @@
+"""Whether the service is well: it depends on a database that answers and takes what is written, and
+on its place among the nodes, for who drives no shard can start nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from ...eventstore import EventLog, LogUnavailable
+from .ownership import Ownership
+
+SILENT: Final = timedelta(seconds=2)  # without a sign of life there is trouble
+STALLED: Final = timedelta(seconds=2)  # an append that waits longer is trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    ok: bool
+    detail: str = ""
+
+
+class VitalSigns:
+    def __init__(self, log: EventLog, ownership: Ownership) -> None:
+        self.log, self.ownership = log, ownership
+
+    async def check(self) -> Mapping[str, Check]:
+        """Each dependency by name. Trouble is a value: it never raises."""
+        return {"database": await self._database(), "shards": self._shards()}
+
+    async def _database(self) -> Check:
+        try:
+            await self.log.ping()
+        except LogUnavailable as error:
+            return Check(False, str(error))
+        stalled = self.log.stalled_for
+        if stalled is not None and stalled > STALLED:
+            return Check(False, f"no append for {stalled.total_seconds():.0f} s")
+        return Check(True)
+
+    def _shards(self) -> Check:
+        trouble = self.ownership.trouble(SILENT)
+        return Check(trouble is None, trouble or "")
