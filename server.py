@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import secrets
 import signal
 import socket
@@ -38,6 +37,7 @@ from saga_orchestrator.eventstore import (
     embedded_server,
     migrate,
 )
+from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
@@ -49,7 +49,7 @@ from saga_orchestrator.fsm.runtime.event_counts import EventCounts
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.runtime.local import Local
-from saga_orchestrator.fsm.runtime.log import configure_logging, logger
+from saga_orchestrator.fsm.runtime.log import configure_logging
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.ownership import Ownership
 from saga_orchestrator.fsm.runtime.post import Post
@@ -61,6 +61,7 @@ from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
+from saga_orchestrator.http.lifespan import LifespanApp
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.directory import Directory, read_directory
@@ -75,7 +76,7 @@ from saga_orchestrator.projections.stats import StatusStatistics
 from saga_orchestrator.projections.status_listing import StatusListing
 from saga_orchestrator.projections.tables import Tables
 from saga_orchestrator.settings import InvalidSettings, Settings, read_settings, secret_named
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
 VERSION = metadata.version("saga-orchestrator")
@@ -275,56 +276,25 @@ async def _register_definitions(registry: Registry, settings: Settings) -> None:
 
 async def _register(registry: Registry, file: Path) -> None:
     try:
-        await registry.register(read_definition(parse_yaml(file.read_text())))
+        await registry.register(_definition(file))
     except (OSError, UnicodeDecodeError, InvalidYaml, InvalidDefinition, DefinitionExists) as error:
         raise InvalidSettings(
             f"SAGA_DEFINITIONS_DIR: {file} is refused: {_one_line(error)}"
         ) from error
 
 
-class Service:
-    """The ASGI application: made of the settings when it starts up, and stopped in order."""
+def _definition(file: Path) -> Definition:
+    return read_definition(parse_yaml(file.read_text()))
 
-    def __init__(self) -> None:
-        self._app: ASGIApp | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            assert self._app is not None, "the server runs the lifespan first"
-            await self._app(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """Startup and shutdown. Trouble is told here: the server would take an exception at startup
-        for an application without a lifespan, and serve what is not there."""
-        await receive()
-        phase = "startup"
-        try:
-            async with self._serving():
-                await send({"type": "lifespan.startup.complete"})
-                phase = "shutdown"
-                await receive()
-        except (InvalidSettings, EventStoreError) as error:
-            print(f"saga: {_one_line(error)}", file=sys.stderr)
-            # The server has nothing to add: whoever starts it reads one line.
-            logging.getLogger("uvicorn.error").disabled = True
-            await send({"type": f"lifespan.{phase}.failed"})
-        except Exception:  # noqa: BLE001 - the top of the service
-            logger.exception("the service failed")
-            await send({"type": f"lifespan.{phase}.failed"})
-        else:
-            await send({"type": "lifespan.shutdown.complete"})
-
-    @asynccontextmanager
-    async def _serving(self) -> AsyncIterator[None]:
-        settings = read_settings()
-        configure_logging(settings.saga_log_level)
-        async with running(settings) as services:
-            with _told_to_stop(services.orchestrator.driver):
-                self._app = build_app(services, version=VERSION)
-                _spare_what_stays()
-                yield
+@asynccontextmanager
+async def _serving() -> AsyncIterator[ASGIApp]:
+    settings = read_settings()
+    configure_logging(settings.saga_log_level)
+    async with running(settings) as services:
+        with _told_to_stop(services.orchestrator.driver):
+            _spare_what_stays()
+            yield build_app(services, version=VERSION)
 
 
 def _spare_what_stays() -> None:
@@ -390,7 +360,7 @@ def _door(settings: Settings) -> socket.socket:
     return door
 
 
-app = Service()
+app = LifespanApp(_serving, (InvalidSettings, EventStoreError))
 
 if __name__ == "__main__":
     main()

@@ -219,7 +219,7 @@ async def test_a_connection_that_was_cut_is_opened_anew(
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where application_name = 'projections'"
+            " where application_name like 'node % projections'"
             " and datname = current_database()"
         )
     with pytest.raises(psycopg.OperationalError):
