@@ -115,7 +115,9 @@ class SagaSummaryAnswer(Answer):
     definition_version: int
     entity_id: int | str
     status: SagaStatus
+    current_step: str | None
     error: str | None
+    parked: ParkedAnswer | None
     tags: dict[str, str]
     version: int
     created_at: str
@@ -123,7 +125,7 @@ class SagaSummaryAnswer(Answer):
 
 
 class SagasAnswer(Answer):
-    """Newest first."""
+    """Newest first; of the parked the one that was parked first."""
 
     sagas: list[SagaSummaryAnswer]
     next_cursor: str | None

@@ -76,7 +76,7 @@ SAGA_ROUTES: Final = (
         method="GET",
         path="/sagas",
         endpoint=list_sagas,
-        summary="Sagas, newest first",
+        summary="Sagas, newest first; the parked oldest first",
         query=SagasQuery,
         replies={200: Reply("A page; the next one is in Link.", SagasAnswer, headers=PAGED)},
         problems=(ProjectionUnavailable,),

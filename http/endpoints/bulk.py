@@ -63,15 +63,16 @@ async def bulk_job(request: Request, services: Services) -> Response:
 async def _matched(services: Services, wanted: SagaFilter) -> list[str]:
     """All of them. Raises TooManySagas: part of what was asked for would look like all of it."""
     await services.listing.refresh()
-    found: list[str] = []
+    found: dict[str, None] = {}  # one that is parked again meanwhile comes a second time
+    after = None
     while True:
-        after = found[-1] if found else None
         page = await services.listing.page(wanted, after, PAGE)
-        found += [one.saga_id for one in page]
+        found |= dict.fromkeys(one.saga_id for one in page)
         if len(found) > MOST_SAGAS:
             raise TooManySagas(MOST_SAGAS)
         if len(page) < PAGE:
-            return found
+            return list(found)
+        after = wanted.place_of(page[-1])
 
 
 def _verb(wanted: BulkRequest) -> Verb:
