@@ -47,7 +47,7 @@ class StartRequest(Body):
     start_at: Time | None = None
     callback_url: str | None = None
 
-    def as_happening(self) -> StartRequested:
+    def as_happening(self, actor: str | None) -> StartRequested:
         return StartRequested(
             entity_id=self.entity_id,
             input=merged_input(self.input, self.step_data),
@@ -55,6 +55,7 @@ class StartRequest(Body):
             deadline=self.deadline,
             start_at=self.start_at,
             callback_url=self.callback_url,
+            actor=actor,
         )
 
 

@@ -22,6 +22,7 @@ from ...fsm.happening import (
 from ...fsm.runtime.bulk import BulkJob
 from ...fsm.strict_json import Json
 from ...projections.listing import SagaFilter
+from ..actor import actor_of
 from ..body import json_object
 from ..errors import TooManySagas, UnknownBulkJob
 from ..models import BulkRequest, NoQuery, query_of, validated
@@ -44,10 +45,11 @@ VERBS: Final[dict[str, Callable[..., Verb]]] = {
 async def bulk(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
     wanted = validated(BulkRequest, await json_object(request))
+    verb = VERBS[wanted.action](actor=actor_of(request), reason=wanted.reason)
     saga_ids = await _matched(services, wanted.filter.as_filter())
     if wanted.dry_run:
         return json_reply({"matched": len(saga_ids), "saga_ids": saga_ids[:SHOWN]})
-    job = services.bulk.start(wanted.action, _verb(wanted), saga_ids)
+    job = services.bulk.start(wanted.action, verb, saga_ids)
     headers = {"Location": f"/bulk/{job.job_id}"}
     return json_reply(_view(job), HTTPStatus.ACCEPTED, headers)
 
@@ -73,10 +75,6 @@ async def _matched(services: Services, wanted: SagaFilter) -> list[str]:
         if len(page) < PAGE:
             return list(found)
         after = wanted.place_of(page[-1])
-
-
-def _verb(wanted: BulkRequest) -> Verb:
-    return VERBS[wanted.action](reason=wanted.reason)
 
 
 def _view(job: BulkJob) -> dict[str, Json]:
