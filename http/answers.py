@@ -67,12 +67,13 @@ class SagaStatusAnswer(Answer):
 
 
 class SagaAnswer(SagaStatusAnswer):
-    """Everything: the status, and what it came from."""
+    """Everything: the status, what it came from, and what people can ask of it now."""
 
     definition: DefinitionModel
     input: dict[str, JsonValue]
     outputs: dict[str, JsonValue]
     tags: dict[str, str]
+    allowed_actions: list[str]
     start_at: str | None
 
 
