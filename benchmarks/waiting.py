@@ -162,12 +162,14 @@ async def each(
 
 async def all_completed(url: str, sagas: int, within: float) -> None:
     """Raises SystemExit if they are not in time."""
-    end = time.monotonic() + within
+    end, told = time.monotonic() + within, 0
     async with client_of(url) as client:
         while (completed := await count(client, "completed")) < sagas:
             if time.monotonic() > end:
                 raise SystemExit(f"lost: only {completed:,} of {sagas:,} sagas have been woken")
-            progress(f"{completed:,} sagas are completed")
+            if completed != told:
+                progress(f"{completed:,} sagas are completed")
+            told = completed
             await asyncio.sleep(1)
 
 

@@ -15,6 +15,7 @@ from saga_orchestrator.tests.world import FakeClock, a_definition
 
 EACH = 1000
 AT_ONCE = 100
+LONG = timedelta(minutes=3)  # far longer than they all take, even on a busy machine
 LISTENING = """
 saga: listening
 version: 1
@@ -69,7 +70,7 @@ async def a_day_passes(process: Process) -> None:
     assert isinstance(clock, FakeClock)
     clock.advance(timedelta(days=1))
     process.driver.timers.step()
-    await quiet(process.driver)
+    await quiet(process.driver, within=LONG)
 
 
 def woken(database_url: str) -> Counter[str]:
