@@ -131,9 +131,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
                 orchestrator=orchestrator,
                 listing=listing,
                 health=HealthQuestion(VitalSigns(log, ownership)),
-                callbacks=CallbackPolicy(
-                    directory.urls.values(), loopback=settings.saga_callback_loopback
-                ),
+                callbacks=_callback_policy(settings, directory),
                 audit=partial(verify_log, log),
                 tokens=tokens,
                 bulk=bulk,
@@ -185,9 +183,15 @@ def _driver(
     stack.push_async_callback(transport.aclose)
     participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
     executor = Executor(participants, tokens, clock, limit=limit, terms=directory.terms)
-    callbacks, event_counts = Callbacks(HttpCallbackSender(transport), clock), EventCounts()
+    guarded = ParticipantTransport(may_reach=_callback_policy(settings, directory).may_reach)
+    stack.push_async_callback(guarded.aclose)
+    callbacks, event_counts = Callbacks(HttpCallbackSender(guarded), clock), EventCounts()
     observe = partial(_observe, event_counts, projector)
     return Driver(journal, executor, callbacks, clock, observe), event_counts
+
+
+def _callback_policy(settings: Settings, directory: Directory) -> CallbackPolicy:
+    return CallbackPolicy(directory.urls.values(), loopback=settings.saga_callback_loopback)
 
 
 def _observe(

@@ -65,6 +65,7 @@ class StepReported:
     done: bool
     output: Json = None
     error: str = ""
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Where a saga rests undecided: why, since when, and exactly what is not done or not undone."""
+"""Where a saga rests undecided: why, and since when. What is not done or undone its steps say."""
 
 from __future__ import annotations
 
@@ -10,5 +10,3 @@ from datetime import datetime
 class Parked:
     why: str
     since: datetime
-    not_done: tuple[str, ...]
-    not_undone: tuple[str, ...]

@@ -128,20 +128,30 @@ def reported(deciding: Deciding, report: StepReported) -> None:
     if step is None or step.completion is not Completion.CALLBACK:
         raise NoSuchStep(deciding.saga.state.saga_id, report.step)
     state = deciding.saga.state.step(step.name)
-    attempt, error = state.attempts, report.error
-    if state.status is StepStatus.WAITING and report.done:
-        done = StepSucceeded(step=step.name, attempt=attempt, output=report.output)
-        deciding.record(done)
-    elif state.status is StepStatus.WAITING:
-        deciding.record(StepRejected(step=step.name, attempt=attempt, error=error))
+    if state.status is StepStatus.WAITING:
+        deciding.record(_reported_end(report, state.attempts))
     elif state.status in (StepStatus.CALLING, StepStatus.BACKING_OFF) and state.callback is None:
         early = CallbackReceived(
-            step=step.name, done=report.done, output=report.output, error=error or None
+            step=step.name,
+            done=report.done,
+            output=report.output,
+            error=report.error or None,
+            actor=report.actor,
         )
         deciding.record(early)
     else:
         what = "completed by callback" if report.done else "failed by callback"
-        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error or None))
+        late = LateReplyIgnored(
+            step=step.name, what=what, error=report.error or None, actor=report.actor
+        )
+        deciding.record(late)
+
+
+def _reported_end(report: StepReported, attempt: int) -> StepSucceeded | StepRejected:
+    step, actor = report.step, report.actor
+    if report.done:
+        return StepSucceeded(step=step, attempt=attempt, output=report.output, actor=actor)
+    return StepRejected(step=step, attempt=attempt, error=report.error, actor=actor)
 
 
 def child_rested(deciding: Deciding, child: ChildRested) -> None:

@@ -210,8 +210,8 @@ def _evolve_saga(  # noqa: C901 - a table, one line of thought an event
         case CompensationStarted(cause=cause, error=error):
             back = changed(moved, cause=cause, error=error, parked=None, asked_back=None)
             return changed(back, paused_at=None)
-        case SagaParked(why=why, not_done=not_done, not_undone=not_undone):
-            parked = Parked(why=why, since=at, not_done=not_done, not_undone=not_undone)
+        case SagaParked(why=why):
+            parked = Parked(why=why, since=at)
             return changed(moved, parked=parked, error=state.error or why)
         case SagaUnparked(back=back):
             return _unparked(moved, at, back=back)

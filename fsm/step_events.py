@@ -73,6 +73,7 @@ class CallbackReceived(StepEvent):
     done: bool
     output: Json = None
     error: str | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class LateReplyIgnored(StepEvent):
     trigger = "ignore"
     what: str
     error: str | None = None
+    actor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ class StepSucceeded(StepEvent):
     output_loss: OutputLoss | None = None
     error: str | None = None  # why the output was lost
     signal: str | None = None  # whose body is the output
+    actor: str | None = None  # of a callback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,7 @@ class StepRejected(StepEvent):
     attempt: int
     error: str
     resent: bool = False
+    actor: str | None = None  # of a callback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

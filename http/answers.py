@@ -67,12 +67,13 @@ class SagaStatusAnswer(Answer):
 
 
 class SagaAnswer(SagaStatusAnswer):
-    """Everything: the status, and what it came from."""
+    """Everything: the status, what it came from, and what people can ask of it now."""
 
     definition: DefinitionModel
     input: dict[str, JsonValue]
     outputs: dict[str, JsonValue]
     tags: dict[str, str]
+    allowed_actions: list[str]
     start_at: str | None
 
 
@@ -115,7 +116,9 @@ class SagaSummaryAnswer(Answer):
     definition_version: int
     entity_id: int | str
     status: SagaStatus
+    current_step: str | None
     error: str | None
+    parked: ParkedAnswer | None
     tags: dict[str, str]
     version: int
     created_at: str
@@ -123,7 +126,7 @@ class SagaSummaryAnswer(Answer):
 
 
 class SagasAnswer(Answer):
-    """Newest first."""
+    """Newest first; of the parked the one that was parked first."""
 
     sagas: list[SagaSummaryAnswer]
     next_cursor: str | None

@@ -8,6 +8,7 @@ RequestRefused
 ├── InvalidRequest          a body that does not fit; carries its findings
 │   └── InvalidQuery        query parameters that do not fit
 ├── InvalidIdempotencyKey   empty, too long, or not visible ASCII
+├── InvalidActor            empty, too long, or not printable
 ├── UnknownSagaType         a start of something that is not registered
 ├── NoSuchVersion           the saga never had, or has not yet, that version
 ├── WrongCallbackToken      a callback that does not bring the token of its call
@@ -66,6 +67,13 @@ class InvalidQuery(InvalidRequest):
 class InvalidIdempotencyKey(RequestRefused):
     def __init__(self) -> None:
         super().__init__("a key is 1 to 255 visible ASCII characters, bare or as a quoted string")
+
+
+class InvalidActor(RequestRefused):
+    def __init__(self, longest: int) -> None:
+        super().__init__(
+            f"Saga-Actor is one header of 1 to {longest} printable characters, in UTF-8"
+        )
 
 
 class UnknownSagaType(RequestRefused):

@@ -15,13 +15,13 @@ from ..fsm.machines import SagaStatus
 from ..fsm.reader import findings_of, pointer
 from ..fsm.strict_json import JsonObject
 from ..projections.listing import SagaFilter
+from ..projections.place import PLACE
 from .errors import InvalidQuery, InvalidRequest
 from .wire_types import AnyArray, AnyJson, AnyObject, Deadline, EntityId, Tags, Time
 
 BIGGEST_VERSION = 2**31 - 1
 PAGE = 100
 LARGEST_PAGE = 1000
-SAGA_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 Version = Annotated[int, Field(ge=1, le=BIGGEST_VERSION)]
 PageSize = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
@@ -47,7 +47,7 @@ class StartRequest(Body):
     start_at: Time | None = None
     callback_url: str | None = None
 
-    def as_happening(self) -> StartRequested:
+    def as_happening(self, actor: str | None) -> StartRequested:
         return StartRequested(
             entity_id=self.entity_id,
             input=merged_input(self.input, self.step_data),
@@ -55,6 +55,7 @@ class StartRequest(Body):
             deadline=self.deadline,
             start_at=self.start_at,
             callback_url=self.callback_url,
+            actor=actor,
         )
 
 
@@ -88,19 +89,23 @@ class BulkFilter(Body):
 
     type: ShortText | None = None
     status: SagaStatus | None = Field(default=None, strict=False)
+    step: ShortText | None = None
     entity_id: ShortText | None = None
     tags: Tags = Field(default_factory=dict)
     started_after: Time | None = None
     started_before: Time | None = None
+    error: ShortText | None = None
 
     def as_filter(self) -> SagaFilter:
         return SagaFilter(
             saga_type=self.type,
             status=self.status,
+            step=self.step,
             entity_id=self.entity_id,
             tags=self.tags,
             started_after=self.started_after,
             started_before=self.started_before,
+            error=self.error,
         )
 
 
@@ -154,15 +159,20 @@ class FeedQuery(Query):
 
 
 class SagasQuery(Query):
-    """Beside these, `tag.<name>=<value>` asks for sagas with that tag."""
+    """Beside these, `tag.<name>=<value>` asks for sagas with that tag.
+
+    `cursor` is the `next_cursor` of the page before.
+    """
 
     type: ShortText | None = None
     status: SagaStatus | None = None
+    step: ShortText | None = None
     entity_id: ShortText | None = None
     started_after: Time | None = None
     started_before: Time | None = None
+    error: ShortText | None = None
     limit: PageSize = PAGE
-    cursor: Annotated[str, Field(pattern=SAGA_ID)] | None = None
+    cursor: Annotated[str, Field(pattern=PLACE)] | None = None
 
 
 BodyModel = TypeVar("BodyModel", bound=Body)

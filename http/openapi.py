@@ -9,10 +9,12 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from .actor import ACTOR
 from .answers import ProblemAnswer
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
+    InvalidActor,
     InvalidQuery,
     InvalidRequest,
     NotJson,
@@ -30,6 +32,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Saga-Callback-Token": "That came with the call which is reported on.",
     "Idempotency-Key": "What is sent again with the same key counts once.",
     "If-Match": "Act only on this version of the saga.",
+    ACTOR: "Who asks, kept with the event. It is a claim: a proxy in front must set it.",
     "If-None-Match": "Answer 304 if the saga still has this version.",
     "Prefer": "`wait=N`: wait up to N seconds, at most 60. `respond-async`: do not wait.",
 }
@@ -74,6 +77,8 @@ def problems_of(route: RouteSpec) -> list[Problem]:
         kinds.append(InvalidQuery)
     if route.body:
         kinds += OF_A_BODY
+    if ACTOR in route.headers:
+        kinds.append(InvalidActor)
     found = {PROBLEMS[kind].code: PROBLEMS[kind] for kind in kinds}
     return sorted([*found.values(), INTERNAL_ERROR], key=lambda one: (one.status, one.code))
 

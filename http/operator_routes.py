@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from ..fsm.errors import NoSuchStep, NotAllowed, NotCompensatable
 from ..fsm.runtime.errors import VersionMoved
 from ..projections.errors import ProjectionUnavailable
+from .actor import ACTOR
 from .answers import BulkJobAnswer, BulkMatchAnswer, SagaStatusAnswer
 from .endpoints.bulk import bulk, bulk_job
 from .endpoints.callbacks import complete, fail
@@ -58,7 +59,7 @@ def _verb(
         body=body,
         body_required=body_required,
         query=NoQuery,
-        headers=("If-Match", "Prefer", *headers),
+        headers=("If-Match", "Prefer", ACTOR, *headers),
         replies=OPERATED,
         problems=(*ONE_SAGA, NotAllowed, VersionMoved, *problems),
     )
@@ -73,7 +74,7 @@ def _callback(path: str, endpoint: Endpoint, summary: str, body: type[BaseModel]
         body=body,
         body_required=False,
         query=NoQuery,
-        headers=("Saga-Callback-Token",),
+        headers=("Saga-Callback-Token", ACTOR),
         replies=REPORTED,
         problems=(*ONE_SAGA, NoSuchStep, WrongCallbackToken),
     )
@@ -111,6 +112,7 @@ OPERATOR_ROUTES: Final = (
         summary="Ask the same of many sagas, or count them",
         body=BulkRequest,
         query=NoQuery,
+        headers=(ACTOR,),
         replies={
             200: Reply("How many a dry run matches.", BulkMatchAnswer),
             202: Reply("A job that can be followed.", BulkJobAnswer, headers=("Location",)),

@@ -39,6 +39,7 @@ from ..projections.errors import ProjectionUnavailable
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
+    InvalidActor,
     InvalidIdempotencyKey,
     InvalidQuery,
     InvalidRequest,
@@ -133,6 +134,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ),
     InvalidIdempotencyKey: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-idempotency-key", "Not an idempotency key"
+    ),
+    InvalidActor: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-actor", "Not a name of anybody"
     ),
     InvalidSignalName: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-signal-name", "Not the name of a signal"

@@ -13,6 +13,7 @@ from ..fsm.runtime.errors import (
     VersionNotReached,
 )
 from ..projections.errors import ProjectionUnavailable
+from .actor import ACTOR
 from .answers import (
     CompensationAnswer,
     EventsAnswer,
@@ -58,7 +59,7 @@ SAGA_ROUTES: Final = (
         summary="Start a saga, and wait for it to rest",
         query=NoQuery,
         body=StartRequest,
-        headers=("Idempotency-Key", "Prefer"),
+        headers=("Idempotency-Key", "Prefer", ACTOR),
         replies={
             200: Reply("It rests: completed, compensated or parked.", StartAnswer, headers=STARTED),
             202: Reply("It is recorded and goes on.", StartAnswer, headers=(*STARTED, *LATER)),
@@ -76,7 +77,7 @@ SAGA_ROUTES: Final = (
         method="GET",
         path="/sagas",
         endpoint=list_sagas,
-        summary="Sagas, newest first",
+        summary="Sagas, newest first; the parked oldest first",
         query=SagasQuery,
         replies={200: Reply("A page; the next one is in Link.", SagasAnswer, headers=PAGED)},
         problems=(ProjectionUnavailable,),
@@ -112,7 +113,7 @@ SAGA_ROUTES: Final = (
         body=VerbRequest,
         body_required=False,
         query=CompensateQuery,
-        headers=("If-Match", "Prefer"),
+        headers=("If-Match", "Prefer", ACTOR),
         replies={
             200: Reply("It rests; or the plan of a dry run.", CompensationAnswer, headers=UNDONE),
             202: Reply("It compensates.", SagaStatusAnswer, headers=(*UNDONE, *LATER)),

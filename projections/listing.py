@@ -1,7 +1,7 @@
-"""Sagas by the page, newest first: what can be asked, and what is told of each.
+"""Sagas by the page: what can be asked, and what is told of each.
 
-Pages follow the saga id, which begins with the time of the start, so a page stays where it is
-whatever is started or moves on meanwhile.
+Newest first, by the saga id; only the parked are a queue, in which the one that waits longest for
+a person comes first. A page stays where it is whatever is started or moves on meanwhile.
 """
 
 from __future__ import annotations
@@ -14,18 +14,32 @@ from typing import Protocol
 from ..fsm.codec import format_time
 from ..fsm.machines import SagaStatus
 from ..fsm.strict_json import Json
+from .place import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SagaFilter:
-    """Everything given must hold. `entity_id` is compared as text; both times are excluded."""
+    """Everything given must hold. `entity_id` is compared as text; both times are excluded.
+
+    `step` is the one it is at now; `error` is a part of its text, in large or small letters.
+    """
 
     saga_type: str | None = None
     status: SagaStatus | None = None
+    step: str | None = None
     entity_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     started_after: datetime | None = None
     started_before: datetime | None = None
+    error: str | None = None
+
+    @property
+    def is_queue(self) -> bool:
+        return self.status is SagaStatus.PARKED
+
+    def place_of(self, summary: SagaSummary) -> Place:
+        """Where a page that ends with `summary` ends."""
+        return Place(summary.saga_id, summary.parked_at if self.is_queue else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +51,10 @@ class SagaSummary:
     definition_version: int
     entity_id: Json
     status: SagaStatus
+    current_step: str | None
     error: str | None
+    parked_at: datetime | None
+    parked: Json
     tags: Mapping[str, str]
     version: int
     created_at: datetime
@@ -49,9 +66,9 @@ class Listing(Protocol):
         """Include all that has been recorded by now. Raises ProjectionUnavailable."""
 
     async def page(
-        self, wanted: SagaFilter, after: str | None, limit: int
+        self, wanted: SagaFilter, after: Place | None, limit: int
     ) -> Sequence[SagaSummary]:
-        """At most `limit` sagas, by descending id, from below the saga id `after`."""
+        """At most `limit` sagas, from behind the place `after`."""
 
 
 def summary_view(summary: SagaSummary) -> dict[str, Json]:
@@ -62,7 +79,9 @@ def summary_view(summary: SagaSummary) -> dict[str, Json]:
         "definition_version": summary.definition_version,
         "entity_id": summary.entity_id,
         "status": summary.status.value,
+        "current_step": summary.current_step,
         "error": summary.error,
+        "parked": summary.parked,
         "tags": dict(summary.tags),
         "version": summary.version,
         "created_at": format_time(summary.created_at),

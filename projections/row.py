@@ -19,7 +19,7 @@ from ..fsm.command import is_over, wake_up
 from ..fsm.decide import is_idle
 from ..fsm.saga import Saga
 from ..fsm.strict_json import serialize
-from .status import current_step
+from .status import current_step, parked_view
 
 
 def columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
@@ -37,6 +37,10 @@ def columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
         "wake_at": optional_instants([wake_up(one) for one in sagas]),
         "current_step": optional_texts([current_step(one) for one in sagas]),
         "error": optional_texts([one.error for one in states]),
+        "parked_at": optional_instants(
+            [one.parked.since if one.parked else None for one in states]
+        ),
+        "parked": jsonbs([serialize(parked_view(one)) for one in sagas]),
         "tags": jsonbs([serialize(one.tags) for one in states]),
         "version": int4s([one.version for one in states]),
         "created_at": instants([one.created_at for one in states]),

@@ -7,7 +7,6 @@ from datetime import datetime
 from ..fsm.codec import format_time
 from ..fsm.machines import SagaStatus, StepStatus
 from ..fsm.saga import Saga
-from ..fsm.state import SagaState
 from ..fsm.strict_json import Json
 
 UNDER_WAY = (
@@ -38,7 +37,7 @@ def status_view(saga: Saga) -> dict[str, Json]:
         "created_at": _time(state.created_at),
         "updated_at": _time(state.updated_at),
         "paused": state.paused_at is not None,
-        "parked": _parked_view(state),
+        "parked": parked_view(saga),
     }
 
 
@@ -79,14 +78,20 @@ def _step_view(saga: Saga, name: str) -> dict[str, Json]:
     }
 
 
-def _parked_view(state: SagaState) -> Json:
+def parked_view(saga: Saga) -> Json:
+    """What is not done, or on the way back not undone, by now: the steps say it, not the event.
+
+    A callback or a child may have ended since it parked.
+    """
+    state = saga.state
     if state.parked is None:
         return None
+    back = state.cause is not None
     return {
         "reason": state.parked.why,
         "since": _time(state.parked.since),
-        "not_done": list(state.parked.not_done),
-        "not_undone": list(state.parked.not_undone),
+        "not_done": [] if back else list(saga.not_done),
+        "not_undone": list(saga.not_undone) if back else [],
     }
 
 

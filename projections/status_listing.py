@@ -12,6 +12,7 @@ from ..eventstore import LogUnavailable, Readers
 from ..fsm.machines import SagaStatus
 from .errors import ProjectionUnavailable
 from .listing import SagaFilter, SagaSummary
+from .place import Place
 
 
 class StatusListing:
@@ -28,20 +29,24 @@ class StatusListing:
             raise ProjectionUnavailable(str(error)) from error
 
     async def page(
-        self, wanted: SagaFilter, after: str | None, limit: int
+        self, wanted: SagaFilter, after: Place | None, limit: int
     ) -> Sequence[SagaSummary]:
         parameters = {
-            "after": after,
+            "after": after and after.saga_id,
+            "parked_at": after and after.parked_at,
             "saga_type": wanted.saga_type,
             "status": wanted.status and wanted.status.value,
+            "step": wanted.step,
             "entity_id": wanted.entity_id,
             "tags": Jsonb(dict(wanted.tags)) if wanted.tags else None,
             "started_after": wanted.started_after,
             "started_before": wanted.started_before,
+            "error": wanted.error,
             "limit": limit,
         }
+        name = "read_queue" if wanted.is_queue else "read_page"
         try:
-            rows = await self._readers.fetch(SagaSummary, "read_page", parameters)
+            rows = await self._readers.fetch(SagaSummary, name, parameters)
         except LogUnavailable as error:
             raise ProjectionUnavailable(str(error)) from error
         return [_read(row) for row in rows]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from saga_orchestrator.fsm.runtime.driver import Driver
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.tests.world import ENOUGH, World
 
 
-async def quiet(driver: Driver) -> None:
+async def quiet(driver: Driver, within: timedelta = ENOUGH) -> None:
     """Until every task has come to its end. Not for worlds in which a call is held."""
-    async with asyncio.timeout(ENOUGH.total_seconds()):
+    async with asyncio.timeout(within.total_seconds()):
         while tasks := driver.tasks.running:
             await asyncio.wait(tasks)
 

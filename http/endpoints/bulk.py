@@ -22,6 +22,7 @@ from ...fsm.happening import (
 from ...fsm.runtime.bulk import BulkJob
 from ...fsm.strict_json import Json
 from ...projections.listing import SagaFilter
+from ..actor import actor_of
 from ..body import json_object
 from ..errors import TooManySagas, UnknownBulkJob
 from ..models import BulkRequest, NoQuery, query_of, validated
@@ -44,10 +45,11 @@ VERBS: Final[dict[str, Callable[..., Verb]]] = {
 async def bulk(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
     wanted = validated(BulkRequest, await json_object(request))
+    verb = VERBS[wanted.action](actor=actor_of(request), reason=wanted.reason)
     saga_ids = await _matched(services, wanted.filter.as_filter())
     if wanted.dry_run:
         return json_reply({"matched": len(saga_ids), "saga_ids": saga_ids[:SHOWN]})
-    job = services.bulk.start(wanted.action, _verb(wanted), saga_ids)
+    job = services.bulk.start(wanted.action, verb, saga_ids)
     headers = {"Location": f"/bulk/{job.job_id}"}
     return json_reply(_view(job), HTTPStatus.ACCEPTED, headers)
 
@@ -63,19 +65,16 @@ async def bulk_job(request: Request, services: Services) -> Response:
 async def _matched(services: Services, wanted: SagaFilter) -> list[str]:
     """All of them. Raises TooManySagas: part of what was asked for would look like all of it."""
     await services.listing.refresh()
-    found: list[str] = []
+    found: dict[str, None] = {}  # one that is parked again meanwhile comes a second time
+    after = None
     while True:
-        after = found[-1] if found else None
         page = await services.listing.page(wanted, after, PAGE)
-        found += [one.saga_id for one in page]
+        found |= dict.fromkeys(one.saga_id for one in page)
         if len(found) > MOST_SAGAS:
             raise TooManySagas(MOST_SAGAS)
         if len(page) < PAGE:
-            return found
-
-
-def _verb(wanted: BulkRequest) -> Verb:
-    return VERBS[wanted.action](reason=wanted.reason)
+            return list(found)
+        after = wanted.place_of(page[-1])
 
 
 def _view(job: BulkJob) -> dict[str, Json]:

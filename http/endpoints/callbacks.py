@@ -13,6 +13,7 @@ from starlette.responses import Response
 from ...fsm.happening import StepReported
 from ...fsm.runtime.tokens import HEADER
 from ...projections.status import status_view
+from ..actor import actor_of
 from ..body import json_object
 from ..errors import WrongCallbackToken
 from ..models import CompleteRequest, FailRequest, NoQuery, query_of, validated
@@ -25,7 +26,7 @@ async def complete(request: Request, services: Services) -> Response:
     _demand_token(request, services)
     wanted = validated(CompleteRequest, await json_object(request, may_be_empty=True))
     step: str = request.path_params["step"]
-    report = StepReported(step=step, done=True, output=wanted.output)
+    report = StepReported(step=step, done=True, output=wanted.output, actor=actor_of(request))
     return await _reported(request, services, report)
 
 
@@ -34,7 +35,8 @@ async def fail(request: Request, services: Services) -> Response:
     wanted = validated(FailRequest, await json_object(request, may_be_empty=True))
     step: str = request.path_params["step"]
     error = wanted.reason or "the participant reported a failure"
-    return await _reported(request, services, StepReported(step=step, done=False, error=error))
+    report = StepReported(step=step, done=False, error=error, actor=actor_of(request))
+    return await _reported(request, services, report)
 
 
 def _demand_token(request: Request, services: Services) -> None:

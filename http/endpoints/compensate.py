@@ -14,6 +14,7 @@ from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
 from ...projections.status import status_view
+from ..actor import actor_of
 from ..body import json_object
 from ..models import CompensateQuery, VerbRequest, query_of, validated
 from ..preferences import Preferences, preferences_of
@@ -26,12 +27,12 @@ from .verbs import expected_version, headers_of
 async def compensate(request: Request, services: Services) -> Response:
     query = query_of(CompensateQuery, request)
     wanted = validated(VerbRequest, await json_object(request, may_be_empty=True))
+    asked = CompensationAsked(actor=actor_of(request), reason=wanted.reason)
     saga_id: str = request.path_params["saga_id"]
     expected = await expected_version(request, services)
     if query.dry_run:
         return await _dry_run(services.orchestrator, saga_id)
     preferences = preferences_of(request)
-    asked = CompensationAsked(reason=wanted.reason)
     saga = await services.orchestrator.ask(saga_id, asked, expected_version=expected)
     saga = await rested(services.orchestrator, saga, preferences.wait_or(timedelta()))
     return _reply(saga, preferences)

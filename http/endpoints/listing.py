@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.errors import Finding
+from ...projections.cursor import InvalidCursor
 from ...projections.listing import SagaFilter, summary_view
+from ...projections.place import Place
 from ..errors import InvalidQuery
 from ..models import SagasQuery, single_parameters, validated_query
 from ..reply import json_reply
@@ -25,10 +27,11 @@ async def list_sagas(request: Request, services: Services) -> Response:
     tags = _tags(given)
     plain = {name: value for name, value in given.items() if not name.startswith(TAG)}
     query = validated_query(SagasQuery, plain)
+    wanted = _filter(query, tags)
     # One more than a page, to know whether there is a next one.
-    found = await services.listing.page(_filter(query, tags), query.cursor, query.limit + 1)
+    found = await services.listing.page(wanted, _after(query, wanted), query.limit + 1)
     page = found[: query.limit]
-    cursor = page[-1].saga_id if len(found) > len(page) else None
+    cursor = wanted.place_of(page[-1]).encode() if len(found) > len(page) else None
     answer = {"sagas": [summary_view(one) for one in page], "next_cursor": cursor}
     return json_reply(answer, HTTPStatus.OK, _link(given, cursor))
 
@@ -52,11 +55,24 @@ def _filter(query: SagasQuery, tags: dict[str, str]) -> SagaFilter:
     return SagaFilter(
         saga_type=query.type,
         status=query.status,
+        step=query.step,
         entity_id=query.entity_id,
         tags=tags,
         started_after=query.started_after,
         started_before=query.started_before,
+        error=query.error,
     )
+
+
+def _after(query: SagasQuery, wanted: SagaFilter) -> Place | None:
+    """Raises InvalidQuery."""
+    if query.cursor is None:
+        return None
+    try:
+        return Place.decode(query.cursor, in_queue=wanted.is_queue)
+    except InvalidCursor as error:
+        finding = Finding(code="bad-cursor", pointer="/cursor", detail=str(error))
+        raise InvalidQuery([finding]) from error
 
 
 def _link(given: dict[str, str], cursor: str | None) -> dict[str, str]:

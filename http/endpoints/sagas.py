@@ -13,6 +13,7 @@ from ...fsm.runtime.errors import VersionNotReached
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
+from ...fsm.verb import allowed_actions
 from ...projections.event_view import event_view
 from ...projections.status import status_view
 from ..entity_tag import etag, is_known
@@ -91,6 +92,7 @@ def _everything_of(saga: Saga) -> dict[str, Json]:
         "input": state.input,
         "outputs": saga.outputs,
         "tags": dict(state.tags),
+        "allowed_actions": list(allowed_actions(saga)),
         "start_at": None if state.start_at is None else format_time(state.start_at),
     }
 

@@ -14,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.errors import Finding
+from ...fsm.happening import StartRequested
 from ...fsm.runtime.errors import DefinitionNotFound, InDoubt
 from ...fsm.runtime.orchestrator import Orchestrator, Started, StartKey
 from ...fsm.saga import Saga
 from ...projections.status import answer_view
+from ..actor import actor_of
 from ..body import json_object
 from ..errors import InvalidRequest, StartUnconfirmed, UnknownSagaType
 from ..idempotency import start_key
@@ -37,16 +39,19 @@ async def start(request: Request, services: Services) -> Response:
     preferences = preferences_of(request)
     wanted = validated(StartRequest, body)
     _refuse_callback(wanted, services)
-    started = await _start(services.orchestrator, wanted, key)
+    asked = wanted.as_happening(actor_of(request))
+    started = await _start(services.orchestrator, wanted, asked, key)
     saga = await rested(services.orchestrator, started.saga, preferences.wait_or(DEFAULT_WAIT))
     return _reply(saga, started, preferences)
 
 
-async def _start(orchestrator: Orchestrator, wanted: StartRequest, key: StartKey | None) -> Started:
+async def _start(
+    orchestrator: Orchestrator, wanted: StartRequest, asked: StartRequested, key: StartKey | None
+) -> Started:
     try:
         async with asyncio.timeout(START_SECONDS):
             return await orchestrator.start(
-                wanted.saga_type, wanted.as_happening(), version=wanted.version, key=key
+                wanted.saga_type, asked, version=wanted.version, key=key
             )
     except DefinitionNotFound as error:
         raise UnknownSagaType(str(error)) from error

@@ -1,8 +1,9 @@
-"""What people ask of a saga. Each verb is recorded with its reason before it is answered."""
+"""What people ask of a saga. Each verb is recorded, with who and why, before it is answered."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -26,6 +27,7 @@ from ...fsm.machines import SagaStatus
 from ...fsm.runtime.errors import VersionMoved
 from ...fsm.saga import Saga
 from ...projections.status import status_view
+from ..actor import actor_of
 from ..body import json_object, json_value
 from ..entity_tag import demands_version, etag, is_expected
 from ..errors import InvalidSignalName
@@ -90,7 +92,8 @@ async def ask(request: Request, services: Services, verb: Verb) -> Response:
     expected = await expected_version(request, services)
     orchestrator, preferences = services.orchestrator, preferences_of(request)
     saga_id: str = request.path_params["saga_id"]
-    saga = await orchestrator.ask(saga_id, verb, expected_version=expected)
+    asked = replace(verb, actor=actor_of(request))
+    saga = await orchestrator.ask(saga_id, asked, expected_version=expected)
     saga = await rested(orchestrator, saga, preferences.wait_or(timedelta()))
     return _reply(saga, preferences.applied)
 

@@ -1,42 +1,21 @@
 // All sagas: what needs a person, what is under way, and how things go.
 
 const SHOWN = 50;
-const PAGE = 1000;
-const MOST_PAGES = 10;
 const OFTEN = 4000; // milliseconds, for lists
 const SELDOM = 12000; // for statistics, which read more
 const STATUSES = ["parked", "running", "compensating", "pending", "completed", "compensated", "abandoned"];
 
-const details = new Map(); // of parked sagas: the status by saga and version
 let statsAsked = 0;
 
-async function sagasOf(status, pages, limit) {
-  const found = [];
-  let cursor = "";
-  for (let page = 0; page < pages && cursor !== null; page += 1) {
-    const answer = await ask(`sagas?status=${status}&limit=${limit}${cursor}`);
-    found.push(...answer.sagas);
-    cursor = answer.next_cursor === null ? null : `&cursor=${answer.next_cursor}`;
-  }
-  return found;
-}
-
-async function statusOf(saga) {
-  const known = details.get(saga.saga_id);
-  if (known?.version === saga.version) return known;
-  const status = await ask(`sagas/${saga.saga_id}/status`);
-  details.set(saga.saga_id, status);
-  return status;
+// Sagas of a status, as the service orders them, and whether there are more of them.
+async function sagasOf(status) {
+  const { sagas, next_cursor } = await ask(`sagas?status=${status}&limit=${SHOWN}`);
+  return [sagas, next_cursor !== null];
 }
 
 async function showAttention() {
-  const parked = await sagasOf("parked", MOST_PAGES, PAGE);
-  parked.sort((one, other) => one.updated_at.localeCompare(other.updated_at));
-  const first = await Promise.all(parked.slice(0, SHOWN).map(statusOf));
-  const rows = first.filter((one) => one.parked);
-  rows.sort((one, other) => one.parked.since.localeCompare(other.parked.since));
-  for (const id of details.keys()) if (!rows.some((one) => one.saga_id === id)) details.delete(id);
-  const shown = table(rows, [
+  const [parked, more] = await sagasOf("parked");
+  const shown = table(parked, [
     ["Saga", sagaButton],
     ["Type", (one) => one.saga_type],
     ["Entity", (one) => String(one.entity_id)],
@@ -45,28 +24,29 @@ async function showAttention() {
     ["Not done", (one) => one.parked.not_done.join(", ")],
     ["Not undone", (one) => one.parked.not_undone.join(", ")],
   ], "Nothing is parked.");
-  show("attention", element("div", {}, shown, more(parked.length - first.length, "parked")));
+  show("attention", element("div", {}, shown, thereAreMore(more)));
 }
 
 async function showGoing() {
-  const asked = ["running", "compensating", "pending"].map((one) => sagasOf(one, 1, SHOWN + 1));
-  const found = (await Promise.all(asked)).flat();
-  found.sort((one, other) => one.created_at.localeCompare(other.created_at));
-  const shown = table(found.slice(0, SHOWN), [
+  const found = await Promise.all(["running", "compensating", "pending"].map(sagasOf));
+  const sagas = found.flatMap(([some]) => some);
+  sagas.sort((one, other) => one.created_at.localeCompare(other.created_at));
+  const shown = table(sagas.slice(0, SHOWN), [
     ["Saga", sagaButton],
     ["Type", (one) => one.saga_type],
     ["Entity", (one) => String(one.entity_id)],
     ["Status", (one) => badge(one.status)],
+    ["Step", (one) => one.current_step],
     ["Started", (one) => moment(one.created_at)],
     ["Last event", (one) => moment(one.updated_at)],
     ["Error", (one) => one.error, "reason"],
   ], "Nothing is under way.");
-  const rest = found.length > SHOWN ? element("p", { className: "quiet" }, "There are more.") : null;
-  show("going", element("div", {}, shown, rest));
+  const more = sagas.length > SHOWN || found.some(([, one]) => one);
+  show("going", element("div", {}, shown, thereAreMore(more)));
 }
 
-const more = (count, word) =>
-  (count > 0 ? element("p", { className: "quiet" }, `and ${count.toLocaleString("en")} more ${word}`) : null);
+const thereAreMore = (more) =>
+  (more ? element("p", { className: "quiet" }, "There are more.") : null);
 
 const sagaButton = (saga) => {
   const made = element("button", { type: "button", className: "link" }, saga.saga_id);

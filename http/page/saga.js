@@ -1,6 +1,7 @@
 // One saga: its steps, its audit trail, and what an operator can ask of it.
 
 const TRAIL = 1000;
+const GIVEN_WITH_A_REASON = ["abandon", "resolve"];
 let open = null; // the id of the saga that is shown
 let shownVersion = null;
 
@@ -23,12 +24,13 @@ async function openFromHash() {
 async function refreshSaga() {
   const id = open;
   if (id === null) return;
-  const saga = await ask(`sagas/${encodeURIComponent(id)}/status`);
+  const saga = await ask(`sagas/${encodeURIComponent(id)}`);
   if (id !== open || saga.version === shownVersion) return;
   const trail = await ask(`sagas/${encodeURIComponent(id)}/events?limit=${TRAIL}`);
   if (id !== open) return;
   byId("saga-body").replaceChildren(facts(saga), element("h3", {}, "Steps"), steps(saga));
   byId("saga-trail").replaceChildren(element("h3", {}, "Audit trail"), trailOf(trail.events));
+  offer(saga);
   shownVersion = saga.version;
 }
 
@@ -72,17 +74,42 @@ const trailOf = (events) => element("div", { className: "wide" }, table(events, 
 const clock = (text) =>
   element("time", { dateTime: text, title: text }, new Date(text).toLocaleString());
 
+// What is legal now, as the service says; of a saga under way to cancel is to undo.
+function offer(saga) {
+  const legal = saga.allowed_actions.filter((one, _, all) => one !== "compensate" || !all.includes("cancel"));
+  const buttons = [...byId("verbs").querySelectorAll("button")];
+  for (const one of buttons) one.hidden = !legal.includes(one.value);
+  byId("verbs").hidden = buttons.every((one) => one.hidden);
+  byId("verdict").hidden = !saga.parked;
+  if (saga.parked) offerVerdicts(saga);
+}
+
+function offerVerdicts({ parked, steps: all }) {
+  const begun = new Set(all.filter((one) => one.status !== "pending").map((one) => one.name));
+  const left = [...parked.not_done, ...parked.not_undone].filter((name) => begun.has(name));
+  byId("step").replaceChildren(...left.map((name) => element("option", {}, name)));
+  byId("outcome").value = parked.not_undone.length ? "undone" : "done";
+  byId("verdict").hidden = !left.length;
+}
+
+function requestOf(verb, reason) {
+  if (verb !== "resolve") return [verb, reason ? { reason } : {}];
+  const step = encodeURIComponent(byId("step").value);
+  return [`steps/${step}/resolve`, { outcome: byId("outcome").value, evidence: reason }];
+}
+
 async function act(verb) {
   const reason = byId("reason").value.trim();
-  if (verb === "abandon" && !reason) {
+  if (GIVEN_WITH_A_REASON.includes(verb) && !reason) {
     byId("reason").focus();
-    return say("Say why: nothing is abandoned without a reason.");
+    return say(`Say why: it takes a reason to ${verb}.`);
   }
   if (verb !== "retry" && !confirm(`Really ${verb} saga ${open}?`)) return undefined;
   statsAsked = 0; // the counts will have changed
-  const body = JSON.stringify(reason ? { reason } : {});
+  const [path, body] = requestOf(verb, reason);
   const headers = { "Content-Type": "application/json" };
-  const after = await ask(`sagas/${encodeURIComponent(open)}/${verb}`, { method: "POST", headers, body });
+  const options = { method: "POST", headers, body: JSON.stringify(body) };
+  const after = await ask(`sagas/${encodeURIComponent(open)}/${path}`, options);
   byId("reason").value = "";
   say(`Done: it is ${after.status} now.`);
   return refreshSaga();

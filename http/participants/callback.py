@@ -1,7 +1,8 @@
 """The status of a saga, posted to the callback URL of its start.
 
-Where a callback may go is decided when the saga is started: a URL that names this machine would let
-any client reach what listens on it, so it must be that of a participant, or be allowed by setting.
+A URL that leads to this machine would let any client reach what listens on it, so it must be that
+of a participant, or be allowed by setting. Who starts a saga with a URL that names this machine is
+told so at once; where another name leads is looked at when the connection is made.
 """
 
 from __future__ import annotations
@@ -41,13 +42,17 @@ class CallbackPolicy:
             origin, _ = parse_callback(url)
         except ValueError as error:
             return str(error)
-        if self.loopback or origin in self.known or not is_local(origin.host):
+        if self.may_reach(origin, origin.host):
             return None
         return "it names this machine, which SAGA_CALLBACK_LOOPBACK does not allow"
 
+    def may_reach(self, origin: Origin, address: str) -> bool:
+        """Whether a callback to `origin` may be sent to `address`, which its host leads to."""
+        return self.loopback or origin in self.known or not is_local(address)
+
 
 class HttpCallbackSender:
-    """Implements CallbackSender."""
+    """Implements CallbackSender. Where its transport may connect to is for a policy to say."""
 
     def __init__(self, transport: ParticipantTransport) -> None:
         self.transport = transport

@@ -17,6 +17,7 @@ import asyncio
 import ssl
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -26,10 +27,14 @@ from ...fsm.answer import Reply
 from .base_url import Origin
 from .connection import Connection
 from .limits import Patience, TransportLimits
+from .reach import MayReach, addresses
 
 
 class Pool:
-    """Runs calls to one origin; `on_empty` is called when it holds nothing and may be forgotten."""
+    """Runs calls to one origin; `on_empty` is called when it holds nothing and may be forgotten.
+
+    With `may_reach` each address of its host is looked at before it is connected to.
+    """
 
     def __init__(
         self,
@@ -37,11 +42,13 @@ class Pool:
         limits: TransportLimits,
         tls: ssl.SSLContext | None,
         on_empty: Callable[[Pool], None],
+        may_reach: MayReach | None = None,
     ) -> None:
         self.origin = origin
         self._limits = limits
         self._tls = tls
         self._on_empty = on_empty
+        self._may_reach = may_reach
         self._loop = asyncio.get_running_loop()
         self._slots_held = 0
         self._idle: deque[Connection] = deque()  # the longest idle one is the first
@@ -88,16 +95,31 @@ class Pool:
         return None
 
     async def _connect(self, deadline: float) -> Connection:
-        create = partial(Connection, self._loop, self._limits.max_body_bytes)
         try:
             async with asyncio.timeout_at(deadline):
-                _, connection = await self._loop.create_connection(
-                    create, self.origin.host, self.origin.port, ssl=self._tls
-                )
+                return await self._dial()
         except TimeoutError as error:
             raise httpx.ConnectTimeout(f"no connection to {self.origin} in time") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot hold
             raise httpx.ConnectError(f"no connection to {self.origin}: {error}") from error
+
+    async def _dial(self) -> Connection:
+        if self._may_reach is None:
+            return await self._dial_at(self.origin.host)
+        *others, last = await addresses(self.origin, self._may_reach)
+        for address in others:
+            with suppress(OSError):
+                return await self._dial_at(address)
+        return await self._dial_at(last)
+
+    async def _dial_at(self, host: str) -> Connection:
+        _, connection = await self._loop.create_connection(
+            partial(Connection, self._loop, self._limits.max_body_bytes),
+            host,
+            self.origin.port,
+            ssl=self._tls,
+            server_hostname=self.origin.host if self._tls else None,
+        )
         return connection
 
     async def _slot(self, deadline: float) -> None:

@@ -22,20 +22,26 @@ from ...fsm.answer import Reply
 from .base_url import Origin
 from .limits import Patience, TransportLimits
 from .pool import Pool
+from .reach import MayReach
 from .request import FRAMING, encode
 
 
 class ParticipantTransport(httpx.AsyncBaseTransport):
     """Pools of connections by origin. Belongs to the event loop that first uses it.
 
-    `tls` replaces the default context, which trusts what httpx trusts.
+    `tls` replaces the default context, which trusts what httpx trusts. Without `may_reach` a host
+    may be anywhere.
     """
 
     def __init__(
-        self, limits: TransportLimits | None = None, tls: ssl.SSLContext | None = None
+        self,
+        limits: TransportLimits | None = None,
+        tls: ssl.SSLContext | None = None,
+        may_reach: MayReach | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
         self._tls = tls
+        self._may_reach = may_reach
         self._pools: dict[Origin, Pool] = {}
         self._is_open = True
 
@@ -88,7 +94,7 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
 
     def _new_pool(self, origin: Origin) -> Pool:
         tls = self._context() if origin.scheme == "https" else None
-        pool = self._pools[origin] = Pool(origin, self._limits, tls, self._forget)
+        pool = self._pools[origin] = Pool(origin, self._limits, tls, self._forget, self._may_reach)
         return pool
 
     def _context(self) -> ssl.SSLContext:

@@ -1,15 +1,15 @@
 -- Rows of sagas as they are now. Safe to repeat and to reorder: an older version never replaces a newer one.
 insert into saga_status as old (
   saga_id, shard_id, saga_type, definition_version, entity_id, status, rests, idle, wake_at,
-  current_step, error,
+  current_step, error, parked_at, parked,
   tags, version, created_at, updated_at
 )
 select * from unnest(
   %(saga_id)s::uuid[], %(shard_id)s::integer[], %(saga_type)s::text[],
   %(definition_version)s::integer[], %(entity_id)s::jsonb[], %(status)s::text[], %(rests)s::boolean[],
   %(idle)s::boolean[], %(wake_at)s::timestamptz[],
-  %(current_step)s::text[], %(error)s::text[], %(tags)s::jsonb[], %(version)s::integer[],
-  %(created_at)s::timestamptz[], %(updated_at)s::timestamptz[]
+  %(current_step)s::text[], %(error)s::text[], %(parked_at)s::timestamptz[], %(parked)s::jsonb[],
+  %(tags)s::jsonb[], %(version)s::integer[], %(created_at)s::timestamptz[], %(updated_at)s::timestamptz[]
 )
 on conflict (saga_id) do update set
   status = excluded.status,
@@ -18,6 +18,8 @@ on conflict (saga_id) do update set
   wake_at = excluded.wake_at,
   current_step = excluded.current_step,
   error = excluded.error,
+  parked_at = excluded.parked_at,
+  parked = excluded.parked,
   version = excluded.version,
   updated_at = excluded.updated_at
 where old.version < excluded.version

@@ -129,11 +129,11 @@ def _setuptools() -> dict[str, Any]:
     return settings
 
 
-def test_decision_records_are_numbered_without_gaps() -> None:
+def test_decision_records_have_a_number_each() -> None:
     records = [one for one in files() if one.startswith("docs/adr/")]
     numbers = [int(PurePosixPath(one).name[:4]) for one in records]
 
-    assert numbers == list(range(1, len(records) + 1))
+    assert len(set(numbers)) == len(numbers)
     for record, number in zip(records, numbers, strict=True):
         assert text(record).startswith(f"# {number}. ")
         assert re.findall(r"\*\*(\w+)\.\*\*", text(record))[:3] == [

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from saga_orchestrator.fsm.command import wake_up
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import NotAllowed
-from saga_orchestrator.fsm.events import Resolution
+from saga_orchestrator.fsm.events import Resolution, SagaParked
 from saga_orchestrator.fsm.happening import (
     AbandonAsked,
     CancelAsked,
@@ -38,6 +38,7 @@ from saga_orchestrator.fsm.testing.participants_model import Effect, Fate, Parti
 from saga_orchestrator.fsm.testing.process import Process
 from saga_orchestrator.fsm.testing.promises import broken
 from saga_orchestrator.fsm.verb import allowed_actions
+from saga_orchestrator.projections.status import parked_view
 
 TURNS_TO_REST = 60  # two for each call, both ways, of five steps, and some
 LATER = st.sampled_from([timedelta(), timedelta(milliseconds=300), timedelta(seconds=4)])
@@ -176,6 +177,16 @@ class SagaMachine(RuleBasedStateMachine):
         assert self.process.saga.state.status.rests
         for version, state in self.process.seen.items():
             assert self.process.replayed(version).state == state
+        for version, event in enumerate(self.process.history, start=1):
+            if isinstance(event, SagaParked):
+                self.the_view_says_what_was_recorded(version, event)
+
+    def the_view_says_what_was_recorded(self, version: int, event: SagaParked) -> None:
+        """The lists are worked out of the steps: at the moment of parking they are the event's."""
+        parked = parked_view(self.process.replayed(version))
+        assert isinstance(parked, dict)
+        assert parked["not_done"] == list(event.not_done)
+        assert parked["not_undone"] == list(event.not_undone)
 
 
 TestSagaMachine = SagaMachine.TestCase

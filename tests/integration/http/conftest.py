@@ -20,6 +20,7 @@ from saga_orchestrator.projections.audit import verify_log
 from saga_orchestrator.projections.cursor import Cursor
 from saga_orchestrator.projections.feed import FeedFilter, FeedPage
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
+from saga_orchestrator.projections.place import Place
 from saga_orchestrator.projections.stats import SagaCount, Stats
 from saga_orchestrator.tests.world import ENOUGH, TOKENS, World, a_world
 from starlette.routing import Router
@@ -30,7 +31,7 @@ PARTICIPANT = "http://127.0.0.1:9001/api"
 @dataclass(slots=True)
 class ScriptedListing:
     sagas: list[SagaSummary] = field(default_factory=list)
-    asked: list[tuple[SagaFilter, str | None, int]] = field(default_factory=list)
+    asked: list[tuple[SagaFilter, Place | None, int]] = field(default_factory=list)
     refreshed: int = 0
 
     async def refresh(self) -> None:
@@ -38,10 +39,13 @@ class ScriptedListing:
         self.refreshed += 1
 
     async def page(
-        self, wanted: SagaFilter, after: str | None, limit: int
+        self, wanted: SagaFilter, after: Place | None, limit: int
     ) -> Sequence[SagaSummary]:
+        """They are in the order that the test has given them."""
         self.asked.append((wanted, after, limit))
-        return [one for one in self.sagas if after is None or one.saga_id < after][:limit]
+        places = [wanted.place_of(one) for one in self.sagas]
+        first = 0 if after is None else places.index(after) + 1
+        return self.sagas[first : first + limit]
 
 
 @dataclass(slots=True)

@@ -114,6 +114,7 @@ HEADERS = st.fixed_dictionaries(
         "Idempotency-Key": VISIBLE | st.sampled_from(["k", '"k"']),
         "If-Match": VISIBLE | st.just('"1"'),
         "If-None-Match": VISIBLE,
+        "Saga-Actor": VISIBLE | st.just("anna"),
         "Content-Type": VISIBLE | st.sampled_from(["application/json", "application/yaml"]),
     },
 )

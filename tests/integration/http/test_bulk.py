@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from saga_orchestrator.http.answers import BulkJobAnswer, BulkMatchAnswer
 from saga_orchestrator.http.endpoints import bulk as door
 from saga_orchestrator.projections.errors import ProjectionUnavailable
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
+from saga_orchestrator.projections.place import Place
 from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.world import ENOUGH, NOON, World
 
@@ -43,7 +45,10 @@ def summary(saga_id: str) -> SagaSummary:
         definition_version=1,
         entity_id=1,
         status=SagaStatus.RUNNING,
+        current_step="approve",
         error=None,
+        parked_at=None,
+        parked=None,
         tags={},
         version=4,
         created_at=NOON,
@@ -143,22 +148,26 @@ async def test_a_second_job_changes_nothing(
 async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: ScriptedListing) -> None:
     wanted = {
         "type": "offer",
-        "status": "parked",
+        "status": "running",
+        "step": "approve",
         "entity_id": "7",
         "tags": {"region": "eu"},
         "started_after": "2026-03-01T12:00:00Z",
         "started_before": "2026-03-01T14:00:00+01:00",
+        "error": "50% off",
     }
 
     await client.post("/bulk", json={**STOP_ALL, "filter": wanted, "dry_run": True})
 
     asked = SagaFilter(
         saga_type="offer",
-        status=SagaStatus.PARKED,
+        status=SagaStatus.RUNNING,
+        step="approve",
         entity_id="7",
         tags={"region": "eu"},
         started_after=datetime(2026, 3, 1, 12, tzinfo=UTC),
         started_before=datetime(2026, 3, 1, 13, tzinfo=UTC),
+        error="50% off",
     )
     assert [one for one, _, _ in listing.asked] == [asked]
 
@@ -173,7 +182,26 @@ async def test_all_pages_are_matched(
 
     ids = [one.saga_id for one in listing.sagas]
     assert (response.json()["matched"], response.json()["saga_ids"]) == (7, ids)
-    assert [after for _, after, _ in listing.asked] == [None, ids[2], ids[5]]
+    places = [after for _, after, _ in listing.asked]
+    assert places == [None, Place(ids[2]), Place(ids[5])]
+
+
+async def test_one_that_is_parked_again_between_two_pages_is_asked_once(
+    client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "PAGE", 2)
+    one, other = nobodies(2)
+    times = [NOON + timedelta(minutes=number) for number in range(3)]
+    listing.sagas = [
+        replace(summary(saga_id), status=SagaStatus.PARKED, parked_at=at)
+        for saga_id, at in zip((one, other, one), times, strict=True)
+    ]
+
+    parked = {**STOP_ALL, "filter": {"status": "parked"}, "dry_run": True}
+    response = await client.post("/bulk", json=parked)
+
+    assert (response.json()["matched"], response.json()["saga_ids"]) == (2, [one, other])
+    assert [after for _, after, _ in listing.asked] == [None, Place(other, times[1])]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

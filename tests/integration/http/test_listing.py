@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
+from saga_orchestrator.projections.place import Place
 from saga_orchestrator.tests.world import NOON
 
 from .conftest import ScriptedListing
@@ -16,7 +17,10 @@ ONE = SagaSummary(
     definition_version=1,
     entity_id=123,
     status=SagaStatus.COMPLETED,
+    current_step=None,
     error=None,
+    parked_at=None,
+    parked=None,
     tags={"region": "eu"},
     version=8,
     created_at=NOON,
@@ -37,7 +41,9 @@ async def test_a_saga_in_the_list(client: httpx.AsyncClient, listing: ScriptedLi
                 "definition_version": 1,
                 "entity_id": 123,
                 "status": "completed",
+                "current_step": None,
                 "error": None,
+                "parked": None,
                 "tags": {"region": "eu"},
                 "version": 8,
                 "created_at": "2026-03-01T12:00:00.000000Z",
@@ -51,16 +57,19 @@ async def test_a_saga_in_the_list(client: httpx.AsyncClient, listing: ScriptedLi
 async def test_what_is_asked_for_is_handed_on(
     client: httpx.AsyncClient, listing: ScriptedListing
 ) -> None:
+    listing.sagas = [ONE]
     await client.get(
         "/sagas",
         params={
             "type": "order_processing",
-            "status": "parked",
+            "status": "running",
+            "step": "pay",
             "entity_id": "123",
             "tag.region": "eu",
             "tag.a.b": "c d",
             "started_after": "2026-03-01T12:00:00Z",
             "started_before": "2026-03-01T13:00:00+01:00",
+            "error": "50% off",
             "limit": "7",
             "cursor": ONE.saga_id,
         },
@@ -68,13 +77,15 @@ async def test_what_is_asked_for_is_handed_on(
 
     wanted = SagaFilter(
         saga_type="order_processing",
-        status=SagaStatus.PARKED,
+        status=SagaStatus.RUNNING,
+        step="pay",
         entity_id="123",
         tags={"region": "eu", "a.b": "c d"},
         started_after=datetime(2026, 3, 1, 12, tzinfo=UTC),
         started_before=datetime(2026, 3, 1, 12, tzinfo=UTC),
+        error="50% off",
     )
-    assert listing.asked == [(wanted, ONE.saga_id, 8)]
+    assert listing.asked == [(wanted, Place(ONE.saga_id), 8)]
 
 
 async def test_pages_follow_one_another_and_keep_the_filter(
@@ -90,3 +101,27 @@ async def test_pages_follow_one_another_and_keep_the_filter(
 
     assert pages == [ids[:2], ids[2:4], ids[4:]]
     assert {one[0].tags["region"] for one in listing.asked} == {"e&u"}
+
+
+async def test_pages_of_the_queue_go_on_behind_the_time_of_parking(
+    client: httpx.AsyncClient, listing: ScriptedListing
+) -> None:
+    ids = [f"019ca945-0a00-7000-8000-{n:012x}" for n in (3, 1, 2)]
+    listing.sagas = [
+        replace(ONE, saga_id=one, parked_at=NOON + timedelta(minutes=minutes))
+        for one, minutes in zip(ids, (0, 0, 7), strict=True)
+    ]
+
+    first = await client.get("/sagas?status=parked&limit=2")
+    second = await client.get(first.links["next"]["url"])
+
+    assert [one["saga_id"] for one in first.json()["sagas"]] == ids[:2]
+    assert [one["saga_id"] for one in second.json()["sagas"]] == ids[2:]
+    assert first.json()["next_cursor"] == f"2026-03-01T12:00:00.000000Z_{ids[1]}"
+
+
+async def test_a_cursor_of_another_order_is_refused(client: httpx.AsyncClient) -> None:
+    response = await client.get(f"/sagas?status=parked&cursor={ONE.saga_id}")
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-query")
+    assert [one["pointer"] for one in response.json()["errors"]] == ["/cursor"]

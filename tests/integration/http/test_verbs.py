@@ -363,3 +363,16 @@ async def test_what_fails_again_parks_again(client: httpx.AsyncClient, world: Wo
 
     assert (again.status_code, again.json()["status"]) == (200, "parked")
     assert again.json()["parked"]["not_done"] == ["pay", "thank"]
+
+
+@pytest.mark.parametrize(
+    ("situation", "legal"), {where: legal for where, _, legal in IMPOSSIBLE}.items()
+)
+async def test_what_is_legal_is_told_before_anybody_asks(
+    client: httpx.AsyncClient, world: World, situation: str, legal: list[str]
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+
+    everything = (await client.get(f"/sagas/{saga_id}")).json()
+
+    assert everything["allowed_actions"] == legal

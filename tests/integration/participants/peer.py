@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from saga_orchestrator.fsm.answer import Answer
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.reach import MayReach
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 PATIENCE = timedelta(seconds=5)
@@ -133,9 +134,12 @@ class World:
         return ParticipantsClient({"shop": f"{scheme}://{host}:{port}/base"}, transport)
 
     def transport(
-        self, limits: TransportLimits | None = None, tls: ssl.SSLContext | None = None
+        self,
+        limits: TransportLimits | None = None,
+        tls: ssl.SSLContext | None = None,
+        may_reach: MayReach | None = None,
     ) -> ParticipantTransport:
-        transport = ParticipantTransport(limits, tls)
+        transport = ParticipantTransport(limits, tls, may_reach)
         self._transports.append(transport)
         return transport
 

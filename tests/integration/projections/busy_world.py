@@ -18,7 +18,7 @@ from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.projections.projector import Projector
-from saga_orchestrator.projections.status import current_step
+from saga_orchestrator.projections.status import current_step, parked_view
 from saga_orchestrator.projections.tables import Tables
 from saga_orchestrator.tests.passing_time import quiet, skip_to_next_wake_up
 from saga_orchestrator.tests.world import ORDER, YES, ScriptedParticipants, World, a_world
@@ -128,6 +128,8 @@ def _row_of(saga: Saga) -> Row:
         "wake_at": wake_up(saga),
         "current_step": current_step(saga),
         "error": state.error,
+        "parked_at": state.parked and state.parked.since,
+        "parked": parked_view(saga),
         "tags": dict(state.tags),
         "version": state.version,
         "created_at": state.created_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Final
@@ -10,10 +11,11 @@ from typing import Final
 import psycopg
 import pytest
 from saga_orchestrator.eventstore import LogUnavailable, Readers
-from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.happening import AbandonAsked, StartRequested
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.projections.errors import ProjectionUnavailable
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary, summary_view
+from saga_orchestrator.projections.place import Place
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.statements import statement
 from saga_orchestrator.projections.status_listing import StatusListing
@@ -33,6 +35,7 @@ def tags_of(row: Row) -> Mapping[str, str]:
 
 
 ALL: Final = SagaFilter()
+PARKED: Final = SagaFilter(status=SagaStatus.PARKED)
 REQUEST: Final = StartRequested(entity_id="new", input={"step_data": ORDER})
 LIMIT: Final = timedelta(seconds=10)
 LATER: Final = NOON + timedelta(hours=1)
@@ -46,6 +49,15 @@ FILTERS: Final[Sequence[tuple[SagaFilter, Callable[[Row], bool]]]] = [
     (SagaFilter(tags={"shop": "north"}), lambda row: row["tags"] == {"shop": "north"}),
     (SagaFilter(tags={"vip": "yes"}), lambda row: "yes" in tags_of(row).values()),
     (SagaFilter(tags={"shop": "north", "vip": "yes"}), lambda row: False),
+    (SagaFilter(step="process_payment"), lambda row: row["current_step"] == "process_payment"),
+    (SagaFilter(step="%"), lambda row: False),
+    (SagaFilter(error="DECLINED"), lambda row: "declined" in str(row["error"])),
+    (
+        SagaFilter(error="process_payment was"),
+        lambda row: "process_payment was" in str(row["error"]),
+    ),
+    (SagaFilter(error="process%was"), lambda row: False),
+    (SagaFilter(error="process.payment"), lambda row: False),
     (SagaFilter(started_after=NOON), lambda row: str(row["created_at"]) > str(NOON)),
     (SagaFilter(started_before=LATER), lambda row: str(row["created_at"]) < str(LATER)),
     (
@@ -83,6 +95,23 @@ def cut_to_summary(row: Row) -> Row:
     return {name: row[name] for name in SagaSummary.__slots__}
 
 
+def in_order(wanted: SagaFilter, folds: Sequence[Row]) -> Sequence[Row]:
+    if not wanted.is_queue:
+        return folds
+    parked = [one for one in folds if one["status"] == "parked"]
+    return sorted(parked, key=lambda one: (str(one["parked_at"]), str(one["saga_id"])))
+
+
+async def all_pages(listing: StatusListing, wanted: SagaFilter, size: int) -> list[str]:
+    found: list[str] = []
+    after = None
+    while page := await listing.page(wanted, after, size):
+        assert len(page) <= size
+        found += [one.saga_id for one in page]
+        after = wanted.place_of(page[-1])
+    return found
+
+
 async def test_all_are_listed_newest_first(listing: StatusListing, folds: Sequence[Row]) -> None:
     found = await listing.page(ALL, None, 1000)
 
@@ -96,31 +125,55 @@ async def test_everything_that_is_asked_for_must_hold(
 ) -> None:
     for wanted, holds in FILTERS:
         found = await listing.page(wanted, None, 1000)
-        expected = [one["saga_id"] for one in folds if holds(one)]
+        expected = [one["saga_id"] for one in in_order(wanted, folds) if holds(one)]
         assert [one.saga_id for one in found] == expected, wanted
 
 
 async def test_pages_follow_one_another_without_gap_or_overlap(
     listing: StatusListing, folds: Sequence[Row]
 ) -> None:
-    for size in (1, 7, 50, 51):
-        found: list[str] = []
-        while page := await listing.page(ALL, found[-1] if found else None, size):
-            assert len(page) <= size
-            found += [one.saga_id for one in page]
-        assert found == [one["saga_id"] for one in folds]
+    for wanted in (ALL, PARKED):
+        expected = [one["saga_id"] for one in in_order(wanted, folds)]
+        assert len(expected) > 4
+        for size in (1, 4, 50, 51):
+            assert await all_pages(listing, wanted, size) == expected
+
+
+async def test_everything_can_be_asked_of_the_queue_too(
+    listing: StatusListing, folds: Sequence[Row]
+) -> None:
+    for wanted, holds in FILTERS:
+        if wanted.status is None:
+            found = await listing.page(replace(wanted, status=SagaStatus.PARKED), None, 1000)
+            expected = [one["saga_id"] for one in in_order(PARKED, folds) if holds(one)]
+            assert [one.saga_id for one in found] == expected, wanted
+
+
+async def test_the_queue_goes_on_behind_a_saga_that_is_not_parked_any_more(
+    listing: StatusListing, folds: Sequence[Row], world: World, projector: Projector
+) -> None:
+    first = await listing.page(PARKED, None, 2)
+    expected = await listing.page(PARKED, PARKED.place_of(first[-1]), 1000)
+    await world.orchestrator.ask(first[-1].saga_id, AbandonAsked(reason="settled"))
+    await projector.step()
+
+    rest = await listing.page(PARKED, PARKED.place_of(first[-1]), 1000)
+
+    assert rest == expected
+    assert [one.saga_id for one in await listing.page(PARKED, None, 1)] == [first[0].saga_id]
+    assert first[-1].saga_id not in await all_pages(listing, PARKED, 1)
 
 
 async def test_a_page_stays_where_it_is_while_sagas_are_started(
     listing: StatusListing, folds: Sequence[Row], world: World, projector: Projector
 ) -> None:
     first = await listing.page(ALL, None, 10)
-    expected = await listing.page(ALL, first[-1].saga_id, 10)
+    expected = await listing.page(ALL, Place(first[-1].saga_id), 10)
     world.clock.advance(timedelta(hours=1))
     started = await world.orchestrator.start("order_processing", REQUEST)
     await projector.step()
 
-    second = await listing.page(ALL, first[-1].saga_id, 10)
+    second = await listing.page(ALL, Place(first[-1].saga_id), 10)
 
     assert [one.saga_id for one in second] == [one.saga_id for one in expected]
     assert (await listing.page(ALL, None, 1))[0].saga_id == started.saga.state.saga_id

@@ -61,8 +61,28 @@ async def test_a_parked_saga_is_shown_with_its_reason(service: Service, tmp_path
 
     assert shown.count(saga_id) == 2  # what the button says, and what it is found by
     assert "Healthy" in shown
+    assert "no signal go came within 1ms" in shown
     assert "SagaParked" not in shown
     assert "SagaParked" in opened
+    assert offered(opened) == ["retry", "cancel", "abandon", "resolve"]
+    assert re.search(r'<select id="step"><option>approval</option></select>', opened)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.slow
+async def test_what_is_not_legal_is_not_offered(service: Service, tmp_path: Path) -> None:
+    saga_id = await service.start("quick")
+
+    async with served(service.app) as url:
+        opened = await dom(f"{url}#saga={saga_id}", tmp_path / "one")
+
+    assert offered(opened) == ["compensate"]
+
+
+def offered(page: str) -> list[str]:
+    """What an operator can ask of the saga that is open."""
+    buttons = re.findall(r'<button type="submit" value="(\w+)"([^>]*)>', page)
+    return [verb for verb, attributes in buttons if "hidden" not in attributes]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

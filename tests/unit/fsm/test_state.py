@@ -180,7 +180,7 @@ def test_turning_round_tells_why_and_forgets_what_was_asked() -> None:
     back = evolve(parked, CompensationStarted(cause=Cause.REQUEST, error="asked"), LATER)
 
     assert parked.asked_back == asked
-    assert parked.parked == Parked(why="stuck", since=LATER, not_done=("pay",), not_undone=())
+    assert parked.parked == Parked(why="stuck", since=LATER)
     assert parked.error == "stuck"
     assert (back.parked, back.asked_back, back.cause, back.error) == (
         None,

@@ -16,6 +16,7 @@ from saga_orchestrator.fsm.events import (
     SagaCompensated,
     SagaCompleted,
     SagaParked,
+    SagaUnparked,
     StepBackedOff,
     StepCalled,
     StepRejected,
@@ -23,7 +24,18 @@ from saga_orchestrator.fsm.events import (
 )
 from saga_orchestrator.fsm.outcome import Outcome
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define, given
+from saga_orchestrator.fsm.testing import (
+    ACCEPTED,
+    DONE,
+    NOON,
+    REJECTED,
+    SAGA_ID,
+    answered,
+    completed,
+    define,
+    failed,
+    given,
+)
 from saga_orchestrator.projections.status import answer_view, current_step, status_view
 
 TRIP: Final = define("book", "pay", deadline="15m")
@@ -166,6 +178,29 @@ def test_a_parked_saga_says_what_is_not_undone() -> None:
         "not_undone": ["book"],
     }
     assert (view["success"], view["error"]) == (False, "pay was rejected: 402 declined")
+
+
+def left_of(saga: Saga) -> tuple[object, object]:
+    parked = status_view(saga)["parked"]
+    assert isinstance(parked, dict)
+    return parked["not_done"], parked["not_undone"]
+
+
+def test_what_is_done_after_it_parked_is_not_called_undone_any_more() -> None:
+    definition = define("pay pivot", "ship after=pay callback", "mail after=pay", "thank")
+    case = given(definition).when(answered("pay", DONE)).when(answered("ship", ACCEPTED))
+    parked = case.when(answered("mail", REJECTED))
+    assert left_of(parked.saga) == (["ship", "mail", "thank"], [])
+
+    assert left_of(parked.when(completed("ship")).saga) == (["mail", "thank"], [])
+    assert left_of(parked.when(failed("ship")).saga) == (["ship", "mail", "thank"], [])
+
+
+def test_the_version_at_which_it_parked_still_tells_what_was_left_then() -> None:
+    history = [*PARKED, SagaUnparked(back=True), CompensationCalled(step="book", attempt=2)]
+
+    assert left_of(saga_after(history[: len(PARKED)])) == ([], ["book"])
+    assert status_view(saga_after(history))["parked"] is None
 
 
 @pytest.mark.parametrize(

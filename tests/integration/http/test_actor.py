@@ -1,0 +1,169 @@
+"""Who asks, as a header claims, stands in the audit trail; without it nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.runtime.bulk import BulkJobs
+from saga_orchestrator.http.actor import ACTOR
+from saga_orchestrator.http.answers import EventAnswer, ProblemAnswer
+from saga_orchestrator.http.route import RouteSpec
+from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.world import ENOUGH, ORDER, TOKENS, World
+
+from .conftest import ScriptedListing
+from .situations import ACCEPTED, DELIVERY, SITUATIONS, accepted, started, waiting
+from .test_bulk import listed
+from .test_verbs import BODIES
+
+ANNA: Mapping[str, str] = {ACTOR: "anna"}
+START: dict[str, Any] = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+ASKED = [
+    ("waiting", "pause"),
+    ("paused", "resume"),
+    ("waiting", "cancel"),
+    ("waiting", "compensate"),
+    ("waiting", "abandon"),
+    ("waiting", "steps/notify/skip"),
+    ("waiting", "signals/approval"),
+    ("backing_off", "retry"),
+    ("parked_forward", "retry"),
+    ("parked_forward", "steps/pay/resolve"),
+    ("parked_back", "steps/reserve/resolve"),
+]
+WITH_AN_ACTOR = [one for one in ROUTES if ACTOR in one.headers]
+
+
+async def first_since(client: httpx.AsyncClient, saga_id: str, version: int) -> EventAnswer:
+    answer = await client.get(f"/sagas/{saga_id}/events?after={version}&limit=1")
+    (event,) = answer.json()["events"]
+    return EventAnswer.model_validate(event)
+
+
+@pytest.mark.parametrize(("situation", "verb"), ASKED)
+async def test_whoever_asks_stands_in_the_event(
+    client: httpx.AsyncClient, world: World, situation: str, verb: str
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    before, body = len(world.events), BODIES.get(verb, {})
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}", json=body, headers=ANNA)
+
+    assert response.status_code in (200, 202)
+    assert (await first_since(client, saga_id, before)).actor == "anna"
+
+
+@pytest.mark.parametrize(("situation", "verb"), ASKED)
+async def test_who_says_no_name_has_none(
+    client: httpx.AsyncClient, world: World, situation: str, verb: str
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    before = len(world.events)
+
+    await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES.get(verb, {}))
+
+    assert (await first_since(client, saga_id, before)).actor is None
+
+
+async def test_a_name_is_utf_8(client: httpx.AsyncClient, world: World) -> None:
+    headers = {ACTOR.encode(): "Anna Müller, 王".encode()}
+
+    saga_id = (await client.post("/sagas/start", json=START, headers=headers)).json()["saga_id"]
+
+    assert (await first_since(client, saga_id, 0)).actor == "Anna Müller, 王"
+
+
+@pytest.mark.parametrize(
+    ("verb", "recorded"), [("complete", "StepSucceeded"), ("fail", "StepRejected")]
+)
+async def test_whoever_reports_stands_in_what_follows(
+    client: httpx.AsyncClient, world: World, verb: str, recorded: str
+) -> None:
+    saga_id = await accepted(world)
+    before = len(world.events)
+    headers = {**ANNA, "Saga-Callback-Token": TOKENS.of(saga_id, "ship")}
+
+    for _ in range(2):
+        await client.post(f"/sagas/{saga_id}/steps/ship/{verb}", headers=headers)
+        await quiet(world.driver)
+
+    event = await first_since(client, saga_id, before)
+    late = await first_since(client, saga_id, len(world.events) - 1)
+    assert [(one.type, one.actor) for one in (event, late)] == [
+        (recorded, "anna"),
+        ("LateReplyIgnored", "anna"),
+    ]
+
+
+async def test_whoever_reports_early_stands_in_what_is_kept(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.participants.hold("ship")
+    world.participants.will("ship", ACCEPTED)
+    asking = asyncio.ensure_future(started(world, DELIVERY))
+    await world.participants.called("ship")
+    saga_id = world.participants.sent[0].headers["saga-id"]
+    before = len(world.events)
+    headers = {**ANNA, "Saga-Callback-Token": TOKENS.of(saga_id, "ship")}
+
+    await client.post(f"/sagas/{saga_id}/steps/ship/complete", headers=headers)
+
+    event = await first_since(client, saga_id, before)
+    assert (event.type, event.actor) == ("CallbackReceived", "anna")
+    world.participants.release("ship")
+    await asking
+
+
+async def test_whoever_asks_many_stands_in_each_event(
+    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    sagas = [await waiting(world) for _ in range(3)]
+    listed(listing, *sagas)
+    wanted = {"action": "pause", "filter": {}, "reason": "a fire"}
+
+    await client.post("/bulk", json=wanted, headers=ANNA)
+    async with asyncio.timeout(ENOUGH.total_seconds()):
+        await asyncio.gather(*bulk._tasks)
+
+    for saga_id in sagas:
+        events = (await client.get(f"/sagas/{saga_id}/events")).json()["events"]
+        assert (events[-1]["type"], events[-1]["actor"]) == ("SagaPaused", "anna")
+
+
+def test_everything_that_is_asked_can_bring_a_name() -> None:
+    silent = {"put_definition", "verify_definition"}
+    assert {one.name for one in ROUTES if one.method != "GET"} - silent == {
+        one.name for one in WITH_AN_ACTOR
+    }
+
+
+@pytest.mark.parametrize("route", WITH_AN_ACTOR, ids=lambda route: str(route.name))
+@pytest.mark.parametrize(
+    "claims", [[b""], [b"x" * 201], [b"an\x1bna"], [b"\xff"], [b"anna", b"bob"]]
+)
+async def test_what_is_no_name_is_refused_and_nothing_recorded(
+    client: httpx.AsyncClient, world: World, route: RouteSpec, claims: list[bytes]
+) -> None:
+    saga_id = await accepted(world)
+    before = len(world.events)
+    step = "ship" if route.path.endswith(("complete", "fail")) else "reserve"
+    path = route.path.format(saga_id=saga_id, step=step, name="approval")
+    bodies: dict[str, Any] = {
+        "start": START,
+        "bulk": {"action": "cancel", "filter": {}, "reason": "why"},
+        "abandon": {"reason": "why"},
+        "resolve": {"outcome": "done", "evidence": "seen"},
+    }
+    headers = [(ACTOR.encode(), one) for one in claims]
+    headers += [(b"saga-callback-token", TOKENS.of(saga_id, step).encode())]
+
+    response = await client.post(path, json=bodies.get(route.name, {}), headers=headers)
+
+    problem = ProblemAnswer.model_validate_json(response.content)
+    assert (response.status_code, problem.code) == (422, "invalid-actor")
+    assert len(world.events) == before

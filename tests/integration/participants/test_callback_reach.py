@@ -1,0 +1,171 @@
+"""Where a callback is really sent: the address is looked at, whatever name leads to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Collection
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.decide import start
+from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
+from saga_orchestrator.http.participants.base_url import Origin
+from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
+from saga_orchestrator.http.participants.transport import ParticipantTransport
+from saga_orchestrator.tests.integration.participants.peer import (
+    PATIENCE,
+    Answering,
+    Peer,
+    World,
+)
+
+TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n"
+HERE = "127.0.0.1"
+NOBODY = "127.0.0.2"  # where nobody listens
+
+
+def to_be_told(url: str) -> Saga:
+    request = StartRequested(entity_id=1, input={}, callback_url=url)
+    return start(define("book"), SAGA_ID, request, now=NOON).saga
+
+
+def sender_of(world: World, policy: CallbackPolicy) -> HttpCallbackSender:
+    return HttpCallbackSender(world.transport(may_reach=policy.may_reach))
+
+
+def no_participant(*, loopback: bool) -> CallbackPolicy:
+    return CallbackPolicy([], loopback=loopback)
+
+
+@pytest.fixture
+async def peer(world: World, answering: Answering) -> Peer:
+    return await world.peer(answering(TAKEN))
+
+
+@pytest.mark.parametrize("host", ["localhost", HERE, "127.1", "2130706433", "[::ffff:127.0.0.1]"])
+async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer, host: str) -> None:
+    sender = sender_of(world, no_participant(loopback=False))
+
+    assert not await sender.send(to_be_told(f"http://{host}:{peer.port}/told"))
+
+    assert peer.conversations == []
+
+
+async def test_a_setting_allows_this_machine(world: World, peer: Peer) -> None:
+    sender = sender_of(world, no_participant(loopback=True))
+
+    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"))
+
+    assert peer.requests[0].startswith(b"POST /told HTTP/1.1\r\n")
+
+
+async def test_a_participant_is_told_wherever_it_lives_and_nobody_else_there(
+    world: World, peer: Peer, answering: Answering
+) -> None:
+    other = await world.peer(answering(TAKEN))
+    policy = CallbackPolicy([f"http://localhost:{peer.port}/api"], loopback=False)
+    sender = sender_of(world, policy)
+
+    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"))
+    assert not await sender.send(to_be_told(f"http://localhost:{other.port}/told"))
+
+    assert other.conversations == []
+
+
+class Rebinding:
+    """A name server that answers each question with the next of its answers, then the last."""
+
+    def __init__(self, *answers: Collection[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def getaddrinfo(self, host: str, port: int, **hints: int) -> list[tuple[object, ...]]:
+        self.asked.append(host)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*kind, (address, port)) for address in answer]
+
+
+def only_here(origin: Origin, address: str) -> bool:
+    return address == HERE
+
+
+def rebind(monkeypatch: pytest.MonkeyPatch, *answers: Collection[str]) -> Rebinding:
+    names = Rebinding(*answers)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo)
+    return names
+
+
+async def get(transport: ParticipantTransport, origin: Origin) -> int:
+    deadline = asyncio.get_running_loop().time() + PATIENCE.total_seconds()
+    return (await transport.exchange(origin, REQUEST, deadline)).status
+
+
+async def test_what_was_looked_at_is_what_is_connected_to(
+    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = rebind(monkeypatch, [HERE], [NOBODY])
+    transport = world.transport(may_reach=only_here)
+
+    assert await get(transport, Origin("http", "shop.example", peer.port)) == 204
+
+    assert names.asked == ["shop.example"]
+
+
+async def test_of_several_addresses_those_that_must_not_be_reached_are_left_out(
+    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebind(monkeypatch, [NOBODY, HERE])
+
+    assert await get(world.transport(may_reach=only_here), origin_of(peer)) == 204
+
+
+async def test_an_address_where_nobody_is_makes_way_for_the_next(
+    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebind(monkeypatch, [NOBODY, HERE])
+
+    assert await get(world.transport(may_reach=anywhere), origin_of(peer)) == 204
+
+
+async def test_a_name_that_has_changed_its_mind_is_not_connected_to_any_more(
+    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebind(monkeypatch, [NOBODY], [HERE])
+    transport = world.transport(may_reach=lambda origin, address: address != HERE)
+
+    for _ in range(2):
+        with pytest.raises(httpx.ConnectError):
+            await get(transport, origin_of(peer))
+
+    assert peer.conversations == []
+
+
+async def test_a_certificate_is_held_against_the_name_and_not_the_address(
+    world: World,
+    answering: Answering,
+    server_tls: ssl.SSLContext,
+    trusting_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is one for localhost and for this very address."""
+    peer = await world.peer(answering(TAKEN), tls=server_tls)
+    rebind(monkeypatch, [HERE])
+    transport = world.transport(tls=trusting_tls, may_reach=only_here)
+
+    assert await get(transport, Origin("https", "localhost", peer.port)) == 204
+    with pytest.raises(httpx.ConnectError, match="certificate"):
+        await get(transport, Origin("https", "shop.example", peer.port))
+
+
+def origin_of(peer: Peer) -> Origin:
+    return Origin("http", "shop.example", peer.port)
+
+
+def anywhere(origin: Origin, address: str) -> bool:
+    return True

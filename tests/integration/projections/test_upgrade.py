@@ -1,0 +1,58 @@
+"""A status view of an older release: what it lacks is folded anew from the log."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import psycopg
+from saga_orchestrator.eventstore import migrate
+from saga_orchestrator.projections.tables import Tables
+from saga_orchestrator.tests.integration.projections.busy_world import (
+    a_busy_world,
+    fresh_folds,
+    live_a_while,
+    projected,
+    rows,
+)
+
+Folders = Sequence[tuple[str, Path]]
+
+
+async def test_rows_that_do_not_tell_of_parking_are_folded_anew(
+    empty_database_url: str, migration_folders: Folders, tmp_path: Path
+) -> None:
+    await migrate(empty_database_url, [("projections", older(migration_folders, tmp_path))])
+    leave_a_row(empty_database_url)
+    world, tables = await a_busy_world(3), Tables(empty_database_url)
+    await live_a_while(world, Random(3), sagas=25)
+
+    await migrate(empty_database_url, migration_folders)
+    await projected(world, tables)
+
+    folds = await fresh_folds(world)
+    assert rows(empty_database_url) == folds
+    assert any(one["parked"] for one in folds)
+    await tables.close()
+
+
+def older(folders: Folders, tmp_path: Path) -> Path:
+    """The migrations of the projections before there was a queue of the parked."""
+    for file in sorted(dict(folders)["projections"].glob("000[12]_*.sql")):
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+def leave_a_row(database_url: str) -> None:
+    """Of a saga, and a checkpoint that says that all is folded."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "insert into saga_status values (gen_random_uuid(), 1, 'old', 1, '1', 'parked', true,"
+            " false, null, null, 'no', '{}', 7, now(), now())"
+        )
+        connection.execute(
+            "insert into projection_checkpoint"
+            " select 'saga_status', shard_id, 1000000 from generate_series(0, 63) as shard_id"
+        )
