@@ -124,7 +124,7 @@ async def test_a_start_that_is_fenced_begins_in_another_shard(
 
     saga = await world.start("order_processing")
 
-    assert shard_of(saga.state.saga_id) == 2
+    assert shard_of(saga.state.saga_id) != 1
     assert (await world.rested(saga.state.saga_id)).state.status == "completed"
 
 
