@@ -19,6 +19,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from psycopg.errors import UndefinedTable
+
 from . import server
 from .eventstore import SHARDS, LogUnavailable
 from .fsm.duration import parse_duration
@@ -92,6 +94,9 @@ def doctor(options: argparse.Namespace) -> int:
             at=SystemClock().now(),
         )
         return asyncio.run(_examine(witnesses, options.patience, as_json=options.json))
+    except UndefinedTable:
+        print("saga: DATABASE_URL has no log: start a service on it first", file=sys.stderr)
+        return 2
     except (InvalidSettings, LogUnavailable, OSError, ValueError) as error:
         print(f"saga: {error}", file=sys.stderr)
         return 2

@@ -17,8 +17,8 @@ BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 class Streams:
     """Raises LogUnavailable."""
 
-    def __init__(self, readers: Readers) -> None:
-        self._readers = readers
+    def __init__(self, readers: Readers, *, page: int = PAGE) -> None:
+        self._readers, self._events_a_page = readers, page
 
     async def of_shard(self, shard_id: int, upto: int) -> AsyncIterator[list[RecordedEvent]]:
         """All events of each stream that stand at the seq `upto` or before it."""
@@ -41,5 +41,5 @@ class Streams:
     async def _page(
         self, shard_id: int, upto: int, place: dict[str, object]
     ) -> list[RecordedEvent]:
-        parameters = {"shard_id": shard_id, "upto": upto, "limit": PAGE, **place}
+        parameters = {"shard_id": shard_id, "upto": upto, "limit": self._events_a_page, **place}
         return await self._readers.fetch(RecordedEvent, "read_streams_of_shard", parameters)
