@@ -47,7 +47,7 @@ class Grounds:
 
 @dataclass(slots=True)
 class Case:
-    """`history` is there once it has been judged, if all of it could be folded."""
+    """`history` is there once `findings` has been asked, if all of it could be folded."""
 
     stream: Sequence[RecordedEvent]
     grounds: Grounds
@@ -65,14 +65,9 @@ class Case:
             yield from self._violations(Promise.LOG_IS_WHOLE, damage)
             return
         try:
-            history = self._fold(entries, unreadable)
-        except CorruptStream as error:
+            yield from self._judge(self._fold(entries, unreadable))
+        except Exception as error:  # noqa: BLE001 - one broken history never blocks another
             yield from self._violations(Promise.STATUS_IS_A_FOLD, [Flaw(1, str(error))])
-        else:
-            yield from violations(history)
-            if history.broken is None:
-                self.history = history
-                yield from self._judge(history)
         yield from self._violations(Promise.SECRETS_ARE_KEPT, self._exposures())
 
     def _fold(self, entries: Sequence[Entry], unreadable: Flaw | None) -> History:
@@ -86,6 +81,13 @@ class Case:
         return fold(definition, self.saga_id, entries, unreadable)
 
     def _judge(self, history: History) -> Iterator[Finding]:
+        """Of a history that breaks off, only what stands before that."""
+        yield from violations(history)
+        if history.broken is None:
+            self.history = history
+            yield from self._judge_whole(history)
+
+    def _judge_whole(self, history: History) -> Iterator[Finding]:
         told = self.grounds.witnesses
         calls, answers = told.calls.get(self.saga_id, ()), told.answers.get(self.saga_id, ())
         yield from violations_of_calls(history, calls, told.watch)

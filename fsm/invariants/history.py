@@ -75,13 +75,21 @@ def fold(
     statuses, broken = [saga.state.status], unreadable
     for entry in following:
         try:
-            saga = saga.after(entry.event, entry.recorded_at)
+            saga = _after(saga, entry)
         except CorruptStream as error:
-            broken = Flaw(entry.version, f"{entry} cannot follow: {error.__cause__ or error}")
+            broken = Flaw(entry.version, f"{entry} cannot follow: {error}")
             break
         statuses.append(saga.state.status)
     sound = entries[: len(statuses)]
     return History(saga=saga, entries=sound, statuses=statuses, broken=broken)
+
+
+def _after(saga: Saga, entry: Entry) -> Saga:
+    """Raises CorruptStream."""
+    event = entry.event
+    if isinstance(event, StepEvent) and event.step not in saga.definition.by_name:
+        raise CorruptStream(saga.state.saga_id, entry.version, "it is no step of the definition")
+    return saga.after(event, entry.recorded_at)
 
 
 def status_is_a_fold(history: History) -> Iterator[Flaw]:

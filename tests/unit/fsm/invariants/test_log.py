@@ -224,6 +224,7 @@ BROKEN: dict[str, Case] = {
         [("I8", 7)],
     ),
     "I8: a transition that the machine of the step has not": (TWO, [done("book")], [("I8", 2)]),
+    "I8: a step that the definition has not": (TWO, [called("ship")], [("I8", 2)]),
     "I11: a saga that waits for nothing": (TWO, [called("book"), done("book")], [("I11", 3)]),
     "I11: one that rests over a call": (
         TWO,
