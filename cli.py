@@ -22,7 +22,7 @@ from typing import TypeVar
 from psycopg.errors import UndefinedTable
 
 from . import server
-from .eventstore import SHARDS, LogUnavailable
+from .eventstore import LogUnavailable
 from .fsm.duration import parse_duration
 from .fsm.errors import Finding, InvalidDefinition, Severity
 from .fsm.invariants import Notice, Violation
@@ -87,12 +87,10 @@ def rebuild() -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Prints one line a finding; 1 if one of them is a broken promise."""
+    begun_at = SystemClock().now()
     try:
-        witnesses = hear(
-            _told(read_calls, options.ledger),
-            _told(read_answers, options.answers),
-            at=SystemClock().now(),
-        )
+        calls, answers = _told(read_calls, options.ledger), _told(read_answers, options.answers)
+        witnesses = hear(calls, answers, at=begun_at)
         return asyncio.run(_examine(witnesses, options.patience, as_json=options.json))
     except UndefinedTable:
         print("saga: DATABASE_URL has no log: start a service on it first", file=sys.stderr)
@@ -109,8 +107,9 @@ async def _examine(witnesses: Witnesses, patience: timedelta, *, as_json: bool) 
             violations += isinstance(finding, Violation)
             print(_json(finding) if as_json else _line(finding))
         done = examining.examined
+    below = "\n" if sys.stderr.isatty() else ""
     counted = f"{done.sagas} sagas, {done.events} events, {violations} violations"
-    print(counted, file=sys.stderr)
+    print(f"{below}{counted}", file=sys.stderr)
     return 1 if violations else 0
 
 
@@ -118,7 +117,7 @@ def _show_progress(examined: Examined) -> None:
     """One line that is written over again, where somebody looks at it."""
     if sys.stderr.isatty():
         done = f"{examined.shards} shards, {examined.sagas} sagas, {examined.events} events"
-        print(f"\r{done}", end="\n" if examined.shards == SHARDS else "", file=sys.stderr)
+        print(f"\r{done}", end="", flush=True, file=sys.stderr)
 
 
 def _told(read: Callable[[Iterable[bytes]], Iterator[Told]], files: Iterable[Path]) -> list[Told]:

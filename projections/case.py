@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from ..eventstore import RecordedEvent
 from ..fsm.codec import UnreadableEvent, decode
@@ -30,7 +31,8 @@ from ..fsm.invariants import (
 )
 from .witnesses import Witnesses
 
-Finding = Violation | Notice
+Finding: TypeAlias = Violation | Notice
+Definitions: TypeAlias = Mapping[tuple[str, int], Definition]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class Grounds:
     """What all sagas are judged by. `secrets` in every form; `token_of` is that of the callbacks of
     a saga's step. What should have gone on before `overdue` stands still."""
 
-    definitions: Mapping[tuple[str, int], Definition]
+    definitions: Definitions
     witnesses: Witnesses
     overdue: datetime
     secrets: Collection[bytes] = ()
@@ -60,25 +62,16 @@ class Case:
 
     def findings(self) -> Iterator[Finding]:
         """Nothing but its damage is told of a stream that is not whole."""
-        entries, unreadable = read_entries(self.stream)
+        entries, unreadable = _read(self.stream)
         if damage := [*log_is_whole(entries)] if entries else []:
             yield from self._violations(Promise.LOG_IS_WHOLE, damage)
             return
         try:
-            yield from self._judge(self._fold(entries, unreadable))
+            definitions = self.grounds.definitions
+            yield from self._judge(_fold(self.saga_id, entries, unreadable, definitions))
         except Exception as error:  # noqa: BLE001 - one broken history never blocks another
             yield from self._violations(Promise.STATUS_IS_A_FOLD, [Flaw(1, str(error))])
         yield from self._violations(Promise.SECRETS_ARE_KEPT, self._exposures())
-
-    def _fold(self, entries: Sequence[Entry], unreadable: Flaw | None) -> History:
-        """Raises CorruptStream."""
-        first = entries[0].event if entries else None
-        if not isinstance(first, SagaStarted):
-            raise CorruptStream(self.saga_id, 1, "it does not begin with a start that can be read")
-        named = (first.saga_type, first.definition_version)
-        if (definition := self.grounds.definitions.get(named)) is None:
-            raise CorruptStream(self.saga_id, 1, f"{named[0]} {named[1]} is not registered")
-        return fold(definition, self.saga_id, entries, unreadable)
 
     def _judge(self, history: History) -> Iterator[Finding]:
         """Of a history that breaks off, only what stands before that."""
@@ -113,7 +106,24 @@ class Case:
         return violations_of(promise, self.saga_id, flaws)
 
 
-def read_entries(stream: Sequence[RecordedEvent]) -> tuple[Sequence[Entry], Flaw | None]:
+def fold_stream(stream: Sequence[RecordedEvent], definitions: Definitions) -> History:
+    """Raises CorruptStream."""
+    return _fold(stream[0].stream_id, *_read(stream), definitions)
+
+
+def _fold(
+    saga_id: str, entries: Sequence[Entry], unreadable: Flaw | None, definitions: Definitions
+) -> History:
+    first = entries[0].event if entries else None
+    if not isinstance(first, SagaStarted):
+        raise CorruptStream(saga_id, 1, "it does not begin with a start that can be read")
+    named = (first.saga_type, first.definition_version)
+    if (definition := definitions.get(named)) is None:
+        raise CorruptStream(saga_id, 1, f"{named[0]} {named[1]} is not registered")
+    return fold(definition, saga_id, entries, unreadable)
+
+
+def _read(stream: Sequence[RecordedEvent]) -> tuple[Sequence[Entry], Flaw | None]:
     """The events up to the first that cannot be read, and what is wrong with that one."""
     entries: list[Entry] = []
     for one in stream:

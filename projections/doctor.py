@@ -27,6 +27,7 @@ from ..eventstore import (
 )
 from ..fsm.invariants import Promise, Violation, one_key_one_saga
 from .case import Case, Finding, Grounds
+from .children_check import check_children
 from .streams import PAGE, Streams
 from .view_check import check_rows, read_checkpoints
 
@@ -82,7 +83,8 @@ class Doctor:
                     yield finding
                 self._count(case)
             whole = [case.history for case in cases if case.history is not None]
-            for violation in await check_rows(self._readers, whole, checkpoint):
+            rows = await check_rows(self._readers, whole, checkpoint)
+            for violation in (*rows, *await check_children(self._log, cases)):
                 yield violation
 
     async def _broken_link(self, shard_id: int, head: Head) -> RecordedEvent | None:

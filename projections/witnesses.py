@@ -35,7 +35,7 @@ class Witnesses:
 
 
 def hear(calls: Iterable[SeenCall], answers: Iterable[Acknowledged], *, at: datetime) -> Witnesses:
-    """`at` is when they were asked: nothing they say is younger."""
+    """`at` is from before they were asked: of what happened later nothing is missed."""
     heard = list(calls)
     watch = Watch(frozenset(one.participant for one in heard), until=at)
     return Witnesses(watch=watch, calls=_by_saga(heard), answers=_by_saga(answers))

@@ -31,7 +31,7 @@ from .undo import (
     undo_settles_first,
 )
 from .violation import Flaw, Notice, Promise, Violation
-from .waiting import comes_to_rest, waits_end
+from .waiting import awaited_children, children_are_heard, comes_to_rest, waits_end
 
 __all__ = [
     "Acknowledged",
@@ -44,6 +44,8 @@ __all__ = [
     "Violation",
     "Watch",
     "answers_are_kept",
+    "awaited_children",
+    "children_are_heard",
     "comes_to_rest",
     "fold",
     "late_calls",

@@ -9,7 +9,7 @@ from datetime import datetime
 from ..definition import Definition
 from ..errors import CorruptStream
 from ..events import Event, StepEvent
-from ..machines import SagaStatus
+from ..machines import IllegalTransition, SagaStatus
 from ..saga import Saga, replay
 from .violation import Flaw
 
@@ -76,8 +76,8 @@ def fold(
     for entry in following:
         try:
             saga = _after(saga, entry)
-        except CorruptStream as error:
-            broken = Flaw(entry.version, f"{entry} cannot follow: {error}")
+        except (CorruptStream, IllegalTransition) as error:
+            broken = Flaw(entry.version, f"{entry} cannot follow: {error.__cause__ or error}")
             break
         statuses.append(saga.state.status)
     sound = entries[: len(statuses)]
@@ -85,10 +85,10 @@ def fold(
 
 
 def _after(saga: Saga, entry: Entry) -> Saga:
-    """Raises CorruptStream."""
+    """Raises CorruptStream, and IllegalTransition for a step that has no machine."""
     event = entry.event
     if isinstance(event, StepEvent) and event.step not in saga.definition.by_name:
-        raise CorruptStream(saga.state.saga_id, entry.version, "it is no step of the definition")
+        raise IllegalTransition(f"{saga.definition.name} has no such step")
     return saga.after(event, entry.recorded_at)
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ..command import awaited, call_of, wake_up
 from ..definition import Step
-from ..machines import StepStatus
+from ..machines import SagaStatus, StepStatus
 from ..saga import Saga
+from ..state import StepState
 from .history import History
 from .violation import Flaw
+
+OVER = frozenset({SagaStatus.COMPENSATED, SagaStatus.ABANDONED})
+ENDED = {  # where a child says to its parent that it is over, by what the parent waits for
+    StepStatus.WAITING: OVER | {SagaStatus.COMPLETED},
+    StepStatus.COMPENSATING: OVER,
+}
 
 
 def waits_end(history: History) -> Iterator[Flaw]:
@@ -20,7 +27,7 @@ def waits_end(history: History) -> Iterator[Flaw]:
     if status.rests and under_way:
         yield Flaw(history.version, f"{status}, and {', '.join(under_way)} is under way")
     awaits = under_way or saga.state.paused_at is not None or history.broken is not None
-    if not (status.rests or awaits) and wake_up(saga) is None and not _awaits_child(saga):
+    if not (status.rests or awaits) and wake_up(saga) is None and not awaited_children(saga):
         yield Flaw(history.version, f"{status}, and waits for nothing")
 
 
@@ -31,6 +38,26 @@ def comes_to_rest(history: History, *, served_since: datetime, overdue: datetime
     if due is not None and max(due, served_since) < overdue:
         detail = f"{history.saga.state.status}, and should have gone on at {due.isoformat()}"
         yield Flaw(history.version, detail)
+
+
+def children_are_heard(
+    history: History, children: Mapping[str, History], *, served_since: datetime, overdue: datetime
+) -> Iterator[Flaw]:
+    """I14. A child that is waited for is there, and where it ends that is recorded before long."""
+    for step, state in awaited_children(history.saga):
+        child = children.get(state.child_id or "")
+        ended = child is not None and child.saga.state.status in ENDED[state.status]
+        since = (child or history).saga.state.updated_at
+        if (child is None or ended) and max(since, served_since) < overdue:
+            fate = f"is {child.saga.state.status}" if child is not None else "nobody knows"
+            yield Flaw(history.version, f"{step.name} waits for a child that {fate}")
+
+
+def awaited_children(saga: Saga) -> list[tuple[Step, StepState]]:
+    """Nobody starts or hears a child while its parent is paused."""
+    if saga.state.paused_at is not None:
+        return []
+    return [one for one in saga.steps if one[0].child is not None and one[1].status in ENDED]
 
 
 def goes_on_at(saga: Saga) -> datetime | None:
@@ -52,7 +79,3 @@ def _timeouts(saga: Saga) -> Iterator[timedelta]:
 
 def _called(saga: Saga) -> list[Step]:
     return saga.steps_in(StepStatus.CALLING, StepStatus.COMPENSATING)
-
-
-def _awaits_child(saga: Saga) -> bool:
-    return any(step.child is not None for step in saga.steps_in(StepStatus.WAITING))

@@ -15,7 +15,7 @@ from saga_orchestrator.eventstore.columns import event_columns, head_columns
 from saga_orchestrator.eventstore.connection import connect
 from saga_orchestrator.eventstore.statements import statement as log_statement
 from saga_orchestrator.fsm.codec import encode
-from saga_orchestrator.fsm.events import Event, StepSkipped
+from saga_orchestrator.fsm.events import Event, SagaStarted, StepSkipped, WaitStarted
 from saga_orchestrator.fsm.invariants import Acknowledged, SeenCall, Violation
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.outcome import Direction
@@ -26,10 +26,11 @@ from saga_orchestrator.projections.statements import statement
 from saga_orchestrator.projections.streams import Streams
 from saga_orchestrator.projections.witnesses import hear
 from saga_orchestrator.tests.integration.projections.busy_world import live_a_while
-from saga_orchestrator.tests.world import NOON, World
+from saga_orchestrator.tests.world import NOON, World, a_definition
 
 LATER = NOON + timedelta(days=1)
 NOBODY = hear([], [], at=LATER)
+PARENT = "{saga: parent, version: 1, steps: [{name: order, saga: {type: order_processing}}]}"
 UNKNOWN = "018f0000-0000-7000-8000-0000000000ff"
 
 
@@ -51,7 +52,7 @@ class Installation:
 
     async def append(self, saga_id: str, *events: Event | NewEvent) -> None:
         """As nobody who decides does."""
-        version = self.world.log.store.streams[StreamId(saga_id)][-1].version
+        version = len(self.world.log.store.streams.get(StreamId(saga_id), ()))
         new = [one if isinstance(one, NewEvent) else recordable(one) for one in events]
         await self.world.log.append(StreamId(saga_id), version, new)
         await self.copy()
@@ -259,6 +260,21 @@ async def test_sagas_that_stand_still_are_found(installation: Installation) -> N
     assert sorted((code, saga_id) for code, saga_id, _ in found) == sorted(
         ("I14", saga_id) for saga_id in waiting
     )
+
+
+async def test_a_parent_whose_child_has_ended_unheard_is_found(
+    installation: Installation,
+) -> None:
+    child_id = installation.one(SagaStatus.COMPLETED)
+    await installation.world.registry.register(a_definition(PARENT))
+    start = SagaStarted(saga_type="parent", definition_version=1, entity_id=1, input={})
+    waits = WaitStarted(step="order", child_id=child_id)
+    await installation.append(UNKNOWN, start, waits)
+    grounds = replace(installation.grounds(), overdue=LATER + timedelta(days=1))
+
+    found = told(await installation.findings(grounds))
+
+    assert ("I14", UNKNOWN, 2) in found
 
 
 async def test_a_secret_in_an_event_is_found(installation: Installation) -> None:

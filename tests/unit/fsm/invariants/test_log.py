@@ -33,6 +33,8 @@ from saga_orchestrator.fsm.events import (
 )
 from saga_orchestrator.fsm.invariants import (
     Flaw,
+    History,
+    children_are_heard,
     comes_to_rest,
     fold,
     log_is_whole,
@@ -317,6 +319,41 @@ def test_a_wake_up_that_has_not_come_is_overdue() -> None:
     found = list(comes_to_rest(sleeps, served_since=NOON, overdue=NOON + timedelta(seconds=1)))
 
     assert found == [Flaw(2, "running, and should have gone on at 2026-03-01T12:00:00+00:00")]
+
+
+PARENT = told(define("trip child=room"), WaitStarted(step="trip", child_id="child"))
+UNDER_WAY = told(TWO, called("book"))
+COMPLETED = told(TWO, *BOTH, SagaCompleted())
+
+
+@pytest.mark.parametrize(
+    ("children", "found"),
+    [
+        ({}, ["trip waits for a child that nobody knows"]),
+        ({"child": COMPLETED}, ["trip waits for a child that is completed"]),
+        ({"child": UNDER_WAY}, []),
+        ({"child": told(TWO, called("book"), SagaParked(why="no"))}, []),
+    ],
+)
+def test_a_child_that_is_waited_for_is_there_and_heard(
+    children: dict[str, History], found: list[str]
+) -> None:
+    hour = timedelta(hours=1)
+
+    now = children_are_heard(PARENT, children, served_since=NOON, overdue=NOON + hour)
+
+    assert [one.detail for one in now] == found
+    assert list(children_are_heard(PARENT, children, served_since=NOON, overdue=NOON)) == []
+
+
+def test_a_parent_that_is_paused_or_rests_waits_for_no_child() -> None:
+    paused = told(
+        define("trip child=room"), WaitStarted(step="trip", child_id="child"), SagaPaused()
+    )
+    later = NOON + timedelta(hours=1)
+
+    assert list(children_are_heard(paused, {}, served_since=NOON, overdue=later)) == []
+    assert list(children_are_heard(COMPLETED, {}, served_since=NOON, overdue=later)) == []
 
 
 @pytest.mark.parametrize(
