@@ -4,6 +4,7 @@ saga serve                            serve in the foreground until told to stop
 saga definitions lint FILE ...        what is wrong with definitions, before anybody runs them
 saga definitions schema               the JSON Schema of the definition language, for editors
 saga projections rebuild              fold the status view anew from the log
+saga doctor                           whether the log has kept what is promised of every saga
 """
 
 from __future__ import annotations
@@ -12,16 +13,30 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
+
+from psycopg.errors import UndefinedTable
 
 from . import server
+from .eventstore import LogUnavailable
+from .fsm.duration import parse_duration
 from .fsm.errors import Finding, InvalidDefinition, Severity
+from .fsm.invariants import Notice, Violation
 from .fsm.language import definition_schema
 from .fsm.reader import read_definition
+from .fsm.runtime.clock import SystemClock
 from .fsm.verifier import verify
 from .fsm.yaml_document import InvalidYaml, parse_yaml
+from .projections.doctor import Examined
+from .projections.witnesses import Witnesses, hear, read_answers, read_calls
 from .settings import InvalidSettings, read_settings
+
+PATIENCE = "5m"  # of the doctor: longer than calls wait for their turn on a busy day
+Told = TypeVar("Told")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return lint(options.files)
         case "definitions", _:
             return schema()
+        case "doctor", _:
+            return doctor(options)
         case _:
             return rebuild()
 
@@ -68,6 +85,64 @@ def rebuild() -> int:
     return 0
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """Prints one line a finding; 1 if one of them is a broken promise."""
+    begun_at = SystemClock().now()
+    try:
+        calls, answers = _told(read_calls, options.ledger), _told(read_answers, options.answers)
+        witnesses = hear(calls, answers, at=begun_at)
+        return asyncio.run(_examine(witnesses, options.patience, as_json=options.json))
+    except UndefinedTable:
+        print("saga: DATABASE_URL has no log: start a service on it first", file=sys.stderr)
+        return 2
+    except (InvalidSettings, LogUnavailable, OSError, ValueError) as error:
+        print(f"saga: {error}", file=sys.stderr)
+        return 2
+
+
+async def _examine(witnesses: Witnesses, patience: timedelta, *, as_json: bool) -> int:
+    violations = 0
+    async with server.doctor(read_settings(), witnesses, patience) as examining:
+        async for finding in examining.findings(_show_progress):
+            violations += isinstance(finding, Violation)
+            print(_json(finding) if as_json else _line(finding))
+        done = examining.examined
+    below = "\n" if sys.stderr.isatty() else ""
+    counted = f"{done.sagas} sagas, {done.events} events, {violations} violations"
+    print(f"{below}{counted}", file=sys.stderr)
+    return 1 if violations else 0
+
+
+def _show_progress(examined: Examined) -> None:
+    """One line that is written over again, where somebody looks at it."""
+    if sys.stderr.isatty():
+        done = f"{examined.shards} shards, {examined.sagas} sagas, {examined.events} events"
+        print(f"\r{done}", end="", flush=True, file=sys.stderr)
+
+
+def _told(read: Callable[[Iterable[bytes]], Iterator[Told]], files: Iterable[Path]) -> list[Told]:
+    """Raises OSError, and ValueError that names file and line."""
+    told: list[Told] = []
+    for file in files:
+        try:
+            with file.open("rb") as lines:
+                told += read(lines)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
+    return told
+
+
+def _line(finding: Violation | Notice) -> str:
+    if isinstance(finding, Notice):
+        return f"{finding.saga_id}: notice: {finding.detail}"
+    at = "" if finding.version is None else f" at version {finding.version}"
+    return f"{finding.saga_id}{at}: {finding.detail} [{finding.code}]"
+
+
+def _json(finding: Violation | Notice) -> str:
+    return json.dumps({"kind": type(finding).__name__.lower(), **asdict(finding)})
+
+
 def _findings(file: Path) -> Sequence[Finding]:
     try:
         return verify(read_definition(parse_yaml(file.read_text())))
@@ -89,6 +164,11 @@ def _parser() -> argparse.ArgumentParser:
     projections = commands.add_parser("projections", help="work on the read models")
     rebuilding = projections.add_subparsers(dest="verb", required=True)
     rebuilding.add_parser("rebuild", help="fold them anew from the log, also while nodes serve")
+    doctoring = commands.add_parser("doctor", help="check what is promised of every saga")
+    doctoring.add_argument("--ledger", nargs="+", action="extend", default=[], type=Path)
+    doctoring.add_argument("--answers", nargs="+", action="extend", default=[], type=Path)
+    doctoring.add_argument("--patience", default=PATIENCE, type=parse_duration)
+    doctoring.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
 
 

@@ -39,6 +39,7 @@ from saga_orchestrator.eventstore import (
 )
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
+from saga_orchestrator.fsm.invariants.secrecy import forms_of
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.callbacks import Callbacks
@@ -69,18 +70,23 @@ from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.projections.audit import verify_log
+from saga_orchestrator.projections.case import Grounds
+from saga_orchestrator.projections.doctor import Doctor
 from saga_orchestrator.projections.feed import LogFeed
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.statements import statement
 from saga_orchestrator.projections.stats import StatusStatistics
 from saga_orchestrator.projections.status_listing import StatusListing
 from saga_orchestrator.projections.tables import Tables
+from saga_orchestrator.projections.witnesses import Witnesses
 from saga_orchestrator.settings import InvalidSettings, Settings, read_settings, secret_named
 from starlette.types import ASGIApp
 
 BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
+CHECK_TIME = timedelta(minutes=10)  # of one statement of a check, on a log of any size
+TOKEN_SECRET = ("secret", "callback-token", 1)
 FIRST_SHARD_WITHIN = timedelta(seconds=15)  # longer than a frozen node keeps its own
 OBJECTS_A_COLLECTION = 20_000  # some 200 sagas; Python's own 700 are seven
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
@@ -220,8 +226,8 @@ def _most_calls(limit: int, directory: Directory) -> int:
 async def _secret(log: PostgresLog, clock: SystemClock) -> bytes:
     """What the tokens of callbacks are made with: drawn once, and shared by all nodes."""
     drawn = secrets.token_bytes(SECRET_BYTES)
-    await log.put_document("secret", "callback-token", 1, drawn, put_at=clock.now())
-    kept = await log.get_document("secret", "callback-token", 1)
+    await log.put_document(*TOKEN_SECRET, drawn, put_at=clock.now())
+    kept = await log.get_document(*TOKEN_SECRET)
     assert kept is not None, "it has just been put there, by us or by somebody else"
     return kept.content
 
@@ -237,6 +243,32 @@ async def rebuild_projections(settings: Settings) -> int:
         registry = Registry(log, SystemClock())
         await registry.load()
         return await Projector(tables, log, Journal(log, registry).load_many).rebuild()
+
+
+@asynccontextmanager
+async def doctor(
+    settings: Settings, witnesses: Witnesses, patience: timedelta
+) -> AsyncIterator[Doctor]:
+    """It only reads. What should have gone on `patience` ago stands still."""
+    async with AsyncExitStack() as stack:
+        database_url = await _database(settings, stack)
+        log, clock = PostgresLog(database_url), SystemClock()
+        stack.push_async_callback(log.close)
+        readers = Readers(database_url, CHECK_TIME, statement)
+        stack.push_async_callback(readers.close)
+        heads, registry = await log.heads(), Registry(log, clock)
+        await registry.load()
+        kept = await log.get_document(*TOKEN_SECRET)
+        terms = _directory(settings).terms.values()
+        values = [value.encode() for one in terms for value in one.headers.values()]
+        grounds = Grounds(
+            definitions={(one.name, one.version): one for one in registry.known()},
+            witnesses=witnesses,
+            overdue=clock.now() - patience,
+            secrets=forms_of([*values, *([kept.content] if kept else [])]),
+            token_of=CallbackTokens(kept.content).of if kept else None,
+        )
+        yield Doctor(log, readers, heads, grounds)
 
 
 async def _unfinished(

@@ -15,6 +15,7 @@ from ..definition import Definition, OnFailure
 from ..events import (
     CompensationCalled,
     CompensationFailed,
+    CompensationRequested,
     CompensationStarted,
     CompensationSucceeded,
     Event,
@@ -47,7 +48,7 @@ from .truth import may_have_happened, truth_at_rest
 ENDS = (StepSucceeded, StepRejected, StepUnknown, StepNotSent)
 ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted)
 SENDS = (StepCalled, StatusAsked, CompensationCalled, WaitStarted)
-GOES_ON = (SagaResumed, CompensationStarted, SagaAbandoned)
+GOES_ON = (SagaResumed, CompensationRequested, CompensationStarted, SagaAbandoned)
 
 
 def broken(process: Process, participants: ParticipantsModel) -> list[str]:

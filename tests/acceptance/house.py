@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import httpx
 from saga_orchestrator.examples.scenes import order
 from saga_orchestrator.tests.acceptance.database import Database
+from saga_orchestrator.tests.acceptance.doctor import Examination, examine
 from saga_orchestrator.tests.acceptance.program import Program, client, free_port
 from saga_orchestrator.tests.acceptance.relay import Relay
 from saga_orchestrator.tests.acceptance.waiting import until
@@ -49,6 +51,7 @@ class House:
         self.service, self.database, self.relay = service, database, relay
         self.orders, self.payments = client(orders), client(payments)
         self.web = client(service.url)
+        self.answers: list[dict[str, Any]] = []
         self._clients = ThreadPoolExecutor(16, thread_name_prefix="client")
 
     def close(self) -> None:
@@ -64,7 +67,14 @@ class House:
     def start(self, entity_id: int, prefer: str = PATIENCE) -> httpx.Response:
         """Raises httpx.TransportError if there is no answer."""
         headers = {"Idempotency-Key": f"order-{entity_id}", "Prefer": prefer}
-        return self.web.post("/sagas/start", json=order(entity_id), headers=headers)
+        answer = self.web.post("/sagas/start", json=order(entity_id), headers=headers)
+        if answer.is_success:
+            self._write_down(f"order-{entity_id}", answer.json())
+        return answer
+
+    def _write_down(self, request: str, answer: dict[str, Any]) -> None:
+        told = {name: answer[name] for name in ("saga_id", "status")}
+        self.answers.append({"at": datetime.now(UTC).isoformat(), "request": request, **told})
 
     def start_soon(self, entity_id: int, prefer: str = AT_ONCE) -> Future[httpx.Response]:
         return self._clients.submit(self.start, entity_id, prefer)
@@ -120,6 +130,13 @@ class House:
     def asked(self, saga_id: str) -> Sequence[str]:
         """The calls in order, those that were sent again too."""
         return [one.call for one in self.relay.calls_of(saga_id)]
+
+    def examination(self) -> Examination:
+        """What the doctor finds; participants have told of all calls of our own sagas."""
+        answers = list(self.answers)
+        ours = {one["saga_id"] for one in answers}
+        calls = [one for one in self.relay.ledger if one["saga_id"] in ours]
+        return examine(self.service.environ, self.service.log.parent, calls, answers)
 
     @contextmanager
     def heir(self) -> Iterator[Program]:

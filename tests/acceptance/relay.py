@@ -13,8 +13,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx
 from saga_orchestrator.tests.acceptance.waiting import ENOUGH, signalled, until
@@ -70,6 +72,7 @@ class Relay:
     def __init__(self, upstreams: Mapping[str, str]) -> None:
         self.upstreams = upstreams
         self.calls: list[SeenCall] = []
+        self.ledger: list[dict[str, Any]] = []
         self.holds: list[Hold] = []
         self._lock = threading.Lock()
         self._web = httpx.Client(trust_env=False, timeout=ENOUGH.total_seconds())
@@ -121,6 +124,8 @@ class Relay:
         upstream = self.upstreams[path.split("/")[1]]
         kept = {name: one for name, one in headers.items() if name.lower() not in HOP_BY_HOP}
         reply = self._web.request(method, upstream + path, content=body, headers=kept)
+        with self._lock:
+            self.ledger.append(ledger_line(method, path, headers, reply))
         self._stop(seen, Point.EFFECT)
         return Reply(reply.status_code, reply.content)
 
@@ -150,6 +155,27 @@ def seen_call(headers: Mapping[str, str]) -> SeenCall:
     key = headers["Idempotency-Key"]
     call = key.partition("/")[2]
     return SeenCall(headers["Saga-Id"], call, key, headers["Saga-Attempt"])
+
+
+def ledger_line(
+    method: str, path: str, headers: Mapping[str, str], reply: httpx.Response
+) -> dict[str, Any]:
+    """What its participant would have written down of the call."""
+    first = "idempotency-replayed" not in reply.headers
+    return {
+        "at": datetime.now(UTC).isoformat(),
+        "participant": f"{path.split('/')[1].removesuffix('s')}-service",
+        "key": headers["Idempotency-Key"],
+        "saga_id": headers["Saga-Id"],
+        "step": headers["Saga-Step"],
+        "direction": headers["Idempotency-Key"].rpartition("/")[2],
+        "attempt": int(headers["Saga-Attempt"]),
+        "epoch": int(headers["Saga-Epoch"]),
+        "method": method,
+        "path": path,
+        "effect": first and reply.is_success,
+        "status": reply.status_code,
+    }
 
 
 class _Server(ThreadingHTTPServer):

@@ -12,6 +12,7 @@ from saga_orchestrator.fsm.events import (
     Cause,
     CompensationCalled,
     CompensationFailed,
+    CompensationRequested,
     CompensationStarted,
     Event,
     SagaAbandoned,
@@ -145,7 +146,8 @@ def test_a_pivot_that_is_turned_back_on_is_found_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [SagaResumed(), BACK, SagaAbandoned(reason="enough"), called("book")]
+    "end",
+    [SagaResumed(), CompensationRequested(), BACK, SagaAbandoned(reason="enough"), called("book")],
 )
 def test_a_pause_holds_until_it_ends(end: Event) -> None:
     found = list(pauses_hold([SagaPaused(), end, undo("book")]))

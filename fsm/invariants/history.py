@@ -1,0 +1,98 @@
+"""One saga's events with their places in the log, and what they fold into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..definition import Definition
+from ..errors import CorruptStream
+from ..events import Event, StepEvent
+from ..machines import IllegalTransition, SagaStatus
+from ..saga import Saga, replay
+from .violation import Flaw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An event with its place in its saga and in its shard, and under which owner it got there."""
+
+    event: Event
+    version: int
+    seq: int
+    epoch: int
+    recorded_at: datetime
+
+    def __str__(self) -> str:
+        kind = type(self.event).__name__
+        return f"{kind} of {self.event.step}" if isinstance(self.event, StepEvent) else kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """`entries` end before the first that cannot be folded, which is `broken`. `statuses` tell
+    what the saga was after each of them, and `saga` is what it is after the last."""
+
+    saga: Saga
+    entries: Sequence[Entry]
+    statuses: Sequence[SagaStatus]
+    broken: Flaw | None = None
+
+    @property
+    def saga_id(self) -> str:
+        return self.saga.state.saga_id
+
+    @property
+    def definition(self) -> Definition:
+        return self.saga.definition
+
+    @property
+    def version(self) -> int:
+        """Of the last entry."""
+        return self.entries[-1].version
+
+    def saga_at(self, version: int) -> Saga:
+        """The saga as it was at `version`, which it has reached."""
+        if version == self.version:
+            return self.saga
+        told = ((one.event, one.recorded_at) for one in self.entries if one.version <= version)
+        return replay(self.definition, self.saga_id, told)
+
+
+def fold(
+    definition: Definition,
+    saga_id: str,
+    entries: Sequence[Entry],
+    unreadable: Flaw | None = None,
+) -> History:
+    """`unreadable` is what comes behind `entries` and is no event.
+
+    Raises CorruptStream if it does not even begin as a saga of that definition.
+    """
+    first, *following = entries
+    saga = replay(definition, saga_id, [(first.event, first.recorded_at)])
+    statuses, broken = [saga.state.status], unreadable
+    for entry in following:
+        try:
+            saga = _after(saga, entry)
+        except (CorruptStream, IllegalTransition) as error:
+            broken = Flaw(entry.version, f"{entry} cannot follow: {error.__cause__ or error}")
+            break
+        statuses.append(saga.state.status)
+    sound = entries[: len(statuses)]
+    return History(saga=saga, entries=sound, statuses=statuses, broken=broken)
+
+
+def _after(saga: Saga, entry: Entry) -> Saga:
+    """Raises CorruptStream, and IllegalTransition for a step that has no machine."""
+    event = entry.event
+    if isinstance(event, StepEvent) and event.step not in saga.definition.by_name:
+        raise IllegalTransition(f"{saga.definition.name} has no such step")
+    return saga.after(event, entry.recorded_at)
+
+
+def status_is_a_fold(history: History) -> Iterator[Flaw]:
+    """I8. Each event is a transition that its machine has."""
+    if history.broken is not None:
+        yield history.broken

@@ -1,0 +1,132 @@
+"""The way back: when it may begin, what is undone, in which order, and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..definition import Definition, OnFailure
+from ..events import (
+    CompensationCalled,
+    CompensationCovered,
+    CompensationFailed,
+    CompensationStarted,
+    Event,
+    Resolution,
+    RetryRequested,
+    SagaCompensated,
+    SagaUnparked,
+    StatusAsked,
+    StepCalled,
+    StepNotSent,
+    StepRejected,
+    StepResolved,
+    StepSucceeded,
+    StepUnknown,
+)
+from .calls import ANSWERED
+from .history import History
+from .stakes import Stakes
+from .violation import Flaw
+
+ENDED = (StepSucceeded, StepRejected, StepUnknown, StepNotSent)
+
+
+def undo_settles_first(history: History) -> Iterator[Flaw]:
+    """R2. No compensation is called while an action is."""
+    under_way: set[str] = set()
+    for entry in history.entries:
+        match entry.event:
+            case StepCalled(step=step) | StatusAsked(step=step):
+                under_way.add(step)
+            case CompensationCalled(step=step) if under_way:
+                running = ", ".join(sorted(under_way))
+                yield Flaw(entry.version, f"{step} is undone while {running} may still run")
+            case event if isinstance(event, ANSWERED):
+                under_way.discard(event.step)
+
+
+def undo_has_a_cause(history: History) -> Iterator[Flaw]:
+    """I3. Only what may have happened is undone, and at the end none of it stands."""
+    stakes = Stakes(history.definition)
+    for entry in history.entries:
+        stakes.see(entry.event)
+        match entry.event:
+            case CompensationCalled(step=step) | CompensationCovered(step=step):
+                if step not in stakes.possible:
+                    yield Flaw(entry.version, f"{step} is undone and has nothing to undo")
+            case SagaCompensated() if stakes.standing:
+                left = ", ".join(sorted(stakes.standing))
+                yield Flaw(entry.version, f"compensated, and {left} still stands")
+
+
+def undo_runs_backwards(history: History) -> Iterator[Flaw]:
+    """I4. Whatever ended after a step, or comes after it in the graph, has had its turn before."""
+    turns = _Turns(history.definition)
+    for entry in history.entries:
+        turns.see(entry.event)
+        if isinstance(entry.event, CompensationCalled):
+            step = entry.event.step
+            for later in turns.passed_over(step):
+                yield Flaw(entry.version, f"{step} is undone before {later}, which came after it")
+
+
+class _Turns:
+    def __init__(self, definition: Definition) -> None:
+        self.definition, self.stakes = definition, Stakes(definition)
+        self.ended: list[str] = []
+        self.failed: set[str] = set()
+
+    def see(self, event: Event) -> None:
+        self.stakes.see(event)
+        match event:
+            case CompensationCalled(step=step):
+                self.failed.discard(step)
+            case CompensationFailed(step=step):
+                self.failed.add(step)
+            case _ if isinstance(event, ENDED):
+                self.ended = [*(one for one in self.ended if one != event.step), event.step]
+
+    def passed_over(self, step: str) -> list[str]:
+        after = self.ended[self.ended.index(step) + 1 :] if step in self.ended else []
+        waiting = (one for one in self.ended if self._waits(one))
+        return [one for one in waiting if one in after or step in self.definition.before(one)]
+
+    def _waits(self, step: str) -> bool:
+        at_stake = step in self.stakes.standing and step not in self.failed
+        return at_stake and self.definition[step].is_undoable
+
+
+def pivots_hold(history: History) -> Iterator[Flaw]:
+    """I5. After a passed pivot nothing turns back.
+
+    On the way back a person can still find out that a pivot had happened: that is not passing it.
+    """
+    passed, back = "", False
+    for entry in history.entries:
+        match entry.event:
+            case StepSucceeded(step=step) if step in history.definition.pivots:
+                passed = step
+            case StepResolved(step=step, verdict=Resolution.DONE) if not back:
+                passed = step if step in history.definition.pivots else passed
+            case CompensationStarted() | CompensationCalled():
+                back = True
+                if passed:
+                    yield Flaw(entry.version, f"{entry} after the pivot {passed} was passed")
+
+
+def failures_stop(history: History) -> Iterator[Flaw]:
+    """R5. After a failed compensation nothing else is undone, unless it may be passed over.
+
+    What a person asks for after that begins anew.
+    """
+    failed: str | None = None
+    for entry in history.entries:
+        match entry.event:
+            case SagaUnparked() | RetryRequested():
+                failed = None
+            case CompensationFailed(step=step):
+                undo = history.definition[step].compensation
+                parks = undo is not None and undo.on_failure is OnFailure.PARK
+                failed = step if parks else failed
+            case CompensationCalled() if failed is not None:
+                yield Flaw(entry.version, f"{entry} after the failure of {failed}, which stops it")

@@ -1,0 +1,6 @@
+-- Sagas that more than one key stands for. Reads all keys: for whoever looks for what is wrong, not for a request.
+select stream_id::text as saga_id, count(*)::integer as keys
+from stream_key
+group by stream_id
+having count(*) > 1
+order by stream_id

@@ -1,0 +1,45 @@
+"""The streams of a shard, one after the other, in memory one at a time.
+
+They are read as the unique key of the log is ordered, by stream and version, from one place to the
+next: a page costs the same wherever it is in a log of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ..eventstore import Readers, RecordedEvent
+
+PAGE = 1000  # events of one read
+BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
+
+
+class Streams:
+    """Raises LogUnavailable."""
+
+    def __init__(self, readers: Readers, *, page: int = PAGE) -> None:
+        self._readers, self._events_a_page = readers, page
+
+    async def of_shard(self, shard_id: int, upto: int) -> AsyncIterator[list[RecordedEvent]]:
+        """All events of each stream that stand at the seq `upto` or before it."""
+        stream: list[RecordedEvent] = []
+        async for event in self._events(shard_id, upto):
+            if stream and event.stream_id != stream[-1].stream_id:
+                yield stream
+                stream = []
+            stream.append(event)
+        if stream:
+            yield stream
+
+    async def _events(self, shard_id: int, upto: int) -> AsyncIterator[RecordedEvent]:
+        place: dict[str, object] = {"after_stream": BEFORE_ALL, "after_version": 0}
+        while page := await self._page(shard_id, upto, place):
+            for event in page:
+                yield event
+            place = {"after_stream": page[-1].stream_id, "after_version": page[-1].version}
+
+    async def _page(
+        self, shard_id: int, upto: int, place: dict[str, object]
+    ) -> list[RecordedEvent]:
+        parameters = {"shard_id": shard_id, "upto": upto, "limit": self._events_a_page, **place}
+        return await self._readers.fetch(RecordedEvent, "read_streams_of_shard", parameters)

@@ -1,0 +1,67 @@
+"""`saga doctor` from the outside: what it says, and what it returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from saga_orchestrator.tests.acceptance.doctor import doctor
+from saga_orchestrator.tests.acceptance.house import House
+from saga_orchestrator.tests.acceptance.program import clean_environ
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_house_that_serves_is_found_in_order(house: House) -> None:
+    house.ending(house.order())
+    with house.declining():
+        house.ending(house.order())
+
+    examination = house.examination()
+
+    assert examination.findings == []
+    assert examination.code == 0
+    assert examination.counted.endswith("events, 0 violations")
+
+
+def test_what_is_wrong_is_told_one_line_a_finding(house: House, database_url: str) -> None:
+    unknown = "018f0000-0000-7000-8000-000000000001"
+    with psycopg.connect(database_url) as operator:
+        operator.execute(
+            "insert into stream_key select 'key-' || number, '', %s, now()"
+            " from generate_series(1, 2) as number",
+            (unknown,),
+        )
+
+    said = doctor(clean_environ(DATABASE_URL=database_url))
+
+    assert said.stdout == f"{unknown}: 2 keys stand for it [I13]\n"
+    assert said.stderr == "0 sagas, 0 events, 1 violations\n"
+    assert said.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "trouble"),
+    [
+        ("nonsense\n", "line 1: line: Invalid JSON"),
+        ('{"at": "2026-03-01T12:00:00Z"}\n', "line 1: saga_id: Field required"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    database_url: str, tmp_path: Path, line: str, trouble: str
+) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text(line)
+
+    said = doctor(clean_environ(DATABASE_URL=database_url), "--answers", str(file))
+
+    assert said.stderr.startswith(f"saga: {file}: {trouble}")
+    assert (said.returncode, said.stdout) == (2, "")
+
+
+def test_a_database_without_a_log_is_named(empty_database_url: str) -> None:
+    said = doctor(clean_environ(DATABASE_URL=empty_database_url))
+
+    assert said.returncode == 2
+    assert said.stderr.startswith("saga: DATABASE_URL has no log")

@@ -1,0 +1,312 @@
+"""What is wrong with an installation is found in its database, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+import psycopg
+import pytest
+from saga_orchestrator.eventstore import NewEvent, PostgresLog, Readers, StreamId
+from saga_orchestrator.eventstore.columns import event_columns, head_columns
+from saga_orchestrator.eventstore.connection import connect
+from saga_orchestrator.eventstore.statements import statement as log_statement
+from saga_orchestrator.fsm.codec import encode
+from saga_orchestrator.fsm.events import Event, SagaStarted, StepSkipped, WaitStarted
+from saga_orchestrator.fsm.invariants import Acknowledged, SeenCall, Violation
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.projections.case import Finding, Grounds
+from saga_orchestrator.projections.doctor import Doctor
+from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.statements import statement
+from saga_orchestrator.projections.streams import Streams
+from saga_orchestrator.projections.witnesses import hear
+from saga_orchestrator.tests.integration.projections.busy_world import live_a_while
+from saga_orchestrator.tests.world import NOON, World, a_definition
+
+LATER = NOON + timedelta(days=1)
+NOBODY = hear([], [], at=LATER)
+PARENT = "{saga: parent, version: 1, steps: [{name: order, saga: {type: order_processing}}]}"
+UNKNOWN = "018f0000-0000-7000-8000-0000000000ff"
+
+
+@dataclass(slots=True)
+class Installation:
+    """What a world in memory has recorded, in a database."""
+
+    world: World
+    projector: Projector
+    database_url: str
+    log: PostgresLog
+    readers: Readers
+    copied: int = 0
+
+    async def live(self, seed: int, sagas: int = 30) -> None:
+        await live_a_while(self.world, Random(seed), sagas)
+        await self.projector.step()
+        await self.copy()
+
+    async def append(self, saga_id: str, *events: Event | NewEvent) -> None:
+        """As nobody who decides does."""
+        version = len(self.world.log.store.streams.get(StreamId(saga_id), ()))
+        new = [one if isinstance(one, NewEvent) else recordable(one) for one in events]
+        await self.world.log.append(StreamId(saga_id), version, new)
+        await self.copy()
+
+    async def copy(self) -> None:
+        """What is not in the database yet."""
+        shards = self.world.log.store.shards.values()
+        heads = await self.log.heads()
+        rows = [
+            row
+            for shard in shards
+            for row in shard
+            if row.shard_id not in heads or row.seq > heads[row.shard_id].seq
+        ]
+        async with await connect(self.database_url, "tests") as connection:
+            parameters = event_columns(rows) | head_columns({})
+            await connection.execute(log_statement("append_events"), parameters)
+
+    def one(self, status: SagaStatus) -> str:
+        """A saga that rests like that."""
+        query = "select saga_id::text from saga_status where status = %s order by saga_id limit 1"
+        with psycopg.connect(self.database_url) as operator:
+            row = operator.execute(query, (status.value,)).fetchone()
+        assert row is not None, f"a saga that is {status}"
+        return str(row[0])
+
+    @contextmanager
+    def forger(self) -> Iterator[psycopg.Connection]:
+        """Somebody with all rights, and no scruples."""
+        with psycopg.connect(self.database_url) as operator:
+            operator.execute("alter table event disable trigger event_is_append_only")
+            yield operator
+
+    async def doctor(self, grounds: Grounds | None = None) -> Doctor:
+        known = grounds or self.grounds()
+        return Doctor(self.log, self.readers, await self.log.heads(), known)
+
+    def grounds(self) -> Grounds:
+        known = {(one.name, one.version): one for one in self.world.registry.known()}
+        return Grounds(definitions=known, witnesses=NOBODY, overdue=NOON)
+
+    async def findings(self, grounds: Grounds | None = None) -> list[Finding]:
+        return [one async for one in (await self.doctor(grounds)).findings()]
+
+
+def recordable(event: Event) -> NewEvent:
+    return NewEvent(
+        type=type(event).__name__,
+        schema_version=event.schema_version,
+        recorded_at=LATER,
+        payload=encode(event),
+    )
+
+
+@pytest.fixture
+async def installation(
+    world: World, projector: Projector, database_url: str
+) -> AsyncIterator[Installation]:
+    """Thirty sagas with all sorts of fates."""
+    log = PostgresLog(database_url)
+    readers = Readers(database_url, timedelta(seconds=10), statement)
+    made = Installation(world, projector, database_url, log, readers)
+    await made.live(seed=1)
+    yield made
+    await log.close()
+    await readers.close()
+
+
+def told(findings: list[Finding]) -> list[tuple[str, str, int | None]]:
+    """Promise, saga and version of each."""
+    assert all(isinstance(one, Violation) for one in findings)
+    return [(one.code, one.saga_id, one.version) for one in findings if isinstance(one, Violation)]
+
+
+async def test_of_a_sound_installation_nothing_is_found(installation: Installation) -> None:
+    doctor = await installation.doctor()
+
+    assert [one async for one in doctor.findings()] == []
+    assert doctor.examined.sagas == len(installation.world.sagas)
+    assert doctor.examined.events == len(installation.world.events)
+
+
+async def test_what_is_recorded_meanwhile_is_left_for_the_next_time(
+    installation: Installation,
+) -> None:
+    doctor = await installation.doctor()
+    sagas = len(installation.world.sagas)
+    await installation.live(seed=2)
+
+    assert [one async for one in doctor.findings()] == []
+    assert doctor.examined.sagas == sagas
+    assert await installation.findings() == []
+
+
+async def test_streams_are_read_whole_and_one_by_one_whatever_the_page(
+    installation: Installation,
+) -> None:
+    streams = installation.world.log.store.streams
+    for shard_id, head in (await installation.log.heads()).items():
+        pages = Streams(installation.readers, page=3)
+        found = [one async for one in pages.of_shard(shard_id, head.seq)]
+
+        assert found == [
+            events for _, events in sorted(streams.items()) if events[0].shard_id == shard_id
+        ]
+
+
+async def test_an_event_after_the_end_is_found(installation: Installation) -> None:
+    saga_id = installation.one(SagaStatus.COMPENSATED)
+    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    await installation.append(saga_id, StepSkipped(step="confirm_order"))
+
+    assert told(await installation.findings()) == [("I1", saga_id, version + 1)]
+
+
+async def test_an_event_that_cannot_be_read_is_found(installation: Installation) -> None:
+    saga_id = installation.one(SagaStatus.COMPLETED)
+    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    nonsense = NewEvent(type="Nonsense", schema_version=1, recorded_at=LATER, payload=b"{}")
+    await installation.append(saga_id, nonsense)
+
+    assert told(await installation.findings()) == [("I8", saga_id, version + 1)]
+
+
+async def test_a_saga_whose_definition_is_gone_is_found(installation: Installation) -> None:
+    sound = installation.grounds()
+    known = {name: one for name, one in sound.definitions.items() if name[0] != "pivotal"}
+    pivotal = sorted(one.stream_id for one in installation.world.events if is_pivotal(one.payload))
+
+    found = told(await installation.findings(replace(sound, definitions=known)))
+
+    assert sorted(found) == [("I8", one, 1) for one in pivotal]
+
+
+def is_pivotal(payload: bytes) -> bool:
+    return b'"saga_type":"pivotal"' in payload
+
+
+@pytest.mark.parametrize("column", ["status = 'running'", "error = 'made up'", "idle = not idle"])
+async def test_a_row_of_the_status_view_that_was_changed_is_found(
+    installation: Installation, column: str
+) -> None:
+    saga_id = installation.one(SagaStatus.COMPLETED)
+    with psycopg.connect(installation.database_url) as operator:
+        change = f"update saga_status set {column} where saga_id = %s"
+        operator.execute(change.encode(), (saga_id,))
+
+    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    assert told(await installation.findings()) == [("I8", saga_id, version)]
+
+
+async def test_a_row_of_the_status_view_that_is_missing_is_found(
+    installation: Installation,
+) -> None:
+    saga_id = installation.one(SagaStatus.COMPLETED)
+    with psycopg.connect(installation.database_url) as operator:
+        operator.execute("delete from saga_status where saga_id = %s", (saga_id,))
+
+    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    assert told(await installation.findings()) == [("I8", saga_id, version)]
+
+
+async def test_an_altered_event_breaks_the_chain(installation: Installation) -> None:
+    saga_id = installation.one(SagaStatus.COMPLETED)
+    with installation.forger() as forger:
+        forger.execute(
+            "update event set recorded_at = recorded_at - interval '1 second'"
+            " where stream_id = %s and version = 2",
+            (saga_id,),
+        )
+
+    assert told(await installation.findings()) == [("I9", saga_id, 2)]
+
+
+async def test_an_event_that_was_taken_out_is_missed(installation: Installation) -> None:
+    saga_id = installation.one(SagaStatus.COMPLETED)
+    with installation.forger() as forger:
+        forger.execute("delete from event where stream_id = %s and version = 3", (saga_id,))
+
+    found = told(await installation.findings())
+
+    assert {code for code, _, _ in found} == {"I9"}
+    assert ("I9", saga_id, 4) in found
+
+
+async def test_a_saga_that_two_keys_stand_for_is_found(installation: Installation) -> None:
+    saga_id = installation.one(SagaStatus.COMPLETED)
+    for key in ("order-1", "order-2"):
+        await installation.log.claim_key(
+            key, digest=b"", stream_id=StreamId(saga_id), claimed_at=NOON
+        )
+
+    assert told(await installation.findings()) == [("I13", saga_id, None)]
+
+
+async def test_sagas_that_stand_still_are_found(installation: Installation) -> None:
+    overdue = datetime.fromisoformat("2099-01-01T00:00:00Z")
+
+    found = told(await installation.findings(replace(installation.grounds(), overdue=overdue)))
+
+    waiting = [
+        one.saga_id for one in await installation.world.unfinished() if one.wake_at is not None
+    ]
+    assert waiting
+    assert sorted((code, saga_id) for code, saga_id, _ in found) == sorted(
+        ("I14", saga_id) for saga_id in waiting
+    )
+
+
+async def test_a_parent_whose_child_has_ended_unheard_is_found(
+    installation: Installation,
+) -> None:
+    child_id = installation.one(SagaStatus.COMPLETED)
+    await installation.world.registry.register(a_definition(PARENT))
+    start = SagaStarted(saga_type="parent", definition_version=1, entity_id=1, input={})
+    waits = WaitStarted(step="order", child_id=child_id)
+    await installation.append(UNKNOWN, start, waits)
+    grounds = replace(installation.grounds(), overdue=LATER + timedelta(days=1))
+
+    found = told(await installation.findings(grounds))
+
+    assert ("I14", UNKNOWN, 2) in found
+
+
+async def test_a_secret_in_an_event_is_found(installation: Installation) -> None:
+    grounds = replace(installation.grounds(), secrets=[b'"saga_type":"pivotal"'])
+    pivotal = sorted(one.stream_id for one in installation.world.events if is_pivotal(one.payload))
+
+    found = told(await installation.findings(grounds))
+
+    assert sorted(found) == [("I15", one, 1) for one in pivotal]
+
+
+async def test_what_was_acknowledged_or_called_and_is_unknown_is_found(
+    installation: Installation,
+) -> None:
+    call = SeenCall(
+        at=NOON,
+        participant="order-service",
+        key=f"{UNKNOWN}/create_order/action",
+        saga_id=UNKNOWN,
+        step="create_order",
+        direction=Direction.ACTION,
+        attempt=1,
+        effect=True,
+    )
+    saga_id = installation.one(SagaStatus.COMPLETED)
+    answers = [
+        Acknowledged(at=NOON, saga_id=UNKNOWN, status=SagaStatus.RUNNING),
+        Acknowledged(at=NOON, saga_id=saga_id, status=SagaStatus.COMPLETED),
+        Acknowledged(at=NOON, saga_id=saga_id, status=SagaStatus.PARKED),
+    ]
+    grounds = replace(installation.grounds(), witnesses=hear([call], answers, at=NOON))
+
+    found = told(await installation.findings(grounds))
+
+    assert found == [("I16", saga_id, None), ("I16", UNKNOWN, None), ("I6", UNKNOWN, None)]

@@ -1,0 +1,374 @@
+"""Each promise that the log alone tells of is broken once, and that is what is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.events import (
+    CallbackDelivered,
+    CallbackReceived,
+    CompensationCovered,
+    CompensationFailed,
+    Event,
+    LateReplyIgnored,
+    Resolution,
+    SagaAbandoned,
+    SagaCompensated,
+    SagaCompleted,
+    SagaParked,
+    SagaPaused,
+    SagaStarted,
+    SagaUnparked,
+    StatusAsked,
+    StepBackedOff,
+    StepFoundNotDone,
+    StepNotSent,
+    StepResolved,
+    StepSkipped,
+    StepUnknown,
+    WaitStarted,
+)
+from saga_orchestrator.fsm.invariants import (
+    Flaw,
+    History,
+    children_are_heard,
+    comes_to_rest,
+    fold,
+    log_is_whole,
+    secrets_are_kept,
+    violations,
+)
+from saga_orchestrator.fsm.invariants.secrecy import forms_of
+from saga_orchestrator.fsm.outcome import Outcome
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
+from saga_orchestrator.tests.unit.fsm.invariants.histories import (
+    BACK,
+    called,
+    done,
+    entries,
+    entry,
+    rejected,
+    told,
+    undo,
+    undone,
+)
+
+TWO = define("book", "pay")
+PIVOTAL = define("book", "pay pivot", "ship")
+PASSING = define("book", "pay continue", "ship")
+ASKING = define("book", "pay status attempts=3")
+BESIDE = define("book", "pay after=", "ship after=book,pay")
+COVERED = define("book", "pay undone_by=book", "ship")
+Case = tuple[Definition, list[Event], list[tuple[str, int]]]
+
+BOTH: list[Event] = [called("book"), done("book"), called("pay"), done("pay")]
+DECLINED: list[Event] = [called("book"), done("book"), called("pay"), rejected("pay"), BACK]
+FAILED = CompensationFailed(step="pay", attempt=1, error="no")
+LOST = StepBackedOff(step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON)
+KEPT: dict[str, tuple[Definition, list[Event]]] = {
+    "a completion": (TWO, [*BOTH, SagaCompleted()]),
+    "a completion that is told of": (
+        TWO,
+        [
+            *BOTH,
+            SagaCompleted(),
+            LateReplyIgnored(step="pay", what="said again"),
+            CallbackDelivered(rested_version=6),
+        ],
+    ),
+    "a completion that is turned back on": (
+        TWO,
+        [*BOTH, SagaCompleted(), BACK, undo("pay"), undone("pay"), undo("book"), undone("book"),
+         SagaCompensated()],
+    ),
+    "a decline": (TWO, [*DECLINED, undo("book"), undone("book"), SagaCompensated()]),
+    "a step that was skipped": (
+        TWO,
+        [called("book"), done("book"), StepSkipped(step="pay"), SagaCompleted()],
+    ),
+    "a doubt that a question has settled": (
+        ASKING,
+        [called("book"), done("book"), called("pay"), LOST, StatusAsked(step="pay", attempt=1),
+         StepFoundNotDone(step="pay", attempt=1, error="never heard of it"), called("pay", 2),
+         rejected("pay", 2), BACK, undo("book"),
+         undone("book"), SagaCompensated()],
+    ),
+    "a doubt that the last question has settled": (
+        ASKING,
+        [called("book"), done("book"), called("pay"), LOST, StatusAsked(step="pay", attempt=1),
+         StepNotSent(step="pay", attempt=1, error="never heard of it"), BACK, undo("book"),
+         undone("book"), SagaCompensated()],
+    ),
+    "a question that uses an attempt up": (
+        ASKING,
+        [called("book"), done("book"), called("pay"), LOST, StatusAsked(step="pay", attempt=1),
+         StepUnknown(step="pay", attempt=2, error="no answer"), BACK, undo("pay"), undone("pay"),
+         undo("book"), undone("book"), SagaCompensated()],
+    ),
+    "an early callback that is contradicted": (
+        define("pay callback"),
+        [called("pay"), CallbackReceived(step="pay", done=True), rejected("pay"), BACK,
+         undo("pay"), undone("pay"), SagaCompensated()],
+    ),
+    "an undo that covers another": (
+        COVERED,
+        [*BOTH, called("ship"), rejected("ship"), BACK, undo("book"), undone("book"),
+         CompensationCovered(step="pay", by="book"), SagaCompensated()],
+    ),
+    "a failure that may be passed over": (
+        PASSING,
+        [*BOTH, BACK, undo("pay"), FAILED, undo("book"), undone("book"),
+         SagaParked(why="no", not_undone=("pay",))],
+    ),
+    "a failure that a person has dealt with": (
+        TWO,
+        [*BOTH, BACK, undo("pay"), FAILED, SagaParked(why="no", not_undone=("book", "pay")),
+         StepResolved(step="pay", verdict=Resolution.UNDONE, evidence="seen"),
+         SagaUnparked(back=True), undo("book"), undone("book"), SagaCompensated()],
+    ),
+    "a parking place": (TWO, [called("book"), done("book"), SagaParked(why="", not_done=("pay",))]),
+    "a pivot that had happened, as a person finds out on the way back": (
+        PIVOTAL,
+        [called("book"), done("book"), called("pay"), rejected("pay"), BACK, undo("book"),
+         CompensationFailed(step="book", attempt=1, error="no"),
+         SagaParked(why="no", not_undone=("book",)),
+         StepResolved(step="pay", verdict=Resolution.DONE, evidence="seen"),
+         SagaUnparked(back=True), undo("book", 2)],
+    ),
+    "a sleep": (define("rest sleep=1h"), [WaitStarted(step="rest", until=NOON)]),
+    "a child that is waited for": (define("trip child=room"), [WaitStarted(step="trip")]),
+}  # fmt: skip
+BROKEN: dict[str, Case] = {
+    "I1: an undo that goes on": (
+        TWO,
+        [*DECLINED[:2], BACK, undo("book"), undone("book"), SagaCompensated(),
+         StepSkipped(step="pay")],
+        [("I1", 8)],
+    ),
+    "I1: a life after the giving up": (
+        TWO,
+        [SagaAbandoned(reason="", not_done=("book", "pay")), StepSkipped(step="book")],
+        [("I1", 3)],
+    ),
+    "I2: a completion of half of it": (
+        TWO,
+        [called("book"), done("book"), SagaCompleted()],
+        [("I2", 4)],
+    ),
+    "I2: a list of what is not done that is too short": (
+        TWO,
+        [called("book"), rejected("book"), SagaParked(why="no", not_done=("pay",))],
+        [("I2", 4)],
+    ),
+    "I2: a list of what is not undone that is too short": (
+        TWO,
+        [called("book"), done("book"), BACK, SagaParked(why="no")],
+        [("I2", 5)],
+    ),
+    "I2: a list of what is not undone that is too long": (
+        TWO,
+        [*DECLINED, SagaParked(why="no", not_undone=("book", "pay"))],
+        [("I2", 7)],
+    ),
+    "I2: a giving up without a word of what stays": (
+        TWO,
+        [called("book"), done("book"), SagaAbandoned(reason="", not_done=("pay",))],
+        [("I2", 4)],
+    ),
+    "I3: an undo of nothing": (
+        TWO,
+        [called("book"), rejected("book"), BACK, undo("book")],
+        [("I3", 5)],
+    ),
+    "I3: an effect that still stands at the end": (
+        TWO,
+        [*DECLINED, SagaCompensated()],
+        [("I3", 7)],
+    ),
+    "I3: a doubt that still stands at the end": (
+        TWO,
+        [called("book"), StepUnknown(step="book", attempt=1, error=""), BACK, SagaCompensated()],
+        [("I3", 5)],
+    ),
+    "I4: an undo that passes over a later one": (
+        TWO,
+        [*BOTH, BACK, undo("book"), undone("book"), undo("pay"), undone("pay"), SagaCompensated()],
+        [("I4", 7)],
+    ),
+    "I4: the same beside each other": (
+        BESIDE,
+        [called("book"), called("pay"), done("pay"), done("book"), BACK, undo("pay")],
+        [("I4", 7)],
+    ),
+    "I5: a pivot that is turned back on": (
+        PIVOTAL,
+        [*BOTH, called("ship"), rejected("ship"), BACK,
+         SagaParked(why="", not_undone=("book", "pay"))],
+        [("I5", 8)],
+    ),
+    "I6: an answer to what was never asked": (
+        TWO,
+        [called("book"), done("book", attempt=2), called("pay")],
+        [("I6", 3)],
+    ),
+    "I6: an answer to an undo that was never asked for": (
+        TWO,
+        [*DECLINED, undo("book"), CompensationFailed(step="book", attempt=2, error=""),
+         SagaParked(why="", not_undone=("book",))],
+        [("I6", 8)],
+    ),
+    "I8: a transition that the machine of the saga has not": (
+        TWO,
+        [*BOTH, SagaCompleted(), SagaParked(why="no")],
+        [("I8", 7)],
+    ),
+    "I8: a transition that the machine of the step has not": (TWO, [done("book")], [("I8", 2)]),
+    "I8: a step that the definition has not": (TWO, [called("ship")], [("I8", 2)]),
+    "I11: a saga that waits for nothing": (TWO, [called("book"), done("book")], [("I11", 3)]),
+    "I11: one that rests over a call": (
+        TWO,
+        [called("book"), SagaParked(why="no", not_done=("book", "pay"))],
+        [("I11", 3)],
+    ),
+    "R2: an undo over a call": (
+        BESIDE,
+        [called("book"), done("book"), called("pay"), BACK, undo("book")],
+        [("R2", 6)],
+    ),
+    "R5: an undo after a failure that stops": (
+        TWO,
+        [*BOTH, BACK, undo("pay"), FAILED, undo("book")],
+        [("R5", 9)],
+    ),
+    "a call in a pause": (TWO, [SagaPaused(), called("book")], [("pause", 3)]),
+    "a wait in a pause": (
+        define("rest sleep=1h"),
+        [SagaPaused(), WaitStarted(step="rest", until=NOON)],
+        [("pause", 3)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("definition", "events"), KEPT.values(), ids=KEPT.keys())
+def test_a_history_that_may_be_breaks_no_promise(
+    definition: Definition, events: list[Event]
+) -> None:
+    assert violations(told(definition, *events)) == []
+
+
+@pytest.mark.parametrize(("definition", "events", "found"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_history_that_may_not_be_is_found_out(
+    definition: Definition, events: list[Event], found: list[tuple[str, int]]
+) -> None:
+    assert [(one.code, one.version) for one in violations(told(definition, *events))] == found
+
+
+def test_events_that_are_missing_or_doubled_are_missed() -> None:
+    first, *_ = entries(SagaStarted(saga_type="trip", definition_version=1, entity_id=1, input={}))
+    second, third = entry(called("book"), 2), entry(done("book"), 3)
+
+    assert list(log_is_whole([first, second, third])) == []
+    assert [one.version for one in log_is_whole([second, third])] == [2]
+    assert [one.version for one in log_is_whole([first, third])] == [3]
+    assert [one.version for one in log_is_whole([first, second, second])] == [2, 2]
+    assert [one.detail for one in log_is_whole([replace(first, epoch=2), second])] == [
+        "epoch 1 follows epoch 2"
+    ]
+
+
+def test_what_cannot_be_read_ends_the_history() -> None:
+    history = told(TWO, called("book"))
+    unreadable = Flaw(3, "the payload is not an object")
+
+    broken = fold(TWO, SAGA_ID, history.entries, unreadable)
+
+    assert [(one.code, one.version) for one in violations(broken)] == [("I8", 3)]
+
+
+def test_a_saga_that_should_have_gone_on_stands_still() -> None:
+    called_at = NOON + timedelta(seconds=1)
+    due = called_at + timedelta(seconds=10)
+    second = timedelta(seconds=1)
+    waits = told(TWO, called("book"))
+
+    assert list(comes_to_rest(waits, served_since=NOON, overdue=due)) == []
+    assert len(list(comes_to_rest(waits, served_since=NOON, overdue=due + second))) == 1
+    assert list(comes_to_rest(waits, served_since=due + second, overdue=due + second)) == []
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [*BOTH, SagaCompleted()],
+        [called("book"), done("book"), SagaPaused()],
+        [WaitStarted(step="book", signal="approval")],
+    ],
+)
+def test_who_waits_for_no_time_never_stands_still(events: list[Event]) -> None:
+    waits = told(define("book", "pay"), *events)
+
+    assert list(comes_to_rest(waits, served_since=NOON, overdue=NOON + timedelta(days=999))) == []
+
+
+def test_a_wake_up_that_has_not_come_is_overdue() -> None:
+    sleeps = told(define("rest sleep=1h"), WaitStarted(step="rest", until=NOON))
+
+    found = list(comes_to_rest(sleeps, served_since=NOON, overdue=NOON + timedelta(seconds=1)))
+
+    assert found == [Flaw(2, "running, and should have gone on at 2026-03-01T12:00:00+00:00")]
+
+
+PARENT = told(define("trip child=room"), WaitStarted(step="trip", child_id="child"))
+UNDER_WAY = told(TWO, called("book"))
+COMPLETED = told(TWO, *BOTH, SagaCompleted())
+
+
+@pytest.mark.parametrize(
+    ("children", "found"),
+    [
+        ({}, ["trip waits for a child that nobody knows"]),
+        ({"child": COMPLETED}, ["trip waits for a child that is completed"]),
+        ({"child": UNDER_WAY}, []),
+        ({"child": told(TWO, called("book"), SagaParked(why="no"))}, []),
+    ],
+)
+def test_a_child_that_is_waited_for_is_there_and_heard(
+    children: dict[str, History], found: list[str]
+) -> None:
+    hour = timedelta(hours=1)
+
+    now = children_are_heard(PARENT, children, served_since=NOON, overdue=NOON + hour)
+
+    assert [one.detail for one in now] == found
+    assert list(children_are_heard(PARENT, children, served_since=NOON, overdue=NOON)) == []
+
+
+def test_a_parent_that_is_paused_or_rests_waits_for_no_child() -> None:
+    paused = told(
+        define("trip child=room"), WaitStarted(step="trip", child_id="child"), SagaPaused()
+    )
+    later = NOON + timedelta(hours=1)
+
+    assert list(children_are_heard(paused, {}, served_since=NOON, overdue=later)) == []
+    assert list(children_are_heard(COMPLETED, {}, served_since=NOON, overdue=later)) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"error":"Bearer s3cret-token"}',
+        b'{"error":"said s3cret-token"}',
+        b'{"error":"7333637265742d746f6b656e"}',
+        b'{"error":"QmVhcmVyIHMzY3JldC10b2tlbg=="}',
+    ],
+)
+def test_a_secret_in_an_event_is_found_in_every_form(payload: bytes) -> None:
+    secrets = forms_of([b"Bearer s3cret-token"])
+
+    found = list(secrets_are_kept([(1, b"{}"), (2, payload)], secrets))
+
+    assert found == [Flaw(2, "a secret stands in it")]
+    assert list(secrets_are_kept([(1, b'{"error":"Bearer"}')], secrets)) == []

@@ -1,0 +1,261 @@
+"""What participants and clients have seen, against a log that tells something else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.events import (
+    CompensationFailed,
+    Event,
+    Resolution,
+    SagaCompensated,
+    SagaCompleted,
+    SagaParked,
+    SagaUnparked,
+    StepNotSent,
+    StepResolved,
+)
+from saga_orchestrator.fsm.invariants import (
+    Acknowledged,
+    History,
+    Notice,
+    SeenCall,
+    Watch,
+    answers_are_kept,
+    late_calls,
+    one_key_one_saga,
+    violations,
+    violations_of_calls,
+)
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
+from saga_orchestrator.tests.unit.fsm.invariants.histories import (
+    BACK,
+    called,
+    done,
+    rejected,
+    told,
+    undo,
+    undone,
+)
+
+TWO = define("book", "pay")
+LATER = NOON + timedelta(hours=1)
+EVERYBODY = Watch(frozenset({"book-service", "pay-service"}), until=LATER)
+COMPLETED = told(TWO, called("book"), done("book"), called("pay"), done("pay"), SagaCompleted())
+DECLINED: list[Event] = [called("book"), done("book"), called("pay"), rejected("pay"), BACK]
+COMPENSATED = told(TWO, *DECLINED, undo("book"), undone("book"), SagaCompensated())
+PARKED = told(
+    TWO,
+    *DECLINED,
+    undo("book"),
+    CompensationFailed(step="book", attempt=1, error="no"),
+    SagaParked(why="no", not_undone=("book",)),
+)
+
+
+def seen(call: str, *, effect: bool = True, attempt: int = 1, epoch: int | None = 1) -> SeenCall:
+    """`call` is the name of a step, with `undo ` before it if it is to be undone."""
+    step = call.removeprefix("undo ")
+    direction = Direction.ACTION if step == call else Direction.COMPENSATION
+    return SeenCall(
+        at=NOON,
+        participant=f"{step}-service",
+        key=f"{SAGA_ID}/{step}/{direction}",
+        saga_id=SAGA_ID,
+        step=step,
+        direction=direction,
+        attempt=attempt,
+        epoch=epoch,
+        method="POST",
+        path=f"/{step}",
+        effect=effect,
+        status=200,
+    )
+
+
+BOTH = [seen("book"), seen("pay")]
+UNDONE = [seen("book"), seen("pay", effect=False), seen("undo book")]
+AGREED: dict[str, tuple[History, list[SeenCall]]] = {
+    "a completion": (COMPLETED, BOTH),
+    "an answer that was asked for twice": (COMPLETED, [*BOTH, seen("pay", effect=False)]),
+    "a decline": (COMPENSATED, UNDONE),
+    "a parking place": (PARKED, [seen("book"), seen("undo book", effect=False)]),
+    "a call that an heir repeats": (COMPLETED, [seen("book", epoch=None), seen("pay", epoch=2)]),
+    "one that is under way": (told(TWO, called("book")), [seen("book")]),
+}
+DISAGREED: dict[str, tuple[History, list[SeenCall], list[tuple[str, str]]]] = {
+    "I6: a call that was never recorded": (
+        told(TWO, called("book")),
+        [seen("book"), seen("book", attempt=2, effect=False)],
+        [("I6", "the action of book, attempt 2, was sent and never recorded")],
+    ),
+    "I6: a call that is older than its record": (
+        COMPLETED,
+        [seen("book", epoch=0), seen("pay")],
+        [("I6", "the action of book was sent in epoch 0, and recorded in epoch 1")],
+    ),
+    "I7: a key of its own": (
+        COMPLETED,
+        [replace(seen("book"), key="another"), seen("pay")],
+        [("I7", "the action of book was sent under the key another")],
+    ),
+    "I7: two requests under one key": (
+        COMPLETED,
+        [*BOTH, replace(seen("pay", effect=False), path="/other")],
+        [("I7", f"{SAGA_ID}/pay/action was sent with two requests")],
+    ),
+    "I2: an effect that happened twice": (
+        COMPLETED,
+        [*BOTH, seen("pay")],
+        [("I2", f"{SAGA_ID}/pay/action took effect 2 times")],
+    ),
+    "I2: a completion without an effect": (
+        COMPLETED,
+        [seen("book"), seen("pay", effect=False)],
+        [("I2", "pay is called done, and took no effect")],
+    ),
+    "I2: a completion in another order": (
+        COMPLETED,
+        BOTH[::-1],
+        [("I2", "pay was done before book")],
+    ),
+    "I2: an end of which something stands": (
+        COMPENSATED,
+        UNDONE[:2],
+        [("I2", "compensated, and book still stands")],
+    ),
+    "I2: an action that came after its undo": (
+        COMPENSATED,
+        [UNDONE[2], *UNDONE[:2]],
+        [("I2", "compensated, and book still stands")],
+    ),
+    "I2: an effect that the log knows nothing of": (
+        COMPENSATED,
+        [*UNDONE, seen("pay")],
+        [
+            ("I2", "pay took effect, and the log has it as rejected"),
+            ("I2", "compensated, and pay still stands"),
+        ],
+    ),
+    "I2: an effect without a word of it": (
+        told(TWO, called("book"), StepNotSent(step="book", attempt=1, error=""), BACK),
+        [seen("book")],
+        [("I2", "book took effect, and the log has it as not_sent")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("history", "calls"), AGREED.values(), ids=AGREED.keys())
+def test_what_was_seen_agrees_with_the_log(history: History, calls: list[SeenCall]) -> None:
+    assert violations(history) == []
+    assert violations_of_calls(history, calls, EVERYBODY) == []
+
+
+@pytest.mark.parametrize(("history", "calls", "found"), DISAGREED.values(), ids=DISAGREED.keys())
+def test_what_was_seen_and_is_not_in_the_log_is_found_out(
+    history: History, calls: list[SeenCall], found: list[tuple[str, str]]
+) -> None:
+    complaints = violations_of_calls(history, calls, EVERYBODY)
+
+    assert [(one.code, one.detail) for one in complaints] == found
+
+
+def test_a_completion_that_was_undone_is_found_out() -> None:
+    calls = [*BOTH, seen("undo pay")]
+
+    found = violations_of_calls(COMPLETED, calls, EVERYBODY)
+
+    assert [one.code for one in found] == ["I6", "I2"]
+    assert found[1].detail == "completed, and pay was undone"
+
+
+def test_of_whom_nobody_watches_nothing_is_missed() -> None:
+    only_pay = Watch(frozenset({"pay-service"}), until=LATER)
+
+    assert violations_of_calls(COMPLETED, [seen("pay")], only_pay) == []
+    assert violations_of_calls(COMPENSATED, [], only_pay) == []
+
+
+def test_what_happened_after_they_were_asked_is_not_missed() -> None:
+    early = replace(EVERYBODY, until=NOON)
+
+    assert violations_of_calls(COMPLETED, [seen("book")], early) == []
+    assert violations_of_calls(COMPENSATED, UNDONE[:2], early) == []
+
+
+def test_what_a_person_has_undone_by_hand_was_no_call() -> None:
+    resolved = told(
+        TWO,
+        *(one.event for one in PARKED.entries[1:]),
+        StepResolved(step="book", verdict=Resolution.UNDONE, evidence="seen"),
+        SagaUnparked(back=True),
+        SagaCompensated(),
+    )
+
+    assert violations(resolved) == []
+    assert violations_of_calls(resolved, [seen("book")], EVERYBODY) == []
+
+
+def test_a_call_of_an_owner_who_has_lost_the_shard_is_a_fact() -> None:
+    calls = [seen("book"), seen("book", effect=False, epoch=2), seen("book", effect=False)]
+
+    assert list(late_calls(calls[:2])) == []
+    assert list(late_calls(calls)) == [
+        Notice(
+            saga_id=SAGA_ID,
+            detail="the action of book came in epoch 1 after one of epoch 2, and had no effect",
+        )
+    ]
+
+
+def answer(
+    saga_id: str = SAGA_ID,
+    *,
+    status: SagaStatus | int | None = None,
+    version: int | None = None,
+    request: str | None = None,
+) -> Acknowledged:
+    return Acknowledged(at=NOON, saga_id=saga_id, status=status, version=version, request=request)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        answer(),
+        answer(status=202),
+        answer(status=SagaStatus.RUNNING),
+        answer(status=SagaStatus.COMPLETED, version=6),
+        answer(status=SagaStatus.RUNNING, version=5),
+    ],
+)
+def test_an_answer_that_the_log_tells_too_is_kept(kept: Acknowledged) -> None:
+    assert list(answers_are_kept(COMPLETED, [kept])) == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "detail"),
+    [
+        (answer(version=7), "version 7 was acknowledged, and the log ends at 6"),
+        (answer(status=SagaStatus.PARKED), "parked was acknowledged, and it was not ever"),
+        (
+            answer(status=SagaStatus.COMPLETED, version=5),
+            "completed was acknowledged, and it was not at version 5",
+        ),
+    ],
+)
+def test_an_answer_that_the_log_does_not_tell_is_lost(lost: Acknowledged, detail: str) -> None:
+    assert [one.detail for one in answers_are_kept(COMPLETED, [lost])] == [detail]
+
+
+def test_one_request_that_was_answered_with_two_sagas_is_found_out() -> None:
+    first, again = answer(request="order-1"), answer(request="order-1")
+    other = answer(request="order-1", saga_id="another")
+
+    assert list(one_key_one_saga([first, again, answer(), answer(saga_id="another")])) == []
+    assert [(one.code, one.saga_id) for one in one_key_one_saga([first, other])] == [
+        ("I13", "another")
+    ]
