@@ -1,11 +1,12 @@
 """What the pure core costs a saga, part by part: CPU time, without a log and without a network.
 
-    python benchmarks/core.py [--against FOLDER] [--rounds N] [--ways forward,declined] [--json FILE]
+    python benchmarks/core.py [--against FOLDER] [--rounds N] [--ways forward,declined]
+                              [--json FILE]
 
 The saga is the three-step order, its replies are real bytes. Each round is a process of its own and
 does every part for some hundred sagas; the figure of a part is the least of all rounds, since
 whatever else the machine does can only add to it. With --against, rounds alternate with those of
-another checkout, say `git worktree add --detach FOLDER COMMIT`, and its figures are divided by ours.
+another checkout, say `git worktree add --detach FOLDER COMMIT`; the ratio is ours to its.
 """
 
 from __future__ import annotations

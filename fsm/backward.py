@@ -12,7 +12,7 @@ from .definition import OnFailure, Step
 from .events import CompensationCovered, SagaCompensated
 from .machines import StepStatus
 from .outcome import Direction
-from .state import StepState
+from .step_state import StepState
 
 UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)
 

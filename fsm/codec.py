@@ -88,7 +88,7 @@ def _read(name: str, value: Json) -> Any:
 
 
 def _write_time(time: datetime) -> datetime | str:
-    """The serializer writes it as `format_time` does, ten times faster, unless microseconds are 0."""
+    """The serializer writes it as `format_time` does, and faster, unless microseconds are 0."""
     return time if time.tzinfo is UTC and time.microsecond else format_time(time)
 
 
@@ -96,7 +96,9 @@ def _write_parent(parent: Parent) -> Json:
     return {"saga_id": parent.saga_id, "step": parent.step}
 
 
-WRITERS: Mapping[str, Callable[[Any], Any]] = {  # of what the serializer does not know as we want it
+WRITERS: Mapping[
+    str, Callable[[Any], Any]
+] = {  # of what the serializer does not know as we want it
     **{name: _write_time for name, read in READERS.items() if read == datetime.fromisoformat},
     "parent": _write_parent,
 }

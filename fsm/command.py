@@ -14,7 +14,7 @@ from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
-from .state import StepState
+from .step_state import StepState
 from .strict_json import Json, NotKeepable, serialize
 from .template import Scope, render, render_path, render_text
 

@@ -28,7 +28,7 @@ from .expression import ExpressionError
 from .machines import StepStatus
 from .outcome import Direction
 from .saga import Saga
-from .state import StepState
+from .step_state import StepState
 
 INTENTS: dict[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
     Direction.ACTION: StepCalled,

@@ -23,7 +23,7 @@ from .expression import ExpressionError, is_true
 from .machines import SagaStatus, StepStatus
 from .outcome import OutputLoss
 from .saga import DONE, Saga
-from .state import StepState
+from .step_state import StepState
 
 FAILED = {
     StepStatus.REJECTED: "was rejected",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from .definition import Definition, Step
@@ -11,7 +11,8 @@ from .errors import CorruptStream
 from .events import Event, SagaStarted
 from .machines import StepStatus
 from .outcome import Direction
-from .state import UNTOUCHED, SagaState, StepState, begin, evolve
+from .state import SagaState, begin, evolve
+from .step_state import UNTOUCHED, StepState
 from .strict_json import Json
 from .template import Scope
 
@@ -28,18 +29,25 @@ UNDO_UNFINISHED = (
 )
 
 
+CALLED = frozenset({StepStatus.CALLING, StepStatus.COMPENSATING})
+# A question about an action carries the key of the action, which it is about.
+KEYS: Mapping[Direction, str] = {
+    Direction.ACTION: "action",
+    Direction.STATUS: "action",
+    Direction.COMPENSATION: "compensation",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Saga:
-    """`steps` are in the order of the definition; a decision looks at them again and again."""
-
     definition: Definition
     state: SagaState
-    steps: tuple[tuple[Step, StepState], ...] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def steps(self) -> list[tuple[Step, StepState]]:
+        """In the order of the definition."""
         states = self.state.steps
-        steps = [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
-        object.__setattr__(self, "steps", tuple(steps))
+        return [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
 
     def after(self, event: Event, at: datetime) -> Saga:
         return Saga(self.definition, evolve(self.state, event, at))
@@ -81,7 +89,7 @@ class Saga:
     @property
     def is_called(self) -> bool:
         """Whether an answer of a participant is awaited."""
-        return bool(self.steps_in(StepStatus.CALLING, StepStatus.COMPENSATING))
+        return any(one.status in CALLED for one in self.state.steps.values())
 
     @property
     def owes_callback(self) -> bool:
@@ -97,24 +105,20 @@ class Saga:
         return step.has_effect and (status in AT_STAKE or rejected)
 
     def key(self, step: str, direction: Direction) -> str:
-        """A pure function of saga, step and direction: the same on every attempt.
-
-        A question about an action carries the key of the action, which it is about.
-        """
-        named = Direction.ACTION if direction is Direction.STATUS else direction
-        return f"{self.state.saga_id}/{step}/{named}"
+        """A pure function of saga, step and direction: the same on every attempt."""
+        return f"{self.state.saga_id}/{step}/{KEYS[direction]}"
 
     def scope(self) -> Scope:
         """What expressions read."""
-        state = self.state
+        state, states = self.state, self.state.steps
         return {
             "input": state.input,
             "steps": {
-                step.name: {
-                    "output": one.output,
-                    "key": self.key(step.name, Direction.ACTION),
+                name: {
+                    "output": states.get(name, UNTOUCHED).output,
+                    "key": f"{state.saga_id}/{name}/action",
                 }
-                for step, one in self.steps
+                for name in self.definition.by_name
             },
             "saga": {
                 "id": state.saga_id,
