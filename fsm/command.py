@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TypeAlias
 
 from .definition import Call, Completion, Step
 from .events import Parent
 from .expression import ExpressionError
+from .frozen import quickly_built
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
@@ -20,8 +22,14 @@ from .template import Scope, render, render_path, render_text
 
 WAITING = StepStatus.WAITING
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
+CALLS: Mapping[Direction, Callable[[Step], Call | None]] = {
+    Direction.ACTION: attrgetter("action"),
+    Direction.COMPENSATION: attrgetter("compensation"),
+    Direction.STATUS: attrgetter("status"),
+}
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallParticipant:
     """`key` goes with every attempt; `timeout` bounds this one as a whole."""
@@ -152,12 +160,7 @@ def prepare(
 
 
 def call_of(step: Step, direction: Direction) -> Call:
-    calls: dict[Direction, Call | None] = {
-        Direction.ACTION: step.action,
-        Direction.COMPENSATION: step.compensation,
-        Direction.STATUS: step.status,
-    }
-    call = calls[direction]
+    call = CALLS[direction](step)
     assert call is not None, f"{step.name} declares no {direction}"
     return call
 
@@ -183,12 +186,12 @@ def wake_up(saga: Saga) -> datetime | None:
     state = saga.state
     if state.status.rests or state.paused_at is not None:
         return None
-    times = [step.next_attempt_at for step in state.steps.values()]
+    times = [one.next_attempt_at for one in state.steps.values()]
     if state.status is SagaStatus.PENDING:
         times.append(state.start_at)
-    if state.status is SagaStatus.RUNNING and not saga.pivot_in_doubt:
-        times.append(state.deadline)
-    return min((time for time in times if time is not None), default=None)
+    if state.deadline is not None and state.status is SagaStatus.RUNNING:
+        times.append(None if saga.pivot_in_doubt else state.deadline)
+    return min([time for time in times if time is not None], default=None)
 
 
 def _body(call: Call, scope: Scope) -> bytes | None:

@@ -20,6 +20,7 @@ from .deciding import Deciding
 from .definition import Definition
 from .events import CallbackDelivered, Event, SagaStarted
 from .forward import follow_forward
+from .frozen import quickly_built
 from .happening import (
     CallAnswered,
     CallbackTold,
@@ -36,6 +37,7 @@ from .saga import Saga
 from .state import begin
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Append `events`; once they are committed the saga is `saga`, and the rest may leave."""

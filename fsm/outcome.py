@@ -15,6 +15,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from .answer import Answer, Lost, NotSent, Reply
+from .frozen import quickly_built
 from .retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse, parse_foreign
 
@@ -83,6 +84,7 @@ SAID: Mapping[str, Outcome] = {  # by a participant that is asked for a status
 NEVER_HEARD_OF_IT = 404
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """A classified answer. `reason` is one line; `output` is what a done reply said."""

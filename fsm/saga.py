@@ -9,6 +9,7 @@ from datetime import datetime
 from .definition import Definition, Step
 from .errors import CorruptStream
 from .events import Event, SagaStarted
+from .frozen import quickly_built
 from .machines import StepStatus
 from .outcome import Direction
 from .state import SagaState, begin, evolve
@@ -38,6 +39,7 @@ KEYS: Mapping[Direction, str] = {
 }
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Saga:
     definition: Definition
@@ -79,7 +81,8 @@ class Saga:
 
     @property
     def pivot_passed(self) -> bool:
-        return any(self.status_of(one) in PASSED for one in self.definition.pivots)
+        pivots = self.definition.pivots
+        return bool(pivots) and any(self.status_of(one) in PASSED for one in pivots)
 
     @property
     def pivot_in_doubt(self) -> bool:
