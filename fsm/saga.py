@@ -71,7 +71,7 @@ class Saga:
 
     @property
     def not_done(self) -> tuple[str, ...]:
-        return tuple(step.name for step, state in self.steps if state.status not in DONE)
+        return tuple([step.name for step, state in self.steps if state.status not in DONE])
 
     @property
     def outputs(self) -> dict[str, Json]:
