@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, get_args
 
 from .events import Cause, Event, Parent, Resolution, SagaFact, StepFact
 from .outcome import Outcome, OutputLoss
-from .strict_json import Json, JsonObject, NotKeepable, has, parse, serialize
+from .strict_json import Json, JsonObject, NotKeepable, parse, serialize
 
 Upcaster: TypeAlias = Callable[[JsonObject], JsonObject]
 
@@ -49,7 +49,7 @@ def encode(event: Event) -> bytes:
         if (value := getattr(event, name)) is not default and value != default
     }
     payload = serialize(members)
-    if has(rb"\u0000", payload):  # what could not be read again is not written either
+    if payload.find(rb"\u0000") >= 0:  # what could not be read again is not written either
         parse(payload)
     return payload
 
