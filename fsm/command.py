@@ -27,6 +27,10 @@ CALLS: Mapping[Direction, Callable[[Step], Call | None]] = {
     Direction.COMPENSATION: attrgetter("compensation"),
     Direction.STATUS: attrgetter("status"),
 }
+CALLED_FOR: Mapping[StepStatus, Direction] = {
+    StepStatus.CALLING: Direction.ACTION,
+    StepStatus.COMPENSATING: Direction.COMPENSATION,
+}
 
 
 @quickly_built
@@ -167,13 +171,8 @@ def call_of(step: Step, direction: Direction) -> Call:
 
 def awaited(state: StepState) -> Direction | None:
     """What a step has been called for, and has no answer to yet."""
-    match state.status:
-        case StepStatus.CALLING:
-            return Direction.STATUS if state.asking else Direction.ACTION
-        case StepStatus.COMPENSATING:
-            return Direction.COMPENSATION
-        case _:
-            return None
+    called_for = CALLED_FOR.get(state.status)
+    return Direction.STATUS if state.asking and called_for is Direction.ACTION else called_for
 
 
 def _attempt(state: StepState, direction: Direction) -> int:
@@ -186,12 +185,18 @@ def wake_up(saga: Saga) -> datetime | None:
     state = saga.state
     if state.status.rests or state.paused_at is not None:
         return None
-    times = [one.next_attempt_at for one in state.steps.values()]
-    if state.status is SagaStatus.PENDING:
-        times.append(state.start_at)
-    if state.deadline is not None and state.status is SagaStatus.RUNNING:
-        times.append(None if saga.pivot_in_doubt else state.deadline)
-    return min([time for time in times if time is not None], default=None)
+    times = [due for one in state.steps.values() if (due := one.next_attempt_at) is not None]
+    if (due := _due(saga)) is not None:
+        times.append(due)
+    return min(times, default=None)
+
+
+def _due(saga: Saga) -> datetime | None:
+    """When time alone makes the saga as a whole start or turn round."""
+    state = saga.state
+    if state.status is SagaStatus.RUNNING:
+        return None if saga.pivot_in_doubt else state.deadline
+    return state.start_at if state.status is SagaStatus.PENDING else None
 
 
 def _body(call: Call, scope: Scope) -> bytes | None:

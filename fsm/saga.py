@@ -92,7 +92,7 @@ class Saga:
     @property
     def is_called(self) -> bool:
         """Whether an answer of a participant is awaited."""
-        return any(one.status in CALLED for one in self.state.steps.values())
+        return not CALLED.isdisjoint([one.status for one in self.state.steps.values()])
 
     @property
     def owes_callback(self) -> bool:

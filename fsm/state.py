@@ -7,7 +7,7 @@ asks whether an event was wise. The state holds no definition: a step nobody has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -36,7 +36,7 @@ from .events import (
     StepFoundNotDone,
     StepSucceeded,
 )
-from .frozen import changed
+from .frozen import changed, quickly_built
 from .machines import (
     IllegalTransition,
     SagaStatus,
@@ -48,6 +48,7 @@ from .step_state import UNTOUCHED, StepState, step_after
 from .strict_json import Json, JsonObject
 
 
+@quickly_built
 @dataclass(frozen=True, kw_only=True)
 class SagaState:
     """`version` is that of the last event folded; `finished` names steps in order of completion.
@@ -68,8 +69,8 @@ class SagaState:
     created_at: datetime
     updated_at: datetime
     status: SagaStatus
+    steps: Mapping[str, StepState]
     version: int = 1
-    steps: Mapping[str, StepState] = field(default_factory=dict)
     finished: tuple[str, ...] = ()
     error: str | None = None
     cause: Cause | None = None
@@ -103,6 +104,7 @@ def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
         created_at=at,
         updated_at=at,
         status=next_saga_status(SagaStatus.PENDING, event.trigger),
+        steps={},
     )
 
 
