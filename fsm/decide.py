@@ -10,6 +10,7 @@ semantics live in these four.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,6 +36,11 @@ from .happening import (
 from .machines import SagaStatus
 from .saga import Saga
 from .state import begin
+
+WAYS: Mapping[SagaStatus, Callable[[Deciding], None]] = {
+    SagaStatus.RUNNING: follow_forward,
+    SagaStatus.COMPENSATING: follow_backward,
+}
 
 
 @quickly_built
@@ -110,11 +116,8 @@ def _follow(deciding: Deciding) -> None:
         if alone and deciding.calls:
             return
         recorded = len(deciding.events)
-        match deciding.saga.state.status:
-            case SagaStatus.RUNNING:
-                follow_forward(deciding)
-            case SagaStatus.COMPENSATING:
-                follow_backward(deciding)
+        if (follow := WAYS.get(deciding.saga.state.status)) is not None:
+            follow(deciding)
 
 
 def _decision(deciding: Deciding, *first: Event) -> Decision:

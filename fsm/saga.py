@@ -23,10 +23,12 @@ DOUBTS = frozenset(
     {StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.UNKNOWN}
 )
 AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
-UNDO_UNFINISHED = (
-    StepStatus.COMPENSATING,
-    StepStatus.COMPENSATION_BACKING_OFF,
-    StepStatus.COMPENSATION_FAILED,
+UNDO_UNFINISHED = frozenset(
+    {
+        StepStatus.COMPENSATING,
+        StepStatus.COMPENSATION_BACKING_OFF,
+        StepStatus.COMPENSATION_FAILED,
+    }
 )
 
 
@@ -51,6 +53,11 @@ class Saga:
         states = self.state.steps
         return [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
 
+    @property
+    def statuses(self) -> set[StepStatus]:
+        """Of the steps that anything has happened to."""
+        return {one.status for one in self.state.steps.values()}
+
     def after(self, event: Event, at: datetime) -> Saga:
         return Saga(self.definition, evolve(self.state, event, at))
 
@@ -63,11 +70,7 @@ class Saga:
     @property
     def not_undone(self) -> tuple[str, ...]:
         """What has, or may have, taken effect and is not undone."""
-        return tuple(step.name for step, _ in self.steps if self._stays(step))
-
-    def _stays(self, step: Step) -> bool:
-        undoing = self.status_of(step.name) in UNDO_UNFINISHED
-        return step.has_effect and (undoing or self.may_be_undone(step))
+        return tuple([step.name for step, state in self.steps if _stays(step, state.status)])
 
     @property
     def not_done(self) -> tuple[str, ...]:
@@ -92,7 +95,7 @@ class Saga:
     @property
     def is_called(self) -> bool:
         """Whether an answer of a participant is awaited."""
-        return not CALLED.isdisjoint([one.status for one in self.state.steps.values()])
+        return not CALLED.isdisjoint(self.statuses)
 
     @property
     def owes_callback(self) -> bool:
@@ -103,9 +106,7 @@ class Saga:
 
     def may_be_undone(self, step: Step) -> bool:
         """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
-        status = self.status_of(step.name)
-        rejected = status is StepStatus.REJECTED and step.compensate_on_reject
-        return step.has_effect and (status in AT_STAKE or rejected)
+        return _is_at_stake(step, self.status_of(step.name))
 
     def key(self, step: str, direction: Direction) -> str:
         """A pure function of saga, step and direction: the same on every attempt."""
@@ -130,6 +131,16 @@ class Saga:
                 "error": state.error,
             },
         }
+
+
+def _is_at_stake(step: Step, status: StepStatus) -> bool:
+    rejected = status is StepStatus.REJECTED and step.compensate_on_reject
+    return step.has_effect and (status in AT_STAKE or rejected)
+
+
+def _stays(step: Step, status: StepStatus) -> bool:
+    undoing = step.has_effect and status in UNDO_UNFINISHED
+    return undoing or _is_at_stake(step, status)
 
 
 def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, datetime]]) -> Saga:

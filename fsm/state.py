@@ -192,21 +192,21 @@ def _evolve_step(state: SagaState, event: StepFact, at: datetime) -> SagaState:
     after = step_after(before, event, at)
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
         after = changed(after, next_attempt_at=state.paused_at)
-    finished, signals = state.finished, state.signals
+    finished = state.finished
     if after.finished_at is None and before.finished_at is not None:
         finished = tuple(name for name in finished if name != event.step)
     elif after.finished_at is not None and before.finished_at is None:
         finished = (*finished, event.step)
-    if isinstance(event, StepSucceeded) and event.signal is not None:
-        signals = _without_first(signals, event.signal)
-    return changed(
+    moved = changed(
         state,
         steps={**state.steps, event.step: after},
         finished=finished,
-        signals=signals,
         version=state.version + 1,
         updated_at=at,
     )
+    if isinstance(event, StepSucceeded) and event.signal is not None:
+        return changed(moved, signals=_without_first(state.signals, event.signal))
+    return moved
 
 
 def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[SignalReceived, ...]:

@@ -81,8 +81,7 @@ class StepState:
         return self.compensation_attempts + self._uses_up(StepStatus.COMPENSATION_BACKING_OFF)
 
     def _uses_up(self, backing_off: StepStatus) -> bool:
-        repeats = self.last_outcome in FREE
-        return not (self.status is backing_off and repeats)
+        return not (self.status is backing_off and self.last_outcome in FREE)
 
     def put_off(self, by: timedelta) -> StepState:
         """All that it waits for comes later."""
