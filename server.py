@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import secrets
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from types import FrameType
 
 import psycopg
 import uvicorn
@@ -62,7 +60,7 @@ from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
-from saga_orchestrator.http.lifespan import LifespanApp
+from saga_orchestrator.http.lifespan import LifespanApp, told_at_signal
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.directory import Directory, read_directory
@@ -328,7 +326,7 @@ async def _serving() -> AsyncIterator[ASGIApp]:
     settings = read_settings()
     configure_logging(settings.saga_log_level)
     async with running(settings) as services:
-        with _told_to_stop(services.orchestrator.driver):
+        with told_at_signal(services.orchestrator.driver.begin_stop):
             _spare_what_stays()
             yield build_app(services, version=VERSION)
 
@@ -338,26 +336,6 @@ def _spare_what_stays() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_A_COLLECTION, 10, 20)
-
-
-@contextmanager
-def _told_to_stop(driver: Driver) -> Iterator[None]:
-    """Stop at the signal itself: the server tells us only once every request is answered."""
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(driver.begin_stop)
-        if callable(handler := before[signal.Signals(number)]):
-            handler(number, frame)
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def main() -> None:

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from .frozen import quickly_built
 
+
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A complete reply. With `too_large` the status holds, but `body` is only its beginning."""

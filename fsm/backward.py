@@ -12,18 +12,29 @@ from .definition import OnFailure, Step
 from .events import CompensationCovered, SagaCompensated
 from .machines import StepStatus
 from .outcome import Direction
-from .state import StepState
+from .step_state import StepState
 
-UNDER_UNDO = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF)
+UNDONE = frozenset({StepStatus.COMPENSATED, StepStatus.RESOLVED})
+TO_BE_SETTLED = frozenset({StepStatus.BACKING_OFF, StepStatus.WAITING})
+UNDER_WAY = frozenset(
+    {
+        StepStatus.CALLING,
+        StepStatus.WAITING,
+        StepStatus.COMPENSATING,
+        StepStatus.COMPENSATION_BACKING_OFF,
+    }
+)
 
 
 def follow_backward(deciding: Deciding) -> None:
     if _settle(deciding) or _cover(deciding):
         return
     saga = deciding.saga
-    if saga.steps_in(StepStatus.CALLING, StepStatus.WAITING, *UNDER_UNDO):
+    statuses = saga.statuses
+    if not statuses.isdisjoint(UNDER_WAY):
         return
-    failed = [step for step, state in saga.steps if _has_failed(state)]
+    has_failed = StepStatus.COMPENSATION_FAILED in statuses
+    failed = [step for step, state in saga.steps if _has_failed(state)] if has_failed else []
     if any(_stops(step) for step in failed):
         _park(deciding, failed)
     elif (step := _next(deciding)) is not None:
@@ -38,6 +49,8 @@ def follow_backward(deciding: Deciding) -> None:
 
 def _settle(deciding: Deciding) -> bool:
     """What waits for its next try, or for somebody else, is not waited for any more."""
+    if deciding.saga.statuses.isdisjoint(TO_BE_SETTLED):
+        return False
     for step, state in deciding.saga.steps:
         waits = state.status is StepStatus.WAITING and step.child is None
         if waits or state.status is StepStatus.BACKING_OFF:
@@ -48,11 +61,8 @@ def _settle(deciding: Deciding) -> bool:
 
 def _cover(deciding: Deciding) -> bool:
     """What the compensation of another step has undone as well."""
-    for step in deciding.saga.definition.steps:
-        by = step.undone_by
-        if by is None or not deciding.saga.may_be_undone(step):
-            continue
-        if deciding.saga.status_of(by) in (StepStatus.COMPENSATED, StepStatus.RESOLVED):
+    for step, by in deciding.saga.definition.covered:
+        if deciding.saga.status_of(by) in UNDONE and deciding.saga.may_be_undone(step):
             deciding.record(CompensationCovered(step=step.name, by=by))
             return True
     return False

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TypeAlias
 
 from .definition import Call, Completion, Step
 from .events import Parent
 from .expression import ExpressionError
+from .frozen import quickly_built
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
-from .state import StepState
+from .step_state import StepState
 from .strict_json import Json, NotKeepable, serialize
 from .template import Scope, render, render_path, render_text
 
 WAITING = StepStatus.WAITING
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
+CALLS: Mapping[Direction, Callable[[Step], Call | None]] = {
+    Direction.ACTION: attrgetter("action"),
+    Direction.COMPENSATION: attrgetter("compensation"),
+    Direction.STATUS: attrgetter("status"),
+}
+CALLED_FOR: Mapping[StepStatus, Direction] = {
+    StepStatus.CALLING: Direction.ACTION,
+    StepStatus.COMPENSATING: Direction.COMPENSATION,
+}
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallParticipant:
     """`key` goes with every attempt; `timeout` bounds this one as a whole."""
@@ -152,25 +164,15 @@ def prepare(
 
 
 def call_of(step: Step, direction: Direction) -> Call:
-    calls: dict[Direction, Call | None] = {
-        Direction.ACTION: step.action,
-        Direction.COMPENSATION: step.compensation,
-        Direction.STATUS: step.status,
-    }
-    call = calls[direction]
+    call = CALLS[direction](step)
     assert call is not None, f"{step.name} declares no {direction}"
     return call
 
 
 def awaited(state: StepState) -> Direction | None:
     """What a step has been called for, and has no answer to yet."""
-    match state.status:
-        case StepStatus.CALLING:
-            return Direction.STATUS if state.asking else Direction.ACTION
-        case StepStatus.COMPENSATING:
-            return Direction.COMPENSATION
-        case _:
-            return None
+    called_for = CALLED_FOR.get(state.status)
+    return Direction.STATUS if state.asking and called_for is Direction.ACTION else called_for
 
 
 def _attempt(state: StepState, direction: Direction) -> int:
@@ -183,12 +185,18 @@ def wake_up(saga: Saga) -> datetime | None:
     state = saga.state
     if state.status.rests or state.paused_at is not None:
         return None
-    times = [step.next_attempt_at for step in state.steps.values()]
-    if state.status is SagaStatus.PENDING:
-        times.append(state.start_at)
-    if state.status is SagaStatus.RUNNING and not saga.pivot_in_doubt:
-        times.append(state.deadline)
-    return min((time for time in times if time is not None), default=None)
+    times = [due for one in state.steps.values() if (due := one.next_attempt_at) is not None]
+    if (due := _due(saga)) is not None:
+        times.append(due)
+    return min(times, default=None)
+
+
+def _due(saga: Saga) -> datetime | None:
+    """When time alone makes the saga as a whole start or turn round."""
+    state = saga.state
+    if state.status is SagaStatus.RUNNING:
+        return None if saga.pivot_in_doubt else state.deadline
+    return state.start_at if state.status is SagaStatus.PENDING else None
 
 
 def _body(call: Call, scope: Scope) -> bytes | None:

@@ -23,7 +23,7 @@ from .expression import ExpressionError
 from .happening import CallAnswered
 from .machines import StepStatus
 from .outcome import Direction, Outcome, OutputLoss, Verdict
-from .state import FREE, StepState
+from .step_state import FREE, StepState
 from .strict_json import Json, NotKeepable, parse_foreign, serialize
 from .template import render
 

@@ -10,6 +10,7 @@ semantics live in these four.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from .deciding import Deciding
 from .definition import Definition
 from .events import CallbackDelivered, Event, MessageTaken, SagaStarted
 from .forward import follow_forward
+from .frozen import quickly_built
 from .happening import (
     CallAnswered,
     CallbackTold,
@@ -36,7 +38,13 @@ from .machines import SagaStatus
 from .saga import Saga
 from .state import begin
 
+WAYS: Mapping[SagaStatus, Callable[[Deciding], None]] = {
+    SagaStatus.RUNNING: follow_forward,
+    SagaStatus.COMPENSATING: follow_backward,
+}
 
+
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Append `events`; once they are committed the saga is `saga`, and the rest may leave."""
@@ -124,11 +132,8 @@ def _follow(deciding: Deciding) -> None:
         if alone and deciding.calls:
             return
         recorded = len(deciding.events)
-        match deciding.saga.state.status:
-            case SagaStatus.RUNNING:
-                follow_forward(deciding)
-            case SagaStatus.COMPENSATING:
-                follow_backward(deciding)
+        if (follow := WAYS.get(deciding.saga.state.status)) is not None:
+            follow(deciding)
 
 
 def _decision(deciding: Deciding, *first: Event) -> Decision:

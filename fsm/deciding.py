@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from .command import (
     CallParticipant,
@@ -28,12 +30,18 @@ from .expression import ExpressionError
 from .machines import StepStatus
 from .outcome import Direction
 from .saga import Saga
-from .state import StepState
+from .step_state import StepState
 
-INTENTS: dict[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
+INTENTS: Mapping[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
     Direction.ACTION: StepCalled,
     Direction.STATUS: StatusAsked,
     Direction.COMPENSATION: CompensationCalled,
+}
+# The number of the call that is to be made. A question is about the attempt before it.
+ATTEMPT: Mapping[Direction, Callable[[StepState], int]] = {
+    Direction.ACTION: attrgetter("next_attempt"),
+    Direction.STATUS: attrgetter("attempts"),
+    Direction.COMPENSATION: attrgetter("next_compensation_attempt"),
 }
 
 
@@ -66,7 +74,7 @@ class Deciding:
 
     def call(self, step: Step, direction: Direction) -> None:
         """Record the intent and keep the call; park if its request cannot be made."""
-        attempt = _attempt(self.saga.state.step(step.name), direction)
+        attempt = ATTEMPT[direction](self.saga.state.step(step.name))
         if step.child is not None:
             self.record(CompensationCalled(step=step.name, attempt=attempt))
             self.children.append(undo_child(self.saga, step))
@@ -111,14 +119,3 @@ class Deciding:
 
     def after(self, wait: timedelta) -> datetime:
         return self.saga_time + wait
-
-
-def _attempt(state: StepState, direction: Direction) -> int:
-    """The number of the call that is to be made. A question is about the attempt before it."""
-    match direction:
-        case Direction.ACTION:
-            return state.next_attempt
-        case Direction.STATUS:
-            return state.attempts
-        case Direction.COMPENSATION:
-            return state.next_compensation_attempt

@@ -109,7 +109,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Definition:
-    """`source` is the document it came from, as canonical JSON. Equal only to itself."""
+    """`source` is the document it came from, as canonical JSON. Equal only to itself.
+
+    `covered` are the steps that the compensation of another undoes, with the name of that.
+    """
 
     name: str
     version: int
@@ -117,12 +120,15 @@ class Definition:
     steps: tuple[Step, ...]
     source: bytes
     by_name: Mapping[str, Step] = field(init=False, repr=False)
+    covered: tuple[tuple[Step, str], ...] = field(init=False, repr=False)
     pivots: tuple[str, ...] = field(init=False, repr=False)
     after_pivot: frozenset[str] = field(init=False, repr=False)
     is_sequential: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
+        covered = [(one, one.undone_by) for one in self.steps if one.undone_by is not None]
+        object.__setattr__(self, "covered", tuple(covered))
         pivots = tuple(step.name for step in self.steps if step.pivot)
         object.__setattr__(self, "pivots", pivots)
         sequence = [(), *((step.name,) for step in self.steps[:-1])]
@@ -135,7 +141,7 @@ class Definition:
 
     def covered_by(self, name: str) -> tuple[Step, ...]:
         """The steps that the compensation of `name` undoes too."""
-        return tuple(step for step in self.steps if step.undone_by == name)
+        return tuple(step for step, by in self.covered if by == name)
 
     def before(self, name: str) -> frozenset[str]:
         """The steps that `name` follows, directly or not. Steps may stand in any order."""

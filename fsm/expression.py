@@ -205,17 +205,18 @@ class Budget:
     def count(self, value: Json) -> None:
         """Every member of `value`, at any depth: shared ones as often as they would be written."""
         pending = [value]
-        while pending:
-            match pending.pop():
-                case str() as text:
-                    if len(text) >= CHARACTERS_OF_AN_ELEMENT:
-                        self._spend(len(text) // CHARACTERS_OF_AN_ELEMENT)
-                case list() as items:
-                    self._spend(len(items))
-                    pending += items
-                case dict() as members:
-                    self._spend(len(members))
-                    pending += members.values()
+        for (
+            one
+        ) in pending:  # which grows meanwhile; asked by type in turn, twice as fast as matched
+            if isinstance(one, str):
+                if len(one) >= CHARACTERS_OF_AN_ELEMENT:
+                    self._spend(len(one) // CHARACTERS_OF_AN_ELEMENT)
+            elif isinstance(one, dict):
+                self._spend(len(one))
+                pending.extend(one.values())
+            elif isinstance(one, list):
+                self._spend(len(one))
+                pending.extend(one)
 
     def _spend(self, elements: int) -> None:
         self.elements -= elements

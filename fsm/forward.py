@@ -6,6 +6,7 @@ in doubt keeps everybody waiting, a lost output stops it, and only then comes th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from .deciding import Deciding
@@ -23,22 +24,32 @@ from .expression import ExpressionError, is_true
 from .machines import SagaStatus, StepStatus
 from .outcome import OutputLoss
 from .saga import DONE, Saga
-from .state import StepState
+from .step_state import StepState
 
 FAILED = {
     StepStatus.REJECTED: "was rejected",
     StepStatus.UNKNOWN: "has an unknown outcome",
     StepStatus.NOT_SENT: "could not be sent",
 }
+NEEDS_A_LOOK = frozenset({*FAILED, StepStatus.WAITING})
 STOPS = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
+PENDING = StepStatus.PENDING
 
 
 def follow_forward(deciding: Deciding) -> None:
-    for way in (_failed, _ended_late, _lost_output, _heard, _next_step):
+    for way in _ways(deciding.saga):
         if way(deciding):
             return
     if not deciding.saga.not_done:
         deciding.record(SagaCompleted())
+
+
+def _ways(saga: Saga) -> Sequence[Callable[[Deciding], bool]]:
+    """What can follow: where all goes well, as it nearly always does, only what time asks for."""
+    for state in saga.state.steps.values():
+        if state.status in NEEDS_A_LOOK or state.output_loss is not None:
+            return (_failed, _ended_late, _lost_output, _heard, _next_step)
+    return (_ended_late, _next_step)
 
 
 def is_overdue(deciding: Deciding) -> bool:
@@ -128,7 +139,7 @@ def _answer(deciding: Deciding, step: Step, state: StepState) -> bool:
 def _next_step(deciding: Deciding) -> bool:
     saga = deciding.saga
     for step, state in saga.steps:
-        if state.status is StepStatus.PENDING and _is_ready(saga, step):
+        if state.status is PENDING and _is_ready(saga, step):
             if not _skipped(deciding, step):
                 deciding.begin(step)
             return True

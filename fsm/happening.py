@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from .events import Parent, Resolution
+from .frozen import quickly_built
 from .machines import SagaStatus
 from .outcome import Direction, Verdict
 from .strict_json import Json, JsonObject
@@ -27,6 +28,7 @@ class StartRequested:
     parent: Parent | None = None
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
     """`resent`: this attempt was sent once before, by a process that died before the answer."""

@@ -15,6 +15,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from .answer import Answer, Lost, NotSent, Reply
+from .frozen import quickly_built
 from .retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse, parse_foreign
 
@@ -57,15 +58,12 @@ class OutputLoss(StrEnum):
 
 
 BY_STATUS: Mapping[int, Outcome] = {
+    **dict.fromkeys(range(200, 300), Outcome.DONE),
+    **dict.fromkeys(range(300, 500), Outcome.REJECTED),
+    **dict.fromkeys(range(500, 600), Outcome.UNKNOWN),
     408: Outcome.BUSY,
     425: Outcome.BUSY,
     429: Outcome.THROTTLED,
-}
-BY_CLASS: Mapping[int, Outcome] = {
-    2: Outcome.DONE,
-    3: Outcome.REJECTED,
-    4: Outcome.REJECTED,
-    5: Outcome.UNKNOWN,
 }
 # ONGOING first: what may still happen must not be taken for a refusal.
 BY_DTM = (
@@ -83,6 +81,7 @@ SAID: Mapping[str, Outcome] = {  # by a participant that is asked for a status
 NEVER_HEARD_OF_IT = 404
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """A classified answer. `reason` is one line; `output` is what a done reply said."""
@@ -114,18 +113,18 @@ def classify(
             return Verdict(outcome=Outcome.NOT_SENT, reason=one_line(reason))
         case Lost(reason=reason):
             return Verdict(outcome=Outcome.UNKNOWN, reason=one_line(reason))
-        case Reply() if direction is Direction.STATUS:
-            return _classify_status(answer)
-        case Reply() if direction is Direction.COMPENSATION and answer.status in done_on:
-            return Verdict(outcome=Outcome.DONE)
-        case Reply() if profile is Profile.DTM:
-            return _classify_dtm(answer)
-        case Reply() if direction is Direction.COMPENSATION and _undone(answer):
-            return Verdict(outcome=Outcome.DONE)
-        case Reply(status=HTTPStatus.ACCEPTED) if accepts and direction is Direction.ACTION:
-            return Verdict(outcome=Outcome.ACCEPTED)
-        case Reply():
-            return _classify_reply(answer, now)
+    if direction is Direction.STATUS:
+        return _classify_status(answer)
+    undoes = direction is Direction.COMPENSATION
+    if undoes and answer.status in done_on:
+        return Verdict(outcome=Outcome.DONE)
+    if profile is Profile.DTM:
+        return _classify_dtm(answer)
+    if undoes and answer.status in NOTHING_LEFT_TO_UNDO:
+        return Verdict(outcome=Outcome.DONE)
+    if accepts and not undoes and answer.status == HTTPStatus.ACCEPTED:
+        return Verdict(outcome=Outcome.ACCEPTED)
+    return _classify_reply(answer, now)
 
 
 def _classify_status(reply: Reply) -> Verdict:
@@ -155,17 +154,13 @@ def _classify_dtm(reply: Reply) -> Verdict:
     return Verdict(outcome=Outcome.UNKNOWN, reason=reason_of(reply))
 
 
-def _undone(reply: Reply) -> bool:
-    return reply.status in NOTHING_LEFT_TO_UNDO
-
-
 def _classify_reply(reply: Reply, now: datetime) -> Verdict:
-    wait = _retry_after(reply, now)
-    outcome = BY_STATUS.get(reply.status) or BY_CLASS.get(reply.status // 100, Outcome.UNKNOWN)
-    if reply.status == UNAVAILABLE and wait is not None:
-        outcome = Outcome.THROTTLED
+    outcome = BY_STATUS.get(reply.status, Outcome.UNKNOWN)
     if outcome is Outcome.DONE:
         return _done(reply)
+    wait = _retry_after(reply, now)
+    if reply.status == UNAVAILABLE and wait is not None:
+        outcome = Outcome.THROTTLED
     return Verdict(outcome=outcome, reason=reason_of(reply), retry_after=wait)
 
 

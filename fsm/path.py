@@ -14,12 +14,16 @@ def follow(path: Path, scope: Json) -> Json:
     """What is there; null where nothing is."""
     value = scope
     for key in path:
-        if isinstance(key, str):
-            # The parser makes dicts, and asking for one is five times faster than for a Mapping.
-            value = value.get(key) if isinstance(value, (dict, Mapping)) else None
+        # The parser makes dicts, and asking for one is five times faster than for a Mapping. No
+        # member of theirs is called by a number, so what the key is need not be asked there.
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key] if -len(value) <= key < len(value) else None
+        elif isinstance(value, Mapping) and isinstance(key, str):
+            value = value.get(key)
         else:
-            fits = isinstance(value, list) and -len(value) <= key < len(value)
-            value = value[key] if fits else None  # type: ignore[index]
+            return None
     return value
 
 

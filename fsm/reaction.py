@@ -24,7 +24,7 @@ from .forward import is_overdue
 from .happening import CallAnswered, ChildRefused, ChildRested, StepReported
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction, Outcome
-from .state import StepState
+from .step_state import StepState
 
 
 def answered(deciding: Deciding, answer: CallAnswered) -> None:

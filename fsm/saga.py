@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from .definition import Definition, Step
 from .errors import CorruptStream
 from .events import Event, SagaStarted
+from .frozen import quickly_built
 from .machines import StepStatus
 from .outcome import Direction
-from .state import UNTOUCHED, SagaState, StepState, begin, evolve
+from .state import SagaState, begin, evolve
+from .step_state import UNTOUCHED, StepState
 from .strict_json import Json
 from .template import Scope
 
@@ -21,25 +23,40 @@ DOUBTS = frozenset(
     {StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.UNKNOWN}
 )
 AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
-UNDO_UNFINISHED = (
-    StepStatus.COMPENSATING,
-    StepStatus.COMPENSATION_BACKING_OFF,
-    StepStatus.COMPENSATION_FAILED,
+UNDO_UNFINISHED = frozenset(
+    {
+        StepStatus.COMPENSATING,
+        StepStatus.COMPENSATION_BACKING_OFF,
+        StepStatus.COMPENSATION_FAILED,
+    }
 )
 
 
+CALLED = frozenset({StepStatus.CALLING, StepStatus.COMPENSATING})
+# A question about an action carries the key of the action, which it is about.
+KEYS: Mapping[Direction, str] = {
+    Direction.ACTION: "action",
+    Direction.STATUS: "action",
+    Direction.COMPENSATION: "compensation",
+}
+
+
+@quickly_built
 @dataclass(frozen=True, slots=True)
 class Saga:
-    """`steps` are in the order of the definition; a decision looks at them again and again."""
-
     definition: Definition
     state: SagaState
-    steps: tuple[tuple[Step, StepState], ...] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def steps(self) -> list[tuple[Step, StepState]]:
+        """In the order of the definition."""
         states = self.state.steps
-        steps = [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
-        object.__setattr__(self, "steps", tuple(steps))
+        return [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
+
+    @property
+    def statuses(self) -> set[StepStatus]:
+        """Of the steps that anything has happened to."""
+        return {one.status for one in self.state.steps.values()}
 
     def after(self, event: Event, at: datetime) -> Saga:
         return Saga(self.definition, evolve(self.state, event, at))
@@ -53,15 +70,11 @@ class Saga:
     @property
     def not_undone(self) -> tuple[str, ...]:
         """What has, or may have, taken effect and is not undone."""
-        return tuple(step.name for step, _ in self.steps if self._stays(step))
-
-    def _stays(self, step: Step) -> bool:
-        undoing = self.status_of(step.name) in UNDO_UNFINISHED
-        return step.has_effect and (undoing or self.may_be_undone(step))
+        return tuple([step.name for step, state in self.steps if _stays(step, state.status)])
 
     @property
     def not_done(self) -> tuple[str, ...]:
-        return tuple(step.name for step, state in self.steps if state.status not in DONE)
+        return tuple([step.name for step, state in self.steps if state.status not in DONE])
 
     @property
     def outputs(self) -> dict[str, Json]:
@@ -71,7 +84,8 @@ class Saga:
 
     @property
     def pivot_passed(self) -> bool:
-        return any(self.status_of(one) in PASSED for one in self.definition.pivots)
+        pivots = self.definition.pivots
+        return bool(pivots) and any(self.status_of(one) in PASSED for one in pivots)
 
     @property
     def pivot_in_doubt(self) -> bool:
@@ -81,7 +95,7 @@ class Saga:
     @property
     def is_called(self) -> bool:
         """Whether an answer of a participant is awaited."""
-        return bool(self.steps_in(StepStatus.CALLING, StepStatus.COMPENSATING))
+        return not CALLED.isdisjoint(self.statuses)
 
     @property
     def owes_callback(self) -> bool:
@@ -92,29 +106,23 @@ class Saga:
 
     def may_be_undone(self, step: Step) -> bool:
         """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
-        status = self.status_of(step.name)
-        rejected = status is StepStatus.REJECTED and step.compensate_on_reject
-        return step.has_effect and (status in AT_STAKE or rejected)
+        return _is_at_stake(step, self.status_of(step.name))
 
     def key(self, step: str, direction: Direction) -> str:
-        """A pure function of saga, step and direction: the same on every attempt.
-
-        A question about an action carries the key of the action, which it is about.
-        """
-        named = Direction.ACTION if direction is Direction.STATUS else direction
-        return f"{self.state.saga_id}/{step}/{named}"
+        """A pure function of saga, step and direction: the same on every attempt."""
+        return f"{self.state.saga_id}/{step}/{KEYS[direction]}"
 
     def scope(self) -> Scope:
         """What expressions read."""
-        state = self.state
+        state, states = self.state, self.state.steps
         return {
             "input": state.input,
             "steps": {
-                step.name: {
-                    "output": one.output,
-                    "key": self.key(step.name, Direction.ACTION),
+                name: {
+                    "output": states.get(name, UNTOUCHED).output,
+                    "key": f"{state.saga_id}/{name}/action",
                 }
-                for step, one in self.steps
+                for name in self.definition.by_name
             },
             "saga": {
                 "id": state.saga_id,
@@ -123,6 +131,16 @@ class Saga:
                 "error": state.error,
             },
         }
+
+
+def _is_at_stake(step: Step, status: StepStatus) -> bool:
+    rejected = status is StepStatus.REJECTED and step.compensate_on_reject
+    return step.has_effect and (status in AT_STAKE or rejected)
+
+
+def _stays(step: Step, status: StepStatus) -> bool:
+    undoing = step.has_effect and status in UNDO_UNFINISHED
+    return undoing or _is_at_stake(step, status)
 
 
 def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, datetime]]) -> Saga:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from .frozen import quickly_built
 from .strict_json import Json, JsonObject
 
 
@@ -70,6 +71,7 @@ class CompensationRequested(SagaEvent):
     reason: str | None = None
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompensationStarted(SagaEvent):
     trigger = "turn_back"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from .path import Path, follow
+from .path import follow
 from .strict_json import Json
 
 Shortcut: TypeAlias = Callable[[Mapping[str, Json]], Json]
@@ -25,7 +25,7 @@ def shortcut(node: Mapping[str, Any]) -> Shortcut | None:
     """Of a tree whose plain paths are single nodes. It raises Unusual."""
     match node["type"]:
         case "path":
-            return partial(_path, node["value"])
+            return partial(follow, node["value"])
         case "multi_select_dict":
             values = [shortcut(pair["children"][0]) for pair in node["children"]]
             members = {
@@ -39,10 +39,6 @@ def shortcut(node: Mapping[str, Any]) -> Shortcut | None:
             return partial(_merge, parts) if len(parts) == len(node["children"]) else None
         case _:
             return None
-
-
-def _path(path: Path, scope: Mapping[str, Json]) -> Json:
-    return follow(path, scope)
 
 
 def _object(members: Mapping[str, Shortcut], scope: Mapping[str, Json]) -> Json:

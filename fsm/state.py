@@ -7,27 +7,19 @@ asks whether an event was wise. The state holds no definition: a step nobody has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 
 from .errors import CorruptStream
 from .events import (
     CallbackDelivered,
-    CallbackReceived,
     Cause,
-    CompensationBackedOff,
-    CompensationCalled,
-    CompensationCovered,
-    CompensationFailed,
     CompensationRequested,
     CompensationStarted,
-    CompensationSucceeded,
     Event,
-    LateReplyIgnored,
     MessageTaken,
     Parent,
-    Resolution,
     RetryRequested,
     SagaAbandoned,
     SagaCompensated,
@@ -40,89 +32,24 @@ from .events import (
     SagaStarted,
     SagaUnparked,
     SignalReceived,
-    StatusAsked,
-    StepAccepted,
-    StepBackedOff,
-    StepCalled,
     StepEvent,
     StepFact,
     StepFoundNotDone,
-    StepNotSent,
-    StepRejected,
-    StepResolved,
-    StepSkipped,
     StepSucceeded,
-    StepUnknown,
-    WaitStarted,
 )
-from .frozen import changed
+from .frozen import changed, quickly_built
 from .machines import (
     IllegalTransition,
     SagaStatus,
     StepStatus,
     next_saga_status,
-    next_step_status,
 )
-from .outcome import Outcome, OutputLoss
 from .parked import Parked
+from .step_state import UNTOUCHED, StepState, step_after
 from .strict_json import Json, JsonObject
 
-FREE = (Outcome.BUSY, Outcome.THROTTLED, Outcome.HELD)  # what uses no attempt up
 
-
-@dataclass(frozen=True, kw_only=True)
-class StepState:
-    """`doubtful`: an attempt ended unknown, so the action may have happened whatever came later.
-    `was_busy`: one was still at it. `asking`: what is called is not the action but its status.
-
-    `next_attempt_at` is when it must be looked at again, `until` when its waiting is over.
-    `floor` and `compensation_floor` are the attempts that were used up before a person's retry.
-    """
-
-    status: StepStatus = StepStatus.PENDING
-    attempts: int = 0
-    floor: int = 0
-    compensation_attempts: int = 0
-    compensation_floor: int = 0
-    undo_again: bool = False  # its compensation had failed, and a person wants it tried again
-    last_outcome: Outcome | None = None  # of the attempt that is backed off from
-    doubtful: bool = False
-    was_busy: bool = False
-    asking: bool = False
-    polls: int = 0
-    signal: str | None = None  # that it waits for
-    child_id: str | None = None
-    callback: CallbackReceived | None = None  # that came before its time
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    next_attempt_at: datetime | None = None
-    until: datetime | None = None
-    last_error: str | None = None
-    output: Json = None
-    output_loss: OutputLoss | None = None
-
-    @property
-    def next_attempt(self) -> int:
-        """Of the action. Busy and throttled use no attempt up."""
-        return self.attempts + self._uses_up(StepStatus.BACKING_OFF)
-
-    @property
-    def next_compensation_attempt(self) -> int:
-        return self.compensation_attempts + self._uses_up(StepStatus.COMPENSATION_BACKING_OFF)
-
-    def _uses_up(self, backing_off: StepStatus) -> bool:
-        repeats = self.last_outcome in FREE
-        return not (self.status is backing_off and repeats)
-
-    def put_off(self, by: timedelta) -> StepState:
-        """All that it waits for comes later."""
-        return changed(
-            self,
-            next_attempt_at=self.next_attempt_at and self.next_attempt_at + by,
-            until=self.until and self.until + by,
-        )
-
-
+@quickly_built
 @dataclass(frozen=True, kw_only=True)
 class SagaState:
     """`version` is that of the last event folded; `finished` names steps in order of completion.
@@ -143,8 +70,8 @@ class SagaState:
     created_at: datetime
     updated_at: datetime
     status: SagaStatus
+    steps: Mapping[str, StepState]
     version: int = 1
-    steps: Mapping[str, StepState] = field(default_factory=dict)
     finished: tuple[str, ...] = ()
     error: str | None = None
     cause: Cause | None = None
@@ -163,9 +90,6 @@ class SagaState:
         return self.steps.get(name, UNTOUCHED)
 
 
-UNTOUCHED = StepState()
-
-
 def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
     """The state after the first event."""
     return SagaState(
@@ -182,6 +106,7 @@ def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
         created_at=at,
         updated_at=at,
         status=next_saga_status(SagaStatus.PENDING, event.trigger),
+        steps={},
     )
 
 
@@ -199,17 +124,19 @@ def _evolve_saga(  # noqa: C901 - a table, one line of thought an event
     state: SagaState, event: SagaFact, at: datetime
 ) -> SagaState:
     status, version = next_saga_status(state.status, event.trigger), state.version + 1
-    moved = changed(state, status=status, version=version, updated_at=at)
-    if status.rests and not state.status.rests:
-        moved = changed(moved, rested_version=version)
+    rested = version if status.rests and not state.status.rests else state.rested_version
+    moved = changed(state, status=status, version=version, updated_at=at, rested_version=rested)
     match event:
+        case SagaCompleted() | SagaCompensated() | SagaFellDue() | RetryRequested():
+            return moved
         case SagaStarted():
             raise CorruptStream(state.saga_id, moved.version, "a saga starts once")
         case CompensationRequested():
             return _resumed(changed(moved, asked_back=event), at)
         case CompensationStarted(cause=cause, error=error):
-            back = changed(moved, cause=cause, error=error, parked=None, asked_back=None)
-            return changed(back, paused_at=None)
+            return changed(
+                moved, cause=cause, error=error, parked=None, asked_back=None, paused_at=None
+            )
         case SagaParked(why=why):
             parked = Parked(why=why, since=at)
             return changed(moved, parked=parked, error=state.error or why)
@@ -229,8 +156,6 @@ def _evolve_saga(  # noqa: C901 - a table, one line of thought an event
             return changed(moved, messages=state.messages | {message_id})
         case CallbackDelivered(rested_version=told):
             return changed(moved, told_version=max(told, state.told_version))
-        case SagaFellDue() | SagaCompleted() | SagaCompensated() | RetryRequested():
-            return moved
         case _:
             assert_never(event)
 
@@ -271,130 +196,23 @@ def _evolve_step(state: SagaState, event: StepFact, at: datetime) -> SagaState:
     after = step_after(before, event, at)
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
         after = changed(after, next_attempt_at=state.paused_at)
-    finished, signals = state.finished, state.signals
+    finished = state.finished
     if after.finished_at is None and before.finished_at is not None:
         finished = tuple(name for name in finished if name != event.step)
     elif after.finished_at is not None and before.finished_at is None:
         finished = (*finished, event.step)
-    if isinstance(event, StepSucceeded) and event.signal is not None:
-        signals = _without_first(signals, event.signal)
-    return changed(
+    moved = changed(
         state,
         steps={**state.steps, event.step: after},
         finished=finished,
-        signals=signals,
         version=state.version + 1,
         updated_at=at,
     )
+    if isinstance(event, StepSucceeded) and event.signal is not None:
+        return changed(moved, signals=_without_first(state.signals, event.signal))
+    return moved
 
 
 def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[SignalReceived, ...]:
     place = next((place for place, one in enumerate(signals) if one.name == name), len(signals))
     return signals[:place] + signals[place + 1 :]
-
-
-def step_after(  # noqa: C901 - a table, one line of thought an event
-    step: StepState, event: StepFact, at: datetime
-) -> StepState:
-    """Raises IllegalTransition."""
-    after = changed(step, status=next_step_status(step.status, _trigger(step, event)))
-    match event:
-        case StepCalled(attempt=attempt):
-            return _called(step, after, attempt, at)
-        case StatusAsked():
-            return changed(after, asking=True, next_attempt_at=None)
-        case StepSkipped():
-            return changed(after, finished_at=at)
-        case WaitStarted(until=until, signal=signal, child_id=child_id):
-            waits = changed(after, started_at=step.started_at or at, next_attempt_at=until)
-            anew = changed(waits, finished_at=None)
-            return changed(anew, until=until, signal=signal, child_id=child_id)
-        case StepAccepted(until=until, next_poll=next_poll):
-            looked_at = min(next_poll or until, until)
-            accepted = changed(after, asking=False, polls=step.polls + 1)
-            return changed(accepted, until=until, next_attempt_at=looked_at)
-        case StepSucceeded(output=output, output_loss=loss, error=error):
-            return changed(
-                after,
-                finished_at=at,
-                next_attempt_at=None,
-                until=None,
-                output=output,
-                output_loss=loss,
-                last_error=error,
-            )
-        case StepRejected() | StepUnknown() | StepNotSent():
-            ended = changed(after, finished_at=at, next_attempt_at=None, until=None)
-            in_doubt = step.doubtful or after.status is StepStatus.UNKNOWN
-            return changed(ended, last_error=event.error, doubtful=in_doubt)
-        case StepBackedOff() | StepFoundNotDone():
-            return _backed_off(after, event, at)
-        case CallbackReceived():
-            return changed(after, callback=event)
-        case LateReplyIgnored():
-            return after
-        case StepResolved(verdict=verdict, output=output):
-            return _resolved(after, verdict, output, at)
-        case CompensationCalled(attempt=attempt):
-            again = step.status is StepStatus.COMPENSATION_FAILED
-            floor = attempt - 1 if again else step.compensation_floor
-            called = changed(after, compensation_attempts=attempt, compensation_floor=floor)
-            return changed(called, next_attempt_at=None, undo_again=False)
-        case CompensationBackedOff(outcome=outcome):
-            waits = changed(after, last_outcome=outcome, last_error=event.error)
-            return changed(waits, next_attempt_at=event.until)
-        case CompensationFailed(error=error):
-            return changed(after, last_error=error)
-        case CompensationSucceeded() | CompensationCovered():
-            return after
-        case _:
-            assert_never(event)
-
-
-def _called(step: StepState, after: StepState, attempt: int, at: datetime) -> StepState:
-    """One that had ended, and that a person wants tried again, has all its attempts once more."""
-    again = step.finished_at is not None
-    return changed(
-        after,
-        attempts=attempt,
-        floor=attempt - 1 if again else step.floor,
-        asking=False,
-        callback=None if again else step.callback,
-        started_at=step.started_at or at,
-        finished_at=None,
-        next_attempt_at=None,
-    )
-
-
-def _backed_off(
-    after: StepState, event: StepBackedOff | StepFoundNotDone, at: datetime
-) -> StepState:
-    waits = changed(after, attempts=event.attempt, last_error=event.error, asking=False)
-    if isinstance(event, StepFoundNotDone):
-        sure = changed(waits, last_outcome=Outcome.NOT_DONE, doubtful=False, was_busy=False)
-        return changed(sure, next_attempt_at=at)
-    return changed(
-        waits,
-        last_outcome=event.outcome,
-        doubtful=after.doubtful or event.resent or event.outcome is Outcome.UNKNOWN,
-        was_busy=after.was_busy or event.outcome is Outcome.BUSY,
-        next_attempt_at=event.until,
-    )
-
-
-def _resolved(after: StepState, verdict: Resolution, output: Json, at: datetime) -> StepState:
-    match verdict:
-        case Resolution.DONE:
-            return changed(after, output=output, finished_at=at, last_error=None)
-        case Resolution.NOT_DONE:
-            return changed(after, finished_at=at, doubtful=False, was_busy=False)
-        case Resolution.UNDONE:
-            return after
-
-
-def _trigger(step: StepState, event: StepFact) -> str:
-    """A no, where an earlier try may have worked, leaves the step in doubt."""
-    said_done = step.callback is not None and step.callback.done
-    if isinstance(event, StepRejected) and (step.doubtful or event.resent or said_done):
-        return "reject_in_doubt"
-    return event.trigger

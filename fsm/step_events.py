@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from .frozen import quickly_built
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
 
@@ -28,6 +29,7 @@ class Resolution(StrEnum):
     UNDONE = "undone"
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCalled(StepEvent):
     """The intent: recorded before the request leaves."""
@@ -118,6 +120,7 @@ class StepFoundNotDone(StepEvent):
     error: str
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSucceeded(StepEvent):
     trigger = "succeed"
@@ -170,6 +173,7 @@ class StepNotSent(StepEvent):
     error: str
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompensationCalled(StepEvent):
     """The intent: recorded before the request leaves."""
@@ -178,6 +182,7 @@ class CompensationCalled(StepEvent):
     attempt: int
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompensationSucceeded(StepEvent):
     trigger = "undo"

@@ -85,12 +85,14 @@ def render(template: Template, scope: Scope) -> Json:
 
 
 def render_text(text: Text, scope: Scope) -> str:
-    return "".join(part if isinstance(part, str) else _as_text(part, scope) for part in text.parts)
+    return "".join(
+        [part if isinstance(part, str) else _as_text(part, scope) for part in text.parts]
+    )
 
 
 def render_path(text: Text, scope: Scope) -> str:
     return "".join(
-        part if isinstance(part, str) else _as_segment(part, scope) for part in text.parts
+        [part if isinstance(part, str) else _as_segment(part, scope) for part in text.parts]
     )
 
 

@@ -43,7 +43,7 @@ from .machines import SagaStatus, StepStatus, is_step_trigger
 from .outcome import Direction
 from .reaction import call_again
 from .saga import Saga
-from .state import StepState
+from .step_state import StepState
 
 UNDO_BACKING_OFF = StepStatus.COMPENSATION_BACKING_OFF
 MOST_SIGNALS = 100  # that no step has waited for yet

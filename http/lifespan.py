@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from types import FrameType
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -50,3 +53,23 @@ class LifespanApp:
             await send({"type": f"lifespan.{phase}.failed"})
         else:
             await send({"type": "lifespan.shutdown.complete"})
+
+
+@contextmanager
+def told_at_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """At the signal itself: the server tells the application only once every request is answered."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def told(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop)
+        if callable(handler := before[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, told)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

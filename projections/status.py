@@ -9,12 +9,14 @@ from ..fsm.machines import SagaStatus, StepStatus
 from ..fsm.saga import Saga
 from ..fsm.strict_json import Json
 
-UNDER_WAY = (
-    StepStatus.CALLING,
-    StepStatus.BACKING_OFF,
-    StepStatus.WAITING,
-    StepStatus.COMPENSATING,
-    StepStatus.COMPENSATION_BACKING_OFF,
+UNDER_WAY = frozenset(
+    {
+        StepStatus.CALLING,
+        StepStatus.BACKING_OFF,
+        StepStatus.WAITING,
+        StepStatus.COMPENSATING,
+        StepStatus.COMPENSATION_BACKING_OFF,
+    }
 )
 
 
@@ -60,8 +62,7 @@ def current_step(saga: Saga) -> str | None:
     """The step now being called, waited for or undone; of several the first."""
     if saga.state.status.rests:
         return None
-    steps = (one.name for one in saga.definition.steps)
-    return next((name for name in steps if saga.status_of(name) in UNDER_WAY), None)
+    return next((step.name for step, state in saga.steps if state.status in UNDER_WAY), None)
 
 
 def _step_view(saga: Saga, name: str) -> dict[str, Json]:

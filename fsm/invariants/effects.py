@@ -126,8 +126,8 @@ def _told_to_stand(history: History) -> tuple[str, ...] | None:
     match state.status:
         case SagaStatus.COMPENSATED:
             return ()
-        case SagaStatus.PARKED if state.cause is not None and state.parked is not None:
-            return state.parked.not_undone
+        case SagaStatus.PARKED if state.cause is not None:
+            return history.saga.not_undone
         case SagaStatus.ABANDONED:
             given_up = (one.event for one in history.entries)
             return next(one.not_undone for one in given_up if isinstance(one, SagaAbandoned))

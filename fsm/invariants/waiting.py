@@ -9,7 +9,7 @@ from ..command import awaited, call_of, wake_up
 from ..definition import Step
 from ..machines import SagaStatus, StepStatus
 from ..saga import Saga
-from ..state import StepState
+from ..step_state import StepState
 from .history import History
 from .violation import Flaw
 

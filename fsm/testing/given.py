@@ -25,7 +25,8 @@ from ..events import Event, SagaStarted
 from ..happening import Happening, StartRequested
 from ..outcome import Direction
 from ..saga import Saga, replay
-from ..state import SagaState, StepState
+from ..state import SagaState
+from ..step_state import StepState
 from ..strict_json import JsonObject
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

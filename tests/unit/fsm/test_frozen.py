@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from saga_orchestrator.fsm.frozen import changed
 from saga_orchestrator.fsm.machines import StepStatus
-from saga_orchestrator.fsm.state import StepState
+from saga_orchestrator.fsm.step_state import StepState
 
 
 def test_a_changed_value_is_what_replace_would_make() -> None:

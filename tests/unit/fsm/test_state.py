@@ -31,7 +31,8 @@ from saga_orchestrator.fsm.events import (
 from saga_orchestrator.fsm.machines import StepStatus
 from saga_orchestrator.fsm.outcome import Outcome
 from saga_orchestrator.fsm.parked import Parked
-from saga_orchestrator.fsm.state import SagaState, StepState, begin, evolve, step_after
+from saga_orchestrator.fsm.state import SagaState, begin, evolve
+from saga_orchestrator.fsm.step_state import StepState, step_after
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID
 
 LATER = NOON + timedelta(minutes=1)

@@ -1,0 +1,257 @@
+"""What the pure core costs a saga, part by part: CPU time, without a log and without a network.
+
+    python benchmarks/core.py [--against FOLDER] [--rounds N] [--ways forward,declined]
+                              [--json FILE]
+
+The saga is the three-step order, its replies are real bytes. Each round is a process of its own and
+does every part for some hundred sagas; the figure of a part is the least of all rounds, since
+whatever else the machine does can only add to it. With --against, rounds alternate with those of
+another checkout, say `git worktree add --detach FOLDER COMMIT`; the ratio is ours to its.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from saga_orchestrator.benchmarks.load import ENDS, ORDER
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.codec import decode, encode
+from saga_orchestrator.fsm.command import CallParticipant, awaited, wake_up
+from saga_orchestrator.fsm.decide import Decision, decide, start
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.happening import CallAnswered, StartRequested
+from saga_orchestrator.fsm.outcome import Verdict, classify
+from saga_orchestrator.fsm.saga import replay
+from saga_orchestrator.fsm.strict_json import serialize
+from saga_orchestrator.fsm.testing import order_definition
+from saga_orchestrator.projections.row import columns
+from saga_orchestrator.projections.status import answer_view
+
+SAGAS = 300  # a round
+REPEATS = 5  # of each part in a round, so that the least of them has warm caches
+BEGAN = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+CALL_TIME = timedelta(milliseconds=7)
+TYPE = {"content-type": "application/json"}
+BESIDE = ("replay",)  # what no saga does on its way
+Figures = Mapping[str, float]  # microseconds a saga, by part
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One saga from its start to its rest: every decision, and the replies that led to them."""
+
+    definition: Definition
+    saga_id: str
+    request: StartRequested
+    replies: Sequence[Reply]
+    decisions: Sequence[Decision]
+    answers: Sequence[CallAnswered]
+
+    @property
+    def calls(self) -> list[CallParticipant]:
+        return [decision.calls[0] for decision in self.decisions[:-1]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ways", default=",".join(ENDS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--one-round", choices=list(ENDS), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one_round:
+        print(json.dumps(measure(asked.one_round)))
+        return
+    figures = {way: _compared(asked.rounds, way, asked.against) for way in asked.ways.split(",")}
+    for way, (ours, theirs) in figures.items():
+        print("\n".join(table(way, ours, theirs)))
+    if asked.json:
+        told = {way: {"ours": ours, "theirs": other} for way, (ours, other) in figures.items()}
+        asked.json.write_text(json.dumps(told, indent=2))
+
+
+def table(way: str, ours: Figures, theirs: Figures) -> list[str]:
+    lines = [f"{way:<12} {'µs/saga':>8}" + (f" {'other':>8} {'ratio':>6}" if theirs else "")]
+    for part, figure in ours.items():
+        other = f" {theirs[part]:>8.1f} {figure / theirs[part]:>6.2f}" if theirs else ""
+        lines.append(f"  {part:<10} {figure:>8.1f}{other}")
+    return lines
+
+
+def _compared(rounds: int, way: str, against: Path | None) -> tuple[Figures, Figures]:
+    ours: list[Figures] = []
+    theirs: list[Figures] = []
+    for _ in range(rounds):
+        ours.append(_round(way, Path(__file__).parents[1]))
+        if against is not None:
+            theirs.append(_round(way, against))
+    return _least(ours), _least(theirs)
+
+
+def _round(way: str, checkout: Path) -> Figures:
+    """In a process that knows the package from `checkout` alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "saga_orchestrator").symlink_to(checkout.resolve())
+        done = subprocess.run(
+            [sys.executable, __file__, "--one-round", way],
+            env={**os.environ, "PYTHONPATH": folder},
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def _least(rounds: Sequence[Figures]) -> Figures:
+    return {part: min(one[part] for one in rounds) for part in rounds[0]} if rounds else {}
+
+
+def measure(way: str) -> Figures:
+    """One round, in this process."""
+    definition = order_definition()
+    told = [tell(definition, way, number) for number in range(SAGAS)]
+    for one in told:
+        assert str(one.decisions[-1].saga.state.status) == ENDS[way][0]
+    gc.collect()
+    gc.disable()
+    parts = {name: _microseconds(part, told) for name, part in PARTS.items()}
+    whole = sum(figure for name, figure in parts.items() if name not in BESIDE)
+    return {"whole": whole, **parts}
+
+
+def _microseconds(part: Callable[[Sequence[Told]], None], told: Sequence[Told]) -> float:
+    figures = []
+    for _ in range(REPEATS):
+        began = time.process_time_ns()
+        part(told)
+        figures.append(time.process_time_ns() - began)
+    return min(figures) / 1000 / len(told)
+
+
+def tell(definition: Definition, way: str, number: int) -> Told:
+    saga_id = f"018f0000-0000-7000-8000-{number:012x}"
+    data = {"step_data": ORDER["step_data"]}
+    request = StartRequested(entity_id=4711, input=json.loads(json.dumps(data)))
+    replies = _replies(way, number)
+    decisions = [start(definition, saga_id, request, now=BEGAN)]
+    answers = []
+    for reply in replies:
+        call = decisions[-1].calls[0]
+        answers.append(_answer(call, _verdict(reply, call, definition)))
+        now = BEGAN + len(answers) * CALL_TIME
+        decisions.append(decide(decisions[-1].saga, answers[-1], now=now, jitter=0.5))
+    return Told(definition, saga_id, request, replies, decisions, answers)
+
+
+def _replies(way: str, number: int) -> list[Reply]:
+    """What `participants.py` answers."""
+    order = b'{"order_id": "%032x", "status": "PENDING_PAYMENT"}' % number
+    payment = b'{"payment_id": "%032x", "status": "PAID"}' % number
+    last = {
+        "forward": [Reply(201, TYPE, payment), Reply(200, TYPE, b'{"status": "confirm"}')],
+        "declined": [
+            Reply(402, TYPE, b'{"detail": "card declined"}'),
+            Reply(200, TYPE, b'{"status": "compensate"}'),
+        ],
+    }
+    return [Reply(201, TYPE, order), *last[way]]
+
+
+def _verdict(reply: Reply, call: CallParticipant, definition: Definition) -> Verdict:
+    accepts = definition[call.step].completion is not None
+    return classify(reply, call.direction, now=BEGAN, accepts=accepts)
+
+
+def _answer(call: CallParticipant, verdict: Verdict) -> CallAnswered:
+    return CallAnswered(
+        step=call.step, direction=call.direction, attempt=call.attempt, verdict=verdict
+    )
+
+
+def starts(told: Sequence[Told]) -> None:
+    for one in told:
+        start(one.definition, one.saga_id, one.request, now=BEGAN)
+
+
+def classifications(told: Sequence[Told]) -> None:
+    for one in told:
+        for reply, call in zip(one.replies, one.calls, strict=True):
+            _answer(call, _verdict(reply, call, one.definition))
+
+
+def decisions(told: Sequence[Told]) -> None:
+    """Of the answers: events, states, and the calls that follow."""
+    for one in told:
+        for decision, answer in zip(one.decisions, one.answers, strict=False):
+            now = decision.saga.state.updated_at + CALL_TIME
+            decide(decision.saga, answer, now=now, jitter=0.5)
+
+
+def encodings(told: Sequence[Told]) -> None:
+    for one in told:
+        for decision in one.decisions:
+            for event in decision.events:
+                encode(event)
+
+
+def questions(told: Sequence[Told]) -> None:
+    """The driver's, of every decision: when to wake it, whether it may leave, whether to send."""
+    for one in told:
+        for decision in one.decisions:
+            saga = decision.saga
+            wake_up(saga)
+            if not (saga.is_called or saga.owes_callback):
+                wake_up(saga)
+            for call in decision.calls:
+                awaited(saga.state.step(call.step))
+
+
+def rows(told: Sequence[Told]) -> None:
+    """The projector's: in a busy service a saga is written some one and a half times."""
+    columns([one.decisions[1].saga for one in told[::2]])
+    columns([one.decisions[-1].saga for one in told])
+
+
+def views(told: Sequence[Told]) -> None:
+    for one in told:
+        serialize(answer_view(one.decisions[-1].saga))
+
+
+def replays(told: Sequence[Told]) -> None:
+    """From bytes, as after a restart."""
+    for one in told:
+        history = [
+            (decode(type(event).__name__, 1, encode(event)), BEGAN)
+            for decision in one.decisions
+            for event in decision.events
+        ]
+        replay(one.definition, one.saga_id, history)
+
+
+PARTS: Mapping[str, Callable[[Sequence[Told]], None]] = {
+    "start": starts,
+    "classify": classifications,
+    "decide": decisions,
+    "encode": encodings,
+    "questions": questions,
+    "rows": rows,
+    "view": views,
+    "replay": replays,
+}
+
+
+if __name__ == "__main__":
+    main()
