@@ -57,7 +57,7 @@ class LifespanApp:
 
 @contextmanager
 def told_at_signal(stop: Callable[[], None]) -> Iterator[None]:
-    """At the signal itself: the server tells the application only once every request is answered."""
+    """At the signal itself: the server tells us only once every request is answered."""
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
