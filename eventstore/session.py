@@ -13,14 +13,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import errors
 
-from .connection import Connection, Parameters, connect, watchdog
+from .connection import Parameters, connect, watchdog
 from .errors import LogUnavailable
-from .prepared import Prepared
+from .line import Line
 from .statements import statement
 
 logger = logging.getLogger(__name__)
@@ -36,13 +36,6 @@ _CERTAIN_OR_LOCKED: Final = (*_CERTAIN, errors.LockNotAvailable)
 
 Rows = list[tuple[object, ...]]
 Result = TypeVar("Result")
-
-
-class Line(NamedTuple):
-    """A connection, and what is prepared on it."""
-
-    connection: Connection
-    prepared: Prepared
 
 
 class Session:
@@ -78,7 +71,7 @@ class Session:
         a caller who does not wait for locks."""
 
         async def attempt(line: Line) -> int:
-            return await line.prepared.execute(name, statement(name), parameters)
+            return await line.execute(name, statement(name), parameters)
 
         certain = _CERTAIN if wait_for_locks else _CERTAIN_OR_LOCKED
         return await self._until_certain(name, attempt, certain)
@@ -114,8 +107,8 @@ class Session:
                 return answer
 
     async def _open(self) -> Line:
-        connection = await connect(self._database_url, f"saga {self._owner} writer")
-        self._line = Line(connection, Prepared(connection))
+        connection = await connect(self._database_url, f"node {self._owner} writer")
+        self._line = Line(connection)
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
         with watchdog(connection, self._statement_timeout):
             await connection.execute(statement("configure_writer"), {"lock_timeout": lock_timeout})
@@ -144,4 +137,4 @@ class Session:
     async def _disconnect(self) -> None:
         line, self._line = self._line, None
         if line is not None:
-            await line.connection.close()
+            await line.close()

@@ -1,8 +1,8 @@
-"""Statements of the hot path, sent over libpq itself: prepared once a connection, from then on only
+"""A connection whose hot statements are sent over libpq itself: prepared once, from then on only
 parameters that are packed already (`columns`), and nothing comes back but a number.
 
 A cursor spends 0.3 ms on a statement, whatever is in it: more than the rest of a small batch. What
-is rare, or returns rows, takes a cursor.
+is rare, or returns rows, takes a cursor all the same.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ from .connection import Connection
 _PARAMETER: Final = re.compile(rb"%\((\w+)\)s")
 
 
-class Prepared:
-    """The prepared statements of one connection, which nobody else uses meanwhile. A caller who is
-    cancelled leaves a statement under way: the connection must then be closed."""
+class Line:
+    """Of one user at a time. Who is cancelled leaves a statement under way, and must close it."""
 
     def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._pgconn = connection.pgconn
-        self._known: set[str] = set()
+        self._prepared: set[str] = set()
 
     async def execute(self, name: str, sql: bytes, parameters: Mapping[str, bytes]) -> int:
-        """How many rows it changed, or returned; `sql` says the types of its parameters.
-
-        Raises psycopg.Error, and after that of a lost connection nothing else.
-        """
+        """The number of rows changed. The statement says the types of its parameters. Raises
+        psycopg.Error."""
         text, names = _numbered(sql)
-        if name not in self._known:
+        if name not in self._prepared:
             self._pgconn.send_prepare(name.encode(), text)
             await _answer(self._pgconn)
-            self._known.add(name)
+            self._prepared.add(name)
         values = [parameters[one] for one in names]
         formats = [Format.BINARY] * len(values)
         self._pgconn.send_query_prepared(name.encode(), values, formats)
         return (await _answer(self._pgconn)).command_tuples or 0
+
+    async def close(self) -> None:
+        await self.connection.close()
 
 
 @cache
