@@ -119,7 +119,7 @@ async def stage(database_url: str, *, projecting: bool) -> AsyncIterator[Stage]:
         await log.claim(range(SHARDS), recorded_at=datetime.now(UTC))
         journal = Journal(log, Registry(log, SystemClock()))
         projector = Projector(tables, log, journal.load_many)
-        await projector.catch_up()
+        await projector.follow(range(SHARDS))
         running = asyncio.create_task(projector.run())
         yield Stage(journal, projector if projecting else None, _postmaster(database_url))
         running.cancel()
