@@ -137,10 +137,10 @@ def _postmaster(database_url: str) -> int:
 async def main(database_url: str, options: argparse.Namespace) -> list[Figures]:
     results = []
     async with stage(database_url, projecting=not options.without_projector) as ready:
-        await ready.measure(16, _prepared(WARM_UP))
+        await ready.measure(16, prepared(WARM_UP))
         for appenders in options.appenders * options.rounds:
             # One appender alone waits for each of its appends: fewer of them tell as much.
-            sagas = _prepared(options.sagas if appenders > 1 else options.sagas // 10)
+            sagas = prepared(options.sagas if appenders > 1 else options.sagas // 10)
             results.append(await ready.measure(appenders, sagas))
             print(results[-1].line(), file=sys.stderr, flush=True)
         if options.profile:
@@ -148,7 +148,7 @@ async def main(database_url: str, options: argparse.Namespace) -> list[Figures]:
     return results
 
 
-def _prepared(sagas: int) -> list[Life]:
+def prepared(sagas: int) -> list[Life]:
     made = lives(sagas, SHARDS, datetime.now(UTC))
     gc.collect()
     gc.freeze()  # as a started service does with what stays
@@ -157,7 +157,7 @@ def _prepared(sagas: int) -> list[Life]:
 
 
 async def _profile(ready: Stage, options: argparse.Namespace) -> None:
-    sagas = _prepared(options.sagas)
+    sagas = prepared(options.sagas)
     profiler = cProfile.Profile()
     profiler.enable()
     await ready.measure(options.appenders[-1], sagas)
