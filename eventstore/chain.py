@@ -33,13 +33,14 @@ _NUMBERS: Final = struct.Struct(">IQ16sQQIqI")
 
 def event_hash(previous: bytes, position: Position, event: NewEvent | RecordedEvent) -> bytes:
     """The hash of `event` at `position`, after an event with the hash `previous`."""
+    shard_id, seq, stream_id, version, epoch = position
     kind = event.type.encode()
     numbers = _NUMBERS.pack(
-        position.shard_id,
-        position.seq,
-        uuid_bytes(position.stream_id),
-        position.version,
-        position.epoch,
+        shard_id,
+        seq,
+        uuid_bytes(stream_id),
+        version,
+        epoch,
         event.schema_version,
         unix_microseconds(event.recorded_at),
         len(kind),

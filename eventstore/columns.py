@@ -31,6 +31,8 @@ _INT8: Final = struct.Struct(">q")
 _YEAR_2000: Final = 946_684_800_000_000  # PostgreSQL counts its microseconds from here
 # Types of events, names of states: many rows, few texts.
 _REMEMBERED_TEXTS: Final = 1_024
+# Events that are recorded together share their instant.
+_REMEMBERED_INSTANTS: Final = 128
 
 
 class Int4Array(bytes):
@@ -153,13 +155,12 @@ def jsonbs(values: Sequence[bytes]) -> JsonbArray:
 
 
 def instants(values: Sequence[datetime]) -> InstantArray:
-    micros = [unix_microseconds(value) - _YEAR_2000 for value in values]
-    return InstantArray(_even(InstantArray, 8, list(map(_INT8.pack, micros))))
+    return InstantArray(_even(InstantArray, 8, list(map(_instant, values))))
 
 
 def optional_instants(values: Sequence[datetime | None]) -> InstantArray:
     """None is null."""
-    elements = [_NULL if value is None else _instant(value) for value in values]
+    elements = [_NULL if value is None else _LENGTH.pack(8) + _instant(value) for value in values]
     return InstantArray(_array(InstantArray, len(values), elements))
 
 
@@ -178,8 +179,9 @@ def _text(value: str) -> bytes:
     return _LENGTH.pack(len(raw)) + raw
 
 
+@lru_cache(maxsize=_REMEMBERED_INSTANTS)
 def _instant(value: datetime) -> bytes:
-    return _LENGTH.pack(8) + _INT8.pack(unix_microseconds(value) - _YEAR_2000)
+    return _INT8.pack(unix_microseconds(value) - _YEAR_2000)
 
 
 def _even(array: type[bytes], size: int, values: Sequence[bytes]) -> bytes:
