@@ -1,10 +1,13 @@
-"""How many appends a second the log takes, and how long one waits.
+"""How many appends a second the log takes, how long one waits, and what it costs together with the
+status view behind it.
 
-    python benchmarks/append.py [seconds per run] [--profile]
+    python benchmarks/append.py [--sagas N] [--appenders 1,16,48] [--rounds N] [--json FILE]
+                                [--without-projector] [--profile]
 
-Each appender works on streams of its own: 10 appends of 2 events, then the next stream, as the
-callers of the log do. The server is an embedded one with durable settings, so the figures include
-the real flush to disk.
+The events are those of three-step orders, made beforehand: four appends of two events. Each
+appender takes turns with five sagas, so that as many are under way as in a busy service; at 48
+appenders a commit carries some 24 appends. The server is an embedded one with durable settings, so
+the figures include the real flush to disk. Linux only.
 """
 
 from __future__ import annotations
@@ -12,109 +15,182 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
+import gc
+import json
 import pstats
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 
+import psycopg
 import uvloop
-from saga_orchestrator.eventstore import (
-    MIGRATIONS,
-    SHARDS,
-    NewEvent,
-    PostgresLog,
-    StreamId,
-    embedded_server,
-    migrate,
-)
+from saga_orchestrator.benchmarks.lives import Life, lives
+from saga_orchestrator.benchmarks.processes import cpu_seconds, postmaster
+from saga_orchestrator.eventstore import MIGRATIONS as EVENTSTORE
+from saga_orchestrator.eventstore import SHARDS, PostgresLog, embedded_server, migrate
+from saga_orchestrator.fsm.runtime.clock import SystemClock
+from saga_orchestrator.fsm.runtime.journal import Journal
+from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.projections import MIGRATIONS as PROJECTIONS
+from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.tables import Tables
 
-APPENDERS = (1, 16, 64)
-APPENDS_A_STREAM = 10
-PAYLOAD = b'{"attempt":1,"body":{"amount":1250,"currency":"EUR","order_id":"o-4711"},"name":"a"}'
+ROOMS = (("eventstore", EVENTSTORE), ("projections", PROJECTIONS))
+SAGAS_AT_ONCE = 5  # of one appender
+APPENDS_A_SAGA = 4
+WARM_UP = 500  # sagas
+PROFILE_LINES = 25
 
 
-@dataclass
-class Measurement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
     appenders: int
-    events_an_append: int = 2
-    waits_ms: list[float] = field(default_factory=list)
-    seconds: float = 0.0
+    appends_per_s: float
+    p50_ms: float
+    p99_ms: float
+    service_us: float
+    postgres_us: float
 
     def line(self) -> str:
-        appends = len(self.waits_ms) / self.seconds
-        cuts = quantiles(self.waits_ms, n=100)
         return (
-            f"{self.appenders:>3} appenders  {appends * self.events_an_append:>8,.0f} events/s"
-            f"  {appends:>8,.0f} appends/s  p50 {cuts[49]:6.2f} ms  p99 {cuts[98]:6.2f} ms"
+            f"{self.appenders:>3} appenders  {self.appends_per_s:>8,.0f} appends/s"
+            f"  p50 {self.p50_ms:6.2f} ms  p99 {self.p99_ms:6.2f} ms"
+            f"  service {self.service_us:6.1f} us/append  PostgreSQL {self.postgres_us:6.1f}"
+            f"  (a saga {self.service_us * APPENDS_A_SAGA / 1000:.3f} and"
+            f" {self.postgres_us * APPENDS_A_SAGA / 1000:.3f} ms)"
         )
 
 
-def stream_names(run: int, appender: int) -> Iterator[StreamId]:
-    number = 0
-    while True:
-        number += 1
-        shard = (appender * 31 + number) % SHARDS
-        yield StreamId(f"{run:08x}-{appender:04x}-7000-8000-{number:010x}{shard:02x}")
+class Stage:
+    """The log and, unless it is left out, the status view behind it."""
+
+    def __init__(self, journal: Journal, projector: Projector | None, postmaster: int) -> None:
+        self.journal, self.projector, self.postmaster = journal, projector, postmaster
+
+    async def measure(self, appenders: int, sagas: Sequence[Life]) -> Figures:
+        waits: list[float] = []
+        supply = iter(sagas)
+        service, postgres = time.process_time(), cpu_seconds(self.postmaster)
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(appenders):
+                group.create_task(self._work(supply, waits))
+        seconds = time.perf_counter() - began
+        if self.projector:
+            await self.projector.step()
+        service, postgres = time.process_time() - service, cpu_seconds(self.postmaster) - postgres
+        cuts = quantiles(waits, n=100)
+        return Figures(
+            appenders=appenders,
+            appends_per_s=len(waits) / seconds,
+            p50_ms=cuts[49] * 1e3,
+            p99_ms=cuts[98] * 1e3,
+            service_us=service / len(waits) * 1e6,
+            postgres_us=postgres / len(waits) * 1e6,
+        )
+
+    async def _work(self, supply: Iterator[Life], waits: list[float]) -> None:
+        while together := [life for life, _ in zip(supply, range(SAGAS_AT_ONCE), strict=False)]:
+            for turn in zip(*together, strict=True):
+                for stage in turn:
+                    began = time.perf_counter()
+                    name = stage.saga.state.saga_id
+                    recorded = await self.journal.append(
+                        name, stage.version, stage.events, at=stage.saga.state.updated_at
+                    )
+                    waits.append(time.perf_counter() - began)
+                    if self.projector:
+                        self.projector.observe(stage.saga, recorded)
 
 
-async def work(
-    log: PostgresLog, measurement: Measurement, names: Iterator[StreamId], end: float
-) -> None:
-    now = datetime.now(UTC)
-    event = NewEvent(type="Happened", schema_version=1, recorded_at=now, payload=PAYLOAD)
-    events = [event] * measurement.events_an_append
-    for stream_id in names:
-        version = 0
-        for _ in range(APPENDS_A_STREAM):
-            start = time.perf_counter()
-            version = (await log.append(stream_id, version, events))[-1].version
-            measurement.waits_ms.append((time.perf_counter() - start) * 1_000)
-        if time.perf_counter() > end:
-            return
+@asynccontextmanager
+async def stage(database_url: str, *, projecting: bool) -> AsyncIterator[Stage]:
+    await migrate(database_url, ROOMS)
+    async with AsyncExitStack() as stack:
+        log, tables = PostgresLog(database_url), Tables(database_url)
+        stack.push_async_callback(log.close)
+        stack.push_async_callback(tables.close)
+        await log.claim(range(SHARDS), recorded_at=datetime.now(UTC))
+        journal = Journal(log, Registry(log, SystemClock()))
+        projector = Projector(tables, log, journal.load_many)
+        await projector.follow(range(SHARDS))
+        running = asyncio.create_task(projector.run())
+        yield Stage(journal, projector if projecting else None, _postmaster(database_url))
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
 
 
-async def measure(log: PostgresLog, run: int, appenders: int, seconds: float) -> Measurement:
-    measurement = Measurement(appenders)
-    start = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for appender in range(appenders):
-            names = stream_names(run, appender)
-            group.create_task(work(log, measurement, names, start + seconds))
-    measurement.seconds = time.perf_counter() - start
-    return measurement
+def _postmaster(database_url: str) -> int:
+    with psycopg.connect(database_url) as connection:
+        found = postmaster(connection.info.backend_pid)
+    assert found is not None, "the embedded server is on this machine"
+    return found
 
 
-async def main(database_url: str, seconds: float, *, profile: bool) -> None:
-    await migrate(database_url, [("eventstore", MIGRATIONS)])
-    log = PostgresLog(database_url)
-    await log.claim(range(SHARDS), recorded_at=datetime.now(UTC))
-    await measure(log, 1, 16, min(seconds, 1.0))  # warms the caches up
-    for run, appenders in enumerate(APPENDERS, start=2):
-        cpu = time.process_time()
-        measurement = await measure(log, run, appenders, seconds)
-        share = (time.process_time() - cpu) / measurement.seconds
-        print(f"{measurement.line()}  python {share:4.0%} of a core")
-    if profile:
-        await print_profile(log, seconds)
-    await log.close()
+async def main(database_url: str, options: argparse.Namespace) -> list[Figures]:
+    results = []
+    async with stage(database_url, projecting=not options.without_projector) as ready:
+        await ready.measure(16, prepared(WARM_UP))
+        for appenders in options.appenders * options.rounds:
+            # One appender alone waits for each of its appends: fewer of them tell as much.
+            sagas = prepared(options.sagas if appenders > 1 else options.sagas // 10)
+            results.append(await ready.measure(appenders, sagas))
+            print(results[-1].line(), file=sys.stderr, flush=True)
+        if options.profile:
+            await _profile(ready, options)
+    return results
 
 
-async def print_profile(log: PostgresLog, seconds: float) -> None:
+def prepared(sagas: int) -> list[Life]:
+    made = lives(sagas, SHARDS, datetime.now(UTC))
+    gc.collect()
+    gc.freeze()  # as a started service does with what stays
+    gc.set_threshold(20_000, 10, 20)
+    return made
+
+
+async def _profile(ready: Stage, options: argparse.Namespace) -> None:
+    sagas = prepared(options.sagas)
     profiler = cProfile.Profile()
     profiler.enable()
-    await measure(log, 99, APPENDERS[-1], seconds)
+    await ready.measure(options.appenders[-1], sagas)
     profiler.disable()
-    pstats.Stats(profiler).sort_stats("tottime").print_stats(20)
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(PROFILE_LINES)
+
+
+def medians(results: Sequence[Figures]) -> Iterator[Figures]:
+    """Over the rounds."""
+    for appenders in dict.fromkeys(one.appenders for one in results):
+        cell = [asdict(one) for one in results if one.appenders == appenders]
+        middle = {name: median(one[name] for one in cell) for name in cell[0]}
+        yield Figures(**middle | {"appenders": appenders})
+
+
+def parse() -> argparse.Namespace:
+    def numbers(text: str) -> list[int]:
+        return [int(part) for part in text.split(",")]
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--sagas", type=int, default=5_000, help="a cell (default 5000)")
+    parser.add_argument("--appenders", type=numbers, default=[1, 16, 48], metavar="1,16,48")
+    parser.add_argument("--rounds", type=int, default=1, help="the table shows the medians")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the medians")
+    parser.add_argument("--without-projector", action="store_true")
+    parser.add_argument("--profile", action="store_true")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("seconds", nargs="?", type=float, default=5.0)
-    parser.add_argument("--profile", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parse()
     with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as server:
-        uvloop.run(main(server.url, arguments.seconds, profile=arguments.profile))
+        figures = list(medians(uvloop.run(main(server.url, arguments))))
+    print(*(one.line() for one in figures), sep="\n")
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(one) for one in figures], indent=1) + "\n")

@@ -88,9 +88,14 @@ def busy_seconds() -> float:
     return (user + nice + system + interrupts + soft_interrupts + stolen) / TICKS
 
 
-def parent_of(pid: int) -> int:
-    parent, _ = _stat(Path(f"/proc/{pid}/stat"))
-    return parent
+def postmaster(backend: int) -> int | None:
+    """The process that all others of a PostgreSQL on this machine come from."""
+    try:
+        name = Path(f"/proc/{backend}/comm").read_text().strip()
+    except FileNotFoundError:
+        return None
+    parent, _ = _stat(Path(f"/proc/{backend}/stat"))
+    return parent if name == "postgres" else None
 
 
 def _stat(file: Path) -> tuple[int, float]:

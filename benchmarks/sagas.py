@@ -31,7 +31,7 @@ from saga_orchestrator.benchmarks.processes import (
     busy_seconds,
     cpu_seconds,
     free_ports,
-    parent_of,
+    postmaster,
     running,
     unwind_on_signals,
 )
@@ -62,7 +62,7 @@ class Stage:
     def __init__(self, folder: Path, database_url: str, playing: Participants) -> None:
         self.folder, self.database_url, self.playing = folder, database_url, playing
         self._connection = psycopg.connect(database_url, autocommit=True)
-        self._postmaster = _postmaster(self._connection)
+        self._postmaster = postmaster(self._connection.info.backend_pid)
 
     def close(self) -> None:
         self._connection.close()
@@ -122,16 +122,6 @@ class Stage:
             if under_way == 0:
                 return int(sagas)
         raise WrongAnswer(f"{under_way} sagas do not rest after {REST_SECONDS} s")
-
-
-def _postmaster(connection: psycopg.Connection[tuple[object, ...]]) -> int | None:
-    """The process that all others of a PostgreSQL on this machine come from."""
-    backend = connection.info.backend_pid
-    try:
-        name = Path(f"/proc/{backend}/comm").read_text().strip()
-    except FileNotFoundError:
-        return None
-    return parent_of(backend) if name == "postgres" else None
 
 
 def _spent(before: float | None, after: float | None, sagas: int) -> float | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from .chain import record
 from .errors import EventStoreError, Fenced, WrongExpectedVersion
@@ -22,8 +22,7 @@ from .event import Head, NewEvent, Position, RecordedEvent, StreamId
 REMEMBERED_STREAMS: Final = 1_024
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Append:
+class Append(NamedTuple):
     """The events of one caller, who waits for `done`."""
 
     stream_id: StreamId

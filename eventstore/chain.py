@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from .event import (
@@ -25,25 +24,25 @@ from .event import (
     Position,
     RecordedEvent,
     StreamId,
+    unix_microseconds,
     uuid_bytes,
 )
 
 _NUMBERS: Final = struct.Struct(">IQ16sQQIqI")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def event_hash(previous: bytes, position: Position, event: NewEvent | RecordedEvent) -> bytes:
     """The hash of `event` at `position`, after an event with the hash `previous`."""
+    shard_id, seq, stream_id, version, epoch = position
     kind = event.type.encode()
     numbers = _NUMBERS.pack(
-        position.shard_id,
-        position.seq,
-        uuid_bytes(position.stream_id),
-        position.version,
-        position.epoch,
+        shard_id,
+        seq,
+        uuid_bytes(stream_id),
+        version,
+        epoch,
         event.schema_version,
-        (event.recorded_at - _EPOCH) // _MICROSECOND,
+        unix_microseconds(event.recorded_at),
         len(kind),
     )
     return hashlib.sha256(b"".join((previous, numbers, kind, event.payload))).digest()
@@ -51,17 +50,9 @@ def event_hash(previous: bytes, position: Position, event: NewEvent | RecordedEv
 
 def record(previous: bytes, position: Position, event: NewEvent) -> RecordedEvent:
     """`event` as it stands in the log, linked to its predecessor."""
+    digest = event_hash(previous, position, event)
     return RecordedEvent(
-        shard_id=position.shard_id,
-        seq=position.seq,
-        stream_id=position.stream_id,
-        version=position.version,
-        epoch=position.epoch,
-        type=event.type,
-        schema_version=event.schema_version,
-        recorded_at=event.recorded_at,
-        payload=event.payload,
-        hash=event_hash(previous, position, event),
+        *position, event.type, event.schema_version, event.recorded_at, event.payload, digest
     )
 
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import errors
 
-from .connection import Connection, Parameters, connect, watchdog
+from .connection import Parameters, connect, watchdog
 from .errors import LogUnavailable
+from .line import Line
 from .statements import statement
 
 logger = logging.getLogger(__name__)
@@ -32,16 +34,15 @@ _CERTAIN: Final = (psycopg.IntegrityError, psycopg.DataError)
 _CERTAIN_OR_LOCKED: Final = (*_CERTAIN, errors.LockNotAvailable)
 
 
-class Answer(NamedTuple):
-    rows: list[tuple[object, ...]]
-    row_count: int
+Rows = list[tuple[object, ...]]
+Result = TypeVar("Result")
 
 
 class Session:
     def __init__(self, database_url: str, statement_timeout: timedelta, owner: str) -> None:
         self._database_url, self._owner = database_url, owner
         self._statement_timeout = statement_timeout
-        self._connection: Connection | None = None
+        self._line: Line | None = None
         self._closing = asyncio.Event()
         self._stalled_since: float | None = None
 
@@ -52,19 +53,49 @@ class Session:
             return None
         return timedelta(seconds=asyncio.get_running_loop().time() - self._stalled_since)
 
-    async def run(
-        self, name: str, parameters: Parameters, *, wait_for_locks: bool = True
-    ) -> Answer:
-        """The certain answer to a statement.
+    async def fetch(self, name: str, parameters: Parameters) -> Rows:
+        """The rows of a statement. Raises psycopg's IntegrityError and DataError; LogUnavailable
+        when there is no answer and the session is closing."""
 
-        Raises psycopg's IntegrityError and DataError, and LockNotAvailable for a caller who does
-        not wait for locks; LogUnavailable when there is no answer and the session is closing.
-        """
+        async def attempt(line: Line) -> Rows:
+            cursor = line.connection.cursor(binary=True)
+            await cursor.execute(statement(name), parameters, prepare=True)
+            return await cursor.fetchall()
+
+        return await self._until_certain(name, attempt, _CERTAIN)
+
+    async def execute(
+        self, name: str, parameters: Mapping[str, bytes], *, wait_for_locks: bool = True
+    ) -> int:
+        """The number of rows that a statement changed. Raises as `fetch`, and LockNotAvailable for
+        a caller who does not wait for locks."""
+
+        async def attempt(line: Line) -> int:
+            return await line.execute(name, statement(name), parameters)
+
         certain = _CERTAIN if wait_for_locks else _CERTAIN_OR_LOCKED
+        return await self._until_certain(name, attempt, certain)
+
+    def stop_trying(self) -> None:
+        """From now on a statement without an answer is given up."""
+        self._closing.set()
+
+    async def close(self) -> None:
+        self.stop_trying()
+        await self._disconnect()
+
+    async def _until_certain(
+        self,
+        name: str,
+        attempt: Callable[[Line], Awaitable[Result]],
+        certain: tuple[type[psycopg.Error], ...],
+    ) -> Result:
         wait = FIRST_WAIT
         while True:
             try:
-                answer = await self._attempt(name, parameters)
+                line = self._line or await self._open()
+                with watchdog(line.connection, self._statement_timeout):
+                    answer = await attempt(line)
             except certain:
                 self._stalled_since = None
                 raise
@@ -75,30 +106,13 @@ class Session:
                 self._stalled_since = None
                 return answer
 
-    def stop_trying(self) -> None:
-        """From now on a statement without an answer is given up."""
-        self._closing.set()
-
-    async def close(self) -> None:
-        self.stop_trying()
-        await self._disconnect()
-
-    async def _attempt(self, name: str, parameters: Parameters) -> Answer:
-        connection = self._connection or await self._open()
-        with watchdog(connection, self._statement_timeout):
-            cursor = connection.cursor(binary=True)
-            await cursor.execute(statement(name), parameters, prepare=True)
-            rows = await cursor.fetchall() if cursor.description else []
-            return Answer(rows, cursor.rowcount)
-
-    async def _open(self) -> Connection:
-        self._connection = await connect(self._database_url, f"node {self._owner} writer")
+    async def _open(self) -> Line:
+        connection = await connect(self._database_url, f"node {self._owner} writer")
+        self._line = Line(connection)
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
-        with watchdog(self._connection, self._statement_timeout):
-            await self._connection.execute(
-                statement("configure_writer"), {"lock_timeout": lock_timeout}
-            )
-        return self._connection
+        with watchdog(connection, self._statement_timeout):
+            await connection.execute(statement("configure_writer"), {"lock_timeout": lock_timeout})
+        return self._line
 
     async def _fail(self, name: str, error: Exception, wait: timedelta) -> None:
         facts = {
@@ -121,6 +135,6 @@ class Session:
         raise LogUnavailable("closing without an answer from the database")
 
     async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()

@@ -153,18 +153,19 @@ class Writer:
         answer was lost."""
         parameters = event_columns(rows) | head_columns(before)
         try:
-            answer = await self._session.run(
+            landed = await self._session.execute(
                 "append_events", parameters, wait_for_locks=wait_for_locks
             )
         except database.UniqueViolation:
             return await self._are_stored(rows)
-        return answer.row_count == len(rows) or await self._are_stored(rows)
+        return landed == len(rows) or await self._are_stored(rows)
 
     async def _are_stored(self, rows: Sequence[RecordedEvent]) -> bool:
         shard_ids = int4s([row.shard_id for row in rows])
         seqs = int8s([row.seq for row in rows])
-        answer = await self._session.run("read_hashes", {"shard_ids": shard_ids, "seqs": seqs})
-        return set(answer.rows) == {(row.shard_id, row.seq, row.hash) for row in rows}
+        parameters = {"shard_ids": shard_ids, "seqs": seqs}
+        stored = await self._session.fetch("read_hashes", parameters)
+        return set(stored) == {(row.shard_id, row.seq, row.hash) for row in rows}
 
     async def _learn_versions(self, appends: Iterable[Append]) -> None:
         """Look up the streams that are said to exist and are not remembered."""
@@ -194,8 +195,8 @@ class Writer:
             return
         shard_ids = int4s([shard_of(stream_id) for stream_id in versions])
         parameters = {"shard_ids": shard_ids, "stream_ids": uuids(list(versions))}
-        answer = await self._session.run("read_versions", parameters)
-        versions.update(cast(list[tuple[StreamId, int]], answer.rows))
+        found = await self._session.fetch("read_versions", parameters)
+        versions.update(cast(list[tuple[StreamId, int]], found))
         for stream_id, version in versions.items():
             self._owned[shard_of(stream_id)].remember(stream_id, version)
 
@@ -213,7 +214,7 @@ class Writer:
             claim.done.set_result(epochs)
 
     async def _take_over(self, claim: Claim) -> Mapping[int, int]:
-        ((token,),) = (await self._session.run("draw_token", {})).rows
+        ((token,),) = await self._session.fetch("draw_token", {})
         event = ownership_event(str(token), claim.recorded_at)
         for _ in range(MAX_CLAIM_ROUNDS):
             heads = await self._read_heads(claim.shard_ids)
@@ -238,8 +239,9 @@ class Writer:
         return {row.shard_id: row.epoch for row in rows}
 
     async def _read_heads(self, shard_ids: Iterable[int]) -> dict[int, Head]:
-        answer = await self._session.run("read_heads", {"shard_ids": int4s(list(shard_ids))})
-        rows = cast(list[tuple[int, int, int, bytes]], answer.rows)
+        parameters = {"shard_ids": int4s(list(shard_ids))}
+        found = await self._session.fetch("read_heads", parameters)
+        rows = cast(list[tuple[int, int, int, bytes]], found)
         return {shard_id: Head(seq, epoch, digest) for shard_id, seq, epoch, digest in rows}
 
 

@@ -13,6 +13,7 @@ import psycopg
 from ..eventstore import SHARDS
 from ..eventstore.columns import int4s, int8s
 from ..eventstore.connection import NOBODY, Connection, connect, watchdog
+from ..eventstore.line import Line
 from ..fsm.saga import Saga
 from .row import columns
 from .statements import statement
@@ -41,7 +42,7 @@ class Tables:
 
     def __init__(self, database_url: str, *, owner: str = NOBODY) -> None:
         self.database_url, self.owner = database_url, owner
-        self._connection: Connection | None = None
+        self._open_line: Line | None = None
         self._turn = asyncio.Lock()
 
     async def checkpoints(self) -> dict[int, int]:
@@ -57,9 +58,14 @@ class Tables:
         self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
     ) -> None:
         """Rows and checkpoints together, or nothing. Raises Overtaken."""
-        async with self._transaction(SHORT) as connection:
-            await _advance(connection, before, after)
-            await _upsert(connection, sagas)
+        moved = [shard_id for shard_id in after if after[shard_id] != before[shard_id]]
+        here = {shard_id: (before[shard_id], before[shard_id]) for shard_id in moved}
+        there = {shard_id: (before[shard_id], after[shard_id]) for shard_id in moved}
+        *first, last = _portions(sagas)
+        async with self._line(SHORT) as line:
+            for portion in first:  # of many: the checkpoints stay until the last one
+                await _write(line, portion, here)
+            await _write(line, last, there)
 
     async def unfinished(self, shard_ids: Sequence[int]) -> list[Waiting]:
         parameters = {"shard_ids": int4s(shard_ids)}
@@ -71,27 +77,34 @@ class Tables:
     @asynccontextmanager
     async def rebuilding(self) -> AsyncIterator[Rebuild]:
         """Nobody sees the emptied table: it is filled again in the same transaction."""
-        async with self._transaction(LONG) as connection:
-            await connection.execute(statement("reset_checkpoints"), {"projection": PROJECTION})
-            await connection.execute(statement("delete_saga_status"))
-            yield Rebuild(connection)
+        async with self._line(LONG) as line, line.connection.transaction():
+            reset = {"projection": PROJECTION}
+            await line.connection.execute(statement("reset_checkpoints"), reset)
+            await line.connection.execute(statement("delete_saga_status"))
+            yield Rebuild(line)
 
     async def close(self) -> None:
-        if self._connection:
-            await self._connection.close()
-            self._connection = None
+        if self._open_line:
+            await self._open_line.close()
+            self._open_line = None
 
     @asynccontextmanager
     async def _transaction(self, limit: timedelta) -> AsyncIterator[Connection]:
+        async with self._line(limit) as line, line.connection.transaction():
+            yield line.connection
+
+    @asynccontextmanager
+    async def _line(self, limit: timedelta) -> AsyncIterator[Line]:
         async with self._turn:
-            if self._connection is None or self._connection.closed:
+            if self._open_line is None or self._open_line.connection.closed:
                 name = f"node {self.owner} projections"
-                self._connection = await connect(self.database_url, name)
+                self._open_line = Line(await connect(self.database_url, name))
+            line = self._open_line
             try:
-                with watchdog(self._connection, limit):
-                    async with self._connection.transaction():
-                        yield self._connection
-            except psycopg.OperationalError:
+                with watchdog(line.connection, limit):
+                    yield line
+            except (psycopg.OperationalError, asyncio.CancelledError):
+                # Lost, or a statement may still be under way.
                 await self.close()
                 raise
 
@@ -102,32 +115,31 @@ def _waiting(saga_id: object, idle: object, wake_at: object) -> Waiting:
 
 
 class Rebuild:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, line: Line) -> None:
+        self._line = line
 
     async def write(self, sagas: Sequence[Saga]) -> None:
-        await _upsert(self._connection, sagas)
+        for portion in _portions(sagas):
+            await _write(self._line, portion, {})
 
     async def reach(self, shard_id: int, seq: int) -> None:
-        await _advance(self._connection, {shard_id: 0}, {shard_id: seq})
+        await _write(self._line, [], {shard_id: (0, seq)})
 
 
-async def _advance(
-    connection: Connection, before: Mapping[int, int], after: Mapping[int, int]
-) -> None:
-    moved = [shard_id for shard_id in after if after[shard_id] != before[shard_id]]
-    parameters = {
-        "projection": PROJECTION,
-        "shard_id": int4s(moved),
-        "before": int8s([before[shard_id] for shard_id in moved]),
-        "seq": int8s([after[shard_id] for shard_id in moved]),
+def _portions(sagas: Sequence[Saga]) -> list[Sequence[Saga]]:
+    """At least one, which may be empty."""
+    starts = range(0, max(len(sagas), 1), ROWS_A_STATEMENT)
+    return [sagas[start : start + ROWS_A_STATEMENT] for start in starts]
+
+
+async def _write(line: Line, sagas: Sequence[Saga], moves: Mapping[int, tuple[int, int]]) -> None:
+    """`moves`: of checkpoints, from where to where. Raises Overtaken."""
+    parameters = columns(sagas) | {
+        "moved_shard_id": int4s(list(moves)),
+        "before": int8s([before for before, _ in moves.values()]),
+        "seq": int8s([seq for _, seq in moves.values()]),
     }
-    cursor = await connection.execute(statement("advance_checkpoints"), parameters)
-    if cursor.rowcount != len(moved):
-        raise Overtaken
-
-
-async def _upsert(connection: Connection, sagas: Sequence[Saga]) -> None:
-    for start in range(0, len(sagas), ROWS_A_STATEMENT):
-        rows = columns(sagas[start : start + ROWS_A_STATEMENT])
-        await connection.execute(statement("upsert_saga_status"), rows)
+    try:
+        await line.execute("write_saga_status", statement("write_saga_status"), parameters)
+    except psycopg.errors.CheckViolation as error:
+        raise Overtaken from error

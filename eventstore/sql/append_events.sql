@@ -5,13 +5,16 @@ insert into event
   (shard_id, seq, stream_id, version, epoch, type, schema_version, recorded_at, payload, hash)
 select *
 from unnest(
-  %(shard_id)s, %(seq)s, %(stream_id)s, %(version)s, %(epoch)s,
-  %(type)s, %(schema_version)s, %(recorded_at)s, %(payload)s, %(hash)s
+  %(shard_id)s::integer[], %(seq)s::bigint[], %(stream_id)s::uuid[], %(version)s::integer[],
+  %(epoch)s::bigint[], %(type)s::text[], %(schema_version)s::integer[],
+  %(recorded_at)s::timestamptz[], %(payload)s::bytea[], %(hash)s::bytea[]
 )
 where not exists (
   select
-  from unnest(%(head_shard_id)s, %(head_seq)s, %(head_epoch)s, %(head_hash)s)
-    as head (shard_id, seq, epoch, hash)
+  from unnest(
+    %(head_shard_id)s::integer[], %(head_seq)s::bigint[], %(head_epoch)s::bigint[],
+    %(head_hash)s::bytea[]
+  ) as head (shard_id, seq, epoch, hash)
   where not exists (
     select
     from event

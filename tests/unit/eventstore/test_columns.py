@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from saga_orchestrator.eventstore.columns import (
     bools,
     byteas,
+    digests,
+    instants,
     int4s,
     int8s,
     jsonbs,
+    optional_instants,
     optional_texts,
 )
 
@@ -37,3 +42,21 @@ def test_a_boolean_is_one_byte() -> None:
 
 def test_jsonb_begins_with_its_version() -> None:
     assert jsonbs([b"{}"]).hex()[40:] == "00000003" + "01" + "7b7d"
+
+
+def test_digests_are_byteas_of_one_length() -> None:
+    values = [bytes(32), bytes(range(32))]
+
+    assert digests(values) == byteas(values)
+    assert digests([]) == byteas([])
+
+
+def test_an_instant_is_the_microseconds_since_2000() -> None:
+    at = datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+    assert instants([at]).hex(" ", 4)[45:] == "00000008 00000000 000f4240"
+    assert optional_instants([None, at]).hex(" ", 4)[45:] == "ffffffff 00000008 00000000 000f4240"
+
+
+def test_an_instant_before_2000_is_negative() -> None:
+    assert instants([datetime(1999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)])[-8:] == b"\xff" * 8

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ async def test_an_altered_event_is_named(
     log: InMemoryLog, seq: int, forgery: dict[str, Any]
 ) -> None:
     events = log.store.shards[SHARD]
-    events[seq - 1] = replace(events[seq - 1], **forgery)
+    events[seq - 1] = events[seq - 1]._replace(**forgery)
 
     verdict = await verify_log(log)
 
@@ -55,7 +54,7 @@ async def test_an_event_that_was_taken_out_is_missed(log: InMemoryLog) -> None:
 
 async def test_an_event_that_was_put_in_is_named(log: InMemoryLog) -> None:
     events = log.store.shards[SHARD]
-    forged = replace(events[500], seq=501, payload=b'{"forged":true}')
+    forged = events[500]._replace(seq=501, payload=b'{"forged":true}')
     events.insert(500, forged)
 
     verdict = await verify_log(log)

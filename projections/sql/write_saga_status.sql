@@ -1,16 +1,30 @@
--- Rows of sagas as they are now. Safe to repeat and to reorder: an older version never replaces a newer one.
+-- Rows of sagas as they are now, and the checkpoints that say so: both or neither.
+-- * Compare and set: where somebody else has moved a checkpoint, -1 meets the check of the table, and all is refused.
+-- * The count is asked once, before the first row: checkpoints are locked first by everybody, so nobody waits in a ring.
+-- * Safe to repeat and to reorder: an older version never replaces a newer one.
+with moved as (
+  update projection_checkpoint as checkpoint
+  set seq = case when checkpoint.seq = next.before then next.seq else -1 end
+  from unnest(%(moved_shard_id)s::integer[], %(before)s::bigint[], %(seq)s::bigint[])
+    as next (shard_id, before, seq)
+  where checkpoint.projection = 'saga_status'
+    and checkpoint.shard_id = next.shard_id
+  returning checkpoint.shard_id
+)
 insert into saga_status as old (
   saga_id, shard_id, saga_type, definition_version, entity_id, status, rests, idle, wake_at,
   current_step, error, parked_at, parked,
   tags, version, created_at, updated_at
 )
-select * from unnest(
+select *
+from unnest(
   %(saga_id)s::uuid[], %(shard_id)s::integer[], %(saga_type)s::text[],
   %(definition_version)s::integer[], %(entity_id)s::jsonb[], %(status)s::text[], %(rests)s::boolean[],
   %(idle)s::boolean[], %(wake_at)s::timestamptz[],
   %(current_step)s::text[], %(error)s::text[], %(parked_at)s::timestamptz[], %(parked)s::jsonb[],
   %(tags)s::jsonb[], %(version)s::integer[], %(created_at)s::timestamptz[], %(updated_at)s::timestamptz[]
 )
+where (select count(*) from moved) = cardinality(%(moved_shard_id)s::integer[])
 on conflict (saga_id) do update set
   status = excluded.status,
   rests = excluded.rests,

@@ -1,0 +1,101 @@
+"""A connection whose hot statements are sent over libpq itself: prepared once, from then on only
+parameters that are packed already (`columns`), and nothing comes back but a number.
+
+A cursor spends 0.3 ms on a statement, whatever is in it: more than the rest of a small batch. What
+is rare, or returns rows, takes a cursor all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGconn, PGresult
+
+from .connection import Connection
+
+_PARAMETER: Final = re.compile(rb"%\((\w+)\)s")
+
+
+class Line:
+    """Of one user at a time. Who is cancelled leaves a statement under way, and must close it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._pgconn = connection.pgconn
+        self._prepared: set[str] = set()
+
+    async def execute(self, name: str, sql: bytes, parameters: Mapping[str, bytes]) -> int:
+        """The number of rows changed. The statement says the types of its parameters. Raises
+        psycopg.Error."""
+        text, names = _numbered(sql)
+        if name not in self._prepared:
+            self._pgconn.send_prepare(name.encode(), text)
+            await _answer(self._pgconn)
+            self._prepared.add(name)
+        values = [parameters[one] for one in names]
+        formats = [Format.BINARY] * len(values)
+        self._pgconn.send_query_prepared(name.encode(), values, formats)
+        return (await _answer(self._pgconn)).command_tuples or 0
+
+    async def close(self) -> None:
+        await self.connection.close()
+
+
+@cache
+def _numbered(sql: bytes) -> tuple[bytes, list[str]]:
+    """The statement with its parameters as the protocol counts them, and their names in order."""
+    names = list(dict.fromkeys(_PARAMETER.findall(sql)))
+    text = _PARAMETER.sub(lambda found: b"$%d" % (names.index(found[1]) + 1), sql)
+    return text, [name.decode() for name in names]
+
+
+async def _answer(pgconn: PGconn) -> PGresult:
+    """The answer to what was sent."""
+    while pgconn.flush():
+        await _until_writable(pgconn.socket)
+    answer = await _next_result(pgconn)
+    end = await _next_result(pgconn)
+    assert answer is not None, "a statement has an answer"
+    assert end is None, "and only one"
+    if answer.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        raise error_from_result(answer)
+    return answer
+
+
+async def _next_result(pgconn: PGconn) -> PGresult | None:
+    while pgconn.is_busy():
+        await _until_readable(pgconn.socket)
+        pgconn.consume_input()
+    return pgconn.get_result()
+
+
+async def _until_readable(socket: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(socket, _tell, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(socket)
+
+
+async def _until_writable(socket: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(socket, _tell, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(socket)
+
+
+def _tell(ready: asyncio.Future[None]) -> None:
+    # The loop may report a socket again before whoever waits has had a turn.
+    if not ready.done():
+        ready.set_result(None)

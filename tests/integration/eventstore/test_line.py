@@ -1,0 +1,117 @@
+"""Statements sent over libpq itself, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import psycopg
+import pytest
+from saga_orchestrator.eventstore.columns import byteas, int4s
+from saga_orchestrator.eventstore.connection import connect
+from saga_orchestrator.eventstore.line import Line
+
+COPY = b"insert into copied select * from unnest(%(number)s::integer[], %(content)s::bytea[])"
+
+WAITING = (
+    b"select from pg_stat_activity where application_name = 'line'"
+    b" and wait_event_type = 'Lock' and datname = current_database()"
+)
+
+
+@pytest.fixture
+async def line(database_url: str) -> AsyncIterator[Line]:
+    connection = await connect(database_url, "line")
+    await connection.execute(b"create table copied (number integer primary key, content bytea)")
+    line = Line(connection)
+    yield line
+    await line.close()
+
+
+async def copied(line: Line) -> list[tuple[object, ...]]:
+    cursor = await line.connection.execute(
+        b"select number, octet_length(content) from copied order by number"
+    )
+    return await cursor.fetchall()
+
+
+async def copy(line: Line, *numbers: int, size: int = 1) -> int:
+    contents = [bytes(size) for _ in numbers]
+    return await line.execute("copy", COPY, {"number": int4s(numbers), "content": byteas(contents)})
+
+
+async def test_a_statement_is_prepared_once_and_says_how_many_rows_it_changed(line: Line) -> None:
+    assert await copy(line, 1, 2) == 2
+    assert await copy(line, 3) == 1
+
+    assert await copied(line) == [(1, 1), (2, 1), (3, 1)]
+    prepared = await line.connection.execute(
+        b"select count(*) from pg_prepared_statements where name = 'copy'"
+    )
+    assert await prepared.fetchall() == [(1,)]
+
+
+async def test_parameters_may_be_larger_than_what_a_socket_takes_at_once(line: Line) -> None:
+    assert await copy(line, 1, 2, size=8 * 1024 * 1024) == 2
+
+    assert await copied(line) == [(1, 8 * 1024 * 1024), (2, 8 * 1024 * 1024)]
+
+
+async def test_a_refusal_has_the_class_of_its_code_and_the_line_goes_on(line: Line) -> None:
+    await copy(line, 1)
+
+    with pytest.raises(psycopg.errors.UniqueViolation, match="copied_pkey"):
+        await copy(line, 1)
+
+    assert await copy(line, 2) == 1
+
+
+async def test_a_statement_that_cannot_be_prepared_is_refused_each_time(line: Line) -> None:
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            await line.execute("missing", b"insert into missing values (1)", {})
+
+    assert await copy(line, 1) == 1
+
+
+async def test_a_lost_connection_is_an_operational_error(line: Line, database_url: str) -> None:
+    await copy(line, 1)
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute(b"select pg_terminate_backend(%s)", [line.connection.info.backend_pid])
+
+    with pytest.raises(psycopg.OperationalError):
+        await copy(line, 2)
+
+
+async def test_other_tasks_run_while_a_statement_waits(line: Line, database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute(b"lock table copied")
+        waiting = asyncio.ensure_future(copy(line, 1))
+        await until_it_waits(database_url)
+        assert not waiting.done()
+        await other.commit()
+
+        assert await waiting == 1
+
+
+async def test_who_is_cancelled_can_still_close(line: Line, database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await other.execute(b"lock table copied")
+        waiting = asyncio.ensure_future(copy(line, 1))
+        await until_it_waits(database_url)
+
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        await line.close()
+
+        assert line.connection.closed
+
+
+async def until_it_waits(database_url: str) -> None:
+    """For a lock, as the database sees it."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as watcher:
+        async with asyncio.timeout(10):
+            while await (await watcher.execute(WAITING)).fetchone() is None:
+                pass
