@@ -7,45 +7,46 @@ Each function returns what is broken, in words; an empty list is a kept promise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from ..command import CallParticipant, awaited, commands, wake_up
 from ..decide import is_idle
-from ..definition import Definition, OnFailure
 from ..events import (
+    CallbackReceived,
     CompensationCalled,
-    CompensationFailed,
     CompensationStarted,
-    CompensationSucceeded,
     Event,
     LateReplyIgnored,
-    RetryRequested,
     SagaAbandoned,
     SagaCompensated,
     SagaCompleted,
     SagaPaused,
     SagaResumed,
-    SagaUnparked,
     StatusAsked,
-    StepAccepted,
-    StepBackedOff,
     StepCalled,
-    StepFoundNotDone,
     StepNotSent,
     StepRejected,
-    StepResolved,
     StepSucceeded,
     StepUnknown,
     WaitStarted,
 )
 from ..outcome import Direction
 from ..saga import Saga
+from .back_promises import deadlines_are_kept, pivots_hold, requests_are_followed
 from .participants_model import ParticipantsModel
 from .process import Process
-from .truth import may_have_happened, truth_at_rest
+from .truth import truth_at_rest
+from .undo_promises import (
+    doubt_has_a_reason,
+    failures_are_passed_over,
+    failures_stop,
+    undo_follows_the_graph,
+    undo_is_tried_as_told,
+    undo_runs_backwards,
+    undo_settles_first,
+)
 
-ENDS = (StepSucceeded, StepRejected, StepUnknown, StepNotSent)
-ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted)
 SENDS = (StepCalled, StatusAsked, CompensationCalled, WaitStarted)
 GOES_ON = (SagaResumed, CompensationStarted, SagaAbandoned)
 
@@ -58,8 +59,15 @@ def broken(process: Process, participants: ParticipantsModel) -> list[str]:
         *undo_settles_first(history),
         *undo_runs_backwards(process.definition, history),
         *undo_follows_the_graph(process.definition, history),
-        *pivots_hold(process.definition, history),
+        *doubt_has_a_reason(history, participants),
         *failures_stop(process.definition, history),
+        *failures_are_passed_over(process.definition, history),
+        *undo_is_tried_as_told(process.definition, history),
+        *pivots_hold(process.definition, history),
+        *requests_are_followed(process.definition, history),
+        *deadlines_are_kept(process),
+        *races_have_one_winner(process),
+        *callbacks_count(history),
         *pauses_hold(history),
         *intents_come_first(history, participants.received),
         *keys_are_constant(participants.received),
@@ -71,62 +79,42 @@ def broken(process: Process, participants: ParticipantsModel) -> list[str]:
 
 
 def terminal_states_absorb(history: Sequence[Event]) -> Iterator[str]:
-    """I1. A completed saga can be turned back on request, and is one of those that go on."""
-    for end, following in pairwise(history):
+    """I1. A completed saga can be turned back on request, and is one of those that go on.
+
+    Who comes too late is recorded even there.
+    """
+    told = [one for one in history if not isinstance(one, LateReplyIgnored)]
+    for end, following in pairwise(told):
         if isinstance(end, SagaCompensated):
             yield f"{following} follows the end"
         if isinstance(end, SagaCompleted) and not isinstance(following, CompensationStarted):
             yield f"{following} follows the completion"
-    given_up = [one for one in history if isinstance(one, SagaAbandoned)]
-    for following in history[history.index(given_up[0]) + 1 :] if given_up else ():
-        if not isinstance(following, LateReplyIgnored):
+        if isinstance(end, SagaAbandoned):
             yield f"{following} follows the giving up"
 
 
-def undo_settles_first(history: Sequence[Event]) -> Iterator[str]:
-    """R2. No compensation is called while an action is."""
-    under_way: set[str] = set()
+def races_have_one_winner(process: Process) -> Iterator[str]:
+    """R6. Whoever comes second is recorded, and changes nothing. Looked at when it has come."""
+    if not isinstance(process.history[-1], LateReplyIgnored):
+        return
+    before, after = process.replayed(len(process.log) - 1).state, process.replayed().state
+    if replace(after, version=before.version, updated_at=before.updated_at) != before:
+        yield f"{process.history[-1]} changed the saga"
+
+
+def callbacks_count(history: Sequence[Event]) -> Iterator[str]:
+    """R6. A callback that is in the log before the reply to its call decides, if no reply does."""
+    heard: set[str] = set()
     for event in history:
+        if isinstance(event, CompensationStarted | SagaAbandoned):
+            return
         match event:
-            case StepCalled(step=step) | StatusAsked(step=step):
-                under_way.add(step)
-            case CompensationCalled() if under_way:
-                yield f"{event.step} is undone while {under_way} may still run"
-            case _ if isinstance(event, ANSWERED):
-                under_way.discard(event.step)
-
-
-def undo_runs_backwards(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """I3, I4. Only what may have happened is undone, the last first, each in its turn."""
-    ended = [event.step for event in history if isinstance(event, ENDS)]
-    place = {step: number for number, step in enumerate(ended)}
-    begun = dict.fromkeys(one.step for one in history if isinstance(one, CompensationCalled))
-    for step in begun:
-        if step not in may_have_happened(definition, history):
-            yield f"{step} is undone and has nothing to undo"
-    order = list(begun)
-    if order != sorted(order, key=lambda step: -place.get(step, -1)):
-        yield f"undone in the order {order} what ended in the order {ended}"
-
-
-def undo_follows_the_graph(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """I4. Whoever came after a step is undone, or could not be, before that step is."""
-    done: set[str] = set()
-    over: set[str] = set()
-    for event in history:
-        match event:
-            case StepSucceeded(step=step):
-                done.add(step)
-            case CompensationSucceeded(step=step) | CompensationFailed(step=step):
-                over.add(step)
-            case StepResolved(step=step):
-                over.add(step)
-            case CompensationCalled(step=undone):
-                for name in sorted(done - over):
-                    later = definition[name]
-                    follows = undone in definition.before(name)
-                    if follows and later.compensation is not None and later.has_effect:
-                        yield f"{undone} is undone before {name}, which came after it"
+            case CallbackReceived(step=step):
+                heard.add(step)
+            case StepUnknown(step=step) | StepNotSent(step=step) if step in heard:
+                yield f"{event}, and a callback had told what became of it"
+            case StepSucceeded(step=step) | StepRejected(step=step):
+                heard.discard(step)
             case _:
                 pass
 
@@ -138,30 +126,6 @@ def pauses_hold(history: Sequence[Event]) -> Iterator[str]:
         paused = isinstance(event, SagaPaused) or (paused and not isinstance(event, GOES_ON))
         if paused and isinstance(event, SENDS):
             yield f"{event} in a pause"
-
-
-def pivots_hold(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """I5. After a passed pivot nothing turns back."""
-    passed = False
-    for event in history:
-        passed = passed or (isinstance(event, StepSucceeded) and event.step in definition.pivots)
-        if passed and isinstance(event, CompensationStarted | CompensationCalled):
-            yield f"{event} after a pivot"
-
-
-def failures_stop(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """R5. After a failed compensation nothing else is undone, unless it may be passed over.
-
-    What a person asks for after that begins anew.
-    """
-    stopped = False
-    for event in history:
-        stopped = stopped and not isinstance(event, SagaUnparked | RetryRequested)
-        if isinstance(event, CompensationFailed):
-            undo = definition[event.step].compensation
-            stopped = stopped or (undo is not None and undo.on_failure is OnFailure.PARK)
-        if stopped and isinstance(event, CompensationCalled):
-            yield f"{event} after a failure that stops"
 
 
 def intents_come_first(
