@@ -17,6 +17,7 @@ all once it was undone. What they answer, and whether the answer arrives, is the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -94,6 +95,12 @@ class ParticipantsModel:
         if fate is Fate.ACCEPTED:
             self.accepted.add(call.step)
         return VERDICTS[fate]
+
+    def reportable(self, out: Iterable[CallParticipant]) -> list[str]:
+        """The steps that are called or were accepted, and of which no callback has told yet."""
+        called = {call.step for call in out if call.awaits_callback}
+        waiting = self.accepted - self.polled
+        return sorted((called | waiting) - self.reported.keys())
 
     def report(self, step: str, *, done: bool) -> StepReported:
         """The callback of a step that was called: what was accepted is done now, or never."""

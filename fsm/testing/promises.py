@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import TypeAlias
 
 from ..command import CallParticipant, awaited, commands, wake_up
 from ..decide import is_idle
 from ..events import (
     CallbackReceived,
+    CompensationBackedOff,
     CompensationCalled,
+    CompensationFailed,
     CompensationStarted,
+    CompensationSucceeded,
     Event,
     LateReplyIgnored,
     SagaAbandoned,
@@ -24,13 +28,17 @@ from ..events import (
     SagaPaused,
     SagaResumed,
     StatusAsked,
+    StepAccepted,
+    StepBackedOff,
     StepCalled,
+    StepFoundNotDone,
     StepNotSent,
     StepRejected,
     StepSucceeded,
     StepUnknown,
     WaitStarted,
 )
+from ..machines import SagaStatus
 from ..outcome import Direction
 from ..saga import Saga
 from .back_promises import deadlines_are_kept, pivots_hold, requests_are_followed
@@ -38,6 +46,7 @@ from .participants_model import ParticipantsModel
 from .process import Process
 from .truth import truth_at_rest
 from .undo_promises import (
+    ENDS,
     doubt_has_a_reason,
     failures_are_passed_over,
     failures_stop,
@@ -47,8 +56,13 @@ from .undo_promises import (
     undo_settles_first,
 )
 
+UNDO_ANSWERED = (CompensationSucceeded, CompensationBackedOff, CompensationFailed)
+ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted, *UNDO_ANSWERED)
 SENDS = (StepCalled, StatusAsked, CompensationCalled, WaitStarted)
 GOES_ON = (SagaResumed, CompensationStarted, SagaAbandoned)
+
+
+SentCall: TypeAlias = tuple[str, Direction, int]  # step, direction, attempt
 
 
 def broken(process: Process, participants: ParticipantsModel) -> list[str]:
@@ -131,10 +145,10 @@ def pauses_hold(history: Sequence[Event]) -> Iterator[str]:
 def intents_come_first(
     history: Sequence[Event], received: Sequence[CallParticipant]
 ) -> Iterator[str]:
-    """I6."""
+    """R1. I6."""
     recorded = {_call_of(event) for event in history}
     for call in received:
-        if (call.step, call.direction, call.attempt) not in recorded:
+        if sent_call(call) not in recorded:
             yield f"{call.step} {call.direction} {call.attempt} was never recorded"
 
 
@@ -160,14 +174,17 @@ def replay_tells_the_same(process: Process) -> Iterator[str]:
 
 
 def nothing_is_forgotten(saga: Saga) -> Iterator[str]:
-    """I11. Who rests sends nothing; who does not waits for a call, a time, or a person."""
-    paused = saga.state.paused_at is not None
-    waits = bool(commands(saga)) or wake_up(saga) is not None or paused
+    """R8. I11. Who rests sends nothing; who does not waits for a call, a time, or a person."""
+    paused, wakes = saga.state.paused_at is not None, wake_up(saga)
+    waits = bool(commands(saga)) or wakes is not None or paused
     if saga.state.status.rests and commands(saga):
         under_way = [step.name for step, state in saga.steps if awaited(state)]
         yield f"{saga.state.status}, and {under_way} is under way"
     if not saga.state.status.rests and not waits:
         yield f"{saga.state.status}, and waits for nothing"
+    deadline = saga.state.deadline if saga.state.status is SagaStatus.RUNNING else None
+    if deadline and not (paused or saga.pivot_in_doubt or (wakes and wakes <= deadline)):
+        yield f"running, and its deadline {deadline} does not wake it"
 
 
 def the_idle_can_be_forgotten(saga: Saga) -> Iterator[str]:
@@ -178,7 +195,22 @@ def the_idle_can_be_forgotten(saga: Saga) -> Iterator[str]:
         yield "idle, and nothing wakes it"
 
 
-def _call_of(event: Event) -> tuple[str, Direction, int] | None:
+def sent_call(call: CallParticipant) -> SentCall:
+    return call.step, call.direction, call.attempt
+
+
+def calls_without_an_answer(history: Sequence[Event]) -> list[SentCall]:
+    """What the log says is under way."""
+    under_way: dict[str, SentCall] = {}
+    for event in history:
+        if (call := _call_of(event)) is not None:
+            under_way[call[0]] = call
+        elif isinstance(event, ANSWERED):
+            under_way.pop(event.step, None)
+    return list(under_way.values())
+
+
+def _call_of(event: Event) -> SentCall | None:
     match event:
         case StepCalled(step=step, attempt=attempt):
             return step, Direction.ACTION, attempt

@@ -21,16 +21,13 @@ from ..events import (
     SagaAbandoned,
     SagaParked,
     SagaUnparked,
-    StatusAsked,
-    StepAccepted,
-    StepBackedOff,
     StepCalled,
-    StepFoundNotDone,
     StepNotSent,
     StepRejected,
     StepResolved,
     StepSucceeded,
     StepUnknown,
+    WaitStarted,
 )
 from ..state import FREE
 from . import answers
@@ -38,20 +35,19 @@ from .participants_model import ParticipantsModel
 from .truth import at_stake, may_have_happened
 
 ENDS = (StepSucceeded, StepRejected, StepUnknown, StepNotSent)
-ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted)
 CANNOT_BE_CALLED = "cannot be called"
 
 
 def undo_settles_first(history: Sequence[Event]) -> Iterator[str]:
-    """R2. No compensation is called while an action is."""
+    """R2. No compensation is called before it is known how every step has ended."""
     under_way: set[str] = set()
     for event in history:
         match event:
-            case StepCalled(step=step) | StatusAsked(step=step):
+            case StepCalled(step=step) | WaitStarted(step=step):
                 under_way.add(step)
             case CompensationCalled() if under_way:
                 yield f"{event.step} is undone while {under_way} may still run"
-            case _ if isinstance(event, ANSWERED):
+            case _ if isinstance(event, (*ENDS, StepResolved)):
                 under_way.discard(event.step)
 
 

@@ -76,7 +76,9 @@ class SagaMachine(RuleBasedStateMachine):
         self.now += takes
         sent = self.process.sent[which % len(self.process.sent)]
         verdict = self.participants.answer(sent.call, fate)
+        version = len(self.process.log)
         self.process.receive(sent, verdict, now=self.now, jitter=jitter)
+        assert len(self.process.log) > version
 
     @precondition(lambda self: self.reportable())
     @rule(which=st.integers(0, 4), done=st.booleans())
@@ -91,10 +93,7 @@ class SagaMachine(RuleBasedStateMachine):
         self.somebody_reports(reports[which % len(reports)])
 
     def reportable(self) -> list[str]:
-        """The steps that are called or were accepted, and of which no callback has told yet."""
-        called = {one.call.step for one in self.process.sent if one.call.awaits_callback}
-        waiting = self.participants.accepted - self.participants.polled
-        return sorted((called | waiting) - self.participants.reported.keys())
+        return self.participants.reportable(one.call for one in self.process.sent)
 
     def somebody_reports(self, report: StepReported) -> None:
         """Whatever becomes of it, it is in the log."""
