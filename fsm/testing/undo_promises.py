@@ -89,12 +89,8 @@ def undo_follows_the_graph(definition: Definition, history: Sequence[Event]) -> 
 def doubt_has_a_reason(history: Sequence[Event], participants: ParticipantsModel) -> Iterator[str]:
     """R3. A step counts as unknown only if some answer about it was lost, or is still to come."""
     given_up = any(isinstance(one, SagaAbandoned) for one in history)
-    for event in history:
-        if (
-            isinstance(event, StepUnknown)
-            and event.step not in participants.unclear
-            and not given_up
-        ):
+    for event in () if given_up else history:
+        if isinstance(event, StepUnknown) and event.step not in participants.unclear:
             yield f"{event.step} counts as unknown, and all about it was heard"
 
 
