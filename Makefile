@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test acceptance bench clean
+.PHONY: help setup run demo serve check test acceptance mutations bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: setup ## The whole test suite.
 
 acceptance: setup ## The black-box scenarios beside this checkout.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)
+
+mutations: setup ## Break each rule R1 to R9 on purpose: a property must notice. Takes minutes; RULES="R2 R6" for some.
+	$(BIN)/python -m saga_orchestrator.tests.mutations $(RULES)
 
 bench: setup ## Sagas per second and latency at 1, 16 and 64 connections.
 	$(BIN)/python benchmarks/sagas.py

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from .command import call_of
 from .definition import Completion, Step
 from .events import (
+    CallbackReceived,
     CompensationBackedOff,
     CompensationFailed,
     CompensationSucceeded,
@@ -80,6 +81,13 @@ def of_action(
     if verdict.may_have_happened or answer.resent or state.doubtful or state.was_busy:
         return StepUnknown(step=name, attempt=attempt, error=verdict.reason)
     return StepNotSent(step=name, attempt=attempt, error=verdict.reason)
+
+
+def of_callback(callback: CallbackReceived, attempt: int) -> StepFact:
+    """One that came before the reply to its call, which is accepted or lost by now."""
+    if callback.done:
+        return StepSucceeded(step=callback.step, attempt=attempt, output=callback.output)
+    return StepRejected(step=callback.step, attempt=attempt, error=callback.error or "")
 
 
 def _accepted(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from .consequence import of_callback
 from .deciding import Deciding
 from .definition import Step
 from .events import (
@@ -16,7 +17,6 @@ from .events import (
     CompensationRequested,
     CompensationStarted,
     SagaCompleted,
-    StepRejected,
     StepSkipped,
     StepSucceeded,
 )
@@ -120,12 +120,7 @@ def _heard(deciding: Deciding) -> bool:
 
 def _answer(deciding: Deciding, step: Step, state: StepState) -> bool:
     if (callback := state.callback) is not None:
-        reply = (
-            StepSucceeded(step=step.name, attempt=state.attempts, output=callback.output)
-            if callback.done
-            else StepRejected(step=step.name, attempt=state.attempts, error=callback.error or "")
-        )
-        deciding.record(reply)
+        deciding.record(of_callback(callback, state.attempts))
         return True
     for signal in deciding.saga.state.signals:
         if signal.name == state.signal:

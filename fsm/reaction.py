@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .command import awaited
-from .consequence import of_action, of_compensation, of_status, wait
+from .consequence import of_action, of_callback, of_compensation, of_status, wait
 from .deciding import Deciding
 from .definition import Completion, OnTimeout, Step
 from .duration import format_duration
@@ -16,6 +16,7 @@ from .events import (
     SagaFellDue,
     StepFact,
     StepFoundNotDone,
+    StepNotSent,
     StepRejected,
     StepSucceeded,
     StepUnknown,
@@ -41,12 +42,20 @@ def answered(deciding: Deciding, answer: CallAnswered) -> None:
     next_try = until if saga.state.status is SagaStatus.RUNNING else None
     match answer.direction:
         case Direction.ACTION:
-            deciding.record(of_action(step, state, answer, deciding.saga_time, next_try))
+            said = of_action(step, state, answer, deciding.saga_time, next_try)
+            deciding.record(_unless_heard(state, said))
         case Direction.STATUS:
             said = of_status(step, state, answer, deciding.saga_time, next_try)
-            _told_status(deciding, step, said)
+            _told_status(deciding, step, _unless_heard(state, said))
         case Direction.COMPENSATION:
             deciding.record(of_compensation(step, state, answer, until))
+
+
+def _unless_heard(state: StepState, said: StepFact) -> StepFact:
+    """Where no reply says what became of a step, a callback that came before it does."""
+    if state.callback is None or not isinstance(said, StepUnknown | StepNotSent):
+        return said
+    return of_callback(state.callback, said.attempt)
 
 
 def _attempt_of(state: StepState, answer: CallAnswered) -> int:

@@ -12,15 +12,18 @@ all once it was undone. What they answer, and whether the answer arrives, is the
     NOT_SENT      it never arrived
     TOO_LARGE     it happened, and the reply cannot be used
     EMPTY         it happened, and the reply says nothing
+    ACCEPTED      it will be done, as a callback or polling will tell; where neither can, it is done
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from ..command import CallParticipant
+from ..happening import StepReported
 from ..outcome import Direction, OutputLoss, Verdict
 from . import answers
 
@@ -35,6 +38,7 @@ class Fate(StrEnum):
     NOT_SENT = "not_sent"
     TOO_LARGE = "too_large"
     EMPTY = "empty"
+    ACCEPTED = "accepted"
 
 
 REACHES = {Fate.DONE, Fate.BUSY, Fate.LOST, Fate.TOO_LARGE, Fate.EMPTY}
@@ -49,6 +53,7 @@ VERDICTS = {
     Fate.NOT_SENT: answers.NOT_SENT,
     Fate.TOO_LARGE: answers.done_without_output(OutputLoss.TOO_LARGE),
     Fate.EMPTY: answers.DONE,
+    Fate.ACCEPTED: answers.ACCEPTED,
 }
 
 
@@ -60,32 +65,73 @@ class Effect:
 
 @dataclass
 class ParticipantsModel:
-    """`effects` in the order in which they really happened; `received` every call that came."""
+    """`effects` in the order in which they really happened; `received` every call that came.
 
+    `polled` are the steps that are completed by polling. Each callback is sent once, and whoever
+    was told of a step by a callback is told nothing else in a reply.
+    """
+
+    polled: frozenset[str] = frozenset()
     effects: list[Effect] = field(default_factory=list)
     received: list[CallParticipant] = field(default_factory=list)
     unheard: set[str] = field(default_factory=set)  # keys of which an answer may have been lost
+    unclear: set[str] = field(default_factory=set)  # steps whose outcome may be unknown
+    accepted: set[str] = field(default_factory=set)  # steps that may still be done
+    reported: dict[str, StepReported] = field(default_factory=dict)
 
     def answer(self, call: CallParticipant, fate: Fate) -> Verdict:
         """What becomes of `call`; DONE instead of a refusal that no honest participant gives."""
         if call.direction is Direction.STATUS:
             self.received.append(call)
             return self._tell(call, fate)
-        if fate is Fate.REJECTED and self.happened(call) and call.key not in self.unheard:
-            fate = Fate.DONE
+        fate = self._honest(call, fate)
         self.received.append(call)
         if fate in REACHES:
             self._apply(call)
         if fate in (Fate.LOST, Fate.LOST_BEFORE):
             self.unheard.add(call.key)
+        if fate in (Fate.LOST, Fate.LOST_BEFORE, Fate.BUSY, Fate.ACCEPTED):
+            self.unclear.add(call.step)
+        if fate is Fate.ACCEPTED:
+            self.accepted.add(call.step)
         return VERDICTS[fate]
+
+    def reportable(self, out: Iterable[CallParticipant]) -> list[str]:
+        """The steps that are called or were accepted, and of which no callback has told yet."""
+        called = {call.step for call in out if call.awaits_callback}
+        waiting = self.accepted - self.polled
+        return sorted((called | waiting) - self.reported.keys())
+
+    def report(self, step: str, *, done: bool) -> StepReported:
+        """The callback of a step that was called: what was accepted is done now, or never."""
+        self.accepted.discard(step)
+        done = done or self.has_done(step)
+        if done:
+            self._apply_to(step, Direction.ACTION)
+        told = answers.completed(step, {"id": "7"}) if done else answers.failed(step)
+        self.reported[step] = told
+        return told
+
+    def _honest(self, call: CallParticipant, fate: Fate) -> Fate:
+        forward = call.direction is Direction.ACTION
+        if forward and call.step in self.reported:
+            return Fate.LOST_BEFORE if fate in UNCLEAR else Fate.ACCEPTED
+        accepts = call.awaits_callback or (forward and call.step in self.polled)
+        if fate is Fate.ACCEPTED and not accepts:
+            return Fate.DONE
+        if fate is Fate.REJECTED and self.happened(call) and call.key not in self.unheard:
+            return Fate.DONE
+        return fate
 
     def _tell(self, call: CallParticipant, fate: Fate) -> Verdict:
         """A question is answered with the truth, or not clearly."""
         if fate in UNCLEAR:
             return VERDICTS[fate]
+        if call.step in self.accepted and fate is not Fate.REJECTED:
+            self._apply(call)
         if self.has_done(call.step):
             return VERDICTS[Fate.DONE]
+        self.accepted.discard(call.step)
         self.unheard.discard(call.key)  # now it is certain that nothing was lost
         return answers.NOT_DONE
 
@@ -96,6 +142,7 @@ class ParticipantsModel:
         if call.direction is Direction.STATUS:
             return
         self.unheard.add(call.key)
+        self.unclear.add(call.step)
         if arrived:
             self._apply(call)
 
@@ -109,6 +156,12 @@ class ParticipantsModel:
         return Effect(step, Direction.COMPENSATION) in self.effects
 
     def _apply(self, call: CallParticipant) -> None:
-        undone_before = call.direction is Direction.ACTION and self.has_undone(call.step)
-        if not self.happened(call) and not undone_before:
-            self.effects.append(Effect(call.step, call.direction))
+        forward = call.direction is not Direction.COMPENSATION
+        if not (forward and call.step in self.reported):
+            self._apply_to(call.step, Direction.ACTION if forward else call.direction)
+
+    def _apply_to(self, step: str, direction: Direction) -> None:
+        undone_before = direction is Direction.ACTION and self.has_undone(step)
+        self.accepted.discard(step)
+        if Effect(step, direction) not in self.effects and not undone_before:
+            self.effects.append(Effect(step, direction))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from ..codec import decode, encode
 from ..command import CallParticipant, commands
@@ -21,6 +22,9 @@ from ..happening import CallAnswered, Happening, StartRequested
 from ..outcome import Verdict
 from ..saga import Saga, replay
 from ..state import SagaState
+
+# Promises read a short log again and again.
+_decoded = lru_cache(maxsize=1024)(decode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Recorded:
 
     @property
     def event(self) -> Event:
-        return decode(self.type, self.schema_version, self.payload)
+        return _decoded(self.type, self.schema_version, self.payload)
 
 
 @dataclass(frozen=True, slots=True)

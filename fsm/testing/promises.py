@@ -7,12 +7,15 @@ Each function returns what is broken, in words; an empty list is a kept promise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from typing import TypeAlias
 
 from ..command import CallParticipant, awaited, commands, wake_up
 from ..decide import is_idle
-from ..definition import Definition, OnFailure
 from ..events import (
+    CallbackReceived,
+    CompensationBackedOff,
     CompensationCalled,
     CompensationFailed,
     CompensationRequested,
@@ -20,13 +23,11 @@ from ..events import (
     CompensationSucceeded,
     Event,
     LateReplyIgnored,
-    RetryRequested,
     SagaAbandoned,
     SagaCompensated,
     SagaCompleted,
     SagaPaused,
     SagaResumed,
-    SagaUnparked,
     StatusAsked,
     StepAccepted,
     StepBackedOff,
@@ -34,21 +35,35 @@ from ..events import (
     StepFoundNotDone,
     StepNotSent,
     StepRejected,
-    StepResolved,
     StepSucceeded,
     StepUnknown,
     WaitStarted,
 )
+from ..machines import SagaStatus
 from ..outcome import Direction
 from ..saga import Saga
+from .back_promises import deadlines_are_kept, pivots_hold, requests_are_followed
 from .participants_model import ParticipantsModel
 from .process import Process
-from .truth import may_have_happened, truth_at_rest
+from .truth import truth_at_rest
+from .undo_promises import (
+    ENDS,
+    doubt_has_a_reason,
+    failures_are_passed_over,
+    failures_stop,
+    undo_follows_the_graph,
+    undo_is_tried_as_told,
+    undo_runs_backwards,
+    undo_settles_first,
+)
 
-ENDS = (StepSucceeded, StepRejected, StepUnknown, StepNotSent)
-ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted)
+UNDO_ANSWERED = (CompensationSucceeded, CompensationBackedOff, CompensationFailed)
+ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted, *UNDO_ANSWERED)
 SENDS = (StepCalled, StatusAsked, CompensationCalled, WaitStarted)
 GOES_ON = (SagaResumed, CompensationRequested, CompensationStarted, SagaAbandoned)
+
+
+SentCall: TypeAlias = tuple[str, Direction, int]  # step, direction, attempt
 
 
 def broken(process: Process, participants: ParticipantsModel) -> list[str]:
@@ -59,8 +74,15 @@ def broken(process: Process, participants: ParticipantsModel) -> list[str]:
         *undo_settles_first(history),
         *undo_runs_backwards(process.definition, history),
         *undo_follows_the_graph(process.definition, history),
-        *pivots_hold(process.definition, history),
+        *doubt_has_a_reason(history, participants),
         *failures_stop(process.definition, history),
+        *failures_are_passed_over(process.definition, history),
+        *undo_is_tried_as_told(process.definition, history),
+        *pivots_hold(process.definition, history),
+        *requests_are_followed(process.definition, history),
+        *deadlines_are_kept(process),
+        *races_have_one_winner(process),
+        *callbacks_count(history),
         *pauses_hold(history),
         *intents_come_first(history, participants.received),
         *keys_are_constant(participants.received),
@@ -72,62 +94,42 @@ def broken(process: Process, participants: ParticipantsModel) -> list[str]:
 
 
 def terminal_states_absorb(history: Sequence[Event]) -> Iterator[str]:
-    """I1. A completed saga can be turned back on request, and is one of those that go on."""
-    for end, following in pairwise(history):
+    """I1. A completed saga can be turned back on request, and is one of those that go on.
+
+    Who comes too late is recorded even there.
+    """
+    told = [one for one in history if not isinstance(one, LateReplyIgnored)]
+    for end, following in pairwise(told):
         if isinstance(end, SagaCompensated):
             yield f"{following} follows the end"
         if isinstance(end, SagaCompleted) and not isinstance(following, CompensationStarted):
             yield f"{following} follows the completion"
-    given_up = [one for one in history if isinstance(one, SagaAbandoned)]
-    for following in history[history.index(given_up[0]) + 1 :] if given_up else ():
-        if not isinstance(following, LateReplyIgnored):
+        if isinstance(end, SagaAbandoned):
             yield f"{following} follows the giving up"
 
 
-def undo_settles_first(history: Sequence[Event]) -> Iterator[str]:
-    """R2. No compensation is called while an action is."""
-    under_way: set[str] = set()
+def races_have_one_winner(process: Process) -> Iterator[str]:
+    """R6. Whoever comes second is recorded, and changes nothing. Looked at when it has come."""
+    if not isinstance(process.history[-1], LateReplyIgnored):
+        return
+    before, after = process.replayed(len(process.log) - 1).state, process.replayed().state
+    if replace(after, version=before.version, updated_at=before.updated_at) != before:
+        yield f"{process.history[-1]} changed the saga"
+
+
+def callbacks_count(history: Sequence[Event]) -> Iterator[str]:
+    """R6. A callback that is in the log before the reply to its call decides, if no reply does."""
+    heard: set[str] = set()
     for event in history:
+        if isinstance(event, CompensationStarted | SagaAbandoned):
+            return
         match event:
-            case StepCalled(step=step) | StatusAsked(step=step):
-                under_way.add(step)
-            case CompensationCalled() if under_way:
-                yield f"{event.step} is undone while {under_way} may still run"
-            case _ if isinstance(event, ANSWERED):
-                under_way.discard(event.step)
-
-
-def undo_runs_backwards(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """I3, I4. Only what may have happened is undone, the last first, each in its turn."""
-    ended = [event.step for event in history if isinstance(event, ENDS)]
-    place = {step: number for number, step in enumerate(ended)}
-    begun = dict.fromkeys(one.step for one in history if isinstance(one, CompensationCalled))
-    for step in begun:
-        if step not in may_have_happened(definition, history):
-            yield f"{step} is undone and has nothing to undo"
-    order = list(begun)
-    if order != sorted(order, key=lambda step: -place.get(step, -1)):
-        yield f"undone in the order {order} what ended in the order {ended}"
-
-
-def undo_follows_the_graph(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """I4. Whoever came after a step is undone, or could not be, before that step is."""
-    done: set[str] = set()
-    over: set[str] = set()
-    for event in history:
-        match event:
-            case StepSucceeded(step=step):
-                done.add(step)
-            case CompensationSucceeded(step=step) | CompensationFailed(step=step):
-                over.add(step)
-            case StepResolved(step=step):
-                over.add(step)
-            case CompensationCalled(step=undone):
-                for name in sorted(done - over):
-                    later = definition[name]
-                    follows = undone in definition.before(name)
-                    if follows and later.compensation is not None and later.has_effect:
-                        yield f"{undone} is undone before {name}, which came after it"
+            case CallbackReceived(step=step):
+                heard.add(step)
+            case StepUnknown(step=step) | StepNotSent(step=step) if step in heard:
+                yield f"{event}, and a callback had told what became of it"
+            case StepSucceeded(step=step) | StepRejected(step=step):
+                heard.discard(step)
             case _:
                 pass
 
@@ -141,37 +143,13 @@ def pauses_hold(history: Sequence[Event]) -> Iterator[str]:
             yield f"{event} in a pause"
 
 
-def pivots_hold(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """I5. After a passed pivot nothing turns back."""
-    passed = False
-    for event in history:
-        passed = passed or (isinstance(event, StepSucceeded) and event.step in definition.pivots)
-        if passed and isinstance(event, CompensationStarted | CompensationCalled):
-            yield f"{event} after a pivot"
-
-
-def failures_stop(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
-    """R5. After a failed compensation nothing else is undone, unless it may be passed over.
-
-    What a person asks for after that begins anew.
-    """
-    stopped = False
-    for event in history:
-        stopped = stopped and not isinstance(event, SagaUnparked | RetryRequested)
-        if isinstance(event, CompensationFailed):
-            undo = definition[event.step].compensation
-            stopped = stopped or (undo is not None and undo.on_failure is OnFailure.PARK)
-        if stopped and isinstance(event, CompensationCalled):
-            yield f"{event} after a failure that stops"
-
-
 def intents_come_first(
     history: Sequence[Event], received: Sequence[CallParticipant]
 ) -> Iterator[str]:
-    """I6."""
+    """R1. I6."""
     recorded = {_call_of(event) for event in history}
     for call in received:
-        if (call.step, call.direction, call.attempt) not in recorded:
+        if sent_call(call) not in recorded:
             yield f"{call.step} {call.direction} {call.attempt} was never recorded"
 
 
@@ -197,14 +175,17 @@ def replay_tells_the_same(process: Process) -> Iterator[str]:
 
 
 def nothing_is_forgotten(saga: Saga) -> Iterator[str]:
-    """I11. Who rests sends nothing; who does not waits for a call, a time, or a person."""
-    paused = saga.state.paused_at is not None
-    waits = bool(commands(saga)) or wake_up(saga) is not None or paused
+    """R8. I11. Who rests sends nothing; who does not waits for a call, a time, or a person."""
+    paused, wakes = saga.state.paused_at is not None, wake_up(saga)
+    waits = bool(commands(saga)) or wakes is not None or paused
     if saga.state.status.rests and commands(saga):
         under_way = [step.name for step, state in saga.steps if awaited(state)]
         yield f"{saga.state.status}, and {under_way} is under way"
     if not saga.state.status.rests and not waits:
         yield f"{saga.state.status}, and waits for nothing"
+    deadline = saga.state.deadline if saga.state.status is SagaStatus.RUNNING else None
+    if deadline and not (paused or saga.pivot_in_doubt or (wakes and wakes <= deadline)):
+        yield f"running, and its deadline {deadline} does not wake it"
 
 
 def the_idle_can_be_forgotten(saga: Saga) -> Iterator[str]:
@@ -215,7 +196,22 @@ def the_idle_can_be_forgotten(saga: Saga) -> Iterator[str]:
         yield "idle, and nothing wakes it"
 
 
-def _call_of(event: Event) -> tuple[str, Direction, int] | None:
+def sent_call(call: CallParticipant) -> SentCall:
+    return call.step, call.direction, call.attempt
+
+
+def calls_without_an_answer(history: Sequence[Event]) -> list[SentCall]:
+    """What the log says is under way."""
+    under_way: dict[str, SentCall] = {}
+    for event in history:
+        if (call := _call_of(event)) is not None:
+            under_way[call[0]] = call
+        elif isinstance(event, ANSWERED):
+            under_way.pop(event.step, None)
+    return list(under_way.values())
+
+
+def _call_of(event: Event) -> SentCall | None:
     match event:
         case StepCalled(step=step, attempt=attempt):
             return step, Direction.ACTION, attempt

@@ -18,6 +18,7 @@ from .participants_model import Fate
 
 NAMES = ("book", "pay", "seat", "meal", "ship")
 
+PATIENCE = {"completion_timeout": "4s"}
 UNDOABLE = {"compensation"}  # of the two members, without a condition
 INPUT: JsonObject = {"wanted": True, "unwanted": False}
 
@@ -127,6 +128,8 @@ def _calls(
     if _seldom(draw):
         step["when"] = draw(st.sampled_from(["${input.wanted}", "${input.unwanted}"]))
     if _seldom(draw):
+        step |= {"completion": draw(st.sampled_from(["callback", "poll"])), **PATIENCE}
+    if _seldom(draw) or step.get("completion") == "poll":
         step["status"] = {"path": f"/{name}/status"}
     match draw(st.sampled_from(ways)):
         case "compensation":

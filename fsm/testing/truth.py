@@ -10,6 +10,7 @@ from ..events import (
     CompensationStarted,
     CompensationSucceeded,
     Event,
+    LateReplyIgnored,
     Resolution,
     SagaAbandoned,
     SagaParked,
@@ -35,7 +36,7 @@ def truth_at_rest(process: Process, participants: ParticipantsModel) -> Iterator
         case SagaStatus.COMPLETED:
             yield from _all_done_once(process, participants)
         case SagaStatus.COMPENSATED:
-            stakes = _at_stake(process.definition, process.history)
+            stakes = at_stake(process.definition, process.history)
             if left := sorted({*standing, *stakes}):
                 yield f"compensated, and {left} still stand"
         case SagaStatus.PARKED:
@@ -65,12 +66,13 @@ def _all_done_once(process: Process, participants: ParticipantsModel) -> Iterato
 def _parked_truly(
     process: Process, standing: Sequence[str], participants: ParticipantsModel
 ) -> Iterator[str]:
-    parked, history = process.history[-1], process.history
+    history = process.history
+    parked = [one for one in history if not isinstance(one, LateReplyIgnored)][-1]
     if not isinstance(parked, SagaParked):
         yield f"parked, and then {parked}"
         return
     if any(isinstance(event, CompensationStarted) for event in history):
-        stakes = _at_stake(process.definition, history)
+        stakes = at_stake(process.definition, history)
         if set(parked.not_undone) != stakes:
             yield f"parked with {parked.not_undone} not undone, but it is {stakes}"
         if unlisted := set(standing) - set(parked.not_undone):
@@ -109,7 +111,7 @@ def _stands(definition: Definition, step: Step, participants: ParticipantsModel)
     return participants.has_done(step.name) and not undone
 
 
-def _at_stake(definition: Definition, history: Sequence[Event]) -> set[str]:
+def at_stake(definition: Definition, history: Sequence[Event]) -> set[str]:
     """The steps that have to be undone to go back, and are not yet."""
     undone = {
         one.step

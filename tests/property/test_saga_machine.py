@@ -13,7 +13,7 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from saga_orchestrator.fsm.command import wake_up
-from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.definition import Completion, Definition
 from saga_orchestrator.fsm.errors import NotAllowed
 from saga_orchestrator.fsm.events import Resolution, SagaParked
 from saga_orchestrator.fsm.happening import (
@@ -27,6 +27,7 @@ from saga_orchestrator.fsm.happening import (
     SignalSent,
     SkipAsked,
     StartRequested,
+    StepReported,
     TimePassed,
     Verb,
 )
@@ -59,7 +60,8 @@ class SagaMachine(RuleBasedStateMachine):
     @initialize(definition=some.definitions(), put_off=st.booleans())
     def saga_starts(self, definition: Definition, put_off: bool) -> None:
         note(definition.source.decode())
-        self.now, self.participants = NOON, ParticipantsModel()
+        polled = (one.name for one in definition.steps if one.completion is Completion.POLL)
+        self.now, self.participants = NOON, ParticipantsModel(frozenset(polled))
         start_at = NOON + timedelta(seconds=2) if put_off else None
         request = StartRequested(entity_id="order-1", input=some.INPUT, start_at=start_at)
         self.process = Process(definition, SAGA_ID, request, now=self.now)
@@ -75,7 +77,30 @@ class SagaMachine(RuleBasedStateMachine):
         self.now += takes
         sent = self.process.sent[which % len(self.process.sent)]
         verdict = self.participants.answer(sent.call, fate)
+        version = len(self.process.log)
         self.process.receive(sent, verdict, now=self.now, jitter=jitter)
+        assert len(self.process.log) > version
+
+    @precondition(lambda self: self.reportable())
+    @rule(which=st.integers(0, 4), done=st.booleans())
+    def callback_arrives(self, which: int, done: bool) -> None:
+        steps = self.reportable()
+        self.somebody_reports(self.participants.report(steps[which % len(steps)], done=done))
+
+    @precondition(lambda self: self.participants.reported)
+    @rule(which=st.integers(0, 4))
+    def callback_is_repeated(self, which: int) -> None:
+        reports = list(self.participants.reported.values())
+        self.somebody_reports(reports[which % len(reports)])
+
+    def reportable(self) -> list[str]:
+        return self.participants.reportable(one.call for one in self.process.sent)
+
+    def somebody_reports(self, report: StepReported) -> None:
+        """Whatever becomes of it, it is in the log."""
+        version = len(self.process.log)
+        self.process.happen(report, now=self.now)
+        assert len(self.process.log) > version
 
     @precondition(lambda self: wake_up(self.process.saga) is not None)
     @rule()
@@ -122,6 +147,7 @@ class SagaMachine(RuleBasedStateMachine):
     def operator_finds_out(self, which: int) -> None:
         if verdicts := self.true_verdicts():
             step, verdict = verdicts[which % len(verdicts)]
+            self.participants.accepted.discard(step)
             if verdict is Resolution.UNDONE and not self.participants.has_undone(step):
                 self.participants.effects.append(Effect(step, Direction.COMPENSATION))
             asked = ResolveAsked(step=step, verdict=verdict, evidence="seen", output={"id": "7"})

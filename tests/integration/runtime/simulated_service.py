@@ -28,10 +28,10 @@ from saga_orchestrator.fsm.outcome import Verdict
 from saga_orchestrator.fsm.runtime.errors import NotServing, SagaNotFound
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.orchestrator import StartKey
-from saga_orchestrator.fsm.testing import Fate, ParticipantsModel, Process, Recorded, define
+from saga_orchestrator.fsm.testing import Fate, ParticipantsModel, Process, define
 from saga_orchestrator.tests.passing_time import quiet, skip_to_next_wake_up
+from saga_orchestrator.tests.told import told
 from saga_orchestrator.tests.world import (
-    NOON,
     TOKENS,
     FakeClock,
     ScriptedParticipants,
@@ -140,17 +140,9 @@ class SimulatedService:
         return {one: events for one, events in streams if events[0].type == "SagaStarted"}
 
     def told(self, saga_id: str) -> Process:
-        """The saga as its log tells it, in the form in which promises are checked."""
         stream = self.sagas[saga_id]
-        first = stream[0].payload
-        definition = next(one for one in DEFINITIONS if one.name.encode() in first)
-        request = StartRequested(entity_id=0, input={})
-        process = Process(definition, saga_id, request, now=NOON)
-        process.log = [
-            Recorded(one.type, one.schema_version, one.payload, one.recorded_at) for one in stream
-        ]
-        process.saga, process.seen = process.replayed(), {}
-        return process
+        definition = next(one for one in DEFINITIONS if one.name.encode() in stream[0].payload)
+        return told(definition, stream)
 
     async def _come_to_life(self, clock: FakeClock) -> World:
         self.life.revive()

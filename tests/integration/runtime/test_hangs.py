@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from saga_orchestrator.eventstore import (
+    InMemoryLog,
+    LogUnavailable,
+    RecordedEvent,
+    StreamId,
+    WrongExpectedVersion,
+)
 from saga_orchestrator.fsm.answer import Lost, Reply
 from saga_orchestrator.fsm.happening import CompensationAsked, TimePassed
 from saga_orchestrator.fsm.runtime.errors import VersionNotReached
+from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.passing_time import at_rest, quiet
 from saga_orchestrator.tests.world import a_world
 
@@ -34,6 +43,20 @@ steps:
   - {name: nap, sleep: 1h}
 """
 NO = Reply(409, {}, b'{"detail": "sold out"}')
+
+
+class ForgetfulLog(InMemoryLog):
+    """Cannot be read the next time, if it is told so."""
+
+    fails = False
+
+    async def read_stream(
+        self, stream_id: StreamId, *, after_version: int = 0, limit: int = 1000
+    ) -> Sequence[RecordedEvent]:
+        if self.fails:
+            self.fails = False
+            raise LogUnavailable("no database")
+        return await super().read_stream(stream_id, after_version=after_version, limit=limit)
 
 
 async def test_a_rejection_beside_a_pivot_that_nobody_knows_of_parks_for_a_person() -> None:
@@ -74,3 +97,34 @@ async def test_a_saga_that_is_woken_for_nothing_is_woken_again() -> None:
     await world.driver.meet(saga_id, TimePassed())
 
     assert (await at_rest(world, saga_id)).state.status == "completed"
+
+
+async def test_a_read_that_fails_once_loses_no_wake_up() -> None:
+    log = ForgetfulLog()
+    world = await a_world(NAP, log=log)
+    saga_id = (await world.start("napping")).state.saga_id
+    await quiet(world.driver)
+    assert world.driver.live == {}
+
+    log.fails = True
+    await world.advance(timedelta(hours=1))
+    await quiet(world.driver)
+
+    assert not log.fails
+    assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
+
+
+async def test_a_wake_up_for_a_saga_that_somebody_else_has_moved_reads_it_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = TroubledLog()
+    world = await a_world(NAP, log=log)
+    saga_id = (await world.start("napping")).state.saga_id
+    await quiet(world.driver)
+
+    log.troubles.append(WrongExpectedVersion(saga_id, expected=2, actual=3))
+    await world.advance(timedelta(hours=1))
+    await quiet(world.driver)
+
+    assert [one.message for one in caplog.records] == ["saga read again"]
+    assert (await world.orchestrator.saga(saga_id)).state.status == "completed"

@@ -17,10 +17,12 @@ from saga_orchestrator.fsm.events import (
     StepUnknown,
 )
 from saga_orchestrator.fsm.happening import StepReported, TimePassed
+from saga_orchestrator.fsm.outcome import Verdict
 from saga_orchestrator.fsm.testing import (
     ACCEPTED,
     DONE,
     NOON,
+    NOT_SENT,
     REJECTED,
     UNKNOWN,
     Case,
@@ -100,6 +102,16 @@ def test_an_early_callback_is_kept_over_a_lost_reply() -> None:
 
     case = case.when(answered("pay", ACCEPTED, attempt=2)).then_calls("ship#1")
     assert case.step("pay").output == 7
+
+
+@pytest.mark.parametrize("lost", [UNKNOWN, NOT_SENT])
+def test_an_early_callback_decides_where_the_last_reply_is_lost(lost: Verdict) -> None:
+    case = all_done(given(define("book", "pay callback attempts=1", "ship")), "book")
+
+    case.when(completed("pay", 7)).when(answered("pay", lost)).then(
+        StepSucceeded(step="pay", attempt=1, output=7), StepCalled(step="ship", attempt=1)
+    )
+    case.when(failed("pay", "declined")).when(answered("pay", lost)).then_calls("undo book#1")
 
 
 def test_a_callback_while_the_step_backs_off_is_kept_too() -> None:

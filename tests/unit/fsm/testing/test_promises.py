@@ -39,15 +39,15 @@ from saga_orchestrator.fsm.testing import (
     broken,
     define,
 )
+from saga_orchestrator.fsm.testing.back_promises import pivots_hold
 from saga_orchestrator.fsm.testing.participants_model import Effect
 from saga_orchestrator.fsm.testing.promises import (
-    failures_stop,
     nothing_is_forgotten,
     pauses_hold,
-    pivots_hold,
     replay_tells_the_same,
     the_idle_can_be_forgotten,
 )
+from saga_orchestrator.fsm.testing.undo_promises import failures_stop
 
 TWO = define("book", "pay")
 REQUEST = StartRequested(entity_id="order-1", input={})

@@ -1,0 +1,42 @@
+"""Breaks each rule on purpose, and tells which property noticed; fails if one went unnoticed.
+
+make mutations                all of them
+make mutations RULES="R2 R6"
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from saga_orchestrator.tests.mutations.mutation import Copy, Mutation
+from saga_orchestrator.tests.mutations.of_rules import MUTATIONS
+
+
+def main(rules: Sequence[str]) -> int:
+    wanted = [one for one in MUTATIONS if not rules or one.rule in rules]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder))
+        _demand_soundness(copy, wanted)
+        unnoticed = [one for one in wanted if not _is_caught(copy, one)]
+    print(f"{len(wanted) - len(unnoticed)} of {len(wanted)} were caught")
+    return len(unnoticed) > 0
+
+
+def _demand_soundness(copy: Copy, mutations: Sequence[Mutation]) -> None:
+    """What fails without a mutation would notice everything."""
+    for property_ in sorted({one.property for one in mutations}):
+        if failure := copy.failure_of(property_):
+            raise SystemExit(f"{failure} fails though nothing is broken")
+
+
+def _is_caught(copy: Copy, mutation: Mutation) -> bool:
+    caught = copy.caught_by(mutation)
+    print(f"{mutation.rule}  {mutation.says:<68}  {caught or 'NOT CAUGHT'}", flush=True)
+    return caught is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""One rule broken in one place of a copy of the project, and the property that must notice."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+NOT_COPIED: Final = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "docs", "build")
+TESTS_FAILED: Final = 1  # pytest's exit code; whatever else is not 0 is a mistake of the mutation
+LONGEST_RUN_SECONDS: Final = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """`says` what is wrong with the program once `old` is `new`; `old` stands in `file` once."""
+
+    rule: str
+    says: str
+    file: str
+    old: str
+    new: str
+    property: str  # a file of tests/property
+
+
+class Copy:
+    """Of the project, in `folder`, where it may be broken."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.package = folder / "saga_orchestrator"
+        shutil.copytree(ROOT, self.package, ignore=NOT_COPIED)
+
+    def caught_by(self, mutation: Mutation) -> str | None:
+        """The test that notices."""
+        file = self.package / mutation.file
+        sound = file.read_text()
+        if sound.count(mutation.old) != 1:
+            raise SystemExit(f"{mutation.rule}, {mutation.says}: its text is not in {file} once")
+        file.write_text(sound.replace(mutation.old, mutation.new))
+        try:
+            return self.failure_of(mutation.property)
+        finally:
+            file.write_text(sound)
+
+    def failure_of(self, property_: str) -> str | None:
+        """The first test of that file that fails here."""
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        ran = subprocess.run(
+            [*command, "--hypothesis-profile=mutations", f"tests/property/{property_}"],
+            cwd=self.package,
+            env={**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_RUN_SECONDS,
+            check=False,
+        )
+        if ran.returncode not in (0, TESTS_FAILED):
+            raise SystemExit(ran.stdout[-2000:] + ran.stderr)
+        failed = re.search(r"^FAILED (.+?)(?: - .*)?$", ran.stdout, re.MULTILINE)
+        return failed[1].removeprefix("tests/property/") if failed else None

@@ -1,0 +1,183 @@
+"""A service in memory, where a test says what time it is, who answers, and which commit dies.
+
+Rules, driver, timers and recovery are the real ones; the log is in memory, and takes its time for
+each commit. There is one saga. Calls are held until they are answered, by participants that know
+what really happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from saga_orchestrator.eventstore import (
+    InMemoryLog,
+    LogUnavailable,
+    MemoryStore,
+    NewEvent,
+    RecordedEvent,
+    StreamId,
+)
+from saga_orchestrator.fsm.codec import decode
+from saga_orchestrator.fsm.command import CallParticipant
+from saga_orchestrator.fsm.definition import Completion, Definition
+from saga_orchestrator.fsm.events import Event
+from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.runtime.executor import Executor
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.testing import Fate, ParticipantsModel, Process
+from saga_orchestrator.fsm.testing.promises import calls_without_an_answer, sent_call
+from saga_orchestrator.tests.told import told
+from saga_orchestrator.tests.world import (
+    TOKENS,
+    FakeClock,
+    ScriptedParticipants,
+    World,
+    a_world,
+)
+
+Death = Literal["before the commit", "after the commit"]
+TURNS_TO_REST: Final = 80
+IDLE: Final = 30  # turns of the loop in which nothing happens
+
+
+class SlowLog(InMemoryLog):
+    """Takes some turns of the loop for each commit, and dies in the next one if it is told to."""
+
+    def __init__(self, store: MemoryStore, turns: int) -> None:
+        super().__init__(store)
+        self.turns = turns
+        self.dies: Death | None = None
+        self.dead = False
+
+    async def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> Sequence[RecordedEvent]:
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
+        self.dead = self.dead or self.dies is not None
+        if self.dies == "before the commit":
+            raise LogUnavailable(self.dies)
+        recorded = await super().append(stream_id, expected_version, events)
+        if self.dies is not None:
+            raise LogUnavailable(self.dies)
+        return recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """A call that has left and is not answered."""
+
+    call: CallParticipant
+    answer: asyncio.Future[Verdict]
+
+
+class HeldExecutor(Executor):
+    """`rash` are the calls that found no intent of theirs in the log when they left."""
+
+    def __init__(self, clock: FakeClock, store: MemoryStore) -> None:
+        super().__init__(ScriptedParticipants(), TOKENS, clock, limit=100)
+        self.store = store
+        self.out: list[Out] = []
+        self.rash: list[CallParticipant] = []
+        self.made = 0
+
+    async def call(
+        self,
+        call: CallParticipant,
+        definition: Definition,
+        epoch: int,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Verdict:
+        self.made += 1
+        recorded = history_of(self.store.streams.get(StreamId(call.saga_id), []))
+        if sent_call(call) not in calls_without_an_answer(recorded):
+            self.rash.append(call)
+        out = Out(call, asyncio.get_running_loop().create_future())
+        self.out.append(out)
+        try:
+            return await out.answer
+        finally:
+            self.out.remove(out)
+
+
+class Service:
+    def __init__(self, definition: Definition, *, commit_takes: int = 2) -> None:
+        self.definition, self.commit_takes = definition, commit_takes
+        polled = (one.name for one in definition.steps if one.completion is Completion.POLL)
+        self.participants = ParticipantsModel(frozenset(polled))
+        self.store = MemoryStore()
+        self.seen: list[Saga] = []
+
+    async def start(self, request: StartRequested) -> None:
+        await self._come_to_life(FakeClock())
+        started = await self.world.orchestrator.start(self.definition.name, request)
+        self.saga_id = started.saga.state.saga_id
+        await self.settle()
+
+    @property
+    def stream(self) -> list[RecordedEvent]:
+        return self.store.streams[StreamId(self.saga_id)]
+
+    @property
+    def out(self) -> list[Out]:
+        return self.executor.out
+
+    @property
+    def due(self) -> datetime | None:
+        """When the saga will be woken."""
+        return self.world.driver.timers._due.get(self.saga_id)
+
+    def told(self) -> Process:
+        return told(self.definition, self.stream)
+
+    async def settle(self) -> None:
+        """Until nothing happens any more without somebody else; who died is born again."""
+        idle, before = 0, (-1, -1)
+        while idle < IDLE:
+            await asyncio.sleep(0)
+            now = (len(self.stream), self.executor.made)
+            idle, before = (idle + 1 if now == before else 0), now
+        if self.log.dead:
+            await self.crash(arrived=True)
+
+    async def come_to_rest(self) -> None:
+        """Every call is answered with done from now on, and every wake-up comes."""
+        for _ in range(TURNS_TO_REST):
+            if self.told().saga.state.status.rests:
+                return
+            if self.out:
+                self.answer(self.out[0], Fate.DONE)
+            elif self.due is not None:
+                await self.world.advance(max(self.due - self.world.clock.now(), timedelta()))
+            await self.settle()
+        raise AssertionError(f"still {self.told().saga.state.status}")
+
+    def answer(self, out: Out, fate: Fate) -> None:
+        out.answer.set_result(self.participants.answer(out.call, fate))
+
+    async def crash(self, *, arrived: bool) -> None:
+        """Die, and be taken up by the next process."""
+        for out in self.out:
+            self.participants.crash_during(out.call, arrived=arrived)
+        await self.world.driver.drain(timedelta())
+        await self._come_to_life(self.world.clock)
+        await self.world.recover(await self.world.unfinished())
+        await self.settle()
+
+    async def _come_to_life(self, clock: FakeClock) -> None:
+        self.log = SlowLog(self.store, self.commit_takes)
+        self.world: World = await a_world(log=self.log)
+        self.world.clock.time, self.world.clock.drawn = clock.time, clock.drawn
+        await self.world.registry.register(self.definition)
+        self.executor = HeldExecutor(self.world.clock, self.store)
+        self.world.driver.executor = self.executor
+        self.world.driver.observe = lambda saga, recorded: self.seen.append(saga)
+
+
+def history_of(stream: Sequence[RecordedEvent]) -> list[Event]:
+    return [decode(one.type, one.schema_version, one.payload) for one in stream]

@@ -1,0 +1,139 @@
+"""R6: of two that come at once one wins, whoever it is, and the loser changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.errors import NotAllowed
+from saga_orchestrator.fsm.happening import CancelAsked, SignalSent, StartRequested
+from saga_orchestrator.fsm.testing import Fate, broken, define
+from saga_orchestrator.tests.property.service import Service
+
+Move: TypeAlias = Callable[[Service], Awaitable[object]]
+COMPLETED: Final = "SagaCompleted"
+LATE: Final = "LateReplyIgnored"
+FAR_AHEAD: Final = 60  # turns of the loop: longer than any decision takes
+
+
+async def answer_comes(service: Service) -> None:
+    service.answer(service.out[0], Fate.DONE)
+
+
+async def callback_comes(service: Service) -> None:
+    report = service.participants.report("pay", done=True)
+    await service.world.orchestrator.report(service.saga_id, report)
+
+
+async def cancel_comes(service: Service) -> None:
+    await service.world.orchestrator.ask(service.saga_id, CancelAsked())
+
+
+async def signal_comes(service: Service) -> None:
+    await service.world.orchestrator.ask(service.saga_id, SignalSent(name="approval"))
+
+
+def after(time: timedelta) -> Move:
+    async def time_passes(service: Service) -> None:
+        await service.world.advance(time)
+
+    return time_passes
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """After the `fates` of the first calls two moves at once, each of which wins by one event.
+
+    `told_late`: the first leaves a trace where it loses.
+    """
+
+    definition: Definition
+    fates: list[Fate]
+    moves: tuple[Move, Move]
+    wins: tuple[str, str]
+    told_late: bool = False
+
+
+RACES: Final = {
+    "a deadline against the last reply": Race(
+        define("book", "pay", deadline="1m"),
+        [Fate.DONE],
+        (after(timedelta(minutes=1)), answer_comes),
+        ("CompensationStarted", COMPLETED),
+    ),
+    "a callback against its timeout": Race(
+        define("book", "pay callback"),
+        [Fate.DONE, Fate.ACCEPTED],
+        (callback_comes, after(timedelta(minutes=15))),
+        (COMPLETED, "StepUnknown"),
+        told_late=True,
+    ),
+    "a callback against a cancel": Race(
+        define("book", "pay callback"),
+        [Fate.DONE, Fate.ACCEPTED],
+        (callback_comes, cancel_comes),
+        (COMPLETED, "CompensationStarted"),
+        told_late=True,
+    ),
+    "a cancel against the completion": Race(
+        define("book", "pay"),
+        [Fate.DONE],
+        (cancel_comes, answer_comes),
+        ("CompensationStarted", COMPLETED),
+    ),
+    "a signal against its timeout": Race(
+        define("book", "approve signal=approval"),
+        [Fate.DONE],
+        (signal_comes, after(timedelta(hours=24))),
+        (COMPLETED, "StepRejected"),
+    ),
+}
+
+
+@pytest.mark.parametrize("race", RACES.values(), ids=RACES.keys())
+@settings(max_examples=settings().max_examples // 2)
+@given(
+    swapped=st.booleans(),
+    head_start=st.integers(0, 12) | st.just(FAR_AHEAD),
+    commit_takes=st.integers(0, 4),
+)
+def test_a_race_has_one_winner_and_the_loser_changes_nothing(
+    race: Race, swapped: bool, head_start: int, commit_takes: int
+) -> None:
+    service = Service(race.definition, commit_takes=commit_takes)
+
+    results = asyncio.run(run(service, race, swapped=swapped, head_start=head_start))
+
+    types = [one.type for one in service.stream]
+    winners = [one for one in race.wins if one in types]
+    assert len(winners) == 1
+    assert (types[-1] == COMPLETED) == (winners == [COMPLETED])
+    assert (LATE in types) == (race.told_late and winners == [race.wins[1]])
+    assert all(isinstance(one, NotAllowed) for one in results if isinstance(one, Exception))
+    if head_start == FAR_AHEAD:
+        assert winners == [race.wins[swapped]]
+
+
+async def run(service: Service, race: Race, *, swapped: bool, head_start: int) -> list[object]:
+    """What the two were answered; afterwards the saga goes on until it rests."""
+    await service.start(StartRequested(entity_id=1, input={}))
+    for fate in race.fates:
+        service.answer(service.out[0], fate)
+        await service.settle()
+    first, second = reversed(race.moves) if swapped else race.moves
+    leading = asyncio.ensure_future(first(service))
+    for _ in range(head_start):
+        await asyncio.sleep(0)
+    results = await asyncio.gather(leading, second(service), return_exceptions=True)
+    await service.settle()
+    assert broken(service.told(), service.participants) == []
+    await service.come_to_rest()
+    assert broken(service.told(), service.participants) == []
+    return list(results)

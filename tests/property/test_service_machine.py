@@ -1,0 +1,198 @@
+"""Any saga, driven by the real service: intents come first, waits have wake-ups, status is a fold.
+
+What `test_saga_machine.py` asks of the rules is asked here of the shell around them, which can die
+in every commit and whose clock may step back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.errors import NotAllowed
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    CancelAsked,
+    CompensationAsked,
+    PauseAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    StartRequested,
+    Verb,
+)
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.runtime.driver import WAKE_AGAIN
+from saga_orchestrator.fsm.runtime.errors import NotServing
+from saga_orchestrator.fsm.testing import NOON, Fate, broken
+from saga_orchestrator.fsm.testing import strategies as some
+from saga_orchestrator.fsm.testing.promises import calls_without_an_answer, sent_call
+from saga_orchestrator.projections.status import status_view
+from saga_orchestrator.tests.property.service import Death, Service
+
+DEATHS: list[Death] = ["before the commit", "after the commit"]
+VERBS: list[Verb] = [
+    CompensationAsked(),
+    CancelAsked(),
+    RetryAsked(),
+    PauseAsked(),
+    ResumeAsked(),
+    SignalSent(name="approval"),
+    SignalSent(name="payment", key="4711"),
+]
+STEPS_OF_TIME = st.sampled_from([-10, 0.3, 4]).map(lambda seconds: timedelta(seconds=seconds))
+
+
+class ServiceMachine(RuleBasedStateMachine):
+    service: Service
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+
+    def run(self, happening: Coroutine[Any, Any, object] | None = None) -> None:
+        self.runner.run(self._run(happening))
+
+    async def _run(self, happening: Coroutine[Any, Any, object] | None) -> None:
+        if happening is not None:
+            with suppress(NotAllowed, NotServing):
+                await happening
+        await self.service.settle()
+
+    @initialize(definition=some.definitions(), put_off=st.booleans())
+    def service_starts(self, definition: Definition, put_off: bool) -> None:
+        note(definition.source.decode())
+        start_at = NOON + timedelta(seconds=2) if put_off else None
+        self.service = Service(definition)
+        request = StartRequested(entity_id=1, input=some.INPUT, start_at=start_at)
+        self.run(self.service.start(request))
+
+    @precondition(lambda self: self.service.out)
+    @rule()
+    def participant_does_it(self) -> None:
+        self.participant_answers(Fate.DONE, 0)
+
+    @precondition(lambda self: self.service.out)
+    @rule(fate=some.fates, which=st.integers(0, 4))
+    def participant_answers(self, fate: Fate, which: int) -> None:
+        self.service.answer(self.service.out[which % len(self.service.out)], fate)
+        self.run()
+
+    @rule(by=STEPS_OF_TIME)
+    def time_passes(self, by: timedelta) -> None:
+        self.run(self.service.world.advance(by))
+
+    @rule(by=STEPS_OF_TIME)
+    def the_clock_is_set_back_just_as_a_timer_fires(self, by: timedelta) -> None:
+        async def set_back() -> None:
+            await self.service.world.advance(by)
+            self.service.world.clock.time -= timedelta(seconds=4)
+
+        self.run(set_back())
+
+    @precondition(lambda self: self.service.due is not None)
+    @rule()
+    def the_wake_up_comes(self) -> None:
+        due, now = self.service.due, self.service.world.clock.now()
+        assert due is not None
+        self.run(self.service.world.advance(max(due - now, timedelta())))
+
+    @rule(arrived=st.booleans())
+    def process_crashes(self, arrived: bool) -> None:
+        self.run(self.service.crash(arrived=arrived))
+
+    @rule(death=st.sampled_from(DEATHS))
+    def the_next_commit_dies(self, death: Death) -> None:
+        self.service.log.dies = death
+
+    @rule(verb=st.sampled_from(VERBS))
+    def somebody_asks(self, verb: Verb) -> None:
+        self.run(self.service.world.orchestrator.ask(self.service.saga_id, verb))
+
+    @rule(sure=st.integers(0, 9))
+    def somebody_gives_up(self, sure: int) -> None:
+        if sure == 9:
+            self.somebody_asks(AbandonAsked(reason="enough"))
+
+    @precondition(lambda self: self.reportable())
+    @rule(done=st.booleans(), which=st.integers(0, 4))
+    def callback_arrives(self, done: bool, which: int) -> None:
+        steps = self.reportable()
+        report = self.service.participants.report(steps[which % len(steps)], done=done)
+        self.run(self.service.world.orchestrator.report(self.service.saga_id, report))
+
+    def reportable(self) -> list[str]:
+        return self.service.participants.reportable(one.call for one in self.service.out)
+
+    @invariant()
+    def no_call_leaves_before_its_intent(self) -> None:
+        """R1."""
+        assert self.service.executor.rash == []
+
+    @invariant()
+    def what_is_under_way_is_sent_once(self) -> None:
+        """R8: what the log says is under way is what is out, after a crash too.
+
+        Who gives a saga up awaits no answer any more.
+        """
+        process = self.service.told()
+        if process.saga.state.status is not SagaStatus.ABANDONED:
+            out = sorted(sent_call(one.call) for one in self.service.out)
+            assert out == sorted(calls_without_an_answer(process.history))
+
+    @invariant()
+    def whoever_waits_is_woken(self) -> None:
+        """R8."""
+        saga, due = self.service.told().saga, self.service.due
+        wanted = wake_up(saga)
+        if wanted is None:
+            assert due is None
+        else:
+            assert due is not None
+            assert due <= max(wanted, self.service.world.clock.now() + WAKE_AGAIN)
+
+    @invariant()
+    def status_is_a_fold(self) -> None:
+        """R7: what was seen live is what the log tells of that version, and nobody is called."""
+        made = self.service.executor.made
+        self.runner.run(self._compare_views())
+        assert self.service.executor.made == made
+
+    async def _compare_views(self) -> None:
+        seen, self.service.seen = self.service.seen, []
+        for saga in seen:
+            version = saga.state.version
+            folded = await self.service.world.orchestrator.saga_as_of(
+                self.service.saga_id, version=version
+            )
+            assert status_view(folded) == status_view(saga)
+
+    @invariant()
+    def all_promises_are_kept(self) -> None:
+        assert broken(self.service.told(), self.service.participants) == []
+
+    def teardown(self) -> None:
+        """Faults and pauses stop: woken by nothing but its timer, the saga comes to rest."""
+        if hasattr(self, "service"):
+            self.come_to_rest()
+        self.runner.close()
+
+    def come_to_rest(self) -> None:
+        self.service.log.dies = None
+        self.somebody_asks(ResumeAsked())
+        self.runner.run(self.service.come_to_rest())
+        self.all_promises_are_kept()
+        assert self.service.world.driver.live == {}
+        self.runner.run(self.service.world.driver.drain(timedelta()))
+
+
+TestServiceMachine = ServiceMachine.TestCase
+TestServiceMachine.settings = settings(stateful_step_count=25)

@@ -1,0 +1,155 @@
+"""R9: a definition is refused exactly if an effect of it may come to be undone, and nothing can.
+
+The documents are drawn with all their mistakes. What the verifier should say of each is worked out
+here from the document alone; and what it accepts is driven, and turned back somewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.errors import InvalidDefinition
+from saga_orchestrator.fsm.events import CompensationStarted
+from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested, TimePassed
+from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, Fate, ParticipantsModel, Process
+from saga_orchestrator.fsm.verb import allowed_actions
+
+Step: TypeAlias = dict[str, Any]
+NAMES: Final = ("book", "pay", "seat", "ship")
+NOT_UNDOABLE: Final = {"cannot-be-undone", "undone-by-nobody"}
+CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
+    "${input.sunny}": frozenset({"sunny"}),
+    "${input.rich}": frozenset({"rich"}),
+    "${input.sunny && input.rich}": frozenset({"sunny", "rich"}),
+}
+TURNS_TO_REST: Final = 20
+fates = st.sampled_from([Fate.DONE, Fate.DONE, Fate.DONE, Fate.LOST, Fate.REJECTED])
+inputs = st.fixed_dictionaries({"sunny": st.booleans(), "rich": st.booleans()})
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> list[Step]:
+    names = NAMES[: draw(st.integers(1, len(NAMES)))]
+    return [draw(_steps(name, names[:number], names)) for number, name in enumerate(names)]
+
+
+@st.composite
+def _steps(draw: st.DrawFn, name: str, earlier: tuple[str, ...], names: tuple[str, ...]) -> Step:
+    way = draw(st.sampled_from(["compensation", "none", "undone_by", "nothing"]))
+    ways: Mapping[str, Step] = {
+        "compensation": {"compensation": {"path": f"/{name}/undo"}},
+        "none": {"effect": "none"},
+        "undone_by": {"undone_by": draw(st.sampled_from(names))},
+        "nothing": {},
+    }
+    conditions = st.sampled_from([{}, {}, *({"when": one} for one in CONDITIONS)])
+    sequence = st.just(list(earlier[-1:]))
+    graph = st.lists(st.sampled_from(earlier), unique=True) if earlier else sequence
+    return {
+        "name": name,
+        "participant": f"{name}-service",
+        "action": {"path": f"/{name}", "retry": {"attempts": 1}},
+        "after": draw(sequence | graph),
+        "pivot": draw(st.sampled_from([False, False, False, True])),
+        **draw(conditions),
+        **ways[way],
+    }
+
+
+def document(steps: list[Step]) -> Step:
+    return {"saga": "trip", "version": 1, "steps": steps}
+
+
+@settings(max_examples=5 * settings().max_examples)
+@given(documents())
+def test_exactly_what_could_not_be_undone_is_refused(steps: list[Step]) -> None:
+    try:
+        read_definition(document(steps))
+        codes = set()
+    except InvalidDefinition as refused:
+        codes = {one.code for one in refused.findings}
+
+    by_name = {step["name"]: step for step in steps}
+    fit = all(can_be_undone(step, by_name) for step in steps)
+    event("fit" if fit else "unfit")
+    assert NOT_UNDOABLE.isdisjoint(codes) == fit
+
+
+def can_be_undone(step: Step, by_name: Mapping[str, Step]) -> bool:
+    """Or need not be."""
+    before = all_before(step, by_name)
+    if step.get("effect") == "none" or "compensation" in step:
+        return True
+    if "undone_by" in step:
+        other = by_name[step["undone_by"]]
+        surely_there = conditions_of(other) <= conditions_of(step)
+        return other["name"] in before and "compensation" in other and surely_there
+    sure_pivots = {name for name, one in by_name.items() if one["pivot"] and "when" not in one}
+    return step["pivot"] or not before.isdisjoint(sure_pivots)
+
+
+def all_before(step: Step, by_name: Mapping[str, Step]) -> set[str]:
+    found: set[str] = set(step["after"])
+    return found.union(*(all_before(by_name[name], by_name) for name in step["after"]))
+
+
+def conditions_of(step: Step) -> frozenset[str]:
+    return CONDITIONS.get(step.get("when", ""), frozenset())
+
+
+@settings(
+    max_examples=3 * settings().max_examples,
+    suppress_health_check=[HealthCheck.filter_too_much],  # most documents are refused
+)
+@given(documents(), inputs, st.lists(fates, max_size=4))
+def test_whatever_is_accepted_and_turns_back_is_undone(
+    steps: list[Step], given_input: dict[str, bool], story: list[Fate]
+) -> None:
+    definition = accepted(steps)
+    assume(definition is not None)
+    assert definition is not None
+    request = StartRequested(entity_id=1, input=given_input)
+    process = Process(definition, SAGA_ID, request, now=NOON)
+
+    turn_back_after(process, story)
+
+    turned = any(isinstance(one, CompensationStarted) for one in process.history)
+    event("turned back" if turned else "went on")
+    assert process.saga.state.status.rests
+    assert not turned or process.saga.state.status == "compensated"
+
+
+def accepted(steps: list[Step]) -> Definition | None:
+    try:
+        return read_definition(document(steps))
+    except InvalidDefinition:
+        return None
+
+
+def turn_back_after(process: Process, story: list[Fate]) -> None:
+    """Asked for after the story, where that is possible. Every compensation succeeds."""
+    participants = ParticipantsModel()
+    for fate in story:
+        go_on(process, participants, fate)
+    if "compensate" in allowed_actions(process.saga):
+        process.happen(CompensationAsked(), now=process.saga.state.updated_at)
+    for _ in range(TURNS_TO_REST):
+        go_on(process, participants, Fate.DONE)
+
+
+def go_on(process: Process, participants: ParticipantsModel, fate: Fate) -> None:
+    now = process.saga.state.updated_at
+    if process.sent:
+        sent = process.sent[0]
+        undoes = sent.call.direction is Direction.COMPENSATION
+        verdict = participants.answer(sent.call, Fate.DONE if undoes else fate)
+        process.receive(sent, verdict, now=now)
+    elif (due := wake_up(process.saga)) is not None:
+        process.happen(TimePassed(), now=max(now, due))
