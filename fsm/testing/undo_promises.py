@@ -29,7 +29,7 @@ from ..events import (
     StepUnknown,
     WaitStarted,
 )
-from ..state import FREE
+from ..step_state import FREE
 from . import answers
 from .participants_model import ParticipantsModel
 from .truth import at_stake, may_have_happened
