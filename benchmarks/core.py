@@ -41,7 +41,7 @@ from saga_orchestrator.projections.status import answer_view
 SAGAS = 300  # a round
 REPEATS = 5  # of each part in a round, so that the least of them has warm caches
 BEGAN = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-CALL_TIME = timedelta(milliseconds=7)
+ANSWERED = BEGAN + timedelta(milliseconds=7)
 TYPE = {"content-type": "application/json"}
 BESIDE = ("replay",)  # what no saga does on its way
 Figures = Mapping[str, float]  # microseconds a saga, by part
@@ -56,11 +56,8 @@ class Told:
     request: StartRequested
     replies: Sequence[Reply]
     decisions: Sequence[Decision]
+    calls: Sequence[CallParticipant]
     answers: Sequence[CallAnswered]
-
-    @property
-    def calls(self) -> list[CallParticipant]:
-        return [decision.calls[0] for decision in self.decisions[:-1]]
 
 
 def main() -> None:
@@ -147,13 +144,13 @@ def tell(definition: Definition, way: str, number: int) -> Told:
     request = StartRequested(entity_id=4711, input=json.loads(json.dumps(data)))
     replies = _replies(way, number)
     decisions = [start(definition, saga_id, request, now=BEGAN)]
-    answers = []
+    calls: list[CallParticipant] = []
+    answers: list[CallAnswered] = []
     for reply in replies:
-        call = decisions[-1].calls[0]
-        answers.append(_answer(call, _verdict(reply, call, definition)))
-        now = BEGAN + len(answers) * CALL_TIME
-        decisions.append(decide(decisions[-1].saga, answers[-1], now=now, jitter=0.5))
-    return Told(definition, saga_id, request, replies, decisions, answers)
+        calls += decisions[-1].calls
+        answers.append(_answer(calls[-1], _verdict(reply, calls[-1], definition)))
+        decisions.append(decide(decisions[-1].saga, answers[-1], now=ANSWERED, jitter=0.5))
+    return Told(definition, saga_id, request, replies, decisions, calls, answers)
 
 
 def _replies(way: str, number: int) -> list[Reply]:
@@ -196,8 +193,7 @@ def decisions(told: Sequence[Told]) -> None:
     """Of the answers: events, states, and the calls that follow."""
     for one in told:
         for decision, answer in zip(one.decisions, one.answers, strict=False):
-            now = decision.saga.state.updated_at + CALL_TIME
-            decide(decision.saga, answer, now=now, jitter=0.5)
+            decide(decision.saga, answer, now=ANSWERED, jitter=0.5)
 
 
 def encodings(told: Sequence[Told]) -> None:
