@@ -9,6 +9,7 @@ from saga_orchestrator.tests.mutations.mutation import Mutation
 RULES: Final = "test_saga_machine.py"
 ATTEMPTS: Final = "test_outcomes_of_a_step.py"
 BACK: Final = "test_way_back.py"
+DEADLINES: Final = "test_deadlines.py"
 SHELL: Final = "test_service_machine.py"
 RACES: Final = "test_races.py"
 VERIFIER: Final = "test_what_can_be_undone.py"
@@ -134,7 +135,7 @@ MUTATIONS: Final = (
         file="fsm/forward.py",
         old="return not saga.pivot_in_doubt and bool(saga.not_done)",
         new="return bool(saga.not_done)",
-        property=RULES,
+        property=DEADLINES,
     ),
     Mutation(
         rule="R4",
@@ -142,7 +143,7 @@ MUTATIONS: Final = (
         file="fsm/verb.py",
         old="if saga.state.status is SagaStatus.RUNNING and saga.pivot_in_doubt:",
         new="if saga.state.status is None and saga.pivot_in_doubt:",
-        property=RULES,
+        property=DEADLINES,
     ),
     Mutation(
         rule="R4",
@@ -155,7 +156,7 @@ MUTATIONS: Final = (
 """,
         new="""    deciding.turn_back(CompensationStarted(cause=Cause.DEADLINE, error=error))
 """,
-        property=RULES,
+        property=DEADLINES,
     ),
     Mutation(
         rule="R4",
@@ -163,7 +164,7 @@ MUTATIONS: Final = (
         file="fsm/forward.py",
         old="if in_doubt or deciding.saga.pivot_passed:",
         new="if in_doubt:",
-        property=RULES,
+        property=DEADLINES,
     ),
     Mutation(
         rule="R4",
@@ -173,7 +174,7 @@ MUTATIONS: Final = (
         return "a pivot was passed, so it only goes forward"
 """,
         new="",
-        property=RULES,
+        property=DEADLINES,
     ),
     Mutation(
         rule="R4",
@@ -181,7 +182,7 @@ MUTATIONS: Final = (
         file="fsm/forward.py",
         old="return deadline is not None and deadline <= now",
         new="return False",
-        property=RULES,
+        property=DEADLINES,
     ),
     Mutation(
         rule="R4",

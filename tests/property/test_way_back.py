@@ -7,28 +7,13 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.command import wake_up
 from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.happening import (
-    CompensationAsked,
-    RetryAsked,
-    StartRequested,
-    TimePassed,
-)
-from saga_orchestrator.fsm.testing import (
-    NOON,
-    SAGA_ID,
-    Fate,
-    ParticipantsModel,
-    Process,
-    broken,
-    define,
-)
+from saga_orchestrator.fsm.testing import Fate, define
 from saga_orchestrator.fsm.testing.strategies import NAMES
+from saga_orchestrator.tests.property.story import CRASHES, RETRY, TURN, Story
 
-CRASH, RETRY = "a crash", "somebody asks for another try"
 FATES = [Fate.DONE, Fate.REJECTED, Fate.LOST, Fate.NOT_SENT, Fate.BUSY]
-happenings = st.lists(st.sampled_from([*FATES, CRASH, RETRY]), max_size=15)
+happenings = st.lists(st.sampled_from([*FATES, CRASHES[1], RETRY]), max_size=15)
 
 
 @st.composite
@@ -48,36 +33,12 @@ def _steps(draw: st.DrawFn, name: str, earlier: tuple[str, ...]) -> str:
 
 @settings(max_examples=3 * settings().max_examples)
 @given(trips(), happenings)
-def test_no_order_of_failures_breaks_a_promise(definition: Definition, story: list[str]) -> None:
-    process = Process(definition, SAGA_ID, StartRequested(entity_id=1, input={}), now=NOON)
-    participants = ParticipantsModel()
-    for _ in definition.steps:
-        happen(process, participants, Fate.DONE)
-    process.happen(CompensationAsked(), now=NOON)
+def test_no_order_of_failures_breaks_a_promise(definition: Definition, words: list[str]) -> None:
+    story = Story(definition)
+    story.tell([*[Fate.DONE] * len(definition.steps), TURN])
 
-    for happening in story:
-        happen(process, participants, happening)
-        assert broken(process, participants) == []
+    story.tell(words)
 
-    while process.saga.state.status != "compensated":
-        happen(process, participants, RETRY if process.saga.state.status.rests else Fate.DONE)
-    assert broken(process, participants) == []
-
-
-def happen(process: Process, participants: ParticipantsModel, happening: str) -> None:
-    """To the call that is out; if none is, after the next wait."""
-    now = process.saga.state.updated_at
-    if happening == RETRY:
-        if process.saga.state.status == "parked":
-            process.happen(RetryAsked(), now=now)
-        return
-    if not process.sent and (due := wake_up(process.saga)) is not None:
-        process.happen(TimePassed(), now=due)
-    if not process.sent:
-        return
-    sent = process.sent[0]
-    if happening == CRASH:
-        participants.crash_during(sent.call, arrived=True)
-        process.crash()
-    else:
-        process.receive(sent, participants.answer(sent.call, Fate(happening)), now=now)
+    while story.status != "compensated":
+        story.tell([RETRY])
+        story.come_to_rest()

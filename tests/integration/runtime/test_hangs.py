@@ -17,6 +17,7 @@ from saga_orchestrator.eventstore import (
 from saga_orchestrator.fsm.answer import Lost, Reply
 from saga_orchestrator.fsm.happening import CompensationAsked, TimePassed
 from saga_orchestrator.fsm.runtime.errors import VersionNotReached
+from saga_orchestrator.fsm.runtime.live import rests
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.passing_time import at_rest, quiet
 from saga_orchestrator.tests.world import a_world
@@ -82,10 +83,26 @@ async def test_who_watches_a_saga_at_rest_does_not_take_it_from_who_undoes_it() 
     await world.orchestrator.ask(saga_id, CompensationAsked())
     with pytest.raises(VersionNotReached):
         await watching
+    assert list(world.driver.live) == [saga_id]
 
     world.participants.release("undo process_payment")
     await quiet(world.driver)
     assert (await world.orchestrator.saga(saga_id)).state.status == "compensated"
+
+
+async def test_who_gives_up_watching_leaves_alone_what_another_one_holds() -> None:
+    world = await a_world(NAP)
+    saga_id = (await world.start("napping")).state.saga_id
+    await quiet(world.driver)
+    stale, _ = await world.driver.watch(saga_id, rests)
+    stale.release()
+    world.driver.leave(stale)
+    held, _ = await world.driver.watch(saga_id, rests)
+
+    world.driver.leave(stale)
+
+    assert held is not stale
+    assert world.driver.live == {saga_id: held}
 
 
 async def test_a_saga_that_is_woken_for_nothing_is_woken_again() -> None:

@@ -1,0 +1,42 @@
+"""R4: whoever asks for the way back, person or deadline, gets it until a pivot is passed.
+
+After that the saga only goes forward, and while nobody knows of the pivot both wait.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.testing import Fate, define
+from saga_orchestrator.tests.property.story import (
+    CALLBACKS,
+    CRASHES,
+    DEADLINE,
+    PAUSE,
+    RESUME,
+    RETRY,
+    TURN,
+    Story,
+)
+
+DEFINITIONS = [
+    define("book", "pay", "ship", deadline="5s"),
+    define("book", "pay pivot attempts=2", "ship attempts=2", deadline="5s"),
+    define("book", "pay pivot callback attempts=2", "ship", deadline="5s"),
+    define("book after=", "pay pivot after= attempts=2", "ship after=book,pay", deadline="5s"),
+]
+FATES = [Fate.DONE, Fate.DONE, Fate.DONE, Fate.LOST, Fate.NOT_SENT, Fate.REJECTED, Fate.ACCEPTED]
+BESIDES = [DEADLINE, DEADLINE, TURN, PAUSE, RESUME, RETRY, CRASHES[1], *CALLBACKS]
+
+
+@settings(max_examples=5 * settings().max_examples)
+@given(st.sampled_from(DEFINITIONS), st.lists(st.sampled_from([*FATES, *BESIDES]), max_size=10))
+def test_no_deadline_and_no_request_breaks_a_promise(
+    definition: Definition, words: list[str]
+) -> None:
+    story = Story(definition)
+
+    story.tell(words)
+
+    story.come_to_rest()
