@@ -33,6 +33,7 @@ from saga_orchestrator.tests.integration.projections.busy_world import (
     rows_as_bytes,
     sagas_of,
 )
+from saga_orchestrator.tests.integration.projections.failing_tables import FailingTables
 from saga_orchestrator.tests.passing_time import quiet, skip_to_next_wake_up
 from saga_orchestrator.tests.world import ENOUGH, World
 
@@ -178,20 +179,6 @@ async def test_the_checkpoint_waits_for_what_was_not_told(
     projector.observe(*told[0])
     await projector.step()
     assert checkpoints(database_url) == heads(world)
-
-
-class FailingTables(Tables):
-    """Fail as often as they are told to."""
-
-    failures = 0
-
-    async def write(
-        self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
-    ) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise psycopg.OperationalError("the connection is lost")
-        await super().write(sagas, before, after)
 
 
 async def test_what_could_not_be_written_is_written_with_the_next(
@@ -361,69 +348,6 @@ async def test_the_loop_writes_what_it_is_told(
     running.cancel()
 
     assert rows(database_url) == await fresh_folds(world)
-
-
-async def test_a_saga_under_way_is_left_once_and_the_checkpoint_waits_for_it(
-    world: World, projector: Projector, database_url: str
-) -> None:
-    await live_a_while(world, Random(21), sagas=20)
-    resting = [row for row in await fresh_folds(world) if row["rests"]]
-    assert 0 < len(resting) < 20
-
-    assert await projector.step_by_age() == len(resting)
-
-    assert rows(database_url) == resting
-    assert folded(checkpoints(database_url), world) == {row["saga_id"] for row in resting}
-    await projector.step_by_age()
-    assert rows(database_url) == await fresh_folds(world)
-    assert checkpoints(database_url) == heads(world)
-
-
-def folded(checkpoints: Mapping[int, int], world: World) -> set[str]:
-    """The sagas without an event behind a checkpoint."""
-    behind = {
-        event.stream_id
-        for shard_id, events in world.log.store.shards.items()
-        for event in events
-        if event.seq > checkpoints[shard_id]
-    }
-    return set(sagas_of(world)) - behind
-
-
-async def test_who_is_left_may_change_and_keeps_the_checkpoint_before_its_first_event(
-    world: World, projector: Projector, tables: Tables, database_url: str
-) -> None:
-    before = checkpoints(database_url)
-    await world.start("pivotal")
-    await quiet(world.driver)
-    await projector.step_by_age()
-    while skip_to_next_wake_up(world):
-        await quiet(world.driver)
-
-    restarted = await a_busy_world(seed=5, store=world.log.store)
-    assert checkpoints(database_url) == before
-    await projected(restarted, tables)
-
-    assert rows(database_url) == await fresh_folds(restarted)
-
-
-async def test_what_was_left_and_could_not_be_written_is_written_with_the_next(
-    world: World, database_url: str
-) -> None:
-    tables = FailingTables(database_url)
-    projector = await projected(world, tables)
-    await live_a_while(world, Random(22), sagas=5)
-    tables.failures = 1
-    with pytest.raises(psycopg.OperationalError):
-        await projector.step_by_age()
-    await live_a_while(world, Random(23), sagas=5)
-
-    await projector.step_by_age()
-    await projector.step_by_age()
-
-    assert rows(database_url) == await fresh_folds(world)
-    assert checkpoints(database_url) == heads(world)
-    await tables.close()
 
 
 async def test_many_sagas_are_written_at_once(
