@@ -1,4 +1,5 @@
-"""Lists of sagas, read from the status view: as new as its last write, 100 ms behind at most."""
+"""Lists of sagas, read from the status view: as new as its last write, 100 ms behind for a saga
+that rests, 200 ms for one that is under way."""
 
 from __future__ import annotations
 
