@@ -190,7 +190,7 @@ class Driver:
             return live, live.until(condition)
         async with self.holding(saga_id, patiently=False) as live:
             reached = live.until(condition)
-            if live.is_needed(self.clock.now()):
+            if live.is_needed(self.clock.now(), wake_up(live.saga)):
                 self.live[saga_id] = live
             return live, reached
 
@@ -326,12 +326,13 @@ class Driver:
         self.observe(saga, recorded)
         if shard_of(saga_id) not in self.epochs:  # it was the last thing that could be recorded
             return
-        self.timers.set(saga_id, wake_up(saga))
+        wake = wake_up(saga)
+        self.timers.set(saga_id, wake)
         if saga.state.parent is not None and saga.state.status.rests:
             self._spawn(self.children.report(saga), saga.state.parent.saga_id)
         if saga.owes_callback and not self.callbacks.is_telling(saga_id):
             self._spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
-        if live.is_needed(self.clock.now()):
+        if live.is_needed(self.clock.now(), wake):
             self.live[saga_id] = live
         elif self.live.get(saga_id) is live:
             del self.live[saga_id]
@@ -339,7 +340,8 @@ class Driver:
     def leave(self, live: Live) -> None:
         """Forget a saga that nobody waits for any more, if it can be forgotten."""
         saga_id = live.saga.state.saga_id
-        if self.live.get(saga_id) is live and not live.is_needed(self.clock.now()):
+        wake = wake_up(live.saga)
+        if self.live.get(saga_id) is live and not live.is_needed(self.clock.now(), wake):
             del self.live[saga_id]
 
     async def pause(self, seconds: float) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from ..command import wake_up
 from ..saga import Saga
 
 SHORT_WAIT: Final = timedelta(seconds=5)  # that a saga spends in memory
@@ -51,15 +50,14 @@ class Live:
     def is_watched(self) -> bool:
         return any(not watcher.done() for _, watcher in self._watchers)
 
-    def is_needed(self, now: datetime) -> bool:
-        """One that rests, or that waits for long, costs no memory: the log has it.
+    def is_needed(self, now: datetime, wake: datetime | None) -> bool:
+        """One that rests, or that waits for long until its `wake`, costs no memory: the log has it.
 
         Not while it is called, or owes a callback: who answers then holds this very object.
         """
         saga = self.saga
         if saga.is_called or saga.owes_callback or self.is_watched:
             return True
-        wake = wake_up(saga)
         return wake is not None and wake <= now + SHORT_WAIT
 
     def release(self) -> None:

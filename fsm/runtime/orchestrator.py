@@ -224,9 +224,10 @@ class Orchestrator:
 
     def _new_id(self) -> str:
         """In one of the shards that this node drives, each in turn. Raises NotServing."""
-        driver = self.driver
-        owned = [one for one in driver.epochs if one not in driver.retiring | driver.fenced]
-        if not owned:
-            raise NotServing("this node owns no shard yet")
-        self._turn += 1
-        return self.clock.new_saga_id(owned[self._turn % len(owned)], SHARDS)
+        driver, owned = self.driver, tuple(self.driver.epochs)
+        for _ in owned:
+            self._turn += 1
+            shard_id = owned[self._turn % len(owned)]
+            if shard_id not in driver.retiring and shard_id not in driver.fenced:
+                return self.clock.new_saga_id(shard_id, SHARDS)
+        raise NotServing("this node owns no shard yet")
