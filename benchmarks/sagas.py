@@ -1,7 +1,7 @@
 """How many sagas a second the whole service makes, how long one takes, and what it costs.
 
     python benchmarks/sagas.py [--seconds N] [--connections 1,16,64] [--ways forward,declined]
-                               [--rounds N] [--json FILE]
+                               [--rounds N] [--processes N] [--json FILE]
 
 Everything is on this machine: PostgreSQL (an embedded one with durable settings, or the one of
 BENCH_DATABASE_URL), the participants, the load, and the service in a process of its own. The saga
@@ -37,6 +37,7 @@ from saga_orchestrator.benchmarks.processes import (
 )
 from saga_orchestrator.eventstore import embedded_server
 
+ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
 REST_SECONDS = 60
 WARM_UP_SECONDS, WARM_UP_CONNECTIONS = 3, 64
@@ -59,8 +60,11 @@ class Usage:
 class Stage:
     """Everything but the service, which is started anew for each way a saga can go."""
 
-    def __init__(self, folder: Path, database_url: str, playing: Participants) -> None:
+    def __init__(
+        self, folder: Path, database_url: str, playing: Participants, processes: int
+    ) -> None:
         self.folder, self.database_url, self.playing = folder, database_url, playing
+        self.processes = processes
         self._connection = psycopg.connect(database_url, autocommit=True)
         self._postmaster = postmaster(self._connection.info.backend_pid)
 
@@ -77,8 +81,8 @@ class Stage:
             "ORDER_SERVICE_URL": self.playing.orders,
             "PAYMENT_SERVICE_URL": self.playing.payments[way],
         }
-        command = [sys.executable, "-m", "saga_orchestrator.cli", "serve"]
         url = f"http://127.0.0.1:{port}"
+        command = _command(port, self.processes)
         with running(command, self.folder / "service.log", environ) as pid:
             answers_within(f"{url}/readyz", START_SECONDS)
             yield url, pid
@@ -128,14 +132,23 @@ def _spent(before: float | None, after: float | None, sagas: int) -> float | Non
     return None if before is None or after is None else (after - before) / sagas * 1000
 
 
+def _command(port: int, processes: int) -> list[str]:
+    """The service in one process; or in several behind one port, each of which is a node."""
+    if processes == 1:
+        return [sys.executable, "-m", "saga_orchestrator.cli", "serve"]
+    serve = f"-m uvicorn server:app --app-dir {ROOT} --port {port} --workers {processes}"
+    return [sys.executable, *serve.split(), "--no-access-log", "--log-level", "warning"]
+
+
 @contextmanager
-def stage() -> Iterator[Stage]:
+def stage(processes: int) -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-bench-")))
         database_url = os.environ.get("BENCH_DATABASE_URL")
         if not database_url:
             database_url = stack.enter_context(embedded_server(folder / "postgresql")).url
-        ready = Stage(folder, database_url, stack.enter_context(participants(folder)))
+        playing = stack.enter_context(participants(folder))
+        ready = Stage(folder, database_url, playing, processes)
         stack.callback(ready.close)
         yield ready
 
@@ -157,6 +170,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--connections", type=numbers, default=[1, 16, 64], metavar="1,16,64")
     parser.add_argument("--ways", type=lambda text: text.split(","), default=list(ENDS))
     parser.add_argument("--rounds", type=int, default=1, help="the table shows the medians")
+    parser.add_argument("--processes", type=int, default=1, help="nodes behind one port")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures of every round")
     return parser.parse_args(arguments)
 
@@ -165,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     unwind_on_signals()
     results: list[Figures] = []
-    with stage() as ready:
+    with stage(options.processes) as ready:
         print(f"load: {generator()}, participants: {ready.playing.kind}", file=sys.stderr)
         try:
             for one in measure_all(ready, options):
