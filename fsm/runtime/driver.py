@@ -30,7 +30,7 @@ from ...eventstore import (
     shard_of,
 )
 from ..command import CallParticipant, commands, wake_up
-from ..decide import Decision, decide, start
+from ..decide import Decision, decide
 from ..definition import Definition
 from ..happening import (
     CallAnswered,
@@ -44,13 +44,14 @@ from ..saga import Saga
 from .callbacks import Callbacks
 from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
-from .errors import InDoubt, LogBusy, NotDrivenHere, NotServing, VersionMoved
+from .errors import LogBusy, NotDrivenHere, NotServing, VersionMoved
 from .executor import Executor
 from .held_back import HeldBack
 from .journal import Journal
 from .live import Condition, Live
 from .log import logger
 from .sending import is_wanted, without_calls
+from .start import Start
 from .tasks import Tasks
 from .timers import Timers
 
@@ -99,24 +100,9 @@ class Driver:
         """
         if self.stopping:
             raise NotServing("the service is stopping")
-        starting = self._start(definition, saga_id, request)
-        return await self.tasks.request(shard_of(saga_id), starting)
-
-    async def _start(self, definition: Definition, saga_id: str, request: StartRequested) -> Live:
-        decision = start(definition, saga_id, request, now=self.clock.now())
-        try:
-            recorded = await self._append(0, decision)
-        except LogUnavailable as error:
-            raise InDoubt(str(error)) from error
-        except LogOverloaded as error:
-            raise LogBusy(str(error)) from error
-        except Fenced as error:
-            raise NotDrivenHere(saga_id) from error
-        live = Live(decision.saga)
-        self._publish(live, decision.saga, recorded)
-        self._launch(live, decision.calls)
-        self._obey(decision)
-        return live
+        start = Start(self, definition, saga_id, request)
+        self.spawn(start.run(), saga_id, has_called=True)
+        return await start.recorded
 
     async def happen(
         self, live: Live, happening: Happening, *, expected_version: int | None = None
@@ -134,7 +120,7 @@ class Driver:
         if self.stopping and isinstance(happening, RetryAsked | ResolveAsked):
             raise NotServing("the service is stopping, and could not send what this asks for")
         try:
-            self._launch(live, await self._decide(live, happening, expected_version))
+            self.launch(live, await self._decide(live, happening, expected_version))
         except LogOverloaded as error:
             raise LogBusy(str(error)) from error
         except Fenced as error:
@@ -156,7 +142,7 @@ class Driver:
 
     async def _meet(self, live: Live, happening: Happening) -> None:
         version = live.saga.state.version
-        self._launch(live, await self._decide_patiently(live, happening))
+        self.launch(live, await self._decide_patiently(live, happening))
         due = wake_up(live.saga)
         if live.saga.state.version == version and due is not None:
             # It was woken for nothing, by a clock that has stepped back: its timer is gone.
@@ -208,19 +194,23 @@ class Driver:
         live = self.live[saga_id] = Live(saga)
         self.timers.set(saga_id, wake_up(saga))
         if saga.owes_callback:
-            self._spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
+            self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
         for command in commands(saga):
             if isinstance(command, CallParticipant):
-                work = self._converse(live, command, resent=True)
-                self._spawn(work, saga_id, has_called=True)
+                work = self.converse(live, command, resent=True)
+                self.spawn(work, saga_id, has_called=True)
             else:
-                self._spawn(self.children.obey(command), saga_id)
+                self.spawn(self.children.obey(command), saga_id)
         self.wake(saga_id)
 
     def drives(self, saga_id: str) -> bool:
         """Whether all that is asked of the saga can be done here."""
         shard_id = shard_of(saga_id)
         return shard_id in self.epochs and shard_id not in self.retiring
+
+    def still_drives(self, saga_id: str) -> bool:
+        """Whether what is on its way is still ours; if not, whoever drives it sends it again."""
+        return shard_of(saga_id) in self.epochs
 
     def retire(self, shard_ids: Collection[int]) -> None:
         """Send nothing new of these shards."""
@@ -250,12 +240,12 @@ class Driver:
         self.begin_stop()
         await self.tasks.end(within)
 
-    async def _converse(self, live: Live, call: CallParticipant, *, resent: bool = False) -> None:
+    async def converse(self, live: Live, call: CallParticipant, *, resent: bool = False) -> None:
         """One call, and those that follow from its answer."""
         calls: Sequence[CallParticipant] = (call,)
         while calls:
             first, *others = calls
-            self._launch(live, others)
+            self.launch(live, others)
             verdict = await self.executor.call(
                 first,
                 live.saga.definition,
@@ -301,16 +291,16 @@ class Driver:
                 decision = without_calls(live.saga, decision)
             if decision.events:
                 version = live.saga.state.version
-                recorded = await self._append(version, decision)
-                self._publish(live, decision.saga, recorded)
-        self._obey(decision)
+                recorded = await self.append(version, decision)
+                self.publish(live, decision.saga, recorded)
+        self.obey(decision)
         return decision.calls
 
-    def _obey(self, decision: Decision) -> None:
+    def obey(self, decision: Decision) -> None:
         for command in decision.children:
-            self._spawn(self.children.obey(command), decision.saga.state.saga_id)
+            self.spawn(self.children.obey(command), decision.saga.state.saga_id)
 
-    async def _append(self, version: int, decision: Decision) -> Sequence[RecordedEvent]:
+    async def append(self, version: int, decision: Decision) -> Sequence[RecordedEvent]:
         state = decision.saga.state
         try:
             return await self.journal.append(
@@ -320,18 +310,18 @@ class Driver:
             self.fenced.add(error.shard_id)
             raise
 
-    def _publish(self, live: Live, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
+    def publish(self, live: Live, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
         saga_id = saga.state.saga_id
         live.move_to(saga)
         self.observe(saga, recorded)
-        if shard_of(saga_id) not in self.epochs:  # it was the last thing that could be recorded
+        if not self.still_drives(saga_id):  # it was the last thing that could be recorded
             return
         wake = wake_up(saga)
         self.timers.set(saga_id, wake)
         if saga.state.parent is not None and saga.state.status.rests:
-            self._spawn(self.children.report(saga), saga.state.parent.saga_id)
+            self.spawn(self.children.report(saga), saga.state.parent.saga_id)
         if saga.owes_callback and not self.callbacks.is_telling(saga_id):
-            self._spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
+            self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
         if live.is_needed(self.clock.now(), wake):
             self.live[saga_id] = live
         elif self.live.get(saga_id) is live:
@@ -350,18 +340,16 @@ class Driver:
             async with asyncio.timeout(seconds):
                 await self._told_to_stop.wait()
 
-    def _launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
-        if calls and shard_of(live.saga.state.saga_id) not in self.epochs:
-            return  # whoever drives it now sends them
-        for call in calls:
-            self._spawn(self._converse(live, call), call.saga_id, has_called=True)
+    def launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
+        for call in calls if self.still_drives(live.saga.state.saga_id) else ():
+            self.spawn(self.converse(live, call), call.saga_id, has_called=True)
 
     def wake(self, saga_id: str, happening: Happening = TIME_PASSED) -> None:
         """Unless it is not, or not any more, for this driver to go on with it."""
         if not self.stopping and self.drives(saga_id):
-            self._spawn(self.meet(saga_id, happening), saga_id)
+            self.spawn(self.meet(saga_id, happening), saga_id)
 
-    def _spawn(
+    def spawn(
         self, work: Coroutine[Any, Any, None], saga_id: str, *, has_called: bool = False
     ) -> None:
         shard_id = shard_of(saga_id)

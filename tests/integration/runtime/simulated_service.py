@@ -24,6 +24,7 @@ from saga_orchestrator.fsm.command import CallParticipant
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import NotCompensatable
 from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
+from saga_orchestrator.fsm.machines import StepStatus
 from saga_orchestrator.fsm.outcome import Verdict
 from saga_orchestrator.fsm.runtime.errors import NotServing, SagaNotFound
 from saga_orchestrator.fsm.runtime.executor import Executor
@@ -153,8 +154,16 @@ class SimulatedService:
             await world.registry.register(definition)
         self.executor.clock = world.clock
         world.driver.executor = self.executor
+        await self._lose_answers(world)
         await world.recover(await world.unfinished())
         return world
+
+    async def _lose_answers(self, world: World) -> None:
+        """What was called when the process died may have been answered, and nobody knows."""
+        for saga_id in world.sagas:
+            saga = await world.orchestrator.saga_as_of(saga_id)
+            called = [step.name for step in saga.steps_in(StepStatus.CALLING)]
+            self.executor.models[saga_id].unclear.update(called)
 
     async def _start(self, world: World, number: int) -> bool:
         """Whether it was acknowledged; a client whose start was not asks again, with its key."""
