@@ -21,7 +21,6 @@ from importlib import metadata
 from pathlib import Path
 
 import psycopg
-import uvicorn
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
@@ -67,6 +66,7 @@ from saga_orchestrator.http.participants.directory import Directory, read_direct
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 from saga_orchestrator.http.services import Services
+from saga_orchestrator.http.serving import server_of
 from saga_orchestrator.projections.audit import verify_log
 from saga_orchestrator.projections.case import Grounds
 from saga_orchestrator.projections.doctor import Doctor
@@ -345,16 +345,8 @@ def main() -> None:
         door = _door(settings)
     except InvalidSettings as error:
         sys.exit(f"saga: {error}")
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nobody asks for the client's address
-        timeout_graceful_shutdown=5,  # seconds; starts that wait are answered at the signal
-    )
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[door])
+        server_of(app).run(sockets=[door])
 
 
 def _door(settings: Settings) -> socket.socket:

@@ -1,6 +1,6 @@
-"""What one call to a participant costs: ours both ways, beside httpx's own pool, in one run.
+"""What one call to a participant costs: ours each way, beside httpx's own pool, in one run.
 
-    python benchmarks/transport.py [--calls N] [--at-once N] [--loop asyncio|uvloop]
+    python benchmarks/transport.py [--calls N] [--at-once N] [--loop asyncio|uvloop] [--only WAY]
 
 The participant is a process of its own that answers every request with the same small reply, so
 that the CPU time printed is the caller's alone.
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import resource
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -22,6 +24,11 @@ from typing import Any
 import httpx
 import uvloop
 from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.outcome import Outcome
+from saga_orchestrator.fsm.runtime.clock import SystemClock
+from saga_orchestrator.fsm.runtime.executor import Executor
+from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
+from saga_orchestrator.fsm.testing import define, given
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
@@ -41,6 +48,7 @@ HEADERS = {
     "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
 TIMEOUT = timedelta(seconds=10)
+OBJECTS_A_COLLECTION = 20_000  # as in the service
 
 Call = Callable[[], Awaitable[object]]
 
@@ -65,6 +73,24 @@ def serve(pipe: Pipe) -> None:
         await server.serve_forever()
 
     uvloop.run(run())
+
+
+@asynccontextmanager
+async def through_executor(url: str, at_once: int) -> AsyncIterator[Call]:
+    transport = ParticipantTransport(TransportLimits(connections_per_origin=at_once))
+    client = ParticipantsClient({"shop-service": url}, transport)
+    tokens = CallbackTokens(bytes(SECRET_BYTES))
+    executor = Executor(client, tokens, SystemClock(), limit=at_once)
+    definition = define("shop")
+    (order,) = given(definition).calls
+    order = replace(order, body=BODY)
+
+    async def call() -> None:
+        verdict = await executor.call(order, definition, epoch=7)
+        assert verdict.outcome is Outcome.DONE, verdict
+
+    yield call
+    await transport.aclose()
 
 
 @asynccontextmanager
@@ -117,6 +143,7 @@ def posting(client: httpx.AsyncClient, url: str) -> Call:
 
 # A slow one makes fewer calls, or the run would be about it.
 CONTENDERS = (
+    ("ours, by the executor", through_executor, 1.0),
     ("ours, lean", lean, 1.0),
     ("ours, handle_async_request", as_httpx_transport, 0.5),
     ("ours, under httpx.AsyncClient", under_httpx_client, 0.25),
@@ -127,6 +154,9 @@ CONTENDERS = (
 async def measure(call: Call, calls: int, at_once: int) -> tuple[float, float]:
     """Calls a second, and the caller's CPU microseconds for each."""
     await in_parallel(call, at_once, at_once)  # opens the connections
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS_A_COLLECTION, 10, 20)
     began, used = time.perf_counter(), cpu_seconds()
     await in_parallel(call, calls, at_once)
     return calls / (time.perf_counter() - began), (cpu_seconds() - used) / calls * 1e6
@@ -147,9 +177,11 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def compare(url: str, calls: int, at_once: int) -> None:
+async def compare(url: str, calls: int, at_once: int, only: str) -> None:
     print(f"{at_once} at once".ljust(32), "calls/s".rjust(9), "CPU us/call".rjust(12))
     for name, contender, share in CONTENDERS:
+        if only not in name:
+            continue
         async with AsyncExitStack() as stack:
             call = await stack.enter_async_context(contender(url, at_once))
             rate, cpu = await measure(call, max(at_once, int(calls * share)), at_once)
@@ -161,6 +193,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--at-once", type=int, default=32)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="uvloop")
+    parser.add_argument("--only", default="", metavar="WAY", help="whose name has this in it")
     options = parser.parse_args()
     run: Callable[[Coroutine[Any, Any, None]], None] = {
         "asyncio": asyncio.run,
@@ -170,7 +203,8 @@ def main() -> None:
     participant = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
     participant.start()
     try:
-        run(compare(f"http://127.0.0.1:{ours.recv()}", options.calls, options.at_once))
+        url = f"http://127.0.0.1:{ours.recv()}"
+        run(compare(url, options.calls, options.at_once, options.only))
     finally:
         participant.terminate()
         participant.join()

@@ -11,11 +11,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from ..fsm.errors import Finding
 from ..fsm.strict_json import Json, JsonObject, NotKeepable, parse_foreign
 from ..fsm.yaml_document import InvalidYaml, parse_yaml
+from .begun import Begun
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -63,9 +65,12 @@ async def read(request: Request) -> bytes:
     """All of it. Raises BodyTooLarge, BodyTooSlow."""
     if _is_refused_unread(request):
         raise BodyTooLarge(LARGEST_BODY)
+    reading = Begun(_received(request.receive))
+    if reading.is_done:
+        return await reading
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read_counting(request)
+            return await reading
     except TimeoutError:
         raise BodyTooSlow(BODY_SECONDS) from None
 
@@ -79,14 +84,16 @@ def _is_refused_unread(request: Request) -> bool:
     return len(announced) > 10 or int(announced) > limit
 
 
-async def _read_counting(request: Request) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
+async def _received(receive: Receive) -> bytes:
+    chunks, size, more = list[bytes](), 0, True
+    while more and size <= LARGEST_THROWN_AWAY:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size <= LARGEST_BODY:
             chunks.append(chunk)
-        elif size > LARGEST_THROWN_AWAY:
-            break
     if size > LARGEST_BODY:
         raise BodyTooLarge(LARGEST_BODY)
     return b"".join(chunks)

@@ -83,7 +83,7 @@ def _calls(executor: Executor) -> Iterator[Metric]:
             calls.add_metric((name, direction.value, outcome.value), number)
         in_flight.add_metric((name,), traffic.in_flight)
         waiting.add_metric((name,), traffic.waiting)
-        durations.add_metric((name,), list(_buckets(traffic)), traffic.duration_sum.total_seconds())
+        durations.add_metric((name,), list(_buckets(traffic)), traffic.seconds)
     yield from (calls, in_flight, waiting, durations)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
@@ -190,8 +191,15 @@ def validated(model: type[BodyModel], body: JsonObject) -> BodyModel:
 def query_of(model: type[QueryModel], request: Request) -> QueryModel:
     """Raises InvalidQuery."""
     if not request.scope["query_string"]:
-        return model()
+        nothing: QueryModel = _asked_nothing(model)
+        return nothing
     return validated_query(model, single_parameters(request))
+
+
+@cache
+def _asked_nothing(model: type[QueryModel]) -> QueryModel:
+    """Frozen, so that one serves all."""
+    return model()
 
 
 def validated_query(model: type[QueryModel], given: Mapping[str, str]) -> QueryModel:

@@ -38,12 +38,16 @@ class Breaker:
     until: datetime | None = None
     held: set[str] = field(default_factory=set)
 
+    @property
+    def is_closed(self) -> bool:
+        return self.state is BreakerState.CLOSED
+
     def holds_back(self, now: datetime) -> bool:
         """Whether a forward call must wait. The first one after the time of rest is the probe.
 
         A probe that is never heard of again is followed by another one.
         """
-        if self.state is BreakerState.CLOSED:
+        if self.is_closed:
             return False
         if self.until is not None and now < self.until:
             return True

@@ -6,7 +6,6 @@ waits for its turn has not begun, and must not use up its time or an attempt.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections import defaultdict
@@ -14,10 +13,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Protocol
+from zlib import crc32
 
 from ..answer import Answer
 from ..command import CallParticipant
-from ..definition import Definition
+from ..definition import Definition, Step
 from ..outcome import Direction, Outcome, Verdict, classify
 from .breaker import Breaker
 from .clock import Clock
@@ -82,40 +82,52 @@ class Executor:
         if traffic is None:
             limit = terms.calls_at_a_time or self.limit
             traffic = self.traffic[call.participant] = Traffic(limit)
-        async with traffic.turn():
+        await traffic.enter()
+        try:
             if not is_wanted():
                 return UNWANTED
             breaker = self.breakers[call.participant]
-            forward = call.direction is not Direction.COMPENSATION
-            if forward and breaker.holds_back(self.clock.now()):
+            if not breaker.is_closed and self._must_wait(call, breaker):
                 return breaker.hold(call.saga_id, self.clock.now(), self.clock.jitter())
             began = time.perf_counter()
             answer = await self.participants.send(
                 call.participant,
                 call.method,
                 call.path,
-                {**call.headers, **headers_of(call, epoch), **self._token(call)},
+                self._headers(call, epoch),
                 call.body,
                 call.timeout,
             )
+            seconds = time.perf_counter() - began
+        finally:
+            traffic.leave()
+        now, step = self.clock.now(), definition[call.step]
         verdict = classify(
             answer,
             call.direction,
-            now=self.clock.now(),
-            done_on=_done_on(call, definition),
-            accepts=definition[call.step].completion is not None,
+            now=now,
+            done_on=_done_on(call, step),
+            accepts=step.completion is not None,
             profile=terms.profile,
         )
-        took = timedelta(seconds=time.perf_counter() - began)
-        traffic.count(call.direction, verdict.outcome, took)
-        _report(call, verdict, took)
-        if breaker.saw(verdict.outcome, self.clock.now()):
+        traffic.count(call.direction, verdict.outcome, seconds)
+        _report(call, verdict, seconds)
+        if breaker.saw(verdict.outcome, now):
             self.closed(call.participant, breaker.take_held())
         return verdict
 
-    def _token(self, call: CallParticipant) -> dict[str, str]:
-        """What a callback has to bring back."""
-        return {HEADER: self.tokens.of(call.saga_id, call.step)} if call.awaits_callback else {}
+    def _must_wait(self, call: CallParticipant, breaker: Breaker) -> bool:
+        forward = call.direction is not Direction.COMPENSATION
+        return forward and breaker.holds_back(self.clock.now())
+
+    def _headers(self, call: CallParticipant, epoch: int) -> dict[str, str]:
+        """Those of the definition never replace ours. A callback has to bring back its token."""
+        headers = headers_of(call, epoch)
+        if call.headers:
+            headers = {**call.headers, **headers}
+        if call.awaits_callback:
+            headers[HEADER] = self.tokens.of(call.saga_id, call.step)
+        return headers
 
 
 def _nobody(participant: str, saga_ids: set[str]) -> None:
@@ -125,7 +137,7 @@ def _nobody(participant: str, saga_ids: set[str]) -> None:
 def headers_of(call: CallParticipant, epoch: int) -> dict[str, str]:
     """What every call carries. The trace is named by the saga, the span by key and attempt."""
     trace = call.saga_id.replace("-", "")
-    span = hashlib.sha256(f"{call.key}/{call.attempt}".encode()).hexdigest()[:16]
+    span = f"{crc32(call.key.encode()):08x}{call.attempt:08x}"  # unique in its trace is enough
     headers = {
         "idempotency-key": call.key,
         "saga-id": call.saga_id,
@@ -139,14 +151,13 @@ def headers_of(call: CallParticipant, epoch: int) -> dict[str, str]:
     return headers
 
 
-def _done_on(call: CallParticipant, definition: Definition) -> frozenset[int]:
-    compensation = definition[call.step].compensation
-    if call.direction is Direction.ACTION or compensation is None:
+def _done_on(call: CallParticipant, step: Step) -> frozenset[int]:
+    if call.direction is Direction.ACTION or step.compensation is None:
         return frozenset()
-    return compensation.done_on
+    return step.compensation.done_on
 
 
-def _report(call: CallParticipant, verdict: Verdict, took: timedelta) -> None:
+def _report(call: CallParticipant, verdict: Verdict, seconds: float) -> None:
     if not logger.isEnabledFor(logging.DEBUG):
         return
     logger.debug(
@@ -157,6 +168,6 @@ def _report(call: CallParticipant, verdict: Verdict, took: timedelta) -> None:
             "direction": call.direction,
             "attempt": call.attempt,
             "outcome": verdict.outcome,
-            "duration_ms": round(took.total_seconds() * 1000, 1),
+            "duration_ms": round(seconds * 1000, 1),
         },
     )

@@ -21,7 +21,7 @@ from .clock import Clock
 from .driver import Driver
 from .errors import IdempotencyKeyReused, NotDrivenHere, NotServing, VersionNotReached
 from .journal import Entry, Journal
-from .live import Condition, rests
+from .live import Condition, Live, rests
 from .local import Local, serving
 from .message import Ask, Begin
 from .post import Post
@@ -214,12 +214,12 @@ class Orchestrator:
         live, reached = await self.driver.watch(saga.state.saga_id, condition)
         if self.driver.stopping:  # who was waiting has been released, and nobody would be again
             return live.saga
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(seconds, _wait_no_longer, live, reached)
         try:
-            async with asyncio.timeout(seconds):
-                return await reached
-        except TimeoutError:
-            return live.saga
+            return await reached
         finally:
+            alarm.cancel()
             self.driver.leave(live)
 
     def _new_id(self) -> str:
@@ -231,3 +231,8 @@ class Orchestrator:
             if shard_id not in driver.retiring and shard_id not in driver.fenced:
                 return self.clock.new_saga_id(shard_id, SHARDS)
         raise NotServing("this node owns no shard yet")
+
+
+def _wait_no_longer(live: Live, reached: asyncio.Future[Saga]) -> None:
+    if not reached.done():
+        reached.set_result(live.saga)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import defaultdict, deque
 from datetime import timedelta
 from typing import Final
 
@@ -17,6 +15,7 @@ BOUNDS: Final = tuple(
     timedelta(milliseconds=most)
     for most in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 )
+BOUNDS_SECONDS: Final = tuple(bound.total_seconds() for bound in BOUNDS)
 
 
 class Traffic:
@@ -26,26 +25,43 @@ class Traffic:
         """`limit` calls at a time."""
         self.waiting = 0
         self.in_flight = 0
-        self.outcomes: Counter[tuple[Direction, Outcome]] = Counter()
+        self.outcomes: defaultdict[tuple[Direction, Outcome], int] = defaultdict(int)
         self.durations = [0] * (len(BOUNDS) + 1)
-        self.duration_sum = timedelta()
-        self._turns = asyncio.Semaphore(limit)
+        self.seconds = 0.0
+        self._limit = limit
+        self._queue: deque[asyncio.Future[None]] = deque()
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def enter(self) -> None:
+        """Wait for a turn, first come, first served; `leave` gives it back."""
+        if self.in_flight < self._limit:
+            self.in_flight += 1
+        else:
+            await self._wait()
+
+    def leave(self) -> None:
+        """A turn goes straight to the next who waits, so that nobody gets in before them."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.in_flight -= 1
+
+    async def _wait(self) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
         self.waiting += 1
         try:
-            await self._turns.acquire()
+            await turn
+        except asyncio.CancelledError:
+            # The turn may have come in the very moment the call was dropped.
+            if not turn.cancelled():
+                self.leave()
+            raise
         finally:
             self.waiting -= 1
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            self._turns.release()
 
-    def count(self, direction: Direction, outcome: Outcome, took: timedelta) -> None:
+    def count(self, direction: Direction, outcome: Outcome, seconds: float) -> None:
         self.outcomes[direction, outcome] += 1
-        self.durations[bisect_left(BOUNDS, took)] += 1
-        self.duration_sum += took
+        self.durations[bisect_left(BOUNDS_SECONDS, seconds)] += 1
+        self.seconds += seconds

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import httpx
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What connections are pooled by."""
+class Origin(NamedTuple):
+    """What connections are pooled by: a tuple, because it is hashed for every call."""
 
     scheme: str
     host: str

@@ -7,7 +7,6 @@ told so at once; where another name leads is looked at when the connection is ma
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Collection
@@ -60,12 +59,11 @@ class HttpCallbackSender:
     async def send(self, saga: Saga) -> bool:
         url = saga.state.callback_url
         assert url is not None, "only a saga with a callback owes one"
-        deadline = asyncio.get_running_loop().time() + TIMEOUT.total_seconds()
         try:
             origin, target = parse_callback(url)
             headers = (*HEADERS, ("saga-id", saga.state.saga_id))
             request = encode("POST", target, str(origin), headers, serialize(status_view(saga)))
-            reply = await self.transport.exchange(origin, request, deadline)
+            reply = await self.transport.exchange(origin, request, TIMEOUT)
         except (ValueError, httpx.RequestError) as error:
             facts = {"saga_id": saga.state.saga_id, "why": str(error)}
             logger.info("callback not told", extra=facts)

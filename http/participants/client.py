@@ -97,7 +97,9 @@ class ParticipantsClient:
         known = self._participants.get(participant)
         if known is None:
             return NotSent(f"no URL is known for participant {participant}")
-        fields = (*_OUR_FIELDS, *{**headers, **known.secret_headers}.items())
+        if known.secret_headers:
+            headers = {**headers, **known.secret_headers}
+        fields = (*_OUR_FIELDS, *headers.items())
         try:
             target = known.base.target(path)
             request = encode(method, target, known.base.authority, fields, body)
@@ -107,7 +109,7 @@ class ParticipantsClient:
         try:
             if isinstance(self._transport, ParticipantTransport):
                 answer = await self._transport.exchange(
-                    known.base.origin, request, _deadline(timeout), known.patience
+                    known.base.origin, request, timeout, known.patience
                 )
             else:
                 built = _built(method, known.base.origin, target, fields, body)
@@ -155,10 +157,6 @@ def _built(
         scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target.encode("ascii")
     )
     return httpx.Request(method, url, headers=list(fields), content=body)
-
-
-def _deadline(timeout: timedelta) -> float:
-    return asyncio.get_running_loop().time() + timeout.total_seconds()
 
 
 def _reason(error: httpx.RequestError) -> str:

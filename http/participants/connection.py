@@ -4,7 +4,8 @@ The line between "not sent" and "lost" is `transport.write`: what is raised befo
 byte left, what is raised after it says that one may have, even if the kernel dropped it all. There
 is one deadline for write, wait and read together, since a reply that trickles in outlives any
 limit on a single read. The time of day does not matter here: `deadline` is the event loop's
-`time()`.
+`time()`. Since nearly every call is answered in time, a connection keeps one alarm for many calls,
+and asks only when it rings whether the newest of them is late.
 """
 
 from __future__ import annotations
@@ -18,11 +19,23 @@ import httpx
 from ...fsm.answer import Reply
 from .reply_reader import ReplyReader
 
+CLOCK_TICK = 0.001  # seconds that uvloop's clock can be behind its timers
+
 
 class Connection(asyncio.Protocol):
     """Made by `loop.create_connection`; has one caller at a time, and none once it is unclean."""
 
-    __slots__ = ("_closed", "_loop", "_poll", "_reader", "_transport", "_waiter", "idle_since")
+    __slots__ = (
+        "_alarm",
+        "_closed",
+        "_deadline",
+        "_loop",
+        "_poll",
+        "_reader",
+        "_transport",
+        "_waiter",
+        "idle_since",
+    )
 
     _transport: asyncio.Transport
 
@@ -32,21 +45,18 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Reply] | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
         self._poll = select.poll()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         self.idle_since = 0.0
 
-    async def exchange(self, request: bytes, deadline: float) -> Reply:
-        """Send `request`, return its reply. Any other end leaves the connection unclean."""
+    def send(self, request: bytes, deadline: float) -> asyncio.Future[Reply]:
+        """The reply to come. Any other end of it leaves the connection unclean."""
         self._refuse_to_send(deadline)
         self._reader.begin(head_only=request.startswith(b"HEAD "))
-        waiter: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiter = waiter
-        alarm = self._loop.call_at(deadline, self._expire)
+        self._waiter = self._loop.create_future()
+        self._set_alarm(deadline)
         self._transport.write(request)
-        try:
-            return await waiter
-        finally:
-            alarm.cancel()
-            self._waiter = None
+        return self._waiter
 
     def is_clean(self) -> bool:
         """Whether the last call ended so that another may follow."""
@@ -76,8 +86,26 @@ class Connection(asyncio.Protocol):
         if self._loop.time() >= deadline:
             raise httpx.ConnectTimeout("no time was left to send the request")
 
-    def _expire(self) -> None:
-        self._fail(httpx.ReadTimeout("no complete reply within the call's timeout"))
+    def _set_alarm(self, deadline: float) -> None:
+        """One that an earlier call has left behind serves, unless it would ring too late."""
+        self._deadline = deadline
+        if self._alarm is not None:
+            if self._alarm.when() <= deadline:
+                return
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if not self._is_awaited():
+            return
+        if self._loop.time() < self._deadline - CLOCK_TICK:
+            self._set_alarm(self._deadline)
+        else:
+            self._fail(httpx.ReadTimeout("no complete reply within the call's timeout"))
+
+    def _is_awaited(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
 
     def _fail(self, error: httpx.TransportError) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -104,6 +132,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set_result(None)
+        if self._alarm is not None:
+            self._alarm.cancel()
         if exc is not None:
             self._fail(httpx.ReadError(f"the connection broke: {exc}"))
         elif self._waiter is not None and not self._waiter.done():

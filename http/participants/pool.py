@@ -56,8 +56,9 @@ class Pool:
         self._sweep_alarm: asyncio.TimerHandle | None = None
         self._is_open = True
 
-    async def exchange(self, request: bytes, deadline: float, patience: Patience) -> Reply:
+    async def exchange(self, request: bytes, within: timedelta, patience: Patience) -> Reply:
         """One call. Raises as `ParticipantTransport.exchange` does."""
+        deadline = self._loop.time() + within.total_seconds()
         if self._slots_held < self._limits.connections_per_origin:
             self._slots_held += 1
         else:
@@ -67,7 +68,7 @@ class Pool:
             connection = self._freshest() or await self._connect(
                 self._sooner(deadline, patience.connect)
             )
-            return await connection.exchange(request, deadline)
+            return await connection.send(request, deadline)
         finally:
             self._give_back(connection)
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 _token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 # A dot segment, plain or encoded, would leave the base path.
 _target = re.compile(r"(?![^?]*/(?:\.|%2[eE]){1,2}(?:[/?]|\Z))/[!-\"$-~]*").fullmatch
-_value = re.compile(r"[\t -~]*").fullmatch
+_PRINTABLE = b"\t" + bytes(range(0x20, 0x7F))
+_LINE_END = b"\r\n"
 
 FRAMING = frozenset(
     {
@@ -43,12 +44,14 @@ def encode(
     """The whole request. Raises ValueError for what must not reach a socket."""
     if _target(target) is None:
         raise ValueError("the path is not absolute, not percent-encoded, or has a dot segment")
-    if _value("".join([authority, *(value for _, value in headers)])) is None:
-        raise ValueError("a header value holds a character that is not printable ASCII")
     fields = "".join([f"{_field_name(name)}: {value}\r\n" for name, value in headers])
     length = _length(method, body)
-    head = f"{_method(method)} {target} HTTP/1.1\r\nhost: {authority}\r\n{fields}{length}\r\n"
-    return head.encode("ascii") + body if body else head.encode("ascii")
+    text = f"{_method(method)} {target} HTTP/1.1\r\nhost: {authority}\r\n{fields}{length}\r\n"
+    head = text.encode("ascii")
+    # One look at all of it: what is not printable may be nothing but the ends of our own lines.
+    if head.translate(None, _PRINTABLE) != _LINE_END * (len(headers) + (4 if length else 3)):
+        raise ValueError("a header value holds a character that is not printable ASCII")
+    return head + body if body else head
 
 
 def _length(method: str, body: bytes | None) -> str:

@@ -12,9 +12,10 @@ call itself. `handle_async_request` puts the same behind httpx's own interface.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 
 import httpx
 
@@ -45,17 +46,17 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         self._pools: dict[Origin, Pool] = {}
         self._is_open = True
 
-    async def exchange(
-        self, origin: Origin, request: bytes, deadline: float, patience: Patience | None = None
-    ) -> Reply:
-        """Send the encoded `request` to `origin` by the event loop's time `deadline`.
+    def exchange(
+        self, origin: Origin, request: bytes, within: timedelta, patience: Patience | None = None
+    ) -> Coroutine[Any, Any, Reply]:
+        """Send the encoded `request` to `origin`; the reply is whole within that time.
 
-        Raises httpx.TransportError as the module says.
+        To be awaited at once. Raises httpx.TransportError as the module says.
         """
         if not self._is_open:
             raise httpx.ConnectError("the transport is closed")
         pool = self._pools.get(origin) or self._new_pool(origin)
-        return await pool.exchange(request, deadline, patience or self._limits.patience)
+        return pool.exchange(request, within, patience or self._limits.patience)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The same for httpx. The request's read timeout bounds the whole call, not one read.
@@ -65,12 +66,10 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         body = await request.aread()
         seconds = request.extensions.get("timeout", {})
         whole = seconds.get("read")
-        if whole is None:
-            whole = self._limits.call_timeout.total_seconds()
         reply = await self.exchange(
             _origin(request.url),
             _encoded(request, body),
-            asyncio.get_running_loop().time() + whole,
+            self._limits.call_timeout if whole is None else timedelta(seconds=whole),
             self._patience(seconds.get("connect"), seconds.get("pool")),
         )
         if reply.too_large:

@@ -23,7 +23,7 @@ from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
 from saga_orchestrator.projections.place import Place
 from saga_orchestrator.projections.stats import SagaCount, Stats
 from saga_orchestrator.tests.world import ENOUGH, TOKENS, World, a_world
-from starlette.routing import Router
+from starlette.types import ASGIApp
 
 PARTICIPANT = "http://127.0.0.1:9001/api"
 
@@ -96,7 +96,7 @@ async def bulk(world: World) -> AsyncIterator[BulkJobs]:
 
 
 @pytest.fixture
-def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs) -> Router:
+def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs) -> ASGIApp:
     services = Services(
         orchestrator=world.orchestrator,
         listing=listing,
@@ -115,7 +115,7 @@ def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: Bu
 
 
 @pytest.fixture
-async def client(app: Router) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     limit = ENOUGH.total_seconds()
     async with httpx.AsyncClient(

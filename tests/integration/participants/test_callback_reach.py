@@ -102,8 +102,7 @@ def rebind(monkeypatch: pytest.MonkeyPatch, *answers: Collection[str]) -> Rebind
 
 
 async def get(transport: ParticipantTransport, origin: Origin) -> int:
-    deadline = asyncio.get_running_loop().time() + PATIENCE.total_seconds()
-    return (await transport.exchange(origin, REQUEST, deadline)).status
+    return (await transport.exchange(origin, REQUEST, PATIENCE)).status
 
 
 async def test_what_was_looked_at_is_what_is_connected_to(

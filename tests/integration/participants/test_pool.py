@@ -129,6 +129,26 @@ async def test_the_timeout_of_a_call_does_not_reach_the_next_one(world: World, a
     assert [first, second] == [DONE, DONE]
 
 
+async def test_a_short_call_on_the_connection_of_a_long_one_ends_in_its_own_time(
+    world: World, ask: Ask
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        conversation.say(OK)
+        await conversation.request()
+        await asyncio.Event().wait()
+
+    peer = await world.peer(script)
+    client = world.client(peer.port)
+
+    long = await ask(client, within=timedelta(seconds=60))
+    async with asyncio.timeout(2):
+        short = await ask(client, within=timedelta(milliseconds=50))
+
+    assert [long, short] == [DONE, Lost("no complete reply within the call's timeout")]
+    assert len(peer.conversations) == 1
+
+
 async def test_idle_connections_are_dropped_before_the_server_does(
     world: World, answering: Answering, ask: Ask
 ) -> None:

@@ -12,7 +12,7 @@ from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.server import running
 from saga_orchestrator.settings import Settings
-from starlette.routing import Router
+from starlette.types import ASGIApp
 
 Answer: TypeAlias = dict[str, Any]
 
@@ -44,7 +44,7 @@ DEFINITIONS: Mapping[str, Answer] = {
 class Service:
     client: httpx.AsyncClient
     services: Services
-    app: Router
+    app: ASGIApp
     database_url: str
 
     async def start(self, saga_type: str) -> str:

@@ -116,8 +116,11 @@ async def test_calls_are_counted_while_they_wait_and_while_they_are_out() -> Non
     seen = []
 
     async def call() -> None:
-        async with traffic.turn():
+        await traffic.enter()
+        try:
             await done.wait()
+        finally:
+            traffic.leave()
 
     async with asyncio.TaskGroup() as calls:
         first, second, third = (calls.create_task(call()) for _ in range(3))

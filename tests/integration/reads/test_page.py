@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from starlette.routing import Router
+from starlette.types import ASGIApp
 
 from .conftest import Service
 
@@ -99,7 +99,7 @@ async def test_data_are_never_taken_for_markup(service: Service, tmp_path: Path)
 
 
 @asynccontextmanager
-async def served(app: Router) -> AsyncIterator[str]:
+async def served(app: ASGIApp) -> AsyncIterator[str]:
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)

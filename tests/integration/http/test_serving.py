@@ -1,0 +1,82 @@
+"""The application on a real socket, under the server that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from saga_orchestrator.http.serving import server_of
+from saga_orchestrator.tests.world import ENOUGH
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LIVE = b"GET /livez HTTP/1.1\r\nHost: saga\r\n\r\n"
+LAST = b"GET /livez HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
+@pytest.fixture
+async def port(app: ASGIApp) -> AsyncIterator[int]:
+    async def alive(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for phase in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{phase}.complete"})
+        else:
+            await app(scope, receive, send)
+
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        server = server_of(alive)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server._serve([door]))
+            yield door.getsockname()[1]
+            server.should_exit = True
+
+
+async def answers(port: int, *requests: bytes) -> bytes:
+    """All that comes back until the server hangs up."""
+    async with asyncio.timeout(ENOUGH.total_seconds()):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"".join(requests))
+        received = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    return received
+
+
+async def test_an_answer_is_whole_before_the_connection_is_closed(port: int) -> None:
+    head, _, body = (await answers(port, LAST)).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert body == b'{"status":"pass","checks":{}}'
+
+
+async def test_requests_in_one_packet_are_answered_one_after_the_other(port: int) -> None:
+    received = await answers(port, LIVE, LIVE.replace(b"livez", b"nothing"), LAST)
+
+    lines = [line for line in received.split(b"\r\n") if b"HTTP/1.1 " in line]
+    assert [line.rpartition(b"HTTP/1.1 ")[2] for line in lines] == [
+        b"200 OK",
+        b"404 Not Found",
+        b"200 OK",
+    ]
+
+
+async def test_a_long_answer_arrives_whole(port: int) -> None:
+    head, _, body = (await answers(port, LAST.replace(b"livez", b"docs"))).partition(b"\r\n\r\n")
+
+    assert b"content-length: %d\r\n" % len(body) in head
+    assert body.endswith(b"</details>")
+
+
+async def test_what_is_no_request_is_refused_and_hung_up_on(port: int) -> None:
+    received = await answers(port, b"\x00nonsense\r\n\r\n")
+
+    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert received.endswith(b"Invalid HTTP request received.")
