@@ -41,13 +41,14 @@ SETTLE_SECONDS = 3  # until the projector and the garbage collector have nothing
 
 
 class Service:
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **settings: str) -> None:
         self.folder, self.url = folder, f"http://127.0.0.1:{port}"
         self.environ = {
             **os.environ,
             "SERVICE_PORT": str(port),
             "SAGA_DATA_DIR": str(folder / "data"),
             "SAGA_LOG_LEVEL": "warning",
+            **settings,
         }
         self.process = self.start()
 
@@ -90,10 +91,10 @@ class Service:
 
 
 @contextmanager
-def service() -> Iterator[Service]:
+def service(**settings: str) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(prefix="waiting-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)  # PostgreSQL runs as somebody else
-        one = Service(Path(folder), free_ports(1)[0])
+        one = Service(Path(folder), free_ports(1)[0], **settings)
         try:
             yield one
         finally:
