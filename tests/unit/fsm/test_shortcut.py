@@ -14,11 +14,15 @@ SHORT = [
     "merge(input.a, {b: input.b})",
     "merge(input.a, input.b, {c: {d: input.c}})",
     "{a: merge(input.a, input.b)}",
+    "input.a || input.b",
+    "{a: input.a || input.b[0] || input.c}",
 ]
 LONG = [
     "merge()",
     "merge(input.a, keys(input.b))",
     "{a: input.a || 'x'}",
+    "input.a || keys(input.b)",
+    "input.a && input.b",
     "input.a[*].b",
     "@.a[1:]",
 ]
@@ -51,7 +55,7 @@ def test_the_short_way_says_what_the_interpreter_says(source: str, given_input: 
 
 
 @pytest.mark.parametrize("source", SHORT)
-def test_picking_grouping_and_merging_take_the_short_way(source: str) -> None:
+def test_picking_falling_back_grouping_and_merging_take_the_short_way(source: str) -> None:
     assert parse(source).shortcut is not None
 
 
