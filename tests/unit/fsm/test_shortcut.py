@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.expression import Expression, ExpressionError, parse
 from saga_orchestrator.fsm.strict_json import Json
@@ -47,6 +47,8 @@ def said(expression: Expression, scope: dict[str, Json]) -> Json:
 
 @pytest.mark.parametrize("source", SHORT)
 @given(given_input=values)
+@example(given_input={"a": 0, "b": 1})
+@example(given_input={"a": [], "b": "x"})
 def test_the_short_way_says_what_the_interpreter_says(source: str, given_input: Json) -> None:
     short = parse(source)
     scope: dict[str, Json] = {"input": given_input}
