@@ -288,10 +288,8 @@ MUTATIONS: Final = (
         rule="R7",
         says="a replay sends again what was answered",
         file="fsm/command.py",
-        old="    StepStatus.COMPENSATING: Direction.COMPENSATION,\n",
-        new="""    StepStatus.COMPENSATING: Direction.COMPENSATION,
-    StepStatus.COMPENSATED: Direction.COMPENSATION,
-""",
+        old="CALLED_FOR: Mapping[StepStatus, Direction] = {\n",
+        new="CALLED_FOR = {\n    StepStatus.COMPENSATED: Direction.COMPENSATION,\n",
         property=SHELL,
     ),
     Mutation(
@@ -314,8 +312,8 @@ MUTATIONS: Final = (
         rule="R8",
         says="no timer is set for what is recorded",
         file="fsm/runtime/driver.py",
-        old="        self.timers.set(saga_id, wake_up(saga))\n        if saga.state.parent",
-        new="        if saga.state.parent",
+        old="        self.timers.set(saga_id, wake)\n",
+        new="",
         property=SHELL,
     ),
     Mutation(
