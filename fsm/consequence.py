@@ -33,8 +33,6 @@ def wait(step: Step, state: StepState, answer: CallAnswered, jitter: float) -> t
     """Until the next try, if there is one."""
     retry, verdict = call_of(step, answer.direction).retry, answer.verdict
     match verdict.outcome:
-        case Outcome.DONE:
-            return timedelta()
         case Outcome.BUSY:
             return retry.first
         case Outcome.THROTTLED | Outcome.HELD:
@@ -55,14 +53,19 @@ def _may_try_again(step: Step, state: StepState, answer: CallAnswered) -> bool:
     return call_of(step, answer.direction).retry.allows_another(tried)
 
 
+def of_done(step: Step, answer: CallAnswered) -> StepFact:
+    """What was called for is done. A question is about the attempt whose number it carries."""
+    if answer.direction is Direction.COMPENSATION:
+        return CompensationSucceeded(step=step.name, attempt=answer.attempt)
+    return _succeeded(step, answer.attempt, answer.verdict)
+
+
 def of_action(
     step: Step, state: StepState, answer: CallAnswered, now: datetime, until: datetime | None
 ) -> StepFact:
     """`until` None: the saga no longer runs, so there is no next try."""
     verdict, name, attempt = answer.verdict, answer.step, answer.attempt
     match verdict.outcome:
-        case Outcome.DONE:
-            return _succeeded(step, attempt, verdict)
         case Outcome.ACCEPTED:
             return _accepted(step, attempt, now + step.completion_timeout, now, state)
         case Outcome.REJECTED:
@@ -107,8 +110,6 @@ def of_status(
     A question that gets no clear answer stands for a retry, and uses an attempt up like one.
     """
     verdict, tried = answer.verdict, state.attempts
-    if verdict.outcome is Outcome.DONE:
-        return _succeeded(step, tried, verdict)
     if state.until is not None and until is not None:
         return _of_poll(step, state, verdict, now)
     allows = step.retry.allows_another
@@ -186,8 +187,6 @@ def of_compensation(
     step: Step, state: StepState, answer: CallAnswered, until: datetime
 ) -> StepFact:
     verdict, name, attempt = answer.verdict, answer.step, answer.attempt
-    if verdict.outcome is Outcome.DONE:
-        return CompensationSucceeded(step=name, attempt=attempt)
     if verdict.outcome is Outcome.REJECTED or not _may_try_again(step, state, answer):
         return CompensationFailed(step=name, attempt=attempt, error=verdict.reason)
     return CompensationBackedOff(

@@ -73,8 +73,9 @@ def start(
         parent=request.parent,
     )
     deciding = Deciding(Saga(definition, begin(saga_id, began, now)), now)
+    deciding.events.append(began)
     _follow(deciding)
-    return _decision(deciding, began)
+    return _decision(deciding)
 
 
 def decide(saga: Saga, happening: Happening, *, now: datetime, jitter: float) -> Decision:
@@ -136,9 +137,9 @@ def _follow(deciding: Deciding) -> None:
             follow(deciding)
 
 
-def _decision(deciding: Deciding, *first: Event) -> Decision:
-    events = (*first, *deciding.events)
-    return Decision(events, deciding.saga, tuple(deciding.calls), tuple(deciding.children))
+def _decision(deciding: Deciding) -> Decision:
+    events, calls, children = deciding.events, deciding.calls, deciding.children
+    return Decision(tuple(events), deciding.saga, tuple(calls), tuple(children))
 
 
 def deadline_of(definition: Definition, request: StartRequested, now: datetime) -> datetime | None:

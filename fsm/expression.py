@@ -86,7 +86,7 @@ class Expression:
         try:
             if self.shortcut is not None:
                 return self.shortcut(scope)
-        except Unusual:
+        except (Unusual, RecursionError):
             pass
         try:
             interpreter = CountingInterpreter() if self.repeats else Interpreter()
@@ -118,11 +118,6 @@ def parse(source: str) -> Expression:
     seen = tuple(references(tree))
     short = shortened(tree)
     return Expression(source, short, plain_path(tree), repeats(tree), seen, shortcut(short))
-
-
-def is_true(value: Json) -> bool:
-    """As JMESPath has it: null, false, and an empty text, list or object are false; 0 is true."""
-    return value is not None and value is not False and value not in ("", [], {})
 
 
 def plain_path(node: Node) -> Path | None:

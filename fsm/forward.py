@@ -20,10 +20,11 @@ from .events import (
     StepSkipped,
     StepSucceeded,
 )
-from .expression import ExpressionError, is_true
+from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
 from .outcome import OutputLoss
 from .saga import DONE, Saga
+from .shortcut import is_true
 from .step_state import StepState
 
 FAILED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .command import awaited
-from .consequence import of_action, of_callback, of_compensation, of_status, wait
+from .consequence import of_action, of_callback, of_compensation, of_done, of_status, wait
 from .deciding import Deciding
 from .definition import Completion, OnTimeout, Step
 from .duration import format_duration
@@ -37,6 +37,9 @@ def answered(deciding: Deciding, answer: CallAnswered) -> None:
         deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))
         return
     if awaited(state) is not answer.direction or answer.attempt != _attempt_of(state, answer):
+        return
+    if answer.verdict.outcome is Outcome.DONE:
+        deciding.record(of_done(step, answer))
         return
     until = deciding.after(wait(step, state, answer, deciding.jitter))
     next_try = until if saga.state.status is SagaStatus.RUNNING else None

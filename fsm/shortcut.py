@@ -1,4 +1,4 @@
-"""Expressions that only pick, group and merge, as functions: what most bodies are made of.
+"""Expressions that only pick, fall back, group and merge, as functions: most bodies and paths.
 
 Visiting the tree of such an expression takes several times longer than what it says. Whatever is
 unusual, in the expression or in the data, is left to the interpreter, which knows what to complain
@@ -26,6 +26,9 @@ def shortcut(node: Mapping[str, Any]) -> Shortcut | None:
     match node["type"]:
         case "path":
             return partial(follow, node["value"])
+        case "or_expression":
+            first, second = map(shortcut, node["children"])
+            return partial(_or, first, second) if first and second else None
         case "multi_select_dict":
             values = [shortcut(pair["children"][0]) for pair in node["children"]]
             members = {
@@ -39,6 +42,16 @@ def shortcut(node: Mapping[str, Any]) -> Shortcut | None:
             return partial(_merge, parts) if len(parts) == len(node["children"]) else None
         case _:
             return None
+
+
+def is_true(value: Json) -> bool:
+    """As JMESPath has it: null, false, and an empty text, list or object are false; 0 is true."""
+    return value is not None and value is not False and value not in ("", [], {})
+
+
+def _or(first: Shortcut, second: Shortcut, scope: Mapping[str, Json]) -> Json:
+    value = first(scope)
+    return value if is_true(value) else second(scope)
 
 
 def _object(members: Mapping[str, Shortcut], scope: Mapping[str, Json]) -> Json:

@@ -192,7 +192,7 @@ def _resumed(state: SagaState, at: datetime) -> SagaState:
 
 
 def _evolve_step(state: SagaState, event: StepFact, at: datetime) -> SagaState:
-    before = state.step(event.step)
+    before = state.steps.get(event.step, UNTOUCHED)
     after = step_after(before, event, at)
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
         after = changed(after, next_attempt_at=state.paused_at)

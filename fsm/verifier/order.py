@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..definition import Definition, Step
-from ..expression import Expression, ExpressionError, Node, is_true
+from ..expression import Expression, ExpressionError, Node
+from ..shortcut import is_true
 
 
 class Order:

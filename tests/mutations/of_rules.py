@@ -61,8 +61,8 @@ MUTATIONS: Final = (
         rule="R2",
         says="compensation does not wait for calls under way",
         file="fsm/backward.py",
-        old="saga.steps_in(StepStatus.CALLING, StepStatus.WAITING, *UNDER_UNDO)",
-        new="saga.steps_in(StepStatus.WAITING, *UNDER_UNDO)",
+        old="        StepStatus.CALLING,\n        StepStatus.WAITING,\n",
+        new="        StepStatus.WAITING,\n",
         property=RULES,
     ),
     Mutation(
@@ -108,17 +108,17 @@ MUTATIONS: Final = (
     Mutation(
         rule="R3",
         says="a refusal makes up for an unknown attempt",
-        file="fsm/state.py",
-        old="isinstance(event, StepRejected) and (step.doubtful or event.resent or said_done)",
-        new="isinstance(event, StepRejected) and (event.resent or said_done)",
+        file="fsm/step_state.py",
+        old="if step.doubtful or event.resent or said_done else",
+        new="if event.resent or said_done else",
         property=ATTEMPTS,
     ),
     Mutation(
         rule="R3",
         says="a refusal makes up for what a crash may have sent",
-        file="fsm/state.py",
-        old="isinstance(event, StepRejected) and (step.doubtful or event.resent or said_done)",
-        new="isinstance(event, StepRejected) and (step.doubtful or said_done)",
+        file="fsm/step_state.py",
+        old="if step.doubtful or event.resent or said_done else",
+        new="if step.doubtful or said_done else",
         property=ATTEMPTS,
     ),
     Mutation(
@@ -220,10 +220,8 @@ MUTATIONS: Final = (
         rule="R5",
         says="a failed compensation is not listed where the saga parks",
         file="fsm/saga.py",
-        old="""    StepStatus.COMPENSATION_BACKING_OFF,
-    StepStatus.COMPENSATION_FAILED,
-""",
-        new="    StepStatus.COMPENSATION_BACKING_OFF,\n",
+        old="        StepStatus.COMPENSATION_FAILED,\n",
+        new="",
         property=BACK,
     ),
     Mutation(
@@ -238,9 +236,7 @@ MUTATIONS: Final = (
         rule="R6",
         says="a callback that has lost leaves no trace",
         file="fsm/reaction.py",
-        old="""        what = "completed by callback" if report.done else "failed by callback"
-        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error or None))
-""",
+        old="        deciding.record(late)\n",
         new="        return\n",
         property=RACES,
     ),
@@ -263,13 +259,13 @@ MUTATIONS: Final = (
     Mutation(
         rule="R6",
         says="who has lost changes the step all the same",
-        file="fsm/state.py",
-        old="""        case LateReplyIgnored():
-            return after
-""",
-        new="""        case LateReplyIgnored(what=what):
-            return changed(after, last_error=what)
-""",
+        file="fsm/step_state.py",
+        old="""CompensationCovered() | LateReplyIgnored():
+            return changed(step, status=status)""",
+        new="""CompensationCovered():
+            return changed(step, status=status)
+        case LateReplyIgnored(what=what):
+            return changed(step, status=status, last_error=what)""",
         property=RULES,
     ),
     Mutation(
@@ -292,10 +288,8 @@ MUTATIONS: Final = (
         rule="R7",
         says="a replay sends again what was answered",
         file="fsm/command.py",
-        old="        case StepStatus.COMPENSATING:\n            return Direction.COMPENSATION\n",
-        new="""        case StepStatus.COMPENSATING | StepStatus.COMPENSATED:
-            return Direction.COMPENSATION
-""",
+        old="CALLED_FOR: Mapping[StepStatus, Direction] = {\n",
+        new="CALLED_FOR = {\n    StepStatus.COMPENSATED: Direction.COMPENSATION,\n",
         property=SHELL,
     ),
     Mutation(
@@ -318,16 +312,16 @@ MUTATIONS: Final = (
         rule="R8",
         says="no timer is set for what is recorded",
         file="fsm/runtime/driver.py",
-        old="        self.timers.set(saga_id, wake_up(saga))\n        if saga.state.parent",
-        new="        if saga.state.parent",
+        old="        self.timers.set(saga_id, wake)\n",
+        new="",
         property=SHELL,
     ),
     Mutation(
         rule="R8",
         says="the next process forgets who waits",
         file="fsm/runtime/recovery.py",
-        old="                self.driver.wait_for(one.saga_id, one.wake_at)\n",
-        new="                continue\n",
+        old="            self.driver.wait_for(one.saga_id, one.wake_at)\n",
+        new="            continue\n",
         property=SHELL,
     ),
     Mutation(
@@ -341,19 +335,17 @@ MUTATIONS: Final = (
     Mutation(
         rule="R8",
         says="a back-off has no wake-up",
-        file="fsm/state.py",
-        old="""        was_busy=after.was_busy or event.outcome is Outcome.BUSY,
-        next_attempt_at=event.until,
-""",
-        new="        was_busy=after.was_busy or event.outcome is Outcome.BUSY,\n",
+        file="fsm/step_state.py",
+        old="is Outcome.BUSY,\n        next_attempt_at=event.until,\n",
+        new="is Outcome.BUSY,\n",
         property=ATTEMPTS,
     ),
     Mutation(
         rule="R8",
         says="a deadline wakes nobody",
         file="fsm/command.py",
-        old="        times.append(state.deadline)\n",
-        new="        times.append(None)\n",
+        old="return None if saga.pivot_in_doubt else state.deadline",
+        new="return None",
         property=RULES,
     ),
     Mutation(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from saga_orchestrator.fsm.codec import TYPES, UnreadableEvent, decode, encode, format_time
 from saga_orchestrator.fsm.events import (
     Event,
@@ -81,6 +82,13 @@ def test_times_are_written_in_utc_with_microseconds() -> None:
 
     assert format_time(later) == "2026-03-01T12:00:00.000000Z"
     assert format_time(datetime(2026, 3, 1, 1, 2, 3, 4, UTC)) == "2026-03-01T01:02:03.000004Z"
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=2))])))
+def test_times_in_events_are_written_so_too(until: datetime) -> None:
+    event = StepBackedOff(step="pay", attempt=1, outcome=Outcome.BUSY, error="no", until=until)
+
+    assert json.loads(encode(event))["until"] == format_time(until)
 
 
 def test_a_time_of_elsewhere_comes_back_as_the_same_instant() -> None:

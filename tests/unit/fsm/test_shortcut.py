@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.expression import Expression, ExpressionError, parse
 from saga_orchestrator.fsm.strict_json import Json
@@ -14,11 +14,15 @@ SHORT = [
     "merge(input.a, {b: input.b})",
     "merge(input.a, input.b, {c: {d: input.c}})",
     "{a: merge(input.a, input.b)}",
+    "input.a || input.b",
+    "{a: input.a || input.b[0] || input.c}",
 ]
 LONG = [
     "merge()",
     "merge(input.a, keys(input.b))",
     "{a: input.a || 'x'}",
+    "input.a || keys(input.b)",
+    "input.a && input.b",
     "input.a[*].b",
     "@.a[1:]",
 ]
@@ -43,6 +47,8 @@ def said(expression: Expression, scope: dict[str, Json]) -> Json:
 
 @pytest.mark.parametrize("source", SHORT)
 @given(given_input=values)
+@example(given_input={"a": 0, "b": 1})
+@example(given_input={"a": [], "b": "x"})
 def test_the_short_way_says_what_the_interpreter_says(source: str, given_input: Json) -> None:
     short = parse(source)
     scope: dict[str, Json] = {"input": given_input}
@@ -51,7 +57,7 @@ def test_the_short_way_says_what_the_interpreter_says(source: str, given_input: 
 
 
 @pytest.mark.parametrize("source", SHORT)
-def test_picking_grouping_and_merging_take_the_short_way(source: str) -> None:
+def test_picking_falling_back_grouping_and_merging_take_the_short_way(source: str) -> None:
     assert parse(source).shortcut is not None
 
 
