@@ -11,12 +11,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from saga_orchestrator.tests.mutations import of_the_shell, of_the_verifier, of_the_way_back
 from saga_orchestrator.tests.mutations.mutation import Copy, Mutation
-from saga_orchestrator.tests.mutations.of_rules import MUTATIONS
+
+MUTATIONS = (*of_the_shell.MUTATIONS, *of_the_way_back.MUTATIONS, *of_the_verifier.MUTATIONS)
 
 
 def main(rules: Sequence[str]) -> int:
-    wanted = [one for one in MUTATIONS if not rules or one.rule in rules]
+    in_order = sorted(MUTATIONS, key=lambda one: one.rule)
+    wanted = [one for one in in_order if not rules or one.rule in rules]
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(Path(folder))
         _demand_soundness(copy, wanted)

@@ -13,6 +13,7 @@ from saga_orchestrator.fsm.testing import SAGA_ID, Fate, ParticipantsModel, defi
 
 ACT = given(define("book")).calls[0]
 UNDO = replace(ACT, direction=Direction.COMPENSATION, key=f"{SAGA_ID}/book/compensation")
+CALLED_BACK = replace(ACT, awaits_callback=True)
 ASK = replace(ACT, direction=Direction.STATUS)
 
 
@@ -84,3 +85,49 @@ def test_after_a_clear_no_nothing_is_in_doubt() -> None:
     model.answer(ACT, Fate.BUSY)
 
     assert model.answer(ACT, Fate.REJECTED).outcome is Outcome.DONE
+
+
+def test_only_where_it_can_be_told_later_is_a_call_accepted() -> None:
+    assert ParticipantsModel().answer(ACT, Fate.ACCEPTED).outcome is Outcome.DONE
+    for model, call in (
+        (ParticipantsModel(), CALLED_BACK),
+        (ParticipantsModel(frozenset({"book"})), ACT),
+    ):
+        assert model.answer(call, Fate.ACCEPTED).outcome is Outcome.ACCEPTED
+        assert not model.has_done("book")
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_callback_is_sent_once_and_no_reply_contradicts_it(done: bool) -> None:
+    model = ParticipantsModel()
+    assert model.reportable([CALLED_BACK]) == ["book"]
+    model.answer(CALLED_BACK, Fate.ACCEPTED)
+    assert model.reportable([]) == ["book"]
+
+    assert model.report("book", done=done).done is done
+
+    assert (model.has_done("book"), model.reportable([CALLED_BACK])) == (done, [])
+    assert model.answer(CALLED_BACK, Fate.DONE).outcome is Outcome.ACCEPTED
+    assert model.answer(CALLED_BACK, Fate.REJECTED).outcome is Outcome.ACCEPTED
+    assert model.answer(CALLED_BACK, Fate.NOT_SENT).outcome is Outcome.UNKNOWN
+    assert model.has_done("book") is done
+
+
+def test_what_has_happened_is_never_called_failed() -> None:
+    model = ParticipantsModel()
+    model.answer(CALLED_BACK, Fate.LOST)
+
+    assert model.report("book", done=False).done
+
+
+@pytest.mark.parametrize(
+    ("fate", "outcome"), [(Fate.DONE, Outcome.DONE), (Fate.REJECTED, Outcome.NOT_DONE)]
+)
+def test_what_was_accepted_is_done_when_it_is_asked_for_or_never(
+    fate: Fate, outcome: Outcome
+) -> None:
+    model = ParticipantsModel(frozenset({"book"}))
+    model.answer(ACT, Fate.ACCEPTED)
+
+    assert model.answer(ASK, fate).outcome is outcome
+    assert model.has_done("book") is (outcome is Outcome.DONE)

@@ -9,6 +9,7 @@ import pytest
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.events import (
+    CallbackReceived,
     Cause,
     CompensationCalled,
     CompensationFailed,
@@ -23,8 +24,10 @@ from saga_orchestrator.fsm.events import (
     SagaResumed,
     SagaUnparked,
     StepCalled,
+    StepNotSent,
     StepRejected,
     StepSucceeded,
+    StepUnknown,
     WaitStarted,
 )
 from saga_orchestrator.fsm.happening import AbandonAsked, StartRequested
@@ -42,6 +45,7 @@ from saga_orchestrator.fsm.testing import (
 from saga_orchestrator.fsm.testing.back_promises import pivots_hold
 from saga_orchestrator.fsm.testing.participants_model import Effect
 from saga_orchestrator.fsm.testing.promises import (
+    callbacks_count,
     nothing_is_forgotten,
     pauses_hold,
     replay_tells_the_same,
@@ -252,3 +256,18 @@ def test_a_saga_that_rests_over_a_call_is_found_out() -> None:
     resting = told([called("book"), SagaParked(why="no", not_done=("book", "pay"))]).saga
 
     assert list(nothing_is_forgotten(resting)) == ["parked, and ['book'] is under way"]
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        StepUnknown(step="pay", attempt=1, error="lost"),
+        StepNotSent(step="pay", attempt=1, error="refused"),
+    ],
+)
+def test_a_callback_that_counts_for_nothing_is_found_out(ended: Event) -> None:
+    heard = CallbackReceived(step="pay", done=True)
+
+    assert len(list(callbacks_count([heard, ended]))) == 1
+    assert list(callbacks_count([heard, done("pay"), ended])) == []
+    assert list(callbacks_count([heard, BACK, ended])) == []

@@ -1,0 +1,187 @@
+"""What the shell and the log keep: R1 and R6 to R8, each broken where it lives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saga_orchestrator.tests.mutations.mutation import Mutation
+
+RULES: Final = "test_saga_machine.py"
+ATTEMPTS: Final = "test_outcomes_of_a_step.py"
+SHELL: Final = "test_service_machine.py"
+RACES: Final = "test_races.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        rule="R1",
+        says="the first call leaves before the start is recorded",
+        file="fsm/runtime/driver.py",
+        old="""        try:
+            recorded = await self._append(0, decision)
+""",
+        new="""        self._launch(Live(decision.saga), decision.calls)
+        try:
+            recorded = await self._append(0, decision)
+""",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R1",
+        says="calls leave while their decision is being recorded",
+        file="fsm/runtime/driver.py",
+        old="""            if decision.events:
+                version = live.saga.state.version
+                recorded = await self._append(version, decision)
+                self._publish(live, decision.saga, recorded)
+        self._obey(decision)
+        return decision.calls
+""",
+        new="""            self._launch(live, decision.calls)
+            if decision.events:
+                version = live.saga.state.version
+                recorded = await self._append(version, decision)
+                self._publish(live, decision.saga, recorded)
+        self._obey(decision)
+        return ()
+""",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R1",
+        says="the intent of a retry names the first attempt",
+        file="fsm/deciding.py",
+        old="self.record(INTENTS[direction](step=step.name, attempt=attempt))",
+        new="self.record(INTENTS[direction](step=step.name, attempt=1))",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R6",
+        says="two that come at once are decided about at once",
+        file="fsm/runtime/driver.py",
+        old="        async with live.turn:\n",
+        new="        async with asyncio.Lock():\n",
+        property=RACES,
+    ),
+    Mutation(
+        rule="R6",
+        says="a callback that has lost leaves no trace",
+        file="fsm/reaction.py",
+        old="""        what = "completed by callback" if report.done else "failed by callback"
+        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error or None))
+""",
+        new="        return\n",
+        property=RACES,
+    ),
+    Mutation(
+        rule="R6",
+        says="a cancel that has lost against the completion undoes it",
+        file="fsm/verb.py",
+        old='return "it is completed; compensate it instead" if done else _not_undoable(saga)',
+        new="return None if done else _not_undoable(saga)",
+        property=RACES,
+    ),
+    Mutation(
+        rule="R6",
+        says="a callback before a lost reply is dropped",
+        file="fsm/reaction.py",
+        old="if state.callback is None or not isinstance(said, StepUnknown | StepNotSent):",
+        new="if said:",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R6",
+        says="who has lost changes the step all the same",
+        file="fsm/state.py",
+        old="""        case LateReplyIgnored():
+            return after
+""",
+        new="""        case LateReplyIgnored(what=what):
+            return changed(after, last_error=what)
+""",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R6",
+        says="an answer after the giving up leaves no trace",
+        file="fsm/reaction.py",
+        old="        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))\n",
+        new="",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R7",
+        says="events are recorded with another time than was decided at",
+        file="fsm/runtime/driver.py",
+        old="state.saga_id, version, decision.events, at=state.updated_at",
+        new="state.saga_id, version, decision.events, at=self.clock.now()",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R7",
+        says="a replay sends again what was answered",
+        file="fsm/command.py",
+        old="        case StepStatus.COMPENSATING:\n            return Direction.COMPENSATION\n",
+        new="""        case StepStatus.COMPENSATING | StepStatus.COMPENSATED:
+            return Direction.COMPENSATION
+""",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R7",
+        says="a replay tells all at the time of the start",
+        file="fsm/saga.py",
+        old="saga = saga.after(event, recorded_at)",
+        new="saga = saga.after(event, at)",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R7",
+        says="the status of a version lacks its last event",
+        file="fsm/runtime/journal.py",
+        old="if (version is None or one.recorded.version <= version)",
+        new="if (version is None or one.recorded.version < version)",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        says="no timer is set for what is recorded",
+        file="fsm/runtime/driver.py",
+        old="        self.timers.set(saga_id, wake_up(saga))\n        if saga.state.parent",
+        new="        if saga.state.parent",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        says="the next process forgets who waits",
+        file="fsm/runtime/recovery.py",
+        old="                self.driver.wait_for(one.saga_id, one.wake_at)\n",
+        new="                continue\n",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        says="who is woken for nothing is not woken again",
+        file="fsm/runtime/driver.py",
+        old="if live.saga.state.version == version and due is not None:",
+        new="if live.saga.state.version == version and due is None:",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        says="a back-off has no wake-up",
+        file="fsm/state.py",
+        old="""        was_busy=after.was_busy or event.outcome is Outcome.BUSY,
+        next_attempt_at=event.until,
+""",
+        new="        was_busy=after.was_busy or event.outcome is Outcome.BUSY,\n",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R8",
+        says="a deadline wakes nobody",
+        file="fsm/command.py",
+        old="        times.append(state.deadline)\n",
+        new="        times.append(None)\n",
+        property=RULES,
+    ),
+)

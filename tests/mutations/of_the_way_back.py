@@ -1,0 +1,184 @@
+"""The way back: R2 to R5, each broken where it lives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saga_orchestrator.tests.mutations.mutation import Mutation
+
+RULES: Final = "test_saga_machine.py"
+ATTEMPTS: Final = "test_outcomes_of_a_step.py"
+BACK: Final = "test_way_back.py"
+DEADLINES: Final = "test_deadlines.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        rule="R2",
+        says="compensation does not wait for calls under way",
+        file="fsm/backward.py",
+        old="        StepStatus.CALLING,\n        StepStatus.WAITING,\n",
+        new="        StepStatus.WAITING,\n",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R2",
+        says="a step that waits for its next try is not settled",
+        file="fsm/backward.py",
+        old="if waits or state.status is StepStatus.BACKING_OFF:",
+        new="if waits:",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        says="unknown steps are not undone",
+        file="fsm/saga.py",
+        old="AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})",
+        new="AT_STAKE = frozenset({StepStatus.SUCCEEDED})",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        says="the first one done is undone first",
+        file="fsm/backward.py",
+        old="for name in reversed(deciding.saga.state.finished):",
+        new="for name in deciding.saga.state.finished:",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R3",
+        says="a busy attempt leaves no doubt when the saga turns round",
+        file="fsm/consequence.py",
+        old="kind = StepUnknown if waits or state.doubtful or state.was_busy else StepNotSent",
+        new="kind = StepUnknown if waits or state.doubtful else StepNotSent",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        says="what was never sent counts as unknown when the saga turns round",
+        file="fsm/consequence.py",
+        old="kind = StepUnknown if waits or state.doubtful or state.was_busy else StepNotSent",
+        new="kind = StepUnknown",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        says="a refusal makes up for an unknown attempt",
+        file="fsm/step_state.py",
+        old="if step.doubtful or event.resent or said_done else",
+        new="if event.resent or said_done else",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        says="a refusal makes up for what a crash may have sent",
+        file="fsm/step_state.py",
+        old="if step.doubtful or event.resent or said_done else",
+        new="if step.doubtful or said_done else",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        says="a rejected step that asks to be undone is not",
+        file="fsm/saga.py",
+        old="rejected = status is StepStatus.REJECTED and step.compensate_on_reject",
+        new="rejected = False",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R4",
+        says="a deadline does not wait for the outcome of a pivot",
+        file="fsm/forward.py",
+        old="return not saga.pivot_in_doubt and bool(saga.not_done)",
+        new="return bool(saga.not_done)",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        says="a request does not wait for the outcome of a pivot",
+        file="fsm/verb.py",
+        old="if saga.state.status is SagaStatus.RUNNING and saga.pivot_in_doubt:",
+        new="if saga.state.status is None and saga.pivot_in_doubt:",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        says="a deadline after the pivot turns the saga back",
+        file="fsm/forward.py",
+        old="""    if deciding.saga.pivot_passed:
+        deciding.park(error)
+    else:
+        deciding.turn_back(CompensationStarted(cause=Cause.DEADLINE, error=error))
+""",
+        new="""    deciding.turn_back(CompensationStarted(cause=Cause.DEADLINE, error=error))
+""",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        says="a failure after the pivot turns the saga back",
+        file="fsm/forward.py",
+        old="if in_doubt or deciding.saga.pivot_passed:",
+        new="if in_doubt:",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        says="a request after the pivot turns the saga back",
+        file="fsm/verb.py",
+        old="""    if saga.pivot_passed:
+        return "a pivot was passed, so it only goes forward"
+""",
+        new="",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        says="deadlines are forgotten",
+        file="fsm/forward.py",
+        old="return deadline is not None and deadline <= now",
+        new="return False",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        says="a saga that is given up does not say what stays",
+        file="fsm/verb.py",
+        old="            not_undone=saga.not_undone,\n",
+        new="",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R5",
+        says="a failed compensation stops nothing",
+        file="fsm/backward.py",
+        old="return step.compensation is None or step.compensation.on_failure is OnFailure.PARK",
+        new="return False",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R5",
+        says="a failed compensation always stops the others",
+        file="fsm/backward.py",
+        old="return step.compensation is None or step.compensation.on_failure is OnFailure.PARK",
+        new="return True",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R5",
+        says="a compensation is tried as often as its action",
+        file="fsm/consequence.py",
+        old="return call_of(step, answer.direction).retry.allows_another(tried)",
+        new="return step.retry.allows_another(tried)",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R5",
+        says="a failed compensation is not listed where the saga parks",
+        file="fsm/saga.py",
+        old="""    StepStatus.COMPENSATION_BACKING_OFF,
+    StepStatus.COMPENSATION_FAILED,
+""",
+        new="    StepStatus.COMPENSATION_BACKING_OFF,\n",
+        property=BACK,
+    ),
+)
