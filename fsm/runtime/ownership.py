@@ -54,7 +54,7 @@ class Ownership:
         self._handed_over: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at: float | None = None
-        self._serving, self._stepped = asyncio.Event(), asyncio.Event()
+        self._stepped = asyncio.Event()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -95,7 +95,9 @@ class Ownership:
         """Once this node drives something; or the time is over."""
         try:
             async with asyncio.timeout(within.total_seconds()):
-                await self._serving.wait()
+                while not self.driver.epochs:
+                    self._stepped.clear()
+                    await self._stepped.wait()
         except TimeoutError:
             logger.warning("no shard yet")
 
@@ -166,7 +168,6 @@ class Ownership:
         self.driver.forget(shard_ids)  # of one that was fenced by mistake
         try:
             await self.recovery.run(shard_ids)
-            self._serving.set()
         except (ClaimFailed, LogUnavailable) as error:
             logger.warning("shards not taken up", extra={"why": str(error)})
         self._busy -= set(shard_ids)

@@ -1,14 +1,14 @@
 """Taking shards up: claim them, find what is unfinished, and go on with it.
 
 Claiming comes first. From then on no other process can append to these shards, so what is read is
-the whole truth. Then, a few shards at a time, the projection catches up, which tells the sagas that
-do not rest; each is folded from its own stream and resumed. A shard is served from the moment when
-its sagas are resumed. A saga whose history is broken is named and left alone.
+the whole truth. Then the projection catches up, which tells the sagas that do not rest; each is
+folded from its own stream and resumed, and from then on the shards are served. A saga whose history
+is broken is named and left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,6 @@ from .journal import Journal
 from .log import logger
 
 SAGAS_A_READ = 500
-SHARDS_AT_A_TIME = 8  # the first ones need not wait until all are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +49,19 @@ class Recovery:
     async def run(self, shard_ids: Iterable[int]) -> int:
         """Returns how many sagas were taken up."""
         epochs = await self.log.claim(shard_ids, recorded_at=self.clock.now())
-        claimed = sorted(epochs)
-        parts = [
-            claimed[start : start + SHARDS_AT_A_TIME]
-            for start in range(0, len(claimed), SHARDS_AT_A_TIME)
-        ]
-        taken_up = sum([await self._take_up({one: epochs[one] for one in part}) for part in parts])
-        logger.info("recovered", extra={"shards": len(epochs), "sagas": taken_up})
-        return taken_up
-
-    async def _take_up(self, epochs: Mapping[int, int]) -> int:
-        unfinished = await self.unfinished(list(epochs))
+        unfinished = await self.unfinished(sorted(epochs))
         loaded: dict[str, Saga | Exception] = {}
         for saga_ids in _pages([one.saga_id for one in unfinished if not one.is_idle]):
             loaded |= await self.journal.load_many(saga_ids)
-        # Only now: one that goes on may move another that has not been read yet.
+        # Only now: what goes on would hold up the reading, and may move what was not read yet.
         self.driver.epochs |= epochs
         idle = [one for one in unfinished if one.is_idle]
         for one in idle:
             self.driver.wait_for(one.saga_id, one.wake_at)
-        return len(idle) + sum([self._resume(saga_id, saga) for saga_id, saga in loaded.items()])
+        resumed = sum([self._resume(saga_id, saga) for saga_id, saga in loaded.items()])
+        facts = {"shards": len(epochs), "resumed": resumed, "waiting": len(idle)}
+        logger.info("recovered", extra=facts)
+        return resumed + len(idle)
 
     def _resume(self, saga_id: str, saga: Saga | Exception) -> bool:
         if isinstance(saga, Exception):
