@@ -15,13 +15,13 @@ MUTATIONS: Final = (
     Mutation(
         rule="R1",
         says="the first call leaves before the start is recorded",
-        file="fsm/runtime/driver.py",
+        file="fsm/runtime/start.py",
         old="""        try:
-            recorded = await self._append(0, decision)
+            return decision, await self.driver.append(0, decision)
 """,
-        new="""        self._launch(Live(decision.saga), decision.calls)
+        new="""        self.driver.launch(Live(decision.saga), decision.calls)
         try:
-            recorded = await self._append(0, decision)
+            return decision, await self.driver.append(0, decision)
 """,
         property=SHELL,
     ),
@@ -31,17 +31,17 @@ MUTATIONS: Final = (
         file="fsm/runtime/driver.py",
         old="""            if decision.events:
                 version = live.saga.state.version
-                recorded = await self._append(version, decision)
-                self._publish(live, decision.saga, recorded)
-        self._obey(decision)
+                recorded = await self.append(version, decision)
+                self.publish(live, decision.saga, recorded)
+        self.obey(decision)
         return decision.calls
 """,
-        new="""            self._launch(live, decision.calls)
+        new="""            self.launch(live, decision.calls)
             if decision.events:
                 version = live.saga.state.version
-                recorded = await self._append(version, decision)
-                self._publish(live, decision.saga, recorded)
-        self._obey(decision)
+                recorded = await self.append(version, decision)
+                self.publish(live, decision.saga, recorded)
+        self.obey(decision)
         return ()
 """,
         property=SHELL,
@@ -66,10 +66,9 @@ MUTATIONS: Final = (
         rule="R6",
         says="a callback that has lost leaves no trace",
         file="fsm/reaction.py",
-        old="""        what = "completed by callback" if report.done else "failed by callback"
-        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error or None))
+        old="""        deciding.record(late)
 """,
-        new="        return\n",
+        new="",
         property=RACES,
     ),
     Mutation(
@@ -91,12 +90,14 @@ MUTATIONS: Final = (
     Mutation(
         rule="R6",
         says="who has lost changes the step all the same",
-        file="fsm/state.py",
-        old="""        case LateReplyIgnored():
-            return after
+        file="fsm/step_state.py",
+        old="""        case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
+            return changed(step, status=status)
 """,
         new="""        case LateReplyIgnored(what=what):
-            return changed(after, last_error=what)
+            return changed(step, status=status, last_error=what)
+        case CompensationSucceeded() | CompensationCovered():
+            return changed(step, status=status)
 """,
         property=RULES,
     ),
@@ -120,9 +121,10 @@ MUTATIONS: Final = (
         rule="R7",
         says="a replay sends again what was answered",
         file="fsm/command.py",
-        old="        case StepStatus.COMPENSATING:\n            return Direction.COMPENSATION\n",
-        new="""        case StepStatus.COMPENSATING | StepStatus.COMPENSATED:
-            return Direction.COMPENSATION
+        old="""    StepStatus.COMPENSATING: Direction.COMPENSATION,
+""",
+        new="""    StepStatus.COMPENSATING: Direction.COMPENSATION,
+    StepStatus.COMPENSATED: Direction.COMPENSATION,
 """,
         property=SHELL,
     ),
@@ -146,16 +148,16 @@ MUTATIONS: Final = (
         rule="R8",
         says="no timer is set for what is recorded",
         file="fsm/runtime/driver.py",
-        old="        self.timers.set(saga_id, wake_up(saga))\n        if saga.state.parent",
-        new="        if saga.state.parent",
+        old="        self.timers.set(saga_id, wake)\n",
+        new="",
         property=SHELL,
     ),
     Mutation(
         rule="R8",
         says="the next process forgets who waits",
         file="fsm/runtime/recovery.py",
-        old="                self.driver.wait_for(one.saga_id, one.wake_at)\n",
-        new="                continue\n",
+        old="self.driver.wait_for(one.saga_id, one.wake_at)",
+        new="self.driver.wait_for(one.saga_id, None)",
         property=SHELL,
     ),
     Mutation(
@@ -169,19 +171,20 @@ MUTATIONS: Final = (
     Mutation(
         rule="R8",
         says="a back-off has no wake-up",
-        file="fsm/state.py",
-        old="""        was_busy=after.was_busy or event.outcome is Outcome.BUSY,
+        file="fsm/step_state.py",
+        old="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
         next_attempt_at=event.until,
 """,
-        new="        was_busy=after.was_busy or event.outcome is Outcome.BUSY,\n",
+        new="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
+""",
         property=ATTEMPTS,
     ),
     Mutation(
         rule="R8",
         says="a deadline wakes nobody",
         file="fsm/command.py",
-        old="        times.append(state.deadline)\n",
-        new="        times.append(None)\n",
+        old="return None if saga.pivot_in_doubt else state.deadline",
+        new="return None",
         property=RULES,
     ),
 )

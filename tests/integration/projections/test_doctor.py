@@ -17,7 +17,7 @@ from saga_orchestrator.eventstore.statements import statement as log_statement
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.events import Event, SagaStarted, StepSkipped, WaitStarted
 from saga_orchestrator.fsm.invariants import Acknowledged, SeenCall, Violation
-from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.machines import SagaStatus, StepStatus
 from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.projections.case import Finding, Grounds
 from saga_orchestrator.projections.doctor import Doctor
@@ -73,11 +73,14 @@ class Installation:
 
     def one(self, status: SagaStatus) -> str:
         """A saga that rests like that."""
-        query = "select saga_id::text from saga_status where status = %s order by saga_id limit 1"
+        return self.all(status)[0]
+
+    def all(self, status: SagaStatus) -> list[str]:
+        query = "select saga_id::text from saga_status where status = %s order by saga_id"
         with psycopg.connect(self.database_url) as operator:
-            row = operator.execute(query, (status.value,)).fetchone()
-        assert row is not None, f"a saga that is {status}"
-        return str(row[0])
+            found = [str(row[0]) for row in operator.execute(query, (status.value,))]
+        assert found, f"a saga that is {status}"
+        return found
 
     @contextmanager
     def forger(self) -> Iterator[psycopg.Connection]:
@@ -161,9 +164,13 @@ async def test_streams_are_read_whole_and_one_by_one_whatever_the_page(
 
 
 async def test_an_event_after_the_end_is_found(installation: Installation) -> None:
-    saga_id = installation.one(SagaStatus.COMPENSATED)
+    compensated = installation.all(SagaStatus.COMPENSATED)
+    sagas = [await installation.world.orchestrator.saga(one) for one in compensated]
+    saga_id, step = next(
+        (one.state.saga_id, step.name) for one in sagas for step in one.steps_in(StepStatus.PENDING)
+    )
     version = len(installation.world.log.store.streams[StreamId(saga_id)])
-    await installation.append(saga_id, StepSkipped(step="confirm_order"))
+    await installation.append(saga_id, StepSkipped(step=step))
 
     assert told(await installation.findings()) == [("I1", saga_id, version + 1)]
 
