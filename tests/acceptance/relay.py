@@ -73,6 +73,7 @@ class Relay:
         self.upstreams = upstreams
         self.calls: list[SeenCall] = []
         self.ledger: list[dict[str, Any]] = []
+        self.lost: list[dict[str, Any]] = []  # what only their participant knows the effect of
         self.holds: list[Hold] = []
         self._lock = threading.Lock()
         self._web = httpx.Client(trust_env=False, timeout=ENOUGH.total_seconds())
@@ -123,7 +124,12 @@ class Relay:
         self._stop(seen, Point.ARRIVAL)
         upstream = self.upstreams[path.split("/")[1]]
         kept = {name: one for name, one in headers.items() if name.lower() not in HOP_BY_HOP}
-        reply = self._web.request(method, upstream + path, content=body, headers=kept)
+        try:
+            reply = self._web.request(method, upstream + path, content=body, headers=kept)
+        except httpx.TransportError:
+            with self._lock:
+                self.lost.append(ledger_line(method, path, headers, NO_REPLY))
+            raise Dropped from None
         with self._lock:
             self.ledger.append(ledger_line(method, path, headers, reply))
         self._stop(seen, Point.EFFECT)
@@ -148,6 +154,7 @@ class Reply:
     body: bytes
 
 
+NO_REPLY = httpx.Response(httpx.codes.BAD_GATEWAY)
 HOP_BY_HOP = frozenset({"host", "connection", "content-length", "transfer-encoding"})
 
 
