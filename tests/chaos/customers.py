@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import Any
 
 import httpx
 from saga_orchestrator.examples.scenes import order
 
 PATIENCE_SECONDS = 8  # a node that says nothing for so long is not waited for
-AGAIN_SECONDS = 0.3
+AGAIN_SECONDS = (0.3, 0.6, 1.2, 2.4, 4.8)  # between asking and asking again; the last one for ever
 ANSWERED_WITHIN_SECONDS = 150  # asked again and again
 AT_A_TIME = 24  # who asks for an ending; each may wait for seconds
 # Of a regret: what it asks for is not possible any more. Of a start: somebody is at it.
@@ -114,12 +115,13 @@ class Customers:
     async def _started(self, wish: Wish, prefer: str) -> Told:
         """Asked of one node after the other until one of them knows."""
         headers = {"Idempotency-Key": wish.key, "Prefer": prefer}
-        while True:
+        for pause in chain(AGAIN_SECONDS, repeat(AGAIN_SECONDS[-1])):
             answer = await self._ask("POST", "/sagas/start", json=wish.body, headers=headers)
             if (told := await self._note(wish.key, answer)) is not None:
                 return told
             self.asked_again += 1
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(pause)
+        raise AssertionError("it is asked for ever")
 
     async def _ask(self, method: str, path: str, **request: Any) -> httpx.Response | None:
         with suppress(httpx.TransportError):
