@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test acceptance mutations bench clean
+.PHONY: help setup run demo serve check test acceptance mutations chaos bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ acceptance: setup ## The black-box scenarios beside this checkout.
 
 mutations: setup ## Break each rule R1 to R9 on purpose: a property must notice. Takes minutes; RULES="R2 R6" for some.
 	$(BIN)/python -m saga_orchestrator.tests.mutations $(RULES)
+
+chaos: setup ## Kill, freeze and cut off several nodes under load, and check every promise then. SEED, SECONDS, NODES, LOAD.
+	$(BIN)/python -m saga_orchestrator.tests.chaos $(SEED:%=--seed %) $(SECONDS:%=--seconds %) $(NODES:%=--nodes %) $(LOAD:%=--load %)
 
 bench: setup ## Sagas per second and latency at 1, 16 and 64 connections.
 	$(BIN)/python benchmarks/sagas.py

@@ -95,6 +95,13 @@ class Program:
         """As an operator does; `wait` tells the end."""
         self._signal(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """It does nothing, and does not know it."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def wait(self, within: timedelta = ENOUGH) -> int:
         assert self.process is not None
         return self.process.wait(within.total_seconds())

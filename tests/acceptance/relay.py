@@ -9,6 +9,7 @@ the orchestrator does not know. A held call is released, or dropped with its con
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,6 +74,7 @@ class Relay:
         self.upstreams = upstreams
         self.calls: list[SeenCall] = []
         self.ledger: list[dict[str, Any]] = []
+        self.lost: list[dict[str, Any]] = []  # what only their participant knows the effect of
         self.holds: list[Hold] = []
         self._lock = threading.Lock()
         self._web = httpx.Client(trust_env=False, timeout=ENOUGH.total_seconds())
@@ -123,7 +125,12 @@ class Relay:
         self._stop(seen, Point.ARRIVAL)
         upstream = self.upstreams[path.split("/")[1]]
         kept = {name: one for name, one in headers.items() if name.lower() not in HOP_BY_HOP}
-        reply = self._web.request(method, upstream + path, content=body, headers=kept)
+        try:
+            reply = self._web.request(method, upstream + path, content=body, headers=kept)
+        except httpx.TransportError:
+            with self._lock:
+                self.lost.append(ledger_line(method, path, headers, NO_REPLY))
+            raise Dropped from None
         with self._lock:
             self.ledger.append(ledger_line(method, path, headers, reply))
         self._stop(seen, Point.EFFECT)
@@ -148,6 +155,7 @@ class Reply:
     body: bytes
 
 
+NO_REPLY = httpx.Response(httpx.codes.BAD_GATEWAY)
 HOP_BY_HOP = frozenset({"host", "connection", "content-length", "transfer-encoding"})
 
 
@@ -182,6 +190,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     relay: Relay
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # that is an orchestrator's death
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,29 @@
+"""A short round of it, with a schedule that has a bit of everything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from saga_orchestrator.tests.acceptance.program import ROOT, clean_environ
+
+pytestmark = pytest.mark.slow
+
+CHAOS = (sys.executable, "-m", "saga_orchestrator.tests.chaos")
+ROUND = ("--seed", "32", "--seconds", "10", "--nodes", "2", "--load", "4")
+
+
+def test_no_promise_is_broken_by_a_short_round_of_chaos() -> None:
+    said = subprocess.run(
+        (*CHAOS, *ROUND),
+        cwd=ROOT,
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "0 violations" in said.stdout

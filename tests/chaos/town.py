@@ -1,0 +1,95 @@
+"""All that can fail: several nodes, each with its own way to one database, and two participants.
+
+    customers ──> node 1 .. n ──> relay ──> participants
+                       └── wire 1 .. n ──> PostgreSQL
+
+Programs are watched over as a supervisor does it: whoever ends and should run is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from saga_orchestrator.eventstore import embedded_server
+from saga_orchestrator.tests.acceptance.fix_house import service
+from saga_orchestrator.tests.acceptance.program import Program, free_port, participant
+from saga_orchestrator.tests.acceptance.relay import Relay
+from saga_orchestrator.tests.chaos.schedule import PARTICIPANTS
+from saga_orchestrator.tests.chaos.wire import Wire
+
+LOOK_AGAIN_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Watched:
+    """Started again whenever it has ended, unless it is `wanted` no more."""
+
+    program: Program
+    wanted: bool = True
+    launches: int = 0
+
+    def look_after(self) -> None:
+        if self.wanted and not self.program.is_alive:
+            self.program.launch()
+            self.launches += 1
+
+
+@dataclass(slots=True)
+class Town:
+    folder: Path
+    database_port: int
+    database_url: str
+    relay: Relay
+    watched: dict[str, Watched]
+    wires: dict[str, Wire]
+
+    @property
+    def nodes(self) -> Sequence[Program]:
+        return [one.program for name, one in self.watched.items() if name.startswith("node")]
+
+    async def watch(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            for one in self.watched.values():
+                one.look_after()
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    def await_health(self) -> None:
+        for one in self.watched.values():
+            one.program.await_health()
+
+
+@asynccontextmanager
+async def a_town(folder: Path, nodes: int) -> AsyncIterator[Town]:
+    """Everything serves; nothing of it is left at the end."""
+    async with AsyncExitStack() as stack:
+        port = free_port()
+        server = await _database(folder, port, stack)
+        people = [participant(f"{one.removesuffix('s')}_service", folder) for one in PARTICIPANTS]
+        relay = Relay({name: one.url for name, one in zip(PARTICIPANTS, people, strict=True)})
+        stack.enter_context(relay.running())
+        watched = dict(zip(PARTICIPANTS, map(Watched, people), strict=True))
+        wires = {}
+        for number in range(1, nodes + 1):
+            wire = wires[f"network {number}"] = Wire(port)
+            url = server.replace(f":{port}/", f":{await wire.lay()}/")
+            stack.push_async_callback(wire.close)
+            log = folder / f"node-{number}.log"
+            watched[f"node {number}"] = Watched(service(log, relay, DATABASE_URL=url))
+        town = Town(folder, port, server, relay, watched, wires)
+        for one in watched.values():
+            stack.push_async_callback(asyncio.to_thread, one.program.end)
+            one.look_after()
+        await asyncio.to_thread(town.await_health)
+        yield town
+
+
+async def _database(folder: Path, port: int, stack: AsyncExitStack) -> str:
+    server = embedded_server(folder / "postgresql", tcp_port=port)
+    started = await asyncio.to_thread(server.__enter__)
+    stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
+    return started.url

@@ -1,0 +1,67 @@
+"""The network between one node and the database: bytes in both directions, until it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+CHUNK = 65536
+
+
+class Wire:
+    """Silent, it holds back what is sent, and whatever ends; later everything arrives. Cut, it
+    resets the connections there are. Refusing, it takes no new ones."""
+
+    def __init__(self, database_port: int) -> None:
+        self.database_port = database_port
+        self.refuses = False
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._ends: set[asyncio.StreamWriter] = set()
+
+    async def lay(self) -> int:
+        """The port of the node's end."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def silence(self) -> None:
+        self._flows.clear()
+
+    def resound(self) -> None:
+        self._flows.set()
+
+    def cut(self) -> None:
+        for end in self._ends:
+            end.transport.abort()
+
+    async def close(self) -> None:
+        self._server.close()
+        self.resound()
+        self.cut()
+        await self._server.wait_closed()
+
+    async def _connected(self, reader: asyncio.StreamReader, node: asyncio.StreamWriter) -> None:
+        await self._flows.wait()
+        with suppress(OSError):
+            if not self.refuses:
+                await self._joined(reader, node)
+        node.transport.abort()
+
+    async def _joined(self, reader: asyncio.StreamReader, node: asyncio.StreamWriter) -> None:
+        answers, database = await asyncio.open_connection("127.0.0.1", self.database_port)
+        ends = {node, database}
+        self._ends |= ends
+        try:
+            await asyncio.gather(self._carry(reader, database), self._carry(answers, node))
+        finally:
+            self._ends -= ends
+            database.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                await self._flows.wait()
+                writer.write(data)
+                await writer.drain()
+        await self._flows.wait()
+        writer.close()
