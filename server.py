@@ -26,6 +26,7 @@ from saga_orchestrator.eventstore import (
     MIGRATIONS,
     EmbeddedServerFailed,
     EventStoreError,
+    Mode,
     PostgresInbox,
     PostgresLog,
     PostgresMembership,
@@ -116,7 +117,8 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         projector = Projector(stores.tables, log, journal.load_many)
         tokens = CallbackTokens(await _secret(log, clock))
         driver, event_counts = _driver(settings, directory, journal, projector, tokens, stack)
-        inbox = PostgresInbox(stores.readers)
+        nudges = settings.saga_database_mode == "postgresql"
+        inbox = PostgresInbox(stores.readers, nudges=nudges)
         post = Post(inbox, Local(journal, driver), clock, stores.node_id)
         unfinished = partial(_unfinished, projector, stores.tables)
         recovery = Recovery(log, journal, driver, clock, unfinished)
@@ -157,15 +159,16 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
 async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> Stores:
     """Over connections that are closed with `stack`."""
     url = await _database(settings, stack)
-    await _migrate(url)
-    readers = Readers(url, READ_TIME, owner=node_id)
+    mode = settings.saga_database_mode
+    await _migrate(url, mode)
+    readers = Readers(url, READ_TIME, owner=node_id, mode=mode)
     stores = Stores(
         node_id=node_id,
-        log=PostgresLog(url, owner=node_id),
-        tables=Tables(url, owner=node_id),
+        log=PostgresLog(url, owner=node_id, mode=mode),
+        tables=Tables(url, owner=node_id, mode=mode),
         readers=readers,
-        views=Readers(url, READ_TIME, statement, owner=node_id),
-        membership=PostgresMembership(url, readers, node_id),
+        views=Readers(url, READ_TIME, statement, owner=node_id, mode=mode),
+        membership=PostgresMembership(url, readers, node_id, life_lines=mode == "postgresql"),
     )
     for one in (stores.log, stores.tables, stores.readers, stores.views):
         stack.push_async_callback(one.close)
@@ -234,8 +237,9 @@ async def rebuild_projections(settings: Settings) -> int:
     """Fold the read models anew; returns the number of events."""
     async with AsyncExitStack() as stack:
         database_url = await _database(settings, stack)
-        await _migrate(database_url)
-        log, tables = PostgresLog(database_url), Tables(database_url)
+        mode = settings.saga_database_mode
+        await _migrate(database_url, mode)
+        log, tables = PostgresLog(database_url, mode=mode), Tables(database_url, mode=mode)
         stack.push_async_callback(log.close)
         stack.push_async_callback(tables.close)
         registry = Registry(log, SystemClock())
@@ -250,9 +254,10 @@ async def doctor(
     """It only reads. What should have gone on `patience` ago stands still."""
     async with AsyncExitStack() as stack:
         database_url = await _database(settings, stack)
-        log, clock = PostgresLog(database_url), SystemClock()
+        mode = settings.saga_database_mode
+        log, clock = PostgresLog(database_url, mode=mode), SystemClock()
         stack.push_async_callback(log.close)
-        readers = Readers(database_url, CHECK_TIME, statement)
+        readers = Readers(database_url, CHECK_TIME, statement, mode=mode)
         stack.push_async_callback(readers.close)
         heads, registry = await log.heads(), Registry(log, clock)
         await registry.load()
@@ -290,9 +295,9 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
     return started.url
 
 
-async def _migrate(database_url: str) -> None:
+async def _migrate(database_url: str, mode: Mode) -> None:
     try:
-        await migrate(database_url, ROOMS)
+        await migrate(database_url, ROOMS, mode)
     except psycopg.OperationalError as error:
         raise InvalidSettings(f"DATABASE_URL cannot be reached: {_one_line(error)}") from error
 

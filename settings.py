@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, DirectoryPath, Field, FilePath, ValidationError
@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     service_port: Annotated[int, Field(ge=1, le=65535)] = 8009
     saga_host: str = "127.0.0.1"
     database_url: Annotated[str, BeforeValidator(_database_url)] | None = None
+    saga_database_mode: Literal["postgresql", "portable"] = "postgresql"
     saga_data_dir: Path = Path(".state/saga")
     saga_log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
     saga_calls_per_participant: Annotated[int, Field(ge=1, le=10_000)] = 64

@@ -42,6 +42,7 @@ from .postgres_log import PostgresLog
 from .postgres_membership import PostgresMembership
 from .readers import Readers
 from .roster import Node, Roster
+from .statements import Mode
 
 __all__ = [
     "GENESIS",
@@ -73,6 +74,7 @@ __all__ = [
     "MemoryStore",
     "Message",
     "MigrationRefused",
+    "Mode",
     "NewEvent",
     "Node",
     "Position",

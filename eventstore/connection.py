@@ -20,7 +20,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from .columns import register_columns
-from .statements import statement
+from .statements import Mode, statement
 
 Connection = AsyncConnection[tuple[object, ...]]
 Parameters = Mapping[str, object]
@@ -30,7 +30,9 @@ NOBODY: Final = "-"
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
 
-async def connect(database_url: str, application_name: str) -> Connection:
+async def connect(
+    database_url: str, application_name: str, mode: Mode = "postgresql"
+) -> Connection:
     """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError."""
     connection = await AsyncConnection.connect(
         database_url,
@@ -41,7 +43,7 @@ async def connect(database_url: str, application_name: str) -> Connection:
     register_columns(connection)
     try:
         with watchdog(connection, CONNECT_TIMEOUT):
-            await connection.execute(statement("configure_session"))
+            await connection.execute(statement("configure_session", mode))
     except BaseException:
         await connection.close()
         raise

@@ -1,10 +1,11 @@
 """Migrations: numbered SQL files, applied in order, once, and never edited afterwards.
 
-Every room that keeps tables has a folder of `NNNN_name.sql` files. All that is missing is applied
-in one transaction, so a database is never left half-way; nodes that start together take turns. A
-file whose content is not the one that was applied is refused: the database would not be what the
-code believes. Numbers that the database has and the folder has not are a newer release's, and left
-alone.
+Every room that keeps tables has a folder of `NNNN_name.sql` files; a mode may have its own version
+of a file in a folder below. All that is missing is applied in one transaction, so a database is
+never left half-way. Of nodes that start together one records a migration first; the others collide
+with its record, and look again. A file whose content is not the one that was applied is refused:
+the database would not be what the code believes. Numbers that the database has and the folder has
+not are a newer release's, and left alone.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from psycopg import errors as database
+
 from .connection import Connection, connect
 from .errors import MigrationRefused
-from .statements import statement
+from .statements import Mode, statement
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+# Somebody else was faster, and is done by now or has failed: look again.
+_COLLISIONS: Final = (database.UniqueViolation, database.SerializationFailure)
+_ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +44,30 @@ class Migration:
         return hashlib.sha256(self.content).digest()
 
 
-async def migrate(database_url: str, folders: Sequence[tuple[str, Path]]) -> Sequence[str]:
+async def migrate(
+    database_url: str, folders: Sequence[tuple[str, Path]], mode: Mode = "postgresql"
+) -> Sequence[str]:
     """Apply what is missing; returns the names of what was applied, as `room/file`.
 
     Raises MigrationRefused, psycopg.Error. Safe to repeat, and from several nodes at once.
     """
-    wanted = [migration for room, folder in folders for migration in read_folder(room, folder)]
-    connection = await connect(database_url, "eventstore migrations")
+    wanted = [
+        migration for room, folder in folders for migration in read_folder(room, folder, mode)
+    ]
+    connection = await connect(database_url, "eventstore migrations", mode)
     try:
-        async with connection.transaction():
-            await connection.execute(statement("lock_migrations"))
-            await connection.execute(statement("create_migration_table"))
-            return [name for migration in wanted for name in await _apply(connection, migration)]
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(*_COLLISIONS):
+                return await _apply_all(connection, wanted)
+        return await _apply_all(connection, wanted)
     finally:
         await connection.close()
 
 
-def read_folder(room: str, folder: Path) -> list[Migration]:
+def read_folder(room: str, folder: Path, mode: Mode) -> list[Migration]:
     """The migrations of a room, numbered 1, 2, 3 … Raises MigrationRefused."""
-    files = sorted(folder.glob("*.sql"))
-    migrations = [_read(room, file) for file in files]
+    files = {file.name: file for place in (folder, folder / mode) for file in place.glob("*.sql")}
+    migrations = [_read(room, files[name]) for name in sorted(files)]
     for expected, migration in enumerate(migrations, start=1):
         if migration.number != expected:
             raise MigrationRefused(room, migration.name, f"number {expected} is missing or double")
@@ -68,6 +79,12 @@ def _read(room: str, file: Path) -> Migration:
     if match is None:
         raise MigrationRefused(room, file.name, "is not named NNNN_name.sql")
     return Migration(room, int(match[1]), file.name, file.read_bytes())
+
+
+async def _apply_all(connection: Connection, wanted: Sequence[Migration]) -> list[str]:
+    async with connection.transaction():
+        await connection.execute(statement("create_migration_table"))
+        return [name for migration in wanted for name in await _apply(connection, migration)]
 
 
 async def _apply(connection: Connection, migration: Migration) -> list[str]:
@@ -89,8 +106,6 @@ async def _applied(connection: Connection, room: str) -> Mapping[int, object]:
 
 
 async def _execute(connection: Connection, migration: Migration) -> None:
-    # Without parameters psycopg sends the text as it is, so a file may hold many statements.
-    await connection.execute(migration.content)
     row = {
         "room": migration.room,
         "number": migration.number,
@@ -98,3 +113,5 @@ async def _execute(connection: Connection, migration: Migration) -> None:
         "sha256": migration.sha256,
     }
     await connection.execute(statement("insert_migration"), row)
+    # Without parameters psycopg sends the text as it is, so a file may hold many statements.
+    await connection.execute(migration.content)

@@ -20,6 +20,7 @@ from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult
 from .readers import Readers
 from .session import Session
+from .statements import Mode
 from .writer import Writer
 
 # An index look-up and a commit take milliseconds; a server that needs longer than this is frozen.
@@ -46,9 +47,10 @@ class PostgresLog:
         *,
         statement_timeout: timedelta = STATEMENT_TIMEOUT,
         owner: str = NOBODY,
+        mode: Mode = "postgresql",
     ) -> None:
-        self._session = Session(database_url, statement_timeout, owner)
-        self._readers = Readers(database_url, statement_timeout, owner=owner)
+        self._session = Session(database_url, statement_timeout, owner, mode)
+        self._readers = Readers(database_url, statement_timeout, owner=owner, mode=mode)
         self._writer = Writer(self._session)
         # Owned by this object from here to `close`, which waits for its end.
         self._writing = asyncio.get_running_loop().create_task(self._writer.run())

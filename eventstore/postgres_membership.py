@@ -22,7 +22,7 @@ from .connection import Connection, connect, watchdog
 from .errors import LogUnavailable
 from .readers import Readers
 from .roster import Node, Roster
-from .statements import statement
+from .statements import Mode, statement
 
 # A node whose own connection broke cannot tell who else has lost theirs and who is dead: the server
 # may have restarted under all of them. It first lets them come back.
@@ -44,6 +44,7 @@ class PostgresMembership:
     ) -> None:
         self._database_url, self._readers = database_url, readers
         self._node_id, self._life_lines = node_id, life_lines
+        self._mode: Mode = "postgresql" if life_lines else "portable"
         self._connection: Connection | None = None
         self._judges_from = 0.0  # the loop's time
 
@@ -52,11 +53,11 @@ class PostgresMembership:
         return self._node_id
 
     async def beat(self, *, leaving: bool = False) -> Roster:
-        reading = "read_nodes" if self._life_lines else "read_nodes_by_silence"
         async with self._connected() as connection:
             sign = {"node_id": self._node_id, "leaving": leaving}
             await connection.execute(statement("beat"), sign)
-            nodes = await (await connection.execute(statement(reading))).fetchall()
+            reading = statement("read_nodes", self._mode)
+            nodes = await (await connection.execute(reading)).fetchall()
             owners = await (await connection.execute(statement("read_owners"))).fetchall()
         seen = [self._node(row) for row in nodes]
         return Roster(
@@ -114,7 +115,8 @@ class PostgresMembership:
             raise LogUnavailable(str(error)) from error
 
     async def _connect(self) -> Connection:
-        connection = await connect(self._database_url, f"node {self._node_id} membership")
+        name = f"node {self._node_id} membership"
+        connection = await connect(self._database_url, name, self._mode)
         if self._life_lines:
             channel = sql.Identifier(f"node_{self._node_id.replace('-', '')}")
             await connection.execute(sql.SQL("listen {}").format(channel))

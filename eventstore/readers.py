@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 
 from .connection import NOBODY, Connection, Parameters, connect, watchdog
 from .errors import LogUnavailable, ValueRefused
-from .statements import statement
+from .statements import Mode, statement
 
 Row = TypeVar("Row")
 
@@ -36,9 +36,10 @@ class Readers:
         statement_timeout: timedelta,
         statements: Callable[[str], bytes] = statement,
         owner: str = NOBODY,
+        mode: Mode = "postgresql",
     ) -> None:
         """`statements` gives the SQL of a name; other rooms bring their own."""
-        self._database_url, self._owner = database_url, owner
+        self._database_url, self._owner, self._mode = database_url, owner, mode
         self._statements = statements
         self._statement_timeout = statement_timeout
         self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
@@ -109,7 +110,7 @@ class Readers:
     async def _connection(self) -> Connection:
         if self._idle:
             return self._idle.pop()
-        return await connect(self._database_url, f"node {self._owner} reader")
+        return await connect(self._database_url, f"node {self._owner} reader", self._mode)
 
     async def _take_back(self, connection: Connection) -> None:
         # A statement cut short by a cancellation may have left an answer behind.

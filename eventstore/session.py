@@ -21,7 +21,7 @@ from psycopg import errors
 from .connection import Parameters, connect, watchdog
 from .errors import LogUnavailable
 from .line import Line
-from .statements import statement
+from .statements import Mode, statement
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,10 @@ Result = TypeVar("Result")
 
 
 class Session:
-    def __init__(self, database_url: str, statement_timeout: timedelta, owner: str) -> None:
-        self._database_url, self._owner = database_url, owner
+    def __init__(
+        self, database_url: str, statement_timeout: timedelta, owner: str, mode: Mode
+    ) -> None:
+        self._database_url, self._owner, self._mode = database_url, owner, mode
         self._statement_timeout = statement_timeout
         self._line: Line | None = None
         self._closing = asyncio.Event()
@@ -107,11 +109,12 @@ class Session:
                 return answer
 
     async def _open(self) -> Line:
-        connection = await connect(self._database_url, f"node {self._owner} writer")
+        connection = await connect(self._database_url, f"node {self._owner} writer", self._mode)
         self._line = Line(connection)
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
         with watchdog(connection, self._statement_timeout):
-            await connection.execute(statement("configure_writer"), {"lock_timeout": lock_timeout})
+            configure = statement("configure_writer", self._mode)
+            await connection.execute(configure, {"lock_timeout": lock_timeout})
         return self._line
 
     async def _fail(self, name: str, error: Exception, wait: timedelta) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from ..eventstore import SHARDS
+from ..eventstore import SHARDS, Mode
 from ..eventstore.columns import int4s, int8s
 from ..eventstore.connection import NOBODY, Connection, connect, watchdog
 from ..eventstore.line import Line
@@ -40,8 +40,10 @@ class Overtaken(Exception):
 class Tables:
     """Raises psycopg.OperationalError when the database is away."""
 
-    def __init__(self, database_url: str, *, owner: str = NOBODY) -> None:
-        self.database_url, self.owner = database_url, owner
+    def __init__(
+        self, database_url: str, *, owner: str = NOBODY, mode: Mode = "postgresql"
+    ) -> None:
+        self.database_url, self.owner, self.mode = database_url, owner, mode
         self._open_line: Line | None = None
         self._turn = asyncio.Lock()
 
@@ -98,7 +100,7 @@ class Tables:
         async with self._turn:
             if self._open_line is None or self._open_line.connection.closed:
                 name = f"node {self.owner} projections"
-                self._open_line = Line(await connect(self.database_url, name))
+                self._open_line = Line(await connect(self.database_url, name, self.mode))
             line = self._open_line
             try:
                 with watchdog(line.connection, limit):

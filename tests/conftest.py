@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["saga_orchestrator.tests.fix_postgres"]
+pytest_plugins = [
+    "saga_orchestrator.tests.fix_postgres",
+    "saga_orchestrator.tests.fix_portable",
+]
 
 
 @pytest.fixture(scope="session")

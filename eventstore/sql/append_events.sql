@@ -10,13 +10,13 @@ from unnest(
   %(recorded_at)s::timestamptz[], %(payload)s::bytea[], %(hash)s::bytea[]
 )
 where not exists (
-  select
+  select 1
   from unnest(
     %(head_shard_id)s::integer[], %(head_seq)s::bigint[], %(head_epoch)s::bigint[],
     %(head_hash)s::bytea[]
   ) as head (shard_id, seq, epoch, hash)
   where not exists (
-    select
+    select 1
     from event
     where event.shard_id = head.shard_id
       and event.seq = head.seq

@@ -1,3 +1,4 @@
--- In the transaction of the migration itself: applied and recorded, or neither.
+-- Before the migration itself, in its transaction: applied and recorded, or neither. Of nodes that start together one
+-- gets this row, and the others wait for what becomes of it.
 insert into migration (room, number, name, sha256)
 values (%(room)s, %(number)s, %(name)s, %(sha256)s)

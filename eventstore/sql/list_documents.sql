@@ -2,4 +2,4 @@
 select kind, name, version, content, put_at
 from document
 where kind = %(kind)s
-order by name collate "C", version
+order by convert_to(name, 'UTF8'), version

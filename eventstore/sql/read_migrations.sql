@@ -1,4 +1,4 @@
--- Asked under the lock of the migrations: nobody applies one meanwhile.
+-- Asked in the transaction that applies what is missing.
 select number, sha256
 from migration
 where room = %(room)s

@@ -1,9 +1,10 @@
-"""What every log promises, PostgreSQL or memory."""
+"""What every log promises, PostgreSQL, another database or memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
 
 import pytest
 from saga_orchestrator.eventstore import (
@@ -15,6 +16,7 @@ from saga_orchestrator.eventstore import (
     KeyClaim,
     LogUnavailable,
     MemoryStore,
+    Mode,
     PostgresLog,
     PutResult,
     StreamId,
@@ -25,17 +27,22 @@ from saga_orchestrator.eventstore import (
 from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
 
 OpenLog = Callable[[], EventLog]
+DATABASES: Final[Mapping[str, tuple[Mode, str]]] = {
+    "postgres": ("postgresql", "database_url"),
+    "portable": ("portable", "portable_database_url"),
+}
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "postgres", "portable"])
 async def open_log(request: pytest.FixtureRequest) -> AsyncIterator[OpenLog]:
     """Opens logs, each an owner of its own, on one and the same store."""
     opened: list[EventLog] = []
     store = MemoryStore()
-    url = request.getfixturevalue("database_url") if request.param == "postgres" else ""
+    mode, database = DATABASES.get(request.param, ("postgresql", ""))
+    url = request.getfixturevalue(database) if database else ""
 
     def open_one() -> EventLog:
-        opened.append(PostgresLog(url) if url else InMemoryLog(store))
+        opened.append(PostgresLog(url, mode=mode) if url else InMemoryLog(store))
         return opened[-1]
 
     yield open_one

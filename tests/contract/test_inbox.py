@@ -1,9 +1,10 @@
-"""What every inbox promises, PostgreSQL or memory."""
+"""What every inbox promises, PostgreSQL, another database or memory."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
+from typing import Final
 
 import pytest
 from saga_orchestrator.eventstore import (
@@ -11,20 +12,26 @@ from saga_orchestrator.eventstore import (
     InMemoryInbox,
     MemoryNodes,
     Message,
+    Mode,
     PostgresInbox,
     Readers,
 )
 
+DATABASES: Final[Mapping[str, tuple[Mode, str]]] = {
+    "postgres": ("postgresql", "database_url"),
+    "portable": ("portable", "portable_database_url"),
+}
 SENDER = "00000001-0000-4000-8000-000000000001"
 
 
-@pytest.fixture(params=["memory", "postgres", "postgres without nudges"])
+@pytest.fixture(params=["memory", "postgres", "portable"])
 async def inbox(request: pytest.FixtureRequest) -> AsyncIterator[Inbox]:
     if request.param == "memory":
         yield InMemoryInbox(MemoryNodes())
         return
-    readers = Readers(request.getfixturevalue("database_url"), timedelta(seconds=10))
-    yield PostgresInbox(readers, nudges="without" not in request.param)
+    mode, database = DATABASES[request.param]
+    readers = Readers(request.getfixturevalue(database), timedelta(seconds=10), mode=mode)
+    yield PostgresInbox(readers, nudges=mode == "postgresql")
     await readers.close()
 
 

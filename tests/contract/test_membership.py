@@ -1,4 +1,4 @@
-"""What every membership promises, PostgreSQL or memory."""
+"""What every membership promises, PostgreSQL, another database or memory."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ ANNE, BERT, CARL = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (1, 2, 
 LONG = timedelta(seconds=10)
 
 Join = Callable[[str], Membership]
+DATABASES = {"postgres": "database_url", "portable": "portable_database_url"}
 
 
-@pytest.fixture(params=["memory", "postgres", "postgres without life lines"])
+@pytest.fixture(params=["memory", "postgres", "portable"])
 async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
     """Makes nodes of one and the same cluster."""
     joined: list[Membership] = []
     nodes = MemoryNodes()
-    url = "" if request.param == "memory" else request.getfixturevalue("database_url")
-    readers = Readers(url, LONG)
+    url = request.getfixturevalue(DATABASES[request.param]) if request.param in DATABASES else ""
+    life_lines = request.param == "postgres"
+    readers = Readers(url, LONG, mode="postgresql" if life_lines else "portable")
 
     def join_one(node_id: str) -> Membership:
-        life_lines = "without" not in request.param
         if url:
             made: Membership = PostgresMembership(url, readers, node_id, life_lines=life_lines)
         else:
@@ -113,7 +114,7 @@ async def test_what_a_node_leaves_behind_is_free(join: Join) -> None:
 
 
 async def test_a_nudge_cuts_waiting_short(join: Join, request: pytest.FixtureRequest) -> None:
-    if "without" in request.node.name:
+    if "portable" in request.node.name:
         pytest.skip("nobody is nudged there")
     anne, bert = join(ANNE), join(BERT)
     await bert.beat()
@@ -137,7 +138,7 @@ async def test_waiting_for_a_nudge_is_bounded(join: Join) -> None:
 async def test_who_lets_go_of_the_life_line_is_seen_to(
     join: Join, request: pytest.FixtureRequest
 ) -> None:
-    if "without" in request.node.name:
+    if "portable" in request.node.name:
         pytest.skip("there is none")
     anne, bert = join(ANNE), join(BERT)
     await bert.beat()

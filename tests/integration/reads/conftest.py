@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
+from saga_orchestrator.eventstore import Mode
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.server import running
@@ -63,9 +64,19 @@ class Service:
 
 
 @pytest.fixture
-async def service(empty_database_url: str) -> AsyncIterator[Service]:
+def database_mode() -> Mode:
+    """A test that is for the other mode overrides it."""
+    return "postgresql"
+
+
+@pytest.fixture
+async def service(empty_database_url: str, database_mode: Mode) -> AsyncIterator[Service]:
     participants = {"nobody-service": "http://127.0.0.1:9"}
-    settings = Settings(database_url=empty_database_url, saga_participants=participants)
+    settings = Settings(
+        database_url=empty_database_url,
+        saga_database_mode=database_mode,
+        saga_participants=participants,
+    )
     async with running(settings) as services:
         app = build_app(services, version="1.2.3")
         transport = httpx.ASGITransport(app)

@@ -1,0 +1,103 @@
+"""Beyond PostgreSQL: migrations without turns, refusals of a serializable system, what is left of
+append-only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+from saga_orchestrator.eventstore import (
+    LogUnavailable,
+    MigrationRefused,
+    PostgresLog,
+    PutResult,
+    migrate,
+    statements,
+)
+from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+
+Folders = Sequence[tuple[str, Path]]
+
+
+async def test_nodes_that_start_together_apply_everything_once(
+    empty_database_url: str, migration_folders: Folders
+) -> None:
+    applied = await asyncio.gather(
+        *(migrate(empty_database_url, migration_folders, "portable") for _ in range(5))
+    )
+
+    assert sorted(map(len, applied)) == [0, 0, 0, 0, 5]
+
+
+async def test_a_database_stays_in_the_mode_that_it_was_made_in(
+    database_url: str, migration_folders: Folders
+) -> None:
+    with pytest.raises(MigrationRefused, match="edited"):
+        await migrate(database_url, migration_folders, "portable")
+
+
+def test_what_only_postgresql_has_cannot_be_asked_of_others() -> None:
+    with pytest.raises(FileNotFoundError):
+        statements.statement("hold_life_line", "portable")
+
+
+@pytest.mark.parametrize("change", ["update event set payload = ''", "delete from document"])
+def test_nobody_has_the_right_to_change_what_was_recorded(
+    portable_database_url: str, change: str
+) -> None:
+    with (
+        psycopg.connect(portable_database_url) as connection,
+        pytest.raises(InsufficientPrivilege),
+    ):
+        connection.execute(change.encode())
+
+
+def refuse_the_first(database_url: str, inserts: int, table: str) -> None:
+    """As a serializable system refuses what cannot come first: with 40001."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("create sequence insert_number")
+        connection.execute(
+            f"""
+            create function refuse_the_first() returns trigger language plpgsql as $$
+            begin
+              if nextval('insert_number') <= {inserts} then
+                raise exception 'please try again' using errcode = 'serialization_failure';
+              end if;
+              return null;
+            end
+            $$;
+            create trigger refuse_the_first before insert on {table}
+              for each statement execute function refuse_the_first()
+            """.encode()
+        )
+
+
+async def test_an_append_that_is_refused_as_not_serializable_is_sent_again(
+    database_url: str,
+) -> None:
+    log = PostgresLog(database_url, mode="portable")
+    await log.claim([1], recorded_at=NOON)
+    refuse_the_first(database_url, 2, "event")
+
+    recorded = await log.append(a_stream(1), 0, [an_event()])
+
+    assert [event.version for event in recorded] == [1]
+    assert list(await log.read_stream(a_stream(1))) == list(recorded)
+    assert log.stalled_for is None
+    await log.close()
+
+
+async def test_another_write_is_repeated_once_and_then_not_now(database_url: str) -> None:
+    log = PostgresLog(database_url, mode="portable")
+    refuse_the_first(database_url, 3, "document")
+
+    with pytest.raises(LogUnavailable, match="please try again"):
+        await log.put_document("definition", "order", 1, b"one", put_at=NOON)
+    put = await log.put_document("definition", "order", 1, b"one", put_at=NOON)
+
+    assert put is PutResult.CREATED
+    await log.close()

@@ -1,0 +1,32 @@
+"""The whole service on a database that has nothing that only PostgreSQL has."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.eventstore import Mode
+from saga_orchestrator.tests.integration.reads.conftest import Service
+
+
+@pytest.fixture
+def database_mode() -> Mode:
+    return "portable"
+
+
+@pytest.fixture
+def empty_database_url(empty_portable_database_url: str) -> str:
+    return empty_portable_database_url
+
+
+async def test_sagas_are_driven_listed_counted_and_told(service: Service) -> None:
+    quick, stuck = await service.start("quick"), await service.start("stuck")
+
+    listed = (await service.get("/sagas"))["sagas"]
+    parked = (await service.get("/sagas", status="parked"))["sagas"]
+    feed = (await service.get("/events"))["events"]
+    stats = await service.get("/stats")
+
+    assert [one["saga_id"] for one in listed] == [stuck, quick]
+    assert [one["saga_id"] for one in parked] == [stuck]
+    assert {one["saga_id"] for one in feed} == {quick, stuck}
+    assert stats
+    assert (await service.get("/audit/verify"))["valid"] is True
