@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test acceptance mutations chaos bench clean
+.PHONY: help setup run demo serve check test acceptance mutations chaos bench clean acceptance-nodes
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.made: pyproject.toml requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "saga: $(PYTHON) is not installed; set PYTHON to a Python 3.11 or later"; exit 1; }
@@ -38,6 +38,9 @@ test: setup ## The whole test suite.
 
 acceptance: setup ## The black-box scenarios beside this checkout.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)
+
+acceptance-nodes: setup ## The same before NODES=2 nodes, one of which is killed every few seconds.
+	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_of_nodes $(or $(NODES),2) ../shared/acceptance/runner.py $(SCENARIOS)
 
 mutations: setup ## Break each rule R1 to R9 on purpose: a property must notice. Takes minutes; RULES="R2 R6" for some.
 	$(BIN)/python -m saga_orchestrator.tests.mutations $(RULES)

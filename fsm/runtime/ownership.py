@@ -89,6 +89,8 @@ class Ownership:
         self._take_up(mine - self.driver.epochs.keys() - self._busy)
         self._take_up(self.driver.fenced & mine - self._busy)
         self._give({one: heir for one, heir in allotment.give.items() if one not in self._busy})
+        # Its hand-over failed, and nobody is to have it any more.
+        self._take_up(self.driver.retiring & mine - self._busy)
         self._stepped.set()
 
     async def served(self, within: timedelta) -> None:

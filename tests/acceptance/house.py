@@ -64,10 +64,12 @@ class House:
         """The number of a new order; nothing is sent."""
         return next(_entities)
 
-    def start(self, entity_id: int, prefer: str = PATIENCE) -> httpx.Response:
-        """Raises httpx.TransportError if there is no answer."""
+    def start(
+        self, entity_id: int, prefer: str = PATIENCE, web: httpx.Client | None = None
+    ) -> httpx.Response:
+        """At another node with `web`. Raises httpx.TransportError if there is no answer."""
         headers = {"Idempotency-Key": f"order-{entity_id}", "Prefer": prefer}
-        answer = self.web.post("/sagas/start", json=order(entity_id), headers=headers)
+        answer = (web or self.web).post("/sagas/start", json=order(entity_id), headers=headers)
         if answer.is_success:
             self._write_down(f"order-{entity_id}", answer.json())
         return answer

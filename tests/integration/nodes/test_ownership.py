@@ -187,3 +187,19 @@ async def test_a_node_that_is_not_heard_says_so(cluster: Cluster) -> None:
 
     assert anne.ownership.trouble(timedelta(minutes=1)) == "no sign of life could be given"
     assert not anne.ownership.is_current
+
+
+async def test_shards_whose_hand_over_failed_are_driven_again_if_their_heir_is_gone(
+    cluster: Cluster,
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+    saga_id = await held_saga(cluster, anne)
+    shard_id = shard_of(saga_id)
+
+    anne.world.driver.retire([shard_id])  # and what was to hand it over has failed
+    await cluster.settle()
+    cluster.participants.release("create_order")
+
+    assert anne.world.driver.drives(saga_id)
+    assert (await anne.world.rested(saga_id)).state.status == "completed"

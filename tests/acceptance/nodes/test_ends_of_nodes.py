@@ -1,0 +1,103 @@
+"""A node is killed, frozen or stopped: its sagas go on in the other, and nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.tests.acceptance.house import AT_ONCE, PAY, Ending
+from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Pair
+from saga_orchestrator.tests.acceptance.relay import Point
+from saga_orchestrator.tests.acceptance.waiting import until
+
+pytestmark = pytest.mark.slow
+
+MANY = 20
+# A second and a half on a machine with nothing else to do.
+TAKEN_OVER_WITHIN = timedelta(seconds=5)
+
+
+def test_the_sagas_of_a_killed_node_go_on_in_the_other(pair: Pair, undisturbed: Ending) -> None:
+    house = pair.house
+    orders = [house.order() for _ in range(MANY)]
+    with house.relay.hold(PAY, Point.EFFECT) as hold:
+        house.start_all(orders)
+        hold.await_calls(MANY)
+        sent = len(house.relay.calls)
+        house.service.kill()
+        killed_at = time.monotonic()
+        until(lambda: len(house.relay.calls) > sent, "a saga goes on")
+        took = time.monotonic() - killed_at
+        hold.release()
+    print(f"a saga went on {took:.2f} s after the kill")
+
+    pair.await_shares(64)
+    house.service.start()
+
+    assert [house.ending(one) for one in orders] == [undisturbed] * MANY
+    assert took < TAKEN_OVER_WITHIN.total_seconds()
+    assert house.examination().violations == []
+
+
+def test_a_frozen_node_is_taken_over_and_changes_nothing_when_it_wakes(
+    pair: Pair, undisturbed: Ending
+) -> None:
+    house = pair.house
+    orders = [house.order() for _ in range(MANY)]
+    all_of_them = len(pair.completed()) + MANY
+    with house.relay.hold(PAY, Point.EFFECT) as hold:
+        house.start_all(orders)
+        hold.await_calls(MANY)
+        assert house.service.process is not None
+        os.kill(house.service.process.pid, signal.SIGSTOP)
+        try:
+            pair.await_shares(64)
+            hold.release()
+            until(lambda: len(pair.completed()) == all_of_them, "all are completed by the other")
+            before = pair.completed()
+        finally:
+            os.kill(house.service.process.pid, signal.SIGCONT)
+        pair.await_shares(32, 32)
+        pair.await_ready()
+
+    assert pair.completed() == before
+    assert [house.ending(one) for one in orders] == [undisturbed] * MANY
+    assert house.database.broken_event() is None
+    assert house.examination().violations == []
+
+
+def test_a_stopped_node_hands_its_sagas_over_and_nothing_is_sent_twice(
+    pair: Pair, undisturbed: Ending
+) -> None:
+    house = pair.house
+    orders = [house.order() for _ in range(MANY)]
+    with house.relay.hold(PAY, Point.ARRIVAL) as hold:
+        house.start_all(orders)
+        hold.await_calls(MANY)
+        house.service.terminate()
+        hold.release()
+        house.service.wait()
+    pair.await_shares(64)
+    house.service.start()
+
+    assert [house.ending(one) for one in orders] == [undisturbed] * MANY
+    calls = [house.asked(house.saga_id(one)) for one in orders]
+    assert all(len(one) == len(set(one)) for one in calls)
+    assert house.examination().violations == []
+
+
+def test_one_key_is_one_saga_whichever_node_is_asked(pair: Pair, undisturbed: Ending) -> None:
+    house = pair.house
+    orders = [house.order() for _ in range(MANY)]
+
+    with pair.beside() as beside:
+        here = [house.start_soon(one) for one in orders]
+        there = [house.start(one, AT_ONCE, web=beside) for one in orders]
+        names = [one.result().json()["saga_id"] for one in here]
+
+    assert names == [one.json()["saga_id"] for one in there]
+    assert [house.ending(one) for one in orders] == [undisturbed] * MANY
+    assert house.examination().violations == []
