@@ -62,7 +62,6 @@ async def storm(given: argparse.Namespace, faults: Sequence[Fault], folder: Path
     say(f"seed {given.seed}, {given.nodes} nodes")
     async with a_town(folder, given.nodes) as town:
         customers = Customers(given.seed, [one.url for one in town.nodes])
-        watch = asyncio.create_task(town.watch())
         raging = asyncio.create_task(rage(town, faults, say))
         wishes = await customers.come(given.load, given.seconds)
         await raging
@@ -71,7 +70,6 @@ async def storm(given: argparse.Namespace, faults: Sequence[Fault], folder: Path
         say(f"at rest: {told(endings)}")
         examination = await asyncio.to_thread(verdict, town, customers)
         say(f"{examination.counted}; {told(launches(town))}")
-        watch.cancel()
         await customers.close()
     return [*wrong(endings, examination), *customers.surprises]
 

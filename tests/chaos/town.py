@@ -85,6 +85,8 @@ async def a_town(folder: Path, nodes: int) -> AsyncIterator[Town]:
             stack.push_async_callback(asyncio.to_thread, one.program.end)
             one.look_after()
         await asyncio.to_thread(town.await_health)
+        watch = asyncio.create_task(town.watch())
+        stack.callback(watch.cancel)  # first of all: what ends now is not to be started again
         yield town
 
 
