@@ -22,11 +22,11 @@ from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
-import psycopg
 import uvicorn
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
+    NOT_NOW,
     SHARDS,
     EmbeddedServerFailed,
     EventStoreError,
@@ -49,7 +49,7 @@ from saga_orchestrator.fsm.runtime.event_counts import EventCounts
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.runtime.log import configure_logging, logger
-from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.orchestrator import SILENT, Orchestrator
 from saga_orchestrator.fsm.runtime.recovery import Recovery, Unfinished
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
@@ -76,7 +76,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
-STALLED = timedelta(seconds=2)  # an append that waits longer is trouble
 OBJECTS_A_COLLECTION = 20_000  # some 200 sagas; Python's own 700 are seven
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
 
@@ -165,9 +164,11 @@ class ServiceHealth:
             await self.log.ping()
         except LogUnavailable as error:
             return Check(False, str(error))
-        stalled = self.log.stalled_for
-        if stalled is not None and stalled > STALLED:
+        stalled, lost = self.log.stalled_for, self.log.history_lost
+        if stalled is not None and stalled > SILENT:
             return Check(False, f"no append for {stalled.total_seconds():.0f} s")
+        if lost is not None:
+            return Check(False, f"{lost}; start the service again to go on from there")
         return Check(True)
 
     def _shards(self) -> Check:
@@ -236,8 +237,8 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
 async def _migrate(database_url: str) -> None:
     try:
         await migrate(database_url, ROOMS)
-    except psycopg.OperationalError as error:
-        raise InvalidSettings(f"DATABASE_URL cannot be reached: {_one_line(error)}") from error
+    except NOT_NOW as error:
+        raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -287,7 +288,7 @@ class Service:
                 await send({"type": "lifespan.startup.complete"})
                 phase = "shutdown"
                 await receive()
-        except (InvalidSettings, EventStoreError) as error:
+        except (InvalidSettings, EventStoreError, *NOT_NOW) as error:
             print(f"saga: {_one_line(error)}", file=sys.stderr)
             # The server has nothing to add: whoever starts it reads one line.
             logging.getLogger("uvicorn.error").disabled = True

@@ -2,6 +2,7 @@
 mean."""
 
 from .chain import event_hash, verify
+from .connection import NOT_NOW
 from .embedded import EmbeddedServer, embedded_server
 from .errors import (
     AppendRefused,
@@ -9,6 +10,7 @@ from .errors import (
     EmbeddedServerFailed,
     EventStoreError,
     Fenced,
+    HistoryLost,
     InvalidEvent,
     InvalidStreamId,
     LogOverloaded,
@@ -40,6 +42,7 @@ __all__ = [
     "GENESIS",
     "MIGRATIONS",
     "NOTHING",
+    "NOT_NOW",
     "SHARDS",
     "SHARD_OWNED",
     "AppendRefused",
@@ -51,6 +54,7 @@ __all__ = [
     "EventStoreError",
     "Fenced",
     "Head",
+    "HistoryLost",
     "InMemoryLog",
     "InvalidEvent",
     "InvalidStreamId",

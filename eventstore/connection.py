@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 
 from .columns import register_columns
 from .statements import statement
@@ -26,6 +26,13 @@ Connection = AsyncConnection[tuple[object, ...]]
 Parameters = Mapping[str, object]
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+# What says nothing about the statement: the server is away, full, out of connections, a standby, or
+# somebody is changing what it may do. The same statement may succeed later.
+NOT_NOW: Final = (
+    psycopg.OperationalError,
+    errors.ReadOnlySqlTransaction,
+    errors.InsufficientPrivilege,
+)
 
 
 async def connect(database_url: str, application_name: str) -> Connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -46,6 +46,10 @@ class PutResult(StrEnum):
 
 
 class EventLog(Protocol):
+    @property
+    def stalled_for(self) -> timedelta | None:
+        """How long the writer has been waiting for the database; None while it wants nothing."""
+
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         """Become the owner of the shards; returns their new epochs. Every earlier owner is fenced.
         Raises ClaimFailed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 
 from .batch import link
@@ -45,6 +45,10 @@ class InMemoryLog:
         self.store = MemoryStore() if store is None else store
         self._epochs: dict[int, int] = {}
         self._closed = False
+
+    @property
+    def stalled_for(self) -> timedelta | None:
+        return None
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         self._refuse_when_closed()

@@ -43,14 +43,14 @@ class Session:
         self._statement_timeout = statement_timeout
         self._connection: Connection | None = None
         self._closing = asyncio.Event()
-        self._stalled_since: float | None = None
+        self._asking_since: float | None = None
 
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long the database has been without an answer, or None while it answers."""
-        if self._stalled_since is None:
+        """How long the statement under way has been without an answer; None if there is none."""
+        if self._asking_since is None:
             return None
-        return timedelta(seconds=asyncio.get_running_loop().time() - self._stalled_since)
+        return timedelta(seconds=asyncio.get_running_loop().time() - self._asking_since)
 
     async def run(
         self, name: str, parameters: Parameters, *, wait_for_locks: bool = True
@@ -60,20 +60,13 @@ class Session:
         Raises psycopg's IntegrityError and DataError, and LockNotAvailable for a caller who does
         not wait for locks; LogUnavailable when there is no answer and the session is closing.
         """
-        certain = _CERTAIN if wait_for_locks else _CERTAIN_OR_LOCKED
-        wait = FIRST_WAIT
-        while True:
-            try:
-                answer = await self._attempt(name, parameters)
-            except certain:
-                self._stalled_since = None
-                raise
-            except (psycopg.Error, OSError) as error:
-                await self._fail(name, error, wait)
-                wait = min(wait * 2, LONGEST_WAIT)
-            else:
-                self._stalled_since = None
-                return answer
+        self._asking_since = asyncio.get_running_loop().time()
+        try:
+            return await self._insist(
+                name, parameters, _CERTAIN if wait_for_locks else _CERTAIN_OR_LOCKED
+            )
+        finally:
+            self._asking_since = None
 
     def stop_trying(self) -> None:
         """From now on a statement without an answer is given up."""
@@ -82,6 +75,19 @@ class Session:
     async def close(self) -> None:
         self.stop_trying()
         await self._disconnect()
+
+    async def _insist(
+        self, name: str, parameters: Parameters, certain: tuple[type[psycopg.Error], ...]
+    ) -> Answer:
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await self._attempt(name, parameters)
+            except certain:
+                raise
+            except (psycopg.Error, OSError) as error:
+                await self._fail(name, error, wait)
+                wait = min(wait * 2, LONGEST_WAIT)
 
     async def _attempt(self, name: str, parameters: Parameters) -> Answer:
         connection = self._connection or await self._open()
@@ -107,8 +113,6 @@ class Session:
             "wait_ms": wait / timedelta(milliseconds=1),
         }
         logger.warning("no certain answer from the database", extra=facts)
-        if self._stalled_since is None:
-            self._stalled_since = asyncio.get_running_loop().time()
         await self._disconnect()
         await self._pause(wait)
 

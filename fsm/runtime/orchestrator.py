@@ -27,6 +27,8 @@ from .journal import Entry, Journal
 from .live import Condition, rests
 from .registry import Registry
 
+SILENT = timedelta(seconds=2)  # a log that takes longer than this to record something is in trouble
+
 
 @dataclass(frozen=True, slots=True)
 class StartKey:
@@ -64,6 +66,7 @@ class Orchestrator:
 
         Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing.
         """
+        self._refuse_behind_a_silent_log()
         definition = await self.definition(saga_type, version)
         check_input(definition, request.input)
         saga_id = self.clock.new_saga_id(self._next_shard(), SHARDS)
@@ -142,6 +145,12 @@ class Orchestrator:
         with serving():
             await self.registry.load()
         return self.registry.known()
+
+    def _refuse_behind_a_silent_log(self) -> None:
+        """A start that would only wait, and perhaps be in doubt in the end, is a plain no."""
+        stalled = self.log.stalled_for
+        if stalled is not None and stalled > SILENT:
+            raise NotServing(f"the log has not answered for {stalled.total_seconds():.0f} s")
 
     async def _start_once(
         self, definition: Definition, saga_id: str, request: StartRequested, key: StartKey
