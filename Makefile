@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test acceptance mutations chaos bench clean acceptance-nodes
+.PHONY: help setup run demo serve check test reliability acceptance acceptance-nodes mutations chaos bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ check: setup ## Formatting, lint, types.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: setup ## The whole test suite.
+test: setup ## The whole test suite, but for the longest of `make reliability`.
 	$(BIN)/python -m pytest
+
+reliability: setup ## What happens when the database misbehaves, also for long (docs/reliability.md).
+	$(BIN)/python -m pytest -m "long or not long" tests/acceptance/reliability
 
 acceptance: setup ## The black-box scenarios beside this checkout.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)

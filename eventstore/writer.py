@@ -10,7 +10,9 @@ callers hear of it only when it is certain:
 
 Invariants: one batch is in flight; nobody else appends to an owned shard (the primary key sees to
 it), so what is remembered of an owned shard is true until an insert fails; a shard whose head is
-not the remembered one is lost. A caller who goes away changes nothing for the others.
+not the remembered one is lost. If that head is not even below a newer one, the database itself has
+lost it (a failover to a standby that was behind), and nothing is built upon what is left: this log
+never claims such a shard again. A caller who goes away changes nothing for the others.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from psycopg import errors as database
 from .arrivals import Arrival, Arrivals, Claim, Release, Work
 from .batch import Append, Draft, OwnedShard, draft
 from .columns import event_columns, head_columns, int4s, int8s, uuids
-from .errors import AppendRefused, ClaimFailed, EventStoreError, LogUnavailable
+from .errors import AppendRefused, ClaimFailed, EventStoreError, HistoryLost, LogUnavailable
 from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .ownership import ownership_event, take_over
 from .session import Session
@@ -46,6 +48,11 @@ class Writer:
         self._arrivals = Arrivals()
         self._owned: dict[int, OwnedShard] = {}
         self._in_flight: Sequence[Arrival] = ()
+        self._history_lost: dict[int, HistoryLost] = {}
+
+    @property
+    def history_lost(self) -> HistoryLost | None:
+        return next(iter(self._history_lost.values()), None)
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -183,11 +190,20 @@ class Writer:
         heads = await self._read_heads(drafted.before)
         for shard_id, head in drafted.before.items():
             if heads.get(shard_id) != head:
-                logger.warning("shard lost", extra={"shard_id": shard_id, "epoch": head.epoch})
-                del self._owned[shard_id]
+                await self._lose(shard_id, head)
         await self._look_up(
             append.stream_id for append, _ in drafted.accepted if append.shard_id in self._owned
         )
+
+    async def _lose(self, shard_id: int, head: Head) -> None:
+        del self._owned[shard_id]
+        facts = {"shard_id": shard_id, "epoch": head.epoch, "seq": head.seq}
+        place = {"shard_ids": int4s([shard_id]), "seqs": int8s([head.seq])}
+        if await self._session.fetch("read_hashes", place) == [(shard_id, head.seq, head.hash)]:
+            logger.warning("shard lost", extra=facts)
+        else:
+            self._history_lost[shard_id] = HistoryLost(shard_id, head.seq)
+            logger.error("confirmed events are missing from the database", extra=facts)
 
     async def _look_up(self, stream_ids: Iterable[StreamId]) -> None:
         versions = dict.fromkeys(stream_ids, 0)
@@ -214,6 +230,9 @@ class Writer:
             claim.done.set_result(epochs)
 
     async def _take_over(self, claim: Claim) -> Mapping[int, int]:
+        for shard_id in claim.shard_ids:
+            if lost := self._history_lost.get(shard_id):
+                raise ClaimFailed(claim.shard_ids, str(lost))
         ((token,),) = await self._session.fetch("draw_token", {})
         event = ownership_event(str(token), claim.recorded_at)
         for _ in range(MAX_CLAIM_ROUNDS):
