@@ -47,8 +47,8 @@ class Installation:
 
     async def live(self, seed: int, sagas: int = 30) -> None:
         await live_a_while(self.world, Random(seed), sagas)
-        await self.projector.step()
         await self.copy()
+        await self.projector.step()
 
     async def append(self, saga_id: str, *events: Event | NewEvent) -> None:
         """As nobody who decides does."""
