@@ -29,7 +29,7 @@ from saga_orchestrator.fsm.happening import StartRequested
 from saga_orchestrator.fsm.outcome import Verdict
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.fsm.testing import Fate, ParticipantsModel, Process
+from saga_orchestrator.fsm.testing import NOON, Fate, ParticipantsModel, Process
 from saga_orchestrator.fsm.testing.promises import calls_without_an_answer, sent_call
 from saga_orchestrator.tests.told import told
 from saga_orchestrator.tests.world import (
@@ -112,6 +112,7 @@ class Service:
         self.participants = ParticipantsModel(frozenset(polled))
         self.store = MemoryStore()
         self.seen: list[Saga] = []
+        self.latest = NOON  # that the clock has ever told
 
     async def start(self, request: StartRequested) -> None:
         await self._come_to_life(FakeClock())
@@ -153,7 +154,7 @@ class Service:
             if self.out:
                 self.answer(self.out[0], Fate.DONE)
             elif self.due is not None:
-                await self.world.advance(max(self.due - self.world.clock.now(), timedelta()))
+                await self.advance(max(self.due - self.world.clock.now(), timedelta()))
             await self.settle()
         raise AssertionError(f"still {self.told().saga.state.status}")
 
@@ -161,13 +162,21 @@ class Service:
         out.answer.set_result(self.participants.answer(out.call, fate))
 
     async def crash(self, *, arrived: bool) -> None:
-        """Die, and be taken up by the next process."""
+        """Die, and be taken up by the next process. Nobody knows what of the log had left."""
         for out in self.out:
             self.participants.crash_during(out.call, arrived=arrived)
         await self.world.driver.drain(timedelta())
+        under_way = calls_without_an_answer(self.told().history)
         await self._come_to_life(self.world.clock)
         await self.world.recover(await self.world.unfinished())
         await self.settle()
+        for out in self.out:
+            if sent_call(out.call) in under_way:
+                self.participants.crash_during(out.call, arrived=False)
+
+    async def advance(self, by: timedelta) -> None:
+        await self.world.advance(by)
+        self.latest = max(self.latest, self.world.clock.now())
 
     async def _come_to_life(self, clock: FakeClock) -> None:
         self.log = SlowLog(self.store, self.commit_takes)

@@ -42,7 +42,7 @@ async def signal_comes(service: Service) -> None:
 
 def after(time: timedelta) -> Move:
     async def time_passes(service: Service) -> None:
-        await service.world.advance(time)
+        await service.advance(time)
 
     return time_passes
 

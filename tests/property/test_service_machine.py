@@ -88,12 +88,12 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(by=STEPS_OF_TIME)
     def time_passes(self, by: timedelta) -> None:
-        self.run(self.service.world.advance(by))
+        self.run(self.service.advance(by))
 
     @rule(by=STEPS_OF_TIME)
     def the_clock_is_set_back_just_as_a_timer_fires(self, by: timedelta) -> None:
         async def set_back() -> None:
-            await self.service.world.advance(by)
+            await self.service.advance(by)
             self.service.world.clock.time -= timedelta(seconds=4)
 
         self.run(set_back())
@@ -103,7 +103,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def the_wake_up_comes(self) -> None:
         due, now = self.service.due, self.service.world.clock.now()
         assert due is not None
-        self.run(self.service.world.advance(max(due - now, timedelta())))
+        self.run(self.service.advance(max(due - now, timedelta())))
 
     @rule(arrived=st.booleans())
     def process_crashes(self, arrived: bool) -> None:
@@ -157,7 +157,7 @@ class ServiceMachine(RuleBasedStateMachine):
             assert due is None
         else:
             assert due is not None
-            assert due <= max(wanted, self.service.world.clock.now() + WAKE_AGAIN)
+            assert due <= max(wanted, self.service.latest + WAKE_AGAIN)
 
     @invariant()
     def status_is_a_fold(self) -> None:
@@ -181,9 +181,9 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Faults and pauses stop: woken by nothing but its timer, the saga comes to rest."""
-        if hasattr(self, "service"):
-            self.come_to_rest()
-        self.runner.close()
+        with self.runner:
+            if hasattr(self, "service"):
+                self.come_to_rest()
 
     def come_to_rest(self) -> None:
         self.service.log.dies = None
