@@ -20,10 +20,10 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-import psycopg
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
+    NOT_NOW,
     EmbeddedServerFailed,
     EventStoreError,
     Mode,
@@ -298,8 +298,8 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
 async def _migrate(database_url: str, mode: Mode) -> None:
     try:
         await migrate(database_url, ROOMS, mode)
-    except psycopg.OperationalError as error:
-        raise InvalidSettings(f"DATABASE_URL cannot be reached: {_one_line(error)}") from error
+    except NOT_NOW as error:
+        raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -371,7 +371,7 @@ def _door(settings: Settings) -> socket.socket:
     return door
 
 
-app = LifespanApp(_serving, (InvalidSettings, EventStoreError))
+app = LifespanApp(_serving, (InvalidSettings, EventStoreError, *NOT_NOW))
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,7 @@ mean."""
 
 from .allotment import Allotment, allot
 from .chain import event_hash, verify
+from .connection import NOT_NOW
 from .embedded import EmbeddedServer, embedded_server
 from .errors import (
     AppendRefused,
@@ -10,6 +11,7 @@ from .errors import (
     EmbeddedServerFailed,
     EventStoreError,
     Fenced,
+    HistoryLost,
     InvalidEvent,
     InvalidStreamId,
     LogOverloaded,
@@ -48,6 +50,7 @@ __all__ = [
     "GENESIS",
     "MIGRATIONS",
     "NOTHING",
+    "NOT_NOW",
     "SHARDS",
     "SHARD_OWNED",
     "Allotment",
@@ -60,6 +63,7 @@ __all__ = [
     "EventStoreError",
     "Fenced",
     "Head",
+    "HistoryLost",
     "InMemoryInbox",
     "InMemoryLog",
     "InMemoryMembership",

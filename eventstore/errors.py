@@ -5,6 +5,7 @@ EventStoreError
 ├── InvalidEvent          an event that must not be recorded
 ├── WrongExpectedVersion  the stream has another version: read it again and decide again
 ├── Fenced                the shard is not, or no longer, owned here: stop working on its streams
+├── HistoryLost           events that were confirmed are missing: the database is an older one
 ├── AppendRefused         the database itself refused this one append
 ├── ValueRefused          the database refused a key or a document for what it says
 ├── ClaimFailed           the shards could not be claimed now
@@ -47,6 +48,16 @@ class Fenced(EventStoreError):
     def __init__(self, shard_id: int) -> None:
         super().__init__(f"Shard {shard_id} is not owned by this log")
         self.shard_id = shard_id
+
+
+class HistoryLost(EventStoreError):
+    def __init__(self, shard_id: int, seq: int) -> None:
+        super().__init__(
+            f"Event {seq} of shard {shard_id} was confirmed and is not in the database any more:"
+            " it went back to an older state"
+        )
+        self.shard_id = shard_id
+        self.seq = seq
 
 
 class AppendRefused(EventStoreError):

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
+from .errors import HistoryLost
 from .event import Head, NewEvent, RecordedEvent, StreamId
 
 PAGE: Final = 1_000
@@ -48,7 +49,12 @@ class PutResult(StrEnum):
 class EventLog(Protocol):
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long appends have been without an answer; None while they have."""
+        """How long the writer has been waiting for the database; None while it wants nothing."""
+
+    @property
+    def history_lost(self) -> HistoryLost | None:
+        """An event that was confirmed and is gone, if the database ever went back to an older
+        state. This log then claims nothing any more."""
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         """Become the owner of the shards; returns their new epochs. Every earlier owner is fenced.

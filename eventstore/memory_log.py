@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from .batch import link
-from .errors import Fenced, LogUnavailable, WrongExpectedVersion
+from .errors import Fenced, HistoryLost, LogUnavailable, WrongExpectedVersion
 from .event import NOTHING, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult
 from .ownership import ownership_event, take_over
@@ -48,6 +48,10 @@ class InMemoryLog:
 
     @property
     def stalled_for(self) -> timedelta | None:
+        return None
+
+    @property
+    def history_lost(self) -> HistoryLost | None:
         return None
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:

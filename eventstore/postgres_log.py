@@ -15,7 +15,7 @@ from typing import Final
 
 from .columns import int4s, uuids
 from .connection import NOBODY
-from .errors import LogUnavailable
+from .errors import HistoryLost, LogUnavailable
 from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult
 from .readers import Readers
@@ -35,6 +35,11 @@ class _HeadRow:
     seq: int
     epoch: int
     hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Pong:
+    read_only: bool
 
 
 class PostgresLog:
@@ -58,6 +63,10 @@ class PostgresLog:
     @property
     def stalled_for(self) -> timedelta | None:
         return self._writer.stalled_for
+
+    @property
+    def history_lost(self) -> HistoryLost | None:
+        return self._writer.history_lost
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         return await self._writer.claim(shard_ids, recorded_at)
@@ -132,8 +141,10 @@ class PostgresLog:
         return await self._readers.fetch(Document, "list_documents", {"kind": kind})
 
     async def ping(self) -> None:
-        """Raises LogUnavailable when nothing can be read, or the writer has ended."""
-        await self._readers.execute("ping", {})
+        """Raises LogUnavailable when nothing can be read or written, or the writer has ended."""
+        (answer,) = await self._readers.fetch(_Pong, "ping", {})
+        if answer.read_only:
+            raise LogUnavailable("the database takes no writes: it is a standby, or set read-only")
         if self._writing.done():
             raise LogUnavailable("the writer has ended")
 

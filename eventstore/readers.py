@@ -17,7 +17,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
-from .connection import NOBODY, Connection, Parameters, connect, watchdog
+from .connection import NOBODY, NOT_NOW, Connection, Parameters, connect, watchdog
 from .errors import LogUnavailable, ValueRefused
 from .statements import Mode, statement
 
@@ -67,13 +67,13 @@ class Readers:
     ) -> psycopg.AsyncCursor[Row]:
         try:
             return await self._try(name, parameters, row)
-        except psycopg.OperationalError:
+        except NOT_NOW:
             await self._close_idle()
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise ValueRefused(str(error)) from error
         try:
             return await self._try(name, parameters, row)
-        except psycopg.OperationalError as error:
+        except NOT_NOW as error:
             raise LogUnavailable(str(error)) from error
 
     async def _try(

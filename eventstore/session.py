@@ -46,14 +46,14 @@ class Session:
         self._statement_timeout = statement_timeout
         self._line: Line | None = None
         self._closing = asyncio.Event()
-        self._stalled_since: float | None = None
+        self._asking_since: float | None = None
 
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long the database has been without an answer, or None while it answers."""
-        if self._stalled_since is None:
+        """How long the statement under way has been without an answer; None if there is none."""
+        if self._asking_since is None:
             return None
-        return timedelta(seconds=asyncio.get_running_loop().time() - self._stalled_since)
+        return timedelta(seconds=asyncio.get_running_loop().time() - self._asking_since)
 
     async def fetch(self, name: str, parameters: Parameters) -> Rows:
         """The rows of a statement. Raises psycopg's IntegrityError and DataError; LogUnavailable
@@ -93,20 +93,23 @@ class Session:
         certain: tuple[type[psycopg.Error], ...],
     ) -> Result:
         wait = FIRST_WAIT
-        while True:
-            try:
-                line = self._line or await self._open()
-                with watchdog(line.connection, self._statement_timeout):
-                    answer = await attempt(line)
-            except certain:
-                self._stalled_since = None
-                raise
-            except (psycopg.Error, OSError) as error:
-                await self._fail(name, error, wait)
-                wait = min(wait * 2, LONGEST_WAIT)
-            else:
-                self._stalled_since = None
-                return answer
+        self._asking_since = asyncio.get_running_loop().time()
+        try:
+            while True:
+                try:
+                    return await self._try(attempt)
+                except certain:
+                    raise
+                except (psycopg.Error, OSError) as error:
+                    await self._fail(name, error, wait)
+                    wait = min(wait * 2, LONGEST_WAIT)
+        finally:
+            self._asking_since = None
+
+    async def _try(self, attempt: Callable[[Line], Awaitable[Result]]) -> Result:
+        line = self._line or await self._open()
+        with watchdog(line.connection, self._statement_timeout):
+            return await attempt(line)
 
     async def _open(self) -> Line:
         connection = await connect(self._database_url, f"node {self._owner} writer", self._mode)
@@ -124,8 +127,6 @@ class Session:
             "wait_ms": wait / timedelta(milliseconds=1),
         }
         logger.warning("no certain answer from the database", extra=facts)
-        if self._stalled_since is None:
-            self._stalled_since = asyncio.get_running_loop().time()
         await self._disconnect()
         await self._pause(wait)
 

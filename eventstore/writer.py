@@ -10,7 +10,9 @@ callers hear of it only when it is certain:
 
 Invariants: one batch is in flight; nobody else appends to an owned shard (the primary key sees to
 it), so what is remembered of an owned shard is true until an insert fails; a shard whose head is
-not the remembered one is lost. A caller who goes away changes nothing for the others.
+not the remembered one is lost. If the database has lost that head itself (a failover to a standby
+that was behind), this log says so and never claims anything again. A caller who goes away changes
+nothing for the others.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from psycopg import errors as database
 from .arrivals import Arrival, Arrivals, Claim, Release, Work
 from .batch import Append, Draft, OwnedShard, draft
 from .columns import event_columns, head_columns, int4s, int8s, uuids
-from .errors import AppendRefused, ClaimFailed, EventStoreError, LogUnavailable
+from .errors import AppendRefused, ClaimFailed, EventStoreError, HistoryLost, LogUnavailable
 from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .ownership import ownership_event, take_over
 from .session import Session
@@ -46,6 +48,8 @@ class Writer:
         self._arrivals = Arrivals()
         self._owned: dict[int, OwnedShard] = {}
         self._in_flight: Sequence[Arrival] = ()
+        self._left: dict[int, Head] = {}  # the last that was known of shards that were owned
+        self.history_lost: HistoryLost | None = None
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -184,7 +188,8 @@ class Writer:
         for shard_id, head in drafted.before.items():
             if heads.get(shard_id) != head:
                 logger.warning("shard lost", extra={"shard_id": shard_id, "epoch": head.epoch})
-                del self._owned[shard_id]
+                self._leave(shard_id)
+                await self._examine([shard_id])
         await self._look_up(
             append.stream_id for append, _ in drafted.accepted if append.shard_id in self._owned
         )
@@ -202,9 +207,29 @@ class Writer:
 
     # Claims and releases
 
+    def _leave(self, shard_id: int) -> None:
+        if shard := self._owned.pop(shard_id, None):
+            self._left[shard_id] = shard.head
+
+    async def _examine(self, shard_ids: Iterable[int]) -> None:
+        """Whether the log still has what was last known of these shards: heirs append behind it."""
+        left = {one: self._left[one] for one in shard_ids if one in self._left}
+        if not left or self.history_lost:
+            return
+        seqs = int8s([head.seq for head in left.values()])
+        found = await self._session.fetch(
+            "read_hashes", {"shard_ids": int4s(list(left)), "seqs": seqs}
+        )
+        there = {(shard_id, digest) for shard_id, _, digest in found}
+        for shard_id, head in left.items():
+            if (shard_id, head.hash) not in there:
+                self.history_lost = HistoryLost(shard_id, head.seq)
+                logger.error("history lost", extra={"shard_id": shard_id, "seq": head.seq})
+                return
+
     def _serve_release(self, release: Release) -> None:
         for shard_id in release.shard_ids:
-            self._owned.pop(shard_id, None)
+            self._leave(shard_id)
         if not release.done.done():
             release.done.set_result(None)
 
@@ -214,6 +239,9 @@ class Writer:
             claim.done.set_result(epochs)
 
     async def _take_over(self, claim: Claim) -> Mapping[int, int]:
+        await self._examine(claim.shard_ids)
+        if self.history_lost:
+            raise ClaimFailed(claim.shard_ids, str(self.history_lost))
         ((token,),) = await self._session.fetch("draw_token", {})
         event = ownership_event(str(token), claim.recorded_at)
         for _ in range(MAX_CLAIM_ROUNDS):

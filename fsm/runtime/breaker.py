@@ -49,8 +49,8 @@ class Breaker:
         """
         if self.is_closed:
             return False
-        if self.until is not None and now < self.until:
-            return True
+        if self.until is not None and now < self.until <= now + OPEN_FOR.cap:
+            return True  # an end that is farther away was set before the clock stepped back
         self.state, self.until = BreakerState.HALF_OPEN, now + OPEN_FOR.ceiling(self.openings)
         return False
 

@@ -11,6 +11,7 @@ from ...eventstore import (
     SHARD_OWNED,
     EventLog,
     InvalidStreamId,
+    LogUnavailable,
     NewEvent,
     RecordedEvent,
     StreamId,
@@ -84,12 +85,15 @@ class Journal:
         return await self._fold(saga_id, seen)
 
     async def load_many(self, saga_ids: Iterable[str]) -> dict[str, Saga | Exception]:
-        """Sagas by id; one whose history is broken comes as what is wrong with it."""
+        """Sagas by id; one whose history is broken comes as what is wrong with it. Raises
+        LogUnavailable."""
         recorded = await self.log.read_streams([StreamId(one) for one in saga_ids])
         sagas: dict[str, Saga | Exception] = {}
         for saga_id, stream in groupby(recorded, key=lambda one: one.stream_id):
             try:
                 sagas[saga_id] = await self._fold(saga_id, [_entry(one) for one in stream])
+            except LogUnavailable:  # says nothing about the history: it is asked for again
+                raise
             except Exception as error:  # noqa: BLE001 - one broken history never blocks another
                 sagas[saga_id] = error
         return sagas

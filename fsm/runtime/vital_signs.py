@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Final
 
 from ...eventstore import EventLog, LogUnavailable
+from .orchestrator import STALLED
 from .ownership import Ownership
 
 SILENT: Final = timedelta(seconds=2)  # without a sign of life there is trouble
-STALLED: Final = timedelta(seconds=2)  # an append that waits longer is trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,11 @@ class VitalSigns:
             await self.log.ping()
         except LogUnavailable as error:
             return Check(False, str(error))
-        stalled = self.log.stalled_for
+        stalled, lost = self.log.stalled_for, self.log.history_lost
         if stalled is not None and stalled > STALLED:
             return Check(False, f"no append for {stalled.total_seconds():.0f} s")
+        if lost is not None:
+            return Check(False, f"{lost}; start the service again to go on from there")
         return Check(True)
 
     def _shards(self) -> Check:

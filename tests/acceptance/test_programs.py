@@ -83,7 +83,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(name: str) 
 
 
 def test_a_database_that_cannot_be_reached_stops_the_start_with_one_line() -> None:
-    assert refusal(DATABASE_URL=NOWHERE).startswith("saga: DATABASE_URL cannot be reached: ")
+    assert refusal(DATABASE_URL=NOWHERE).startswith("saga: DATABASE_URL cannot be used: ")
 
 
 def test_a_definition_that_is_refused_stops_the_start_with_one_line(

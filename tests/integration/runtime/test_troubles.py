@@ -205,6 +205,24 @@ async def test_a_broken_history_blocks_no_other(
     await dead.driver.drain(timedelta())
 
 
+class StalledLog(InMemoryLog):
+    """Its writer waits for the database, and has been told nothing for some time."""
+
+    @property
+    def stalled_for(self) -> timedelta:
+        return timedelta(seconds=3)
+
+
+async def test_a_start_behind_a_stalled_log_is_refused_and_leaves_nothing(world: World) -> None:
+    world.orchestrator.log = StalledLog(world.log.store)
+
+    with pytest.raises(NotServing, match="has not answered for 3 s") as refused:
+        await world.start("order_processing")
+
+    assert type(refused.value) is NotServing, "not in doubt"
+    assert (world.events, world.driver.live) == ([], {})
+
+
 class SilentLog(InMemoryLog):
     """Cannot be read."""
 

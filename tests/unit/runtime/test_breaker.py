@@ -51,6 +51,12 @@ def test_after_its_time_one_call_is_the_probe_and_the_others_wait() -> None:
     assert breaker.state is BreakerState.HALF_OPEN
 
 
+def test_a_clock_that_steps_back_does_not_keep_it_open() -> None:
+    breaker = an_open_breaker()
+
+    assert breaker.holds_back(NOON - timedelta(hours=1)) is False
+
+
 def test_a_probe_that_succeeds_closes_it_and_is_told_once() -> None:
     breaker = an_open_breaker()
     breaker.holds_back(NOON + 2 * SECOND)

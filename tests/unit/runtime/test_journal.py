@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.eventstore import SHARDS, InMemoryLog, NewEvent, StreamId, shard_stream
+from saga_orchestrator.eventstore import (
+    SHARDS,
+    Document,
+    InMemoryLog,
+    LogUnavailable,
+    NewEvent,
+    StreamId,
+    shard_stream,
+)
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.events import Event, SagaStarted, StepBackedOff, StepCalled
 from saga_orchestrator.fsm.outcome import Outcome
@@ -156,3 +164,18 @@ async def test_a_saga_whose_definition_is_gone_breaks_alone(journal: Journal) ->
 
     assert isinstance(loaded[SAGA], DefinitionNotFound)
     assert not isinstance(loaded[OTHER], Exception)
+
+
+class WithoutDefinitions(InMemoryLog):
+    """The database went away between two reads."""
+
+    async def get_document(self, kind: str, name: str, version: int | None) -> Document | None:
+        raise LogUnavailable("no database")
+
+
+async def test_a_definition_that_cannot_be_read_now_breaks_no_history(journal: Journal) -> None:
+    await journal.append(SAGA, 0, [STARTED, CALLED], at=NOON)
+    forgetful = Journal(journal.log, Registry(WithoutDefinitions(), FakeClock()))
+
+    with pytest.raises(LogUnavailable):
+        await forgetful.load_many([SAGA])

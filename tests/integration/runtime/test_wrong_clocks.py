@@ -1,0 +1,121 @@
+"""The node's clock jumps. Sagas may wait longer or shorter for it; none is lost, and what is
+recorded stays in order."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.answer import NotSent
+from saga_orchestrator.fsm.runtime.timers import LONGEST_NAP
+from saga_orchestrator.tests.passing_time import at_rest, quiet
+from saga_orchestrator.tests.world import NOON, World, a_world
+
+HOUR = timedelta(hours=1)
+NAP = """
+saga: napping
+version: 1
+deadline: 3h
+steps:
+  - {name: nap, sleep: 30m}
+"""
+IN_A_HURRY = """
+saga: in_a_hurry
+version: 1
+deadline: 15m
+steps:
+  - name: book
+    participant: hotel-service
+    action: {path: /book}
+    compensation: {path: /unbook}
+  - {name: nap, sleep: 10m}
+"""
+CALLS = ("create_order", "process_payment", "confirm_order")
+
+
+async def an_order_through(world: World, jumps: list[timedelta]) -> str:
+    """The clock jumps while a call is out, each time; every first try does not get through."""
+    for call in CALLS:
+        world.participants.will(call, NotSent("refused"))
+    saga_id = (await world.start("order_processing")).state.saga_id
+    for jump in jumps:
+        await quiet(world.driver)
+        world.clock.time += jump
+        world.driver.timers.step()
+    return saga_id
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    jumps=st.lists(
+        st.sampled_from([-HOUR, timedelta(seconds=-1), timedelta(), HOUR]), min_size=1, max_size=5
+    )
+)
+def test_however_the_clock_jumps_time_never_runs_back_in_a_saga(jumps: list[timedelta]) -> None:
+    async def story() -> None:
+        world = await a_world()
+        saga_id = await an_order_through(world, jumps)
+
+        saga = await at_rest(world, saga_id)
+
+        times = [one.recorded_at for one in world.events]
+        assert times == sorted(times)
+        assert saga.state.status in ("completed", "compensated")
+
+    asyncio.run(story())
+
+
+async def test_a_clock_that_steps_back_puts_a_wake_up_off_and_does_not_lose_it() -> None:
+    world = await a_world(NAP)
+    saga_id = (await world.start("napping")).state.saga_id
+    await quiet(world.driver)
+
+    assert await world.advance(-HOUR) == 0
+    assert await world.advance(HOUR) == 0
+    assert await world.advance(timedelta(minutes=30)) == 1
+
+    await quiet(world.driver)
+    assert (await world.rested(saga_id)).state.status == "completed"
+
+
+async def test_a_saga_that_was_woken_before_the_clock_stepped_back_is_woken_again() -> None:
+    world = await a_world(NAP)
+    saga_id = (await world.start("napping")).state.saga_id
+    await quiet(world.driver)
+    await world.advance(timedelta(minutes=30))
+    world.clock.advance(-HOUR)
+    await quiet(world.driver)
+    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+
+    assert (await at_rest(world, saga_id)).state.status == "completed"
+
+
+async def test_a_clock_that_steps_forward_ends_a_deadline_early_and_undoes_what_was_done() -> None:
+    world = await a_world(IN_A_HURRY)
+    saga_id = (await world.start("in_a_hurry")).state.saga_id
+    await quiet(world.driver)
+
+    assert await world.advance(HOUR) == 1
+
+    saga = await at_rest(world, saga_id)
+    assert saga.state.status == "compensated"
+    assert world.participants.paths == ["POST /book", "POST /unbook"]
+
+
+async def test_a_wake_up_due_by_a_clock_that_jumped_is_noticed_without_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The nap of the timers is measured in real time, and short whatever the clock says."""
+    world = await a_world(NAP)
+    saga_id = (await world.start("napping")).state.saga_id
+    await quiet(world.driver)
+    monkeypatch.setattr("saga_orchestrator.fsm.runtime.timers.LONGEST_NAP", LONGEST_NAP / 100)
+    running = asyncio.create_task(world.driver.timers.run())
+
+    world.clock.time = NOON + HOUR
+
+    assert (await world.rested(saga_id)).state.status == "completed"
+    running.cancel()
