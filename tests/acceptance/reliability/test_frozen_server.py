@@ -1,0 +1,64 @@
+"""The database server stops as a whole, as on a host that hangs, and nobody is told."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from saga_orchestrator.tests.acceptance.house import CREATE, PAY, Ending
+from saga_orchestrator.tests.acceptance.relay import Point
+from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
+from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_not_now, assert_whole
+from saga_orchestrator.tests.acceptance.reliability.signs import (
+    await_unwell,
+    await_well,
+    readiness,
+)
+from saga_orchestrator.tests.acceptance.waiting import until
+
+pytestmark = pytest.mark.slow
+
+SILENCE = "has not answered for"
+
+
+def test_a_frozen_server_is_told_at_once_and_starts_are_refused(
+    exposed: Exposed, undisturbed: Ending
+) -> None:
+    house, entity_id = exposed.house, exposed.house.order()
+    with house.relay.hold(PAY, Point.EFFECT) as hold:
+        saga_id = house.start_soon(entity_id).result().json()["saga_id"]
+        hold.await_call()
+        with exposed.server.frozen():
+            hold.release()
+            assert readiness(house).status_code == httpx.codes.SERVICE_UNAVAILABLE
+            await_unwell(house)
+            assert house.status(saga_id)["current_step"] == "process_payment"
+            until(lambda: SILENCE in refused_start(exposed), "starts are refused without waiting")
+        await_well(house)
+
+    assert house.ending(entity_id) == undisturbed
+    assert house.asked(saga_id)[:2] == [CREATE, PAY]
+    assert house.database.broken_event() is None
+
+
+@pytest.mark.long
+def test_a_server_that_is_frozen_for_long_hangs_nobody(exposed: Exposed) -> None:
+    house, load = exposed.house, Load(exposed.house)
+    resting = house.saga_id(house.order())
+    with load.running():
+        load.await_confirmed()
+        with exposed.server.frozen():
+            await_unwell(house)
+            load.await_refused()
+            assert_not_now(house.web.get(f"/sagas/{resting}/status"))
+            assert_not_now(house.web.get("/sagas"))
+        await_well(house)
+        load.await_confirmed()
+
+    assert_whole(house, [resting, *load.confirmed])
+
+
+def refused_start(exposed: Exposed) -> str:
+    """What the client is told, who may have waited for it."""
+    answer = exposed.house.start(exposed.house.order())
+    assert_not_now(answer)
+    return answer.text

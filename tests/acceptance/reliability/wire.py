@@ -1,0 +1,171 @@
+"""The network between the service and its database: it can be cut, fall silent, or lose exactly one
+message.
+
+    service ──> 127.0.0.1:port ──> wire ──> the server's socket
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from saga_orchestrator.tests.acceptance.waiting import signalled
+
+AT_ONCE = struct.pack("ii", 1, 0)  # a close that resets the connection
+CHUNK = 1 << 20
+
+
+class Lost(StrEnum):
+    """What is lost of an append, and with it the connection."""
+
+    REQUEST = "request"  # the database never hears of it
+    ANSWER = "answer"  # it is committed, and nobody is told
+
+
+@dataclass(slots=True)
+class Loss:
+    """Of the next append that records an event of that type."""
+
+    what: Lost
+    event_type: bytes
+    seen: bool = False
+    happened: threading.Event = field(default_factory=threading.Event)
+
+    def await_it(self) -> None:
+        signalled(self.happened, f"the {self.what} of an append is lost")
+
+    def takes_request(self, data: bytes) -> bool:
+        self.seen = self.seen or (b"eventstore" not in data and self.event_type in data)
+        return self.seen and self.what is Lost.REQUEST
+
+    def takes_answer(self, data: bytes) -> bool:
+        return self.seen and b"INSERT 0 " in data
+
+
+class Wire:
+    def __init__(self, target: str) -> None:
+        """`target` is the socket of a server."""
+        self.target = target
+        self._door = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._cut = False
+        self._losses: list[Loss] = []
+        self._ends: set[socket.socket] = set()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._door.getsockname()[1]}"
+
+    @contextmanager
+    def running(self) -> Iterator[Wire]:
+        thread = threading.Thread(target=self._accept, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._cut = True
+            self._flowing.set()
+            with suppress(OSError):
+                self._door.shutdown(socket.SHUT_RDWR)
+            self._door.close()
+            thread.join()
+            self._break_all()
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """Every connection breaks, and no new one comes about."""
+        self._cut = True
+        self._break_all()
+        try:
+            yield
+        finally:
+            self._cut = False
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Nothing arrives, and nobody is told."""
+        self._flowing.clear()
+        try:
+            yield
+        finally:
+            self._flowing.set()
+
+    @contextmanager
+    def losing(self, what: Lost, event_type: str) -> Iterator[Loss]:
+        loss = Loss(what, event_type.encode())
+        self._losses.append(loss)
+        try:
+            yield loss
+        finally:
+            self._losses.remove(loss)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                service, _ = self._door.accept()
+            except OSError:
+                return
+            if self._cut:
+                break_off(service)
+            else:
+                self._connect(service)
+
+    def _connect(self, service: socket.socket) -> None:
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(self.target)
+        except OSError:
+            break_off(server)
+            break_off(service)
+            return
+        self._ends |= {service, server}
+        for source, sink, lost in (
+            (service, server, self._loses_request),
+            (server, service, self._loses_answer),
+        ):
+            threading.Thread(target=self._pump, args=(source, sink, lost), daemon=True).start()
+
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, lost: Callable[[bytes], bool]
+    ) -> None:
+        with suppress(OSError):
+            while data := source.recv(CHUNK):
+                self._flowing.wait()
+                if lost(data):
+                    break
+                sink.sendall(data)
+        for end in (source, sink):
+            self._ends.discard(end)
+            break_off(end)
+
+    def _loses_request(self, data: bytes) -> bool:
+        return any(self._happened(one, one.takes_request(data)) for one in self._losses)
+
+    def _loses_answer(self, data: bytes) -> bool:
+        return any(self._happened(one, one.takes_answer(data)) for one in self._losses)
+
+    def _happened(self, loss: Loss, takes: bool) -> bool:
+        """Once."""
+        takes = takes and not loss.happened.is_set()
+        if takes:
+            loss.happened.set()
+        return takes
+
+    def _break_all(self) -> None:
+        for end in list(self._ends):
+            break_off(end)
+
+
+def break_off(end: socket.socket) -> None:
+    """With a reset, also for whoever waits for it."""
+    with suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
