@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 from psycopg import sql
-from saga_orchestrator.eventstore.cluster import Cluster, _account, _make_private, _run
+from saga_orchestrator.eventstore.cluster import Cluster, _make_private, _run
 from saga_orchestrator.tests.acceptance.database import frozen
 from saga_orchestrator.tests.acceptance.waiting import until
 
@@ -61,6 +61,8 @@ class OwnServer:
         _make_private(self.data)
         source = f"{primary.url}&application_name=standby"
         _run(*("pg_basebackup", "-R", "-c", "fast", "-d", source, "-D", str(self.data)))
+        for lock in self.data.glob(".s.PGSQL.*.lock"):
+            lock.unlink()  # of the primary, whose socket is in its folder
         self.start()
         primary.await_one("select from pg_stat_replication where state = 'streaming'")
 
@@ -117,12 +119,6 @@ class OwnServer:
     @property
     def _postmaster(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])
-
-
-def own_account() -> int | None:
-    """The user who must be able to write below `home`; None for ourselves."""
-    account = _account()
-    return account.pw_uid if account else None
 
 
 def children_of(parent: int) -> list[int]:
