@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test acceptance mutations chaos bench clean
+.PHONY: help setup run demo serve check test reliability acceptance mutations chaos bench clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.made: pyproject.toml requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "saga: $(PYTHON) is not installed; set PYTHON to a Python 3.11 or later"; exit 1; }
@@ -33,8 +33,11 @@ check: setup ## Formatting, lint, types.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: setup ## The whole test suite.
+test: setup ## The whole test suite, without what outlasts the longest timeouts.
 	$(BIN)/python -m pytest
+
+reliability: setup ## What happens when the database misbehaves, also for long (docs/reliability.md).
+	$(BIN)/python -m pytest -m "long or not long" tests/acceptance/reliability
 
 acceptance: setup ## The black-box scenarios beside this checkout.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)

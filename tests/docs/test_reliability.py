@@ -1,0 +1,36 @@
+"""What the document promises is held by tests that exist, and none of them is left out."""
+
+from __future__ import annotations
+
+import re
+
+from saga_orchestrator.tests.docs.markdown import ROOT, document, quoted_in
+
+RELIABILITY = document("docs/reliability.md")
+TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
+PROOFS = "tests/acceptance/reliability"
+COLUMNS = ["fault", "what you see", "what is promised", "held by", "defence"]
+
+
+def rows() -> list[list[str]]:
+    lines = [line for line in RELIABILITY.text.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in cells if len(row) == len(COLUMNS) and row != COLUMNS]
+
+
+def tests_below(folder: str) -> set[str]:
+    files = (ROOT / folder).rglob("test_*.py")
+    return {name for file in files for name in TEST.findall(file.read_text(encoding="utf-8"))}
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    named = {row[0]: set(quoted_in(row[3])) for row in rows()}
+
+    assert len(named) >= 18
+    assert all(named.values())
+    assert set().union(*named.values()) <= tests_below("tests")
+
+
+def test_every_proof_is_told_of() -> None:
+    assert tests_below(PROOFS) <= set(RELIABILITY.quoted())
+    assert tests_below(PROOFS)
