@@ -33,7 +33,7 @@ check: setup ## Formatting, lint, types.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: setup ## The whole test suite, without what outlasts the longest timeouts.
+test: setup ## The whole test suite, but for the longest of `make reliability`.
 	$(BIN)/python -m pytest
 
 reliability: setup ## What happens when the database misbehaves, also for long (docs/reliability.md).

@@ -18,7 +18,7 @@ def rows() -> list[list[str]]:
     return [row for row in cells if len(row) == len(COLUMNS) and row != COLUMNS]
 
 
-def tests_below(folder: str) -> set[str]:
+def names_below(folder: str) -> set[str]:
     files = (ROOT / folder).rglob("test_*.py")
     return {name for file in files for name in TEST.findall(file.read_text(encoding="utf-8"))}
 
@@ -28,9 +28,9 @@ def test_every_promise_names_a_test_that_exists() -> None:
 
     assert len(named) >= 18
     assert all(named.values())
-    assert set().union(*named.values()) <= tests_below("tests")
+    assert set().union(*named.values()) <= names_below("tests")
 
 
 def test_every_proof_is_told_of() -> None:
-    assert tests_below(PROOFS) <= set(RELIABILITY.quoted())
-    assert tests_below(PROOFS)
+    assert names_below(PROOFS) <= set(RELIABILITY.quoted())
+    assert names_below(PROOFS)

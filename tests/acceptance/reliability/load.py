@@ -42,19 +42,26 @@ class Load:
         enough = len(self.confirmed) + more
         until(lambda: len(self.confirmed) >= enough, f"{more} more orders are confirmed")
 
-    def await_refused(self, more: int = 2) -> None:
-        enough = len(self.refusals) + more
-        until(lambda: len(self.refusals) >= enough, f"{more} more orders are refused")
+    def await_refusal(self) -> None:
+        """Of one more order. Those that were under way may wait for longer."""
+        until(lambda: not self._orders(self.house.order()), "an order is refused")
+
+    def await_late_refusals(self) -> None:
+        """Of all orders that were under way."""
+        enough = len(self.refusals) + CLIENTS
+        until(lambda: len(self.refusals) >= enough, "every client is refused")
 
     def _keep_ordering(self) -> None:
         while not self._stopped.is_set():
             entity_id = self.house.order()
-            while not self._confirmed(self.house.start(entity_id, AT_ONCE)):
+            while not self._orders(entity_id):
                 if self._stopped.wait(BETWEEN_ORDERS_SECONDS):
                     return
             self._stopped.wait(BETWEEN_ORDERS_SECONDS)
 
-    def _confirmed(self, answer: httpx.Response) -> bool:
+    def _orders(self, entity_id: int) -> bool:
+        """Whether it was confirmed."""
+        answer = self.house.start(entity_id, AT_ONCE)
         if answer.is_success:
             self.confirmed.append(answer.json()["saga_id"])
         else:

@@ -60,7 +60,7 @@ class OwnServer:
         """A copy that follows, and is running."""
         _make_private(self.data)
         source = f"{primary.url}&application_name=standby"
-        _run(*("pg_basebackup", "-R", "-c", "fast", "-d", source, "-D", str(self.data)))
+        _run(*("pg_basebackup", "-N", "-R", "-c", "fast", "-d", source, "-D", str(self.data)))
         for lock in self.data.glob(".s.PGSQL.*.lock"):
             lock.unlink()  # of the primary, whose socket is in its folder
         self.start()

@@ -87,7 +87,7 @@ def test_a_full_disk_stops_everything_and_loses_nothing(house: House, disk: Disk
             disk.fill()
             write_until_it_panics(server)
             await_unwell(full)
-            load.await_refused()
+            load.await_refusal()
             with pytest.raises(EmbeddedServerFailed):
                 server.start()
             disk.free()

@@ -68,7 +68,7 @@ def test_after_a_synchronous_failover_the_service_goes_on_by_itself(pair: Pair) 
         load.await_confirmed()
         pair.primary.crash()
         await_unwell(pair.house)
-        load.await_refused()
+        load.await_refusal()
         pair.standby.promote()
         await_well(pair.house)
         load.await_confirmed()
@@ -76,6 +76,7 @@ def test_after_a_synchronous_failover_the_service_goes_on_by_itself(pair: Pair) 
     assert_whole(pair.house, load.confirmed)
 
 
+@pytest.mark.long
 def test_after_an_asynchronous_failover_nothing_is_built_upon_what_is_left(pair: Pair) -> None:
     house, load = pair.house, Load(pair.house)
     with load.running():

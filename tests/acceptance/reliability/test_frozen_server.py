@@ -48,7 +48,7 @@ def test_a_server_that_is_frozen_for_long_hangs_nobody(exposed: Exposed) -> None
         load.await_confirmed()
         with exposed.server.frozen():
             await_unwell(house)
-            load.await_refused()
+            load.await_late_refusals()
             assert_not_now(house.web.get(f"/sagas/{resting}/status"))
             assert_not_now(house.web.get("/sagas"))
         await_well(house)

@@ -19,7 +19,7 @@ def test_a_cut_under_load_is_told_and_outlived(exposed: Exposed) -> None:
         load.await_confirmed()
         with exposed.wire.cut():
             await_unwell(exposed.house)
-            load.await_refused()
+            load.await_refusal()
         await_well(exposed.house)
         load.await_confirmed()
 
@@ -68,7 +68,7 @@ def test_a_network_that_is_silent_for_long_hangs_nobody(exposed: Exposed) -> Non
         load.await_confirmed()
         with exposed.wire.silent():
             await_unwell(house, "none within 0.5 s")
-            load.await_refused()
+            load.await_late_refusals()
             assert_not_now(house.web.get(f"/sagas/{resting}/status"))
         await_well(house)
         load.await_confirmed()

@@ -44,7 +44,7 @@ def test_a_service_that_lost_its_connections_waits_for_new_ones(exposed: Exposed
             crowd.enter_context(crowded(exposed.server))
         with crowd:
             await_unwell(exposed.house, "connection")
-            load.await_refused()
+            load.await_refusal()
         await_well(exposed.house)
         load.await_confirmed()
 
