@@ -7,7 +7,7 @@ import pytest
 from saga_orchestrator.tests.acceptance.house import CREATE, PAY, Ending
 from saga_orchestrator.tests.acceptance.relay import Point
 from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
-from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_not_now, assert_whole
+from saga_orchestrator.tests.acceptance.reliability.load import assert_not_now
 from saga_orchestrator.tests.acceptance.reliability.signs import (
     await_unwell,
     await_well,
@@ -41,20 +41,20 @@ def test_a_frozen_server_is_told_at_once_and_starts_are_refused(
 
 
 @pytest.mark.long
-def test_a_server_that_is_frozen_for_long_hangs_nobody(exposed: Exposed) -> None:
-    house, load = exposed.house, Load(exposed.house)
-    resting = house.saga_id(house.order())
-    with load.running():
-        load.await_confirmed()
-        with exposed.server.frozen():
-            await_unwell(house)
-            load.await_late_refusals()
-            assert_not_now(house.web.get(f"/sagas/{resting}/status"))
-            assert_not_now(house.web.get("/sagas"))
-        await_well(house)
-        load.await_confirmed()
+def test_a_server_that_is_frozen_for_long_hangs_nobody(
+    exposed: Exposed, undisturbed: Ending
+) -> None:
+    house, entity_id = exposed.house, exposed.house.order()
+    assert house.ending(entity_id) == undisturbed
+    resting = house.saga_id(entity_id)
+    with exposed.server.frozen():
+        await_unwell(house)
+        assert_not_now(house.web.get(f"/sagas/{resting}/status"))
+        assert_not_now(house.web.get("/sagas"))
+        assert_not_now(house.start(house.order()))
+    await_well(house)
 
-    assert_whole(house, [resting, *load.confirmed])
+    assert house.ending(entity_id) == undisturbed
 
 
 def refused_start(exposed: Exposed) -> str:
