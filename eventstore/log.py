@@ -53,7 +53,8 @@ class EventLog(Protocol):
 
     @property
     def history_lost(self) -> HistoryLost | None:
-        """The first event that was confirmed and is gone, if the database ever went back."""
+        """An event that was confirmed and is gone, if the database ever went back to an older
+        state. This log then claims nothing any more."""
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         """Become the owner of the shards; returns their new epochs. Every earlier owner is fenced.

@@ -92,29 +92,24 @@ class Session:
         attempt: Callable[[Line], Awaitable[Result]],
         certain: tuple[type[psycopg.Error], ...],
     ) -> Result:
+        wait = FIRST_WAIT
         self._asking_since = asyncio.get_running_loop().time()
         try:
-            return await self._insist(name, attempt, certain)
+            while True:
+                try:
+                    return await self._try(attempt)
+                except certain:
+                    raise
+                except (psycopg.Error, OSError) as error:
+                    await self._fail(name, error, wait)
+                    wait = min(wait * 2, LONGEST_WAIT)
         finally:
             self._asking_since = None
 
-    async def _insist(
-        self,
-        name: str,
-        attempt: Callable[[Line], Awaitable[Result]],
-        certain: tuple[type[psycopg.Error], ...],
-    ) -> Result:
-        wait = FIRST_WAIT
-        while True:
-            try:
-                line = self._line or await self._open()
-                with watchdog(line.connection, self._statement_timeout):
-                    return await attempt(line)
-            except certain:
-                raise
-            except (psycopg.Error, OSError) as error:
-                await self._fail(name, error, wait)
-                wait = min(wait * 2, LONGEST_WAIT)
+    async def _try(self, attempt: Callable[[Line], Awaitable[Result]]) -> Result:
+        line = self._line or await self._open()
+        with watchdog(line.connection, self._statement_timeout):
+            return await attempt(line)
 
     async def _open(self) -> Line:
         connection = await connect(self._database_url, f"node {self._owner} writer", self._mode)

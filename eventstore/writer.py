@@ -10,9 +10,9 @@ callers hear of it only when it is certain:
 
 Invariants: one batch is in flight; nobody else appends to an owned shard (the primary key sees to
 it), so what is remembered of an owned shard is true until an insert fails; a shard whose head is
-not the remembered one is lost. If that head is not even below a newer one, the database itself has
-lost it (a failover to a standby that was behind), and nothing is built upon what is left: this log
-never claims such a shard again. A caller who goes away changes nothing for the others.
+not the remembered one is lost. If the database has lost that head itself (a failover to a standby
+that was behind), this log says so and never claims anything again. A caller who goes away changes
+nothing for the others.
 """
 
 from __future__ import annotations
@@ -48,11 +48,8 @@ class Writer:
         self._arrivals = Arrivals()
         self._owned: dict[int, OwnedShard] = {}
         self._in_flight: Sequence[Arrival] = ()
-        self._history_lost: dict[int, HistoryLost] = {}
-
-    @property
-    def history_lost(self) -> HistoryLost | None:
-        return next(iter(self._history_lost.values()), None)
+        self._left: dict[int, Head] = {}  # the last that was known of shards that were owned
+        self.history_lost: HistoryLost | None = None
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -190,20 +187,12 @@ class Writer:
         heads = await self._read_heads(drafted.before)
         for shard_id, head in drafted.before.items():
             if heads.get(shard_id) != head:
-                await self._lose(shard_id, head)
+                logger.warning("shard lost", extra={"shard_id": shard_id, "epoch": head.epoch})
+                self._leave(shard_id)
+                await self._examine([shard_id])
         await self._look_up(
             append.stream_id for append, _ in drafted.accepted if append.shard_id in self._owned
         )
-
-    async def _lose(self, shard_id: int, head: Head) -> None:
-        del self._owned[shard_id]
-        facts = {"shard_id": shard_id, "epoch": head.epoch, "seq": head.seq}
-        place = {"shard_ids": int4s([shard_id]), "seqs": int8s([head.seq])}
-        if await self._session.fetch("read_hashes", place) == [(shard_id, head.seq, head.hash)]:
-            logger.warning("shard lost", extra=facts)
-        else:
-            self._history_lost[shard_id] = HistoryLost(shard_id, head.seq)
-            logger.error("confirmed events are missing from the database", extra=facts)
 
     async def _look_up(self, stream_ids: Iterable[StreamId]) -> None:
         versions = dict.fromkeys(stream_ids, 0)
@@ -218,9 +207,29 @@ class Writer:
 
     # Claims and releases
 
+    def _leave(self, shard_id: int) -> None:
+        if shard := self._owned.pop(shard_id, None):
+            self._left[shard_id] = shard.head
+
+    async def _examine(self, shard_ids: Iterable[int]) -> None:
+        """Whether the log still has what was last known of these shards: heirs append behind it."""
+        left = {one: self._left[one] for one in shard_ids if one in self._left}
+        if not left or self.history_lost:
+            return
+        seqs = int8s([head.seq for head in left.values()])
+        found = await self._session.fetch(
+            "read_hashes", {"shard_ids": int4s(list(left)), "seqs": seqs}
+        )
+        there = {(shard_id, digest) for shard_id, _, digest in found}
+        for shard_id, head in left.items():
+            if (shard_id, head.hash) not in there:
+                self.history_lost = HistoryLost(shard_id, head.seq)
+                logger.error("history lost", extra={"shard_id": shard_id, "seq": head.seq})
+                return
+
     def _serve_release(self, release: Release) -> None:
         for shard_id in release.shard_ids:
-            self._owned.pop(shard_id, None)
+            self._leave(shard_id)
         if not release.done.done():
             release.done.set_result(None)
 
@@ -230,9 +239,9 @@ class Writer:
             claim.done.set_result(epochs)
 
     async def _take_over(self, claim: Claim) -> Mapping[int, int]:
-        for shard_id in claim.shard_ids:
-            if lost := self._history_lost.get(shard_id):
-                raise ClaimFailed(claim.shard_ids, str(lost))
+        await self._examine(claim.shard_ids)
+        if self.history_lost:
+            raise ClaimFailed(claim.shard_ids, str(self.history_lost))
         ((token,),) = await self._session.fetch("draw_token", {})
         event = ownership_event(str(token), claim.recorded_at)
         for _ in range(MAX_CLAIM_ROUNDS):

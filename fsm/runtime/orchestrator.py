@@ -28,7 +28,7 @@ from .post import Post
 from .registry import Registry
 
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.5  # between looks at a saga of another node
-SILENT = timedelta(seconds=2)  # a log that takes longer than this to record something is in trouble
+STALLED = timedelta(seconds=2)  # a log that waits longer for the database is in trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Orchestrator:
 
         Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing.
         """
-        self._refuse_behind_a_silent_log()
+        self._refuse_behind_a_stalled_log()
         definition = await self.definition(saga_type, version)
         check_input(definition, request.input)
         if key is not None:
@@ -160,10 +160,10 @@ class Orchestrator:
             await self.registry.load()
         return self.registry.known()
 
-    def _refuse_behind_a_silent_log(self) -> None:
+    def _refuse_behind_a_stalled_log(self) -> None:
         """A start that would only wait, and perhaps be in doubt in the end, is a plain no."""
         stalled = self.log.stalled_for
-        if stalled is not None and stalled > SILENT:
+        if stalled is not None and stalled > STALLED:
             raise NotServing(f"the log has not answered for {stalled.total_seconds():.0f} s")
 
     async def _start_once(

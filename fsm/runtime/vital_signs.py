@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from ...eventstore import EventLog, LogUnavailable
-from .orchestrator import SILENT
+from .orchestrator import STALLED
 from .ownership import Ownership
+
+SILENT: Final = timedelta(seconds=2)  # without a sign of life there is trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class VitalSigns:
         except LogUnavailable as error:
             return Check(False, str(error))
         stalled, lost = self.log.stalled_for, self.log.history_lost
-        if stalled is not None and stalled > SILENT:
+        if stalled is not None and stalled > STALLED:
             return Check(False, f"no append for {stalled.total_seconds():.0f} s")
         if lost is not None:
             return Check(False, f"{lost}; start the service again to go on from there")

@@ -1,14 +1,15 @@
 -- Rows of sagas as they are now, and the checkpoints that say so: both or neither.
 -- * Compare and set: where somebody else has moved a checkpoint, -1 meets the check of the table, and all is refused.
---   So it is for one who is ahead of the log, which has gone back then: what he was told is not true any more.
+--   So it is beyond the end of the log: the database went back to an older state, and what was told is not true any more.
 -- * The count is asked once, before the first row: checkpoints are locked first by everybody, so nobody waits in a ring.
 -- * Safe to repeat and to reorder: an older version never replaces a newer one.
 with moved as (
   update projection_checkpoint as checkpoint
   set seq = case
-    when checkpoint.seq <> next.before then -1
-    when next.seq > (select max(seq) from event where event.shard_id = next.shard_id) then -1
-    else next.seq
+    when checkpoint.seq = next.before
+      and (next.seq > (select max(event.seq) from event where event.shard_id = next.shard_id)) is not true
+    then next.seq
+    else -1
   end
   from unnest(%(moved_shard_id)s::integer[], %(before)s::bigint[], %(seq)s::bigint[])
     as next (shard_id, before, seq)

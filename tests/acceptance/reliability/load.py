@@ -24,7 +24,6 @@ class Load:
     def __init__(self, house: House) -> None:
         self.house = house
         self.confirmed: list[str] = []  # sagas
-        self.refusals: list[httpx.Response] = []
         self._stopped = threading.Event()
 
     @contextmanager
@@ -46,11 +45,6 @@ class Load:
         """Of one more order. Those that were under way may wait for longer."""
         until(lambda: not self._orders(self.house.order()), "an order is refused")
 
-    def await_late_refusals(self) -> None:
-        """Of all orders that were under way."""
-        enough = len(self.refusals) + CLIENTS
-        until(lambda: len(self.refusals) >= enough, "every client is refused")
-
     def _keep_ordering(self) -> None:
         while not self._stopped.is_set():
             entity_id = self.house.order()
@@ -66,7 +60,6 @@ class Load:
             self.confirmed.append(answer.json()["saga_id"])
         else:
             assert_not_now(answer)
-            self.refusals.append(answer)
         return answer.is_success
 
 

@@ -48,8 +48,9 @@ def test_a_server_that_is_frozen_for_long_hangs_nobody(
     assert house.ending(entity_id) == undisturbed
     resting = house.saga_id(entity_id)
     with exposed.server.frozen():
-        await_unwell(house)
+        # First of all, so that it gets the connection that knows nothing of the trouble yet.
         assert_not_now(house.web.get(f"/sagas/{resting}/status"))
+        await_unwell(house)
         assert_not_now(house.web.get("/sagas"))
         assert_not_now(house.start(house.order()))
     await_well(house)

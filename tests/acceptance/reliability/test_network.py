@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.tests.acceptance.house import CONFIRM, CREATE, PAY, Ending
+from saga_orchestrator.examples.scenes import order
+from saga_orchestrator.tests.acceptance.house import CONFIRM, CREATE, PAY, Ending, House
 from saga_orchestrator.tests.acceptance.relay import Point
 from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
 from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_not_now, assert_whole
 from saga_orchestrator.tests.acceptance.reliability.signs import await_unwell, await_well
 from saga_orchestrator.tests.acceptance.reliability.wire import Lost
+from saga_orchestrator.tests.acceptance.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -62,15 +64,18 @@ def test_a_cut_at_the_commit_of_a_start_makes_one_saga(
 
 @pytest.mark.long
 def test_a_network_that_is_silent_for_long_hangs_nobody(exposed: Exposed) -> None:
-    house, load = exposed.house, Load(exposed.house)
-    resting = house.saga_id(house.order())
-    with load.running():
-        load.await_confirmed()
-        with exposed.wire.silent():
-            await_unwell(house, "none within 0.5 s")
-            load.await_late_refusals()
-            assert_not_now(house.web.get(f"/sagas/{resting}/status"))
-        await_well(house)
-        load.await_confirmed()
+    house, entity_id = exposed.house, exposed.house.order()
+    with exposed.wire.silent():
+        answer = house.web.post("/sagas/start", json=order(entity_id))
+        await_unwell(house)
+    await_well(house)
 
-    assert_whole(house, [resting, *load.confirmed])
+    assert_not_now(answer)
+    assert answer.json()["code"] == "start-unconfirmed"
+    until(lambda: sagas_of(house, entity_id), "what was sent at last is recorded")
+    assert_whole(house, sagas_of(house, entity_id))
+
+
+def sagas_of(house: House, entity_id: int) -> list[str]:
+    sagas = house.web.get("/sagas", params={"entity_id": entity_id}).json()["sagas"]
+    return [one["saga_id"] for one in sagas]

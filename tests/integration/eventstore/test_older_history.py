@@ -104,6 +104,22 @@ async def test_a_history_that_has_grown_again_is_recognised_as_another_one(
         await heir.close()
 
 
+async def test_a_shard_that_was_released_is_not_taken_back_from_an_older_state(
+    postgres_server: str, database_url: str, log: PostgresLog
+) -> None:
+    await log.claim([1], recorded_at=NOON)
+    async with copies(postgres_server, database_url) as kept:
+        kept.keep("older")
+        await log.append(a_stream(1), 0, [an_event()])
+        await log.release([1])
+        kept.go_back_to("older")
+
+        with pytest.raises(ClaimFailed, match="older state"):
+            await log.claim([1], recorded_at=NOON)
+
+        assert await types(log, 1) == ["ShardOwned"]
+
+
 async def test_a_takeover_is_no_loss(database_url: str, log: PostgresLog) -> None:
     heir = PostgresLog(database_url)
     await log.claim([1], recorded_at=NOON)
@@ -113,6 +129,7 @@ async def test_a_takeover_is_no_loss(database_url: str, log: PostgresLog) -> Non
         await log.append(a_stream(1), 0, [an_event()])
 
     assert log.history_lost is None
+    assert await log.claim([1], recorded_at=NOON) == {1: 3}
     await heir.close()
 
 
