@@ -26,6 +26,7 @@ from saga_orchestrator.eventstore import (
     NOT_NOW,
     EmbeddedServerFailed,
     EventStoreError,
+    LogUnavailable,
     Mode,
     PostgresInbox,
     PostgresLog,
@@ -277,8 +278,11 @@ async def doctor(
 async def _unfinished(
     projector: Projector, tables: Tables, shard_ids: Sequence[int]
 ) -> list[Unfinished]:
-    await projector.follow(shard_ids)
-    waiting = await tables.unfinished(shard_ids)
+    try:
+        await projector.follow(shard_ids)
+        waiting = await tables.unfinished(shard_ids)
+    except NOT_NOW as error:
+        raise LogUnavailable(str(error)) from error
     return [Unfinished(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
 
 

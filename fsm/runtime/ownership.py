@@ -70,6 +70,9 @@ class Ownership:
             except LogUnavailable as error:
                 logger.warning("no roster", extra={"why": str(error)})
                 await asyncio.sleep(BEAT_EVERY.total_seconds())
+            except Exception:  # noqa: BLE001 - a node that does not look at the others is lost
+                logger.exception("ownership in trouble")
+                await asyncio.sleep(BEAT_EVERY.total_seconds())
 
     async def step(self) -> None:
         """Raises LogUnavailable."""
