@@ -11,7 +11,6 @@ from itertools import groupby
 import psycopg
 from psycopg.rows import class_row
 from saga_orchestrator.eventstore import RecordedEvent, verify
-from saga_orchestrator.eventstore.statements import statement
 from saga_orchestrator.tests.acceptance.waiting import until
 
 WRITERS = (
@@ -56,7 +55,7 @@ class Database:
     def starts_held(self) -> Iterator[Lock]:
         """A service that starts waits for its turn to migrate."""
         with psycopg.connect(self.url) as holder:
-            holder.execute(statement("lock_migrations"))
+            holder.execute("lock table migration in access exclusive mode")
             yield Lock(holder)
 
     def await_held_start(self) -> None:
