@@ -40,6 +40,7 @@ WRONG = {
     "SAGA_DRAIN_TIME": "3 parsecs",
     "SAGA_DEFINITIONS_DIR": "/dev/null",
     "SAGA_CALLBACK_LOOPBACK": "perhaps",
+    "SAGA_DATABASE_MODE": "sideways",
     "ORDER_SERVICE_URL": "ftp://127.0.0.1",
     "SAGA_DRAINTIME": "8s",
 }
