@@ -28,6 +28,7 @@ async def list_sagas(request: Request, services: Services) -> Response:
     plain = {name: value for name, value in given.items() if not name.startswith(TAG)}
     query = validated_query(SagasQuery, plain)
     wanted = _filter(query, tags)
+    await services.listing.refresh()
     # One more than a page, to know whether there is a next one.
     found = await services.listing.page(wanted, _after(query, wanted), query.limit + 1)
     page = found[: query.limit]
