@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from ..definition import Definition, Step
 from ..events import (
@@ -26,6 +27,9 @@ from ..machines import SagaStatus
 from ..outcome import Direction
 from .participants_model import ParticipantsModel
 from .process import Process
+
+# What was accepted before a saga parked may end while it rests, and is told then.
+HEARD_AT_REST = (StepSucceeded, StepRejected, LateReplyIgnored)
 
 
 def truth_at_rest(process: Process, participants: ParticipantsModel) -> Iterator[str]:
@@ -66,11 +70,13 @@ def _all_done_once(process: Process, participants: ParticipantsModel) -> Iterato
 def _parked_truly(
     process: Process, standing: Sequence[str], participants: ParticipantsModel
 ) -> Iterator[str]:
-    history = process.history
-    parked = [one for one in history if not isinstance(one, LateReplyIgnored)][-1]
-    if not isinstance(parked, SagaParked):
-        yield f"parked, and then {parked}"
+    heard = list(takewhile(lambda one: not isinstance(one, SagaParked), reversed(process.history)))
+    if moved := [one for one in heard if not isinstance(one, HEARD_AT_REST)]:
+        yield f"parked, and then {moved}"
         return
+    history = process.history[: len(process.history) - len(heard)]
+    parked = history[-1]
+    assert isinstance(parked, SagaParked)
     if any(isinstance(event, CompensationStarted) for event in history):
         stakes = at_stake(process.definition, history)
         if set(parked.not_undone) != stakes:

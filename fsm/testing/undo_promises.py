@@ -119,7 +119,8 @@ def failures_are_passed_over(definition: Definition, history: Sequence[Event]) -
     failed = {one.step for one in history if isinstance(one, CompensationFailed)}
     if any(_policy(definition, step) is not OnFailure.CONTINUE for step in failed):
         return
-    left = {definition[step].undone_by or step for step in at_stake(definition, history)} - failed
+    stakes = at_stake(definition, history)
+    left = {step for step in stakes if definition[step].compensation is not None} - failed
     if left:
         yield f"parked over {sorted(failed)}, and nobody tried to undo {sorted(left)}"
 
