@@ -8,11 +8,15 @@ of the event loop leaves together, at the end of the turn.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# An idle connection must be let go by its client, not by us: what a client sends while we hang up is
+# lost. Their pools keep one for 5 to 60 seconds; uvicorn's own 5 are just those of httpx.
+KEEP_ALIVE_SECONDS: Final = 75
 
 
 def server_of(app: ASGIApp) -> uvicorn.Server:
@@ -23,6 +27,7 @@ def server_of(app: ASGIApp) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nobody asks for the client's address
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=5,  # seconds; starts that wait are answered at the signal
     )
     return uvicorn.Server(config)

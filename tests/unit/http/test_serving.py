@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
-from saga_orchestrator.http.serving import Gathering
+from saga_orchestrator.http.serving import Gathering, server_of
+from starlette.types import Receive, Scope, Send
 
 
 class Wire(asyncio.Transport):
@@ -65,3 +66,13 @@ async def test_nothing_is_written_to_a_connection_that_broke() -> None:
     await asyncio.sleep(0)
 
     assert wire.sent == []
+
+
+def test_an_idle_connection_is_let_go_by_its_client_first() -> None:
+    longest_that_clients_keep_one_idle = 60  # seconds
+
+    assert server_of(nobody).config.timeout_keep_alive > longest_that_clients_keep_one_idle
+
+
+async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """It is never asked."""
