@@ -14,8 +14,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# An idle connection must be let go by its client, not by us: what a client sends while we hang up is
-# lost. Their pools keep one for 5 to 60 seconds; uvicorn's own 5 are just those of httpx.
+# An idle connection must be let go by its client, not by us: what is sent while we hang up is lost.
+# Pools of clients keep one for 5 to 60 seconds; uvicorn's own 5 are just those of httpx.
 KEEP_ALIVE_SECONDS: Final = 75
 
 
