@@ -50,10 +50,7 @@ def event_hash(previous: bytes, position: Position, event: NewEvent | RecordedEv
 
 def record(previous: bytes, position: Position, event: NewEvent) -> RecordedEvent:
     """`event` as it stands in the log, linked to its predecessor."""
-    digest = event_hash(previous, position, event)
-    return RecordedEvent(
-        *position, event.type, event.schema_version, event.recorded_at, event.payload, digest
-    )
+    return RecordedEvent._make((*position, *event, event_hash(previous, position, event)))
 
 
 def verify(events: Iterable[RecordedEvent], previous: Head = NOTHING) -> RecordedEvent | None:

@@ -9,7 +9,6 @@ version equals the epoch.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple, NewType
@@ -33,6 +32,7 @@ _NO_OFFSET: Final = timedelta(0)
 _REMEMBERED_NAMES: Final = 8_192
 # Events that are recorded together share their instant, which is asked for at once.
 _REMEMBERED_INSTANTS: Final = 128
+_REMEMBERED_TYPES: Final = 128
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -62,25 +62,44 @@ def shard_stream(shard_id: int) -> StreamId:
     return StreamId(f"00000000-0000-0000-0000-{shard_id:012x}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
-    """An event to be recorded; `payload` is canonical JSON. Raises InvalidEvent."""
-
+class _NewEvent(NamedTuple):
     type: str
     schema_version: int
     recorded_at: datetime
     payload: bytes
 
-    def __post_init__(self) -> None:
+
+class NewEvent(_NewEvent):
+    """An event to be recorded; `payload` is canonical JSON. Raises InvalidEvent.
+
+    A tuple, because thousands a second are made.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        *,
+        type: str,  # noqa: A002 - as the member is called
+        schema_version: int,
+        recorded_at: datetime,
+        payload: bytes,
+    ) -> NewEvent:
         # The database must never be the first to object: its refusal would concern a whole batch.
-        if not (self.type.isascii() and self.type.isidentifier()):
-            raise InvalidEvent(f"its type is {self.type[:MAX_TYPE_LENGTH]!r}")
-        if len(self.type) > MAX_TYPE_LENGTH or not 1 <= self.schema_version < 2**31:
-            raise InvalidEvent("its type or schema version is out of bounds")
-        if self.recorded_at.utcoffset() != _NO_OFFSET:
+        _check_type(type, schema_version)
+        if recorded_at.tzinfo is not UTC and recorded_at.utcoffset() != _NO_OFFSET:
             raise InvalidEvent("recorded_at is not an aware UTC instant")
-        if len(self.payload) > MAX_PAYLOAD_BYTES:
-            raise InvalidEvent(f"its payload has {len(self.payload)} bytes")
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise InvalidEvent(f"its payload has {len(payload)} bytes")
+        return tuple.__new__(cls, (type, schema_version, recorded_at, payload))
+
+
+@lru_cache(maxsize=_REMEMBERED_TYPES)
+def _check_type(name: str, schema_version: int) -> None:
+    if not (name.isascii() and name.isidentifier()):
+        raise InvalidEvent(f"its type is {name[:MAX_TYPE_LENGTH]!r}")
+    if len(name) > MAX_TYPE_LENGTH or not 1 <= schema_version < 2**31:
+        raise InvalidEvent("its type or schema version is out of bounds")
 
 
 class RecordedEvent(NamedTuple):

@@ -7,7 +7,7 @@ soon as somebody else has claimed them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,10 +64,10 @@ class EventLog(Protocol):
         """Stop being the owner, once what was to be appended before has been. Whoever wants to
         append there then has to claim."""
 
-    async def append(
+    def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
-    ) -> Sequence[RecordedEvent]:
-        """Record `events` together at the end of the stream; returns once they are durable.
+    ) -> Awaitable[Sequence[RecordedEvent]]:
+        """Record `events` together at the end of the stream; to be awaited until they are durable.
 
         Raises WrongExpectedVersion, Fenced, LogOverloaded; LogUnavailable when the log is closing,
         and then the events may or may not have been recorded. The same holds for a caller who is

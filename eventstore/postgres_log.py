@@ -8,7 +8,7 @@ owns nothing before it has claimed something.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -74,11 +74,11 @@ class PostgresLog:
     async def release(self, shard_ids: Iterable[int]) -> None:
         await self._writer.release(shard_ids)
 
-    async def append(
+    def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
-    ) -> Sequence[RecordedEvent]:
+    ) -> Awaitable[Sequence[RecordedEvent]]:
         assert events, "an append records something"
-        return await self._writer.append(stream_id, expected_version, events)
+        return self._writer.append(stream_id, expected_version, events)
 
     async def read_stream(
         self, stream_id: StreamId, *, after_version: int = 0, limit: int = PAGE

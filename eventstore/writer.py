@@ -55,14 +55,19 @@ class Writer:
     def stalled_for(self) -> timedelta | None:
         return self._session.stalled_for
 
-    async def append(
+    def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
-    ) -> Sequence[RecordedEvent]:
-        shard_id = shard_of(stream_id)
+    ) -> asyncio.Future[Sequence[RecordedEvent]]:
         done: asyncio.Future[Sequence[RecordedEvent]] = asyncio.get_running_loop().create_future()
-        size = sum(len(event.payload) for event in events)
-        self._arrivals.put(Append(stream_id, shard_id, expected_version, events, size, done))
-        return await done
+        size = 0
+        for event in events:
+            size += len(event.payload)
+        shard_id = shard_of(stream_id)
+        try:
+            self._arrivals.put(Append(stream_id, shard_id, expected_version, events, size, done))
+        except EventStoreError as error:
+            done.set_exception(error)
+        return done
 
     async def claim(self, shard_ids: Iterable[int], recorded_at: datetime) -> Mapping[int, int]:
         wanted = sorted(set(shard_ids))

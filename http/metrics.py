@@ -81,8 +81,8 @@ def _calls(executor: Executor) -> Iterator[Metric]:
     for name, traffic in executor.traffic.items():
         for (direction, outcome), number in traffic.outcomes.items():
             calls.add_metric((name, direction.value, outcome.value), number)
-        in_flight.add_metric((name,), traffic.in_flight)
-        waiting.add_metric((name,), traffic.waiting)
+        in_flight.add_metric((name,), traffic.turns.taken)
+        waiting.add_metric((name,), traffic.turns.waiting)
         durations.add_metric((name,), list(_buckets(traffic)), traffic.seconds)
     yield from (calls, in_flight, waiting, durations)
 

@@ -69,11 +69,14 @@ class Projector:
     def observe(self, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
         """`recorded` is durable, and has made `saga`."""
         first, last = recorded[0], recorded[-1]
-        change = Change(saga, first.shard_id, first.seq)
-        self._dirty.setdefault(saga.state.saga_id, change).saga = saga
+        change = self._dirty.get(saga.state.saga_id)
+        if change is None:
+            self._dirty[saga.state.saga_id] = Change(saga, first.shard_id, first.seq)
+            self._told.set()
+        else:
+            change.saga = saga
         if (frontier := self._frontiers.get(first.shard_id)) is not None:
             frontier.add(first.seq, last.seq)
-        self._told.set()
         if len(self._dirty) >= MOST_DIRTY:
             self._enough.set()
 

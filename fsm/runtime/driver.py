@@ -282,7 +282,9 @@ class Driver:
         self, live: Live, happening: Happening, expected_version: int | None = None
     ) -> Sequence[CallParticipant]:
         """The calls that are to leave now: their intent is durable."""
-        async with live.turn:
+        if not live.turn.take():
+            await live.turn.come()
+        try:
             _demand_version(live.saga, expected_version)
             decision = decide(
                 live.saga, happening, now=self.clock.now(), jitter=self.clock.jitter()
@@ -293,6 +295,8 @@ class Driver:
                 version = live.saga.state.version
                 recorded = await self.append(version, decision)
                 self.publish(live, decision.saga, recorded)
+        finally:
+            live.turn.leave()
         self.obey(decision)
         return decision.calls
 
@@ -322,7 +326,7 @@ class Driver:
             self.spawn(self.children.report(saga), saga.state.parent.saga_id)
         if saga.owes_callback and not self.callbacks.is_telling(saga_id):
             self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
-        if live.is_needed(self.clock.now(), wake):
+        if live.is_needed(saga.state.updated_at, wake):
             self.live[saga_id] = live
         elif self.live.get(saga_id) is live:
             del self.live[saga_id]
@@ -330,8 +334,9 @@ class Driver:
     def leave(self, live: Live) -> None:
         """Forget a saga that nobody waits for any more, if it can be forgotten."""
         saga_id = live.saga.state.saga_id
-        wake = wake_up(live.saga)
-        if self.live.get(saga_id) is live and not live.is_needed(self.clock.now(), wake):
+        if self.live.get(saga_id) is not live:
+            return
+        if not live.is_needed(self.clock.now(), wake_up(live.saga)):
             del self.live[saga_id]
 
     async def pause(self, seconds: float) -> None:

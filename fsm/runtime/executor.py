@@ -82,7 +82,9 @@ class Executor:
         if traffic is None:
             limit = terms.calls_at_a_time or self.limit
             traffic = self.traffic[call.participant] = Traffic(limit)
-        await traffic.enter()
+        turns = traffic.turns
+        if not turns.take():
+            await turns.come()
         try:
             if not is_wanted():
                 return UNWANTED
@@ -100,7 +102,7 @@ class Executor:
             )
             seconds = time.perf_counter() - began
         finally:
-            traffic.leave()
+            turns.leave()
         now, step = self.clock.now(), definition[call.step]
         verdict = classify(
             answer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -38,10 +38,10 @@ class Journal:
     def __init__(self, log: EventLog, registry: Registry) -> None:
         self.log, self.registry = log, registry
 
-    async def append(
+    def append(
         self, saga_id: str, version: int, events: Sequence[Event], *, at: datetime
-    ) -> Sequence[RecordedEvent]:
-        """Record `events` after `version` of the saga; returns once they are durable."""
+    ) -> Awaitable[Sequence[RecordedEvent]]:
+        """Record `events` after `version` of the saga; to be awaited until they are durable."""
         new = [
             NewEvent(
                 type=type(event).__name__,
@@ -51,7 +51,7 @@ class Journal:
             )
             for event in events
         ]
-        return await self.log.append(StreamId(saga_id), version, new)
+        return self.log.append(StreamId(saga_id), version, new)
 
     async def entries(
         self, saga_id: str, *, after: int = 0, limit: int | None = None

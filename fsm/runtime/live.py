@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from ..saga import Saga
+from .turns import Turns
 
 SHORT_WAIT: Final = timedelta(seconds=5)  # that a saga spends in memory
 Condition: TypeAlias = Callable[[Saga], bool]
@@ -20,7 +21,7 @@ class Live:
 
     def __init__(self, saga: Saga) -> None:
         self.saga = saga
-        self.turn = asyncio.Lock()
+        self.turn = Turns(1)
         self._watchers: list[tuple[Condition, asyncio.Future[Saga]]] = []
 
     def move_to(self, saga: Saga) -> None:

@@ -50,4 +50,5 @@ def _traffic_view(traffic: Traffic | None) -> dict[str, Json]:
     outcomes: Counter[str] = Counter()
     for (_, outcome), calls in traffic.outcomes.items():
         outcomes[outcome.value] += calls
-    return {"in_flight": traffic.in_flight, "waiting": traffic.waiting, "outcomes": dict(outcomes)}
+    turns = traffic.turns
+    return {"in_flight": turns.taken, "waiting": turns.waiting, "outcomes": dict(outcomes)}

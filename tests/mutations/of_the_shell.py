@@ -33,6 +33,8 @@ MUTATIONS: Final = (
                 version = live.saga.state.version
                 recorded = await self.append(version, decision)
                 self.publish(live, decision.saga, recorded)
+        finally:
+            live.turn.leave()
         self.obey(decision)
         return decision.calls
 """,
@@ -41,6 +43,8 @@ MUTATIONS: Final = (
                 version = live.saga.state.version
                 recorded = await self.append(version, decision)
                 self.publish(live, decision.saga, recorded)
+        finally:
+            live.turn.leave()
         self.obey(decision)
         return ()
 """,
@@ -58,8 +62,8 @@ MUTATIONS: Final = (
         rule="R6",
         says="two that come at once are decided about at once",
         file="fsm/runtime/driver.py",
-        old="        async with live.turn:\n",
-        new="        async with asyncio.Lock():\n",
+        old="            await live.turn.come()\n",
+        new="            live.turn.taken += 1\n",
         property=RACES,
     ),
     Mutation(

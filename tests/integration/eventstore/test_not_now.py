@@ -86,7 +86,7 @@ async def test_what_may_not_be_written_now_is_written_later(
     log: PostgresLog, clerk: Clerk, restriction: Restriction, caplog: pytest.LogCaptureFixture
 ) -> None:
     with clerk.restricted(restriction):
-        appending = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
         async with asyncio.timeout(10):
             while "no certain answer from the database" not in caplog.messages:
                 await turn_of_the_loop()

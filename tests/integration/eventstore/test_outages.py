@@ -177,7 +177,7 @@ async def test_an_append_that_an_heir_has_overtaken_is_fenced(
     log, heir = open_log(database_url), open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     with frozen(*await pids(operator, WRITERS)):
-        appending = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
         await heir.claim([1], recorded_at=NOON)
 
     with pytest.raises(Fenced):
@@ -194,7 +194,7 @@ async def test_a_frozen_server_is_noticed_and_outlived(
     await log.ping()
     assert log.stalled_for is None
     with frozen(*await pids(operator, BACKENDS)):
-        appending = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
         reading = asyncio.create_task(log.read_shard(1))
         await until(lambda: log.stalled_for is not None)
 
@@ -210,10 +210,10 @@ async def test_a_caller_who_goes_away_does_not_disturb_the_others(
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     with frozen(*await pids(operator, WRITERS)):
-        sent = asyncio.create_task(log.append(a_stream(1, 0), 0, [an_event()]))
+        sent = asyncio.ensure_future(log.append(a_stream(1, 0), 0, [an_event()]))
         await turns_of_the_loop(5)
-        waiting = asyncio.create_task(log.append(a_stream(1, 1), 0, [an_event()]))
-        staying = asyncio.create_task(log.append(a_stream(1, 2), 0, [an_event()]))
+        waiting = asyncio.ensure_future(log.append(a_stream(1, 1), 0, [an_event()]))
+        staying = asyncio.ensure_future(log.append(a_stream(1, 2), 0, [an_event()]))
         await turns_of_the_loop(1)
         sent.cancel()
         waiting.cancel()
@@ -251,7 +251,7 @@ async def test_an_append_waits_for_an_undecided_rival(
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     async with undecided_row(operator):
-        appending = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
         await until_found(operator, f"{WRITERS} and wait_event_type = 'Lock'")
 
     assert [event.seq for event in await appending] == [2]
@@ -289,22 +289,23 @@ async def test_without_a_database_everything_ends_when_the_log_is_closed(
     log = open_log(f"postgresql://postgres@/postgres?host={tmp_path}")
     claiming = asyncio.create_task(log.claim([1], recorded_at=NOON))
     await until(lambda: log.stalled_for is not None)
-    waiting = asyncio.create_task(log.append(a_stream(1), 0, [an_event()]))
+    waiting = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
     with pytest.raises(LogUnavailable):
         await log.ping()
 
     await log.close()
 
-    for call in (claiming, waiting):
-        with pytest.raises(LogUnavailable):
-            await call
+    with pytest.raises(LogUnavailable):
+        await claiming
+    with pytest.raises(Fenced):  # what it waited for has failed, so that much is certain
+        await waiting
 
 
 async def test_closing_finishes_what_waits(database_url: str, open_log: OpenLog) -> None:
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     appends = [
-        asyncio.create_task(log.append(a_stream(1, number), 0, [an_event()]))
+        asyncio.ensure_future(log.append(a_stream(1, number), 0, [an_event()]))
         for number in range(600)
     ]
     await asyncio.sleep(0)

@@ -112,26 +112,27 @@ class NoStatistics:
 
 
 async def test_calls_are_counted_while_they_wait_and_while_they_are_out() -> None:
-    traffic, done = Traffic(1), asyncio.Event()
+    turns, done = Traffic(1).turns, asyncio.Event()
     seen = []
 
     async def call() -> None:
-        await traffic.enter()
+        if not turns.take():
+            await turns.come()
         try:
             await done.wait()
         finally:
-            traffic.leave()
+            turns.leave()
 
     async with asyncio.TaskGroup() as calls:
         first, second, third = (calls.create_task(call()) for _ in range(3))
         await asyncio.sleep(0)
-        seen.append((traffic.in_flight, traffic.waiting))
+        seen.append((turns.taken, turns.waiting))
         second.cancel()
         await asyncio.wait([second])
-        seen.append((traffic.in_flight, traffic.waiting))
+        seen.append((turns.taken, turns.waiting))
         done.set()
         await asyncio.wait([first, third])
-        seen.append((traffic.in_flight, traffic.waiting))
+        seen.append((turns.taken, turns.waiting))
 
     assert seen == [(1, 2), (1, 1), (0, 0)]
 
