@@ -46,6 +46,7 @@ from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
 from .errors import LogBusy, NotDrivenHere, NotServing, VersionMoved
 from .executor import Executor
+from .first_moves import FirstMoves
 from .held_back import HeldBack
 from .journal import Journal
 from .live import Condition, Live
@@ -89,7 +90,7 @@ class Driver:
         self.is_current: Callable[[], bool] = lambda: True
         self._told_to_stop = asyncio.Event()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.tasks = Tasks()
+        self.tasks, self.first_moves = Tasks(), FirstMoves()
 
     async def start(self, definition: Definition, saga_id: str, request: StartRequested) -> Live:
         """Durable when it returns. Raises NotServing, and WrongExpectedVersion if it exists.
@@ -197,7 +198,7 @@ class Driver:
             self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
         for command in commands(saga):
             if isinstance(command, CallParticipant):
-                work = self.converse(live, command, resent=True)
+                work = self.converse(live, command, resent=self.first_moves.expect())
                 self.spawn(work, saga_id, has_called=True)
             else:
                 self.spawn(self.children.obey(command), saga_id)
@@ -240,8 +241,10 @@ class Driver:
         self.begin_stop()
         await self.tasks.end(within)
 
-    async def converse(self, live: Live, call: CallParticipant, *, resent: bool = False) -> None:
-        """One call, and those that follow from its answer."""
+    async def converse(
+        self, live: Live, call: CallParticipant, *, resent: Callable[[], None] | None = None
+    ) -> None:
+        """One call, and those that follow. `resent` is told when what was sent before leaves."""
         calls: Sequence[CallParticipant] = (call,)
         while calls:
             first, *others = calls
@@ -250,23 +253,25 @@ class Driver:
                 first,
                 live.saga.definition,
                 self.epochs[shard_of(first.saga_id)],
-                partial(is_wanted, live, first),
+                partial(is_wanted, live, first, resent),
             )
             answer = CallAnswered(
                 step=first.step,
                 direction=first.direction,
                 attempt=first.attempt,
                 verdict=verdict,
-                resent=resent,
+                resent=resent is not None,
             )
             try:
-                calls, resent = await self._decide_patiently(live, answer), False
+                calls, resent = await self._decide_patiently(live, answer), None
             except WrongExpectedVersion:
                 # Somebody else holds a newer state: what was answered still counts there.
                 if self.live.get(first.saga_id) is live:
                     del self.live[first.saga_id]
                 await self.meet(first.saga_id, answer)
                 return
+            if calls and not self.first_moves.are_over:
+                await self.first_moves.over()
 
     async def _decide_patiently(
         self, live: Live, happening: Happening

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..command import CallParticipant, awaited
 from ..decide import Decision
 from ..events import CompensationCalled, Event, StatusAsked, StepCalled
@@ -10,8 +12,10 @@ from ..saga import Saga
 from .live import Live
 
 
-def is_wanted(live: Live, call: CallParticipant) -> bool:
-    """Whether a call that has waited for its turn is still to be sent."""
+def is_wanted(live: Live, call: CallParticipant, its_turn: Callable[[], None] | None) -> bool:
+    """Whether a call that has waited for its turn is still to be sent. `its_turn` is told of it."""
+    if its_turn is not None:
+        its_turn()
     state = live.saga.state
     over = state.status is SagaStatus.ABANDONED or state.paused_at is not None
     return not over and awaited(state.step(call.step)) is call.direction

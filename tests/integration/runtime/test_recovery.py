@@ -14,6 +14,7 @@ from saga_orchestrator.eventstore import (
     StreamId,
 )
 from saga_orchestrator.fsm.happening import SignalSent
+from saga_orchestrator.fsm.runtime import first_moves
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
     APPROVAL,
@@ -123,3 +124,38 @@ async def test_what_a_drain_left_undecided_is_read_and_goes_on(world: World) -> 
     assert process.driver.timers._due.keys() == {idle}
     assert (await process.orchestrator.saga(drained)).state.status == "completed"
     assert process.participants.paths == ["POST /orders/7/confirm"]
+
+
+async def test_after_a_crash_every_saga_makes_its_first_move_before_any_makes_its_second(
+    world: World,
+) -> None:
+    world.participants.hold("create_order")
+    for _ in range(5):
+        await world.start("order_processing")
+
+    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process.driver.executor.limit = 1
+    await process.recover(await world.unfinished())
+    await quiet(process.driver)
+
+    assert process.participants.paths[:5] == ["POST /orders"] * 5
+    assert process.participants.paths[5:].count("POST /orders/7/confirm") == 5
+
+
+async def test_who_answers_nobody_holds_up_the_sagas_of_others_for_a_moment_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_moves, "PATIENCE", timedelta(milliseconds=10))
+    world.participants.hold("create_order")
+    world.participants.hold("pay")
+    for saga_type in ("order_processing", "order_processing", "side_by_side"):
+        await world.start(saga_type)
+    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process.participants.hold("create_order")
+    process.driver.executor.limit = 1
+
+    await process.recover(await world.unfinished())
+
+    await process.participants.called("ship")
+    assert process.participants.paths.count("POST /orders") == 1
+    await process.driver.drain(timedelta())
