@@ -93,6 +93,7 @@ class HeldExecutor(Executor):
         epoch: int,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Verdict:
+        is_wanted()
         self.made += 1
         recorded = history_of(self.store.streams.get(StreamId(call.saga_id), []))
         if sent_call(call) not in calls_without_an_answer(recorded):

@@ -103,6 +103,7 @@ class ModelExecutor(Executor):
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Verdict:
         random, model = self.life.random, self.models[call.saga_id]
+        is_wanted()
         for _ in range(random.randrange(ANSWERS_AFTER)):
             await asyncio.sleep(0)
         if self.life.may_die():
