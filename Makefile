@@ -1,6 +1,9 @@
 # Everything a developer does. `make` alone lists it.
 
-PYTHON ?= python3.11
+# The distribution's own Python first: it is built with profile-guided optimisation, which pyenv and many images leave
+# out, and drives a fifth more sagas (docs/performance.md).
+PYTHON ?= $(shell for one in /usr/bin/python3.11 python3.11; do \
+	$$one -c 'import venv, ensurepip' 2>/dev/null && echo $$one && exit; done; echo python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 
