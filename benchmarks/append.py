@@ -96,7 +96,7 @@ class Stage:
         )
 
     async def _work(self, supply: Iterator[Life], waits: list[float]) -> None:
-        while together := [life for life, _ in zip(supply, range(SAGAS_AT_ONCE), strict=False)]:
+        while together := [life for _, life in zip(range(SAGAS_AT_ONCE), supply, strict=False)]:
             for turn in zip(*together, strict=True):
                 for stage in turn:
                     began = time.perf_counter()
