@@ -123,7 +123,10 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         post = Post(inbox, Local(journal, driver), clock, stores.node_id)
         unfinished = partial(_unfinished, projector, stores.tables)
         recovery = Recovery(log, journal, driver, clock, unfinished)
-        ownership = Ownership(stores.membership, log, recovery, driver, post, projector.part_with)
+        part_with, shards = projector.part_with, settings.saga_shards
+        ownership = Ownership(
+            stores.membership, log, recovery, driver, post, part_with, shards=shards
+        )
         driver.is_current = lambda: ownership.is_current
         registry.is_alone = lambda: ownership.is_alone
         stack.push_async_callback(ownership.close)

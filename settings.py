@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, DirectoryPath, Field, FilePath, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .fsm.duration import parse_duration
 
@@ -23,6 +23,8 @@ DEFAULT_PARTICIPANTS = {
     "order-service": "http://127.0.0.1:8003",
     "payment-service": "http://127.0.0.1:8004",
 }
+ALL_SHARDS = tuple(range(64))
+SHARD_RANGE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -46,6 +48,16 @@ def _database_url(value: object) -> str:
     return str(value)
 
 
+def _shards(value: object) -> tuple[int, ...]:
+    if isinstance(value, tuple):
+        return value
+    found = SHARD_RANGE.fullmatch(str(value))
+    shards = range(int(found[1]), int(found[2]) + 1) if found else range(0)
+    if not shards or shards[-1] not in ALL_SHARDS:
+        raise ValueError(f"write a range of shards, 0-{ALL_SHARDS[-1]} or a part of it")
+    return tuple(shards)
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
@@ -66,6 +78,7 @@ class Settings(BaseSettings):
     saga_callback_loopback: bool = False
     saga_participants_file: FilePath | None = None
     saga_sleep_cap: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    saga_shards: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_shards)] = ALL_SHARDS
     saga_participants: Mapping[str, str] = Field(default=DEFAULT_PARTICIPANTS)
 
 

@@ -6,11 +6,14 @@ result, so that two rarely want the same shard. It is stable: no shard moves tha
     free shards ──> nodes below their share, in order
     a node above its share gives as many as it has too many, to nodes still below theirs
     a node that leaves has no share
+
+A deployment may have some of the shards only; the others are those of another one, on a database of
+its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 
@@ -29,15 +32,16 @@ class Allotment:
     give: Mapping[int, str | None] = field(default_factory=dict)
 
 
-def allot(me: str, roster: Roster) -> Allotment:
-    """`me` must be in the roster."""
+def allot(me: str, roster: Roster, shards: Collection[int] = range(SHARDS)) -> Allotment:
+    """`me` must be in the roster; `shards` are those of the deployment, the same for all nodes."""
     staying = roster.staying
+    shares = _shares(staying, len(shards))
     owned = {node: sorted(roster.owned_by(node)) for node in roster.nodes if roster.is_alive(node)}
-    taken = dict(zip(_free(roster), _below(staying, owned), strict=False))
+    taken = dict(zip(_free(roster, shards), _below(shares, owned), strict=False))
     if roster.nodes[me].leaving and not staying:
         return Allotment(give=dict.fromkeys(owned.get(me, ())))
     after = {node: [*shards, *_of(node, taken)] for node, shards in owned.items()}
-    given = dict(zip(_surplus(staying, after), _below(staying, after), strict=False))
+    given = dict(zip(_surplus(shares, after), _below(shares, after), strict=False))
     mine = set(owned.get(me, ()))
     return Allotment(
         take=tuple(_of(me, taken)),
@@ -45,30 +49,28 @@ def allot(me: str, roster: Roster) -> Allotment:
     )
 
 
-def _free(roster: Roster) -> list[int]:
+def _free(roster: Roster, shards: Collection[int]) -> list[int]:
     owners = roster.owners
-    return [one for one in range(SHARDS) if not roster.is_alive(owners.get(one, ""))]
+    return [one for one in shards if not roster.is_alive(owners.get(one, ""))]
 
 
-def _shares(staying: list[str]) -> dict[str, int]:
+def _shares(staying: list[str], shards: int) -> dict[str, int]:
     """As even as can be; the first ones have one more."""
     if not staying:
         return {}
-    each, left = divmod(SHARDS, len(staying))
+    each, left = divmod(shards, len(staying))
     return {node: each + (place < left) for place, node in enumerate(staying)}
 
 
-def _below(staying: list[str], owned: Mapping[str, list[int]]) -> Iterable[str]:
+def _below(shares: Mapping[str, int], owned: Mapping[str, list[int]]) -> Iterable[str]:
     """Each node as often as it lacks a shard."""
-    shares = _shares(staying)
     return chain.from_iterable(
-        repeat(node, max(shares[node] - len(owned[node]), 0)) for node in staying
+        repeat(node, max(share - len(owned[node]), 0)) for node, share in shares.items()
     )
 
 
-def _surplus(staying: list[str], owned: Mapping[str, list[int]]) -> Iterable[int]:
+def _surplus(shares: Mapping[str, int], owned: Mapping[str, list[int]]) -> Iterable[int]:
     """What nodes have too much of, the last ones first to go; of those that leave, all."""
-    shares = _shares(staying)
     for node in sorted(owned):
         yield from owned[node][shares.get(node, 0) :]
 

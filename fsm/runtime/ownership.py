@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from ...eventstore import (
+    SHARDS,
     ClaimFailed,
     EventLog,
     LogUnavailable,
@@ -35,7 +36,7 @@ CURRENT_FOR: Final = timedelta(milliseconds=600)
 
 
 class Ownership:
-    """`part_with` ends what read models make of shards that leave."""
+    """`part_with` ends what read models make of shards that leave. The deployment has `shards`."""
 
     def __init__(
         self,
@@ -45,9 +46,11 @@ class Ownership:
         driver: Driver,
         post: Post,
         part_with: Callable[[Collection[int]], Awaitable[None]],
+        shards: Collection[int] = range(SHARDS),
     ) -> None:
         self.membership, self.log, self.recovery = membership, log, recovery
         self.driver, self.post, self.part_with = driver, post, part_with
+        self.shards = shards
         self.roster = Roster()
         self.leaving = False
         self._busy: set[int] = set()
@@ -84,7 +87,7 @@ class Ownership:
         self._busy -= self._handed_over - mine
         self._handed_over &= mine
         await self._forget({one for one in self.driver.epochs if one not in mine})
-        allotment = allot(me, roster)
+        allotment = allot(me, roster, self.shards)
         if allotment.take:
             dead = {roster.owners.get(one) for one in allotment.take} - {None}
             reserved = await self.membership.reserve(allotment.take, [str(one) for one in dead])

@@ -41,6 +41,7 @@ WRONG = {
     "SAGA_DEFINITIONS_DIR": "/dev/null",
     "SAGA_CALLBACK_LOOPBACK": "perhaps",
     "SAGA_DATABASE_MODE": "sideways",
+    "SAGA_SHARDS": "all of them",
     "ORDER_SERVICE_URL": "ftp://127.0.0.1",
     "SAGA_DRAINTIME": "8s",
 }

@@ -102,6 +102,8 @@ def in_words(default: object) -> str:
             return "none"
         case bool():
             return str(default).lower()
+        case (first, *_, last):
+            return f"{first}-{last}"
         case _ if hasattr(default, "total_seconds"):
             return f"{default.total_seconds():.0f}s"
         case _:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from saga_orchestrator.eventstore import SHARDS
 from saga_orchestrator.settings import (
     DEFAULT_PARTICIPANTS,
     InvalidSettings,
@@ -31,6 +32,7 @@ def test_without_any_variable_everything_has_a_default(monkeypatch: pytest.Monke
     assert settings.database_url is None
     assert settings.saga_drain_time == timedelta(seconds=8)
     assert settings.saga_participants == DEFAULT_PARTICIPANTS
+    assert settings.saga_shards == tuple(range(SHARDS))
 
 
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,6 +49,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
             "SAGA_DEFINITIONS_DIR": str(tmp_path),
             "SAGA_CALLBACK_LOOPBACK": "true",
             "SAGA_SLEEP_CAP": "2s",
+            "SAGA_SHARDS": "0-31",
             "ORDER_SERVICE_URL": "http://orders:80",
         },
     )
@@ -60,6 +63,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         True,
         timedelta(seconds=2),
     )
+    assert settings.saga_shards == tuple(range(32))
     assert settings.saga_participants["order-service"] == "http://orders:80"
 
 
@@ -118,6 +122,9 @@ def test_participants_are_named_by_their_variables(monkeypatch: pytest.MonkeyPat
         ("SAGA_PARTICIPANTS_FILE", "nowhere/at/all", "SAGA_PARTICIPANTS_FILE is wrong: "),
         ("SAGA_CALLBACK_LOOPBACK", "perhaps", "SAGA_CALLBACK_LOOPBACK is wrong: "),
         ("SAGA_SLEEP_CAP", "0s", "SAGA_SLEEP_CAP is wrong: "),
+        ("SAGA_SHARDS", "5", "SAGA_SHARDS is wrong: write a range of shards, 0-63 or a part of it"),
+        ("SAGA_SHARDS", "7-3", "SAGA_SHARDS is wrong: "),
+        ("SAGA_SHARDS", "0-64", "SAGA_SHARDS is wrong: "),
         ("SAGA_DRAIN_TIMES", "5s", "SAGA_DRAIN_TIMES is no setting; there are "),
         ("ORDER_SERVICE_URL", "orders", "ORDER_SERVICE_URL is wrong: write a base URL like"),
         ("ORDER_SERVICE_URL", "ftp://orders", "ORDER_SERVICE_URL is wrong: "),

@@ -76,12 +76,12 @@ def rosters(draw: st.DrawFn) -> Roster:
     return a_roster("".join(nodes), owners, dead=dead, leaving=leaving)
 
 
-def carried_out(roster: Roster) -> Roster:
+def carried_out(roster: Roster, shards: range = range(SHARDS)) -> Roster:
     """What every living node has done what it is to do."""
     owners = dict(roster.owners)
     for node in roster.nodes:
         if roster.is_alive(node):
-            allotment = allot(node, roster)
+            allotment = allot(node, roster, shards)
             owners |= dict.fromkeys(allotment.take, node)
             owners |= {shard: heir for shard, heir in allotment.give.items() if heir is not None}
     return Roster(roster.nodes, owners)
@@ -97,6 +97,22 @@ def test_once_everybody_has_done_their_part_all_is_fair_and_nothing_moves(roster
         assert sum(shares) == SHARDS
         assert max(shares) - min(shares) <= 1
         assert carried_out(fair) == fair
+
+
+@given(rosters(), st.sampled_from([range(32), range(32, SHARDS), range(7, 8)]))
+def test_a_part_of_the_shards_is_shared_as_fairly_and_the_others_are_left_alone(
+    roster: Roster, shards: range
+) -> None:
+    mine = {shard: owner for shard, owner in roster.owners.items() if shard in shards}
+
+    fair = carried_out(Roster(roster.nodes, mine), shards)
+
+    assert fair.owners.keys() <= set(shards)
+    if roster.staying:
+        held = Counter(fair.owners.values())
+        shares = [held[node] for node in roster.staying]
+        assert sum(shares) == len(shards)
+        assert max(shares) - min(shares) <= 1
 
 
 @given(rosters())
