@@ -139,9 +139,11 @@ class Ownership:
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other node is alive, as far as this one has seen."""
+        """Whether no other node is alive; who has not looked lately does not know."""
         nodes = self.roster.nodes.values()
-        return not any(one.is_alive and one.node_id != self.membership.node_id for one in nodes)
+        return self.is_current and not any(
+            one.is_alive and one.node_id != self.membership.node_id for one in nodes
+        )
 
     def trouble(self, patience: timedelta) -> str | None:
         """Why this node cannot do its part, or None."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from saga_orchestrator.eventstore import SHARDS, StreamId, shard_of
 from saga_orchestrator.fsm.happening import PauseAsked
+from saga_orchestrator.fsm.runtime import ownership
 from saga_orchestrator.fsm.runtime.errors import NotDrivenHere
 from saga_orchestrator.tests.cluster import Cluster, Node
 
@@ -203,3 +204,15 @@ async def test_shards_whose_hand_over_failed_are_driven_again_if_their_heir_is_g
 
     assert anne.world.driver.drives(saga_id)
     assert (await anne.world.rested(saga_id)).state.status == "completed"
+
+
+async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+    assert anne.ownership.is_alone
+
+    monkeypatch.setattr(ownership, "CURRENT_FOR", timedelta())
+
+    assert not anne.ownership.is_alone
