@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from ..fsm.errors import NoSuchStep, NotAllowed, NotCompensatable
-from ..fsm.runtime.errors import VersionMoved
+from ..fsm.runtime.errors import InDoubt, VersionMoved
 from ..projections.errors import ProjectionUnavailable
 from .actor import ACTOR
 from .answers import BulkJobAnswer, BulkMatchAnswer, SagaStatusAnswer
@@ -61,7 +61,7 @@ def _verb(
         query=NoQuery,
         headers=("If-Match", "Prefer", ACTOR, *headers),
         replies=OPERATED,
-        problems=(*ONE_SAGA, NotAllowed, VersionMoved, *problems),
+        problems=(*ONE_SAGA, NotAllowed, VersionMoved, InDoubt, *problems),
     )
 
 
@@ -76,7 +76,7 @@ def _callback(path: str, endpoint: Endpoint, summary: str, body: type[BaseModel]
         query=NoQuery,
         headers=("Saga-Callback-Token", ACTOR),
         replies=REPORTED,
-        problems=(*ONE_SAGA, NoSuchStep, WrongCallbackToken),
+        problems=(*ONE_SAGA, NoSuchStep, WrongCallbackToken, InDoubt),
     )
 
 

@@ -28,6 +28,7 @@ from ..fsm.runtime.errors import (
     DefinitionExists,
     DefinitionNotFound,
     IdempotencyKeyReused,
+    InDoubt,
     NotServing,
     SagaNotFound,
     VersionMoved,
@@ -154,6 +155,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ),
     NotServing: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "not-serving", "The service cannot do this now", True
+    ),
+    InDoubt: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "unconfirmed", "It may be recorded, or not", True
     ),
     ProjectionUnavailable: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "read-model-unavailable", "It cannot be read now", True

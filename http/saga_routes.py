@@ -7,6 +7,7 @@ from typing import Final
 from ..fsm.errors import CorruptStream, InvalidInput, NotCompensatable
 from ..fsm.runtime.errors import (
     IdempotencyKeyReused,
+    InDoubt,
     NotServing,
     SagaNotFound,
     VersionMoved,
@@ -118,7 +119,7 @@ SAGA_ROUTES: Final = (
             200: Reply("It rests; or the plan of a dry run.", CompensationAnswer, headers=UNDONE),
             202: Reply("It compensates.", SagaStatusAnswer, headers=(*UNDONE, *LATER)),
         },
-        problems=(*ONE_SAGA, NotCompensatable, VersionMoved),
+        problems=(*ONE_SAGA, NotCompensatable, VersionMoved, InDoubt),
     ),
     RouteSpec(
         method="GET",

@@ -47,7 +47,9 @@ class Local:
         self._demand(saga_id)
         with serving():
             async with self.driver.holding(saga_id, patiently=False) as live:
-                await self.driver.happen(live, happening, expected_version=expected_version)
+                # Of a message that was taken, the version it expected is gone because of itself.
+                expected = None if _was_taken(live.saga, happening) else expected_version
+                await self.driver.happen(live, happening, expected_version=expected)
                 return live.saga
 
     async def saga(self, saga_id: str) -> Saga:
@@ -74,6 +76,10 @@ class Local:
             raise SagaNotFound(saga_id) from None
         if not driven:
             raise NotDrivenHere(saga_id)
+
+
+def _was_taken(saga: Saga, happening: Happening) -> bool:
+    return isinstance(happening, MessageDelivered) and happening.message_id in saga.state.messages
 
 
 @contextmanager

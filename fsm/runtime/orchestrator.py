@@ -19,7 +19,13 @@ from ..saga import Saga
 from ..undo_plan import UndoPlan, plan_undo
 from .clock import Clock
 from .driver import Driver
-from .errors import IdempotencyKeyReused, NotDrivenHere, NotServing, VersionNotReached
+from .errors import (
+    IdempotencyKeyReused,
+    InDoubt,
+    NotDrivenHere,
+    NotServing,
+    VersionNotReached,
+)
 from .journal import Entry, Journal
 from .live import Condition, Live, rests
 from .local import Local, serving
@@ -29,6 +35,7 @@ from .registry import Registry
 
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.5  # between looks at a saga of another node
 STALLED = timedelta(seconds=2)  # a log that waits longer for the database is in trouble
+RECORDED_WITHIN = timedelta(seconds=20)  # or whoever asks is told that it is in doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ class Orchestrator:
     async def ask(self, saga_id: str, verb: Verb, *, expected_version: int | None = None) -> Saga:
         """What a person asks of a saga; it is recorded when this returns.
 
-        Raises SagaNotFound, NotAllowed, NoSuchStep, VersionMoved, NotServing.
+        Raises SagaNotFound, NotAllowed, NoSuchStep, VersionMoved, NotServing, InDoubt.
         """
         return await self._happen(saga_id, verb, expected_version)
 
@@ -130,8 +137,12 @@ class Orchestrator:
     async def _happen(
         self, saga_id: str, happening: Verb | StepReported, expected_version: int | None = None
     ) -> Saga:
+        self._refuse_behind_a_stalled_log()
         try:
-            return await self.local.happen(saga_id, happening, expected_version)
+            async with asyncio.timeout(RECORDED_WITHIN.total_seconds()):
+                return await self.local.happen(saga_id, happening, expected_version)
+        except TimeoutError:
+            raise InDoubt("the log has not said yet whether it is recorded") from None
         except NotDrivenHere:
             if self.post is None:
                 raise
@@ -161,7 +172,7 @@ class Orchestrator:
         return self.registry.known()
 
     def _refuse_behind_a_stalled_log(self) -> None:
-        """A start that would only wait, and perhaps be in doubt in the end, is a plain no."""
+        """What would only wait, and perhaps be in doubt in the end, is a plain no."""
         stalled = self.log.stalled_for
         if stalled is not None and stalled > STALLED:
             raise NotServing(f"the log has not answered for {stalled.total_seconds():.0f} s")

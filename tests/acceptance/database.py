@@ -33,6 +33,7 @@ STARTS = (
     "select stream_id::text from event_json"
     " where type = 'SagaStarted' and payload -> 'entity_id' = to_jsonb(%s)"
 )
+STARTED = "select stream_id::text from event where type = 'SagaStarted'"
 TYPES = "select type from event where stream_id = %s order by version"
 
 
@@ -92,6 +93,10 @@ class Database:
 
     def sagas_of(self, entity_id: int) -> list[str]:
         return [one for (one,) in self._operator.execute(STARTS, (entity_id,)).fetchall()]
+
+    def sagas(self) -> set[str]:
+        """All of them."""
+        return {one for (one,) in self._operator.execute(STARTED.encode()).fetchall()}
 
     def broken_event(self) -> RecordedEvent | None:
         """The first one that breaks the chain of its shard, if any."""

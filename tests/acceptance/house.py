@@ -135,16 +135,15 @@ class House:
 
     def examination(self) -> Examination:
         """What the doctor finds; participants have told of all calls of our own sagas."""
-        answers = list(self.answers)
-        ours = {one["saga_id"] for one in answers}
+        ours = self.database.sagas()
         calls = [one for one in self.relay.ledger if one["saga_id"] in ours]
-        return examine(self.service.environ, self.service.log.parent, calls, answers)
+        return examine(self.service.environ, self.service.log.parent, calls, list(self.answers))
 
     @contextmanager
-    def heir(self) -> Iterator[Program]:
+    def heir(self, **settings: str) -> Iterator[Program]:
         """Another service for the same log, on a port of its own; not started yet."""
         port = free_port()
-        environ = {**self.service.environ, "SERVICE_PORT": str(port)}
+        environ = {**self.service.environ, "SERVICE_PORT": str(port), **settings}
         url = f"http://127.0.0.1:{port}"
         heir = Program(self.service.arguments, url, environ, self.service.log)
         try:

@@ -1,7 +1,7 @@
-"""A pair of nodes, for all tests of this folder."""
+"""Several nodes, for all tests of this folder."""
 
 from __future__ import annotations
 
-from saga_orchestrator.tests.acceptance.nodes.fix_cluster import pair
+from saga_orchestrator.tests.acceptance.nodes.fix_cluster import far, pair, trio
 
-__all__ = ["pair"]
+__all__ = ["far", "pair", "trio"]

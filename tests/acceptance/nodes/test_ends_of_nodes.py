@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from saga_orchestrator.tests.acceptance.house import AT_ONCE, PAY, Ending
-from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Pair
+from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Nodes
 from saga_orchestrator.tests.acceptance.relay import Point
 from saga_orchestrator.tests.acceptance.waiting import until
 
@@ -20,7 +20,7 @@ MANY = 15  # fewer than open a breaker: calls of a frozen node time out together
 TAKEN_OVER_WITHIN = timedelta(seconds=5)
 
 
-def test_the_sagas_of_a_killed_node_go_on_in_the_other(pair: Pair, undisturbed: Ending) -> None:
+def test_the_sagas_of_a_killed_node_go_on_in_the_other(pair: Nodes, undisturbed: Ending) -> None:
     house = pair.house
     orders = [house.order() for _ in range(MANY)]
     with house.relay.hold(PAY, Point.EFFECT) as hold:
@@ -43,7 +43,7 @@ def test_the_sagas_of_a_killed_node_go_on_in_the_other(pair: Pair, undisturbed: 
 
 
 def test_a_frozen_node_is_taken_over_and_changes_nothing_when_it_wakes(
-    pair: Pair, undisturbed: Ending
+    pair: Nodes, undisturbed: Ending
 ) -> None:
     house = pair.house
     orders = [house.order() for _ in range(MANY)]
@@ -70,7 +70,7 @@ def test_a_frozen_node_is_taken_over_and_changes_nothing_when_it_wakes(
 
 
 def test_a_stopped_node_hands_its_sagas_over_and_nothing_is_sent_twice(
-    pair: Pair, undisturbed: Ending
+    pair: Nodes, undisturbed: Ending
 ) -> None:
     house = pair.house
     orders = [house.order() for _ in range(MANY)]
@@ -89,7 +89,7 @@ def test_a_stopped_node_hands_its_sagas_over_and_nothing_is_sent_twice(
     assert house.examination().violations == []
 
 
-def test_one_key_is_one_saga_whichever_node_is_asked(pair: Pair, undisturbed: Ending) -> None:
+def test_one_key_is_one_saga_whichever_node_is_asked(pair: Nodes, undisturbed: Ending) -> None:
     house = pair.house
     orders = [house.order() for _ in range(MANY)]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from saga_orchestrator.fsm.runtime import orchestrator
 from saga_orchestrator.http.answers import ProblemAnswer, SagaStatusAnswer
 from saga_orchestrator.tests.world import World
 
@@ -376,3 +378,15 @@ async def test_what_is_legal_is_told_before_anybody_asks(
     everything = (await client.get(f"/sagas/{saga_id}")).json()
 
     assert everything["allowed_actions"] == legal
+
+
+async def test_a_verb_that_may_have_been_recorded_is_not_refused_as_if_it_were_not(
+    client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saga_id = await waiting(world)
+    monkeypatch.setattr(orchestrator, "RECORDED_WITHIN", timedelta())
+
+    late = await client.post(f"/sagas/{saga_id}/pause")
+
+    assert (late.status_code, late.json()["code"]) == (503, "unconfirmed")
+    assert late.json()["retryable"] is True

@@ -19,7 +19,7 @@ from saga_orchestrator.fsm.happening import (
     StartRequested,
 )
 from saga_orchestrator.fsm.runtime.errors import SagaNotFound, VersionMoved
-from saga_orchestrator.fsm.runtime.message import Ask, encode_question
+from saga_orchestrator.fsm.runtime.message import Ask, decode_answer, encode_question
 from saga_orchestrator.fsm.runtime.orchestrator import StartKey
 from saga_orchestrator.tests.cluster import Cluster, Node
 from saga_orchestrator.tests.world import NOON, ORDER
@@ -121,22 +121,43 @@ async def test_a_message_that_was_taken_but_not_answered_counts_once(cluster: Cl
     anne, bert = await two(cluster)
     saga_id = await napping(cluster, bert)
     signal = SignalSent(name="approval", body={"by": "anna"})
+
+    answer = await answered_anew(cluster, anne, Ask(saga_id=saga_id, happening=signal))
+
+    saga = await anne.world.orchestrator.saga(saga_id)
+    assert len(saga.state.signals) == 1
+    assert decode_answer(answer).version == saga.state.version
+
+
+async def test_a_message_that_was_taken_is_not_refused_for_the_version_it_made(
+    cluster: Cluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    version = (await anne.world.orchestrator.saga(saga_id)).state.version
+    question = Ask(saga_id=saga_id, happening=PauseAsked(), expected_version=version)
+
+    answer = await answered_anew(cluster, anne, question)
+
+    saga = await anne.world.orchestrator.saga(saga_id)
+    assert saga.state.paused_at is not None
+    assert decode_answer(answer).version == saga.state.version
+
+
+async def answered_anew(cluster: Cluster, anne: Node, question: Ask) -> bytes:
+    """What anne answers to a question that bert has taken and not answered."""
     message = Message(
         message_id=anne.world.clock.new_saga_id(0, 1),
-        shard_id=shard_of(saga_id),
+        shard_id=shard_of(question.saga_id),
         sender="anne",
-        body=encode_question(Ask(saga_id=saga_id, happening=signal)),
+        body=encode_question(question),
     )
     await anne.ownership.post.inbox.send(message)
     await cluster.settle()
     del cluster.nodes.answers[message.message_id]
-
     await cluster.kill("bert")
     await cluster.settle()
-
-    assert message.message_id in cluster.nodes.answers
-    saga = await anne.world.orchestrator.saga(saga_id)
-    assert len(saga.state.signals) == 1
+    return cluster.nodes.answers[message.message_id]
 
 
 async def test_a_question_to_a_node_that_dies_is_answered_by_its_heir(cluster: Cluster) -> None:

@@ -20,7 +20,8 @@ from saga_orchestrator.eventstore import (
     shard_of,
 )
 from saga_orchestrator.fsm.errors import CorruptStream
-from saga_orchestrator.fsm.happening import CompensationAsked
+from saga_orchestrator.fsm.happening import CompensationAsked, PauseAsked
+from saga_orchestrator.fsm.runtime import orchestrator
 from saga_orchestrator.fsm.runtime.errors import InDoubt, LogBusy, NotServing
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.passing_time import at_rest, quiet
@@ -221,6 +222,32 @@ async def test_a_start_behind_a_stalled_log_is_refused_and_leaves_nothing(world:
 
     assert type(refused.value) is NotServing, "not in doubt"
     assert (world.events, world.driver.live) == ([], {})
+
+
+async def test_a_verb_behind_a_stalled_log_is_refused(world: World) -> None:
+    saga = await world.rested((await world.start("order_processing")).state.saga_id)
+    world.orchestrator.log = StalledLog(world.log.store)
+
+    with pytest.raises(NotServing, match="has not answered for 3 s") as refused:
+        await world.orchestrator.ask(saga.state.saga_id, CompensationAsked())
+
+    assert type(refused.value) is NotServing, "not in doubt"
+    assert (await world.orchestrator.saga(saga.state.saga_id)).state == saga.state
+
+
+async def test_a_verb_that_the_log_does_not_record_in_time_is_in_doubt_and_may_count(
+    world: World, log: TroubledLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.participants.hold("create_order")
+    saga_id = (await world.start("order_processing")).state.saga_id
+    monkeypatch.setattr(orchestrator, "RECORDED_WITHIN", timedelta())
+    log.slow = asyncio.Event()
+
+    with pytest.raises(InDoubt):
+        await world.orchestrator.ask(saga_id, PauseAsked())
+
+    log.slow.set()
+    await log.recorded(saga_id, "SagaPaused")
 
 
 class SilentLog(InMemoryLog):
