@@ -21,6 +21,7 @@ BLOCKED = f"{WRITERS} and wait_event_type = 'Lock'"
 STARTING = (
     WRITERS.replace("node % writer", "eventstore migrations") + " and wait_event_type = 'Lock'"
 )
+HELD_ANSWERS = BLOCKED.replace("node % writer", "node % reader")
 CLIENTS = (
     "select pid from pg_stat_activity"
     " where datname = current_database() and pid <> pg_backend_pid()"
@@ -59,6 +60,17 @@ class Database:
             holder.execute("lock table migration in access exclusive mode")
             yield Lock(holder)
 
+    @contextmanager
+    def answers_held(self) -> Iterator[Lock]:
+        """What one node answers to another waits in the database, and what is asked anew too."""
+        with psycopg.connect(self.url) as holder:
+            holder.execute("lock table message in share mode")
+            yield Lock(holder)
+
+    def await_held_answer(self) -> list[int]:
+        """The process ids of those that wait."""
+        return until(lambda: self.pids(HELD_ANSWERS), "an answer waits for the lock")
+
     def await_held_start(self) -> None:
         until(lambda: self.pids(STARTING), "a start waits for its turn")
 
@@ -75,7 +87,7 @@ class Database:
         self.await_end_of(pids)
 
     def await_end_of(self, pids: list[int]) -> None:
-        until(lambda: not set(pids) & set(self.pids(WRITERS)), f"backends {pids} have ended")
+        until(lambda: not set(pids) & set(self.pids(CLIENTS)), f"backends {pids} have ended")
 
     def terminate_everybody(self) -> int:
         """All connections of the service are lost at once; returns how many."""

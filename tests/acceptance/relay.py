@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import inf
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -36,14 +37,16 @@ class SeenCall:
     call: str
     key: str
     attempt: str
+    epoch: int
 
 
 @dataclass(slots=True)
 class Hold:
-    """One point at which calls of one kind stop, until it is over."""
+    """One point at which calls of one kind stop, all or only the first ones, until it is over."""
 
     call: str
     point: Point
+    first: float = inf
     over: threading.Event = field(default_factory=threading.Event)
     dropping: bool = False
     waiting: int = 0
@@ -99,9 +102,10 @@ class Relay:
             self._web.close()
 
     @contextmanager
-    def hold(self, call: str, point: Point) -> Iterator[Hold]:
-        """Every such call stops there while the block runs; those still held are then dropped."""
-        hold = Hold(call, point)
+    def hold(self, call: str, point: Point, first: float = inf) -> Iterator[Hold]:
+        """Every such call stops there while the block runs, or only so many; those still held are
+        then dropped."""
+        hold = Hold(call, point, first)
         self.holds.append(hold)
         try:
             yield hold
@@ -138,7 +142,7 @@ class Relay:
 
     def _stop(self, seen: SeenCall, point: Point) -> None:
         for hold in list(self.holds):
-            if (hold.call, hold.point) == (seen.call, point):
+            if (hold.call, hold.point) == (seen.call, point) and hold.waiting < hold.first:
                 self._wait(hold)
 
     def _wait(self, hold: Hold) -> None:
@@ -162,7 +166,8 @@ HOP_BY_HOP = frozenset({"host", "connection", "content-length", "transfer-encodi
 def seen_call(headers: Mapping[str, str]) -> SeenCall:
     key = headers["Idempotency-Key"]
     call = key.partition("/")[2]
-    return SeenCall(headers["Saga-Id"], call, key, headers["Saga-Attempt"])
+    epoch = int(headers["Saga-Epoch"])
+    return SeenCall(headers["Saga-Id"], call, key, headers["Saga-Attempt"], epoch)
 
 
 def ledger_line(

@@ -11,6 +11,7 @@ import httpx
 import psycopg
 import pytest
 from saga_orchestrator.tests.acceptance.house import House
+from saga_orchestrator.tests.acceptance.nodes.desk import Desk, a_desk
 from saga_orchestrator.tests.acceptance.program import Program, client
 from saga_orchestrator.tests.acceptance.reliability.wire import Wire
 from saga_orchestrator.tests.acceptance.waiting import until
@@ -131,3 +132,9 @@ def far(house: House) -> Iterator[Far]:
             closing(House(nodes.other, house.database, house.relay, *participants)) as through,
         ):
             yield Far(nodes, through, wire)
+
+
+@pytest.fixture
+def desk(house: House) -> Iterator[Desk]:
+    with a_desk(house) as desk:
+        yield desk
