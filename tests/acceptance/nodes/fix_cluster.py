@@ -1,4 +1,4 @@
-"""Fixtures: the house, and one or two nodes more on its log; all drive shards when a test begins."""
+"""Fixtures: the house, and one or two nodes more on its log; all drive shards as a test begins."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Far:
-    """A pair of which one node is at the end of a wire; `house` is what is seen through that one."""
+    """A pair, one of them at the end of a wire; `house` is what is seen through that one."""
 
     nodes: Nodes
     house: House
