@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from saga_orchestrator.tests.docs.markdown import ROOT, document, quoted_in
 
 RELIABILITY = document("docs/reliability.md")
 TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
-PROOFS = "tests/acceptance/reliability"
+PROOFS = ("tests/acceptance/reliability", "tests/acceptance/nodes")
 COLUMNS = ["fault", "what you see", "what is promised", "held by", "defence"]
 
 
@@ -31,6 +32,7 @@ def test_every_promise_names_a_test_that_exists() -> None:
     assert set().union(*named.values()) <= names_below("tests")
 
 
-def test_every_proof_is_told_of() -> None:
-    assert names_below(PROOFS) <= set(RELIABILITY.quoted())
-    assert names_below(PROOFS)
+@pytest.mark.parametrize("folder", PROOFS)
+def test_every_proof_is_told_of(folder: str) -> None:
+    assert names_below(folder) <= set(RELIABILITY.quoted())
+    assert names_below(folder)
