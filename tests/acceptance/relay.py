@@ -42,11 +42,11 @@ class SeenCall:
 
 @dataclass(slots=True)
 class Hold:
-    """One point at which calls of one kind stop, all or only the first ones, until it is over."""
+    """One point at which calls of one kind stop, until it is over."""
 
     call: str
     point: Point
-    first: float = inf
+    most: float = inf
     over: threading.Event = field(default_factory=threading.Event)
     dropping: bool = False
     waiting: int = 0
@@ -56,6 +56,10 @@ class Hold:
 
     def await_calls(self, number: int) -> None:
         until(lambda: self.waiting >= number, f"{number} times {self.call} held at {self.point}")
+
+    def take_no_more(self) -> None:
+        """Who comes from now on passes."""
+        self.most = self.waiting
 
     def release(self) -> None:
         self.over.set()
@@ -102,10 +106,9 @@ class Relay:
             self._web.close()
 
     @contextmanager
-    def hold(self, call: str, point: Point, first: float = inf) -> Iterator[Hold]:
-        """Every such call stops there while the block runs, or only so many; those still held are
-        then dropped."""
-        hold = Hold(call, point, first)
+    def hold(self, call: str, point: Point) -> Iterator[Hold]:
+        """Every such call stops there while the block runs; those still held are then dropped."""
+        hold = Hold(call, point)
         self.holds.append(hold)
         try:
             yield hold
@@ -142,7 +145,7 @@ class Relay:
 
     def _stop(self, seen: SeenCall, point: Point) -> None:
         for hold in list(self.holds):
-            if (hold.call, hold.point) == (seen.call, point) and hold.waiting < hold.first:
+            if (hold.call, hold.point) == (seen.call, point) and hold.waiting < hold.most:
                 self._wait(hold)
 
     def _wait(self, hold: Hold) -> None:

@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import psycopg
 import pytest
+from saga_orchestrator.eventstore import SHARDS
 from saga_orchestrator.tests.acceptance.house import House
 from saga_orchestrator.tests.acceptance.nodes.desk import Desk, a_desk
 from saga_orchestrator.tests.acceptance.program import Program, client
 from saga_orchestrator.tests.acceptance.reliability.wire import Wire
 from saga_orchestrator.tests.acceptance.waiting import until
 
-SHARDS = 64
 OWNERS = "select node_id::text, count(*) from shard_owner group by node_id"
 COMPLETED = "select stream_id::text, epoch from event where type = 'SagaCompleted' order by 1"
 SESSIONS = (

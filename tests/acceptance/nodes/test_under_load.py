@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from saga_orchestrator.eventstore import SHARDS, shard_of
 from saga_orchestrator.tests.acceptance.house import (
     AT_ONCE,
     CONFIRM,
@@ -22,21 +23,22 @@ from saga_orchestrator.tests.acceptance.waiting import until
 
 pytestmark = pytest.mark.slow
 
-WAITING = 8
+WAITING, MOVING = 8, 4
 
 
 def test_who_waits_for_a_saga_hears_its_end_while_a_node_joins_under_load(
     house: House, undisturbed: Ending
 ) -> None:
-    orders = [house.order() for _ in range(WAITING)]
     with house.heir() as joining, house.database.starts_held() as start:
         nodes = Nodes(house, [joining])
-        nodes.await_shares(64)
+        nodes.await_shares(SHARDS)
         joining.launch()
         house.database.await_held_start()
-        with house.relay.hold(PAY, Point.EFFECT, first=WAITING) as hold:
-            waiting = [house.start_soon(one, PATIENCE) for one in orders]
-            hold.await_calls(WAITING)
+        with house.relay.hold(PAY, Point.EFFECT) as hold:
+            orders = orders_that_move(house)
+            hold.await_calls(len(orders))
+            hold.take_no_more()
+            waiting = [house.start_soon(one, PATIENCE) for one in orders[-WAITING:]]
             with Load(house).running() as load:
                 load.await_confirmed()
                 start.release()
@@ -47,12 +49,11 @@ def test_who_waits_for_a_saga_hears_its_end_while_a_node_joins_under_load(
                 load.await_confirmed()
             answers = [one.result() for one in waiting]
 
-    assert [(one.status_code, one.json()["status"]) for one in answers] == [
-        (200, "completed")
-    ] * WAITING
-    assert [house.ending(one) for one in orders] == [undisturbed] * WAITING
+    told = [(one.status_code, one.json()["status"]) for one in answers]
+    assert told == [(200, "completed")] * len(waiting)
+    assert [house.ending(one) for one in orders] == [undisturbed] * len(orders)
     assert_whole(house, load.confirmed)
-    assert_asked_once(house, [*load.confirmed, *(one.json()["saga_id"] for one in answers)])
+    assert_asked_once(house, [*load.confirmed, *map(house.saga_id, orders)])
 
 
 def test_a_node_that_is_stopped_under_load_hands_over_and_nothing_is_sent_twice(
@@ -90,6 +91,17 @@ def test_two_of_three_nodes_are_killed_at_once_under_load_and_the_third_goes_on_
     assert_whole(house, load.confirmed)
     assert house.database.broken_event() is None
     assert house.examination().violations == []
+
+
+def orders_that_move(house: House) -> list[int]:
+    """And others. A node that joins is given the last half of all shards: some of these orders are
+    there, fewer than there are shards."""
+    orders: list[int] = []
+    moving = 0
+    while moving < MOVING:
+        orders.append(house.order())
+        moving += shard_of(house.saga_id(orders[-1])) >= SHARDS // 2
+    return orders
 
 
 def kill_at_once(programs: Sequence[Program]) -> None:
