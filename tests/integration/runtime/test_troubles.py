@@ -243,8 +243,9 @@ async def test_a_verb_that_the_log_does_not_record_in_time_is_in_doubt_and_may_c
     monkeypatch.setattr(orchestrator, "RECORDED_WITHIN", timedelta())
     log.slow = asyncio.Event()
 
-    with pytest.raises(InDoubt):
-        await world.orchestrator.ask(saga_id, PauseAsked())
+    async with asyncio.timeout(ENOUGH.total_seconds()):
+        with pytest.raises(InDoubt):
+            await world.orchestrator.ask(saga_id, PauseAsked())
 
     log.slow.set()
     await log.recorded(saga_id, "SagaPaused")
