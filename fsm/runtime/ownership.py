@@ -79,14 +79,16 @@ class Ownership:
 
     async def step(self) -> None:
         """Raises LogUnavailable."""
-        began = asyncio.get_running_loop().time()
+        began, was_silent = asyncio.get_running_loop().time(), not self.is_current
         self.roster = roster = await self.membership.beat(leaving=self.leaving)
-        self._heard_at = began
         me = self.membership.node_id
         mine = roster.owned_by(me)
         self._busy -= self._handed_over - mine
         self._handed_over &= mine
-        await self._forget({one for one in self.driver.epochs if one not in mine})
+        overtaken = await self._overtaken() if was_silent else set()
+        await self._forget({one for one in self.driver.epochs if one not in mine} | overtaken)
+        # Only now: what is remembered of lost shards is as it was before the silence.
+        self._heard_at = began
         allotment = allot(me, roster, self.shards)
         if allotment.take:
             dead = {roster.owners.get(one) for one in allotment.take} - {None}
@@ -160,6 +162,14 @@ class Ownership:
             return False
         silent = asyncio.get_running_loop().time() - self._heard_at
         return silent < patience.total_seconds()
+
+    async def _overtaken(self) -> set[int]:
+        """Those that others have claimed. They may have been given back since: a sign of life is
+        seen even if its answer is lost."""
+        if not self.driver.epochs:
+            return set()
+        newest = {one: head.epoch for one, head in (await self.log.heads()).items()}
+        return {one for one, epoch in self.driver.epochs.items() if newest.get(one, 0) > epoch}
 
     async def _forget(self, lost: Collection[int]) -> None:
         """Those that another node has, or will have."""

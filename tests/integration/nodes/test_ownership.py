@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 
 import pytest
@@ -126,6 +126,52 @@ async def test_a_frozen_node_that_wakes_lets_go_and_takes_its_share_again(
 
     assert (len(anne.shards), len(bert.shards)) == (32, 32)
     assert anne.shards | bert.shards == ALL
+
+
+async def test_a_node_that_wakes_up_is_current_only_once_it_has_let_go_of_what_it_lost(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log may still be at an append, and till then it holds sagas as they were."""
+    _, bert = await two(cluster)
+    frozen = cluster.freeze("bert")
+    await cluster.settle()
+    appended = asyncio.Event()
+    release = bert.world.log.release
+
+    async def release_behind_it(shard_ids: Collection[int]) -> None:
+        await appended.wait()
+        await release(shard_ids)
+
+    monkeypatch.setattr(bert.world.log, "release", release_behind_it)
+    bert.ownership._heard_at = None  # eleven seconds have gone by on the cluster's clock alone
+    step = asyncio.ensure_future(frozen.ownership.step())
+    await asyncio.sleep(0)
+    assert not bert.ownership.is_current
+    assert bert.ownership.trouble(timedelta(minutes=1)) == "no sign of life could be given"
+
+    appended.set()
+    await step
+    assert bert.ownership.is_current
+
+
+async def test_a_node_whose_shards_went_away_and_came_back_unheard_takes_them_up_anew(
+    cluster: Cluster,
+) -> None:
+    """It had given a sign of life, and the answer was lost."""
+    anne, bert = await two(cluster)
+    frozen, before = cluster.freeze("bert"), bert.shards
+    bert.ownership._heard_at = None  # eleven seconds have gone by on the cluster's clock alone
+    await cluster.settle()
+    await bert.membership.beat()
+    await cluster.settle()
+    epochs = dict(bert.world.driver.epochs)
+    assert anne.shards == ALL - before
+
+    cluster.thaw("bert", frozen)
+    await cluster.settle()
+
+    assert bert.shards == before
+    assert all(bert.world.driver.epochs[one] > epochs[one] for one in before)
 
 
 async def test_a_shard_is_handed_over_only_when_what_is_on_its_way_has_been_heard(
