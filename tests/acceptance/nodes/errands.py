@@ -15,12 +15,17 @@ def begin(web: httpx.Client) -> str:
     """One that waits for its approval."""
     answer = web.post("/sagas/start", json=ERRAND, headers={"Prefer": AT_ONCE})
     saga_id: str = answer.raise_for_status().json()["saga_id"]
-    await_step(web, saga_id, "approve")
+    await_waiting(web, saga_id, "approve")
     return saga_id
 
 
-def await_step(web: httpx.Client, saga_id: str, step: str) -> None:
-    until(lambda: status_of(web, saga_id)["current_step"] == step, f"{saga_id} is at {step}")
+def await_waiting(web: httpx.Client, saga_id: str, step: str) -> None:
+    """For a signal, or since its participant has accepted it."""
+
+    def statuses() -> dict[str, str]:
+        return {one["name"]: one["status"] for one in status_of(web, saga_id)["steps"]}
+
+    until(lambda: statuses()[step] == "waiting", f"{step} of {saga_id} waits")
 
 
 def status_of(web: httpx.Client, saga_id: str) -> dict[str, Any]:

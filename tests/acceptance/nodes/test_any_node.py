@@ -13,14 +13,13 @@ from saga_orchestrator.examples.scenes import order
 from saga_orchestrator.tests.acceptance.house import AT_ONCE, PATIENCE, PAY, Ending
 from saga_orchestrator.tests.acceptance.nodes.desk import ERRAND, YAML, Desk
 from saga_orchestrator.tests.acceptance.nodes.errands import (
-    await_step,
+    await_waiting,
     begin,
     etag_of,
     status_of,
 )
 from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Nodes
 from saga_orchestrator.tests.acceptance.relay import Point
-from saga_orchestrator.tests.acceptance.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +57,7 @@ def an_errand(person: Person, desk: Desk) -> None:
     person.ask("steps/note/skip")
     person.ask("steps/nothing/skip")
     person.ask("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
-    await_step(web, saga_id, "deliver")
-    until(lambda: saga_id in desk.tokens, "the desk was called")
+    await_waiting(web, saga_id, "deliver")
     person.ask("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
     person.ask("steps/deliver/complete", Saga_Callback_Token="not the one")
     person.ask("steps/deliver/complete", Saga_Callback_Token=desk.tokens[saga_id])
