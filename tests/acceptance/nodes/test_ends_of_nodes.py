@@ -80,6 +80,7 @@ def test_a_stopped_node_hands_its_sagas_over_and_nothing_is_sent_twice(
         house.start_all(orders)
         hold.await_calls(MANY)
         house.service.terminate()
+        until(lambda: max(pair.shares()) > 32, "what has settled is handed over")
         hold.release()
         house.service.wait()
     pair.await_shares(64)
