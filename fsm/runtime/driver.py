@@ -44,7 +44,7 @@ from ..saga import Saga
 from .callbacks import Callbacks
 from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
-from .errors import LogBusy, NotDrivenHere, NotServing, VersionMoved
+from .errors import InDoubt, LogBusy, NotDrivenHere, NotServing, VersionMoved
 from .executor import Executor
 from .first_moves import FirstMoves
 from .held_back import HeldBack
@@ -108,7 +108,7 @@ class Driver:
     async def happen(
         self, live: Live, happening: Happening, *, expected_version: int | None = None
     ) -> None:
-        """Let `happening` have its consequences. Raises what the core refuses, and NotServing.
+        """Let `happening` have its consequences. Raises what the core refuses, NotServing, InDoubt.
 
         Raises VersionMoved if the saga is not at `expected_version` any more.
         """
@@ -127,7 +127,7 @@ class Driver:
         except Fenced as error:
             raise NotDrivenHere(live.saga.state.saga_id) from error
         except LogUnavailable as error:
-            raise NotServing(str(error)) from error
+            raise InDoubt(str(error)) from error
 
     async def meet(self, saga_id: str, happening: Happening) -> None:
         """As `happen`, wherever the saga is and however busy the log is."""

@@ -85,16 +85,16 @@ class Post:
         try:
             answer = await self._answer_of(message)
             await self.inbox.answer(message, encode_answer(answer))
-        except (NotDrivenHere, LogBusy, LogUnavailable) as error:
+        except (NotDrivenHere, LogBusy, LogUnavailable, InDoubt) as error:
             logger.info("message left", extra={"message_id": message.message_id, "why": str(error)})
         finally:
             del self._answering[message.message_id]
 
     async def _answer_of(self, message: Message) -> Done | Exception:
-        """Raises NotDrivenHere and LogBusy."""
+        """Raises NotDrivenHere, LogBusy and InDoubt."""
         try:
             return await self.local.answer(message.message_id, decode_question(message.body))
-        except (NotDrivenHere, LogBusy):
+        except (NotDrivenHere, LogBusy, InDoubt):
             raise
         except Exception as error:  # noqa: BLE001 - whoever asks is told what can be told
             if is_refusal(error):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
-from saga_orchestrator.eventstore import Message, StreamId, shard_of
+from saga_orchestrator.eventstore import LogUnavailable, Message, StreamId, shard_of
 from saga_orchestrator.fsm.errors import NoSuchStep, NotAllowed
 from saga_orchestrator.fsm.happening import (
     CancelAsked,
@@ -170,6 +170,25 @@ async def test_a_question_to_a_node_that_dies_is_answered_by_its_heir(cluster: C
     await cluster.settle()
 
     assert (await asked).state.paused_at is not None
+
+
+async def test_a_question_is_looked_at_again_where_nobody_knows_whether_it_counted(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    append = bert.world.log.append
+
+    async def append_unheard(*append_this: Any) -> NoReturn:
+        await append(*append_this)
+        raise LogUnavailable("closing")
+
+    monkeypatch.setattr(bert.world.log, "append", append_unheard)
+    asked = await settled(cluster, anne.world.orchestrator.ask(saga_id, PauseAsked()))
+
+    assert asked.state.paused_at is not None
+    types = [one.type for one in cluster.store.streams[saga_id]]
+    assert types.count("MessageTaken") == 1
 
 
 async def test_equal_starts_on_two_nodes_make_one_saga(cluster: Cluster) -> None:

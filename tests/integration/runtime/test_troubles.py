@@ -173,7 +173,7 @@ async def test_a_happening_that_the_log_does_not_take_is_told_and_changes_nothin
     await world.rested(saga_id)
     log.troubles.append(LogUnavailable("no database"))
 
-    with pytest.raises(NotServing, match="no database"):
+    with pytest.raises(InDoubt, match="no database"):
         await world.orchestrator.ask(saga_id, CompensationAsked())
 
     assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
