@@ -176,8 +176,10 @@ def seen_call(headers: Mapping[str, str]) -> SeenCall:
 def ledger_line(
     method: str, path: str, headers: Mapping[str, str], reply: httpx.Response
 ) -> dict[str, Any]:
-    """What its participant would have written down of the call."""
+    """What its participant would have written down of the call. What it only accepts it has not
+    done yet."""
     first = "idempotency-replayed" not in reply.headers
+    done = reply.is_success and reply.status_code != httpx.codes.ACCEPTED
     return {
         "at": datetime.now(UTC).isoformat(),
         "participant": f"{path.split('/')[1].removesuffix('s')}-service",
@@ -189,7 +191,7 @@ def ledger_line(
         "epoch": int(headers["Saga-Epoch"]),
         "method": method,
         "path": path,
-        "effect": first and reply.is_success,
+        "effect": first and done,
         "status": reply.status_code,
     }
 

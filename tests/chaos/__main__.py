@@ -22,7 +22,7 @@ from saga_orchestrator.tests.chaos.customers import Customers
 from saga_orchestrator.tests.chaos.faults import rage
 from saga_orchestrator.tests.chaos.schedule import Fault, schedule
 from saga_orchestrator.tests.chaos.town import Town, a_town
-from saga_orchestrator.tests.chaos.verdict import verdict
+from saga_orchestrator.tests.chaos.verdict import refused_callbacks, verdict
 
 REST_WITHIN = 150  # seconds; the wait before an attempt is a minute at most
 UNDER_WAY = "under way"
@@ -71,7 +71,8 @@ async def storm(given: argparse.Namespace, faults: Sequence[Fault], folder: Path
         examination = await asyncio.to_thread(verdict, town, customers)
         say(f"{examination.counted}; {told(launches(town))}")
         await customers.close()
-    return [*wrong(endings, examination), *customers.surprises]
+    surprises = [*customers.surprises, *refused_callbacks(folder)]
+    return [*wrong(endings, examination), *surprises]
 
 
 def wrong(endings: Mapping[str, int], examination: Examination) -> Iterator[str]:

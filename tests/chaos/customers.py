@@ -6,15 +6,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, repeat
 from typing import Any
 
 import httpx
-from saga_orchestrator.examples.scenes import order
+from saga_orchestrator.tests.chaos.wishes import WORDS, Kind, Regret, Wish, wish
 
 PATIENCE_SECONDS = 8  # a node that says nothing for so long is not waited for
 AGAIN_SECONDS = (0.3, 0.6, 1.2, 2.4, 4.8)  # between asking and asking again; the last one for ever
@@ -24,39 +23,6 @@ AT_A_TIME = 24  # who asks for an ending; each may wait for seconds
 LATER = (httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS)
 
 Told = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """`regret` is what the customer asks of the saga `after` seconds."""
-
-    number: int
-    prefer: str
-    pays: bool
-    regret: str | None
-    after: float
-
-    @property
-    def key(self) -> str:
-        return f"order-{self.number}"
-
-    @property
-    def body(self) -> Mapping[str, Any]:
-        body: dict[str, Any] = dict(order(self.number))
-        if not self.pays:  # no way to pay: the payment is refused
-            body["step_data"][1]["payment_method"] = ""
-        return body
-
-
-def wish(seed: int, number: int) -> Wish:
-    chance = random.Random(f"{seed}/{number}")
-    return Wish(
-        number=number,
-        prefer=chance.choice(["respond-async", "wait=5"]),
-        pays=chance.random() < 0.8,
-        regret=chance.choice(["cancel", "compensate", None, None, None]),
-        after=chance.uniform(0, 3),
-    )
 
 
 class Customers:
@@ -88,11 +54,42 @@ class Customers:
             self.surprises.append(f"{wish.key} was not answered")
 
     async def _ordered(self, wish: Wish) -> None:
-        saga_id = (await self._started(wish, wish.prefer))["saga_id"]
+        starts = [self._started(wish, wish.prefer) for _ in range(1 + wish.hasty)]
+        saga_id = (await asyncio.gather(*starts))[0]["saga_id"]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._regret(wish, saga_id))
+            if wish.kind is Kind.APPROVED:
+                group.create_task(self._approve(wish, saga_id))
+        await self._note(None, await self._ask("GET", f"/sagas/{saga_id}/status"))
+
+    async def _regret(self, wish: Wish, saga_id: str) -> None:
         await asyncio.sleep(wish.after)
         if wish.regret is not None:
             await self._note(None, await self._ask("POST", f"/sagas/{saga_id}/{wish.regret}"))
-        await self._note(None, await self._ask("GET", f"/sagas/{saga_id}/status"))
+        if wish.regret is Regret.PAUSE:
+            await asyncio.sleep(wish.after)
+            await self._resume(saga_id)
+
+    async def _resume(self, saga_id: str) -> None:
+        await self._note(None, await self._ask("POST", f"/sagas/{saga_id}/resume"))
+
+    async def _approve(self, wish: Wish, saga_id: str) -> None:
+        """One word after the other; who is hasty repeats the one before with the last one."""
+        for word in WORDS:
+            await self._say(wish, saga_id, word)
+            if wish.hasty:
+                said = [self._say(wish, saga_id, each) for each in WORDS[:word]]
+                await asyncio.gather(*said)
+
+    async def _say(self, wish: Wish, saga_id: str, word: int) -> None:
+        """Until it is heard, or the saga rests."""
+        headers = {"Idempotency-Key": f"{wish.key}-word-{word}"}
+        path = f"/sagas/{saga_id}/signals/word"
+        async for answer in self._asking("POST", path, json=word, headers=headers):
+            if answer is not None and answer.status_code == httpx.codes.CONFLICT:
+                return
+            if await self._note(None, answer) is not None:
+                return
 
     async def endings(self, wishes: Sequence[Wish], within: float) -> Counter[str]:
         """By status; "under way" are those that do not rest by then."""
@@ -108,20 +105,44 @@ class Customers:
         return Counter(await asyncio.gather(*map(ending, wishes)))
 
     async def _ended(self, wish: Wish) -> str:
+        """A pause may have arrived after all, and behind its end."""
         while (told := await self._started(wish, "wait=5"))["http"] != httpx.codes.OK:
-            pass
-        return str(told["status"])
+            if wish.regret is Regret.PAUSE:
+                await self._resume(told["saga_id"])
+        status = str(told["status"])
+        if status == "completed":
+            await self._check(wish, told["saga_id"])
+        return status
+
+    async def _check(self, wish: Wish, saga_id: str) -> None:
+        """What has come about is what was wished for."""
+        if not (wish.pays and (wish.kind is not Kind.PARCEL or wish.parcel["arrives"])):
+            self.surprises.append(f"{saga_id} was completed, and should not have been")
+        if wish.kind is Kind.APPROVED:
+            async for answer in self._asking("GET", f"/sagas/{saga_id}/status"):
+                if answer is not None and answer.is_success:
+                    heard = tuple(_words(answer.json()))
+                    break
+            if heard != WORDS:
+                self.surprises.append(f"{saga_id} has heard {heard}, and was told {WORDS}")
 
     async def _started(self, wish: Wish, prefer: str) -> Told:
         """Asked of one node after the other until one of them knows."""
         headers = {"Idempotency-Key": wish.key, "Prefer": prefer}
-        for pause in chain(AGAIN_SECONDS, repeat(AGAIN_SECONDS[-1])):
-            answer = await self._ask("POST", "/sagas/start", json=wish.body, headers=headers)
+        asking = self._asking("POST", "/sagas/start", json=wish.body, headers=headers)
+        async for answer in asking:
             if (told := await self._note(wish.key, answer)) is not None:
                 return told
+        raise AssertionError("it is asked for ever")
+
+    async def _asking(
+        self, method: str, path: str, **request: Any
+    ) -> AsyncIterator[httpx.Response | None]:
+        """Again and again, until nobody wants the next answer."""
+        for pause in chain(AGAIN_SECONDS, repeat(AGAIN_SECONDS[-1])):
+            yield await self._ask(method, path, **request)
             self.asked_again += 1
             await asyncio.sleep(pause)
-        raise AssertionError("it is asked for ever")
 
     async def _ask(self, method: str, path: str, **request: Any) -> httpx.Response | None:
         with suppress(httpx.TransportError):
@@ -141,3 +162,7 @@ class Customers:
         at = datetime.now(UTC).isoformat()
         self.answers.append({"at": at, "request": request, **line})
         return {"http": answer.status_code, **line}
+
+
+def _words(status: Told) -> list[Any]:
+    return [one["output"] for one in status["steps"] if one["name"].endswith("_word")]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-PARTICIPANTS: Final = ("orders", "payments")
+ORDERS, PAYMENTS, PARCELS = "orders", "payments", "parcels"
+PARTICIPANTS: Final = (ORDERS, PAYMENTS, PARCELS)
 DATABASE: Final = "database"
 QUIET_SECONDS: Final = (0.3, 2.5)  # from one fault to the next
 

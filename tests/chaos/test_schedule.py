@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from saga_orchestrator.tests.chaos.customers import wish
 from saga_orchestrator.tests.chaos.schedule import Kind, schedule
+from saga_orchestrator.tests.chaos.wishes import wish
 
 seeds = st.integers(0, 10_000)
 

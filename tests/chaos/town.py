@@ -1,6 +1,6 @@
-"""All that can fail: several nodes, each with its own way to one database, and two participants.
+"""All that can fail: several nodes, each with its own way to one database, and the participants.
 
-    customers ──> node 1 .. n ──> relay ──> participants
+    customers ──> node 1 .. n ──> relay ──> participants, one of which calls back
                        └── wire 1 .. n ──> PostgreSQL
 
 Programs are watched over as a supervisor does it: whoever ends and should run is started again.
@@ -9,6 +9,7 @@ Programs are watched over as a supervisor does it: whoever ends and should run i
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,11 +17,17 @@ from pathlib import Path
 
 from saga_orchestrator.eventstore import embedded_server
 from saga_orchestrator.tests.acceptance.fix_house import service
-from saga_orchestrator.tests.acceptance.program import Program, free_port, participant
+from saga_orchestrator.tests.acceptance.program import (
+    Program,
+    clean_environ,
+    free_port,
+    participant,
+)
 from saga_orchestrator.tests.acceptance.relay import Relay
-from saga_orchestrator.tests.chaos.schedule import PARTICIPANTS
+from saga_orchestrator.tests.chaos.schedule import ORDERS, PARCELS, PAYMENTS
 from saga_orchestrator.tests.chaos.wire import Wire
 
+DEFINITIONS = Path(__file__).with_name("definitions")
 LOOK_AGAIN_SECONDS = 0.1
 
 
@@ -67,20 +74,25 @@ class Town:
 async def a_town(folder: Path, nodes: int) -> AsyncIterator[Town]:
     """Everything serves; nothing of it is left at the end."""
     async with AsyncExitStack() as stack:
-        port = free_port()
+        port, parcel_port = free_port(), free_port()
         server = await _database(folder, port, stack)
-        people = [participant(f"{one.removesuffix('s')}_service", folder) for one in PARTICIPANTS]
-        relay = Relay({name: one.url for name, one in zip(PARTICIPANTS, people, strict=True)})
+        urls = {ORDERS: "", PAYMENTS: "", PARCELS: f"http://127.0.0.1:{parcel_port}"}
+        watched = {}
+        for name in (ORDERS, PAYMENTS):
+            program = participant(f"{name.removesuffix('s')}_service", folder)
+            watched[name], urls[name] = Watched(program), program.url
+        relay = Relay(urls)
         stack.enter_context(relay.running())
-        watched = dict(zip(PARTICIPANTS, map(Watched, people), strict=True))
         wires = {}
         for number in range(1, nodes + 1):
             wire = wires[f"network {number}"] = Wire(port)
             url = server.replace(f":{port}/", f":{await wire.lay()}/")
             stack.push_async_callback(wire.close)
             log = folder / f"node-{number}.log"
-            watched[f"node {number}"] = Watched(service(log, relay, DATABASE_URL=url))
+            watched[f"node {number}"] = Watched(_node(log, relay, url))
         town = Town(folder, port, server, relay, watched, wires)
+        parcels = _parcel_service(parcel_port, folder, [one.url for one in town.nodes])
+        watched[PARCELS] = Watched(parcels)
         for one in watched.values():
             stack.push_async_callback(asyncio.to_thread, one.program.end)
             one.look_after()
@@ -88,6 +100,25 @@ async def a_town(folder: Path, nodes: int) -> AsyncIterator[Town]:
         watch = asyncio.create_task(town.watch())
         stack.callback(watch.cancel)  # first of all: what ends now is not to be started again
         yield town
+
+
+def _node(log: Path, relay: Relay, database_url: str) -> Program:
+    return service(
+        log,
+        relay,
+        DATABASE_URL=database_url,
+        PARCEL_SERVICE_URL=relay.url,
+        SAGA_DEFINITIONS_DIR=str(DEFINITIONS),
+    )
+
+
+def _parcel_service(port: int, folder: Path, nodes: Sequence[str]) -> Program:
+    """It calls back through any of the nodes, and not through the relay."""
+    module = ("-m", "saga_orchestrator.tests.chaos.parcels")
+    given = ("--port", str(port), "--data", str(folder), "--nodes", *nodes)
+    log = folder / "parcel_service.log"
+    arguments = (sys.executable, *module, *given)
+    return Program(arguments, f"http://127.0.0.1:{port}", clean_environ(), log)
 
 
 async def _database(folder: Path, port: int, stack: AsyncExitStack) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ from typing import Any
 from saga_orchestrator.tests.acceptance.doctor import Examination, examine
 from saga_orchestrator.tests.acceptance.program import clean_environ
 from saga_orchestrator.tests.chaos.customers import Customers
+from saga_orchestrator.tests.chaos.parcels import BOOKS
 from saga_orchestrator.tests.chaos.town import Town
 
 ANSWERED = "select key, status from answer where status between 200 and 299"
+SENT = "select key, sent_at from parcel where sent_at is not null"
+REFUSED = "select refusal from parcel where refusal is not null"
 
 Line = dict[str, Any]
 
@@ -22,8 +25,14 @@ Line = dict[str, Any]
 def verdict(town: Town, customers: Customers) -> Examination:
     done = dict(_done(town.folder))
     calls = with_lost_replies(town.relay.ledger, town.relay.lost, done)
+    calls += later_effects(calls, dict(_asked(town.folder, SENT)))
     environ = clean_environ(DATABASE_URL=town.database_url)
     return examine(environ, town.folder, calls, customers.answers)
+
+
+def refused_callbacks(folder: Path) -> list[str]:
+    """What parcel-service was told that it should never be told."""
+    return [refusal for (refusal,) in _asked(folder, REFUSED)]
 
 
 def with_lost_replies(
@@ -43,7 +52,19 @@ def with_lost_replies(
     return calls
 
 
+def later_effects(calls: Iterable[Line], sent: Mapping[str, str]) -> Iterator[Line]:
+    """What was accepted first and done `sent` later: the last call of that key is what did it."""
+    by_key = {one["key"]: one for one in calls}
+    for key, at in sent.items():
+        yield {**by_key[key], "at": at, "effect": True, "status": 200}
+
+
 def _done(folder: Path) -> Iterable[tuple[str, int]]:
     for file in folder.glob("*.sqlite3"):
         with closing(sqlite3.connect(file)) as books:
             yield from books.execute(ANSWERED)
+
+
+def _asked(folder: Path, question: str) -> Iterable[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder / BOOKS)) as books:
+        yield from books.execute(question)
