@@ -1,9 +1,11 @@
-"""Whether the children that sagas wait for are there, and are heard."""
+"""Whether the children that sagas wait for are there, and are heard; and whether parents and
+children say the same of each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from ..eventstore import EventLog, RecordedEvent, StreamId
@@ -12,42 +14,63 @@ from ..fsm.invariants import (
     History,
     Promise,
     Violation,
-    awaited_children,
+    children_agree,
     children_are_heard,
+    children_of,
+    parents_know,
     violations_of,
 )
 from .case import Case, Definitions, fold_stream
 
 
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """Parents and children of some sagas, read after them: what is told of them has happened.
+
+    Those with a `broken` history are cases of their own.
+    """
+
+    whole: dict[str, History] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+
 async def check_children(log: EventLog, cases: Sequence[Case]) -> Sequence[Violation]:
     """Raises LogUnavailable."""
-    waiting = [case for case in cases if case.history and awaited_children(case.history.saga)]
-    named = [StreamId(one) for case in waiting for one in _children_of(case)]
+    histories = [(case, case.history) for case in cases if case.history is not None]
+    related = [(case, history) for case, history in histories if _kin_of(history)]
+    named = sorted({StreamId(one) for _, history in related for one in _kin_of(history)})
     if not named:
         return []
-    children = _folded(await log.read_streams(named), waiting[0].grounds.definitions)
-    return [one for case in waiting for one in _check(case, children)]
+    kin = _folded(await log.read_streams(named), related[0][0].grounds.definitions)
+    return [one for case, history in related for one in _check(case, history, kin)]
 
 
-def _children_of(case: Case) -> Iterator[str]:
-    assert case.history is not None
-    for _, state in awaited_children(case.history.saga):
-        if state.child_id is not None:
-            yield state.child_id
+def _kin_of(history: History) -> list[str]:
+    parent = history.saga.state.parent
+    return [*children_of(history).values(), *([parent.saga_id] if parent is not None else [])]
 
 
-def _folded(recorded: Iterable[RecordedEvent], definitions: Definitions) -> Mapping[str, History]:
-    """A child whose history is broken is a case of its own."""
-    children: dict[str, History] = {}
-    for child_id, stream in groupby(recorded, key=lambda one: one.stream_id):
+def _folded(recorded: Iterable[RecordedEvent], definitions: Definitions) -> Kin:
+    kin = Kin()
+    for saga_id, stream in groupby(recorded, key=lambda one: one.stream_id):
+        kin.broken.add(saga_id)
         with suppress(CorruptStream):
-            children[child_id] = fold_stream(list(stream), definitions)
-    return children
+            history = fold_stream(list(stream), definitions)
+            if history.broken is None:
+                kin.whole[saga_id] = history
+                kin.broken.discard(saga_id)
+    return kin
 
 
-def _check(case: Case, children: Mapping[str, History]) -> Iterator[Violation]:
-    assert case.history is not None
-    flaws = children_are_heard(
-        case.history, children, served_since=case.served_since, overdue=case.grounds.overdue
+def _check(case: Case, history: History, kin: Kin) -> Iterator[Violation]:
+    heard = children_are_heard(
+        history, kin.whole, served_since=case.served_since, overdue=case.grounds.overdue
     )
-    return violations_of(Promise.ALL_COMES_TO_REST, case.saga_id, flaws)
+    yield from violations_of(Promise.ALL_COMES_TO_REST, case.saga_id, heard)
+    if kin.broken.isdisjoint(children_of(history).values()):
+        agree = children_agree(history, kin.whole)
+        yield from violations_of(Promise.CHILDREN_AGREE, case.saga_id, agree)
+    parent = history.saga.state.parent
+    if parent is not None and parent.saga_id not in kin.broken:
+        known = parents_know(history, kin.whole.get(parent.saga_id))
+        yield from violations_of(Promise.CHILDREN_AGREE, case.saga_id, known)

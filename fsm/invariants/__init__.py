@@ -1,6 +1,7 @@
 """Whether a saga has kept what is promised of all of them, seen from outside.
 
-    log            I1 I2 I3 I4 I5 I6 I8 I9 I11, and the rules R2 and R5
+    log            I1 I2 I3 I4 I5 I6 I8 I9 I11, the rules R2 and R5, pauses and signals
+    log, its kin   what a saga and its children say of each other
     log, clock     I14: nothing stands still that should have gone on
     log, secrets   I15: no secret in an event
     log, ledger    I2 I3 I6 I7: what participants saw is what the log knows of
@@ -17,12 +18,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .answers import Acknowledged, answers_are_kept, one_key_one_saga
 from .calls import intents_come_first, pauses_hold
+from .children import children_agree, children_of, parents_know
 from .effects import Watch, effects_are_told
 from .history import Entry, History, fold, status_is_a_fold
 from .ledger import SeenCall, calls_were_intended, keys_are_constant, late_calls
 from .place import log_is_whole
 from .rest import ends_absorb, rest_is_told
 from .secrecy import secrets_are_kept
+from .signals import signals_count_once
 from .undo import (
     failures_stop,
     pivots_hold,
@@ -45,12 +48,15 @@ __all__ = [
     "Watch",
     "answers_are_kept",
     "awaited_children",
+    "children_agree",
     "children_are_heard",
+    "children_of",
     "comes_to_rest",
     "fold",
     "late_calls",
     "log_is_whole",
     "one_key_one_saga",
+    "parents_know",
     "secrets_are_kept",
     "violations",
     "violations_of",
@@ -69,6 +75,7 @@ CHECKS: Sequence[tuple[Promise, Callable[[History], Iterator[Flaw]]]] = (
     (Promise.UNDO_SETTLES_FIRST, undo_settles_first),
     (Promise.FAILURES_STOP, failures_stop),
     (Promise.PAUSES_HOLD, pauses_hold),
+    (Promise.SIGNALS_COUNT_ONCE, signals_count_once),
 )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Promise(StrEnum):
-    """What must hold of every saga, by the number of the invariant, or of the rule."""
+    """What must hold of every saga, by the number of the invariant or of the rule, or by a word."""
 
     ENDS_ABSORB = "I1"
     REST_IS_TOLD = "I2"
@@ -27,6 +27,8 @@ class Promise(StrEnum):
     UNDO_SETTLES_FIRST = "R2"
     FAILURES_STOP = "R5"
     PAUSES_HOLD = "pause"
+    SIGNALS_COUNT_ONCE = "signal"
+    CHILDREN_AGREE = "child"
 
 
 class Flaw(NamedTuple):

@@ -15,7 +15,14 @@ from saga_orchestrator.eventstore.columns import event_columns, head_columns
 from saga_orchestrator.eventstore.connection import connect
 from saga_orchestrator.eventstore.statements import statement as log_statement
 from saga_orchestrator.fsm.codec import encode
-from saga_orchestrator.fsm.events import Event, SagaStarted, StepSkipped, WaitStarted
+from saga_orchestrator.fsm.events import (
+    Event,
+    Parent,
+    SagaStarted,
+    StepSkipped,
+    StepSucceeded,
+    WaitStarted,
+)
 from saga_orchestrator.fsm.invariants import Acknowledged, SeenCall, Violation
 from saga_orchestrator.fsm.machines import SagaStatus, StepStatus
 from saga_orchestrator.fsm.outcome import Direction
@@ -32,6 +39,8 @@ LATER = NOON + timedelta(days=1)
 NOBODY = hear([], [], at=LATER)
 PARENT = "{saga: parent, version: 1, steps: [{name: order, saga: {type: order_processing}}]}"
 UNKNOWN = "018f0000-0000-7000-8000-0000000000ff"
+UNBORN = "018f0000-0000-7000-8000-0000000002ff"
+ORPHAN = "018f0000-0000-7000-8000-0000000001ff"
 
 
 @dataclass(slots=True)
@@ -282,6 +291,24 @@ async def test_a_parent_whose_child_has_ended_unheard_is_found(
     found = told(await installation.findings(grounds))
 
     assert ("I14", UNKNOWN, 2) in found
+
+
+async def test_parents_and_children_that_contradict_each_other_are_found(
+    installation: Installation,
+) -> None:
+    await installation.world.registry.register(a_definition(PARENT))
+    start = SagaStarted(saga_type="parent", definition_version=1, entity_id=1, input={})
+    waits = WaitStarted(step="order", child_id=UNBORN)
+    await installation.append(UNKNOWN, start, waits, StepSucceeded(step="order", attempt=0))
+    parent = Parent(saga_id=installation.one(SagaStatus.COMPLETED), step="order")
+    await installation.append(ORPHAN, replace(start, parent=parent))
+
+    found = told(await installation.findings())
+
+    assert {one for one in found if one[0] == "child"} == {
+        ("child", UNKNOWN, 3),
+        ("child", ORPHAN, 1),
+    }
 
 
 async def test_a_secret_in_an_event_is_found(installation: Installation) -> None:

@@ -1,0 +1,134 @@
+"""Parents and children that say different things of each other."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.fsm.events import (
+    CompensationFailed,
+    Event,
+    Parent,
+    Resolution,
+    SagaAbandoned,
+    SagaCompensated,
+    SagaCompleted,
+    SagaParked,
+    SagaStarted,
+    SagaUnparked,
+    StepResolved,
+    WaitStarted,
+)
+from saga_orchestrator.fsm.invariants import History, children_agree, fold, parents_know
+from saga_orchestrator.fsm.testing import SAGA_ID, define
+from saga_orchestrator.tests.unit.fsm.invariants.histories import (
+    BACK,
+    called,
+    done,
+    entries,
+    rejected,
+    told,
+    undo,
+    undone,
+)
+
+TRIP = define("trip child=room")
+ROOM = define("book", name="room")
+CHILD = "child"
+BEGUN: list[Event] = [WaitStarted(step="trip", child_id=CHILD)]
+BOOKED: list[Event] = [*BEGUN, done("trip", 0), SagaCompleted()]
+REFUSED: list[Event] = [*BEGUN, rejected("trip", 0), BACK, SagaCompensated()]
+GIVEN_BACK: list[Event] = [*BOOKED[:2], BACK, undo("trip"), undone("trip"), SagaCompensated()]
+VOUCHED: list[Event] = [
+    *BOOKED[:2],
+    BACK,
+    undo("trip"),
+    CompensationFailed(step="trip", attempt=1, error="no"),
+    SagaParked(why="no", not_undone=("trip",)),
+    StepResolved(step="trip", verdict=Resolution.UNDONE, evidence="seen"),
+    SagaUnparked(back=True),
+    SagaCompensated(),
+]
+
+UNDER_WAY = told(ROOM, called("book"))
+COMPLETED = told(ROOM, called("book"), done("book"), SagaCompleted())
+DECLINED = told(ROOM, called("book"), rejected("book"), BACK, SagaCompensated())
+TAKEN_BACK = told(
+    ROOM, called("book"), done("book"), SagaCompleted(), BACK, undo("book"), undone("book"),
+    SagaCompensated(),
+)  # fmt: skip
+GIVEN_UP = told(ROOM, called("book"), SagaAbandoned(reason="", not_done=("book",)))
+
+
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [
+        (BEGUN, None),
+        (BEGUN, COMPLETED),
+        (BOOKED, COMPLETED),
+        (BOOKED, TAKEN_BACK),
+        (REFUSED, None),
+        (REFUSED, DECLINED),
+        (GIVEN_BACK, TAKEN_BACK),
+        (GIVEN_BACK, None),
+        (VOUCHED, COMPLETED),
+    ],
+)
+def test_what_both_say_is_no_flaw(parent: list[Event], child: History | None) -> None:
+    history = told(TRIP, *parent)
+    if parent is GIVEN_BACK and child is None:  # called back before it began
+        history = told(TRIP, *BEGUN, BACK, undo("trip"), undone("trip"), SagaCompensated())
+
+    assert list(children_agree(history, {CHILD: child} if child else {})) == []
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "flaws"),
+    [
+        (BOOKED, None, ["StepSucceeded of trip, and its child has never begun"]),
+        (BOOKED, UNDER_WAY, ["StepSucceeded of trip, and its child is running"]),
+        (BOOKED, DECLINED, ["StepSucceeded of trip, and its child is compensated"]),
+        (
+            REFUSED,
+            COMPLETED,
+            [
+                "StepRejected of trip, and its child is completed",
+                "compensated, and the child of trip is completed",
+            ],
+        ),
+        (
+            GIVEN_BACK,
+            COMPLETED,
+            [
+                "CompensationSucceeded of trip, and its child is completed",
+                "compensated, and the child of trip is completed",
+            ],
+        ),
+        (GIVEN_BACK, GIVEN_UP, ["StepSucceeded of trip, and its child is abandoned"]),
+    ],
+)
+def test_what_a_child_denies_is_found(
+    parent: list[Event], child: History | None, flaws: list[str]
+) -> None:
+    found = children_agree(told(TRIP, *parent), {CHILD: child} if child else {})
+
+    assert [one.detail for one in found] == flaws
+
+
+def a_child() -> History:
+    start = SagaStarted(
+        saga_type="room",
+        definition_version=1,
+        entity_id=1,
+        input={},
+        parent=Parent(saga_id=SAGA_ID, step="trip"),
+    )
+    return fold(ROOM, CHILD, entries(start))
+
+
+def test_a_child_is_known_to_its_parent() -> None:
+    child, parent = a_child(), told(TRIP, *BEGUN)
+    other = WaitStarted(step="trip", child_id="another child")
+
+    assert list(parents_know(child, parent)) == []
+    for unknowing in (None, told(TRIP), told(TRIP, other)):
+        (flaw,) = parents_know(child, unknowing)
+        assert flaw.detail == f"it is the child of trip, which {SAGA_ID} does not know of"
