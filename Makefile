@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test reliability acceptance acceptance-nodes mutations chaos bench clean
+.PHONY: help setup run demo serve check test reliability acceptance acceptance-nodes mutations chaos bench soak clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ chaos: setup ## Kill, freeze and cut off several nodes under load, and check eve
 
 bench: setup ## Sagas per second and latency at 1, 16 and 64 connections.
 	$(BIN)/python benchmarks/sagas.py
+
+soak: setup ## Whether memory is bounded by the sagas in flight: 200,000 of all sorts, some ten minutes. SAGAS.
+	$(BIN)/python benchmarks/soak.py $(SAGAS:%=--sagas %)
 
 clean: ## Remove what the targets above made, data included.
 	rm -rf $(VENV) .typing .state build *.egg-info

@@ -19,7 +19,7 @@ from .event import Head, NewEvent, Position, RecordedEvent, StreamId
 
 # Versions remembered in a shard; a stream beyond that costs one look-up when it is appended to
 # again.
-REMEMBERED_STREAMS: Final = 1_024
+REMEMBERED_STREAMS: Final = 256
 
 
 class Append(NamedTuple):
