@@ -32,7 +32,10 @@ class Customers:
         self.surprises: list[str] = []
         self.asked_again = 0
         self._chance = random.Random(seed)
-        self._web = httpx.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False)
+        # Nobody waits for the connections of others, of which frozen nodes may hold any number.
+        self._web = httpx.AsyncClient(
+            timeout=PATIENCE_SECONDS, limits=httpx.Limits(max_connections=None), trust_env=False
+        )
 
     async def close(self) -> None:
         await self._web.aclose()
