@@ -1,6 +1,8 @@
 """The log in PostgreSQL.
 
 Events go through the writer, one connection and one task; everything else through the readers.
+What a node reads for itself, to take shards up or to find its place in one, does not wait its turn
+behind what clients ask: those who wait for a stream would keep its new owner from going on.
 The shards that a log object owns are known to the object alone: a new one, in a new process or not,
 owns nothing before it has claimed something.
 """
@@ -56,6 +58,7 @@ class PostgresLog:
     ) -> None:
         self._session = Session(database_url, statement_timeout, owner, mode)
         self._readers = Readers(database_url, statement_timeout, owner=owner, mode=mode)
+        self._ahead = Readers(database_url, statement_timeout, owner=owner, mode=mode)
         self._writer = Writer(self._session)
         # Owned by this object from here to `close`, which waits for its end.
         self._writing = asyncio.get_running_loop().create_task(self._writer.run())
@@ -99,7 +102,7 @@ class PostgresLog:
             chunk = wanted[start : start + STREAMS_A_READ]
             shard_ids = int4s([shard_of(stream_id) for stream_id in chunk])
             parameters = {"shard_ids": shard_ids, "stream_ids": uuids(chunk)}
-            events += await self._readers.fetch(RecordedEvent, "read_streams", parameters)
+            events += await self._ahead.fetch(RecordedEvent, "read_streams", parameters)
         return events
 
     async def read_shard(
@@ -107,7 +110,7 @@ class PostgresLog:
     ) -> Sequence[RecordedEvent]:
         assert 1 <= limit <= MAX_PAGE
         parameters = {"shard_id": shard_id, "after_seq": after_seq, "limit": limit}
-        return await self._readers.fetch(RecordedEvent, "read_shard", parameters)
+        return await self._ahead.fetch(RecordedEvent, "read_shard", parameters)
 
     async def heads(self) -> Mapping[int, Head]:
         parameters = {"shard_ids": int4s(range(SHARDS))}
@@ -153,3 +156,4 @@ class PostgresLog:
         await asyncio.wait([self._writing])
         await self._session.close()
         await self._readers.close()
+        await self._ahead.close()

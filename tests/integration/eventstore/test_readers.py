@@ -1,0 +1,56 @@
+"""Who waits for whom among those that read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from saga_orchestrator.eventstore import KeyClaim, PostgresLog
+from saga_orchestrator.eventstore.readers import MAX_CONNECTIONS
+from saga_orchestrator.tests.event_builders import NOON, a_stream
+
+CLAIM = b"insert into stream_key values ('order-1', '\\x00', gen_random_uuid(), now())"
+HELD_UP = (
+    b"select count(*) from pg_stat_activity where application_name like 'node % reader'"
+    b" and wait_event_type = 'Lock' and datname = current_database()"
+)
+
+
+@pytest.fixture
+async def log(database_url: str) -> AsyncIterator[PostgresLog]:
+    log = PostgresLog(database_url)
+    yield log
+    await log.close()
+
+
+async def test_a_node_takes_shards_up_though_clients_hold_every_connection(
+    log: PostgresLog, database_url: str
+) -> None:
+    connecting = psycopg.AsyncConnection.connect
+    async with (
+        await connecting(database_url) as other,
+        await connecting(database_url, autocommit=True) as operator,
+    ):
+        await other.execute(CLAIM)
+        clients = [asyncio.create_task(claimed(log)) for _ in range(MAX_CONNECTIONS + 1)]
+        while await count(operator, HELD_UP) < MAX_CONNECTIONS:
+            pass
+
+        shard = await log.read_shard(1)
+        streams = await log.read_streams([a_stream(1)])
+
+        assert (list(shard), list(streams)) == ([], [])
+        assert not any(one.done() for one in clients)
+        await other.rollback()
+        await asyncio.gather(*clients)
+
+
+async def claimed(log: PostgresLog) -> KeyClaim:
+    return await log.claim_key("order-1", digest=b"0", stream_id=a_stream(1), claimed_at=NOON)
+
+
+async def count(operator: psycopg.AsyncConnection, query: bytes) -> int:
+    ((found,),) = await (await operator.execute(query)).fetchall()
+    return int(found)
