@@ -31,6 +31,7 @@ class Customers:
         self.answers: list[dict[str, Any]] = []
         self.surprises: list[str] = []
         self.asked_again = 0
+        self._said: set[tuple[int, int]] = set()
         self._chance = random.Random(seed)
         # Nobody waits for the connections of others, of which frozen nodes may hold any number.
         self._web = httpx.AsyncClient(
@@ -79,7 +80,10 @@ class Customers:
     async def _approve(self, wish: Wish, saga_id: str) -> None:
         """One word after the other; who is hasty repeats the one before with the last one."""
         for word in WORDS:
+            if (wish.number, word) in self._said:
+                continue  # it counts, so a saga that has not heard it never will
             await self._say(wish, saga_id, word)
+            self._said.add((wish.number, word))
             if wish.hasty:
                 said = [self._say(wish, saga_id, each) for each in WORDS[:word]]
                 await asyncio.gather(*said)
@@ -108,10 +112,13 @@ class Customers:
         return Counter(await asyncio.gather(*map(ending, wishes)))
 
     async def _ended(self, wish: Wish) -> str:
-        """A pause may have arrived after all, and behind its end."""
+        """A pause may have arrived after all, and behind its end; and who was not answered in time
+        has not said all."""
         while (told := await self._started(wish, "wait=5"))["http"] != httpx.codes.OK:
             if wish.regret is Regret.PAUSE:
                 await self._resume(told["saga_id"])
+            if wish.kind is Kind.APPROVED:
+                await self._approve(wish, told["saga_id"])
         status = str(told["status"])
         if status == "completed":
             await self._check(wish, told["saga_id"])
