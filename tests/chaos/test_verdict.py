@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from saga_orchestrator.tests.chaos.verdict import with_lost_replies
+from saga_orchestrator.tests.chaos.verdict import later_effects, with_lost_replies
 
 
 def call(attempt: int, *, effect: bool, status: int) -> dict[str, Any]:
@@ -29,3 +29,11 @@ def test_a_lost_reply_had_none_if_its_participant_knows_nothing() -> None:
     lost = [call(1, effect=False, status=502), call(2, effect=False, status=502)]
 
     assert with_lost_replies([], lost, {}) == lost
+
+
+def test_what_was_accepted_takes_effect_when_its_participant_says_so() -> None:
+    accepted, repeated = call(1, effect=False, status=202), call(2, effect=False, status=202)
+
+    (sent,) = later_effects([accepted, repeated], {"saga/pay/action": "2026-03-01T12:00:00Z"})
+
+    assert sent == call(2, effect=True, status=200) | {"at": "2026-03-01T12:00:00Z"}
