@@ -7,6 +7,7 @@ test does, `end` leaves nothing of the group behind.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from saga_orchestrator.tests.acceptance.waiting import ENOUGH, until
 
 ROOT = Path(__file__).parents[2]
 SAGA = (str(Path(sys.executable).with_name("saga")),)
+PORTS = range(23_000, 32_000)
 SETTINGS = ("SAGA_", "SERVICE_PORT", "DATABASE_URL")
 
 
@@ -31,8 +33,12 @@ def client(url: str) -> httpx.Client:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """Not one of those that the system gives to connections: one of them could have it by the time
+    that a program which was killed is started again."""
+    while True:
+        port = random.choice(PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def clean_environ(**settings: str) -> dict[str, str]:
