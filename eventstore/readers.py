@@ -25,8 +25,9 @@ Row = TypeVar("Row")
 
 # The writer has its own connection; readers are short, and a small server profits from few.
 MAX_CONNECTIONS: Final = 4
-# Waiting longer than this for one of them means that the database does not keep up.
-TURN_TIMEOUT: Final = timedelta(seconds=10)
+# Waiting longer than this for one of them means that the database does not keep up. It is less than
+# clients wait for an answer: else all the work would be for those who have given up.
+TURN_TIMEOUT: Final = timedelta(seconds=3)
 
 
 class Readers:
