@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
 from saga_orchestrator.tests.acceptance.house import House
 
@@ -34,7 +34,10 @@ steps:
 
 
 class Desk:
-    def __init__(self) -> None:
+    """`ledger` is what all participants have done."""
+
+    def __init__(self, ledger: list[dict[str, Any]]) -> None:
+        self.ledger = ledger
         self.tokens: dict[str, str] = {}  # by saga
         self._seen: set[str] = set()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -52,6 +55,13 @@ class Desk:
             thread.join()
             self._server.server_close()
 
+    def deliver(self, saga_id: str) -> str:
+        """Do what was accepted for later; returns the token to report it with."""
+        key = f"{saga_id}/deliver/action"
+        accepted = next(one for one in self.ledger if one["key"] == key)
+        self.ledger.append({**accepted, "effect": True, "status": 200})
+        return self.tokens[saga_id]
+
     def is_new(self, key: str) -> bool:
         new = key not in self._seen
         self._seen.add(key)
@@ -61,7 +71,7 @@ class Desk:
 @contextmanager
 def a_desk(house: House) -> Iterator[Desk]:
     """Open, and errands to it are known to the house."""
-    desk, usual = Desk(), house.relay.upstreams
+    desk, usual = Desk(house.relay.ledger), house.relay.upstreams
     with desk.open() as url:
         house.relay.upstreams = {**usual, "desk": url}
         house.web.put("/definitions/errand/1", content=ERRAND, headers=YAML).raise_for_status()

@@ -60,7 +60,7 @@ def an_errand(person: Person, desk: Desk) -> None:
     await_waiting(web, saga_id, "deliver")
     person.ask("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
     person.ask("steps/deliver/complete", Saga_Callback_Token="not the one")
-    person.ask("steps/deliver/complete", Saga_Callback_Token=desk.tokens[saga_id])
+    person.ask("steps/deliver/complete", Saga_Callback_Token=desk.deliver(saga_id))
     person.ask("steps/deliver/fail", Saga_Callback_Token=desk.tokens[saga_id])
     person.ask("cancel")
     person.ask("compensate", Prefer=PATIENCE)
