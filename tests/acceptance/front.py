@@ -74,7 +74,7 @@ class Front:
     def __init__(self, nodes: Sequence[Node], hear: Hear = lambda *_: None) -> None:
         self.nodes, self.hear = list(nodes), hear
         self.cuts: list[Cut] = []
-        self._looked = asyncio.Condition()
+        self.looked = asyncio.Condition()  # told of whenever a node was looked at
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -92,8 +92,8 @@ class Front:
     async def _watch(self, node: Node) -> None:
         while True:
             node.is_ready = await is_ready(node.port)
-            async with self._looked:
-                self._looked.notify_all()
+            async with self.looked:
+                self.looked.notify_all()
             await asyncio.sleep(LOOK_EVERY.total_seconds())
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
@@ -132,8 +132,8 @@ class Front:
 
     async def _next_node(self) -> Node | None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(READY_WITHIN.total_seconds()), self._looked:
-                await self._looked.wait_for(lambda: any(one.is_ready for one in self.nodes))
+            async with asyncio.timeout(READY_WITHIN.total_seconds()), self.looked:
+                await self.looked.wait_for(lambda: any(one.is_ready for one in self.nodes))
                 node = next(one for one in self.nodes if one.is_ready)
                 self.nodes.remove(node)
                 self.nodes.append(node)
