@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -43,7 +43,7 @@ class Killer:
     ) -> None:
         self.nodes, self.is_ready, self.say = nodes, is_ready, say
         self.kills: list[Kill] = []
-        self._chance = random.Random(seed)
+        self._drawn = drawn(seed, sorted(nodes))
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -52,8 +52,8 @@ class Killer:
 
     async def step(self) -> None:
         """One kill; returns when the victim is ready again."""
-        await asyncio.sleep(self._chance.uniform(*QUIET_SECONDS))
-        name = self._chance.choice(sorted(self.nodes))
+        quiet_seconds, name = next(self._drawn)
+        await asyncio.sleep(quiet_seconds)
         kill = Kill(name, datetime.now(UTC))
         self.nodes[name].kill()
         self.kills.append(kill)
@@ -71,3 +71,10 @@ class Killer:
                 while not await self.is_ready(name):
                     assert node.is_alive, f"{name} ended: {node.log.read_text()[-2000:]}"
                     await asyncio.sleep(LOOK_AGAIN.total_seconds())
+
+
+def drawn(seed: int, names: Sequence[str]) -> Iterator[tuple[float, str]]:
+    """For how long all live, and who is killed then; without end."""
+    chance = random.Random(seed)
+    while True:
+        yield chance.uniform(*QUIET_SECONDS), chance.choice(names)

@@ -189,7 +189,7 @@ async def a_round(stage: Stage, patterns: Sequence[str]) -> tuple[Played, list[s
     began, before = datetime.now(UTC), len(stage.front.cuts)
     played = await the_runner([*stage.runner, *patterns])
     cuts, kills = stage.front.cuts[before:], stage.killer.kills
-    say(f"cuts: {told(Counter(str(one.fate) for one in cuts))}")
+    say(f"cuts: {told(Counter(one.fate.name.lower() for one in cuts))}")
     found = await asyncio.to_thread(causes_of, stage.database_url, cuts, kills, began)
     causes = {one: found.get(one.lower(), ()) for one in played.those("FAIL")}
     for one, its in causes.items():
@@ -215,7 +215,7 @@ async def the_runner(command: Sequence[str]) -> Played:
 
 
 def told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+    return ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "none"
 
 
 def examined(stage: Stage) -> bool:
