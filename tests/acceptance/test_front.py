@@ -169,6 +169,10 @@ async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
 async def test_a_request_waits_for_a_node_that_is_ready() -> None:
     async with scene(Mood.UNWELL) as play:
         asking = asyncio.create_task(play.web.post(START))
+        for _ in range(3):
+            async with play.front.looked:
+                await play.front.looked.wait()
+        assert not asking.done()
         play.nodes[0].mood = Mood.WELL
         answer = await asking
 
