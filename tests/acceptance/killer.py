@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from saga_orchestrator.tests.acceptance.program import Program
 
-QUIET_SECONDS = (0.5, 2.5)  # from the return of one node to the death of the next
+QUIET_SECONDS = (1.0, 4.0)  # from the return of one node to the death of the next
 AWAY = timedelta(seconds=2)
 BACK_WITHIN = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(milliseconds=50)

@@ -107,7 +107,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000))
     parser.add_argument("--ports", type=int, default=21000, help="first port of the participants")
     # Fewer than the runner's own number: more kills then fall into the time that it takes.
-    parser.add_argument("--jobs", type=int, default=4, help="scenarios at a time")
+    parser.add_argument("--jobs", type=int, default=2, help="scenarios at a time")
     return parser
 
 
