@@ -37,6 +37,10 @@ TYPES = (
     "select stream_id::text, payload ->> 'saga_type' from event_json"
     " where version = 1 and type = 'SagaStarted' and recorded_at >= %s"
 )
+HISTORY = (
+    "select stream_id::text, version, epoch, type, recorded_at, payload::text from event_json"
+    " where stream_id = any(%s::uuid[]) order by stream_id, version"
+)
 # An epoch that began between two events of a saga is one that the saga did not rest through.
 UNDER_WAY = """
     with taken as (
@@ -85,6 +89,18 @@ def causes_of(
                 told = f"saga {saga_id} was under way at {kill.node} at kill {number}"
                 found[scenario_named(types[saga_id])].append(Cause(CHANGED_HANDS, told))
     return found
+
+
+def history_of(database_url: str, scenario: str, since: datetime) -> list[str]:
+    """All that is recorded of the sagas of a scenario, event by event."""
+    with psycopg.connect(database_url) as connection:
+        types = connection.execute(TYPES.encode(), (since,)).fetchall()
+        sagas = [saga_id for saga_id, kind in types if scenario_named(kind) == scenario.lower()]
+        events = connection.execute(HISTORY.encode(), (sagas,)).fetchall()
+    return [
+        f"{saga_id} {version} in epoch {epoch} at {at:%H:%M:%S.%f}: {kind} {payload}"
+        for saga_id, version, epoch, kind, at, payload in events
+    ]
 
 
 def scenario_of(cut: Cut, types: Mapping[str, str]) -> str:

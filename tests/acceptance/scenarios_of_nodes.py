@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from saga_orchestrator.eventstore import embedded_server
-from saga_orchestrator.tests.acceptance.cuts import causes_of, is_explained
+from saga_orchestrator.tests.acceptance.cuts import causes_of, history_of, is_explained
 from saga_orchestrator.tests.acceptance.doctor import examine
 from saga_orchestrator.tests.acceptance.front import Front, Node, is_ready
 from saga_orchestrator.tests.acceptance.front_messages import AnswerReader, Request
@@ -198,6 +198,9 @@ async def a_round(stage: Stage, patterns: Sequence[str]) -> tuple[Played, list[s
         if len(its) > SHOWN:
             say(f"CUT  {one:6} and {len(its) - SHOWN} more")
     cut = [one for one, its in causes.items() if is_explained(played.problems[one], its)]
+    for one in causes.keys() - set(cut):
+        for line in await asyncio.to_thread(history_of, stage.database_url, one, began):
+            say(f"HISTORY {one} {line}")
     return played, cut
 
 
