@@ -6,7 +6,7 @@ import json
 
 import pytest
 from saga_orchestrator.tests.acceptance.house import PAY, Ending
-from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Pair
+from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Nodes
 from saga_orchestrator.tests.acceptance.relay import Point
 
 pytestmark = pytest.mark.slow
@@ -15,7 +15,7 @@ SOME = 5
 
 
 def test_a_saga_that_was_just_started_is_listed_by_the_other_node(
-    pair: Pair, undisturbed: Ending
+    pair: Nodes, undisturbed: Ending
 ) -> None:
     house = pair.house
     orders = [house.order() for _ in range(SOME)]
