@@ -39,7 +39,7 @@ TYPES = (
 )
 HISTORY = (
     "select stream_id::text, version, epoch, type, recorded_at, payload::text from event_json"
-    " where stream_id = any(%s::uuid[]) order by stream_id, version"
+    " where stream_id = any(%s::uuid[]) order by stream_id, version limit 100"
 )
 # An epoch that began between two events of a saga is one that the saga did not rest through.
 UNDER_WAY = """
@@ -92,15 +92,22 @@ def causes_of(
 
 
 def history_of(database_url: str, scenario: str, since: datetime) -> list[str]:
-    """All that is recorded of the sagas of a scenario, event by event."""
+    """What is recorded of the sagas of a scenario, event by event."""
+    sagas = sagas_of(database_url, [scenario], since)
     with psycopg.connect(database_url) as connection:
-        types = connection.execute(TYPES.encode(), (since,)).fetchall()
-        sagas = [saga_id for saga_id, kind in types if scenario_named(kind) == scenario.lower()]
         events = connection.execute(HISTORY.encode(), (sagas,)).fetchall()
     return [
         f"{saga_id} {version} in epoch {epoch} at {at:%H:%M:%S.%f}: {kind} {payload}"
         for saga_id, version, epoch, kind, at, payload in events
     ]
+
+
+def sagas_of(database_url: str, scenarios: Iterable[str], since: datetime) -> list[str]:
+    """All that were started for them, also those that nobody was told of."""
+    wanted = {one.lower() for one in scenarios}
+    with psycopg.connect(database_url) as connection:
+        types = connection.execute(TYPES.encode(), (since,)).fetchall()
+    return [saga_id for saga_id, kind in types if scenario_named(kind) in wanted]
 
 
 def scenario_of(cut: Cut, types: Mapping[str, str]) -> str:

@@ -28,8 +28,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 from saga_orchestrator.eventstore import embedded_server
-from saga_orchestrator.tests.acceptance.cuts import causes_of, history_of, is_explained
+from saga_orchestrator.tests.acceptance.cuts import causes_of, history_of, is_explained, sagas_of
 from saga_orchestrator.tests.acceptance.doctor import examine
 from saga_orchestrator.tests.acceptance.front import Front, Node, is_ready
 from saga_orchestrator.tests.acceptance.front_messages import AnswerReader, Request
@@ -38,6 +39,8 @@ from saga_orchestrator.tests.acceptance.program import SAGA, Program, clean_envi
 
 ROUNDS = 5  # a scenario that a kill cuts into in all of them has failed
 VERDICT = re.compile(r"(PASS|FAIL|SKIP) (\S+)")
+PUT_AWAY_WITHIN = 60  # seconds
+RESTING = ("completed", "compensated", "parked", "abandoned")
 TOLD = ("saga_id", "status", "version")
 SHOWN = 3  # causes of a failure
 
@@ -79,11 +82,12 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`runner` is how the scenarios are played but for which, and where."""
+    """`runner` is how the scenarios are played but for which; `url` is that of the front."""
 
     folder: Path
     database_url: str
     front: Front
+    url: str
     killer: Killer
     answers: Answers
     runner: Sequence[str]
@@ -146,7 +150,7 @@ async def a_stage(
         await killer.bring_back()
         async with front.running() as url:
             command = [*runner, "--url", url]
-            yield Stage(folder, database_url, front, killer, answers, command)
+            yield Stage(folder, database_url, front, url, killer, answers, command)
     finally:
         await asyncio.gather(*(asyncio.to_thread(one.end) for one in programs.values()))
 
@@ -201,7 +205,26 @@ async def a_round(stage: Stage, patterns: Sequence[str]) -> tuple[Played, list[s
     for one in causes.keys() - set(cut):
         for line in await asyncio.to_thread(history_of, stage.database_url, one, began):
             say(f"HISTORY {one} {line}")
+    await put_away(stage, await asyncio.to_thread(sagas_of, stage.database_url, cut, began))
     return played, cut
+
+
+async def put_away(stage: Stage, sagas: Sequence[str]) -> None:
+    """Those that the runner was not told of go on; their calls would reach the next play."""
+    patience = asyncio.timeout(PUT_AWAY_WITHIN)
+    async with patience, httpx.AsyncClient(base_url=stage.url, trust_env=False, timeout=60) as web:
+        for one in sagas:
+            while not await is_put_away(web, f"/sagas/{one}"):
+                pass
+
+
+async def is_put_away(web: httpx.AsyncClient, saga: str) -> bool:
+    """Whether it rests; it is asked to."""
+    with suppress(httpx.TransportError):
+        if (await web.get(f"{saga}/status")).json()["status"] in RESTING:
+            return True
+        await web.post(f"{saga}/abandon", json={"reason": "its scenario was cut"})
+    return False
 
 
 async def the_runner(command: Sequence[str]) -> Played:
