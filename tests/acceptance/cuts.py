@@ -22,7 +22,7 @@ CHANGED_HANDS: Final = "changed hands"
 # By the runner's words: a 502 is the front's own answer, and "calls: a1 a1; expected ['a1']" has
 # one call more than is wanted, or the same ones at other times.
 EXPLAINS: Final[Mapping[str, re.Pattern[str]]] = {
-    Fate.LOST: re.compile(r"\S+ /\S*\.http: 502 is "),
+    Fate.LOST: re.compile(r"(\S+ /\S*\.)http: 502 is "),
     Fate.BROKEN_OFF: re.compile(r"\S+ /\S*: no (reply|node answers)"),
     Fate.REPEATED: re.compile(
         r"PUT /\S*\.http: 200 is not 201|\S+ /\S*\.headers\.idempotency-replayed: 'true' is "
@@ -69,7 +69,10 @@ class Cause:
 def is_explained(problems: Iterable[str], causes: Sequence[Cause]) -> bool:
     """Whether each of the problems that the runner names has its cause."""
     named = [one for one in map(str.strip, problems) if not ELABORATION.match(one)]
-    return bool(named) and all(any(one.explains(line) for one in causes) for line in named)
+    # What else is wrong with an answer of the front's own follows from its being that.
+    harmed = tuple(harm[1] for line in named if (harm := EXPLAINS[Fate.LOST].match(line)))
+    others = [line for line in named if not line.startswith(harmed) or ".http: 502 is " in line]
+    return bool(named) and all(any(one.explains(line) for one in causes) for line in others)
 
 
 def causes_of(

@@ -71,6 +71,17 @@ def test_a_wrong_answer_is_never_explained(problem: str) -> None:
     assert not is_explained([f"       {problem}", CALLED_TWICE, CALLED], causes)
 
 
+def test_all_that_is_wrong_with_the_answer_of_the_front_itself_is_explained() -> None:
+    refused = "POST /sagas/1/abandon.http: 502 is not 409"
+    without = "POST /sagas/1/abandon.reply.allowed_actions: nothing is 'compensate' in None"
+    of_another = "POST /sagas/2/abandon.reply.allowed_actions: nothing is 'compensate' in None"
+
+    assert is_explained([refused, without, CALLED], [Cause(Fate.LOST, "")])
+    assert not is_explained([refused, without, CALLED], [])
+    assert not is_explained([refused, of_another, CALLED], [Cause(Fate.LOST, "")])
+    assert not is_explained([without, CALLED], [Cause(Fate.LOST, "")])
+
+
 def test_a_failure_without_a_cut_is_not_explained() -> None:
     assert not is_explained([LOST, CALLED], [])
     assert not is_explained([], [Cause(Fate.LOST, "")])
