@@ -45,8 +45,8 @@ reliability: setup ## What happens when the database misbehaves, also for long (
 acceptance: setup ## The black-box scenarios beside this checkout.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)
 
-acceptance-nodes: setup ## The same before NODES=2 nodes, one of which is killed every few seconds.
-	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_of_nodes $(or $(NODES),2) ../shared/acceptance/runner.py $(SCENARIOS)
+acceptance-nodes: setup ## The same before NODES=2 nodes behind a front; every few seconds one is killed. SEED to repeat.
+	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_of_nodes $(NODES:%=--nodes %) $(SEED:%=--seed %) ../shared/acceptance/runner.py $(SCENARIOS)
 
 mutations: setup ## Break each rule R1 to R9 on purpose: a property must notice. Takes minutes; RULES="R2 R6" for some.
 	$(BIN)/python -m saga_orchestrator.tests.mutations $(RULES)

@@ -63,7 +63,8 @@ class SagaSummary:
 
 class Listing(Protocol):
     async def refresh(self) -> None:
-        """Include all that has been recorded by now. Raises ProjectionUnavailable."""
+        """Include all that any node has recorded by now; of one that has died, what is taken over
+        in time. Raises ProjectionUnavailable."""
 
     async def page(
         self, wanted: SagaFilter, after: Place | None, limit: int

@@ -1,51 +1,209 @@
-"""What stands before several nodes: each connection goes to one that lives, in turn.
+"""The load balancer before several nodes.
 
-Only a connection that could not be made is tried at another node; what was sent to a node that
-died is lost, as it is behind any load balancer.
+    client ──> front ──> one of the nodes whose /readyz says 200, in turn
+                  └────> another one, if that cannot be connected to: nothing was sent then
+                  └────> another one, if that dies before a byte of its answer, and the request may
+                         be repeated by the rules of HTTP and of the interface
+
+Any other request that a node takes with it when it dies is answered with 502: nobody can know what
+became of it. A request has a connection of its own on either side, so that none is stale.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from saga_orchestrator.tests.acceptance.front_messages import (
+    AnswerReader,
+    Request,
+    RequestReader,
+    Unreadable,
+)
 
 CHUNK = 65536
+HOST = "127.0.0.1"
+LOOK_EVERY = timedelta(milliseconds=100)
+LOOK_FOR = timedelta(seconds=1)  # twice what /readyz takes at most
+READY_WITHIN = timedelta(seconds=10)  # if no node is ready, a request waits for one
+NODES_ASKED = 5  # for one request, one after the other
+READY = Request("GET", "/readyz", (("host", HOST),))
+HARM = """\
+HTTP/1.1 {status}\r
+content-type: application/problem+json\r
+content-length: {length}\r
+connection: close\r
+\r
+{body}"""
+
+Hear = Callable[[Request, AnswerReader], None]
+
+
+class Fate(StrEnum):
+    """Of a request whose node died."""
+
+    REPEATED = "was repeated at another node"
+    LOST = "had no answer and may not be repeated"
+    BROKEN_OFF = "was cut off within its answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    request: Request
+    node: str
+    fate: Fate
+
+    def __str__(self) -> str:
+        return f"{self.request} at {self.node} {self.fate}"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    name: str
+    port: int
+    is_ready: bool = False
 
 
 class Front:
-    """`ports` are those of the nodes, on this machine."""
+    """`hear` is told of every whole answer; `cuts` are the requests whose node died."""
 
-    def __init__(self, ports: Sequence[int]) -> None:
-        self.ports = list(ports)
+    def __init__(self, nodes: Sequence[Node], hear: Hear = lambda *_: None) -> None:
+        self.nodes, self.hear = list(nodes), hear
+        self.cuts: list[Cut] = []
+        self.looked = asyncio.Condition()  # told of whenever a node was looked at
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
         """Its URL."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, HOST, 0)
+        async with asyncio.TaskGroup() as group:
+            watching = [group.create_task(self._watch(node)) for node in self.nodes]
+            try:
+                yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+            finally:
+                server.close()
+                for one in watching:
+                    one.cancel()
+
+    async def _watch(self, node: Node) -> None:
+        while True:
+            node.is_ready = await is_ready(node.port)
+            async with self.looked:
+                self.looked.notify_all()
+            await asyncio.sleep(LOOK_EVERY.total_seconds())
+
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         try:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            if (request := await _read(reader)) is not None:
+                async with asyncio.TaskGroup() as group:
+                    answering = group.create_task(self._answer(request, client))
+                    hanging_up = group.create_task(reader.read(1))
+                    # A client that is gone is not asked for; one that is answered need not stay.
+                    hanging_up.add_done_callback(lambda _: answering.cancel())
+                    answering.add_done_callback(lambda _: hanging_up.cancel())
+        except* OSError:
+            pass  # the client has gone
         finally:
-            server.close()
+            client.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        node = await self._living()
-        if node is not None:
-            await asyncio.gather(_pass_on(reader, node[1]), _pass_on(node[0], writer))
-        writer.close()
+    async def _answer(self, request: Request, client: asyncio.StreamWriter) -> None:
+        for _ in range(NODES_ASKED):
+            if (node := await self._next_node()) is None:
+                break
+            answer = await _ask(node, request, client)
+            if answer is None:
+                node.is_ready = False
+            elif answer.is_whole:
+                return self.hear(request, answer)
+            elif (lot := self._cut(node, request, answer)) is not Fate.REPEATED:
+                if lot is Fate.LOST:
+                    client.write(harm(502, "the node died, and nobody knows how far it came"))
+                return None
+        return client.write(harm(503, "no node is ready"))
 
-    async def _living(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        self.ports.append(self.ports.pop(0))
-        for port in list(self.ports):
-            with suppress(OSError):
-                return await asyncio.open_connection("127.0.0.1", port)
+    def _cut(self, node: Node, request: Request, answer: AnswerReader) -> Fate:
+        node.is_ready = False
+        self.cuts.append(cut := Cut(request, node.name, fate(request, answer)))
+        return cut.fate
+
+    async def _next_node(self) -> Node | None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_WITHIN.total_seconds()), self.looked:
+                await self.looked.wait_for(lambda: any(one.is_ready for one in self.nodes))
+                node = next(one for one in self.nodes if one.is_ready)
+                self.nodes.remove(node)
+                self.nodes.append(node)
+                return node
         return None
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until either end is gone, and then neither is left."""
-    with suppress(OSError):
+def fate(request: Request, answer: AnswerReader) -> Fate:
+    """`answer` is not whole."""
+    if answer.began:
+        return Fate.BROKEN_OFF
+    return Fate.REPEATED if request.may_be_repeated else Fate.LOST
+
+
+async def is_ready(port: int) -> bool:
+    """As a load balancer asks: in time, or it is not."""
+    answer = AnswerReader()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(LOOK_FOR.total_seconds()):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            try:
+                writer.write(READY.to_bytes())
+                while chunk := await reader.read(CHUNK):
+                    answer.feed(chunk)
+            finally:
+                writer.close()
+    return answer.is_whole and answer.status == 200
+
+
+def harm(status: int, detail: str) -> bytes:
+    """A problem of the front's own, RFC 9457."""
+    title = {502: "Bad Gateway", 503: "Service Unavailable"}[status]
+    body = (
+        f'{{"type": "about:blank", "title": "{title}", "status": {status}, "detail": "{detail}",'
+        f' "instance": "/", "code": "front", "retryable": {str(status == 503).lower()}}}'
+    )
+    return HARM.format(status=f"{status} {title}", length=len(body), body=body).encode()
+
+
+async def _read(reader: asyncio.StreamReader) -> Request | None:
+    """None if the client sends no request, or not all of it."""
+    reading = RequestReader()
+    with suppress(Unreadable):
         while chunk := await reader.read(CHUNK):
-            writer.write(chunk)
-            await writer.drain()
-    writer.close()
+            if (request := reading.feed(chunk)) is not None:
+                return request
+    return None
+
+
+async def _ask(node: Node, request: Request, client: asyncio.StreamWriter) -> AnswerReader | None:
+    """What the client got of an answer. None if the node cannot be connected to. Raises OSError if
+    the client has gone."""
+    try:
+        reader, writer = await asyncio.open_connection(HOST, node.port)
+    except OSError:
+        return None
+    answer = AnswerReader(head_only=request.method == "HEAD")
+    try:
+        writer.write(request.to_bytes())
+        while not answer.is_whole and (chunk := await _heard(reader)):
+            answer.feed(chunk)
+            client.write(chunk)
+            await client.drain()
+    finally:
+        writer.close()
+    return answer
+
+
+async def _heard(node: asyncio.StreamReader) -> bytes:
+    """Nothing once it has died, however it did."""
+    with suppress(OSError):
+        return await node.read(CHUNK)
+    return b""

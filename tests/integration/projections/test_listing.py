@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -10,15 +12,18 @@ from typing import Final
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import LogUnavailable, Readers
+from saga_orchestrator.eventstore import LogUnavailable, PostgresLog, Readers
 from saga_orchestrator.fsm.happening import AbandonAsked, StartRequested
 from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.projections import status_listing
 from saga_orchestrator.projections.errors import ProjectionUnavailable
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary, summary_view
 from saga_orchestrator.projections.place import Place
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.statements import statement
-from saga_orchestrator.projections.status_listing import StatusListing
+from saga_orchestrator.projections.status_listing import StatusListing, Unfolded
+from saga_orchestrator.projections.tables import PROJECTION, Tables
 from saga_orchestrator.tests.integration.projections.busy_world import (
     Row,
     fresh_folds,
@@ -38,6 +43,7 @@ ALL: Final = SagaFilter()
 PARKED: Final = SagaFilter(status=SagaStatus.PARKED)
 REQUEST: Final = StartRequested(entity_id="new", input={"step_data": ORDER})
 LIMIT: Final = timedelta(seconds=10)
+SHARD: Final = 3
 LATER: Final = NOON + timedelta(hours=1)
 FILTERS: Final[Sequence[tuple[SagaFilter, Callable[[Row], bool]]]] = [
     (SagaFilter(saga_type="pivotal"), lambda row: row["saga_type"] == "pivotal"),
@@ -205,15 +211,75 @@ async def test_a_list_can_be_asked_to_include_what_has_just_happened(
     assert [as_row(one) for one in await listing.page(ALL, None, 10)] == [cut_to_summary(fold)]
 
 
+async def test_a_list_waits_for_what_another_node_has_recorded(
+    database_url: str, projector: Projector, tables: Tables
+) -> None:
+    looked_again = asyncio.Event()
+
+    async def project() -> None:
+        if missing:
+            looked_again.set()
+        missing.extend(await unfolded(database_url))
+
+    missing: list[int] = []
+    readers = Readers(database_url, LIMIT, statement)
+    async with a_shard_of_another_node(database_url) as other, asyncio.timeout(10):
+        refreshing = asyncio.create_task(StatusListing(readers, project).refresh())
+        await looked_again.wait()
+        await Projector(tables, other, nobody_s).follow([SHARD])
+        await refreshing
+
+    assert set(missing) == {SHARD}
+    assert await unfolded(database_url) == []
+    await readers.close()
+
+
+async def test_a_list_does_not_wait_for_ever_for_a_node_that_writes_nothing(
+    database_url: str, listing: StatusListing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_listing, "OTHERS_WITHIN", timedelta(milliseconds=50))
+    async with a_shard_of_another_node(database_url), asyncio.timeout(10):
+        await listing.refresh()
+
+    assert await unfolded(database_url) == [SHARD]
+
+
+@asynccontextmanager
+async def a_shard_of_another_node(database_url: str) -> AsyncIterator[PostgresLog]:
+    """It has two events, of claims; the view has come to the first one, as in the world."""
+    log = PostgresLog(database_url)
+    await log.claim([SHARD], recorded_at=NOON)
+    assert await unfolded(database_url) == []
+    await log.claim([SHARD], recorded_at=NOON)
+    yield log
+    await log.close()
+
+
+async def unfolded(database_url: str) -> list[int]:
+    readers = Readers(database_url, LIMIT, statement)
+    found = await readers.fetch(Unfolded, "find_unfolded", {"projection": PROJECTION})
+    await readers.close()
+    return [one.shard_id for one in found]
+
+
+async def nobody_s(saga_ids: Iterable[str]) -> Mapping[str, Saga | Exception]:
+    return {}
+
+
 @pytest.mark.parametrize(
     "trouble", [psycopg.OperationalError("cut"), OSError("away"), LogUnavailable("no database")]
 )
-async def test_what_cannot_be_brought_up_to_date_is_told_as_such(trouble: Exception) -> None:
+async def test_what_cannot_be_brought_up_to_date_is_told_as_such(
+    database_url: str, trouble: Exception
+) -> None:
     async def project() -> None:
         raise trouble
 
+    readers = Readers(database_url, LIMIT, statement)
     with pytest.raises(ProjectionUnavailable, match=str(trouble)):
-        await StatusListing(Readers("", LIMIT, statement), project).refresh()
+        await StatusListing(readers, project).refresh()
+
+    await readers.close()
 
 
 async def test_a_database_that_is_away_is_told_as_such() -> None:
