@@ -67,3 +67,4 @@ class Start:
     def _fail(self, error: Exception) -> None:
         if not self.recorded.done():
             self.recorded.set_exception(error)
+            self.recorded.exception()  # whoever asked may have gone

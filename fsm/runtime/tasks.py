@@ -80,6 +80,8 @@ class Tasks:
 
     def _requested(self, shard_id: int, task: Task) -> None:
         self._requests.discard(task)
+        if not task.cancelled():
+            task.exception()  # if nobody waits for it any more, nobody misses it
         self._settle(shard_id)
 
     def _settle(self, shard_id: int) -> None:
