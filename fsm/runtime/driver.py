@@ -246,6 +246,7 @@ class Driver:
     ) -> None:
         """One call, and those that follow. `resent` is told when what was sent before leaves."""
         calls: Sequence[CallParticipant] = (call,)
+        was_taken_up = resent is not None
         while calls:
             first, *others = calls
             self.launch(live, others)
@@ -270,7 +271,7 @@ class Driver:
                     del self.live[first.saga_id]
                 await self.meet(first.saga_id, answer)
                 return
-            if calls and not self.first_moves.are_over:
+            if was_taken_up and calls and not self.first_moves.are_over:
                 await self.first_moves.over()
 
     async def _decide_patiently(

@@ -2,7 +2,8 @@
 
 Sagas that were under way have all waited equally long. Were each of them to go on as soon as it
 can, the first would be done before the last had begun. A participant that answers nobody must not
-hold up the sagas of the others, so after PATIENCE everybody goes on.
+hold up the sagas of the others, so after PATIENCE everybody goes on. A saga that is begun later, or
+that was here all the time, waits for none of this.
 """
 
 from __future__ import annotations

@@ -159,3 +159,21 @@ async def test_who_answers_nobody_holds_up_the_sagas_of_others_for_a_moment_only
     await process.participants.called("ship")
     assert process.participants.paths.count("POST /orders") == 1
     await process.driver.drain(timedelta())
+
+
+async def test_a_saga_that_is_begun_meanwhile_waits_for_no_others_first_move(world: World) -> None:
+    world.participants.hold("create_order")
+    for _ in range(2):
+        await world.start("order_processing")
+    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process.clock.drawn = world.clock.drawn
+    process.participants.hold("create_order")
+    process.driver.executor.limit = 1
+    await process.recover(await world.unfinished())
+
+    began = asyncio.get_running_loop().time()
+    await process.rested((await process.start("side_by_side")).state.saga_id)
+
+    assert not process.driver.first_moves.are_over
+    assert asyncio.get_running_loop().time() - began < first_moves.PATIENCE.total_seconds()
+    await process.driver.drain(timedelta())
