@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import KeyClaim, PostgresLog
+from saga_orchestrator.eventstore import KeyClaim, LogUnavailable, PostgresLog, readers
 from saga_orchestrator.eventstore.readers import MAX_CONNECTIONS
 from saga_orchestrator.tests.event_builders import NOON, a_stream
 
+CLIENTS_WAIT = timedelta(seconds=5)  # the least that HTTP clients do by default: httpx's
 CLAIM = b"insert into stream_key values ('order-1', '\\x00', gen_random_uuid(), now())"
 HELD_UP = (
     b"select count(*) from pg_stat_activity where application_name like 'node % reader'"
@@ -54,3 +56,25 @@ async def claimed(log: PostgresLog) -> KeyClaim:
 async def count(operator: psycopg.AsyncConnection, query: bytes) -> int:
     ((found,),) = await (await operator.execute(query)).fetchall()
     return int(found)
+
+
+async def test_who_waits_for_a_connection_longer_than_clients_do_is_turned_away(
+    log: PostgresLog, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert readers.TURN_TIMEOUT < CLIENTS_WAIT
+    monkeypatch.setattr(readers, "TURN_TIMEOUT", timedelta(milliseconds=50))
+    connecting = psycopg.AsyncConnection.connect
+    async with (
+        await connecting(database_url) as other,
+        await connecting(database_url, autocommit=True) as operator,
+    ):
+        await other.execute(CLAIM)
+        clients = [asyncio.create_task(claimed(log)) for _ in range(MAX_CONNECTIONS)]
+        while await count(operator, HELD_UP) < MAX_CONNECTIONS:
+            pass
+
+        with pytest.raises(LogUnavailable, match="every connection is busy"):
+            await claimed(log)
+
+        await other.rollback()
+        await asyncio.gather(*clients)
