@@ -51,6 +51,21 @@ def is_setting(name: str) -> bool:
     return name.startswith(SETTINGS) or name.endswith("_SERVICE_URL")
 
 
+def run(
+    *arguments: str, within: timedelta = ENOUGH, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """To its end."""
+    return subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env=clean_environ(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=within.total_seconds(),
+    )
+
+
 @dataclass(slots=True)
 class Program:
     """`url` is where it serves; it is ready when /health there is 200."""

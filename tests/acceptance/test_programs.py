@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +15,9 @@ from saga_orchestrator.tests.acceptance.house import Ending, House
 from saga_orchestrator.tests.acceptance.program import (
     ROOT,
     SAGA,
-    clean_environ,
     client,
     free_port,
+    run,
 )
 from saga_orchestrator.tests.acceptance.waiting import ENOUGH, until
 from saga_orchestrator.tests.fix_postgres import execute
@@ -47,22 +46,9 @@ WRONG = {
 }
 
 
-def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environ = clean_environ(**settings)
-    return subprocess.run(
-        arguments,
-        cwd=ROOT,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=ENOUGH.total_seconds(),
-    )
-
-
 def refusal(**settings: str) -> str:
     """The one line that a start ends with."""
-    ended = run(*SAGA, "serve", **{"SERVICE_PORT": str(free_port()), **settings})
+    ended = run(*SAGA, "serve", within=ENOUGH, **{"SERVICE_PORT": str(free_port()), **settings})
     assert ended.returncode > 0, ended
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
+from datetime import timedelta
 from typing import Final
 
 import pytest
 from saga_orchestrator.tests.acceptance.front_messages import AnswerReader, Request
-from saga_orchestrator.tests.acceptance.program import ROOT, clean_environ
+from saga_orchestrator.tests.acceptance.program import ROOT, run
 from saga_orchestrator.tests.acceptance.scenarios_of_nodes import Answers, Played
 
 RUNNER: Final = ROOT.parent / "shared" / "acceptance" / "runner.py"
@@ -33,15 +33,7 @@ SKIP G11a   a node is killed (needs --database-url)
 @pytest.mark.slow
 @pytest.mark.skipif(not RUNNER.exists(), reason="the scenarios are not beside this checkout")
 def test_scenarios_pass_while_nodes_are_killed() -> None:
-    said = subprocess.run(
-        (*PLAY, *ROUND, *SCENARIOS),
-        cwd=ROOT,
-        env=clean_environ(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    said = run(*PLAY, *ROUND, *SCENARIOS, within=timedelta(minutes=5))
 
     assert said.returncode == 0, said.stdout + said.stderr
     assert f"{len(SCENARIOS)} passed, 0 failed, 0 skipped: well" in said.stdout

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
-from saga_orchestrator.tests.acceptance.program import ROOT, clean_environ
+from saga_orchestrator.tests.acceptance.program import run
 
 pytestmark = pytest.mark.slow
 
@@ -14,14 +14,6 @@ SOAK = (sys.executable, "benchmarks/soak.py", "--sagas", "2000", "--warm-up", "5
 
 
 def test_thousands_of_sagas_leave_nothing_in_memory() -> None:
-    said = subprocess.run(
-        SOAK,
-        cwd=ROOT,
-        env=clean_environ(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    said = run(*SOAK, within=timedelta(minutes=5))
 
     assert said.returncode == 0, said.stdout + said.stderr

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
-from saga_orchestrator.tests.acceptance.program import ROOT, clean_environ
+from saga_orchestrator.tests.acceptance.program import run
 
 pytestmark = pytest.mark.slow
 
@@ -15,15 +15,7 @@ ROUND = ("--seed", "32", "--seconds", "10", "--nodes", "2", "--load", "4")
 
 
 def test_no_promise_is_broken_by_a_short_round_of_chaos() -> None:
-    said = subprocess.run(
-        (*CHAOS, *ROUND),
-        cwd=ROOT,
-        env=clean_environ(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    said = run(*CHAOS, *ROUND, within=timedelta(minutes=5))
 
     assert said.returncode == 0, said.stdout + said.stderr
     assert "0 violations" in said.stdout
