@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -27,7 +28,7 @@ class SystemClock:
         return random.random()
 
     def new_saga_id(self, shard_id: int, shards: int) -> str:
-        milliseconds = int(self.now().timestamp() * 1000)
+        milliseconds = time.time_ns() // 1_000_000
         return saga_id(milliseconds, secrets.randbits(74), shard_id, shards)
 
 

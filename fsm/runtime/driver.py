@@ -14,7 +14,7 @@ what is on its way is still heard, nothing new is sent, and then another node go
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -92,8 +92,10 @@ class Driver:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.tasks, self.first_moves = Tasks(), FirstMoves()
 
-    async def start(self, definition: Definition, saga_id: str, request: StartRequested) -> Live:
-        """Durable when it returns. Raises NotServing, and WrongExpectedVersion if it exists.
+    def start(
+        self, definition: Definition, saga_id: str, request: StartRequested
+    ) -> asyncio.Future[Live]:
+        """To be awaited until it is durable. Raises NotServing; WrongExpectedVersion if it exists.
 
         Raises InDoubt if the log went away before it said whether the start is durable.
 
@@ -103,7 +105,7 @@ class Driver:
             raise NotServing("the service is stopping")
         start = Start(self, definition, saga_id, request)
         self.spawn(start.run(), saga_id, has_called=True)
-        return await start.recorded
+        return start.recorded
 
     async def happen(
         self, live: Live, happening: Happening, *, expected_version: int | None = None
@@ -112,8 +114,8 @@ class Driver:
 
         Raises VersionMoved if the saga is not at `expected_version` any more.
         """
-        shard_id = shard_of(live.saga.state.saga_id)
-        await self.tasks.request(shard_id, self._happen(live, happening, expected_version))
+        work = self._happen(live, happening, expected_version)
+        await self.tasks.request(live.shard_id, work)
 
     async def _happen(
         self, live: Live, happening: Happening, expected_version: int | None = None
@@ -248,12 +250,13 @@ class Driver:
         calls: Sequence[CallParticipant] = (call,)
         was_taken_up = resent is not None
         while calls:
-            first, *others = calls
-            self.launch(live, others)
+            first = calls[0]
+            if len(calls) > 1:
+                self.launch(live, calls[1:])
             verdict = await self.executor.call(
                 first,
                 live.saga.definition,
-                self.epochs[shard_of(first.saga_id)],
+                self.epochs[live.shard_id],
                 partial(is_wanted, live, first, resent),
             )
             answer = CallAnswered(
@@ -264,13 +267,17 @@ class Driver:
                 resent=resent is not None,
             )
             try:
-                calls, resent = await self._decide_patiently(live, answer), None
+                try:
+                    calls = await self._decide(live, answer)
+                except LogOverloaded:
+                    calls = await self._decide_patiently(live, answer)
             except WrongExpectedVersion:
                 # Somebody else holds a newer state: what was answered still counts there.
                 if self.live.get(first.saga_id) is live:
                     del self.live[first.saga_id]
                 await self.meet(first.saga_id, answer)
                 return
+            resent = None
             if was_taken_up and calls and not self.first_moves.are_over:
                 await self.first_moves.over()
 
@@ -288,54 +295,56 @@ class Driver:
         self, live: Live, happening: Happening, expected_version: int | None = None
     ) -> Sequence[CallParticipant]:
         """The calls that are to leave now: their intent is durable."""
-        if not live.turn.take():
-            await live.turn.come()
+        turn, clock = live.turn, self.clock
+        if not turn.take():
+            await turn.come()
         try:
-            _demand_version(live.saga, expected_version)
-            decision = decide(
-                live.saga, happening, now=self.clock.now(), jitter=self.clock.jitter()
-            )
-            if self.stopping or shard_of(live.saga.state.saga_id) in self.retiring:
-                decision = without_calls(live.saga, decision)
+            saga = live.saga
+            if expected_version is not None and saga.state.version != expected_version:
+                raise VersionMoved(saga.state.saga_id, saga.state.version)
+            decision = decide(saga, happening, now=clock.now(), jitter=clock.jitter())
+            if self.stopping or live.shard_id in self.retiring:
+                decision = without_calls(saga, decision)
             if decision.events:
-                version = live.saga.state.version
-                recorded = await self.append(version, decision)
-                self.publish(live, decision.saga, recorded)
-        finally:
-            live.turn.leave()
-        self.obey(decision)
-        return decision.calls
-
-    def obey(self, decision: Decision) -> None:
-        for command in decision.children:
-            self.spawn(self.children.obey(command), decision.saga.state.saga_id)
-
-    async def append(self, version: int, decision: Decision) -> Sequence[RecordedEvent]:
-        state = decision.saga.state
-        try:
-            return await self.journal.append(
-                state.saga_id, version, decision.events, at=state.updated_at
-            )
+                recorded = await self.append(saga.state.version, decision)
+                self.publish(live, decision, recorded)
         except Fenced as error:
             self.fenced.add(error.shard_id)
             raise
+        finally:
+            turn.leave()
+        return decision.calls
 
-    def publish(self, live: Live, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
+    def append(self, version: int, decision: Decision) -> Awaitable[Sequence[RecordedEvent]]:
+        """To be awaited until it is durable."""
+        state = decision.saga.state
+        return self.journal.append(state.saga_id, version, decision.events, at=state.updated_at)
+
+    def publish(self, live: Live, decision: Decision, recorded: Sequence[RecordedEvent]) -> None:
+        """What was decided is durable: everybody may know, and what it commands begins."""
+        saga = decision.saga
         saga_id = saga.state.saga_id
         live.move_to(saga)
         self.observe(saga, recorded)
-        if not self.still_drives(saga_id):  # it was the last thing that could be recorded
+        for command in decision.children:
+            self.spawn(self.children.obey(command), saga_id)
+        if live.shard_id not in self.epochs:  # it was the last thing that could be recorded
             return
         wake = wake_up(saga)
         self.timers.set(saga_id, wake)
-        if saga.state.parent is not None and saga.state.status.rests:
-            self.spawn(self.children.report(saga), saga.state.parent.saga_id)
-        if saga.owes_callback and not self.callbacks.is_telling(saga_id):
-            self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
-        if live.is_needed(saga.state.updated_at, wake):
+        if saga.state.status.rests:
+            self._tell_of_its_rest(saga)
+        if decision.calls or live.is_needed(saga.state.updated_at, wake):
             self.live[saga_id] = live
         elif self.live.get(saga_id) is live:
             del self.live[saga_id]
+
+    def _tell_of_its_rest(self, saga: Saga) -> None:
+        saga_id, parent = saga.state.saga_id, saga.state.parent
+        if parent is not None:
+            self.spawn(self.children.report(saga), parent.saga_id)
+        if saga.owes_callback and not self.callbacks.is_telling(saga_id):
+            self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
 
     def leave(self, live: Live) -> None:
         """Forget a saga that nobody waits for any more, if it can be forgotten."""
@@ -352,7 +361,7 @@ class Driver:
                 await self._told_to_stop.wait()
 
     def launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
-        for call in calls if self.still_drives(live.saga.state.saga_id) else ():
+        for call in calls if live.shard_id in self.epochs else ():
             self.spawn(self.converse(live, call), call.saga_id, has_called=True)
 
     def wake(self, saga_id: str, happening: Happening = TIME_PASSED) -> None:
@@ -389,8 +398,3 @@ class Driver:
         if live is not None:
             del self.live[saga_id]
             live.release()
-
-
-def _demand_version(saga: Saga, expected: int | None) -> None:
-    if expected is not None and saga.state.version != expected:
-        raise VersionMoved(saga.state.saga_id, saga.state.version)

@@ -16,5 +16,6 @@ class EventCounts:
         self.events: Counter[tuple[str, str]] = Counter()
 
     def observe(self, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
+        events, saga_type = self.events, saga.state.saga_type
         for one in recorded:
-            self.events[saga.state.saga_type, one.type] += 1
+            events[saga_type, one.type] += 1

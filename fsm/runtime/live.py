@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from ...eventstore import shard_of
 from ..saga import Saga
 from .turns import Turns
 
@@ -17,10 +18,11 @@ Condition: TypeAlias = Callable[[Saga], bool]
 class Live:
     """`turn` makes decisions about one saga follow one another; `saga` is always durable."""
 
-    __slots__ = ("_watchers", "saga", "turn")
+    __slots__ = ("_watchers", "saga", "shard_id", "turn")
 
     def __init__(self, saga: Saga) -> None:
         self.saga = saga
+        self.shard_id = shard_of(saga.state.saga_id)
         self.turn = Turns(1)
         self._watchers: list[tuple[Condition, asyncio.Future[Saga]]] = []
 

@@ -7,11 +7,10 @@ what the saga calls first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...eventstore import Fenced, LogOverloaded, LogUnavailable, RecordedEvent
-from ..decide import Decision, start
+from ...eventstore import Fenced, LogOverloaded, LogUnavailable
+from ..decide import start
 from ..definition import Definition
 from ..happening import StartRequested
 from .errors import InDoubt, LogBusy, NotDrivenHere
@@ -30,39 +29,40 @@ class Start:
         self.recorded: asyncio.Future[Live] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
+        driver = self.driver
         try:
-            decision, events = await self._record()
+            now = driver.clock.now()
+            decision = start(self.definition, self.saga_id, self.request, now=now)
+            recorded = await driver.append(0, decision)
         except asyncio.CancelledError:
             self._fail(InDoubt("the start was dropped while it was recorded"))
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked for the start is told
-            self._fail(error)
+            self._fail(self._told(error))
             return
-        live = self._publish(decision, events)
-        if decision.calls and self.driver.still_drives(self.saga_id):
-            first, *others = decision.calls
-            self.driver.launch(live, others)
-            await self.driver.converse(live, first)
-
-    async def _record(self) -> tuple[Decision, Sequence[RecordedEvent]]:
-        now = self.driver.clock.now()
-        decision = start(self.definition, self.saga_id, self.request, now=now)
-        try:
-            return decision, await self.driver.append(0, decision)
-        except LogUnavailable as error:
-            raise InDoubt(str(error)) from error
-        except LogOverloaded as error:
-            raise LogBusy(str(error)) from error
-        except Fenced as error:
-            raise NotDrivenHere(self.saga_id) from error
-
-    def _publish(self, decision: Decision, events: Sequence[RecordedEvent]) -> Live:
         live = Live(decision.saga)
-        self.driver.publish(live, decision.saga, events)
+        driver.publish(live, decision, recorded)
         if not self.recorded.done():
             self.recorded.set_result(live)
-        self.driver.obey(decision)
-        return live
+        if decision.calls and live.shard_id in driver.epochs:
+            first, *others = decision.calls
+            driver.launch(live, others)
+            await driver.converse(live, first)
+
+    def _told(self, error: Exception) -> Exception:
+        """In the words of whoever asks for sagas."""
+        match error:
+            case LogUnavailable():
+                told: Exception = InDoubt(str(error))
+            case LogOverloaded():
+                told = LogBusy(str(error))
+            case Fenced():
+                self.driver.fenced.add(error.shard_id)
+                told = NotDrivenHere(self.saga_id)
+            case _:
+                return error
+        told.__cause__ = error
+        return told
 
     def _fail(self, error: Exception) -> None:
         if not self.recorded.done():

@@ -16,12 +16,10 @@ MUTATIONS: Final = (
         rule="R1",
         says="the first call leaves before the start is recorded",
         file="fsm/runtime/start.py",
-        old="""        try:
-            return decision, await self.driver.append(0, decision)
+        old="""            recorded = await driver.append(0, decision)
 """,
-        new="""        self.driver.launch(Live(decision.saga), decision.calls)
-        try:
-            return decision, await self.driver.append(0, decision)
+        new="""            driver.launch(Live(decision.saga), decision.calls)
+            recorded = await driver.append(0, decision)
 """,
         property=SHELL,
     ),
@@ -30,22 +28,24 @@ MUTATIONS: Final = (
         says="calls leave while their decision is being recorded",
         file="fsm/runtime/driver.py",
         old="""            if decision.events:
-                version = live.saga.state.version
-                recorded = await self.append(version, decision)
-                self.publish(live, decision.saga, recorded)
+                recorded = await self.append(saga.state.version, decision)
+                self.publish(live, decision, recorded)
+        except Fenced as error:
+            self.fenced.add(error.shard_id)
+            raise
         finally:
-            live.turn.leave()
-        self.obey(decision)
+            turn.leave()
         return decision.calls
 """,
         new="""            self.launch(live, decision.calls)
             if decision.events:
-                version = live.saga.state.version
-                recorded = await self.append(version, decision)
-                self.publish(live, decision.saga, recorded)
+                recorded = await self.append(saga.state.version, decision)
+                self.publish(live, decision, recorded)
+        except Fenced as error:
+            self.fenced.add(error.shard_id)
+            raise
         finally:
-            live.turn.leave()
-        self.obey(decision)
+            turn.leave()
         return ()
 """,
         property=SHELL,
@@ -62,8 +62,8 @@ MUTATIONS: Final = (
         rule="R6",
         says="two that come at once are decided about at once",
         file="fsm/runtime/driver.py",
-        old="            await live.turn.come()\n",
-        new="            live.turn.taken += 1\n",
+        old="            await turn.come()\n",
+        new="            turn.taken += 1\n",
         property=RACES,
     ),
     Mutation(
