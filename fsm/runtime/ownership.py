@@ -52,6 +52,7 @@ class Ownership:
         self.driver, self.post, self.part_with = driver, post, part_with
         self.shards = shards
         self.roster = Roster()
+        self._others_live = False
         self.leaving = False
         self._busy: set[int] = set()
         self._handed_over: set[int] = set()
@@ -82,6 +83,7 @@ class Ownership:
         began, was_silent = asyncio.get_running_loop().time(), not self.is_current
         self.roster = roster = await self.membership.beat(leaving=self.leaving)
         me = self.membership.node_id
+        self._others_live = any(one.is_alive and one.node_id != me for one in roster.nodes.values())
         mine = roster.owned_by(me)
         self._busy -= self._handed_over - mine
         self._handed_over &= mine
@@ -142,10 +144,7 @@ class Ownership:
     @property
     def is_alone(self) -> bool:
         """Whether no other node is alive; who has not looked lately does not know."""
-        nodes = self.roster.nodes.values()
-        return self.is_current and not any(
-            one.is_alive and one.node_id != self.membership.node_id for one in nodes
-        )
+        return not self._others_live and self.is_current
 
     def trouble(self, patience: timedelta) -> str | None:
         """Why this node cannot do its part, or None."""
