@@ -26,7 +26,7 @@ class Start:
     ) -> None:
         self.driver, self.definition = driver, definition
         self.saga_id, self.request = saga_id, request
-        self.recorded: asyncio.Future[Live] = asyncio.get_running_loop().create_future()
+        self.recorded: asyncio.Future[Live] = driver.tasks.loop.create_future()
 
     async def run(self) -> None:
         driver = self.driver

@@ -22,6 +22,7 @@ Task = asyncio.Task[Any]
 
 class Tasks:
     def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()  # asked for once: each time costs a system call
         self._work: defaultdict[int, set[Task]] = defaultdict(set)
         self._requests: set[Task] = set()
         self._unsettled: Counter[int] = Counter()
@@ -29,7 +30,7 @@ class Tasks:
 
     def work(self, shard_id: int, work: Coroutine[Any, Any, None], *, calls: bool) -> None:
         """`calls`: it sends something, and hears what is answered."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = self.loop.create_task(work)
         self._work[shard_id].add(task)
         if calls:
             self._unsettled[shard_id] += 1
@@ -37,7 +38,7 @@ class Tasks:
 
     async def request(self, shard_id: int, request: Coroutine[Any, Any, Result]) -> Result:
         """Goes on even if whoever waits for it does not."""
-        task = asyncio.get_running_loop().create_task(request)
+        task = self.loop.create_task(request)
         self._requests.add(task)
         self._unsettled[shard_id] += 1
         task.add_done_callback(partial(self._requested, shard_id))
