@@ -30,6 +30,7 @@ from .expression import ExpressionError
 from .machines import StepStatus
 from .outcome import Direction
 from .saga import Saga
+from .state import fold, own
 from .step_state import StepState
 
 INTENTS: Mapping[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
@@ -53,7 +54,9 @@ class Deciding:
         self.children: list[StartChild | UndoChild] = []
 
     def record(self, event: Event) -> None:
-        self.saga = self.saga.after(event, self.now)
+        if not self.events:  # from here on it is a saga of our own, which grows with each event
+            self.saga = Saga(self.saga.definition, own(self.saga.state))
+        fold(self.saga.state, event, self.now)
         self.events.append(event)
 
     def begin(self, step: Step) -> None:

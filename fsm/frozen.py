@@ -6,47 +6,67 @@ The constructor of a frozen dataclass sets its members one by one through `objec
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import Parameter, Signature, signature
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 Value = TypeVar("Value")
+Changes: TypeAlias = dict[str, Any]  # members with what they are from now on
 
 new, set_member = object.__new__, object.__setattr__
 
 
-def changed(value: Value, **members: Any) -> Value:
-    """Like `value`, but for `members`, which must be members of it.
+def changed(value: Value, changes: Changes) -> Value:
+    """Like `value`, but for `changes`, which must be of members of it.
 
-    For frozen dataclasses without slots and without a `__post_init__`.
+    For what is `quickly_built` and has no slots.
     """
     copy = new(value.__class__)
     # One set, of one dictionary made in one go, takes half the time of filling the copy's own.
-    set_member(copy, "__dict__", value.__dict__ | members)
+    set_member(copy, "__dict__", value.__dict__ | changes)
     return copy
 
 
 def quickly_built(kind: type[Value]) -> type[Value]:
     """A frozen dataclass with another constructor, for those of which there are many.
 
-    While its members are set, the value is one of a twin of its class that is not frozen. So they
-    are set as those of any other object: six of them in 0.4 instead of 0.8 µs. Not for a dataclass
-    with a `__post_init__`, or with a default that is made by a factory.
+    Not for a dataclass with a `__post_init__`, or with a default that is made by a factory.
     """
     constructor: Any = kind.__init__
-    thaws = {name: getattr(object, name) for name in ("__setattr__", "__delattr__")}
-    source = [
-        f"def __init__{_bare(signature(constructor))}:",
-        "    set_member(self, '__class__', thawed)",
-        *(f"    self.{name} = {name}" for name in signature(kind).parameters),
-        "    self.__class__ = kind",
-    ]
-    twin = type(kind.__name__, (kind,), {"__slots__": (), **thaws})
-    scope: dict[str, Any] = {"kind": kind, "thawed": twin, "set_member": set_member}
+    scope: dict[str, Any] = {"kind": kind, "thawed": _thawed(kind), "set_member": set_member}
+    fill = _one_by_one if "__slots__" in kind.__dict__ else _at_once
+    source = [f"def __init__{_bare(signature(constructor))}:", *fill(signature(kind).parameters)]
     exec("\n".join(source), scope)
     built = scope["__init__"]
     built.__defaults__, built.__kwdefaults__ = constructor.__defaults__, constructor.__kwdefaults__
     kind.__init__ = built  # type: ignore[method-assign]
     return kind
+
+
+def _one_by_one(names: Iterable[str]) -> list[str]:
+    """The value is one of a twin of its class meanwhile, which is not frozen.
+
+    So they are set as those of any other object: six of them in 0.4 instead of 0.8 µs.
+    """
+    return [
+        "    set_member(self, '__class__', thawed)",
+        *(f"    self.{name} = {name}" for name in names),
+        "    self.__class__ = kind",
+    ]
+
+
+def _at_once(names: Iterable[str]) -> list[str]:
+    """In a dictionary of its own, not one that shares its keys with those of other values.
+
+    Python 3.11 finds a member there in 8 instead of 20 ns, in all the copies as well.
+    """
+    members = ", ".join(f"{name!r}: {name}" for name in names)
+    return [f"    set_member(self, '__dict__', {{{members}}})"]
+
+
+def _thawed(kind: type[Value]) -> type[Value]:
+    thaws = {name: getattr(object, name) for name in ("__setattr__", "__delattr__")}
+    return type(kind.__name__, (kind,), {"__slots__": (), **thaws})
 
 
 def _bare(given: Signature) -> Signature:

@@ -12,7 +12,7 @@ from .events import Event, SagaStarted
 from .frozen import quickly_built
 from .machines import StepStatus
 from .outcome import Direction
-from .state import SagaState, begin, evolve
+from .state import SagaState, begin, evolve, fold
 from .step_state import UNTOUCHED, StepState
 from .strict_json import Json
 from .template import Scope
@@ -151,7 +151,7 @@ def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, 
         raise CorruptStream(saga_id, 1, "the first event is not SagaStarted")
     if (first.saga_type, first.definition_version) != (definition.name, definition.version):
         raise CorruptStream(saga_id, 1, f"it is not of {definition.name} {definition.version}")
-    saga = Saga(definition, begin(saga_id, first, at))
+    state = begin(saga_id, first, at)
     for event, recorded_at in events:
-        saga = saga.after(event, recorded_at)
-    return saga
+        fold(state, event, recorded_at)
+    return Saga(definition, state)

@@ -37,7 +37,7 @@ from .events import (
     StepFoundNotDone,
     StepSucceeded,
 )
-from .frozen import changed, quickly_built
+from .frozen import Changes, changed, quickly_built
 from .machines import (
     IllegalTransition,
     SagaStatus,
@@ -112,107 +112,120 @@ def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
 
 def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
     """The state after `event`, which was recorded `at`. Raises CorruptStream."""
+    after = own(state)
+    fold(after, event, at)
+    return after
+
+
+def own(state: SagaState) -> SagaState:
+    """The same state, of which whoever asks is the only holder."""
+    return changed(state, {"steps": {**state.steps}})
+
+
+def fold(state: SagaState, event: Event, at: datetime) -> None:
+    """Make `state`, which nobody else may hold, the one after `event`. Raises CorruptStream.
+
+    A decision and a replay fold several events into one state, which they have made for that.
+    """
     try:
         if isinstance(event, StepEvent):
-            return _evolve_step(state, event, at)
-        return _evolve_saga(state, event, at)
+            _fold_step(state, event, at)
+        else:
+            _fold_saga(state, event, at)
     except IllegalTransition as error:
         raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
 
 
-def _evolve_saga(  # noqa: C901 - a table, one line of thought an event
-    state: SagaState, event: SagaFact, at: datetime
-) -> SagaState:
-    status, version = next_saga_status(state.status, event.trigger), state.version + 1
-    rested = version if status.rests and not state.status.rests else state.rested_version
-    moved = changed(state, status=status, version=version, updated_at=at, rested_version=rested)
-    match event:
-        case SagaCompleted() | SagaCompensated() | SagaFellDue() | RetryRequested():
-            return moved
-        case SagaStarted():
-            raise CorruptStream(state.saga_id, moved.version, "a saga starts once")
-        case CompensationRequested():
-            return _resumed(changed(moved, asked_back=event), at)
-        case CompensationStarted(cause=cause, error=error):
-            return changed(
-                moved, cause=cause, error=error, parked=None, asked_back=None, paused_at=None
-            )
-        case SagaParked(why=why):
-            parked = Parked(why=why, since=at)
-            return changed(moved, parked=parked, error=state.error or why)
-        case SagaUnparked(back=back):
-            return _unparked(moved, at, back=back)
-        case SagaPaused():
-            return changed(moved, paused_at=state.paused_at or at)
-        case SagaResumed():
-            return _resumed(moved, at)
-        case SagaAbandoned(reason=reason):
-            error = state.error or f"abandoned: {reason}"
-            return changed(moved, parked=None, paused_at=None, error=error)
-        case SignalReceived(name=name, key=key):
-            keys = state.signal_keys | ({(name, key)} if key is not None else set())
-            return changed(moved, signals=(*state.signals, event), signal_keys=keys)
-        case MessageTaken(message_id=message_id):
-            return changed(moved, messages=state.messages | {message_id})
-        case CallbackDelivered(rested_version=told):
-            return changed(moved, told_version=max(told, state.told_version))
-        case _:
-            assert_never(event)
-
-
-def _unparked(state: SagaState, at: datetime, *, back: bool) -> SagaState:
-    """Forward it has no error any more, and no deadline that has passed."""
-    over = state.deadline is not None and state.deadline <= at
-    return changed(
-        state,
-        parked=None,
-        error=state.error if back else None,
-        deadline=None if over else state.deadline,
-        losses_accepted=True,
-        steps={name: _tried_again(step) for name, step in state.steps.items()},
-    )
-
-
-def _tried_again(step: StepState) -> StepState:
-    if step.status is not StepStatus.COMPENSATION_FAILED:
-        return step
-    return changed(step, undo_again=True)
-
-
-def _resumed(state: SagaState, at: datetime) -> SagaState:
-    """The clocks of a paused saga have stood still."""
-    by = at - (state.paused_at or at)
-    return changed(
-        state,
-        paused_at=None,
-        deadline=state.deadline and state.deadline + by,
-        start_at=state.start_at and state.start_at + by,
-        steps={name: step.put_off(by) for name, step in state.steps.items()},
-    )
-
-
-def _evolve_step(state: SagaState, event: StepFact, at: datetime) -> SagaState:
-    before = state.steps.get(event.step, UNTOUCHED)
+def _fold_step(state: SagaState, event: StepFact, at: datetime) -> None:
+    name, members = event.step, state.__dict__
+    before = state.steps.get(name, UNTOUCHED)
     after = step_after(before, event, at)
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
-        after = changed(after, next_attempt_at=state.paused_at)
-    finished = state.finished
-    if after.finished_at is None and before.finished_at is not None:
-        finished = tuple(name for name in finished if name != event.step)
-    elif after.finished_at is not None and before.finished_at is None:
-        finished = (*finished, event.step)
-    moved = changed(
-        state,
-        steps={**state.steps, event.step: after},
-        finished=finished,
-        version=state.version + 1,
-        updated_at=at,
-    )
+        after = changed(after, {"next_attempt_at": state.paused_at})
+    if after.finished_at is None:
+        if before.finished_at is not None:
+            members["finished"] = tuple([one for one in state.finished if one != name])
+    elif before.finished_at is None:
+        members["finished"] = (*state.finished, name)
     if isinstance(event, StepSucceeded) and event.signal is not None:
-        return changed(moved, signals=_without_first(state.signals, event.signal))
-    return moved
+        members["signals"] = _without_first(state.signals, event.signal)
+    members["steps"][name] = after
+    members["version"] += 1
+    members["updated_at"] = at
 
 
 def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[SignalReceived, ...]:
     place = next((place for place, one in enumerate(signals) if one.name == name), len(signals))
     return signals[:place] + signals[place + 1 :]
+
+
+def _fold_saga(state: SagaState, event: SagaFact, at: datetime) -> None:
+    status, version = next_saga_status(state.status, event.trigger), state.version + 1
+    rested = version if status.rests and not state.status.rests else state.rested_version
+    moved = {"status": status, "version": version, "updated_at": at, "rested_version": rested}
+    state.__dict__.update(moved | _told(state, event, at))
+
+
+def _told(  # noqa: C901 - a table, one line of thought an event
+    state: SagaState, event: SagaFact, at: datetime
+) -> Changes:
+    """What an event says beside the status that it leads to."""
+    match event:
+        case SagaCompleted() | SagaCompensated() | SagaFellDue() | RetryRequested():
+            return {}
+        case SagaStarted():
+            raise CorruptStream(state.saga_id, state.version + 1, "a saga starts once")
+        case CompensationRequested():
+            return {"asked_back": event, **_resumed(state, at)}
+        case CompensationStarted(cause=cause, error=error):
+            ended = {"parked": None, "asked_back": None, "paused_at": None}
+            return {"cause": cause, "error": error, **ended}
+        case SagaParked(why=why):
+            return {"parked": Parked(why=why, since=at), "error": state.error or why}
+        case SagaUnparked(back=back):
+            return _unparked(state, at, back=back)
+        case SagaPaused():
+            return {"paused_at": state.paused_at or at}
+        case SagaResumed():
+            return _resumed(state, at)
+        case SagaAbandoned(reason=reason):
+            error = state.error or f"abandoned: {reason}"
+            return {"parked": None, "paused_at": None, "error": error}
+        case SignalReceived(name=name, key=key):
+            keys = state.signal_keys | ({(name, key)} if key is not None else set())
+            return {"signals": (*state.signals, event), "signal_keys": keys}
+        case MessageTaken(message_id=message_id):
+            return {"messages": state.messages | {message_id}}
+        case CallbackDelivered(rested_version=told):
+            return {"told_version": max(told, state.told_version)}
+        case _:
+            assert_never(event)
+
+
+def _unparked(state: SagaState, at: datetime, *, back: bool) -> Changes:
+    """Forward it has no error any more, and no deadline that has passed."""
+    over = state.deadline is not None and state.deadline <= at
+    return {
+        "parked": None,
+        "error": state.error if back else None,
+        "deadline": None if over else state.deadline,
+        "losses_accepted": True,
+        "steps": {name: _tried_again(step) for name, step in state.steps.items()},
+    }
+
+
+def _tried_again(step: StepState) -> StepState:
+    if step.status is not StepStatus.COMPENSATION_FAILED:
+        return step
+    return changed(step, {"undo_again": True})
+
+
+def _resumed(state: SagaState, at: datetime) -> Changes:
+    """The clocks of a paused saga have stood still."""
+    by = at - (state.paused_at or at)
+    return {
+        "paused_at": None,
+        "deadline": state.deadline and state.deadline + by,
+        "start_at": state.start_at and state.start_at + by,
+        "steps": {name: step.put_off(by) for name, step in state.steps.items()},
+    }

@@ -32,7 +32,7 @@ from .events import (
     StepUnknown,
     WaitStarted,
 )
-from .frozen import changed
+from .frozen import Changes, changed, quickly_built
 from .machines import StepStatus, next_step_status
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
@@ -40,6 +40,7 @@ from .strict_json import Json
 FREE = (Outcome.BUSY, Outcome.THROTTLED, Outcome.HELD)  # what uses no attempt up
 
 
+@quickly_built
 @dataclass(frozen=True, kw_only=True)
 class StepState:
     """`doubtful`: an attempt ended unknown, so the action may have happened whatever came later.
@@ -85,10 +86,9 @@ class StepState:
 
     def put_off(self, by: timedelta) -> StepState:
         """All that it waits for comes later."""
+        later = self.next_attempt_at and self.next_attempt_at + by
         return changed(
-            self,
-            next_attempt_at=self.next_attempt_at and self.next_attempt_at + by,
-            until=self.until and self.until + by,
+            self, {"next_attempt_at": later, "until": self.until and self.until + by}
         )
 
 
@@ -99,165 +99,166 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
     step: StepState, event: StepFact, at: datetime
 ) -> StepState:
     """Raises IllegalTransition."""
-    status = next_step_status(step.status, _trigger(step, event))
+    trigger = _rejection(step, event) if isinstance(event, StepRejected) else event.trigger
+    status = next_step_status(step.status, trigger)
     match event:
-        case StepCalled(attempt=attempt):
-            return _called(step, status, attempt, at)
+        case StepCalled():
+            changes = _called(step, status, event, at)
         case StepSucceeded():
-            return _succeeded(step, status, event, at)
-        case CompensationCalled(attempt=attempt):
-            return _undo_called(step, status, attempt)
+            changes = _succeeded(status, event, at)
+        case CompensationCalled():
+            changes = _undo_called(step, status, event)
         case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
-            return changed(step, status=status)
+            changes = {"status": status}
         case StepRejected() | StepUnknown() | StepNotSent():
-            return _ended(step, status, event.error, at)
+            changes = _ended(step, status, event, at)
         case StepBackedOff():
-            return _backed_off(step, status, event)
+            changes = _backed_off(step, status, event)
         case StepFoundNotDone():
-            return _found_not_done(step, status, event, at)
+            changes = _found_not_done(status, event, at)
         case StatusAsked():
-            return changed(step, status=status, asking=True, next_attempt_at=None)
+            changes = {"status": status, "asking": True, "next_attempt_at": None}
         case StepSkipped():
-            return changed(step, status=status, finished_at=at)
+            changes = {"status": status, "finished_at": at}
         case WaitStarted():
-            return _waiting(step, status, event, at)
+            changes = _waiting(step, status, event, at)
         case StepAccepted():
-            return _accepted(step, status, event)
+            changes = _accepted(step, status, event)
         case CallbackReceived():
-            return changed(step, status=status, callback=event)
-        case StepResolved(verdict=verdict, output=output):
-            return _resolved(changed(step, status=status), verdict, output, at)
-        case CompensationBackedOff(outcome=outcome, error=error, until=until):
-            waits = changed(step, status=status, last_outcome=outcome, last_error=error)
-            return changed(waits, next_attempt_at=until)
-        case CompensationFailed(error=error):
-            return changed(step, status=status, last_error=error)
+            changes = {"status": status, "callback": event}
+        case StepResolved():
+            changes = {"status": status, **_resolved(event, at)}
+        case CompensationBackedOff():
+            changes = _undo_backed_off(status, event)
+        case CompensationFailed():
+            changes = {"status": status, "last_error": event.error}
         case _:
             assert_never(event)
+    return changed(step, changes)
 
 
-def _trigger(step: StepState, event: StepFact) -> str:
+def _rejection(step: StepState, event: StepRejected) -> str:
     """A no, where an earlier try may have worked, leaves the step in doubt."""
-    if not isinstance(event, StepRejected):
-        return event.trigger
     said_done = step.callback is not None and step.callback.done
     return "reject_in_doubt" if step.doubtful or event.resent or said_done else event.trigger
 
 
-def _called(step: StepState, status: StepStatus, attempt: int, at: datetime) -> StepState:
+def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime) -> Changes:
     """One that had ended, and that a person wants tried again, has all its attempts once more."""
     again = step.finished_at is not None
-    return changed(
-        step,
-        status=status,
-        attempts=attempt,
-        floor=attempt - 1 if again else step.floor,
-        asking=False,
-        callback=None if again else step.callback,
-        started_at=step.started_at or at,
-        finished_at=None,
-        next_attempt_at=None,
-    )
+    return {
+        "status": status,
+        "attempts": event.attempt,
+        "floor": event.attempt - 1 if again else step.floor,
+        "asking": False,
+        "callback": None if again else step.callback,
+        "started_at": step.started_at or at,
+        "finished_at": None,
+        "next_attempt_at": None,
+    }
 
 
-def _succeeded(
-    step: StepState, status: StepStatus, event: StepSucceeded, at: datetime
-) -> StepState:
-    return changed(
-        step,
-        status=status,
-        finished_at=at,
-        next_attempt_at=None,
-        until=None,
-        output=event.output,
-        output_loss=event.output_loss,
-        last_error=event.error,
-    )
+def _succeeded(status: StepStatus, event: StepSucceeded, at: datetime) -> Changes:
+    return {
+        "status": status,
+        "finished_at": at,
+        "next_attempt_at": None,
+        "until": None,
+        "output": event.output,
+        "output_loss": event.output_loss,
+        "last_error": event.error,
+    }
 
 
-def _undo_called(step: StepState, status: StepStatus, attempt: int) -> StepState:
+def _undo_called(step: StepState, status: StepStatus, event: CompensationCalled) -> Changes:
     again = step.status is StepStatus.COMPENSATION_FAILED
-    return changed(
-        step,
-        status=status,
-        compensation_attempts=attempt,
-        compensation_floor=attempt - 1 if again else step.compensation_floor,
-        next_attempt_at=None,
-        undo_again=False,
-    )
+    return {
+        "status": status,
+        "compensation_attempts": event.attempt,
+        "compensation_floor": event.attempt - 1 if again else step.compensation_floor,
+        "next_attempt_at": None,
+        "undo_again": False,
+    }
 
 
-def _ended(step: StepState, status: StepStatus, error: str, at: datetime) -> StepState:
-    return changed(
-        step,
-        status=status,
-        finished_at=at,
-        next_attempt_at=None,
-        until=None,
-        last_error=error,
-        doubtful=step.doubtful or status is StepStatus.UNKNOWN,
-    )
+def _ended(
+    step: StepState,
+    status: StepStatus,
+    event: StepRejected | StepUnknown | StepNotSent,
+    at: datetime,
+) -> Changes:
+    return {
+        "status": status,
+        "finished_at": at,
+        "next_attempt_at": None,
+        "until": None,
+        "last_error": event.error,
+        "doubtful": step.doubtful or status is StepStatus.UNKNOWN,
+    }
 
 
-def _backed_off(step: StepState, status: StepStatus, event: StepBackedOff) -> StepState:
-    return changed(
-        step,
-        status=status,
-        attempts=event.attempt,
-        last_error=event.error,
-        asking=False,
-        last_outcome=event.outcome,
-        doubtful=step.doubtful or event.resent or event.outcome is Outcome.UNKNOWN,
-        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
-        next_attempt_at=event.until,
-    )
+def _backed_off(step: StepState, status: StepStatus, event: StepBackedOff) -> Changes:
+    return {
+        "status": status,
+        "attempts": event.attempt,
+        "last_error": event.error,
+        "asking": False,
+        "last_outcome": event.outcome,
+        "doubtful": step.doubtful or event.resent or event.outcome is Outcome.UNKNOWN,
+        "was_busy": step.was_busy or event.outcome is Outcome.BUSY,
+        "next_attempt_at": event.until,
+    }
 
 
-def _found_not_done(
-    step: StepState, status: StepStatus, event: StepFoundNotDone, at: datetime
-) -> StepState:
-    return changed(
-        step,
-        status=status,
-        attempts=event.attempt,
-        last_error=event.error,
-        asking=False,
-        last_outcome=Outcome.NOT_DONE,
-        doubtful=False,
-        was_busy=False,
-        next_attempt_at=at,
-    )
+def _found_not_done(status: StepStatus, event: StepFoundNotDone, at: datetime) -> Changes:
+    return {
+        "status": status,
+        "attempts": event.attempt,
+        "last_error": event.error,
+        "asking": False,
+        "last_outcome": Outcome.NOT_DONE,
+        "doubtful": False,
+        "was_busy": False,
+        "next_attempt_at": at,
+    }
 
 
-def _waiting(step: StepState, status: StepStatus, event: WaitStarted, at: datetime) -> StepState:
-    return changed(
-        step,
-        status=status,
-        started_at=step.started_at or at,
-        finished_at=None,
-        next_attempt_at=event.until,
-        until=event.until,
-        signal=event.signal,
-        child_id=event.child_id,
-    )
+def _waiting(step: StepState, status: StepStatus, event: WaitStarted, at: datetime) -> Changes:
+    return {
+        "status": status,
+        "started_at": step.started_at or at,
+        "finished_at": None,
+        "next_attempt_at": event.until,
+        "until": event.until,
+        "signal": event.signal,
+        "child_id": event.child_id,
+    }
 
 
-def _accepted(step: StepState, status: StepStatus, event: StepAccepted) -> StepState:
-    return changed(
-        step,
-        status=status,
-        asking=False,
-        polls=step.polls + 1,
-        until=event.until,
-        next_attempt_at=min(event.next_poll or event.until, event.until),
-    )
+def _accepted(step: StepState, status: StepStatus, event: StepAccepted) -> Changes:
+    return {
+        "status": status,
+        "asking": False,
+        "polls": step.polls + 1,
+        "until": event.until,
+        "next_attempt_at": min(event.next_poll or event.until, event.until),
+    }
 
 
-def _resolved(after: StepState, verdict: Resolution, output: Json, at: datetime) -> StepState:
-    match verdict:
+def _resolved(event: StepResolved, at: datetime) -> Changes:
+    match event.verdict:
         case Resolution.DONE:
-            return changed(after, output=output, finished_at=at, last_error=None)
+            return {"output": event.output, "finished_at": at, "last_error": None}
         case Resolution.NOT_DONE:
-            return changed(after, finished_at=at, doubtful=False, was_busy=False)
+            return {"finished_at": at, "doubtful": False, "was_busy": False}
         case Resolution.UNDONE:
-            return after
+            return {}
+
+
+def _undo_backed_off(status: StepStatus, event: CompensationBackedOff) -> Changes:
+    return {
+        "status": status,
+        "last_outcome": event.outcome,
+        "last_error": event.error,
+        "next_attempt_at": event.until,
+    }

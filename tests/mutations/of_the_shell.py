@@ -96,12 +96,12 @@ MUTATIONS: Final = (
         says="who has lost changes the step all the same",
         file="fsm/step_state.py",
         old="""        case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
-            return changed(step, status=status)
+            changes = {"status": status}
 """,
         new="""        case LateReplyIgnored(what=what):
-            return changed(step, status=status, last_error=what)
+            changes = {"status": status, "last_error": what}
         case CompensationSucceeded() | CompensationCovered():
-            return changed(step, status=status)
+            changes = {"status": status}
 """,
         property=RULES,
     ),
@@ -136,8 +136,8 @@ MUTATIONS: Final = (
         rule="R7",
         says="a replay tells all at the time of the start",
         file="fsm/saga.py",
-        old="saga = saga.after(event, recorded_at)",
-        new="saga = saga.after(event, at)",
+        old="fold(state, event, recorded_at)",
+        new="fold(state, event, at)",
         property=RULES,
     ),
     Mutation(
@@ -176,10 +176,10 @@ MUTATIONS: Final = (
         rule="R8",
         says="a back-off has no wake-up",
         file="fsm/step_state.py",
-        old="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
-        next_attempt_at=event.until,
+        old="""        "was_busy": step.was_busy or event.outcome is Outcome.BUSY,
+        "next_attempt_at": event.until,
 """,
-        new="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
+        new="""        "was_busy": step.was_busy or event.outcome is Outcome.BUSY,
 """,
         property=ATTEMPTS,
     ),

@@ -36,7 +36,7 @@ class Pair:
 def test_a_changed_value_is_what_replace_would_make() -> None:
     before = StepState(attempts=2)
 
-    after = changed(before, status=StepStatus.CALLING, attempts=3)
+    after = changed(before, {"status": StepStatus.CALLING, "attempts": 3})
 
     assert after == replace(before, status=StepStatus.CALLING, attempts=3)
     assert before == StepState(attempts=2)
