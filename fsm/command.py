@@ -136,19 +136,17 @@ def child_id_of(saga_id: str, step: str) -> str:
 
 
 def _calls(saga: Saga) -> list[CallParticipant]:
-    scope = saga.scope()
     return [
-        prepare(saga, step, direction, _attempt(state, direction), scope)
+        prepare(saga, step, direction, _attempt(state, direction))
         for step, state in saga.steps
         if (direction := awaited(state)) is not None and step.action is not None
     ]
 
 
-def prepare(
-    saga: Saga, step: Step, direction: Direction, attempt: int, scope: Scope
-) -> CallParticipant:
+def prepare(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallParticipant:
     """The request that `step` makes of its participant. Raises ExpressionError."""
     call = call_of(step, direction)
+    scope = saga.scope(call.steps_read)
     return CallParticipant(
         saga_id=saga.state.saga_id,
         step=step.name,

@@ -28,6 +28,9 @@ from .step_state import FREE, StepState
 from .strict_json import Json, NotKeepable, parse_foreign, serialize
 from .template import render
 
+# Asked for with every answer: Python takes four times longer to find `Direction.COMPENSATION`.
+COMPENSATION, TOO_LARGE = Direction.COMPENSATION, OutputLoss.TOO_LARGE
+
 
 def wait(step: Step, state: StepState, answer: CallAnswered, jitter: float) -> timedelta:
     """Until the next try, if there is one."""
@@ -55,7 +58,7 @@ def _may_try_again(step: Step, state: StepState, answer: CallAnswered) -> bool:
 
 def of_done(step: Step, answer: CallAnswered) -> StepFact:
     """What was called for is done. A question is about the attempt whose number it carries."""
-    if answer.direction is Direction.COMPENSATION:
+    if answer.direction is COMPENSATION:
         return CompensationSucceeded(step=step.name, attempt=answer.attempt)
     return _succeeded(step, answer.attempt, answer.verdict)
 
@@ -161,7 +164,7 @@ def given_up(step: Step, state: StepState) -> StepFact | None:
 
 def _succeeded(step: Step, attempt: int, verdict: Verdict) -> StepSucceeded:
     loss, error, output = verdict.output_loss, verdict.reason, verdict.output
-    if step.output is not None and loss is not OutputLoss.TOO_LARGE:
+    if step.output is not None and loss is not TOO_LARGE:
         output, missing = _mapped(step, output)
         if missing:
             loss, error, output = OutputLoss.UNMAPPABLE, error or missing, None

@@ -31,7 +31,7 @@ from .machines import StepStatus
 from .outcome import Direction
 from .saga import Saga
 from .state import fold, own
-from .step_state import StepState
+from .step_state import UNTOUCHED, StepState
 
 INTENTS: Mapping[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
     Direction.ACTION: StepCalled,
@@ -77,13 +77,13 @@ class Deciding:
 
     def call(self, step: Step, direction: Direction) -> None:
         """Record the intent and keep the call; park if its request cannot be made."""
-        attempt = ATTEMPT[direction](self.saga.state.step(step.name))
+        attempt = ATTEMPT[direction](self.saga.state.steps.get(step.name, UNTOUCHED))
         if step.child is not None:
             self.record(CompensationCalled(step=step.name, attempt=attempt))
             self.children.append(undo_child(self.saga, step))
             return
         try:
-            call = prepare(self.saga, step, direction, attempt, self.saga.scope())
+            call = prepare(self.saga, step, direction, attempt)
         except ExpressionError as error:
             undoes = direction is Direction.COMPENSATION
             why = f"the {direction} of {step.name} cannot be called: {error}"

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from .expression import Expression
 from .retry import RetryPolicy
-from .template import Template, Text
+from .template import Template, Text, steps_read
 
 
 class OnFailure(StrEnum):
@@ -24,7 +24,10 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request to a participant, with its limits. `timeout` bounds each attempt as a whole."""
+    """One request to a participant, with its limits. `timeout` bounds each attempt as a whole.
+
+    `steps_read` are the steps that it is made of, or None if they may be any.
+    """
 
     method: str
     path: Text
@@ -32,6 +35,12 @@ class Call:
     headers: tuple[tuple[str, Text], ...]
     timeout: timedelta
     retry: RetryPolicy
+    steps_read: Collection[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        body = [] if self.body is None else [self.body]
+        read = steps_read([self.path, *body, *(value for _, value in self.headers)])
+        object.__setattr__(self, "steps_read", read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

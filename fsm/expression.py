@@ -8,7 +8,7 @@ expressions are a plain path (`steps.create_order.output.order_id`), which is si
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -65,6 +65,19 @@ class Expression:
     repeats: bool  # whether it evaluates a part of itself more than once
     references: tuple[Reference, ...]
     shortcut: Shortcut | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def steps_read(self) -> Collection[str] | None:
+        """The steps that it reads of, if that is all that can be read by it, or None.
+
+        A path says where it leads, and so does what picks and merges paths.
+        """
+        if self.path is None and self.shortcut is None:
+            return None
+        paths = [one.path for one in self.references if one.path[0] == "steps"]
+        if any(len(path) == 1 for path in paths):
+            return None
+        return frozenset(str(path[1]) for path in paths)
 
     @property
     def needs_output(self) -> bool:

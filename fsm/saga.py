@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,6 +77,15 @@ class Saga:
         return tuple([step.name for step, state in self.steps if state.status not in DONE])
 
     @property
+    def is_done(self) -> bool:
+        """Whether every step of it is."""
+        states = self.state.steps
+        for step in self.definition.steps:
+            if step.name not in states or states[step.name].status not in DONE:
+                return False
+        return True
+
+    @property
     def outputs(self) -> dict[str, Json]:
         """What the steps that were done said, by name."""
         done = StepStatus.SUCCEEDED
@@ -112,9 +121,9 @@ class Saga:
         """A pure function of saga, step and direction: the same on every attempt."""
         return f"{self.state.saga_id}/{step}/{KEYS[direction]}"
 
-    def scope(self) -> Scope:
-        """What expressions read."""
-        state, states = self.state, self.state.steps
+    def scope(self, steps: Collection[str] | None = None) -> Scope:
+        """What expressions read; of all steps, unless it is known which they read of."""
+        state, states, by_name = self.state, self.state.steps, self.definition.by_name
         return {
             "input": state.input,
             "steps": {
@@ -122,7 +131,8 @@ class Saga:
                     "output": states.get(name, UNTOUCHED).output,
                     "key": f"{state.saga_id}/{name}/action",
                 }
-                for name in self.definition.by_name
+                for name in (by_name if steps is None else steps)
+                if name in by_name
             },
             "saga": {
                 "id": state.saga_id,

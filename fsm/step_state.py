@@ -37,6 +37,9 @@ from .machines import StepStatus, next_step_status
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
 
+# Those that are asked for again and again: Python takes four times longer to find `StepStatus.X`.
+BACKING_OFF, UNDO_BACKING_OFF = StepStatus.BACKING_OFF, StepStatus.COMPENSATION_BACKING_OFF
+UNKNOWN = StepStatus.UNKNOWN
 FREE = (Outcome.BUSY, Outcome.THROTTLED, Outcome.HELD)  # what uses no attempt up
 
 
@@ -75,21 +78,18 @@ class StepState:
     @property
     def next_attempt(self) -> int:
         """Of the action. Busy and throttled use no attempt up."""
-        return self.attempts + self._uses_up(StepStatus.BACKING_OFF)
+        free = self.status is BACKING_OFF and self.last_outcome in FREE
+        return self.attempts + (not free)
 
     @property
     def next_compensation_attempt(self) -> int:
-        return self.compensation_attempts + self._uses_up(StepStatus.COMPENSATION_BACKING_OFF)
-
-    def _uses_up(self, backing_off: StepStatus) -> bool:
-        return not (self.status is backing_off and self.last_outcome in FREE)
+        free = self.status is UNDO_BACKING_OFF and self.last_outcome in FREE
+        return self.compensation_attempts + (not free)
 
     def put_off(self, by: timedelta) -> StepState:
         """All that it waits for comes later."""
         later = self.next_attempt_at and self.next_attempt_at + by
-        return changed(
-            self, {"next_attempt_at": later, "until": self.until and self.until + by}
-        )
+        return changed(self, {"next_attempt_at": later, "until": self.until and self.until + by})
 
 
 UNTOUCHED = StepState()
@@ -193,7 +193,7 @@ def _ended(
         "next_attempt_at": None,
         "until": None,
         "last_error": event.error,
-        "doubtful": step.doubtful or status is StepStatus.UNKNOWN,
+        "doubtful": step.doubtful or status is UNKNOWN,
     }
 
 

@@ -7,7 +7,8 @@ percent-encoded, and it may not be empty, `.` or `..`, which would name another 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from .expression import Expression, ExpressionError, MissingValue, parse
 from .strict_json import Json
 
 Scope: TypeAlias = Mapping[str, Json]
+UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # what `quote` would leave as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,17 @@ def render(template: Template, scope: Scope) -> Json:
             return [render(item, scope) for item in items]
 
 
+def steps_read(templates: Iterable[Template]) -> Collection[str] | None:
+    """The steps that these read of; None if it may be any."""
+    names: set[str] = set()
+    for template in templates:
+        for expression in expressions(template):
+            if (read := expression.steps_read) is None:
+                return None
+            names.update(read)
+    return names
+
+
 def render_text(text: Text, scope: Scope) -> str:
     return "".join(
         [part if isinstance(part, str) else _as_text(part, scope) for part in text.parts]
@@ -91,6 +104,9 @@ def render_text(text: Text, scope: Scope) -> str:
 
 
 def render_path(text: Text, scope: Scope) -> str:
+    first = text.parts[0] if len(text.parts) == 1 else None
+    if isinstance(first, str):  # as the paths of most steps are
+        return first
     return "".join(
         [part if isinstance(part, str) else _as_segment(part, scope) for part in text.parts]
     )
@@ -129,7 +145,7 @@ def _as_segment(expression: Expression, scope: Scope) -> str:
     value = _as_text(expression, scope)
     if value in ("", ".", ".."):
         raise ExpressionError(f"${{{expression.source}}} is {value!r}, which names no resource")
-    return quote(value, safe="")
+    return value if UNRESERVED(value) else quote(value, safe="")
 
 
 def _parse_string(text: str) -> Template:

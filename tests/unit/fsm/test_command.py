@@ -112,7 +112,7 @@ def test_a_request_that_cannot_be_made_says_why() -> None:
     saga = given(TWO).saga
 
     with pytest.raises(ExpressionError):
-        prepare(saga, calling(path="/${input.id}").saga.definition["book"], Direction.ACTION, 1, {})
+        prepare(saga, calling(path="/${input.id}").saga.definition["book"], Direction.ACTION, 1)
 
 
 def test_a_call_that_is_out_is_woken_by_the_deadline_alone() -> None:
