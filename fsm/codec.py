@@ -64,12 +64,7 @@ def encode(event: Event) -> bytes:
 
 
 def _encoded(event: Event) -> bytes:
-    members = {
-        name: value if write is None else write(value)
-        for name, default, write in _MEMBERS[type(event)]
-        if (value := getattr(event, name)) is not default and value != default
-    }
-    payload = serialize(members)
+    payload = serialize(_MEMBERS[type(event)](event))
     if payload.find(rb"\u0000") >= 0:  # what could not be read again is not written either
         parse(payload)
     return payload
@@ -135,7 +130,29 @@ def _default(one: Field[Any]) -> Any:
     return one.default
 
 
-_MEMBERS = {
-    kind: [(one.name, _default(one), WRITERS.get(one.name)) for one in fields(kind)]
-    for kind in TYPES.values()
-}
+def _members_of(kind: type[Event]) -> Callable[[Event], JsonObject]:
+    """A function that names those members of an event which are not at their default.
+
+    It is written out member by member, which takes half as long as asking for each by its name.
+    """
+    source = ["def members(event):", "    found = {}"]
+    scope: dict[str, Any] = {}
+    for one in fields(kind):
+        name, default = one.name, _default(one)
+        scope |= {f"default_{name}": default, f"write_{name}": WRITERS.get(name)}
+        differs = f"value is not default_{name} and value != default_{name}"
+        asked = (
+            "True" if default is MISSING else "value is not None" if default is None else differs
+        )
+        written = f"write_{name}(value)" if name in WRITERS else "value"
+        source += [
+            f"    value = event.{name}",
+            f"    if {asked}:",
+            f"        found[{name!r}] = {written}",
+        ]
+    exec("\n".join([*source, "    return found"]), scope)
+    members: Callable[[Event], JsonObject] = scope["members"]
+    return members
+
+
+_MEMBERS = {kind: _members_of(kind) for kind in TYPES.values()}
