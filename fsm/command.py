@@ -13,7 +13,7 @@ from .definition import Call, Completion, Step
 from .events import Parent
 from .expression import ExpressionError
 from .frozen import quickly_built
-from .machines import SagaStatus, StepStatus
+from .machines import RESTING, SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
 from .step_state import StepState
@@ -21,7 +21,7 @@ from .strict_json import Json, NotKeepable, serialize
 from .template import Scope, render, render_path, render_text
 
 # Those that are asked for again and again: Python takes four times longer to find `SagaStatus.X`.
-RUNNING, WAITING = SagaStatus.RUNNING, StepStatus.WAITING
+RUNNING, PENDING, WAITING = SagaStatus.RUNNING, SagaStatus.PENDING, StepStatus.WAITING
 ACTION, STATUS, CALLBACK = Direction.ACTION, Direction.STATUS, Completion.CALLBACK
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
 CALLS: Mapping[Direction, Callable[[Step], Call | None]] = {
@@ -183,12 +183,14 @@ def _attempt(state: StepState, direction: Direction) -> int:
 def wake_up(saga: Saga) -> datetime | None:
     """When the saga must be looked at again though nobody has answered or asked."""
     state = saga.state
-    if state.status.rests or state.paused_at is not None:
+    if state.status in RESTING or state.paused_at is not None:
         return None
-    times = [due for one in state.steps.values() if (due := one.next_attempt_at) is not None]
-    if (due := _due(saga)) is not None:
-        times.append(due)
-    return min(times, default=None)
+    wake = _due(saga)
+    for step in state.steps.values():
+        due = step.next_attempt_at
+        if due is not None and (wake is None or due < wake):
+            wake = due
+    return wake
 
 
 def _due(saga: Saga) -> datetime | None:
@@ -196,7 +198,7 @@ def _due(saga: Saga) -> datetime | None:
     state = saga.state
     if state.status is RUNNING:
         return None if saga.pivot_in_doubt else state.deadline
-    return state.start_at if state.status is SagaStatus.PENDING else None
+    return state.start_at if state.status is PENDING else None
 
 
 def _headers(call: Call, scope: Scope) -> dict[str, str]:

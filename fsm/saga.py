@@ -104,14 +104,18 @@ class Saga:
     @property
     def is_called(self) -> bool:
         """Whether an answer of a participant is awaited."""
-        return not CALLED.isdisjoint(self.statuses)
+        for state in self.state.steps.values():
+            if state.status in CALLED:
+                return True
+        return False
 
     @property
     def owes_callback(self) -> bool:
         """Whether it rests, and whoever asked to be told has not been."""
         state = self.state
-        told = state.told_version >= state.rested_version
-        return state.callback_url is not None and state.status.rests and not told
+        if state.callback_url is None or not state.status.rests:
+            return False
+        return state.told_version < state.rested_version
 
     def may_be_undone(self, step: Step) -> bool:
         """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
