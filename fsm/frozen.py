@@ -7,6 +7,7 @@ The constructor of a frozen dataclass sets its members one by one through `objec
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import MISSING, fields
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,16 +28,29 @@ def changed(value: Value, changes: Changes) -> Value:
     return copy
 
 
+def made(kind: type[Value], members: Changes) -> Value:
+    """With exactly these members, which must be all of `kind`. It has no slots."""
+    value = new(kind)
+    set_member(value, "__dict__", members)
+    return value
+
+
 def quickly_built(kind: type[Value]) -> type[Value]:
     """A frozen dataclass with another constructor, for those of which there are many.
 
-    Not for a dataclass with a `__post_init__`, or with a default that is made by a factory.
+    Not for a dataclass with a `__post_init__`.
     """
     constructor: Any = kind.__init__
     scope: dict[str, Any] = {"kind": kind, "thawed": _thawed(kind), "set_member": set_member}
+    defaults: list[str] = []
+    for one in fields(kind):  # type: ignore[arg-type]
+        if one.default_factory is not MISSING:
+            name, absent = one.name, (constructor.__kwdefaults__ or {})[one.name]
+            scope |= {f"absent_{name}": absent, f"make_{name}": one.default_factory}
+            defaults.append(f"    {name} = make_{name}() if {name} is absent_{name} else {name}")
     fill = _one_by_one if "__slots__" in kind.__dict__ else _at_once
-    source = [f"def __init__{_bare(signature(constructor))}:", *fill(signature(kind).parameters)]
-    exec("\n".join(source), scope)
+    source = [f"def __init__{_bare(signature(constructor))}:", *defaults]
+    exec("\n".join([*source, *fill(signature(kind).parameters)]), scope)
     built = scope["__init__"]
     built.__defaults__, built.__kwdefaults__ = constructor.__defaults__, constructor.__kwdefaults__
     kind.__init__ = built  # type: ignore[method-assign]

@@ -104,7 +104,7 @@ class Saga:
     @property
     def is_called(self) -> bool:
         """Whether an answer of a participant is awaited."""
-        for state in self.state.steps.values():
+        for state in self.state.steps.values():  # noqa: SIM110 - half the time of `any`
             if state.status in CALLED:
                 return True
         return False

@@ -35,6 +35,7 @@ class Parent:
     step: str
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SagaStarted(SagaEvent):
     """Always the first. `input` is what expressions read; a `start_at` is waited for."""

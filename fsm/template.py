@@ -74,10 +74,10 @@ def parse_text(text: str) -> Text:
 def render(template: Template, scope: Scope) -> Json:
     """Raises ExpressionError, and its kind MissingValue."""
     match template:
-        case Literal(value=value):
-            return value
         case Expression():
             return template.evaluate(scope)
+        case Literal(value=value):
+            return value
         case Text():
             return render_text(template, scope)
         case ObjectTemplate(members=members):
