@@ -6,6 +6,7 @@ in doubt keeps everybody waiting, a lost output stops it, and only then comes th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from .consequence import of_callback
@@ -19,7 +20,7 @@ from .events import (
     StepSkipped,
     StepSucceeded,
 )
-from .expression import Expression, ExpressionError
+from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
 from .outcome import OutputLoss
 from .saga import DONE, Saga
@@ -34,24 +35,50 @@ FAILED = {
 NEEDS_A_LOOK = frozenset({*FAILED, StepStatus.WAITING})
 STOPS = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
 # Those that are asked for again and again: Python takes four times longer to find `SagaStatus.X`.
-RUNNING, PENDING, SKIPPED = SagaStatus.RUNNING, StepStatus.PENDING, StepStatus.SKIPPED
+RUNNING, SUCCEEDED = SagaStatus.RUNNING, StepStatus.SUCCEEDED
+PENDING, SKIPPED = StepStatus.PENDING, StepStatus.SKIPPED
 
 
 def follow_forward(deciding: Deciding) -> None:
-    for way in () if _goes_well(deciding) else (_failed, _ended_late, _lost_output, _heard):
+    if not follow_in_order(deciding):
+        follow_any_way(deciding)
+
+
+def follow_in_order(deciding: Deciding) -> bool:
+    """What nearly always follows, or False: the next of a sequence in which all else has succeeded.
+
+    It is what `follow_any_way` comes to in such a saga, which asks far more.
+    """
+    saga = deciding.saga
+    states = saga.state.steps
+    if not saga.definition.is_sequential:
+        return False
+    for passed, step in enumerate(saga.definition.steps):
+        if (state := states.get(step.name)) is None:
+            if passed < len(states) or step.when or _is_past(saga.state.deadline, deciding.now):
+                return False
+            deciding.begin(step)
+            return True
+        if state.status is not SUCCEEDED or state.output_loss is not None:
+            return False
+    deciding.record(SagaCompleted())
+    return True
+
+
+def follow_any_way(deciding: Deciding) -> None:
+    for way in _ways(deciding.saga):
         if way(deciding):
             return
-    if not _next_step(deciding) and deciding.saga.is_done:
+    if not deciding.saga.not_done:
         deciding.record(SagaCompleted())
 
 
-def _goes_well(deciding: Deciding) -> bool:
-    """As it nearly always does: then there is nothing to ask for but the next step."""
-    state = deciding.saga.state
-    for step in state.steps.values():
-        if step.status in NEEDS_A_LOOK or step.output_loss is not None:
-            return False
-    return not _is_past(state.deadline, deciding.now)
+def _ways(saga: Saga) -> Sequence[Callable[[Deciding], bool]]:
+    """What can follow: where all goes well, as it nearly always does, only what time asks for."""
+    for state in saga.state.steps.values():
+        if state.status in NEEDS_A_LOOK or state.output_loss is not None:
+            return (_failed, _ended_late, _lost_output, _heard, _next_step)
+    return (_ended_late, _next_step)
 
 
 def is_overdue(deciding: Deciding) -> bool:
@@ -135,11 +162,9 @@ def _answer(deciding: Deciding, step: Step, state: StepState) -> bool:
 
 def _next_step(deciding: Deciding) -> bool:
     saga = deciding.saga
-    states = saga.state.steps
-    for step in saga.definition.steps:
-        is_pending = step.name not in states or states[step.name].status is PENDING
-        if is_pending and _is_ready(saga, step):
-            if step.when is None or not _skipped(deciding, step, step.when):
+    for step, state in saga.steps:
+        if state.status is PENDING and _is_ready(saga, step):
+            if not _skipped(deciding, step):
                 deciding.begin(step)
             return True
     return False
@@ -147,21 +172,20 @@ def _next_step(deciding: Deciding) -> bool:
 
 def _is_ready(saga: Saga, step: Step) -> bool:
     """What it comes after is done. A person may have skipped that before its own turn came."""
-    states, skipped = saga.state.steps, False
-    for name in step.after:
-        status = states[name].status if name in states else PENDING
-        if status not in DONE:
-            return False
-        skipped = skipped or status is SKIPPED
-    if not skipped:
+    statuses = [saga.status_of(one) for one in step.after]
+    if not DONE.issuperset(statuses):
+        return False
+    if SKIPPED not in statuses:
         return True
     return all(saga.status_of(one) in DONE for one in saga.definition.before(step.name))
 
 
-def _skipped(deciding: Deciding, step: Step, when: Expression) -> bool:
+def _skipped(deciding: Deciding, step: Step) -> bool:
     """Leave out a step whose condition does not hold; park if nobody can tell."""
+    if step.when is None:
+        return False
     try:
-        wanted = is_true(when.evaluate(deciding.saga.scope()))
+        wanted = is_true(step.when.evaluate(deciding.saga.scope()))
     except ExpressionError as error:
         deciding.park(f"whether {step.name} is wanted cannot be told: {error}")
         return True

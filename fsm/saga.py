@@ -77,15 +77,6 @@ class Saga:
         return tuple([step.name for step, state in self.steps if state.status not in DONE])
 
     @property
-    def is_done(self) -> bool:
-        """Whether every step of it is."""
-        states = self.state.steps
-        for step in self.definition.steps:
-            if step.name not in states or states[step.name].status not in DONE:
-                return False
-        return True
-
-    @property
     def outputs(self) -> dict[str, Json]:
         """What the steps that were done said, by name."""
         done = StepStatus.SUCCEEDED
