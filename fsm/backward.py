@@ -27,11 +27,11 @@ UNDER_WAY = frozenset(
 
 
 def follow_backward(deciding: Deciding) -> None:
-    if _settle(deciding) or _cover(deciding):
-        return
     saga = deciding.saga
     statuses = saga.statuses
-    if not statuses.isdisjoint(UNDER_WAY):
+    if not statuses.isdisjoint(TO_BE_SETTLED) and _settle(deciding):
+        return
+    if _cover(deciding) or not statuses.isdisjoint(UNDER_WAY):
         return
     has_failed = StepStatus.COMPENSATION_FAILED in statuses
     failed = [step for step, state in saga.steps if _has_failed(state)] if has_failed else []
@@ -49,8 +49,6 @@ def follow_backward(deciding: Deciding) -> None:
 
 def _settle(deciding: Deciding) -> bool:
     """What waits for its next try, or for somebody else, is not waited for any more."""
-    if deciding.saga.statuses.isdisjoint(TO_BE_SETTLED):
-        return False
     for step, state in deciding.saga.steps:
         waits = state.status is StepStatus.WAITING and step.child is None
         if waits or state.status is StepStatus.BACKING_OFF:

@@ -89,9 +89,8 @@ def child_commands(saga: Saga) -> list[StartChild | UndoChild]:
     """Of steps that are sagas of their own, and are waited for or undone."""
     back = saga.state.status is SagaStatus.COMPENSATING
     found: list[StartChild | UndoChild] = []
-    for step, state in saga.steps:
-        if step.child is None:
-            continue
+    for step in saga.definition.children:
+        state = saga.state.step(step.name)
         if state.status is StepStatus.COMPENSATING or (back and state.status is WAITING):
             found.append(undo_child(saga, step))
         elif state.status is WAITING:

@@ -120,7 +120,8 @@ class Step:
 class Definition:
     """`source` is the document it came from, as canonical JSON. Equal only to itself.
 
-    `covered` are the steps that the compensation of another undoes, with the name of that.
+    `covered` are the steps that the compensation of another undoes, with the name of that;
+    `children` those that are sagas of their own.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Definition:
     source: bytes
     by_name: Mapping[str, Step] = field(init=False, repr=False)
     covered: tuple[tuple[Step, str], ...] = field(init=False, repr=False)
+    children: tuple[Step, ...] = field(init=False, repr=False)
     pivots: tuple[str, ...] = field(init=False, repr=False)
     after_pivot: frozenset[str] = field(init=False, repr=False)
     is_sequential: bool = field(init=False, repr=False)
@@ -138,6 +140,8 @@ class Definition:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
         covered = [(one, one.undone_by) for one in self.steps if one.undone_by is not None]
         object.__setattr__(self, "covered", tuple(covered))
+        children = tuple(step for step in self.steps if step.child is not None)
+        object.__setattr__(self, "children", children)
         pivots = tuple(step.name for step in self.steps if step.pivot)
         object.__setattr__(self, "pivots", pivots)
         sequence = [(), *((step.name,) for step in self.steps[:-1])]

@@ -33,7 +33,6 @@ from .events import (
     SagaUnparked,
     SignalReceived,
     StepEvent,
-    StepFact,
     StepFoundNotDone,
     StepSucceeded,
 )
@@ -135,28 +134,24 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
     A decision and a replay fold several events into one state, which they have made for that.
     """
     try:
-        if isinstance(event, StepEvent):
-            _fold_step(state, event, at)
-        else:
+        if not isinstance(event, StepEvent):
             _fold_saga(state, event, at)
+            return
+        before = state.steps.get(event.step, UNTOUCHED)
+        after = step_after(before, event, at)
     except IllegalTransition as error:
         raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
-
-
-def _fold_step(state: SagaState, event: StepFact, at: datetime) -> None:
-    name, members = event.step, state.__dict__
-    before = state.steps.get(name, UNTOUCHED)
-    after = step_after(before, event, at)
+    members = state.__dict__
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
         after = changed(after, {"next_attempt_at": state.paused_at})
-    members["steps"][name] = after
+    members["steps"][event.step] = after
     members["version"] += 1
     members["updated_at"] = at
     if after.finished_at is None:
         if before.finished_at is not None:
-            members["finished"] = tuple([one for one in state.finished if one != name])
+            members["finished"] = tuple([one for one in state.finished if one != event.step])
     elif before.finished_at is None:
-        members["finished"] = (*state.finished, name)
+        members["finished"] = (*state.finished, event.step)
     if isinstance(event, StepSucceeded) and event.signal is not None:
         members["signals"] = _without_first(state.signals, event.signal)
 

@@ -132,6 +132,7 @@ class StepSucceeded(StepEvent):
     actor: str | None = None  # of a callback
 
 
+@quickly_built
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRejected(StepEvent):
     """A definite no to this request. `resent`: a crash had sent it once before."""
