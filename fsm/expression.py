@@ -26,6 +26,7 @@ MOST_VISITS = 10_000  # nodes of the expression, counted each time one is evalua
 MOST_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in the result
 
 CHARACTERS_OF_AN_ELEMENT = 256  # how long texts count
+CONTAINERS = (dict, list)
 
 Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, value
 
@@ -89,7 +90,7 @@ class Expression:
             value = follow(self.path, scope)
         else:
             value = self._compute(scope)
-            Budget().count(value)
+            left_of(MOST_ELEMENTS, value)
         if value is None and self.needs_output:
             raise MissingValue(f"${{{self.source}}} has no value")
         return value
@@ -210,26 +211,33 @@ class Budget:
             raise ExpressionError(f"an expression takes more than {MOST_VISITS} operations")
 
     def count(self, value: Json) -> None:
-        """Every member of `value`, at any depth: shared ones as often as they would be written."""
-        pending, left = [value], self.elements
-        for one in pending:  # which grows meanwhile
-            members: Iterable[Json]
-            if isinstance(one, dict):
-                left, members = left - len(one), one.values()
-            elif isinstance(one, list):
-                left, members = left - len(one), one
-            else:
-                members = (one,)
-            # Asked by type in turn, twice as fast as matched; most members are short texts.
-            for member in members:
-                if isinstance(member, str):
-                    if len(member) >= CHARACTERS_OF_AN_ELEMENT:
-                        left -= len(member) // CHARACTERS_OF_AN_ELEMENT
-                elif isinstance(member, dict | list):
-                    pending.append(member)
-            if left < 0:
-                raise ExpressionError(f"an expression builds more than {MOST_ELEMENTS} elements")
-        self.elements = left
+        self.elements = left_of(self.elements, value)
+
+
+def left_of(elements: int, value: Json) -> int:
+    """Without every member of `value`, at any depth: shared ones as often as they are written.
+
+    Raises ExpressionError.
+    """
+    pending = [value]
+    for one in pending:  # which grows meanwhile
+        members: Iterable[Json]
+        if isinstance(one, dict):
+            elements, members = elements - len(one), one.values()
+        elif isinstance(one, list):
+            elements, members = elements - len(one), one
+        else:
+            members = (one,)
+        # Asked by type in turn, twice as fast as matched; most members are short texts.
+        for member in members:
+            if isinstance(member, str):
+                if len(member) >= CHARACTERS_OF_AN_ELEMENT:
+                    elements -= len(member) // CHARACTERS_OF_AN_ELEMENT
+            elif isinstance(member, CONTAINERS):
+                pending.append(member)
+        if elements < 0:
+            raise ExpressionError(f"an expression builds more than {MOST_ELEMENTS} elements")
+    return elements
 
 
 class BudgetedFunctions(Functions):

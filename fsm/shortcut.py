@@ -31,11 +31,11 @@ def shortcut(node: Mapping[str, Any]) -> Shortcut | None:
             return partial(_or, first, second) if first and second else None
         case "multi_select_dict":
             values = [shortcut(pair["children"][0]) for pair in node["children"]]
-            members = {
-                pair["value"]: value
+            members = [
+                (pair["value"], value)
                 for pair, value in zip(node["children"], values, strict=True)
                 if value is not None
-            }
+            ]
             return partial(_object, members) if None not in values else None
         case "function_expression" if node["value"] == "merge" and node["children"]:
             parts = [one for child in node["children"] if (one := shortcut(child)) is not None]
@@ -54,8 +54,11 @@ def _or(first: Shortcut, second: Shortcut, scope: Mapping[str, Json]) -> Json:
     return value if is_true(value) else second(scope)
 
 
-def _object(members: Mapping[str, Shortcut], scope: Mapping[str, Json]) -> Json:
-    return {name: value(scope) for name, value in members.items()}
+def _object(members: list[tuple[str, Shortcut]], scope: Mapping[str, Json]) -> Json:
+    made: dict[str, Json] = {}
+    for name, value in members:  # in Python 3.11 a comprehension is a call of its own
+        made[name] = value(scope)
+    return made
 
 
 def _merge(parts: list[Shortcut], scope: Mapping[str, Json]) -> Json:
