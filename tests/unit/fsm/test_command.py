@@ -13,12 +13,15 @@ from saga_orchestrator.fsm.command import (
     prepare,
     wake_up,
 )
+from saga_orchestrator.fsm.definition import Call
 from saga_orchestrator.fsm.expression import ExpressionError
 from saga_orchestrator.fsm.happening import CompensationAsked, PauseAsked, TimePassed
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.retry import RetryPolicy
 from saga_orchestrator.fsm.strict_json import Json
+from saga_orchestrator.fsm.template import parse_template, parse_text, render, render_path
 from saga_orchestrator.fsm.testing import (
     ACCEPTED,
     BUSY,
@@ -31,6 +34,7 @@ from saga_orchestrator.fsm.testing import (
     answered,
     child_rested,
     define,
+    done,
     given,
     throttled,
     undo_answered,
@@ -113,6 +117,32 @@ def test_a_request_that_cannot_be_made_says_why() -> None:
 
     with pytest.raises(ExpressionError):
         prepare(saga, calling(path="/${input.id}").saga.definition["book"], Direction.ACTION, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/book", "${input.a}"),
+        ("/${steps.pay.output.id || steps.pay.key}", "${merge(input, {book: steps.book})}"),
+        ("/${steps.book.key}", {"steps": "${steps}", "nobody": "${steps.nobody.key}"}),
+        ("/${length(keys(steps))}", None),
+    ],
+)
+def test_a_request_is_made_of_what_it_reads(path: str, body: Json) -> None:
+    """Of a scope with the steps that it reads of, as of one with all of them."""
+    case = given(TWO, input={"a": 1}).when(answered("book", done({"id": 7})))
+    call = Call(
+        method="POST",
+        path=parse_text(path),
+        body=parse_template(body),
+        headers=(),
+        timeout=MINUTE,
+        retry=RetryPolicy(),
+    )
+    everything, limited = case.saga.scope(), case.saga.scope(call.steps_read)
+
+    assert render(parse_template(body), limited) == render(parse_template(body), everything)
+    assert render_path(call.path, limited) == render_path(call.path, everything)
 
 
 def test_a_call_that_is_out_is_woken_by_the_deadline_alone() -> None:

@@ -212,3 +212,23 @@ def test_a_plain_path_gives_what_jmespath_itself_gives(
 def test_any_text_is_an_expression_or_refused(source: str) -> None:
     with suppress(ExpressionError):
         parse(source).evaluate(SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("source", "steps"),
+    [
+        ("input.a", set()),
+        ("steps.pay.output.id", {"pay"}),
+        ("steps.pay.output.id || steps.ship.key", {"pay", "ship"}),
+        ("merge(steps.pay.output, {key: steps.ship.key})", {"pay", "ship"}),
+        ("steps", None),
+        ("{all: steps}", None),
+        ("steps.*.output", None),
+        ("keys(steps)", None),
+        ("@", None),
+    ],
+)
+def test_an_expression_knows_the_steps_that_it_reads_of(
+    source: str, steps: set[str] | None
+) -> None:
+    assert parse(source).steps_read == steps

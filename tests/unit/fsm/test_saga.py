@@ -73,6 +73,16 @@ def test_expressions_read_input_outputs_keys_and_the_saga() -> None:
     }
 
 
+def test_a_scope_may_be_of_some_steps_alone() -> None:
+    saga = given(TWO).when(answered("book", done({"id": 7}))).saga
+    whole = saga.scope()
+
+    assert saga.scope(["book", "nobody"]) == {
+        **whole,
+        "steps": {"book": {"output": {"id": 7}, "key": f"{SAGA_ID}/book/action"}},
+    }
+
+
 def test_outputs_are_those_of_the_steps_that_were_done() -> None:
     case = given(TWO).when(answered("book", done({"id": 7})))
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.events import (
     Cause,
@@ -34,6 +36,7 @@ from saga_orchestrator.fsm.parked import Parked
 from saga_orchestrator.fsm.state import SagaState, begin, evolve
 from saga_orchestrator.fsm.step_state import StepState, step_after
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID
+from saga_orchestrator.fsm.testing import strategies as some
 
 LATER = NOON + timedelta(minutes=1)
 STARTED = SagaStarted(
@@ -47,6 +50,16 @@ def told(*events: Event) -> SagaState:
     for event in events:
         state = evolve(state, event, LATER)
     return state
+
+
+@given(some.events)
+def test_the_state_before_an_event_stays_what_it_was(event: Event) -> None:
+    before, again = told(CALLED), told(CALLED)
+
+    with suppress(CorruptStream):
+        evolve(before, event, LATER)
+
+    assert before == again
 
 
 def backed_off(outcome: Outcome, **members: object) -> StepBackedOff:

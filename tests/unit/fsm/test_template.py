@@ -14,6 +14,7 @@ from saga_orchestrator.fsm.template import (
     render,
     render_path,
     render_text,
+    steps_read,
 )
 from saga_orchestrator.fsm.testing.strategies import json_values, texts
 
@@ -141,3 +142,10 @@ def test_all_expressions_of_a_template_are_found() -> None:
     template = parse_template({"a": ["${input.n}", "x${input.name}y${input.yes}"], "b": 1})
 
     assert [one.source for one in expressions(template)] == ["input.n", "input.name", "input.yes"]
+
+
+def test_what_templates_read_of_steps_is_what_each_of_them_does() -> None:
+    plain = parse_template({"a": "${steps.pay.key}", "b": ["x${steps.ship.output.id}", 1]})
+
+    assert steps_read([plain, parse_text("/${input.n}")]) == {"pay", "ship"}
+    assert steps_read([plain, parse_template("${keys(steps)}")]) is None
