@@ -48,7 +48,9 @@ ATTEMPT: Mapping[Direction, Callable[[StepState], int]] = {
 
 class Deciding:
     def __init__(self, saga: Saga, now: datetime, jitter: float = 0.0) -> None:
-        self.saga, self.now, self.jitter = saga, max(now, saga.state.updated_at), jitter
+        earliest = saga.state.updated_at  # whatever a clock says that was set back
+        self.now = now if now > earliest else earliest
+        self.saga, self.jitter = saga, jitter
         self.events: list[Event] = []
         self.calls: list[CallParticipant] = []
         self.children: list[StartChild | UndoChild] = []

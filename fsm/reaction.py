@@ -40,7 +40,9 @@ def answered(deciding: Deciding, answer: CallAnswered) -> None:
         error = answer.verdict.reason or None
         deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))
         return
-    if awaited(state) is not answer.direction or answer.attempt != _attempt_of(state, answer):
+    undoes = answer.direction is COMPENSATION
+    tried = state.compensation_attempts if undoes else state.attempts
+    if answer.attempt != tried or awaited(state) is not answer.direction:
         return
     if answer.verdict.outcome is DONE:
         deciding.record(of_done(step, answer))
@@ -63,11 +65,6 @@ def _unless_heard(state: StepState, said: StepFact) -> StepFact:
     if state.callback is None or not isinstance(said, StepUnknown | StepNotSent):
         return said
     return of_callback(state.callback, said.attempt)
-
-
-def _attempt_of(state: StepState, answer: CallAnswered) -> int:
-    undoes = answer.direction is COMPENSATION
-    return state.compensation_attempts if undoes else state.attempts
 
 
 def _told_status(deciding: Deciding, step: Step, fact: StepFact) -> None:

@@ -119,16 +119,14 @@ class Saga:
     def scope(self, steps: Collection[str] | None = None) -> Scope:
         """What expressions read; of all steps, unless it is known which they read of."""
         state, states, by_name = self.state, self.state.steps, self.definition.by_name
+        read: dict[str, Json] = {}
+        for name in by_name if steps is None else steps:
+            if name in by_name:
+                output = states.get(name, UNTOUCHED).output
+                read[name] = {"output": output, "key": f"{state.saga_id}/{name}/action"}
         return {
             "input": state.input,
-            "steps": {
-                name: {
-                    "output": states.get(name, UNTOUCHED).output,
-                    "key": f"{state.saga_id}/{name}/action",
-                }
-                for name in (by_name if steps is None else steps)
-                if name in by_name
-            },
+            "steps": read,
             "saga": {
                 "id": state.saga_id,
                 "type": state.saga_type,
