@@ -137,21 +137,22 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
         if not isinstance(event, StepEvent):
             _fold_saga(state, event, at)
             return
-        before = state.steps.get(event.step, UNTOUCHED)
+        name = event.step
+        before = state.steps.get(name, UNTOUCHED)
         after = step_after(before, event, at)
     except IllegalTransition as error:
         raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
     members = state.__dict__
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
         after = changed(after, {"next_attempt_at": state.paused_at})
-    members["steps"][event.step] = after
+    members["steps"][name] = after
     members["version"] += 1
     members["updated_at"] = at
     if after.finished_at is None:
         if before.finished_at is not None:
-            members["finished"] = tuple([one for one in state.finished if one != event.step])
+            members["finished"] = tuple([one for one in state.finished if one != name])
     elif before.finished_at is None:
-        members["finished"] = (*state.finished, event.step)
+        members["finished"] = (*state.finished, name)
     if isinstance(event, StepSucceeded) and event.signal is not None:
         members["signals"] = _without_first(state.signals, event.signal)
 
