@@ -76,10 +76,10 @@ def _stops(step: Step) -> bool:
 
 
 def _next(deciding: Deciding) -> Step | None:
+    saga = deciding.saga
     for name in reversed(deciding.saga.state.finished):
-        step = deciding.saga.definition[name]
-        again = deciding.saga.state.step(name).undo_again
-        if step.is_undoable and (again or deciding.saga.may_be_undone(step)):
+        step = saga.definition.by_name[name]
+        if step.is_undoable and (saga.may_be_undone(step) or saga.state.steps[name].undo_again):
             return step
     return None
 

@@ -29,13 +29,16 @@ from .strict_json import Json, NotKeepable, parse_foreign, serialize
 from .template import render
 
 # Asked for with every answer: Python takes four times longer to find `Direction.COMPENSATION`.
-COMPENSATION, TOO_LARGE = Direction.COMPENSATION, OutputLoss.TOO_LARGE
+COMPENSATION, STATUS = Direction.COMPENSATION, Direction.STATUS
+TOO_LARGE = OutputLoss.TOO_LARGE
 
 
 def wait(step: Step, state: StepState, answer: CallAnswered, jitter: float) -> timedelta:
     """Until the next try, if there is one."""
     retry, verdict = call_of(step, answer.direction).retry, answer.verdict
     match verdict.outcome:
+        case Outcome.REJECTED if answer.direction is not STATUS:
+            return timedelta()  # there is none, and nobody need work out when it would be
         case Outcome.BUSY:
             return retry.first
         case Outcome.THROTTLED | Outcome.HELD:
