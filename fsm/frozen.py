@@ -12,13 +12,13 @@ from inspect import Parameter, Signature, signature
 from typing import Any, TypeAlias, TypeVar
 
 Value = TypeVar("Value")
-Changes: TypeAlias = dict[str, Any]  # members with what they are from now on
+Members: TypeAlias = dict[str, Any]  # by name: all of a value, or those that change
 
 new, set_member = object.__new__, object.__setattr__
 set_class = object.__dict__["__class__"].__set__  # which need not look for what is to be set
 
 
-def changed(value: Value, changes: Changes) -> Value:
+def changed(value: Value, changes: Members) -> Value:
     """Like `value`, but for `changes`, which must be of members of it.
 
     For what is `quickly_built` and has no slots.
@@ -29,7 +29,7 @@ def changed(value: Value, changes: Changes) -> Value:
     return copy
 
 
-def made(kind: type[Value], members: Changes) -> Value:
+def made(kind: type[Value], members: Members) -> Value:
     """With exactly these members, which must be all of `kind`. It has no slots."""
     value = new(kind)
     set_member(value, "__dict__", members)

@@ -62,7 +62,7 @@ class Saga:
         return Saga(self.definition, evolve(self.state, event, at))
 
     def status_of(self, step: str) -> StepStatus:
-        return self.state.step(step).status
+        return self.state.steps.get(step, UNTOUCHED).status
 
     def steps_in(self, *statuses: StepStatus) -> list[Step]:
         return [step for step, state in self.steps if state.status in statuses]

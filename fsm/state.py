@@ -36,7 +36,7 @@ from .events import (
     StepFoundNotDone,
     StepSucceeded,
 )
-from .frozen import Changes, changed, made, quickly_built
+from .frozen import Members, changed, made, quickly_built
 from .machines import (
     IllegalTransition,
     SagaStatus,
@@ -89,7 +89,7 @@ class SagaState:
         return self.steps.get(name, UNTOUCHED)
 
 
-DEFAULTS: Changes = {
+DEFAULTS: Members = {
     one.name: one.default for one in fields(SagaState) if one.default is not MISSING
 }
 
@@ -171,7 +171,7 @@ def _fold_saga(state: SagaState, event: SagaFact, at: datetime) -> None:
 
 def _told(  # noqa: C901 - a table, one line of thought an event
     state: SagaState, event: SagaFact, at: datetime
-) -> Changes:
+) -> Members:
     """What an event says beside the status that it leads to."""
     match event:
         case SagaCompleted() | SagaCompensated() | SagaFellDue() | RetryRequested():
@@ -205,7 +205,7 @@ def _told(  # noqa: C901 - a table, one line of thought an event
             assert_never(event)
 
 
-def _unparked(state: SagaState, at: datetime, *, back: bool) -> Changes:
+def _unparked(state: SagaState, at: datetime, *, back: bool) -> Members:
     """Forward it has no error any more, and no deadline that has passed."""
     over = state.deadline is not None and state.deadline <= at
     return {
@@ -223,7 +223,7 @@ def _tried_again(step: StepState) -> StepState:
     return changed(step, {"undo_again": True})
 
 
-def _resumed(state: SagaState, at: datetime) -> Changes:
+def _resumed(state: SagaState, at: datetime) -> Members:
     """The clocks of a paused saga have stood still."""
     by = at - (state.paused_at or at)
     return {

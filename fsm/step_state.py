@@ -1,6 +1,6 @@
 """The state of one step, and what each event of a step changes of it.
 
-An event changes several members at once, and each is one copy of the state.
+An event changes several members at once, in the members of the one state that it makes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .events import (
     StepUnknown,
     WaitStarted,
 )
-from .frozen import Changes, changed, new, quickly_built, set_member
+from .frozen import Members, changed, new, quickly_built, set_member
 from .machines import StepStatus, next_step_status
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
@@ -101,41 +101,43 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
     """Raises IllegalTransition."""
     trigger = _rejection(step, event) if isinstance(event, StepRejected) else event.trigger
     status = next_step_status(step.status, trigger)
+    members = step.__dict__.copy()  # of the state that is made; what an event changes is set here
+    members["status"] = status
     match event:
-        case StepCalled():
-            changes = _called(step, status, event, at)
         case StepSucceeded():
-            changes = _succeeded(status, event, at)
+            _succeeded(members, event, at)
+        case StepCalled():
+            _called(members, event, at)
         case CompensationCalled():
-            changes = _undo_called(step, status, event)
+            _undo_called(members, event, step.status)
         case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
-            changes = {"status": status}
+            pass
         case StepRejected() | StepUnknown() | StepNotSent():
-            changes = _ended(step, status, event, at)
+            _ended(members, event, at)
         case StepBackedOff():
-            changes = _backed_off(step, status, event)
+            _backed_off(members, event)
         case StepFoundNotDone():
-            changes = _found_not_done(status, event, at)
+            _found_not_done(members, event, at)
         case StatusAsked():
-            changes = {"status": status, "asking": True, "next_attempt_at": None}
+            members |= {"asking": True, "next_attempt_at": None}
         case StepSkipped():
-            changes = {"status": status, "finished_at": at}
+            members["finished_at"] = at
         case WaitStarted():
-            changes = _waiting(step, status, event, at)
+            _waiting(members, event, at)
         case StepAccepted():
-            changes = _accepted(step, status, event)
+            _accepted(members, event)
         case CallbackReceived():
-            changes = {"status": status, "callback": event}
+            members["callback"] = event
         case StepResolved():
-            changes = {"status": status, **_resolved(event, at)}
+            _resolved(members, event, at)
         case CompensationBackedOff():
-            changes = _undo_backed_off(status, event)
+            _undo_backed_off(members, event)
         case CompensationFailed():
-            changes = {"status": status, "last_error": event.error}
+            members["last_error"] = event.error
         case _:
             assert_never(event)
-    after = new(StepState)  # as `changed` does it, without another call for each event
-    set_member(after, "__dict__", step.__dict__ | changes)
+    after = new(StepState)  # as `made` does it, without another call for each event
+    set_member(after, "__dict__", members)
     return after
 
 
@@ -145,76 +147,58 @@ def _rejection(step: StepState, event: StepRejected) -> str:
     return "reject_in_doubt" if step.doubtful or event.resent or said_done else event.trigger
 
 
-def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime) -> Changes:
+def _called(members: Members, event: StepCalled, at: datetime) -> None:
     """One that had ended, and that a person wants tried again, has all its attempts once more."""
-    again = step.finished_at is not None
-    return {
-        "status": status,
-        "attempts": event.attempt,
-        "floor": event.attempt - 1 if again else step.floor,
-        "asking": False,
-        "callback": None if again else step.callback,
-        "started_at": step.started_at or at,
-        "finished_at": None,
-        "next_attempt_at": None,
-    }
+    if members["finished_at"] is not None:
+        members["floor"] = event.attempt - 1
+        members["callback"] = None
+    members["attempts"] = event.attempt
+    members["asking"] = False
+    members["started_at"] = members["started_at"] or at
+    members["finished_at"] = None
+    members["next_attempt_at"] = None
 
 
-def _succeeded(status: StepStatus, event: StepSucceeded, at: datetime) -> Changes:
-    return {
-        "status": status,
-        "finished_at": at,
-        "next_attempt_at": None,
-        "until": None,
-        "output": event.output,
-        "output_loss": event.output_loss,
-        "last_error": event.error,
-    }
+def _succeeded(members: Members, event: StepSucceeded, at: datetime) -> None:
+    members["finished_at"] = at
+    members["next_attempt_at"] = None
+    members["until"] = None
+    members["output"] = event.output
+    members["output_loss"] = event.output_loss
+    members["last_error"] = event.error
 
 
-def _undo_called(step: StepState, status: StepStatus, event: CompensationCalled) -> Changes:
-    again = step.status is StepStatus.COMPENSATION_FAILED
-    return {
-        "status": status,
-        "compensation_attempts": event.attempt,
-        "compensation_floor": event.attempt - 1 if again else step.compensation_floor,
-        "next_attempt_at": None,
-        "undo_again": False,
-    }
+def _undo_called(members: Members, event: CompensationCalled, before: StepStatus) -> None:
+    if before is StepStatus.COMPENSATION_FAILED:
+        members["compensation_floor"] = event.attempt - 1
+    members["compensation_attempts"] = event.attempt
+    members["next_attempt_at"] = None
+    members["undo_again"] = False
 
 
-def _ended(
-    step: StepState,
-    status: StepStatus,
-    event: StepRejected | StepUnknown | StepNotSent,
-    at: datetime,
-) -> Changes:
-    return {
-        "status": status,
-        "finished_at": at,
-        "next_attempt_at": None,
-        "until": None,
-        "last_error": event.error,
-        "doubtful": step.doubtful or status is UNKNOWN,
-    }
+def _ended(members: Members, event: StepRejected | StepUnknown | StepNotSent, at: datetime) -> None:
+    members["finished_at"] = at
+    members["next_attempt_at"] = None
+    members["until"] = None
+    members["last_error"] = event.error
+    members["doubtful"] = members["doubtful"] or members["status"] is UNKNOWN
 
 
-def _backed_off(step: StepState, status: StepStatus, event: StepBackedOff) -> Changes:
-    return {
-        "status": status,
+def _backed_off(members: Members, event: StepBackedOff) -> None:
+    doubtful = event.resent or event.outcome is Outcome.UNKNOWN
+    members |= {
         "attempts": event.attempt,
         "last_error": event.error,
         "asking": False,
         "last_outcome": event.outcome,
-        "doubtful": step.doubtful or event.resent or event.outcome is Outcome.UNKNOWN,
-        "was_busy": step.was_busy or event.outcome is Outcome.BUSY,
+        "doubtful": members["doubtful"] or doubtful,
+        "was_busy": members["was_busy"] or event.outcome is Outcome.BUSY,
         "next_attempt_at": event.until,
     }
 
 
-def _found_not_done(status: StepStatus, event: StepFoundNotDone, at: datetime) -> Changes:
-    return {
-        "status": status,
+def _found_not_done(members: Members, event: StepFoundNotDone, at: datetime) -> None:
+    members |= {
         "attempts": event.attempt,
         "last_error": event.error,
         "asking": False,
@@ -225,10 +209,9 @@ def _found_not_done(status: StepStatus, event: StepFoundNotDone, at: datetime) -
     }
 
 
-def _waiting(step: StepState, status: StepStatus, event: WaitStarted, at: datetime) -> Changes:
-    return {
-        "status": status,
-        "started_at": step.started_at or at,
+def _waiting(members: Members, event: WaitStarted, at: datetime) -> None:
+    members |= {
+        "started_at": members["started_at"] or at,
         "finished_at": None,
         "next_attempt_at": event.until,
         "until": event.until,
@@ -237,29 +220,27 @@ def _waiting(step: StepState, status: StepStatus, event: WaitStarted, at: dateti
     }
 
 
-def _accepted(step: StepState, status: StepStatus, event: StepAccepted) -> Changes:
-    return {
-        "status": status,
+def _accepted(members: Members, event: StepAccepted) -> None:
+    members |= {
         "asking": False,
-        "polls": step.polls + 1,
+        "polls": members["polls"] + 1,
         "until": event.until,
         "next_attempt_at": min(event.next_poll or event.until, event.until),
     }
 
 
-def _resolved(event: StepResolved, at: datetime) -> Changes:
+def _resolved(members: Members, event: StepResolved, at: datetime) -> None:
     match event.verdict:
         case Resolution.DONE:
-            return {"output": event.output, "finished_at": at, "last_error": None}
+            members |= {"output": event.output, "finished_at": at, "last_error": None}
         case Resolution.NOT_DONE:
-            return {"finished_at": at, "doubtful": False, "was_busy": False}
+            members |= {"finished_at": at, "doubtful": False, "was_busy": False}
         case Resolution.UNDONE:
-            return {}
+            pass
 
 
-def _undo_backed_off(status: StepStatus, event: CompensationBackedOff) -> Changes:
-    return {
-        "status": status,
+def _undo_backed_off(members: Members, event: CompensationBackedOff) -> None:
+    members |= {
         "last_outcome": event.outcome,
         "last_error": event.error,
         "next_attempt_at": event.until,
