@@ -163,10 +163,15 @@ def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[Sign
 
 
 def _fold_saga(state: SagaState, event: SagaFact, at: datetime) -> None:
-    status, version = next_saga_status(state.status, event.trigger), state.version + 1
-    rested = version if status.rests and not state.status.rests else state.rested_version
-    moved = {"status": status, "version": version, "updated_at": at, "rested_version": rested}
-    state.__dict__.update(moved | _told(state, event, at))
+    status = next_saga_status(state.status, event.trigger)
+    told = _told(state, event, at)
+    members = state.__dict__
+    members["version"] += 1
+    if status.rests and not state.status.rests:
+        members["rested_version"] = state.version
+    members["status"] = status
+    members["updated_at"] = at
+    members |= told
 
 
 def _told(  # noqa: C901 - a table, one line of thought an event
