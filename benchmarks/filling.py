@@ -15,8 +15,8 @@ from saga_orchestrator.eventstore import (
     PostgresLog,
     RecordedEvent,
     StreamId,
+    link,
 )
-from saga_orchestrator.eventstore.batch import link
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.runtime.clock import saga_id
 

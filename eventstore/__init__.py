@@ -2,7 +2,7 @@
 mean."""
 
 from .allotment import Allotment, allot
-from .chain import event_hash, verify
+from .chain import link, verify
 from .connection import NOT_NOW
 from .embedded import EmbeddedServer, embedded_server
 from .errors import (
@@ -27,7 +27,6 @@ from .event import (
     SHARDS,
     Head,
     NewEvent,
-    Position,
     RecordedEvent,
     StreamId,
     shard_of,
@@ -81,7 +80,6 @@ __all__ = [
     "Mode",
     "NewEvent",
     "Node",
-    "Position",
     "PostgresInbox",
     "PostgresLog",
     "PostgresMembership",
@@ -94,7 +92,7 @@ __all__ = [
     "WrongExpectedVersion",
     "allot",
     "embedded_server",
-    "event_hash",
+    "link",
     "migrate",
     "shard_of",
     "shard_stream",

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from .chain import record
+from .chain import link
 from .errors import EventStoreError, Fenced, WrongExpectedVersion
-from .event import Head, NewEvent, Position, RecordedEvent, StreamId
+from .event import Head, NewEvent, RecordedEvent, StreamId
 
 # Versions remembered in a shard; a stream beyond that costs one look-up when it is appended to
 # again.
@@ -49,64 +49,41 @@ class OwnedShard:
             del self.versions[next(iter(self.versions))]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """The rows of a batch, and what will be true once they are in the log."""
 
-    rows: list[RecordedEvent] = field(default_factory=list)
-    before: dict[int, Head] = field(default_factory=dict)
-    after: dict[int, Head] = field(default_factory=dict)
-    versions: dict[StreamId, int] = field(default_factory=dict)
-    accepted: list[tuple[Append, Sequence[RecordedEvent]]] = field(default_factory=list)
-    refused: list[tuple[Append, EventStoreError]] = field(default_factory=list)
+    rows: Sequence[RecordedEvent]
+    before: Mapping[int, Head]
+    after: Mapping[int, Head]
+    accepted: Sequence[tuple[Append, Sequence[RecordedEvent]]]
+    refused: Sequence[tuple[Append, EventStoreError]]
 
 
 def draft(owned: Mapping[int, OwnedShard], appends: Iterable[Append]) -> Draft:
     """Give every event its seq, version and hash, or every append its refusal."""
-    result = Draft()
+    rows: list[RecordedEvent] = []
+    after: dict[int, Head] = {}
+    versions: dict[StreamId, int] = {}
+    accepted: list[tuple[Append, Sequence[RecordedEvent]]] = []
+    refused: list[tuple[Append, EventStoreError]] = []
     for append in appends:
-        shard = owned.get(append.shard_id)
+        stream_id, shard_id, expected, events, _, _ = append
+        shard = owned.get(shard_id)
         if shard is None:
-            result.refused.append((append, Fenced(append.shard_id)))
+            refused.append((append, Fenced(shard_id)))
             continue
-        version = _version(result, shard, append.stream_id)
-        if version != append.expected_version:
-            result.refused.append((append, _wrong_version(append, version)))
-        else:
-            _accept(result, shard, append)
-    return result
-
-
-def _version(result: Draft, shard: OwnedShard, stream_id: StreamId) -> int:
-    """The stream's version. One never heard of counts as new: if it is not, the unique constraint
-    objects."""
-    return result.versions.get(stream_id, shard.versions.get(stream_id, 0))
-
-
-def _wrong_version(append: Append, actual: int) -> WrongExpectedVersion:
-    return WrongExpectedVersion(append.stream_id, expected=append.expected_version, actual=actual)
-
-
-def _accept(result: Draft, shard: OwnedShard, append: Append) -> None:
-    shard_id = append.shard_id
-    result.before.setdefault(shard_id, shard.head)
-    head = result.after.get(shard_id, shard.head)
-    rows = link(head, shard_id, append.stream_id, append.expected_version, append.events)
-    result.rows.extend(rows)
-    result.after[shard_id] = Head(rows[-1].seq, rows[-1].epoch, rows[-1].hash)
-    result.versions[append.stream_id] = rows[-1].version
-    result.accepted.append((append, rows))
-
-
-def link(
-    head: Head, shard_id: int, stream_id: StreamId, version: int, events: Sequence[NewEvent]
-) -> list[RecordedEvent]:
-    """`events` as they stand behind `head` in the shard and behind `version` in their stream."""
-    rows = []
-    previous = head.hash
-    for place, event in enumerate(events, start=1):
-        position = Position(shard_id, head.seq + place, stream_id, version + place, head.epoch)
-        row = record(previous, position, event)
-        rows.append(row)
-        previous = row.hash
-    return rows
+        # One never heard of counts as new: if it is not, the unique constraint objects.
+        version = versions.get(stream_id) or shard.versions.get(stream_id, 0)
+        if version != expected:
+            refused.append(
+                (append, WrongExpectedVersion(stream_id, expected=expected, actual=version))
+            )
+            continue
+        linked = link(after.get(shard_id) or shard.head, shard_id, stream_id, version, events)
+        _, seq, _, version, epoch, *_, digest = linked[-1]
+        after[shard_id] = Head(seq, epoch, digest)
+        versions[stream_id] = version
+        rows += linked
+        accepted.append((append, linked))
+    before = {shard_id: owned[shard_id].head for shard_id in after}
+    return Draft(rows, before, after, accepted, refused)

@@ -11,9 +11,9 @@ the payload is last.
 
 from __future__ import annotations
 
-import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Final
 
 from .event import (
@@ -21,7 +21,6 @@ from .event import (
     SHARD_OWNED,
     Head,
     NewEvent,
-    Position,
     RecordedEvent,
     StreamId,
     unix_microseconds,
@@ -31,26 +30,27 @@ from .event import (
 _NUMBERS: Final = struct.Struct(">IQ16sQQIqI")
 
 
-def event_hash(previous: bytes, position: Position, event: NewEvent | RecordedEvent) -> bytes:
-    """The hash of `event` at `position`, after an event with the hash `previous`."""
-    shard_id, seq, stream_id, version, epoch = position
-    kind = event.type.encode()
-    numbers = _NUMBERS.pack(
-        shard_id,
-        seq,
-        uuid_bytes(stream_id),
-        version,
-        epoch,
-        event.schema_version,
-        unix_microseconds(event.recorded_at),
-        len(kind),
-    )
-    return hashlib.sha256(b"".join((previous, numbers, kind, event.payload))).digest()
-
-
-def record(previous: bytes, position: Position, event: NewEvent) -> RecordedEvent:
-    """`event` as it stands in the log, linked to its predecessor."""
-    return RecordedEvent._make((*position, *event, event_hash(previous, position, event)))
+def link(
+    head: Head, shard_id: int, stream_id: StreamId, version: int, events: Sequence[NewEvent]
+) -> list[RecordedEvent]:
+    """`events` as they stand behind `head` in the shard and behind `version` in their stream."""
+    rows = []
+    seq, epoch, digest = head
+    name = uuid_bytes(stream_id)
+    for kind, schema_version, recorded_at, payload in events:
+        seq += 1
+        version += 1
+        raw_kind = kind.encode()
+        instant = unix_microseconds(recorded_at)
+        numbers = _NUMBERS.pack(
+            shard_id, seq, name, version, epoch, schema_version, instant, len(raw_kind)
+        )
+        digest = sha256(b"".join((digest, numbers, raw_kind, payload))).digest()
+        place = (shard_id, seq, stream_id, version, epoch)
+        # Thousands a second: the constructor of a named tuple takes three times as long.
+        row = (*place, kind, schema_version, recorded_at, payload, digest)
+        rows.append(tuple.__new__(RecordedEvent, row))
+    return rows
 
 
 def verify(events: Iterable[RecordedEvent], previous: Head = NOTHING) -> RecordedEvent | None:
@@ -73,9 +73,5 @@ def verify(events: Iterable[RecordedEvent], previous: Head = NOTHING) -> Recorde
 def _follows(previous: Head, event: RecordedEvent) -> bool:
     # An epoch begins with the event that says so, and with no other.
     epoch = previous.epoch + (1 if event.type == SHARD_OWNED else 0)
-    position = Position(event.shard_id, event.seq, event.stream_id, event.version, event.epoch)
-    return (
-        event.seq == previous.seq + 1
-        and event.epoch == epoch
-        and event.hash == event_hash(previous.hash, position, event)
-    )
+    head = Head(previous.seq, epoch, previous.hash)
+    return link(head, event.shard_id, event.stream_id, event.version - 1, [event.new]) == [event]

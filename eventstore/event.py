@@ -117,15 +117,10 @@ class RecordedEvent(NamedTuple):
     payload: bytes
     hash: bytes
 
-
-class Position(NamedTuple):
-    """Where an event stands, and under which owner it got there: the first half of its row."""
-
-    shard_id: int
-    seq: int
-    stream_id: StreamId
-    version: int
-    epoch: int
+    @property
+    def new(self) -> NewEvent:
+        """What was to be recorded."""
+        return tuple.__new__(NewEvent, self[5:9])
 
 
 class Head(NamedTuple):

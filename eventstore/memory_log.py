@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import itemgetter
 
-from .batch import link
+from .chain import link
 from .errors import Fenced, HistoryLost, LogUnavailable, WrongExpectedVersion
 from .event import NOTHING, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from .chain import record
-from .event import NOTHING, SHARD_OWNED, Head, NewEvent, Position, RecordedEvent, shard_stream
+from .chain import link
+from .event import NOTHING, SHARD_OWNED, Head, NewEvent, RecordedEvent, shard_stream
 
 
 def ownership_event(token: str, recorded_at: datetime) -> NewEvent:
@@ -29,6 +29,6 @@ def take_over(
 
 
 def _next_epoch(head: Head, shard_id: int, event: NewEvent) -> RecordedEvent:
-    epoch = head.epoch + 1
-    position = Position(shard_id, head.seq + 1, shard_stream(shard_id), epoch, epoch)
-    return record(head.hash, position, event)
+    begun = Head(head.seq, head.epoch + 1, head.hash)
+    (row,) = link(begun, shard_id, shard_stream(shard_id), head.epoch, [event])
+    return row
