@@ -15,10 +15,12 @@ from typing import Final
 
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
-from psycopg.pq.abc import PGconn, PGresult
+from psycopg.pq.abc import PGresult
 
 from .connection import Connection
+from .ear import Ear
 
+_DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _PARAMETER: Final = re.compile(rb"%\((\w+)\)s")
 
 
@@ -28,6 +30,7 @@ class Line:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._pgconn = connection.pgconn
+        self._ear = Ear(self._pgconn.socket)
         self._prepared: set[str] = set()
 
     async def execute(self, name: str, sql: bytes, parameters: Mapping[str, bytes]) -> int:
@@ -36,15 +39,35 @@ class Line:
         text, names = _numbered(sql)
         if name not in self._prepared:
             self._pgconn.send_prepare(name.encode(), text)
-            await _answer(self._pgconn)
+            await self._answer()
             self._prepared.add(name)
         values = [parameters[one] for one in names]
         formats = [Format.BINARY] * len(values)
         self._pgconn.send_query_prepared(name.encode(), values, formats)
-        return (await _answer(self._pgconn)).command_tuples or 0
+        return (await self._answer()).command_tuples or 0
 
     async def close(self) -> None:
+        self._ear.close()
         await self.connection.close()
+
+    async def _answer(self) -> PGresult:
+        """The answer to what was sent."""
+        pgconn = self._pgconn
+        while pgconn.flush():
+            await _until_writable(pgconn.socket)
+        answers: list[PGresult] = []
+        while True:
+            while pgconn.is_busy():
+                await self._ear.readable()
+                pgconn.consume_input()
+            answer = pgconn.get_result()
+            if answer is None:
+                break
+            answers.append(answer)
+        (answer,) = answers  # a statement has one
+        if answer.status not in _DONE:
+            raise error_from_result(answer)
+        return answer
 
 
 @cache
@@ -53,36 +76,6 @@ def _numbered(sql: bytes) -> tuple[bytes, list[str]]:
     names = list(dict.fromkeys(_PARAMETER.findall(sql)))
     text = _PARAMETER.sub(lambda found: b"$%d" % (names.index(found[1]) + 1), sql)
     return text, [name.decode() for name in names]
-
-
-async def _answer(pgconn: PGconn) -> PGresult:
-    """The answer to what was sent."""
-    while pgconn.flush():
-        await _until_writable(pgconn.socket)
-    answer = await _next_result(pgconn)
-    end = await _next_result(pgconn)
-    assert answer is not None, "a statement has an answer"
-    assert end is None, "and only one"
-    if answer.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-        raise error_from_result(answer)
-    return answer
-
-
-async def _next_result(pgconn: PGconn) -> PGresult | None:
-    while pgconn.is_busy():
-        await _until_readable(pgconn.socket)
-        pgconn.consume_input()
-    return pgconn.get_result()
-
-
-async def _until_readable(socket: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(socket, _tell, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(socket)
 
 
 async def _until_writable(socket: int) -> None:

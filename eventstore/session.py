@@ -72,8 +72,8 @@ class Session:
         """The number of rows that a statement changed. Raises as `fetch`, and LockNotAvailable for
         a caller who does not wait for locks."""
 
-        async def attempt(line: Line) -> int:
-            return await line.execute(name, statement(name), parameters)
+        def attempt(line: Line) -> Awaitable[int]:
+            return line.execute(name, statement(name), parameters)
 
         certain = _CERTAIN if wait_for_locks else _CERTAIN_OR_LOCKED
         return await self._until_certain(name, attempt, certain)
@@ -97,7 +97,9 @@ class Session:
         try:
             while True:
                 try:
-                    return await self._try(attempt)
+                    line = self._line or await self._open()
+                    with watchdog(line.connection, self._statement_timeout):
+                        return await attempt(line)
                 except certain:
                     raise
                 except (psycopg.Error, OSError) as error:
@@ -105,11 +107,6 @@ class Session:
                     wait = min(wait * 2, LONGEST_WAIT)
         finally:
             self._asking_since = None
-
-    async def _try(self, attempt: Callable[[Line], Awaitable[Result]]) -> Result:
-        line = self._line or await self._open()
-        with watchdog(line.connection, self._statement_timeout):
-            return await attempt(line)
 
     async def _open(self) -> Line:
         connection = await connect(self._database_url, f"node {self._owner} writer", self._mode)

@@ -99,6 +99,7 @@ class Tables:
     async def _line(self, limit: timedelta) -> AsyncIterator[Line]:
         async with self._turn:
             if self._open_line is None or self._open_line.connection.closed:
+                await self.close()
                 name = f"node {self.owner} projections"
                 self._open_line = Line(await connect(self.database_url, name, self.mode))
             line = self._open_line

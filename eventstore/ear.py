@@ -1,0 +1,50 @@
+"""Waiting for a socket again and again without telling the event loop of it each time, which takes
+longer than the wait's own part.
+
+The loop watches a duplicate of the socket. So nobody else can end the watch: the driver, which
+watches the socket itself for a while and stops that, or libpq, which closes it when the connection
+is lost. What arrives while nobody waits ends the watch until the next wait: it would keep the loop
+busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+
+class Ear:
+    """Of one user at a time."""
+
+    def __init__(self, socket: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket: int | None = os.dup(socket)
+        self._heard: asyncio.Future[None] | None = None
+        self._listens = False
+
+    def readable(self) -> asyncio.Future[None]:
+        """Done once the socket can be read, or could until a moment ago: look again."""
+        assert self._socket is not None, "not closed"
+        self._heard = self._loop.create_future()
+        if not self._listens:
+            self._listens = True
+            self._loop.add_reader(self._socket, self._hear)
+        return self._heard
+
+    def close(self) -> None:
+        """Safe to repeat."""
+        if self._socket is not None:
+            self._stop(self._socket)
+            os.close(self._socket)
+            self._socket = None
+
+    def _hear(self) -> None:
+        if self._heard is not None and not self._heard.done():
+            self._heard.set_result(None)
+        elif self._socket is not None:
+            self._stop(self._socket)
+
+    def _stop(self, socket: int) -> None:
+        if self._listens:
+            self._listens = False
+            self._loop.remove_reader(socket)
