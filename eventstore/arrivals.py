@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 from .batch import Append
 from .errors import LogOverloaded, LogUnavailable
@@ -27,6 +27,7 @@ class Claim:
     shard_ids: Sequence[int]
     recorded_at: datetime
     done: asyncio.Future[Mapping[int, int]]
+    size: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,7 @@ class Release:
 
     shard_ids: Sequence[int]
     done: asyncio.Future[None]
+    size: ClassVar[int] = 0
 
 
 Work = Claim | Release | list[Append]
@@ -55,7 +57,7 @@ class Arrivals:
         if len(self._waiting) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
             raise LogOverloaded(len(self._waiting))
         self._waiting.append(arrival)
-        self._bytes += _size(arrival)
+        self._bytes += arrival.size
         self._something.set()
 
     async def take(self) -> Work | None:
@@ -94,9 +96,5 @@ class Arrivals:
 
     def _pop(self) -> Arrival:
         arrival = self._waiting.popleft()
-        self._bytes -= _size(arrival)
+        self._bytes -= arrival.size
         return arrival
-
-
-def _size(arrival: Arrival) -> int:
-    return arrival.size if isinstance(arrival, Append) else 0

@@ -72,14 +72,14 @@ class _NewEvent(NamedTuple):
 class NewEvent(_NewEvent):
     """An event to be recorded; `payload` is canonical JSON. Raises InvalidEvent.
 
-    A tuple, because thousands a second are made.
+    A tuple, because thousands a second are made; with its members in order it is made faster than
+    by their names.
     """
 
     __slots__ = ()
 
     def __new__(
         cls,
-        *,
         type: str,  # noqa: A002 - as the member is called
         schema_version: int,
         recorded_at: datetime,

@@ -45,6 +45,7 @@ MAX_LOCK_WAITS: Final = 5
 class Writer:
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._loop = asyncio.get_running_loop()
         self._arrivals = Arrivals()
         self._owned: dict[int, OwnedShard] = {}
         self._in_flight: Sequence[Arrival] = ()
@@ -58,7 +59,7 @@ class Writer:
     def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
     ) -> asyncio.Future[Sequence[RecordedEvent]]:
-        done: asyncio.Future[Sequence[RecordedEvent]] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Sequence[RecordedEvent]] = self._loop.create_future()
         size = 0
         for event in events:
             size += len(event.payload)
@@ -72,12 +73,12 @@ class Writer:
     async def claim(self, shard_ids: Iterable[int], recorded_at: datetime) -> Mapping[int, int]:
         wanted = sorted(set(shard_ids))
         assert all(0 <= shard_id < SHARDS for shard_id in wanted)
-        done: asyncio.Future[Mapping[int, int]] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Mapping[int, int]] = self._loop.create_future()
         self._arrivals.put(Claim(wanted, recorded_at, done))
         return await done
 
     async def release(self, shard_ids: Iterable[int]) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = self._loop.create_future()
         self._arrivals.put(Release(sorted(set(shard_ids)), done))
         await done
 
@@ -178,12 +179,15 @@ class Writer:
 
     async def _learn_versions(self, appends: Iterable[Append]) -> None:
         """Look up the streams that are said to exist and are not remembered."""
+        owned = self._owned
         await self._look_up(
-            append.stream_id
-            for append in appends
-            if append.expected_version > 0
-            and append.shard_id in self._owned
-            and append.stream_id not in self._owned[append.shard_id].versions
+            [
+                append.stream_id
+                for append in appends
+                if append.expected_version > 0
+                and (shard := owned.get(append.shard_id))
+                and append.stream_id not in shard.versions
+            ]
         )
 
     async def _learn_again(self, drafted: Draft) -> None:

@@ -43,12 +43,7 @@ class Journal:
     ) -> Awaitable[Sequence[RecordedEvent]]:
         """Record `events` after `version` of the saga; to be awaited until they are durable."""
         new = [
-            NewEvent(
-                type=type(event).__name__,
-                schema_version=event.schema_version,
-                recorded_at=at,
-                payload=encode(event),
-            )
+            NewEvent(type(event).__name__, event.schema_version, at, encode(event))
             for event in events
         ]
         return self.log.append(StreamId(saga_id), version, new)

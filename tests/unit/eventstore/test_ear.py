@@ -56,9 +56,14 @@ async def test_what_arrives_while_nobody_waits_ends_the_watch_until_the_next_wai
 ) -> None:
     here, there = ends
     ear, loop = Ear(here.fileno()), asyncio.get_running_loop()
-    ended: list[object] = []
+    ended: list[int] = []
     remove = loop.remove_reader
-    monkeypatch.setattr(loop, "remove_reader", lambda fd: (ended.append(fd), remove(fd)))
+
+    def noted(watched: int) -> bool:
+        ended.append(watched)
+        return remove(watched)
+
+    monkeypatch.setattr(loop, "remove_reader", noted)
     there.send(b"x")
     await ear.readable()
 
