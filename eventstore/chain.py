@@ -47,12 +47,18 @@ def link(
             shard_id, seq, name, version, epoch, schema_version, instant, len(raw_kind)
         )
         digest = sha256(b"".join((digest, numbers, raw_kind, payload))).digest()
-        # fmt: off
         row = (
-            shard_id, seq, stream_id, version, epoch,
-            kind, schema_version, recorded_at, payload, digest,
+            shard_id,
+            seq,
+            stream_id,
+            version,
+            epoch,
+            kind,
+            schema_version,
+            recorded_at,
+            payload,
+            digest,
         )
-        # fmt: on
         rows.append(made(RecordedEvent, row))
     return rows
 
