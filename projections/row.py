@@ -31,7 +31,7 @@ def columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
         "saga_type": texts([one.saga_type for one in states]),
         "definition_version": int4s([one.definition_version for one in states]),
         "entity_id": jsonbs([serialize(one.entity_id) for one in states]),
-        "status": texts([one.status.value for one in states]),
+        "status": texts([one.status for one in states]),
         "rests": bools([is_over(one) for one in sagas]),
         "idle": bools([is_idle(one) for one in sagas]),
         "wake_at": optional_instants([wake_up(one) for one in sagas]),
@@ -40,8 +40,11 @@ def columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
         "parked_at": optional_instants(
             [one.parked.since if one.parked else None for one in states]
         ),
-        "parked": jsonbs([serialize(parked_view(one)) for one in sagas]),
-        "tags": jsonbs([serialize(one.tags) for one in states]),
+        # Most sagas have neither, and no need for the serializer to say so.
+        "parked": jsonbs(
+            [serialize(parked_view(one)) if one.state.parked else b"null" for one in sagas]
+        ),
+        "tags": jsonbs([serialize(one.tags) if one.tags else b"{}" for one in states]),
         "version": int4s([one.version for one in states]),
         "created_at": instants([one.created_at for one in states]),
         "updated_at": instants([one.updated_at for one in states]),
