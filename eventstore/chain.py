@@ -37,7 +37,7 @@ def link(
     rows = []
     seq, epoch, digest = head
     name = uuid_bytes(stream_id)
-    made = tuple.__new__
+    made = tuple.__new__  # half the time of the constructor, which does no more
     for kind, schema_version, recorded_at, payload in events:
         seq += 1
         version += 1

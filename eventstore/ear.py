@@ -1,10 +1,10 @@
-"""Waiting for a socket again and again without telling the event loop of it each time, which takes
-longer than the wait's own part.
+"""Waiting for one socket again and again, without a word to the event loop each time: to begin and
+to end a watch takes it 8 µs.
 
-The loop watches a duplicate of the socket. So nobody else can end the watch: the driver, which
-watches the socket itself for a while and stops that, or libpq, which closes it when the connection
-is lost. What arrives while nobody waits ends the watch until the next wait: it would keep the loop
-busy.
+The loop watches a duplicate of the socket, so that nobody else can end the watch: neither the
+driver, which now and then watches the socket itself and stops that again, nor libpq, which closes
+it when the connection is lost. What arrives while nobody waits does end it, until the next wait: it
+would keep the loop busy.
 """
 
 from __future__ import annotations
