@@ -17,7 +17,7 @@ from typing import cast
 import httpx
 
 from ...fsm.answer import Reply
-from .reply_reader import ReplyReader
+from .reply_reader import KnownHeads, ReplyReader
 
 CLOCK_TICK = 0.001  # seconds that uvloop's clock can be behind its timers
 
@@ -39,9 +39,11 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_body: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, max_body: int, known_heads: KnownHeads
+    ) -> None:
         self._loop = loop
-        self._reader = ReplyReader(max_body)
+        self._reader = ReplyReader(max_body, known_heads)
         self._waiter: asyncio.Future[Reply] | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
         self._poll = select.poll()

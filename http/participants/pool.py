@@ -28,6 +28,7 @@ from .base_url import Origin
 from .connection import Connection
 from .limits import Patience, TransportLimits
 from .reach import MayReach, addresses
+from .reply_reader import KnownHeads
 
 
 class Pool:
@@ -50,6 +51,7 @@ class Pool:
         self._on_empty = on_empty
         self._may_reach = may_reach
         self._loop = asyncio.get_running_loop()
+        self._known_heads = KnownHeads()
         self._slots_held = 0
         self._idle: deque[Connection] = deque()  # the longest idle one is the first
         self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
@@ -115,7 +117,7 @@ class Pool:
 
     async def _dial_at(self, host: str) -> Connection:
         _, connection = await self._loop.create_connection(
-            partial(Connection, self._loop, self._limits.max_body_bytes),
+            partial(Connection, self._loop, self._limits.max_body_bytes, self._known_heads),
             host,
             self.origin.port,
             ssl=self._tls,

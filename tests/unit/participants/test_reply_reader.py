@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.http.participants.reply_reader import ReplyReader
+from saga_orchestrator.http.participants.reply_reader import KnownHeads, ReplyReader
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nabcde"
 CHUNKED = (
@@ -21,8 +21,10 @@ WHOLE = {
 }
 
 
-def reader(max_body: int = 100, *, head_only: bool = False) -> ReplyReader:
-    fresh = ReplyReader(max_body)
+def reader(
+    max_body: int = 100, *, head_only: bool = False, known: KnownHeads | None = None
+) -> ReplyReader:
+    fresh = ReplyReader(max_body, KnownHeads() if known is None else known)
     fresh.begin(head_only=head_only)
     return fresh
 
@@ -82,3 +84,98 @@ def test_a_reply_to_head_is_whole_after_its_head() -> None:
 
     assert reply == Reply(200, {"content-length": "5"}, b"")
     assert not subject.keep_alive
+
+
+LINES = st.sampled_from(
+    [
+        b"Content-Length: 2",
+        b"content-length:5",
+        b"Content-Length: %d" % len(LENGTH),
+        b"Transfer-Encoding: chunked",
+        b"Connection: close",
+        b"X-A:\r\n 2",
+        b": nonsense",
+    ]
+)
+STATUSES = st.sampled_from([b"1.1 200 OK", b"1.0 200 OK", b"1.1 204 No", b"1.1 100 Go", b"1"])
+HEADS = st.builds(
+    lambda status, lines, end: b"\r\n".join([b"HTTP/" + status, *lines]) + end,
+    STATUSES,
+    st.lists(LINES, max_size=2),
+    st.sampled_from([b"\r\n\r\n", b"\n\n", b""]),
+)
+BODIES = st.sampled_from([b"", b"ab", b"cd", b"abcde", b"2\r\nab\r\n0\r\n\r\n", LENGTH])
+CUTS = st.sampled_from(["head", "body", "nowhere"])
+
+
+class ForgetfulHeads(KnownHeads):
+    def learn(self, head: bytes, reply: Reply) -> None:
+        """Every reply is parsed."""
+
+
+@settings(max_examples=300)
+@given(HEADS, st.lists(st.tuples(BODIES, st.booleans(), CUTS), min_size=2, max_size=8))
+@example(LENGTH[:-5], [(b"abcde", False, "nowhere"), (b"abcdefg", False, "nowhere")])
+@example(LENGTH[:-5], [(b"abcde", False, "nowhere"), (b"abcde", True, "nowhere")])
+def test_a_head_that_is_known_says_what_the_parser_says(
+    head: bytes, replies: list[tuple[bytes, bool, str]]
+) -> None:
+    known = KnownHeads()
+    reader(known=known).feed(LENGTH)
+    knowing, parsing = reader(known=known), reader(known=ForgetfulHeads())
+    for body, head_only, cut in replies:
+        pieces = {
+            "head": [head[:9], head[9:] + body],
+            "body": [head, body],
+            "nowhere": [head + body],
+        }
+        knowing.begin(head_only=head_only)
+        parsing.begin(head_only=head_only)
+
+        for data in filter(None, pieces[cut]):
+            assert fed(knowing, data) == (reply := fed(parsing, data))
+            if reply is not None:
+                break
+        assert knowing.keep_alive == parsing.keep_alive
+        if not parsing.keep_alive:
+            knowing, parsing = reader(known=known), reader(known=ForgetfulHeads())
+
+
+def fed(subject: ReplyReader, data: bytes) -> Reply | str | None:
+    try:
+        return subject.feed(data)
+    except httpx.RemoteProtocolError as error:
+        return str(error)
+
+
+def test_a_head_is_learned_from_a_reply_that_came_whole_and_leaves_the_connection_open() -> None:
+    known = KnownHeads()
+
+    for data in (CHUNKED, LENGTH + b"x", b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"):
+        reader(known=known).feed(data)
+    assert not known
+
+    reader(known=known).feed(LENGTH)
+    assert reader(known=known).feed(LENGTH.replace(b"abcde", b"fghij")) == Reply(
+        200, {"content-length": "5", "x-a": "1, 2"}, b"fghij"
+    )
+    assert [head + b"abcde" for head in known] == [LENGTH]
+
+
+def test_a_known_head_alone_is_no_reply() -> None:
+    known = KnownHeads()
+    reader(known=known).feed(LENGTH)
+    subject = reader(known=known)
+
+    assert subject.feed(LENGTH[:-1]) is None
+    assert subject.feed(b"e") == WHOLE[LENGTH]
+
+
+def test_only_so_many_heads_are_known_and_no_long_ones() -> None:
+    known = KnownHeads()
+    for number in range(KnownHeads.MOST + 1):
+        reader(known=known).feed(LENGTH.replace(b"OK", b"%d" % number))
+    assert len(known) == 1
+
+    reader(known=known).feed(LENGTH.replace(b"OK", b"x" * KnownHeads.LONGEST))
+    assert len(known) == 1
