@@ -25,7 +25,7 @@ from .transport import ParticipantTransport
 TIMEOUT = timedelta(seconds=10)
 LONGEST_URL = 2000
 LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
-HEADERS = (("content-type", "application/json"),)
+HEADERS = ("content-type", "saga-id")
 
 
 class CallbackPolicy:
@@ -61,8 +61,9 @@ class HttpCallbackSender:
         assert url is not None, "only a saga with a callback owes one"
         try:
             origin, target = parse_callback(url)
-            headers = (*HEADERS, ("saga-id", saga.state.saga_id))
-            request = encode("POST", target, str(origin), headers, serialize(status_view(saga)))
+            values = ("application/json", saga.state.saga_id)
+            body = serialize(status_view(saga))
+            request = encode("POST", target, str(origin), HEADERS, values, body)
             reply = await self.transport.exchange(origin, request, TIMEOUT)
         except (ValueError, httpx.RequestError) as error:
             facts = {"saga_id": saga.state.saga_id, "why": str(error)}

@@ -9,7 +9,7 @@ that it did not connect.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -28,7 +28,7 @@ from .transport import ParticipantTransport
 MAX_BODY_BYTES = 1024 * 1024
 
 # A reply is kept as it came, so it should come as it is.
-_OUR_FIELDS = (("accept-encoding", "identity"),)
+_OUR_NAME, _OUR_VALUE = "accept-encoding", "identity"
 
 # What httpx's transports raise only before they write a request. Not LocalProtocolError: a body
 # that contradicts its declared length is found out when half of it has left.
@@ -99,10 +99,10 @@ class ParticipantsClient:
             return NotSent(f"no URL is known for participant {participant}")
         if known.secret_headers:
             headers = {**headers, **known.secret_headers}
-        fields = (*_OUR_FIELDS, *headers.items())
+        names, values = (_OUR_NAME, *headers), (_OUR_VALUE, *headers.values())
         try:
             target = known.base.target(path)
-            request = encode(method, target, known.base.authority, fields, body)
+            request = encode(method, target, known.base.authority, names, values, body)
         except ValueError as error:
             return NotSent(f"the request was refused here: {error}")
         answer: Answer
@@ -112,6 +112,7 @@ class ParticipantsClient:
                     known.base.origin, request, timeout, known.patience
                 )
             else:
+                fields = list(zip(names, values, strict=True))
                 built = _built(method, known.base.origin, target, fields, body)
                 answer = await self._through_httpx(built, timeout.total_seconds())
         except _BEFORE_THE_FIRST_BYTE as error:
@@ -150,13 +151,13 @@ def _built(
     method: str,
     origin: Origin,
     target: str,
-    fields: Collection[tuple[str, str]],
+    fields: list[tuple[str, str]],
     body: bytes | None,
 ) -> httpx.Request:
     url = httpx.URL(
         scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target.encode("ascii")
     )
-    return httpx.Request(method, url, headers=list(fields), content=body)
+    return httpx.Request(method, url, headers=fields, content=body)
 
 
 def _reason(error: httpx.RequestError) -> str:

@@ -7,7 +7,7 @@ targets are printable ASCII, and the headers that say where a message ends are w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 from functools import lru_cache
 
 _token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
@@ -38,37 +38,48 @@ def encode(
     method: str,
     target: str,
     authority: str,
-    headers: Collection[tuple[str, str]],
+    names: tuple[str, ...],
+    values: Iterable[str],
     body: bytes | None,
 ) -> bytes:
-    """The whole request. Raises ValueError for what must not reach a socket."""
+    """The whole request, with `names` and `values` of its headers.
+
+    Raises ValueError for what must not reach a socket.
+    """
     if _target(target) is None:
         raise ValueError("the path is not absolute, not percent-encoded, or has a dot segment")
-    fields = "".join([f"{_field_name(name)}: {value}\r\n" for name, value in headers])
-    length = _length(method, body)
-    text = f"{_method(method)} {target} HTTP/1.1\r\nhost: {authority}\r\n{fields}{length}\r\n"
+    if body is None and method not in _WITH_BODY:
+        form, line_ends = _form(method, authority, names, has_length=False)
+        text = form % (target, *values)
+    else:
+        form, line_ends = _form(method, authority, names, has_length=True)
+        text = form % (target, *values, len(body or b""))
     head = text.encode("ascii")
     # One look at all of it: what is not printable may be nothing but the ends of our own lines.
-    if head.translate(None, _PRINTABLE) != _LINE_END * (len(headers) + (4 if length else 3)):
+    if head.translate(None, _PRINTABLE) != line_ends:
         raise ValueError("a header value holds a character that is not printable ASCII")
     return head + body if body else head
 
 
-def _length(method: str, body: bytes | None) -> str:
-    if body is None and method not in _WITH_BODY:
-        return ""
-    return f"content-length: {len(body or b'')}\r\n"
-
-
-@lru_cache(maxsize=64)
-def _method(method: str) -> str:
+# The same names come with every call to a participant.
+@lru_cache(maxsize=1024)
+def _form(
+    method: str, authority: str, names: tuple[str, ...], *, has_length: bool
+) -> tuple[str, bytes]:
+    """A head with gaps for its target and the values of its headers, and its line ends."""
     if _token(method) is None:
         raise ValueError("the method is not a token")
-    return method
+    lines = [f"{_as_is(method)} %s HTTP/1.1", f"host: {_as_is(authority)}"]
+    lines += [f"{_as_is(_field_name(name))}: %s" for name in names]
+    if has_length:
+        lines.append("content-length: %s")
+    return "\r\n".join([*lines, "", ""]), _LINE_END * (len(lines) + 1)
 
 
-# The same dozen names come with every call.
-@lru_cache(maxsize=1024)
+def _as_is(text: str) -> str:
+    return text.replace("%", "%%")
+
+
 def _field_name(name: str) -> str:
     if _token(name) is None:
         raise ValueError("a header name is not a token")

@@ -124,14 +124,17 @@ def _origin(url: httpx.URL) -> Origin:
 
 def _encoded(request: httpx.Request, body: bytes) -> bytes:
     fields = [
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in request.headers.raw
+        if name.decode("latin-1").lower() not in FRAMING
     ]
     try:
         return encode(
             request.method,
             request.url.raw_path.decode("ascii"),
             request.headers.get("host") or request.url.netloc.decode("ascii"),
-            [field for field in fields if field[0].lower() not in FRAMING],
+            tuple(name for name, _ in fields),
+            tuple(value for _, value in fields),
             body or None,
         )
     except ValueError as error:
