@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 
-from .answer import Answer, Lost, NotSent, Reply
+from .answer import Answer, NotSent, Reply
 from .frozen import quickly_built
 from .retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse, parse_foreign
@@ -111,11 +111,9 @@ def classify(
     profile: Profile = Profile.HTTP,
 ) -> Verdict:
     """`accepts`: the step declares how a 202 is completed. `done_on` is of a compensation."""
-    match answer:
-        case NotSent(reason=reason):
-            return Verdict(outcome=Outcome.NOT_SENT, reason=one_line(reason))
-        case Lost(reason=reason):
-            return Verdict(outcome=Outcome.UNKNOWN, reason=one_line(reason))
+    if not isinstance(answer, Reply):
+        outcome = Outcome.NOT_SENT if isinstance(answer, NotSent) else Outcome.UNKNOWN
+        return Verdict(outcome=outcome, reason=one_line(answer.reason))
     if direction is STATUS:
         return _classify_status(answer)
     undoes = direction is COMPENSATION

@@ -7,10 +7,10 @@ waits for its turn has not begun, and must not use up its time or an attempt.
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from time import perf_counter
 from types import MappingProxyType
 from typing import Protocol
 from zlib import crc32
@@ -19,7 +19,7 @@ from ..answer import Answer
 from ..command import CallParticipant
 from ..definition import Definition, Step
 from ..outcome import Direction, Outcome, Verdict, classify
-from .breaker import Breaker
+from .breaker import CLOSED, Breaker
 from .clock import Clock
 from .log import logger
 from .terms import USUAL, Terms
@@ -40,6 +40,9 @@ class Participants(Protocol):
         """One request, once. Trouble is an answer too."""
 
 
+# Asked for of every call: Python takes four times longer to find `Direction.ACTION`.
+ACTION = Direction.ACTION
+NO_STATUS: frozenset[int] = frozenset()
 UNWANTED = Verdict(
     outcome=Outcome.HELD, reason="not sent: its saga has stopped", retry_after=timedelta(seconds=1)
 )
@@ -77,30 +80,27 @@ class Executor:
         is_wanted: Callable[[], bool] = _always,
     ) -> Verdict:
         """`is_wanted` is asked when the turn of the call has come: it may have waited for long."""
-        terms = self.terms.get(call.participant, USUAL)
-        traffic = self.traffic.get(call.participant)
-        if traffic is None:
-            limit = terms.calls_at_a_time or self.limit
-            traffic = self.traffic[call.participant] = Traffic(limit)
+        participant = call.participant
+        traffic = self.traffic.get(participant) or self._first_call_to(participant)
         turns = traffic.turns
         if not turns.take():
             await turns.come()
         try:
             if not is_wanted():
                 return UNWANTED
-            breaker = self.breakers[call.participant]
-            if not breaker.is_closed and self._must_wait(call, breaker):
+            breaker = self.breakers[participant]
+            if breaker.state is not CLOSED and self._must_wait(call, breaker):
                 return breaker.hold(call.saga_id, self.clock.now(), self.clock.jitter())
-            began = time.perf_counter()
+            began = perf_counter()
             answer = await self.participants.send(
-                call.participant,
+                participant,
                 call.method,
                 call.path,
                 self._headers(call, epoch),
                 call.body,
                 call.timeout,
             )
-            seconds = time.perf_counter() - began
+            seconds = perf_counter() - began
         finally:
             turns.leave()
         now, step = self.clock.now(), definition[call.step]
@@ -108,15 +108,21 @@ class Executor:
             answer,
             call.direction,
             now=now,
-            done_on=_done_on(call, step),
+            done_on=NO_STATUS if call.direction is ACTION else _done_on(step),
             accepts=step.completion is not None,
-            profile=terms.profile,
+            profile=traffic.terms.profile,
         )
         traffic.count(call.direction, verdict.outcome, seconds)
-        _report(call, verdict, seconds)
+        if logger.isEnabledFor(logging.DEBUG):
+            _report(call, verdict, seconds)
         if breaker.saw(verdict.outcome, now):
-            self.closed(call.participant, breaker.take_held())
+            self.closed(participant, breaker.take_held())
         return verdict
+
+    def _first_call_to(self, participant: str) -> Traffic:
+        terms = self.terms.get(participant, USUAL)
+        traffic = self.traffic[participant] = Traffic(terms.calls_at_a_time or self.limit, terms)
+        return traffic
 
     def _must_wait(self, call: CallParticipant, breaker: Breaker) -> bool:
         forward = call.direction is not Direction.COMPENSATION
@@ -153,15 +159,11 @@ def headers_of(call: CallParticipant, epoch: int) -> dict[str, str]:
     return headers
 
 
-def _done_on(call: CallParticipant, step: Step) -> frozenset[int]:
-    if call.direction is Direction.ACTION or step.compensation is None:
-        return frozenset()
-    return step.compensation.done_on
+def _done_on(step: Step) -> frozenset[int]:
+    return NO_STATUS if step.compensation is None else step.compensation.done_on
 
 
 def _report(call: CallParticipant, verdict: Verdict, seconds: float) -> None:
-    if not logger.isEnabledFor(logging.DEBUG):
-        return
     logger.debug(
         "call answered",
         extra={

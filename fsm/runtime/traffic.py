@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from ..outcome import Direction, Outcome
+from .terms import USUAL, Terms
 from .turns import Turns
 
 # From a participant next door to one that uses up the default timeout of a call.
@@ -21,9 +22,9 @@ BOUNDS_SECONDS: Final = tuple(bound.total_seconds() for bound in BOUNDS)
 class Traffic:
     """`durations[i]` is how many calls took up to `BOUNDS[i]`, the last one those above."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, terms: Terms = USUAL) -> None:
         """`limit` calls at a time."""
-        self.turns = Turns(limit)
+        self.turns, self.terms = Turns(limit), terms
         self.outcomes: defaultdict[tuple[Direction, Outcome], int] = defaultdict(int)
         self.durations = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0
