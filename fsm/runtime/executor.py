@@ -13,17 +13,17 @@ from datetime import timedelta
 from time import perf_counter
 from types import MappingProxyType
 from typing import Protocol
-from zlib import crc32
 
 from ..answer import Answer
 from ..command import CallParticipant
 from ..definition import Definition, Step
 from ..outcome import Direction, Outcome, Verdict, classify
 from .breaker import CLOSED, Breaker
+from .call_headers import headers_of
 from .clock import Clock
 from .log import logger
 from .terms import USUAL, Terms
-from .tokens import HEADER, CallbackTokens
+from .tokens import CallbackTokens
 from .traffic import Traffic
 
 
@@ -128,35 +128,15 @@ class Executor:
         forward = call.direction is not Direction.COMPENSATION
         return forward and breaker.holds_back(self.clock.now())
 
-    def _headers(self, call: CallParticipant, epoch: int) -> dict[str, str]:
-        """Those of the definition never replace ours. A callback has to bring back its token."""
-        headers = headers_of(call, epoch)
-        if call.headers:
-            headers = {**call.headers, **headers}
-        if call.awaits_callback:
-            headers[HEADER] = self.tokens.of(call.saga_id, call.step)
-        return headers
+    def _headers(self, call: CallParticipant, epoch: int) -> Mapping[str, str]:
+        """Those of the definition never replace ours."""
+        token = self.tokens.of(call.saga_id, call.step) if call.awaits_callback else None
+        ours = headers_of(call, epoch, token)
+        return {**call.headers, **ours} if call.headers else ours
 
 
 def _nobody(participant: str, saga_ids: set[str]) -> None:
     """Until somebody wants to be told."""
-
-
-def headers_of(call: CallParticipant, epoch: int) -> dict[str, str]:
-    """What every call carries. The trace is named by the saga, the span by key and attempt."""
-    trace = call.saga_id.replace("-", "")
-    span = f"{crc32(call.key.encode()):08x}{call.attempt:08x}"  # unique in its trace is enough
-    headers = {
-        "idempotency-key": call.key,
-        "saga-id": call.saga_id,
-        "saga-step": call.step,
-        "saga-attempt": str(call.attempt),
-        "saga-epoch": str(epoch),
-        "traceparent": f"00-{trace}-{span}-01",
-    }
-    if call.body is not None:
-        headers["content-type"] = "application/json"
-    return headers
 
 
 def _done_on(step: Step) -> frozenset[int]:

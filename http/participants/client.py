@@ -18,17 +18,18 @@ from typing import Self
 import httpx
 
 from ...fsm.answer import Answer, Lost, NotSent, Reply
+from ...fsm.runtime.call_headers import CallHeaders
 from ...fsm.runtime.terms import USUAL, Terms
-from .base_url import BaseUrl, Origin
+from .base_url import BaseUrl
 from .limits import Patience
 from .redaction import Redaction
-from .request import encode
+from .request import encode, encode_lines, header_lines
 from .transport import ParticipantTransport
 
 MAX_BODY_BYTES = 1024 * 1024
 
 # A reply is kept as it came, so it should come as it is.
-_OUR_NAME, _OUR_VALUE = "accept-encoding", "identity"
+_OUR_FIELD = ("accept-encoding", "identity")
 
 # What httpx's transports raise only before they write a request. Not LocalProtocolError: a body
 # that contradicts its declared length is found out when half of it has left.
@@ -46,18 +47,34 @@ class Participant:
 
     base: BaseUrl
     secret_headers: Mapping[str, str]
+    lines: str  # of the headers that every call to it has
     patience: Patience | None
     redaction: Redaction
 
     @classmethod
     def of(cls, url: str, terms: Terms) -> Self:
-        connect = terms.connect_timeout
+        base, connect = BaseUrl.parse(url), terms.connect_timeout
         return cls(
-            base=BaseUrl.parse(url),
+            base=base,
             secret_headers=terms.headers,
+            lines=f"host: {base.authority}\r\n{header_lines([_OUR_FIELD, *terms.headers.items()])}",
             patience=None if connect is None else Patience(connect=connect),
             redaction=Redaction(terms.headers.values()),
         )
+
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> bytes:
+        """As it goes over a socket. Raises ValueError for what must not."""
+        target = self.base.target(path)
+        if isinstance(headers, CallHeaders) and body is not None:
+            return encode_lines(method, target, self.lines + headers.lines, body)
+        fields = self.fields(headers)
+        names, values = tuple(name for name, _ in fields), [value for _, value in fields]
+        return encode(method, target, self.base.authority, names, values, body)
+
+    def fields(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+        return [_OUR_FIELD, *{**headers, **self.secret_headers}.items()]
 
 
 class ParticipantsClient:
@@ -74,7 +91,7 @@ class ParticipantsClient:
         max_body: int = MAX_BODY_BYTES,
         terms: Mapping[str, Terms] = MappingProxyType({}),
     ) -> None:
-        """Raises ValueError for a URL that no call could be sent to."""
+        """Raises ValueError for a URL or a header that no call could be sent with."""
         self._participants = {
             name: Participant.of(url, terms.get(name, USUAL)) for name, url in base_urls.items()
         }
@@ -97,12 +114,8 @@ class ParticipantsClient:
         known = self._participants.get(participant)
         if known is None:
             return NotSent(f"no URL is known for participant {participant}")
-        if known.secret_headers:
-            headers = {**headers, **known.secret_headers}
-        names, values = (_OUR_NAME, *headers), (_OUR_VALUE, *headers.values())
         try:
-            target = known.base.target(path)
-            request = encode(method, target, known.base.authority, names, values, body)
+            request = known.request(method, path, headers, body)
         except ValueError as error:
             return NotSent(f"the request was refused here: {error}")
         answer: Answer
@@ -112,8 +125,7 @@ class ParticipantsClient:
                     known.base.origin, request, timeout, known.patience
                 )
             else:
-                fields = list(zip(names, values, strict=True))
-                built = _built(method, known.base.origin, target, fields, body)
+                built = _built(known, method, path, headers, body)
                 answer = await self._through_httpx(built, timeout.total_seconds())
         except _BEFORE_THE_FIRST_BYTE as error:
             answer = NotSent(_reason(error))
@@ -148,16 +160,11 @@ class ParticipantsClient:
 
 
 def _built(
-    method: str,
-    origin: Origin,
-    target: str,
-    fields: list[tuple[str, str]],
-    body: bytes | None,
+    to: Participant, method: str, path: str, headers: Mapping[str, str], body: bytes | None
 ) -> httpx.Request:
-    url = httpx.URL(
-        scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target.encode("ascii")
-    )
-    return httpx.Request(method, url, headers=fields, content=body)
+    origin, target = to.base.origin, to.base.target(path).encode("ascii")
+    url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target)
+    return httpx.Request(method, url, headers=to.fields(headers), content=body)
 
 
 def _reason(error: httpx.RequestError) -> str:

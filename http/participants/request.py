@@ -13,6 +13,9 @@ from functools import lru_cache
 _token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 # A dot segment, plain or encoded, would leave the base path.
 _target = re.compile(r"(?![^?]*/(?:\.|%2[eE]){1,2}(?:[/?]|\Z))/[!-\"$-~]*").fullmatch
+_sound = re.compile(r"[\t -~]*\r\n").fullmatch
+_NO_TARGET = "the path is not absolute, not percent-encoded, or has a dot segment"
+_NOT_PRINTABLE = "a header value holds a character that is not printable ASCII"
 _PRINTABLE = b"\t" + bytes(range(0x20, 0x7F))
 _LINE_END = b"\r\n"
 
@@ -47,7 +50,7 @@ def encode(
     Raises ValueError for what must not reach a socket.
     """
     if _target(target) is None:
-        raise ValueError("the path is not absolute, not percent-encoded, or has a dot segment")
+        raise ValueError(_NO_TARGET)
     if body is None and method not in _WITH_BODY:
         form, line_ends = _form(method, authority, names, has_length=False)
         text = form % (target, *values)
@@ -57,8 +60,24 @@ def encode(
     head = text.encode("ascii")
     # One look at all of it: what is not printable may be nothing but the ends of our own lines.
     if head.translate(None, _PRINTABLE) != line_ends:
-        raise ValueError("a header value holds a character that is not printable ASCII")
+        raise ValueError(_NOT_PRINTABLE)
     return head + body if body else head
+
+
+def encode_lines(method: str, target: str, lines: str, body: bytes) -> bytes:
+    """As `encode`, with whole `lines` of headers that are known to be sound. Raises ValueError."""
+    if _target(target) is None:
+        raise ValueError(_NO_TARGET)
+    head = f"{_method(method)} {target} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
+    return head.encode("ascii") + body
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> str:
+    """For `encode_lines`. Raises ValueError."""
+    lines = [f"{_field_name(name)}: {value}\r\n" for name, value in headers]
+    if any(_sound(line) is None for line in lines):
+        raise ValueError(_NOT_PRINTABLE)
+    return "".join(lines)
 
 
 # The same names come with every call to a participant.
@@ -67,9 +86,7 @@ def _form(
     method: str, authority: str, names: tuple[str, ...], *, has_length: bool
 ) -> tuple[str, bytes]:
     """A head with gaps for its target and the values of its headers, and its line ends."""
-    if _token(method) is None:
-        raise ValueError("the method is not a token")
-    lines = [f"{_as_is(method)} %s HTTP/1.1", f"host: {_as_is(authority)}"]
+    lines = [f"{_as_is(_method(method))} %s HTTP/1.1", f"host: {_as_is(authority)}"]
     lines += [f"{_as_is(_field_name(name))}: %s" for name in names]
     if has_length:
         lines.append("content-length: %s")
@@ -78,6 +95,13 @@ def _form(
 
 def _as_is(text: str) -> str:
     return text.replace("%", "%%")
+
+
+@lru_cache(maxsize=64)
+def _method(method: str) -> str:
+    if _token(method) is None:
+        raise ValueError("the method is not a token")
+    return method
 
 
 def _field_name(name: str) -> str:

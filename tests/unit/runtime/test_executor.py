@@ -11,7 +11,8 @@ from saga_orchestrator.fsm.command import CallParticipant
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.outcome import Direction, Outcome
 from saga_orchestrator.fsm.runtime.breaker import FAILURES_TO_OPEN
-from saga_orchestrator.fsm.runtime.executor import Executor, headers_of
+from saga_orchestrator.fsm.runtime.call_headers import headers_of
+from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.tokens import HEADER
 from saga_orchestrator.fsm.testing import DONE, REJECTED, answered, define, given
 from saga_orchestrator.tests.world import ENOUGH, TOKENS, YES, FakeClock
@@ -99,7 +100,7 @@ async def test_a_call_that_is_dropped_gives_its_turn_to_the_next() -> None:
 def test_every_call_says_who_it_is() -> None:
     call = call_of("book")
 
-    headers = headers_of(call, epoch=7)
+    headers = dict(headers_of(call, epoch=7))
 
     trace = headers.pop("traceparent")
     assert headers == {

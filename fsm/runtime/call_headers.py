@@ -1,0 +1,55 @@
+"""What a call says of itself, the same to every participant.
+
+It nearly always goes out as it stands here, so it is made as the lines of a request at once.
+Nothing in them comes from outside: ids of sagas are ours, and the name of a step has no
+sign but - and _.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from zlib import crc32
+
+from ..command import CallParticipant
+from .tokens import HEADER
+
+
+class CallHeaders(Mapping[str, str]):
+    """`lines` are sound and whole, each with its end. Whoever asks by name has them parsed."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: str) -> None:
+        self.lines = lines
+
+    def __getitem__(self, name: str) -> str:
+        return self._by_name()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name())
+
+    def __len__(self) -> int:
+        return len(self._by_name())
+
+    def _by_name(self) -> dict[str, str]:
+        fields = (line.partition(": ") for line in self.lines.splitlines())
+        return {name: value for name, _, value in fields}
+
+
+def headers_of(call: CallParticipant, epoch: int, token: str | None = None) -> CallHeaders:
+    """The trace is named by the saga, the span by key and attempt. A callback brings back `token`.
+
+    A body is JSON.
+    """
+    saga_id, key, attempt = call.saga_id, call.key, call.attempt
+    # Unique in its trace is enough for a span.
+    lines = (
+        f"idempotency-key: {key}\r\nsaga-id: {saga_id}\r\nsaga-step: {call.step}\r\n"
+        f"saga-attempt: {attempt}\r\nsaga-epoch: {epoch}\r\n"
+        f"traceparent: 00-{saga_id.replace('-', '')}-{crc32(key.encode()):08x}{attempt:08x}-01\r\n"
+    )
+    if call.body is not None:
+        lines += "content-type: application/json\r\n"
+    if token is not None:
+        lines += f"{HEADER}: {token}\r\n"
+    return CallHeaders(lines)
