@@ -13,6 +13,12 @@ from zlib import crc32
 from ..command import CallParticipant
 from .tokens import HEADER
 
+BODILESS = (
+    "idempotency-key: %s\r\nsaga-id: %s\r\nsaga-step: %s\r\nsaga-attempt: %d\r\nsaga-epoch: %d\r\n"
+    "traceparent: 00-%s-%08x%08x-01\r\n"
+)
+LINES = BODILESS + "content-type: application/json\r\n"
+
 
 class CallHeaders(Mapping[str, str]):
     """`lines` are sound and whole, each with its end. Whoever asks by name has them parsed."""
@@ -41,15 +47,15 @@ def headers_of(call: CallParticipant, epoch: int, token: str | None = None) -> C
 
     A body is JSON.
     """
-    saga_id, key, attempt = call.saga_id, call.key, call.attempt
-    # Unique in its trace is enough for a span.
-    lines = (
-        f"idempotency-key: {key}\r\nsaga-id: {saga_id}\r\nsaga-step: {call.step}\r\n"
-        f"saga-attempt: {attempt}\r\nsaga-epoch: {epoch}\r\n"
-        f"traceparent: 00-{saga_id.replace('-', '')}-{crc32(key.encode()):08x}{attempt:08x}-01\r\n"
+    saga_id, key = call.saga_id, call.key
+    lines = (BODILESS if call.body is None else LINES) % (
+        key,
+        saga_id,
+        call.step,
+        call.attempt,
+        epoch,
+        saga_id.replace("-", ""),
+        crc32(key.encode()),
+        call.attempt,  # with the one before unique in its trace, which is enough for a span
     )
-    if call.body is not None:
-        lines += "content-type: application/json\r\n"
-    if token is not None:
-        lines += f"{HEADER}: {token}\r\n"
-    return CallHeaders(lines)
+    return CallHeaders(lines if token is None else f"{lines}{HEADER}: {token}\r\n")
