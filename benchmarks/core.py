@@ -169,7 +169,7 @@ def _replies(way: str, number: int) -> list[Reply]:
 
 def _verdict(reply: Reply, call: CallParticipant, definition: Definition) -> Verdict:
     accepts = definition[call.step].completion is not None
-    return classify(reply, call.direction, now=BEGAN, accepts=accepts)
+    return classify(reply, call.direction, now=lambda: BEGAN, accepts=accepts)
 
 
 def _answer(call: CallParticipant, verdict: Verdict) -> CallAnswered:

@@ -7,7 +7,7 @@ What is not certain is `unknown`, and what is unknown may have happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -105,27 +105,31 @@ def classify(
     answer: Answer,
     direction: Direction,
     *,
-    now: datetime,
+    now: Callable[[], datetime],
     done_on: Collection[int] = (),
     accepts: bool = False,
     profile: Profile = Profile.HTTP,
 ) -> Verdict:
-    """`accepts`: the step declares how a 202 is completed. `done_on` is of a compensation."""
+    """`accepts`: the step declares how a 202 is completed. `done_on` is of a compensation.
+
+    `now` is asked only if the reply names a time of day.
+    """
     if not isinstance(answer, Reply):
-        outcome = Outcome.NOT_SENT if isinstance(answer, NotSent) else Outcome.UNKNOWN
+        outcome = Outcome.NOT_SENT if isinstance(answer, NotSent) else UNKNOWN
         return Verdict(outcome=outcome, reason=one_line(answer.reason))
     if direction is STATUS:
         return _classify_status(answer)
-    undoes = direction is COMPENSATION
-    if undoes and answer.status in done_on:
-        return Verdict(outcome=Outcome.DONE)
+    status, undoes = answer.status, direction is COMPENSATION
+    if undoes and status in done_on:
+        return Verdict(outcome=DONE)
     if profile is DTM:
         return _classify_dtm(answer)
-    if undoes and answer.status in NOTHING_LEFT_TO_UNDO:
-        return Verdict(outcome=Outcome.DONE)
-    if accepts and not undoes and answer.status == HTTPStatus.ACCEPTED:
+    if undoes and status in NOTHING_LEFT_TO_UNDO:
+        return Verdict(outcome=DONE)
+    if accepts and not undoes and status == HTTPStatus.ACCEPTED:
         return Verdict(outcome=Outcome.ACCEPTED)
-    return _classify_reply(answer, now)
+    outcome = BY_STATUS.get(status, UNKNOWN)
+    return _done(answer) if outcome is DONE else _not_done(answer, outcome, now)
 
 
 def _classify_status(reply: Reply) -> Verdict:
@@ -155,10 +159,7 @@ def _classify_dtm(reply: Reply) -> Verdict:
     return Verdict(outcome=Outcome.UNKNOWN, reason=reason_of(reply))
 
 
-def _classify_reply(reply: Reply, now: datetime) -> Verdict:
-    outcome = BY_STATUS.get(reply.status, UNKNOWN)
-    if outcome is DONE:
-        return _done(reply)
+def _not_done(reply: Reply, outcome: Outcome, now: Callable[[], datetime]) -> Verdict:
     wait = _retry_after(reply, now)
     if reply.status == UNAVAILABLE and wait is not None:
         outcome = Outcome.THROTTLED
@@ -201,7 +202,7 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
 
 
-def _retry_after(reply: Reply, now: datetime) -> timedelta | None:
+def _retry_after(reply: Reply, now: Callable[[], datetime]) -> timedelta | None:
     """Seconds or an HTTP date (RFC 9110, 10.2.3); nothing below 0, nothing above the bound."""
     text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
@@ -211,7 +212,7 @@ def _retry_after(reply: Reply, now: datetime) -> timedelta | None:
             then = parsedate_to_datetime(text)
         except (ValueError, OverflowError):
             return None
-        wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now
+        wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now()
     else:
         return None
     return min(max(wait, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)

@@ -9,6 +9,7 @@ whoever was held back is woken in steps, so that the participant is not run over
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -60,8 +61,11 @@ class Breaker:
         reason = "held back, because the participant does not answer"
         return Verdict(outcome=Outcome.HELD, reason=reason, retry_after=rest)
 
-    def saw(self, outcome: Outcome, now: datetime) -> bool:
-        """What a call came to; returns whether the breaker has closed because of it."""
+    def saw(self, outcome: Outcome, now: Callable[[], datetime]) -> bool:
+        """What a call came to; returns whether the breaker has closed because of it.
+
+        `now` is asked only if the breaker opens.
+        """
         if outcome not in TROUBLE:
             closed = self.state is not CLOSED
             self.state, self.failures, self.openings = CLOSED, 0, 0
@@ -70,7 +74,7 @@ class Breaker:
         probed = self.state is BreakerState.HALF_OPEN
         if probed or (self.state is CLOSED and self.failures >= FAILURES_TO_OPEN):
             self.state, self.openings = BreakerState.OPEN, self.openings + 1
-            self.until = now + OPEN_FOR.ceiling(self.openings)
+            self.until = now() + OPEN_FOR.ceiling(self.openings)
         return False
 
     def take_held(self) -> set[str]:

@@ -103,7 +103,7 @@ class Executor:
             seconds = perf_counter() - began
         finally:
             turns.leave()
-        now, step = self.clock.now(), definition[call.step]
+        now, step = self.clock.now, definition[call.step]
         verdict = classify(
             answer,
             call.direction,

@@ -38,7 +38,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def test_an_answer_means_what_dtm_takes_it_for(
     answer: Answer, outcome: Outcome, direction: Direction
 ) -> None:
-    verdict = classify(answer, direction, now=NOW, accepts=True, profile=Profile.DTM)
+    verdict = classify(answer, direction, now=lambda: NOW, accepts=True, profile=Profile.DTM)
 
     assert verdict.outcome is outcome
 
@@ -46,6 +46,8 @@ def test_an_answer_means_what_dtm_takes_it_for(
 def test_what_a_definition_takes_for_undone_is_undone() -> None:
     reply = Reply(404, {}, b"")
 
-    verdict = classify(reply, Direction.COMPENSATION, now=NOW, done_on={404}, profile=Profile.DTM)
+    verdict = classify(
+        reply, Direction.COMPENSATION, now=lambda: NOW, done_on={404}, profile=Profile.DTM
+    )
 
     assert verdict.outcome is Outcome.DONE

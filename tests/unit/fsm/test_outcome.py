@@ -41,7 +41,7 @@ def reply(status: int, body: bytes = b"", **headers: str) -> Reply:
 
 
 def verdict_of(answer: Reply | Lost | NotSent, direction: Direction = Direction.ACTION) -> Verdict:
-    return classify(answer, direction, now=NOON)
+    return classify(answer, direction, now=lambda: NOON)
 
 
 def wait_after(header: str) -> timedelta | None:
@@ -64,8 +64,8 @@ def test_gone_is_a_refusal_of_an_action_and_the_success_of_a_compensation() -> N
 def test_a_compensation_is_done_on_the_statuses_it_declares() -> None:
     missing = reply(404)
 
-    undone = classify(missing, Direction.COMPENSATION, now=NOON, done_on={404})
-    acted = classify(missing, Direction.ACTION, now=NOON, done_on={404})
+    undone = classify(missing, Direction.COMPENSATION, now=lambda: NOON, done_on={404})
+    acted = classify(missing, Direction.ACTION, now=lambda: NOON, done_on={404})
 
     assert (undone.outcome, acted.outcome) == (Outcome.DONE, Outcome.REJECTED)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from saga_orchestrator.fsm.outcome import Outcome
@@ -11,9 +12,13 @@ SECOND = timedelta(seconds=1)
 AN_ANSWER = [one for one in Outcome if one not in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.HELD)]
 
 
+def at(time: datetime) -> Callable[[], datetime]:
+    return lambda: time
+
+
 def failing(breaker: Breaker, times: int = FAILURES_TO_OPEN) -> Breaker:
     for _ in range(times):
-        assert breaker.saw(Outcome.NOT_SENT, NOON) is False
+        assert breaker.saw(Outcome.NOT_SENT, at(NOON)) is False
     return breaker
 
 
@@ -27,7 +32,7 @@ def test_it_opens_after_so_many_failures_in_a_row_and_not_before(trouble: Outcom
     breaker = failing(Breaker(), FAILURES_TO_OPEN - 1)
     assert breaker.holds_back(NOON) is False
 
-    breaker.saw(trouble, NOON)
+    breaker.saw(trouble, at(NOON))
 
     assert (breaker.state, breaker.holds_back(NOON)) == (BreakerState.OPEN, True)
 
@@ -36,7 +41,7 @@ def test_it_opens_after_so_many_failures_in_a_row_and_not_before(trouble: Outcom
 def test_whoever_answers_at_all_is_there(answer: Outcome) -> None:
     breaker = failing(Breaker(), FAILURES_TO_OPEN - 1)
 
-    assert breaker.saw(answer, NOON) is False
+    assert breaker.saw(answer, at(NOON)) is False
 
     failing(breaker, FAILURES_TO_OPEN - 1)
     assert breaker.state is BreakerState.CLOSED
@@ -61,7 +66,7 @@ def test_a_probe_that_succeeds_closes_it_and_is_told_once() -> None:
     breaker = an_open_breaker()
     breaker.holds_back(NOON + 2 * SECOND)
 
-    closed = [breaker.saw(Outcome.DONE, NOON + 3 * SECOND) for _ in range(2)]
+    closed = [breaker.saw(Outcome.DONE, at(NOON + 3 * SECOND)) for _ in range(2)]
 
     assert closed == [True, False]
     assert breaker.holds_back(NOON + 3 * SECOND) is False
@@ -76,7 +81,7 @@ def test_each_probe_that_fails_doubles_the_rest_up_to_a_cap() -> None:
         rests.append((breaker.until - now) / SECOND)
         now = breaker.until
         assert breaker.holds_back(now) is False
-        breaker.saw(Outcome.UNKNOWN, now)
+        breaker.saw(Outcome.UNKNOWN, at(now))
 
     assert rests == [2, 4, 8, 16, 30, 30, 30]
 
@@ -93,7 +98,7 @@ def test_a_probe_that_is_never_heard_of_again_is_followed_by_another_one() -> No
 def test_answers_that_were_under_way_when_it_opened_do_not_make_the_rest_longer() -> None:
     breaker = an_open_breaker()
 
-    breaker.saw(Outcome.UNKNOWN, NOON + SECOND)
+    breaker.saw(Outcome.UNKNOWN, at(NOON + SECOND))
 
     assert (breaker.openings, breaker.until) == (1, NOON + 2 * SECOND)
 
