@@ -17,6 +17,7 @@ JsonObject: TypeAlias = Mapping[str, Json]
 
 # Of what comes from outside. We keep it inside of more levels, and the parser ends at 200.
 DEEPEST = 100
+_FINITE = frozenset({str, int, bool, type(None)})
 
 
 class NotKeepable(ValueError):
@@ -30,9 +31,7 @@ def parse(data: bytes | str) -> Json:
     except (TypeError, ValueError) as error:  # the former for a text with a lone surrogate
         raise NotKeepable(str(error)) from None
     text = data if isinstance(data, bytes) else data.encode()
-    # The parser reads 1e999 as infinity. That nothing is infinite the writer says five times faster
-    # than a pattern finds every number that may be.
-    if text.find(rb"\u0000") >= 0 or to_json(value).find(b"Infinity") >= 0:
+    if text.find(rb"\u0000") >= 0 or _may_be_infinite(value):
         _refuse_unkeepable(value)
     return value
 
@@ -58,6 +57,17 @@ def serialize(value: Json) -> bytes:
     if data.find(b"Infinity") >= 0 or data.find(b"NaN") >= 0:
         parse(data)
     return data
+
+
+def _may_be_infinite(value: Json) -> bool:
+    """The parser reads 1e999 as infinity.
+
+    That nothing is infinite the writer says five times faster than a pattern finds every number
+    that may be, and the members of an object, if they are plain, twice as fast as the writer.
+    """
+    if isinstance(value, dict) and _FINITE.issuperset(map(type, value.values())):
+        return False
+    return to_json(value).find(b"Infinity") >= 0
 
 
 def _refuse_unkeepable(value: Json) -> None:

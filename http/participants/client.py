@@ -131,7 +131,7 @@ class ParticipantsClient:
             answer = NotSent(_reason(error))
         except httpx.RequestError as error:
             answer = Lost(_reason(error))
-        return known.redaction.of(answer)
+        return known.redaction.of(answer) if known.secret_headers else answer
 
     async def _through_httpx(self, request: httpx.Request, seconds: float) -> Answer:
         request.extensions = {"timeout": httpx.Timeout(seconds).as_dict()}

@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_poll",
         "_reader",
+        "_rings_at",
         "_transport",
         "_waiter",
         "idle_since",
@@ -48,17 +49,20 @@ class Connection(asyncio.Protocol):
         self._closed: asyncio.Future[None] = loop.create_future()
         self._poll = select.poll()
         self._alarm: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
+        self._deadline = self._rings_at = 0.0
         self.idle_since = 0.0
 
     def send(self, request: bytes, deadline: float) -> asyncio.Future[Reply]:
         """The reply to come. Any other end of it leaves the connection unclean."""
         self._refuse_to_send(deadline)
         self._reader.begin(head_only=request.startswith(b"HEAD "))
-        self._waiter = self._loop.create_future()
-        self._set_alarm(deadline)
+        waiter = self._waiter = self._loop.create_future()
+        self._deadline = deadline
+        # An alarm that an earlier call has left behind serves, unless it would ring too late.
+        if self._alarm is None or self._rings_at > deadline:
+            self._set_alarm()
         self._transport.write(request)
-        return self._waiter
+        return waiter
 
     def is_clean(self) -> bool:
         """Whether the last call ended so that another may follow."""
@@ -88,21 +92,18 @@ class Connection(asyncio.Protocol):
         if self._loop.time() >= deadline:
             raise httpx.ConnectTimeout("no time was left to send the request")
 
-    def _set_alarm(self, deadline: float) -> None:
-        """One that an earlier call has left behind serves, unless it would ring too late."""
-        self._deadline = deadline
+    def _set_alarm(self) -> None:
         if self._alarm is not None:
-            if self._alarm.when() <= deadline:
-                return
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(deadline, self._ring)
+        self._rings_at = self._deadline
+        self._alarm = self._loop.call_at(self._deadline, self._ring)
 
     def _ring(self) -> None:
         self._alarm = None
         if not self._is_awaited():
             return
         if self._loop.time() < self._deadline - CLOCK_TICK:
-            self._set_alarm(self._deadline)
+            self._set_alarm()
         else:
             self._fail(httpx.ReadTimeout("no complete reply within the call's timeout"))
 

@@ -153,7 +153,8 @@ class Pool:
                 turn.set_result(None)
                 return
         self._slots_held -= 1
-        self._maybe_empty()
+        if not self._idle:
+            self._maybe_empty()
 
     def _rest(self, connection: Connection) -> None:
         if not (self._is_open and connection.is_clean()):

@@ -22,8 +22,6 @@ class Redaction:
         self._forms = sorted(found, key=len, reverse=True)
 
     def of(self, answer: Answer) -> Answer:
-        if not self._forms:
-            return answer
         if isinstance(answer, Reply):
             return replace(answer, body=self._in_bytes(answer.body))
         return replace(answer, reason=self._in_text(answer.reason))
