@@ -13,7 +13,7 @@ very same bytes, and has arrived whole, needs no parsing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TypeAlias
 
 import httptools
 import httpx
@@ -26,17 +26,15 @@ MAX_HEAD_BYTES = 64 * 1024
 _WIRE_BYTES_PER_BODY_BYTE = 8
 _END_OF_HEAD = b"\r\n\r\n"
 
-
-class Head(NamedTuple):
-    """Of a reply after which the connection can be used again."""
-
-    status: int
-    headers: Mapping[str, str]
-    body_bytes: int
+# What a reply says in front of its body: its status, its headers, and the bytes of the body.
+Head: TypeAlias = tuple[int, Mapping[str, str], int]
 
 
 class KnownHeads(dict[bytes, Head]):
-    """By their bytes, for all connections to one origin."""
+    """By their bytes, for all connections to one origin.
+
+    Only of replies that came whole in one piece, and after which their connection is used again.
+    """
 
     MOST, LONGEST = 256, 1024
 
@@ -45,7 +43,7 @@ class KnownHeads(dict[bytes, Head]):
             return
         if len(self) == self.MOST:
             self.clear()
-        self[head] = Head(reply.status, reply.headers, len(reply.body))
+        self[head] = (reply.status, reply.headers, len(reply.body))
 
 
 class ReplyReader:
@@ -89,10 +87,11 @@ class ReplyReader:
         if self._wire or self._head_only:
             return self._parse(data)
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        head = self._known_heads.get(data[:end])
-        if head is not None and len(data) == end + head.body_bytes:
-            self.keep_alive = True
-            return Reply(head.status, head.headers, data[end:])
+        if (head := self._known_heads.get(data[:end])) is not None:
+            status, headers, body_bytes = head
+            if len(data) == end + body_bytes:
+                self.keep_alive = True
+                return Reply(status, headers, data[end:])
         reply = self._parse(data)
         # Bytes that all are the body have one framing only: the length that the head has said.
         if reply is not None and self.keep_alive and reply.body == data[end:]:
