@@ -23,23 +23,26 @@ LINES = BODILESS + "content-type: application/json\r\n"
 class CallHeaders(Mapping[str, str]):
     """`lines` are sound and whole, each with its end. Whoever asks by name has them parsed."""
 
-    __slots__ = ("lines",)
+    __slots__ = ("_members", "lines")
 
     def __init__(self, lines: str) -> None:
         self.lines = lines
+        self._members: dict[str, str] | None = None
 
     def __getitem__(self, name: str) -> str:
-        return self._by_name()[name]
+        return self.by_name()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name())
+        return iter(self.by_name())
 
     def __len__(self) -> int:
-        return len(self._by_name())
+        return len(self.by_name())
 
-    def _by_name(self) -> dict[str, str]:
-        fields = (line.partition(": ") for line in self.lines.splitlines())
-        return {name: value for name, _, value in fields}
+    def by_name(self) -> dict[str, str]:
+        if self._members is None:
+            fields = (line.partition(": ") for line in self.lines.splitlines())
+            self._members = {name: value for name, _, value in fields}
+        return self._members
 
 
 def headers_of(call: CallParticipant, epoch: int, token: str | None = None) -> CallHeaders:

@@ -132,7 +132,7 @@ class Executor:
         """Those of the definition never replace ours."""
         token = self.tokens.of(call.saga_id, call.step) if call.awaits_callback else None
         ours = headers_of(call, epoch, token)
-        return {**call.headers, **ours} if call.headers else ours
+        return {**call.headers, **ours.by_name()} if call.headers else ours
 
 
 def _nobody(participant: str, saga_ids: set[str]) -> None:

@@ -67,14 +67,12 @@ class Participant:
     ) -> bytes:
         """As it goes over a socket. Raises ValueError for what must not."""
         target = self.base.target(path)
-        if isinstance(headers, CallHeaders) and body is not None:
+        if isinstance(headers, CallHeaders):
             return encode_lines(method, target, self.lines + headers.lines, body)
-        fields = self.fields(headers)
-        names, values = tuple(name for name, _ in fields), [value for _, value in fields]
+        if self.secret_headers:
+            headers = {**headers, **self.secret_headers}
+        names, values = (_OUR_FIELD[0], *headers), (_OUR_FIELD[1], *headers.values())
         return encode(method, target, self.base.authority, names, values, body)
-
-    def fields(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
-        return [_OUR_FIELD, *{**headers, **self.secret_headers}.items()]
 
 
 class ParticipantsClient:
@@ -163,8 +161,9 @@ def _built(
     to: Participant, method: str, path: str, headers: Mapping[str, str], body: bytes | None
 ) -> httpx.Request:
     origin, target = to.base.origin, to.base.target(path).encode("ascii")
+    fields = [_OUR_FIELD, *{**headers, **to.secret_headers}.items()]
     url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target)
-    return httpx.Request(method, url, headers=to.fields(headers), content=body)
+    return httpx.Request(method, url, headers=fields, content=body)
 
 
 def _reason(error: httpx.RequestError) -> str:

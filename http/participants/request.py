@@ -64,12 +64,15 @@ def encode(
     return head + body if body else head
 
 
-def encode_lines(method: str, target: str, lines: str, body: bytes) -> bytes:
+def encode_lines(method: str, target: str, lines: str, body: bytes | None) -> bytes:
     """As `encode`, with whole `lines` of headers that are known to be sound. Raises ValueError."""
     if _target(target) is None:
         raise ValueError(_NO_TARGET)
-    head = f"{_method(method)} {target} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
-    return head.encode("ascii") + body
+    start = f"{_method(method)} {target} HTTP/1.1\r\n{lines}"
+    if body is None and method not in _WITH_BODY:
+        return f"{start}\r\n".encode("ascii")
+    body = body or b""
+    return f"{start}content-length: {len(body)}\r\n\r\n".encode("ascii") + body
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:
