@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.requests import Request
-
 from .errors import InvalidActor
+from .request import Request
 
 ACTOR: Final = "Saga-Actor"
+NAME: Final = ACTOR.lower().encode()
 LONGEST_ACTOR: Final = 200  # characters
 
 
 def actor_of(request: Request) -> str | None:
     """None without the header. Raises InvalidActor."""
-    given = request.headers.getlist(ACTOR)
+    given = request.headers(NAME)
     if len(given) > 1:
         raise InvalidActor(LONGEST_ACTOR)
     return parse_actor(given[0].encode("latin-1")) if given else None

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..fsm.strict_json import serialize
@@ -21,10 +19,11 @@ from .docs_page import docs_page
 from .errors import MethodNotAllowed, NoSuchResource
 from .openapi import by_path, openapi_document
 from .problems import problem_reply
-from .request import IndexedRequest
+from .request import Request
 from .route import Endpoint, RouteSpec
 from .routes import ROUTES
 from .services import Services
+from .whole import whole_of
 
 Methods: TypeAlias = Mapping[str, Endpoint]  # of one path, so that a wrong method is told all
 
@@ -57,31 +56,30 @@ class Application:
             # It is not spoken here, and who tries to is told so.
             await send({"type": "websocket.close"})
             return
-        request = IndexedRequest(scope, receive)
-        response = await self._answer(request)
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        """The top of every request."""
+        request = Request(scope, receive)
         try:
-            return await self._endpoint(request)(request, self.services)
+            response = await self._endpoint(request)(request, self.services)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told a problem
-            return problem_reply(request, error)
+            response = problem_reply(request, error)
+        whole = whole_of(scope)
+        if whole is None or not whole.answer(response):
+            await response(scope, receive, send)
 
     def _endpoint(self, request: Request) -> Endpoint:
         """Raises NoSuchResource, MethodNotAllowed."""
-        methods = self._methods(request.scope)
+        methods = self._methods(request)
         endpoint = methods.get(HEAD_IS_GET.get(request.method, request.method))
         if endpoint is None:
             raise MethodNotAllowed(sorted(methods))
         return endpoint
 
-    def _methods(self, scope: Scope) -> Methods:
+    def _methods(self, request: Request) -> Methods:
+        scope = request.scope
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if methods := self._plain.get(path):
             return methods
         for pattern, methods in self._patterns.get(path.count("/"), ()):
             if match := pattern.fullmatch(path):
-                scope["path_params"] = match.groupdict()
+                request.path_params = match.groupdict()
                 return methods
         raise NoSuchResource

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from ..fsm.errors import Finding
@@ -26,18 +26,21 @@ from .errors import (
     NotYaml,
     UnsupportedMediaType,
 )
+from .request import Request
+from .whole import whole_of
 
 LARGEST_BODY: Final = 1024 * 1024  # bytes
 LARGEST_THROWN_AWAY: Final = 32 * LARGEST_BODY  # what is larger is hung up on
 BODY_SECONDS: Final = 30.0
 JSON: Final = "application/json"
+ONLY_JSON: Final = (JSON,)
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
 async def json_object(request: Request, *, may_be_empty: bool = False) -> JsonObject:
     """Raises whatever `errors.py` says of bodies."""
-    _expect(_media_type(request), (JSON,))
-    data = await read(request)
+    _expect(_media_type(request), ONLY_JSON)
+    data = _arrived(request) or await read(request)
     if may_be_empty and not data:
         return {}
     value = _parse(data)
@@ -48,8 +51,8 @@ async def json_object(request: Request, *, may_be_empty: bool = False) -> JsonOb
 
 async def json_value(request: Request) -> Json:
     """Any JSON; nothing at all is null. Raises whatever `errors.py` says of bodies."""
-    _expect(_media_type(request), (JSON,))
-    data = await read(request)
+    _expect(_media_type(request), ONLY_JSON)
+    data = _arrived(request) or await read(request)
     return _parse(data) if data else None
 
 
@@ -57,8 +60,15 @@ async def document(request: Request) -> Json:
     """JSON or YAML, as the request says."""
     media_type = _media_type(request)
     _expect(media_type, (JSON, *YAML))
-    data = await read(request)
+    data = _arrived(request) or await read(request)
     return _parse_yaml(data) if media_type in YAML else _parse(data)
+
+
+def _arrived(request: Request) -> bytes:
+    """All of it, if it is there already and not too large; else nothing."""
+    whole = whole_of(request.scope)
+    body = None if whole is None else whole.take_body()
+    return body if body is not None and len(body) <= LARGEST_BODY else b""
 
 
 async def read(request: Request) -> bytes:
@@ -77,10 +87,11 @@ async def read(request: Request) -> bytes:
 
 def _is_refused_unread(request: Request) -> bool:
     """Hopelessly large; or too large, and the client asks before it sends."""
-    announced = request.headers.get("content-length", "")
-    if not announced.isdecimal():
+    announced = request.header(b"content-length")
+    if announced is None or not announced.isdecimal():
         return False
-    limit = LARGEST_BODY if "expect" in request.headers else LARGEST_THROWN_AWAY
+    asks = request.header(b"expect") is not None
+    limit = LARGEST_BODY if asks else LARGEST_THROWN_AWAY
     return len(announced) > 10 or int(announced) > limit
 
 
@@ -101,9 +112,11 @@ async def _received(receive: Receive) -> bytes:
 
 def _media_type(request: Request) -> str:
     """Without parameters; a body that does not say is JSON."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    encoding = request.header(b"content-encoding")
+    if encoding is not None and encoding.lower() != "identity":
         raise UnsupportedMediaType(["it without a Content-Encoding"])
-    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    given = request.header(b"content-type")
+    return JSON if given is None else given.partition(";")[0].strip().lower()
 
 
 def _expect(media_type: str, supported: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from starlette.requests import Request
+from .request import Request
 
 LONGEST_HEADER: Final = 1000  # characters
 TAG: Final = re.compile(r'(W/)?"([^"]*)"')
@@ -17,22 +17,22 @@ def etag(version: int) -> str:
 
 def is_known(request: Request, version: int) -> bool:
     """Whether If-None-Match says that the client has this version."""
-    given = _header(request, "if-none-match")
+    given = _header(request, b"if-none-match")
     return given == "*" or any(tag[2] == str(version) for tag in TAG.finditer(given))
 
 
 def demands_version(request: Request) -> bool:
     """Whether If-Match is more than a demand that the saga exists."""
-    return _header(request, "if-match") not in ("", "*")
+    return _header(request, b"if-match") not in ("", "*")
 
 
 def is_expected(request: Request, version: int) -> bool:
     """Whether If-Match allows to act on this version; without the header all are allowed."""
     if not demands_version(request):
         return True
-    given = _header(request, "if-match")
+    given = _header(request, b"if-match")
     return any(tag[2] == str(version) and not tag[1] for tag in TAG.finditer(given))
 
 
-def _header(request: Request, name: str) -> str:
-    return ",".join(request.headers.getlist(name))[:LONGEST_HEADER].strip()
+def _header(request: Request, name: bytes) -> str:
+    return ",".join(request.headers(name))[:LONGEST_HEADER].strip()

@@ -7,11 +7,10 @@ import json
 import re
 from typing import Final
 
-from starlette.requests import Request
-
 from ..fsm.runtime.orchestrator import StartKey
 from ..fsm.strict_json import JsonObject
 from .errors import InvalidIdempotencyKey
+from .request import Request
 
 VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
 QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
@@ -25,7 +24,7 @@ def start_key(request: Request, body: JsonObject) -> StartKey | None:
 
 def header_key(request: Request) -> str | None:
     """None without the header. Raises InvalidIdempotencyKey."""
-    given = request.headers.getlist("idempotency-key")
+    given = request.headers(b"idempotency-key")
     if len(given) > 1:
         raise InvalidIdempotencyKey
     return parse_key(given[0]) if given else None

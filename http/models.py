@@ -7,7 +7,6 @@ from functools import cache
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
-from starlette.requests import Request
 
 from ..fsm.errors import Finding
 from ..fsm.happening import StartRequested
@@ -18,6 +17,7 @@ from ..fsm.strict_json import JsonObject
 from ..projections.listing import SagaFilter
 from ..projections.place import PLACE
 from .errors import InvalidQuery, InvalidRequest
+from .request import Request
 from .wire_types import AnyArray, AnyJson, AnyObject, Deadline, EntityId, Tags, Time
 
 BIGGEST_VERSION = 2**31 - 1

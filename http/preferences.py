@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from starlette.requests import Request
+from .request import Request
 
 DEFAULT_WAIT: Final = timedelta(seconds=30)
 LONGEST_WAIT: Final = timedelta(seconds=60)
@@ -44,7 +44,7 @@ class Preferences:
 
 
 def preferences_of(request: Request) -> Preferences:
-    headers = request.headers.getlist("prefer")
+    headers = request.headers(b"prefer")
     return parse_preferences(",".join(headers)) if headers else NO_PREFERENCES
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ..fsm.errors import (
@@ -57,6 +57,7 @@ from .errors import (
     UnsupportedMediaType,
     WrongCallbackToken,
 )
+from .request import Request
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST_DETAIL = 500  # characters

@@ -1,47 +1,43 @@
-"""A request whose headers are indexed once.
+"""A request whose headers are indexed once: nearly every question is about one that is not there.
 
-Starlette looks through all headers for each one that it is asked for, and nearly every question is
-about one that is not there.
+Names of headers are asked for as they are on the wire, in small letters.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar, overload
+from collections.abc import Sequence
+from typing import Final
 
-from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.types import Scope
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope
 
-Default = TypeVar("Default")
-
-
-class IndexedHeaders(Headers):
-    def __init__(self, scope: Scope) -> None:
-        super().__init__(raw=scope["headers"])
-        self._first = dict(reversed(self.raw))
-
-    @overload
-    def get(self, key: str, /) -> str | None: ...
-    @overload
-    def get(self, key: str, /, default: Default) -> str | Default: ...
-    def get(self, key: str, /, default: Default | None = None) -> str | Default | None:
-        value = self._first.get(_raw(key))
-        return default if value is None else value.decode("latin-1")
-
-    def getlist(self, key: str) -> list[str]:
-        return super().getlist(key) if key in self else []
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and _raw(key) in self._first
+NONE: Final[Sequence[str]] = ()
 
 
-class IndexedRequest(Request):
+class Request:
+    __slots__ = ("_first", "path_params", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope, self.receive = scope, receive
+        self.path_params: dict[str, str] = {}
+        self._first: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+
     @property
-    def headers(self) -> Headers:
-        if not hasattr(self, "_headers"):
-            self._headers = IndexedHeaders(self.scope)
-        return self._headers
+    def method(self) -> str:
+        method: str = self.scope["method"]
+        return method
 
+    @property
+    def query_params(self) -> QueryParams:
+        return QueryParams(self.scope["query_string"])
 
-def _raw(name: str) -> bytes:
-    return name.lower().encode("latin-1")
+    def header(self, name: bytes) -> str | None:
+        """The first of that name."""
+        value = self._first.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def headers(self, name: bytes) -> Sequence[str]:
+        """All of that name."""
+        if name not in self._first:
+            return NONE
+        return [value.decode("latin-1") for one, value in self.scope["headers"] if one == name]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pydantic import BaseModel
-from starlette.requests import Request
 from starlette.responses import Response
 
 from .reply import JSON
+from .request import Request
 from .services import Services
 
 Endpoint: TypeAlias = Callable[[Request, Services], Awaitable[Response]]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.strict_json import Json
 from ...projections.audit import AuditVerdict
 from ..models import NoQuery, query_of
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 
 

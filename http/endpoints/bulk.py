@@ -6,7 +6,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.codec import format_time
@@ -27,6 +26,7 @@ from ..body import json_object
 from ..errors import TooManySagas, UnknownBulkJob
 from ..models import BulkRequest, NoQuery, query_of, validated
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 
 PAGE: Final = 1000

@@ -7,7 +7,8 @@ the participant's concern, so the answer is 200 even if the saga now goes back.
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from typing import Final
+
 from starlette.responses import Response
 
 from ...fsm.happening import StepReported
@@ -18,8 +19,11 @@ from ..body import json_object
 from ..errors import WrongCallbackToken
 from ..models import CompleteRequest, FailRequest, NoQuery, query_of, validated
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 from .verbs import headers_of
+
+NAME: Final = HEADER.lower().encode()
 
 
 async def complete(request: Request, services: Services) -> Response:
@@ -41,7 +45,7 @@ async def fail(request: Request, services: Services) -> Response:
 
 def _demand_token(request: Request, services: Services) -> None:
     query_of(NoQuery, request)
-    given = request.headers.get(HEADER, "")
+    given = request.header(NAME) or ""
     saga_id, step = request.path_params["saga_id"], request.path_params["step"]
     if not services.tokens.fits(saga_id, step, given):
         raise WrongCallbackToken

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from http import HTTPStatus
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.command import CallParticipant, UndoChild
@@ -19,6 +18,7 @@ from ..body import json_object
 from ..models import CompensateQuery, VerbRequest, query_of, validated
 from ..preferences import Preferences, preferences_of
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
 from .verbs import expected_version, headers_of

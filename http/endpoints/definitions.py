@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.definition import Definition
@@ -20,6 +19,7 @@ from ...fsm.verifier import verify
 from ..body import document
 from ..models import BIGGEST_VERSION, NoQuery, query_of
 from ..reply import JSON, json_reply
+from ..request import Request
 from ..services import Services
 
 DIGITS: Final = re.compile(r"[1-9][0-9]{0,9}")

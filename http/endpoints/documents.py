@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ..reply import JSON
+from ..request import Request
 from ..services import Services
 
 # The page has its style inside and needs nothing else from anywhere.

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.errors import Finding
@@ -17,6 +16,7 @@ from ...projections.feed import FeedFilter, FeedPage
 from ..errors import InvalidQuery
 from ..models import FeedQuery, query_of
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 
 START: Final = Cursor()

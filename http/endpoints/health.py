@@ -6,11 +6,11 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.strict_json import Json
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 
 HEALTH_LIMIT: Final = timedelta(seconds=5)

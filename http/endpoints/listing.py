@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.errors import Finding
@@ -16,6 +15,7 @@ from ...projections.place import Place
 from ..errors import InvalidQuery
 from ..models import SagasQuery, single_parameters, validated_query
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 from ..wire_types import LONGEST_TAG, LONGEST_TAG_NAME, MOST_TAGS
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.runtime.breaker import Breaker
@@ -14,6 +13,7 @@ from ...projections.stats import stats_view
 from ..metrics import CONTENT_TYPE, exposition
 from ..models import NoQuery, query_of
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 
 

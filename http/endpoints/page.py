@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ..operators_page import assembled_page
+from ..request import Request
 from ..services import Services
 
 

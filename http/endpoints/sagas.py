@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.codec import format_time
@@ -21,6 +20,7 @@ from ..errors import InvalidQuery, NoSuchVersion
 from ..models import EventsQuery, NoQuery, StatusQuery, query_of
 from ..preferences import DEFAULT_WAIT, Preferences, preferences_of
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 
 

@@ -10,7 +10,6 @@ import asyncio
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.errors import Finding
@@ -26,6 +25,7 @@ from ..idempotency import start_key
 from ..models import NoQuery, StartRequest, query_of, validated
 from ..preferences import DEFAULT_WAIT, Preferences, preferences_of
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ...fsm.events import Resolution
@@ -35,6 +34,7 @@ from ..idempotency import header_key
 from ..models import AbandonRequest, NoQuery, ResolveRequest, VerbRequest, query_of, validated
 from ..preferences import preferences_of
 from ..reply import json_reply
+from ..request import Request
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 from saga_orchestrator.http.entity_tag import demands_version, etag, is_expected, is_known
-from starlette.requests import Request
+from saga_orchestrator.http.request import Request
+from saga_orchestrator.tests.requests import a_request
 
 
-def a_request(name: bytes, *values: bytes) -> Request:
-    return Request({"type": "http", "headers": [(name, one) for one in values]})
+def with_header(name: bytes, *values: bytes) -> Request:
+    return a_request(*((name, one) for one in values))
 
 
 def test_a_tag_is_quoted() -> None:
@@ -18,7 +19,7 @@ def test_a_tag_is_quoted() -> None:
     [(b'"2"', True), (b'W/"2"', True), (b'"1","2"', True), (b"*", True), (b'"22"', False)],
 )
 def test_if_none_match(header: bytes, known: bool) -> None:
-    assert is_known(a_request(b"if-none-match", header), 2) is known
+    assert is_known(with_header(b"if-none-match", header), 2) is known
 
 
 @pytest.mark.parametrize(
@@ -26,22 +27,22 @@ def test_if_none_match(header: bytes, known: bool) -> None:
     [(b'"2"', True), (b'W/"2"', False), (b'"1", "2"', True), (b"*", True), (b"2", False)],
 )
 def test_if_match(header: bytes, expected: bool) -> None:
-    assert is_expected(a_request(b"if-match", header), 2) is expected
+    assert is_expected(with_header(b"if-match", header), 2) is expected
 
 
 def test_without_a_condition_everything_is_allowed_and_nothing_known() -> None:
-    request = a_request(b"accept", b"*/*")
+    request = with_header(b"accept", b"*/*")
 
     assert is_expected(request, 2)
     assert not is_known(request, 2)
 
 
 def test_several_headers_are_one_list() -> None:
-    assert is_known(a_request(b"if-none-match", b'"1"', b'"2"'), 2)
+    assert is_known(with_header(b"if-none-match", b'"1"', b'"2"'), 2)
 
 
 @pytest.mark.parametrize(
     ("header", "demands"), [(b'"2"', True), (b"2", True), (b"*", False), (b" ", False)]
 )
 def test_any_version_is_no_demand(header: bytes, demands: bool) -> None:
-    assert demands_version(a_request(b"if-match", header)) is demands
+    assert demands_version(with_header(b"if-match", header)) is demands

@@ -11,7 +11,7 @@ from saga_orchestrator.fsm import errors as core_errors
 from saga_orchestrator.fsm.runtime import errors as shell_errors
 from saga_orchestrator.http import errors as door_errors
 from saga_orchestrator.http.problems import PROBLEMS, problem_reply
-from starlette.requests import Request
+from saga_orchestrator.tests.requests import a_request
 
 # Roots of families, which nobody raises, and what the shell never lets out as it is.
 INTERNAL = {
@@ -20,7 +20,7 @@ INTERNAL = {
     door_errors.RequestRefused,
     *(one for one in vars(log_errors).values() if inspect.isclass(one)),
 }
-REQUEST = Request({"type": "http", "method": "GET", "path": "/sagas/ü\ud800\r\n", "headers": []})
+REQUEST = a_request(path="/sagas/ü\ud800\r\n")
 
 
 @pytest.mark.parametrize("room", [core_errors, shell_errors, log_errors, door_errors])

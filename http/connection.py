@@ -1,0 +1,126 @@
+"""A connection of a client: uvicorn's, with a lighter way for what is there as a whole.
+
+uvicorn serves any application, piece by piece: it looks at each header of an answer on its own, and
+hands head and body to the transport one by one, which uvloop sends at once: two system calls, two
+packets, and a client that is woken twice. Here an answer that is whole is checked and written in
+one go. Whatever is unusual is left to uvicorn's own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import unquote
+
+import httptools
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from .whole import EXTENSION
+
+# A header may hold no others: what is left of a head without them are the ends of its lines.
+SENDABLE: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
+WITHOUT_BODY: Final = (204, 304)
+URLS_REMEMBERED: Final = 256
+
+
+class Exchange(RequestResponseCycle):
+    """One request and its answer."""
+
+    disconnected = False
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding = None
+    expected_content_length = 0
+
+    def __init__(self, connection: Connection, keep_alive: bool) -> None:
+        self.scope, self.transport = connection.scope, connection.transport
+        self.flow, self.logger = connection.flow, connection.logger
+        self.access_logger, self.access_log = connection.access_logger, connection.access_log
+        self.default_headers = connection.server_state.default_headers
+        self.message_event = asyncio.Event()
+        self.on_response = connection.on_response_complete
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = connection.expect_100_continue
+        self.body = bytearray()
+
+    def take_body(self) -> bytes | None:
+        if self.more_body or self.waiting_for_100_continue or self.disconnected:
+            return None
+        self.flow.resume_reading()
+        return bytes(self.body)
+
+    def answer(self, response: Response) -> bool:
+        if self.disconnected or self.flow.write_paused or self.access_log:
+            return False
+        head = self._head(response)
+        if head is None:
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(head if self._has_no_body(response) else head + response.body)
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
+
+    def _head(self, response: Response) -> bytes | None:
+        """None if it is for uvicorn to write, or to refuse."""
+        headers = [*self.default_headers, *response.raw_headers]
+        named = dict(headers)
+        if b"transfer-encoding" in named:
+            return None
+        length = named.get(b"content-length")
+        if length is None:
+            if response.status_code not in WITHOUT_BODY:
+                return None
+        elif int(length) != len(response.body):
+            return None
+        if named.get(b"connection") == b"close":
+            self.keep_alive = False
+        elif not self.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = b"".join([b"%b: %b\r\n" % one for one in headers])
+        if lines.translate(None, SENDABLE) != b"\r\n" * len(headers):
+            return None
+        return b"%b%b\r\n" % (STATUS_LINE[response.status_code], lines)
+
+    def _has_no_body(self, response: Response) -> bool:
+        return response.status_code in WITHOUT_BODY or self.scope["method"] == "HEAD"
+
+
+class Connection(HttpToolsProtocol):
+    def on_headers_complete(self) -> None:
+        parser = self.parser
+        if self.limit_concurrency is not None or parser.should_upgrade():
+            super().on_headers_complete()
+            return
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope["method"] = parser.get_method().decode("ascii")
+        version = scope["http_version"] = parser.get_http_version()
+        path, raw_path, scope["query_string"] = _parsed(self.url)
+        scope["path"] = self.root_path + path
+        scope["raw_path"] = self.root_path.encode("ascii") + raw_path
+        earlier = self.cycle
+        self.cycle = exchange = Exchange(self, version != "1.0" and parser.should_keep_alive())
+        scope["extensions"] = {EXTENSION: exchange}
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(exchange, self.app)
+        else:  # one at a time, in the order in which they came
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, self.app))
+
+
+@lru_cache(URLS_REMEMBERED)
+def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
+    """Path, the path as it was sent, query."""
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""

@@ -1,0 +1,15 @@
+"""Requests as the door sees them, of which nobody reads the body."""
+
+from __future__ import annotations
+
+from saga_orchestrator.http.request import Request
+from starlette.types import Message
+
+
+async def nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def a_request(*headers: tuple[bytes, bytes], path: str = "/") -> Request:
+    scope = {"type": "http", "method": "GET", "path": path, "headers": list(headers)}
+    return Request(scope, nothing)

@@ -1,0 +1,195 @@
+"""Compared with uvicorn's own protocol, which is slower and knows every way to answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import pytest
+from saga_orchestrator.http.connection import Connection
+from saga_orchestrator.http.whole import whole_of
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+TURNS: Final = 10  # of the event loop, more than any answer here takes
+HOST: Final = b"Host: saga\r\n"
+GET: Final = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
+POST: Final = b"POST /a HTTP/1.1\r\n" + HOST
+DATE: Final = (b"date", b"Tue, 24 Nov 2026 15:03:40 GMT")
+RESPONSES: Final = {
+    "whole": Response("here", headers={"x-a": "\tb \xff"}),
+    "empty": Response(b""),
+    "accepted": Response("later", 202),
+    "without content": Response(status_code=204),
+    "as before": Response(status_code=304, headers={"etag": "1"}),
+    "goodbye": Response("no", 413, {"Connection": "close"}),
+    "two lines in a header": Response("", headers={"x-a": "b\r\nx-c: d"}),
+    "a line feed in a header": Response("", headers={"x-a": "b\nc"}),
+    "a NUL in a header": Response("", headers={"x-a": "b\0"}),
+    "too short": Response("abc", headers={"content-length": "4"}),
+    "too long": Response("abcd", headers={"content-length": "3"}),
+    "chunked": Response("abc", headers={"content-length": "3", "transfer-encoding": "chunked"}),
+}
+REQUESTS: Final = {
+    "get": [GET],
+    "head": [b"HEAD /a HTTP/1.1\r\n" + HOST + b"\r\n"],
+    "last": [b"GET /a HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"],
+    "old": [b"GET /a HTTP/1.0\r\n\r\n"],
+    "path": [b"GET /a%20b/%C3%BC?q=%20&x HTTP/1.1\r\n" + HOST + b"\r\n"],
+    "piece by piece": [GET[:7], GET[7:20], GET[20:]],
+    "body": [POST + b"Content-Length: 3\r\n\r\nabc"],
+    "body by and by": [POST + b"Content-Length: 3\r\n\r\n", b"a", b"bc"],
+    "chunks": [POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", b"1\r\nc\r\n0\r\n\r\n"],
+    "asks first": [POST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n", b"abc"],
+    "does not ask": [POST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc"],
+    "pipelined": [GET * 3, GET],
+    "pipelined bodies": [(POST + b"Content-Length: 1\r\n\r\nx") * 2],
+    "upgrade": [b"GET /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"],
+    "nonsense": [b"\0\r\n\r\n"],
+    "no length": [POST + b"Content-Length: x\r\n\r\n"],
+}
+
+
+class Wire(asyncio.Transport):
+    """What has been sent, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+        self.closed = self.paused = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+class Replying:
+    """Reads the whole body, asks for nothing else, and gives one response for all."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+        self.seen: list[tuple[str, bytes, bytes, bytes]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        whole = whole_of(scope)
+        body = None if whole is None else whole.take_body()
+        if body is None:
+            body, more = b"", True
+            while more:
+                message = await receive()
+                body, more = body + message.get("body", b""), message.get("more_body", False)
+        self.seen.append((scope["path"], scope["raw_path"], scope["query_string"], body))
+        if whole is None or not whole.answer(self.response):
+            await self.response(scope, receive, send)
+
+
+def connected(
+    protocol: type[HttpToolsProtocol], app: Replying, limit: int | None = None
+) -> tuple[HttpToolsProtocol, Wire]:
+    config = Config(app, log_config=None, limit_concurrency=limit, lifespan="off")
+    config.load()
+    state = ServerState()
+    state.default_headers = [DATE]
+    connection, wire = protocol(config=config, server_state=state, app_state={}), Wire()
+    connection.access_log = False
+    connection.connection_made(wire)
+    return connection, wire
+
+
+async def turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+async def conversation(
+    protocol: type[HttpToolsProtocol], response: Response, packets: Iterable[bytes]
+) -> tuple[bytes, bool, bool, list[tuple[str, bytes, bytes, bytes]]]:
+    app = Replying(response)
+    connection, wire = connected(protocol, app)
+    for packet in packets:
+        connection.data_received(packet)
+        await turns()
+    connection._unset_keepalive_if_required()
+    return b"".join(wire.sent), wire.closed, wire.paused, app.seen
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("response", RESPONSES)
+async def test_a_client_sees_what_uvicorn_would_show_it(response: str, request_: str) -> None:
+    answer, packets = RESPONSES[response], REQUESTS[request_]
+
+    ours = await conversation(Connection, answer, packets)
+
+    assert ours == await conversation(HttpToolsProtocol, answer, packets)
+
+
+@pytest.mark.parametrize("request_", ["get", "body", "body by and by", "last"])
+async def test_an_answer_leaves_in_one_write(request_: str) -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
+
+    for packet in REQUESTS[request_]:
+        connection.data_received(packet)
+        await turns()
+    connection._unset_keepalive_if_required()
+
+    assert len(wire.sent) == 1
+
+
+async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
+
+    connection.data_received(GET)
+    connection.connection_lost(None)
+    await turns()
+
+    assert wire.sent == []
+
+
+async def test_who_does_not_read_is_waited_for() -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
+
+    connection.pause_writing()
+    connection.data_received(GET)
+    await turns()
+    waited = list(wire.sent)
+    connection.resume_writing()
+    await turns()
+    connection._unset_keepalive_if_required()
+
+    assert waited == []
+    assert b"".join(wire.sent).endswith(b"here")
+
+
+async def test_more_at_a_time_than_allowed_are_refused() -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]), limit=1)
+
+    connection.data_received(GET)
+    await turns()
+
+    assert b"".join(wire.sent).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_a_server_that_stops_hangs_up_after_the_answer() -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
+
+    connection.data_received(GET)
+    connection.shutdown()
+    await turns()
+
+    assert b"connection: close\r\n" in wire.sent[0]
+    assert wire.closed
