@@ -7,6 +7,7 @@ to it goes there by post.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -83,7 +84,9 @@ class Orchestrator:
         Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing.
         """
         self._refuse_behind_a_stalled_log()
-        definition = await self.definition(saga_type, version)
+        definition = self.registry.remembered(saga_type, version)
+        if definition is None:
+            definition = await self.definition(saga_type, version)
         check_input(definition, request.input)
         if key is not None:
             return await self._start_once(definition, request, key)
@@ -94,9 +97,9 @@ class Orchestrator:
             except NotDrivenHere:
                 continue  # the next one goes to another shard
 
-    async def rested(self, saga: Saga, within: timedelta) -> Saga:
+    def rested(self, saga: Saga, within: timedelta) -> Awaitable[Saga]:
         """The saga once it rests, or as it is when the time is over."""
-        return await self._wait(saga, rests, within)
+        return self._wait(saga, rests, within)
 
     async def saga(self, saga_id: str) -> Saga:
         """As of now. Raises SagaNotFound."""
@@ -214,23 +217,24 @@ class Orchestrator:
     async def _wait(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
         """Not longer than this node serves."""
         loop, pause = asyncio.get_running_loop(), FIRST_LOOK_SECONDS
+        driver, saga_id = self.driver, saga.state.saga_id
         end = loop.time() + within.total_seconds()
         while not condition(saga) and (left := end - loop.time()) > 0:
-            if self.driver.drives(saga.state.saga_id):
-                saga = await self._watch(saga, condition, left)
-                if self.driver.drives(saga.state.saga_id):
+            if driver.drives(saga_id):
+                saga = await self._watch(saga_id, condition, left)
+                if driver.drives(saga_id):
                     break
             else:
-                await self.driver.pause(min(pause, left))
+                await driver.pause(min(pause, left))
                 pause = min(2 * pause, LAST_LOOK_SECONDS)
-                saga = await self.saga(saga.state.saga_id)
-                if self.driver.stopping:
+                saga = await self.saga(saga_id)
+                if driver.stopping:
                     break
         return saga
 
-    async def _watch(self, saga: Saga, condition: Condition, seconds: float) -> Saga:
+    async def _watch(self, saga_id: str, condition: Condition, seconds: float) -> Saga:
         """As far as it comes here: it may move to another node."""
-        live, reached = await self.driver.watch(saga.state.saga_id, condition)
+        live, reached = await self.driver.watch(saga_id, condition)
         if self.driver.stopping:  # who was waiting has been released, and nobody would be again
             return live.saga
         loop = asyncio.get_running_loop()

@@ -57,8 +57,7 @@ class Registry:
 
     async def get(self, name: str, version: int | None = None) -> Definition:
         """That version, or the newest. Raises DefinitionNotFound."""
-        wanted = version if version is not None else self._newest_of(name)
-        if wanted is not None and (known := self._known.get((name, wanted))):
+        if known := self.remembered(name, version):
             return known
         asked_at = asyncio.get_running_loop().time()
         document = await self.log.get_document(KIND, name, version)
@@ -68,6 +67,11 @@ class Registry:
             self._asked_at[name] = asked_at
         known = self._known.get((name, document.version))
         return known or self._remember(restore_definition(parse(document.content)))
+
+    def remembered(self, name: str, version: int | None = None) -> Definition | None:
+        """That version, or the newest, if the log need not be asked for it."""
+        wanted = version if version is not None else self._newest_of(name)
+        return None if wanted is None else self._known.get((name, wanted))
 
     def _newest_of(self, name: str) -> int | None:
         """None if it is not known, or not any more."""

@@ -6,7 +6,6 @@ whether it was, the client is told that, and how to find out.
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 from typing import Final
 
@@ -28,6 +27,7 @@ from ..reply import json_reply
 from ..request import Request
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
+from ..within import Within
 
 START_SECONDS: Final = 20.0  # a log that takes longer to record a start is in trouble
 
@@ -49,7 +49,7 @@ async def _start(
     orchestrator: Orchestrator, wanted: StartRequest, asked: StartRequested, key: StartKey | None
 ) -> Started:
     try:
-        async with asyncio.timeout(START_SECONDS):
+        with Within(START_SECONDS):
             return await orchestrator.start(
                 wanted.saga_type, asked, version=wanted.version, key=key
             )
