@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from ...eventstore import SHARDS, EventLog, StreamId
 from ..decide import deadline_of
@@ -33,10 +34,13 @@ from .local import Local, serving
 from .message import Ask, Begin
 from .post import Post
 from .registry import Registry
+from .shared_alarm import SharedAlarm
+from .within import Within
 
 FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.5  # between looks at a saga of another node
 STALLED = timedelta(seconds=2)  # a log that waits longer for the database is in trouble
 RECORDED_WITHIN = timedelta(seconds=20)  # or whoever asks is told that it is in doubt
+UNANSWERED = "the log has not said yet whether it is recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,10 @@ class Orchestrator:
         self.log, self.registry, self.journal = log, registry, journal
         self.driver, self.clock, self.post = driver, clock, post
         self.local = Local(journal, driver)
+        self._loop = asyncio.get_running_loop()
+        self._recording = Within(RECORDED_WITHIN)
+        # By how long is waited: clients ask for whole seconds, and not for many.
+        self._alarms: dict[timedelta, SharedAlarm] = {}
         self._turn = 0
 
     async def start(
@@ -81,21 +89,20 @@ class Orchestrator:
     ) -> Started:
         """Durable when it returns. Nothing is recorded if it raises what the core refuses.
 
-        Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing.
+        Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing, InDoubt.
         """
         self._refuse_behind_a_stalled_log()
-        definition = self.registry.remembered(saga_type, version)
-        if definition is None:
-            definition = await self.definition(saga_type, version)
-        check_input(definition, request.input)
-        if key is not None:
-            return await self._start_once(definition, request, key)
-        while True:
-            try:
-                live = await self.driver.start(definition, self._new_id(), request)
-                return Started(live.saga, replayed=False)
-            except NotDrivenHere:
-                continue  # the next one goes to another shard
+        try:
+            with self._recording:
+                definition = self.registry.remembered(saga_type, version)
+                if definition is None:
+                    definition = await self.definition(saga_type, version)
+                check_input(definition, request.input)
+                if key is not None:
+                    return await self._start_once(definition, request, key)
+                return await self._start_anywhere(definition, request)
+        except TimeoutError:
+            raise InDoubt(UNANSWERED) from None
 
     def rested(self, saga: Saga, within: timedelta) -> Awaitable[Saga]:
         """The saga once it rests, or as it is when the time is over."""
@@ -142,10 +149,10 @@ class Orchestrator:
     ) -> Saga:
         self._refuse_behind_a_stalled_log()
         try:
-            async with asyncio.timeout(RECORDED_WITHIN.total_seconds()):
+            with self._recording:
                 return await self.local.happen(saga_id, happening, expected_version)
         except TimeoutError:
-            raise InDoubt("the log has not said yet whether it is recorded") from None
+            raise InDoubt(UNANSWERED) from None
         except NotDrivenHere:
             if self.post is None:
                 raise
@@ -179,6 +186,14 @@ class Orchestrator:
         stalled = self.log.stalled_for
         if stalled is not None and stalled > STALLED:
             raise NotServing(f"the log has not answered for {stalled.total_seconds():.0f} s")
+
+    async def _start_anywhere(self, definition: Definition, request: StartRequested) -> Started:
+        while True:
+            try:
+                live = await self.driver.start(definition, self._new_id(), request)
+                return Started(live.saga, replayed=False)
+            except NotDrivenHere:
+                continue  # the next one goes to another shard
 
     async def _start_once(
         self, definition: Definition, request: StartRequested, key: StartKey
@@ -216,33 +231,37 @@ class Orchestrator:
 
     async def _wait(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
         """Not longer than this node serves."""
-        loop, pause = asyncio.get_running_loop(), FIRST_LOOK_SECONDS
-        driver, saga_id = self.driver, saga.state.saga_id
-        end = loop.time() + within.total_seconds()
-        while not condition(saga) and (left := end - loop.time()) > 0:
+        driver, saga_id, alarm = self.driver, saga.state.saga_id, self._alarm_of(within)
+        pause, end = FIRST_LOOK_SECONDS, self._loop.time() + within.total_seconds()
+        while not condition(saga) and (left := end - self._loop.time()) > 0:
             if driver.drives(saga_id):
-                saga = await self._watch(saga_id, condition, left)
+                saga = await self._watch(saga_id, condition, alarm)
                 if driver.drives(saga_id):
                     break
             else:
                 await driver.pause(min(pause, left))
                 pause = min(2 * pause, LAST_LOOK_SECONDS)
-                saga = await self.saga(saga_id)
+                saga, alarm = await self.saga(saga_id), SharedAlarm(end - self._loop.time())
                 if driver.stopping:
                     break
         return saga
 
-    async def _watch(self, saga_id: str, condition: Condition, seconds: float) -> Saga:
+    def _alarm_of(self, within: timedelta) -> SharedAlarm:
+        alarm = self._alarms.get(within)
+        if alarm is None:
+            alarm = self._alarms[within] = SharedAlarm(within.total_seconds())
+        return alarm
+
+    async def _watch(self, saga_id: str, condition: Condition, alarm: SharedAlarm) -> Saga:
         """As far as it comes here: it may move to another node."""
         live, reached = await self.driver.watch(saga_id, condition)
         if self.driver.stopping:  # who was waiting has been released, and nobody would be again
             return live.saga
-        loop = asyncio.get_running_loop()
-        alarm = loop.call_later(seconds, _wait_no_longer, live, reached)
+        alarm.set(reached, partial(_wait_no_longer, live, reached))
         try:
             return await reached
         finally:
-            alarm.cancel()
+            alarm.clear(reached)
             self.driver.leave(live)
 
     def _new_id(self) -> str:

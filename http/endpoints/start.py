@@ -7,7 +7,6 @@ whether it was, the client is told that, and how to find out.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
 
 from starlette.responses import Response
 
@@ -27,9 +26,6 @@ from ..reply import json_reply
 from ..request import Request
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
-from ..within import Within
-
-START_SECONDS: Final = 20.0  # a log that takes longer to record a start is in trouble
 
 
 async def start(request: Request, services: Services) -> Response:
@@ -49,13 +45,10 @@ async def _start(
     orchestrator: Orchestrator, wanted: StartRequest, asked: StartRequested, key: StartKey | None
 ) -> Started:
     try:
-        with Within(START_SECONDS):
-            return await orchestrator.start(
-                wanted.saga_type, asked, version=wanted.version, key=key
-            )
+        return await orchestrator.start(wanted.saga_type, asked, version=wanted.version, key=key)
     except DefinitionNotFound as error:
         raise UnknownSagaType(str(error)) from error
-    except (TimeoutError, InDoubt) as error:
+    except InDoubt as error:
         raise StartUnconfirmed(keyed=key is not None) from error
 
 

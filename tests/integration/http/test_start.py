@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.http.endpoints import start
+from saga_orchestrator.fsm.runtime.within import Within
 from saga_orchestrator.tests.world import ORDER, World
 
 START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
@@ -214,7 +215,7 @@ async def test_a_start_that_takes_too_long_is_neither_a_yes_nor_a_no(
     client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = {"Idempotency-Key": "k"}
-    monkeypatch.setattr(start, "START_SECONDS", 0.0)
+    monkeypatch.setattr(world.orchestrator, "_recording", Within(timedelta()))
     late = await client.post("/sagas/start", json=START, headers=headers)
     monkeypatch.undo()
 

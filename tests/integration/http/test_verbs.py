@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.runtime import orchestrator
+from saga_orchestrator.fsm.runtime.within import Within
 from saga_orchestrator.http.answers import ProblemAnswer, SagaStatusAnswer
 from saga_orchestrator.tests.world import World
 
@@ -384,7 +384,7 @@ async def test_a_verb_that_may_have_been_recorded_is_not_refused_as_if_it_were_n
     client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saga_id = await waiting(world)
-    monkeypatch.setattr(orchestrator, "RECORDED_WITHIN", timedelta())
+    monkeypatch.setattr(world.orchestrator, "_recording", Within(timedelta()))
 
     late = await client.post(f"/sagas/{saga_id}/pause")
 

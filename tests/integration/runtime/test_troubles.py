@@ -21,8 +21,8 @@ from saga_orchestrator.eventstore import (
 )
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.happening import CompensationAsked, PauseAsked
-from saga_orchestrator.fsm.runtime import orchestrator
 from saga_orchestrator.fsm.runtime.errors import InDoubt, LogBusy, NotServing
+from saga_orchestrator.fsm.runtime.within import Within
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.passing_time import at_rest, quiet
 from saga_orchestrator.tests.world import ENOUGH, NOON, World, a_world
@@ -240,7 +240,7 @@ async def test_a_verb_that_the_log_does_not_record_in_time_is_in_doubt_and_may_c
 ) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
-    monkeypatch.setattr(orchestrator, "RECORDED_WITHIN", timedelta())
+    monkeypatch.setattr(world.orchestrator, "_recording", Within(timedelta()))
     log.slow = asyncio.Event()
 
     async with asyncio.timeout(ENOUGH.total_seconds()):
