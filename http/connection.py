@@ -45,10 +45,14 @@ class Exchange(RequestResponseCycle):
         self.access_logger, self.access_log = connection.access_logger, connection.access_log
         self.default_headers = connection.server_state.default_headers
         self.message_event = asyncio.Event()
-        self.on_response = connection.on_response_complete
+        self._connection = connection
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = connection.expect_100_continue
         self.body = bytearray()
+
+    def on_response(self) -> None:
+        del self.scope["extensions"]  # which names us: no circle is left for the collector
+        self._connection.on_response_complete()
 
     def take_body(self) -> bytes | None:
         if self.more_body or self.waiting_for_100_continue or self.disconnected:
@@ -97,6 +101,8 @@ class Exchange(RequestResponseCycle):
 
 
 class Connection(HttpToolsProtocol):
+    _idle_since: float | None = None  # on the loop's clock
+
     def on_headers_complete(self) -> None:
         parser = self.parser
         if self.limit_concurrency is not None or parser.should_upgrade():
@@ -116,6 +122,43 @@ class Connection(HttpToolsProtocol):
         else:  # one at a time, in the order in which they came
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_after(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """One timer that is moved when it rings, instead of one a request."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_after(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """uvicorn says so when something has come."""
+        self._idle_since = None
+
+    def _look_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
 
 
 @lru_cache(URLS_REMEMBERED)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterable
 from typing import Final
+from weakref import ref
 
 import pytest
 from saga_orchestrator.http.connection import Connection
@@ -45,10 +47,11 @@ REQUESTS: Final = {
     "body by and by": [POST + b"Content-Length: 3\r\n\r\n", b"a", b"bc"],
     "chunks": [POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", b"1\r\nc\r\n0\r\n\r\n"],
     "asks first": [POST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n", b"abc"],
-    "does not ask": [POST + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc"],
+    "does not ask": [POST + b"Content-Length: 3\r\nExpect: 100-Continue\r\n\r\nabc"],
     "pipelined": [GET * 3, GET],
     "pipelined bodies": [(POST + b"Content-Length: 1\r\n\r\nx") * 2],
     "upgrade": [b"GET /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"],
+    "other upgrade": [POST + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\nx"],
     "nonsense": [b"\0\r\n\r\n"],
     "no length": [POST + b"Content-Length: x\r\n\r\n"],
 }
@@ -150,6 +153,22 @@ async def test_an_answer_leaves_in_one_write(request_: str) -> None:
     assert len(wire.sent) == 1
 
 
+@pytest.mark.parametrize("response", ["whole", "chunked"])
+async def test_nothing_of_a_request_is_left_for_the_garbage_collector(response: str) -> None:
+    connection, _ = connected(Connection, Replying(RESPONSES[response]))
+    gc.disable()
+    try:
+        connection.data_received(GET)
+        exchange = ref(connection.cycle)
+        await turns()
+        connection.data_received(GET)
+        await turns()
+        assert exchange() is None
+    finally:
+        gc.enable()
+    connection.connection_lost(None)
+
+
 async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
     connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
 
@@ -193,3 +212,34 @@ async def test_a_server_that_stops_hangs_up_after_the_answer() -> None:
 
     assert b"connection: close\r\n" in wire.sent[0]
     assert wire.closed
+
+
+async def test_an_idle_connection_is_let_go_and_no_other() -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
+    connection.timeout_keep_alive = 0.02  # type: ignore[assignment]
+
+    for _ in range(5):
+        connection.data_received(GET)
+        await asyncio.sleep(0.01)
+    closed_meanwhile = wire.closed
+    connection.data_received(GET[:10])
+    await asyncio.sleep(0.05)
+    closed_while_it_asks = wire.closed
+    connection.data_received(GET[10:])
+    await asyncio.sleep(0.05)
+
+    assert not closed_meanwhile
+    assert not closed_while_it_asks
+    assert wire.closed
+
+
+async def test_a_connection_that_is_lost_is_not_kept_by_its_timer() -> None:
+    connection, _ = connected(Connection, Replying(RESPONSES["whole"]))
+    connection.data_received(GET)
+    await turns()
+    timer = connection.timeout_keep_alive_task
+    assert timer is not None
+
+    connection.connection_lost(ConnectionResetError())
+
+    assert timer.cancelled()
