@@ -25,6 +25,8 @@ from .whole import EXTENSION
 
 # A header may hold no others: what is left of a head without them are the ends of its lines.
 SENDABLE: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
+COLON: Final = b": "
+END: Final = b"\r\n"
 WITHOUT_BODY: Final = (204, 304)
 URLS_REMEMBERED: Final = 256
 
@@ -66,9 +68,10 @@ class Exchange(RequestResponseCycle):
         head = self._head(response)
         if head is None:
             return False
+        has_body = response.status_code not in WITHOUT_BODY and self.scope["method"] != "HEAD"
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(head if self._has_no_body(response) else head + response.body)
+        self.transport.write(head + response.body if has_body else head)
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
@@ -79,7 +82,7 @@ class Exchange(RequestResponseCycle):
         """None if it is for uvicorn to write, or to refuse."""
         headers = [*self.default_headers, *response.raw_headers]
         named = dict(headers)
-        if b"transfer-encoding" in named:
+        if not named or b"transfer-encoding" in named:
             return None
         length = named.get(b"content-length")
         if length is None:
@@ -91,13 +94,10 @@ class Exchange(RequestResponseCycle):
             self.keep_alive = False
         elif not self.keep_alive:
             headers.append((b"connection", b"close"))
-        lines = b"".join([b"%b: %b\r\n" % one for one in headers])
-        if lines.translate(None, SENDABLE) != b"\r\n" * len(headers):
+        lines = END.join(map(COLON.join, headers))
+        if lines.translate(None, SENDABLE) != END * (len(headers) - 1):
             return None
-        return b"%b%b\r\n" % (STATUS_LINE[response.status_code], lines)
-
-    def _has_no_body(self, response: Response) -> bool:
-        return response.status_code in WITHOUT_BODY or self.scope["method"] == "HEAD"
+        return b"%b%b\r\n\r\n" % (STATUS_LINE[response.status_code], lines)
 
 
 class Connection(HttpToolsProtocol):

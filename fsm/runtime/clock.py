@@ -28,8 +28,7 @@ class SystemClock:
         return random.random()
 
     def new_saga_id(self, shard_id: int, shards: int) -> str:
-        milliseconds = time.time_ns() // 1_000_000
-        return saga_id(milliseconds, secrets.randbits(74), shard_id, shards)
+        return saga_id(time.time_ns() // 1_000_000, secrets.randbits(74), shard_id, shards)
 
 
 def saga_id(milliseconds: int, drawn: int, shard_id: int, shards: int) -> str:

@@ -77,7 +77,7 @@ class Orchestrator:
         self._recording = Within(RECORDED_WITHIN)
         # By how long is waited: clients ask for whole seconds, and not for many.
         self._alarms: dict[timedelta, SharedAlarm] = {}
-        self._turn = 0
+        self._turns: list[int] = []  # of shards, until each has had one
 
     async def start(
         self,
@@ -266,12 +266,14 @@ class Orchestrator:
 
     def _new_id(self) -> str:
         """In one of the shards that this node drives, each in turn. Raises NotServing."""
-        driver, owned = self.driver, tuple(self.driver.epochs)
-        for _ in owned:
-            self._turn += 1
-            shard_id = owned[self._turn % len(owned)]
-            if shard_id not in driver.retiring and shard_id not in driver.fenced:
-                return self.clock.new_saga_id(shard_id, SHARDS)
+        driver = self.driver
+        for _ in ("this round", "the next one"):
+            while self._turns:
+                shard_id = self._turns.pop()
+                is_left = shard_id in driver.retiring or shard_id in driver.fenced
+                if shard_id in driver.epochs and not is_left:
+                    return self.clock.new_saga_id(shard_id, SHARDS)
+            self._turns = list(driver.epochs)
         raise NotServing("this node owns no shard yet")
 
 

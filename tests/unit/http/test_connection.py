@@ -179,6 +179,17 @@ async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
     assert wire.sent == []
 
 
+async def test_an_answer_without_any_header_is_one_too() -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["without content"]))
+    connection.server_state.default_headers = []
+
+    connection.data_received(GET)
+    await turns()
+    connection.connection_lost(None)
+
+    assert b"".join(wire.sent) == b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
 async def test_who_does_not_read_is_waited_for() -> None:
     connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
 
