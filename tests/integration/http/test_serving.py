@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from saga_orchestrator.http.serving import server_of
-from saga_orchestrator.tests.world import ENOUGH
+from saga_orchestrator.tests.world import ENOUGH, ORDER
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: saga\r\n\r\n"
@@ -80,3 +81,31 @@ async def test_what_is_no_request_is_refused_and_hung_up_on(port: int) -> None:
 
     assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert received.endswith(b"Invalid HTTP request received.")
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_start_is_answered_however_its_body_comes(port: int, pieces: int) -> None:
+    body = json.dumps({"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER})
+    head = (
+        "POST /sagas/start HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    request = (head + body).encode()
+    for place in range(pieces):
+        writer.write(_part(request, place, pieces))
+        await writer.drain()
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(ENOUGH.total_seconds()):
+        received = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+    answer = received.partition(b"\r\n\r\n")
+    assert answer[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert json.loads(answer[2])["status"] == "completed"
+
+
+def _part(data: bytes, place: int, pieces: int) -> bytes:
+    size = -(-len(data) // pieces)
+    return data[place * size : (place + 1) * size]

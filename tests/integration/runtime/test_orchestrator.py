@@ -27,6 +27,7 @@ from saga_orchestrator.tests.world import ENOUGH, NOON, ORDER, World, a_world
 
 NO = Reply(409, {}, b'{"detail": "no"}')
 REQUEST = StartRequested(entity_id=1, input={"step_data": ORDER})
+MOMENT = timedelta(milliseconds=5)
 KEY = StartKey("order-1", b"digest")
 NOBODY = "018f0000-0000-7000-8000-000000000003"
 PIVOTAL = """
@@ -129,6 +130,21 @@ async def test_who_waits_gets_the_saga_at_rest(world: World) -> None:
     world.participants.release("confirm_order")
 
     assert (await waiting).state.status == "completed"
+
+
+async def test_each_waits_as_long_as_it_wants_to_and_not_longer(world: World) -> None:
+    world.participants.hold("create_order")
+    saga = await world.start("order_processing")
+    patient = asyncio.ensure_future(world.orchestrator.rested(saga, ENOUGH))
+
+    async with asyncio.timeout(ENOUGH.total_seconds()):
+        seen = [await world.orchestrator.rested(saga, MOMENT) for _ in range(2)]
+    waits_still = not patient.done()
+    world.participants.release("create_order")
+
+    assert [one.state.status for one in seen] == ["running", "running"]
+    assert waits_still
+    assert (await patient).state.status == "completed"
 
 
 async def test_who_waits_too_short_gets_the_saga_as_it_is(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 from saga_orchestrator.http.connection import Connection
 from saga_orchestrator.http.whole import whole_of
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -167,6 +167,27 @@ async def test_nothing_of_a_request_is_left_for_the_garbage_collector(response: 
     finally:
         gc.enable()
     connection.connection_lost(None)
+
+
+async def test_there_is_nothing_to_receive_after_an_answer() -> None:
+    received: list[Message] = []
+
+    class Listening(Replying):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            listening = asyncio.ensure_future(receive())
+            await asyncio.sleep(0)
+            whole = whole_of(scope)
+            assert whole is not None
+            assert whole.answer(self.response)
+            received.append(await listening)
+
+    connection, _ = connected(Connection, Listening(RESPONSES["whole"]))
+    connection.data_received(GET)
+    await turns()
+    connection.connection_lost(None)
+
+    assert received == [{"type": "http.disconnect"}]
 
 
 async def test_nothing_is_written_to_a_client_that_has_gone() -> None:

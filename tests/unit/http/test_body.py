@@ -1,0 +1,57 @@
+"""Bodies that are there as a whole; those that are received: tests/integration/http."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from saga_orchestrator.http.body import LARGEST_BODY, json_object
+from saga_orchestrator.http.errors import BodyTooLarge
+from saga_orchestrator.http.request import Request
+from saga_orchestrator.http.whole import EXTENSION
+from starlette.responses import Response
+from starlette.types import Message
+
+
+@dataclass(slots=True)
+class Arrived:
+    """It can be taken at once, or received."""
+
+    body: bytes
+    received: int = 0
+
+    def take_body(self) -> bytes:
+        return self.body
+
+    def answer(self, response: Response) -> bool:
+        return False
+
+    async def receive(self) -> Message:
+        self.received += 1
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+    @property
+    def request(self) -> Request:
+        scope = {"type": "http", "headers": [], "extensions": {EXTENSION: self}}
+        return Request(scope, self.receive)
+
+
+async def test_what_is_there_is_not_received() -> None:
+    arrived = Arrived(b'{"a":1}')
+
+    assert await json_object(arrived.request) == {"a": 1}
+    assert arrived.received == 0
+
+
+async def test_what_is_there_and_too_large_is_too_large() -> None:
+    arrived = Arrived(b'"' + b"x" * (LARGEST_BODY - 1) + b'"')
+
+    with pytest.raises(BodyTooLarge):
+        await json_object(arrived.request)
+
+
+async def test_nothing_is_there_and_comes() -> None:
+    arrived = Arrived(b"")
+
+    assert await json_object(arrived.request, may_be_empty=True) == {}
+    assert arrived.received == 1
