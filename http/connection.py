@@ -29,6 +29,7 @@ COLON: Final = b": "
 END: Final = b"\r\n"
 WITHOUT_BODY: Final = (204, 304)
 URLS_REMEMBERED: Final = 256
+LONGEST_REMEMBERED: Final = 200  # bytes; a client may send one of any length
 
 
 class Exchange(RequestResponseCycle):
@@ -68,10 +69,9 @@ class Exchange(RequestResponseCycle):
         head = self._head(response)
         if head is None:
             return False
-        has_body = response.status_code not in WITHOUT_BODY and self.scope["method"] != "HEAD"
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(head + response.body if has_body else head)
+        self.transport.write(head if self.scope["method"] == "HEAD" else head + response.body)
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
@@ -86,14 +86,19 @@ class Exchange(RequestResponseCycle):
             return None
         length = named.get(b"content-length")
         if length is None:
-            if response.status_code not in WITHOUT_BODY:
+            if response.body or response.status_code not in WITHOUT_BODY:
                 return None
         elif int(length) != len(response.body):
             return None
-        if named.get(b"connection") == b"close":
-            self.keep_alive = False
-        elif not self.keep_alive:
-            headers.append((b"connection", b"close"))
+        match named.get(b"connection"):
+            case None if not self.keep_alive:
+                headers.append((b"connection", b"close"))
+            case None:
+                pass
+            case b"close":
+                self.keep_alive = False
+            case _:
+                return None
         lines = END.join(map(COLON.join, headers))
         if lines.translate(None, SENDABLE) != END * (len(headers) - 1):
             return None
@@ -111,7 +116,8 @@ class Connection(HttpToolsProtocol):
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["method"] = parser.get_method().decode("ascii")
         version = scope["http_version"] = parser.get_http_version()
-        path, raw_path, scope["query_string"] = _parsed(self.url)
+        parsed = _remembered if len(self.url) <= LONGEST_REMEMBERED else _parsed
+        path, raw_path, scope["query_string"] = parsed(self.url)
         scope["path"] = self.root_path + path
         scope["raw_path"] = self.root_path.encode("ascii") + raw_path
         earlier = self.cycle
@@ -161,9 +167,11 @@ class Connection(HttpToolsProtocol):
         )
 
 
-@lru_cache(URLS_REMEMBERED)
 def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
     """Path, the path as it was sent, query."""
     parsed = httptools.parse_url(url)
     path = parsed.path.decode("ascii")
     return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+
+
+_remembered = lru_cache(URLS_REMEMBERED)(_parsed)

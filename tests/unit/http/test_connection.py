@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, cast
 from weakref import ref
 
 import pytest
@@ -28,6 +28,8 @@ RESPONSES: Final = {
     "accepted": Response("later", 202),
     "without content": Response(status_code=204),
     "as before": Response(status_code=304, headers={"etag": "1"}),
+    "no content, and some": Response("abc", 204),
+    "told twice": Response("no", 413, {"Connection": "keep-alive, close"}),
     "goodbye": Response("no", 413, {"Connection": "close"}),
     "two lines in a header": Response("", headers={"x-a": "b\r\nx-c: d"}),
     "a line feed in a header": Response("", headers={"x-a": "b\nc"}),
@@ -42,6 +44,7 @@ REQUESTS: Final = {
     "last": [b"GET /a HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"],
     "old": [b"GET /a HTTP/1.0\r\n\r\n"],
     "path": [b"GET /a%20b/%C3%BC?q=%20&x HTTP/1.1\r\n" + HOST + b"\r\n"],
+    "long path": [b"GET /" + b"a%20" * 200 + b" HTTP/1.1\r\n" + HOST + b"\r\n"],
     "piece by piece": [GET[:7], GET[7:20], GET[20:]],
     "body": [POST + b"Content-Length: 3\r\n\r\nabc"],
     "body by and by": [POST + b"Content-Length: 3\r\n\r\n", b"a", b"bc"],
@@ -101,14 +104,44 @@ class Replying:
             await self.response(scope, receive, send)
 
 
+class Clockwork:
+    """The running event loop, whose time passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.loop, self.now = asyncio.get_running_loop(), 0.0
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, ring: Callable[[], object]) -> asyncio.TimerHandle:
+        self.timers.append(asyncio.TimerHandle(self.now + delay, ring, (), self.loop))
+        return self.timers[-1]
+
+    def create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self.loop.create_task(work)
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        while due := [one for one in self.timers if one.when() <= self.now]:
+            self.timers.remove(due[0])
+            if not due[0].cancelled():
+                due[0]._run()
+
+
 def connected(
-    protocol: type[HttpToolsProtocol], app: Replying, limit: int | None = None
+    protocol: type[HttpToolsProtocol],
+    app: Replying,
+    limit: int | None = None,
+    clock: Clockwork | None = None,
 ) -> tuple[HttpToolsProtocol, Wire]:
     config = Config(app, log_config=None, limit_concurrency=limit, lifespan="off")
     config.load()
     state = ServerState()
     state.default_headers = [DATE]
-    connection, wire = protocol(config=config, server_state=state, app_state={}), Wire()
+    loop = cast(asyncio.AbstractEventLoop, clock)
+    connection = protocol(config=config, server_state=state, app_state={}, _loop=loop)
+    wire = Wire()
     connection.access_log = False
     connection.connection_made(wire)
     return connection, wire
@@ -247,21 +280,25 @@ async def test_a_server_that_stops_hangs_up_after_the_answer() -> None:
 
 
 async def test_an_idle_connection_is_let_go_and_no_other() -> None:
-    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
-    connection.timeout_keep_alive = 0.02  # type: ignore[assignment]
+    clock = Clockwork()
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]), clock=clock)
+    connection.timeout_keep_alive = 5
 
-    for _ in range(5):
+    for _ in range(3):
         connection.data_received(GET)
-        await asyncio.sleep(0.01)
-    closed_meanwhile = wire.closed
+        await turns()
+        clock.advance(4)
     connection.data_received(GET[:10])
-    await asyncio.sleep(0.05)
+    clock.advance(10)
     closed_while_it_asks = wire.closed
     connection.data_received(GET[10:])
-    await asyncio.sleep(0.05)
+    await turns()
+    clock.advance(4)
+    closed_too_soon = wire.closed
+    clock.advance(1)
 
-    assert not closed_meanwhile
     assert not closed_while_it_asks
+    assert not closed_too_soon
     assert wire.closed
 
 

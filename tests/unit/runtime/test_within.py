@@ -46,7 +46,7 @@ async def test_who_is_cancelled_by_somebody_else_hears_of_no_timeout(seconds: fl
 
 
 async def test_each_of_many_has_its_own_time() -> None:
-    limit = Within(timedelta(milliseconds=20))
+    limit = Within(timedelta(milliseconds=200))
     first, second = asyncio.Event(), asyncio.Event()
 
     async def wait(event: asyncio.Event) -> str:
