@@ -5,12 +5,16 @@ The loop watches a duplicate of the socket, so that nobody else can end the watc
 driver, which now and then watches the socket itself and stops that again, nor libpq, which closes
 it when the connection is lost. What arrives while nobody waits does end it, until the next wait: it
 would keep the loop busy.
+
+A connection that is reset is told of once, maybe together with what arrived before, and libuv then
+ends the watch by itself. So before each wait the kernel is asked: of a broken socket it says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import select
 
 
 class Ear:
@@ -19,6 +23,8 @@ class Ear:
     def __init__(self, socket: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket: int | None = os.dup(socket)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
         self._heard: asyncio.Future[None] | None = None
         self._listens = False
 
@@ -26,7 +32,9 @@ class Ear:
         """Done once the socket can be read, or could until a moment ago: look again."""
         assert self._socket is not None, "not closed"
         self._heard = self._loop.create_future()
-        if not self._listens:
+        if self._poll.poll(0):
+            self._heard.set_result(None)
+        elif not self._listens:
             self._listens = True
             self._loop.add_reader(self._socket, self._hear)
         return self._heard

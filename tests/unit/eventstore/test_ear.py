@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
 from saga_orchestrator.eventstore.ear import Ear
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Each loop has its own way of watching a socket."""
+    return ("asyncio", {"use_uvloop": request.param})
 
 
 @pytest.fixture
@@ -36,6 +43,25 @@ async def test_each_arrival_is_heard(ends: tuple[socket.socket, socket.socket]) 
     ear.close()
 
 
+async def test_a_reset_connection_is_heard_of_as_often_as_somebody_waits() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = socket.create_connection(server.getsockname())
+        there, _ = server.accept()
+    ear = Ear(here.fileno())
+    waiting = ear.readable()
+    await turns_of_the_loop()
+    there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    there.close()
+
+    await waiting
+    for _ in range(3):
+        await turns_of_the_loop()
+        await asyncio.wait_for(ear.readable(), 5)
+    ear.close()
+    here.close()
+
+
 async def test_who_watches_the_socket_too_takes_nothing_away(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
@@ -64,8 +90,9 @@ async def test_what_arrives_while_nobody_waits_ends_the_watch_until_the_next_wai
         return remove(watched)
 
     monkeypatch.setattr(loop, "remove_reader", noted)
+    waiting = ear.readable()
     there.send(b"x")
-    await ear.readable()
+    await waiting
 
     await turns_of_the_loop()
 
