@@ -67,8 +67,7 @@ async def document(request: Request) -> Json:
 def _arrived(request: Request) -> bytes:
     """All of it, if it is there already and not too large; else nothing."""
     whole = whole_of(request.scope)
-    body = None if whole is None else whole.take_body()
-    return body if body is not None and len(body) <= LARGEST_BODY else b""
+    return (whole is not None and whole.take_body(LARGEST_BODY)) or b""
 
 
 async def read(request: Request) -> bytes:

@@ -23,7 +23,8 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from .whole import EXTENSION
 
-# A header may hold no others: what is left of a head without them are the ends of its lines.
+# A header may hold no others: what is left of a head without them are the ends of its lines. The
+# names are the application's own, and not looked at more closely than the values.
 SENDABLE: Final = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 COLON: Final = b": "
 END: Final = b"\r\n"
@@ -54,16 +55,26 @@ class Exchange(RequestResponseCycle):
         self.body = bytearray()
 
     def on_response(self) -> None:
-        del self.scope["extensions"]  # which names us: no circle is left for the collector
+        self.forget_scope()
         self._connection.on_response_complete()
 
-    def take_body(self) -> bytes | None:
+    def forget_scope(self) -> None:
+        """Which names us: no circle is left for the collector."""
+        self.scope.pop("extensions", None)
+
+    def take_body(self, most: int) -> bytes | None:
         if self.more_body or self.waiting_for_100_continue or self.disconnected:
             return None
+        if len(self.body) > most:
+            return None
         self.flow.resume_reading()
-        return bytes(self.body)
+        body, self.body = bytes(self.body), bytearray()  # an idle connection holds none
+        return body
 
     def answer(self, response: Response) -> bool:
+        if self.transport.is_closing():
+            self.disconnected = True  # of those that wait in line uvicorn says so to the last only
+            self.forget_scope()
         if self.disconnected or self.flow.write_paused or self.access_log:
             return False
         head = self._head(response)
@@ -156,6 +167,12 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
+        # No circle is left for the collector.
+        for exchange in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
+            if isinstance(exchange, Exchange):
+                exchange.forget_scope()
+        self.cycle = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def _unset_keepalive_if_required(self) -> None:
         """uvicorn says so when something has come."""

@@ -18,8 +18,11 @@ NONE: Final[Mapping[str, Whole]] = {}
 
 
 class Whole(Protocol):
-    def take_body(self) -> bytes | None:
-        """None if it must be received: not all of it is there. To be asked before that."""
+    def take_body(self, most: int) -> bytes | None:
+        """None if it must be received: not all of it is there, or it has more bytes than `most`.
+
+        To be asked before that, and once.
+        """
 
     def answer(self, response: Response) -> bool:
         """Whether it was; if not, nothing of it was sent, and it must be sent."""

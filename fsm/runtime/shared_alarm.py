@@ -19,6 +19,7 @@ class SharedAlarm:
         self._is_armed = False
 
     def set(self, who: Hashable, ring: Callable[[], object]) -> None:
+        assert who not in self._waiting, "whoever waits already would not be told of that any more"
         due = self._loop.time() + self._seconds
         self._waiting[who] = due, ring
         if not self._is_armed:

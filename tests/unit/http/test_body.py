@@ -20,8 +20,8 @@ class Arrived:
     body: bytes
     received: int = 0
 
-    def take_body(self) -> bytes:
-        return self.body
+    def take_body(self, most: int) -> bytes | None:
+        return self.body if len(self.body) <= most else None
 
     def answer(self, response: Response) -> bool:
         return False

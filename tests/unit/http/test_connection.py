@@ -93,7 +93,7 @@ class Replying:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         whole = whole_of(scope)
-        body = None if whole is None else whole.take_body()
+        body = None if whole is None else whole.take_body(1000)
         if body is None:
             body, more = b"", True
             while more:
@@ -200,6 +200,51 @@ async def test_nothing_of_a_request_is_left_for_the_garbage_collector(response: 
     finally:
         gc.enable()
     connection.connection_lost(None)
+
+
+@pytest.mark.parametrize("packets", [[GET], [GET, GET], [GET * 3], [GET[:9]]])
+@pytest.mark.parametrize("turns_before", [0, TURNS])
+async def test_nothing_of_a_lost_connection_is_left_for_the_garbage_collector(
+    packets: list[bytes], turns_before: int
+) -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
+    gc.collect()
+    gc.disable()
+    try:
+        for packet in packets:
+            connection.data_received(packet)
+        for _ in range(turns_before):
+            await asyncio.sleep(0)
+        wire.close()
+        connection.connection_lost(None)
+        lost = ref(connection)
+        await turns()
+        del connection, wire
+        assert lost() is None
+    finally:
+        gc.enable()
+
+
+async def test_a_body_is_not_kept_once_it_was_taken() -> None:
+    connection, _ = connected(Connection, Replying(RESPONSES["whole"]))
+    for packet in REQUESTS["body"]:
+        connection.data_received(packet)
+    exchange = connection.cycle
+    await turns()
+    connection.connection_lost(None)
+
+    assert exchange.body == b""
+
+
+async def test_none_of_those_that_wait_in_line_writes_to_a_client_that_has_gone() -> None:
+    connection, wire = connected(Connection, Replying(RESPONSES["whole"]))
+    connection.data_received(GET * 3)
+
+    wire.close()
+    connection.connection_lost(None)
+    await turns()
+
+    assert wire.sent == []
 
 
 async def test_there_is_nothing_to_receive_after_an_answer() -> None:
