@@ -104,7 +104,7 @@ class Driver:
         if self.stopping:
             raise NotServing("the service is stopping")
         start = Start(self, definition, saga_id, request)
-        self.spawn(start.run(), saga_id, has_called=True)
+        self.spawn(start.run(), saga_id, has_called=True).add_done_callback(start.end)
         return start.recorded
 
     async def happen(
@@ -371,10 +371,9 @@ class Driver:
 
     def spawn(
         self, work: Coroutine[Any, Any, None], saga_id: str, *, has_called: bool = False
-    ) -> None:
-        shard_id = shard_of(saga_id)
+    ) -> asyncio.Task[None]:
         guarded = self._guarded(work, saga_id, has_called)
-        self.tasks.work(shard_id, guarded, calls=has_called)
+        return self.tasks.work(shard_of(saga_id), guarded, calls=has_called)
 
     async def _guarded(
         self, work: Coroutine[Any, Any, None], saga_id: str, has_called: bool

@@ -34,9 +34,6 @@ class Start:
             now = driver.clock.now()
             decision = start(self.definition, self.saga_id, self.request, now=now)
             recorded = await driver.append(0, decision)
-        except asyncio.CancelledError:
-            self._fail(InDoubt("the start was dropped while it was recorded"))
-            raise
         except Exception as error:  # noqa: BLE001 - whoever asked for the start is told
             self._fail(self._told(error))
             return
@@ -48,6 +45,11 @@ class Start:
             first, *others = decision.calls
             driver.launch(live, others)
             await driver.converse(live, first)
+
+    def end(self, _: asyncio.Task[None]) -> None:
+        """Its task is over, and may have been dropped at any time, even before it began."""
+        if not self.recorded.done():
+            self._fail(InDoubt("the start was dropped while it was recorded"))
 
     def _told(self, error: Exception) -> Exception:
         """In the words of whoever asks for sagas."""

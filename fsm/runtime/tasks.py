@@ -28,13 +28,16 @@ class Tasks:
         self._unsettled: Counter[int] = Counter()
         self._one_ended = asyncio.Event()
 
-    def work(self, shard_id: int, work: Coroutine[Any, Any, None], *, calls: bool) -> None:
+    def work(
+        self, shard_id: int, work: Coroutine[Any, Any, None], *, calls: bool
+    ) -> asyncio.Task[None]:
         """`calls`: it sends something, and hears what is answered."""
         task = self.loop.create_task(work)
         self._work[shard_id].add(task)
         if calls:
             self._unsettled[shard_id] += 1
         task.add_done_callback(partial(self._worked, shard_id, calls))
+        return task
 
     async def request(self, shard_id: int, request: Coroutine[Any, Any, Result]) -> Result:
         """Goes on even if whoever waits for it does not."""

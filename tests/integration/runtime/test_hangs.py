@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -15,8 +16,8 @@ from saga_orchestrator.eventstore import (
     WrongExpectedVersion,
 )
 from saga_orchestrator.fsm.answer import Lost, Reply
-from saga_orchestrator.fsm.happening import CompensationAsked, TimePassed
-from saga_orchestrator.fsm.runtime.errors import VersionNotReached
+from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested, TimePassed
+from saga_orchestrator.fsm.runtime.errors import InDoubt, VersionNotReached
 from saga_orchestrator.fsm.runtime.live import rests
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.passing_time import at_rest, quiet
@@ -88,6 +89,23 @@ async def test_who_watches_a_saga_at_rest_does_not_take_it_from_who_undoes_it() 
     world.participants.release("undo process_payment")
     await quiet(world.driver)
     assert (await world.orchestrator.saga(saga_id)).state.status == "compensated"
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")  # dropped before it began
+@pytest.mark.parametrize("turns", [0, 1, 2])
+async def test_who_starts_a_saga_hears_of_it_however_early_its_shard_is_lost(turns: int) -> None:
+    world = await a_world(NAP)
+    definition = await world.registry.get("napping")
+    saga_id = world.clock.new_saga_id(0, 64)
+    recorded = world.driver.start(definition, saga_id, StartRequested(entity_id=1, input={}))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    world.driver.forget([0])
+
+    async with asyncio.timeout(5):
+        with suppress(InDoubt):
+            await recorded
 
 
 async def test_who_gives_up_watching_leaves_alone_what_another_one_holds() -> None:
