@@ -32,7 +32,7 @@ from .events import (
     StepUnknown,
     WaitStarted,
 )
-from .frozen import Members, changed, new, quickly_built, set_member
+from .frozen import Members, changed, made, quickly_built
 from .machines import StepStatus, next_step_status
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
@@ -136,9 +136,7 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
             members["last_error"] = event.error
         case _:
             assert_never(event)
-    after = new(StepState)  # as `made` does it, without another call for each event
-    set_member(after, "__dict__", members)
-    return after
+    return made(StepState, members)
 
 
 def _rejection(step: StepState, event: StepRejected) -> str:

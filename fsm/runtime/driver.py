@@ -44,7 +44,7 @@ from ..saga import Saga
 from .callbacks import Callbacks
 from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
-from .errors import InDoubt, LogBusy, NotDrivenHere, NotServing, VersionMoved
+from .errors import NotServing, VersionMoved, not_recorded
 from .executor import Executor
 from .first_moves import FirstMoves
 from .held_back import HeldBack
@@ -124,12 +124,8 @@ class Driver:
             raise NotServing("the service is stopping, and could not send what this asks for")
         try:
             self.launch(live, await self._decide(live, happening, expected_version))
-        except LogOverloaded as error:
-            raise LogBusy(str(error)) from error
-        except Fenced as error:
-            raise NotDrivenHere(live.saga.state.saga_id) from error
-        except LogUnavailable as error:
-            raise InDoubt(str(error)) from error
+        except (LogOverloaded, Fenced, LogUnavailable) as error:
+            raise not_recorded(error, live.saga.state.saga_id) from error
 
     async def meet(self, saga_id: str, happening: Happening) -> None:
         """As `happen`, wherever the saga is and however busy the log is."""
@@ -210,10 +206,6 @@ class Driver:
         """Whether all that is asked of the saga can be done here."""
         shard_id = shard_of(saga_id)
         return shard_id in self.epochs and shard_id not in self.retiring
-
-    def still_drives(self, saga_id: str) -> bool:
-        """Whether what is on its way is still ours; if not, whoever drives it sends it again."""
-        return shard_of(saga_id) in self.epochs
 
     def retire(self, shard_ids: Collection[int]) -> None:
         """Send nothing new of these shards."""

@@ -15,6 +15,8 @@ RuntimeRefusal
 
 from __future__ import annotations
 
+from ...eventstore import Fenced, LogOverloaded, LogUnavailable
+
 
 class RuntimeRefusal(Exception):
     """Whatever the shell refuses."""
@@ -76,3 +78,14 @@ class NotDrivenHere(NotServing):
 
 class InDoubt(NotServing):
     """What was asked may or may not have been recorded. If it was, it is carried out."""
+
+
+def not_recorded(error: LogOverloaded | Fenced | LogUnavailable, saga_id: str) -> NotServing:
+    """What the log says to an append, in the words of whoever asked something of the saga."""
+    match error:
+        case LogOverloaded():
+            return LogBusy(str(error))
+        case Fenced():
+            return NotDrivenHere(saga_id)
+        case LogUnavailable():
+            return InDoubt(str(error))

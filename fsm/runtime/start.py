@@ -13,7 +13,7 @@ from ...eventstore import Fenced, LogOverloaded, LogUnavailable
 from ..decide import start
 from ..definition import Definition
 from ..happening import StartRequested
-from .errors import InDoubt, LogBusy, NotDrivenHere
+from .errors import InDoubt, not_recorded
 from .live import Live
 
 if TYPE_CHECKING:
@@ -34,8 +34,13 @@ class Start:
             now = driver.clock.now()
             decision = start(self.definition, self.saga_id, self.request, now=now)
             recorded = await driver.append(0, decision)
+        except (LogOverloaded, Fenced, LogUnavailable) as error:
+            if isinstance(error, Fenced):
+                driver.fenced.add(error.shard_id)
+            self._fail(not_recorded(error, self.saga_id))
+            return
         except Exception as error:  # noqa: BLE001 - whoever asked for the start is told
-            self._fail(self._told(error))
+            self._fail(error)
             return
         live = Live(decision.saga)
         driver.publish(live, decision, recorded)
@@ -50,21 +55,6 @@ class Start:
         """Its task is over, and may have been dropped at any time, even before it began."""
         if not self.recorded.done():
             self._fail(InDoubt("the start was dropped while it was recorded"))
-
-    def _told(self, error: Exception) -> Exception:
-        """In the words of whoever asks for sagas."""
-        match error:
-            case LogUnavailable():
-                told: Exception = InDoubt(str(error))
-            case LogOverloaded():
-                told = LogBusy(str(error))
-            case Fenced():
-                self.driver.fenced.add(error.shard_id)
-                told = NotDrivenHere(self.saga_id)
-            case _:
-                return error
-        told.__cause__ = error
-        return told
 
     def _fail(self, error: Exception) -> None:
         if not self.recorded.done():
