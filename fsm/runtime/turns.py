@@ -17,7 +17,7 @@ class Turns:
     def __init__(self, limit: int) -> None:
         self.taken, self.waiting = 0, 0
         self._limit = limit
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[None]] | None = None  # of 0.6 kB, and rarely needed
 
     def take(self) -> bool:
         """Whether one was free."""
@@ -29,6 +29,8 @@ class Turns:
     async def come(self) -> None:
         """Wait for one."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(turn)
         self.waiting += 1
         try:
