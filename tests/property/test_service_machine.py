@@ -90,20 +90,24 @@ class ServiceMachine(RuleBasedStateMachine):
     def time_passes(self, by: timedelta) -> None:
         self.run(self.service.advance(by))
 
-    @rule(by=STEPS_OF_TIME)
-    def the_clock_is_set_back_just_as_a_timer_fires(self, by: timedelta) -> None:
+    @precondition(lambda self: self.service.due is not None)
+    @rule()
+    def the_wake_up_comes(self) -> None:
+        self.run(self.reach_the_wake_up())
+
+    @precondition(lambda self: self.service.due is not None)
+    @rule()
+    def the_clock_is_set_back_just_as_the_wake_up_comes(self) -> None:
         async def set_back() -> None:
-            await self.service.advance(by)
+            await self.reach_the_wake_up()
             self.service.world.clock.time -= timedelta(seconds=4)
 
         self.run(set_back())
 
-    @precondition(lambda self: self.service.due is not None)
-    @rule()
-    def the_wake_up_comes(self) -> None:
+    async def reach_the_wake_up(self) -> None:
         due, now = self.service.due, self.service.world.clock.now()
         assert due is not None
-        self.run(self.service.advance(max(due - now, timedelta())))
+        await self.service.advance(max(due - now, timedelta()))
 
     @rule(arrived=st.booleans())
     def process_crashes(self, arrived: bool) -> None:
