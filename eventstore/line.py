@@ -17,11 +17,22 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-from .connection import Connection
+from .connection import Connection, connect
 from .ear import Ear
+from .statements import Mode
 
 _DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _PARAMETER: Final = re.compile(rb"%\((\w+)\)s")
+
+
+async def open_line(database_url: str, application_name: str, mode: Mode) -> Line:
+    """Raises as `connect` does; OSError if no descriptor is left, and nothing stays open."""
+    connection = await connect(database_url, application_name, mode)
+    try:
+        return Line(connection)
+    except OSError:
+        await connection.close()
+        raise
 
 
 class Line:

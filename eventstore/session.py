@@ -18,9 +18,9 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors
 
-from .connection import Parameters, connect, watchdog
+from .connection import Parameters, watchdog
 from .errors import LogUnavailable
-from .line import Line
+from .line import Line, open_line
 from .statements import Mode, statement
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Session:
         self._database_url, self._owner, self._mode = database_url, owner, mode
         self._statement_timeout = statement_timeout
         self._line: Line | None = None
+        self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
         self._asking_since: float | None = None
 
@@ -53,7 +54,7 @@ class Session:
         """How long the statement under way has been without an answer; None if there is none."""
         if self._asking_since is None:
             return None
-        return timedelta(seconds=asyncio.get_running_loop().time() - self._asking_since)
+        return timedelta(seconds=self._loop.time() - self._asking_since)
 
     async def fetch(self, name: str, parameters: Parameters) -> Rows:
         """The rows of a statement. Raises psycopg's IntegrityError and DataError; LogUnavailable
@@ -93,7 +94,7 @@ class Session:
         certain: tuple[type[psycopg.Error], ...],
     ) -> Result:
         wait = FIRST_WAIT
-        self._asking_since = asyncio.get_running_loop().time()
+        self._asking_since = self._loop.time()
         try:
             while True:
                 try:
@@ -109,13 +110,13 @@ class Session:
             self._asking_since = None
 
     async def _open(self) -> Line:
-        connection = await connect(self._database_url, f"node {self._owner} writer", self._mode)
-        self._line = Line(connection)
+        line = await open_line(self._database_url, f"node {self._owner} writer", self._mode)
+        self._line = line
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
-        with watchdog(connection, self._statement_timeout):
+        with watchdog(line.connection, self._statement_timeout):
             configure = statement("configure_writer", self._mode)
-            await connection.execute(configure, {"lock_timeout": lock_timeout})
-        return self._line
+            await line.connection.execute(configure, {"lock_timeout": lock_timeout})
+        return line
 
     async def _fail(self, name: str, error: Exception, wait: timedelta) -> None:
         facts = {

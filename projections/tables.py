@@ -12,8 +12,8 @@ import psycopg
 
 from ..eventstore import SHARDS, Mode
 from ..eventstore.columns import int4s, int8s
-from ..eventstore.connection import NOBODY, Connection, connect, watchdog
-from ..eventstore.line import Line
+from ..eventstore.connection import NOBODY, Connection, watchdog
+from ..eventstore.line import Line, open_line
 from ..fsm.saga import Saga
 from .row import columns
 from .statements import statement
@@ -101,7 +101,7 @@ class Tables:
             if self._open_line is None or self._open_line.connection.closed:
                 await self.close()
                 name = f"node {self.owner} projections"
-                self._open_line = Line(await connect(self.database_url, name, self.mode))
+                self._open_line = await open_line(self.database_url, name, self.mode)
             line = self._open_line
             try:
                 with watchdog(line.connection, limit):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import psycopg
 import pytest
 from saga_orchestrator.eventstore.columns import byteas, int4s
-from saga_orchestrator.eventstore.connection import connect
-from saga_orchestrator.eventstore.line import Line
+from saga_orchestrator.eventstore.connection import Connection, connect
+from saga_orchestrator.eventstore.line import Line, open_line
+from saga_orchestrator.eventstore.statements import Mode
 
 COPY = b"insert into copied select * from unnest(%(number)s::integer[], %(content)s::bytea[])"
 
@@ -22,9 +25,10 @@ WAITING = (
 
 @pytest.fixture
 async def line(database_url: str) -> AsyncIterator[Line]:
-    connection = await connect(database_url, "line")
-    await connection.execute(b"create table copied (number integer primary key, content bytea)")
-    line = Line(connection)
+    line = await open_line(database_url, "line", "postgresql")
+    await line.connection.execute(
+        b"create table copied (number integer primary key, content bytea)"
+    )
     yield line
     await line.close()
 
@@ -115,3 +119,24 @@ async def until_it_waits(database_url: str) -> None:
         async with asyncio.timeout(10):
             while await (await watcher.execute(WAITING)).fetchone() is None:
                 pass
+
+
+async def test_a_connection_for_which_no_descriptor_is_left_is_closed_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(descriptor: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    opened = list[Connection]()
+
+    async def remembered(database_url: str, name: str, mode: Mode) -> Connection:
+        opened.append(await connect(database_url, name, mode))
+        return opened[0]
+
+    monkeypatch.setattr("saga_orchestrator.eventstore.line.connect", remembered)
+    monkeypatch.setattr("saga_orchestrator.eventstore.ear.os.dup", none_left)
+
+    with pytest.raises(OSError, match="Too many open files"):
+        await open_line(database_url, "line", "postgresql")
+
+    assert opened[0].closed
