@@ -23,15 +23,14 @@ class SagaStatus(StrEnum):
     PARKED = "parked"
     ABANDONED = "abandoned"
 
-    @property
-    def rests(self) -> bool:
-        """Nothing happens any more unless somebody asks for it."""
-        return self in RESTING
+    rests: bool  # nothing happens any more unless somebody asks for it
 
 
 RESTING = frozenset(
     {SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED, SagaStatus.ABANDONED}
 )
+for one in SagaStatus:
+    one.rests = one in RESTING  # said once: it is asked some twenty times a saga
 
 
 class StepStatus(StrEnum):

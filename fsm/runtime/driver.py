@@ -172,9 +172,9 @@ class Driver:
         """The saga, kept in memory until `leave`, and what comes once it fulfils `condition`."""
         live = self.live.get(saga_id)
         if live is not None:
-            return live, live.until(condition)
+            return live, live.until(condition, self.tasks.loop)
         async with self.holding(saga_id, patiently=False) as live:
-            reached = live.until(condition)
+            reached = live.until(condition, self.tasks.loop)
             if live.is_needed(self.clock.now(), wake_up(live.saga)):
                 self.live[saga_id] = live
             return live, reached

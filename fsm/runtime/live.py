@@ -40,9 +40,9 @@ class Live:
                 waiting.append((condition, watcher))
         self._watchers = waiting
 
-    def until(self, condition: Condition) -> asyncio.Future[Saga]:
+    def until(self, condition: Condition, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Saga]:
         """The first saga from now on that fulfils `condition`, or the last one known here."""
-        watcher: asyncio.Future[Saga] = asyncio.get_running_loop().create_future()
+        watcher: asyncio.Future[Saga] = loop.create_future()
         if condition(self.saga):
             watcher.set_result(self.saga)
         else:

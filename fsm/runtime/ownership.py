@@ -159,7 +159,7 @@ class Ownership:
     def _heard_within(self, patience: timedelta) -> bool:
         if self._heard_at is None:
             return False
-        silent = asyncio.get_running_loop().time() - self._heard_at
+        silent = self.driver.tasks.loop.time() - self._heard_at
         return silent < patience.total_seconds()
 
     async def _overtaken(self) -> set[int]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from saga_orchestrator.fsm.runtime.live import Live, rests
+from saga_orchestrator.fsm.runtime.live import Condition, Live, rests
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import DONE, REJECTED, answered, define, given
 
@@ -11,15 +11,19 @@ BOOKED = given(define("book", "pay")).when(answered("book", DONE)).saga
 AT_REST = given(define("book")).when(answered("book", REJECTED)).saga
 
 
+def until(live: Live, condition: Condition) -> asyncio.Future[Saga]:
+    return live.until(condition, asyncio.get_running_loop())
+
+
 async def test_who_waits_for_what_is_already_so_does_not_wait() -> None:
     live = Live(AT_REST)
 
-    assert await live.until(rests) is AT_REST
+    assert await until(live, rests) is AT_REST
 
 
 async def test_who_waits_is_told_of_the_first_saga_that_fits() -> None:
     live = Live(NOBODY)
-    booked, resting = live.until(lambda saga: saga.state.version >= 4), live.until(rests)
+    booked, resting = until(live, lambda saga: saga.state.version >= 4), until(live, rests)
 
     live.move_to(BOOKED)
 
@@ -31,7 +35,7 @@ async def test_who_waits_is_told_of_the_first_saga_that_fits() -> None:
 
 async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
     live = Live(NOBODY)
-    gone, there = live.until(rests), live.until(rests)
+    gone, there = until(live, rests), until(live, rests)
     gone.cancel()
 
     live.move_to(AT_REST)
@@ -41,7 +45,7 @@ async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
 
 async def test_who_is_released_gets_the_newest_saga() -> None:
     live = Live(NOBODY)
-    waiting = [live.until(rests) for _ in range(3)]
+    waiting = [until(live, rests) for _ in range(3)]
     live.move_to(BOOKED)
 
     live.release()
