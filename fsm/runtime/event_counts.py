@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from ...eventstore import RecordedEvent
@@ -13,9 +13,17 @@ class EventCounts:
     """By the type of their saga and their own."""
 
     def __init__(self) -> None:
-        self.events: Counter[tuple[str, str]] = Counter()
+        self._of_type: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def observe(self, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
-        events, saga_type = self.events, saga.state.saga_type
+        events = self._of_type[saga.state.saga_type]
         for one in recorded:
-            events[saga_type, one.type] += 1
+            events[one.type] += 1
+
+    @property
+    def events(self) -> dict[tuple[str, str], int]:
+        return {
+            (saga_type, kind): count
+            for saga_type, events in self._of_type.items()
+            for kind, count in events.items()
+        }
