@@ -54,11 +54,13 @@ class Arrivals:
         """Raises LogUnavailable when closed, LogOverloaded when full."""
         if self._closed:
             raise LogUnavailable("closed")
-        if len(self._waiting) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
-            raise LogOverloaded(len(self._waiting))
-        self._waiting.append(arrival)
+        waiting = self._waiting
+        if not waiting:  # or else it has been set already
+            self._something.set()
+        elif len(waiting) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
+            raise LogOverloaded(len(waiting))
+        waiting.append(arrival)
         self._bytes += arrival.size
-        self._something.set()
 
     async def take(self) -> Work | None:
         """A claim, a release or the appends of one batch, in order; None when closed and empty."""
@@ -81,17 +83,20 @@ class Arrivals:
 
     def _gather(self, first: Append) -> list[Append]:
         batch = [first]
+        waiting = self._waiting
         events, size = len(first.events), first.size
-        while self._waiting:
-            arrival = self._waiting[0]
+        for arrival in waiting:
             if not isinstance(arrival, Append):
                 break
             events += len(arrival.events)
-            size += arrival.size
-            if events > MAX_BATCH_EVENTS or size > MAX_BATCH_BYTES:
+            bigger = size + arrival.size
+            if events > MAX_BATCH_EVENTS or bigger > MAX_BATCH_BYTES:
                 break
-            self._pop()
+            size = bigger
             batch.append(arrival)
+        for _ in range(len(batch) - 1):
+            waiting.popleft()
+        self._bytes -= size - first.size
         return batch
 
     def _pop(self) -> Arrival:

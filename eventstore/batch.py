@@ -50,13 +50,15 @@ class OwnedShard:
 
 
 class Draft(NamedTuple):
-    """The rows of a batch, and what will be true once they are in the log."""
+    """The rows of a batch, and what will be true once they are in the log. `unknown` are streams
+    that are said to exist and were taken for new, because nothing was remembered of them."""
 
     rows: Sequence[RecordedEvent]
     before: Mapping[int, Head]
     after: Mapping[int, Head]
     accepted: Sequence[tuple[Append, Sequence[RecordedEvent]]]
     refused: Sequence[tuple[Append, EventStoreError]]
+    unknown: Sequence[StreamId]
 
 
 def draft(owned: Mapping[int, OwnedShard], appends: Iterable[Append]) -> Draft:
@@ -66,24 +68,30 @@ def draft(owned: Mapping[int, OwnedShard], appends: Iterable[Append]) -> Draft:
     versions: dict[StreamId, int] = {}
     accepted: list[tuple[Append, Sequence[RecordedEvent]]] = []
     refused: list[tuple[Append, EventStoreError]] = []
+    unknown: list[StreamId] = []
+    made = tuple.__new__  # as in `link`
     for append in appends:
         stream_id, shard_id, expected, events, _, _ = append
         shard = owned.get(shard_id)
         if shard is None:
             refused.append((append, Fenced(shard_id)))
             continue
-        # One never heard of counts as new: if it is not, the unique constraint objects.
-        version = versions.get(stream_id) or shard.versions.get(stream_id, 0)
+        version = versions.get(stream_id) or shard.versions.get(stream_id)
+        if version is None:
+            # One never heard of counts as new: if it is not, the unique constraint objects.
+            version = 0
+            if expected > 0:
+                unknown.append(stream_id)
         if version != expected:
             refused.append(
                 (append, WrongExpectedVersion(stream_id, expected=expected, actual=version))
             )
             continue
         linked = link(after.get(shard_id) or shard.head, shard_id, stream_id, version, events)
-        _, seq, _, version, epoch, *_, digest = linked[-1]
-        after[shard_id] = Head(seq, epoch, digest)
+        _, seq, _, version, epoch, _, _, _, _, digest = linked[-1]
+        after[shard_id] = made(Head, (seq, epoch, digest))
         versions[stream_id] = version
         rows += linked
         accepted.append((append, linked))
     before = {shard_id: owned[shard_id].head for shard_id in after}
-    return Draft(rows, before, after, accepted, refused)
+    return Draft(rows, before, after, accepted, refused, unknown)

@@ -3,7 +3,7 @@
 psycopg turns lists into arrays one element at a time in Python; on the hot path that was most of
 the writer's time. Here a column is one join: a header (dimensions, no nulls, element type, length,
 first index), then each element behind its length. Where all elements have one length, it is what
-joins them.
+joins them; numbers are packed with their lengths at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain
 from typing import Final
 
 from psycopg import AsyncConnection
@@ -24,15 +23,15 @@ from psycopg.pq import Format
 from .event import Head, RecordedEvent, unix_microseconds, uuid_bytes
 
 _HEADER: Final = struct.Struct(">iiIii")
+_EMPTY: Final = struct.Struct(">iiI")
 _LENGTH: Final = struct.Struct(">i")
 _NULL: Final = _LENGTH.pack(-1)
-_INT4: Final = struct.Struct(">i")
-_INT8: Final = struct.Struct(">q")
+_INSTANT: Final = struct.Struct(">iq")
 _YEAR_2000: Final = 946_684_800_000_000  # PostgreSQL counts its microseconds from here
+# Lengths of columns. A format takes 64 bytes an element, so 256 of them are some megabytes at most.
+_REMEMBERED_FORMATS: Final = 256
 # Types of events, names of states: many rows, few texts.
 _REMEMBERED_TEXTS: Final = 1_024
-# Events that are recorded together share their instant.
-_REMEMBERED_INSTANTS: Final = 128
 
 
 class Int4Array(bytes):
@@ -114,21 +113,22 @@ def event_columns(rows: Sequence[RecordedEvent]) -> dict[str, bytes]:
 
 def head_columns(heads: Mapping[int, Head]) -> dict[str, bytes]:
     """The rows that must stand before a batch. A shard without events has none."""
-    known = {shard_id: head for shard_id, head in heads.items() if head.seq > 0}
+    known = [(shard_id, *head) for shard_id, head in heads.items() if head.seq > 0]
+    shard_id, seq, epoch, digest = zip(*known, strict=True) if known else ((), (), (), ())
     return {
-        "head_shard_id": int4s(list(known)),
-        "head_seq": int8s([head.seq for head in known.values()]),
-        "head_epoch": int8s([head.epoch for head in known.values()]),
-        "head_hash": digests([head.hash for head in known.values()]),
+        "head_shard_id": int4s(shard_id),
+        "head_seq": int8s(seq),
+        "head_epoch": int8s(epoch),
+        "head_hash": digests(digest),
     }
 
 
 def int4s(values: Sequence[int]) -> Int4Array:
-    return Int4Array(_even(Int4Array, 4, list(map(_INT4.pack, values))))
+    return Int4Array(_numbers(Int4Array, 4, "ii", values))
 
 
 def int8s(values: Sequence[int]) -> Int8Array:
-    return Int8Array(_even(Int8Array, 8, list(map(_INT8.pack, values))))
+    return Int8Array(_numbers(Int8Array, 8, "iq", values))
 
 
 def uuids(values: Sequence[str]) -> UuidArray:
@@ -155,12 +155,15 @@ def jsonbs(values: Sequence[bytes]) -> JsonbArray:
 
 
 def instants(values: Sequence[datetime]) -> InstantArray:
-    return InstantArray(_even(InstantArray, 8, list(map(_instant, values))))
+    return InstantArray(_numbers(InstantArray, 8, "iq", _microseconds(values)))
 
 
 def optional_instants(values: Sequence[datetime | None]) -> InstantArray:
     """None is null."""
-    elements = [_NULL if value is None else _LENGTH.pack(8) + _instant(value) for value in values]
+    elements = [
+        _NULL if value is None else _INSTANT.pack(8, unix_microseconds(value) - _YEAR_2000)
+        for value in values
+    ]
     return InstantArray(_array(InstantArray, len(values), elements))
 
 
@@ -179,9 +182,30 @@ def _text(value: str) -> bytes:
     return _LENGTH.pack(len(raw)) + raw
 
 
-@lru_cache(maxsize=_REMEMBERED_INSTANTS)
-def _instant(value: datetime) -> bytes:
-    return _INT8.pack(unix_microseconds(value) - _YEAR_2000)
+def _microseconds(values: Iterable[datetime]) -> list[int]:
+    """As PostgreSQL counts them. Events that are recorded together share their instant."""
+    numbers = []
+    shared = None
+    for value in values:
+        if value is not shared:
+            shared, number = value, unix_microseconds(value) - _YEAR_2000
+        numbers.append(number)
+    return numbers
+
+
+def _numbers(array: type[bytes], size: int, element: str, values: Sequence[int]) -> bytes:
+    """`element` is the format of a length and a number."""
+    length = len(values)
+    if length == 0:
+        return _array(array, 0, ())
+    elements = [size] * (2 * length)
+    elements[1::2] = values
+    return _format(element, length).pack(1, 0, _OIDS[array], length, 1, *elements)
+
+
+@lru_cache(maxsize=_REMEMBERED_FORMATS)
+def _format(element: str, length: int) -> struct.Struct:
+    return struct.Struct(f">iiIii{element * length}")
 
 
 def _even(array: type[bytes], size: int, values: Sequence[bytes]) -> bytes:
@@ -191,11 +215,13 @@ def _even(array: type[bytes], size: int, values: Sequence[bytes]) -> bytes:
 
 
 def _uneven(array: type[bytes], values: Sequence[bytes]) -> bytes:
-    lengths = map(_LENGTH.pack, map(len, values))
-    return _array(array, len(values), chain.from_iterable(zip(lengths, values, strict=True)))
+    elements = [b""] * (2 * len(values))
+    elements[::2] = map(_LENGTH.pack, map(len, values))
+    elements[1::2] = values
+    return _array(array, len(values), elements)
 
 
 def _array(array: type[bytes], length: int, content: Iterable[bytes]) -> bytes:
     if length == 0:  # no dimension to describe: only the first three numbers
-        return _HEADER.pack(0, 0, _OIDS[array], 0, 0)[:12]
+        return _EMPTY.pack(0, 0, _OIDS[array])
     return b"".join((_HEADER.pack(1, 0, _OIDS[array], length, 1), *content))

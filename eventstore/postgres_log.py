@@ -65,7 +65,7 @@ class PostgresLog:
 
     @property
     def stalled_for(self) -> timedelta | None:
-        return self._writer.stalled_for
+        return self._session.stalled_for
 
     @property
     def history_lost(self) -> HistoryLost | None:

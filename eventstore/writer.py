@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, cast
 
 import psycopg
@@ -52,10 +52,6 @@ class Writer:
         self._left: dict[int, Head] = {}  # the last that was known of shards that were owned
         self.history_lost: HistoryLost | None = None
 
-    @property
-    def stalled_for(self) -> timedelta | None:
-        return self._session.stalled_for
-
     def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
     ) -> asyncio.Future[Sequence[RecordedEvent]]:
@@ -65,7 +61,9 @@ class Writer:
             size += len(event.payload)
         shard_id = shard_of(stream_id)
         try:
-            self._arrivals.put(Append(stream_id, shard_id, expected_version, events, size, done))
+            self._arrivals.put(
+                tuple.__new__(Append, (stream_id, shard_id, expected_version, events, size, done))
+            )
         except EventStoreError as error:
             done.set_exception(error)
         return done
@@ -136,8 +134,10 @@ class Writer:
 
     async def _settle(self, appends: list[Append]) -> Draft:
         while True:
-            await self._learn_versions(appends)
             drafted = draft(self._owned, appends)
+            if drafted.unknown:
+                await self._look_up(drafted.unknown)
+                drafted = draft(self._owned, appends)
             if not drafted.rows or await self._land(drafted.rows, drafted.before):
                 return drafted
             await self._learn_again(drafted)
@@ -145,10 +145,10 @@ class Writer:
     def _tell(self, drafted: Draft) -> None:
         for shard_id, head in drafted.after.items():
             self._owned[shard_id].head = head
-        for append, rows in drafted.accepted:
-            self._owned[append.shard_id].remember(append.stream_id, rows[-1].version)
-            if not append.done.done():
-                append.done.set_result(rows)
+        for (stream_id, shard_id, _, _, _, done), rows in drafted.accepted:
+            self._owned[shard_id].remember(stream_id, rows[-1].version)
+            if not done.done():
+                done.set_result(rows)
         for append, error in drafted.refused:
             _fail(append, error)
 
@@ -176,19 +176,6 @@ class Writer:
         parameters = {"shard_ids": shard_ids, "seqs": seqs}
         stored = await self._session.fetch("read_hashes", parameters)
         return set(stored) == {(row.shard_id, row.seq, row.hash) for row in rows}
-
-    async def _learn_versions(self, appends: Iterable[Append]) -> None:
-        """Look up the streams that are said to exist and are not remembered."""
-        owned = self._owned
-        await self._look_up(
-            [
-                append.stream_id
-                for append in appends
-                if append.expected_version > 0
-                and (shard := owned.get(append.shard_id))
-                and append.stream_id not in shard.versions
-            ]
-        )
 
     async def _learn_again(self, drafted: Draft) -> None:
         """Something unknown is in the log: drop the shards that were taken over, and correct the

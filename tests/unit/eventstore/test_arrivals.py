@@ -87,3 +87,15 @@ async def test_too_many_bytes_turn_arrivals_away_until_they_are_taken() -> None:
     await queue.take()
 
     queue.put(an_append())
+
+
+async def test_what_is_taken_together_makes_room_for_all_its_bytes() -> None:
+    megabyte = 1024 * 1024
+    queue = filled(*(an_append(size=size * megabyte) for size in (1, 1, 4)))
+
+    await queue.take()
+
+    queue.put(an_append(size=arrivals.MAX_WAITING_BYTES - 4 * megabyte - 1))
+    queue.put(an_append(size=1))
+    with pytest.raises(LogOverloaded):
+        queue.put(an_append())

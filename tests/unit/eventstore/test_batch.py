@@ -59,6 +59,22 @@ async def test_a_shard_of_somebody_else_takes_nothing() -> None:
     assert drafted.rows == []
 
 
+async def test_a_draft_names_the_streams_that_should_exist_and_are_not_remembered() -> None:
+    known, begun, unknown = a_stream(1, 1), a_stream(1, 2), a_stream(1, 3)
+    appends = [
+        an_append(known, 1),
+        an_append(begun, 0),
+        an_append(begun, 1),
+        an_append(unknown, 4),
+    ]
+
+    drafted = draft({1: OwnedShard(HEAD, {known: 1})}, appends)
+
+    assert drafted.unknown == [unknown]
+    ((refused, _),) = drafted.refused
+    assert refused is appends[-1]
+
+
 async def test_a_draft_changes_nothing_that_is_remembered() -> None:
     shard = OwnedShard(HEAD, {a_stream(1): 1})
 

@@ -40,6 +40,20 @@ def test_the_hash_of_an_event_is_settled() -> None:
     assert row.hash.hex() == "3eb8fa5b22f333b1259f1e575d3b488241477c245fb422425bcd8cf90db8dfbd"
 
 
+def test_events_of_one_append_are_linked_as_if_each_came_alone() -> None:
+    later = an_event("B")._replace(recorded_at=NOON + timedelta(microseconds=1))
+    events = [an_event("A"), later, later, an_event("C")]
+
+    rows = link(NOTHING, 1, a_stream(1), 0, events)
+
+    alone: list[RecordedEvent] = []
+    head = NOTHING
+    for version, event in enumerate(events):
+        alone += link(head, 1, a_stream(1), version, [event])
+        head = Head(alone[-1].seq, alone[-1].epoch, alone[-1].hash)
+    assert rows == alone
+
+
 async def test_what_was_recorded_is_intact(shard: list[RecordedEvent]) -> None:
     assert verify(shard) is None
     assert verify([]) is None

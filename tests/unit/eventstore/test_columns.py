@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import struct
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
+from saga_orchestrator.eventstore import NOTHING, Head
 from saga_orchestrator.eventstore.columns import (
     bools,
     byteas,
     digests,
+    head_columns,
     instants,
     int4s,
     int8s,
@@ -51,11 +56,45 @@ def test_digests_are_byteas_of_one_length() -> None:
     assert digests([]) == byteas([])
 
 
+def test_a_shard_without_events_has_no_head_to_stand_before_a_batch() -> None:
+    heads = {1: Head(5, 2, bytes(32)), 2: NOTHING, 3: Head(7, 4, bytes(range(32)))}
+
+    assert head_columns(heads) == {
+        "head_shard_id": int4s([1, 3]),
+        "head_seq": int8s([5, 7]),
+        "head_epoch": int8s([2, 4]),
+        "head_hash": digests([bytes(32), bytes(range(32))]),
+    }
+    assert head_columns({2: NOTHING})["head_seq"] == int8s([])
+
+
 def test_an_instant_is_the_microseconds_since_2000() -> None:
     at = datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC)
 
     assert instants([at]).hex(" ", 4)[45:] == "00000008 00000000 000f4240"
     assert optional_instants([None, at]).hex(" ", 4)[45:] == "ffffffff 00000008 00000000 000f4240"
+
+
+def test_instants_that_are_shared_and_those_that_are_not_keep_their_places() -> None:
+    one, other = datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+    packed = instants([one, one, other, one]).hex(" ", 4)[45:].split("00000008")[1:]
+
+    assert [int(number.replace(" ", ""), 16) for number in packed] == [0, 0, 1_000_000, 0]
+
+
+def test_an_instant_of_elsewhere_is_the_same_microsecond() -> None:
+    at = datetime(2026, 3, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+
+    assert instants([at]) == instants([datetime(2026, 3, 1, 12, tzinfo=UTC)])
+
+
+@pytest.mark.parametrize(("pack", "beyond"), [(int4s, 2**31), (int8s, 2**63)])
+def test_a_number_that_does_not_fit_is_not_packed(
+    pack: Callable[[Sequence[int]], bytes], beyond: int
+) -> None:
+    with pytest.raises(struct.error):
+        pack([1, beyond])
 
 
 def test_an_instant_before_2000_is_negative() -> None:
