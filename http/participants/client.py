@@ -117,11 +117,20 @@ class ParticipantsClient:
         except ValueError as error:
             return NotSent(f"the request was refused here: {error}")
         answer: Answer
+        transport = self._transport
         try:
-            if isinstance(self._transport, ParticipantTransport):
-                answer = await self._transport.exchange(
-                    known.base.origin, request, timeout, known.patience
-                )
+            if isinstance(transport, ParticipantTransport):
+                pool = transport.pool_of(known.base.origin)
+                connection = pool.take()
+                if connection is None:
+                    answer = await transport.exchange(
+                        known.base.origin, request, timeout, known.patience
+                    )
+                else:  # nearly always, so it is spared the coroutines that wait for one
+                    try:
+                        answer = await connection.send(request, timeout.total_seconds())
+                    finally:
+                        pool.give_back(connection)
             else:
                 built = _built(known, method, path, headers, body)
                 answer = await self._through_httpx(built, timeout.total_seconds())

@@ -52,12 +52,15 @@ class Connection(asyncio.Protocol):
         self._deadline = self._rings_at = 0.0
         self.idle_since = 0.0
 
-    def send(self, request: bytes, deadline: float) -> asyncio.Future[Reply]:
-        """The reply to come. Any other end of it leaves the connection unclean."""
-        self._refuse_to_send(deadline)
+    def send(self, request: bytes, seconds: float) -> asyncio.Future[Reply]:
+        """The reply to come within that time. Any other end of it leaves the connection unclean."""
+        if self._transport.is_closing():
+            raise httpx.ConnectError("the connection was closed before the request was written")
+        if seconds <= 0:
+            raise httpx.ConnectTimeout("no time was left to send the request")
         self._reader.begin(head_only=request.startswith(b"HEAD "))
         waiter = self._waiter = self._loop.create_future()
-        self._deadline = deadline
+        deadline = self._deadline = self._loop.time() + seconds
         # An alarm that an earlier call has left behind serves, unless it would ring too late.
         if self._alarm is None or self._rings_at > deadline:
             self._set_alarm()
@@ -85,12 +88,6 @@ class Connection(asyncio.Protocol):
 
     async def wait_closed(self) -> None:
         await self._closed
-
-    def _refuse_to_send(self, deadline: float) -> None:
-        if self._transport.is_closing():
-            raise httpx.ConnectError("the connection was closed before the request was written")
-        if self._loop.time() >= deadline:
-            raise httpx.ConnectTimeout("no time was left to send the request")
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:

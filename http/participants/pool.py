@@ -70,9 +70,41 @@ class Pool:
             connection = self._freshest() or await self._connect(
                 self._sooner(deadline, patience.connect)
             )
-            return await connection.send(request, deadline)
+            return await connection.send(request, deadline - self._loop.time())
         finally:
-            self._give_back(connection)
+            self.give_back(connection)
+
+    def take(self) -> Connection | None:
+        """A connection that may be written to at once, if one is idle and nobody need wait.
+
+        Whoever takes it gives it back.
+        """
+        if self._slots_held == self._limits.connections_per_origin:
+            return None
+        connection = self._freshest()
+        if connection is not None:
+            self._slots_held += 1
+        return connection
+
+    def give_back(self, connection: Connection | None) -> None:
+        """End a call, however it went: its slot, and the connection if there was one."""
+        if connection is not None:
+            if self._is_open and connection.is_clean():
+                connection.idle_since = self._loop.time()
+                self._idle.append(connection)
+                if self._sweep_alarm is None:
+                    keep_alive = self._limits.keep_alive.total_seconds()
+                    self._sweep_alarm = self._loop.call_later(keep_alive, self._sweep)
+            else:
+                connection.abort()
+        while self._waiting:
+            turn, _ = self._waiting.popitem(last=False)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._slots_held -= 1
+        if not self._idle:
+            self._maybe_empty()
 
     async def aclose(self) -> None:
         """Drop the idle connections, turn the waiting away; what is in use ends with its call."""
@@ -134,7 +166,7 @@ class Pool:
         except asyncio.CancelledError:
             # The slot may have come in the very moment the caller was cancelled.
             if not turn.cancelled() and turn.exception() is None:
-                self._give_back(None)
+                self.give_back(None)
             raise
         finally:
             alarm.cancel()
@@ -143,28 +175,6 @@ class Pool:
     def _turn_away(self, turn: asyncio.Future[None]) -> None:
         if not turn.done():
             turn.set_exception(httpx.PoolTimeout("every connection stayed busy"))
-
-    def _give_back(self, connection: Connection | None) -> None:
-        if connection is not None:
-            self._rest(connection)
-        while self._waiting:
-            turn, _ = self._waiting.popitem(last=False)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._slots_held -= 1
-        if not self._idle:
-            self._maybe_empty()
-
-    def _rest(self, connection: Connection) -> None:
-        if not (self._is_open and connection.is_clean()):
-            connection.abort()
-            return
-        connection.idle_since = self._loop.time()
-        self._idle.append(connection)
-        if self._sweep_alarm is None:
-            keep_alive = self._limits.keep_alive.total_seconds()
-            self._sweep_alarm = self._loop.call_later(keep_alive, self._sweep)
 
     def _sweep(self) -> None:
         keep_alive = self._limits.keep_alive.total_seconds()

@@ -53,10 +53,13 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
 
         To be awaited at once. Raises httpx.TransportError as the module says.
         """
+        return self.pool_of(origin).exchange(request, within, patience or self._limits.patience)
+
+    def pool_of(self, origin: Origin) -> Pool:
+        """The connections to `origin`, for one call at once. Raises httpx.ConnectError."""
         if not self._is_open:
             raise httpx.ConnectError("the transport is closed")
-        pool = self._pools.get(origin) or self._new_pool(origin)
-        return pool.exchange(request, within, patience or self._limits.patience)
+        return self._pools.get(origin) or self._new_pool(origin)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The same for httpx. The request's read timeout bounds the whole call, not one read.

@@ -213,6 +213,29 @@ async def test_a_cancelled_call_frees_its_slot_and_its_connection(
     assert len(peer.conversations) == 2
 
 
+async def test_a_call_on_an_idle_connection_holds_its_slot_until_it_ends(
+    world: World, ask: Ask, in_a_hurry: TransportLimits
+) -> None:
+    may_answer = asyncio.Event()
+    may_answer.set()
+    peer = await world.peer(silent_until(may_answer))
+    client = world.client(peer.port, limits=in_a_hurry)
+    assert await ask(client) == DONE
+    may_answer.clear()
+    peer.asked.clear()
+    call = asyncio.create_task(ask(client))
+    await peer.asked.wait()
+
+    assert await ask(client) == NotSent("every connection stayed busy")
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    may_answer.set()
+
+    assert await ask(client) == DONE
+    assert len(peer.conversations) == 2
+
+
 async def test_a_call_cancelled_in_the_moment_it_gets_its_slot_passes_it_on(
     world: World, ask: Ask, answering: Answering, in_a_hurry: TransportLimits
 ) -> None:
