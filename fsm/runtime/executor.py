@@ -91,12 +91,16 @@ class Executor:
             breaker = self.breakers[participant]
             if breaker.state is not CLOSED and self._must_wait(call, breaker):
                 return breaker.hold(call.saga_id, self.clock.now(), self.clock.jitter())
+            token = self.tokens.of(call.saga_id, call.step) if call.awaits_callback else None
+            headers: Mapping[str, str] = headers_of(call, epoch, token)
+            if call.headers:  # those of the definition never replace ours
+                headers = {**call.headers, **headers}
             began = perf_counter()
             answer = await self.participants.send(
                 participant,
                 call.method,
                 call.path,
-                self._headers(call, epoch),
+                headers,
                 call.body,
                 call.timeout,
             )
@@ -127,12 +131,6 @@ class Executor:
     def _must_wait(self, call: CallParticipant, breaker: Breaker) -> bool:
         forward = call.direction is not Direction.COMPENSATION
         return forward and breaker.holds_back(self.clock.now())
-
-    def _headers(self, call: CallParticipant, epoch: int) -> Mapping[str, str]:
-        """Those of the definition never replace ours."""
-        token = self.tokens.of(call.saga_id, call.step) if call.awaits_callback else None
-        ours = headers_of(call, epoch, token)
-        return {**call.headers, **ours.by_name()} if call.headers else ours
 
 
 def _nobody(participant: str, saga_ids: set[str]) -> None:
