@@ -7,15 +7,12 @@ have acted, after `Lost` it may have. Whoever is in doubt says `Lost`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
-from .frozen import quickly_built
+from msgspec import Struct
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A complete reply. With `too_large` the status holds, but `body` is only its beginning."""
 
     status: int
@@ -24,15 +21,13 @@ class Reply:
     too_large: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(Struct, frozen=True):
     """Certainly no byte of the request left."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A byte of the request may have left and no complete reply came back."""
 
     reason: str

@@ -8,46 +8,33 @@ turns a payload of the old version into one of the next.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeAlias, get_args
 
+from msgspec import NODEFAULT, MsgspecError, convert
+from msgspec.json import Decoder
+from msgspec.structs import FieldInfo, fields
+
 from .events import (
-    Cause,
     CompensationCalled,
     CompensationSucceeded,
     Event,
     Parent,
-    Resolution,
     SagaCompensated,
     SagaCompleted,
     SagaFact,
     StepCalled,
     StepFact,
 )
-from .outcome import Outcome, OutputLoss
-from .strict_json import Json, JsonObject, NotKeepable, parse, serialize
+from .strict_json import Json, JsonObject, parse, serialize
 
-Upcaster: TypeAlias = Callable[[JsonObject], JsonObject]
+Upcaster: TypeAlias = Callable[[Json], Json]
 
 TYPES: Mapping[str, type[Event]] = {
     kind.__name__: kind for kind in (*get_args(SagaFact), *get_args(StepFact))
 }
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}  # by type and the version they start from
-READERS: Mapping[str, Callable[[Any], Any]] = {  # members that are more than JSON, in any type
-    "deadline": datetime.fromisoformat,
-    "start_at": datetime.fromisoformat,
-    "until": datetime.fromisoformat,
-    "cause": Cause,
-    "outcome": Outcome,
-    "output_loss": OutputLoss,
-    "not_done": tuple,
-    "not_undone": tuple,
-    "next_poll": datetime.fromisoformat,
-    "verdict": Resolution,
-    "parent": lambda members: Parent(**members),
-}
 ALIKE = frozenset(
     {StepCalled, CompensationCalled, CompensationSucceeded, SagaCompleted, SagaCompensated}
 )
@@ -79,9 +66,10 @@ def decode(kind: str, schema_version: int, payload: bytes) -> Event:
     if kind not in TYPES or schema_version > TYPES[kind].schema_version:
         raise UnreadableEvent(f"{kind} {schema_version} was written by a newer version")
     try:
-        members = _upcast(kind, schema_version, _object(payload))
-        return TYPES[kind](**{name: _read(name, value) for name, value in members.items()})
-    except (LookupError, TypeError, ValueError) as error:
+        if schema_version == TYPES[kind].schema_version and payload.find(rb"\u0000") < 0:
+            return _READERS[kind](payload)
+        return convert(_upcast(kind, schema_version, parse(payload)), TYPES[kind])
+    except (LookupError, ValueError, MsgspecError, RecursionError) as error:
         raise UnreadableEvent(f"{kind} {schema_version} cannot be read: {error}") from error
 
 
@@ -90,24 +78,13 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _upcast(kind: str, schema_version: int, members: JsonObject) -> JsonObject:
+def _upcast(kind: str, schema_version: int, members: Json) -> Json:
     for version in range(schema_version, TYPES[kind].schema_version):
         members = UPCASTERS[kind, version](members)
     return members
 
 
-def _object(payload: bytes) -> JsonObject:
-    members = parse(payload)
-    if not isinstance(members, Mapping):
-        raise NotKeepable("the payload is not an object")
-    return members
-
-
-def _read(name: str, value: Json) -> Any:
-    return READERS[name](value) if name in READERS and value is not None else value
-
-
-def _write_time(time: datetime) -> datetime | str:
+def _write_time(time: datetime) -> Any:
     """The serializer writes it as `format_time` does, and faster, unless microseconds are 0."""
     return time if time.tzinfo is UTC and time.microsecond else format_time(time)
 
@@ -116,16 +93,19 @@ def _write_parent(parent: Parent) -> Json:
     return {"saga_id": parent.saga_id, "step": parent.step}
 
 
-WRITERS: Mapping[
-    str, Callable[[Any], Any]
-] = {  # of what the serializer does not know as we want it
-    **{name: _write_time for name, read in READERS.items() if read == datetime.fromisoformat},
-    "parent": _write_parent,
+WRITERS: Mapping[Any, Callable[[Any], Json]] = {  # of what the serializer does not know, by type
+    datetime: _write_time,
+    Parent: _write_parent,
 }
 
 
-def _default(one: Field[Any]) -> Any:
-    if one.default_factory is not MISSING:
+def _writer(one: FieldInfo) -> Callable[[Any], Json] | None:
+    kinds = {one.type, *get_args(one.type)}
+    return next((write for kind, write in WRITERS.items() if kind in kinds), None)
+
+
+def _default(one: FieldInfo) -> Any:
+    if one.default_factory is not NODEFAULT:
         return one.default_factory()
     return one.default
 
@@ -138,13 +118,13 @@ def _members_of(kind: type[Event]) -> Callable[[Event], JsonObject]:
     source = ["def members(event):", "    found = {}"]
     scope: dict[str, Any] = {}
     for one in fields(kind):
-        name, default = one.name, _default(one)
-        scope |= {f"default_{name}": default, f"write_{name}": WRITERS.get(name)}
+        name, default, write = one.name, _default(one), _writer(one)
+        scope |= {f"default_{name}": default, f"write_{name}": write}
         differs = f"value is not default_{name} and value != default_{name}"
         asked = (
-            "True" if default is MISSING else "value is not None" if default is None else differs
+            "True" if default is NODEFAULT else "value is not None" if default is None else differs
         )
-        written = f"write_{name}(value)" if name in WRITERS else "value"
+        written = f"write_{name}(value)" if write else "value"
         source += [
             f"    value = event.{name}",
             f"    if {asked}:",
@@ -156,3 +136,4 @@ def _members_of(kind: type[Event]) -> Callable[[Event], JsonObject]:
 
 
 _MEMBERS = {kind: _members_of(kind) for kind in TYPES.values()}
+_READERS = {name: Decoder(kind).decode for name, kind in TYPES.items()}

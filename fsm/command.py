@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from .definition import Call, Completion, Step
 from .events import Parent
 from .expression import ExpressionError
-from .frozen import quickly_built
 from .machines import RESTING, SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
@@ -35,9 +35,7 @@ CALLED_FOR: Mapping[StepStatus, Direction] = {
 }
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallParticipant:
+class CallParticipant(Struct, frozen=True, kw_only=True):
     """`key` goes with every attempt; `timeout` bounds this one as a whole."""
 
     saga_id: str
@@ -54,8 +52,7 @@ class CallParticipant:
     awaits_callback: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartChild:
+class StartChild(Struct, frozen=True, kw_only=True):
     """Safe to repeat: the child's name is a function of its parent and step."""
 
     child_id: str
@@ -66,8 +63,7 @@ class StartChild:
     parent: Parent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UndoChild:
+class UndoChild(Struct, frozen=True, kw_only=True):
     """Safe to repeat."""
 
     child_id: str

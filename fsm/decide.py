@@ -11,8 +11,9 @@ semantics live in these four.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from . import reaction, verb
 from .backward import follow_backward
@@ -21,7 +22,6 @@ from .deciding import Deciding
 from .definition import Definition
 from .events import CallbackDelivered, Event, MessageTaken, SagaStarted
 from .forward import follow_forward
-from .frozen import quickly_built
 from .happening import (
     CallAnswered,
     CallbackTold,
@@ -44,9 +44,7 @@ WAYS: Mapping[SagaStatus, Callable[[Deciding], None]] = {
 }
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Append `events`; once they are committed the saga is `saga`, and the rest may leave."""
 
     events: tuple[Event, ...]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from msgspec import Struct, field
+
 from .events import Parent, Resolution
-from .frozen import quickly_built
 from .machines import SagaStatus
 from .outcome import Direction, Verdict
 from .strict_json import Json, JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartRequested:
+class StartRequested(Struct, frozen=True, kw_only=True):
     """`deadline` is a time, or a duration from the start; it comes before the definition's."""
 
     entity_id: Json
@@ -28,9 +27,7 @@ class StartRequested:
     parent: Parent | None = None
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallAnswered:
+class CallAnswered(Struct, frozen=True, kw_only=True):
     """`resent`: this attempt was sent once before, by a process that died before the answer."""
 
     step: str
@@ -40,27 +37,23 @@ class CallAnswered:
     resent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimePassed(Struct, frozen=True):
     """Something may have fallen due."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackTold:
+class CallbackTold(Struct, frozen=True, kw_only=True):
     """The callback was told of the rest at that version."""
 
     rested_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class ParticipantBack:
+class ParticipantBack(Struct, frozen=True):
     """A participant answers again: what was held back from it need not wait any longer."""
 
     participant: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepReported:
+class StepReported(Struct, frozen=True, kw_only=True):
     """A callback of the participant: the step that it had accepted is done, or will not be."""
 
     step: str
@@ -70,8 +63,7 @@ class StepReported:
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildRested:
+class ChildRested(Struct, frozen=True, kw_only=True):
     """The child saga that a step is, as it rests. `error` is why it was compensated."""
 
     step: str
@@ -80,67 +72,56 @@ class ChildRested:
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildRefused:
+class ChildRefused(Struct, frozen=True, kw_only=True):
     """The child saga that a step is could not be started, or cannot be undone."""
 
     step: str
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """What a person asks of a saga."""
 
     actor: str | None = None
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationAsked(Asked):
+class CompensationAsked(Asked, frozen=True, kw_only=True):
     """Undo it, whether it is under way or completed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelAsked(Asked):
+class CancelAsked(Asked, frozen=True, kw_only=True):
     """Undo it, if it is under way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryAsked(Asked):
+class RetryAsked(Asked, frozen=True, kw_only=True):
     """Leave the parking place, or skip the wait for the next try."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseAsked(Asked):
+class PauseAsked(Asked, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeAsked(Asked):
+class ResumeAsked(Asked, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbandonAsked(Asked):
+class AbandonAsked(Asked, frozen=True, kw_only=True):
     """`reason` is never empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipAsked(Asked):
+class SkipAsked(Asked, frozen=True, kw_only=True):
     step: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolveAsked(Asked):
+class ResolveAsked(Asked, frozen=True, kw_only=True):
     step: str
     verdict: Resolution
     evidence: str
     output: Json = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalSent(Asked):
+class SignalSent(Asked, frozen=True, kw_only=True):
     name: str
     body: Json = None
     key: str | None = None
@@ -159,8 +140,7 @@ Verb: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageDelivered:
+class MessageDelivered(Struct, frozen=True, kw_only=True):
     """Through another node, and maybe not for the first time."""
 
     message_id: str

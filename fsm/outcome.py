@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 
+from msgspec import Struct
+
 from .answer import Answer, NotSent, Reply
-from .frozen import quickly_built
 from .retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse, parse_foreign
 
@@ -84,9 +84,7 @@ SAID: Mapping[str, Outcome] = {  # by a participant that is asked for a status
 NEVER_HEARD_OF_IT = 404
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """A classified answer. `reason` is one line; `output` is what a done reply said."""
 
     outcome: Outcome

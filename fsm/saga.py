@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from .definition import Definition, Step
 from .errors import CorruptStream
 from .events import Event, SagaStarted
-from .frozen import quickly_built
 from .machines import StepStatus
 from .outcome import Direction
 from .state import SagaState, begin, evolve, fold
@@ -41,9 +41,7 @@ KEYS: Mapping[Direction, str] = {
 }
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True)
-class Saga:
+class Saga(Struct, frozen=True):
     definition: Definition
     state: SagaState
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from .frozen import quickly_built
+from msgspec import Struct, field
+
 from .strict_json import Json, JsonObject
 
 
@@ -19,25 +19,21 @@ class Cause(StrEnum):
     REQUEST = "request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaEvent:
+class SagaEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fires `trigger` on the saga's machine."""
 
     trigger: ClassVar[str]
     schema_version: ClassVar[int] = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parent:
+class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The step that a child saga is."""
 
     saga_id: str
     step: str
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaStarted(SagaEvent):
+class SagaStarted(SagaEvent, frozen=True, kw_only=True):
     """Always the first. `input` is what expressions read; a `start_at` is waited for."""
 
     saga_type: str
@@ -56,15 +52,13 @@ class SagaStarted(SagaEvent):
         return "begin" if self.start_at is None else "schedule"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaFellDue(SagaEvent):
+class SagaFellDue(SagaEvent, frozen=True, kw_only=True):
     """The time that a start was put off to has come."""
 
     trigger = "begin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationRequested(SagaEvent):
+class CompensationRequested(SagaEvent, frozen=True, kw_only=True):
     """Somebody asked while a pivot was in doubt: its outcome decides."""
 
     trigger = "ask_back"
@@ -72,9 +66,7 @@ class CompensationRequested(SagaEvent):
     reason: str | None = None
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationStarted(SagaEvent):
+class CompensationStarted(SagaEvent, frozen=True, kw_only=True):
     trigger = "turn_back"
     cause: Cause
     error: str
@@ -82,18 +74,15 @@ class CompensationStarted(SagaEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaCompleted(SagaEvent):
+class SagaCompleted(SagaEvent, frozen=True, kw_only=True):
     trigger = "complete"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaCompensated(SagaEvent):
+class SagaCompensated(SagaEvent, frozen=True, kw_only=True):
     trigger = "finish_undo"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaParked(SagaEvent):
+class SagaParked(SagaEvent, frozen=True, kw_only=True):
     """`not_done` and `not_undone` name steps, in the order of the definition."""
 
     trigger = "park"
@@ -102,16 +91,14 @@ class SagaParked(SagaEvent):
     not_undone: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackDelivered(SagaEvent):
+class CallbackDelivered(SagaEvent, frozen=True, kw_only=True):
     """Whoever asked for it has been told that the saga rested at `rested_version`."""
 
     trigger = "tell"
     rested_version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalReceived(SagaEvent):
+class SignalReceived(SagaEvent, frozen=True, kw_only=True):
     """Kept until a step waits for it. `key` is what makes a repeated one known."""
 
     trigger = "hear"
@@ -121,16 +108,14 @@ class SignalReceived(SagaEvent):
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageTaken(SagaEvent):
+class MessageTaken(SagaEvent, frozen=True, kw_only=True):
     """The events before it in the same append came of a message, which is not to count twice."""
 
     trigger = "take"
     message_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaUnparked(SagaEvent):
+class SagaUnparked(SagaEvent, frozen=True, kw_only=True):
     """Somebody has dealt with what it was parked for. `back`: it was on its way back."""
 
     back: bool
@@ -142,8 +127,7 @@ class SagaUnparked(SagaEvent):
         return "unpark_back" if self.back else "unpark_forward"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequested(SagaEvent):
+class RetryRequested(SagaEvent, frozen=True, kw_only=True):
     """Somebody does not want to wait for the next try."""
 
     trigger = "hurry"
@@ -151,8 +135,7 @@ class RetryRequested(SagaEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaPaused(SagaEvent):
+class SagaPaused(SagaEvent, frozen=True, kw_only=True):
     """Nothing new is sent from here on, and its clocks stand still."""
 
     trigger = "pause"
@@ -160,8 +143,7 @@ class SagaPaused(SagaEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaResumed(SagaEvent):
+class SagaResumed(SagaEvent, frozen=True, kw_only=True):
     """Its times are put off by as long as it was paused."""
 
     trigger = "resume"
@@ -169,8 +151,7 @@ class SagaResumed(SagaEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SagaAbandoned(SagaEvent):
+class SagaAbandoned(SagaEvent, frozen=True, kw_only=True):
     """Given up by a person: nothing is done or undone any more, and this is what stays."""
 
     trigger = "abandon"

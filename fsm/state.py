@@ -7,9 +7,12 @@ asks whether an event was wise. The state holds no definition: a step nobody has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
+
+from msgspec import Struct
+from msgspec.structs import force_setattr as _set
+from msgspec.structs import replace
 
 from .errors import CorruptStream
 from .events import (
@@ -36,7 +39,6 @@ from .events import (
     StepFoundNotDone,
     StepSucceeded,
 )
-from .frozen import Members, changed, made, quickly_built
 from .machines import (
     IllegalTransition,
     SagaStatus,
@@ -48,9 +50,7 @@ from .step_state import UNTOUCHED, StepState, step_after
 from .strict_json import Json, JsonObject
 
 
-@quickly_built
-@dataclass(frozen=True, kw_only=True)
-class SagaState:
+class SagaState(Struct, frozen=True, kw_only=True):
     """`version` is that of the last event folded; `finished` names steps in order of completion.
 
     `rested_version` is that of the event by which it last came to rest, `told_version` that of
@@ -69,7 +69,7 @@ class SagaState:
     created_at: datetime
     updated_at: datetime
     status: SagaStatus
-    steps: Mapping[str, StepState]
+    steps: dict[str, StepState]
     version: int = 1
     finished: tuple[str, ...] = ()
     error: str | None = None
@@ -89,31 +89,24 @@ class SagaState:
         return self.steps.get(name, UNTOUCHED)
 
 
-DEFAULTS: Members = {
-    one.name: one.default for one in fields(SagaState) if one.default is not MISSING
-}
-
-
 def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
     """The state after the first event."""
-    told = {
-        "saga_id": saga_id,
-        "saga_type": event.saga_type,
-        "definition_version": event.definition_version,
-        "entity_id": event.entity_id,
-        "input": event.input,
-        "tags": event.tags,
-        "callback_url": event.callback_url,
-        "deadline": event.deadline,
-        "start_at": event.start_at,
-        "parent": event.parent,
-        "created_at": at,
-        "updated_at": at,
-        "status": next_saga_status(SagaStatus.PENDING, event.trigger),
-        "steps": {},
-    }
-    # The constructor would take three times as long for so many members, half of them at defaults.
-    return made(SagaState, DEFAULTS | told)
+    return SagaState(
+        saga_id=saga_id,
+        saga_type=event.saga_type,
+        definition_version=event.definition_version,
+        entity_id=event.entity_id,
+        input=event.input,
+        tags=event.tags,
+        callback_url=event.callback_url,
+        deadline=event.deadline,
+        start_at=event.start_at,
+        parent=event.parent,
+        created_at=at,
+        updated_at=at,
+        status=next_saga_status(SagaStatus.PENDING, event.trigger),
+        steps={},
+    )
 
 
 def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
@@ -125,7 +118,7 @@ def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
 
 def own(state: SagaState) -> SagaState:
     """The same state, of which whoever asks is the only holder."""
-    return changed(state, {"steps": {**state.steps}})
+    return replace(state, steps={**state.steps})
 
 
 def fold(state: SagaState, event: Event, at: datetime) -> None:
@@ -142,19 +135,18 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
         after = step_after(before, event, at)
     except IllegalTransition as error:
         raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
-    members = state.__dict__
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
-        after = changed(after, {"next_attempt_at": state.paused_at})
-    members["steps"][name] = after
-    members["version"] += 1
-    members["updated_at"] = at
+        after = replace(after, next_attempt_at=state.paused_at)
+    state.steps[name] = after
+    _set(state, "version", state.version + 1)
+    _set(state, "updated_at", at)
     if after.finished_at is None:
         if before.finished_at is not None:
-            members["finished"] = tuple([one for one in state.finished if one != name])
+            _set(state, "finished", tuple([one for one in state.finished if one != name]))
     elif before.finished_at is None:
-        members["finished"] = (*state.finished, name)
+        _set(state, "finished", (*state.finished, name))
     if isinstance(event, StepSucceeded) and event.signal is not None:
-        members["signals"] = _without_first(state.signals, event.signal)
+        _set(state, "signals", _without_first(state.signals, event.signal))
 
 
 def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[SignalReceived, ...]:
@@ -165,18 +157,18 @@ def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[Sign
 def _fold_saga(state: SagaState, event: SagaFact, at: datetime) -> None:
     status = next_saga_status(state.status, event.trigger)
     told = _told(state, event, at)
-    members = state.__dict__
-    members["version"] += 1
+    _set(state, "version", state.version + 1)
     if status.rests and not state.status.rests:
-        members["rested_version"] = state.version
-    members["status"] = status
-    members["updated_at"] = at
-    members |= told
+        _set(state, "rested_version", state.version)
+    _set(state, "status", status)
+    _set(state, "updated_at", at)
+    for name, value in told.items():
+        _set(state, name, value)
 
 
 def _told(  # noqa: C901 - a table, one line of thought an event
     state: SagaState, event: SagaFact, at: datetime
-) -> Members:
+) -> Mapping[str, Any]:
     """What an event says beside the status that it leads to."""
     match event:
         case SagaCompleted() | SagaCompensated() | SagaFellDue() | RetryRequested():
@@ -210,7 +202,7 @@ def _told(  # noqa: C901 - a table, one line of thought an event
             assert_never(event)
 
 
-def _unparked(state: SagaState, at: datetime, *, back: bool) -> Members:
+def _unparked(state: SagaState, at: datetime, *, back: bool) -> Mapping[str, Any]:
     """Forward it has no error any more, and no deadline that has passed."""
     over = state.deadline is not None and state.deadline <= at
     return {
@@ -225,10 +217,10 @@ def _unparked(state: SagaState, at: datetime, *, back: bool) -> Members:
 def _tried_again(step: StepState) -> StepState:
     if step.status is not StepStatus.COMPENSATION_FAILED:
         return step
-    return changed(step, {"undo_again": True})
+    return replace(step, undo_again=True)
 
 
-def _resumed(state: SagaState, at: datetime) -> Members:
+def _resumed(state: SagaState, at: datetime) -> Mapping[str, Any]:
     """The clocks of a paused saga have stood still."""
     by = at - (state.paused_at or at)
     return {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from .frozen import quickly_built
+from msgspec import Struct
+
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepEvent:
+class StepEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fires `trigger` on the machine of `step`; attempts count from 1, each way for itself."""
 
     trigger: ClassVar[str]
@@ -29,17 +28,14 @@ class Resolution(StrEnum):
     UNDONE = "undone"
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepCalled(StepEvent):
+class StepCalled(StepEvent, frozen=True, kw_only=True):
     """The intent: recorded before the request leaves."""
 
     trigger = "call"
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSkipped(StepEvent):
+class StepSkipped(StepEvent, frozen=True, kw_only=True):
     """Left out: its condition does not hold, or somebody has said so."""
 
     trigger = "skip"
@@ -47,8 +43,7 @@ class StepSkipped(StepEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitStarted(StepEvent):
+class WaitStarted(StepEvent, frozen=True, kw_only=True):
     """The step waits: for the time `until`, for a signal, or for a child saga to rest."""
 
     trigger = "wait"
@@ -57,8 +52,7 @@ class WaitStarted(StepEvent):
     child_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepAccepted(StepEvent):
+class StepAccepted(StepEvent, frozen=True, kw_only=True):
     """The participant will do it: a callback or polling completes it, at the latest `until`."""
 
     trigger = "accept"
@@ -67,8 +61,7 @@ class StepAccepted(StepEvent):
     next_poll: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackReceived(StepEvent):
+class CallbackReceived(StepEvent, frozen=True, kw_only=True):
     """A callback that came before the reply to its call: it counts once the call is accepted."""
 
     trigger = "hear"
@@ -78,8 +71,7 @@ class CallbackReceived(StepEvent):
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LateReplyIgnored(StepEvent):
+class LateReplyIgnored(StepEvent, frozen=True, kw_only=True):
     """It lost a race: another event of the step was in the log first."""
 
     trigger = "ignore"
@@ -88,8 +80,7 @@ class LateReplyIgnored(StepEvent):
     actor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResolved(StepEvent):
+class StepResolved(StepEvent, frozen=True, kw_only=True):
     """A person's verdict, with what it rests on."""
 
     verdict: Resolution
@@ -103,16 +94,14 @@ class StepResolved(StepEvent):
         return f"resolve_{self.verdict}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusAsked(StepEvent):
+class StatusAsked(StepEvent, frozen=True, kw_only=True):
     """The participant is asked what became of an attempt whose outcome is unknown."""
 
     trigger = "ask"
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepFoundNotDone(StepEvent):
+class StepFoundNotDone(StepEvent, frozen=True, kw_only=True):
     """The participant says that it has not happened: whatever was in doubt is no more."""
 
     trigger = "back_off"
@@ -120,9 +109,7 @@ class StepFoundNotDone(StepEvent):
     error: str
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSucceeded(StepEvent):
+class StepSucceeded(StepEvent, frozen=True, kw_only=True):
     trigger = "succeed"
     attempt: int
     output: Json = None
@@ -132,9 +119,7 @@ class StepSucceeded(StepEvent):
     actor: str | None = None  # of a callback
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRejected(StepEvent):
+class StepRejected(StepEvent, frozen=True, kw_only=True):
     """A definite no to this request. `resent`: a crash had sent it once before."""
 
     trigger = "reject"
@@ -144,8 +129,7 @@ class StepRejected(StepEvent):
     actor: str | None = None  # of a callback
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepBackedOff(StepEvent):
+class StepBackedOff(StepEvent, frozen=True, kw_only=True):
     """The wake-up of the next try is recorded with it. `resent` as of a rejection."""
 
     trigger = "back_off"
@@ -156,8 +140,7 @@ class StepBackedOff(StepEvent):
     resent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepUnknown(StepEvent):
+class StepUnknown(StepEvent, frozen=True, kw_only=True):
     """No further try: it may or may not have happened."""
 
     trigger = "lose"
@@ -165,8 +148,7 @@ class StepUnknown(StepEvent):
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepNotSent(StepEvent):
+class StepNotSent(StepEvent, frozen=True, kw_only=True):
     """No further try: it certainly did not happen."""
 
     trigger = "give_up"
@@ -174,32 +156,26 @@ class StepNotSent(StepEvent):
     error: str
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationCalled(StepEvent):
+class CompensationCalled(StepEvent, frozen=True, kw_only=True):
     """The intent: recorded before the request leaves."""
 
     trigger = "compensate"
     attempt: int
 
 
-@quickly_built
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationSucceeded(StepEvent):
+class CompensationSucceeded(StepEvent, frozen=True, kw_only=True):
     trigger = "undo"
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationCovered(StepEvent):
+class CompensationCovered(StepEvent, frozen=True, kw_only=True):
     """The compensation of another step has undone this one as well."""
 
     trigger = "cover"
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationBackedOff(StepEvent):
+class CompensationBackedOff(StepEvent, frozen=True, kw_only=True):
     trigger = "back_off_undo"
     attempt: int
     outcome: Outcome
@@ -207,8 +183,7 @@ class CompensationBackedOff(StepEvent):
     until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompensationFailed(StepEvent):
+class CompensationFailed(StepEvent, frozen=True, kw_only=True):
     """Refused, or out of attempts."""
 
     trigger = "fail_undo"

@@ -1,13 +1,12 @@
-"""The state of one step, and what each event of a step changes of it.
-
-An event changes several members at once, in the members of the one state that it makes.
-"""
+"""The state of one step, and what each event of a step changes of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .events import (
     CallbackReceived,
@@ -32,7 +31,6 @@ from .events import (
     StepUnknown,
     WaitStarted,
 )
-from .frozen import Members, changed, made, quickly_built
 from .machines import StepStatus, next_step_status
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
@@ -43,9 +41,7 @@ UNKNOWN = StepStatus.UNKNOWN
 FREE = (Outcome.BUSY, Outcome.THROTTLED, Outcome.HELD)  # what uses no attempt up
 
 
-@quickly_built
-@dataclass(frozen=True, kw_only=True)
-class StepState:
+class StepState(Struct, frozen=True, kw_only=True):
     """`doubtful`: an attempt ended unknown, so the action may have happened whatever came later.
     `was_busy`: one was still at it. `asking`: what is called is not the action but its status.
 
@@ -89,7 +85,7 @@ class StepState:
     def put_off(self, by: timedelta) -> StepState:
         """All that it waits for comes later."""
         later = self.next_attempt_at and self.next_attempt_at + by
-        return changed(self, {"next_attempt_at": later, "until": self.until and self.until + by})
+        return replace(self, next_attempt_at=later, until=self.until and self.until + by)
 
 
 UNTOUCHED = StepState()
@@ -101,42 +97,39 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
     """Raises IllegalTransition."""
     trigger = _rejection(step, event) if isinstance(event, StepRejected) else event.trigger
     status = next_step_status(step.status, trigger)
-    members = step.__dict__.copy()  # of the state that is made; what an event changes is set here
-    members["status"] = status
     match event:
         case StepSucceeded():
-            _succeeded(members, event, at)
+            return _succeeded(step, status, event, at)
         case StepCalled():
-            _called(members, event, at)
+            return _called(step, status, event, at)
         case CompensationCalled():
-            _undo_called(members, event, step.status)
+            return _undo_called(step, status, event)
         case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
-            pass
+            return replace(step, status=status)
         case StepRejected() | StepUnknown() | StepNotSent():
-            _ended(members, event, at)
+            return _ended(step, status, event, at)
         case StepBackedOff():
-            _backed_off(members, event)
+            return _backed_off(step, status, event)
         case StepFoundNotDone():
-            _found_not_done(members, event, at)
+            return _found_not_done(step, status, event, at)
         case StatusAsked():
-            members |= {"asking": True, "next_attempt_at": None}
+            return replace(step, status=status, asking=True, next_attempt_at=None)
         case StepSkipped():
-            members["finished_at"] = at
+            return replace(step, status=status, finished_at=at)
         case WaitStarted():
-            _waiting(members, event, at)
+            return _waiting(step, status, event, at)
         case StepAccepted():
-            _accepted(members, event)
+            return _accepted(step, status, event)
         case CallbackReceived():
-            members["callback"] = event
+            return replace(step, status=status, callback=event)
         case StepResolved():
-            _resolved(members, event, at)
+            return _resolved(step, status, event, at)
         case CompensationBackedOff():
-            _undo_backed_off(members, event)
+            return _undo_backed_off(step, status, event)
         case CompensationFailed():
-            members["last_error"] = event.error
+            return replace(step, status=status, last_error=event.error)
         case _:
             assert_never(event)
-    return made(StepState, members)
 
 
 def _rejection(step: StepState, event: StepRejected) -> str:
@@ -145,101 +138,140 @@ def _rejection(step: StepState, event: StepRejected) -> str:
     return "reject_in_doubt" if step.doubtful or event.resent or said_done else event.trigger
 
 
-def _called(members: Members, event: StepCalled, at: datetime) -> None:
+def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime) -> StepState:
     """One that had ended, and that a person wants tried again, has all its attempts once more."""
-    if members["finished_at"] is not None:
-        members["floor"] = event.attempt - 1
-        members["callback"] = None
-    members["attempts"] = event.attempt
-    members["asking"] = False
-    members["started_at"] = members["started_at"] or at
-    members["finished_at"] = None
-    members["next_attempt_at"] = None
+    again = step.finished_at is not None
+    return replace(
+        step,
+        status=status,
+        attempts=event.attempt,
+        floor=event.attempt - 1 if again else step.floor,
+        callback=None if again else step.callback,
+        asking=False,
+        started_at=step.started_at or at,
+        finished_at=None,
+        next_attempt_at=None,
+    )
 
 
-def _succeeded(members: Members, event: StepSucceeded, at: datetime) -> None:
-    members["finished_at"] = at
-    members["next_attempt_at"] = None
-    members["until"] = None
-    members["output"] = event.output
-    members["output_loss"] = event.output_loss
-    members["last_error"] = event.error
+def _succeeded(
+    step: StepState, status: StepStatus, event: StepSucceeded, at: datetime
+) -> StepState:
+    return replace(
+        step,
+        status=status,
+        finished_at=at,
+        next_attempt_at=None,
+        until=None,
+        output=event.output,
+        output_loss=event.output_loss,
+        last_error=event.error,
+    )
 
 
-def _undo_called(members: Members, event: CompensationCalled, before: StepStatus) -> None:
-    if before is StepStatus.COMPENSATION_FAILED:
-        members["compensation_floor"] = event.attempt - 1
-    members["compensation_attempts"] = event.attempt
-    members["next_attempt_at"] = None
-    members["undo_again"] = False
+def _undo_called(step: StepState, status: StepStatus, event: CompensationCalled) -> StepState:
+    again = step.status is StepStatus.COMPENSATION_FAILED
+    return replace(
+        step,
+        status=status,
+        compensation_attempts=event.attempt,
+        compensation_floor=event.attempt - 1 if again else step.compensation_floor,
+        next_attempt_at=None,
+        undo_again=False,
+    )
 
 
-def _ended(members: Members, event: StepRejected | StepUnknown | StepNotSent, at: datetime) -> None:
-    members["finished_at"] = at
-    members["next_attempt_at"] = None
-    members["until"] = None
-    members["last_error"] = event.error
-    members["doubtful"] = members["doubtful"] or members["status"] is UNKNOWN
+def _ended(
+    step: StepState,
+    status: StepStatus,
+    event: StepRejected | StepUnknown | StepNotSent,
+    at: datetime,
+) -> StepState:
+    return replace(
+        step,
+        status=status,
+        finished_at=at,
+        next_attempt_at=None,
+        until=None,
+        last_error=event.error,
+        doubtful=step.doubtful or status is UNKNOWN,
+    )
 
 
-def _backed_off(members: Members, event: StepBackedOff) -> None:
+def _backed_off(step: StepState, status: StepStatus, event: StepBackedOff) -> StepState:
     doubtful = event.resent or event.outcome is Outcome.UNKNOWN
-    members |= {
-        "attempts": event.attempt,
-        "last_error": event.error,
-        "asking": False,
-        "last_outcome": event.outcome,
-        "doubtful": members["doubtful"] or doubtful,
-        "was_busy": members["was_busy"] or event.outcome is Outcome.BUSY,
-        "next_attempt_at": event.until,
-    }
+    return replace(
+        step,
+        status=status,
+        attempts=event.attempt,
+        last_error=event.error,
+        asking=False,
+        last_outcome=event.outcome,
+        doubtful=step.doubtful or doubtful,
+        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
+        next_attempt_at=event.until,
+    )
 
 
-def _found_not_done(members: Members, event: StepFoundNotDone, at: datetime) -> None:
-    members |= {
-        "attempts": event.attempt,
-        "last_error": event.error,
-        "asking": False,
-        "last_outcome": Outcome.NOT_DONE,
-        "doubtful": False,
-        "was_busy": False,
-        "next_attempt_at": at,
-    }
+def _found_not_done(
+    step: StepState, status: StepStatus, event: StepFoundNotDone, at: datetime
+) -> StepState:
+    return replace(
+        step,
+        status=status,
+        attempts=event.attempt,
+        last_error=event.error,
+        asking=False,
+        last_outcome=Outcome.NOT_DONE,
+        doubtful=False,
+        was_busy=False,
+        next_attempt_at=at,
+    )
 
 
-def _waiting(members: Members, event: WaitStarted, at: datetime) -> None:
-    members |= {
-        "started_at": members["started_at"] or at,
-        "finished_at": None,
-        "next_attempt_at": event.until,
-        "until": event.until,
-        "signal": event.signal,
-        "child_id": event.child_id,
-    }
+def _waiting(step: StepState, status: StepStatus, event: WaitStarted, at: datetime) -> StepState:
+    return replace(
+        step,
+        status=status,
+        started_at=step.started_at or at,
+        finished_at=None,
+        next_attempt_at=event.until,
+        until=event.until,
+        signal=event.signal,
+        child_id=event.child_id,
+    )
 
 
-def _accepted(members: Members, event: StepAccepted) -> None:
-    members |= {
-        "asking": False,
-        "polls": members["polls"] + 1,
-        "until": event.until,
-        "next_attempt_at": min(event.next_poll or event.until, event.until),
-    }
+def _accepted(step: StepState, status: StepStatus, event: StepAccepted) -> StepState:
+    return replace(
+        step,
+        status=status,
+        asking=False,
+        polls=step.polls + 1,
+        until=event.until,
+        next_attempt_at=min(event.next_poll or event.until, event.until),
+    )
 
 
-def _resolved(members: Members, event: StepResolved, at: datetime) -> None:
+def _resolved(step: StepState, status: StepStatus, event: StepResolved, at: datetime) -> StepState:
     match event.verdict:
         case Resolution.DONE:
-            members |= {"output": event.output, "finished_at": at, "last_error": None}
+            return replace(
+                step, status=status, output=event.output, finished_at=at, last_error=None
+            )
         case Resolution.NOT_DONE:
-            members |= {"finished_at": at, "doubtful": False, "was_busy": False}
+            return replace(step, status=status, finished_at=at, doubtful=False, was_busy=False)
         case Resolution.UNDONE:
-            pass
+            return replace(step, status=status)
 
 
-def _undo_backed_off(members: Members, event: CompensationBackedOff) -> None:
-    members |= {
-        "last_outcome": event.outcome,
-        "last_error": event.error,
-        "next_attempt_at": event.until,
-    }
+def _undo_backed_off(
+    step: StepState, status: StepStatus, event: CompensationBackedOff
+) -> StepState:
+    return replace(
+        step,
+        status=status,
+        last_outcome=event.outcome,
+        last_error=event.error,
+        next_attempt_at=event.until,
+    )

@@ -6,18 +6,22 @@ into floats or 1e999 into infinity. Here each of these is an error, and integers
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from msgspec import MsgspecError
+from msgspec.json import Decoder
+from pydantic_core import PydanticSerializationError, to_json
 
-Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+if TYPE_CHECKING:
+    Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+else:
+    Json = object  # who asks a class for its types where it runs could not follow a recursive one
 JsonObject: TypeAlias = Mapping[str, Json]
 
-# Of what comes from outside. We keep it inside of more levels, and the parser ends at 200.
+# Of what comes from outside. We keep it inside of more levels, and read many more.
 DEEPEST = 100
-_FINITE = frozenset({str, int, bool, type(None)})
+_read = Decoder().decode
 
 
 class NotKeepable(ValueError):
@@ -27,12 +31,12 @@ class NotKeepable(ValueError):
 def parse(data: bytes | str) -> Json:
     """Raises NotKeepable with what is wrong and where."""
     try:
-        value: Json = from_json(data, allow_inf_nan=False)
-    except (TypeError, ValueError) as error:  # the former for a text with a lone surrogate
+        value: Json = _read(data)
+        text = data if isinstance(data, bytes) else data.encode()
+        if text.find(rb"\u0000") >= 0:
+            _refuse_null(value)
+    except (MsgspecError, UnicodeError, RecursionError) as error:
         raise NotKeepable(str(error)) from None
-    text = data if isinstance(data, bytes) else data.encode()
-    if text.find(rb"\u0000") >= 0 or _may_be_infinite(value):
-        _refuse_unkeepable(value)
     return value
 
 
@@ -55,34 +59,24 @@ def serialize(value: Json) -> bytes:
     # As numbers these are no JSON; in a text they may stand. Bytes find twice as fast as they are
     # asked for what is `in` them.
     if data.find(b"Infinity") >= 0 or data.find(b"NaN") >= 0:
-        parse(data)
+        try:
+            _read(data)
+        except MsgspecError:
+            raise NotKeepable("a number is infinite, or not a number") from None
     return data
 
 
-def _may_be_infinite(value: Json) -> bool:
-    """The parser reads 1e999 as infinity.
-
-    That nothing is infinite the writer says five times faster than a pattern finds every number
-    that may be, and the members of an object, if they are plain, twice as fast as the writer.
-    """
-    if isinstance(value, dict) and _FINITE.issuperset(map(type, value.values())):
-        return False
-    return to_json(value).find(b"Infinity") >= 0
-
-
-def _refuse_unkeepable(value: Json) -> None:
+def _refuse_null(value: Json) -> None:
     match value:
         case str() if "\0" in value:
             raise NotKeepable("a string holds the character U+0000")
-        case float() if not math.isfinite(value):
-            raise NotKeepable("a number is too large")
         case Mapping():
             for name, member in value.items():
-                _refuse_unkeepable(name)
-                _refuse_unkeepable(member)
+                _refuse_null(name)
+                _refuse_null(member)
         case list():
             for item in value:
-                _refuse_unkeepable(item)
+                _refuse_null(item)
 
 
 def _deeper_than(levels: int, value: Json) -> bool:

@@ -7,9 +7,12 @@ if the saga were driven there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeAlias, cast, get_args
+
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from ..codec import format_time
 from ..errors import CorruptStream, NoSuchStep, NotAllowed, NotCompensatable
@@ -21,8 +24,7 @@ from .errors import DefinitionNotFound, NotServing, SagaNotFound, VersionMoved
 Happening: TypeAlias = Verb | StepReported
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """Let this happen to a saga, if it is at `expected_version` (None: at any)."""
 
     saga_id: str
@@ -30,8 +32,7 @@ class Ask:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begin:
+class Begin(Struct, frozen=True, kw_only=True):
     """Start a saga of that name, unless it is there."""
 
     saga_id: str
@@ -40,8 +41,7 @@ class Begin:
     request: StartRequested
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(Struct, frozen=True, kw_only=True):
     """The saga is at `version`, at least. `replayed`: it had been started before."""
 
     version: int
@@ -126,8 +126,14 @@ def is_refusal(error: Exception) -> bool:
 
 def _members(value: Happening | StartRequested) -> dict[str, Json]:
     """Those that are not at their default."""
-    members = {one.name: (getattr(value, one.name), one.default) for one in fields(value)}
-    return {name: _plain(member) for name, (member, usual) in members.items() if member != usual}
+    members = asdict(value)
+    usual = _defaults(type(value))
+    return {name: _plain(one) for name, one in members.items() if one != usual[name]}
+
+
+@cache
+def _defaults(kind: type[Struct]) -> Mapping[str, Any]:
+    return {one.name: one.default for one in fields(kind)}
 
 
 def _plain(value: Any) -> Json:

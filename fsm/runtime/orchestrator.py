@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+
+from msgspec.structs import replace
 
 from ...eventstore import SHARDS, EventLog, StreamId
 from ..decide import deadline_of

@@ -7,9 +7,10 @@ Each function returns what is broken, in words; an empty list is a kept promise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from ..command import CallParticipant, awaited, commands, wake_up
 from ..decide import is_idle

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import UTC, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from ..codec import TYPES
 from ..definition import Definition

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from ...fsm.events import Resolution

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, fields
 from typing import Any, get_args
 
 import pytest
+from msgspec.structs import FieldInfo, fields
 from saga_orchestrator.fsm.events import (
     SagaEvent,
     SagaFact,
@@ -53,9 +53,8 @@ def members_of(fact: type[SagaEvent | StepEvent]) -> str:
     return ", ".join(member(one) for one in fields(fact)) or "none"
 
 
-def member(one: Field[object]) -> str:
-    required = one.default is MISSING and one.default_factory is MISSING
-    return f"`{one.name}`" if required else f"`{one.name}`?"
+def member(one: FieldInfo) -> str:
+    return f"`{one.name}`" if one.required else f"`{one.name}`?"
 
 
 def fired_by(fact: type[SagaEvent | StepEvent]) -> str:

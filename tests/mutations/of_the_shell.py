@@ -96,12 +96,12 @@ MUTATIONS: Final = (
         says="who has lost changes the step all the same",
         file="fsm/step_state.py",
         old="""        case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
-            pass
+            return replace(step, status=status)
 """,
         new="""        case LateReplyIgnored():
-            members["last_error"] = event.what
+            return replace(step, status=status, last_error=event.what)
         case CompensationSucceeded() | CompensationCovered():
-            pass
+            return replace(step, status=status)
 """,
         property=RULES,
     ),
@@ -176,10 +176,10 @@ MUTATIONS: Final = (
         rule="R8",
         says="a back-off has no wake-up",
         file="fsm/step_state.py",
-        old="""        "was_busy": members["was_busy"] or event.outcome is Outcome.BUSY,
-        "next_attempt_at": event.until,
+        old="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
+        next_attempt_at=event.until,
 """,
-        new="""        "was_busy": members["was_busy"] or event.outcome is Outcome.BUSY,
+        new="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
 """,
         property=ATTEMPTS,
     ),

@@ -10,6 +10,7 @@ from random import Random
 
 import psycopg
 import pytest
+from msgspec import structs
 from saga_orchestrator.eventstore import NewEvent, PostgresLog, Readers, StreamId
 from saga_orchestrator.eventstore.columns import event_columns, head_columns
 from saga_orchestrator.eventstore.connection import connect
@@ -301,7 +302,7 @@ async def test_parents_and_children_that_contradict_each_other_are_found(
     waits = WaitStarted(step="order", child_id=UNBORN)
     await installation.append(UNKNOWN, start, waits, StepSucceeded(step="order", attempt=0))
     parent = Parent(saga_id=installation.one(SagaStatus.COMPLETED), step="order")
-    await installation.append(ORPHAN, replace(start, parent=parent))
+    await installation.append(ORPHAN, structs.replace(start, parent=parent))
 
     found = told(await installation.findings())
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given as given_any
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from saga_orchestrator.fsm.command import CallParticipant
 from saga_orchestrator.fsm.runtime.call_headers import headers_of
 from saga_orchestrator.fsm.runtime.terms import Terms

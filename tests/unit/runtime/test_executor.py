@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from saga_orchestrator.fsm.answer import Answer, Lost, NotSent, Reply
 from saga_orchestrator.fsm.command import CallParticipant
 from saga_orchestrator.fsm.definition import Definition

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 from saga_orchestrator.fsm.deciding import Deciding
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.events import SagaCompleted, StepCalled

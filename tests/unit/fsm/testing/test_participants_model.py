@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from saga_orchestrator.fsm.command import CallParticipant
 from saga_orchestrator.fsm.outcome import Direction, Outcome
 from saga_orchestrator.fsm.testing import SAGA_ID, Fate, ParticipantsModel, define, given

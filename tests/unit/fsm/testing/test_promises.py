@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.events import (
@@ -164,7 +165,7 @@ def test_what_stays_and_is_not_named_is_found_out() -> None:
     process.happen(AbandonAsked(reason="enough"), now=NOON)
     assert broken(process, participants) == []
 
-    given_up = replace(process.log[-1], payload=encode(SagaAbandoned(reason="enough")))
+    given_up = dataclasses.replace(process.log[-1], payload=encode(SagaAbandoned(reason="enough")))
     process.log[-1] = given_up
     assert "abandoned without a word of ['book']" in broken(process, participants)
 

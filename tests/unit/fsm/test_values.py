@@ -1,0 +1,32 @@
+"""The values of the core: nobody changes one that somebody else may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from msgspec import Struct
+from saga_orchestrator.fsm.decide import Decision
+from saga_orchestrator.fsm.events import StepCalled
+from saga_orchestrator.fsm.runtime.message import Ask
+
+
+def structs(kind: type[Struct] = Struct) -> Iterator[type[Struct]]:
+    for one in kind.__subclasses__():
+        if one.__module__.startswith("saga_orchestrator."):
+            yield one
+        yield from structs(one)
+
+
+def test_every_value_is_frozen() -> None:
+    values = list(structs())
+
+    assert {Decision, StepCalled, Ask} <= set(values)
+    assert [one.__qualname__ for one in values if not one.__struct_config__.frozen] == []
+
+
+def test_a_member_is_not_set_again() -> None:
+    called = StepCalled(step="pay", attempt=1)
+
+    with pytest.raises(AttributeError):
+        called.attempt = 2  # type: ignore[misc]
