@@ -9,11 +9,19 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.codec import TYPES, UnreadableEvent, decode, encode, format_time
+from saga_orchestrator.fsm.codec import (
+    TYPES,
+    UPCASTERS,
+    UnreadableEvent,
+    decode,
+    encode,
+    format_time,
+)
 from saga_orchestrator.fsm.events import (
     Event,
     SagaStarted,
@@ -23,7 +31,7 @@ from saga_orchestrator.fsm.events import (
     StepSucceeded,
 )
 from saga_orchestrator.fsm.outcome import Outcome
-from saga_orchestrator.fsm.strict_json import NotKeepable
+from saga_orchestrator.fsm.strict_json import Json, NotKeepable
 from saga_orchestrator.fsm.testing import NOON
 from saga_orchestrator.fsm.testing import strategies as some
 
@@ -98,6 +106,29 @@ def test_a_time_of_elsewhere_comes_back_as_the_same_instant() -> None:
     )
 
     assert decode("StepBackedOff", 1, encode(event)) == event
+
+
+def test_a_text_that_looks_like_an_escaped_null_is_read_as_it_was_written() -> None:
+    event = StepBackedOff(
+        step="pay", attempt=1, outcome=Outcome.BUSY, error=r"a \u0000 in it", until=NOON
+    )
+
+    assert decode("StepBackedOff", 1, encode(event)) == event
+
+
+def test_an_event_of_before_is_read_as_one_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Told(StepCalled, frozen=True, kw_only=True):
+        schema_version = 2
+        at: datetime
+
+    def told_at_noon(members: Json) -> Json:
+        assert isinstance(members, dict)
+        return {**members, "at": format_time(NOON)}
+
+    monkeypatch.setitem(cast(dict[str, Any], TYPES), "Told", Told)
+    monkeypatch.setitem(cast(dict[Any, Any], UPCASTERS), ("Told", 1), told_at_noon)
+
+    assert decode("Told", 1, b'{"step":"pay","attempt":3}') == Told(step="pay", attempt=3, at=NOON)
 
 
 @pytest.mark.parametrize(
