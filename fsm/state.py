@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from msgspec import Struct
-from msgspec.structs import force_setattr as _set
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from .errors import CorruptStream
 from .events import (
@@ -48,6 +47,8 @@ from .machines import (
 from .parked import Parked
 from .step_state import UNTOUCHED, StepState, step_after
 from .strict_json import Json, JsonObject
+
+_set = force_setattr  # only `fold` does so, to a state that nobody else holds yet
 
 
 class SagaState(Struct, frozen=True, kw_only=True):
