@@ -69,7 +69,7 @@ def decode(kind: str, schema_version: int, payload: bytes) -> Event:
         if schema_version == TYPES[kind].schema_version and payload.find(rb"\u0000") < 0:
             return _READERS[kind](payload)
         return convert(_upcast(kind, schema_version, parse(payload)), TYPES[kind])
-    except (LookupError, ValueError, MsgspecError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, MsgspecError, RecursionError) as error:
         raise UnreadableEvent(f"{kind} {schema_version} cannot be read: {error}") from error
 
 
