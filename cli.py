@@ -23,11 +23,12 @@ from psycopg.errors import UndefinedTable
 
 from . import server
 from .eventstore import LogUnavailable
+from .fsm.definition import Definition
 from .fsm.duration import parse_duration
 from .fsm.errors import Finding, InvalidDefinition, Severity
 from .fsm.invariants import Notice, Violation
 from .fsm.language import definition_schema
-from .fsm.reader import read_definition
+from .fsm.reader import restore_definition
 from .fsm.runtime.clock import SystemClock
 from .fsm.verifier import verify
 from .fsm.yaml_document import InvalidYaml, parse_yaml
@@ -57,10 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def lint(files: Sequence[Path]) -> int:
-    """Prints one line a finding; 1 if one is an error."""
+    """Print one line a finding; return 1 if one is an error. The files may name each other."""
+    read = [_read(file) for file in files]
+    definitions = [one for one in read if isinstance(one, Definition)]
     errors = 0
-    for file in files:
-        for finding in _findings(file):
+    for file, one in zip(files, read, strict=True):
+        for finding in verify(one, others=definitions) if isinstance(one, Definition) else one:
             errors += finding.severity is Severity.ERROR
             print(
                 f"{file}:{finding.pointer}: {finding.severity}: {finding.detail} [{finding.code}]"
@@ -143,9 +146,10 @@ def _json(finding: Violation | Notice) -> str:
     return json.dumps({"kind": type(finding).__name__.lower(), **asdict(finding)})
 
 
-def _findings(file: Path) -> Sequence[Finding]:
+def _read(file: Path) -> Definition | Sequence[Finding]:
+    """Return the findings instead if it is not in the language."""
     try:
-        return verify(read_definition(parse_yaml(file.read_text())))
+        return restore_definition(parse_yaml(file.read_text()))
     except InvalidDefinition as error:
         return error.findings
     except (OSError, UnicodeDecodeError, InvalidYaml) as error:

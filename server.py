@@ -39,7 +39,7 @@ from saga_orchestrator.eventstore import (
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.invariants.secrecy import forms_of
-from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.reader import restore_definition
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.callbacks import Callbacks
 from saga_orchestrator.fsm.runtime.clock import SystemClock
@@ -330,7 +330,7 @@ async def _register(registry: Registry, file: Path) -> None:
 
 
 def _definition(file: Path) -> Definition:
-    return read_definition(parse_yaml(file.read_text()))
+    return restore_definition(parse_yaml(file.read_text()))
 
 
 @asynccontextmanager

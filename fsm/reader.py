@@ -6,7 +6,7 @@ All that is wrong is collected and told at once, each with the place that has to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -56,12 +56,18 @@ Place = tuple[str | int, ...]
 def read_definition(document: Json) -> Definition:
     """Raises InvalidDefinition. Warnings do not stop a definition: ask `verify` for them."""
     definition = restore_definition(document)
-    _refuse([one for one in verify(definition) if one.severity is Severity.ERROR])
+    refuse_errors(definition)
     return definition
 
 
+def refuse_errors(definition: Definition, others: Collection[Definition] = ()) -> None:
+    """Raise InvalidDefinition if the verifier finds an error; `others` are for its children."""
+    findings = verify(definition, others=others)
+    _refuse([one for one in findings if one.severity is Severity.ERROR])
+
+
 def restore_definition(document: Json) -> Definition:
-    """One that was registered once: what a later verifier thinks of it changes nothing any more.
+    """Make a definition without the verifier, whose errors do not concern a registered one.
 
     Raises InvalidDefinition.
     """

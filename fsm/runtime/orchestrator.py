@@ -168,7 +168,7 @@ class Orchestrator:
         return plan_undo(await self.saga(saga_id), now=self.clock.now())
 
     async def register(self, definition: Definition) -> bool:
-        """Whether it is new. Raises DefinitionExists."""
+        """Whether it is new. Raises InvalidDefinition, DefinitionExists."""
         with serving():
             return await self.registry.register(definition)
 

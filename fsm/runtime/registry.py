@@ -15,7 +15,7 @@ from typing import Final
 
 from ...eventstore import EventLog, PutResult
 from ..definition import Definition
-from ..reader import restore_definition
+from ..reader import refuse_errors, restore_definition
 from ..strict_json import parse
 from .clock import Clock
 from .errors import DefinitionExists, DefinitionNotFound
@@ -33,27 +33,42 @@ class Registry:
         self._known: dict[tuple[str, int], Definition] = {}
         self._newest: dict[str, int] = {}
         self._asked_at: dict[str, float] = {}
+        self._registering = asyncio.Lock()
 
     async def load(self) -> None:
         """Read all that were ever registered."""
         for document in await self.log.list_documents(KIND):
-            self._remember(restore_definition(parse(document.content)))
+            if (document.name, document.version) not in self._known:
+                self._remember(restore_definition(parse(document.content)))
 
     async def register(self, definition: Definition) -> bool:
-        """Whether it is new. Raises DefinitionExists if the version has another content."""
-        result = await self.log.put_document(
-            KIND,
-            definition.name,
-            definition.version,
-            definition.source,
-            put_at=self.clock.now(),
-        )
-        if result is PutResult.DIFFERENT:
-            raise DefinitionExists(definition.name, definition.version)
-        self._remember(definition)
+        """Put it into the log; return whether it is new.
+
+        What is registered already is not verified again: a later verifier may be stricter.
+
+        Raises InvalidDefinition, and DefinitionExists if the version has another content.
+        """
+        async with self._registering:  # or two halves of a circle would not see each other
+            await self._verify(definition)
+            result = await self.log.put_document(
+                KIND,
+                definition.name,
+                definition.version,
+                definition.source,
+                put_at=self.clock.now(),
+            )
+            if result is PutResult.DIFFERENT:
+                raise DefinitionExists(definition.name, definition.version)
+            self._remember(definition)
         if result is PutResult.CREATED and not self.is_alone():
             await asyncio.sleep(NEWEST_FOR.total_seconds())
         return result is PutResult.CREATED
+
+    async def _verify(self, definition: Definition) -> None:
+        there = await self.log.get_document(KIND, definition.name, definition.version)
+        if there is None or there.content != definition.source:
+            await self.load()
+            refuse_errors(definition, self.known())
 
     async def get(self, name: str, version: int | None = None) -> Definition:
         """That version, or the newest. Raises DefinitionNotFound."""

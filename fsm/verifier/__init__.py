@@ -7,11 +7,12 @@
     expressions   what would fail whatever the data are
     calls         requests that no participant would get, or would get wrongly
     endings       steps that never run, and steps that never end
+    circles       sagas that start each other without end
     time_budget   the deadline against what the steps may take
 
 Errors refuse a definition: they are certain, some saga would fail on each. Warnings are risks that
 its author may have reasons to take. Each says where it is and what to change; docs/findings.md has
-all codes. Nothing here knows other definitions, or which participants there are, unless it is told.
+all codes. Other definitions and the participants are those that `verify` is given.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Collection, Iterator
 from ..definition import Definition, Step
 from ..errors import Finding
 from .calls import check_calls, check_participant
+from .circles import check_circles
 from .endings import check_endings
 from .expressions import check_expressions
 from .order import Order
@@ -41,11 +43,17 @@ CHECKS = (
 
 
 def verify(
-    definition: Definition, known_participants: Collection[str] | None = None
+    definition: Definition,
+    known_participants: Collection[str] | None = None,
+    others: Collection[Definition] = (),
 ) -> list[Finding]:
-    """In the order of the document. Without `known_participants` any name is one."""
+    """Return the findings, those of a step together. Without `known_participants` any name is one.
+
+    `others` are the definitions that its children may be; one of the same name and version as
+    `definition` does not count.
+    """
     order = Order(definition)
-    findings = list(check_time(order))
+    findings = [*check_time(order), *check_circles(definition, others)]
     for number, step in enumerate(definition.steps):
         findings += _of_step(order, step, f"/steps/{number}", known_participants)
     return list(dict.fromkeys(findings))

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 from ..definition import Step
 from ..errors import Finding
-from .finding import error, warning
+from .finding import warning
 from .order import Order, constant_condition
 
 
 def check_endings(order: Order, step: Step, at: str) -> Iterator[Finding]:
     yield from _condition(step, at)
-    yield from _child(order, step, at)
     yield from _signal(order, step, at)
     yield from _attempts(order, step, at)
 
@@ -26,18 +25,6 @@ def _condition(step: Step, at: str) -> Iterator[Finding]:
         case None:
             return
     yield warning("constant-condition", f"{at}/when", detail)
-
-
-def _child(order: Order, step: Step, at: str) -> Iterator[Finding]:
-    child, own = step.child, order.definition
-    if child is None or child.saga_type != own.name or step.when is not None:
-        return
-    if child.version in (None, own.version):
-        detail = (
-            f"each {own.name} would start another one without end: name another saga,"
-            " or a condition that ends it"
-        )
-        yield error("endless-children", f"{at}/saga/type", detail)
 
 
 def _signal(order: Order, step: Step, at: str) -> Iterator[Finding]:

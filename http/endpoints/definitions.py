@@ -12,7 +12,7 @@ from starlette.responses import Response
 from ...fsm.definition import Definition
 from ...fsm.errors import Finding, InvalidDefinition
 from ...fsm.language import NAME
-from ...fsm.reader import read_definition
+from ...fsm.reader import restore_definition
 from ...fsm.runtime.errors import DefinitionNotFound
 from ...fsm.strict_json import Json, JsonObject, parse
 from ...fsm.verifier import verify
@@ -27,10 +27,10 @@ DIGITS: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 async def put_definition(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
-    definition = read_definition(await document(request))
+    definition = restore_definition(await document(request))
     _refuse_other_place(definition, request.path_params)
     created = await services.orchestrator.register(definition)
-    findings = verify(definition, services.participants)
+    findings = await _findings(definition, services)
     answer = {**_document_of(definition), "findings": _findings_view(findings)}
     place = f"/definitions/{definition.name}/{definition.version}"
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
@@ -54,11 +54,15 @@ async def verify_definition(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
     given = await document(request)
     try:
-        definition = read_definition(given)
-        findings: Sequence[Finding] = verify(definition, services.participants)
+        findings = await _findings(restore_definition(given), services)
     except InvalidDefinition as error:
         findings = error.findings
     return json_reply({"findings": _findings_view(findings)})
+
+
+async def _findings(definition: Definition, services: Services) -> Sequence[Finding]:
+    others = await services.orchestrator.definitions()
+    return verify(definition, services.participants, others)
 
 
 def _refuse_other_place(definition: Definition, place: Mapping[str, str]) -> None:

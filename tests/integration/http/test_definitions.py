@@ -159,3 +159,19 @@ async def test_a_saga_of_a_new_definition_runs(client: httpx.AsyncClient) -> Non
     response = await client.post("/sagas/start", json={"saga_type": "trip", "entity_id": "t"})
 
     assert (response.status_code, response.json()["status"]) == (200, "completed")
+
+
+async def test_a_definition_that_closes_a_circle_is_refused(client: httpx.AsyncClient) -> None:
+    ping = {"saga": "ping", "version": 1, "steps": [{"name": "next", "saga": {"type": "pong"}}]}
+    pong = {"saga": "pong", "version": 1, "steps": [{"name": "next", "saga": {"type": "ping"}}]}
+    await client.put("/definitions/ping/1", json=ping)
+
+    put = await client.put("/definitions/pong/1", json=pong)
+    verified = await client.post("/definitions/verify", json=pong)
+
+    assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
+    (error,) = put.json()["errors"]
+    assert error["pointer"] == "/steps/0/saga/type"
+    assert "pong version 1 starts ping version 1, which starts pong version 1" in error["detail"]
+    assert [one["code"] for one in verified.json()["findings"]] == ["endless-children"]
+    assert (await client.get("/definitions/pong/1")).status_code == 404

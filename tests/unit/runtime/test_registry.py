@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from saga_orchestrator.eventstore import InMemoryLog, MemoryStore
 from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.errors import InvalidDefinition
+from saga_orchestrator.fsm.reader import read_definition, restore_definition
 from saga_orchestrator.fsm.runtime.errors import DefinitionExists, DefinitionNotFound
 from saga_orchestrator.fsm.runtime.registry import Registry
-from saga_orchestrator.fsm.testing import document
+from saga_orchestrator.fsm.testing import define, document
 from saga_orchestrator.tests.world import FakeClock
 
 
@@ -78,3 +81,45 @@ async def test_all_are_there_again_after_a_start(registry: Registry, store: Memo
     await restarted.load()
 
     assert [one.source for one in restarted.known()] == [trip(1).source, trip(2).source]
+
+
+async def test_a_definition_that_closes_a_circle_is_refused(registry: Registry) -> None:
+    await registry.register(define("again child=pong", name="ping"))
+
+    with pytest.raises(InvalidDefinition, match="pong version 1 starts ping version 1"):
+        await registry.register(define("again child=ping", name="pong"))
+
+    assert [one.name for one in registry.known()] == ["ping"]
+
+
+async def test_the_other_half_of_a_circle_may_be_of_another_node(
+    registry: Registry, store: MemoryStore
+) -> None:
+    await another_node(store).register(define("again child=pong", name="ping"))
+
+    with pytest.raises(InvalidDefinition):
+        await registry.register(define("again child=ping", name="pong"))
+
+
+async def test_of_two_halves_put_at_once_one_is_refused(registry: Registry) -> None:
+    halves = [define("again child=pong", name="ping"), define("again child=ping", name="pong")]
+
+    answers = await asyncio.gather(*map(registry.register, halves), return_exceptions=True)
+
+    assert [type(one) for one in answers] == [bool, InvalidDefinition]
+
+
+async def test_what_is_registered_already_is_not_verified_again(
+    registry: Registry, store: MemoryStore
+) -> None:
+    """A log may hold what an earlier verifier had nothing against."""
+    restless = restore_definition(document("again child=trip"))
+    await registry.log.put_document(
+        "definition", "trip", 1, restless.source, put_at=FakeClock().now()
+    )
+
+    await registry.load()
+
+    assert await registry.register(restless) is False
+    with pytest.raises(InvalidDefinition):
+        await registry.register(restore_definition({**document("again child=trip"), "version": 2}))
