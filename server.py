@@ -20,10 +20,10 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+import psycopg
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
-    NOT_NOW,
     EmbeddedServerFailed,
     EventStoreError,
     LogUnavailable,
@@ -284,7 +284,7 @@ async def _unfinished(
     try:
         await projector.follow(shard_ids)
         waiting = await tables.unfinished(shard_ids)
-    except NOT_NOW as error:
+    except psycopg.Error as error:
         raise LogUnavailable(str(error)) from error
     return [Unfinished(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
 
@@ -305,7 +305,7 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
 async def _migrate(database_url: str, mode: Mode) -> None:
     try:
         await migrate(database_url, ROOMS, mode)
-    except NOT_NOW as error:
+    except psycopg.Error as error:
         raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
 
 
@@ -378,7 +378,7 @@ def _door(settings: Settings) -> socket.socket:
     return door
 
 
-app = LifespanApp(_serving, (InvalidSettings, EventStoreError, *NOT_NOW))
+app = LifespanApp(_serving, (InvalidSettings, EventStoreError, psycopg.Error))
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,6 @@ mean."""
 
 from .allotment import Allotment, allot
 from .chain import link, verify
-from .connection import NOT_NOW
 from .embedded import EmbeddedServer, embedded_server
 from .errors import (
     AppendRefused,
@@ -49,7 +48,6 @@ __all__ = [
     "GENESIS",
     "MIGRATIONS",
     "NOTHING",
-    "NOT_NOW",
     "SHARDS",
     "SHARD_OWNED",
     "Allotment",

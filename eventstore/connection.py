@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection
 
 from .columns import register_columns
 from .statements import Mode, statement
@@ -28,13 +28,10 @@ Parameters = Mapping[str, object]
 # Sessions are named `node <owner> <purpose>`, so that those of a node that is dead can be ended.
 NOBODY: Final = "-"
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
-# What says nothing about the statement: the server is away, full, out of connections, a standby, or
-# somebody is changing what it may do. The same statement may succeed later.
-NOT_NOW: Final = (
-    psycopg.OperationalError,
-    errors.ReadOnlySqlTransaction,
-    errors.InsufficientPrivilege,
-)
+# The statement was refused for the values in it: it would be refused again. Every other error says
+# nothing about them (the server is away, full, read-only, its tables or rights are being changed),
+# so the same statement may succeed later: "not now".
+REFUSED: Final = (psycopg.IntegrityError, psycopg.DataError)
 
 
 async def connect(

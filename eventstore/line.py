@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
+from psycopg import OperationalError
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
@@ -62,7 +63,11 @@ class Line:
         await self.connection.close()
 
     async def _answer(self) -> PGresult:
-        """The answer to what was sent."""
+        """Return the result of what was sent.
+
+        A failure at the commit (a deferred constraint, a full disk) follows the result that says
+        that the statement was executed, so every result counts. Raises psycopg.Error.
+        """
         pgconn = self._pgconn
         while pgconn.flush():
             await _until_writable(pgconn.socket)
@@ -75,10 +80,12 @@ class Line:
             if answer is None:
                 break
             answers.append(answer)
-        (answer,) = answers  # a statement has one
-        if answer.status not in _DONE:
-            raise error_from_result(answer)
-        return answer
+        for answer in answers:
+            if answer.status not in _DONE:
+                raise error_from_result(answer)
+        if not answers:
+            raise OperationalError("the connection ended without a result")
+        return answers[-1]
 
 
 @cache

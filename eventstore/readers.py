@@ -17,7 +17,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
-from .connection import NOBODY, NOT_NOW, Connection, Parameters, connect, watchdog
+from .connection import NOBODY, REFUSED, Connection, Parameters, connect, watchdog
 from .errors import LogUnavailable, ValueRefused
 from .statements import Mode, statement
 
@@ -67,14 +67,16 @@ class Readers:
         self, name: str, parameters: Parameters, row: type[Row]
     ) -> psycopg.AsyncCursor[Row]:
         try:
+            try:
+                return await self._try(name, parameters, row)
+            except REFUSED:
+                raise
+            except psycopg.Error:
+                await self._close_idle()
             return await self._try(name, parameters, row)
-        except NOT_NOW:
-            await self._close_idle()
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
+        except REFUSED as error:
             raise ValueRefused(str(error)) from error
-        try:
-            return await self._try(name, parameters, row)
-        except NOT_NOW as error:
+        except psycopg.Error as error:
             raise LogUnavailable(str(error)) from error
 
     async def _try(

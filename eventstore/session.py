@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors
 
-from .connection import Parameters, watchdog
+from .connection import REFUSED, Parameters, watchdog
 from .errors import LogUnavailable
 from .line import Line, open_line
 from .statements import Mode, statement
@@ -29,9 +29,7 @@ LOCK_TIMEOUT: Final = timedelta(seconds=2)
 FIRST_WAIT: Final = timedelta(milliseconds=50)
 LONGEST_WAIT: Final = timedelta(seconds=2)
 
-# The statement was refused for what it says: sending it again would be refused again.
-_CERTAIN: Final = (psycopg.IntegrityError, psycopg.DataError)
-_CERTAIN_OR_LOCKED: Final = (*_CERTAIN, errors.LockNotAvailable)
+_REFUSED_OR_LOCKED: Final = (*REFUSED, errors.LockNotAvailable)
 
 
 Rows = list[tuple[object, ...]]
@@ -65,7 +63,7 @@ class Session:
             await cursor.execute(statement(name), parameters, prepare=True)
             return await cursor.fetchall()
 
-        return await self._until_certain(name, attempt, _CERTAIN)
+        return await self._until_certain(name, attempt, REFUSED)
 
     async def execute(
         self, name: str, parameters: Mapping[str, bytes], *, wait_for_locks: bool = True
@@ -76,7 +74,7 @@ class Session:
         def attempt(line: Line) -> Awaitable[int]:
             return line.execute(name, statement(name), parameters)
 
-        certain = _CERTAIN if wait_for_locks else _CERTAIN_OR_LOCKED
+        certain = REFUSED if wait_for_locks else _REFUSED_OR_LOCKED
         return await self._until_certain(name, attempt, certain)
 
     def stop_trying(self) -> None:

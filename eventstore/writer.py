@@ -29,6 +29,7 @@ from psycopg import errors as database
 from .arrivals import Arrival, Arrivals, Claim, Release, Work
 from .batch import Append, Draft, OwnedShard, draft
 from .columns import event_columns, head_columns, int4s, int8s, uuids
+from .connection import REFUSED
 from .errors import AppendRefused, ClaimFailed, EventStoreError, HistoryLost, LogUnavailable
 from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .ownership import ownership_event, take_over
@@ -121,7 +122,7 @@ class Writer:
     async def _write(self, appends: list[Append]) -> None:
         try:
             self._tell(await self._settle(appends))
-        except (psycopg.IntegrityError, psycopg.DataError) as error:
+        except REFUSED as error:
             await self._write_apart(appends, error)
 
     async def _write_apart(self, appends: list[Append], error: psycopg.Error) -> None:
@@ -230,7 +231,10 @@ class Writer:
             release.done.set_result(None)
 
     async def _serve_claim(self, claim: Claim) -> None:
-        epochs = await self._take_over(claim)
+        try:
+            epochs = await self._take_over(claim)
+        except REFUSED as error:
+            raise ClaimFailed(claim.shard_ids, str(error)) from error
         if not claim.done.done():
             claim.done.set_result(epochs)
 

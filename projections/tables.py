@@ -22,6 +22,7 @@ PROJECTION = "saga_status"
 SHORT = timedelta(seconds=10)  # for a statement; a server that takes longer is frozen
 LONG = timedelta(hours=1)  # for a rebuild
 ROWS_A_STATEMENT = 1000
+COMPARED = "checkpoint_is_not_negative"  # what a checkpoint that has been moved meets
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Overtaken(Exception):
 
 
 class Tables:
-    """Raises psycopg.OperationalError when the database is away."""
+    """Raises psycopg.Error when the database does not take a statement now."""
 
     def __init__(
         self, database_url: str, *, owner: str = NOBODY, mode: Mode = "postgresql"
@@ -106,7 +107,7 @@ class Tables:
             try:
                 with watchdog(line.connection, limit):
                     yield line
-            except (psycopg.OperationalError, asyncio.CancelledError):
+            except (psycopg.Error, asyncio.CancelledError):
                 # Lost, or a statement may still be under way.
                 await self.close()
                 raise
@@ -145,4 +146,6 @@ async def _write(line: Line, sagas: Sequence[Saga], moves: Mapping[int, tuple[in
     try:
         await line.execute("write_saga_status", statement("write_saga_status"), parameters)
     except psycopg.errors.CheckViolation as error:
-        raise Overtaken from error
+        if error.diag.constraint_name == COMPARED:
+            raise Overtaken from error
+        raise

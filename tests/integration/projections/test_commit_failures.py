@@ -1,0 +1,68 @@
+"""The status view when its commits fail although their statements were executed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from random import Random
+
+import pytest
+from saga_orchestrator.projections import projector as projecting
+from saga_orchestrator.projections.projector import TROUBLE, Projector
+from saga_orchestrator.tests.failing_commits import LOST_CONNECTION, fail_commits, raising
+from saga_orchestrator.tests.integration.projections.busy_world import (
+    checkpoints,
+    fresh_folds,
+    heads,
+    live_a_while,
+    rows,
+)
+from saga_orchestrator.tests.world import World
+
+FAILURES = {
+    "serialization failure": raising("40001"),
+    "full disk": raising("53100"),
+    "a trigger's own error": raising("P0001"),
+    "a foreign check": raising("23514"),
+    "lost connection": LOST_CONNECTION,
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+@pytest.mark.parametrize("table", ["saga_status", "projection_checkpoint"])
+async def test_a_projector_goes_on_after_commits_that_fail(
+    world: World,
+    projector: Projector,
+    database_url: str,
+    table: str,
+    failure: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(projecting, "PAUSE_AFTER_TROUBLE", projecting.LAG)
+    await live_a_while(world, Random(1), sagas=5)
+    fail_commits(database_url, table, failure, times=2)
+
+    running = asyncio.create_task(projector.run())
+    async with asyncio.timeout(10):
+        while checkpoints(database_url) != heads(world):
+            assert not running.done()
+            await asyncio.sleep(0)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    assert rows(database_url) == await fresh_folds(world)
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+async def test_a_write_whose_commit_fails_is_trouble_and_no_rival(
+    world: World, projector: Projector, database_url: str, failure: str
+) -> None:
+    await live_a_while(world, Random(2), sagas=3)
+    fail_commits(database_url, "projection_checkpoint", failure)
+
+    with pytest.raises(TROUBLE):
+        await projector.step()
+
+    await projector.step()
+    assert checkpoints(database_url) == heads(world)
