@@ -340,7 +340,12 @@ async def _serving() -> AsyncIterator[ASGIApp]:
     async with running(settings) as services:
         with told_at_signal(services.orchestrator.driver.begin_stop):
             _spare_what_stays()
-            yield build_app(services, version=VERSION)
+            yield build_app(
+                services,
+                version=VERSION,
+                hosts=(socket.gethostname(), settings.saga_host, *settings.saga_allowed_hosts),
+                origins=settings.saga_allowed_origins,
+            )
 
 
 def _spare_what_stays() -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, DirectoryPath, Field, FilePath, ValidationError
@@ -25,6 +25,9 @@ DEFAULT_PARTICIPANTS = {
 }
 ALL_SHARDS = tuple(range(64))
 SHARD_RANGE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})")
+HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+ORIGIN = re.compile(r"(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+DEFAULT_PORTS = {"http": "80", "https": "443"}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -58,6 +61,38 @@ def _shards(value: object) -> tuple[int, ...]:
     return tuple(shards)
 
 
+def _listed(value: object) -> list[str]:
+    """In small letters, of a list with commas."""
+    texts = value.split(",") if isinstance(value, str) else cast(Iterable[str], value)
+    return [one.strip().lower() for one in texts if one.strip()]
+
+
+def _host_names(value: object) -> tuple[str, ...]:
+    names = _listed(value)
+    for name in names:
+        if not HOST_NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no host name; write names like saga.example,*.pods.example,"
+                " without scheme and port"
+            )
+    return tuple(names)
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    """As browsers write them."""
+    return tuple(_origin(one) for one in _listed(value))
+
+
+def _origin(text: str) -> str:
+    if not (parts := ORIGIN.fullmatch(text)):
+        raise ValueError(
+            f"{text!r} is no origin; write scheme, host and perhaps port, like"
+            " https://ops.example,http://127.0.0.1:3000"
+        )
+    is_usual = parts[3] in (None, DEFAULT_PORTS[parts[1]])
+    return f"{parts[1]}://{parts[2]}" if is_usual else text
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
@@ -79,6 +114,8 @@ class Settings(BaseSettings):
     saga_participants_file: FilePath | None = None
     saga_sleep_cap: Annotated[Duration, Field(gt=timedelta(0))] | None = None
     saga_shards: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_shards)] = ALL_SHARDS
+    saga_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_host_names)] = ()
+    saga_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
     saga_participants: Mapping[str, str] = Field(default=DEFAULT_PARTICIPANTS)
 
 

@@ -1,20 +1,21 @@
 """The ASGI application, built from the route table.
 
 A path without parameters is looked up; the others are tried in turn among those with as many
-segments. What an endpoint raises becomes a problem here, once: no layer of middleware and no other
-router is paid for by requests that go well.
+segments. What an endpoint raises becomes a problem here, once. The one layer of middleware before
+it looks at the head alone (`admission.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..fsm.strict_json import serialize
+from .admission import AdmissionMiddleware
 from .docs_page import docs_page
 from .errors import MethodNotAllowed, NoSuchResource
 from .openapi import by_path, openapi_document
@@ -31,11 +32,18 @@ HEAD_IS_GET: Final = {"HEAD": "GET"}  # the server leaves the body out
 PARAMETER: Final = re.compile(r"{(\w+)}")
 
 
-def build_app(services: Services, *, version: str) -> Application:
-    """`version` is that of the software, for the API document."""
+def build_app(
+    services: Services,
+    *,
+    version: str,
+    hosts: Collection[str] = (),
+    origins: Collection[str] = (),
+) -> ASGIApp:
+    """`version` is that of the software, for the API document. `hosts` are names of this service,
+    `origins` pages of others that may call it."""
     document = openapi_document(ROUTES, version)
     services = replace(services, openapi=serialize(document), docs=docs_page(document))
-    return Application(ROUTES, services)
+    return AdmissionMiddleware(Application(ROUTES, services), hosts, origins)
 
 
 class Application:

@@ -1,6 +1,10 @@
 """What is refused at the door, before a saga is asked about.
 
 RequestRefused
+├── ForeignHost             a name that is not one of this service
+├── ForeignOrigin           made by a page of another site
+├── MalformedRequest        HTTP that HTTP does not allow
+├── UnknownCoding           a transfer coding other than chunked
 ├── BodyTooLarge            more bytes than are read
 ├── BodyTooSlow             it did not arrive in time
 ├── NotJson, NotYaml        bytes that are not what their type says
@@ -31,6 +35,31 @@ class RequestRefused(Exception):
     """Whatever the door refuses."""
 
 
+class ForeignHost(RequestRefused):
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"{host} is not a name of this service: call it by an address, or add the name to"
+            " SAGA_ALLOWED_HOSTS"
+        )
+
+
+class ForeignOrigin(RequestRefused):
+    def __init__(self, origin: str | None) -> None:
+        page = "a page of another site" if origin is None else f"a page of {origin}"
+        super().__init__(
+            f"{page} may not call this service unless its origin is in SAGA_ALLOWED_ORIGINS"
+        )
+
+
+class MalformedRequest(RequestRefused):
+    pass
+
+
+class UnknownCoding(RequestRefused):
+    def __init__(self) -> None:
+        super().__init__("send the body with Content-Length, or with Transfer-Encoding: chunked")
+
+
 class BodyTooLarge(RequestRefused):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the body is larger than {limit} bytes")
@@ -51,7 +80,9 @@ class NotYaml(RequestRefused):
 
 class UnsupportedMediaType(RequestRefused):
     def __init__(self, supported: Sequence[str]) -> None:
-        super().__init__(f"send {' or '.join(supported)}")
+        """Without `supported` types it is the encoding that is not read."""
+        how = f"with Content-Type: {' or '.join(supported)}" if supported else None
+        super().__init__(f"send the body {how or 'without a Content-Encoding'}")
 
 
 class InvalidRequest(RequestRefused):

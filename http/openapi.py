@@ -14,10 +14,14 @@ from .answers import ProblemAnswer
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
+    ForeignHost,
+    ForeignOrigin,
     InvalidActor,
     InvalidQuery,
     InvalidRequest,
+    MalformedRequest,
     NotJson,
+    UnknownCoding,
     UnsupportedMediaType,
 )
 from .problems import INTERNAL_ERROR, MEDIA_TYPE, PROBLEMS, Problem
@@ -27,6 +31,7 @@ Document: TypeAlias = dict[str, Any]
 
 MODE: Final[JsonSchemaMode] = "validation"
 REF: Final = "#/components/schemas/{model}"
+OF_A_HEAD: Final = (MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin)
 OF_A_BODY: Final = (NotJson, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 HEADERS: Final[Mapping[str, str]] = {
     "Saga-Callback-Token": "That came with the call which is reported on.",
@@ -72,7 +77,7 @@ def by_path(routes: Sequence[RouteSpec]) -> Iterator[tuple[str, list[RouteSpec]]
 
 def problems_of(route: RouteSpec) -> list[Problem]:
     """All that the route can answer with beside its replies, by status."""
-    kinds: list[type[Exception]] = list(route.problems)
+    kinds: list[type[Exception]] = [*OF_A_HEAD, *route.problems]
     if route.query:
         kinds.append(InvalidQuery)
     if route.body:

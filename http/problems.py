@@ -40,11 +40,14 @@ from ..projections.errors import ProjectionUnavailable
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
+    ForeignHost,
+    ForeignOrigin,
     InvalidActor,
     InvalidIdempotencyKey,
     InvalidQuery,
     InvalidRequest,
     InvalidSignalName,
+    MalformedRequest,
     MethodNotAllowed,
     NoSuchResource,
     NoSuchVersion,
@@ -53,6 +56,7 @@ from .errors import (
     StartUnconfirmed,
     TooManySagas,
     UnknownBulkJob,
+    UnknownCoding,
     UnknownSagaType,
     UnsupportedMediaType,
     WrongCallbackToken,
@@ -80,6 +84,18 @@ INTERNAL_ERROR = Problem(
     HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "The service has made a mistake"
 )
 PROBLEMS: Mapping[type[Exception], Problem] = {
+    MalformedRequest: Problem(
+        HTTPStatus.BAD_REQUEST, "malformed-request", "The request is not HTTP/1.1 as it should be"
+    ),
+    UnknownCoding: Problem(
+        HTTPStatus.NOT_IMPLEMENTED, "unknown-transfer-coding", "Not a coding that is read here"
+    ),
+    ForeignHost: Problem(
+        HTTPStatus.MISDIRECTED_REQUEST, "foreign-host", "The service has another name"
+    ),
+    ForeignOrigin: Problem(
+        HTTPStatus.FORBIDDEN, "foreign-origin", "A page of another site may not call the service"
+    ),
     NotJson: Problem(HTTPStatus.BAD_REQUEST, "not-json", "The body is not JSON"),
     NotYaml: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "not-yaml", "The body is not YAML that is read here"
@@ -228,6 +244,8 @@ def _headers(problem: Problem, error: Exception) -> Iterator[tuple[str, str]]:
             yield "Allow", ", ".join(error.allowed)
         case BodyTooLarge() | BodyTooSlow():
             yield "Connection", "close"  # whatever is left of the body is not wanted
+        case MalformedRequest() | UnknownCoding():
+            yield "Connection", "close"  # where the next request begins is not certain
         case _ if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
             yield "Retry-After", str(RETRY_AFTER_SECONDS)
         case _:
@@ -236,7 +254,7 @@ def _headers(problem: Problem, error: Exception) -> Iterator[tuple[str, str]]:
 
 def _report(request: Request, problem: Problem, error: Exception) -> None:
     """One line for what is not the client's doing."""
-    if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, UnknownCoding):
         return
     facts = {
         "method": request.method,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from saga_orchestrator.http.request import Request
 from starlette.types import Message
+
+JSON: Final = {"Content-Type": "application/json"}
 
 
 async def nothing() -> Message:

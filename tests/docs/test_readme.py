@@ -98,7 +98,7 @@ def participant_setting(name: str) -> str:
 
 def in_words(default: object) -> str:
     match default:
-        case None:
+        case None | ():
             return "none"
         case bool():
             return str(default).lower()

@@ -50,6 +50,8 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
             "SAGA_CALLBACK_LOOPBACK": "true",
             "SAGA_SLEEP_CAP": "2s",
             "SAGA_SHARDS": "0-31",
+            "SAGA_ALLOWED_HOSTS": "Saga.Example, *.pods.example,saga_1",
+            "SAGA_ALLOWED_ORIGINS": "https://OPS.example:443,http://[::1]:3000 , http://a:80",
             "ORDER_SERVICE_URL": "http://orders:80",
         },
     )
@@ -64,6 +66,12 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         timedelta(seconds=2),
     )
     assert settings.saga_shards == tuple(range(32))
+    assert settings.saga_allowed_hosts == ("saga.example", "*.pods.example", "saga_1")
+    assert settings.saga_allowed_origins == (
+        "https://ops.example",
+        "http://[::1]:3000",
+        "http://a",
+    )
     assert settings.saga_participants["order-service"] == "http://orders:80"
 
 
@@ -125,6 +133,14 @@ def test_participants_are_named_by_their_variables(monkeypatch: pytest.MonkeyPat
         ("SAGA_SHARDS", "5", "SAGA_SHARDS is wrong: write a range of shards, 0-63 or a part of it"),
         ("SAGA_SHARDS", "7-3", "SAGA_SHARDS is wrong: "),
         ("SAGA_SHARDS", "0-64", "SAGA_SHARDS is wrong: "),
+        ("SAGA_ALLOWED_HOSTS", "saga.example:8009", "SAGA_ALLOWED_HOSTS is wrong: 'saga.example:8"),
+        ("SAGA_ALLOWED_HOSTS", "http://saga", "SAGA_ALLOWED_HOSTS is wrong: "),
+        ("SAGA_ALLOWED_HOSTS", "*", "SAGA_ALLOWED_HOSTS is wrong: "),
+        ("SAGA_ALLOWED_HOSTS", "saga,a*.example", "SAGA_ALLOWED_HOSTS is wrong: 'a*.example'"),
+        ("SAGA_ALLOWED_ORIGINS", "ops.example", "SAGA_ALLOWED_ORIGINS is wrong: 'ops.example'"),
+        ("SAGA_ALLOWED_ORIGINS", "https://ops.example/", "SAGA_ALLOWED_ORIGINS is wrong: "),
+        ("SAGA_ALLOWED_ORIGINS", "null", "SAGA_ALLOWED_ORIGINS is wrong: "),
+        ("SAGA_ALLOWED_ORIGINS", "*", "SAGA_ALLOWED_ORIGINS is wrong: "),
         ("SAGA_DRAIN_TIMES", "5s", "SAGA_DRAIN_TIMES is no setting; there are "),
         ("ORDER_SERVICE_URL", "orders", "ORDER_SERVICE_URL is wrong: write a base URL like"),
         ("ORDER_SERVICE_URL", "ftp://orders", "ORDER_SERVICE_URL is wrong: "),

@@ -111,7 +111,7 @@ def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: Bu
         event_counts=EventCounts(),
         participants=dict.fromkeys(("order-service", "payment-service", "airline"), PARTICIPANT),
     )
-    return build_app(services, version="1.2.3")
+    return build_app(services, version="1.2.3", hosts=("saga",))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import ORDER, TOKENS, World
 
 from .described import assert_described
@@ -109,13 +110,17 @@ REQUESTS = st.sampled_from(ROUTES).flatmap(
 )
 VISIBLE = st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0xFF), max_size=30)
 HEADERS = st.fixed_dictionaries(
-    {"Prefer": st.just("wait=0")},
+    {
+        "Prefer": st.just("wait=0"),
+        "Content-Type": st.sampled_from(["application/json"] * 3 + ["application/yaml"]) | VISIBLE,
+    },
     optional={
         "Idempotency-Key": VISIBLE | st.sampled_from(["k", '"k"']),
         "If-Match": VISIBLE | st.just('"1"'),
         "If-None-Match": VISIBLE,
         "Saga-Actor": VISIBLE | st.just("anna"),
-        "Content-Type": VISIBLE | st.sampled_from(["application/json", "application/yaml"]),
+        "Origin": VISIBLE | st.sampled_from(["http://saga", "https://evil.example", "null"]),
+        "Sec-Fetch-Site": VISIBLE | st.sampled_from(["same-origin", "cross-site"]),
     },
 )
 QUERIES = st.dictionaries(
@@ -186,7 +191,9 @@ async def test_a_start_is_refused_or_can_be_read_again(
 ) -> None:
     content = json.dumps(body).encode()
 
-    response = await client.post("/sagas/start", content=content, headers={"Prefer": "wait=0"})
+    response = await client.post(
+        "/sagas/start", content=content, headers={**JSON, "Prefer": "wait=0"}
+    )
 
     if response.is_success:
         saga_id = response.json()["saga_id"]

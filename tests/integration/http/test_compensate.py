@@ -7,6 +7,7 @@ import pytest
 from saga_orchestrator.fsm.command import child_id_of
 from saga_orchestrator.http.answers import ProblemAnswer
 from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import World, a_definition
 
 from .situations import SITUATIONS, started, waiting
@@ -255,7 +256,7 @@ async def test_a_body_that_does_not_fit(
 ) -> None:
     saga_id = await a_completed(world)
 
-    response = await client.post(f"/sagas/{saga_id}/compensate", content=body)
+    response = await client.post(f"/sagas/{saga_id}/compensate", content=body, headers=JSON)
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
     assert len(world.events) == 8

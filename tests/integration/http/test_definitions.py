@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import ORDER_PROCESSING, World
 from saga_orchestrator.tests.world import a_world as another_world
 
@@ -92,7 +93,7 @@ async def test_the_path_and_the_document_say_the_same(client: httpx.AsyncClient)
 async def test_what_is_no_definition_is_refused_with_findings(
     client: httpx.AsyncClient, document: object
 ) -> None:
-    put = await client.put("/definitions/trip/1", content=json.dumps(document))
+    put = await client.put("/definitions/trip/1", content=json.dumps(document), headers=JSON)
 
     assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
     assert put.json()["errors"]

@@ -13,6 +13,7 @@ from saga_orchestrator.http import body
 from saga_orchestrator.http.answers import ProblemAnswer
 from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import ORDER, TOKENS, World
 
 START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
@@ -128,7 +129,7 @@ async def test_a_body_of_ten_megabytes_is_received_and_refused(client: httpx.Asy
             yield b" " * 100_000
             received += 100_000
 
-    response = await client.post("/sagas/start", content=ten_megabytes())
+    response = await client.post("/sagas/start", content=ten_megabytes(), headers=JSON)
 
     assert_problem(response, 413, "body-too-large")
     assert received == 10_000_000
@@ -146,7 +147,7 @@ async def test_a_body_of_ten_megabytes_is_received_and_refused(client: httpx.Asy
 async def test_a_body_that_announces_too_much_is_not_even_received(
     client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
-    response = await client.post("/sagas/start", content=b"{}", headers=headers)
+    response = await client.post("/sagas/start", content=b"{}", headers={**JSON, **headers})
 
     assert_problem(response, 413, "body-too-large")
 
@@ -162,7 +163,7 @@ async def test_an_endless_body_is_hung_up_on(
             sent += 1
             yield b" " * 1_000_000
 
-    response = await client.post("/sagas/start", content=endless())
+    response = await client.post("/sagas/start", content=endless(), headers=JSON)
 
     assert_problem(response, 413, "body-too-large")
     assert sent < 40
@@ -176,7 +177,7 @@ async def test_a_body_that_never_ends_is_not_waited_for(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(body, "BODY_SECONDS", 0.0)
-    response = await client.post("/sagas/start", content=stalled())
+    response = await client.post("/sagas/start", content=stalled(), headers=JSON)
 
     assert_problem(response, 408, "body-too-slow")
 
@@ -185,7 +186,7 @@ async def test_a_body_that_never_ends_is_not_waited_for(
     "headers", [{"Content-Type": "text/plain"}, {"Content-Type": ""}, {"Content-Encoding": "gzip"}]
 )
 async def test_a_body_of_another_type(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    response = await client.post("/sagas/start", content=a_start(), headers=headers)
+    response = await client.post("/sagas/start", content=a_start(), headers={**JSON, **headers})
 
     assert_problem(response, 415, "unsupported-media-type")
 
@@ -204,7 +205,9 @@ async def send(
     place = {"saga_id": NOBODY, "step": "x", "name": "x", "version": "1"}
     token = {"Saga-Callback-Token": TOKENS.of(NOBODY, "x")}
     path = route.path.format(**place)
-    return await client.request(route.method, path, content=content, headers={**token, **headers})
+    return await client.request(
+        route.method, path, content=content, headers={**JSON, **token, **headers}
+    )
 
 
 @pytest.mark.parametrize("route", WITH_A_BODY, ids=name)

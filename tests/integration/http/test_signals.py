@@ -8,6 +8,7 @@ import httpx
 import pytest
 from saga_orchestrator.fsm.verb import MOST_SIGNALS
 from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import World
 
 from .situations import SITUATIONS, backing_off, paused, started, waiting
@@ -41,7 +42,7 @@ async def test_whatever_a_signal_says_is_what_its_step_has_heard(
     saga_id = await waiting(world)
 
     response = await client.post(
-        f"/sagas/{saga_id}/signals/approval", content=content, headers={"Prefer": "wait=10"}
+        f"/sagas/{saga_id}/signals/approval", content=content, headers={**JSON, "Prefer": "wait=10"}
     )
 
     assert (response.status_code, response.json()["status"]) == (200, "completed")
@@ -176,7 +177,9 @@ async def test_a_body_that_is_no_json(
 ) -> None:
     saga_id = await waiting(world)
 
-    response = await client.post(f"/sagas/{saga_id}/signals/approval", content=content)
+    response = await client.post(
+        f"/sagas/{saga_id}/signals/approval", content=content, headers=JSON
+    )
 
     assert (response.status_code, response.json()["code"]) == (400, "not-json")
     assert len(world.events) == 4

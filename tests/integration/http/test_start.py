@@ -8,6 +8,7 @@ import httpx
 import pytest
 from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.runtime.within import Within
+from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import ORDER, World
 
 START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
@@ -105,7 +106,7 @@ async def test_the_same_key_and_body_give_the_same_saga(
     again = await client.post(
         "/sagas/start",
         content=body % httpx.Request("POST", "http://x", json=ORDER).content,
-        headers={"Idempotency-Key": '"k-1"'},
+        headers={**JSON, "Idempotency-Key": '"k-1"'},
     )
 
     assert again.status_code == 200

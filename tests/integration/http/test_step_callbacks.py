@@ -9,6 +9,7 @@ import httpx
 import pytest
 from saga_orchestrator.http.answers import SagaStatusAnswer
 from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import TOKENS, World
 
 from .situations import ACCEPTED, DELIVERY, accepted, started
@@ -42,7 +43,7 @@ async def test_a_step_is_completed_with_its_output(
     saga_id = await accepted(world)
 
     response = await client.post(
-        f"/sagas/{saga_id}/steps/ship/complete", content=body, headers=token_of(saga_id)
+        f"/sagas/{saga_id}/steps/ship/complete", content=body, headers={**JSON, **token_of(saga_id)}
     )
 
     answer = SagaStatusAnswer.model_validate_json(response.content)
@@ -67,7 +68,7 @@ async def test_a_step_that_failed_turns_the_saga_round(
     content = None if body is None else httpx.Request("POST", "http://x", json=body).content
 
     response = await client.post(
-        f"/sagas/{saga_id}/steps/ship/fail", content=content, headers=token_of(saga_id)
+        f"/sagas/{saga_id}/steps/ship/fail", content=content, headers={**JSON, **token_of(saga_id)}
     )
 
     assert (response.status_code, response.json()["status"]) == (200, "compensating")
@@ -225,7 +226,7 @@ async def test_a_body_that_does_not_fit(
     before = len(world.events)
 
     response = await client.post(
-        f"/sagas/{saga_id}/steps/ship/{verb}", content=body, headers=token_of(saga_id)
+        f"/sagas/{saga_id}/steps/ship/{verb}", content=body, headers={**JSON, **token_of(saga_id)}
     )
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-request")

@@ -78,7 +78,7 @@ async def service(empty_database_url: str, database_mode: Mode) -> AsyncIterator
         saga_participants=participants,
     )
     async with running(settings) as services:
-        app = build_app(services, version="1.2.3")
+        app = build_app(services, version="1.2.3", hosts=("saga",))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://saga") as client:
             await register(client, DEFINITIONS)

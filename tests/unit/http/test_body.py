@@ -32,7 +32,8 @@ class Arrived:
 
     @property
     def request(self) -> Request:
-        scope = {"type": "http", "headers": [], "extensions": {EXTENSION: self}}
+        headers = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "headers": headers, "extensions": {EXTENSION: self}}
         return Request(scope, self.receive)
 
 

@@ -1,0 +1,152 @@
+"""Which requests are let in, by what their heads say of where they come from.
+
+A browser runs pages of anybody on machines that can reach this service, so a request that a page of
+another site has made is refused, and so is one under a name that is not ours: whoever owns a name
+can point it here once the page is loaded (DNS rebinding). A client that is no browser sends neither
+`Origin` nor `Sec-Fetch-Site`, and reaches the service under an address or a name of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Collection
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import ForeignHost, ForeignOrigin, MalformedRequest, RequestRefused, UnknownCoding
+from .openapi import REPLY_HEADERS
+from .problems import problem_reply
+from .request import Request
+
+AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{0,5}))?")
+ORIGIN: Final = re.compile(r"(https?)://(.+)")
+LONGEST_HOST: Final = 300  # bytes: a name has 253, a port five
+HOSTS_REMEMBERED: Final = 64
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+HOST, ORIGIN_HEADER, CODING = b"host", b"origin", b"transfer-encoding"
+SITE, MODE = b"sec-fetch-site", b"sec-fetch-mode"
+READ_HERE: Final = frozenset({HOST, ORIGIN_HEADER, CODING, SITE, MODE})
+FOREIGN_SITES: Final = (b"cross-site", b"same-site")
+
+
+class Authority(NamedTuple):
+    """`host` in small letters and without the dot of the root; `port` None if it was not given."""
+
+    host: str
+    port: int | None
+
+
+class AdmissionMiddleware:
+    """ASGI middleware that answers what is refused, and browsers' questions about pages that are
+    allowed to call (CORS)."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str]) -> None:
+        """`hosts` are names of this service, `*.name` those of all hosts below it; `origins` are
+        written as browsers do: without the default port, in small letters."""
+        self.app = app
+        self._names = frozenset(one.lower().rstrip(".") for one in ("localhost", *hosts))
+        self._domains = tuple(one[1:] for one in self._names if one.startswith("*."))
+        self._origins = frozenset(one.encode() for one in origins)
+        # Such pages are trusted with all that clients can ask; a wrong method is told by the route.
+        self._for_pages = CORSMiddleware(
+            app,
+            allow_origins=frozenset(origins),
+            allow_methods=("*",),
+            allow_headers=("*",),
+            allow_private_network=True,
+            expose_headers=tuple(REPLY_HEADERS),
+        )
+        self._authority_of = lru_cache(HOSTS_REMEMBERED)(self._own_authority)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http":
+            return self.app(scope, receive, send)
+        try:
+            is_of_page = self._admit(scope)
+        except RequestRefused as error:
+            return problem_reply(Request(scope, receive), error)(scope, receive, send)
+        if is_of_page:
+            # Headers are added to what is sent as ASGI says, and to nothing that passes it by.
+            return self._for_pages({**scope, "extensions": {}}, receive, send)
+        return self.app(scope, receive, send)
+
+    def _admit(self, scope: Scope) -> bool:
+        """Whether a page of another origin, one that is allowed to, has made the request.
+
+        Raises MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin.
+        """
+        head = _head(scope)
+        host = head.get(HOST)
+        if host is None and scope["http_version"] != "1.0":
+            raise MalformedRequest("there is no Host header")
+        authority = None if host is None else self._authority_of(host)
+        if len(head) == 1 or _is_followed_link(scope, head):
+            return False
+        origin = head.get(ORIGIN_HEADER)
+        if origin is None:
+            if head.get(SITE) in FOREIGN_SITES:
+                raise ForeignOrigin(None)
+            return False
+        if origin in self._origins:
+            return True
+        if authority is None or not _is_of(origin, authority):
+            raise ForeignOrigin(origin.decode("latin-1"))
+        return False
+
+    def _own_authority(self, host: bytes) -> Authority:
+        """Raises MalformedRequest, ForeignHost."""
+        authority = _parsed(host) if len(host) <= LONGEST_HOST else None
+        if authority is None:
+            raise MalformedRequest("the Host header is not a host with perhaps a port")
+        name = authority.host
+        if not (name in self._names or name.endswith(self._domains) or _is_address(name)):
+            raise ForeignHost(name)
+        return authority
+
+
+def _head(scope: Scope) -> dict[bytes, bytes]:
+    """What is read here of it. Raises MalformedRequest, UnknownCoding."""
+    head: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in READ_HERE:
+            if name in head:
+                raise MalformedRequest(f"there is more than one {name.decode()} header")
+            head[name] = value
+    if CODING in head and head[CODING].lower() != b"chunked":
+        raise UnknownCoding
+    return head
+
+
+def _is_followed_link(scope: Scope, head: dict[bytes, bytes]) -> bool:
+    """It shows its answer to a person and to no page."""
+    return scope["method"] == "GET" and head.get(MODE) == b"navigate"
+
+
+def _is_of(origin: bytes, authority: Authority) -> bool:
+    """Whether pages of `origin` come from `authority`. The scheme may be that of a proxy before
+    us, so it only says which port is meant where none is given."""
+    parts = ORIGIN.fullmatch(origin.decode("latin-1"))
+    page = parts and _parsed(parts[2].encode("latin-1"))
+    if not parts or not page:
+        return False
+    usual = DEFAULT_PORTS[parts[1]]
+    return (page.host, page.port or usual) == (authority.host, authority.port or usual)
+
+
+def _parsed(authority: bytes) -> Authority | None:
+    parts = AUTHORITY.fullmatch(authority.decode("latin-1"))
+    if not parts:
+        return None
+    return Authority(parts[1].lower().removesuffix("."), int(parts[2]) if parts[2] else None)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
