@@ -38,7 +38,6 @@ from saga_orchestrator.eventstore import (
 )
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
-from saga_orchestrator.fsm.invariants.secrecy import forms_of
 from saga_orchestrator.fsm.reader import restore_definition
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.callbacks import Callbacks
@@ -58,6 +57,7 @@ from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
 from saga_orchestrator.fsm.runtime.vital_signs import VitalSigns
 from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.secrecy import Redaction, forms_of
 from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
@@ -150,6 +150,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
                 executor=driver.executor,
                 event_counts=event_counts,
                 participants=directory.urls,
+                redaction=Redaction(directory.secrets()),
             )
             await bulk.close()
             driver.begin_stop()
@@ -266,8 +267,7 @@ async def doctor(
         heads, registry = await log.heads(), Registry(log, clock)
         await registry.load()
         kept = await log.get_document(*TOKEN_SECRET)
-        terms = _directory(settings).terms.values()
-        values = [value.encode() for one in terms for value in one.headers.values()]
+        values = [one.encode() for one in _directory(settings).secrets()]
         grounds = Grounds(
             definitions={(one.name, one.version): one for one in registry.known()},
             witnesses=witnesses,

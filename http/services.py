@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..fsm.runtime.bulk import BulkJobs
@@ -11,6 +11,7 @@ from ..fsm.runtime.event_counts import EventCounts
 from ..fsm.runtime.executor import Executor
 from ..fsm.runtime.orchestrator import Orchestrator
 from ..fsm.runtime.tokens import CallbackTokens
+from ..fsm.secrecy import Redaction
 from ..projections.audit import AuditVerdict
 from ..projections.feed import Feed
 from ..projections.listing import Listing
@@ -26,7 +27,7 @@ class Services:
     """`openapi` and `docs` are the finished documents about the routes, made with the app.
 
     `participants` are the base URLs by name, and hold no credentials: a call that needs some has
-    them in its headers, as secrets.
+    them in its headers, as secrets. `redaction` removes these from what participants report.
     """
 
     orchestrator: Orchestrator
@@ -41,5 +42,6 @@ class Services:
     executor: Executor
     event_counts: EventCounts
     participants: Mapping[str, str]
+    redaction: Redaction = field(default_factory=lambda: Redaction(()))
     openapi: bytes = b""
     docs: bytes = b""

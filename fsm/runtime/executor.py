@@ -18,6 +18,7 @@ from ..answer import Answer
 from ..command import CallParticipant
 from ..definition import Definition, Step
 from ..outcome import Direction, Outcome, Verdict, classify
+from ..secrecy import Redaction
 from .breaker import CLOSED, Breaker
 from .call_headers import headers_of
 from .clock import Clock
@@ -105,6 +106,8 @@ class Executor:
                 call.timeout,
             )
             seconds = perf_counter() - began
+            if token is not None:
+                answer = Redaction([token]).of(answer)
         finally:
             turns.leave()
         now, step = self.clock.now, definition[call.step]

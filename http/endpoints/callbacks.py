@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from ...fsm.happening import StepReported
 from ...fsm.runtime.tokens import HEADER
+from ...fsm.secrecy import Redaction
+from ...fsm.strict_json import Json
 from ...projections.status import status_view
 from ..actor import actor_of
 from ..body import json_object
@@ -30,7 +32,8 @@ async def complete(request: Request, services: Services) -> Response:
     _demand_token(request, services)
     wanted = validated(CompleteRequest, await json_object(request, may_be_empty=True))
     step: str = request.path_params["step"]
-    report = StepReported(step=step, done=True, output=wanted.output, actor=actor_of(request))
+    output = _redacted(wanted.output, request, services)
+    report = StepReported(step=step, done=True, output=output, actor=actor_of(request))
     return await _reported(request, services, report)
 
 
@@ -38,7 +41,8 @@ async def fail(request: Request, services: Services) -> Response:
     _demand_token(request, services)
     wanted = validated(FailRequest, await json_object(request, may_be_empty=True))
     step: str = request.path_params["step"]
-    error = wanted.reason or "the participant reported a failure"
+    reason = _redacted(wanted.reason, request, services)
+    error = str(reason) if reason else "the participant reported a failure"
     report = StepReported(step=step, done=False, error=error, actor=actor_of(request))
     return await _reported(request, services, report)
 
@@ -49,6 +53,12 @@ def _demand_token(request: Request, services: Services) -> None:
     saga_id, step = request.path_params["saga_id"], request.path_params["step"]
     if not services.tokens.fits(saga_id, step, given):
         raise WrongCallbackToken
+
+
+def _redacted(value: Json, request: Request, services: Services) -> Json:
+    """`value` without the secrets of participants and the token of the call."""
+    token = Redaction([request.header(NAME) or ""])
+    return token.of_json(services.redaction.of_json(value))
 
 
 async def _reported(request: Request, services: Services, report: StepReported) -> Response:

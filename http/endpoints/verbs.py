@@ -82,7 +82,8 @@ async def signal(request: Request, services: Services) -> Response:
     name: str = request.path_params["name"]
     if not re.fullmatch(NAME, name):
         raise InvalidSignalName
-    asked = SignalSent(name=name, body=await json_value(request), key=header_key(request))
+    body = services.redaction.of_json(await json_value(request))  # a participant may have sent it
+    asked = SignalSent(name=name, body=body, key=header_key(request))
     return await ask(request, services, asked)
 
 

@@ -20,9 +20,9 @@ import httpx
 from ...fsm.answer import Answer, Lost, NotSent, Reply
 from ...fsm.runtime.call_headers import CallHeaders
 from ...fsm.runtime.terms import USUAL, Terms
+from ...fsm.secrecy import Redaction
 from .base_url import BaseUrl
 from .limits import Patience
-from .redaction import Redaction
 from .request import encode, encode_lines, header_lines
 from .transport import ParticipantTransport
 

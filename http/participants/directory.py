@@ -24,10 +24,10 @@ from ...fsm.language import Duration, Model, Name
 from ...fsm.outcome import Profile
 from ...fsm.reader import HEADER, HEADERS_OF_OURS, findings_of
 from ...fsm.runtime.terms import Terms
+from ...fsm.secrecy import SHORTEST_SECRET
 from ...fsm.strict_json import serialize
 from ...fsm.yaml_document import parse_yaml
 from .base_url import BaseUrl
-from .redaction import SHORTEST_SECRET
 from .request import FRAMING
 
 MOST_CALLS_AT_A_TIME = 10_000
@@ -43,6 +43,10 @@ class Directory:
 
     urls: Mapping[str, str]
     terms: Mapping[str, Terms]
+
+    def secrets(self) -> list[str]:
+        """Those that are sent to any participant."""
+        return [value for one in self.terms.values() for value in one.headers.values()]
 
 
 class SecretModel(Model):

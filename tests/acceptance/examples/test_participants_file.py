@@ -9,8 +9,8 @@ import pytest
 from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
 from saga_orchestrator.fsm.outcome import Profile
 from saga_orchestrator.fsm.runtime.terms import USUAL
+from saga_orchestrator.fsm.secrecy import Redaction
 from saga_orchestrator.http.participants.directory import read_directory
-from saga_orchestrator.http.participants.redaction import Redaction
 from saga_orchestrator.tests.acceptance.examples.conftest import CARD_TOKEN
 from saga_orchestrator.tests.acceptance.examples.demo_participant import Does
 from saga_orchestrator.tests.acceptance.examples.stage import Stage

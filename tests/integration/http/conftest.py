@@ -12,6 +12,7 @@ import pytest
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.event_counts import EventCounts
 from saga_orchestrator.fsm.runtime.vital_signs import Check
+from saga_orchestrator.fsm.secrecy import Redaction
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.participants.callback import CallbackPolicy
@@ -24,6 +25,8 @@ from saga_orchestrator.projections.place import Place
 from saga_orchestrator.projections.stats import SagaCount, Stats
 from saga_orchestrator.tests.world import ENOUGH, TOKENS, World, a_world
 from starlette.types import ASGIApp
+
+from .situations import SECRET
 
 PARTICIPANT = "http://127.0.0.1:9001/api"
 
@@ -109,6 +112,7 @@ def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: Bu
         statistics=NoStatistics(),
         executor=world.driver.executor,
         event_counts=EventCounts(),
+        redaction=Redaction([SECRET]),
         participants=dict.fromkeys(("order-service", "payment-service", "airline"), PARTICIPANT),
     )
     return build_app(services, version="1.2.3", hosts=("saga",))

@@ -53,6 +53,7 @@ steps:
   - {name: pay, participant: bank, action: {path: /pay, retry: {attempts: 1}}, pivot: true}
   - {name: thank, participant: mail, action: {path: /mail}}
 """
+SECRET = "ab/cd+ef=Q7zz12345678"  # that a participant is sent with every call
 TROUBLE = Reply(500, {}, b'{"detail": "out of order"}')
 REFUSAL = Reply(409, {}, b'{"detail": "gone already"}')
 ACCEPTED = Reply(202, {}, b"")

@@ -11,7 +11,7 @@ from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import World
 
-from .situations import SITUATIONS, backing_off, paused, started, waiting
+from .situations import SECRET, SITUATIONS, backing_off, paused, started, waiting
 
 BODIES = [
     (b"", None),
@@ -21,6 +21,7 @@ BODIES = [
     (b'"yes"', "yes"),
     (b"[1, [2]]", [1, [2]]),
     (b'{"by": "alice"}', {"by": "alice"}),
+    (SECRET.encode().join((b'{"with": "', b'"}')), {"with": "[secret]"}),
 ]
 TWO_SIGNALS = """
 saga: two_signals

@@ -12,7 +12,7 @@ from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import TOKENS, World
 
-from .situations import ACCEPTED, DELIVERY, accepted, started
+from .situations import ACCEPTED, DELIVERY, SECRET, accepted, started
 
 NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
 
@@ -231,3 +231,33 @@ async def test_a_body_that_does_not_fit(
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
     assert len(world.events) == before
+
+
+@pytest.mark.parametrize("spelling", [SECRET, SECRET.replace("/", "%2F"), "the token"])
+async def test_a_callback_that_repeats_a_secret_records_none(
+    client: httpx.AsyncClient, world: World, spelling: str
+) -> None:
+    saga_id = await accepted(world)
+    secret = TOKENS.of(saga_id, "ship") if spelling == "the token" else spelling
+    body = {"output": {secret: f"sent with {secret}"}}
+
+    response = await client.post(
+        f"/sagas/{saga_id}/steps/ship/complete", json=body, headers=token_of(saga_id)
+    )
+
+    assert response.json()["steps"][1]["output"] == {"[secret]": "sent with [secret]"}
+    assert secret not in str(world.events)
+
+
+async def test_a_failure_that_repeats_a_secret_gives_a_reason_without_it(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await accepted(world)
+
+    response = await client.post(
+        f"/sagas/{saga_id}/steps/ship/fail",
+        json={"reason": f"wrong key {SECRET}"},
+        headers={**token_of(saga_id), "Prefer": "wait=10"},
+    )
+
+    assert response.json()["error"] == "ship was rejected: wrong key [secret]"

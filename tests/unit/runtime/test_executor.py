@@ -240,3 +240,16 @@ async def test_headers_of_a_definition_never_replace_those_of_the_saga() -> None
 
     (_, headers, _) = participants.received[0]
     assert (headers["saga-id"], headers["x-shop"]) == (call.saga_id, "north")
+
+
+async def test_a_participant_that_repeats_the_token_of_its_call_has_it_in_no_output() -> None:
+    definition = define("book callback")
+    (call,) = given(definition).calls
+    token = TOKENS.of(call.saga_id, "book")
+    participants = Counter(Reply(200, {}, b'{"headers": {"token": "%s"}}' % token.encode()))
+    participants.opened.set()
+    executor = Executor(participants, TOKENS, FakeClock(), limit=1)
+
+    verdict = await executor.call(call, definition, 1)
+
+    assert verdict.output == {"headers": {"token": "[secret]"}}

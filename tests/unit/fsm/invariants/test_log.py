@@ -41,8 +41,8 @@ from saga_orchestrator.fsm.invariants import (
     secrets_are_kept,
     violations,
 )
-from saga_orchestrator.fsm.invariants.secrecy import forms_of
 from saga_orchestrator.fsm.outcome import Outcome
+from saga_orchestrator.fsm.secrecy import forms_of
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
 from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     BACK,

@@ -1,0 +1,172 @@
+"""Secrets that went out in a header are removed from what comes back.
+
+What a participant answers is recorded and shown. One that repeats the headers of a call, in an
+error message say, would put a secret into the log for good, so it is replaced before anything is
+recorded. A text can be spelled in many ways: JSON writes `/` also as `\\/` or `\\u002F`, a URL as
+`%2F`, HTML as `&#47;`, and each of them inside another. So a document is read several times: as it
+came, then with its escapes read, then with the escapes that this has brought to light, and so on.
+A secret that stands in one of these readings is cut out of the document as it came, whatever its
+format is and even if it is cut short.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from html import unescape
+from typing import Final
+
+from msgspec.structs import replace
+
+from .answer import Answer, Reply
+from .strict_json import Json
+
+SHORTEST_SECRET: Final = 8  # characters; anything shorter is found in texts that do not repeat it
+BLOT: Final = "[secret]"
+DEEPEST: Final = 5  # escapes inside of escapes
+# The escapes of printable ASCII, of which the value of a header consists.
+ESCAPE: Final = re.compile(
+    rb"\\(?:(?:u00|x)([2-7][0-9a-fA-F])|([!-/:-@\[-`{-~]))"
+    rb"|%(?:u00)?([2-7][0-9a-fA-F])"
+    rb"|&(?:#0{0,6}[0-9]{2,3}|#[xX]0{0,6}[0-9a-fA-F]{2}|[A-Za-z]{2,10});"
+)
+
+
+class Redaction:
+    """Replaces `secrets`, whole or without a scheme like `Bearer` before them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._forms = forms_of(secret.encode() for secret in secrets)
+
+    def of(self, answer: Answer) -> Answer:
+        if not isinstance(answer, Reply):
+            return replace(answer, reason=self.of_text(answer.reason))
+        return replace(answer, body=self.of_bytes(answer.body))
+
+    def of_bytes(self, document: bytes) -> bytes:
+        """`document` without the secrets, and otherwise byte by byte the same."""
+        if not is_exposed(document, self._forms):
+            return document
+        kept, end = list[bytes](), 0
+        for start, stop in sorted(_places(document, self._forms)):
+            if start >= end:
+                kept += (document[end:start], BLOT.encode())
+            end = max(end, stop)
+        return b"".join((*kept, document[end:]))
+
+    def of_text(self, text: str) -> str:
+        return self.of_bytes(text.encode(errors="replace")).decode(errors="replace")
+
+    def of_json(self, value: Json) -> Json:
+        """The same for what has been parsed already: names of members count as well."""
+        if not self._forms:
+            return value
+        match value:
+            case str():
+                return self.of_text(value)
+            case Mapping():
+                members = value.items()
+                return {self.of_text(name): self.of_json(member) for name, member in members}
+            case list():
+                return [self.of_json(item) for item in value]
+            case _:
+                return value
+
+
+def forms_of(secrets: Iterable[bytes]) -> frozenset[bytes]:
+    """What must stand in no reading of a document: also what an encoding makes of a secret, and
+    the password inside of `Basic` credentials."""
+    parts = {part for one in secrets for part in (one, *one.split(), *_credentials(one))}
+    forms = {
+        reading
+        for part in parts
+        if len(part) >= SHORTEST_SECRET
+        for form in (part, *_encoded(part))
+        for reading in readings(form)
+    }
+    return frozenset(form for form in forms if len(form) >= SHORTEST_SECRET)
+
+
+def is_exposed(document: bytes, forms: Collection[bytes]) -> bool:
+    """Whether one of `forms` stands in a reading of `document`."""
+    return bool(forms) and any(
+        reading.find(form) >= 0 for reading in readings(document) for form in forms
+    )
+
+
+def readings(document: bytes) -> Iterator[bytes]:
+    """`document` as it came, then as often as there are escapes in it with these read."""
+    yield document
+    for _ in range(DEEPEST):
+        read = ESCAPE.sub(_character, document)
+        if read == document:
+            return
+        document = read
+        yield document
+
+
+def _character(escape: re.Match[bytes]) -> bytes:
+    """What `escape` stands for; the escape itself if that is no printable ASCII."""
+    if escape[2] is not None:
+        return escape[2]
+    hexadecimal = escape[1] or escape[3]
+    if hexadecimal is not None:
+        return bytes.fromhex(hexadecimal.decode())
+    character = unescape(escape[0].decode())
+    is_plain = len(character) == 1 and character.isascii() and character.isprintable()
+    return character.encode() if is_plain else escape[0]
+
+
+def _places(document: bytes, forms: Collection[bytes]) -> Iterator[tuple[int, int]]:
+    """From where to where in `document` a form stands, in any reading."""
+    starts: Sequence[int] = range(len(document) + 1)  # of each byte of the reading, in `document`
+    reading = document
+    for _ in range(DEEPEST + 1):
+        for form in forms:
+            yield from ((starts[at], starts[at + len(form)]) for at in _found(form, reading))
+        further, starts = _read_further(reading, starts)
+        if further == reading:
+            return
+        reading = further
+
+
+def _found(form: bytes, reading: bytes) -> Iterator[int]:
+    at = reading.find(form)
+    while at >= 0:
+        yield at
+        at = reading.find(form, at + 1)
+
+
+def _read_further(reading: bytes, starts: Sequence[int]) -> tuple[bytes, Sequence[int]]:
+    """The next reading, and where each of its bytes and its end stood at first."""
+    escapes = [one for one in ESCAPE.finditer(reading) if _character(one) != one[0]]
+    ends = [0, *(one.end() for one in escapes)]
+    begins = [*(one.start() for one in escapes), len(reading)]
+    pieces, places = list[bytes](), list[int]()
+    for end, begin, escape in zip(ends, begins, [*escapes, None], strict=True):
+        pieces.append(reading[end:begin])
+        places += starts[end:begin]
+        if escape is not None:
+            pieces.append(_character(escape))
+            places.append(starts[begin])
+    return b"".join(pieces), [*places, starts[len(reading)]]
+
+
+def _encoded(part: bytes) -> Iterator[bytes]:
+    yield part.hex().encode()
+    yield part.hex().upper().encode()
+    yield b64encode(part).rstrip(b"=")
+    yield urlsafe_b64encode(part).rstrip(b"=")
+
+
+def _credentials(secret: bytes) -> Iterator[bytes]:
+    scheme, _, value = secret.partition(b" ")
+    if scheme.lower() != b"basic":
+        return
+    try:
+        pair = b64decode(value.strip(), validate=True)
+    except ValueError:
+        return
+    yield pair
+    yield pair.partition(b":")[2]
