@@ -13,12 +13,16 @@ from msgspec import Struct
 
 
 class Reply(Struct, frozen=True):
-    """A complete reply. With `too_large` the status holds, but `body` is only its beginning."""
+    """A complete reply. With `too_large` the status holds, but `body` is only its beginning.
+
+    `unreadable` says why its body could not be decoded to UTF-8; then `body` is empty.
+    """
 
     status: int
     headers: Mapping[str, str]  # names in lower case; repeated ones joined with ", "
     body: bytes
     too_large: bool = False
+    unreadable: str = ""
 
 
 class NotSent(Struct, frozen=True):

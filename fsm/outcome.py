@@ -6,7 +6,6 @@ What is not certain is `unknown`, and what is unknown may have happened.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -16,12 +15,9 @@ from http import HTTPStatus
 from msgspec import Struct
 
 from .answer import Answer, NotSent, Reply
+from .reason import one_line, reason_of
 from .retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
-from .strict_json import Json, NotKeepable, parse, parse_foreign
-
-LONGEST_REASON = 300  # characters
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\u2028\u2029\ud800-\udfff]")
-REASONS = ("detail", "error", "message", "reason", "title")  # members of a reply, the first counts
+from .strict_json import Json, NotKeepable, parse_foreign
 
 
 class Outcome(StrEnum):
@@ -134,7 +130,7 @@ def _classify_status(reply: Reply) -> Verdict:
     """What a participant says about an earlier attempt; whatever is not said clearly is unknown."""
     if reply.status == NEVER_HEARD_OF_IT:
         return Verdict(outcome=Outcome.NOT_DONE, reason="the participant has never heard of it")
-    if reply.status // 100 != 2 or reply.too_large:
+    if reply.status // 100 != 2 or reply.too_large or reply.unreadable:
         return Verdict(outcome=Outcome.UNKNOWN, reason=reason_of(reply))
     try:
         said = parse_foreign(reply.body)
@@ -152,7 +148,7 @@ def _classify_dtm(reply: Reply) -> Verdict:
     for outcome, status, word in BY_DTM:
         if reply.status == status or word in reply.body:
             return Verdict(outcome=outcome, reason=reason_of(reply))
-    if reply.status == HTTPStatus.OK:
+    if reply.status == HTTPStatus.OK and not reply.unreadable:  # it may say FAILURE
         return _done(reply)
     return Verdict(outcome=Outcome.UNKNOWN, reason=reason_of(reply))
 
@@ -168,6 +164,9 @@ def _done(reply: Reply) -> Verdict:
     if reply.too_large:
         reason = "the reply is larger than the limit"
         return Verdict(outcome=DONE, reason=reason, output_loss=OutputLoss.TOO_LARGE)
+    if reply.unreadable:
+        reason = one_line(reply.unreadable)
+        return Verdict(outcome=DONE, reason=reason, output_loss=OutputLoss.NOT_JSON)
     if not reply.body:
         return Verdict(outcome=DONE)
     try:
@@ -175,29 +174,6 @@ def _done(reply: Reply) -> Verdict:
     except NotKeepable as error:
         reason = one_line(f"the reply is not JSON that can be kept: {error}")
         return Verdict(outcome=DONE, reason=reason, output_loss=OutputLoss.NOT_JSON)
-
-
-def reason_of(reply: Reply) -> str:
-    """`409 Insufficient balance`: what the participant says, else its text, else the phrase."""
-    try:
-        body = parse(reply.body)
-    except NotKeepable:
-        body = None
-    if isinstance(body, Mapping):
-        said = next((one for name in REASONS if isinstance(one := body.get(name), str) and one), "")
-    else:
-        said = reply.body.decode(errors="replace")
-    return one_line(f"{reply.status} {said or _phrase(reply.status)}")
-
-
-def one_line(text: str) -> str:
-    """Without control characters and runs of blanks, cut to LONGEST_REASON."""
-    plain = " ".join(UNPRINTABLE.sub(" ", text).split())
-    return plain if len(plain) <= LONGEST_REASON else plain[: LONGEST_REASON - 1] + "…"
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
 
 
 def _retry_after(reply: Reply, now: Callable[[], datetime]) -> timedelta | None:

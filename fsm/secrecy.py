@@ -42,7 +42,8 @@ class Redaction:
     def of(self, answer: Answer) -> Answer:
         if not isinstance(answer, Reply):
             return replace(answer, reason=self.of_text(answer.reason))
-        return replace(answer, body=self.of_bytes(answer.body))
+        body, unreadable = self.of_bytes(answer.body), self.of_text(answer.unreadable)
+        return replace(answer, body=body, unreadable=unreadable)
 
     def of_bytes(self, document: bytes) -> bytes:
         """`document` without the secrets, and otherwise byte by byte the same."""

@@ -22,6 +22,7 @@ from ...fsm.runtime.call_headers import CallHeaders
 from ...fsm.runtime.terms import USUAL, Terms
 from ...fsm.secrecy import Redaction
 from .base_url import BaseUrl
+from .content import decoded, is_plain
 from .limits import Patience
 from .request import encode, encode_lines, header_lines
 from .transport import ParticipantTransport
@@ -78,7 +79,8 @@ class Participant:
 class ParticipantsClient:
     """Knows the participants; the transport belongs to whoever made it.
 
-    `max_body` bounds what comes over a foreign transport; `ParticipantTransport` has its own limit.
+    `max_body` bounds what a reply decodes to, and what comes over a foreign transport;
+    `ParticipantTransport` has its own limit.
     """
 
     def __init__(
@@ -138,6 +140,8 @@ class ParticipantsClient:
             answer = NotSent(_reason(error))
         except httpx.RequestError as error:
             answer = Lost(_reason(error))
+        if isinstance(answer, Reply) and not is_plain(answer):
+            answer = decoded(answer, self._max_body)
         return known.redaction.of(answer) if known.secret_headers else answer
 
     async def _through_httpx(self, request: httpx.Request, seconds: float) -> Answer:

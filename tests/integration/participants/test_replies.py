@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from saga_orchestrator.fsm.answer import Lost, Reply
 from saga_orchestrator.http.participants.limits import TransportLimits
@@ -183,3 +185,51 @@ async def test_a_large_request_and_a_large_reply(world: World, ask: Ask) -> None
     answer = await ask(world.client(peer.port), body=body)
 
     assert answer == Reply(200, {"content-length": str(len(body))}, body)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s",
+        b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+    ],
+)
+async def test_a_compressed_reply_is_read_however_it_is_framed(
+    world: World, answering: Answering, ask: Ask, head: bytes
+) -> None:
+    data = gzip.compress(ORDER)
+    peer = await world.peer(answering(b"HTTP/1.1 200 OK\r\n" + head % (len(data), data)))
+    client = world.client(peer.port)
+
+    answers = [await ask(client), await ask(client)]
+
+    assert [one.body for one in answers if isinstance(one, Reply)] == [ORDER, ORDER]
+    assert len(peer.conversations) == 1
+
+
+async def test_a_reply_compressed_until_the_end_of_the_connection(world: World, ask: Ask) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"
+        conversation.say(head + gzip.compress(ORDER))
+
+    peer = await world.peer(script)
+
+    answer = await ask(world.client(peer.port))
+
+    assert isinstance(answer, Reply)
+    assert answer.body == ORDER
+
+
+async def test_a_bomb_of_a_participant_is_too_large(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    bomb = gzip.compress(bytes(100_000_000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    peer = await world.peer(answering(head + bomb))
+
+    answer = await ask(world.client(peer.port))
+
+    assert isinstance(answer, Reply)
+    assert (answer.too_large, len(answer.body)) == (True, 1024 * 1024)

@@ -11,15 +11,14 @@ from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.events import StepNotSent
 from saga_orchestrator.fsm.outcome import (
-    LONGEST_REASON,
     Direction,
     Outcome,
     OutputLoss,
+    Profile,
     Verdict,
     classify,
-    one_line,
-    reason_of,
 )
+from saga_orchestrator.fsm.reason import LONGEST_REASON
 from saga_orchestrator.fsm.retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
 from saga_orchestrator.fsm.strict_json import Json
 from saga_orchestrator.fsm.testing import NOON
@@ -166,49 +165,6 @@ def test_a_compensation_needs_no_body_where_nothing_is_left_to_undo() -> None:
     assert gone == Verdict(outcome=Outcome.DONE)
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        (b'{"title": "t", "reason": "r", "message": "m", "error": "e", "detail": "d"}', "409 d"),
-        (b'{"title": "t", "reason": "r", "message": "m", "error": "e"}', "409 e"),
-        (b'{"title": "t", "reason": "r", "message": "m"}', "409 m"),
-        (b'{"title": "t", "reason": "r"}', "409 r"),
-        (b'{"title": "t"}', "409 t"),
-        (b'{"detail": "", "error": {"code": 5}, "message": "m"}', "409 m"),
-        (b'{"detail": 5}', "409 Conflict"),
-        (b'["no"]', '409 ["no"]'),
-        (b"", "409 Conflict"),
-        (b"out of\r\n stock\t!", "409 out of stock !"),
-        (b"<html>no</html>", "409 <html>no</html>"),
-        (b"\xff\xfe\x00\x01no", "409 no"),
-        ("gro\u2028\u00df\x1b[31m".encode(), "409 gro \u00df [31m"),
-    ],
-)
-def test_a_reason_is_what_the_participant_says_in_one_line(body: bytes, reason: str) -> None:
-    assert reason_of(reply(409, body)) == reason
-
-
-def test_a_status_without_a_phrase_stands_alone() -> None:
-    assert reason_of(reply(499)) == "499"
-
-
-@given(st.text())
-def test_one_line_is_one_bounded_line_that_can_be_recorded(text: str) -> None:
-    line = one_line(text)
-
-    assert len(line) <= LONGEST_REASON
-    assert line.splitlines() in ([], [line])
-    encode(StepNotSent(step="a", attempt=1, error=line))
-
-
-@pytest.mark.parametrize("length", [LONGEST_REASON, LONGEST_REASON + 1])
-def test_a_long_reason_is_cut_visibly(length: int) -> None:
-    line = one_line("x" * length)
-
-    assert len(line) == LONGEST_REASON
-    assert line.endswith("…") is (length > LONGEST_REASON)
-
-
 @settings(max_examples=300)
 @given(
     status=st.sampled_from([one.value for one in HTTPStatus]) | st.integers(100, 999),
@@ -283,3 +239,20 @@ def test_what_a_participant_says_of_a_status_is_one_line(said: Json) -> None:
     assert len(reason) <= LONGEST_REASON
     assert "\n" not in reason
     encode(StepNotSent(step="a", attempt=1, error=reason))
+
+
+UNREADABLE = Reply(200, {}, b"", unreadable="the reply is in the encoding br")
+
+
+def test_a_done_reply_that_cannot_be_decoded_is_done_and_says_why_it_has_no_output() -> None:
+    verdict = verdict_of(UNREADABLE)
+
+    assert (verdict.outcome, verdict.output) == (Outcome.DONE, None)
+    assert (verdict.output_loss, verdict.reason) == (OutputLoss.NOT_JSON, UNREADABLE.unreadable)
+
+
+def test_what_cannot_be_decoded_is_unknown_where_the_body_decides() -> None:
+    as_status = verdict_of(UNREADABLE, Direction.STATUS)
+    as_dtm = classify(UNREADABLE, Direction.ACTION, now=lambda: NOON, profile=Profile.DTM)
+
+    assert (as_status.outcome, as_dtm.outcome) == (Outcome.UNKNOWN, Outcome.UNKNOWN)
