@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import unescape
+from itertools import cycle
 from typing import Final
 from urllib.parse import unquote
 
@@ -23,7 +24,8 @@ TOKEN: Final = "ab/cd+ef=Q7zz12345678"
 
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=40)
 PLAIN = st.text(st.characters(min_codepoint=0x61, max_codepoint=0x7A), max_size=6)
-IN_JSON = {**{'"': [r"\""], "\\": [r"\\"], "/": [r"\/", "/"]}}
+WAYS = st.lists(st.integers(0, 9), min_size=1, max_size=12)
+IN_JSON = {'"': [r"\""], "\\": [r"\\"], "/": [r"\/", "/"]}
 
 
 def in_json(character: str, way: int) -> str:
@@ -49,17 +51,12 @@ def in_html(character: str, way: int) -> str:
     return ways[way % 3]
 
 
-SPELLINGS = [in_json, in_url, in_html]
-
-
 @st.composite
 def spelled(draw: st.DrawFn, text: str) -> str:
     """`text` as the inside of a JSON string, percent-encoded or with entities before that."""
-    for spelling in draw(st.lists(st.sampled_from([in_url, in_html]), max_size=DEEPEST - 2)):
-        ways = draw(st.lists(st.integers(0, 9), min_size=len(text), max_size=len(text)))
-        text = "".join(map(spelling, text, ways))
-    ways = draw(st.lists(st.integers(0, 9), min_size=len(text), max_size=len(text)))
-    return "".join(map(in_json, text, ways))
+    for spelling in draw(st.lists(st.sampled_from([in_url, in_html]), max_size=2)):
+        text = "".join(map(spelling, text, cycle(draw(WAYS))))
+    return "".join(map(in_json, text, cycle(draw(WAYS))))
 
 
 @st.composite
