@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from saga_orchestrator.benchmarks.load import ENDS, ORDER
 from saga_orchestrator.fsm.answer import Reply
@@ -33,7 +34,7 @@ from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.happening import CallAnswered, StartRequested
 from saga_orchestrator.fsm.outcome import Verdict, classify
 from saga_orchestrator.fsm.saga import replay
-from saga_orchestrator.fsm.strict_json import serialize
+from saga_orchestrator.fsm.strict_json import JsonObject, parse, parse_foreign, serialize
 from saga_orchestrator.fsm.testing import order_definition
 from saga_orchestrator.projections.row import columns
 from saga_orchestrator.projections.status import answer_view
@@ -141,7 +142,7 @@ def _microseconds(part: Callable[[Sequence[Told]], None], told: Sequence[Told]) 
 def tell(definition: Definition, way: str, number: int) -> Told:
     saga_id = f"018f0000-0000-7000-8000-{number:012x}"
     data = {"step_data": ORDER["step_data"]}
-    request = StartRequested(entity_id=4711, input=json.loads(json.dumps(data)))
+    request = StartRequested(entity_id=4711, input=cast(JsonObject, parse(json.dumps(data))))
     replies = _replies(way, number)
     decisions = [start(definition, saga_id, request, now=BEGAN)]
     calls: list[CallParticipant] = []
@@ -176,6 +177,13 @@ def _answer(call: CallParticipant, verdict: Verdict) -> CallAnswered:
     return CallAnswered(
         step=call.step, direction=call.direction, attempt=call.attempt, verdict=verdict
     )
+
+
+def reads(told: Sequence[Told]) -> None:
+    """The body of a start; replies are read where they are classified."""
+    body = json.dumps(ORDER).encode()
+    for _ in told:
+        parse_foreign(body)
 
 
 def starts(told: Sequence[Told]) -> None:
@@ -238,6 +246,7 @@ def replays(told: Sequence[Told]) -> None:
 
 
 PARTS: Mapping[str, Callable[[Sequence[Told]], None]] = {
+    "read": reads,
     "start": starts,
     "classify": classifications,
     "decide": decisions,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from saga_orchestrator.fsm.decide import Decision, decide, start
 from saga_orchestrator.fsm.definition import Definition
@@ -16,11 +17,10 @@ from saga_orchestrator.fsm.outcome import Outcome, Verdict
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.runtime.clock import saga_id
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.fsm.strict_json import Json
 from saga_orchestrator.fsm.yaml_document import parse_yaml
 
 ORDER = Path(__file__).parent.parent / "examples/definitions/order_processing.yaml"
-STEP_DATA: list[Json] = [
+STEP_DATA: list[Any] = [
     {"customer_id": 1, "total_amount": 50.0},
     {"order_id": 123, "amount": 50.0, "payment_method": "credit_card"},
     {"order_id": 123},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeAlias, get_args
 
@@ -136,4 +137,4 @@ def _members_of(kind: type[Event]) -> Callable[[Event], JsonObject]:
 
 
 _MEMBERS = {kind: _members_of(kind) for kind in TYPES.values()}
-_READERS = {name: Decoder(kind).decode for name, kind in TYPES.items()}
+_READERS = {name: Decoder(kind, float_hook=Decimal).decode for name, kind in TYPES.items()}

@@ -8,18 +8,20 @@ expressions are a plain path (`steps.create_order.output.order_id`), which is si
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import jmespath.lexer
 import jmespath.parser
 from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
+from .functions import ExactFunctions, same
 from .path import Path, dotted, follow
 from .shortcut import Shortcut, Unusual, shortcut
-from .strict_json import Json
+from .strict_json import Json, NotKeepable, parse_foreign
 
 LONGEST_EXPRESSION = 2000  # characters
 MOST_VISITS = 10_000  # nodes of the expression, counted each time one is evaluated
@@ -27,6 +29,8 @@ MOST_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in
 
 CHARACTERS_OF_AN_ELEMENT = 256  # how long texts count
 CONTAINERS = (dict, list)
+
+LITERAL = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 
 Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, value
 
@@ -124,13 +128,51 @@ def parse(source: str) -> Expression:
     if len(source) > LONGEST_EXPRESSION:
         raise ExpressionError(f"an expression is longer than {LONGEST_EXPRESSION} characters")
     try:
-        tree = jmespath.parser.Parser().parse(source).parsed
+        tree = _with_exact_literals(source, jmespath.parser.Parser().parse(source).parsed)
     except (JMESPathError, RecursionError, ValueError) as error:
         why = str(error).splitlines()[0] if str(error) else "it nests too deep"
         raise ExpressionError(f"${{{source}}} is not JMESPath: {why}") from None
     seen = tuple(references(tree))
     short = shortened(tree)
     return Expression(source, short, plain_path(tree), repeats(tree), seen, shortcut(short))
+
+
+def _with_exact_literals(source: str, tree: Node) -> Node:
+    """The same tree with the numbers of literals as they are written.
+
+    The parser makes floats of them. So it parses the expression again with the number of each
+    literal in its place, and the literals are read here.
+    """
+    literals: list[Json] = []
+    pieces, at = list[str](), 0
+    for token in jmespath.lexer.Lexer().tokenize(source):
+        found = LITERAL.match(source, token["start"])
+        if token["type"] != "literal" or found is None:
+            continue
+        try:
+            literals.append(parse_foreign(found[1].replace("\\`", "`").encode()))
+        except NotKeepable as error:
+            if isinstance(token["value"], str):  # without quotes, which the parser still takes
+                continue
+            raise ExpressionError(
+                f"${{{source}}} has a literal that is not JSON: {error}"
+            ) from None
+        pieces += [source[at : found.start()], f"`{len(literals) - 1}`"]
+        at = found.end()
+    if not literals:
+        return tree
+    numbered = jmespath.parser.Parser().parse("".join([*pieces, source[at:]])).parsed
+    return _with_literals(numbered, literals)
+
+
+def _with_literals(node: Node, literals: Sequence[Json]) -> Node:
+    if node["type"] == "literal" and isinstance(node["value"], int):
+        return {**node, "value": literals[node["value"]]}
+    children = [
+        _with_literals(child, literals) if isinstance(child, Mapping) else child
+        for child in node["children"]
+    ]
+    return {**node, "children": children}
 
 
 def plain_path(node: Node) -> Path | None:
@@ -240,7 +282,7 @@ def left_of(elements: int, value: Json) -> int:
     return elements
 
 
-class BudgetedFunctions(Functions):
+class BudgetedFunctions(ExactFunctions):
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
 
@@ -257,6 +299,12 @@ class Interpreter(TreeInterpreter):
 
     def visit_path(self, node: Any, value: Any) -> Any:
         return follow(node["value"], value)
+
+    def visit_comparator(self, node: Any, value: Any) -> Any:
+        if node["value"] not in ("eq", "ne"):
+            return super().visit_comparator(node, value)
+        first, second = (self.visit(child, value) for child in node["children"])
+        return same(first, second) is (node["value"] == "eq")
 
 
 class CountingInterpreter(Interpreter):

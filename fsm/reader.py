@@ -32,6 +32,7 @@ from .language import (
     StepModel,
     WaitForModel,
 )
+from .path import follow
 from .retry import RetryPolicy
 from .strict_json import Json, NotKeepable, serialize
 from .template import Template, Text, parse_template, parse_text
@@ -72,7 +73,7 @@ def restore_definition(document: Json) -> Definition:
     Raises InvalidDefinition.
     """
     model, source = _validated(document)
-    reading = _Reading(model)
+    reading = _Reading(model, document)
     steps = reading.steps()
     _refuse(reading.findings)
     return Definition(
@@ -157,8 +158,8 @@ def _beyond_pivots(
 class _Reading:
     """Of one document: parses its templates, and collects what is wrong with them."""
 
-    def __init__(self, model: DefinitionModel) -> None:
-        self.model = model
+    def __init__(self, model: DefinitionModel, document: Json) -> None:
+        self.model, self.document = model, document
         self.findings: list[Finding] = []
 
     def steps(self) -> tuple[Step, ...]:
@@ -235,7 +236,7 @@ class _Reading:
     def _child(self, model: ChildModel | None, place: Place) -> Child | None:
         if model is None:
             return None
-        given = None if model.input is None else self._template(model.input, place)
+        given = None if model.input is None else self._template(place)
         return Child(saga_type=model.type, version=model.version, input=given)
 
     def _call(self, model: CallModel, retry: RetryPolicy, place: Place) -> Call:
@@ -279,7 +280,7 @@ class _Reading:
     def _when(self, model: StepModel, place: Place) -> Expression | None:
         if model.when is None:
             return None
-        condition = self._template(model.when, place)
+        condition = self._template(place)
         if isinstance(condition, Expression):
             return condition
         self._complain("bad-condition", place, "a condition is one expression, ${...}")
@@ -288,12 +289,12 @@ class _Reading:
     def _body(self, model: CallModel, place: Place) -> Template | None:
         if model.body is None:
             return None
-        return self._template(model.body, (*place, "body"))
+        return self._template((*place, "body"))
 
     def _output(self, model: StepModel, place: Place) -> Template | None:
         if model.output is None:
             return None
-        return self._template(dict(model.output), place)
+        return self._template(place)
 
     def _headers(self, model: CallModel | StatusModel, place: Place) -> Iterator[tuple[str, Text]]:
         for name, value in model.headers.items():
@@ -308,9 +309,10 @@ class _Reading:
             self._complain("bad-expression", place, _why_no_expression(error))
             return Text(())
 
-    def _template(self, value: Json, place: Place) -> Template | None:
+    def _template(self, place: Place) -> Template | None:
+        """Of the document itself: the models have floats for its numbers."""
         try:
-            return parse_template(value)
+            return parse_template(follow(place, self.document))
         except (ExpressionError, RecursionError) as error:
             self._complain("bad-expression", place, _why_no_expression(error))
             return None

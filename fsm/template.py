@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeAlias
 from urllib.parse import quote
 
 from .expression import Expression, ExpressionError, MissingValue, parse
+from .numbers import number_text
 from .strict_json import Json
 
 Scope: TypeAlias = Mapping[str, Json]
@@ -132,8 +134,8 @@ def _as_text(expression: Expression, scope: Scope) -> str:
             return value
         case bool() as value:
             return "true" if value else "false"
-        case int() | float() as value:
-            return str(value)
+        case int() | Decimal() | float() as value:
+            return number_text(value)
         case None:
             raise MissingValue(f"${{{expression.source}}} has no value")
         case _:

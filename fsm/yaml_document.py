@@ -7,6 +7,7 @@ No aliases or anchors (306 bytes can stand for gigabytes), no merge keys, no tag
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -39,7 +40,7 @@ def parse_yaml(text: str) -> Json:
     try:
         # Through JSON: 1e999 and "\\0" are YAML, and nobody could read them again.
         return parse_foreign(serialize(yaml.load(text, Loader=_CoreLoader)))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidYaml(" ".join(str(error).split())) from None
 
 
@@ -82,8 +83,8 @@ class _CoreLoader(yaml.SafeLoader):
     def construct_core_int(self, node: Any) -> int:
         return int(self.construct_scalar(node))
 
-    def construct_core_float(self, node: Any) -> float:
-        return float(self.construct_scalar(node))
+    def construct_core_float(self, node: Any) -> Decimal:
+        return Decimal(self.construct_scalar(node))
 
 
 for tag, pattern, first in CORE_SCHEMA:

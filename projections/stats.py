@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from ..eventstore import SHARDS, LogUnavailable, Readers
 from ..fsm.codec import format_time
 from ..fsm.machines import SagaStatus
+from ..fsm.numbers import exactly
 from ..fsm.strict_json import Json
 from .errors import ProjectionUnavailable
 
@@ -146,8 +148,8 @@ def _sample_view(sample: SagaSample) -> Json:
         "failed": sample.failed,
         "failure_rate": _rate(sample.failed, sample.rested),
         "duration_seconds": {
-            "p50": round(sample.p50_seconds, 3),
-            "p95": round(sample.p95_seconds, 3),
+            "p50": exactly(round(sample.p50_seconds, 3)),
+            "p95": exactly(round(sample.p95_seconds, 3)),
         },
     }
 
@@ -168,5 +170,5 @@ def _step_view(sample: StepSample) -> Json:
     }
 
 
-def _rate(some: int, of_all: int) -> float | None:
-    return round(some / of_all, 4) if of_all else None
+def _rate(some: int, of_all: int) -> Decimal | None:
+    return exactly(round(some / of_all, 4)) if of_all else None

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from saga_orchestrator.eventstore import (
     SHARDS,
@@ -46,7 +47,7 @@ from saga_orchestrator.fsm.yaml_document import parse_yaml
 ROOT = Path(__file__).parent.parent
 ORDER_PROCESSING = (ROOT / "examples/definitions/order_processing.yaml").read_text()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORDER: list[Json] = [
+ORDER: list[Any] = [
     {"customer_id": 1, "total_amount": 50.0},
     {"order_id": 123, "amount": 50.0, "payment_method": "credit_card"},
     {"order_id": 123},

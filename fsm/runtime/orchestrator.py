@@ -7,8 +7,8 @@ to it goes there by post.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -47,10 +47,20 @@ UNANSWERED = "the log has not said yet whether it is recorded"
 
 @dataclass(frozen=True, slots=True)
 class StartKey:
-    """A client's idempotency key, and the digest of what it is used for."""
+    """A client's idempotency key, and the digest of what it is used for.
+
+    A key that was recorded with a digest of before is compared with `earlier_digest`.
+    """
 
     key: str
     digest: bytes
+    earlier_digest: Callable[[], bytes] | None = field(default=None, compare=False)
+
+    def is_of(self, recorded: bytes) -> bool:
+        """True if the recorded digest is that of the same request."""
+        if recorded == self.digest:
+            return True
+        return self.earlier_digest is not None and recorded == self.earlier_digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +217,7 @@ class Orchestrator:
                 stream_id=StreamId(self._new_id()),
                 claimed_at=self.clock.now(),
             )
-        if claim.digest != key.digest:
+        if not key.is_of(claim.digest):
             raise IdempotencyKeyReused(key.key)
         begin = Begin(
             saga_id=claim.stream_id,

@@ -15,6 +15,7 @@ from typing import Final
 
 from ...eventstore import EventLog, PutResult
 from ..definition import Definition
+from ..functions import same
 from ..reader import refuse_errors, restore_definition
 from ..strict_json import parse
 from .clock import Clock
@@ -49,7 +50,7 @@ class Registry:
         Raises InvalidDefinition, and DefinitionExists if the version has another content.
         """
         async with self._registering:  # or two halves of a circle would not see each other
-            await self._verify(definition)
+            definition = await self._recorded_or_verified(definition)
             result = await self.log.put_document(
                 KIND,
                 definition.name,
@@ -64,11 +65,14 @@ class Registry:
             await asyncio.sleep(NEWEST_FOR.total_seconds())
         return result is PutResult.CREATED
 
-    async def _verify(self, definition: Definition) -> None:
+    async def _recorded_or_verified(self, definition: Definition) -> Definition:
+        """Return the recorded one if its JSON has the same value: 0.50 may be there as 0.5."""
         there = await self.log.get_document(KIND, definition.name, definition.version)
-        if there is None or there.content != definition.source:
-            await self.load()
-            refuse_errors(definition, self.known())
+        if there is not None and same(recorded := parse(there.content), parse(definition.source)):
+            return restore_definition(recorded)
+        await self.load()
+        refuse_errors(definition, self.known())
+        return definition
 
     async def get(self, name: str, version: int | None = None) -> Definition:
         """That version, or the newest. Raises DefinitionNotFound."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from msgspec.structs import fields
 from ..codec import TYPES
 from ..definition import Definition
 from ..events import Cause, Event, Parent, Resolution
+from ..numbers import parse_decimal
 from ..outcome import Outcome, OutputLoss, Verdict
 from ..reader import read_definition
 from ..strict_json import Json, JsonObject
@@ -23,7 +25,13 @@ UNDOABLE = {"compensation"}  # of the two members, without a condition
 INPUT: JsonObject = {"wanted": True, "unwanted": False}
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
-numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+numbers: st.SearchStrategy[int | Decimal] = (
+    st.integers()
+    | st.decimals(allow_nan=False, allow_infinity=False, places=2)
+    | st.from_regex(
+        r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})([eE][+-]?[0-9]{1,2})?", fullmatch=True
+    ).map(parse_decimal)
+)
 json_values: st.SearchStrategy[Json] = st.recursive(
     st.none() | st.booleans() | numbers | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -162,7 +163,7 @@ def test_a_payload_that_is_not_of_its_type_is_unreadable(
 
 def test_an_event_with_what_is_not_json_is_not_written() -> None:
     with pytest.raises(NotKeepable):
-        encode(StepSucceeded(step="pay", attempt=1, output=float("nan")))
+        encode(StepSucceeded(step="pay", attempt=1, output=Decimal("NaN")))
 
 
 def test_the_trigger_of_a_start_depends_on_whether_it_is_put_off() -> None:

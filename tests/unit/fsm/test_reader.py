@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from saga_orchestrator.fsm.definition import OnFailure
@@ -117,7 +118,7 @@ def test_headers_are_lower_case_and_may_have_expressions() -> None:
         (action(timeout=10), "/steps/0/action/timeout"),
         (action(retry={"attempts": 0}), "/steps/0/action/retry/attempts"),
         (action(retry={"attempts": "3"}), "/steps/0/action/retry/attempts"),
-        (action(retry={"factor": 0.5}), "/steps/0/action/retry/factor"),
+        (action(retry={"factor": Decimal("0.5")}), "/steps/0/action/retry/factor"),
         (action(retry={"factor": 101}), "/steps/0/action/retry/factor"),
         (action(retry={"cap": "20y"}), "/steps/0/action/retry/cap"),
         (action(headers={f"x-{n}": "" for n in range(51)}), "/steps/0/action/headers"),
@@ -198,7 +199,7 @@ def test_a_definition_that_is_too_large_is_refused() -> None:
 
 
 def test_a_document_that_is_not_json_is_refused() -> None:
-    assert findings(action(body=float("nan"))) == [("", "not-json")]
+    assert findings(action(body=Decimal("NaN"))) == [("", "not-json")]
 
 
 def test_findings_say_what_to_change_and_never_what_was_sent() -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from saga_orchestrator.fsm.strict_json import (
     DEEPEST,
     Json,
@@ -26,8 +30,10 @@ POISON = [
     b'{"a": "b", "c": 1e999}',
     b'{"a": {"b": 1e999}}',
     b'{"a": [1E+0400]}',
-    b"9" * 250 + b"e99",
+    b"9" * 250 + b"e199",
     b"1" * 5000,
+    b"1e9999999999999999999",
+    b"-1e-9999999999999999999",
     b"",
     b"\xff",
     b"\xef\xbb\xbf1",
@@ -60,7 +66,7 @@ def test_a_text_with_a_lone_surrogate_is_refused() -> None:
         (b"123456789012345678901234567890", 123456789012345678901234567890),
         (b"-9223372036854775809", -9223372036854775809),
         (b"1" * 300, int("1" * 300)),
-        (b"1e100", 1e100),
+        (b"1e100", Decimal("1e100")),
         (b'"1e999 \\\\u0000 NaN"', "1e999 \\u0000 NaN"),
         (b'"\\ud83d\\ude00"', "😀"),
         (b' {"a": [true, null]} ', {"a": [True, None]}),
@@ -98,7 +104,8 @@ def test_our_own_envelope_around_the_deepest_reply_can_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [float("inf"), float("nan"), {"a": [float("-inf")]}, "\ud800", object()]
+    "value",
+    [Decimal("Infinity"), Decimal("NaN"), {"a": [Decimal("-Infinity")]}, "\ud800", object()],
 )
 def test_what_is_not_json_is_not_written(value: Json) -> None:
     with pytest.raises(NotKeepable):
@@ -116,6 +123,85 @@ def test_a_value_that_holds_itself_is_not_written() -> None:
 
     with pytest.raises(NotKeepable):
         serialize(value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a": 1, "a": 2}',
+        b'{"a": 1, "a": 1}',
+        b'{"a": 1, "b": 2, "a": null}',
+        b'[{"a": {"b": 1, "b": {}}}]',
+        b'{"a": 1, "\\u0061": 2}',
+        b'{"a:": 1, "a:": 2}',
+        b'{"a": 1, "a": "\\u003a"}',
+        b'{"a": 1, "a": "\\u003A"}',
+        b'{"b": "::", "a": 1, "a": {"b": 2}}',
+        b'{"": 1, "": 1}',
+    ],
+)
+def test_a_member_that_is_there_twice_is_refused(data: bytes) -> None:
+    with pytest.raises(NotKeepable, match="is there twice"):
+        parse_foreign(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a": {"a": 1}, "b": {"a": 1}}',
+        b'{"a": "b:c:\\u003a", "A": 1}',
+        b'[{"a": 1}, {"a": 1}]',
+        b'{"a": "\\"a\\": 1", "b": 2}',
+    ],
+)
+def test_members_of_different_objects_may_have_one_name(data: bytes) -> None:
+    assert parse_foreign(data) == json.loads(data)
+
+
+some_names = st.sampled_from(["a", "b", "a:", ":", "\\u003a", "\\u0061", "é", "\\\\u003a"])
+some_json = st.recursive(
+    st.sampled_from(["1", "null", '"a:b"', '"\\u003A"', "1.50"]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.tuples(some_names, inner), max_size=4).map(
+            lambda pairs: "{" + ",".join(f'"{name}": {value}' for name, value in pairs) + "}"
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(some_json)
+def test_exactly_what_has_a_member_twice_is_refused(text: str) -> None:
+    repeats = False
+
+    def watch(pairs: list[tuple[str, Json]]) -> None:
+        nonlocal repeats
+        names = [name for name, _ in pairs]
+        repeats = repeats or len(set(names)) < len(names)
+
+    json.loads(text, object_pairs_hook=watch)
+    if repeats:
+        with pytest.raises(NotKeepable, match="is there twice"):
+            parse_foreign(text.encode())
+    else:
+        assert serialize(parse_foreign(text.encode())) == serialize(parse(text))
+
+
+@pytest.mark.parametrize("number", [b"1" * 401, b"-" + b"9" * 500, b"1" * 4000])
+def test_a_longer_integer_than_can_be_kept_is_refused(number: bytes) -> None:
+    with pytest.raises(NotKeepable, match="more than 400 digits"):
+        parse_foreign(b'{"a": [' + number + b"]}")
+
+
+def test_long_runs_of_digits_may_stand_in_a_text() -> None:
+    text = b'["' + b"1" * 1000 + b'", ' + b"9" * 400 + b"]"
+
+    assert parse_foreign(text) == ["1" * 1000, 10**400 - 1]
+
+
+def test_long_integers_in_a_log_of_before_are_read() -> None:
+    assert parse(b"1" * 1000) == int("1" * 1000)
 
 
 @given(json_values)

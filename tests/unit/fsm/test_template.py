@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from urllib.parse import unquote
 
 import pytest
@@ -21,7 +22,7 @@ from saga_orchestrator.fsm.testing.strategies import json_values, texts
 SCOPE: dict[str, Json] = {
     "input": {
         "n": 5,
-        "price": 1.5,
+        "price": Decimal("1.5"),
         "yes": True,
         "no": False,
         "none": None,

@@ -9,6 +9,7 @@ from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.reader import read_definition, restore_definition
 from saga_orchestrator.fsm.runtime.errors import DefinitionExists, DefinitionNotFound
 from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.fsm.strict_json import Json, parse
 from saga_orchestrator.fsm.testing import define, document
 from saga_orchestrator.tests.world import FakeClock
 
@@ -31,6 +32,13 @@ def trip(version: int, *steps: str) -> Definition:
     return read_definition({**document(*(steps or ("book",))), "version": version})
 
 
+def charging(amount: str) -> Definition:
+    """One whose step sends this JSON."""
+    call: Json = {"method": "POST", "path": "/charges", "body": {"amount": parse(amount)}}
+    step: Json = {"name": "pay", "participant": "bank", "effect": "none", "action": call}
+    return read_definition({"saga": "trip", "version": 1, "steps": [step]})
+
+
 async def test_a_definition_is_new_once(registry: Registry) -> None:
     assert await registry.register(trip(1)) is True
     assert await registry.register(trip(1)) is False
@@ -44,6 +52,32 @@ async def test_a_version_never_changes(registry: Registry) -> None:
         await registry.register(trip(1, "book", "pay"))
 
     assert (await registry.get("trip", 1)).source == trip(1).source
+
+
+@pytest.mark.parametrize(
+    ("recorded", "given"),
+    [("0.50", "0.5"), ("50", "50.0"), ("1e2", "100"), ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}')],
+)
+async def test_a_version_in_another_spelling_is_the_same(
+    registry: Registry, recorded: str, given: str
+) -> None:
+    await registry.register(charging(recorded))
+
+    assert await registry.register(charging(given)) is False
+    assert [one.source for one in registry.known()] == [charging(recorded).source]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "given"),
+    [("12345678901234567.89", "12345678901234567.88"), ("1", "true"), ("1", '"1"')],
+)
+async def test_a_version_with_another_number_is_another(
+    registry: Registry, recorded: str, given: str
+) -> None:
+    await registry.register(charging(recorded))
+
+    with pytest.raises(DefinitionExists):
+        await registry.register(charging(given))
 
 
 async def test_without_a_version_the_newest_is_meant(registry: Registry) -> None:
