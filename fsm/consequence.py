@@ -87,7 +87,7 @@ def of_action(
             until=until,
             resent=answer.resent,
         )
-    if verdict.may_have_happened or answer.resent or state.doubtful or state.was_busy:
+    if verdict.may_have_happened or answer.resent or state.may_have_happened:
         return StepUnknown(step=name, attempt=attempt, error=verdict.reason)
     return StepNotSent(step=name, attempt=attempt, error=verdict.reason)
 
@@ -145,7 +145,7 @@ def settled(step: Step, state: StepState) -> StepFact:
         off = "called off, because the saga turned back"
         return StepRejected(step=step.name, attempt=0, error=off)
     waits = state.status is StepStatus.WAITING
-    kind = StepUnknown if waits or state.doubtful or state.was_busy else StepNotSent
+    kind = StepUnknown if waits or state.may_have_happened else StepNotSent
     error = state.last_error or "accepted, and not heard of again"
     return kind(step=step.name, attempt=state.attempts, error=error)
 

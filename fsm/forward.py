@@ -77,8 +77,8 @@ def _ways(saga: Saga) -> Sequence[Callable[[Deciding], bool]]:
     """What can follow: where all goes well, as it nearly always does, only what time asks for."""
     for state in saga.state.steps.values():
         if state.status in NEEDS_A_LOOK or state.output_loss is not None:
-            return (_failed, _ended_late, _lost_output, _heard, _next_step)
-    return (_ended_late, _next_step)
+            return (_failed, _asked_back, _ended_late, _lost_output, _heard, _next_step)
+    return (_asked_back, _ended_late, _next_step)
 
 
 def is_overdue(deciding: Deciding) -> bool:
@@ -88,6 +88,16 @@ def is_overdue(deciding: Deciding) -> bool:
     if state.status is not RUNNING or not _is_past(state.deadline, deciding.now):
         return False
     return not saga.pivot_in_doubt and bool(saga.not_done)
+
+
+def is_turning(deciding: Deciding) -> bool:
+    """Whether it goes back, or parks, before anything forward is sent."""
+    if is_overdue(deciding):
+        return True
+    saga = deciding.saga
+    if saga.pivot_passed or saga.pivot_in_doubt:
+        return False
+    return saga.state.asked_back is not None or not saga.statuses.isdisjoint(FAILED)
 
 
 def turned_back_on(asked: CompensationRequested) -> CompensationStarted:
@@ -114,6 +124,16 @@ def _fail(deciding: Deciding, step: Step, status: StepStatus, error: str) -> Non
         deciding.park(error)
     elif not deciding.saga.pivot_in_doubt:
         deciding.turn_back(CompensationStarted(cause=Cause.STEP_FAILED, error=error))
+
+
+def _asked_back(deciding: Deciding) -> bool:
+    """A request that a pivot in doubt has kept waiting, once that pivot has not happened."""
+    saga = deciding.saga
+    asked = saga.state.asked_back
+    if asked is None or saga.pivot_passed or saga.pivot_in_doubt:
+        return False
+    deciding.turn_back(turned_back_on(asked))
+    return True
 
 
 def _ended_late(deciding: Deciding) -> bool:

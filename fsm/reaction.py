@@ -21,7 +21,7 @@ from .events import (
     StepSucceeded,
     StepUnknown,
 )
-from .forward import is_overdue
+from .forward import is_overdue, is_turning
 from .happening import CallAnswered, ChildRefused, ChildRested, StepReported
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction, Outcome
@@ -68,10 +68,10 @@ def _unless_heard(state: StepState, said: StepFact) -> StepFact:
 
 
 def _told_status(deciding: Deciding, step: Step, fact: StepFact) -> None:
-    """An action that has certainly not happened is tried again at once, if there is time."""
+    """An action that has certainly not happened is tried again at once, unless the saga turns."""
     deciding.record(fact)
     paused = deciding.saga.state.paused_at is not None
-    if isinstance(fact, StepFoundNotDone) and not (paused or is_overdue(deciding)):
+    if isinstance(fact, StepFoundNotDone) and not (paused or is_turning(deciding)):
         deciding.call(step, Direction.ACTION)
 
 
@@ -102,12 +102,17 @@ def participant_back(deciding: Deciding, participant: str) -> None:
     for step, state in deciding.saga.steps:
         held = state.status is StepStatus.BACKING_OFF and state.last_outcome is Outcome.HELD
         running = deciding.saga.state.status is SagaStatus.RUNNING
-        if held and running and step.participant == participant and not is_overdue(deciding):
+        if held and running and step.participant == participant:
             call_again(deciding, step, state)
 
 
 def call_again(deciding: Deciding, step: Step, due: StepState) -> None:
-    """Before an action whose outcome is unknown is repeated, its participant is asked."""
+    """Before an action whose outcome is unknown is repeated, its participant is asked.
+
+    A saga that turns, as the next thing that is decided, sends nothing forward any more.
+    """
+    if is_turning(deciding):
+        return
     asks = step.status is not None and due.doubtful
     deciding.call(step, Direction.STATUS if asks else Direction.ACTION)
 

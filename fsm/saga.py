@@ -19,9 +19,7 @@ from .template import Scope
 
 PASSED = frozenset({StepStatus.SUCCEEDED})
 DONE = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
-DOUBTS = frozenset(
-    {StepStatus.CALLING, StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.UNKNOWN}
-)
+DOUBTS = frozenset({StepStatus.CALLING, StepStatus.WAITING, StepStatus.UNKNOWN})
 AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
 UNDO_UNFINISHED = frozenset(
     {
@@ -87,8 +85,10 @@ class Saga(Struct, frozen=True):
 
     @property
     def pivot_in_doubt(self) -> bool:
-        pivots = self.definition.pivots
-        return bool(pivots) and any(self.status_of(one) in DOUBTS for one in pivots)
+        """R4: one is being called, or may have happened. One that waits for its next try, and was
+        certainly not executed so far, is not in doubt."""
+        pivots, states = self.definition.pivots, self.state.steps
+        return bool(pivots) and any(_is_in_doubt(states.get(one, UNTOUCHED)) for one in pivots)
 
     @property
     def is_called(self) -> bool:
@@ -132,6 +132,11 @@ class Saga(Struct, frozen=True):
                 "error": state.error,
             },
         }
+
+
+def _is_in_doubt(state: StepState) -> bool:
+    waits_to_retry = state.status is StepStatus.BACKING_OFF
+    return state.may_have_happened if waits_to_retry else state.status in DOUBTS
 
 
 def _is_at_stake(step: Step, status: StepStatus) -> bool:

@@ -82,6 +82,12 @@ class StepState(Struct, frozen=True, kw_only=True):
         free = self.status is UNDO_BACKING_OFF and self.last_outcome in FREE
         return self.compensation_attempts + (not free)
 
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether an attempt that has ended may have taken effect."""
+        said_done = self.callback is not None and self.callback.done
+        return self.doubtful or self.was_busy or said_done
+
     def put_off(self, by: timedelta) -> StepState:
         """All that it waits for comes later."""
         later = self.next_attempt_at and self.next_attempt_at + by

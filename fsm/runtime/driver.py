@@ -249,7 +249,7 @@ class Driver:
                 first,
                 live.saga.definition,
                 self.epochs[live.shard_id],
-                partial(is_wanted, live, first, resent),
+                partial(is_wanted, live, first, resent, self.clock.now),
             )
             answer = CallAnswered(
                 step=first.step,

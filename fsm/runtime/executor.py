@@ -45,7 +45,9 @@ class Participants(Protocol):
 ACTION = Direction.ACTION
 NO_STATUS: frozenset[int] = frozenset()
 UNWANTED = Verdict(
-    outcome=Outcome.HELD, reason="not sent: its saga has stopped", retry_after=timedelta(seconds=1)
+    outcome=Outcome.HELD,
+    reason="not sent: its saga has stopped or goes back",
+    retry_after=timedelta(seconds=1),
 )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ..definition import Definition
 from ..events import (
+    CallbackReceived,
     Cause,
     CompensationCalled,
     CompensationRequested,
@@ -23,14 +24,22 @@ from ..events import (
     SagaResumed,
     SagaStarted,
     SagaUnparked,
+    StepBackedOff,
     StepCalled,
+    StepEvent,
+    StepFoundNotDone,
     StepNotSent,
     StepRejected,
     StepResolved,
     StepSucceeded,
+    StepUnknown,
     WaitStarted,
 )
+from ..outcome import Outcome
 from .process import Process
+
+FAILURES = (StepRejected, StepUnknown, StepNotSent)
+IN_DOUBT = (Outcome.UNKNOWN, Outcome.BUSY)  # after which an action may have happened
 
 
 def pivots_hold(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
@@ -45,18 +54,27 @@ def pivots_hold(definition: Definition, history: Sequence[Event]) -> Iterator[st
 def requests_are_followed(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
     """R4. Whoever asks for the way back gets it, unless a pivot is passed first.
 
-    Once the saga has turned, nothing goes forward.
+    Once the saga has turned, nothing goes forward; nor once it was asked to, or a step has failed,
+    unless a pivot is in doubt.
     """
-    asked = turned = False
+    asked = failed = passed = turned = False
+    pivots = _PivotDoubts(definition)
     for event in history:
-        asked = asked or isinstance(event, CompensationRequested)
-        asked = asked and not _passes(definition, event)
+        passed = passed or _passes(definition, event)
         turned = turned or isinstance(event, CompensationStarted)
         begins = isinstance(event, StepCalled | WaitStarted | SagaCompleted)
         if turned and begins:
             yield f"{event} of a saga that has turned back"
-        if asked and isinstance(event, SagaCompleted):
-            yield "completed, and somebody had asked for the way back"
+        if asked and begins and not (passed or pivots.open):
+            yield f"{event}, and somebody had asked for the way back"
+        if failed and begins and not (passed or pivots.open):
+            yield f"{event} after a step that has failed"
+        if isinstance(event, CompensationRequested) and not pivots.open:
+            yield f"{event} waits for a pivot that is not in doubt"
+        asked = asked or isinstance(event, CompensationRequested)
+        failed = failed or isinstance(event, FAILURES)
+        failed = failed and not isinstance(event, SagaUnparked)
+        pivots.hear(event)
 
 
 def deadlines_are_kept(process: Process) -> Iterator[str]:
@@ -64,7 +82,7 @@ def deadlines_are_kept(process: Process) -> Iterator[str]:
 
     After it nothing begins, unless it cannot turn back any more, or a person has asked for it.
     """
-    open_pivots: set[str] = set()
+    pivots = _PivotDoubts(process.definition)
     clock = _Clock()
     asked = False
     for row in process.log:
@@ -74,9 +92,9 @@ def deadlines_are_kept(process: Process) -> Iterator[str]:
         if _is_early(event, clock.deadline, row.at):
             yield f"turned back at {row.at}, before its deadline {clock.deadline}"
         begins = isinstance(event, StepCalled | WaitStarted)
-        if begins and clock.is_over(row.at) and not (asked or open_pivots):
+        if begins and clock.is_over(row.at) and not (asked or pivots.open):
             yield f"{event} at {row.at}, after the deadline {clock.deadline}"
-        _follow_pivot(process.definition, event, open_pivots)
+        pivots.hear(event)
 
 
 @dataclass(slots=True)
@@ -107,15 +125,46 @@ def _is_early(event: Event, deadline: datetime | None, at: datetime) -> bool:
     return isinstance(event, CompensationStarted) and event.cause is Cause.DEADLINE and not late
 
 
-def _follow_pivot(definition: Definition, event: Event, open_pivots: set[str]) -> None:
-    """Pivots that were called, and are not known to have failed."""
-    match event:
-        case StepCalled(step=step) if step in definition.pivots:
-            open_pivots.add(step)
-        case StepRejected(step=step) | StepNotSent(step=step):
-            open_pivots.discard(step)
-        case _:
-            pass
+class _PivotDoubts:
+    """`open` are the pivots that are called, and those that may have happened; one that has
+    succeeded stays among them."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.open: set[str] = set()
+        self._definition = definition
+        self._doubted: set[str] = set()
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, StepEvent) and event.step in self._definition.pivots:
+            self._hear(event)
+
+    def _hear(self, event: StepEvent) -> None:
+        match event:
+            case StepCalled(step=step) | WaitStarted(step=step):
+                self.open.add(step)
+            case CallbackReceived(step=step, done=True):
+                self._doubt(step)
+            case StepBackedOff(step=step):
+                if event.resent or event.outcome in IN_DOUBT:
+                    self._doubt(step)
+                elif step not in self._doubted:
+                    self.open.discard(step)
+            case StepFoundNotDone(step=step) | StepNotSent(step=step):
+                self._deny(step)
+            case StepResolved(step=step, verdict=Resolution.NOT_DONE):
+                self._deny(step)
+            case StepRejected(step=step) if not (event.resent or step in self._doubted):
+                self.open.discard(step)
+            case _:
+                pass
+
+    def _doubt(self, step: str) -> None:
+        self.open.add(step)
+        self._doubted.add(step)
+
+    def _deny(self, step: str) -> None:
+        self.open.discard(step)
+        self._doubted.discard(step)
 
 
 def _passes(definition: Definition, event: Event) -> bool:

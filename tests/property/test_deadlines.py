@@ -26,7 +26,11 @@ DEFINITIONS = [
     define("book", "pay pivot callback attempts=2", "ship", deadline="5s"),
     define("book after=", "pay pivot after= attempts=2", "ship after=book,pay", deadline="5s"),
 ]
-FATES = [Fate.DONE, Fate.DONE, Fate.DONE, Fate.LOST, Fate.NOT_SENT, Fate.REJECTED, Fate.ACCEPTED]
+ASKED_ABOUT = define("book", "pay pivot status attempts=3", "ship", deadline="5s")
+FATES = [
+    *(Fate.DONE, Fate.DONE, Fate.DONE, Fate.LOST, Fate.LOST_BEFORE, Fate.NOT_SENT),
+    *(Fate.REJECTED, Fate.ACCEPTED, Fate.THROTTLED, Fate.BUSY),
+]
 BESIDES = [DEADLINE, DEADLINE, TURN, PAUSE, RESUME, RETRY, CRASHES[1], *CALLBACKS]
 
 
@@ -36,6 +40,15 @@ def test_no_deadline_and_no_request_breaks_a_promise(
     definition: Definition, words: list[str]
 ) -> None:
     story = Story(definition)
+
+    story.tell(words)
+
+    story.come_to_rest()
+
+
+@given(st.lists(st.sampled_from([Fate.DONE, Fate.LOST_BEFORE, TURN, DEADLINE]), max_size=6))
+def test_nor_where_the_participant_is_asked_about_its_pivot(words: list[str]) -> None:
+    story = Story(ASKED_ABOUT)
 
     story.tell(words)
 

@@ -15,12 +15,14 @@ from saga_orchestrator.fsm.events import (
     SagaPaused,
     SagaResumed,
     SagaUnparked,
+    StepBackedOff,
     StepCalled,
     StepRejected,
     StepSucceeded,
     WaitStarted,
 )
 from saga_orchestrator.fsm.happening import StartRequested
+from saga_orchestrator.fsm.outcome import Outcome
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID, Process, Recorded, define
 from saga_orchestrator.fsm.testing.back_promises import deadlines_are_kept, requests_are_followed
 
@@ -72,7 +74,25 @@ def test_what_goes_forward_after_the_turn_is_found_out(goes_on: Event) -> None:
 
 
 def test_a_request_that_is_forgotten_is_found_out_unless_a_pivot_was_passed() -> None:
-    asked = CompensationRequested()
+    asked: list[Event] = [PAY, CompensationRequested()]
 
-    assert len(list(requests_are_followed(DEFINITION, [asked, SagaCompleted()]))) == 1
-    assert list(requests_are_followed(DEFINITION, [asked, PAID, SagaCompleted()])) == []
+    assert len(list(requests_are_followed(DEFINITION, [*asked, REFUSED, SHIP]))) == 2
+    assert list(requests_are_followed(DEFINITION, [*asked, PAID, SHIP, SagaCompleted()])) == []
+
+
+def test_a_request_that_waits_for_nothing_is_found_out() -> None:
+    def waits(outcome: Outcome, *, resent: bool = False) -> list[str]:
+        off = StepBackedOff(
+            step="pay", attempt=1, outcome=outcome, error="", until=LATE, resent=resent
+        )
+        return list(requests_are_followed(DEFINITION, [PAY, off, CompensationRequested()]))
+
+    assert len(waits(Outcome.THROTTLED)) == len(waits(Outcome.NOT_SENT)) == 1
+    assert waits(Outcome.BUSY) == waits(Outcome.THROTTLED, resent=True) == []
+
+
+def test_what_begins_after_a_failure_is_found_out_unless_a_pivot_is_in_doubt() -> None:
+    failed = StepRejected(step="book", attempt=1, error="no")
+
+    assert len(list(requests_are_followed(DEFINITION, [failed, SHIP]))) == 1
+    assert list(requests_are_followed(DEFINITION, [PAY, failed, SHIP])) == []
