@@ -85,6 +85,7 @@ from starlette.types import ASGIApp
 BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
+NODE_TIME = timedelta(seconds=4)  # a message or a reservation of shards: the next beat waits for it
 CHECK_TIME = timedelta(minutes=10)  # of one statement of a check, on a log of any size
 TOKEN_SECRET = ("secret", "callback-token", 1)
 FIRST_SHARD_WITHIN = timedelta(seconds=15)  # longer than a frozen node keeps its own
@@ -166,18 +167,29 @@ async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> St
     url = await _database(settings, stack)
     mode = settings.saga_database_mode
     await _migrate(url, mode)
-    readers = Readers(url, READ_TIME, owner=node_id, mode=mode)
-    stores = Stores(
-        node_id=node_id,
-        log=PostgresLog(url, owner=node_id, mode=mode),
-        tables=Tables(url, owner=node_id, mode=mode),
-        readers=readers,
-        views=Readers(url, READ_TIME, statement, owner=node_id, mode=mode),
-        membership=PostgresMembership(url, readers, node_id, life_lines=mode == "postgresql"),
+    log = PostgresLog(url, owner=node_id, mode=mode)
+    tables = Tables(url, owner=node_id, mode=mode)
+    readers = Readers(url, NODE_TIME, owner=node_id, mode=mode)
+    views = Readers(url, READ_TIME, statement, owner=node_id, mode=mode)
+    connected = (log, tables, readers, views)
+
+    async def close_idle() -> None:
+        for one in connected:
+            await one.close_idle()
+
+    membership = PostgresMembership(
+        url, readers, node_id, life_lines=mode == "postgresql", on_loss=close_idle
     )
-    for one in (stores.log, stores.tables, stores.readers, stores.views):
+    for one in connected:
         stack.push_async_callback(one.close)
-    return stores
+    return Stores(
+        node_id=node_id,
+        log=log,
+        tables=tables,
+        readers=readers,
+        views=views,
+        membership=membership,
+    )
 
 
 def _driver(

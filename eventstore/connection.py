@@ -4,23 +4,33 @@ A frozen server (or a lost network) leaves psycopg waiting: cancelling asks that
 help. The watchdog shuts the socket down instead, so that the driver sees its end at once. It does
 not close the file descriptor, which the event loop still watches and the next connection could be
 given.
+
+A network that drops a connection (NAT, a firewall, a failover) tells nobody. The server then keeps
+the session, and with it what the same process needs again: an advisory lock, a row that is not
+decided. So whoever opens connections ends the sessions of those it has lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import class_row
 
 from .columns import register_columns
 from .statements import Mode, statement
+
+logger = logging.getLogger(__name__)
 
 Connection = AsyncConnection[tuple[object, ...]]
 Parameters = Mapping[str, object]
@@ -28,18 +38,76 @@ Parameters = Mapping[str, object]
 # Sessions are named `node <owner> <purpose>`, so that those of a node that is dead can be ended.
 NOBODY: Final = "-"
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+# A server that does not acknowledge what is sent is noticed after this, unless the URL says more.
+PEER_IS_GONE: Final[dict[str, int | str | None]] = {
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
 # The statement was refused for the values in it: it would be refused again. Every other error says
 # nothing about them (the server is away, full, read-only, its tables or rights are being changed),
 # so the same statement may succeed later: "not now".
 REFUSED: Final = (psycopg.IntegrityError, psycopg.DataError)
 
 
+class Connector:
+    """The connections of one user, under one name."""
+
+    def __init__(self, database_url: str, application_name: str, mode: Mode = "postgresql") -> None:
+        self._database_url, self._name, self._mode = database_url, application_name, mode
+        self._sessions: dict[Connection, _ServerSession] = {}
+
+    async def connect(self) -> Connection:
+        """Open a connection as `connect` does, and end what is left of the closed ones."""
+        connection = await connect(self._database_url, self._name, self._mode)
+        if self._mode == "portable":
+            return connection
+        try:
+            with watchdog(connection, CONNECT_TIMEOUT):
+                await self._end_lost_sessions(connection)
+                self._sessions[connection] = await _session_of(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _end_lost_sessions(self, connection: Connection) -> None:
+        lost = {one: session for one, session in self._sessions.items() if one.closed}
+        if not lost:
+            return
+        parameters = {
+            "pids": [session.pid for session in lost.values()],
+            "started": [session.started for session in lost.values()],
+        }
+        try:
+            await connection.execute(statement("end_lost_sessions", self._mode), parameters)
+        except psycopg.errors.InsufficientPrivilege as error:
+            logger.warning("lost sessions are not ended", extra={"why": str(error)})
+        for one in lost:
+            self._sessions.pop(one, None)  # connections that are opened side by side may end it too
+
+
+@dataclass(frozen=True, slots=True)
+class _ServerSession:
+    pid: int
+    started: str
+
+
+async def _session_of(connection: Connection) -> _ServerSession:
+    cursor = connection.cursor(row_factory=class_row(_ServerSession))
+    await cursor.execute(statement("identify_session"))
+    (session,) = await cursor.fetchall()
+    return session
+
+
 async def connect(
     database_url: str, application_name: str, mode: Mode = "postgresql"
 ) -> Connection:
     """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError."""
+    parameters = PEER_IS_GONE | conninfo_to_dict(database_url)
     connection = await AsyncConnection.connect(
-        database_url,
+        make_conninfo("", **parameters),
         autocommit=True,
         application_name=application_name,
         connect_timeout=int(CONNECT_TIMEOUT.total_seconds()),

@@ -18,17 +18,16 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-from .connection import Connection, connect
+from .connection import Connection, Connector
 from .ear import Ear
-from .statements import Mode
 
 _DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _PARAMETER: Final = re.compile(rb"%\((\w+)\)s")
 
 
-async def open_line(database_url: str, application_name: str, mode: Mode) -> Line:
+async def open_line(connector: Connector) -> Line:
     """Raises as `connect` does; OSError if no descriptor is left, and nothing stays open."""
-    connection = await connect(database_url, application_name, mode)
+    connection = await connector.connect()
     try:
         return Line(connection)
     except OSError:

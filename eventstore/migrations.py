@@ -15,17 +15,20 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from psycopg import errors as database
 
-from .connection import Connection, connect
+from .connection import Connection, connect, watchdog
 from .errors import MigrationRefused
 from .statements import Mode, statement
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
+# Of all that is missing, on a log of any size.
+MIGRATION_TIMEOUT: Final = timedelta(hours=1)
 _FILE_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 # Somebody else was faster, and is done by now or has failed: look again.
 _COLLISIONS: Final = (database.UniqueViolation, database.SerializationFailure)
@@ -56,10 +59,11 @@ async def migrate(
     ]
     connection = await connect(database_url, "eventstore migrations", mode)
     try:
-        for _ in range(_ATTEMPTS - 1):
-            with suppress(*_COLLISIONS):
-                return await _apply_all(connection, wanted)
-        return await _apply_all(connection, wanted)
+        with watchdog(connection, MIGRATION_TIMEOUT):
+            for _ in range(_ATTEMPTS - 1):
+                with suppress(*_COLLISIONS):
+                    return await _apply_all(connection, wanted)
+            return await _apply_all(connection, wanted)
     finally:
         await connection.close()
 

@@ -26,7 +26,9 @@ from .statements import Mode
 from .writer import Writer
 
 # An index look-up and a commit take milliseconds; a server that needs longer than this is frozen.
-STATEMENT_TIMEOUT: Final = timedelta(seconds=10)
+STATEMENT_TIMEOUT: Final = timedelta(seconds=8)
+# A ping asks for nothing: a connection that is silent for longer is lost, and another one is tried.
+PING_TIMEOUT: Final = timedelta(seconds=2)
 # Streams read by one statement.
 STREAMS_A_READ: Final = 200
 
@@ -145,11 +147,17 @@ class PostgresLog:
 
     async def ping(self) -> None:
         """Raises LogUnavailable when nothing can be read or written, or the writer has ended."""
-        (answer,) = await self._readers.fetch(_Pong, "ping", {})
+        (answer,) = await self._readers.fetch(_Pong, "ping", {}, PING_TIMEOUT)
         if answer.read_only:
             raise LogUnavailable("the database takes no writes: it is a standby, or set read-only")
         if self._writing.done():
             raise LogUnavailable("the writer has ended")
+
+    async def close_idle(self) -> None:
+        """Close the connections that nobody uses now; new ones are opened when they are needed."""
+        await self._session.close_idle()
+        await self._readers.close_idle()
+        await self._ahead.close_idle()
 
     async def close(self) -> None:
         self._writer.close()

@@ -8,7 +8,7 @@ sessions): a killed node is then noticed by its silence alone, and nobody is nud
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from .columns import int4s, uuids
-from .connection import Connection, connect, watchdog
+from .connection import Connection, Connector, watchdog
 from .errors import LogUnavailable
 from .readers import Readers
 from .roster import Node, Roster
@@ -27,7 +27,9 @@ from .statements import Mode, statement
 # A node whose own connection broke cannot tell who else has lost theirs and who is dead: the server
 # may have restarted under all of them. It first lets them come back.
 GRACE: Final = timedelta(seconds=2)
-STATEMENT_TIMEOUT: Final = timedelta(seconds=5)
+# Together with the limit of the statements between two beats this is less than the ten seconds
+# after which a node that is silent counts as frozen.
+STATEMENT_TIMEOUT: Final = timedelta(seconds=3)
 FORGOTTEN_AFTER: Final = timedelta(minutes=5)
 
 
@@ -37,14 +39,22 @@ class _Reserved:
 
 
 class PostgresMembership:
-    """Implements Membership."""
+    """Implements Membership. `on_loss` is called when its connection is lost: those that are idle
+    may be as well, and only a statement would find out."""
 
     def __init__(
-        self, database_url: str, readers: Readers, node_id: str, *, life_lines: bool = True
+        self,
+        database_url: str,
+        readers: Readers,
+        node_id: str,
+        *,
+        life_lines: bool = True,
+        on_loss: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._database_url, self._readers = database_url, readers
-        self._node_id, self._life_lines = node_id, life_lines
+        self._readers, self._node_id, self._life_lines = readers, node_id, life_lines
+        self._on_loss = on_loss or readers.close_idle
         self._mode: Mode = "postgresql" if life_lines else "portable"
+        self._connector = Connector(database_url, f"node {node_id} membership", self._mode)
         self._connection: Connection | None = None
         self._judges_from = 0.0  # the loop's time
 
@@ -112,18 +122,26 @@ class PostgresMembership:
                 yield self._connection
         except (psycopg.Error, OSError) as error:
             await self.close()
+            await self._on_loss()
             raise LogUnavailable(str(error)) from error
 
     async def _connect(self) -> Connection:
-        name = f"node {self._node_id} membership"
-        connection = await connect(self._database_url, name, self._mode)
-        if self._life_lines:
-            channel = sql.Identifier(f"node_{self._node_id.replace('-', '')}")
-            await connection.execute(sql.SQL("listen {}").format(channel))
-            await connection.execute(statement("hold_life_line"), {"node_id": self._node_id})
+        connection = await self._connector.connect()
+        try:
+            if self._life_lines:
+                with watchdog(connection, STATEMENT_TIMEOUT):
+                    await self._hold_life_line(connection)
+        except BaseException:
+            await connection.close()
+            raise
         now = asyncio.get_running_loop().time()
         self._judges_from = now + GRACE.total_seconds() if self._judges_from else now
         return connection
+
+    async def _hold_life_line(self, connection: Connection) -> None:
+        channel = sql.Identifier(f"node_{self._node_id.replace('-', '')}")
+        await connection.execute(sql.SQL("listen {}").format(channel))
+        await connection.execute(statement("hold_life_line"), {"node_id": self._node_id})
 
     def _node(self, row: tuple[object, ...]) -> Node:
         node_id, leaving, silent_seconds, has_life_line = cast(tuple[str, bool, float, bool], row)

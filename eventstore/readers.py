@@ -17,7 +17,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
-from .connection import NOBODY, REFUSED, Connection, Parameters, connect, watchdog
+from .connection import NOBODY, REFUSED, Connection, Connector, Parameters, watchdog
 from .errors import LogUnavailable, ValueRefused
 from .statements import Mode, statement
 
@@ -40,49 +40,51 @@ class Readers:
         mode: Mode = "postgresql",
     ) -> None:
         """`statements` gives the SQL of a name; other rooms bring their own."""
-        self._database_url, self._owner, self._mode = database_url, owner, mode
+        self._connector = Connector(database_url, f"node {owner} reader", mode)
         self._statements = statements
         self._statement_timeout = statement_timeout
         self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
         self._idle: list[Connection] = []
         self._closed = False
 
-    async def fetch(self, row: type[Row], name: str, parameters: Parameters) -> list[Row]:
-        """The rows of a repeatable statement as values. Raises LogUnavailable,
-        ValueRefused."""
-        cursor = await self._execute(name, parameters, row)
+    async def fetch(
+        self, row: type[Row], name: str, parameters: Parameters, within: timedelta | None = None
+    ) -> list[Row]:
+        """Return the rows of a repeatable statement as values, each try within that time instead of
+        the usual one. Raises LogUnavailable, ValueRefused."""
+        cursor = await self._execute(name, parameters, row, within or self._statement_timeout)
         return await cursor.fetchall()
 
     async def execute(self, name: str, parameters: Parameters) -> int:
         """The number of rows that a repeatable statement changed. Raises LogUnavailable,
         ValueRefused."""
-        cursor = await self._execute(name, parameters, object)
+        cursor = await self._execute(name, parameters, object, self._statement_timeout)
         return cursor.rowcount
 
     async def close(self) -> None:
         self._closed = True
-        await self._close_idle()
+        await self.close_idle()
 
     async def _execute(
-        self, name: str, parameters: Parameters, row: type[Row]
+        self, name: str, parameters: Parameters, row: type[Row], within: timedelta
     ) -> psycopg.AsyncCursor[Row]:
         try:
             try:
-                return await self._try(name, parameters, row)
+                return await self._try(name, parameters, row, within)
             except REFUSED:
                 raise
             except psycopg.Error:
-                await self._close_idle()
-            return await self._try(name, parameters, row)
+                await self.close_idle()
+            return await self._try(name, parameters, row, within)
         except REFUSED as error:
             raise ValueRefused(str(error)) from error
         except psycopg.Error as error:
             raise LogUnavailable(str(error)) from error
 
     async def _try(
-        self, name: str, parameters: Parameters, row: type[Row]
+        self, name: str, parameters: Parameters, row: type[Row], within: timedelta
     ) -> psycopg.AsyncCursor[Row]:
-        async with self._turn(), self._lend() as connection:
+        async with self._turn(), self._lend(within) as connection:
             cursor = connection.cursor(binary=True, row_factory=class_row(row))
             # Past this line everything has been received: fetching asks the server nothing.
             return await cursor.execute(self._statements(name), parameters)
@@ -102,10 +104,10 @@ class Readers:
             self._turns.release()
 
     @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[Connection]:
+    async def _lend(self, within: timedelta) -> AsyncIterator[Connection]:
         connection = await self._connection()
         try:
-            with watchdog(connection, self._statement_timeout):
+            with watchdog(connection, within):
                 yield connection
         finally:
             await self._take_back(connection)
@@ -113,7 +115,7 @@ class Readers:
     async def _connection(self) -> Connection:
         if self._idle:
             return self._idle.pop()
-        return await connect(self._database_url, f"node {self._owner} reader", self._mode)
+        return await self._connector.connect()
 
     async def _take_back(self, connection: Connection) -> None:
         # A statement cut short by a cancellation may have left an answer behind.
@@ -123,7 +125,8 @@ class Readers:
         else:
             await connection.close()
 
-    async def _close_idle(self) -> None:
+    async def close_idle(self) -> None:
+        """Close the connections that nobody uses now; new ones are opened when they are needed."""
         idle, self._idle = self._idle, []
         for connection in idle:
             await connection.close()

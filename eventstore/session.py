@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors
 
-from .connection import REFUSED, Parameters, watchdog
+from .connection import REFUSED, Connector, Parameters, watchdog
 from .errors import LogUnavailable
 from .line import Line, open_line
 from .statements import Mode, statement
@@ -40,7 +40,8 @@ class Session:
     def __init__(
         self, database_url: str, statement_timeout: timedelta, owner: str, mode: Mode
     ) -> None:
-        self._database_url, self._owner, self._mode = database_url, owner, mode
+        self._connector = Connector(database_url, f"node {owner} writer", mode)
+        self._mode: Mode = mode
         self._statement_timeout = statement_timeout
         self._line: Line | None = None
         self._loop = asyncio.get_running_loop()
@@ -60,7 +61,7 @@ class Session:
 
         async def attempt(line: Line) -> Rows:
             cursor = line.connection.cursor(binary=True)
-            await cursor.execute(statement(name), parameters, prepare=True)
+            await cursor.execute(statement(name, self._mode), parameters, prepare=True)
             return await cursor.fetchall()
 
         return await self._until_certain(name, attempt, REFUSED)
@@ -76,6 +77,11 @@ class Session:
 
         certain = REFUSED if wait_for_locks else _REFUSED_OR_LOCKED
         return await self._until_certain(name, attempt, certain)
+
+    async def close_idle(self) -> None:
+        """Close the connection if no statement is under way; the next one opens another."""
+        if self._asking_since is None:
+            await self._disconnect()
 
     def stop_trying(self) -> None:
         """From now on a statement without an answer is given up."""
@@ -108,7 +114,7 @@ class Session:
             self._asking_since = None
 
     async def _open(self) -> Line:
-        line = await open_line(self._database_url, f"node {self._owner} writer", self._mode)
+        line = await open_line(self._connector)
         self._line = line
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
         with watchdog(line.connection, self._statement_timeout):

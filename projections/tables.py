@@ -12,7 +12,7 @@ import psycopg
 
 from ..eventstore import SHARDS, Mode
 from ..eventstore.columns import int4s, int8s
-from ..eventstore.connection import NOBODY, Connection, watchdog
+from ..eventstore.connection import NOBODY, Connection, Connector, watchdog
 from ..eventstore.line import Line, open_line
 from ..fsm.saga import Saga
 from .row import columns
@@ -44,7 +44,7 @@ class Tables:
     def __init__(
         self, database_url: str, *, owner: str = NOBODY, mode: Mode = "postgresql"
     ) -> None:
-        self.database_url, self.owner, self.mode = database_url, owner, mode
+        self._connector = Connector(database_url, f"node {owner} projections", mode)
         self._open_line: Line | None = None
         self._turn = asyncio.Lock()
 
@@ -86,10 +86,15 @@ class Tables:
             await line.connection.execute(statement("delete_saga_status"))
             yield Rebuild(line)
 
+    async def close_idle(self) -> None:
+        """Close the connection if nobody uses it now; the next statement opens another."""
+        if not self._turn.locked():
+            await self.close()
+
     async def close(self) -> None:
-        if self._open_line:
-            await self._open_line.close()
-            self._open_line = None
+        line, self._open_line = self._open_line, None
+        if line is not None:
+            await line.close()
 
     @asynccontextmanager
     async def _transaction(self, limit: timedelta) -> AsyncIterator[Connection]:
@@ -101,8 +106,7 @@ class Tables:
         async with self._turn:
             if self._open_line is None or self._open_line.connection.closed:
                 await self.close()
-                name = f"node {self.owner} projections"
-                self._open_line = await open_line(self.database_url, name, self.mode)
+                self._open_line = await open_line(self._connector)
             line = self._open_line
             try:
                 with watchdog(line.connection, limit):

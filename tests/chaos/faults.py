@@ -82,6 +82,12 @@ async def _cut(town: Town, name: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def _half_open(reset: bool, town: Town, name: str) -> AsyncIterator[None]:
+    town.wires[name].leave_half_open(reset=reset)
+    yield
+
+
+@asynccontextmanager
 async def _refused(town: Town, name: str) -> AsyncIterator[None]:
     wire = town.wires[name]
     wire.refuses = True
@@ -129,6 +135,8 @@ SUFFERED: Final[Mapping[Kind, Suffering]] = {
     Kind.SILENCE: _silent,
     Kind.CUT: _cut,
     Kind.REFUSE: _refused,
+    Kind.HALF_OPEN: partial(_half_open, True),
+    Kind.FORGET: partial(_half_open, False),
     Kind.CRASH_DATABASE: partial(_down, signal.SIGQUIT),
     Kind.KILL_DATABASE: partial(_down, signal.SIGKILL),
     Kind.DISCONNECT: _disconnected,

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     SILENCE = "network silent"
     CUT = "network cut"
     REFUSE = "network refused"
+    HALF_OPEN = "sessions half open"
+    FORGET = "sessions half open, silently"
     CRASH_DATABASE = "immediate restart"
     KILL_DATABASE = "kill -9 postmaster"
     DISCONNECT = "sessions terminated"
@@ -62,13 +64,15 @@ SORTS: Final = (
     Sort(Kind.SILENCE, 4, (1, 14)),
     Sort(Kind.CUT, 3, (0, 0)),
     Sort(Kind.REFUSE, 3, (1, 8)),
+    Sort(Kind.HALF_OPEN, 2, (0, 0)),
+    Sort(Kind.FORGET, 2, (0, 0)),
     Sort(Kind.CRASH_DATABASE, 1, (0.5, 2)),
     Sort(Kind.KILL_DATABASE, 1, (0.5, 2)),
     Sort(Kind.DISCONNECT, 2, (0, 0)),
 )
 AT_PARTICIPANTS: Final = {Kind.KILL_PARTICIPANT, Kind.FREEZE_PARTICIPANT}
 AT_THE_DATABASE: Final = {Kind.CRASH_DATABASE, Kind.KILL_DATABASE, Kind.DISCONNECT}
-AT_NETWORKS: Final = {Kind.SILENCE, Kind.CUT, Kind.REFUSE}
+AT_NETWORKS: Final = {Kind.SILENCE, Kind.CUT, Kind.REFUSE, Kind.HALF_OPEN, Kind.FORGET}
 
 
 def schedule(seed: int, seconds: float, nodes: int) -> Sequence[Fault]:

@@ -10,7 +10,8 @@ CHUNK = 65536
 
 class Wire:
     """Silent, it holds back what is sent, and whatever ends; later everything arrives. Cut, it
-    resets the connections there are. Refusing, it takes no new ones."""
+    resets the connections there are. Refusing, it takes no new ones. Left half open, the
+    connections there are carry nothing any more, and the database keeps their sessions."""
 
     def __init__(self, database_port: int) -> None:
         self.database_port = database_port
@@ -18,6 +19,8 @@ class Wire:
         self._flows = asyncio.Event()
         self._flows.set()
         self._ends: set[asyncio.StreamWriter] = set()
+        self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
+        self._apart: set[asyncio.StreamWriter] = set()
 
     async def lay(self) -> int:
         """The port of the node's end."""
@@ -33,6 +36,13 @@ class Wire:
     def cut(self) -> None:
         for end in self._ends:
             end.transport.abort()
+
+    def leave_half_open(self, *, reset: bool) -> None:
+        """`reset`: the node is told."""
+        for node, database in self._pairs:
+            self._apart |= {node, database}
+            if reset:
+                node.transport.abort()
 
     async def close(self) -> None:
         self._server.close()
@@ -51,17 +61,22 @@ class Wire:
         answers, database = await asyncio.open_connection("127.0.0.1", self.database_port)
         ends = {node, database}
         self._ends |= ends
+        self._pairs.append((node, database))
         try:
             await asyncio.gather(self._carry(reader, database), self._carry(answers, node))
         finally:
             self._ends -= ends
+            self._apart -= ends
+            self._pairs.remove((node, database))
             database.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(CHUNK):
                 await self._flows.wait()
-                writer.write(data)
-                await writer.drain()
+                if writer not in self._apart:
+                    writer.write(data)
+                    await writer.drain()
         await self._flows.wait()
-        writer.close()
+        if writer not in self._apart:
+            writer.close()

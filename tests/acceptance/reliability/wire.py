@@ -1,5 +1,5 @@
-"""The network between the service and its database: it can be cut, fall silent, or lose exactly one
-message.
+"""The network between the service and its database: it can be cut, fall silent, lose exactly one
+message, or leave sessions half open.
 
     service ──> 127.0.0.1:port ──> wire ──> the server's socket
 """
@@ -18,6 +18,7 @@ from saga_orchestrator.tests.acceptance.waiting import signalled
 
 AT_ONCE = struct.pack("ii", 1, 0)  # a close that resets the connection
 CHUNK = 1 << 20
+SYNC = b"S\x00\x00\x00\x04"  # what a statement ends with; the server commits at it
 
 
 class Lost(StrEnum):
@@ -25,6 +26,14 @@ class Lost(StrEnum):
 
     REQUEST = "request"  # the database never hears of it
     ANSWER = "answer"  # it is committed, and nobody is told
+    END = "end"  # it is executed and never committed: the server waits for the last bytes for ever
+
+
+class HalfOpen(StrEnum):
+    """What the service sees of connections whose sessions go on at the server."""
+
+    RESET = "reset"
+    SILENT = "silent"
 
 
 @dataclass(slots=True)
@@ -43,6 +52,9 @@ class Loss:
         self.seen = self.seen or (b"eventstore" not in data and self.event_type in data)
         return self.seen and self.what is Lost.REQUEST
 
+    def takes_end(self, data: bytes) -> bool:
+        return self.event_type in data and self.what is Lost.END
+
     def takes_answer(self, data: bytes) -> bool:
         return self.seen and b"INSERT 0 " in data
 
@@ -57,6 +69,8 @@ class Wire:
         self._cut = False
         self._losses: list[Loss] = []
         self._ends: set[socket.socket] = set()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._apart: set[socket.socket] = set()  # what one end says does not reach the other
 
     @property
     def address(self) -> str:
@@ -96,6 +110,14 @@ class Wire:
         finally:
             self._flowing.set()
 
+    def leave_half_open(self, seen: HalfOpen) -> None:
+        """The server keeps every session that it has and hears nothing of it any more; new
+        connections are as always."""
+        for service, server in self._pairs:
+            self._apart |= {service, server}
+            if seen is HalfOpen.RESET:
+                break_off(service)
+
     @contextmanager
     def losing(self, what: Lost, event_type: str) -> Iterator[Loss]:
         loss = Loss(what, event_type.encode())
@@ -125,6 +147,7 @@ class Wire:
             break_off(service)
             return
         self._ends |= {service, server}
+        self._pairs.append((service, server))
         for source, sink, lost in (
             (service, server, self._loses_request),
             (server, service, self._loses_answer),
@@ -139,8 +162,12 @@ class Wire:
                 self._flowing.wait()
                 if lost(data):
                     break
-                sink.sendall(data)
-        for end in (source, sink):
+                if any(self._happened(one, one.takes_end(data)) for one in self._losses):
+                    sink.sendall(data[: -len(SYNC)])
+                    self._apart |= {source, sink}
+                if sink not in self._apart:
+                    sink.sendall(data)
+        for end in {source, sink} - self._apart or {source}:
             self._ends.discard(end)
             break_off(end)
 

@@ -17,6 +17,7 @@ from saga_orchestrator.eventstore import (
     Readers,
     ValueRefused,
 )
+from saga_orchestrator.eventstore.connection import Connector
 from saga_orchestrator.eventstore.line import open_line
 from saga_orchestrator.eventstore.postgres_log import STATEMENT_TIMEOUT
 from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
@@ -56,7 +57,7 @@ async def readers(database_url: str) -> AsyncIterator[Readers]:
 async def test_an_error_at_the_commit_has_the_class_of_its_code_and_the_line_goes_on(
     database_url: str,
 ) -> None:
-    line = await open_line(database_url, "line", "postgresql")
+    line = await open_line(Connector(database_url, "line"))
     await line.connection.execute(b"create table written (number integer)")
     fail_commits(database_url, "written", raising("40001"))
 

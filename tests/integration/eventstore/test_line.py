@@ -11,9 +11,8 @@ from contextlib import suppress
 import psycopg
 import pytest
 from saga_orchestrator.eventstore.columns import byteas, int4s
-from saga_orchestrator.eventstore.connection import Connection, connect
+from saga_orchestrator.eventstore.connection import Connection, Connector
 from saga_orchestrator.eventstore.line import Line, open_line
-from saga_orchestrator.eventstore.statements import Mode
 
 COPY = b"insert into copied select * from unnest(%(number)s::integer[], %(content)s::bytea[])"
 
@@ -25,7 +24,7 @@ WAITING = (
 
 @pytest.fixture
 async def line(database_url: str) -> AsyncIterator[Line]:
-    line = await open_line(database_url, "line", "postgresql")
+    line = await open_line(Connector(database_url, "line"))
     await line.connection.execute(
         b"create table copied (number integer primary key, content bytea)"
     )
@@ -129,14 +128,14 @@ async def test_a_connection_for_which_no_descriptor_is_left_is_closed_again(
 
     opened = list[Connection]()
 
-    async def remembered(database_url: str, name: str, mode: Mode) -> Connection:
-        opened.append(await connect(database_url, name, mode))
-        return opened[0]
+    class Remembering(Connector):
+        async def connect(self) -> Connection:
+            opened.append(await super().connect())
+            return opened[0]
 
-    monkeypatch.setattr("saga_orchestrator.eventstore.line.connect", remembered)
     monkeypatch.setattr("saga_orchestrator.eventstore.ear.os.dup", none_left)
 
     with pytest.raises(OSError, match="Too many open files"):
-        await open_line(database_url, "line", "postgresql")
+        await open_line(Remembering(database_url, "line"))
 
     assert opened[0].closed

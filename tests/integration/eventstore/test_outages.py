@@ -171,6 +171,23 @@ async def test_an_append_that_landed_before_its_answer_was_lost_is_told_once(
     assert list(await log.read_stream(a_stream(1))) == told
 
 
+async def test_an_append_is_not_told_before_the_standby_has_it_though_its_session_was_ended(
+    database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
+) -> None:
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    async with missing_standby(operator):
+        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
+        await until_found(operator, f"{WRITERS} and wait_event = 'SyncRep'")
+        (waiting,) = await pids(operator, WRITERS)
+        await terminate(operator, WRITERS)
+        await until_found(operator, f"{WRITERS} and wait_event = 'SyncRep' and pid <> {waiting}")
+
+        assert not appending.done()
+
+    assert list(await log.read_stream(a_stream(1))) == list(await appending)
+
+
 async def test_an_append_that_an_heir_has_overtaken_is_fenced(
     database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
 ) -> None:

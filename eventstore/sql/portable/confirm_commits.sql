@@ -1,0 +1,2 @@
+-- What such a system shows is what it keeps.
+select true
