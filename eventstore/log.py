@@ -96,6 +96,9 @@ class EventLog(Protocol):
         """Bind `key` to `stream_id` unless it is bound already; returns what it is bound to. Safe
         to repeat."""
 
+    async def find_key(self, key: str) -> KeyClaim | None:
+        """Return what `key` is bound to, if it is, and bind nothing."""
+
     async def put_document(
         self, kind: str, name: str, version: int, content: bytes, *, put_at: datetime
     ) -> PutResult:

@@ -110,6 +110,9 @@ class InMemoryLog:
     ) -> KeyClaim:
         return self.store.keys.setdefault(key, KeyClaim(stream_id, digest))
 
+    async def find_key(self, key: str) -> KeyClaim | None:
+        return self.store.keys.get(key)
+
     async def put_document(
         self, kind: str, name: str, version: int, content: bytes, *, put_at: datetime
     ) -> PutResult:

@@ -127,6 +127,10 @@ class PostgresLog:
         (claim,) = await self._readers.fetch(KeyClaim, "read_key", {"key": key})
         return claim
 
+    async def find_key(self, key: str) -> KeyClaim | None:
+        claims = await self._readers.fetch(KeyClaim, "read_key", {"key": key})
+        return claims[0] if claims else None
+
     async def put_document(
         self, kind: str, name: str, version: int, content: bytes, *, put_at: datetime
     ) -> PutResult:

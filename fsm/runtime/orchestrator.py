@@ -28,6 +28,7 @@ from .errors import (
     InDoubt,
     NotDrivenHere,
     NotServing,
+    SagaNotFound,
     VersionNotReached,
 )
 from .journal import Entry, Journal
@@ -115,6 +116,22 @@ class Orchestrator:
                 return await self._start_anywhere(definition, request)
         except TimeoutError:
             raise InDoubt(UNANSWERED) from None
+
+    async def started_before(self, key: StartKey) -> Started | None:
+        """Return the saga that this key has started, whatever would be said of its start today.
+
+        Raises IdempotencyKeyReused, NotServing.
+        """
+        with serving():
+            claim = await self.log.find_key(key.key)
+        if claim is None:
+            return None
+        if not key.is_of(claim.digest):
+            raise IdempotencyKeyReused(key.key)
+        try:
+            return Started(await self.saga(claim.stream_id), replayed=True)
+        except SagaNotFound:  # it died before it recorded anything, and is checked like a new one
+            return None
 
     def rested(self, saga: Saga, within: timedelta) -> Awaitable[Saga]:
         """The saga once it rests, or as it is when the time is over."""

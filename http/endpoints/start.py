@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from ...fsm.errors import Finding
+from ...fsm.errors import Finding, InvalidInput
 from ...fsm.happening import StartRequested
 from ...fsm.runtime.errors import DefinitionNotFound, InDoubt
 from ...fsm.runtime.orchestrator import Orchestrator, Started, StartKey
@@ -33,10 +33,18 @@ async def start(request: Request, services: Services) -> Response:
     body = await json_object(request)
     key = start_key(request, body)
     preferences = preferences_of(request)
-    wanted = validated(StartRequest, body)
-    _refuse_callback(wanted, services)
-    asked = wanted.as_happening(actor_of(request))
-    started = await _start(services.orchestrator, wanted, asked, key)
+    try:
+        wanted = validated(StartRequest, body)
+        _refuse_callback(wanted, services)
+        asked = wanted.as_happening(actor_of(request))
+        started = await _start(services.orchestrator, wanted, asked, key)
+    except (InvalidInput, InvalidRequest, UnknownSagaType):
+        # A key comes first: definitions and settings may have become stricter since it was used.
+        # It is looked up only now, since the start of all others finds it by claiming it.
+        before = None if key is None else await services.orchestrator.started_before(key)
+        if before is None:
+            raise
+        started = before
     saga = await rested(services.orchestrator, started.saga, preferences.wait_or(DEFAULT_WAIT))
     return _reply(saga, started, preferences)
 

@@ -290,6 +290,17 @@ async def test_a_key_stands_for_the_stream_that_was_first(log: EventLog) -> None
     assert claims[0] == KeyClaim(a_stream(1, winner), b"%d" % winner)
 
 
+async def test_a_key_is_found_once_it_is_bound_and_not_bound_by_being_looked_for(
+    log: EventLog,
+) -> None:
+    assert await log.find_key("k") is None
+    assert await log.find_key("k") is None
+
+    bound = await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+
+    assert await log.find_key("k") == bound == KeyClaim(a_stream(1), b"d")
+
+
 async def test_a_version_of_a_document_never_changes(log: EventLog) -> None:
     first = await log.put_document("definition", "order", 1, b"one", put_at=NOON)
     again = await log.put_document("definition", "order", 1, b"one", put_at=NOON)

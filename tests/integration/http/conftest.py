@@ -23,7 +23,8 @@ from saga_orchestrator.projections.feed import FeedFilter, FeedPage
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
 from saga_orchestrator.projections.place import Place
 from saga_orchestrator.projections.stats import SagaCount, Stats
-from saga_orchestrator.tests.world import ENOUGH, TOKENS, World, a_world
+from saga_orchestrator.tests.integration.http.clients import client_of
+from saga_orchestrator.tests.world import TOKENS, World, a_world
 from starlette.types import ASGIApp
 
 from .situations import SECRET
@@ -99,8 +100,10 @@ async def bulk(world: World) -> AsyncIterator[BulkJobs]:
 
 
 @pytest.fixture
-def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs) -> ASGIApp:
-    services = Services(
+def services(
+    world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
+) -> Services:
+    return Services(
         orchestrator=world.orchestrator,
         listing=listing,
         health=HealthQuestion(health),
@@ -115,14 +118,14 @@ def app(world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: Bu
         redaction=Redaction([SECRET]),
         participants=dict.fromkeys(("order-service", "payment-service", "airline"), PARTICIPANT),
     )
+
+
+@pytest.fixture
+def app(services: Services) -> ASGIApp:
     return build_app(services, version="1.2.3", hosts=("saga",))
 
 
 @pytest.fixture
-async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app)
-    limit = ENOUGH.total_seconds()
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://saga", timeout=limit
-    ) as made:
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(services) as made:
         yield made

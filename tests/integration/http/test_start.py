@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from saga_orchestrator.eventstore import StreamId
 from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.runtime.within import Within
+from saga_orchestrator.http.idempotency import digest
+from saga_orchestrator.http.participants.callback import CallbackPolicy
+from saga_orchestrator.http.services import Services
+from saga_orchestrator.tests.integration.http.clients import client_of
 from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import ORDER, World
+from saga_orchestrator.tests.world import NOON, ORDER, ORDER_PROCESSING, World, a_definition
 
-START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
+START: dict[str, Any] = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
+NOBODY = "018f0000-0000-7000-8000-000000000003"
 NO_MONEY = Reply(402, {}, b'{"detail": "card declined"}')
 
 
@@ -151,6 +159,60 @@ async def test_a_key_is_not_used_for_another_body(client: httpx.AsyncClient, wor
 
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     assert [one.type for one in world.events].count("SagaStarted") == 1
+
+
+async def stricter_definition(services: Services) -> Services:
+    """Version 2 needs what the first start did not give."""
+    document = ORDER_PROCESSING.replace("version: 1", "version: 2", 1)
+    document = document.replace("path: /orders,", 'path: "/${input.branch}",', 1)
+    assert "input.branch" in document
+    await services.orchestrator.register(a_definition(document))
+    return services
+
+
+async def stricter_callbacks(services: Services) -> Services:
+    """As after a restart with other settings."""
+    return replace(services, callbacks=CallbackPolicy([], loopback=False))
+
+
+@pytest.mark.parametrize("become_stricter", [stricter_definition, stricter_callbacks])
+async def test_a_keyed_repeat_is_answered_whatever_is_asked_of_a_start_by_then(
+    services: Services,
+    world: World,
+    become_stricter: Callable[[Services], Awaitable[Services]],
+) -> None:
+    start = {**START, "callback_url": "http://127.0.0.1:9001/api/told"}
+    keyed = {"Idempotency-Key": "k"}
+    async with client_of(services) as client:
+        first = await client.post("/sagas/start", json=start, headers=keyed)
+    recorded = len(world.events)
+
+    async with client_of(await become_stricter(services)) as client:
+        unkeyed = await client.post("/sagas/start", json=start)
+        new = await client.post("/sagas/start", json=start, headers={"Idempotency-Key": "n"})
+        other = await client.post("/sagas/start", json={**start, "entity_id": 9}, headers=keyed)
+        again = await client.post("/sagas/start", json=start, headers=keyed)
+
+    assert [one.status_code for one in (first, unkeyed, new, other)] == [200, 422, 422, 422]
+    assert new.json()["code"] == unkeyed.json()["code"] != "idempotency-key-reused"
+    assert other.json()["code"] == "idempotency-key-reused"
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(world.events) == recorded
+    assert set(world.log.store.keys) == {"k"}
+
+
+async def test_a_key_whose_start_died_unrecorded_is_checked_like_a_new_one(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    start: dict[str, Any] = {**START, "step_data": []}
+    key = digest(start)
+    await world.log.claim_key("k", digest=key, stream_id=StreamId(NOBODY), claimed_at=NOON)
+
+    response = await client.post("/sagas/start", json=start, headers={"Idempotency-Key": "k"})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-input")
+    assert world.events == []
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, '"open', '""', '"a";b=1'])

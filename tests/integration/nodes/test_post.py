@@ -18,7 +18,7 @@ from saga_orchestrator.fsm.happening import (
     SkipAsked,
     StartRequested,
 )
-from saga_orchestrator.fsm.runtime.errors import SagaNotFound, VersionMoved
+from saga_orchestrator.fsm.runtime.errors import IdempotencyKeyReused, SagaNotFound, VersionMoved
 from saga_orchestrator.fsm.runtime.message import Ask, decode_answer, encode_question
 from saga_orchestrator.fsm.runtime.orchestrator import StartKey
 from saga_orchestrator.tests.cluster import Cluster, Node
@@ -207,6 +207,21 @@ async def test_equal_starts_on_two_nodes_make_one_saga(cluster: Cluster) -> None
 
     assert len({one.saga.state.saga_id for one in started}) == 1
     assert [one.replayed for one in started].count(False) == 1
+
+
+async def test_what_a_key_has_started_is_found_on_any_node(cluster: Cluster) -> None:
+    anne, bert = await two(cluster)
+    started = await settled(
+        cluster, anne.world.orchestrator.start("order_processing", REQUEST, key=KEY)
+    )
+
+    found = await settled(cluster, bert.world.orchestrator.started_before(KEY))
+
+    assert found is not None
+    assert (found.saga.state.saga_id, found.replayed) == (started.saga.state.saga_id, True)
+    assert await bert.world.orchestrator.started_before(StartKey("another", b"")) is None
+    with pytest.raises(IdempotencyKeyReused):
+        await bert.world.orchestrator.started_before(StartKey(KEY.key, b"another"))
 
 
 async def test_a_start_whose_key_was_claimed_by_a_node_that_died_begins_where_it_belongs(
