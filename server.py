@@ -82,7 +82,8 @@ from saga_orchestrator.projections.witnesses import Witnesses
 from saga_orchestrator.settings import InvalidSettings, Settings, read_settings, secret_named
 from starlette.types import ASGIApp
 
-BUILT_IN = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
+DEFINITIONS = Path(examples.__file__).parent / "definitions"
+BUILT_IN = [DEFINITIONS / "order_processing.yaml", DEFINITIONS / "order_processing_2.yaml"]
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
 NODE_TIME = timedelta(seconds=4)  # a message or a reservation of shards: the next beat waits for it
@@ -328,7 +329,7 @@ def _one_line(error: Exception) -> str:
 async def _register_definitions(registry: Registry, settings: Settings) -> None:
     await registry.load()
     folder = settings.saga_definitions_dir
-    for file in (BUILT_IN, *(sorted(folder.glob("*.yaml")) if folder else ())):
+    for file in (*BUILT_IN, *(sorted(folder.glob("*.yaml")) if folder else ())):
         await _register(registry, file)
 
 

@@ -32,6 +32,7 @@ from saga_orchestrator.fsm.command import CallParticipant, awaited, wake_up
 from saga_orchestrator.fsm.decide import Decision, decide, start
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.happening import CallAnswered, StartRequested
+from saga_orchestrator.fsm.input_check import check_input
 from saga_orchestrator.fsm.outcome import Verdict, classify
 from saga_orchestrator.fsm.saga import replay
 from saga_orchestrator.fsm.strict_json import JsonObject, parse, parse_foreign, serialize
@@ -186,6 +187,12 @@ def reads(told: Sequence[Told]) -> None:
         parse_foreign(body)
 
 
+def inputs(told: Sequence[Told]) -> None:
+    """What a start is checked for before it is one."""
+    for one in told:
+        check_input(one.definition, one.request.input)
+
+
 def starts(told: Sequence[Told]) -> None:
     for one in told:
         start(one.definition, one.saga_id, one.request, now=BEGAN)
@@ -247,6 +254,7 @@ def replays(told: Sequence[Told]) -> None:
 
 PARTS: Mapping[str, Callable[[Sequence[Told]], None]] = {
     "read": reads,
+    "input": inputs,
     "start": starts,
     "classify": classifications,
     "decide": decisions,

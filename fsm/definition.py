@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from .expression import Expression
+from .input_schema import InputSchema
 from .retry import RetryPolicy
 from .template import Template, Text, steps_read
 
@@ -120,6 +121,8 @@ class Step:
 class Definition:
     """`source` is the document it came from, as canonical JSON. Equal only to itself.
 
+    Without an `input` anything may be given to a start.
+
     `covered` are the steps that the compensation of another undoes, with the name of that;
     `children` those that are sagas of their own.
     """
@@ -129,6 +132,7 @@ class Definition:
     deadline: timedelta | None
     steps: tuple[Step, ...]
     source: bytes
+    input: InputSchema | None = None
     by_name: Mapping[str, Step] = field(init=False, repr=False)
     covered: tuple[tuple[Step, str], ...] = field(init=False, repr=False)
     children: tuple[Step, ...] = field(init=False, repr=False)

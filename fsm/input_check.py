@@ -19,11 +19,17 @@ from .template import Template, Text, expressions
 
 
 def check_input(definition: Definition, given: JsonObject) -> None:
-    """Raises InvalidInput that names every missing member once."""
+    """Raises InvalidInput that names every missing member once, and what else does not fit."""
+    misfits = definition.input.misfits(given) if definition.input is not None else ()
     needed = needed_input(definition)
     missing = {path: by for path, by in needed.items() if follow(path[1:], given) is None}
-    if missing:
-        raise InvalidInput([_finding(path, by) for path, by in missing.items()])
+    if missing or misfits:
+        raise InvalidInput(
+            [
+                *(_finding(path, by) for path, by in missing.items()),
+                *(_misfit(path, why) for path, why in misfits if ("input", *path) not in missing),
+            ]
+        )
 
 
 @cache
@@ -70,10 +76,18 @@ def _texts(template: Template) -> Iterator[Text]:
 
 
 def _finding(path: Path, needed_by: str) -> Finding:
-    """`input.step_data[1]` is the member `step_data` of a start, all else is in its `input`."""
-    place = path[1:] if path[1] == "step_data" else path
     detail = f"{dotted(path)} is missing, and needed by {needed_by}"
-    return Finding(code="missing-input", pointer=pointer(place), detail=detail)
+    return Finding(code="missing-input", pointer=_place(path), detail=detail)
+
+
+def _misfit(path: Path, why: str) -> Finding:
+    place = ("input", *path)
+    return Finding(code="input-misfit", pointer=_place(place), detail=f"{dotted(place)} {why}")
+
+
+def _place(path: Path) -> str:
+    """`input.step_data[1]` is the member `step_data` of a start, all else is in its `input`."""
+    return pointer(path[1:] if path[1:2] == ("step_data",) else path)
 
 
 def merged_input(given: JsonObject | None, step_data: Json) -> JsonObject:

@@ -161,6 +161,8 @@ class DefinitionModel(Model):
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]
     description: Annotated[str, Field(max_length=2000)] | None = None
     deadline: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    input: dict[str, JsonValue] | None = None
+    """the JSON Schema (2020-12) that the input of a start is checked against"""
     steps: Annotated[list[StepModel], Field(min_length=1, max_length=200)]
 
 

@@ -23,6 +23,7 @@ from .definition import (
 )
 from .errors import Finding, InvalidDefinition, Severity
 from .expression import Expression, ExpressionError
+from .input_schema import InputSchema
 from .language import (
     CallModel,
     ChildModel,
@@ -34,6 +35,7 @@ from .language import (
 )
 from .path import follow
 from .retry import RetryPolicy
+from .schema_rules import SchemaError
 from .strict_json import Json, NotKeepable, serialize
 from .template import Template, Text, parse_template, parse_text
 from .verifier import verify
@@ -75,6 +77,7 @@ def restore_definition(document: Json) -> Definition:
     model, source = _validated(document)
     reading = _Reading(model, document)
     steps = reading.steps()
+    schema = reading.input_schema()
     _refuse(reading.findings)
     return Definition(
         name=model.saga,
@@ -82,6 +85,7 @@ def restore_definition(document: Json) -> Definition:
         deadline=model.deadline,
         steps=steps,
         source=source,
+        input=schema,
     )
 
 
@@ -170,6 +174,18 @@ class _Reading:
             self._step(one, number, after[one.name], beyond=one.name in beyond)
             for number, one in enumerate(self.model.steps)
         )
+
+    def input_schema(self) -> InputSchema | None:
+        """Of the document, whose numbers are exact, as those of the models are not."""
+        schema = self.document.get("input") if isinstance(self.document, Mapping) else None
+        if not isinstance(schema, Mapping):
+            return None
+        try:
+            return InputSchema(schema)
+        except SchemaError as error:
+            for place, detail in error.errors.items():
+                self._complain("bad-schema", ("input", *place), detail)
+            return None
 
     def _refuse_twins(self) -> None:
         names = [one.name for one in self.model.steps]

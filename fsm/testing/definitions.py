@@ -20,7 +20,7 @@ from ..reader import read_definition
 from ..strict_json import Json, JsonObject
 from ..yaml_document import parse_yaml
 
-ORDER = files("saga_orchestrator.examples") / "definitions" / "order_processing.yaml"
+ORDER = files("saga_orchestrator.examples") / "definitions" / "order_processing_2.yaml"
 OPTIONS = {"undone_by", "attempts", "undo_attempts", "when", "after", "sleep", "signal", "child"}
 WORDS = {"continue", "status", "callback", "poll", "or_park"}
 PATIENCE = "24h"  # of a step that waits for a signal

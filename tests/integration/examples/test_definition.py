@@ -48,3 +48,12 @@ def test_each_call_has_an_endpoint(
     matches = [route.matches(scope)[0] for route in participants[name].routes]
 
     assert Match.FULL in matches
+
+
+def test_the_second_version_differs_by_its_input_alone() -> None:
+    """Version 1 is in every database, and never changes."""
+    second = yaml.safe_load((FILE.parent / "order_processing_2.yaml").read_text(encoding="utf-8"))
+
+    del second["input"]
+
+    assert second == {**yaml.safe_load(FILE.read_text(encoding="utf-8")), "version": 2}

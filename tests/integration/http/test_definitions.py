@@ -176,3 +176,43 @@ async def test_a_definition_that_closes_a_circle_is_refused(client: httpx.AsyncC
     assert "pong version 1 starts ping version 1, which starts pong version 1" in error["detail"]
     assert [one["code"] for one in verified.json()["findings"]] == ["endless-children"]
     assert (await client.get("/definitions/pong/1")).status_code == 404
+
+
+async def test_a_start_is_checked_against_the_input_of_its_definition(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    schema = {"required": ["to"], "properties": {"to": {"enum": ["Rome", "Oslo"]}}}
+    put = await client.put("/definitions/trip/1", json={**TRIP, "input": schema})
+    start = {"saga_type": "trip", "entity_id": 1}
+    before = len(world.events)
+
+    refused = await client.post("/sagas/start", json={**start, "input": {"to": "Roma"}})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-input")
+    assert refused.json()["errors"] == [
+        {
+            "pointer": "/input/to",
+            "detail": 'input.to must be "Rome" or "Oslo"',
+            "code": "input-misfit",
+        }
+    ]
+    assert len(world.events) == before
+    started = await client.post("/sagas/start", json={**start, "input": {"to": "Rome"}})
+    assert started.json()["status"] == "completed"
+    assert (await client.get("/definitions/trip/1")).json()["input"] == schema
+    assert put.status_code == 201
+
+
+async def test_a_definition_whose_input_is_no_schema_is_refused_at_its_place(
+    client: httpx.AsyncClient,
+) -> None:
+    put = await client.put("/definitions/trip/1", json={**TRIP, "input": {"requird": ["to"]}})
+
+    assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
+    assert put.json()["errors"] == [
+        {
+            "pointer": "/input/requird",
+            "detail": "'requird' is no keyword of a schema; did you mean required?",
+            "code": "bad-schema",
+        }
+    ]

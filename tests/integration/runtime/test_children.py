@@ -154,6 +154,21 @@ async def test_a_child_that_nobody_has_defined_is_a_rejected_step(log: TroubledL
     assert log.types(child_id) == []
 
 
+async def test_a_child_whose_input_does_not_fit_is_not_started(log: TroubledLog) -> None:
+    picky = CHILD.replace(
+        "steps:", "input: {properties: {to: {enum: [Oslo]}}, required: [to]}\nsteps:", 1
+    )
+    world = await a_world(picky, PARENT, log=log)
+
+    parent_id, child_id = await start(world)
+    await quiet(world.driver)
+
+    parent = await world.orchestrator.saga(parent_id)
+    assert parent.state.status == "compensated"
+    assert parent.state.error == 'trip was rejected: /input/to: input.to must be "Oslo"'
+    assert log.types(child_id) == []
+
+
 async def test_a_crash_before_the_child_was_started_starts_it(
     world: World, log: TroubledLog
 ) -> None:

@@ -38,7 +38,7 @@ def test_the_order_of_the_examples_is_read() -> None:
 
     assert (order.name, order.version, order.deadline) == (
         "order_processing",
-        1,
+        2,
         timedelta(minutes=15),
     )
     assert [step.name for step in order.steps] == [
@@ -229,3 +229,19 @@ def test_the_source_is_the_canonical_document() -> None:
 
     assert read_definition(one_step()).source == definition.source
     assert definition.source.startswith(b'{"saga":"trip","version":1,"steps":[{"name":"book"')
+
+
+def test_numbers_of_a_schema_are_those_of_the_document() -> None:
+    schema: Json = {"properties": {"amount": {"maximum": 12345678901234567890}}}
+
+    definition = read_definition({**one_step(), "input": schema})
+
+    assert definition.input is not None
+    assert definition.input.document == schema
+    assert definition.input.misfits({"amount": 12345678901234567890}) == ()
+    assert definition.input.misfits({"amount": 12345678901234567891})
+
+
+def test_a_definition_without_an_input_takes_anything() -> None:
+    assert read_definition(one_step()).input is None
+    assert read_definition({**one_step(), "input": None}).input is None

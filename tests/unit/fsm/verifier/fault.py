@@ -18,11 +18,13 @@ class Fault:
     finding: tuple[str, str]  # where, and its code
     steps: list[Json]
     deadline: str | None = None
+    input: JsonObject | None = None
 
     @property
     def document(self) -> JsonObject:
         limits: JsonObject = {"deadline": self.deadline} if self.deadline else {}
-        return {"saga": "trip", "version": 1, **limits, "steps": self.steps}
+        schema: JsonObject = {} if self.input is None else {"input": self.input}
+        return {"saga": "trip", "version": 1, **limits, **schema, "steps": self.steps}
 
 
 def step(name: str, **members: Json) -> JsonObject:

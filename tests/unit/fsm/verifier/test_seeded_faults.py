@@ -11,9 +11,10 @@ from saga_orchestrator.tests.unit.fsm.verifier.codes import codes_in_source
 from saga_orchestrator.tests.unit.fsm.verifier.fault import Fault, findings, is_refused
 from saga_orchestrator.tests.unit.fsm.verifier.faults_of_data import EXPRESSIONS, REFERENCES
 from saga_orchestrator.tests.unit.fsm.verifier.faults_of_form import CALLS, ENDINGS, GRAPH, TIME
+from saga_orchestrator.tests.unit.fsm.verifier.faults_of_input import INPUT
 from saga_orchestrator.tests.unit.fsm.verifier.faults_of_undo import PIVOTS, UNDO
 
-FAULTS = [*UNDO, *PIVOTS, *REFERENCES, *EXPRESSIONS, *CALLS, *ENDINGS, *TIME, *GRAPH]
+FAULTS = [*UNDO, *PIVOTS, *REFERENCES, *EXPRESSIONS, *CALLS, *ENDINGS, *TIME, *GRAPH, *INPUT]
 # What is wrong with a pair is told at both, and these are told with what follows from them.
 MAY_GO_WITH = {
     "parallel-pivots",
