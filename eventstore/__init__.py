@@ -32,7 +32,7 @@ from .event import (
     shard_stream,
 )
 from .inbox import Inbox, Message
-from .log import Document, EventLog, KeyClaim, PutResult
+from .log import PAGE_BYTES, Document, EventLog, KeyClaim, PutResult, is_cut
 from .membership import Membership
 from .memory_log import InMemoryLog, MemoryStore
 from .memory_nodes import InMemoryInbox, InMemoryMembership, MemoryNodes
@@ -48,6 +48,7 @@ __all__ = [
     "GENESIS",
     "MIGRATIONS",
     "NOTHING",
+    "PAGE_BYTES",
     "SHARDS",
     "SHARD_OWNED",
     "Allotment",
@@ -90,6 +91,7 @@ __all__ = [
     "WrongExpectedVersion",
     "allot",
     "embedded_server",
+    "is_cut",
     "link",
     "migrate",
     "shard_of",

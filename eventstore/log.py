@@ -19,6 +19,8 @@ from .event import Head, NewEvent, RecordedEvent, StreamId
 PAGE: Final = 1_000
 # A caller who asks for more than this is asking for memory trouble.
 MAX_PAGE: Final = 10_000
+# An event may hold a megabyte: a page ends with the event that fills it, however few they are.
+PAGE_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class EventLog(Protocol):
     async def read_stream(
         self, stream_id: StreamId, *, after_version: int = 0, limit: int = PAGE
     ) -> Sequence[RecordedEvent]:
-        """At most `limit` events of a stream, in order of version."""
+        """At most `limit` events of a stream, in order of version; fewer if they fill PAGE_BYTES
+        (`is_cut` tells)."""
 
     async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
         """All events of the streams, in order of stream and version."""
@@ -85,7 +88,7 @@ class EventLog(Protocol):
     async def read_shard(
         self, shard_id: int, *, after_seq: int = 0, limit: int = PAGE
     ) -> Sequence[RecordedEvent]:
-        """At most `limit` events of a shard, in order of seq."""
+        """At most `limit` events of a shard, in order of seq; fewer if they fill PAGE_BYTES."""
 
     async def heads(self) -> Mapping[int, Head]:
         """The newest event of every shard that has events."""
@@ -117,3 +120,8 @@ class EventLog(Protocol):
     async def close(self) -> None:
         """Finish what is waiting if the database answers, refuse the rest, release everything. Safe
         to repeat."""
+
+
+def is_cut(page: Sequence[RecordedEvent], limit: int) -> bool:
+    """Whether more may follow a page that was read with `limit`."""
+    return len(page) == limit or sum(len(one.payload) for one in page) >= PAGE_BYTES

@@ -14,7 +14,7 @@ from operator import itemgetter
 from .chain import link
 from .errors import Fenced, HistoryLost, LogUnavailable, WrongExpectedVersion
 from .event import NOTHING, Head, NewEvent, RecordedEvent, StreamId, shard_of
-from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult
+from .log import MAX_PAGE, PAGE, PAGE_BYTES, Document, KeyClaim, PutResult
 from .ownership import ownership_event, take_over
 
 
@@ -90,7 +90,8 @@ class InMemoryLog:
     ) -> Sequence[RecordedEvent]:
         assert 1 <= limit <= MAX_PAGE
         shard_of(stream_id)
-        return self.store.streams.get(stream_id, [])[after_version : after_version + limit]
+        stream = self.store.streams.get(stream_id, [])
+        return _filled(stream[after_version : after_version + limit])
 
     async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
         wanted = sorted(set(stream_ids))
@@ -100,7 +101,8 @@ class InMemoryLog:
         self, shard_id: int, *, after_seq: int = 0, limit: int = PAGE
     ) -> Sequence[RecordedEvent]:
         assert 1 <= limit <= MAX_PAGE
-        return self.store.shards.get(shard_id, [])[after_seq : after_seq + limit]
+        shard = self.store.shards.get(shard_id, [])
+        return _filled(shard[after_seq : after_seq + limit])
 
     async def heads(self) -> Mapping[int, Head]:
         return {shard_id: self.store.head(shard_id) for shard_id in self.store.shards}
@@ -147,3 +149,13 @@ class InMemoryLog:
     def _refuse_strangers(self, shard_id: int, head: Head) -> None:
         if self._epochs.get(shard_id) != head.epoch or head.epoch == 0:
             raise Fenced(shard_id)
+
+
+def _filled(events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
+    """Up to the one with which PAGE_BYTES are reached."""
+    size = 0
+    for number, event in enumerate(events, start=1):
+        size += len(event.payload)
+        if size >= PAGE_BYTES:
+            return events[:number]
+    return events

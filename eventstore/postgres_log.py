@@ -19,7 +19,7 @@ from .columns import int4s, uuids
 from .connection import NOBODY
 from .errors import HistoryLost, LogUnavailable
 from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
-from .log import MAX_PAGE, PAGE, Document, KeyClaim, PutResult
+from .log import MAX_PAGE, PAGE, PAGE_BYTES, Document, KeyClaim, PutResult
 from .readers import Readers
 from .session import Session
 from .statements import Mode
@@ -94,6 +94,7 @@ class PostgresLog:
             "stream_id": stream_id,
             "after_version": after_version,
             "limit": limit,
+            "page_bytes": PAGE_BYTES,
         }
         return await self._readers.fetch(RecordedEvent, "read_stream", parameters)
 
@@ -111,7 +112,12 @@ class PostgresLog:
         self, shard_id: int, *, after_seq: int = 0, limit: int = PAGE
     ) -> Sequence[RecordedEvent]:
         assert 1 <= limit <= MAX_PAGE
-        parameters = {"shard_id": shard_id, "after_seq": after_seq, "limit": limit}
+        parameters = {
+            "shard_id": shard_id,
+            "after_seq": after_seq,
+            "limit": limit,
+            "page_bytes": PAGE_BYTES,
+        }
         return await self._ahead.fetch(RecordedEvent, "read_shard", parameters)
 
     async def heads(self) -> Mapping[int, Head]:

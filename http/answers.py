@@ -19,7 +19,20 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class OutputLinkAnswer(Answer):
+    """Of an output that is too large to stand in an answer: its size as JSON, and where it is."""
+
+    bytes: int
+    href: str
+
+
+class OutputAnswer(RootModel[JsonValue]):
+    """Whatever the step has said."""
+
+
 class StartAnswer(Answer):
+    """An output that is too large is not in `outputs` but in `outputs_by_link`."""
+
     success: bool
     saga_id: str
     saga_type: str
@@ -27,9 +40,12 @@ class StartAnswer(Answer):
     status: SagaStatus
     error: str | None
     outputs: dict[str, JsonValue]
+    outputs_by_link: dict[str, OutputLinkAnswer] = {}
 
 
 class StepStatusAnswer(Answer):
+    """With an `output_link`, `output` is null: it is too large."""
+
     name: str
     status: StepStatus
     attempts: int
@@ -38,6 +54,7 @@ class StepStatusAnswer(Answer):
     next_attempt_at: str | None
     last_error: str | None
     output: JsonValue
+    output_link: OutputLinkAnswer | None = None
 
 
 class ParkedAnswer(Answer):
@@ -72,6 +89,7 @@ class SagaAnswer(SagaStatusAnswer):
     definition: DefinitionModel
     input: dict[str, JsonValue]
     outputs: dict[str, JsonValue]
+    outputs_by_link: dict[str, OutputLinkAnswer] = {}
     tags: dict[str, str]
     allowed_actions: list[str]
     start_at: str | None

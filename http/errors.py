@@ -15,6 +15,7 @@ RequestRefused
 ├── InvalidActor            empty, too long, or not printable
 ├── UnknownSagaType         a start of something that is not registered
 ├── NoSuchVersion           the saga never had, or has not yet, that version
+├── NoOutput                a step that has no output, or has none yet
 ├── WrongCallbackToken      a callback that does not bring the token of its call
 ├── InvalidSignalName       a signal that no step can wait for
 ├── TooManySagas            more than one job is for
@@ -113,6 +114,11 @@ class UnknownSagaType(RequestRefused):
 
 class NoSuchVersion(RequestRefused):
     pass
+
+
+class NoOutput(RequestRefused):
+    def __init__(self, step: str) -> None:
+        super().__init__(f"step {step} has no output")
 
 
 class WrongCallbackToken(RequestRefused):

@@ -141,6 +141,12 @@ class StatusQuery(Query):
     min_version: Version | None = None
 
 
+class OutputQuery(Query):
+    """`at_version` looks back."""
+
+    at_version: Version | None = None
+
+
 class CompensateQuery(Query):
     dry_run: bool = False
 

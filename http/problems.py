@@ -49,6 +49,7 @@ from .errors import (
     InvalidSignalName,
     MalformedRequest,
     MethodNotAllowed,
+    NoOutput,
     NoSuchResource,
     NoSuchVersion,
     NotJson,
@@ -125,6 +126,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ),
     NotAllowed: Problem(HTTPStatus.CONFLICT, "not-allowed", "This is not possible now"),
     NoSuchStep: Problem(HTTPStatus.NOT_FOUND, "unknown-step", "No such step"),
+    NoOutput: Problem(HTTPStatus.NOT_FOUND, "no-output", "The step has no output"),
     WrongCallbackToken: Problem(
         HTTPStatus.FORBIDDEN, "wrong-callback-token", "The callback is not trusted"
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..fsm.errors import CorruptStream, InvalidInput, NotCompensatable
+from ..fsm.errors import CorruptStream, InvalidInput, NoSuchStep, NotCompensatable
 from ..fsm.runtime.errors import (
     IdempotencyKeyReused,
     InDoubt,
@@ -18,6 +18,7 @@ from .actor import ACTOR
 from .answers import (
     CompensationAnswer,
     EventsAnswer,
+    OutputAnswer,
     SagaAnswer,
     SagasAnswer,
     SagaStatusAnswer,
@@ -25,10 +26,11 @@ from .answers import (
 )
 from .endpoints.compensate import compensate
 from .endpoints.listing import list_sagas
-from .endpoints.sagas import events, everything, status
+from .endpoints.sagas import events, everything, output, status
 from .endpoints.start import start
 from .errors import (
     InvalidIdempotencyKey,
+    NoOutput,
     NoSuchVersion,
     StartUnconfirmed,
     UnknownSagaType,
@@ -37,6 +39,7 @@ from .models import (
     CompensateQuery,
     EventsQuery,
     NoQuery,
+    OutputQuery,
     SagasQuery,
     StartRequest,
     StatusQuery,
@@ -105,6 +108,15 @@ SAGA_ROUTES: Final = (
             304: NOT_MODIFIED,
         },
         problems=(*ONE_SAGA, NoSuchVersion, VersionNotReached),
+    ),
+    RouteSpec(
+        method="GET",
+        path="/sagas/{saga_id}/steps/{step}/output",
+        endpoint=output,
+        summary="The output of a step, however large",
+        query=OutputQuery,
+        replies={200: Reply("The output.", OutputAnswer)},
+        problems=(*ONE_SAGA, NoSuchStep, NoOutput, NoSuchVersion),
     ),
     RouteSpec(
         method="POST",

@@ -4,6 +4,8 @@
        ^                                                        |
        └────────────── one of a full page, or the next window <─┘
 
+A page is full in events or in bytes.
+
 The end of a shard is its newest event. If sagas of one type are wanted, it is what the status view
 has folded, because only that knows the type: what is not folded yet is left for later, not skipped.
 Shards are merged by when their events were recorded; only the order within a shard is promised.
@@ -13,11 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from ..eventstore import SHARDS, EventLog, LogUnavailable, Readers, RecordedEvent
+from ..eventstore import (
+    PAGE_BYTES,
+    SHARDS,
+    EventLog,
+    LogUnavailable,
+    Readers,
+    RecordedEvent,
+    is_cut,
+)
+from ..fsm.strict_json import JsonObject
 from .cursor import Cursor
 from .errors import ProjectionUnavailable
+from .event_view import recorded_view
 from .tables import PROJECTION
 
 WINDOW = 500  # events of a shard looked at by one statement
@@ -41,9 +53,19 @@ class FeedPage:
     has_more: bool
 
 
+# Takes the view of an event onto the page that is being filled; False if it does not fit any more.
+Take: TypeAlias = Callable[[JsonObject], Awaitable[bool]]
+
+
+async def take_any(view: JsonObject) -> bool:
+    return True
+
+
 class Feed(Protocol):
-    async def page(self, wanted: FeedFilter, after: Cursor, limit: int) -> FeedPage:
-        """Raises ProjectionUnavailable."""
+    async def page(
+        self, wanted: FeedFilter, after: Cursor, limit: int, take: Take = take_any
+    ) -> FeedPage:
+        """It ends before the first event that `take` refuses. Raises ProjectionUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +89,15 @@ class LogFeed:
         self._log, self._readers, self._refresh = log, readers, refresh
         self._window = window
 
-    async def page(self, wanted: FeedFilter, after: Cursor, limit: int) -> FeedPage:
+    async def page(
+        self, wanted: FeedFilter, after: Cursor, limit: int, take: Take = take_any
+    ) -> FeedPage:
         try:
-            return await self._page(wanted, after, limit)
+            return await self._page(wanted, after, limit, take)
         except LogUnavailable as error:
             raise ProjectionUnavailable(str(error)) from error
 
-    async def _page(self, wanted: FeedFilter, after: Cursor, limit: int) -> FeedPage:
+    async def _page(self, wanted: FeedFilter, after: Cursor, limit: int, take: Take) -> FeedPage:
         ends = await self._ends(wanted)
         found: list[RecordedEvent] = []
         for _ in range(MOST_WINDOWS):
@@ -82,9 +106,10 @@ class LogFeed:
                 break
             room = limit - len(found)
             events = await self._read(wanted, after, upto, room)
-            found += events
-            if len(events) == room:
-                return FeedPage(events=found, next=after.past(events), has_more=True)
+            taken = await _taken(events, take)
+            found += events[:taken]
+            if taken < len(events) or is_cut(events, room):
+                return FeedPage(events=found, next=after.past(events[:taken]), has_more=True)
             after = upto
         has_more = after.advanced(self._window, ends) != after
         return FeedPage(events=found, next=after, has_more=has_more)
@@ -112,5 +137,14 @@ class LogFeed:
             "type": wanted.type,
             "saga_type": wanted.saga_type,
             "limit": limit,
+            "page_bytes": PAGE_BYTES,
         }
         return await self._readers.fetch(RecordedEvent, "read_feed", parameters)
+
+
+async def _taken(events: Sequence[RecordedEvent], take: Take) -> int:
+    """How many, from the first on."""
+    for number, event in enumerate(events):
+        if not await take(recorded_view(event)):
+            return number
+    return len(events)

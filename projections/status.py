@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from ..fsm.codec import format_time
 from ..fsm.machines import SagaStatus, StepStatus
@@ -20,8 +23,19 @@ UNDER_WAY = frozenset(
 )
 
 
-def status_view(saga: Saga) -> dict[str, Json]:
-    """The answer of `GET /sagas/{id}/status`."""
+@dataclass(frozen=True, slots=True)
+class OutputLink:
+    """Where an output is that is too large for an answer, and how large it is as JSON."""
+
+    bytes: int
+    href: str
+
+
+NO_LINKS: Final[Mapping[str, OutputLink]] = {}
+
+
+def status_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
+    """The answer of `GET /sagas/{id}/status`; of steps in `links` the output is a link."""
     state = saga.state
     return {
         "saga_id": state.saga_id,
@@ -32,7 +46,7 @@ def status_view(saga: Saga) -> dict[str, Json]:
         "current_step": current_step(saga),
         "error": state.error,
         "success": state.status is SagaStatus.COMPLETED,
-        "steps": [_step_view(saga, step.name) for step in saga.definition.steps],
+        "steps": [_step_view(saga, step.name, links) for step in saga.definition.steps],
         "remaining_steps": list(saga.not_done),
         "version": state.version,
         "deadline": _time(state.deadline),
@@ -43,7 +57,7 @@ def status_view(saga: Saga) -> dict[str, Json]:
     }
 
 
-def answer_view(saga: Saga) -> dict[str, Json]:
+def answer_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
     """The answer to a start, whatever has become of the saga by then."""
     state = saga.state
     error = state.error if state.status.rests else "still running"
@@ -54,7 +68,18 @@ def answer_view(saga: Saga) -> dict[str, Json]:
         "entity_id": state.entity_id,
         "status": state.status.value,
         "error": error,
-        "outputs": saga.outputs,
+        **outputs_view(saga, links),
+    }
+
+
+def outputs_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
+    """The outputs of steps that were done; those in `links` stand beside them, if there are any."""
+    outputs = saga.outputs
+    if not links:
+        return {"outputs": outputs}
+    return {
+        "outputs": {name: one for name, one in outputs.items() if name not in links},
+        "outputs_by_link": {name: _link_view(links[name]) for name in outputs if name in links},
     }
 
 
@@ -65,9 +90,9 @@ def current_step(saga: Saga) -> str | None:
     return next((step.name for step, state in saga.steps if state.status in UNDER_WAY), None)
 
 
-def _step_view(saga: Saga, name: str) -> dict[str, Json]:
+def _step_view(saga: Saga, name: str, links: Mapping[str, OutputLink]) -> dict[str, Json]:
     step = saga.state.step(name)
-    return {
+    view: dict[str, Json] = {
         "name": name,
         "status": step.status.value,
         "attempts": step.attempts,
@@ -77,6 +102,13 @@ def _step_view(saga: Saga, name: str) -> dict[str, Json]:
         "last_error": step.last_error,
         "output": step.output,
     }
+    if name in links:
+        view |= {"output": None, "output_link": _link_view(links[name])}
+    return view
+
+
+def _link_view(link: OutputLink) -> Json:
+    return {"bytes": link.bytes, "href": link.href}
 
 
 def parked_view(saga: Saga) -> Json:

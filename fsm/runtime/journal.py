@@ -15,6 +15,7 @@ from ...eventstore import (
     NewEvent,
     RecordedEvent,
     StreamId,
+    is_cut,
     shard_of,
 )
 from ..codec import decode, encode
@@ -48,15 +49,29 @@ class Journal:
         ]
         return self.log.append(StreamId(saga_id), version, new)
 
-    async def entries(
-        self, saga_id: str, *, after: int = 0, limit: int | None = None
-    ) -> list[Entry]:
+    async def entries(self, saga_id: str) -> list[Entry]:
         """In order of version. Raises SagaNotFound."""
-        recorded = await self._read(saga_id, after, limit)
-        first = recorded[:1] or await self._read(saga_id, 0, 1)
+        entries, has_more = list[Entry](), True
+        while has_more:
+            after = entries[-1].recorded.version if entries else 0
+            page, has_more = await self.page(saga_id, after=after, limit=PAGE)
+            entries += page
+        return entries
+
+    async def page(self, saga_id: str, *, after: int, limit: int) -> tuple[list[Entry], bool]:
+        """At most `limit` entries after that version, fewer if they fill PAGE_BYTES, and whether
+        there may be more. Raises SagaNotFound."""
+        try:
+            stream_id = StreamId(saga_id)
+            shard_of(stream_id)
+        except InvalidStreamId:
+            raise SagaNotFound(saga_id) from None
+        # One more, to know whether there is a next page.
+        found = await self.log.read_stream(stream_id, after_version=after, limit=limit + 1)
+        first = found or await self.log.read_stream(stream_id, limit=1)
         if not first or not _is_of_a_saga(first[0]):
             raise SagaNotFound(saga_id)
-        return [_entry(one) for one in recorded]
+        return [_entry(one) for one in found[:limit]], is_cut(found, limit + 1)
 
     async def load(self, saga_id: str) -> Saga:
         """Raises SagaNotFound; CorruptStream or UnreadableEvent for a broken history."""
@@ -99,21 +114,6 @@ class Journal:
         definition = await self.registry.get(first.saga_type, first.definition_version)
         history = ((one.event, one.recorded.recorded_at) for one in entries)
         return replay(definition, saga_id, history)
-
-    async def _read(self, saga_id: str, after: int, limit: int | None) -> list[RecordedEvent]:
-        found: list[RecordedEvent] = []
-        try:
-            shard_of(saga_id)
-        except InvalidStreamId:
-            raise SagaNotFound(saga_id) from None
-        while limit is None or len(found) < limit:
-            wanted = PAGE if limit is None else min(PAGE, limit - len(found))
-            page = await self.log.read_stream(StreamId(saga_id), after_version=after, limit=wanted)
-            found += page
-            if len(page) < wanted:
-                break
-            after = page[-1].version
-        return found
 
 
 def _is_of_a_saga(recorded: RecordedEvent) -> bool:

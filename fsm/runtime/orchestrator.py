@@ -157,10 +157,11 @@ class Orchestrator:
             raise VersionNotReached(saga_id, f"has not reached version {version}")
         return saga
 
-    async def entries(self, saga_id: str, *, after: int, limit: int) -> list[Entry]:
-        """The audit trail of one saga, in order. Raises SagaNotFound."""
+    async def entries(self, saga_id: str, *, after: int, limit: int) -> tuple[list[Entry], bool]:
+        """A page of the audit trail of one saga, in order, and whether there may be more. Raises
+        SagaNotFound."""
         with serving():
-            return await self.journal.entries(saga_id, after=after, limit=limit)
+            return await self.journal.page(saga_id, after=after, limit=limit)
 
     async def ask(self, saga_id: str, verb: Verb, *, expected_version: int | None = None) -> Saga:
         """What a person asks of a saga; it is recorded when this returns.

@@ -15,12 +15,11 @@ from ...fsm.happening import StepReported
 from ...fsm.runtime.tokens import HEADER
 from ...fsm.secrecy import Redaction
 from ...fsm.strict_json import Json
-from ...projections.status import status_view
 from ..actor import actor_of
 from ..body import json_object
 from ..errors import WrongCallbackToken
 from ..models import CompleteRequest, FailRequest, NoQuery, query_of, validated
-from ..reply import json_reply
+from ..outputs import status_reply
 from ..request import Request
 from ..services import Services
 from .verbs import headers_of
@@ -63,4 +62,4 @@ def _redacted(value: Json, request: Request, services: Services) -> Json:
 
 async def _reported(request: Request, services: Services, report: StepReported) -> Response:
     saga = await services.orchestrator.report(request.path_params["saga_id"], report)
-    return json_reply(status_view(saga), headers=headers_of(saga))
+    return await status_reply(saga, headers=headers_of(saga))

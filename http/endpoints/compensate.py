@@ -12,10 +12,10 @@ from ...fsm.happening import CompensationAsked
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
-from ...projections.status import status_view
 from ..actor import actor_of
 from ..body import json_object
 from ..models import CompensateQuery, VerbRequest, query_of, validated
+from ..outputs import status_reply
 from ..preferences import Preferences, preferences_of
 from ..reply import json_reply
 from ..request import Request
@@ -35,7 +35,7 @@ async def compensate(request: Request, services: Services) -> Response:
     preferences = preferences_of(request)
     saga = await services.orchestrator.ask(saga_id, asked, expected_version=expected)
     saga = await rested(services.orchestrator, saga, preferences.wait_or(timedelta()))
-    return _reply(saga, preferences)
+    return await _reply(saga, preferences)
 
 
 async def _dry_run(orchestrator: Orchestrator, saga_id: str) -> Response:
@@ -61,11 +61,11 @@ def _planned(call: CallParticipant | UndoChild) -> dict[str, Json]:
     }
 
 
-def _reply(saga: Saga, preferences: Preferences) -> Response:
+async def _reply(saga: Saga, preferences: Preferences) -> Response:
     rests = saga.state.status.rests
     headers = headers_of(saga)
     if not rests:
         headers["Retry-After"] = RETRY_AFTER
     if preferences.applied and not (rests and preferences.respond_async):
         headers["Preference-Applied"] = preferences.applied
-    return json_reply(status_view(saga), HTTPStatus.OK if rests else HTTPStatus.ACCEPTED, headers)
+    return await status_reply(saga, HTTPStatus.OK if rests else HTTPStatus.ACCEPTED, headers)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from ...fsm.errors import Finding
-from ...fsm.strict_json import Json
 from ...projections.cursor import Cursor, InvalidCursor
-from ...projections.event_view import recorded_view
 from ...projections.feed import FeedFilter, FeedPage
 from ..errors import InvalidQuery
 from ..models import FeedQuery, query_of
-from ..reply import json_reply
+from ..page_entries import PageEntries
 from ..request import Request
 from ..services import Services
 
@@ -24,13 +21,9 @@ START: Final = Cursor()
 
 async def all_events(request: Request, services: Services) -> Response:
     query = query_of(FeedQuery, request)
-    wanted = FeedFilter(type=query.type, saga_type=query.saga_type)
-    page = await services.feed.page(wanted, _after(query), query.limit)
-    answer: dict[str, Json] = {
-        "events": [recorded_view(one) for one in page.events],
-        "next": page.next.encode(),
-    }
-    return json_reply(answer, HTTPStatus.OK, _link(query, page))
+    wanted, entries = FeedFilter(type=query.type, saga_type=query.saga_type), PageEntries()
+    page = await services.feed.page(wanted, _after(query), query.limit, entries.add)
+    return entries.reply("events", {"next": page.next.encode()}, _link(query, page))
 
 
 def _after(query: FeedQuery) -> Cursor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
@@ -10,16 +9,17 @@ from starlette.responses import Response
 
 from ...fsm.errors import Finding
 from ...projections.cursor import InvalidCursor
-from ...projections.listing import SagaFilter, summary_view
+from ...projections.listing import Listing, SagaFilter, summary_view
 from ...projections.place import Place
 from ..errors import InvalidQuery
 from ..models import SagasQuery, single_parameters, validated_query
-from ..reply import json_reply
+from ..page_entries import PageEntries
 from ..request import Request
 from ..services import Services
 from ..wire_types import LONGEST_TAG, LONGEST_TAG_NAME, MOST_TAGS
 
 TAG: Final = "tag."
+READ_AT_A_TIME: Final = 250  # sagas, of some 60 KB at most
 
 
 async def list_sagas(request: Request, services: Services) -> Response:
@@ -29,12 +29,26 @@ async def list_sagas(request: Request, services: Services) -> Response:
     query = validated_query(SagasQuery, plain)
     wanted = _filter(query, tags)
     await services.listing.refresh()
-    # One more than a page, to know whether there is a next one.
-    found = await services.listing.page(wanted, _after(query, wanted), query.limit + 1)
-    page = found[: query.limit]
-    cursor = wanted.place_of(page[-1]).encode() if len(found) > len(page) else None
-    answer = {"sagas": [summary_view(one) for one in page], "next_cursor": cursor}
-    return json_reply(answer, HTTPStatus.OK, _link(given, cursor))
+    entries = PageEntries()
+    end = await _fill(entries, services.listing, wanted, _after(query, wanted), query.limit)
+    cursor = None if end is None else end.encode()
+    return entries.reply("sagas", {"next_cursor": cursor}, _link(given, cursor))
+
+
+async def _fill(
+    entries: PageEntries, listing: Listing, wanted: SagaFilter, after: Place | None, limit: int
+) -> Place | None:
+    """Where the page ends, if there are more. Few are read at a time: tags make one large."""
+    while True:
+        # One more than are wanted, to know whether there is a next page.
+        asked = min(READ_AT_A_TIME, limit + 1 - len(entries))
+        found = await listing.page(wanted, after, asked)
+        for one in found:
+            if len(entries) == limit or not await entries.add(summary_view(one)):
+                return after
+            after = wanted.place_of(one)
+        if len(found) < asked:
+            return None
 
 
 def _tags(given: dict[str, str]) -> dict[str, str]:

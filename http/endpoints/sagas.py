@@ -1,25 +1,29 @@
-"""One saga: its status now and then, everything about it, its events."""
+"""One saga: its status now and then, everything about it, an output, its events."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 
 from starlette.responses import Response
 
 from ...fsm.codec import format_time
-from ...fsm.errors import Finding
+from ...fsm.errors import Finding, NoSuchStep
 from ...fsm.runtime.errors import VersionNotReached
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
 from ...fsm.verb import allowed_actions
 from ...projections.event_view import event_view
-from ...projections.status import status_view
+from ...projections.status import OutputLink, outputs_view, status_view
 from ..entity_tag import etag, is_known
-from ..errors import InvalidQuery, NoSuchVersion
-from ..models import EventsQuery, NoQuery, StatusQuery, query_of
+from ..errors import InvalidQuery, NoOutput, NoSuchVersion
+from ..models import EventsQuery, NoQuery, OutputQuery, StatusQuery, query_of
+from ..outputs import status_reply, written
+from ..page_entries import PageEntries
 from ..preferences import DEFAULT_WAIT, Preferences, preferences_of
-from ..reply import json_reply
+from ..reply import JsonReply, json_reply
 from ..request import Request
 from ..services import Services
 
@@ -33,7 +37,8 @@ async def status(request: Request, services: Services) -> Response:
         headers["Preference-Applied"] = preferences.applied or ""
     if is_known(request, saga.state.version):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return json_reply(status_view(saga), headers=headers)
+    is_past = query.at is not None or query.at_version is not None
+    return await status_reply(saga, headers=headers, as_of=is_past)
 
 
 async def everything(request: Request, services: Services) -> Response:
@@ -42,23 +47,37 @@ async def everything(request: Request, services: Services) -> Response:
     headers = {"ETag": etag(saga.state.version)}
     if is_known(request, saga.state.version):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return json_reply(_everything_of(saga), headers=headers)
+    return JsonReply(await written(_everything_of, saga), HTTPStatus.OK, headers)
+
+
+async def output(request: Request, services: Services) -> Response:
+    query, saga_id = query_of(OutputQuery, request), _id(request)
+    step: str = request.path_params["step"]
+    if query.at_version is None:
+        saga = await services.orchestrator.saga(saga_id)
+    else:
+        saga = await _as_of(services.orchestrator, saga_id, version=query.at_version)
+    if step not in saga.definition.by_name:
+        raise NoSuchStep(saga_id, step)
+    found = saga.state.step(step).output
+    if found is None:
+        raise NoOutput(step)
+    return json_reply(found)
 
 
 async def events(request: Request, services: Services) -> Response:
-    query = query_of(EventsQuery, request)
-    # One more than a page, to know whether there is a next one.
-    found = await services.orchestrator.entries(
-        _id(request), after=query.after, limit=query.limit + 1
-    )
-    page = found[: query.limit]
+    query, entries = query_of(EventsQuery, request), PageEntries()
+    saga_id, after = _id(request), query.after
+    found, has_more = await services.orchestrator.entries(saga_id, after=after, limit=query.limit)
+    for one in found:
+        if not await entries.add(event_view(one.recorded, one.event)):
+            break
+        after = one.recorded.version
     headers = {}
-    if len(found) > len(page):
-        place = f"{_id(request)}/events?after={page[-1].recorded.version}&limit={query.limit}"
+    if has_more or len(entries) < len(found):
+        place = f"{saga_id}/events?after={after}&limit={query.limit}"
         headers["Link"] = f'</sagas/{place}>; rel="next"'
-    return json_reply(
-        {"events": [event_view(one.recorded, one.event) for one in page]}, headers=headers
-    )
+    return entries.reply("events", {}, headers)
 
 
 async def _asked_for(
@@ -71,8 +90,19 @@ async def _asked_for(
         return await orchestrator.saga_from(saga_id, query.min_version, wait)
     if query.at is None and query.at_version is None:
         return await orchestrator.saga(saga_id)
+    return await _as_of(orchestrator, saga_id, version=query.at_version, at=query.at)
+
+
+async def _as_of(
+    orchestrator: Orchestrator,
+    saga_id: str,
+    *,
+    version: int | None = None,
+    at: datetime | None = None,
+) -> Saga:
+    """Raises SagaNotFound, NoSuchVersion."""
     try:
-        return await orchestrator.saga_as_of(saga_id, version=query.at_version, at=query.at)
+        return await orchestrator.saga_as_of(saga_id, version=version, at=at)
     except VersionNotReached as error:
         raise NoSuchVersion(str(error)) from error
 
@@ -84,13 +114,13 @@ def _refuse_more_than_one(query: StatusQuery) -> None:
         raise InvalidQuery([Finding(code="too-many", pointer=f"/{given[1]}", detail=detail)])
 
 
-def _everything_of(saga: Saga) -> dict[str, Json]:
+def _everything_of(saga: Saga, links: Mapping[str, OutputLink]) -> dict[str, Json]:
     state = saga.state
     return {
-        **status_view(saga),
+        **status_view(saga, links),
         "definition": parse(saga.definition.source),
         "input": state.input,
-        "outputs": saga.outputs,
+        **outputs_view(saga, links),
         "tags": dict(state.tags),
         "allowed_actions": list(allowed_actions(saga)),
         "start_at": None if state.start_at is None else format_time(state.start_at),

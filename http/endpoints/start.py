@@ -15,14 +15,13 @@ from ...fsm.happening import StartRequested
 from ...fsm.runtime.errors import DefinitionNotFound, InDoubt
 from ...fsm.runtime.orchestrator import Orchestrator, Started, StartKey
 from ...fsm.saga import Saga
-from ...projections.status import answer_view
 from ..actor import actor_of
 from ..body import json_object
 from ..errors import InvalidRequest, StartUnconfirmed, UnknownSagaType
 from ..idempotency import start_key
 from ..models import NoQuery, StartRequest, query_of, validated
+from ..outputs import start_reply
 from ..preferences import DEFAULT_WAIT, Preferences, preferences_of
-from ..reply import json_reply
 from ..request import Request
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
@@ -46,7 +45,7 @@ async def start(request: Request, services: Services) -> Response:
             raise
         started = before
     saga = await rested(services.orchestrator, started.saga, preferences.wait_or(DEFAULT_WAIT))
-    return _reply(saga, started, preferences)
+    return await _reply(saga, started, preferences)
 
 
 async def _start(
@@ -66,7 +65,7 @@ def _refuse_callback(wanted: StartRequest, services: Services) -> None:
         raise InvalidRequest([Finding(code="bad-callback", pointer="/callback_url", detail=why)])
 
 
-def _reply(saga: Saga, started: Started, preferences: Preferences) -> Response:
+async def _reply(saga: Saga, started: Started, preferences: Preferences) -> Response:
     # Who did not want to wait for a new saga gets the same answer however fast it was.
     over = saga.state.status.rests and (started.replayed or not preferences.respond_async)
     headers = {"Location": f"/sagas/{saga.state.saga_id}/status"}
@@ -76,4 +75,4 @@ def _reply(saga: Saga, started: Started, preferences: Preferences) -> Response:
         headers["Preference-Applied"] = preferences.applied
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return json_reply(answer_view(saga), HTTPStatus.OK if over else HTTPStatus.ACCEPTED, headers)
+    return await start_reply(saga, HTTPStatus.OK if over else HTTPStatus.ACCEPTED, headers)

@@ -25,15 +25,14 @@ from ...fsm.language import NAME
 from ...fsm.machines import SagaStatus
 from ...fsm.runtime.errors import VersionMoved
 from ...fsm.saga import Saga
-from ...projections.status import status_view
 from ..actor import actor_of
 from ..body import json_object, json_value
 from ..entity_tag import demands_version, etag, is_expected
 from ..errors import InvalidSignalName
 from ..idempotency import header_key
 from ..models import AbandonRequest, NoQuery, ResolveRequest, VerbRequest, query_of, validated
+from ..outputs import status_reply
 from ..preferences import preferences_of
-from ..reply import json_reply
 from ..request import Request
 from ..services import Services
 from ..waiting import RETRY_AFTER, rested
@@ -96,7 +95,7 @@ async def ask(request: Request, services: Services, verb: Verb) -> Response:
     asked = replace(verb, actor=actor_of(request))
     saga = await orchestrator.ask(saga_id, asked, expected_version=expected)
     saga = await rested(orchestrator, saga, preferences.wait_or(timedelta()))
-    return _reply(saga, preferences.applied)
+    return await _reply(saga, preferences.applied)
 
 
 async def expected_version(request: Request, services: Services) -> int | None:
@@ -118,7 +117,7 @@ def headers_of(saga: Saga) -> dict[str, str]:
     }
 
 
-def _reply(saga: Saga, applied: str | None) -> Response:
+async def _reply(saga: Saga, applied: str | None) -> Response:
     state = saga.state
     going_back = state.status is SagaStatus.COMPENSATING or state.asked_back is not None
     headers = headers_of(saga)
@@ -127,7 +126,7 @@ def _reply(saga: Saga, applied: str | None) -> Response:
     if going_back:
         headers["Retry-After"] = RETRY_AFTER
     status = HTTPStatus.ACCEPTED if going_back else HTTPStatus.OK
-    return json_reply(status_view(saga), status, headers)
+    return await status_reply(saga, status, headers)
 
 
 async def _asked(request: Request) -> VerbRequest:

@@ -16,8 +16,8 @@ import httpx
 
 from ...fsm.runtime.log import logger
 from ...fsm.saga import Saga
-from ...fsm.strict_json import serialize
 from ...projections.status import status_view
+from ..outputs import written
 from .base_url import BaseUrl, Origin
 from .request import encode
 from .transport import ParticipantTransport
@@ -62,7 +62,7 @@ class HttpCallbackSender:
         try:
             origin, target = parse_callback(url)
             values = ("application/json", saga.state.saga_id)
-            body = serialize(status_view(saga))
+            body = await written(status_view, saga)
             request = encode("POST", target, str(origin), HEADERS, values, body)
             reply = await self.transport.exchange(origin, request, TIMEOUT)
         except (ValueError, httpx.RequestError) as error:

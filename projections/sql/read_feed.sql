@@ -1,12 +1,13 @@
 -- Events of sagas from one place in each shard to another. A shard gives a prefix of what is wanted of it, in order of
 -- seq, whatever its clock did: its events are merged with others by the latest time that it has shown. Laterals with a
--- limit keep to the primary keys however large the log is; the saga's type is looked up only if it is asked for.
+-- limit keep to the primary keys however large the log is; the saga's type is looked up only if it is asked for. The
+-- last event is the one that fills a page: the length of a payload is known without reading it.
 with wanted as (
-  select event.shard_id, event.seq, event.recorded_at
+  select event.shard_id, event.seq, event.recorded_at, event.bytes
   from unnest(%(shard_id)s::integer[], %(after)s::bigint[], %(upto)s::bigint[])
     as part (shard_id, after, upto)
   cross join lateral (
-    select shard_id, seq, recorded_at
+    select shard_id, seq, recorded_at, octet_length(payload) as bytes
     from event
     where event.shard_id = part.shard_id and event.seq > part.after and event.seq <= part.upto
       and event.type <> 'ShardOwned'
@@ -18,11 +19,16 @@ with wanted as (
     limit %(limit)s
   ) as event
 ),
-page as (
-  select shard_id, seq, max(recorded_at) over (partition by shard_id order by seq) as shown_at
+merged as (
+  select shard_id, seq, bytes, max(recorded_at) over (partition by shard_id order by seq) as shown_at
   from wanted
   order by shown_at, shard_id, seq
   limit %(limit)s
+),
+page as (
+  select shard_id, seq, shown_at,
+         sum(bytes) over (order by shown_at, shard_id, seq) - bytes as bytes_before
+  from merged
 )
 select event.shard_id, event.seq, event.stream_id::text as stream_id, event.version, event.epoch,
        event.type, event.schema_version, event.recorded_at, event.payload, event.hash
@@ -30,4 +36,5 @@ from page
 cross join lateral (
   select * from event where event.shard_id = page.shard_id and event.seq = page.seq limit 1
 ) as event
+where page.bytes_before < %(page_bytes)s
 order by page.shown_at, page.shard_id, page.seq

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 from saga_orchestrator.eventstore import (
+    PAGE_BYTES,
     Document,
     EventLog,
     Fenced,
@@ -21,6 +22,7 @@ from saga_orchestrator.eventstore import (
     PutResult,
     StreamId,
     WrongExpectedVersion,
+    is_cut,
     shard_stream,
     verify,
 )
@@ -239,6 +241,34 @@ async def test_a_shard_is_read_in_pages(log: EventLog) -> None:
 
     assert list(await log.read_shard(1, after_seq=2, limit=2)) == recorded[1:3]
     assert list(await log.read_shard(1, after_seq=6)) == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "first_page"),
+    [
+        ([PAGE_BYTES // 4] * 6, 4),
+        ([PAGE_BYTES // 4 + 1] * 6, 4),
+        ([2 * PAGE_BYTES, 1, 1], 1),
+        ([1, 2 * PAGE_BYTES, 1], 2),
+        ([PAGE_BYTES - 1, 1, 1], 2),
+        ([10] * 5, 5),
+    ],
+)
+async def test_a_page_ends_with_the_event_that_fills_it(
+    log: EventLog, sizes: list[int], first_page: int
+) -> None:
+    stream = a_stream(1)
+    recorded = list(
+        await log.append(stream, 0, [an_event("A", b'"%b"' % (b"x" * (n - 2))) for n in sizes])
+    )
+
+    of_stream = list(await log.read_stream(stream))
+    of_shard = list(await log.read_shard(1, after_seq=1))
+    rest = list(await log.read_stream(stream, after_version=first_page))
+
+    assert of_stream == of_shard == recorded[:first_page]
+    assert is_cut(of_stream, 1000) == (first_page < len(sizes))
+    assert rest == recorded[first_page:]
 
 
 async def test_many_streams_are_read_in_order_of_stream_and_version(log: EventLog) -> None:

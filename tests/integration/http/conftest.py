@@ -19,7 +19,7 @@ from saga_orchestrator.http.participants.callback import CallbackPolicy
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.projections.audit import verify_log
 from saga_orchestrator.projections.cursor import Cursor
-from saga_orchestrator.projections.feed import FeedFilter, FeedPage
+from saga_orchestrator.projections.feed import FeedFilter, FeedPage, Take, take_any
 from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
 from saga_orchestrator.projections.place import Place
 from saga_orchestrator.projections.stats import SagaCount, Stats
@@ -63,7 +63,9 @@ class ScriptedHealth:
 
 
 class EmptyFeed:
-    async def page(self, wanted: FeedFilter, after: Cursor, limit: int) -> FeedPage:
+    async def page(
+        self, wanted: FeedFilter, after: Cursor, limit: int, take: Take = take_any
+    ) -> FeedPage:
         return FeedPage(events=[], next=after, has_more=False)
 
 

@@ -44,6 +44,7 @@ WHERE = {
     "signal": ("waiting", ""),
     "skip": ("waiting", "notify"),
     "resolve": ("parked_forward", "pay"),
+    "output": ("completed", "reserve"),
     "complete": ("accepted", "ship"),
     "fail": ("accepted", "ship"),
 }

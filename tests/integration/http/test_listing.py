@@ -125,3 +125,22 @@ async def test_a_cursor_of_another_order_is_refused(client: httpx.AsyncClient) -
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-query")
     assert [one["pointer"] for one in response.json()["errors"]] == ["/cursor"]
+
+
+async def test_a_page_of_sagas_with_large_tags_ends_early(
+    client: httpx.AsyncClient, listing: ScriptedListing
+) -> None:
+    tags = {f"{number:02}": "x" * 1000 for number in range(50)}
+    ids = [f"019ca945-0a00-7000-8000-{number:012x}" for number in range(300)]
+    listing.sagas = [replace(ONE, saga_id=one, tags=tags) for one in ids]
+
+    path, found, pages = "/sagas?limit=1000", list[str](), 0
+    while path:
+        answer = await client.get(path)
+        assert len(answer.content) <= 4 * 1024 * 1024
+        found += [one["saga_id"] for one in answer.json()["sagas"]]
+        path, pages = answer.links.get("next", {}).get("url", ""), pages + 1
+
+    assert found == ids
+    assert pages == 4
+    assert max(limit for *_, limit in listing.asked) < 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 from collections.abc import Collection
@@ -10,6 +11,7 @@ from collections.abc import Collection
 import httpx
 import pytest
 from saga_orchestrator.fsm.decide import start
+from saga_orchestrator.fsm.events import StepSucceeded
 from saga_orchestrator.fsm.happening import StartRequested
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
@@ -45,6 +47,18 @@ def no_participant(*, loopback: bool) -> CallbackPolicy:
 @pytest.fixture
 async def peer(world: World, answering: Answering) -> Peer:
     return await world.peer(answering(TAKEN))
+
+
+async def test_a_callback_has_links_to_outputs_that_are_too_large(world: World, peer: Peer) -> None:
+    saga = to_be_told(f"http://{HERE}:{peer.port}/told")
+    saga = saga.after(StepSucceeded(step="book", attempt=1, output="x" * 1_000_000), NOON)
+
+    assert await sender_of(world, no_participant(loopback=True)).send(saga)
+
+    (told,) = peer.requests
+    (step,) = json.loads(told.partition(b"\r\n\r\n")[2])["steps"]
+    href = f"/sagas/{SAGA_ID}/steps/book/output"
+    assert (step["output"], step["output_link"]) == (None, {"bytes": 1_000_002, "href": href})
 
 
 @pytest.mark.parametrize("host", ["localhost", HERE, "127.1", "2130706433", "[::ffff:127.0.0.1]"])

@@ -58,6 +58,34 @@ async def test_pages_of_any_size_have_every_event_once(service: Service) -> None
     assert len(whole) == len(sagas) * len(QUICK)
 
 
+async def test_pages_of_large_events_end_at_four_megabytes(service: Service) -> None:
+    for _ in range(5):
+        swell(service, await service.start("quick"))
+    whole = await read_all(service, limit=3)
+
+    answer = await service.client.get("/events", params={"limit": 1000})
+    sizes = [len(answer.content)]
+    found = answer.json()["events"]
+    while path := answer.links.get("next", {}).get("url"):
+        answer = await service.client.get(path)
+        sizes.append(len(answer.content))
+        found += answer.json()["events"]
+
+    assert found == whole
+    assert max(sizes) <= 4 * 1024 * 1024
+    assert len(sizes) == 5
+
+
+async def test_what_does_not_fit_on_a_page_is_not_read_either(service: Service) -> None:
+    for _ in range(5):
+        swell(service, await service.start("quick"))
+
+    async with a_feed(service, window=500) as feed:
+        rows = await feed._read(FeedFilter(), Cursor(), await feed._ends(FeedFilter()), 1000)
+
+    assert sum(len(one.payload) for one in rows) < 7 * 1024 * 1024
+
+
 async def test_the_end_of_the_log_has_a_cursor_too(service: Service) -> None:
     await service.start("quick")
     end = (await service.get("/events"))["next"]
@@ -185,6 +213,19 @@ async def a_feed(service: Service, *, window: int = 500) -> AsyncIterator[LogFee
 
 async def nothing() -> None:
     """There is nothing to fold."""
+
+
+def swell(service: Service, saga_id: str) -> None:
+    """Its step has said three megabytes."""
+    command = """
+      update event
+      set payload = convert_to(
+        jsonb_set(
+          convert_from(payload, 'UTF8')::jsonb, '{output}', to_jsonb(repeat('x', 3000000))
+        )::text, 'UTF8')
+      where stream_id = %s and type = 'StepSucceeded'
+    """
+    change(service, command, saga_id)
 
 
 def backwards(service: Service, sagas: list[str]) -> None:

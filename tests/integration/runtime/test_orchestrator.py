@@ -252,15 +252,11 @@ async def test_entries_are_told_by_the_page(world: World) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
     saga = await world.rested(saga_id)
 
-    pages = [
-        [
-            one.recorded.version
-            for one in await world.orchestrator.entries(saga_id, after=after, limit=4)
-        ]
-        for after in (0, 4, 8)
-    ]
+    pages = [await world.orchestrator.entries(saga_id, after=after, limit=4) for after in (0, 4, 8)]
 
-    assert [version for page in pages for version in page] == list(range(1, saga.state.version + 1))
+    versions = [one.recorded.version for entries, _ in pages for one in entries]
+    assert versions == list(range(1, saga.state.version + 1))
+    assert [has_more for _, has_more in pages] == [True, True, False]
 
 
 async def test_a_start_that_was_put_off_waits_for_its_time(world: World) -> None:

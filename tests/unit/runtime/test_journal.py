@@ -84,9 +84,10 @@ async def test_a_page_of_entries_is_what_was_asked_for(
 ) -> None:
     await journal.append(SAGA, 0, a_long_wait(1_500), at=NOON)
 
-    entries = await journal.entries(SAGA, after=after, limit=limit)
+    entries, has_more = await journal.page(SAGA, after=after, limit=limit)
 
     assert [one.recorded.version for one in entries] == list(versions)
+    assert has_more == (bool(versions) and versions[-1] < 1_500)
 
 
 @pytest.mark.parametrize("saga_id", [NOBODY, shard_stream(5), "nonsense", SAGA.upper(), ""])
@@ -94,7 +95,7 @@ async def test_what_is_no_saga_is_not_found(journal: Journal, saga_id: str) -> N
     with pytest.raises(SagaNotFound):
         await journal.load(saga_id)
     with pytest.raises(SagaNotFound):
-        await journal.entries(saga_id, after=3, limit=10)
+        await journal.page(saga_id, after=3, limit=10)
 
 
 async def test_a_shard_taken_over_often_is_still_no_saga(journal: Journal) -> None:
@@ -103,7 +104,7 @@ async def test_a_shard_taken_over_often_is_still_no_saga(journal: Journal) -> No
 
     for after in range(6):
         with pytest.raises(SagaNotFound):
-            await journal.entries(shard_stream(5), after=after, limit=10)
+            await journal.page(shard_stream(5), after=after, limit=10)
 
 
 async def test_the_past_is_told_by_version_and_by_time(journal: Journal) -> None:

@@ -1,0 +1,123 @@
+"""Participants that say a megabyte each: what clients are sent of it, and how they get the rest."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.http.answers import EventsAnswer, SagaAnswer, SagaStatusAnswer, StartAnswer
+from saga_orchestrator.tests.world import World, a_definition
+
+STEPS: Final = [f"s{number}" for number in range(12)]
+LARGE: Final = "x" * 900_000
+SMALL: Final = "x" * 60_000
+LARGEST_PAGE: Final = 4 * 1024 * 1024
+
+
+@pytest.fixture
+async def saga_id(client: httpx.AsyncClient, world: World) -> str:
+    """Of a saga whose steps say a lot: the first six too much for an answer, the others not."""
+    steps = "".join(
+        f"  - {{name: {one}, participant: airline, effect: none, action: {{path: /}}}}\n"
+        for one in STEPS
+    )
+    await world.registry.register(a_definition(f"saga: talk\nversion: 1\nsteps:\n{steps}"))
+    for number, step in enumerate(STEPS):
+        text = LARGE if number < 6 else SMALL
+        world.participants.will(step, Reply(200, {}, f'{{"text": "{text}"}}'.encode()))
+    body = {"saga_type": "talk", "entity_id": 1, "input": {}}
+    answer = await client.post("/sagas/start", json=body)
+    started = StartAnswer.model_validate_json(answer.content)
+    assert (started.status, list(started.outputs)) == ("completed", STEPS[6:])
+    assert list(started.outputs_by_link) == STEPS[:6]
+    assert len(answer.content) < 1024 * 1024
+    return started.saga_id
+
+
+async def test_a_status_has_links_to_what_is_too_large(
+    client: httpx.AsyncClient, saga_id: str
+) -> None:
+    answer = await client.get(f"/sagas/{saga_id}/status")
+
+    status = SagaStatusAnswer.model_validate_json(answer.content)
+    assert [one.name for one in status.steps if one.output_link] == STEPS[:6]
+    for step in status.steps[:6]:
+        assert step.output_link is not None
+        output = await client.get(step.output_link.href)
+        assert (output.status_code, output.json()) == (200, {"text": LARGE})
+        assert output.headers["content-type"] == "application/json"
+        assert len(output.content) == step.output_link.bytes
+    assert [one.output for one in status.steps[6:]] == [{"text": SMALL}] * 6
+
+
+@pytest.mark.parametrize("query", ["at_version=25", "at=2026-03-01T12:00:00Z"])
+async def test_a_status_of_the_past_leads_to_what_was_said_then(
+    client: httpx.AsyncClient, saga_id: str, query: str
+) -> None:
+    answer = await client.get(f"/sagas/{saga_id}/status?{query}")
+
+    status = SagaStatusAnswer.model_validate_json(answer.content)
+    link = status.steps[0].output_link
+    assert link is not None
+    assert len(answer.content) < 1024 * 1024
+    assert link.href.endswith(f"?at_version={status.version}")
+    assert (await client.get(link.href)).json() == {"text": LARGE}
+
+
+async def test_the_details_have_each_output_by_the_same_rule(
+    client: httpx.AsyncClient, saga_id: str
+) -> None:
+    answer = await client.get(f"/sagas/{saga_id}")
+
+    saga = SagaAnswer.model_validate_json(answer.content)
+    assert list(saga.outputs) == STEPS[6:]
+    assert list(saga.outputs_by_link) == STEPS[:6]
+    assert len(answer.content) < 1024 * 1024
+
+
+async def test_what_operators_are_answered_is_bounded_too(
+    client: httpx.AsyncClient, saga_id: str
+) -> None:
+    answer = await client.post(f"/sagas/{saga_id}/compensate", headers={"Prefer": "wait=10"})
+
+    SagaStatusAnswer.model_validate_json(answer.content)
+    assert len(answer.content) < 1024 * 1024
+
+
+@pytest.mark.parametrize(("limit", "pages"), [(1000, 2), (3, 9)])
+async def test_the_trail_comes_in_pages_of_four_megabytes(
+    client: httpx.AsyncClient, saga_id: str, limit: int, pages: int
+) -> None:
+    path, found, read = f"/sagas/{saga_id}/events?limit={limit}", list[Any](), 0
+    while path:
+        answer = await client.get(path)
+        EventsAnswer.model_validate_json(answer.content)
+        assert len(answer.content) <= LARGEST_PAGE
+        found += answer.json()["events"]
+        path, read = answer.links.get("next", {}).get("url", ""), read + 1
+
+    assert [one["version"] for one in found] == list(range(1, 27))
+    assert [one["data"]["output"]["text"] for one in found if one["type"] == "StepSucceeded"] == [
+        *[LARGE] * 6,
+        *[SMALL] * 6,
+    ]
+    assert read == pages
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("{saga_id}/steps/nothing/output", "unknown-step"),
+        ("019ca945-0a00-7000-8000-000000000f01/steps/s0/output", "unknown-saga"),
+        ("{saga_id}/steps/s0/output?at_version=2", "no-output"),
+        ("{saga_id}/steps/s0/output?at_version=99", "no-such-version"),
+    ],
+)
+async def test_where_there_is_no_output_none_is_found(
+    client: httpx.AsyncClient, saga_id: str, path: str, code: str
+) -> None:
+    answer = await client.get("/sagas/" + path.format(saga_id=saga_id))
+
+    assert (answer.status_code, answer.json()["code"]) == (404, code)
