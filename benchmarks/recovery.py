@@ -1,36 +1,63 @@
 """How soon sagas go on after a kill -9: until the shards are owned again, until each saga moves.
 
-    python benchmarks/recovery.py [--sagas 10000]
+    python benchmarks/recovery.py [--sagas 2500 10000 40000] [--busy]
 
-Starts a service of its own on an embedded PostgreSQL in a temporary folder, and sagas in it whose
-first call nobody answers. The service is killed with -9 and started again, and from then on
-participants answer at once. Times count from the start of the new process: when it has claimed
-every shard, when it serves, when the call of the last saga has come again, when all sagas rest. The
-exit code is 1 if one of them does not complete. Linux only.
+For each size it starts a service of its own on an embedded PostgreSQL in a temporary folder, and
+sagas in it whose first call nobody answers. The service is killed with -9 and started again, and
+from then on participants answer at once. Times count from the start of the new process: when it has
+claimed every shard, when it serves, when the call of the last saga has come again, when all sagas
+rest. With `--busy` each size is measured once more while a loop keeps one core busy. The exit code
+is 1 if a saga does not complete, or if the log of the new process has a warning. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import httptools
 import httpx
 import psycopg
 import uvloop
 from saga_orchestrator.benchmarks.processes import free_ports
-from saga_orchestrator.benchmarks.waiting import PATIENCE_SECONDS, Service, each, progress, service
+from saga_orchestrator.benchmarks.waiting import (
+    PATIENCE_SECONDS,
+    Service,
+    client_of,
+    each,
+    progress,
+    service,
+)
 from saga_orchestrator.eventstore import SHARDS
 from saga_orchestrator.eventstore.cluster import Cluster
 
-ORDER = {"saga_type": "order_processing", "step_data": [{}, {}, {}]}
+# However long starting all of them takes, the first one is still being called when they are killed.
+ORDER: dict[str, Any] = {
+    "saga": "patient_order",
+    "version": 1,
+    "steps": [
+        {
+            "name": name,
+            "participant": participant,
+            "action": {"path": path, "timeout": "30m"},
+            "effect": "none",
+        }
+        for name, participant, path in (
+            ("create_order", "order-service", "/orders"),
+            ("process_payment", "payment-service", "/payments"),
+            ("confirm_order", "order-service", "/confirmations"),
+        )
+    ],
+}
 OWNED = b"select count(*) from event where type = 'ShardOwned' and epoch > 1"
 RESTING = b"select count(*) from event where type = 'SagaCompleted'"
 LOOK_SECONDS = 0.02
@@ -92,9 +119,12 @@ def serving(participants: Participants) -> Iterator[str]:
 
 
 async def start_sagas(url: str, sagas: int) -> None:
+    async with client_of(url) as client:
+        (await client.put("/definitions/patient_order/1", json=ORDER)).raise_for_status()
+
     async def start(client: httpx.AsyncClient, number: int) -> None:
         headers = {"Prefer": "respond-async"}
-        body = {**ORDER, "entity_id": number}
+        body = {"saga_type": "patient_order", "entity_id": number}
         (await client.post("/sagas/start", json=body, headers=headers)).raise_for_status()
 
     await each(url, range(sagas), start, "are in flight")
@@ -111,43 +141,78 @@ def until(database: psycopg.Connection, count: bytes, wanted: int) -> float:
     return time.monotonic()
 
 
-def measure(one: Service, participants: Participants, sagas: int) -> bool:
-    """Whether every saga has completed."""
-    asyncio.run(start_sagas(one.url, sagas))
-    with psycopg.connect(Cluster(one.folder / "data/postgresql").url, autocommit=True) as database:
-        one.kill()
-        participants.answering = True
-        began = time.monotonic()
-        one.start()
-        owned = until(database, OWNED, SHARDS)
-        serves = began + one.ready()
-        rest = until(database, RESTING, sagas)
-        (completed,) = database.execute(RESTING).fetchone() or (0,)
-    moved = max(participants.first_came.values(), default=began)
-    print(f"{sagas:,} sagas in flight, {completed:,} completed; seconds from the restart:")
-    for what, when in (
-        ("every shard owned", owned),
-        ("serving", serves),
-        ("every saga moving", moved),
-        ("every saga at rest", rest),
-    ):
-        print(f"  {what:20} {when - began:6.2f}")
-    return bool(completed == sagas == len(participants.first_came))
+@contextmanager
+def busy_core(wanted: bool) -> Iterator[None]:
+    """One core kept busy by a loop, if that is wanted."""
+    loop = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if wanted else None
+    try:
+        yield
+    finally:
+        if loop is not None:
+            loop.kill()
+            loop.wait()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="How soon sagas go on after a kill -9.")
-    parser.add_argument("--sagas", type=int, default=10_000)
-    options = parser.parse_args()
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds from the restart."""
+
+    owned: float
+    serving: float
+    moving: float
+    resting: float
+
+
+def measure(sagas: int, *, busy: bool) -> Measured:
+    """Raises SystemExit if a saga does not complete, or the new process has reported trouble."""
     participants = Participants()
     with (
         serving(participants) as url,
         service(ORDER_SERVICE_URL=url, PAYMENT_SERVICE_URL=url) as one,
     ):
         one.ready()
-        progress(f"the service is ready, {options.sagas:,} sagas are started")
-        return 0 if measure(one, participants, options.sagas) else 1
+        progress(f"the service is ready, {sagas:,} sagas are started")
+        asyncio.run(start_sagas(one.url, sagas))
+        with busy_core(busy):
+            return restart(one, participants, sagas)
+
+
+def restart(one: Service, participants: Participants, sagas: int) -> Measured:
+    log = one.folder / "log"
+    with (
+        psycopg.connect(Cluster(one.folder / "data/postgresql").url, autocommit=True) as database,
+        log.open("wb") as stderr,
+    ):
+        one.kill()
+        participants.answering = True
+        began = time.monotonic()
+        one.start(stderr)
+        owned = until(database, OWNED, SHARDS)
+        serves = began + one.ready()
+        rest = until(database, RESTING, sagas)
+        (completed,) = database.execute(RESTING).fetchone() or (0,)
+    if not completed == sagas == len(participants.first_came):
+        raise SystemExit(f"lost: {completed:,} of {sagas:,} sagas have completed")
+    if trouble := log.read_text():
+        raise SystemExit(f"trouble: {trouble[:2000]}")
+    moved = max(participants.first_came.values(), default=began)
+    return Measured(owned - began, serves - began, moved - began, rest - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sagas", type=int, nargs="+", default=[10_000])
+    parser.add_argument("--busy", action="store_true", help="again, with one core kept busy")
+    options = parser.parse_args()
+    columns = ("all owned", "serving", "all moving", "all at rest")
+    print(f"{'seconds from the restart':30}" + "".join(f"{name:>13}" for name in columns))
+    for sagas in options.sagas:
+        for busy in (False, True) if options.busy else (False,):
+            found = measure(sagas, busy=busy)
+            what = f"{sagas:,} sagas{', one core busy' if busy else ''}"
+            times = (found.owned, found.serving, found.moving, found.resting)
+            print(f"{what:30}" + "".join(f"{seconds:13.2f}" for seconds in times), flush=True)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

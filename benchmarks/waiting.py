@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from saga_orchestrator.benchmarks.processes import free_ports
@@ -52,9 +52,9 @@ class Service:
         }
         self.process = self.start()
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, stderr: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "saga_orchestrator.cli", "serve"]
-        self.process = subprocess.Popen(command, env=self.environ, cwd=self.folder)
+        self.process = subprocess.Popen(command, env=self.environ, cwd=self.folder, stderr=stderr)
         return self.process
 
     def ready(self) -> float:

@@ -90,8 +90,8 @@ class EventLog(Protocol):
     ) -> Sequence[RecordedEvent]:
         """At most `limit` events of a shard, in order of seq; fewer if they fill PAGE_BYTES."""
 
-    async def heads(self) -> Mapping[int, Head]:
-        """The newest event of every shard that has events."""
+    async def heads(self, *, ahead: bool = False) -> Mapping[int, Head]:
+        """Return the newest event of every shard that has events; `ahead` of what clients ask."""
 
     async def claim_key(
         self, key: str, *, digest: bytes, stream_id: StreamId, claimed_at: datetime

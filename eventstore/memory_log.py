@@ -104,7 +104,7 @@ class InMemoryLog:
         shard = self.store.shards.get(shard_id, [])
         return _filled(shard[after_seq : after_seq + limit])
 
-    async def heads(self) -> Mapping[int, Head]:
+    async def heads(self, *, ahead: bool = False) -> Mapping[int, Head]:
         return {shard_id: self.store.head(shard_id) for shard_id in self.store.shards}
 
     async def claim_key(

@@ -120,9 +120,10 @@ class PostgresLog:
         }
         return await self._ahead.fetch(RecordedEvent, "read_shard", parameters)
 
-    async def heads(self) -> Mapping[int, Head]:
+    async def heads(self, *, ahead: bool = False) -> Mapping[int, Head]:
         parameters = {"shard_ids": int4s(range(SHARDS))}
-        rows = await self._readers.fetch(_HeadRow, "read_heads", parameters)
+        readers = self._ahead if ahead else self._readers
+        rows = await readers.fetch(_HeadRow, "read_heads", parameters)
         return {row.shard_id: Head(row.seq, row.epoch, row.hash) for row in rows}
 
     async def claim_key(

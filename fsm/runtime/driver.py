@@ -9,12 +9,24 @@ chain call-answer-call of a saga is one task. All memory here can be lost: `resu
 A saga whose history or events are refused is quarantined: it is left as it stands in the log, with
 an error in ours, and blocks nobody. A driver drives the shards of `epochs`. One of them may retire:
 what is on its way is still heard, nothing new is sent, and then another node goes on with it.
+
+Sagas that a crash has left are taken up page by page while their shards are already served, and at
+once if a request or a message needs one of them before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,7 +41,7 @@ from ...eventstore import (
     WrongExpectedVersion,
     shard_of,
 )
-from ..command import CallParticipant, commands, wake_up
+from ..command import CallParticipant, commands, is_over, wake_up
 from ..decide import Decision, decide
 from ..definition import Definition
 from ..happening import (
@@ -55,6 +67,7 @@ from .sending import is_wanted, without_calls
 from .start import Start
 from .tasks import Tasks
 from .timers import Timers
+from .wake_ups import WakeUps
 
 TROUBLE_PAUSE_SECONDS = 0.2
 WAKE_AGAIN = timedelta(seconds=1)
@@ -79,13 +92,14 @@ class Driver:
     ) -> None:
         self.journal, self.executor, self.callbacks = journal, executor, callbacks
         self.clock, self.observe = clock, observe
-        self.timers = Timers(clock, self.wake)
+        self.timers = Timers(clock, WakeUps(self).wake)
         self.children = Children(self)
         executor.closed = HeldBack(self).participant_back
         self.epochs: dict[int, int] = {}
         self.retiring: set[int] = set()
         self.fenced: set[int] = set()
         self.live: dict[str, Live] = {}
+        self._not_taken_up: set[str] = set()
         self.stopping = False
         self.is_current: Callable[[], bool] = lambda: True
         self._told_to_stop = asyncio.Event()
@@ -127,28 +141,44 @@ class Driver:
         except (LogOverloaded, Fenced, LogUnavailable) as error:
             raise not_recorded(error, live.saga.state.saga_id) from error
 
-    async def meet(self, saga_id: str, happening: Happening) -> None:
-        """As `happen`, wherever the saga is and however busy the log is."""
+    async def meet(
+        self,
+        saga_id: str,
+        happening: Happening,
+        *,
+        read: Saga | None = None,
+        is_first_move: bool = False,
+    ) -> None:
+        """As `happen`, wherever the saga is and however busy the log is.
+
+        `read` is the saga as it was read a moment ago, which is used if it is not in memory.
+        """
         while True:
             try:
-                async with self.holding(saga_id) as live:
-                    await self._meet(live, happening)
+                async with self.holding(saga_id, read=read) as live:
+                    await self._meet(live, happening, is_first_move=is_first_move)
                     return
             except WrongExpectedVersion:
                 logger.warning("saga read again", extra={"saga_id": saga_id})
                 self.live.pop(saga_id, None)
+                read = None
                 await self.pause(TROUBLE_PAUSE_SECONDS)
 
-    async def _meet(self, live: Live, happening: Happening) -> None:
+    async def _meet(self, live: Live, happening: Happening, *, is_first_move: bool) -> None:
         version = live.saga.state.version
-        self.launch(live, await self._decide_patiently(live, happening))
+        calls = await self._decide_patiently(live, happening)
+        self.launch(live, calls, in_backlog=True, is_first_move=is_first_move)
+        if is_first_move and not live.saga.is_called:
+            self.first_moves.made(live.saga.state.saga_id)
         due = wake_up(live.saga)
         if live.saga.state.version == version and due is not None:
             # It was woken for nothing, by a clock that has stepped back: its timer is gone.
             self.timers.set(live.saga.state.saga_id, max(due, self.clock.now() + WAKE_AGAIN))
 
     @asynccontextmanager
-    async def holding(self, saga_id: str, *, patiently: bool = True) -> AsyncIterator[Live]:
+    async def holding(
+        self, saga_id: str, *, patiently: bool = True, read: Saga | None = None
+    ) -> AsyncIterator[Live]:
         """The saga, brought back into memory if it rests; one holder at a time.
 
         Whoever is not patient is told with LogUnavailable that the log cannot be read now.
@@ -156,7 +186,10 @@ class Driver:
         """
         async with self.turn_of(saga_id):
             live = self.live.get(saga_id)
-            yield live or Live(await self._load(saga_id, patiently=patiently))
+            if live is None:
+                saga = read or await self._load(saga_id, patiently=patiently)
+                live = self._bring_back(saga)
+            yield live
 
     async def _load(self, saga_id: str, *, patiently: bool) -> Saga:
         """A wake-up, a report or an answer is not thrown away because the log cannot be read."""
@@ -187,20 +220,59 @@ class Driver:
         """Take up a saga that only waits: it stays where it is until then."""
         self.timers.set(saga_id, wake_at)
 
-    def resume(self, saga: Saga) -> None:
-        """Take up a saga whose last process died: send again what was sent, then go on."""
+    def drive(self, epochs: Mapping[int, int], not_taken_up: Collection[str]) -> None:
+        """Serve the shards of `epochs` from now on; `not_taken_up` are sagas of them to resume."""
+        self._not_taken_up.update(not_taken_up)
+        self.first_moves.expect(not_taken_up)
+        self.epochs.update(epochs)
+
+    def left_to_take_up(self, saga_ids: Iterable[str]) -> list[str]:
+        """Those that no request has taken up meanwhile, and whose shards are still driven here."""
+        return [one for one in saga_ids if one in self._not_taken_up]
+
+    async def take_up(self, saga: Saga) -> bool:
+        """Go on with a saga as it was read; False if it rests, or goes on already."""
+        saga_id = saga.state.saga_id
+        async with self.turn_of(saga_id):
+            if saga_id not in self._not_taken_up:
+                return False
+            live = self._bring_back(saga)
+            return self.live.get(saga_id) is live
+
+    def leave_alone(self, saga_id: str) -> None:
+        """Do not take up a saga, as nothing can be done about it."""
+        self._not_taken_up.discard(saga_id)
+        self.first_moves.made(saga_id)
+
+    def _bring_back(self, saga: Saga) -> Live:
+        """The saga in memory; the first time after a crash it goes on."""
+        saga_id = saga.state.saga_id
+        if saga_id not in self._not_taken_up:
+            return Live(saga)
+        self._not_taken_up.discard(saga_id)
+        if not is_over(saga):
+            return self._resume(saga)
+        self.first_moves.made(saga_id)
+        return Live(saga)
+
+    def _resume(self, saga: Saga) -> Live:
+        """Send again what the process before has sent, then go on."""
         saga_id = saga.state.saga_id
         live = self.live[saga_id] = Live(saga)
-        self.timers.set(saga_id, wake_up(saga))
+        wake = wake_up(saga)
+        self.timers.set(saga_id, wake if wake is None or wake > self.clock.now() else None)
         if saga.owes_callback:
             self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
         for command in commands(saga):
             if isinstance(command, CallParticipant):
-                work = self.converse(live, command, resent=self.first_moves.expect())
+                work = self.converse(
+                    live, command, resent=True, in_backlog=True, is_first_move=True
+                )
                 self.spawn(work, saga_id, has_called=True)
             else:
                 self.spawn(self.children.obey(command), saga_id)
-        self.wake(saga_id)
+        self.spawn(self.meet(saga_id, TIME_PASSED, is_first_move=True), saga_id)
+        return live
 
     def drives(self, saga_id: str) -> bool:
         """Whether all that is asked of the saga can be done here."""
@@ -217,6 +289,8 @@ class Driver:
         for shard_id in gone:
             self.epochs.pop(shard_id, None)
             self.tasks.drop(shard_id)
+        self._not_taken_up = {one for one in self._not_taken_up if shard_of(one) not in gone}
+        self.first_moves.drop(lambda saga_id: shard_of(saga_id) in gone)
         for saga_id in [one for one in self.live if shard_of(one) in gone]:
             self.live.pop(saga_id).release()
         self.timers.forget(lambda saga_id: shard_of(saga_id) in gone)
@@ -236,27 +310,37 @@ class Driver:
         await self.tasks.end(within)
 
     async def converse(
-        self, live: Live, call: CallParticipant, *, resent: Callable[[], None] | None = None
+        self,
+        live: Live,
+        call: CallParticipant,
+        *,
+        resent: bool = False,
+        in_backlog: bool = False,
+        is_first_move: bool = False,
     ) -> None:
-        """One call, and those that follow. `resent` is told when what was sent before leaves."""
+        """One call, and those that follow.
+
+        `resent`: the process before has sent it already. `in_backlog`: no client waits for it.
+        After a first move the others' first moves come before the next call.
+        """
         calls: Sequence[CallParticipant] = (call,)
-        was_taken_up = resent is not None
         while calls:
             first = calls[0]
             if len(calls) > 1:
-                self.launch(live, calls[1:])
+                self.launch(live, calls[1:], in_backlog=in_backlog)
             verdict = await self.executor.call(
                 first,
                 live.saga.definition,
                 self.epochs[live.shard_id],
-                partial(is_wanted, live, first, resent, self.clock.now),
+                partial(self._may_leave, live, first, resent, is_first_move),
+                in_backlog=in_backlog,
             )
             answer = CallAnswered(
                 step=first.step,
                 direction=first.direction,
                 attempt=first.attempt,
                 verdict=verdict,
-                resent=resent is not None,
+                resent=resent,
             )
             try:
                 try:
@@ -269,9 +353,17 @@ class Driver:
                     del self.live[first.saga_id]
                 await self.meet(first.saga_id, answer)
                 return
-            resent = None
-            if was_taken_up and calls and not self.first_moves.are_over:
+            resent = False
+            if is_first_move and calls and not self.first_moves.are_over:
                 await self.first_moves.over()
+
+    def _may_leave(
+        self, live: Live, call: CallParticipant, resent: bool, is_first_move: bool
+    ) -> bool:
+        """True if a call whose turn has come is still to be sent."""
+        if is_first_move:
+            self.first_moves.made(call.saga_id)
+        return is_wanted(live, call, resent=resent, now=self.clock.now)
 
     async def _decide_patiently(
         self, live: Live, happening: Happening
@@ -352,14 +444,24 @@ class Driver:
             async with asyncio.timeout(seconds):
                 await self._told_to_stop.wait()
 
-    def launch(self, live: Live, calls: Sequence[CallParticipant]) -> None:
+    def launch(
+        self,
+        live: Live,
+        calls: Sequence[CallParticipant],
+        *,
+        in_backlog: bool = False,
+        is_first_move: bool = False,
+    ) -> None:
         for call in calls if live.shard_id in self.epochs else ():
-            self.spawn(self.converse(live, call), call.saga_id, has_called=True)
+            work = self.converse(live, call, in_backlog=in_backlog, is_first_move=is_first_move)
+            self.spawn(work, call.saga_id, has_called=True)
 
-    def wake(self, saga_id: str, happening: Happening = TIME_PASSED) -> None:
+    def wake(
+        self, saga_id: str, happening: Happening = TIME_PASSED, *, read: Saga | None = None
+    ) -> None:
         """Unless it is not, or not any more, for this driver to go on with it."""
         if not self.stopping and self.drives(saga_id):
-            self.spawn(self.meet(saga_id, happening), saga_id)
+            self.spawn(self.meet(saga_id, happening, read=read), saga_id)
 
     def spawn(
         self, work: Coroutine[Any, Any, None], saga_id: str, *, has_called: bool = False

@@ -81,13 +81,18 @@ class Executor:
         definition: Definition,
         epoch: int,
         is_wanted: Callable[[], bool] = _always,
+        *,
+        in_backlog: bool = False,
     ) -> Verdict:
-        """`is_wanted` is asked when the turn of the call has come: it may have waited for long."""
+        """`is_wanted` is asked when the turn of the call has come: it may have waited for long.
+
+        `in_backlog`: the call is of a saga that a crash has left, and may be one of very many.
+        """
         participant = call.participant
         traffic = self.traffic.get(participant) or self._first_call_to(participant)
         turns = traffic.turns
         if not turns.take():
-            await turns.come()
+            await turns.come(in_backlog=in_backlog)
         try:
             if not is_wanted():
                 return UNWANTED

@@ -61,7 +61,12 @@ class Ownership:
         self._stepped = asyncio.Event()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Beat and answer messages until cancelled; a slow message never keeps a beat waiting."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.post.run(lambda: self._driven))
+            await self._beat()
+
+    async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
         next_beat = loop.time()
         while True:
@@ -69,7 +74,7 @@ class Ownership:
                 if loop.time() >= next_beat:
                     next_beat = loop.time() + BEAT_EVERY.total_seconds()
                     await self.step()
-                await self.post.step(self._driven)
+                self.post.nudge()
                 await self.membership.nudged(timedelta(seconds=max(next_beat - loop.time(), 0)))
             except LogUnavailable as error:
                 logger.warning("no roster", extra={"why": str(error)})
@@ -167,7 +172,8 @@ class Ownership:
         seen even if its answer is lost."""
         if not self.driver.epochs:
             return set()
-        newest = {one: head.epoch for one, head in (await self.log.heads()).items()}
+        heads = await self.log.heads(ahead=True)
+        newest = {one: head.epoch for one, head in heads.items()}
         return {one for one, epoch in self.driver.epochs.items() if newest.get(one, 0) > epoch}
 
     async def _forget(self, lost: Collection[int]) -> None:

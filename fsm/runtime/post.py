@@ -10,7 +10,7 @@ an answer takes only its own client with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Final
 
@@ -39,6 +39,7 @@ class Post:
         self.inbox, self.local, self.clock, self.node_id = inbox, local, clock, node_id
         self._awaited: dict[str, asyncio.Future[bytes]] = {}
         self._answering: dict[str, asyncio.Task[None]] = {}
+        self._nudged = asyncio.Event()
 
     async def ask(self, question: Ask | Begin) -> Done:
         """Raises the refusal of whoever answers; NotServing, and InDoubt if nobody does."""
@@ -59,6 +60,22 @@ class Post:
             raise InDoubt("the node that drives the saga has not answered yet") from None
         finally:
             del self._awaited[message.message_id]
+
+    def nudge(self) -> None:
+        """Let `run` look for messages now."""
+        self._nudged.set()
+
+    async def run(self, driven: Callable[[], Collection[int]]) -> None:
+        """Look for messages to the shards of `driven` at each nudge, until cancelled."""
+        while True:
+            await self._nudged.wait()
+            self._nudged.clear()
+            try:
+                await self.step(driven())
+            except LogUnavailable as error:
+                logger.warning("messages were not read", extra={"why": str(error)})
+            except Exception:  # noqa: BLE001 - a node that reads no messages serves no other node
+                logger.exception("messages in trouble")
 
     async def step(self, shard_ids: Collection[int]) -> None:
         """Answer what waits for these shards, and hand out the answers that have come.

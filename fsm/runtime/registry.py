@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from ...eventstore import EventLog, PutResult
@@ -25,6 +26,14 @@ KIND = "definition"
 NEWEST_FOR: Final = timedelta(milliseconds=250)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A look into the log that all share who want the same: thousands may start at once."""
+
+    asked_at: float  # the loop's time
+    task: asyncio.Task[Definition]
+
+
 class Registry:
     def __init__(self, log: EventLog, clock: Clock, sleep_cap: timedelta | None = None) -> None:
         """With a `sleep_cap` no step sleeps longer. When a sleep ends is recorded as it begins, so
@@ -35,6 +44,7 @@ class Registry:
         self._newest: dict[str, int] = {}
         self._asked_at: dict[str, float] = {}
         self._registering = asyncio.Lock()
+        self._reading: dict[tuple[str, int | None], _Reading] = {}
 
     async def load(self) -> None:
         """Read all that were ever registered."""
@@ -78,7 +88,15 @@ class Registry:
         """That version, or the newest. Raises DefinitionNotFound."""
         if known := self.remembered(name, version):
             return known
-        asked_at = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        reading = self._reading.get((name, version))
+        if reading is None or now - reading.asked_at > NEWEST_FOR.total_seconds():
+            reading = _Reading(now, asyncio.create_task(self._read(name, version, now)))
+            self._reading[name, version] = reading
+            reading.task.add_done_callback(partial(self._was_read, (name, version), reading))
+        return await asyncio.shield(reading.task)
+
+    async def _read(self, name: str, version: int | None, asked_at: float) -> Definition:
         document = await self.log.get_document(KIND, name, version)
         if document is None:
             raise DefinitionNotFound(name, version)
@@ -86,6 +104,14 @@ class Registry:
             self._asked_at[name] = asked_at
         known = self._known.get((name, document.version))
         return known or self._remember(restore_definition(parse(document.content)))
+
+    def _was_read(
+        self, place: tuple[str, int | None], reading: _Reading, task: asyncio.Task[Definition]
+    ) -> None:
+        if not task.cancelled():
+            task.exception()  # each caller that still waits is given it
+        if self._reading.get(place) is reading:
+            del self._reading[place]
 
     def remembered(self, name: str, version: int | None = None) -> Definition | None:
         """That version, or the newest, if the log need not be asked for it."""

@@ -21,19 +21,20 @@ COMPENSATING = SagaStatus.COMPENSATING
 def is_wanted(
     live: Live,
     call: CallParticipant,
-    its_turn: Callable[[], None] | None,
+    *,
+    resent: bool,
     now: Callable[[], datetime],
 ) -> bool:
-    """Whether a call that has waited for its turn is still to be sent. `its_turn` is told of it,
-    and is there for a call that was sent once before a crash."""
-    if its_turn is not None:
-        its_turn()
+    """True if a call that has waited for its turn is still to be sent.
+
+    `resent`: it was sent once before, by a process that died before the answer.
+    """
     saga = live.saga
     state, step = saga.state, saga.state.step(call.step)
     over = state.status is ABANDONED or state.paused_at is not None
     if over or awaited(step) is not call.direction:
         return False
-    may_have_happened = its_turn is not None or step.may_have_happened
+    may_have_happened = resent or step.may_have_happened
     return call.direction is not ACTION or may_have_happened or not _goes_back(saga, now)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from .clock import Clock
@@ -18,7 +18,7 @@ FEWEST_TO_COMPACT = 1024
 
 
 class Timers:
-    def __init__(self, clock: Clock, wake: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, wake: Callable[[Sequence[str]], None]) -> None:
         self.clock, self.wake = clock, wake
         self._due: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
@@ -44,8 +44,8 @@ class Timers:
     def step(self) -> int:
         """Wake every saga that is due now; returns how many."""
         due = self._take_due(self.clock.now())
-        for saga_id in due:
-            self.wake(saga_id)
+        if due:
+            self.wake(due)
         return len(due)
 
     async def run(self) -> None:

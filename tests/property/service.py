@@ -92,6 +92,8 @@ class HeldExecutor(Executor):
         definition: Definition,
         epoch: int,
         is_wanted: Callable[[], bool] = lambda: True,
+        *,
+        in_backlog: bool = False,
     ) -> Verdict:
         is_wanted()
         self.made += 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.eventstore import SHARDS, StreamId, shard_of
+from saga_orchestrator.eventstore import SHARDS, Message, Roster, StreamId, shard_of
 from saga_orchestrator.fsm.happening import PauseAsked
 from saga_orchestrator.fsm.runtime import ownership
 from saga_orchestrator.fsm.runtime.errors import NotDrivenHere
@@ -262,3 +263,32 @@ async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
     monkeypatch.setattr(ownership, "CURRENT_FOR", timedelta())
 
     assert not anne.ownership.is_alone
+
+
+async def test_a_node_gives_signs_of_life_while_its_messages_cannot_be_read(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "BEAT_EVERY", timedelta())
+    anne = await cluster.join("anne")
+    beats, seen = asyncio.Semaphore(0), anne.membership.beat
+
+    async def beat(*, leaving: bool = False) -> Roster:
+        beats.release()
+        return await seen(leaving=leaving)
+
+    async def never(shard_ids: Collection[int]) -> Sequence[Message]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(anne.membership, "beat", beat)
+    monkeypatch.setattr(anne.ownership.post.inbox, "waiting", never)
+    running = asyncio.create_task(anne.ownership.run())
+
+    async with asyncio.timeout(5):
+        for _ in range(5):
+            await beats.acquire()
+
+    assert anne.ownership.is_current
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

@@ -101,6 +101,8 @@ class ModelExecutor(Executor):
         definition: Definition,
         epoch: int,
         is_wanted: Callable[[], bool] = lambda: True,
+        *,
+        in_backlog: bool = False,
     ) -> Verdict:
         random, model = self.life.random, self.models[call.saga_id]
         is_wanted()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -52,13 +52,11 @@ class ForgetfulLog(InMemoryLog):
 
     fails = False
 
-    async def read_stream(
-        self, stream_id: StreamId, *, after_version: int = 0, limit: int = 1000
-    ) -> Sequence[RecordedEvent]:
+    async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
         if self.fails:
             self.fails = False
             raise LogUnavailable("no database")
-        return await super().read_stream(stream_id, after_version=after_version, limit=limit)
+        return await super().read_streams(stream_ids)
 
 
 async def test_a_rejection_beside_a_pivot_that_nobody_knows_of_parks_for_a_person() -> None:

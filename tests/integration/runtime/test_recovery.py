@@ -9,12 +9,15 @@ from datetime import timedelta
 import pytest
 from saga_orchestrator.eventstore import (
     InMemoryLog,
+    LogUnavailable,
     MemoryStore,
     RecordedEvent,
     StreamId,
 )
-from saga_orchestrator.fsm.happening import SignalSent
+from saga_orchestrator.fsm.happening import CancelAsked, SignalSent
 from saga_orchestrator.fsm.runtime import first_moves
+from saga_orchestrator.fsm.runtime.recovery import Unfinished
+from saga_orchestrator.fsm.runtime.wake_ups import SAGAS_A_READ
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
     APPROVAL,
@@ -33,6 +36,7 @@ class CountingLog(InMemoryLog):
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
         self.reads: list[StreamId] = []
+        self.pages: list[list[StreamId]] = []
 
     async def read_stream(
         self, stream_id: StreamId, *, after_version: int = 0, limit: int = 1000
@@ -43,6 +47,7 @@ class CountingLog(InMemoryLog):
     async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
         wanted = list(stream_ids)
         self.reads.extend(wanted)
+        self.pages.append(wanted)
         return await super().read_streams(wanted)
 
 
@@ -100,7 +105,6 @@ async def test_a_time_that_came_while_nobody_was_there_comes_at_once(world: Worl
     world.clock.advance(timedelta(days=1))
     process, _ = await restarted(world)
 
-    assert process.driver.timers.step() == 1
     await quiet(process.driver)
 
     assert (await process.orchestrator.saga(saga_id)).state.status == "completed"
@@ -145,7 +149,7 @@ async def test_after_a_crash_every_saga_makes_its_first_move_before_any_makes_it
 async def test_who_answers_nobody_holds_up_the_sagas_of_others_for_a_moment_only(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_moves, "PATIENCE", timedelta(milliseconds=10))
+    monkeypatch.setattr(first_moves, "LOOK_EVERY", timedelta(milliseconds=10))
     world.participants.hold("create_order")
     world.participants.hold("pay")
     for saga_type in ("order_processing", "order_processing", "side_by_side"):
@@ -159,6 +163,105 @@ async def test_who_answers_nobody_holds_up_the_sagas_of_others_for_a_moment_only
     await process.participants.called("ship")
     assert process.participants.paths.count("POST /orders") == 1
     await process.driver.drain(timedelta())
+
+
+class SlowLog(CountingLog):
+    """Lets nobody read many streams before `may_read`, and not the first `troubles` times then."""
+
+    def __init__(self, store: MemoryStore, troubles: int = 0) -> None:
+        super().__init__(store)
+        self.may_read, self.asked = asyncio.Event(), asyncio.Event()
+        self.troubles = troubles
+
+    async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
+        self.asked.set()
+        await self.may_read.wait()
+        if self.troubles:
+            self.troubles -= 1
+            raise LogUnavailable("no database")
+        return await super().read_streams(stream_ids)
+
+
+async def test_shards_are_served_before_the_sagas_that_a_crash_has_left_are_read(
+    world: World,
+) -> None:
+    world.participants.hold("create_order")
+    left = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
+    log = SlowLog(world.log.store)
+    process = await a_world(*DOCUMENTS, log=log)
+    process.clock.drawn = world.clock.drawn
+    recovering = asyncio.ensure_future(process.recover(await world.unfinished()))
+    await log.asked.wait()
+
+    new = await process.rested((await process.start("order_processing")).state.saga_id)
+    await process.orchestrator.ask(left[0], CancelAsked())
+    asked_for = await process.rested(left[0])
+
+    assert (new.state.status, asked_for.state.status) == ("completed", "compensated")
+    assert asked_for.state.step("create_order").status == "compensated"  # it was called again
+    log.may_read.set()
+    assert await recovering == 1
+    assert (await process.rested(left[1])).state.status == "completed"
+
+
+async def test_pages_that_cannot_be_read_yet_are_read_later(world: World) -> None:
+    world.participants.hold("create_order")
+    saga_id = (await world.start("order_processing")).state.saga_id
+    log = SlowLog(world.log.store, troubles=2)
+    log.may_read.set()
+    process = await a_world(*DOCUMENTS, log=log)
+
+    assert await process.recover(await world.unfinished()) == 1
+
+    assert (await process.rested(saga_id)).state.status == "completed"
+
+
+async def test_a_history_that_cannot_be_folded_keeps_no_other_saga_waiting(world: World) -> None:
+    world.participants.hold("create_order")
+    broken, whole = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
+    stream = world.log.store.streams[StreamId(broken)]
+    stream[0] = stream[0]._replace(payload=b"{}")
+    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+
+    assert await process.recover([Unfinished(broken), Unfinished(whole)]) == 1
+
+    assert (await process.rested(whole)).state.status == "completed"
+    assert process.driver.first_moves.are_over
+
+
+async def test_sagas_that_fall_due_together_are_read_together(world: World) -> None:
+    for _ in range(SAGAS_A_READ + 1):
+        await world.start("nap")
+    await quiet(world.driver)
+    log = CountingLog(world.log.store)
+    process, _ = await restarted(world, log)
+
+    await process.advance(timedelta(hours=2))
+    await quiet(process.driver)
+
+    assert [len(one) for one in log.pages] == [SAGAS_A_READ, 1]
+    sagas = [await process.orchestrator.saga(one) for one in world.sagas]
+    assert {one.state.status for one in sagas} == {"completed"}
+
+
+async def test_a_new_saga_is_not_called_behind_all_that_a_crash_has_left(world: World) -> None:
+    world.participants.hold("create_order")
+    for _ in range(20):
+        await world.start("order_processing")
+    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process.clock.drawn = world.clock.drawn
+    process.driver.executor.limit = 1
+    process.participants.hold("create_order")
+    await process.recover(await world.unfinished())
+    await process.participants.called("create_order")
+
+    new = (await process.start("order_processing")).state.saga_id
+    process.participants.release("create_order")
+    await process.rested(new)
+
+    first_calls = [one for one in process.participants.sent if one.path == "/orders"]
+    assert new in [one.headers["saga-id"] for one in first_calls[:4]]
+    await quiet(process.driver)
 
 
 async def test_a_saga_that_is_begun_meanwhile_waits_for_no_others_first_move(world: World) -> None:
@@ -175,5 +278,5 @@ async def test_a_saga_that_is_begun_meanwhile_waits_for_no_others_first_move(wor
     await process.rested((await process.start("side_by_side")).state.saga_id)
 
     assert not process.driver.first_moves.are_over
-    assert asyncio.get_running_loop().time() - began < first_moves.PATIENCE.total_seconds()
+    assert asyncio.get_running_loop().time() - began < first_moves.LOOK_EVERY.total_seconds()
     await process.driver.drain(timedelta())

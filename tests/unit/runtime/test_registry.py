@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
-from saga_orchestrator.eventstore import InMemoryLog, MemoryStore
+from saga_orchestrator.eventstore import Document, InMemoryLog, MemoryStore
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.reader import read_definition, restore_definition
+from saga_orchestrator.fsm.runtime import registry as registry_module
 from saga_orchestrator.fsm.runtime.errors import DefinitionExists, DefinitionNotFound
 from saga_orchestrator.fsm.runtime.registry import Registry
 from saga_orchestrator.fsm.strict_json import Json, parse
@@ -157,3 +159,53 @@ async def test_what_is_registered_already_is_not_verified_again(
     assert await registry.register(restless) is False
     with pytest.raises(InvalidDefinition):
         await registry.register(restore_definition({**document("again child=trip"), "version": 2}))
+
+
+class CountingLog(InMemoryLog):
+    """Counts the documents that are read, and lets none be read before `may_read`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.may_read = asyncio.Event()
+        self.reads = 0
+
+    async def get_document(self, kind: str, name: str, version: int | None) -> Document | None:
+        self.reads += 1
+        await self.may_read.wait()
+        return await super().get_document(kind, name, version)
+
+
+async def test_starts_at_the_same_time_share_one_look_for_the_newest_version(
+    registry: Registry, store: MemoryStore
+) -> None:
+    await registry.register(trip(1))
+    log = CountingLog(store)
+    other = Registry(log, FakeClock())
+    other.is_alone = lambda: False
+    starts = [asyncio.create_task(other.get("trip")) for _ in range(100)]
+    await asyncio.sleep(0)
+
+    starts[0].cancel()
+    log.may_read.set()
+    found = await asyncio.gather(*starts[1:])
+
+    assert {one.version for one in found} == {1}
+    assert log.reads == 1
+
+
+async def test_a_look_that_began_long_ago_is_not_shared(
+    registry: Registry, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_module, "NEWEST_FOR", timedelta(seconds=-1))
+    await registry.register(trip(1))
+    log = CountingLog(store)
+    other = Registry(log, FakeClock())
+    starts = []
+    for _ in range(2):
+        starts.append(asyncio.create_task(other.get("trip")))
+        await asyncio.sleep(0)
+
+    log.may_read.set()
+    await asyncio.gather(*starts)
+
+    assert log.reads == 2

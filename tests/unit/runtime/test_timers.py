@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
@@ -21,8 +22,8 @@ class Woken:
         self.somebody = asyncio.Event()
         self.timers = Timers(self.clock, self.wake)
 
-    def wake(self, saga_id: str) -> None:
-        self.sagas.append(saga_id)
+    def wake(self, saga_ids: Sequence[str]) -> None:
+        self.sagas += saga_ids
         self.somebody.set()
 
     def set(self, saga_id: str, seconds: float | None) -> None:

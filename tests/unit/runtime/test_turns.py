@@ -31,6 +31,23 @@ async def test_who_comes_first_has_the_first_turn() -> None:
     assert served == [0, 1, 2, 3, 4]
 
 
+async def test_backlog_and_usual_queue_have_every_other_turn() -> None:
+    turns, served = Turns(1), list[str]()
+
+    async def call(name: str, *, in_backlog: bool) -> None:
+        if not turns.take():
+            await turns.come(in_backlog=in_backlog)
+        served.append(name)
+        await asyncio.sleep(0)
+        turns.leave()
+
+    backlog = [call(f"b{number}", in_backlog=True) for number in range(5)]
+    usual = [call(f"u{number}", in_backlog=False) for number in range(2)]
+    await asyncio.gather(*backlog, *usual)
+
+    assert served == ["b0", "u0", "b1", "u1", "b2", "b3", "b4"]
+
+
 async def test_a_turn_that_is_given_back_is_not_taken_by_who_comes_later() -> None:
     turns = Turns(1)
     await have_one_of(turns)
