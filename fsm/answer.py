@@ -26,9 +26,13 @@ class Reply(Struct, frozen=True):
 
 
 class NotSent(Struct, frozen=True):
-    """Certainly no byte of the request left."""
+    """Certainly no byte of the request left.
+
+    Without `had_turn` it only waited here, behind others, which says nothing of the participant.
+    """
 
     reason: str
+    had_turn: bool = True
 
 
 class Lost(Struct, frozen=True):

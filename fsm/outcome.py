@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
-    HELD = "held"  # not sent, because its participant does not answer others either
+    HELD = "held"  # not sent: its participant does not answer others either, or it had no turn
     NOT_DONE = "not_done"  # said of an earlier attempt, by its participant
 
 
@@ -78,6 +78,7 @@ SAID: Mapping[str, Outcome] = {  # by a participant that is asked for a status
     "unknown": Outcome.UNKNOWN,
 }
 NEVER_HEARD_OF_IT = 404
+AGAIN_WITHOUT_A_TURN = timedelta(seconds=1)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -109,6 +110,9 @@ def classify(
     `now` is asked only if the reply names a time of day.
     """
     if not isinstance(answer, Reply):
+        if isinstance(answer, NotSent) and not answer.had_turn:
+            reason = one_line(answer.reason)
+            return Verdict(outcome=Outcome.HELD, reason=reason, retry_after=AGAIN_WITHOUT_A_TURN)
         outcome = Outcome.NOT_SENT if isinstance(answer, NotSent) else UNKNOWN
         return Verdict(outcome=outcome, reason=one_line(answer.reason))
     if direction is STATUS:

@@ -67,6 +67,8 @@ class Breaker:
         `now` is asked only if the breaker opens.
         """
         if outcome not in TROUBLE:
+            if outcome is Outcome.HELD:
+                return False  # nothing was sent, so nothing is known
             closed = self.state is not CLOSED
             self.state, self.failures, self.openings = CLOSED, 0, 0
             return closed

@@ -24,6 +24,7 @@ from ...fsm.secrecy import Redaction
 from .base_url import BaseUrl
 from .content import decoded, is_plain
 from .limits import Patience
+from .pool import NoTurn
 from .request import encode, encode_lines, header_lines
 from .transport import ParticipantTransport
 
@@ -136,6 +137,8 @@ class ParticipantsClient:
             else:
                 built = _built(known, method, path, headers, body)
                 answer = await self._through_httpx(built, timeout.total_seconds())
+        except NoTurn as error:
+            answer = NotSent(_reason(error), had_turn=False)
         except _BEFORE_THE_FIRST_BYTE as error:
             answer = NotSent(_reason(error))
         except httpx.RequestError as error:

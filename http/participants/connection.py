@@ -6,12 +6,20 @@ is one deadline for write, wait and read together, since a reply that trickles i
 limit on a single read. The time of day does not matter here: `deadline` is the event loop's
 `time()`. Since nearly every call is answered in time, a connection keeps one alarm for many calls,
 and asks only when it rings whether the newest of them is late.
+
+One thing that comes after `transport.write` still says that nothing was done. In TLS 1.3 a client
+may send before the server has looked at the client's certificate. If the server then refuses the
+certificate, or that there is none, it has read nothing of the request: it must finish the handshake
+first (RFC 8446, section 4.4). Its alert is encrypted, so that nobody else can have sent it. It
+proves nothing once a byte of a reply has come, or if certificates may be asked for later
+(`post_handshake_auth`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from typing import cast
 
 import httpx
@@ -19,6 +27,18 @@ import httpx
 from ...fsm.answer import Reply
 from .reply_reader import KnownHeads, ReplyReader
 
+# As OpenSSL calls the alerts about the certificate of the peer.
+CERTIFICATE_ALERTS = frozenset(
+    {
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
 CLOCK_TICK = 0.001  # seconds that uvloop's clock can be behind its timers
 
 
@@ -29,6 +49,7 @@ class Connection(asyncio.Protocol):
         "_alarm",
         "_closed",
         "_deadline",
+        "_handshake_may_fail",
         "_loop",
         "_poll",
         "_reader",
@@ -36,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_waiter",
         "idle_since",
+        "use_until",
     )
 
     _transport: asyncio.Transport
@@ -50,7 +72,9 @@ class Connection(asyncio.Protocol):
         self._poll = select.poll()
         self._alarm: asyncio.TimerHandle | None = None
         self._deadline = self._rings_at = 0.0
+        self._handshake_may_fail = False
         self.idle_since = 0.0
+        self.use_until = 0.0
 
     def send(self, request: bytes, seconds: float) -> asyncio.Future[Reply]:
         """The reply to come within that time. Any other end of it leaves the connection unclean."""
@@ -116,12 +140,17 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not subclasses of asyncio's, so this cannot be checked.
         self._transport = cast(asyncio.Transport, transport)
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            only_now = not tls.context.post_handshake_auth
+            self._handshake_may_fail = tls.version() == "TLSv1.3" and only_now
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None or self._waiter.done():
             self.abort()  # nobody asked
             return
+        self._handshake_may_fail = False
         try:
             reply = self._reader.feed(data)
         except httpx.RemoteProtocolError as error:
@@ -134,7 +163,9 @@ class Connection(asyncio.Protocol):
         self._closed.set_result(None)
         if self._alarm is not None:
             self._alarm.cancel()
-        if exc is not None:
+        if self._handshake_may_fail and getattr(exc, "reason", None) in CERTIFICATE_ALERTS:
+            self._fail(httpx.ConnectError(f"the handshake was refused, and nothing read: {exc}"))
+        elif exc is not None:
             self._fail(httpx.ReadError(f"the connection broke: {exc}"))
         elif self._waiter is not None and not self._waiter.done():
             self._end_reply(self._waiter)

@@ -24,6 +24,8 @@ class TransportLimits:
     call_timeout: timedelta = timedelta(seconds=10)
     # uvicorn and Node drop an idle connection after 5 s; ours must be gone before.
     keep_alive: timedelta = timedelta(seconds=4)
+    # Names of services lead elsewhere within about a minute after a change (their usual TTL).
+    max_age: timedelta = timedelta(seconds=60)
     max_body_bytes: int = 1024 * 1024
 
     def __post_init__(self) -> None:

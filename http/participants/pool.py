@@ -9,6 +9,10 @@ Idle connections are dropped before a usual server would drop them, since a requ
 the server's goodbye is lost: nobody can tell whether it was read. The last used first leaves the
 others to age, and keeps the idle ones in order of age, so that one timer serves all. Every step is
 O(1).
+
+A connection has a greatest age, since a name is looked up only when one is opened: a participant
+that has moved is followed within it, however steady the calls are. The ages differ a little, so
+that connections which were opened together are not opened anew together.
 """
 
 from __future__ import annotations
@@ -16,19 +20,30 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
 import httpx
+from aiohappyeyeballs import AddrInfoType, start_connection
 
 from ...fsm.answer import Reply
 from .base_url import Origin
 from .connection import Connection
 from .limits import Patience, TransportLimits
-from .reach import MayReach, addresses
+from .reach import MayReach, reachable
 from .reply_reader import KnownHeads
+from .resolver import LookupTimeout, Resolver
+
+# RFC 8305, section 5: how long one address is tried alone before the next one is tried as well.
+ATTEMPT_DELAY = timedelta(milliseconds=250)
+# Multiples of it lie far apart within 0 to 1.
+GOLDEN_RATIO = 0.618034
+AGE_SPREAD = 0.25
+
+
+class NoTurn(httpx.PoolTimeout):
+    """The name of the origin was not looked up: others were before it until the time was over."""
 
 
 class Pool:
@@ -41,18 +56,21 @@ class Pool:
         self,
         origin: Origin,
         limits: TransportLimits,
+        resolver: Resolver,
         tls: ssl.SSLContext | None,
         on_empty: Callable[[Pool], None],
         may_reach: MayReach | None = None,
     ) -> None:
         self.origin = origin
         self._limits = limits
+        self._resolver = resolver
         self._tls = tls
         self._on_empty = on_empty
         self._may_reach = may_reach
         self._loop = asyncio.get_running_loop()
         self._known_heads = KnownHeads()
         self._slots_held = 0
+        self._opened = 0
         self._idle: deque[Connection] = deque()  # the longest idle one is the first
         self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._sweep_alarm: asyncio.TimerHandle | None = None
@@ -89,8 +107,9 @@ class Pool:
     def give_back(self, connection: Connection | None) -> None:
         """End a call, however it went: its slot, and the connection if there was one."""
         if connection is not None:
-            if self._is_open and connection.is_clean():
-                connection.idle_since = self._loop.time()
+            now = self._loop.time()
+            if self._is_open and connection.is_clean() and now < connection.use_until:
+                connection.idle_since = now
                 self._idle.append(connection)
                 if self._sweep_alarm is None:
                     keep_alive = self._limits.keep_alive.total_seconds()
@@ -130,31 +149,43 @@ class Pool:
         return None
 
     async def _connect(self, deadline: float) -> Connection:
+        host = self.origin.host
         try:
+            found = await self._addresses(deadline)
             async with asyncio.timeout_at(deadline):
-                return await self._dial()
+                return await self._dial(found)
+        except LookupTimeout as error:
+            if error.begun:
+                raise httpx.ConnectTimeout(f"no connection to {self.origin}: {error}") from error
+            raise NoTurn(str(error)) from error
         except TimeoutError as error:
+            self._resolver.forget(host)
             raise httpx.ConnectTimeout(f"no connection to {self.origin} in time") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that DNS cannot hold
+        except (OSError, ValueError) as error:  # ValueError: a name that DNS cannot hold
+            self._resolver.forget(host)
             raise httpx.ConnectError(f"no connection to {self.origin}: {error}") from error
 
-    async def _dial(self) -> Connection:
-        if self._may_reach is None:
-            return await self._dial_at(self.origin.host)
-        *others, last = await addresses(self.origin, self._may_reach)
-        for address in others:
-            with suppress(OSError):
-                return await self._dial_at(address)
-        return await self._dial_at(last)
+    async def _addresses(self, deadline: float) -> Sequence[AddrInfoType]:
+        found = await self._resolver.addresses(self.origin.host, self.origin.port, deadline)
+        return reachable(found, self.origin, self._may_reach) if self._may_reach else found
 
-    async def _dial_at(self, host: str) -> Connection:
-        _, connection = await self._loop.create_connection(
-            partial(Connection, self._loop, self._limits.max_body_bytes, self._known_heads),
-            host,
-            self.origin.port,
-            ssl=self._tls,
-            server_hostname=self.origin.host if self._tls else None,
-        )
+    async def _dial(self, found: Sequence[AddrInfoType]) -> Connection:
+        delay = ATTEMPT_DELAY.total_seconds()
+        sock = await start_connection(found, happy_eyeballs_delay=delay, loop=self._loop)
+        try:
+            _, connection = await self._loop.create_connection(
+                partial(Connection, self._loop, self._limits.max_body_bytes, self._known_heads),
+                sock=sock,
+                ssl=self._tls,
+                server_hostname=self.origin.host if self._tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        self._opened += 1
+        spread = AGE_SPREAD * (self._opened * GOLDEN_RATIO % 1)
+        age = self._limits.max_age.total_seconds() * (1 - spread)
+        connection.use_until = self._loop.time() + age
         return connection
 
     async def _slot(self, deadline: float) -> None:

@@ -2,9 +2,9 @@
 
 `httpx.ConnectError`, `ConnectTimeout` and `PoolTimeout` (and `LocalProtocolError`,
 `UnsupportedProtocol` for what must not be sent at all) are raised only while no byte of the
-request has left. Whatever goes wrong later is a `ReadError`, `ReadTimeout` or
-`RemoteProtocolError`. It follows no redirects, keeps no cookies and repeats nothing: whether a
-call may be repeated is for the saga to decide.
+request has left, or if it was refused unread with the TLS handshake. Whatever goes wrong later is a
+`ReadError`, `ReadTimeout` or `RemoteProtocolError`. It follows no redirects, keeps no cookies and
+repeats nothing: whether a call may be repeated is for the saga to decide.
 
 `exchange` is the way for the hot path: building httpx's request and response costs more than the
 call itself. `handle_async_request` puts the same behind httpx's own interface.
@@ -25,13 +25,14 @@ from .limits import Patience, TransportLimits
 from .pool import Pool
 from .reach import MayReach
 from .request import FRAMING, encode
+from .resolver import Resolver
 
 
 class ParticipantTransport(httpx.AsyncBaseTransport):
     """Pools of connections by origin. Belongs to the event loop that first uses it.
 
     `tls` replaces the default context, which trusts what httpx trusts. Without `may_reach` a host
-    may be anywhere.
+    may be anywhere. Names are looked up by a `resolver` of its own, if none is given.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         limits: TransportLimits | None = None,
         tls: ssl.SSLContext | None = None,
         may_reach: MayReach | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
+        self._resolver = resolver or Resolver()
         self._tls = tls
         self._may_reach = may_reach
         self._pools: dict[Origin, Pool] = {}
@@ -96,8 +99,9 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
 
     def _new_pool(self, origin: Origin) -> Pool:
         tls = self._context() if origin.scheme == "https" else None
-        pool = self._pools[origin] = Pool(origin, self._limits, tls, self._forget, self._may_reach)
-        return pool
+        made = Pool(origin, self._limits, self._resolver, tls, self._forget, self._may_reach)
+        self._pools[origin] = made
+        return made
 
     def _context(self) -> ssl.SSLContext:
         # One for all: loading the trusted certificates takes some 20 ms.

@@ -15,6 +15,7 @@ from saga_orchestrator.fsm.answer import Answer
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.reach import MayReach
+from saga_orchestrator.http.participants.resolver import Resolver
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 PATIENCE = timedelta(seconds=5)
@@ -78,8 +79,8 @@ class Peer:
         self.open_now = 0
         self.open_most = 0
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._accept, host, port, ssl=self._tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -115,9 +116,16 @@ class World:
         self._peers: list[Peer] = []
         self._transports: list[ParticipantTransport] = []
 
-    async def peer(self, script: Script, tls: ssl.SSLContext | None = None) -> Peer:
+    async def peer(
+        self,
+        script: Script,
+        tls: ssl.SSLContext | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> Peer:
         peer = Peer(script, tls)
-        await peer.start()
+        await peer.start(host, port)
         self._peers.append(peer)
         return peer
 
@@ -129,8 +137,9 @@ class World:
         host: str = "127.0.0.1",
         limits: TransportLimits | None = None,
         tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
     ) -> ParticipantsClient:
-        transport = self.transport(limits, tls)
+        transport = self.transport(limits, tls, resolver=resolver)
         return ParticipantsClient({"shop": f"{scheme}://{host}:{port}/base"}, transport)
 
     def transport(
@@ -138,8 +147,9 @@ class World:
         limits: TransportLimits | None = None,
         tls: ssl.SSLContext | None = None,
         may_reach: MayReach | None = None,
+        resolver: Resolver | None = None,
     ) -> ParticipantTransport:
-        transport = ParticipantTransport(limits, tls, may_reach)
+        transport = ParticipantTransport(limits, tls, may_reach, resolver)
         self._transports.append(transport)
         return transport
 

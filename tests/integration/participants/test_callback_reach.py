@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
 import ssl
-from collections.abc import Collection
 
 import httpx
 import pytest
@@ -18,6 +15,7 @@ from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
 from saga_orchestrator.http.participants.base_url import Origin
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.transport import ParticipantTransport
+from saga_orchestrator.tests.integration.participants.names import Names
 from saga_orchestrator.tests.integration.participants.peer import (
     PATIENCE,
     Answering,
@@ -91,39 +89,17 @@ async def test_a_participant_is_told_wherever_it_lives_and_nobody_else_there(
     assert other.conversations == []
 
 
-class Rebinding:
-    """A name server that answers each question with the next of its answers, then the last."""
-
-    def __init__(self, *answers: Collection[str]) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    async def getaddrinfo(self, host: str, port: int, **hints: int) -> list[tuple[object, ...]]:
-        self.asked.append(host)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-        return [(*kind, (address, port)) for address in answer]
-
-
 def only_here(origin: Origin, address: str) -> bool:
     return address == HERE
-
-
-def rebind(monkeypatch: pytest.MonkeyPatch, *answers: Collection[str]) -> Rebinding:
-    names = Rebinding(*answers)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo)
-    return names
 
 
 async def get(transport: ParticipantTransport, origin: Origin) -> int:
     return (await transport.exchange(origin, REQUEST, PATIENCE)).status
 
 
-async def test_what_was_looked_at_is_what_is_connected_to(
-    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = rebind(monkeypatch, [HERE], [NOBODY])
-    transport = world.transport(may_reach=only_here)
+async def test_what_was_looked_at_is_what_is_connected_to(world: World, peer: Peer) -> None:
+    names = Names([HERE], [NOBODY])
+    transport = world.transport(may_reach=only_here, resolver=names.resolver())
 
     assert await get(transport, Origin("http", "shop.example", peer.port)) == 204
 
@@ -131,26 +107,28 @@ async def test_what_was_looked_at_is_what_is_connected_to(
 
 
 async def test_of_several_addresses_those_that_must_not_be_reached_are_left_out(
-    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    world: World, peer: Peer
 ) -> None:
-    rebind(monkeypatch, [NOBODY, HERE])
+    resolver = Names([NOBODY, HERE]).resolver()
+    transport = world.transport(may_reach=only_here, resolver=resolver)
 
-    assert await get(world.transport(may_reach=only_here), origin_of(peer)) == 204
+    assert await get(transport, origin_of(peer)) == 204
 
 
-async def test_an_address_where_nobody_is_makes_way_for_the_next(
-    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rebind(monkeypatch, [NOBODY, HERE])
+async def test_an_address_where_nobody_is_makes_way_for_the_next(world: World, peer: Peer) -> None:
+    resolver = Names([NOBODY, HERE]).resolver()
+    transport = world.transport(may_reach=anywhere, resolver=resolver)
 
-    assert await get(world.transport(may_reach=anywhere), origin_of(peer)) == 204
+    assert await get(transport, origin_of(peer)) == 204
 
 
 async def test_a_name_that_has_changed_its_mind_is_not_connected_to_any_more(
-    world: World, peer: Peer, monkeypatch: pytest.MonkeyPatch
+    world: World, peer: Peer
 ) -> None:
-    rebind(monkeypatch, [NOBODY], [HERE])
-    transport = world.transport(may_reach=lambda origin, address: address != HERE)
+    resolver = Names([NOBODY], [HERE]).resolver()
+    transport = world.transport(
+        may_reach=lambda origin, address: address != HERE, resolver=resolver
+    )
 
     for _ in range(2):
         with pytest.raises(httpx.ConnectError):
@@ -164,12 +142,11 @@ async def test_a_certificate_is_held_against_the_name_and_not_the_address(
     answering: Answering,
     server_tls: ssl.SSLContext,
     trusting_tls: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is one for localhost and for this very address."""
     peer = await world.peer(answering(TAKEN), tls=server_tls)
-    rebind(monkeypatch, [HERE])
-    transport = world.transport(tls=trusting_tls, may_reach=only_here)
+    resolver = Names([HERE]).resolver()
+    transport = world.transport(tls=trusting_tls, may_reach=only_here, resolver=resolver)
 
     assert await get(transport, Origin("https", "localhost", peer.port)) == 204
     with pytest.raises(httpx.ConnectError, match="certificate"):

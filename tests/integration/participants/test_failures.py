@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.tests.integration.participants.conftest import SELF_SIGNED
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
@@ -221,6 +224,94 @@ async def test_a_base_url_that_cannot_be_called_is_refused_at_the_start(
 ) -> None:
     with pytest.raises(ValueError):
         ParticipantsClient({"shop": url}, world.transport())
+
+
+class Demanding:
+    """A server of OpenSSL's own that wants a certificate of each client.
+
+    That of asyncio ends a failed handshake without the alert that says why.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        self.context, self.requests = context, list[bytes]()
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.door.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.answer(self.door.accept()[0])
+
+    def answer(self, line: socket.socket) -> None:
+        wrapped = self.context.wrap_socket(
+            line.dup(), server_side=True, do_handshake_on_connect=False
+        )
+        with line, wrapped, suppress(ConnectionError):
+            try:
+                wrapped.do_handshake()
+                self.requests.append(wrapped.recv(100))
+            except ssl.SSLError:
+                # As good servers do: a reset could overtake the alert.
+                line.shutdown(socket.SHUT_WR)
+                while line.recv(1000):
+                    pass
+
+    def stop(self) -> None:
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        self.thread.join()
+
+
+@pytest.fixture
+def demanding(server_tls: ssl.SSLContext) -> Iterator[Demanding]:
+    server_tls.load_verify_locations(SELF_SIGNED)
+    made = Demanding(server_tls)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_request_without_the_certificate_that_is_demanded_was_not_sent(
+    world: World,
+    ask: Ask,
+    demanding: Demanding,
+    trusting_tls: ssl.SSLContext,
+    version: ssl.TLSVersion,
+) -> None:
+    trusting_tls.minimum_version = trusting_tls.maximum_version = version
+    client = world.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
+
+    answers = [await ask(client) for _ in range(5)]
+
+    assert [type(one) for one in answers] == [NotSent] * 5
+    assert demanding.requests == []
+
+
+async def test_a_certificate_of_an_unknown_authority_was_not_sent(
+    world: World, ask: Ask, trusting_tls: ssl.SSLContext, server_tls: ssl.SSLContext
+) -> None:
+    demanding = Demanding(server_tls)  # it trusts nobody
+    trusting_tls.load_cert_chain(SELF_SIGNED)
+
+    answer = await ask(
+        world.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
+    )
+
+    demanding.stop()
+    assert isinstance(answer, NotSent)
+    assert demanding.requests == []
+
+
+async def test_a_certificate_that_may_be_demanded_after_the_request_proves_nothing(
+    world: World, ask: Ask, demanding: Demanding, trusting_tls: ssl.SSLContext
+) -> None:
+    trusting_tls.post_handshake_auth = True
+    client = world.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
+
+    assert isinstance(await ask(client), Lost)
 
 
 # Maybe done

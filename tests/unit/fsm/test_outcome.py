@@ -84,6 +84,13 @@ def test_what_never_left_is_not_sent_and_what_may_have_left_is_unknown(
     assert verdict_of(Lost("reset"), direction) == Verdict(outcome=Outcome.UNKNOWN, reason="reset")
 
 
+@pytest.mark.parametrize("direction", Direction)
+def test_what_had_no_turn_here_says_nothing_of_the_participant(direction: Direction) -> None:
+    verdict = verdict_of(NotSent("others were first", had_turn=False), direction)
+
+    assert (verdict.outcome, verdict.retry_after) == (Outcome.HELD, timedelta(seconds=1))
+
+
 @pytest.mark.parametrize("direction", BOTH)
 def test_unavailable_is_throttled_only_with_a_retry_after(direction: Direction) -> None:
     assert verdict_of(reply(503, retry_after="7"), direction).outcome is Outcome.THROTTLED

@@ -118,3 +118,15 @@ def test_each_saga_that_was_held_back_is_told_of_once() -> None:
 
     assert breaker.take_held() == {"one", "other"}
     assert breaker.take_held() == set()
+
+
+def test_a_call_that_had_no_turn_neither_opens_nor_closes_it() -> None:
+    breaker = an_open_breaker()
+
+    closed = breaker.saw(Outcome.HELD, at(NOON))
+
+    assert (closed, breaker.state, breaker.failures) == (
+        False,
+        BreakerState.OPEN,
+        FAILURES_TO_OPEN,
+    )

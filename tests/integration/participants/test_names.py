@@ -1,0 +1,245 @@
+"""Neither a silent name server, nor a silent address, nor a move of a participant costs a call."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from saga_orchestrator.fsm.answer import Answer, NotSent, Reply
+from saga_orchestrator.http.participants.base_url import Origin
+from saga_orchestrator.http.participants.client import ParticipantsClient
+from saga_orchestrator.http.participants.limits import Patience, TransportLimits
+from saga_orchestrator.http.participants.resolver import Resolver
+from saga_orchestrator.tests.integration.participants.names import SILENT, Names, black_hole
+from saga_orchestrator.tests.integration.participants.peer import (
+    PATIENCE,
+    Answering,
+    Ask,
+    Conversation,
+    World,
+)
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+DONE = Reply(200, {"content-length": "2"}, b"ok")
+HERE, THERE, NOWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+SHOP = "shop.example"
+SOON = TransportLimits(patience=Patience(connect=timedelta(milliseconds=100)))
+
+
+@pytest.fixture
+def names() -> Iterator[Names]:
+    made = Names([HERE])
+    yield made
+    made.speak.set()
+
+
+def reason(answer: Answer) -> str:
+    assert isinstance(answer, NotSent)
+    return answer.reason
+
+
+async def test_a_silent_name_server_holds_up_no_other_name(
+    world: World, answering: Answering, ask: Ask, names: Names
+) -> None:
+    peer = await world.peer(answering(OK))
+    resolver = names.resolver()
+    silent = world.client(peer.port, host=SILENT, resolver=resolver)
+    healthy = world.client(peer.port, host=SHOP, resolver=resolver)
+    waiting = [asyncio.ensure_future(ask(silent)) for _ in range(100)]
+    await asyncio.sleep(0)
+
+    assert await ask(healthy) == DONE
+
+    names.speak.set()
+    assert await asyncio.gather(*waiting) == [DONE] * 100
+
+
+async def test_one_lookup_serves_all_who_ask_for_the_name(
+    world: World, answering: Answering, ask: Ask, names: Names
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port, host=SILENT, resolver=names.resolver())
+    calls = [asyncio.ensure_future(ask(client)) for _ in range(20)]
+    await asyncio.sleep(0)
+
+    names.speak.set()
+    await asyncio.gather(*calls)
+
+    assert names.asked == [SILENT]
+
+
+async def test_a_name_that_is_not_looked_up_in_time_was_not_sent(
+    world: World, ask: Ask, names: Names
+) -> None:
+    client = world.client(1, host=SILENT, resolver=names.resolver(), limits=SOON)
+
+    answer = await ask(client)
+
+    assert "its name server did not answer" in reason(answer)
+    assert answer == NotSent(reason(answer), had_turn=True)
+
+
+async def test_a_lookup_that_never_had_its_turn_is_told_apart(
+    world: World, answering: Answering, ask: Ask, names: Names
+) -> None:
+    peer = await world.peer(answering(OK))
+    resolver = names.resolver(at_a_time=1)
+    await ask(world.client(peer.port, host=SILENT, resolver=resolver, limits=SOON))
+    client = world.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)
+
+    answer = await ask(client)
+
+    assert "other names were looked up" in reason(answer)
+    assert answer == NotSent(reason(answer), had_turn=False)
+    assert names.asked == [SILENT]
+
+
+async def test_a_lookup_that_nobody_waits_for_any_more_is_not_begun(
+    world: World, answering: Answering, ask: Ask, names: Names
+) -> None:
+    peer = await world.peer(answering(OK))
+    resolver = names.resolver(at_a_time=1)
+    clients = [world.client(peer.port, host=SILENT, resolver=resolver, limits=SOON)]
+    clients += [world.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)]
+    for client in clients:
+        await ask(client)
+    last = asyncio.ensure_future(
+        ask(world.client(peer.port, host="last.example", resolver=resolver))
+    )
+    await asyncio.sleep(0)
+
+    names.speak.set()
+
+    assert await last == DONE
+    assert names.asked == [SILENT, "last.example"]
+
+
+async def test_an_answer_is_kept_and_forgotten_where_nobody_answers(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    names = Names([THERE], [HERE])
+    peer = await world.peer(answering(OK))
+    resolver = names.resolver(kept_for=timedelta(hours=1))
+
+    answers = [await ask(world.client(peer.port, host=SHOP, resolver=resolver)) for _ in range(3)]
+
+    assert "no connection" in reason(answers[0])
+    assert answers[1:] == [DONE, DONE]
+    assert names.asked == [SHOP, SHOP]
+
+
+async def test_an_address_needs_no_lookup(world: World, answering: Answering, ask: Ask) -> None:
+    names = Names([THERE])
+    peer = await world.peer(answering(OK))
+
+    assert await ask(world.client(peer.port, resolver=names.resolver())) == DONE
+
+    assert names.asked == []
+
+
+async def test_a_silent_address_makes_way_for_the_next_within_the_connect_timeout(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port, host=SHOP, resolver=Names([NOWHERE, HERE]).resolver())
+
+    with black_hole(NOWHERE, peer.port):
+        assert await ask(client) == DONE
+
+
+async def test_addresses_that_are_all_silent_were_not_sent(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    peer = await world.peer(answering(OK))
+    resolver = Names([NOWHERE]).resolver()
+    client = world.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)
+
+    with black_hole(NOWHERE, peer.port):
+        answer = await ask(client)
+
+    assert answer == NotSent(f"no connection to {SHOP}:{peer.port} in time")
+
+
+async def test_a_participant_that_has_moved_is_followed_under_steady_calls(
+    world: World, answering: Answering, ask: Ask
+) -> None:
+    names = Names([HERE], [THERE])
+    old = await world.peer(answering(OK))
+    new = await world.peer(answering(OK), host=THERE, port=old.port)
+    limits = TransportLimits(max_age=timedelta(milliseconds=50))
+    client = world.client(old.port, host=SHOP, resolver=names.resolver(), limits=limits)
+
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        while not new.requests:
+            assert await ask(client) == DONE
+
+    assert len(old.requests) > len(old.conversations) == 1
+
+
+async def test_connections_that_are_opened_together_do_not_end_together(
+    world: World, ask: Ask
+) -> None:
+    everybody, asked = asyncio.Barrier(10), asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        await everybody.wait()
+        conversation.say(OK)
+        await asked.wait()
+
+    peer = await world.peer(script)
+    transport = world.transport()
+    client = ParticipantsClient({"shop": f"http://{HERE}:{peer.port}"}, transport)
+    await asyncio.gather(*(ask(client) for _ in range(10)))
+    pool = transport.pool_of(Origin("http", HERE, peer.port))
+
+    connections = [one for one in (pool.take() for _ in range(10)) if one is not None]
+
+    ends = sorted(one.use_until for one in connections)
+    gaps = [later - sooner for sooner, later in pairwise(ends)]
+    for one in connections:
+        pool.give_back(one)
+    asked.set()
+    assert len(ends) == 10
+    assert all(0.5 < gap < 5 for gap in gaps)
+
+
+async def test_a_lookup_under_way_does_not_hold_up_the_end_of_the_process() -> None:
+    program = (
+        "import asyncio, threading\n"
+        "from saga_orchestrator.http.participants.resolver import LookupTimeout, Resolver\n"
+        "async def main():\n"
+        "    resolver = Resolver(lambda name: threading.Event().wait())\n"
+        "    deadline = asyncio.get_running_loop().time() + 0.05\n"
+        "    await resolver.addresses('silent.example', 80, deadline)\n"
+        "try:\n"
+        "    asyncio.run(main())\n"
+        "except LookupTimeout as error:\n"
+        "    print(error.begun)\n"
+    )
+
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], capture_output=True, timeout=30, check=True
+    )
+
+    assert ended.stdout == b"True\n"
+
+
+async def test_a_lookup_that_ends_after_its_event_loop_harms_nobody() -> None:
+    names = Names([HERE])
+
+    async def ask_and_leave() -> None:
+        resolver = Resolver(names.look_up)
+        asking = asyncio.ensure_future(resolver.addresses(SILENT, 80, 1e9))
+        await asyncio.sleep(0)
+        asking.cancel()
+
+    await asyncio.to_thread(asyncio.run, ask_and_leave())
+    names.speak.set()
+
+    assert names.asked == [SILENT]
