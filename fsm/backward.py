@@ -31,11 +31,13 @@ def follow_backward(deciding: Deciding) -> None:
     statuses = saga.statuses
     if not statuses.isdisjoint(TO_BE_SETTLED) and _settle(deciding):
         return
-    if _cover(deciding) or not statuses.isdisjoint(UNDER_WAY):
+    if _cover(deciding) or not statuses.isdisjoint(UNDER_WAY) or saga.is_called:
         return
     has_failed = StepStatus.COMPENSATION_FAILED in statuses
     failed = [step for step, state in saga.steps if _has_failed(state)] if has_failed else []
-    if any(_stops(step) for step in failed):
+    if has_failed and (again := _next_again(deciding)) is not None:
+        deciding.call(again, Direction.COMPENSATION)
+    elif any(_stops(step) for step in failed):
         _park(deciding, failed)
     elif (step := _next(deciding)) is not None:
         deciding.call(step, Direction.COMPENSATION)
@@ -75,11 +77,19 @@ def _stops(step: Step) -> bool:
     return step.compensation is None or step.compensation.on_failure is OnFailure.PARK
 
 
+def _next_again(deciding: Deciding) -> Step | None:
+    """The last one done of those that an operator wants tried again, whatever else has failed."""
+    saga = deciding.saga
+    again = (name for name in reversed(saga.state.finished) if saga.state.steps[name].undo_again)
+    name = next(again, None)
+    return None if name is None else saga.definition.by_name[name]
+
+
 def _next(deciding: Deciding) -> Step | None:
     saga = deciding.saga
-    for name in reversed(deciding.saga.state.finished):
+    for name in reversed(saga.state.finished):
         step = saga.definition.by_name[name]
-        if step.is_undoable and (saga.may_be_undone(step) or saga.state.steps[name].undo_again):
+        if step.is_undoable and saga.may_be_undone(step):
             return step
     return None
 

@@ -7,10 +7,10 @@ turns a payload of the old version into one of the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias, get_args
 
 from msgspec import NODEFAULT, MsgspecError, convert
@@ -32,10 +32,20 @@ from .strict_json import Json, JsonObject, parse, serialize
 
 Upcaster: TypeAlias = Callable[[Json], Json]
 
+
+def _saying_nothing_of(names: Sequence[str], members: Json) -> Json:
+    """The payload with null for what its version did not record."""
+    assert isinstance(members, Mapping)
+    return {**members, **dict.fromkeys(names)}
+
+
 TYPES: Mapping[str, type[Event]] = {
     kind.__name__: kind for kind in (*get_args(SagaFact), *get_args(StepFact))
 }
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}  # by type and the version they start from
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {  # by type and the version they start from
+    ("SagaParked", 1): partial(_saying_nothing_of, ("without_output",)),
+    ("SagaUnparked", 1): partial(_saying_nothing_of, ("accepted", "undo_again")),
+}
 ALIKE = frozenset(
     {StepCalled, CompensationCalled, CompensationSucceeded, SagaCompleted, SagaCompensated}
 )

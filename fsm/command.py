@@ -166,7 +166,7 @@ def call_of(step: Step, direction: Direction) -> Call:
 
 def awaited(state: StepState) -> Direction | None:
     """What a step has been called for, and has no answer to yet."""
-    called_for = CALLED_FOR.get(state.status)
+    called_for = CALLED_FOR.get(state.status) or (ACTION if state.output_awaited else None)
     return STATUS if state.asking and called_for is ACTION else called_for
 
 

@@ -11,6 +11,7 @@ from .events import (
     CompensationBackedOff,
     CompensationFailed,
     CompensationSucceeded,
+    OutputNotReceived,
     StepAccepted,
     StepBackedOff,
     StepFact,
@@ -64,6 +65,13 @@ def of_done(step: Step, answer: CallAnswered) -> StepFact:
     if answer.direction is COMPENSATION:
         return CompensationSucceeded(step=step.name, attempt=answer.attempt)
     return _succeeded(step, answer.attempt, answer.verdict)
+
+
+def output_not_received(step: Step, answer: CallAnswered) -> OutputNotReceived:
+    """The repeated call of a done step brought no output; the step is done all the same."""
+    said = answer.verdict.reason or answer.verdict.outcome.replace("_", " ")
+    error = f"its output was asked for again, and not received: {said}"
+    return OutputNotReceived(step=step.name, attempt=answer.attempt, error=error)
 
 
 def of_action(
@@ -153,6 +161,8 @@ def settled(step: Step, state: StepState) -> StepFact:
 def given_up(step: Step, state: StepState) -> StepFact | None:
     """What is under way when the saga is abandoned: nobody will hear what becomes of it."""
     name, why = step.name, "abandoned before it was answered"
+    if state.output_awaited:
+        return OutputNotReceived(step=name, attempt=state.attempts, error=why)
     match state.status:
         case StepStatus.BACKING_OFF:
             return settled(step, state)

@@ -20,6 +20,7 @@ from .backward import follow_backward
 from .command import CallParticipant, StartChild, UndoChild, child_commands
 from .deciding import Deciding
 from .definition import Definition
+from .errors import NotAllowed
 from .events import CallbackDelivered, Event, MessageTaken, SagaStarted
 from .forward import follow_forward
 from .happening import (
@@ -33,6 +34,7 @@ from .happening import (
     StartRequested,
     StepReported,
     TimePassed,
+    Verb,
 )
 from .machines import SagaStatus
 from .saga import Saga
@@ -78,6 +80,29 @@ def start(
 
 def decide(saga: Saga, happening: Happening, *, now: datetime, jitter: float) -> Decision:
     """`jitter` in [0, 1). No events if nothing follows. Raises NotAllowed, NoSuchStep."""
+    try:
+        return _decided(saga, happening, now, jitter)
+    except NotAllowed as refusal:
+        refusal.allowed_actions = allowed_actions(saga, now=now)
+        raise
+
+
+def allowed_actions(saga: Saga, *, now: datetime | None = None) -> tuple[str, ...]:
+    """The verbs that change something if they are asked for now, each of them tried."""
+    at = saga.state.updated_at if now is None else now
+    return tuple(
+        name for name, asks in verb.trials(saga) if any(_works(saga, one, at) for one in asks)
+    )
+
+
+def _works(saga: Saga, asked: Verb, now: datetime) -> bool:
+    try:
+        return bool(_decided(saga, asked, now, 0).events)
+    except NotAllowed:
+        return False
+
+
+def _decided(saga: Saga, happening: Happening, now: datetime, jitter: float) -> Decision:
     deciding = Deciding(saga, now, jitter)
     _react(deciding, happening)
     _follow(deciding)
@@ -104,7 +129,10 @@ def _react(deciding: Deciding, happening: Happening) -> None:
         case MessageDelivered():
             _take(deciding, happening)
         case _:
+            before = deciding.saga
             verb.apply(deciding, happening)
+            _follow(deciding)
+            verb.demand_effect(before, happening, deciding.events)
 
 
 def _take(deciding: Deciding, message: MessageDelivered) -> None:

@@ -10,13 +10,14 @@ from .command import (
     CallParticipant,
     StartChild,
     UndoChild,
+    call_of,
     child_commands,
     child_id_of,
     prepare,
     start_child,
     undo_child,
 )
-from .definition import Step
+from .definition import Completion, Step
 from .events import (
     CompensationCalled,
     CompensationStarted,
@@ -27,7 +28,7 @@ from .events import (
     WaitStarted,
 )
 from .expression import ExpressionError
-from .machines import StepStatus
+from .missing_output import blamed
 from .outcome import Direction
 from .saga import Saga
 from .state import fold, own
@@ -88,8 +89,10 @@ class Deciding:
             call = prepare(self.saga, step, direction, attempt)
         except ExpressionError as error:
             undoes = direction is Direction.COMPENSATION
-            why = f"the {direction} of {step.name} cannot be called: {error}"
-            self.park_undo(why) if undoes else self.park(why)
+            what = f"the {direction} of {step.name} cannot be called: {error}"
+            why, without_output = blamed(self.saga, call_of(step, direction).templates, what)
+            park = self.park_undo if undoes else self.park
+            park(why, without_output)
             return
         self.record(INTENTS[direction](step=step.name, attempt=attempt))
         self.calls.append(call)
@@ -99,19 +102,29 @@ class Deciding:
         self.record(event)
         self.children = child_commands(self.saga)
 
-    def park(self, why: str) -> None:
-        """As soon as all that is out is answered: a saga at rest awaits nothing."""
-        if not self.saga.steps_in(StepStatus.CALLING):
-            self.record(SagaParked(why=why, not_done=self.saga.not_done))
+    def call_for_output(self, step: Step) -> None:
+        """Repeat the call of a done step whose output is missing; one that is polled is asked."""
+        polled = step.completion is Completion.POLL
+        self.call(step, Direction.STATUS if polled else Direction.ACTION)
 
-    def park_undo(self, why: str) -> None:
-        self.record(SagaParked(why=why, not_undone=self.saga.not_undone))
+    def park(self, why: str, without_output: tuple[str, ...] = ()) -> None:
+        """As soon as all that is out is answered: a saga at rest awaits nothing."""
+        if not self.saga.is_called:
+            not_done = self.saga.not_done
+            self.record(SagaParked(why=why, not_done=not_done, without_output=without_output))
+
+    def park_undo(self, why: str, without_output: tuple[str, ...] = ()) -> None:
+        not_undone = self.saga.not_undone
+        self.record(SagaParked(why=why, not_undone=not_undone, without_output=without_output))
 
     def _start_child(self, step: Step) -> None:
+        assert step.child is not None
         try:
             child = start_child(self.saga, step)
         except ExpressionError as error:
-            self.park(f"the child saga {step.name} cannot be started: {error}")
+            what = f"the child saga {step.name} cannot be started: {error}"
+            given = [] if step.child.input is None else [step.child.input]
+            self.park(*blamed(self.saga, given, what))
             return
         child_id = child_id_of(self.saga.state.saga_id, step.name)
         self.record(WaitStarted(step=step.name, child_id=child_id))

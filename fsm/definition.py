@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -39,9 +39,13 @@ class Call:
     steps_read: Collection[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "steps_read", steps_read(self.templates))
+
+    @property
+    def templates(self) -> Sequence[Template]:
+        """All that its request is made of."""
         body = [] if self.body is None else [self.body]
-        read = steps_read([self.path, *body, *(value for _, value in self.headers)])
-        object.__setattr__(self, "steps_read", read)
+        return [self.path, *body, *(value for _, value in self.headers)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ class Definition:
     Without an `input` anything may be given to a start.
 
     `covered` are the steps that the compensation of another undoes, with the name of that;
-    `children` those that are sagas of their own.
+    `children` those that are sagas of their own, `signals` the names that steps wait for.
     """
 
     name: str
@@ -137,6 +141,7 @@ class Definition:
     covered: tuple[tuple[Step, str], ...] = field(init=False, repr=False)
     children: tuple[Step, ...] = field(init=False, repr=False)
     pivots: tuple[str, ...] = field(init=False, repr=False)
+    signals: frozenset[str] = field(init=False, repr=False)
     after_pivot: frozenset[str] = field(init=False, repr=False)
     is_sequential: bool = field(init=False, repr=False)
 
@@ -148,6 +153,9 @@ class Definition:
         object.__setattr__(self, "children", children)
         pivots = tuple(step.name for step in self.steps if step.pivot)
         object.__setattr__(self, "pivots", pivots)
+        waits = (step.wait_for for step in self.steps)
+        signals = frozenset(one.signal for one in waits if one is not None)
+        object.__setattr__(self, "signals", signals)
         sequence = [(), *((step.name,) for step in self.steps[:-1])]
         one_by_one = [step.after for step in self.steps] == sequence
         object.__setattr__(self, "is_sequential", one_by_one)

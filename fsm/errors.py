@@ -4,8 +4,10 @@ SagaError
 ├── InvalidDefinition     a definition that cannot be registered; carries its findings
 ├── InvalidInput          a start whose input does not fit its definition; carries its findings
 ├── NotAllowed            a verb that is not legal now; carries those that are
-│   └── NotCompensatable  a manual compensation that is not
+│   ├── NotCompensatable  a manual compensation that is not
+│   └── TooManySignals    more of one name than are kept
 ├── NoSuchStep            a step that the definition has not
+├── UnknownSignal         a signal that no step waits for; carries those that are waited for
 └── CorruptStream         a history that no machine can have produced
 """
 
@@ -48,7 +50,11 @@ class InvalidInput(SagaError):
 
 
 class NotAllowed(SagaError):
-    def __init__(self, saga_id: str, verb: str, why: str, allowed_actions: Sequence[str]) -> None:
+    """`allowed_actions` are filled in by `decide`."""
+
+    def __init__(
+        self, saga_id: str, verb: str, why: str, allowed_actions: Sequence[str] = ()
+    ) -> None:
         super().__init__(f"{verb} of saga {saga_id} is not possible: {why}")
         self.saga_id, self.allowed_actions = saga_id, tuple(allowed_actions)
 
@@ -57,10 +63,21 @@ class NotCompensatable(NotAllowed):
     pass
 
 
+class TooManySignals(NotAllowed):
+    pass
+
+
 class NoSuchStep(SagaError):
     def __init__(self, saga_id: str, step: str) -> None:
         super().__init__(f"saga {saga_id} has no step {step[:80]!r}")
         self.saga_id, self.step = saga_id, step
+
+
+class UnknownSignal(SagaError):
+    def __init__(self, saga_id: str, name: str, known: Sequence[str]) -> None:
+        waited_for = f"it waits for {', '.join(known)}" if known else "it waits for none"
+        super().__init__(f"no step of saga {saga_id} waits for {name[:80]!r}; {waited_for}")
+        self.saga_id, self.known = saga_id, tuple(known)
 
 
 class CorruptStream(SagaError):

@@ -36,6 +36,7 @@ from .step_events import (
     CompensationFailed,
     CompensationSucceeded,
     LateReplyIgnored,
+    OutputNotReceived,
     Resolution,
     StatusAsked,
     StepAccepted,
@@ -66,6 +67,7 @@ __all__ = [
     "Event",
     "LateReplyIgnored",
     "MessageTaken",
+    "OutputNotReceived",
     "Parent",
     "Resolution",
     "RetryRequested",
@@ -133,6 +135,7 @@ StepFact: TypeAlias = (
     | StatusAsked
     | StepFoundNotDone
     | StepSucceeded
+    | OutputNotReceived
     | StepRejected
     | StepBackedOff
     | StepUnknown

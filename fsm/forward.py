@@ -22,6 +22,7 @@ from .events import (
 )
 from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
+from .missing_output import blamed
 from .outcome import OutputLoss
 from .saga import DONE, Saga
 from .shortcut import is_true
@@ -59,7 +60,7 @@ def follow_in_order(deciding: Deciding) -> bool:
                 return False
             deciding.begin(step)
             return True
-        if state.status is not SUCCEEDED or state.output_loss is not None:
+        if state.status is not SUCCEEDED or state.output_loss is not None or state.output_awaited:
             return False
     deciding.record(SagaCompleted())
     return True
@@ -76,7 +77,7 @@ def follow_any_way(deciding: Deciding) -> None:
 def _ways(saga: Saga) -> Sequence[Callable[[Deciding], bool]]:
     """What can follow: where all goes well, as it nearly always does, only what time asks for."""
     for state in saga.state.steps.values():
-        if state.status in NEEDS_A_LOOK or state.output_loss is not None:
+        if state.status in NEEDS_A_LOOK or state.output_loss is not None or state.output_awaited:
             return (_failed, _asked_back, _ended_late, _lost_output, _heard, _next_step)
     return (_asked_back, _ended_late, _next_step)
 
@@ -118,6 +119,12 @@ def _failed(deciding: Deciding) -> bool:
     return bool(failed)
 
 
+def is_called_again(saga: Saga, step: Step, status: StepStatus) -> bool:
+    """Whether a retry calls a step that has ended badly: what does not turn the saga back."""
+    unknown_pivot = step.pivot and status is StepStatus.UNKNOWN
+    return status in FAILED and (unknown_pivot or saga.pivot_passed)
+
+
 def _fail(deciding: Deciding, step: Step, status: StepStatus, error: str) -> None:
     in_doubt = step.pivot and status is StepStatus.UNKNOWN
     if in_doubt or deciding.saga.pivot_passed:
@@ -149,14 +156,25 @@ def _ended_late(deciding: Deciding) -> bool:
 
 
 def _lost_output(deciding: Deciding) -> bool:
-    """A done step stays done, but what needs its reply cannot go on without it."""
-    if deciding.saga.state.losses_accepted:
-        return False
-    for step, state in deciding.saga.steps:
-        if state.output_loss in STOPS:
-            deciding.park(f"{step.name} is done, but {state.last_error}")
-            return True
-    return False
+    """A done step stays done, but what needs its reply cannot go on without it.
+
+    While the reply is asked for again, everything waits for it.
+    """
+    saga = deciding.saga
+    if any(state.output_awaited for state in saga.state.steps.values()):
+        return True
+    lost = [step.name for step, state in saga.steps if is_lost(saga, state)]
+    if lost:
+        steps = saga.state.steps
+        reasons = (f"{name} is done, but {steps[name].last_error}" for name in lost)
+        deciding.park("; ".join(reasons), tuple(lost))
+    return bool(lost)
+
+
+def is_lost(saga: Saga, state: StepState) -> bool:
+    """Whether the step is without an output that nobody has agreed to go on without."""
+    accepted = state.loss_accepted or saga.state.losses_accepted
+    return state.output_loss in STOPS and not accepted
 
 
 def _heard(deciding: Deciding) -> bool:
@@ -207,7 +225,8 @@ def _skipped(deciding: Deciding, step: Step) -> bool:
     try:
         wanted = is_true(step.when.evaluate(deciding.saga.scope()))
     except ExpressionError as error:
-        deciding.park(f"whether {step.name} is wanted cannot be told: {error}")
+        what = f"whether {step.name} is wanted cannot be told: {error}"
+        deciding.park(*blamed(deciding.saga, [step.when], what))
         return True
     if not wanted:
         deciding.record(StepSkipped(step=step.name))

@@ -95,7 +95,12 @@ class CancelAsked(Asked, frozen=True, kw_only=True):
 
 
 class RetryAsked(Asked, frozen=True, kw_only=True):
-    """Leave the parking place, or skip the wait for the next try."""
+    """Leave the parking place, or skip the wait for the next try; with a `step`, of that one alone.
+
+    Of a done step whose output is missing the call is repeated.
+    """
+
+    step: str | None = None
 
 
 class PauseAsked(Asked, frozen=True, kw_only=True):
@@ -115,6 +120,8 @@ class SkipAsked(Asked, frozen=True, kw_only=True):
 
 
 class ResolveAsked(Asked, frozen=True, kw_only=True):
+    """`done` with an output also supplies that of a done step, where it is missing."""
+
     step: str
     verdict: Resolution
     evidence: str

@@ -82,6 +82,11 @@ STEP_TRANSITIONS: list[Transition] = [
     ("accept", "calling", "waiting"),
     ("wait", ["pending", "waiting", "rejected", "unknown", "not_sent"], "waiting"),
     ("succeed", ["calling", "waiting"], "succeeded"),
+    # What was done stays done while its call is repeated for an output that is missing.
+    ("call", "succeeded", "="),
+    ("ask", "succeeded", "="),
+    ("succeed", "succeeded", "="),
+    ("miss", "succeeded", "="),
     ("reject", ["calling", "waiting"], "rejected"),
     ("reject_in_doubt", ["calling", "waiting"], "unknown"),
     ("back_off", "calling", "backing_off"),
@@ -93,7 +98,7 @@ STEP_TRANSITIONS: list[Transition] = [
     ("back_off_undo", "compensating", "compensation_backing_off"),
     ("fail_undo", "compensating", "compensation_failed"),
     # A person's verdict.
-    ("resolve_done", ["unknown", "rejected", "not_sent"], "succeeded"),
+    ("resolve_done", ["unknown", "rejected", "not_sent", "succeeded"], "succeeded"),
     ("resolve_not_done", ["unknown", "rejected", "not_sent"], "not_sent"),
     ("resolve_undone", ["compensation_failed", "succeeded", "unknown"], "resolved"),
     # What changes no status: an early callback is kept, a late one is not.

@@ -8,5 +8,8 @@ from msgspec import Struct
 
 
 class Parked(Struct, frozen=True, kw_only=True):
+    """`without_output` as of the event, None where that does not say."""
+
     why: str
     since: datetime
+    without_output: tuple[str, ...] | None = ()

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .command import awaited
-from .consequence import of_action, of_callback, of_compensation, of_done, of_status, wait
+from .consequence import (
+    of_action,
+    of_callback,
+    of_compensation,
+    of_done,
+    of_status,
+    output_not_received,
+    wait,
+)
 from .deciding import Deciding
 from .definition import Completion, OnTimeout, Step
 from .duration import format_duration
@@ -46,6 +54,9 @@ def answered(deciding: Deciding, answer: CallAnswered) -> None:
         return
     if answer.verdict.outcome is DONE:
         deciding.record(of_done(step, answer))
+        return
+    if state.output_awaited:
+        deciding.record(output_not_received(step, answer))
         return
     until = deciding.after(wait(step, state, answer, deciding.jitter))
     next_try = until if saga.state.status is SagaStatus.RUNNING else None

@@ -83,12 +83,18 @@ class SagaCompensated(SagaEvent, frozen=True, kw_only=True):
 
 
 class SagaParked(SagaEvent, frozen=True, kw_only=True):
-    """`not_done` and `not_undone` name steps, in the order of the definition."""
+    """`not_done` and `not_undone` name steps, in the order of the definition.
+
+    `without_output` are the done steps whose output is lost, or lacks what was needed; None where
+    an event of schema version 1 does not say.
+    """
 
     trigger = "park"
+    schema_version = 2
     why: str
     not_done: tuple[str, ...] = ()
     not_undone: tuple[str, ...] = ()
+    without_output: tuple[str, ...] | None = ()
 
 
 class CallbackDelivered(SagaEvent, frozen=True, kw_only=True):
@@ -116,11 +122,19 @@ class MessageTaken(SagaEvent, frozen=True, kw_only=True):
 
 
 class SagaUnparked(SagaEvent, frozen=True, kw_only=True):
-    """Somebody has dealt with what it was parked for. `back`: it was on its way back."""
+    """An operator has dealt with what it was parked for. `back`: it was on its way back.
 
+    `accepted` are the steps whose lost outputs it goes on without, `undo_again` those whose failed
+    compensations are tried again. None, in events of schema version 1, means all of them, and of
+    lost outputs also all later ones.
+    """
+
+    schema_version = 2
     back: bool
     actor: str | None = None
     reason: str | None = None
+    accepted: tuple[str, ...] | None = ()
+    undo_again: tuple[str, ...] | None = ()
 
     @property
     def trigger(self) -> str:  # type: ignore[override]
@@ -128,9 +142,10 @@ class SagaUnparked(SagaEvent, frozen=True, kw_only=True):
 
 
 class RetryRequested(SagaEvent, frozen=True, kw_only=True):
-    """Somebody does not want to wait for the next try."""
+    """An operator does not want to wait for the next try, of `step` or of all."""
 
     trigger = "hurry"
+    step: str | None = None
     actor: str | None = None
     reason: str | None = None
 

@@ -84,7 +84,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
     signals: tuple[SignalReceived, ...] = ()  # that no step has waited for yet
     signal_keys: frozenset[tuple[str, str]] = frozenset()  # with the names that they are of
     messages: frozenset[str] = frozenset()  # that were taken from other nodes
-    losses_accepted: bool = False  # a person goes on without the outputs that were lost
+    losses_accepted: bool = False  # all of them, in histories that do not name them
 
     def step(self, name: str) -> StepState:
         return self.steps.get(name, UNTOUCHED)
@@ -181,10 +181,11 @@ def _told(  # noqa: C901 - a table, one line of thought an event
         case CompensationStarted(cause=cause, error=error):
             ended = {"parked": None, "asked_back": None, "paused_at": None}
             return {"cause": cause, "error": error, **ended}
-        case SagaParked(why=why):
-            return {"parked": Parked(why=why, since=at), "error": state.error or why}
-        case SagaUnparked(back=back):
-            return _unparked(state, at, back=back)
+        case SagaParked(why=why, without_output=without_output):
+            parked = Parked(why=why, since=at, without_output=without_output)
+            return {"parked": parked, "error": state.error or why}
+        case SagaUnparked():
+            return _unparked(state, event, at)
         case SagaPaused():
             return {"paused_at": state.paused_at or at}
         case SagaResumed():
@@ -203,22 +204,26 @@ def _told(  # noqa: C901 - a table, one line of thought an event
             assert_never(event)
 
 
-def _unparked(state: SagaState, at: datetime, *, back: bool) -> Mapping[str, Any]:
+def _unparked(state: SagaState, event: SagaUnparked, at: datetime) -> Mapping[str, Any]:
     """Forward it has no error any more, and no deadline that has passed."""
     over = state.deadline is not None and state.deadline <= at
     return {
         "parked": None,
-        "error": state.error if back else None,
+        "error": state.error if event.back else None,
         "deadline": None if over else state.deadline,
-        "losses_accepted": True,
-        "steps": {name: _tried_again(step) for name, step in state.steps.items()},
+        "losses_accepted": state.losses_accepted or event.accepted is None,
+        "steps": {name: _unparked_step(step, name, event) for name, step in state.steps.items()},
     }
 
 
-def _tried_again(step: StepState) -> StepState:
-    if step.status is not StepStatus.COMPENSATION_FAILED:
-        return step
-    return replace(step, undo_again=True)
+def _unparked_step(step: StepState, name: str, event: SagaUnparked) -> StepState:
+    """The step, with what the operator who unparked the saga has decided about it."""
+    failed = step.status is StepStatus.COMPENSATION_FAILED
+    if failed and (event.undo_again is None or name in event.undo_again):
+        return replace(step, undo_again=True)
+    if event.accepted is not None and name in event.accepted:
+        return replace(step, loss_accepted=True)
+    return step
 
 
 def _resumed(state: SagaState, at: datetime) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ class Resolution(StrEnum):
 
 
 class StepCalled(StepEvent, frozen=True, kw_only=True):
-    """The intent: recorded before the request leaves."""
+    """The intent: recorded before the request leaves. A done step is called for its output."""
 
     trigger = "call"
     attempt: int
@@ -117,6 +117,14 @@ class StepSucceeded(StepEvent, frozen=True, kw_only=True):
     error: str | None = None  # why the output was lost
     signal: str | None = None  # whose body is the output
     actor: str | None = None  # of a callback
+
+
+class OutputNotReceived(StepEvent, frozen=True, kw_only=True):
+    """The call of a done step was repeated for its output, and the answer brought none."""
+
+    trigger = "miss"
+    attempt: int
+    error: str
 
 
 class StepRejected(StepEvent, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from .events import (
     CompensationFailed,
     CompensationSucceeded,
     LateReplyIgnored,
+    OutputNotReceived,
     Resolution,
     StatusAsked,
     StepAccepted,
@@ -31,13 +32,13 @@ from .events import (
     StepUnknown,
     WaitStarted,
 )
-from .machines import StepStatus, next_step_status
+from .machines import IllegalTransition, StepStatus, next_step_status
 from .outcome import Outcome, OutputLoss
 from .strict_json import Json
 
 # Those that are asked for again and again: Python takes four times longer to find `StepStatus.X`.
 BACKING_OFF, UNDO_BACKING_OFF = StepStatus.BACKING_OFF, StepStatus.COMPENSATION_BACKING_OFF
-UNKNOWN = StepStatus.UNKNOWN
+UNKNOWN, SUCCEEDED = StepStatus.UNKNOWN, StepStatus.SUCCEEDED
 FREE = (Outcome.BUSY, Outcome.THROTTLED, Outcome.HELD)  # what uses no attempt up
 
 
@@ -47,6 +48,9 @@ class StepState(Struct, frozen=True, kw_only=True):
 
     `next_attempt_at` is when it must be looked at again, `until` when its waiting is over.
     `floor` and `compensation_floor` are the attempts that were used up before a person's retry.
+    `output_awaited`: it is done, and its call is repeated for the output, which is missing.
+    `loss_accepted`: the saga goes on without the output that was lost. `output_changed_at`: when
+    another output came, of an operator or of a repeated call, than others may have read before.
     """
 
     status: StepStatus = StepStatus.PENDING
@@ -70,6 +74,9 @@ class StepState(Struct, frozen=True, kw_only=True):
     last_error: str | None = None
     output: Json = None
     output_loss: OutputLoss | None = None
+    output_awaited: bool = False
+    loss_accepted: bool = False
+    output_changed_at: datetime | None = None
 
     @property
     def next_attempt(self) -> int:
@@ -118,8 +125,12 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
             return _backed_off(step, status, event)
         case StepFoundNotDone():
             return _found_not_done(step, status, event, at)
+        case StatusAsked() if status is SUCCEEDED:
+            return _called_for_output(step, event)
         case StatusAsked():
             return replace(step, status=status, asking=True, next_attempt_at=None)
+        case OutputNotReceived():
+            return _output_not_received(step, event)
         case StepSkipped():
             return replace(step, status=status, finished_at=at)
         case WaitStarted():
@@ -146,6 +157,8 @@ def _rejection(step: StepState, event: StepRejected) -> str:
 
 def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime) -> StepState:
     """One that had ended, and that a person wants tried again, has all its attempts once more."""
+    if status is SUCCEEDED:
+        return _called_for_output(step, event)
     again = step.finished_at is not None
     return replace(
         step,
@@ -160,9 +173,19 @@ def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime
     )
 
 
+def _called_for_output(step: StepState, event: StepCalled | StatusAsked) -> StepState:
+    """The call of a done step is repeated, or its status asked. Raises IllegalTransition."""
+    asking = isinstance(event, StatusAsked)
+    if step.output_awaited or event.attempt != step.attempts + (not asking):
+        raise IllegalTransition(f"'{event.trigger}' is not possible when it is done")
+    return replace(step, attempts=event.attempt, asking=asking, output_awaited=True)
+
+
 def _succeeded(
     step: StepState, status: StepStatus, event: StepSucceeded, at: datetime
 ) -> StepState:
+    if step.status is SUCCEEDED:
+        return _output_received(step, event, at)
     return replace(
         step,
         status=status,
@@ -173,6 +196,29 @@ def _succeeded(
         output_loss=event.output_loss,
         last_error=event.error,
     )
+
+
+def _output_received(step: StepState, event: StepSucceeded, at: datetime) -> StepState:
+    """A step is done once; after that only its output can come again. Raises IllegalTransition."""
+    if not step.output_awaited:
+        raise IllegalTransition("'succeed' is not possible when its output is not awaited")
+    return replace(
+        step,
+        asking=False,
+        output=event.output,
+        output_loss=event.output_loss,
+        output_awaited=False,
+        output_changed_at=at,
+        loss_accepted=False,
+        last_error=event.error,
+    )
+
+
+def _output_not_received(step: StepState, event: OutputNotReceived) -> StepState:
+    """Raises IllegalTransition."""
+    if not step.output_awaited:
+        raise IllegalTransition("'miss' is not possible when its output is not awaited")
+    return replace(step, asking=False, output_awaited=False, last_error=event.error)
 
 
 def _undo_called(step: StepState, status: StepStatus, event: CompensationCalled) -> StepState:
@@ -261,6 +307,15 @@ def _accepted(step: StepState, status: StepStatus, event: StepAccepted) -> StepS
 
 def _resolved(step: StepState, status: StepStatus, event: StepResolved, at: datetime) -> StepState:
     match event.verdict:
+        case Resolution.DONE if step.status is SUCCEEDED:
+            return replace(
+                step,
+                output=event.output,
+                output_loss=None,
+                output_changed_at=at,
+                loss_accepted=False,
+                last_error=None,
+            )
         case Resolution.DONE:
             return replace(
                 step, status=status, output=event.output, finished_at=at, last_error=None

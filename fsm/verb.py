@@ -1,23 +1,26 @@
-"""What people ask of a saga: what is legal now, and what is recorded of it.
+"""What operators ask of a saga: what is legal now, and what is recorded of it.
 
-Each verb has one line in WHY_NOT, which says why it is not possible now, or None; `allowed_actions`
-is the rest of the table. Each is an event with actor and reason.
+WHY_NOT says why a verb is not possible now, or None, as far as that is the same for all steps. Each
+verb is an event with actor and reason. `trials` are what is tried to know what can be asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import assert_never
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NoReturn, assert_never
 
+from .command import CallParticipant, call_of, prepare
 from .consequence import given_up
 from .deciding import Deciding
 from .definition import Step
-from .errors import NoSuchStep, NotAllowed, NotCompensatable
+from .errors import NoSuchStep, NotAllowed, NotCompensatable, TooManySignals, UnknownSignal
 from .events import (
     CompensationRequested,
+    Event,
     Resolution,
     RetryRequested,
     SagaAbandoned,
+    SagaParked,
     SagaPaused,
     SagaResumed,
     SagaUnparked,
@@ -25,7 +28,8 @@ from .events import (
     StepResolved,
     StepSkipped,
 )
-from .forward import FAILED, turned_back_on
+from .expression import ExpressionError
+from .forward import is_called_again, is_lost, is_turning, turned_back_on
 from .happening import (
     AbandonAsked,
     Asked,
@@ -46,18 +50,23 @@ from .saga import Saga
 from .step_state import StepState
 
 UNDO_BACKING_OFF = StepStatus.COMPENSATION_BACKING_OFF
-MOST_SIGNALS = 100  # that no step has waited for yet
+MOST_SIGNALS = 100  # of one name, that no step has waited for yet
 WAITS_TO_RETRY = (StepStatus.BACKING_OFF, StepStatus.COMPENSATION_BACKING_OFF)
+# Attempts that may be repeated with the same key, so that their requests must stay the same.
+MAY_BE_SENT_AGAIN = (StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.UNKNOWN)
+SKIPS = (SagaStatus.PENDING, SagaStatus.RUNNING, SagaStatus.PARKED)
+UNDO_MAY_BE_SENT_AGAIN = (UNDO_BACKING_OFF, StepStatus.COMPENSATION_FAILED)
 
 
 def apply(deciding: Deciding, verb: Verb) -> None:
-    """Raises NotAllowed and its kind NotCompensatable, and NoSuchStep."""
+    """Raises NotAllowed and its kinds, NoSuchStep, and UnknownSignal."""
     match verb:
         case CompensationAsked() | CancelAsked():
             _ask_back(deciding, verb)
         case RetryAsked():
             _demand(deciding.saga, "retry")
-            _retry(deciding, verb)
+            parked = deciding.saga.state.status is SagaStatus.PARKED
+            _retry_parked(deciding, verb) if parked else _hurry(deciding, verb)
         case PauseAsked():
             if deciding.saga.state.paused_at is None:
                 _demand(deciding.saga, "pause")
@@ -78,15 +87,38 @@ def apply(deciding: Deciding, verb: Verb) -> None:
             assert_never(verb)
 
 
-def allowed_actions(saga: Saga) -> tuple[str, ...]:
-    """The verbs that are legal now."""
-    return tuple(verb for verb, why_not in WHY_NOT.items() if why_not(saga) is None)
+def trials(saga: Saga) -> Iterator[tuple[str, Iterable[Verb]]]:
+    """For each verb what can be asked with it, of one step after the other."""
+    steps = [step.name for step in saga.definition.steps]
+    verdicts = [
+        ResolveAsked(step=step.name, verdict=verdict, evidence="tried", output=state.output or {})
+        for step, state in saga.steps
+        for verdict in Resolution
+    ]
+    yield "compensate", [CompensationAsked()]
+    yield "cancel", [CancelAsked()]
+    yield "retry", [RetryAsked(), *(RetryAsked(step=step) for step in steps)]
+    yield "pause", [PauseAsked()]
+    yield "resume", [ResumeAsked()]
+    yield "abandon", [AbandonAsked(reason="tried")]
+    yield "skip", [SkipAsked(step=step) for step in steps]
+    yield "resolve", verdicts
+    yield "signal", [SignalSent(name=name) for name in saga.definition.signals]
+
+
+def demand_effect(before: Saga, asked: Verb, events: Sequence[Event]) -> None:
+    """Refuse a retry that would do no more than park the saga again for the same reason."""
+    match asked, events:
+        case RetryAsked(), [SagaUnparked(accepted=()), SagaParked(why=why)]:
+            parked = before.state.parked
+            if parked is not None and parked.why == why:
+                _refuse(before, "retry", f"it would park again: {why}")
 
 
 def _demand(saga: Saga, verb: str) -> None:
     if why := WHY_NOT[verb](saga):
         refusal = NotCompensatable if verb == "compensate" else NotAllowed
-        raise refusal(saga.state.saga_id, verb, why, allowed_actions(saga))
+        raise refusal(saga.state.saga_id, verb, why)
 
 
 def _ask_back(deciding: Deciding, asked: Asked) -> None:
@@ -104,32 +136,145 @@ def _ask_back(deciding: Deciding, asked: Asked) -> None:
         deciding.turn_back(turned_back_on(request))
 
 
-def _retry(deciding: Deciding, asked: Asked) -> None:
-    """What had failed, or waits for its next try, is called now; failed undos one by one."""
-    if deciding.saga.state.status is SagaStatus.PARKED:
-        _unpark(deciding, asked)
-    else:
-        deciding.record(RetryRequested(actor=asked.actor, reason=asked.reason))
+def _hurry(deciding: Deciding, asked: RetryAsked) -> None:
+    """What waits for its next try is called now."""
+    saga = deciding.saga
+    named = None if asked.step is None else _step(saga, asked.step)
+    if named is not None and (status := saga.status_of(named.name)) not in WAITS_TO_RETRY:
+        _refuse(saga, "retry", f"{named.name} is {status}, and does not wait for its next try")
+    deciding.record(RetryRequested(step=asked.step, actor=asked.actor, reason=asked.reason))
     for step, state in deciding.saga.steps:
-        match deciding.saga.state.status:  # a call that cannot be made parks it again
-            case SagaStatus.RUNNING:
-                _retry_forward(deciding, step, state)
-            case SagaStatus.COMPENSATING if state.status is UNDO_BACKING_OFF:
+        if named is not None and step is not named:
+            continue
+        match deciding.saga.state.status, state.status:  # a call that cannot be made parks it
+            case SagaStatus.RUNNING, StepStatus.BACKING_OFF:
+                call_again(deciding, step, state)
+            case SagaStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF:
                 deciding.call(step, Direction.COMPENSATION)
 
 
-def _retry_forward(deciding: Deciding, step: Step, state: StepState) -> None:
+def _retry_parked(deciding: Deciding, asked: RetryAsked) -> None:
+    """All that failed, or what is named. A step that ended badly while the saga was parked turns it
+    back, unless a pivot keeps it from that."""
+    saga = deciding.saga
+    if asked.step is not None:
+        _retry_step(deciding, asked, _step(saga, asked.step))
+    elif saga.state.cause is not None:
+        failed = saga.steps_in(StepStatus.COMPENSATION_FAILED)
+        _unpark(deciding, asked, undo_again=[step.name for step in failed])
+    else:
+        _unpark(deciding, asked, accepted=_named_losses(saga))
+        if is_turning(deciding):
+            return
+        for step, state in saga.steps:
+            if deciding.saga.state.status is SagaStatus.RUNNING:
+                _call_forward(deciding, step, state)
+
+
+def _retry_step(deciding: Deciding, asked: RetryAsked, step: Step) -> None:
+    saga = deciding.saga
+    state = saga.state.step(step.name)
+    if saga.state.cause is not None:
+        if state.status is not StepStatus.COMPENSATION_FAILED:
+            _refuse(
+                saga, "retry", f"{step.name} is {state.status}; its compensation has not failed"
+            )
+        _unpark(deciding, asked, undo_again=[step.name])
+    elif state.status is StepStatus.SUCCEEDED:
+        _demand_missing_output(saga, "retry", step)
+        if step.action is None:
+            why = f"{step.name} calls no participant; supply its output with a resolve"
+            _refuse(saga, "retry", why)
+        if (reader := _sent_again_with(saga, step)) is not None:
+            why = f"{reader} may be sent again, and is made of the output of {step.name} as it is"
+            _refuse(saga, "retry", why)
+        if (read := _changed_since(saga, step, state)) is not None:
+            why = f"{step.name} was called before the output of {read} was changed"
+            _refuse(saga, "retry", f"{why}, so the same key would carry another request")
+        _unpark(deciding, asked)
+        deciding.call_for_output(step)
+    else:
+        _unpark(deciding, asked)
+        if is_turning(deciding) or not _call_forward(deciding, step, state):
+            why = f"{step.name} is {state.status}, and its call is not one to be repeated"
+            _refuse(saga, "retry", why)
+
+
+def _call_forward(deciding: Deciding, step: Step, state: StepState) -> bool:
+    """Whether there was something to try again."""
     if state.status is StepStatus.BACKING_OFF:
         call_again(deciding, step, state)
-    elif state.status in FAILED:
+    elif is_called_again(deciding.saga, step, state.status):
         deciding.begin(step)
     elif step.wait_for is not None and state.until is not None and state.until <= deciding.now:
         deciding.await_signal(step)
+    else:
+        return False
+    return True
 
 
-def _unpark(deciding: Deciding, asked: Asked) -> None:
-    back = deciding.saga.state.cause is not None
-    deciding.record(SagaUnparked(back=back, actor=asked.actor, reason=asked.reason))
+def _named_losses(saga: Saga) -> list[str]:
+    """The steps whose lost outputs the saga was parked for, as far as the event says that."""
+    parked = saga.state.parked
+    named = None if parked is None else parked.without_output
+    lost = [step.name for step, state in saga.steps if is_lost(saga, state)]
+    return lost if named is None else [name for name in lost if name in named]
+
+
+def _demand_missing_output(saga: Saga, verb: str, step: Step) -> None:
+    """The output of a done step is supplied, or asked for again, only where the saga is parked for
+    it. Events from before that was recorded leave it to the operator."""
+    parked = saga.state.parked
+    named = None if parked is None else parked.without_output
+    if named is not None and step.name not in named:
+        _refuse(saga, verb, f"{step.name} is done, and the saga is not parked for its output")
+
+
+def _sent_again_with(saga: Saga, step: Step) -> str | None:
+    """A step whose request reads of `step`, and was sent without a definite answer."""
+    for other, direction in _may_be_sent_again(saga):
+        read = call_of(other, direction).steps_read
+        if other is not step and (read is None or step.name in read):
+            return other.name
+    return None
+
+
+def _changed_since(saga: Saga, step: Step, state: StepState) -> str | None:
+    """A step that the request of `step` reads, and whose output is another one since."""
+    assert step.action is not None
+    assert state.finished_at is not None
+    read = step.action.steps_read
+    for name, other in saga.state.steps.items():
+        changed = other.output_changed_at
+        if (read is None or name in read) and changed is not None and changed >= state.finished_at:
+            return name
+    return None
+
+
+def _may_be_sent_again(saga: Saga) -> Iterator[tuple[Step, Direction]]:
+    for step, state in saga.steps:
+        if step.action is not None and state.attempts and state.status in MAY_BE_SENT_AGAIN:
+            yield step, Direction.ACTION
+        if step.compensation is not None and state.status in UNDO_MAY_BE_SENT_AGAIN:
+            yield step, Direction.COMPENSATION
+
+
+def _unpark(
+    deciding: Deciding,
+    asked: Asked,
+    *,
+    accepted: Iterable[str] = (),
+    undo_again: Iterable[str] = (),
+) -> None:
+    deciding.record(
+        SagaUnparked(
+            back=deciding.saga.state.cause is not None,
+            actor=asked.actor,
+            reason=asked.reason,
+            accepted=tuple(accepted),
+            undo_again=tuple(undo_again),
+        )
+    )
 
 
 def _abandon(deciding: Deciding, asked: Asked) -> None:
@@ -150,12 +295,15 @@ def _abandon(deciding: Deciding, asked: Asked) -> None:
 
 
 def _skip(deciding: Deciding, asked: SkipAsked) -> None:
+    """A parked saga goes on: the step that was left out may have been what it was parked for."""
     step = _step(deciding.saga, asked.step)
     status = deciding.saga.status_of(step.name)
     _demand(deciding.saga, "skip")
     if status is not StepStatus.PENDING:
         _refuse(deciding.saga, "skip", f"{step.name} is {status}, not pending")
     deciding.record(StepSkipped(step=step.name, actor=asked.actor, reason=asked.reason))
+    if deciding.saga.state.status is SagaStatus.PARKED:
+        _unpark(deciding, asked)
 
 
 def _resolve(deciding: Deciding, asked: ResolveAsked) -> None:
@@ -166,6 +314,10 @@ def _resolve(deciding: Deciding, asked: ResolveAsked) -> None:
         _refuse(deciding.saga, "resolve", f"{step.name} is {status}, which is not {asked.verdict}")
     if asked.verdict is Resolution.UNDONE and deciding.saga.state.cause is None:
         _refuse(deciding.saga, "resolve", "it is on its way forward, where nothing is undone")
+    supplies = asked.verdict is Resolution.DONE and status is StepStatus.SUCCEEDED
+    if supplies:
+        _demand_supply(deciding.saga, asked, step)
+    before = deciding.saga
     deciding.record(
         StepResolved(
             step=step.name,
@@ -176,10 +328,26 @@ def _resolve(deciding: Deciding, asked: ResolveAsked) -> None:
             reason=asked.reason,
         )
     )
+    if supplies:
+        _demand_same_requests(before, deciding.saga, step)
     _unpark(deciding, asked)
     forward = deciding.saga.state.status is SagaStatus.RUNNING and deciding.saga.pivot_passed
     if forward and asked.verdict is Resolution.NOT_DONE:
         deciding.begin(step)
+
+
+def _demand_supply(saga: Saga, asked: ResolveAsked, step: Step) -> None:
+    _demand_missing_output(saga, "resolve", step)
+    if asked.output is None:
+        _refuse(saga, "resolve", f"{step.name} is done; give the output that is missing")
+
+
+def _demand_same_requests(before: Saga, after: Saga, step: Step) -> None:
+    """The key of an attempt that may be sent again promises the same request."""
+    for other, direction in _may_be_sent_again(before):
+        if _request(before, other, direction) != _request(after, other, direction):
+            why = f"{other.name} may be sent again, and that output would change its request"
+            _refuse(before, "resolve", f"{why}; decide about {other.name} first")
 
 
 def _hear(deciding: Deciding, signal: SignalSent) -> None:
@@ -187,8 +355,13 @@ def _hear(deciding: Deciding, signal: SignalSent) -> None:
     if (signal.name, signal.key) in deciding.saga.state.signal_keys:
         return
     _demand(deciding.saga, "signal")
-    if len(deciding.saga.state.signals) >= MOST_SIGNALS:
-        _refuse(deciding.saga, "signal", f"{MOST_SIGNALS} signals wait already")
+    saga_id, known = deciding.saga.state.saga_id, deciding.saga.definition.signals
+    if signal.name not in known:
+        raise UnknownSignal(saga_id, signal.name, sorted(known))
+    kept = sum(one.name == signal.name for one in deciding.saga.state.signals)
+    if kept >= MOST_SIGNALS:
+        why = f"{MOST_SIGNALS} signals {signal.name} are kept already, and no step has taken them"
+        raise TooManySignals(saga_id, "signal", why)
     deciding.record(
         SignalReceived(name=signal.name, body=signal.body, key=signal.key, actor=signal.actor)
     )
@@ -200,8 +373,15 @@ def _step(saga: Saga, name: str) -> Step:
     return step
 
 
-def _refuse(saga: Saga, verb: str, why: str) -> None:
-    raise NotAllowed(saga.state.saga_id, verb, why, allowed_actions(saga))
+def _refuse(saga: Saga, verb: str, why: str) -> NoReturn:
+    raise NotAllowed(saga.state.saga_id, verb, why)
+
+
+def _request(saga: Saga, step: Step, direction: Direction) -> CallParticipant | None:
+    try:
+        return prepare(saga, step, direction, attempt=1)
+    except ExpressionError:
+        return None
 
 
 def _not_undoable(saga: Saga) -> str | None:
@@ -250,9 +430,9 @@ def _not_abandonable(saga: Saga) -> str | None:
 
 
 def _not_skippable(saga: Saga) -> str | None:
-    pending = saga.steps_in(StepStatus.PENDING)
-    forward = saga.state.status in (SagaStatus.PENDING, SagaStatus.RUNNING)
-    return None if forward and pending else "no step of it is pending"
+    forward = saga.state.cause is None and saga.state.status in SKIPS
+    pending = forward and saga.steps_in(StepStatus.PENDING)
+    return None if pending else "no step of it is pending"
 
 
 def _not_resolvable(saga: Saga) -> str | None:

@@ -248,3 +248,4 @@ class ProblemAnswer(Answer):
     retryable: bool
     errors: list[ProblemErrorAnswer] = []
     allowed_actions: list[str] = []
+    known: list[str] = []

@@ -66,6 +66,12 @@ class VerbRequest(Body):
     reason: Remark = None
 
 
+class RetryRequest(VerbRequest):
+    """With a `step` only that one is called again."""
+
+    step: Annotated[str, Field(max_length=200)] | None = None
+
+
 class AbandonRequest(Body):
     """Nothing is given up without a reason."""
 

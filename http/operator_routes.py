@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from ..fsm.errors import NoSuchStep, NotAllowed, NotCompensatable
+from ..fsm.errors import NoSuchStep, NotAllowed, NotCompensatable, TooManySignals, UnknownSignal
 from ..fsm.runtime.errors import InDoubt, VersionMoved
 from ..projections.errors import ProjectionUnavailable
 from .actor import ACTOR
@@ -28,6 +28,7 @@ from .models import (
     FailRequest,
     NoQuery,
     ResolveRequest,
+    RetryRequest,
     SignalBody,
     VerbRequest,
 )
@@ -81,7 +82,13 @@ def _callback(path: str, endpoint: Endpoint, summary: str, body: type[BaseModel]
 
 
 OPERATOR_ROUTES: Final = (
-    _verb("retry", retry, "Leave the parking place, or skip a back-off"),
+    _verb(
+        "retry",
+        retry,
+        "Go on after parking, or skip a back-off; of one step, or of all",
+        RetryRequest,
+        problems=(NoSuchStep,),
+    ),
     _verb("pause", pause, "Send nothing new, and let its clocks stand still"),
     _verb("resume", resume, "Go on after a pause"),
     _verb("cancel", cancel, "Undo a saga that is under way", problems=(NotCompensatable,)),
@@ -92,7 +99,7 @@ OPERATOR_ROUTES: Final = (
         "A signal, kept until a step waits for it",
         SignalBody,
         headers=("Idempotency-Key",),
-        problems=(InvalidIdempotencyKey, InvalidSignalName),
+        problems=(InvalidIdempotencyKey, InvalidSignalName, TooManySignals, UnknownSignal),
     ),
     _verb("steps/{step}/skip", skip, "Leave out a step that is pending", problems=(NoSuchStep,)),
     _verb(

@@ -23,6 +23,8 @@ from ..fsm.errors import (
     NoSuchStep,
     NotAllowed,
     NotCompensatable,
+    TooManySignals,
+    UnknownSignal,
 )
 from ..fsm.runtime.errors import (
     DefinitionExists,
@@ -125,6 +127,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         HTTPStatus.CONFLICT, "version-not-reached", "The saga is not there yet", retryable=True
     ),
     NotAllowed: Problem(HTTPStatus.CONFLICT, "not-allowed", "This is not possible now"),
+    TooManySignals: Problem(
+        HTTPStatus.CONFLICT, "too-many-signals", "More signals are not kept", retryable=True
+    ),
     NoSuchStep: Problem(HTTPStatus.NOT_FOUND, "unknown-step", "No such step"),
     NoOutput: Problem(HTTPStatus.NOT_FOUND, "no-output", "The step has no output"),
     WrongCallbackToken: Problem(
@@ -160,6 +165,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ),
     InvalidSignalName: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-signal-name", "Not the name of a signal"
+    ),
+    UnknownSignal: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unknown-signal", "No step waits for that signal"
     ),
     TooManySagas: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-sagas", "The filter matches too many sagas"
@@ -228,6 +236,8 @@ def _extensions(error: Exception) -> Iterator[tuple[str, Json]]:
             yield "errors", [_error(one) for one in error.findings[:MOST_ERRORS]]
         case NotAllowed():
             yield "allowed_actions", list(error.allowed_actions)
+        case UnknownSignal():
+            yield "known", list(error.known)
         case _:
             return
 

@@ -10,6 +10,7 @@ from typing import Final
 from ..fsm.codec import format_time
 from ..fsm.machines import SagaStatus, StepStatus
 from ..fsm.saga import Saga
+from ..fsm.step_state import StepState
 from ..fsm.strict_json import Json
 
 UNDER_WAY = frozenset(
@@ -87,7 +88,11 @@ def current_step(saga: Saga) -> str | None:
     """The step now being called, waited for or undone; of several the first."""
     if saga.state.status.rests:
         return None
-    return next((step.name for step, state in saga.steps if state.status in UNDER_WAY), None)
+    return next((step.name for step, state in saga.steps if _is_under_way(state)), None)
+
+
+def _is_under_way(state: StepState) -> bool:
+    return state.status in UNDER_WAY or state.output_awaited
 
 
 def _step_view(saga: Saga, name: str, links: Mapping[str, OutputLink]) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from ..events import (
     CompensationStarted,
     CompensationSucceeded,
     Event,
+    OutputNotReceived,
     SagaAbandoned,
     SagaPaused,
     SagaResumed,
@@ -32,6 +33,7 @@ from .violation import Flaw
 
 ANSWERED = (
     StepSucceeded,
+    OutputNotReceived,
     StepRejected,
     StepUnknown,
     StepNotSent,

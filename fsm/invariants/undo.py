@@ -75,6 +75,7 @@ class _Turns:
         self.definition, self.stakes = definition, Stakes(definition)
         self.ended: list[str] = []
         self.failed: set[str] = set()
+        self.done: set[str] = set()
 
     def see(self, event: Event) -> None:
         self.stakes.see(event)
@@ -83,7 +84,11 @@ class _Turns:
                 self.failed.discard(step)
             case CompensationFailed(step=step):
                 self.failed.add(step)
+            case StepSucceeded(step=step) if step in self.done:
+                pass  # its output came again
             case _ if isinstance(event, ENDED):
+                if isinstance(event, StepSucceeded):
+                    self.done.add(event.step)
                 self.ended = [*(one for one in self.ended if one != event.step), event.step]
 
     def passed_over(self, step: str) -> list[str]:

@@ -15,7 +15,14 @@ from msgspec import Struct
 from msgspec.structs import asdict, fields
 
 from ..codec import format_time
-from ..errors import CorruptStream, NoSuchStep, NotAllowed, NotCompensatable
+from ..errors import (
+    CorruptStream,
+    NoSuchStep,
+    NotAllowed,
+    NotCompensatable,
+    TooManySignals,
+    UnknownSignal,
+)
 from ..events import Resolution
 from ..happening import StartRequested, StepReported, Verb
 from ..strict_json import Json, JsonObject, parse, serialize
@@ -61,6 +68,8 @@ REFUSALS: Mapping[str, type[Exception]] = {
         NotCompensatable,
         NotServing,
         SagaNotFound,
+        TooManySignals,
+        UnknownSignal,
         VersionMoved,
     )
 }

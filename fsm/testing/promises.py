@@ -24,6 +24,7 @@ from ..events import (
     CompensationSucceeded,
     Event,
     LateReplyIgnored,
+    OutputNotReceived,
     SagaAbandoned,
     SagaCompensated,
     SagaCompleted,
@@ -59,7 +60,7 @@ from .undo_promises import (
 )
 
 UNDO_ANSWERED = (CompensationSucceeded, CompensationBackedOff, CompensationFailed)
-ANSWERED = (*ENDS, StepBackedOff, StepFoundNotDone, StepAccepted, *UNDO_ANSWERED)
+ANSWERED = (*ENDS, OutputNotReceived, StepBackedOff, StepFoundNotDone, StepAccepted, *UNDO_ANSWERED)
 SENDS = (StepCalled, StatusAsked, CompensationCalled, WaitStarted)
 GOES_ON = (SagaResumed, CompensationRequested, CompensationStarted, SagaAbandoned)
 

@@ -17,6 +17,7 @@ from ..events import (
     CompensationStarted,
     CompensationSucceeded,
     Event,
+    OutputNotReceived,
     RetryRequested,
     SagaAbandoned,
     SagaParked,
@@ -47,13 +48,13 @@ def undo_settles_first(history: Sequence[Event]) -> Iterator[str]:
                 under_way.add(step)
             case CompensationCalled() if under_way:
                 yield f"{event.step} is undone while {under_way} may still run"
-            case _ if isinstance(event, (*ENDS, StepResolved)):
+            case _ if isinstance(event, (*ENDS, OutputNotReceived, StepResolved)):
                 under_way.discard(event.step)
 
 
 def undo_runs_backwards(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
     """I3, I4. Only what may have happened is undone, the last first, each in its turn."""
-    ended = [event.step for event in history if isinstance(event, ENDS)]
+    ended = list(_ended(history))
     place = {step: number for number, step in enumerate(ended)}
     begun = dict.fromkeys(one.step for one in history if isinstance(one, CompensationCalled))
     for step in begun:
@@ -62,6 +63,16 @@ def undo_runs_backwards(definition: Definition, history: Sequence[Event]) -> Ite
     order = list(begun)
     if order != sorted(order, key=lambda step: -place.get(step, -1)):
         yield f"undone in the order {order} what ended in the order {ended}"
+
+
+def _ended(history: Sequence[Event]) -> Iterator[str]:
+    """A step that is done has ended, though its output may come again."""
+    done: set[str] = set()
+    for event in history:
+        if isinstance(event, ENDS) and event.step not in done:
+            yield event.step
+        if isinstance(event, StepSucceeded):
+            done.add(event.step)
 
 
 def undo_follows_the_graph(definition: Definition, history: Sequence[Event]) -> Iterator[str]:

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from ...fsm.codec import format_time
+from ...fsm.decide import allowed_actions
 from ...fsm.errors import Finding, NoSuchStep
 from ...fsm.runtime.errors import VersionNotReached
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 from ...fsm.strict_json import Json, parse
-from ...fsm.verb import allowed_actions
 from ...projections.event_view import event_view
 from ...projections.status import OutputLink, outputs_view, status_view
 from ..entity_tag import etag, is_known

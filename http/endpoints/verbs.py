@@ -30,7 +30,15 @@ from ..body import json_object, json_value
 from ..entity_tag import demands_version, etag, is_expected
 from ..errors import InvalidSignalName
 from ..idempotency import header_key
-from ..models import AbandonRequest, NoQuery, ResolveRequest, VerbRequest, query_of, validated
+from ..models import (
+    AbandonRequest,
+    NoQuery,
+    ResolveRequest,
+    RetryRequest,
+    VerbRequest,
+    query_of,
+    validated,
+)
 from ..outputs import status_reply
 from ..preferences import preferences_of
 from ..request import Request
@@ -39,7 +47,8 @@ from ..waiting import RETRY_AFTER, rested
 
 
 async def retry(request: Request, services: Services) -> Response:
-    return await ask(request, services, RetryAsked(reason=(await _asked(request)).reason))
+    wanted = validated(RetryRequest, await json_object(request, may_be_empty=True))
+    return await ask(request, services, RetryAsked(step=wanted.step, reason=wanted.reason))
 
 
 async def pause(request: Request, services: Services) -> Response:

@@ -45,8 +45,8 @@ MUTATIONS: Final = (
         rule="R3",
         says="the first one done is undone first",
         file="fsm/backward.py",
-        old="for name in reversed(deciding.saga.state.finished):",
-        new="for name in deciding.saga.state.finished:",
+        old="for name in reversed(saga.state.finished):",
+        new="for name in saga.state.finished:",
         property=BACK,
     ),
     Mutation(

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.decide import allowed_actions
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.happening import (
     CompensationAsked,
@@ -29,7 +30,6 @@ from saga_orchestrator.fsm.testing import (
     Process,
     broken,
 )
-from saga_orchestrator.fsm.verb import allowed_actions
 
 TURN, RETRY, PAUSE, RESUME = "compensate", "retry", "pause", "resume"
 DEADLINE = "the deadline passes"

@@ -13,8 +13,9 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.decide import allowed_actions
 from saga_orchestrator.fsm.definition import Completion, Definition
-from saga_orchestrator.fsm.errors import NotAllowed
+from saga_orchestrator.fsm.errors import NotAllowed, UnknownSignal
 from saga_orchestrator.fsm.events import Resolution, SagaParked
 from saga_orchestrator.fsm.happening import (
     AbandonAsked,
@@ -38,12 +39,12 @@ from saga_orchestrator.fsm.testing.given import NOON, SAGA_ID
 from saga_orchestrator.fsm.testing.participants_model import Effect, Fate, ParticipantsModel
 from saga_orchestrator.fsm.testing.process import Process
 from saga_orchestrator.fsm.testing.promises import broken
-from saga_orchestrator.fsm.verb import allowed_actions
 from saga_orchestrator.projections.status import parked_view
 
 TURNS_TO_REST = 60  # two for each call, both ways, of five steps, and some
 LATER = st.sampled_from([timedelta(), timedelta(milliseconds=300), timedelta(seconds=4)])
 WHY = "I changed my mind"
+OUTPUT = {"id": "7"}
 VERBS: dict[str, Verb] = {
     "compensate": CompensationAsked(reason=WHY),
     "cancel": CancelAsked(reason=WHY),
@@ -122,13 +123,36 @@ class SagaMachine(RuleBasedStateMachine):
     @rule(signal=some.signals, key=st.none() | st.just("4711"))
     def signal_arrives(self, signal: str, key: str | None) -> None:
         before = self.process.saga.state
-        self.somebody_asks("signal", SignalSent(name=signal, key=key), repeats=key is not None)
+        sent = SignalSent(name=signal, key=key)
+        if signal not in self.process.definition.signals:
+            self.somebody_asks_of_a_step("signal", sent)
+            assert self.process.saga.state == before
+        else:
+            self.somebody_asks("signal", sent, repeats=key is not None)
         if (signal, key) in before.signal_keys:
             assert self.process.saga.state == before
 
     @rule(verb=st.sampled_from(list(VERBS)))
     def operator_asks(self, verb: str) -> None:
         self.somebody_asks(verb, VERBS[verb], repeats=verb in CHANGES_NOTHING)
+
+    @precondition(lambda self: self.process.saga.state.parked is not None)
+    @rule(which=st.integers(0, 4))
+    def operator_retries_a_step(self, which: int) -> None:
+        steps = self.process.definition.steps
+        self.somebody_asks_of_a_step("retry", RetryAsked(step=steps[which % len(steps)].name))
+
+    @precondition(lambda self: self.without_output())
+    @rule(which=st.integers(0, 4))
+    def operator_supplies_an_output(self, which: int) -> None:
+        steps = self.without_output()
+        step, done = steps[which % len(steps)], Resolution.DONE
+        asked = ResolveAsked(step=step, verdict=done, evidence="seen", output=OUTPUT)
+        self.somebody_asks_of_a_step("resolve", asked)
+
+    def without_output(self) -> tuple[str, ...]:
+        parked = self.process.saga.state.parked
+        return () if parked is None else parked.without_output or ()
 
     @rule(sure=st.integers(0, 9))
     def operator_abandons(self, sure: int) -> None:
@@ -150,8 +174,18 @@ class SagaMachine(RuleBasedStateMachine):
             self.participants.accepted.discard(step)
             if verdict is Resolution.UNDONE and not self.participants.has_undone(step):
                 self.participants.effects.append(Effect(step, Direction.COMPENSATION))
-            asked = ResolveAsked(step=step, verdict=verdict, evidence="seen", output={"id": "7"})
+            asked = ResolveAsked(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
             self.somebody_asks("resolve", asked)
+
+    def somebody_asks_of_a_step(self, verb: str, asked: Verb) -> None:
+        """Possible of one step, it may be refused of another; and then it leaves no trace."""
+        allowed = verb in allowed_actions(self.process.saga)
+        before = self.process.saga.state
+        try:
+            self.process.happen(asked, now=self.now)
+            assert allowed
+        except (NotAllowed, UnknownSignal):
+            assert self.process.saga.state == before
 
     def somebody_asks(self, verb: str, asked: Verb, *, repeats: bool = False) -> None:
         """Refused, and without a trace, exactly where it is not said to be allowed."""
@@ -174,7 +208,10 @@ class SagaMachine(RuleBasedStateMachine):
             says = [Resolution.DONE if acted else Resolution.NOT_DONE]
             says += [Resolution.UNDONE] * (back and acted)
             found += [
-                (step.name, one) for one in says if is_step_trigger(state.status, f"resolve_{one}")
+                (step.name, one)
+                for one in says
+                if is_step_trigger(state.status, f"resolve_{one}")
+                and (state.status, one) != (StepStatus.SUCCEEDED, Resolution.DONE)
             ]
         return found
 

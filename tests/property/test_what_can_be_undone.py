@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.decide import allowed_actions
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.events import CompensationStarted
@@ -19,7 +20,6 @@ from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested, T
 from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID, Fate, ParticipantsModel, Process
-from saga_orchestrator.fsm.verb import allowed_actions
 
 Step: TypeAlias = dict[str, Any]
 NAMES: Final = ("book", "pay", "seat", "ship")

@@ -201,7 +201,7 @@ async def test_a_dry_run_checks_the_version_too(client: httpx.AsyncClient, world
     ("situation", "legal"),
     [
         ("parked_back", ["retry", "abandon", "resolve"]),
-        ("parked_forward", ["retry", "abandon", "resolve"]),
+        ("parked_forward", ["retry", "abandon", "skip", "resolve"]),
         ("abandoned", []),
     ],
 )

@@ -7,6 +7,7 @@ import asyncio
 import httpx
 import pytest
 from saga_orchestrator.fsm.verb import MOST_SIGNALS
+from saga_orchestrator.http.answers import ProblemAnswer
 from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import World
@@ -61,14 +62,18 @@ async def test_a_signal_that_is_early_is_kept(client: httpx.AsyncClient, world: 
     assert (await world.rested(saga_id)).outputs["approve"] == {"by": "alice"}
 
 
-async def test_a_signal_that_nobody_waits_for_releases_nobody(
+async def test_a_signal_that_no_step_waits_for_is_refused_with_those_that_are_known(
     client: httpx.AsyncClient, world: World
 ) -> None:
     saga_id = await waiting(world)
+    before = len(world.events)
 
-    response = await client.post(f"/sagas/{saga_id}/signals/declined")
+    response = await client.post(f"/sagas/{saga_id}/signals/aproval")
 
-    assert (response.status_code, response.json()["current_step"]) == (200, "approve")
+    problem = ProblemAnswer.model_validate_json(response.content)
+    assert (response.status_code, problem.code) == (422, "unknown-signal")
+    assert problem.known == ["approval"]
+    assert len(world.events) == before
 
 
 async def test_a_key_counts_once_also_when_the_saga_has_gone_on(
@@ -124,11 +129,11 @@ async def test_no_more_are_kept_than_anybody_needs(client: httpx.AsyncClient, wo
     saga_id = await paused(world)
 
     for _ in range(MOST_SIGNALS):
-        assert (await client.post(f"/sagas/{saga_id}/signals/hello")).status_code == 200
-    one_more = await client.post(f"/sagas/{saga_id}/signals/hello")
+        assert (await client.post(f"/sagas/{saga_id}/signals/approval")).status_code == 200
+    one_more = await client.post(f"/sagas/{saga_id}/signals/approval")
 
-    assert (one_more.status_code, one_more.json()["code"]) == (409, "not-allowed")
-    assert "100 signals wait already" in one_more.json()["detail"]
+    assert (one_more.status_code, one_more.json()["code"]) == (409, "too-many-signals")
+    assert "100 signals approval are kept already" in one_more.json()["detail"]
 
 
 @pytest.mark.parametrize("situation", ["completed", "compensated", "parked_back", "abandoned"])

@@ -74,15 +74,16 @@ POSSIBLE = [
     ("compensated", "cancel", "compensated", []),
 ]
 BEFORE_IT_STARTS = ["compensate", "cancel", "pause", "abandon", "skip", "signal"]
-ON_THE_WAY = ["compensate", "cancel", "pause", "abandon", "signal"]
-PARKED = ["retry", "abandon", "resolve"]
+ON_THE_WAY = ["compensate", "cancel", "pause", "abandon"]
+PARKED = ["retry", "abandon", "skip", "resolve"]
+PARKED_BACK = ["retry", "abandon", "resolve"]
 IMPOSSIBLE = [
     ("pending", ["retry", "resume", "steps/reserve/resolve"], BEFORE_IT_STARTS),
     ("waiting", ["retry", "resume", "steps/reserve/resolve"], BEFORE_IT_STARTS),
     ("accepted", ["retry", "resume", "steps/reserve/resolve"], ON_THE_WAY),
     ("paused", ["retry"], ["compensate", "cancel", "resume", "abandon", "skip", "signal"]),
     ("parked_forward", ["pause", "resume", "cancel", "steps/reserve/resolve"], PARKED),
-    ("parked_back", ["pause", "resume", "cancel", "steps/notify/skip"], PARKED),
+    ("parked_back", ["pause", "resume", "cancel", "steps/notify/skip"], PARKED_BACK),
     ("compensating", ["retry", "resume", "steps/notify/skip"], ["pause", "abandon", "signal"]),
     ("completed", ["retry", "pause", "resume", "cancel", "abandon"], ["compensate"]),
     ("completed", ["steps/notify/skip", "steps/reserve/resolve"], ["compensate"]),

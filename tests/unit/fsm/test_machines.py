@@ -67,6 +67,8 @@ STEP_ARROWS: dict[tuple[str, str], str] = {
     ("waiting", "reject_in_doubt"): "unknown",
     ("waiting", "lose"): "unknown",
     ("calling", "succeed"): "succeeded",
+    **{("succeeded", trigger): "succeeded" for trigger in ("call", "ask", "succeed", "miss")},
+    ("succeeded", "resolve_done"): "succeeded",
     ("calling", "reject"): "rejected",
     ("calling", "reject_in_doubt"): "unknown",
     ("calling", "back_off"): "backing_off",

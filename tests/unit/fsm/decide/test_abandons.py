@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from saga_orchestrator.fsm.command import commands, wake_up
+from saga_orchestrator.fsm.decide import allowed_actions
 from saga_orchestrator.fsm.errors import NotAllowed, NotCompensatable
 from saga_orchestrator.fsm.events import (
     CompensationFailed,
@@ -40,7 +41,6 @@ from saga_orchestrator.fsm.testing import (
     given,
     undo_answered,
 )
-from saga_orchestrator.fsm.verb import allowed_actions
 from saga_orchestrator.tests.unit.fsm.decide.cases import ASKED, MINUTE, THREE, TWO, all_done
 
 ABANDON = AbandonAsked(actor="anna", reason="settled in court")

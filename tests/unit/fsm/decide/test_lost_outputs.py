@@ -28,7 +28,9 @@ def test_a_reply_that_is_too_large_parks_after_done(step: str) -> None:
     case = case.when(answered(step, done_without_output(OutputLoss.TOO_LARGE, "too much")))
 
     not_done = () if step == "pay" else ("pay",)
-    assert case.events[1:] == (SagaParked(why=f"{step} is done, but too much", not_done=not_done),)
+    why = f"{step} is done, but too much"
+    parked = SagaParked(why=why, not_done=not_done, without_output=(step,))
+    assert case.events[1:] == (parked,)
     assert case.step(step).status == "succeeded"
 
 
@@ -45,8 +47,10 @@ def test_a_reply_that_is_needed_and_not_there_parks_before_the_call() -> None:
     given(definition).when(answered("book", done_without_output(OutputLoss.NOT_JSON))).then(
         StepSucceeded(step="book", attempt=1, output_loss=OutputLoss.NOT_JSON, error="it is lost"),
         SagaParked(
-            why="the action of pay cannot be called: ${steps.book.output.id} has no value",
+            why="the action of pay cannot be called: ${steps.book.output.id} has no value; "
+            "book is done, but it is lost",
             not_done=("pay",),
+            without_output=("book",),
         ),
     )
 
@@ -92,8 +96,10 @@ def test_a_compensation_that_cannot_be_made_parks_and_lists() -> None:
 
     assert case.events[1:] == (
         SagaParked(
-            why="the compensation of pay cannot be called: ${steps.pay.output.id} has no value",
+            why="the compensation of pay cannot be called: ${steps.pay.output.id} has no value; "
+            "the output of pay does not have what is needed",
             not_undone=("book", "pay"),
+            without_output=("pay",),
         ),
     )
 

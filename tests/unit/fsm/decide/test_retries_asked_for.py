@@ -44,7 +44,9 @@ from saga_orchestrator.tests.unit.fsm.decide.cases import (
 
 RETRY = RetryAsked(actor="anna", reason="the bank is back")
 UNPARKED = SagaUnparked(back=False, actor="anna", reason="the bank is back")
-UNPARKED_BACK = SagaUnparked(back=True, actor="anna", reason="the bank is back")
+UNPARKED_BACK = SagaUnparked(
+    back=True, actor="anna", reason="the bank is back", undo_again=("pay",)
+)
 PIVOT_ONCE = define("book", "pay pivot attempts=1", "ship attempts=2")
 
 
@@ -155,12 +157,12 @@ def test_a_lost_output_is_accepted_by_a_retry() -> None:
     all_done(case.when(RETRY).then_calls("pay#1"), "pay").then_status("completed")
 
 
-def test_what_cannot_be_called_parks_again() -> None:
+def test_a_retry_that_would_only_park_again_is_refused_with_the_cause() -> None:
     action = {"path": "/pay/${steps.book.output.id}"}
     case = all_done(given(mapped(dict(document("book", "pay")), 1, action=action)), "book")
-    case = case.then_status("parked").when(RETRY).then_calls().then_status("parked")
+    case = case.then_status("parked").when(RETRY)
 
-    assert [type(one) for one in case.events] == [SagaUnparked, SagaParked]
+    case.then_refused(NotAllowed, "it would park again: the action of pay cannot be called")
 
 
 def test_what_has_been_heard_is_not_waited_for_again() -> None:

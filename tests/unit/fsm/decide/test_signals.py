@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.command import wake_up
-from saga_orchestrator.fsm.errors import NotAllowed
+from saga_orchestrator.fsm.errors import NotAllowed, TooManySignals, UnknownSignal
 from saga_orchestrator.fsm.events import (
     SagaCompleted,
     SagaParked,
@@ -30,7 +30,7 @@ from saga_orchestrator.fsm.testing import (
     given,
 )
 from saga_orchestrator.fsm.verb import MOST_SIGNALS
-from saga_orchestrator.tests.unit.fsm.decide.cases import ASKED, MINUTE, all_done, mapped
+from saga_orchestrator.tests.unit.fsm.decide.cases import ASKED, MINUTE, TWO, all_done, mapped
 
 DAY = timedelta(days=1)
 APPROVED = SignalSent(name="approval", body={"by": "anna"}, actor="anna")
@@ -59,10 +59,24 @@ def test_a_signal_is_the_output_of_the_step_that_waits_for_it() -> None:
 
 
 def test_a_signal_of_another_name_is_kept_and_changes_nothing() -> None:
-    case = waiting(given(WAITS)).when(SignalSent(name="payment"))
+    definition = define("book", "approve signal=approval", "paid signal=payment", "pay")
+    case = waiting(given(definition)).when(SignalSent(name="payment"))
 
     case.then(SignalReceived(name="payment")).then_calls()
     case.when(APPROVED).then_calls("pay#1")
+
+
+@pytest.mark.parametrize("case", [given(WAITS), given(define("book"))])
+def test_a_signal_that_no_step_waits_for_is_refused_with_those_that_are_known(case: Case) -> None:
+    case = case.when(SignalSent(name="aproval"))
+
+    case.then_refused(UnknownSignal, "waits for 'aproval'; it waits for")
+    assert isinstance(case.refusal, UnknownSignal)
+    assert set(case.refusal.known) == case.moved.definition.signals
+
+
+def test_of_a_saga_at_rest_no_signal_is_looked_at() -> None:
+    all_done(given(TWO), "book", "pay").when(SignalSent(name="any")).then_refused(NotAllowed)
 
 
 def test_an_early_signal_is_kept_until_it_is_waited_for() -> None:
@@ -79,13 +93,14 @@ def test_a_signal_before_the_start_is_kept_too() -> None:
 
 
 def test_an_early_signal_is_used_once_and_the_first_comes_first() -> None:
-    case = given(define("book", "first signal=approval", "second signal=approval"))
+    steps = ("book", "first signal=approval", "second signal=approval", "last signal=payment")
+    case = given(define(*steps))
     case = case.when(SignalSent(name="approval", body=1)).when(SignalSent(name="payment"))
 
     case = all_done(case, "book").then_status("running", first="succeeded", second="waiting")
+    assert [one.name for one in case.state.signals] == ["payment"]
     case = case.when(SignalSent(name="approval", body=2)).then_status("completed")
     assert [case.step(one).output for one in ("first", "second")] == [1, 2]
-    assert [one.name for one in case.state.signals] == ["payment"]
 
 
 def test_a_signal_serves_one_of_two_that_wait() -> None:
@@ -113,14 +128,15 @@ def test_without_a_key_each_signal_counts() -> None:
     given(TWICE).when(APPROVED).when(APPROVED).then_status("completed")
 
 
-def test_there_is_an_end_to_the_signals_that_are_kept() -> None:
-    case = given(WAITS)
+def test_there_is_an_end_to_the_signals_of_one_name_and_others_are_heard() -> None:
+    case = waiting(given(define("book", "approve signal=approval", "paid signal=payment", "pay")))
     for number in range(MOST_SIGNALS):
         case = case.when(SignalSent(name="payment", key=str(number)))
     assert len(case.state.signals) == MOST_SIGNALS
 
     case.when(SignalSent(name="payment", key="0")).then()
-    case.when(APPROVED).then_refused(NotAllowed, f"{MOST_SIGNALS} signals wait already")
+    case.when(SignalSent(name="payment")).then_refused(TooManySignals, "100 signals payment")
+    case.when(APPROVED).then_calls("pay#1")
 
 
 @pytest.mark.parametrize("end", [answered("book", REJECTED), None])

@@ -10,11 +10,18 @@ from saga_orchestrator.fsm.events import (
     CompensationStarted,
     Resolution,
     SagaCompensated,
+    SagaParked,
     SagaUnparked,
     StepCalled,
     StepResolved,
 )
-from saga_orchestrator.fsm.happening import ResolveAsked, SignalSent, SkipAsked, TimePassed
+from saga_orchestrator.fsm.happening import (
+    ResolveAsked,
+    RetryAsked,
+    SignalSent,
+    SkipAsked,
+    TimePassed,
+)
 from saga_orchestrator.fsm.outcome import OutputLoss, Verdict
 from saga_orchestrator.fsm.strict_json import Json
 from saga_orchestrator.fsm.testing import (
@@ -141,14 +148,35 @@ def test_the_last_one_that_was_undone_by_hand_ends_it() -> None:
     )
 
 
-def test_a_verdict_on_one_of_two_failed_compensations_tries_the_other_again() -> None:
+def test_a_verdict_on_one_of_two_failed_compensations_leaves_the_other_alone() -> None:
     case = failed_undo("continue").when(undo_answered("book", REJECTED))
 
-    case.when(found("pay", "undone")).then(
+    case = case.when(found("pay", "undone")).then(
         resolved("pay", "undone"),
         unparked(back=True),
-        CompensationCalled(step="book", attempt=2),
+        SagaParked(why="the compensation failed of book: 409 no", not_undone=("book",)),
     )
+    case.then_calls().when(RetryAsked()).then_calls("undo book#2")
+
+
+@pytest.mark.parametrize(("named", "other"), [("pay", "book"), ("book", "pay")])
+def test_a_retry_of_one_of_two_failed_compensations_leaves_the_other_alone(
+    named: str, other: str
+) -> None:
+    case = failed_undo("continue").when(undo_answered("book", REJECTED))
+
+    case = case.when(RetryAsked(step=named)).then_calls(f"undo {named}#2")
+    case = case.when(undo_answered(named, DONE, attempt=2)).then_calls()
+    case.then_status("parked", **{named: "compensated", other: "compensation_failed"})
+
+
+def test_a_verdict_on_one_failed_compensation_leaves_alone_one_that_stops() -> None:
+    case = given(define("book", "pay", "seat continue", "last"))
+    case = all_done(case, "book", "pay", "seat").when(answered("last", REJECTED))
+    case = case.when(undo_answered("seat", REJECTED)).when(undo_answered("pay", REJECTED))
+
+    case = case.then_status("parked").when(found("seat", "undone")).then_calls()
+    case.then_status("parked", seat="resolved", pay="compensation_failed", book="succeeded")
 
 
 def test_what_was_undone_by_hand_covers_what_it_undoes() -> None:
@@ -196,7 +224,7 @@ def test_on_the_way_forward_nothing_is_undone_by_hand() -> None:
 @pytest.mark.parametrize(
     ("step", "verdict", "why"),
     [
-        ("book", "done", "book is succeeded, which is not done"),
+        ("book", "done", "book is done, and the saga is not parked for its output"),
         ("book", "not_done", "book is succeeded, which is not not_done"),
         ("ship", "done", "ship is pending, which is not done"),
         ("ship", "undone", "ship is pending, which is not undone"),

@@ -1,0 +1,45 @@
+"""The steps whose outputs are missing where a request cannot be made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .machines import StepStatus
+from .path import follow
+from .saga import Saga
+from .template import Template, expressions
+
+
+def blamed(saga: Saga, templates: Iterable[Template], what: str) -> tuple[str, tuple[str, ...]]:
+    """Why the saga parks, and the done steps whose outputs would let it go on.
+
+    `what` says what cannot be made of `templates`.
+    """
+    lacking = _lacking(saga, templates)
+    reasons = [what, *(_reason(saga, name) for name in lacking)]
+    done = StepStatus.SUCCEEDED
+    return "; ".join(reasons), tuple(name for name in lacking if saga.status_of(name) is done)
+
+
+def _lacking(saga: Saga, templates: Iterable[Template]) -> Sequence[str]:
+    """The steps of whose outputs something is needed and absent. Where nothing is, what is there
+    cannot be used, and it may be that of any step that is read."""
+    read, lacking, scope = {}, {}, saga.scope()
+    for template in templates:
+        for expression in expressions(template):
+            for reference in expression.references:
+                if (name := reference.step) is None or name not in saga.definition.by_name:
+                    continue
+                read[name] = True
+                if not reference.optional and follow(reference.path, scope) is None:
+                    lacking[name] = True
+    return list(lacking or read)
+
+
+def _reason(saga: Saga, name: str) -> str:
+    state = saga.state.step(name)
+    if state.status is not StepStatus.SUCCEEDED:
+        return f"{name} has no output, because it is {state.status}"
+    if state.last_error is not None:
+        return f"{name} is done, but {state.last_error}"
+    return f"the output of {name} does not have what is needed"

@@ -1,0 +1,93 @@
+"""Whatever has happened to a saga, what is offered is what works, and no parked saga is stuck.
+
+The stories are those of `test_saga_machine.py`. At its end each is looked at again as it was after
+every decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypothesis import event, settings
+from saga_orchestrator.fsm.decide import Decision, allowed_actions, decide
+from saga_orchestrator.fsm.errors import SagaError
+from saga_orchestrator.fsm.events import (
+    Resolution,
+    SagaParked,
+    SagaUnparked,
+)
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    CancelAsked,
+    CompensationAsked,
+    PauseAsked,
+    ResolveAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    SkipAsked,
+    Verb,
+)
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.tests.property.test_saga_machine import OUTPUT, SagaMachine
+
+
+class OperatorsMachine(SagaMachine):
+    def teardown(self) -> None:
+        super().teardown()
+        if hasattr(self, "process"):
+            for version in self.process.seen:
+                saga = self.process.replayed(version)
+                what_is_offered_works(saga)
+                if saga.state.status is SagaStatus.PARKED:
+                    event("a parked saga was led on")
+                    it_can_be_led_on(saga)
+
+
+def what_is_offered_works(saga: Saga) -> None:
+    """And nothing else does, of whatever step and with whatever verdict."""
+    works = {verb for verb, asked in asks(saga) if (done := ask(saga, asked)) and done.events}
+    assert set(allowed_actions(saga)) == works
+
+
+def it_can_be_led_on(saga: Saga) -> None:
+    """By something else than giving it up: then it does not merely park again."""
+    others = [asked for verb, asked in asks(saga) if verb != "abandon"]
+    assert any(leads_on(done) for asked in others if (done := ask(saga, asked)))
+
+
+def leads_on(decision: Decision) -> bool:
+    kinds = [type(one) for one in decision.events]
+    return bool(kinds) and kinds != [SagaUnparked, SagaParked]
+
+
+def ask(saga: Saga, asked: Verb) -> Decision | None:
+    """None if it is refused."""
+    try:
+        return decide(saga, asked, now=saga.state.updated_at, jitter=0.5)
+    except SagaError:
+        return None
+
+
+def asks(saga: Saga) -> Iterator[tuple[str, Verb]]:
+    yield "compensate", CompensationAsked()
+    yield "cancel", CancelAsked()
+    yield "retry", RetryAsked()
+    yield "pause", PauseAsked()
+    yield "resume", ResumeAsked()
+    yield "abandon", AbandonAsked(reason="enough")
+    for name in ("approval", "payment"):
+        yield "signal", SignalSent(name=name)
+    for step in saga.definition.steps:
+        yield "retry", RetryAsked(step=step.name)
+        yield "skip", SkipAsked(step=step.name)
+        for verdict in Resolution:
+            yield (
+                "resolve",
+                ResolveAsked(step=step.name, verdict=verdict, evidence="seen", output=OUTPUT),
+            )
+
+
+TestOperatorsMachine = OperatorsMachine.TestCase
+TestOperatorsMachine.settings = settings(max_examples=settings().max_examples)

@@ -1,0 +1,380 @@
+"""An output that is missing where it is needed: named, supplied, asked for again, gone without."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.fsm.codec import decode
+from saga_orchestrator.fsm.decide import allowed_actions
+from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.errors import CorruptStream, NoSuchStep, NotAllowed
+from saga_orchestrator.fsm.events import (
+    Event,
+    OutputNotReceived,
+    Resolution,
+    SagaParked,
+    SagaUnparked,
+    StatusAsked,
+    StepCalled,
+    StepSucceeded,
+)
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    CancelAsked,
+    ResolveAsked,
+    RetryAsked,
+    SignalSent,
+    TimePassed,
+)
+from saga_orchestrator.fsm.outcome import OutputLoss, Verdict
+from saga_orchestrator.fsm.strict_json import Json, parse, serialize
+from saga_orchestrator.fsm.testing import (
+    ACCEPTED,
+    BUSY,
+    DONE,
+    NOT_SENT,
+    REJECTED,
+    THROTTLED,
+    UNKNOWN,
+    Case,
+    answered,
+    define,
+    document,
+    done,
+    done_without_output,
+    failed,
+    given,
+    told,
+    undo_answered,
+)
+from saga_orchestrator.tests.unit.fsm.decide.cases import MINUTE, all_done, mapped
+
+NEEDED = {"path": "/ship/${steps.pay.output.id}"}
+LOST = done_without_output(OutputLoss.NOT_JSON, "the reply is not JSON")
+
+
+def needing(*steps: str, by: int = 1) -> Definition:
+    """The step at `by` needs the output of `pay`."""
+    return mapped(dict(document(*steps)), by, action=NEEDED)
+
+
+PASSED = needing("pay pivot", "ship", "mail")
+
+
+def supplied(step: str, output: Json = None, evidence: str = "receipt 4711") -> ResolveAsked:
+    return ResolveAsked(step=step, verdict=Resolution.DONE, evidence=evidence, output=output)
+
+
+def parked_for_pay(said: Verdict = LOST) -> Case:
+    return given(PASSED).when(answered("pay", said)).then_status("parked", ship="pending")
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (LOST, "pay is done, but the reply is not JSON"),
+        (DONE, "the output of pay does not have what is needed"),
+        (done({"no": 1}), "the output of pay does not have what is needed"),
+    ],
+)
+def test_the_reason_names_the_step_whose_output_lacks_it(said: Verdict, cause: str) -> None:
+    parked = parked_for_pay(said).events[-1]
+
+    assert isinstance(parked, SagaParked)
+    assert parked.why.endswith(f"has no value; {cause}")
+    assert parked.without_output == ("pay",)
+
+
+def test_a_condition_and_a_child_name_it_too() -> None:
+    condition = {"when": "${length(steps.pay.output.items) > `0`}"}
+    conditional = mapped(dict(document("pay", "ship")), 1, **condition)
+    child = mapped(dict(document("pay", "parcel child=parcel")), 1, saga=CHILD)
+
+    for definition in (conditional, child):
+        case = all_done(given(definition), "pay").then_status("parked")
+        parked = case.events[-1]
+        assert isinstance(parked, SagaParked)
+        assert parked.without_output == ("pay",)
+
+
+CHILD = {"type": "parcel", "input": {"id": "${steps.pay.output.id}"}}
+
+
+@pytest.mark.parametrize("said", [LOST, DONE, done({"no": 1})])
+def test_what_is_missing_can_be_supplied_or_asked_for_and_a_mere_retry_is_not_offered(
+    said: Verdict,
+) -> None:
+    case = parked_for_pay(said)
+
+    assert allowed_actions(case.saga) == ("retry", "abandon", "skip", "resolve")
+    case.when(RetryAsked()).then_refused(NotAllowed, "would park again")
+    case = case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
+    assert case.calls[0].path == "/ship/7"
+    assert (case.step("pay").output, case.step("pay").last_error) == ({"id": 7}, None)
+    all_done(case, "ship", "mail").then_status("completed")
+
+
+def test_what_is_supplied_and_does_not_do_parks_again_and_can_be_supplied_again() -> None:
+    case = parked_for_pay().when(supplied("pay", {"no": 1})).then_status("parked")
+
+    case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
+
+
+def test_a_loss_that_stops_the_saga_is_made_good_by_what_is_supplied() -> None:
+    too_large = done_without_output(OutputLoss.TOO_LARGE)
+    case = given(define("book", "pay")).when(answered("book", too_large)).then_status("parked")
+
+    case.when(supplied("book", {"id": 7})).then_calls("pay#1").then_status("running")
+
+
+def test_without_an_output_there_is_nothing_to_supply() -> None:
+    parked_for_pay().when(supplied("pay")).then_refused(NotAllowed, "give the output")
+
+
+def test_on_the_way_back_it_is_supplied_too_and_not_asked_for_again() -> None:
+    undo = {"path": "/undo/${steps.pay.output.id}"}
+    definition = mapped(dict(document("book", "pay", "last")), 1, compensation=undo)
+    case = all_done(given(definition), "book", "pay").when(answered("last", REJECTED))
+    case = case.then_status("parked", pay="succeeded")
+
+    case.when(RetryAsked()).then_refused(NotAllowed, "would park again")
+    case.when(RetryAsked(step="pay")).then_refused(NotAllowed, "compensation has not failed")
+    case = case.when(supplied("pay", {"id": 7})).then_calls("undo pay#1")
+    assert case.calls[0].path == "/undo/7"
+
+
+def test_a_retry_of_the_step_repeats_its_call_with_the_same_key() -> None:
+    first = given(PASSED)
+    case = parked_for_pay().when(RetryAsked(step="pay", actor="anna")).then_calls("pay#2")
+
+    case.then(SagaUnparked(back=False, actor="anna"), StepCalled(step="pay", attempt=2))
+    assert case.calls[0].key == first.calls[0].key
+    assert case.saga.pivot_passed
+    case = case.then_status("running", pay="succeeded")
+    case = case.when(answered("pay", done({"id": 7}), attempt=2)).then_calls("ship#1")
+    case.then(
+        StepSucceeded(step="pay", attempt=2, output={"id": 7}), StepCalled(step="ship", attempt=1)
+    )
+    assert case.calls[0].path == "/ship/7"
+
+
+@pytest.mark.parametrize("said", [REJECTED, UNKNOWN, NOT_SENT, BUSY, THROTTLED])
+def test_where_the_repeated_call_brings_nothing_the_step_stays_done(said: Verdict) -> None:
+    case = parked_for_pay().when(RetryAsked(step="pay"))
+    case = case.when(answered("pay", said, attempt=2)).then_status("parked", pay="succeeded")
+
+    error = f"its output was asked for again, and not received: {said.reason}"
+    assert case.events[0] == OutputNotReceived(step="pay", attempt=2, error=error)
+    assert error in str(case.state.error)
+    case.when(RetryAsked(step="pay")).then_calls("pay#3")
+    case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
+
+
+def test_a_polled_step_is_asked_for_its_output() -> None:
+    definition = needing("pay pivot poll", "ship")
+    case = given(definition).when(answered("pay", LOST)).then_status("parked")
+
+    case = case.when(RetryAsked(step="pay")).then_calls("ask pay#1")
+    assert case.events[1:] == (StatusAsked(step="pay", attempt=1),)
+    case.when(told("pay", done({"id": 7}))).then_calls("ship#1")
+
+
+def test_nothing_else_begins_while_an_output_is_asked_for() -> None:
+    steps = ("pay pivot", "ship", "approve signal=go after=pay", "mail after=approve")
+    case = given(needing(*steps)).when(answered("pay", LOST))
+    case = case.when(RetryAsked(step="pay")).when(SignalSent(name="go")).then_calls()
+
+    case = case.when(TimePassed(), after=MINUTE).then()
+    case.when(answered("pay", done({"id": 7}), attempt=2)).then_calls("ship#1", "mail#1")
+
+
+def test_nothing_is_undone_while_an_output_is_asked_for() -> None:
+    definition = needing("book", "pay", "ship", by=2)
+    case = all_done(given(definition), "book").when(answered("pay", LOST))
+    case = case.when(RetryAsked(step="pay")).when(CancelAsked()).then_status("compensating")
+
+    case = case.then_calls().when(answered("pay", UNKNOWN, attempt=2)).then_calls("undo pay#1")
+    case.when(undo_answered("pay", DONE)).then_calls("undo book#1")
+
+
+def test_an_output_that_is_asked_for_is_given_up_with_the_saga() -> None:
+    case = parked_for_pay().when(RetryAsked(step="pay")).when(AbandonAsked(reason="enough"))
+
+    case = case.then_status("abandoned", pay="succeeded")
+    case.when(answered("pay", done({"id": 7}), attempt=2)).then_status("abandoned")
+    assert not case.saga.is_called
+
+
+def test_only_the_output_that_the_saga_is_parked_for_is_supplied_or_asked_for() -> None:
+    case = given(needing("book", "pay", "ship", by=2))
+    case = all_done(case, "book").when(answered("pay", LOST))
+
+    for asked in (supplied("book", {"id": 1}), RetryAsked(step="book")):
+        case.when(asked).then_refused(NotAllowed, "is not parked for its output")
+    case.when(RetryAsked(step="ship")).then_refused(NotAllowed, "not one to be repeated")
+    case.when(RetryAsked(step="nobody")).then_refused(NoSuchStep)
+
+
+def test_an_output_that_no_participant_gave_is_only_supplied() -> None:
+    definition = needing("pay signal=go", "ship")
+    case = given(definition).when(SignalSent(name="go", body={"no": 1})).then_status("parked")
+
+    case.when(RetryAsked(step="pay")).then_refused(NotAllowed, "supply its output")
+    case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
+
+
+FALLS_BACK = {"path": "/seat/${steps.pay.output.seat || 'any'}"}
+
+
+def parsed(definition: Definition) -> dict[str, object]:
+    return dict(parse(definition.source))  # type: ignore[arg-type]
+
+
+def in_doubt_beside_it() -> Case:
+    """`seat` was called with what there was of `pay`, and will be called again with its key."""
+    steps = ("pay pivot", "seat after=pay", "meal after=pay", "ship after=meal")
+    definition = mapped(dict(document(*steps)), 1, action=FALLS_BACK)
+    definition = mapped(parsed(definition), 3, action=NEEDED)
+    case = given(definition).when(answered("pay", LOST)).then_calls("seat#1", "meal#1")
+    case = case.when(answered("seat", UNKNOWN)).when(answered("meal", DONE))
+    return case.then_status("parked", seat="backing_off")
+
+
+def test_what_an_attempt_in_doubt_was_made_of_is_not_changed() -> None:
+    case = in_doubt_beside_it()
+
+    refused = case.when(supplied("pay", {"id": 7, "seat": "7A"}))
+    refused.then_refused(NotAllowed, "decide about seat first")
+    case.when(RetryAsked(step="pay")).then_refused(NotAllowed, "seat may be sent again")
+    case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
+
+
+def retry_all(case: Case) -> Case:
+    return case.when(RetryAsked(reason="it goes without"))
+
+
+def lost_twice() -> Definition:
+    output = {"output": {"id": "${response.body.id}"}}
+    definition = mapped(dict(document("book", "pay", "approve signal=go or_park", "ship")), 0)
+    return mapped(parsed(mapped(parsed(definition), 0, **output)), 1, **output)
+
+
+def test_a_loss_that_is_accepted_is_that_loss() -> None:
+    case = given(lost_twice()).when(answered("book", DONE)).then_status("parked")
+    case = retry_all(case).then_calls("pay#1")
+    assert isinstance(case.events[0], SagaUnparked)
+    assert case.events[0].accepted == ("book",)
+
+    case = case.when(answered("pay", DONE)).then_status("parked")
+    assert case.state.parked is not None
+    assert case.state.parked.without_output == ("pay",)
+    retry_all(case).then_status("running", approve="waiting")
+
+
+def test_a_retry_of_something_else_accepts_no_loss() -> None:
+    output = {"output": {"id": "${response.body.id}"}}
+    definition = mapped(dict(document("approve signal=go or_park", "book", "pay")), 1, **output)
+    case = given(definition).when(TimePassed(), after=24 * 60 * MINUTE).then_status("parked")
+    case = retry_all(case).when(SignalSent(name="go")).when(answered("book", DONE))
+
+    case.then_status("parked", pay="pending")
+
+
+def test_a_verdict_on_something_else_accepts_no_loss() -> None:
+    output = {"output": {"id": "${response.body.id}"}}
+    steps = (
+        "pay pivot",
+        "book after=pay attempts=1",
+        "ship after=pay attempts=1",
+        "mail after=ship",
+    )
+    case = all_done(given(mapped(dict(document(*steps)), 1, **output)), "pay")
+    case = case.when(answered("ship", UNKNOWN)).when(answered("book", DONE))
+    case = case.then_status("parked", ship="unknown")
+
+    case = case.when(ResolveAsked(step="ship", verdict=Resolution.DONE, evidence="seen"))
+    case.then_calls().then_status("parked", mail="pending")
+
+
+def old(kind: str, **members: Json) -> Event:
+    return decode(kind, 1, serialize(members))
+
+
+def test_in_an_old_history_an_accepted_loss_still_means_all_of_them() -> None:
+    lost = StepSucceeded(step="book", attempt=1, output_loss=OutputLoss.UNMAPPABLE, error="none")
+    history = [
+        StepCalled(step="book", attempt=1),
+        lost,
+        old("SagaParked", why="book is done, but none", not_done=["pay"]),
+        old("SagaUnparked", back=False),
+        StepCalled(step="pay", attempt=1),
+    ]
+    case = given(lost_twice(), history=history).when(answered("pay", DONE))
+
+    case.then_status("running", approve="waiting")
+
+
+def test_an_old_parked_saga_goes_on_by_a_retry_and_names_what_comes_later() -> None:
+    lost = StepSucceeded(step="book", attempt=1, output_loss=OutputLoss.UNMAPPABLE, error="none")
+    parked = old("SagaParked", why="book is done, but none", not_done=["pay"])
+    case = given(lost_twice(), history=[StepCalled(step="book", attempt=1), lost, parked])
+
+    retry_all(case).then_calls("pay#1").when(answered("pay", DONE)).then_status("parked")
+    case.when(supplied("book", {"id": 7})).then_calls("pay#1")
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        [StepCalled(step="pay", attempt=1)],
+        [StepCalled(step="pay", attempt=3)],
+        [StepSucceeded(step="pay", attempt=2)],
+        [StepCalled(step="pay", attempt=2), StepCalled(step="pay", attempt=3)],
+        [OutputNotReceived(step="pay", attempt=2, error="no")],
+        [StatusAsked(step="pay", attempt=2)],
+    ],
+)
+def test_a_done_step_is_called_once_for_its_output_and_answered_once(
+    following: list[Event],
+) -> None:
+    called, succeeded = StepCalled(step="pay", attempt=1), StepSucceeded(step="pay", attempt=1)
+
+    with pytest.raises(CorruptStream):
+        given(define("pay", "ship"), history=[called, succeeded, *following])
+
+
+SOLD_OUT = failed("pay")
+
+
+def rejected_while_parked(*steps: str) -> Case:
+    case = all_done(given(define(*steps)), "book").when(answered("pay", ACCEPTED))
+    case = case.when(TimePassed(), after=24 * 60 * MINUTE).then_status("parked", pay="waiting")
+    return case.when(SOLD_OUT)
+
+
+def test_a_step_that_ended_badly_while_the_saga_was_parked_turns_it_back() -> None:
+    case = rejected_while_parked("book", "approve signal=go or_park", "pay after=book callback")
+
+    case = retry_all(case).then_calls("undo book#1").then_status("compensating", pay="rejected")
+    assert case.state.error == "pay was rejected: sold out"
+
+
+def test_and_waits_for_a_pivot_that_is_in_doubt() -> None:
+    steps = ("book", "pay after=book callback", "buy pivot after=book attempts=1", "ship after=buy")
+    case = all_done(given(define(*steps)), "book").when(answered("pay", ACCEPTED))
+    case = case.when(answered("buy", UNKNOWN)).then_status("parked").when(SOLD_OUT)
+
+    case = retry_all(case).then_calls("buy#2").then_status("running", pay="rejected")
+    undone = case.when(answered("buy", NOT_SENT, attempt=2)).then_status("parked", buy="unknown")
+    undone.when(ResolveAsked(step="buy", verdict=Resolution.NOT_DONE, evidence="asked")).then_calls(
+        "undo book#1"
+    )
+    passed = case.when(answered("buy", DONE, attempt=2)).then_status("parked", pay="rejected")
+    retry_all(passed).then_calls("pay#2", "ship#1")
+
+
+def test_a_call_that_is_hurried_calls_nothing_that_was_refused() -> None:
+    steps = ("book", "pay after=book", "buy pivot after=book")
+    case = all_done(given(define(*steps)), "book").when(answered("buy", UNKNOWN))
+    case = case.when(answered("pay", REJECTED)).then_status("running", pay="rejected")
+
+    retry_all(case).then_calls("buy#2")
