@@ -31,6 +31,7 @@ from .fsm.language import definition_schema
 from .fsm.reader import restore_definition
 from .fsm.runtime.clock import SystemClock
 from .fsm.verifier import verify
+from .fsm.verifier.inputs import check_input_is_declared
 from .fsm.yaml_document import InvalidYaml, parse_yaml
 from .projections.doctor import Examined
 from .projections.witnesses import Witnesses, hear, read_answers, read_calls
@@ -63,7 +64,7 @@ def lint(files: Sequence[Path]) -> int:
     definitions = [one for one in read if isinstance(one, Definition)]
     errors = 0
     for file, one in zip(files, read, strict=True):
-        for finding in verify(one, others=definitions) if isinstance(one, Definition) else one:
+        for finding in _findings(one, definitions) if isinstance(one, Definition) else one:
             errors += finding.severity is Severity.ERROR
             print(
                 f"{file}:{finding.pointer}: {finding.severity}: {finding.detail} [{finding.code}]"
@@ -144,6 +145,11 @@ def _line(finding: Violation | Notice) -> str:
 
 def _json(finding: Violation | Notice) -> str:
     return json.dumps({"kind": type(finding).__name__.lower(), **asdict(finding)})
+
+
+def _findings(definition: Definition, others: Sequence[Definition]) -> Sequence[Finding]:
+    """With what is not known of its input, which is told to its author alone."""
+    return [*verify(definition, others=others), *check_input_is_declared(definition)]
 
 
 def _read(file: Path) -> Definition | Sequence[Finding]:

@@ -48,7 +48,7 @@ NOTES: Final = frozenset(
 KEYWORDS: Final = sorted(ONE_SCHEMA | SCHEMAS | NAMED_SCHEMAS | LIMITS | NOTES | {"$ref"})
 
 MOST_NESTED: Final = 64  # schemas in schemas, with those that a $ref leads to
-MOST_COST: Final = 5_000
+MOST_COST: Final = 2_000
 MOST_PATTERNS: Final = 100
 # Of what takes longer than the check of one number, 10 ns. A pattern and a format read a text.
 COSTS: Final = {"format": 10, "pattern": 10, "uniqueItems": 100}

@@ -4,6 +4,7 @@
     pivots        the order of what cannot be taken back
     references    every value is there on every path that reads it: forward, and on the way back,
                   also when nobody knows whether the action happened
+    inputs        the input is read as it is declared
     expressions   what would fail whatever the data are
     calls         requests that no participant would get, or would get wrongly
     endings       steps that never run, and steps that never end
@@ -25,6 +26,7 @@ from .calls import check_calls, check_participant
 from .circles import check_circles
 from .endings import check_endings
 from .expressions import check_expressions
+from .inputs import check_inputs
 from .order import Order
 from .pivots import check_pivots
 from .references import check_references
@@ -35,6 +37,7 @@ CHECKS = (
     check_undo,
     check_pivots,
     check_references,
+    check_inputs,
     check_expressions,
     check_calls,
     check_endings,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..definition import Definition, Step
 from ..expression import Expression, ExpressionError, Node
 from ..shortcut import is_true
+from .shape import Parts
 
 
 class Order:
@@ -14,6 +15,7 @@ class Order:
 
     `before` has, for each step, all that it follows. `beyond` are the steps that run only once a
     pivot was passed for certain: one that has a condition may be skipped, and is not passed then.
+    `input` is what the definition declares of it.
     """
 
     def __init__(self, definition: Definition) -> None:
@@ -21,6 +23,7 @@ class Order:
         self.before = {step.name: definition.before(step.name) for step in definition.steps}
         sure = {step.name for step in definition.steps if step.pivot and not step.when}
         self.beyond = frozenset(name for name, all_ in self.before.items() if all_ & sure)
+        self.input = Parts(definition.input.document) if definition.input is not None else None
         self.conditions = {step.name: frozenset(_conditions(step)) for step in definition.steps}
 
     def beside(self, step: Step) -> list[Step]:

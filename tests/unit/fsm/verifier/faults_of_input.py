@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from saga_orchestrator.tests.unit.fsm.verifier.fault import BOOK, Fault
+from saga_orchestrator.fsm.strict_json import JsonObject
+from saga_orchestrator.tests.unit.fsm.verifier.fault import (
+    BOOK,
+    Fault,
+    call,
+    step,
+)
 
+CLOSED: JsonObject = {
+    "required": ["room", "guest"],
+    "properties": {"room": {"type": "string"}, "guest": {"type": "object"}},
+    "additionalProperties": False,
+}
 INPUT = [
     Fault(
         "a keyword of the schema is misspelt",
@@ -22,5 +33,62 @@ INPUT = [
         ("/input/properties/room/pattern", "bad-schema"),
         [BOOK],
         input={"properties": {"room": {"pattern": "(?=1)"}}},
+    ),
+    Fault(
+        "a member is read that is excluded",
+        ("/steps/0/action/body/room", "no-such-input"),
+        [step("book", action=call("/book", body={"room": "${input.roum}"}))],
+        input=CLOSED,
+    ),
+    Fault(
+        "a member of a text is read",
+        ("/steps/0/action/body", "no-such-input"),
+        [step("book", action=call("/book", body="${input.room.number}"))],
+        input=CLOSED,
+    ),
+    Fault(
+        "an entry of an object is read",
+        ("/steps/0/action/body", "no-such-input"),
+        [step("book", action=call("/book", body="${input.guest[0]}"))],
+        input=CLOSED,
+    ),
+    Fault(
+        "an entry is read that is one too many",
+        ("/steps/0/action/body", "no-such-input"),
+        [step("book", action=call("/book", body="${input.nights[2] || 'none'}"))],
+        input={"properties": {"nights": {"type": "array", "items": True, "maxItems": 2}}},
+    ),
+    Fault(
+        "a member is read that is not declared",
+        ("/steps/0/compensation/path", "undeclared-input"),
+        [step("book", compensation=call("/undo/${input.roum || 'none'}"))],
+        input={"required": ["room"], "properties": {"room": {"type": "string"}}},
+    ),
+    Fault(
+        "a member is read that a start may lack",
+        ("/steps/0/action/path", "input-may-be-missing"),
+        [step("book", action=call("/${input.room}"))],
+        input={"properties": {"room": {"type": "string"}}},
+    ),
+    Fault(
+        "an entry is read that a start may lack",
+        ("/steps/0/action/body", "input-may-be-missing"),
+        [step("book", action=call("/book", body="${input.step_data[1]}"))],
+        input={
+            "required": ["step_data"],
+            "properties": {"step_data": {"type": "array", "minItems": 1, "items": {}}},
+        },
+    ),
+    Fault(
+        "a list stands in a path",
+        ("/steps/0/action/path", "object-in-text"),
+        [step("book", action=call("/${input.nights}"))],
+        input={"required": ["nights"], "properties": {"nights": {"type": ["array", "null"]}}},
+    ),
+    Fault(
+        "a number is a condition",
+        ("/steps/0/when", "condition-not-boolean"),
+        [step("book", when="${input.rooms}")],
+        input={"properties": {"rooms": {"type": "integer"}}},
     ),
 ]

@@ -1,0 +1,209 @@
+"""What a JSON Schema says of one place in the values that fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from ..path import Path
+from ..schema_rules import referenced
+from ..strict_json import Json, JsonObject
+
+CLOSING: Final = ("additionalProperties", "unevaluatedProperties")
+OF_MEMBERS: Final = ("properties", "patternProperties", *CLOSING)
+OF_ENTRIES: Final = ("prefixItems", "items", "unevaluatedItems")
+BRANCHES: Final = ("anyOf", "oneOf")
+CONDITIONAL: Final = ("then", "else")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of one place: the schemas that apply to it for certain, and those that may."""
+
+    document: JsonObject
+    certain: tuple[JsonObject, ...]
+    possible: tuple[JsonObject, ...] = ()
+
+    @property
+    def all(self) -> tuple[JsonObject, ...]:
+        return (*self.certain, *self.possible)
+
+    @property
+    def types(self) -> frozenset[str] | None:
+        """The types that a value there may have, an integer as a number; None for any."""
+        declared = [one for schema in self.certain if (one := _types(schema)) is not None]
+        return frozenset.intersection(*declared) if declared else None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A member or an entry of what a shape describes. Unless `declared` nothing is known of it."""
+
+    declared: bool
+    excluded: bool
+    may_be_missing: bool
+    shape: Shape
+
+
+class Parts:
+    """The parts of what a schema describes, each looked for once."""
+
+    def __init__(self, document: JsonObject) -> None:
+        self.whole = _shape(document, [document])
+        self._found: dict[Path, Part | None] = {}
+
+    def shape(self, path: Path) -> Shape:
+        """Of a place whose part is known."""
+        if not path:
+            return self.whole
+        part = self._found[path]
+        assert part is not None, "whoever goes on has asked for it"
+        return part.shape
+
+    def part(self, path: Path) -> Part | None:
+        """None if the schema says nothing of any member, or entry, there."""
+        if path not in self._found:
+            self._found[path] = _part(self.shape(path[:-1]), path[-1])
+        return self._found[path]
+
+
+def _part(shape: Shape, key: str | int) -> Part | None:
+    kinds = OF_MEMBERS if isinstance(key, str) else OF_ENTRIES
+    if not any(kind in schema for schema in shape.all for kind in kinds):
+        return None
+    return _member(shape, key) if isinstance(key, str) else _entry(shape, key)
+
+
+def names_in(shape: Shape) -> list[str]:
+    """The members that it declares."""
+    return [name for schema in shape.all for name in _mapping(schema, "properties")]
+
+
+def _member(shape: Shape, name: str) -> Part:
+    certain = [one for schema in shape.certain for one in _of_member(schema, name)]
+    possible = [one for schema in shape.possible for one in _of_member(schema, name)]
+    declared = bool(certain or possible)
+    return Part(
+        declared=declared,
+        excluded=False in certain or (not declared and any(map(_is_closed, shape.certain))),
+        may_be_missing=not any(name in _list(schema, "required") for schema in shape.all),
+        shape=_shape(shape.document, certain, possible),
+    )
+
+
+def _entry(shape: Shape, number: int) -> Part:
+    certain = [one for schema in shape.certain for one in _of_entry(schema, number)]
+    possible = [one for schema in shape.possible for one in _of_entry(schema, number)]
+    needed = number + 1 if number >= 0 else -number
+    return Part(
+        declared=True,
+        excluded=number >= 0 and (False in certain or _at_most(shape) < needed),
+        may_be_missing=not any(_number(schema, "minItems") >= needed for schema in shape.all),
+        shape=_shape(shape.document, certain if number >= 0 else [], possible),
+    )
+
+
+def _of_member(schema: JsonObject, name: str) -> Iterator[Json]:
+    """The schemas that are declared for it. A pattern may be one for it."""
+    properties = _mapping(schema, "properties")
+    if name in properties:
+        yield properties[name]
+    elif _mapping(schema, "patternProperties"):
+        yield True
+    else:
+        yield from (schema[one] for one in CLOSING if schema.get(one, False) is not False)
+
+
+def _of_entry(schema: JsonObject, number: int) -> Iterator[Json]:
+    first = _list(schema, "prefixItems")
+    if 0 <= number < len(first):
+        yield first[number]
+    elif "items" in schema:
+        yield schema["items"]
+
+
+def _is_closed(schema: JsonObject) -> bool:
+    return any(schema.get(one) is False for one in CLOSING)
+
+
+def _at_most(shape: Shape) -> float:
+    most = [_number(schema, "maxItems") for schema in shape.certain if "maxItems" in schema]
+    return min(most, default=float("inf"))
+
+
+def _shape(document: JsonObject, certain: Iterable[Json], possible: Iterable[Json] = ()) -> Shape:
+    surely: list[JsonObject] = []
+    perhaps: list[JsonObject] = []
+    for schema in certain:
+        _expand(document, schema, surely, perhaps)
+    for schema in possible:
+        _expand(document, schema, perhaps, perhaps)
+    return Shape(document, tuple(surely), tuple(perhaps))
+
+
+def _expand(
+    document: JsonObject, schema: Json, surely: list[JsonObject], perhaps: list[JsonObject]
+) -> None:
+    """With all that it refers to and is made of: no `$ref` leads back to itself."""
+    if not isinstance(schema, Mapping):
+        return
+    surely.append(schema)
+    if there := referenced(document, schema):
+        _expand(document, there[1], surely, perhaps)
+    for one in _list(schema, "allOf"):
+        _expand(document, one, surely, perhaps)
+    branches = [one for keyword in BRANCHES for one in _list(schema, keyword)]
+    branches += [schema[keyword] for keyword in CONDITIONAL if keyword in schema]
+    for one in (*branches, *_mapping(schema, "dependentSchemas").values()):
+        _expand(document, one, perhaps, perhaps)
+
+
+def _types(schema: JsonObject) -> frozenset[str] | None:
+    if "const" in schema:
+        return frozenset({_type_of(schema["const"])})
+    if "enum" in schema:
+        return frozenset(map(_type_of, _list(schema, "enum")))
+    match schema.get("type"):
+        case str() as one:
+            return frozenset({_simple(one)})
+        case list() as several:
+            return frozenset(_simple(str(one)) for one in several)
+        case _:
+            return None
+
+
+def _simple(name: str) -> str:
+    return "number" if name == "integer" else name
+
+
+def _type_of(value: Json) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | Decimal():
+            return "number"
+        case str():
+            return "string"
+        case Mapping():
+            return "object"
+        case _:
+            return "array"
+
+
+def _mapping(schema: JsonObject, keyword: str) -> JsonObject:
+    value = schema.get(keyword)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(schema: JsonObject, keyword: str) -> list[Json]:
+    value = schema.get(keyword)
+    return value if isinstance(value, list) else []
+
+
+def _number(schema: JsonObject, keyword: str) -> float:
+    value = schema.get(keyword)
+    return float(value) if isinstance(value, int | Decimal) else 0
