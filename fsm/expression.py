@@ -8,9 +8,11 @@ expressions are a plain path (`steps.create_order.output.order_id`), which is si
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, DecimalException
 from typing import Any, TypeAlias
 
 import jmespath.lexer
@@ -21,7 +23,7 @@ from jmespath.visitor import TreeInterpreter
 from .functions import ExactFunctions, same
 from .path import Path, dotted, follow
 from .shortcut import Shortcut, Unusual, shortcut
-from .strict_json import Json, NotKeepable, parse_foreign
+from .strict_json import Json
 
 LONGEST_EXPRESSION = 2000  # characters
 MOST_VISITS = 10_000  # nodes of the expression, counted each time one is evaluated
@@ -145,24 +147,25 @@ def _with_exact_literals(source: str, tree: Node) -> Node:
     """
     literals: list[Json] = []
     pieces, at = list[str](), 0
-    for token in jmespath.lexer.Lexer().tokenize(source):
-        found = LITERAL.match(source, token["start"])
-        if token["type"] != "literal" or found is None:
-            continue
+    for (start, end), text in literals_of(source):
         try:
-            literals.append(parse_foreign(found[1].replace("\\`", "`").encode()))
-        except NotKeepable as error:
-            if isinstance(token["value"], str):  # without quotes, which the parser still takes
-                continue
-            raise ExpressionError(
-                f"${{{source}}} has a literal that is not JSON: {error}"
-            ) from None
-        pieces += [source[at : found.start()], f"`{len(literals) - 1}`"]
-        at = found.end()
+            literals.append(json.loads(text, parse_float=Decimal, parse_constant=Decimal))
+        except (ValueError, DecimalException):  # a text without quotes, which the parser takes
+            continue
+        pieces += [source[at:start], f"`{len(literals) - 1}`"]
+        at = end
     if not literals:
         return tree
     numbered = jmespath.parser.Parser().parse("".join([*pieces, source[at:]])).parsed
     return _with_literals(numbered, literals)
+
+
+def literals_of(source: str) -> Iterator[tuple[tuple[int, int], str]]:
+    """Where each literal between backticks begins and ends, and its text."""
+    for token in jmespath.lexer.Lexer().tokenize(source):
+        found = LITERAL.match(source, token["start"])
+        if token["type"] == "literal" and found is not None:
+            yield found.span(), found[1].replace("\\`", "`")
 
 
 def _with_literals(node: Node, literals: Sequence[Json]) -> Node:
@@ -304,6 +307,8 @@ class Interpreter(TreeInterpreter):
         if node["value"] not in ("eq", "ne"):
             return super().visit_comparator(node, value)
         first, second = (self.visit(child, value) for child in node["children"])
+        if isinstance(first, CONTAINERS):
+            self.budget.count(first)
         return same(first, second) is (node["value"] == "eq")
 
 

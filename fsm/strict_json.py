@@ -138,7 +138,8 @@ def _refuse_repeated_members(data: bytes) -> None:
 
 
 def _distinct(members: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in members]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise NotKeepable(f"the member {json.dumps(twice[:80])} is there twice")
+    names = set[str]()
+    for name, _ in members:
+        if name in names:
+            raise NotKeepable(f"the member {json.dumps(name[:80])} is there twice")
+        names.add(name)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from jmespath.functions import Functions
 
 from ..definition import Step
 from ..errors import Finding
-from ..expression import RELATIVE, Expression
+from ..expression import RELATIVE, Expression, literals_of
 from ..path import Path
+from ..strict_json import NotKeepable, parse_foreign
 from .finding import error
 from .order import Order, children, nodes
 from .place import Moment, Place, places
@@ -22,6 +24,7 @@ DEEPEST = 100  # levels of an expression: it is evaluated level by level, on a s
 def check_expressions(order: Order, step: Step, at: str) -> Iterator[Finding]:
     for place in places(step, at):
         yield from _parts(place)
+        yield from _literals(place)
         if _reads_everything(place.expression):
             roots = "response.body" if place.moment is Moment.REPLY else "input, steps or saga"
             detail = f"${{{place.expression.source}}} reads all there is: begin with {roots}"
@@ -42,6 +45,25 @@ def _parts(place: Place) -> Iterator[Finding]:
             return
         if node["type"] == "function_expression":
             yield from _function(place, node["value"], len(node["children"]))
+
+
+def _literals(place: Place) -> Iterator[Finding]:
+    """An older definition may have one that is no JSON for us, and is still read."""
+    for _, text in literals_of(place.expression.source):
+        try:
+            parse_foreign(text.encode())
+        except NotKeepable as reason:
+            if _is_json(text):  # else a text without quotes
+                detail = f"the literal `{text[:80]}` is not JSON that can be kept: {reason}"
+                yield error("bad-literal", place.pointer, detail)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _function(place: Place, name: str, given: int) -> Iterator[Finding]:

@@ -52,10 +52,20 @@ function show(id, content) {
   if (had) place.querySelector(`[data-saga="${CSS.escape(focused)}"]`)?.focus();
 }
 
+// A number with more digits than a browser computes with, shown as it came.
+class LongNumber {
+  constructor(digits) { this.digits = digits; }
+  toString() { return this.digits; }
+  toJSON() { return JSON.rawJSON(this.digits); }
+}
+
+const parse = (text) => JSON.parse(text, (_, value, context) =>
+  typeof value === "number" && context?.source.length > 15 ? new LongNumber(context.source) : value);
+
 // Answers of the service: problems become errors that say what it said.
 async function ask(path, options) {
   const response = await fetch(path, { cache: "no-store", ...options });
-  const answer = await response.json();
+  const answer = parse(await response.text());
   if (response.ok || path === "health") return answer;
   const allowed = answer.allowed_actions?.length ? ` Allowed: ${answer.allowed_actions.join(", ")}.` : "";
   throw new Error(`${answer.title}: ${answer.detail}.${allowed}`);

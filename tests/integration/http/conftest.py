@@ -105,6 +105,12 @@ async def bulk(world: World) -> AsyncIterator[BulkJobs]:
 def services(
     world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
 ) -> Services:
+    return services_of(world, listing, health, bulk)
+
+
+def services_of(
+    world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
+) -> Services:
     return Services(
         orchestrator=world.orchestrator,
         listing=listing,

@@ -98,6 +98,20 @@ async def test_data_are_never_taken_for_markup(service: Service, tmp_path: Path)
     assert "<img" not in shown
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.slow
+async def test_long_numbers_are_shown_with_all_digits(service: Service, tmp_path: Path) -> None:
+    body = {"saga_type": "stuck", "entity_id": 2**53 + 1, "input": {"amount": 10**20 + 1}}
+    saga_id = (await service.client.post("/sagas/start", json=body)).json()["saga_id"]
+
+    async with served(service.app) as url:
+        shown = await dom(url, tmp_path / "list")
+        opened = await dom(f"{url}#saga={saga_id}", tmp_path / "one")
+
+    assert "9007199254740993" in shown
+    assert '"amount":100000000000000000001' in opened
+
+
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
     with socket.socket() as door:

@@ -6,9 +6,11 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.expression import ExpressionError, parse
 from saga_orchestrator.fsm.functions import same
-from saga_orchestrator.fsm.strict_json import Json, serialize
+from saga_orchestrator.fsm.reader import read_definition, restore_definition
+from saga_orchestrator.fsm.strict_json import Json, NotKeepable, serialize
 from saga_orchestrator.fsm.strict_json import parse as parse_json
 from saga_orchestrator.fsm.testing.strategies import json_values, numbers
 
@@ -89,9 +91,29 @@ def test_a_literal_belongs_to_its_place_in_the_expression() -> None:
 
 
 @pytest.mark.parametrize("literal", ["1e400", "NaN", "1" * 401, '{"a": 1, "a": 2}'])
-def test_a_literal_that_is_no_json_is_refused(literal: str) -> None:
-    with pytest.raises(ExpressionError, match="has a literal that is not JSON"):
-        parse(f"`{literal}`")
+def test_a_literal_that_is_no_json_for_us_is_refused_and_one_of_before_is_read(
+    literal: str,
+) -> None:
+    call: Json = {"path": "/", "body": f"${{[`{literal}`]}}"}
+    step: Json = {"name": "pay", "participant": "bank", "effect": "none", "action": call}
+    document: Json = {"saga": "trip", "version": 1, "steps": [step]}
+
+    with pytest.raises(InvalidDefinition, match="is not JSON that can be kept"):
+        read_definition(document)
+    assert restore_definition(document).name == "trip"
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_never_becomes_null(literal: str) -> None:
+    with pytest.raises(NotKeepable):
+        computed(f"[`{literal}`]")
+
+
+def test_comparing_large_values_again_and_again_is_stopped() -> None:
+    large = list(range(10_000))
+
+    with pytest.raises(ExpressionError, match="more than 100000 elements"):
+        parse("n[?@ == @ && @ != `0`]").evaluate({"n": [large] * 20})
 
 
 @pytest.mark.parametrize(

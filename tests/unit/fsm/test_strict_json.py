@@ -188,6 +188,14 @@ def test_exactly_what_has_a_member_twice_is_refused(text: str) -> None:
         assert serialize(parse_foreign(text.encode())) == serialize(parse(text))
 
 
+def test_a_repeated_member_among_many_is_found_at_once() -> None:
+    """Looking for each name among all would take minutes."""
+    members = ",".join(f'"member {number}":1' for number in (*range(40_000), 39_999))
+
+    with pytest.raises(NotKeepable, match="member 39999"):
+        parse_foreign(b"{" + members.encode() + b"}")
+
+
 @pytest.mark.parametrize("number", [b"1" * 401, b"-" + b"9" * 500, b"1" * 4000])
 def test_a_longer_integer_than_can_be_kept_is_refused(number: bytes) -> None:
     with pytest.raises(NotKeepable, match="more than 400 digits"):

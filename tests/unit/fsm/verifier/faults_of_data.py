@@ -190,6 +190,11 @@ EXPRESSIONS = [
         [step("book", action=call("/${" + "!" * 400 + "input}"))],
     ),
     Fault(
+        "a literal has a number that is too long to be kept",
+        ("/steps/0/action/body", "bad-literal"),
+        [step("book", action=call("/book", body="${input.n > `1e400`}"))],
+    ),
+    Fault(
         "a function does not exist",
         ("/steps/0/action/body", "unknown-function"),
         [step("book", action=call("/book", body="${uuid()}"))],

@@ -1,0 +1,168 @@
+"""Numbers through the whole service: to participants and back, into answers, over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.runtime.bulk import BulkJobs
+from saga_orchestrator.fsm.strict_json import serialize
+from saga_orchestrator.projections.status import status_view
+from saga_orchestrator.tests.integration.http.clients import client_of
+from saga_orchestrator.tests.requests import JSON
+from saga_orchestrator.tests.world import ENOUGH, World, a_world
+
+from .conftest import ScriptedHealth, ScriptedListing, services_of
+
+MONEY = """
+saga: money
+version: 1
+steps:
+  - name: quote
+    participant: order-service
+    effect: none
+    action:
+      path: "/quotes/${input.amount}"
+      body: {amount: "${input.amount}", note: "of ${input.amount}"}
+  - {name: approval, wait_for: {signal: go, timeout: 1h}}
+  - name: ask
+    saga: {type: part, input: {amount: "${input.amount}", fixed: FIXED}}
+  - name: pay
+    participant: payment-service
+    pivot: true
+    action:
+      path: /payments
+      body:
+        amount: "${input.amount}"
+        rate: "${steps.quote.output.rate}"
+        limit: "${steps.approval.output.limit}"
+        part: "${steps.ask.output.fetch.part}"
+        total: "${sum([input.amount, steps.quote.output.rate, `LITERAL`])}"
+        more: "${input.amount > steps.quote.output.rate}"
+        fixed: FIXED
+"""
+PART = """
+saga: part
+version: 1
+steps:
+  - name: fetch
+    participant: order-service
+    effect: none
+    action: {path: /parts, body: "${input}"}
+"""
+CASES = [
+    "50",
+    "50.00",
+    "100.10",
+    "0.1",
+    "-0.0",
+    "12345678901234567.89",
+    "123456789.123456789",
+    "0.1234567890123456789",
+    "9007199254740993",
+    "1E5",
+    "1e16",
+    "1e22",
+    "5e-324",
+    "1e-400",
+    "1e399",
+    "-" + "9" * 399,
+    "1." + "3" * 400,
+]
+literals = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", fullmatch=True
+)
+
+
+def exact(data: bytes | str | None) -> Any:
+    """JSON with each number as the fraction that it is."""
+    assert data is not None
+    return json.loads(data, parse_float=Fraction, parse_int=Fraction)
+
+
+@pytest.mark.parametrize("literal", CASES)
+def test_a_number_has_the_same_value_everywhere(literal: str) -> None:
+    asyncio.run(goes_through(literal, literal, literal))
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(literals, literals, literals)
+def test_any_number_has_the_same_value_everywhere(one: str, two: str, three: str) -> None:
+    asyncio.run(goes_through(one, two, three))
+
+
+async def goes_through(amount: str, rate: str, limit: str) -> None:
+    documents = [one.replace("FIXED", rate).replace("LITERAL", limit) for one in (PART, MONEY)]
+    world = await a_world(*documents)
+    sent, replies = world.participants.sent, world.participants
+    replies.will("quote", Reply(200, JSON, b'{"rate": %b}' % rate.encode()))
+    replies.will("fetch", Reply(200, JSON, b'{"part": %b}' % limit.encode()))
+    body = f'{{"saga_type": "money", "entity_id": 1, "input": {{"amount": {amount}}}}}'
+    async with client_of_world(world) as client:
+        started = await client.post("/sagas/start", content=body, headers=AT_ONCE)
+        assert started.status_code == 202, started.text
+        saga_id = started.json()["saga_id"]
+        await world.orchestrator.saga_from(saga_id, 4, ENOUGH)
+        at_rest = [await seen(client, saga_id)]
+    await world.driver.drain(timedelta())
+
+    restarted = await a_world(
+        *documents, store=world.log.store, participants=world.participants, clock=world.clock
+    )
+    await restarted.recover()
+    async with client_of_world(restarted) as client:
+        at_rest.append(await seen(client, saga_id))
+        signal = await client.post(
+            f"/sagas/{saga_id}/signals/go", content=f'{{"limit": {limit}}}', headers=JSON
+        )
+        assert signal.status_code == 200, signal.text
+        saga = await restarted.rested(saga_id)
+        ended = await seen(client, saga_id)
+    await restarted.driver.drain(timedelta())
+
+    a, b, c = Fraction(amount), Fraction(rate), Fraction(limit)
+    text = sent[0].path.rpartition("/")[2]
+    assert Fraction(text) == a
+    assert "e" not in text.lower()
+    assert exact(sent[0].body) == {"amount": a, "note": f"of {text}"}
+    assert exact(sent[1].body) == {"amount": a, "fixed": b}
+    assert exact(sent[2].body) == {
+        "amount": a,
+        "rate": b,
+        "limit": c,
+        "part": c,
+        "total": a + b + c,
+        "more": a > b,
+        "fixed": b,
+    }
+    assert at_rest[0] == at_rest[1]
+    assert at_rest[0]["input"] == {"amount": a}
+    assert at_rest[0]["outputs"] == {"quote": {"rate": b}}
+    assert ended["outputs"]["approval"] == {"limit": c}
+    assert {"rate": b} in [one["data"].get("output") for one in ended["events"]]
+    assert exact(serialize(status_view(saga)))["steps"][0]["output"] == {"rate": b}
+
+
+AT_ONCE = {**JSON, "Prefer": "respond-async"}
+
+
+def client_of_world(world: World) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    bulk = BulkJobs(world.orchestrator, world.clock)
+    return client_of(services_of(world, ScriptedListing(), ScriptedHealth(), bulk))
+
+
+async def seen(client: httpx.AsyncClient, saga_id: str) -> Mapping[str, Any]:
+    """The saga and its events as a client reads them."""
+    saga = await client.get(f"/sagas/{saga_id}")
+    events = await client.get(f"/sagas/{saga_id}/events")
+    return {**exact(saga.text), **exact(events.text)}
