@@ -66,6 +66,7 @@ from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCal
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.directory import Directory, read_directory
 from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.receivers import PLACES_OF_AN_ORIGIN
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.http.serving import server_of
@@ -142,7 +143,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             yield Services(
                 orchestrator=orchestrator,
                 listing=listing,
-                health=HealthQuestion(VitalSigns(log, ownership)),
+                health=HealthQuestion(VitalSigns(log, ownership, driver.callbacks)),
                 callbacks=_callback_policy(settings, directory),
                 audit=partial(verify_log, log),
                 tokens=tokens,
@@ -208,7 +209,10 @@ def _driver(
     stack.push_async_callback(transport.aclose)
     participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
     executor = Executor(participants, tokens, clock, limit=limit, terms=directory.terms)
-    guarded = ParticipantTransport(may_reach=_callback_policy(settings, directory).may_reach)
+    guarded = ParticipantTransport(
+        TransportLimits(connections_per_origin=PLACES_OF_AN_ORIGIN),
+        may_reach=_callback_policy(settings, directory).may_reach,
+    )
     stack.push_async_callback(guarded.aclose)
     callbacks, event_counts = Callbacks(HttpCallbackSender(guarded), clock), EventCounts()
     observe = partial(_observe, event_counts, projector)

@@ -179,12 +179,12 @@ class DefinitionsAnswer(Answer):
 
 
 class CheckAnswer(Answer):
-    status: Literal["pass", "fail"]
+    status: Literal["pass", "warn", "fail"]
     detail: str
 
 
 class HealthAnswer(Answer):
-    status: Literal["pass", "fail"]
+    status: Literal["pass", "warn", "fail"]
     checks: dict[str, CheckAnswer]
 
 

@@ -19,6 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from ..fsm.runtime.breaker import BreakerState
+from ..fsm.runtime.callbacks import Owed
 from ..fsm.runtime.event_counts import EventCounts
 from ..fsm.runtime.executor import Executor
 from ..fsm.runtime.traffic import BOUNDS, Traffic
@@ -29,29 +30,37 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 LIMITS: Final = (*(f"{bound.total_seconds():g}" for bound in BOUNDS), "+Inf")
 
 
-async def exposition(statistics: Statistics, executor: Executor, counts: EventCounts) -> bytes:
+async def exposition(
+    statistics: Statistics, executor: Executor, counts: EventCounts, owed: Owed | None
+) -> bytes:
     """In Prometheus' text format."""
     try:
         unsettled: Sequence[SagaCount] | None = await statistics.unsettled()
     except ProjectionUnavailable:
         unsettled = None
     registry = CollectorRegistry()
-    registry.register(_Collector(unsettled, executor, counts))
+    registry.register(_Collector(unsettled, executor, counts, owed))
     ProcessCollector(registry=registry)
     return generate_latest(registry)
 
 
 class _Collector:
     def __init__(
-        self, unsettled: Sequence[SagaCount] | None, executor: Executor, counts: EventCounts
+        self,
+        unsettled: Sequence[SagaCount] | None,
+        executor: Executor,
+        counts: EventCounts,
+        owed: Owed | None,
     ) -> None:
         self.unsettled, self.executor, self.counts = unsettled, executor, counts
+        self.owed = owed
 
     def collect(self) -> Iterator[Metric]:
         yield _events(self.counts)
         yield from _sagas(self.unsettled)
         yield from _calls(self.executor)
         yield _breakers(self.executor)
+        yield from _callbacks(self.owed)
 
 
 def _events(counts: EventCounts) -> Metric:
@@ -101,3 +110,11 @@ def _breakers(executor: Executor) -> Metric:
     for name, breaker in executor.breakers.items():
         family.add_metric((name,), float(breaker.state is not BreakerState.CLOSED))
     return family
+
+
+def _callbacks(owed: Owed | None) -> Iterator[Metric]:
+    told = "Callbacks of sagas at rest that their receivers have not taken yet."
+    yield GaugeMetricFamily("saga_callbacks_owed", told, value=owed.number if owed else 0)
+    told = "How long the oldest of them has been owed."
+    seconds = owed.longest.total_seconds() if owed else 0.0
+    yield GaugeMetricFamily("saga_callbacks_owed_seconds", told, value=seconds)

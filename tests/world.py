@@ -143,7 +143,7 @@ class ScriptedCallbacks:
 
     told: list[Saga] = field(default_factory=list)
 
-    async def send(self, saga: Saga) -> bool:
+    async def send(self, saga: Saga, attempt: int) -> bool:
         self.told.append(saga)
         return True
 

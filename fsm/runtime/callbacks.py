@@ -7,9 +7,10 @@ not recorded: after a crash it is tried at once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..happening import CallbackTold
 from ..retry import RetryPolicy
@@ -22,35 +23,52 @@ if TYPE_CHECKING:
 PAUSES = RetryPolicy(attempts=None, first=timedelta(seconds=2), cap=timedelta(minutes=5))
 
 
+class Owed(NamedTuple):
+    """Callbacks that have not been taken yet: how many, and the saga that has owed one longest."""
+
+    number: int
+    longest: timedelta
+    saga_id: str
+
+
 class CallbackSender(Protocol):
-    async def send(self, saga: Saga) -> bool:
+    async def send(self, saga: Saga, attempt: int) -> bool:
         """Whether the callback of `saga` took its status. Trouble is a no."""
 
 
 class Callbacks:
     def __init__(self, sender: CallbackSender, clock: Clock) -> None:
         self.sender, self.clock = sender, clock
-        self._telling: set[str] = set()
+        self._owed_since: dict[str, datetime] = {}
 
     def is_telling(self, saga_id: str) -> bool:
-        return saga_id in self._telling
+        return saga_id in self._owed_since
+
+    def owed(self) -> Owed | None:
+        if not self._owed_since:
+            return None
+        saga_id, since = min(self._owed_since.items(), key=itemgetter(1))
+        longest = max(self.clock.now() - since, timedelta())
+        return Owed(len(self._owed_since), longest, saga_id)
 
     async def keep_telling(self, driver: Driver, saga_id: str) -> None:
         """Until it was told, or the saga has moved on: then its next rest will be told."""
-        self._telling.add(saga_id)
+        self._owed_since[saga_id] = self.clock.now()
         try:
-            for pause in self._pauses():
+            for attempt, pause in enumerate(self._pauses(), 1):
                 async with driver.holding(saga_id) as live:
                     saga = live.saga
                 if driver.stopping or not saga.owes_callback:
                     return
-                if await self.sender.send(saga):
+                if attempt == 1:  # it may have rested before this process began
+                    self._owed_since[saga_id] = saga.state.updated_at
+                if await self.sender.send(saga, attempt):
                     told = CallbackTold(rested_version=saga.state.rested_version)
                     await driver.meet(saga_id, told)
                 else:
                     await driver.pause(pause)
         finally:
-            self._telling.discard(saga_id)
+            self._owed_since.pop(saga_id, None)
 
     def _pauses(self) -> Iterator[float]:
         """Seconds after each try, without end."""

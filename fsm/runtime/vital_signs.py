@@ -9,25 +9,34 @@ from datetime import timedelta
 from typing import Final
 
 from ...eventstore import EventLog, LogUnavailable
+from .callbacks import Callbacks, Owed
 from .orchestrator import STALLED
 from .ownership import Ownership
 
+OWED_FOR_LONG: Final = timedelta(minutes=5)
 SILENT: Final = timedelta(seconds=2)  # without a sign of life there is trouble
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """`warns`: the service works, and a person should look."""
+
     ok: bool
     detail: str = ""
+    warns: bool = False
 
 
 class VitalSigns:
-    def __init__(self, log: EventLog, ownership: Ownership) -> None:
-        self.log, self.ownership = log, ownership
+    def __init__(self, log: EventLog, ownership: Ownership, callbacks: Callbacks) -> None:
+        self.log, self.ownership, self.callbacks = log, ownership, callbacks
 
     async def check(self) -> Mapping[str, Check]:
         """Each dependency by name. Trouble is a value: it never raises."""
-        return {"database": await self._database(), "shards": self._shards()}
+        return {
+            "database": await self._database(),
+            "shards": self._shards(),
+            "callbacks": check_of(self.callbacks.owed()),
+        }
 
     async def _database(self) -> Check:
         try:
@@ -44,3 +53,17 @@ class VitalSigns:
     def _shards(self) -> Check:
         trouble = self.ownership.trouble(SILENT)
         return Check(trouble is None, trouble or "")
+
+
+def check_of(owed: Owed | None) -> Check:
+    """A warning if a receiver has not taken its callback for long."""
+    if owed is None or owed.longest < OWED_FOR_LONG:
+        return Check(True)
+    minutes = owed.longest // timedelta(minutes=1)
+    what = "callback is" if owed.number == 1 else "callbacks are"
+    return Check(
+        True,
+        f"{owed.number} {what} owed, that of saga {owed.saga_id} for {minutes} minutes: "
+        "its receiver does not answer with 2xx",
+        warns=True,
+    )

@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from ...fsm.runtime.vital_signs import Check
 from ...fsm.strict_json import Json
 from ..reply import json_reply
 from ..request import Request
@@ -33,17 +34,19 @@ async def live(request: Request, services: Services) -> Response:
 
 async def _asked(services: Services, within: timedelta) -> Response:
     checks = await services.health.ask(within)
-    well = all(check.ok for check in checks.values())
+    words = {name: _word(check) for name, check in checks.items()}
+    worst = next((word for word in ("fail", "warn") if word in words.values()), "pass")
     answer: dict[str, Json] = {
-        "status": _word(well),
+        "status": worst,
         "checks": {
-            name: {"status": _word(check.ok), "detail": check.detail}
-            for name, check in checks.items()
+            name: {"status": words[name], "detail": check.detail} for name, check in checks.items()
         },
     }
-    status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+    status = HTTPStatus.SERVICE_UNAVAILABLE if worst == "fail" else HTTPStatus.OK
     return json_reply(answer, status, NEVER_KEPT)
 
 
-def _word(well: bool) -> str:
-    return "pass" if well else "fail"
+def _word(check: Check) -> str:
+    if not check.ok:
+        return "fail"
+    return "warn" if check.warns else "pass"

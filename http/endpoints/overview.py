@@ -40,7 +40,8 @@ async def participants(request: Request, services: Services) -> Response:
 
 
 async def metrics(request: Request, services: Services) -> Response:
-    text = await exposition(services.statistics, services.executor, services.event_counts)
+    owed = services.orchestrator.driver.callbacks.owed()
+    text = await exposition(services.statistics, services.executor, services.event_counts, owed)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -96,7 +96,8 @@ async function showHealth() {
   const failed = Object.entries(checks).filter(([, one]) => one.status !== "pass");
   const why = failed.map(([name, one]) => `${name} (${one.detail})`).join(", ");
   byId("health").className = `badge ${status}`;
-  byId("health").textContent = failed.length ? `Not well: ${why}` : "Healthy";
+  const word = status === "warn" ? "Look at" : "Not well";
+  byId("health").textContent = failed.length ? `${word}: ${why}` : "Healthy";
 }
 
 async function refresh() {

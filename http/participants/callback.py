@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Collection
-from datetime import timedelta
 
 import httpx
 
@@ -19,10 +18,10 @@ from ...fsm.saga import Saga
 from ...projections.status import status_view
 from ..outputs import written
 from .base_url import BaseUrl, Origin
+from .receivers import TIMEOUT, Receivers
 from .request import encode
 from .transport import ParticipantTransport
 
-TIMEOUT = timedelta(seconds=10)
 LONGEST_URL = 2000
 LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 HEADERS = ("content-type", "saga-id")
@@ -53,20 +52,22 @@ class CallbackPolicy:
 class HttpCallbackSender:
     """Implements CallbackSender. Where its transport may connect to is for a policy to say."""
 
-    def __init__(self, transport: ParticipantTransport) -> None:
-        self.transport = transport
+    def __init__(self, transport: ParticipantTransport, receivers: Receivers | None = None) -> None:
+        self.transport, self.receivers = transport, receivers or Receivers()
 
-    async def send(self, saga: Saga) -> bool:
+    async def send(self, saga: Saga, attempt: int) -> bool:
         url = saga.state.callback_url
         assert url is not None, "only a saga with a callback owes one"
         try:
             origin, target = parse_callback(url)
             values = ("application/json", saga.state.saga_id)
-            body = await written(status_view, saga)
-            request = encode("POST", target, str(origin), HEADERS, values, body)
-            reply = await self.transport.exchange(origin, request, TIMEOUT)
-        except (ValueError, httpx.RequestError) as error:
-            facts = {"saga_id": saga.state.saga_id, "why": str(error)}
+            async with self.receivers.place(origin, target, first_try=attempt == 1):
+                body = await written(status_view, saga)
+                request = encode("POST", target, str(origin), HEADERS, values, body)
+                reply = await self.transport.exchange(origin, request, TIMEOUT)
+        except (ValueError, httpx.RequestError, TimeoutError) as error:
+            why = str(error) or "no answer in time, and others waited"
+            facts = {"saga_id": saga.state.saga_id, "why": why}
             logger.info("callback not told", extra=facts)
             return False
         return 200 <= reply.status < 300

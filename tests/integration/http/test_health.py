@@ -43,6 +43,24 @@ async def test_one_thing_is_not(
     }
 
 
+@pytest.mark.parametrize("path", ["/health", "/readyz"])
+async def test_a_warning_is_served_with(
+    client: httpx.AsyncClient, health: ScriptedHealth, path: str
+) -> None:
+    health.checks = {"log": Check(True), "callbacks": Check(True, "7 owed", warns=True)}
+
+    response = await client.get(path)
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "warn",
+        "checks": {
+            "log": {"status": "pass", "detail": ""},
+            "callbacks": {"status": "warn", "detail": "7 owed"},
+        },
+    }
+
+
 async def test_whether_it_lives_is_asked_of_nobody(
     client: httpx.AsyncClient, health: ScriptedHealth
 ) -> None:

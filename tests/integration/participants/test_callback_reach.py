@@ -51,7 +51,7 @@ async def test_a_callback_has_links_to_outputs_that_are_too_large(world: World, 
     saga = to_be_told(f"http://{HERE}:{peer.port}/told")
     saga = saga.after(StepSucceeded(step="book", attempt=1, output="x" * 1_000_000), NOON)
 
-    assert await sender_of(world, no_participant(loopback=True)).send(saga)
+    assert await sender_of(world, no_participant(loopback=True)).send(saga, 1)
 
     (told,) = peer.requests
     (step,) = json.loads(told.partition(b"\r\n\r\n")[2])["steps"]
@@ -63,7 +63,7 @@ async def test_a_callback_has_links_to_outputs_that_are_too_large(world: World, 
 async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer, host: str) -> None:
     sender = sender_of(world, no_participant(loopback=False))
 
-    assert not await sender.send(to_be_told(f"http://{host}:{peer.port}/told"))
+    assert not await sender.send(to_be_told(f"http://{host}:{peer.port}/told"), 1)
 
     assert peer.conversations == []
 
@@ -71,7 +71,7 @@ async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer,
 async def test_a_setting_allows_this_machine(world: World, peer: Peer) -> None:
     sender = sender_of(world, no_participant(loopback=True))
 
-    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"))
+    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"), 1)
 
     assert peer.requests[0].startswith(b"POST /told HTTP/1.1\r\n")
 
@@ -83,8 +83,8 @@ async def test_a_participant_is_told_wherever_it_lives_and_nobody_else_there(
     policy = CallbackPolicy([f"http://localhost:{peer.port}/api"], loopback=False)
     sender = sender_of(world, policy)
 
-    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"))
-    assert not await sender.send(to_be_told(f"http://localhost:{other.port}/told"))
+    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"), 1)
+    assert not await sender.send(to_be_told(f"http://localhost:{other.port}/told"), 1)
 
     assert other.conversations == []
 

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
+from saga_orchestrator.fsm.runtime.callbacks import Owed
 from saga_orchestrator.fsm.runtime.traffic import Traffic
 from saga_orchestrator.http.metrics import exposition
 from saga_orchestrator.http.overview_answers import FeedAnswer, ParticipantsAnswer, StatsAnswer
@@ -89,6 +90,7 @@ async def test_metrics_can_be_collected(service: Service) -> None:
     assert samples["saga_calls_in_flight", "nobody-service"] == 0
     assert samples["saga_call_seconds_bucket", "+Inf", "nobody-service"] == 1
     assert samples["saga_call_seconds_count", "nobody-service"] == 1
+    assert samples["saga_callbacks_owed",] == 0
     assert samples["process_open_fds",] > 0
 
 
@@ -96,11 +98,16 @@ async def test_metrics_are_told_without_the_database(service: Service) -> None:
     await service.start("refused")
     services = service.services
 
-    text = await exposition(NoStatistics(), services.executor, services.event_counts)
+    text = await exposition(NoStatistics(), services.executor, services.event_counts, OWED)
 
     assert b"saga_status_view_up 0.0" in text
+    assert b"saga_callbacks_owed 3.0" in text
+    assert b"saga_callbacks_owed_seconds 90.0" in text
     assert b"saga_unsettled{" not in text
     assert b'outcome="not_sent",participant="nobody-service"} 1.0' in text
+
+
+OWED = Owed(3, timedelta(seconds=90), "s1")
 
 
 class NoStatistics:

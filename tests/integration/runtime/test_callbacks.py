@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import repeat
 
 from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
-from saga_orchestrator.fsm.runtime.callbacks import Callbacks
+from saga_orchestrator.fsm.runtime.callbacks import Callbacks, Owed
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
 from saga_orchestrator.tests.passing_time import quiet
@@ -24,10 +24,12 @@ class Receiver:
 
     def __init__(self, refusals: int = 0) -> None:
         self.refusals, self.told = refusals, list[Saga]()
+        self.attempts: list[int] = []
         self.asked = asyncio.Event()
 
-    async def send(self, saga: Saga) -> bool:
+    async def send(self, saga: Saga, attempt: int) -> bool:
         self.told.append(saga)
+        self.attempts.append(attempt)
         self.asked.set()
         self.refusals -= 1
         return self.refusals < 0
@@ -36,7 +38,7 @@ class Receiver:
 class Impatient(Callbacks):
     """Tries again at once."""
 
-    def pauses(self) -> Iterator[float]:
+    def _pauses(self) -> Iterator[float]:
         return repeat(0.0)
 
 
@@ -121,3 +123,43 @@ async def test_a_stop_does_not_wait_for_the_next_try(world: World) -> None:
         await world.driver.drain(timedelta(hours=1))
 
     assert len(receiver.told) == 1
+
+
+async def test_what_is_owed_is_told_with_how_long_and_until_it_is_taken(world: World) -> None:
+    receiver = Receiver(refusals=1_000_000)
+    callbacks = world.driver.callbacks = Callbacks(receiver, world.clock)
+    assert callbacks.owed() is None
+    saga_id = await start(world)
+    await receiver.asked.wait()
+
+    world.clock.advance(timedelta(minutes=7))
+
+    assert callbacks.owed() == Owed(1, timedelta(minutes=7), saga_id)
+    await world.driver.drain(timedelta(hours=1))
+    assert callbacks.owed() is None
+
+
+async def test_how_long_it_is_owed_outlives_the_process(world: World, log: TroubledLog) -> None:
+    receiver = Receiver(refusals=1_000_000)
+    world.driver.callbacks = Callbacks(receiver, world.clock)
+    saga_id = await start(world)
+    await receiver.asked.wait()
+    restarted = await a_world(store=log.store)
+    restarted.clock.advance(timedelta(hours=1))
+    next_receiver = Receiver(refusals=1_000_000)
+    callbacks = restarted.driver.callbacks = Callbacks(next_receiver, restarted.clock)
+
+    await restarted.recover()
+    await next_receiver.asked.wait()
+
+    assert callbacks.owed() == Owed(1, timedelta(hours=1), saga_id)
+    await restarted.driver.drain(timedelta())
+
+
+async def test_a_sender_is_told_the_number_of_the_try(world: World) -> None:
+    receiver = told_by(world, Receiver(refusals=2))
+
+    await start(world)
+    await quiet(world.driver)
+
+    assert receiver.attempts == [1, 2, 3]
