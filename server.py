@@ -137,7 +137,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         bulk = BulkJobs(orchestrator, clock)
         listing = StatusListing(stores.views, projector.step)
         async with asyncio.TaskGroup() as group:
-            loops = (projector.run(), driver.timers.run(), ownership.run())
+            loops = (
+                projector.run(), driver.timers.run(), ownership.run(), log.wait_for_failure(),
+            )  # fmt: skip
             tasks = [group.create_task(one) for one in loops]
             await ownership.served(FIRST_SHARD_WITHIN)
             yield Services(

@@ -164,6 +164,14 @@ class PostgresLog:
         if self._writing.done():
             raise LogUnavailable("the writer has ended")
 
+    async def wait_for_failure(self) -> None:
+        """Wait until the writer has ended, after which nothing is ever recorded again.
+
+        Raises LogUnavailable then.
+        """
+        await asyncio.wait([self._writing])
+        raise LogUnavailable("the writer has ended")
+
     async def close_idle(self) -> None:
         """Close the connections that nobody uses now; new ones are opened when they are needed."""
         await self._session.close_idle()

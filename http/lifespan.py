@@ -8,22 +8,35 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from datetime import timedelta
 from types import FrameType
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..fsm.runtime.log import logger
 
+FAILED: Final = 1  # the exit code of a service of which a part has failed
+ENDS_WITHIN: Final = timedelta(seconds=10)
+
 
 class LifespanApp:
-    """`serving` makes the application; what it raises of `refusals` is told in one line."""
+    """`serving` makes the application; what it raises of `refusals` is told in one line.
+
+    When a part of it fails while it serves, the process ends with exit code 1, `ends_within` at the
+    latest: nothing would be served, and whatever supervises the process starts it again. No server
+    has a way to be told so by its application; that a callback of the event loop may raise
+    SystemExit is a promise of asyncio, and holds for all of them.
+    """
 
     def __init__(
         self,
         serving: Callable[[], AbstractAsyncContextManager[ASGIApp]],
         refusals: tuple[type[Exception], ...],
+        ends_within: timedelta = ENDS_WITHIN,
     ) -> None:
         self._serving, self._refusals = serving, refusals
+        self._ends_within = ends_within
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,17 +55,34 @@ class LifespanApp:
             async with self._serving() as self._app:
                 await send({"type": "lifespan.startup.complete"})
                 phase = "shutdown"
-                await receive()
+                await self._asked_to_stop(receive)
         except self._refusals as error:
             print(f"saga: {' '.join(str(error).split())}", file=sys.stderr)
             # The server has nothing to add: whoever starts it reads one line.
             logging.getLogger("uvicorn.error").disabled = True
-            await send({"type": f"lifespan.{phase}.failed"})
+            await self._fail(phase, send)
         except Exception:
             logger.exception("the service failed")
-            await send({"type": f"lifespan.{phase}.failed"})
+            await self._fail(phase, send)
         else:
             await send({"type": "lifespan.shutdown.complete"})
+
+    async def _asked_to_stop(self, receive: Receive) -> None:
+        try:
+            await receive()
+        except asyncio.CancelledError:
+            # A part has failed, and the others are stopped in order: some may wait for long.
+            _exit_later(self._ends_within)
+            raise
+
+    async def _fail(self, phase: str, send: Send) -> None:
+        await send({"type": f"lifespan.{phase}.failed"})
+        if phase == "shutdown":
+            _exit_later(timedelta())
+
+
+def _exit_later(delay: timedelta) -> None:
+    asyncio.get_running_loop().call_later(delay.total_seconds(), sys.exit, FAILED)
 
 
 @contextmanager

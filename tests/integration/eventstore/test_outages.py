@@ -354,3 +354,18 @@ async def test_a_key_that_the_database_cannot_keep_is_refused(
 
     with pytest.raises(ValueRefused):
         await log.claim_key(key, digest=b"", stream_id=a_stream(1), claimed_at=NOON)
+
+
+async def test_whoever_serves_is_told_when_the_writer_has_ended(
+    open_log: OpenLog, database_url: str
+) -> None:
+    """By a failure that is not provided for: here a payload that is no bytes."""
+    log = open_log(database_url)
+    await log.claim([1], recorded_at=NOON)
+    failure = asyncio.create_task(log.wait_for_failure())
+
+    with pytest.raises(LogUnavailable):
+        await log.append(a_stream(1), 0, [an_event(payload="{}")])  # type: ignore[arg-type]
+
+    with pytest.raises(LogUnavailable, match="the writer has ended"):
+        await asyncio.wait_for(failure, timeout=10)
