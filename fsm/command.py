@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .definition import Call, Completion, Step
 from .events import Parent
@@ -22,6 +23,7 @@ from .template import Scope, render, render_path, render_text
 
 # Those that are asked for again and again: Python takes four times longer to find `SagaStatus.X`.
 RUNNING, PENDING, WAITING = SagaStatus.RUNNING, SagaStatus.PENDING, StepStatus.WAITING
+COMPENSATING = SagaStatus.COMPENSATING
 ACTION, STATUS, CALLBACK = Direction.ACTION, Direction.STATUS, Completion.CALLBACK
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
 CALLS: Mapping[Direction, Callable[[Step], Call | None]] = {
@@ -94,6 +96,41 @@ def child_commands(saga: Saga) -> list[StartChild | UndoChild]:
     return found
 
 
+def taken_up(saga: Saga, now: datetime) -> Saga:
+    """The saga as a process goes on with it that did not send its calls.
+
+    Once it goes back, or was asked to, a forward call that is out is not sent again: it is waited
+    for as long as its own timeout says.
+    """
+    if not repeats_nothing(saga, now):
+        return saga
+    return unanswered(saga, [one.name for one, state in saga.steps if awaited(state) is ACTION])
+
+
+def unanswered(saga: Saga, steps: Iterable[str]) -> Saga:
+    """The saga that waits for the calls of these steps as well, and does not send them again."""
+    steps = saga.state.unanswered.union(steps)
+    return Saga(saga.definition, replace(saga.state, unanswered=steps))
+
+
+def repeats_nothing(saga: Saga, now: datetime) -> bool:
+    """Whether a forward call that a process which died had sent is not to be sent again."""
+    state = saga.state
+    if state.status is COMPENSATING:
+        return True
+    if state.status is not RUNNING or saga.pivot_passed:
+        return False
+    overdue = state.deadline is not None and state.deadline <= now
+    return state.asked_back is not None or (overdue and not saga.pivot_in_doubt)
+
+
+def answer_due(step: Step, state: StepState) -> datetime:
+    """When a call that is out has had all its time."""
+    assert step.action is not None
+    assert state.called_at is not None
+    return state.called_at + step.action.timeout
+
+
 def is_over(saga: Saga) -> bool:
     """Whether there is nothing to take up after a crash.
 
@@ -135,6 +172,7 @@ def _calls(saga: Saga) -> list[CallParticipant]:
         prepare(saga, step, direction, _attempt(state, direction))
         for step, state in saga.steps
         if (direction := awaited(state)) is not None and step.action is not None
+        if step.name not in saga.state.unanswered
     ]
 
 
@@ -185,6 +223,9 @@ def wake_up(saga: Saga) -> datetime | None:
         due = step.next_attempt_at
         if due is not None and (wake is None or due < wake):
             wake = due
+    for name in state.unanswered:
+        due = answer_due(saga.definition.by_name[name], state.steps[name])
+        wake = due if wake is None else min(wake, due)
     return wake
 
 

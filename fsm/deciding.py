@@ -28,6 +28,7 @@ from .events import (
     WaitStarted,
 )
 from .expression import ExpressionError
+from .machines import SagaStatus
 from .missing_output import blamed
 from .outcome import Direction
 from .saga import Saga
@@ -89,6 +90,8 @@ class Deciding:
             call = prepare(self.saga, step, direction, attempt)
         except ExpressionError as error:
             undoes = direction is Direction.COMPENSATION
+            if self.saga.state.status is SagaStatus.COMPENSATING and not undoes:
+                return  # a question that cannot be asked; without an answer the step is unknown
             what = f"the {direction} of {step.name} cannot be called: {error}"
             why, without_output = blamed(self.saga, call_of(step, direction).templates, what)
             park = self.park_undo if undoes else self.park

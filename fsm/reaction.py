@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .command import awaited
+from .command import answer_due, awaited
 from .consequence import (
     of_action,
     of_callback,
@@ -22,6 +22,7 @@ from .events import (
     CompensationSucceeded,
     LateReplyIgnored,
     SagaFellDue,
+    StepBackedOff,
     StepFact,
     StepFoundNotDone,
     StepNotSent,
@@ -37,6 +38,7 @@ from .step_state import UNTOUCHED, StepState
 
 # Asked for with every answer: Python takes four times longer to find `SagaStatus.ABANDONED`.
 ABANDONED, DONE, COMPENSATION = SagaStatus.ABANDONED, Outcome.DONE, Direction.COMPENSATION
+CUT_OFF = "the service was restarted before its answer came"
 
 
 def answered(deciding: Deciding, answer: CallAnswered) -> None:
@@ -94,6 +96,8 @@ def time_passed(deciding: Deciding) -> None:
         deciding.record(SagaFellDue())
     if is_overdue(deciding):
         return  # nothing new is sent; what follows turns the saga round
+    for name in sorted(state.unanswered):
+        _answer_fell_due(deciding, deciding.saga.definition[name])
     for step, due in deciding.saga.steps:
         if due.next_attempt_at is not None and due.next_attempt_at <= deciding.now:
             _fell_due(deciding, step, due)
@@ -107,6 +111,30 @@ def _fell_due(deciding: Deciding, step: Step, due: StepState) -> None:
             _waited(deciding, step, due)
         case SagaStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF:
             deciding.call(step, Direction.COMPENSATION)
+
+
+def _answer_fell_due(deciding: Deciding, step: Step) -> None:
+    """A call that was out when its process died: its participant is asked, if it can be."""
+    state = deciding.saga.state.step(step.name)
+    if answer_due(step, state) > deciding.now:
+        return
+    attempt, why = state.attempts, CUT_OFF
+    if step.status is None or state.callback is not None:
+        unknown = StepUnknown(step=step.name, attempt=attempt, error=why)
+        deciding.record(_unless_heard(state, unknown))
+        return
+    now = deciding.now
+    deciding.record(
+        StepBackedOff(
+            step=step.name,
+            attempt=attempt,
+            outcome=Outcome.UNKNOWN,
+            error=why,
+            until=now,
+            resent=True,
+        )
+    )
+    deciding.call(step, Direction.STATUS)
 
 
 def participant_back(deciding: Deciding, participant: str) -> None:

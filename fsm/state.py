@@ -55,7 +55,8 @@ class SagaState(Struct, frozen=True, kw_only=True):
     """`version` is that of the last event folded; `finished` names steps in order of completion.
 
     `rested_version` is that of the event by which it last came to rest, `told_version` that of
-    which its callback was told.
+    which its callback was told. `unanswered` is known to a process and not to the log: the steps
+    whose call a process that died had sent, and which is not sent again.
     """
 
     saga_id: str
@@ -85,6 +86,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
     signal_keys: frozenset[tuple[str, str]] = frozenset()  # with the names that they are of
     messages: frozenset[str] = frozenset()  # that were taken from other nodes
     losses_accepted: bool = False  # all of them, in histories that do not name them
+    unanswered: frozenset[str] = frozenset()
 
     def step(self, name: str) -> StepState:
         return self.steps.get(name, UNTOUCHED)
@@ -122,6 +124,11 @@ def own(state: SagaState) -> SagaState:
     return replace(state, steps={**state.steps})
 
 
+def as_recorded(state: SagaState) -> SagaState:
+    """The same state, without what only its process knows."""
+    return replace(state, unanswered=frozenset()) if state.unanswered else state
+
+
 def fold(state: SagaState, event: Event, at: datetime) -> None:
     """Make `state`, which nobody else may hold, the one after `event`. Raises CorruptStream.
 
@@ -139,6 +146,8 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
         after = replace(after, next_attempt_at=state.paused_at)
     state.steps[name] = after
+    if name in state.unanswered and after.status is not StepStatus.CALLING:
+        _set(state, "unanswered", state.unanswered - {name})
     _set(state, "version", state.version + 1)
     _set(state, "updated_at", at)
     if after.finished_at is None:

@@ -68,6 +68,7 @@ class StepState(Struct, frozen=True, kw_only=True):
     child_id: str | None = None
     callback: CallbackReceived | None = None  # that came before its time
     started_at: datetime | None = None
+    called_at: datetime | None = None  # when the intent of its latest attempt was recorded
     finished_at: datetime | None = None
     next_attempt_at: datetime | None = None
     until: datetime | None = None
@@ -168,6 +169,7 @@ def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime
         callback=None if again else step.callback,
         asking=False,
         started_at=step.started_at or at,
+        called_at=at,
         finished_at=None,
         next_attempt_at=None,
     )

@@ -41,7 +41,15 @@ from ...eventstore import (
     WrongExpectedVersion,
     shard_of,
 )
-from ..command import CallParticipant, commands, is_over, wake_up
+from ..command import (
+    CallParticipant,
+    commands,
+    is_over,
+    repeats_nothing,
+    taken_up,
+    unanswered,
+    wake_up,
+)
 from ..decide import Decision, decide
 from ..definition import Definition
 from ..happening import (
@@ -57,7 +65,7 @@ from .callbacks import Callbacks
 from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
 from .errors import NotServing, VersionMoved, not_recorded
-from .executor import Executor
+from .executor import UNWANTED, Executor
 from .first_moves import FirstMoves
 from .held_back import HeldBack
 from .journal import Journal
@@ -256,8 +264,8 @@ class Driver:
         return Live(saga)
 
     def _resume(self, saga: Saga) -> Live:
-        """Send again what the process before has sent, then go on."""
-        saga_id = saga.state.saga_id
+        """Send again what the process before has sent, unless the saga goes back; then go on."""
+        saga_id, saga = saga.state.saga_id, taken_up(saga, self.clock.now())
         live = self.live[saga_id] = Live(saga)
         wake = wake_up(saga)
         self.timers.set(saga_id, wake if wake is None or wake > self.clock.now() else None)
@@ -335,6 +343,8 @@ class Driver:
                 partial(self._may_leave, live, first, resent, is_first_move),
                 in_backlog=in_backlog,
             )
+            if verdict is UNWANTED and resent and await self._waits_instead(live, first):
+                return
             answer = CallAnswered(
                 step=first.step,
                 direction=first.direction,
@@ -364,6 +374,20 @@ class Driver:
         if is_first_move:
             self.first_moves.made(call.saga_id)
         return is_wanted(live, call, resent=resent, now=self.clock.now)
+
+    async def _waits_instead(self, live: Live, call: CallParticipant) -> bool:
+        """True if the saga goes back by now: then a call that a process which died may have sent
+        is not sent again, but waited for."""
+        if not live.turn.take():
+            await live.turn.come()
+        try:
+            waits = repeats_nothing(live.saga, self.clock.now())
+            if waits:
+                live.move_to(unanswered(live.saga, [call.step]))
+                self.timers.set(call.saga_id, wake_up(live.saga))
+            return waits
+        finally:
+            live.turn.leave()
 
     async def _decide_patiently(
         self, live: Live, happening: Happening
@@ -485,7 +509,8 @@ class Driver:
     def _let_go(self, saga_id: str, has_called: bool) -> None:
         """Not while another one's call is out: whoever has sent it still holds the saga."""
         live = self.live.get(saga_id)
-        if live is not None and live.saga.is_called and not has_called:
+        awaits = live is not None and live.saga.is_called and not live.saga.state.unanswered
+        if awaits and not has_called:
             return
         self.timers.set(saga_id, None)
         if live is not None:

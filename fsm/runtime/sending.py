@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ..command import CallParticipant, awaited
+from ..command import CallParticipant, awaited, repeats_nothing
 from ..decide import Decision
 from ..events import CompensationCalled, Event, StatusAsked, StepCalled
 from ..machines import SagaStatus
@@ -34,8 +34,11 @@ def is_wanted(
     over = state.status is ABANDONED or state.paused_at is not None
     if over or awaited(step) is not call.direction:
         return False
-    may_have_happened = resent or step.may_have_happened
-    return call.direction is not ACTION or may_have_happened or not _goes_back(saga, now)
+    if call.direction is not ACTION:
+        return True
+    if resent:
+        return not repeats_nothing(saga, now())
+    return step.may_have_happened or not _goes_back(saga, now)
 
 
 def _goes_back(saga: Saga, now: Callable[[], datetime]) -> bool:

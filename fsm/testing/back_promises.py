@@ -35,7 +35,8 @@ from ..events import (
     StepUnknown,
     WaitStarted,
 )
-from ..outcome import Outcome
+from ..outcome import Direction, Outcome
+from ..reaction import CUT_OFF
 from .process import Process
 
 FAILURES = (StepRejected, StepUnknown, StepNotSent)
@@ -75,6 +76,32 @@ def requests_are_followed(definition: Definition, history: Sequence[Event]) -> I
         failed = failed or isinstance(event, FAILURES)
         failed = failed and not isinstance(event, SagaUnparked)
         pivots.hear(event)
+
+
+def nothing_is_sent_again(process: Process) -> Iterator[str]:
+    """R2. Nor is a forward call repeated after a crash if the saga goes back, or was asked to."""
+    for version, call in process.repeated:
+        if call.direction is not Direction.ACTION:
+            continue
+        back = False
+        for event in process.history[:version]:
+            back = back or isinstance(event, CompensationStarted | CompensationRequested)
+            back = back and not _passes(process.definition, event)
+        if back:
+            yield f"{call.step} was sent again after a crash, and the saga goes back"
+
+
+def calls_have_their_time(process: Process) -> Iterator[str]:
+    """R2. A call that is not sent again after a crash is waited for until its timeout."""
+    called: dict[str, datetime] = {}
+    for row in process.log:
+        match row.event:
+            case StepCalled(step=step):
+                called[step] = row.at
+            case StepUnknown(step=step, error=why) | StepBackedOff(step=step, error=why):
+                action = process.definition[step].action
+                if why == CUT_OFF and action is not None and row.at < called[step] + action.timeout:
+                    yield f"{row.event} at {row.at}, and it was called at {called[step]}"
 
 
 def deadlines_are_kept(process: Process) -> Iterator[str]:

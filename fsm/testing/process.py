@@ -2,8 +2,8 @@
 
 The log holds what the real one would, encoded events and when they were recorded. `sent` are the
 calls that have left and are not answered; sagas that are steps it does not start. A crash throws
-the saga away, folds it anew from the bytes, and sends again whatever the log says was sent: nobody
-knows what became of it.
+the saga away, folds it anew from the bytes, and sends again whatever the log says was sent, unless
+the saga goes back: nobody knows what became of it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from datetime import datetime
 from functools import lru_cache
 
 from ..codec import decode, encode
-from ..command import CallParticipant, commands
+from ..command import CallParticipant, commands, taken_up
 from ..decide import Decision, decide, start
 from ..definition import Definition
 from ..events import Event
 from ..happening import CallAnswered, Happening, StartRequested
 from ..outcome import Verdict
 from ..saga import Saga, replay
-from ..state import SagaState
+from ..state import SagaState, as_recorded
 
 # Promises read a short log again and again.
 _decoded = lru_cache(maxsize=1024)(decode)
@@ -59,7 +59,9 @@ class Sent:
 
 
 class Process:
-    """`seen` is what the saga was after each decision, by version."""
+    """`seen` is what the log says of the saga after each decision, by version; `repeated` are the
+    calls that were sent again after a crash, with the version at which they were.
+    """
 
     def __init__(
         self, definition: Definition, saga_id: str, request: StartRequested, *, now: datetime
@@ -68,10 +70,13 @@ class Process:
         self.log: list[Recorded] = []
         self.sent: list[Sent] = []
         self.seen: dict[int, SagaState] = {}
+        self.repeated: list[tuple[int, CallParticipant]] = []
+        self.now = now
         self._commit(start(definition, saga_id, request, now=now))
 
     def happen(self, happening: Happening, *, now: datetime, jitter: float = 0.5) -> Decision:
         """Decide, record, and only then send. Raises NotAllowed."""
+        self.now = now
         decision = decide(self.saga, happening, now=now, jitter=jitter)
         self._commit(decision)
         return decision
@@ -83,9 +88,10 @@ class Process:
 
     def crash(self) -> None:
         """Die, and come back with nothing but the log."""
-        self.saga = self.replayed()
-        calls = (one for one in commands(self.saga) if isinstance(one, CallParticipant))
+        self.saga = taken_up(self.replayed(), self.now)
+        calls = [one for one in commands(self.saga) if isinstance(one, CallParticipant)]
         self.sent = [Sent(call, resent=True) for call in calls]
+        self.repeated += [(len(self.log), call) for call in calls]
 
     def replayed(self, version: int | None = None) -> Saga:
         """The saga as the log tells it, up to `version`."""
@@ -102,5 +108,5 @@ class Process:
             row = Recorded(type(event).__name__, event.schema_version, encode(event), at)
             self.log.append(row)
         self.saga = decision.saga
-        self.seen[self.saga.state.version] = self.saga.state
+        self.seen[self.saga.state.version] = as_recorded(self.saga.state)
         self.sent += [Sent(call, resent=False) for call in decision.calls]

@@ -44,7 +44,13 @@ from ..events import (
 from ..machines import SagaStatus
 from ..outcome import Direction
 from ..saga import Saga
-from .back_promises import deadlines_are_kept, pivots_hold, requests_are_followed
+from .back_promises import (
+    calls_have_their_time,
+    deadlines_are_kept,
+    nothing_is_sent_again,
+    pivots_hold,
+    requests_are_followed,
+)
 from .participants_model import ParticipantsModel
 from .process import Process
 from .truth import truth_at_rest
@@ -82,6 +88,8 @@ def broken(process: Process, participants: ParticipantsModel) -> list[str]:
         *undo_is_tried_as_told(process.definition, history),
         *pivots_hold(process.definition, history),
         *requests_are_followed(process.definition, history),
+        *nothing_is_sent_again(process),
+        *calls_have_their_time(process),
         *deadlines_are_kept(process),
         *races_have_one_winner(process),
         *callbacks_count(history),

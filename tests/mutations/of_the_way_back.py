@@ -34,6 +34,34 @@ MUTATIONS: Final = (
         property=ATTEMPTS,
     ),
     Mutation(
+        rule="R2",
+        says="a call is sent again after a crash though the saga goes back",
+        file="fsm/command.py",
+        old="""    if state.status is COMPENSATING:
+        return True
+    if state.status is not RUNNING or saga.pivot_passed:
+""",
+        new="""    if state.status is not RUNNING or saga.pivot_passed:
+""",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R2",
+        says="a call that a crash has cut off is not waited for",
+        file="fsm/command.py",
+        old="    return state.called_at + step.action.timeout\n",
+        new="    return state.called_at\n",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R8",
+        says="nothing wakes a saga for a call that a crash has cut off",
+        file="fsm/command.py",
+        old="wake = due if wake is None else min(wake, due)",
+        new="wake = wake",
+        property=RULES,
+    ),
+    Mutation(
         rule="R3",
         says="unknown steps are not undone",
         file="fsm/saga.py",

@@ -136,6 +136,12 @@ class Service:
         """When the saga will be woken."""
         return self.world.driver.timers._due.get(self.saga_id)
 
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """The steps whose call the process before had sent, and this one does not send again."""
+        live = self.world.driver.live.get(self.saga_id)
+        return live.saga.state.unanswered if live is not None else frozenset()
+
     def told(self) -> Process:
         return told(self.definition, self.stream)
 

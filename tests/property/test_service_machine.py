@@ -15,6 +15,7 @@ from typing import Any
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 from saga_orchestrator.fsm.command import wake_up
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import NotAllowed
@@ -30,8 +31,10 @@ from saga_orchestrator.fsm.happening import (
     Verb,
 )
 from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.runtime.driver import WAKE_AGAIN
 from saga_orchestrator.fsm.runtime.errors import NotServing
+from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import NOON, Fate, broken
 from saga_orchestrator.fsm.testing import strategies as some
 from saga_orchestrator.fsm.testing.promises import calls_without_an_answer, sent_call
@@ -143,20 +146,25 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_under_way_is_sent_once(self) -> None:
-        """R8: what the log says is under way is what is out, after a crash too.
+        """R8: what the log says is under way is what is out, after a crash too, unless the saga
+        goes back: then it is waited for.
 
         Who gives a saga up awaits no answer any more.
         """
-        process = self.service.told()
+        process, unanswered = self.service.told(), self.service.unanswered
         if process.saga.state.status is not SagaStatus.ABANDONED:
-            out = sorted(sent_call(one.call) for one in self.service.out)
-            assert out == sorted(calls_without_an_answer(process.history))
+            out = [sent_call(one.call) for one in self.service.out]
+            out += [
+                (one, Direction.ACTION, process.saga.state.step(one).attempts) for one in unanswered
+            ]
+            assert sorted(out) == sorted(calls_without_an_answer(process.history))
 
     @invariant()
     def whoever_waits_is_woken(self) -> None:
         """R8."""
         saga, due = self.service.told().saga, self.service.due
-        wanted = wake_up(saga)
+        known = replace(saga.state, unanswered=self.service.unanswered)
+        wanted = wake_up(Saga(saga.definition, known))
         if wanted is None:
             assert due is None
         else:

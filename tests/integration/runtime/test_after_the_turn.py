@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.happening import CancelAsked, TimePassed
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.passing_time import at_rest, quiet
 from saga_orchestrator.tests.world import World, a_world
 
 TRIP = """
@@ -60,3 +61,58 @@ async def test_a_call_that_waits_for_its_turn_is_not_sent_any_more(
     assert (turned.state.status, turned.status_of("pay")) == ("compensated", "not_sent")
     of_it = [one.path for one in world.participants.sent if one.headers["saga-id"] == saga_id]
     assert of_it == ["/book", "/unbook"]
+
+
+async def test_a_call_that_a_crash_has_cut_off_is_not_sent_again_after_a_cancel() -> None:
+    world = await a_world()
+    world.participants.hold("process_payment")
+    saga_id = (await world.start("order_processing")).state.saga_id
+    await world.participants.called("process_payment")
+    await world.orchestrator.ask(saga_id, CANCEL)
+    restarted = await a_world(store=world.log.store)
+
+    await restarted.recover()
+    await quiet(restarted.driver)
+
+    waiting = await restarted.orchestrator.saga(saga_id)
+    assert (waiting.state.status, restarted.participants.sent) == ("compensating", [])
+    assert (await at_rest(restarted, saga_id)).state.status == "compensated"
+    assert restarted.participants.paths == undone(saga_id)
+    assert restarted.clock.now() == world.clock.now() + timedelta(seconds=10)
+
+
+async def test_nor_one_that_waits_for_its_turn_to_be_sent_again() -> None:
+    """The process before may have sent it, so it is waited for all the same."""
+    world = await a_world()
+    world.participants.hold("process_payment")
+    sagas = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
+    while len(world.participants.sent) < 4:
+        await world.participants.called("process_payment")
+        await asyncio.sleep(0)
+    restarted = await a_world(store=world.log.store, limit=1)
+    restarted.participants.hold("process_payment")
+    await restarted.recover()
+    await restarted.participants.called("process_payment")
+    first = restarted.participants.sent[0].headers["saga-id"]
+    (second,) = {*sagas} - {first}
+
+    await restarted.orchestrator.ask(second, CANCEL)
+    restarted.participants.release("process_payment")
+    await quiet(restarted.driver)
+
+    waiting = await restarted.orchestrator.saga(second)
+    assert (waiting.state.status, waiting.status_of("process_payment")) == (
+        "compensating",
+        "calling",
+    )
+    assert (await at_rest(restarted, second)).state.status == "compensated"
+    of_it = [one for one in restarted.participants.sent if one.headers["saga-id"] == second]
+    assert [f"{one.method} {one.path}" for one in of_it] == undone(second)
+
+
+def undone(saga_id: str) -> list[str]:
+    """The calls that undo an order whose payment is unknown."""
+    return [
+        f"POST /payments/{saga_id}%2Fprocess_payment%2Faction/compensate",
+        "POST /orders/7/compensate",
+    ]

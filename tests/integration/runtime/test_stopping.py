@@ -201,8 +201,7 @@ async def test_a_deadline_that_passed_while_nobody_was_there_turns_the_saga_roun
 
     assert (await at_rest(restarted, saga_id)).state.status == "compensated"
     assert restarted.participants.paths == [
-        "POST /payments",
-        "POST /payments/8/compensate",
+        f"POST /payments/{saga_id}%2Fprocess_payment%2Faction/compensate",
         "POST /orders/7/compensate",
     ]
 

@@ -1,0 +1,165 @@
+"""R2: a forward call whose answer a crash has taken is not repeated once the saga goes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.command import commands, taken_up, wake_up
+from saga_orchestrator.fsm.events import (
+    StatusAsked,
+    StepBackedOff,
+    StepRejected,
+    StepSucceeded,
+    StepUnknown,
+)
+from saga_orchestrator.fsm.happening import CancelAsked, TimePassed
+from saga_orchestrator.fsm.outcome import Outcome, Verdict
+from saga_orchestrator.fsm.testing import (
+    BUSY,
+    DONE,
+    NOON,
+    NOT_DONE,
+    REJECTED,
+    UNKNOWN,
+    Case,
+    answered,
+    completed,
+    define,
+    failed,
+    given,
+    name_of,
+    told,
+)
+from saga_orchestrator.tests.unit.fsm.decide.cases import MINUTE, SECOND
+
+CUT_OFF = "the service was restarted before its answer came"
+TIMEOUT = 10 * SECOND
+CANCEL = CancelAsked(reason="enough")
+
+
+def restarted(case: Case, after: timedelta = SECOND) -> Case:
+    """The next process has read the log."""
+    now = case.now + after
+    return Case(now=now, moved=taken_up(case.saga, now), events=())
+
+
+def cancelled(step: str = "pay", *, deadline: str | None = None) -> Case:
+    """`pay` is called when the cancel is acknowledged."""
+    return given(define("book", step, deadline=deadline)).when(answered("book", DONE)).when(CANCEL)
+
+
+def sent_again(case: Case) -> list[str]:
+    return [name_of(one) for one in commands(case.saga)]
+
+
+def test_it_is_unknown_when_its_own_time_is_over() -> None:
+    case = restarted(cancelled())
+
+    assert sent_again(case) == []
+    assert wake_up(case.saga) == NOON + TIMEOUT
+    case.when(TimePassed()).then()
+    case.when(TimePassed(), after=9 * SECOND).then_calls("undo pay#1")
+    case = case.when(TimePassed(), after=MINUTE)
+    assert case.events[0] == StepUnknown(step="pay", attempt=1, error=CUT_OFF)
+
+
+def test_its_time_counts_from_its_intent_however_often_a_process_dies() -> None:
+    case = restarted(restarted(cancelled(), 4 * SECOND), 4 * SECOND)
+
+    assert wake_up(case.saga) == NOON + TIMEOUT
+
+
+def test_its_participant_is_asked_if_it_can_be() -> None:
+    case = restarted(cancelled("pay status"))
+    assert sent_again(case) == []
+
+    case = case.when(TimePassed(), after=TIMEOUT).then(
+        StepBackedOff(
+            step="pay",
+            attempt=1,
+            outcome=Outcome.UNKNOWN,
+            error=CUT_OFF,
+            until=NOON + 11 * SECOND,
+            resent=True,
+        ),
+        StatusAsked(step="pay", attempt=1),
+    )
+
+    case.when(told("pay", DONE)).then_calls("undo pay#1")
+    case.when(told("pay", NOT_DONE)).then_calls("undo book#1").then_status(
+        "compensating", pay="not_sent"
+    )
+    case.when(told("pay", BUSY)).then_calls("undo pay#1")
+    case.when(told("pay", UNKNOWN)).then_calls("undo pay#1")
+    assert sent_again(restarted(case)) == ["ask pay#1"]
+
+
+@pytest.mark.parametrize(
+    ("report", "end"),
+    [
+        (completed("pay"), StepSucceeded(step="pay", attempt=1)),
+        (failed("pay"), StepRejected(step="pay", attempt=1, error="sold out")),
+    ],
+)
+def test_a_callback_that_has_come_decides(
+    report: object, end: StepSucceeded | StepRejected
+) -> None:
+    case = restarted(cancelled("pay callback status")).when(report)  # type: ignore[arg-type]
+
+    assert case.when(TimePassed(), after=TIMEOUT).events[0] == end
+
+
+def test_a_pivot_that_was_asked_back_parks_if_nobody_can_tell() -> None:
+    case = restarted(cancelled("pay pivot")).when(TimePassed(), after=TIMEOUT)
+
+    case.then_calls().then_status("parked", pay="unknown")
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [(DONE, "completed"), (NOT_DONE, "compensating"), (UNKNOWN, "running")]
+)
+def test_a_pivot_that_was_asked_back_is_asked_about(said: Verdict, status: str) -> None:
+    case = restarted(cancelled("pay pivot status")).when(TimePassed(), after=TIMEOUT)
+
+    case = case.then_calls("ask pay#1").when(told("pay", said)).then_status(status)
+
+    if status == "running":
+        case.when(TimePassed(), after=MINUTE).then_calls("ask pay#2")
+
+
+def test_a_call_beside_one_that_failed_is_not_repeated_either() -> None:
+    case = given(define("book", "pay after=book", "mail after=book")).when(answered("book", DONE))
+    case = restarted(case.when(answered("mail", REJECTED)).then_status("compensating"))
+
+    assert sent_again(case) == []
+
+
+def test_nor_is_one_whose_saga_turns_back_because_its_deadline_has_passed_meanwhile() -> None:
+    case = given(define("book", "pay", deadline="1m")).when(answered("book", DONE))
+
+    assert sent_again(restarted(case)) == ["pay#1"]
+    assert sent_again(restarted(case, MINUTE)) == []
+
+
+def test_a_pivot_is_repeated_after_the_deadline_which_waits_for_it() -> None:
+    case = given(define("book", "pay pivot", deadline="1m")).when(answered("book", DONE))
+
+    assert sent_again(restarted(case, MINUTE)) == ["pay#1"]
+
+
+def test_what_nobody_has_asked_back_is_repeated() -> None:
+    assert sent_again(restarted(given(define("book", "pay")))) == ["book#1"]
+
+
+def test_after_a_passed_pivot_a_request_of_before_keeps_nothing_back() -> None:
+    definition = define("book", "pay pivot", "ship")
+    case = given(definition).when(answered("book", DONE)).when(CANCEL).when(answered("pay", DONE))
+
+    assert sent_again(restarted(case)) == ["ship#1"]
+
+
+def test_a_compensation_is_repeated() -> None:
+    case = given(define("book", "pay")).when(answered("book", DONE)).when(answered("pay", REJECTED))
+
+    assert sent_again(restarted(case)) == ["undo book#1"]
