@@ -84,14 +84,12 @@ def house_next_door(house: House, saga: Program, database_url: str) -> Iterator[
 
 
 def service(log: Path, relay: Relay, **settings: str) -> Program:
-    """The orchestrator on a free port; it calls the participants through the relay."""
+    """The orchestrator on a free port; it calls participants through the relay, unless `settings`
+    say otherwise."""
     port = free_port()
+    called = {"ORDER_SERVICE_URL": relay.url, "PAYMENT_SERVICE_URL": relay.url}
     environ = clean_environ(
-        SERVICE_PORT=str(port),
-        ORDER_SERVICE_URL=relay.url,
-        PAYMENT_SERVICE_URL=relay.url,
-        SAGA_DRAIN_TIME="2s",
-        **settings,
+        **{"SERVICE_PORT": str(port), "SAGA_DRAIN_TIME": "2s", **called, **settings}
     )
     return Program((*SAGA, "serve"), f"http://127.0.0.1:{port}", environ, log)
 

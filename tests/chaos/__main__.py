@@ -61,13 +61,15 @@ async def storm(given: argparse.Namespace, faults: Sequence[Fault], folder: Path
     """What is wrong."""
     say(f"seed {given.seed}, {given.nodes} nodes")
     async with a_town(folder, given.nodes) as town:
-        customers = Customers(given.seed, [one.url for one in town.nodes])
+        customers = Customers(given.seed, [one.url for one in town.nodes], town.receiver)
         raging = asyncio.create_task(rage(town, faults, say))
         wishes = await customers.come(given.load, given.seconds)
         await raging
         say(f"quiet; {len(wishes)} orders were answered, asked again {customers.asked_again} times")
         endings = await customers.endings(wishes, REST_WITHIN)
         say(f"at rest: {told(endings)}")
+        await customers.await_callbacks(wishes, REST_WITHIN)
+        say(f"{len(town.receiver.told)} were told of their rest")
         examination = await asyncio.to_thread(verdict, town, customers)
         say(f"{examination.counted}; {told(launches(town))}")
         await customers.close()

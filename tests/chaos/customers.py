@@ -13,6 +13,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import httpx
+from saga_orchestrator.tests.chaos.receiver import Receiver
 from saga_orchestrator.tests.chaos.wishes import WORDS, Kind, Regret, Wish, wish
 
 PATIENCE_SECONDS = 8  # a node that says nothing for so long is not waited for
@@ -26,8 +27,8 @@ Told = Mapping[str, Any]
 
 
 class Customers:
-    def __init__(self, seed: int, urls: Sequence[str]) -> None:
-        self.seed, self.urls = seed, urls
+    def __init__(self, seed: int, urls: Sequence[str], receiver: Receiver) -> None:
+        self.seed, self.urls, self.receiver = seed, urls, receiver
         self.answers: list[dict[str, Any]] = []
         self.surprises: list[str] = []
         self.asked_again = 0
@@ -111,6 +112,18 @@ class Customers:
 
         return Counter(await asyncio.gather(*map(ending, wishes)))
 
+    async def await_callbacks(self, wishes: Sequence[Wish], within: float) -> None:
+        """Who wanted to be told of a rest is told of it."""
+        wanted = {one.key for one in wishes if one.is_told}
+        owed = {one["saga_id"] for one in self.answers if one["request"] in wanted}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while not owed <= self.receiver.told.keys():
+                    self.receiver.came.clear()
+                    await self.receiver.came.wait()
+        untold = sorted(owed - self.receiver.told.keys())
+        self.surprises += [f"{saga_id}: its callback never came" for saga_id in untold]
+
     async def _ended(self, wish: Wish) -> str:
         """A pause may have arrived after all, and behind its end; and who was not answered in time
         has not said all."""
@@ -139,7 +152,9 @@ class Customers:
     async def _started(self, wish: Wish, prefer: str) -> Told:
         """Asked of one node after the other until one of them knows."""
         headers = {"Idempotency-Key": wish.key, "Prefer": prefer}
-        asking = self._asking("POST", "/sagas/start", json=wish.body, headers=headers)
+        callback = {"callback_url": f"{self.receiver.url}/{wish.key}"} if wish.is_told else {}
+        body = {**wish.body, **callback}
+        asking = self._asking("POST", "/sagas/start", json=body, headers=headers)
         async for answer in asking:
             if (told := await self._note(wish.key, answer)) is not None:
                 return told

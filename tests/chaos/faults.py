@@ -17,9 +17,11 @@ from saga_orchestrator.tests.acceptance.database import CLIENTS
 from saga_orchestrator.tests.acceptance.waiting import until
 from saga_orchestrator.tests.chaos.schedule import Fault, Kind
 from saga_orchestrator.tests.chaos.town import Town
+from saga_orchestrator.tests.integration.participants.names import black_hole
 
 Suffering = Callable[[Town, str], AbstractAsyncContextManager[None]]
 Say = Callable[[str], None]
+NOWHERE: Final = "127.0.0.3"
 
 
 async def rage(town: Town, faults: Sequence[Fault], say: Say) -> None:
@@ -66,6 +68,41 @@ async def _frozen(town: Town, name: str) -> AsyncIterator[None]:
     yield
     if program.is_alive:
         program.thaw()
+
+
+@asynccontextmanager
+async def _nameless(town: Town, target: str) -> AsyncIterator[None]:
+    participant = _who(target)
+    town.addresses.hush(participant)
+    yield
+    town.addresses.lead_home(participant)
+
+
+@asynccontextmanager
+async def _led_astray(town: Town, target: str) -> AsyncIterator[None]:
+    """To an address where nobody answers, and then to the right one."""
+    participant, addresses = _who(target), town.addresses
+    with black_hole(NOWHERE, addresses.ports[participant]):
+        addresses.lead(participant, NOWHERE, addresses.lives_at[participant])
+        yield
+        addresses.lead_home(participant)
+
+
+@asynccontextmanager
+async def _moved(town: Town, target: str) -> AsyncIterator[None]:
+    town.addresses.move(_who(target))
+    yield
+
+
+def _who(target: str) -> str:
+    return target.removeprefix("address of ")
+
+
+@asynccontextmanager
+async def _hanging(town: Town, _: str) -> AsyncIterator[None]:
+    town.receiver.hangs = True
+    yield
+    town.receiver.hangs = False
 
 
 @asynccontextmanager
@@ -132,6 +169,10 @@ SUFFERED: Final[Mapping[Kind, Suffering]] = {
     Kind.STOP_NODE: _terminated,
     Kind.KILL_PARTICIPANT: _killed,
     Kind.FREEZE_PARTICIPANT: _frozen,
+    Kind.SILENT_NAME: _nameless,
+    Kind.SILENT_ADDRESS: _led_astray,
+    Kind.MOVE: _moved,
+    Kind.HANG: _hanging,
     Kind.SILENCE: _silent,
     Kind.CUT: _cut,
     Kind.REFUSE: _refused,

@@ -14,6 +14,7 @@ from typing import Final
 ORDERS, PAYMENTS, PARCELS = "orders", "payments", "parcels"
 PARTICIPANTS: Final = (ORDERS, PAYMENTS, PARCELS)
 DATABASE: Final = "database"
+RECEIVER: Final = "receiver"
 QUIET_SECONDS: Final = (0.3, 2.5)  # from one fault to the next
 
 
@@ -23,6 +24,10 @@ class Kind(StrEnum):
     STOP_NODE = "SIGTERM"
     KILL_PARTICIPANT = "kill -9 participant"
     FREEZE_PARTICIPANT = "SIGSTOP participant"
+    SILENT_NAME = "name server silent"
+    SILENT_ADDRESS = "first address silent"
+    MOVE = "moved"
+    HANG = "receiver hangs"
     SILENCE = "network silent"
     CUT = "network cut"
     REFUSE = "network refused"
@@ -61,6 +66,10 @@ SORTS: Final = (
     Sort(Kind.STOP_NODE, 2, (0.2, 3)),
     Sort(Kind.KILL_PARTICIPANT, 2, (0.2, 3)),
     Sort(Kind.FREEZE_PARTICIPANT, 2, (1, 8)),
+    Sort(Kind.SILENT_NAME, 3, (1, 12)),
+    Sort(Kind.SILENT_ADDRESS, 2, (1, 12)),
+    Sort(Kind.MOVE, 2, (0, 0)),
+    Sort(Kind.HANG, 2, (1, 14)),
     Sort(Kind.SILENCE, 4, (1, 14)),
     Sort(Kind.CUT, 3, (0, 0)),
     Sort(Kind.REFUSE, 3, (1, 8)),
@@ -71,6 +80,7 @@ SORTS: Final = (
     Sort(Kind.DISCONNECT, 2, (0, 0)),
 )
 AT_PARTICIPANTS: Final = {Kind.KILL_PARTICIPANT, Kind.FREEZE_PARTICIPANT}
+AT_ADDRESSES: Final = {Kind.SILENT_NAME, Kind.SILENT_ADDRESS, Kind.MOVE}
 AT_THE_DATABASE: Final = {Kind.CRASH_DATABASE, Kind.KILL_DATABASE, Kind.DISCONNECT}
 AT_NETWORKS: Final = {Kind.SILENCE, Kind.CUT, Kind.REFUSE, Kind.HALF_OPEN, Kind.FORGET}
 
@@ -99,6 +109,10 @@ def _drawn(chance: random.Random, seconds: float, nodes: int) -> Iterator[Fault]
 def targets(kind: Kind, nodes: int) -> Sequence[str]:
     if kind in AT_PARTICIPANTS:
         return PARTICIPANTS
+    if kind in AT_ADDRESSES:
+        return [f"address of {one}" for one in PARTICIPANTS]
+    if kind is Kind.HANG:
+        return (RECEIVER,)
     if kind in AT_THE_DATABASE:
         return (DATABASE,)
     what = "network" if kind in AT_NETWORKS else "node"

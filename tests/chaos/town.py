@@ -1,7 +1,9 @@
 """All that can fail: several nodes, each with its own way to one database, and the participants.
 
-    customers ──> node 1 .. n ──> relay ──> participants, one of which calls back
-                       └── wire 1 .. n ──> PostgreSQL
+    customers ──> node 1 .. n ──> a name, two addresses ──> relay ──> participants, one of which
+                       │                                                  calls back
+                       ├── wire 1 .. n ──> PostgreSQL
+                       └── the receiver of callbacks
 
 Programs are watched over as a supervisor does it: whoever ends and should run is started again.
 """
@@ -24,7 +26,9 @@ from saga_orchestrator.tests.acceptance.program import (
     participant,
 )
 from saga_orchestrator.tests.acceptance.relay import Relay
-from saga_orchestrator.tests.chaos.schedule import ORDERS, PARCELS, PAYMENTS
+from saga_orchestrator.tests.chaos.addresses import Addresses
+from saga_orchestrator.tests.chaos.receiver import Receiver
+from saga_orchestrator.tests.chaos.schedule import ORDERS, PARCELS, PARTICIPANTS, PAYMENTS
 from saga_orchestrator.tests.chaos.wire import Wire
 
 DEFINITIONS = Path(__file__).with_name("definitions")
@@ -53,6 +57,8 @@ class Town:
     relay: Relay
     watched: dict[str, Watched]
     wires: dict[str, Wire]
+    addresses: Addresses
+    receiver: Receiver
 
     @property
     def nodes(self) -> Sequence[Program]:
@@ -83,14 +89,19 @@ async def a_town(folder: Path, nodes: int) -> AsyncIterator[Town]:
             watched[name], urls[name] = Watched(program), program.url
         relay = Relay(urls)
         stack.enter_context(relay.running())
+        relay_port = int(relay.url.rpartition(":")[2])
+        addresses, receiver = Addresses(folder, relay_port, PARTICIPANTS), Receiver()
+        for place in (addresses, receiver):
+            await place.open()
+            stack.push_async_callback(place.close)
         wires = {}
         for number in range(1, nodes + 1):
             wire = wires[f"network {number}"] = Wire(port)
             url = server.replace(f":{port}/", f":{await wire.lay()}/")
             stack.push_async_callback(wire.close)
             log = folder / f"node-{number}.log"
-            watched[f"node {number}"] = Watched(_node(log, relay, url))
-        town = Town(folder, port, server, relay, watched, wires)
+            watched[f"node {number}"] = Watched(_node(log, relay, url, addresses))
+        town = Town(folder, port, server, relay, watched, wires, addresses, receiver)
         parcels = _parcel_service(parcel_port, folder, [one.url for one in town.nodes])
         watched[PARCELS] = Watched(parcels)
         for one in watched.values():
@@ -102,13 +113,17 @@ async def a_town(folder: Path, nodes: int) -> AsyncIterator[Town]:
         yield town
 
 
-def _node(log: Path, relay: Relay, database_url: str) -> Program:
+def _node(log: Path, relay: Relay, database_url: str, addresses: Addresses) -> Program:
     return service(
         log,
         relay,
         DATABASE_URL=database_url,
-        PARCEL_SERVICE_URL=relay.url,
+        ORDER_SERVICE_URL=addresses.url(ORDERS),
+        PAYMENT_SERVICE_URL=addresses.url(PAYMENTS),
+        PARCEL_SERVICE_URL=addresses.url(PARCELS),
+        SAGA_CALLBACK_LOOPBACK="true",
         SAGA_DEFINITIONS_DIR=str(DEFINITIONS),
+        **addresses.environ(),
     )
 
 

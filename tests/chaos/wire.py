@@ -1,4 +1,4 @@
-"""The network between one node and the database: bytes in both directions, until it fails."""
+"""A piece of network, as between a node and the database: bytes both ways, until it fails."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ class Wire:
     resets the connections there are. Refusing, it takes no new ones. Left half open, the
     connections there are carry nothing any more, and the database keeps their sessions."""
 
-    def __init__(self, database_port: int) -> None:
-        self.database_port = database_port
+    def __init__(self, port: int) -> None:
+        """`port` is that of the far end."""
+        self.port = port
         self.refuses = False
         self._flows = asyncio.Event()
         self._flows.set()
@@ -22,9 +23,9 @@ class Wire:
         self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
         self._apart: set[asyncio.StreamWriter] = set()
 
-    async def lay(self) -> int:
-        """The port of the node's end."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+    async def lay(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """The port of the near end."""
+        self._server = await asyncio.start_server(self._connected, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     def silence(self) -> None:
@@ -58,7 +59,7 @@ class Wire:
         node.transport.abort()
 
     async def _joined(self, reader: asyncio.StreamReader, node: asyncio.StreamWriter) -> None:
-        answers, database = await asyncio.open_connection("127.0.0.1", self.database_port)
+        answers, database = await asyncio.open_connection("127.0.0.1", self.port)
         ends = {node, database}
         self._ends |= ends
         self._pairs.append((node, database))

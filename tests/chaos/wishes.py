@@ -52,6 +52,7 @@ class Wish:
     parcel: Mapping[str, Any]
     regret: Regret | None
     after: float
+    is_told: bool  # of its rest, at a callback URL
 
     @property
     def key(self) -> str:
@@ -90,4 +91,5 @@ def wish(seed: int, number: int) -> Wish:
         },
         regret=chance.choice(REGRETS),
         after=chance.uniform(0, LATEST_SECONDS),
+        is_told=chance.random() < 0.4,
     )
