@@ -45,6 +45,7 @@ TYPES: Mapping[str, type[Event]] = {
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {  # by type and the version they start from
     ("SagaParked", 1): partial(_saying_nothing_of, ("without_output",)),
     ("SagaUnparked", 1): partial(_saying_nothing_of, ("accepted", "undo_again")),
+    ("SagaStarted", 1): lambda members: _with(members, input_checked=False),
 }
 ALIKE = frozenset(
     {StepCalled, CompensationCalled, CompensationSucceeded, SagaCompleted, SagaCompensated}
@@ -93,6 +94,11 @@ def _upcast(kind: str, schema_version: int, members: Json) -> Json:
     for version in range(schema_version, TYPES[kind].schema_version):
         members = UPCASTERS[kind, version](members)
     return members
+
+
+def _with(members: Json, **more: Json) -> Json:
+    assert isinstance(members, Mapping)
+    return {**members, **more}
 
 
 def _write_time(time: datetime) -> Any:

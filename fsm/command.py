@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TypeAlias
@@ -11,20 +12,23 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .definition import Call, Completion, Step
+from .definition import Call, Child, Completion, Step
 from .events import Parent
-from .expression import ExpressionError
+from .expression import ExpressionError, MissingValue
 from .machines import RESTING, SagaStatus, StepStatus
 from .outcome import Direction
 from .saga import Saga
 from .step_state import StepState
 from .strict_json import Json, NotKeepable, serialize
-from .template import Scope, render, render_path, render_text
+from .template import Scope, lenient, render, render_path, render_text
 
 # Those that are asked for again and again: Python takes four times longer to find `SagaStatus.X`.
 RUNNING, PENDING, WAITING = SagaStatus.RUNNING, SagaStatus.PENDING, StepStatus.WAITING
 COMPENSATING = SagaStatus.COMPENSATING
 ACTION, STATUS, CALLBACK = Direction.ACTION, Direction.STATUS, Completion.CALLBACK
+# Of the scope: below these, null stands for what is absent.
+INPUT = ("input",)
+ROOTS = ("input", "steps", "saga")
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
 CALLS: Mapping[Direction, Callable[[Step], Call | None]] = {
     Direction.ACTION: attrgetter("action"),
@@ -92,7 +96,7 @@ def child_commands(saga: Saga) -> list[StartChild | UndoChild]:
         if state.status is StepStatus.COMPENSATING or (back and state.status is WAITING):
             found.append(undo_child(saga, step))
         elif state.status is WAITING:
-            found.append(start_child(saga, step))
+            found.append(_start_again(saga, step))
     return found
 
 
@@ -145,12 +149,24 @@ def is_over(saga: Saga) -> bool:
 def start_child(saga: Saga, step: Step) -> StartChild:
     """Raises ExpressionError."""
     assert step.child is not None
-    given = render(step.child.input, saga.scope()) if step.child.input is not None else None
+    return _start_child(saga, step, step.child, () if saga.state.input_checked else INPUT)
+
+
+def _start_again(saga: Saga, step: Step) -> StartChild:
+    """As `_prepare_again`."""
+    assert step.child is not None
+    return _start_child(saga, step, step.child, ROOTS)
+
+
+def _start_child(saga: Saga, step: Step, child: Child, roots: Collection[str]) -> StartChild:
+    template, scope = child.input, saga.scope()
+    if template is not None and roots:
+        template = lenient(template, roots)
     return StartChild(
         child_id=child_id_of(saga.state.saga_id, step.name),
-        saga_type=step.child.saga_type,
-        version=step.child.version,
-        input=given,
+        saga_type=child.saga_type,
+        version=child.version,
+        input=None if template is None else render(template, scope),
         entity_id=saga.state.entity_id,
         parent=Parent(saga_id=saga.state.saga_id, step=step.name),
     )
@@ -169,7 +185,7 @@ def child_id_of(saga_id: str, step: str) -> str:
 
 def _calls(saga: Saga) -> list[CallParticipant]:
     return [
-        prepare(saga, step, direction, _attempt(state, direction))
+        _prepare_again(saga, step, direction, _attempt(state, direction))
         for step, state in saga.steps
         if (direction := awaited(state)) is not None and step.action is not None
         if step.name not in saga.state.unanswered
@@ -179,6 +195,37 @@ def _calls(saga: Saga) -> list[CallParticipant]:
 def prepare(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallParticipant:
     """The request that `step` makes of its participant. Raises ExpressionError."""
     call = call_of(step, direction)
+    if saga.state.input_checked:
+        return _prepare(saga, step, direction, attempt, call)
+    return _prepare(saga, step, direction, attempt, _lenient(call, INPUT))
+
+
+def _prepare_again(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallParticipant:
+    """Make a recorded request once more.
+
+    Before there was a difference, null was sent for what was absent. A call of that time may have
+    arrived, and its key promises the same request.
+    """
+    try:
+        return prepare(saga, step, direction, attempt)
+    except MissingValue:
+        call = _lenient(call_of(step, direction), ROOTS)
+        return _prepare(saga, step, direction, attempt, call)
+
+
+def _lenient(call: Call, roots: Collection[str]) -> Call:
+    body, headers = call.body, call.headers
+    return dataclasses.replace(
+        call,
+        path=lenient(call.path, roots),
+        body=None if body is None else lenient(body, roots),
+        headers=tuple([(name, lenient(value, roots)) for name, value in headers]),
+    )
+
+
+def _prepare(
+    saga: Saga, step: Step, direction: Direction, attempt: int, call: Call
+) -> CallParticipant:
     scope = saga.scope(call.steps_read)
     return CallParticipant(
         saga_id=saga.state.saga_id,

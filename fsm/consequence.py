@@ -21,12 +21,12 @@ from .events import (
     StepSucceeded,
     StepUnknown,
 )
-from .expression import ExpressionError
+from .expression import ExpressionError, MissingValue
 from .happening import CallAnswered
 from .machines import StepStatus
 from .outcome import Direction, Outcome, OutputLoss, Verdict
 from .step_state import FREE, StepState
-from .strict_json import Json, NotKeepable, parse_foreign, serialize
+from .strict_json import Json, JsonObject, NotKeepable, parse_foreign, serialize
 from .template import render
 
 # Asked for with every answer: Python takes four times longer to find `Direction.COMPENSATION`.
@@ -103,7 +103,12 @@ def of_action(
 def of_callback(callback: CallbackReceived, attempt: int) -> StepFact:
     """One that came before the reply to its call, which is accepted or lost by now."""
     if callback.done:
-        return StepSucceeded(step=callback.step, attempt=attempt, output=callback.output)
+        return StepSucceeded(
+            step=callback.step,
+            attempt=attempt,
+            output=callback.output,
+            output_is_null=callback.output is None,
+        )
     return StepRejected(step=callback.step, attempt=attempt, error=callback.error or "")
 
 
@@ -177,26 +182,33 @@ def given_up(step: Step, state: StepState) -> StepFact | None:
 
 def _succeeded(step: Step, attempt: int, verdict: Verdict) -> StepSucceeded:
     loss, error, output = verdict.output_loss, verdict.reason, verdict.output
+    is_null = verdict.output_is_null
     if step.output is not None and loss is not TOO_LARGE:
-        output, missing = _mapped(step, output)
-        if missing:
-            loss, error, output = OutputLoss.UNMAPPABLE, error or missing, None
+        said = output is not None or is_null
+        output, unmappable = _mapped(step, {"body": output} if said else {})
+        is_null = False
+        if unmappable:
+            loss, error = OutputLoss.UNMAPPABLE, error or unmappable
     return StepSucceeded(
-        step=step.name, attempt=attempt, output=output, output_loss=loss, error=error or None
+        step=step.name,
+        attempt=attempt,
+        output=output,
+        output_is_null=is_null,
+        output_loss=loss,
+        error=error or None,
     )
 
 
-def _mapped(step: Step, body: Json) -> tuple[Json, str]:
-    """The declared output, and why it cannot be made of `body`."""
+def _mapped(step: Step, response: JsonObject) -> tuple[Json, str]:
+    """Return the declared output, and why it cannot be made of `response`."""
     assert step.output is not None
     try:
         # Through JSON: an expression can make what the log could not be read with.
-        output = parse_foreign(serialize(render(step.output, {"response": {"body": body}})))
+        return parse_foreign(serialize(render(step.output, {"response": response}))), ""
+    except MissingValue as error:
+        return None, f"its output cannot be made: {error}"
     except (ExpressionError, NotKeepable) as error:
         return None, str(error)
-    assert isinstance(output, dict)
-    missing = [name for name, value in output.items() if value is None]
-    return output, f"the reply has nothing for the output {', '.join(missing)}" if missing else ""
 
 
 def of_compensation(

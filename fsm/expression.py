@@ -1,48 +1,51 @@
-"""JMESPath expressions, parsed once and evaluated under a budget.
+"""JMESPath expressions: parsed once, with what they read of the scope.
 
 An expression comes from a definition, the data from callers and participants, and neither may stop
 the service: `[@,@][]|[@,@][]|...` is 159 characters and a million elements. So every visited node
-is counted where an expression can repeat itself, and everywhere the size of what is built. Most
-expressions are a plain path (`steps.create_order.output.order_id`), which is simply followed.
+is counted, and everywhere the size of what is built. Most expressions are a plain path
+(`steps.create_order.output.order_id`), which is simply followed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
-from typing import Any, TypeAlias
 
 import jmespath.lexer
 import jmespath.parser
 from jmespath.exceptions import JMESPathError
-from jmespath.visitor import TreeInterpreter
 
-from .functions import ExactFunctions, same
-from .path import Path, dotted, follow
-from .shortcut import Shortcut, Unusual, shortcut
+from .evaluation import (
+    FAILURES,
+    MOST_ELEMENTS,
+    ExpressionError,
+    Interpreter,
+    MissingValue,
+    Node,
+    StrictInterpreter,
+    explained,
+    left_of,
+)
+from .path import ABSENT, Absent, Path, dotted, follow
+from .shortcut import Shortcut, Unusual, is_true, shortcut
 from .strict_json import Json
 
-LONGEST_EXPRESSION = 2000  # characters
-MOST_VISITS = 10_000  # nodes of the expression, counted each time one is evaluated
-MOST_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in the result
+__all__ = [
+    "Expression",
+    "ExpressionError",
+    "LenientExpression",
+    "MissingValue",
+    "Node",
+    "Reference",
+    "parse",
+]
 
-CHARACTERS_OF_AN_ELEMENT = 256  # how long texts count
-CONTAINERS = (dict, list)
+LONGEST_EXPRESSION = 2000  # characters
 
 LITERAL = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
-
-Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, value
-
-
-class ExpressionError(Exception):
-    """An expression that cannot be parsed, or not be evaluated on these data."""
-
-
-class MissingValue(ExpressionError):
-    """An expression that needs what is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,6 @@ class Expression:
     source: str
     tree: Node
     path: Path | None  # if it is no more than that
-    repeats: bool  # whether it evaluates a part of itself more than once
     references: tuple[Reference, ...]
     shortcut: Shortcut | None = field(default=None, compare=False, repr=False)
 
@@ -86,43 +88,77 @@ class Expression:
             return None
         return frozenset(str(path[1]) for path in paths)
 
-    @property
-    def needs_output(self) -> bool:
-        return any(one.step and not one.optional for one in self.references)
-
     def evaluate(self, scope: Mapping[str, Json]) -> Json:
-        """Raises MissingValue if the output of a step was needed and is not there."""
+        """Return its value, which may be null. Raises MissingValue if a part of it is absent."""
         if self.path is not None:
-            value = follow(self.path, scope)
-        else:
-            value = self._compute(scope)
-            left_of(MOST_ELEMENTS, value)
-        if value is None and self.needs_output:
-            raise MissingValue(f"${{{self.source}}} has no value")
+            found = follow(self.path, scope)
+            if found is ABSENT:
+                raise self._missing(scope)
+            return found
+        if self.shortcut is not None:
+            try:
+                found = self.shortcut(scope)
+            except (Unusual, RecursionError):
+                found = ABSENT
+            if found is not ABSENT:
+                left_of(MOST_ELEMENTS, found)
+                return found
+        return self._interpreted(scope, StrictInterpreter())
+
+    def holds(self, scope: Mapping[str, Json]) -> bool:
+        """Whether it is true as a condition, in which null and what is absent are both false."""
+        return is_true(self.evaluate_leniently(scope))
+
+    def evaluate_leniently(self, scope: Mapping[str, Json]) -> Json:
+        """Return its value, with null for each part that is absent."""
+        if self.path is not None:
+            found = follow(self.path, scope)
+            return None if found is ABSENT else found
+        return self._interpreted(scope, Interpreter())
+
+    def _interpreted(self, scope: Mapping[str, Json], interpreter: Interpreter) -> Json:
+        try:
+            value: Json | Absent = interpreter.visit(self.tree, scope)
+        except MissingValue:
+            value = ABSENT
+        except (ExpressionError, JMESPathError, *FAILURES) as error:
+            raise self._failure(scope, error) from None
+        if value is ABSENT:
+            raise self._missing(scope, interpreter.absent)
+        left_of(MOST_ELEMENTS, value)
         return value
 
-    def _compute(self, scope: Mapping[str, Json]) -> Json:
-        try:
-            if self.shortcut is not None:
-                return self.shortcut(scope)
-        except (Unusual, RecursionError):
-            pass
-        try:
-            interpreter = CountingInterpreter() if self.repeats else Interpreter()
-            value: Json = interpreter.visit(self.tree, scope)  # type: ignore[arg-type]
-            return value
-        except JMESPathError as error:
-            raise self._failure(scope, error) from None
-        except (RecursionError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}") from None
-
-    def _failure(self, scope: Mapping[str, Json], error: JMESPathError) -> ExpressionError:
-        """A function that was given nothing complains of its type; say what was missing instead."""
-        absent = [one.path for one in self.references if follow(one.path, scope) is None]
+    def _missing(self, scope: Mapping[str, Json], last: Path = ()) -> MissingValue:
+        """Say what is not there and in which output, and what needs it."""
+        needed = tuple(one.path for one in self.references if not one.optional)
+        absent = tuple(path for path in needed if follow(path, scope) is ABSENT)
         if absent:
-            names = ", ".join(dotted(path) for path in absent)
-            return MissingValue(f"${{{self.source}}} needs {names}")
-        return ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}")
+            lacking = " and ".join(dict.fromkeys(_lacking(path, scope) for path in absent))
+            return MissingValue(f"{lacking}, which ${{{self.source}}} needs", absent)
+        why = f": there is no {dotted(last)}" if last else ""
+        read = f" in {', '.join(map(dotted, needed))}" if last and needed else ""
+        return MissingValue(f"${{{self.source}}} has no value{why}{read}", needed)
+
+    def _failure(self, scope: Mapping[str, Json], error: Exception) -> ExpressionError:
+        nothing = [dotted(one.path) for one in self.references if follow(one.path, scope) is None]
+        is_given_null = isinstance(error, JMESPathError | TypeError) and nothing
+        why = f"{', '.join(nothing)} is null" if is_given_null else explained(error)
+        return ExpressionError(f"${{{self.source}}} cannot be evaluated: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class LenientExpression(Expression):
+    """An expression that has null for what is absent below these roots of the scope."""
+
+    roots: Collection[str] = ()
+
+    def evaluate(self, scope: Mapping[str, Json]) -> Json:
+        try:
+            return Expression.evaluate(self, scope)
+        except MissingValue as error:
+            if any(path[0] not in self.roots for path in error.paths):
+                raise
+        return self.evaluate_leniently(scope)
 
 
 def parse(source: str) -> Expression:
@@ -136,7 +172,7 @@ def parse(source: str) -> Expression:
         raise ExpressionError(f"${{{source}}} is not JMESPath: {why}") from None
     seen = tuple(references(tree))
     short = shortened(tree)
-    return Expression(source, short, plain_path(tree), repeats(tree), seen, shortcut(short))
+    return Expression(source, short, plain_path(tree), seen, shortcut(short))
 
 
 def _with_exact_literals(source: str, tree: Node) -> Node:
@@ -180,6 +216,9 @@ def _with_literals(node: Node, literals: Sequence[Json]) -> Node:
 
 def plain_path(node: Node) -> Path | None:
     match node["type"]:
+        case "path":
+            path: Path = node["value"]
+            return path
         case "field" | "index":
             return (node["value"],)
         case "subexpression" | "index_expression":
@@ -192,22 +231,21 @@ def plain_path(node: Node) -> Path | None:
 
 
 def shortened(node: Node) -> Node:
-    """The same tree with a single node, `path`, for each plain path in it."""
+    """The same tree with a single node, `path`, for each plain path in it.
+
+    What a function is given to evaluate for each element, `&x`, is marked as `needed` there.
+    """
     if (path := plain_path(node)) is not None:
         return {"type": "path", "value": path, "children": []}
     children = [one if not isinstance(one, Mapping) else shortened(one) for one in node["children"]]
+    if node["type"] == "expref":
+        children = [{"type": "needed", "value": None, "children": children}]
     return {**node, "children": children}
 
 
 CHAINS = {"subexpression", "index_expression"}
 # What follows the first child of these is evaluated on its result, not on the scope.
 RELATIVE = CHAINS | {"pipe", "projection", "value_projection", "filter_projection", "flatten"}
-REPEATING = {"projection", "value_projection", "filter_projection", "flatten", "pipe", "expref"}
-
-
-def repeats(node: Node) -> bool:
-    children = (one for one in node["children"] if isinstance(one, Mapping))
-    return node["type"] in REPEATING or any(repeats(child) for child in children)
 
 
 def references(
@@ -223,6 +261,11 @@ def references(
     if node["type"] == "or_expression":
         yield from references(children[0], optional=True)
         yield from references(children[1], optional=optional, argument=argument)
+        return
+    if node["type"] == "function_expression" and node["value"] == "not_null" and children:
+        for child in children[:-1]:
+            yield from references(child, optional=True)
+        yield from references(children[-1], optional=optional)
         return
     argument = node["type"] == "function_expression"
     for child in children[:1] if node["type"] in RELATIVE else children:
@@ -244,78 +287,17 @@ def leading_path(node: Node) -> Path:
     return path
 
 
-class Budget:
-    """Of one evaluation."""
-
-    def __init__(self) -> None:
-        self.visits, self.elements = MOST_VISITS, MOST_ELEMENTS
-
-    def visit(self) -> None:
-        self.visits -= 1
-        if self.visits < 0:
-            raise ExpressionError(f"an expression takes more than {MOST_VISITS} operations")
-
-    def count(self, value: Json) -> None:
-        self.elements = left_of(self.elements, value)
-
-
-def left_of(elements: int, value: Json) -> int:
-    """Without every member of `value`, at any depth: shared ones as often as they are written.
-
-    Raises ExpressionError.
-    """
-    pending = [value]
-    for one in pending:  # which grows meanwhile
-        members: Iterable[Json]
-        if isinstance(one, dict):
-            elements, members = elements - len(one), one.values()
-        elif isinstance(one, list):
-            elements, members = elements - len(one), one
-        else:
-            members = (one,)
-        # Asked by type in turn, twice as fast as matched; most members are short texts.
-        for member in members:
-            if isinstance(member, str):
-                if len(member) >= CHARACTERS_OF_AN_ELEMENT:
-                    elements -= len(member) // CHARACTERS_OF_AN_ELEMENT
-            elif isinstance(member, CONTAINERS):
-                pending.append(member)
-        if elements < 0:
-            raise ExpressionError(f"an expression builds more than {MOST_ELEMENTS} elements")
-    return elements
-
-
-class BudgetedFunctions(ExactFunctions):
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-
-    def call_function(self, function_name: str, resolved_args: Iterable[Any]) -> Any:
-        self.budget.count(list(resolved_args))
-        return super().call_function(function_name, resolved_args)
-
-
-class Interpreter(TreeInterpreter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.budget = Budget()
-        self._functions = BudgetedFunctions(self.budget)
-
-    def visit_path(self, node: Any, value: Any) -> Any:
-        return follow(node["value"], value)
-
-    def visit_comparator(self, node: Any, value: Any) -> Any:
-        if node["value"] not in ("eq", "ne"):
-            return super().visit_comparator(node, value)
-        first, second = (self.visit(child, value) for child in node["children"])
-        if isinstance(first, CONTAINERS):
-            self.budget.count(first)
-        return same(first, second) is (node["value"] == "eq")
-
-
-class CountingInterpreter(Interpreter):
-    def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
-        self.budget.visit()
-        result = super().visit(node, *args, **kwargs)
-        if isinstance(result, list) and len(result) > MOST_ELEMENTS:
-            raise ExpressionError(f"an expression builds more than {MOST_ELEMENTS} elements")
-        return result
+def _lacking(path: Path, scope: Mapping[str, Json]) -> str:
+    match path:
+        case ("steps", name, "output", *member):
+            if member and follow(path[:3], scope) is not ABSENT:
+                return f"the output of {name} has no {dotted(tuple(member))}"
+            return f"{name} has no output"
+        case ("input" | "saga" as root, *member) if member:
+            return f"{root} has no {dotted(tuple(member))}"
+        case ("response", "body", *member) if member and follow(path[:2], scope) is not ABSENT:
+            return f"the reply has no {dotted(tuple(member))}"
+        case ("response", "body", *_):
+            return "the reply has no body"
+        case _:
+            return f"there is no {dotted(path)}"

@@ -25,7 +25,6 @@ from .machines import SagaStatus, StepStatus
 from .missing_output import blamed
 from .outcome import OutputLoss
 from .saga import DONE, Saga
-from .shortcut import is_true
 from .step_state import StepState
 
 FAILED = {
@@ -223,7 +222,7 @@ def _skipped(deciding: Deciding, step: Step) -> bool:
     if step.when is None:
         return False
     try:
-        wanted = is_true(step.when.evaluate(deciding.saga.scope()))
+        wanted = step.when.holds(deciding.saga.scope())
     except ExpressionError as error:
         what = f"whether {step.name} is wanted cannot be told: {error}"
         deciding.park(*blamed(deciding.saga, [step.when], what))

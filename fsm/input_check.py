@@ -1,68 +1,219 @@
 """Whether the input of a start fits its definition, before anything is recorded.
 
-What an expression puts into a text or gives to a function must be there. A body, or a member of
-one, that is no more than a place of the input may be null: it is sent as such.
+What an expression needs of `input` must be there: without it a call could not be made later, in the
+middle of the saga. A fallback (`||`, `not_null`) is asked only where what stands before it fails,
+and a step whose condition is false for this input needs nothing. Conditions themselves take what is
+absent for false. Null is a value, except where nothing can be made of it: in a text, or as the
+argument of a function that takes none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 
-from .definition import Call, Definition
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
+
+from .definition import Definition, Step
 from .errors import Finding, InvalidInput
-from .expression import Expression, Reference
-from .path import Path, dotted, follow
+from .evaluation import FAILURES, ExpressionError, Interpreter, StrictInterpreter
+from .expression import RELATIVE, Expression, Node, leading_path, references
+from .path import ABSENT, Absent, Path, dotted, follow
 from .reader import pointer
+from .shortcut import is_true
 from .strict_json import Json, JsonObject
 from .template import Template, Text, expressions
+
+FUNCTIONS = Functions.FUNCTION_TABLE
+OR, AND, CALL = "or_expression", "and_expression", "function_expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A place of the input that `step` needs for `expression`; `value` if null is not enough."""
+
+    path: Path
+    value: bool
+    step: Step
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A part of `expression` that needs one place or another."""
+
+    node: Node
+    value: bool
+    step: Step
+    expression: Expression
 
 
 def check_input(definition: Definition, given: JsonObject) -> None:
     """Raises InvalidInput that names every missing member once, and what else does not fit."""
+    scope: Mapping[str, Json] = {"input": given}
+    missing: dict[Path, Finding] = {}
+    for need in needs_of(definition):
+        if isinstance(need, Choice):
+            paths = _lacking(need.node, scope, value=need.value)
+        else:
+            found = follow(need.path, scope)
+            if found is not ABSENT and (found is not None or not need.value):
+                continue
+            paths = [need.path]
+        if paths and not _is_left_out(need.step, scope):
+            for path in paths:
+                missing.setdefault(path, _finding(path, need))
     misfits = definition.input.misfits(given) if definition.input is not None else ()
-    needed = needed_input(definition)
-    missing = {path: by for path, by in needed.items() if follow(path[1:], given) is None}
     if missing or misfits:
-        raise InvalidInput(
-            [
-                *(_finding(path, by) for path, by in missing.items()),
-                *(_misfit(path, why) for path, why in misfits if ("input", *path) not in missing),
-            ]
-        )
+        others = [_misfit(path, why) for path, why in misfits if ("input", *path) not in missing]
+        raise InvalidInput([*missing.values(), *others])
 
 
 @cache
-def needed_input(definition: Definition) -> Mapping[Path, str]:
-    """The places of the input that must be there, and what needs them."""
-    return {
-        reference.path: f"{step.name}: ${{{expression.source}}}"
+def needs_of(definition: Definition) -> tuple[Need | Choice, ...]:
+    """What the expressions of all calls and child sagas need of the input."""
+    return tuple(
+        Choice(part, value, step, expression)
+        if isinstance(part, Mapping)
+        else Need(part, value, step, expression)
         for step in definition.steps
-        for call in (step.action, step.compensation)
-        if call is not None
-        for expression, in_text in _expressions(call)
-        for reference in expression.references
-        if _is_needed(reference, in_text=in_text)
-    }
+        for expression, in_text in _expressions(step)
+        for part, value in _parts(expression.tree, value=in_text)
+        if not isinstance(part, Mapping) or any(path[0] == "input" for path in _read(part))
+    )
 
 
-def _is_needed(reference: Reference, *, in_text: bool) -> bool:
-    of_input = len(reference.path) > 1 and reference.path[0] == "input"
-    return of_input and not reference.optional and (in_text or reference.argument)
+def _parts(node: Node, *, value: bool) -> Iterator[tuple[Path | Node, bool]]:
+    """The places of the input that `node` needs, and the choices in it, each with whether a value
+    other than null must be there."""
+    kind, children = node["type"], [one for one in node["children"] if isinstance(one, Mapping)]
+    if kind == "path":
+        if node["value"][0] == "input":
+            yield node["value"], value
+    elif kind == AND or _takes_any(node):
+        yield node, value
+    elif kind == CALL:
+        for number, child in enumerate(children):
+            yield from _parts(child, value=not _takes_null(node["value"], number))
+    elif kind == "pipe":
+        yield from _parts(children[0], value=False)
+    elif kind in RELATIVE:  # in null there is nothing to go on with
+        path = leading_path(node)
+        start: Node = {"type": "path", "value": path, "children": []} if path else children[0]
+        yield from _parts(start, value=True)
+    elif kind != "expref":
+        for child in children:
+            yield from _parts(child, value=False)
 
 
-def _expressions(call: Call) -> Iterator[tuple[Expression, bool]]:
+def _takes_any(node: Node) -> bool:
+    """Whether it goes from one part to the next until one has a value."""
+    kind: str = node["type"]
+    return kind == OR or (kind == CALL and node["value"] == "not_null")
+
+
+def _takes_null(function: str, number: int) -> bool:
+    signature = FUNCTIONS.get(function, {}).get("signature", ())
+    argument = signature[min(number, len(signature) - 1)] if signature else {"types": []}
+    return not argument["types"] and function != "to_number"
+
+
+def _lacking(node: Node, scope: Mapping[str, Json], *, value: bool) -> list[Path]:
+    """The places without which `node` certainly has no value."""
+    if node["type"] == AND:
+        return _of_both(node["children"], scope, value=value)
+    if _takes_any(node):
+        return _of_any(node, scope, value=value)
+    lacking: list[Path] = []
+    for part, needs_value in _parts(node, value=value):
+        if isinstance(part, Mapping):
+            lacking += _lacking(part, scope, value=needs_value)
+        else:
+            found = follow(part, scope)
+            if found is ABSENT or (found is None and needs_value):
+                lacking.append(part)
+    return lacking
+
+
+def _of_both(children: list[Node], scope: Mapping[str, Json], *, value: bool) -> list[Path]:
+    first, second = children
+    if lacking := _lacking(first, scope, value=False):
+        return lacking
+    return _lacking(second, scope, value=value) if is_true(_value(first, scope)) else []
+
+
+def _of_any(node: Node, scope: Mapping[str, Json], *, value: bool) -> list[Path]:
+    lacking: list[Path] = []
+    last, needs_value = node["children"][-1], value or node["type"] == CALL
+    for child in node["children"]:
+        lacks = _lacking(child, scope, value=needs_value and child is last)
+        if not lacks and (child is last or not _goes_on(node, child, scope)):
+            return []
+        lacking += lacks
+    return lacking
+
+
+def _goes_on(node: Node, child: Node, scope: Mapping[str, Json]) -> bool:
+    """Whether `node` certainly goes on to the part after `child`, which has a value."""
+    value = _value(child, scope)
+    if value is ABSENT:
+        return False
+    return not is_true(value) if node["type"] == OR else value is None
+
+
+def _value(node: Node, scope: Mapping[str, Json]) -> Json | Absent:
+    """Return the value of `node` if it reads nothing but the input, and has one."""
+    if any(path[0] != "input" for path in _read(node)):
+        return ABSENT
+    try:
+        value: Json | Absent = StrictInterpreter().visit(node, scope)
+    except (ExpressionError, JMESPathError, *FAILURES):
+        return ABSENT
+    return value
+
+
+def _is_left_out(step: Step, scope: Mapping[str, Json]) -> bool:
+    return step.when is not None and _cannot_hold(step.when.tree, scope)
+
+
+def _cannot_hold(node: Node, scope: Mapping[str, Json]) -> bool:
+    """Whether a condition is false whatever steps will say."""
+    match node["type"]:
+        case "and_expression":
+            return any(_cannot_hold(child, scope) for child in node["children"])
+        case "or_expression":
+            return all(_cannot_hold(child, scope) for child in node["children"])
+    if any(path[0] != "input" for path in _read(node)):
+        return False
+    try:
+        return not is_true(Interpreter().visit(node, scope))
+    except (ExpressionError, JMESPathError, *FAILURES):
+        return False
+
+
+def _read(node: Node) -> Iterator[Path]:
+    return (reference.path for reference in references(node))
+
+
+def _expressions(step: Step) -> Iterator[tuple[Expression, bool]]:
     """Each with whether its value is put into a text."""
-    for text in (call.path, *(value for _, value in call.headers)):
-        yield from ((one, one.path is not None) for one in expressions(text))
-    if call.body is not None:
-        yield from ((one, in_text) for one, in_text in _in_body(call.body))
+    for call in (step.action, step.status, step.compensation):
+        if call is None:
+            continue
+        for text in (call.path, *(value for _, value in call.headers)):
+            yield from ((one, True) for one in expressions(text))
+        if call.body is not None:
+            yield from _in_template(call.body)
+    if step.child is not None and step.child.input is not None:
+        yield from _in_template(step.child.input)
 
 
-def _in_body(template: Template) -> Iterator[tuple[Expression, bool]]:
+def _in_template(template: Template) -> Iterator[tuple[Expression, bool]]:
     texts = {id(one) for text in _texts(template) for one in expressions(text)}
     for one in expressions(template):
-        yield one, one.path is not None and id(one) in texts
+        yield one, id(one) in texts
 
 
 def _texts(template: Template) -> Iterator[Text]:
@@ -75,8 +226,9 @@ def _texts(template: Template) -> Iterator[Text]:
                 yield from _texts(child)
 
 
-def _finding(path: Path, needed_by: str) -> Finding:
-    detail = f"{dotted(path)} is missing, and needed by {needed_by}"
+def _finding(path: Path, need: Need | Choice) -> Finding:
+    by = f"{need.step.name}: ${{{need.expression.source}}}"
+    detail = f"{dotted(path)} is missing, and needed by {by}"
     return Finding(code="missing-input", pointer=_place(path), detail=detail)
 
 

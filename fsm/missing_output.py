@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .machines import StepStatus
-from .path import follow
+from .path import ABSENT, follow
 from .saga import Saga
 from .template import Template, expressions
 
@@ -16,7 +16,7 @@ def blamed(saga: Saga, templates: Iterable[Template], what: str) -> tuple[str, t
     `what` says what cannot be made of `templates`.
     """
     lacking = _lacking(saga, templates)
-    reasons = [what, *(_reason(saga, name) for name in lacking)]
+    reasons = [what, *(why for name in lacking if (why := _reason(saga, name)))]
     done = StepStatus.SUCCEEDED
     return "; ".join(reasons), tuple(name for name in lacking if saga.status_of(name) is done)
 
@@ -31,7 +31,7 @@ def _lacking(saga: Saga, templates: Iterable[Template]) -> Sequence[str]:
                 if (name := reference.step) is None or name not in saga.definition.by_name:
                     continue
                 read[name] = True
-                if not reference.optional and follow(reference.path, scope) is None:
+                if not reference.optional and follow(reference.path, scope) is ABSENT:
                     lacking[name] = True
     return list(lacking or read)
 
@@ -42,4 +42,4 @@ def _reason(saga: Saga, name: str) -> str:
         return f"{name} has no output, because it is {state.status}"
     if state.last_error is not None:
         return f"{name} is done, but {state.last_error}"
-    return f"the output of {name} does not have what is needed"
+    return ""

@@ -82,11 +82,15 @@ AGAIN_WITHOUT_A_TURN = timedelta(seconds=1)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """A classified answer. `reason` is one line; `output` is what a done reply said."""
+    """A classified answer. `reason` is one line; `output` is what a done reply said.
+
+    `output_is_null` if it said null, and not nothing.
+    """
 
     outcome: Outcome
     reason: str = ""
     output: Json = None
+    output_is_null: bool = False
     output_loss: OutputLoss | None = None
     retry_after: timedelta | None = None
 
@@ -143,7 +147,9 @@ def _classify_status(reply: Reply) -> Verdict:
     status = said.get("status") if isinstance(said, Mapping) else None
     outcome = SAID.get(status, Outcome.UNKNOWN) if isinstance(status, str) else Outcome.UNKNOWN
     if outcome is Outcome.DONE and isinstance(said, Mapping):
-        return Verdict(outcome=outcome, output=said.get("output"))
+        output = said.get("output")
+        is_null = output is None and "output" in said
+        return Verdict(outcome=outcome, output=output, output_is_null=is_null)
     reason = one_line(f"the participant says {status or 'nothing clear'}")
     return Verdict(outcome=outcome, reason=reason)
 
@@ -174,7 +180,8 @@ def _done(reply: Reply) -> Verdict:
     if not reply.body:
         return Verdict(outcome=DONE)
     try:
-        return Verdict(outcome=DONE, output=parse_foreign(reply.body))
+        output = parse_foreign(reply.body)
+        return Verdict(outcome=DONE, output=output, output_is_null=output is None)
     except NotKeepable as error:
         reason = one_line(f"the reply is not JSON that can be kept: {error}")
         return Verdict(outcome=DONE, reason=reason, output_loss=OutputLoss.NOT_JSON)

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from enum import Enum
+from typing import Final, TypeAlias
 
 from .strict_json import Json
 
 Path: TypeAlias = tuple[str | int, ...]
 
 
-def follow(path: Path, scope: Json) -> Json:
-    """What is there; null where nothing is."""
+class Absent(Enum):
+    """The only member stands where there is no value, not even null."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+def follow(path: Path, scope: Json | Absent) -> Json | Absent:
+    """Return what is there, which may be null, or ABSENT."""
     value = scope
     for key in path:
         # The parser makes dicts, and asking for one is five times faster than for a Mapping. No
         # member of theirs is called by a number, so what the key is need not be asked there.
         if isinstance(value, dict):
-            value = value.get(key)
+            value = value.get(key, ABSENT)
         elif isinstance(value, list) and isinstance(key, int):
-            value = value[key] if -len(value) <= key < len(value) else None
+            value = value[key] if -len(value) <= key < len(value) else ABSENT
         elif isinstance(value, Mapping) and isinstance(key, str):
-            value = value.get(key)
+            value = value.get(key, ABSENT)
         else:
-            return None
+            return ABSENT
     return value
 
 

@@ -207,7 +207,13 @@ def reported(deciding: Deciding, report: StepReported) -> None:
 def _reported_end(report: StepReported, attempt: int) -> StepSucceeded | StepRejected:
     step, actor = report.step, report.actor
     if report.done:
-        return StepSucceeded(step=step, attempt=attempt, output=report.output, actor=actor)
+        return StepSucceeded(
+            step=step,
+            attempt=attempt,
+            output=report.output,
+            output_is_null=report.output is None,
+            actor=actor,
+        )
     return StepRejected(step=step, attempt=attempt, error=report.error, actor=actor)
 
 

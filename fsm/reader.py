@@ -33,7 +33,7 @@ from .language import (
     StepModel,
     WaitForModel,
 )
-from .path import follow
+from .path import ABSENT, follow
 from .retry import RetryPolicy
 from .schema_rules import SchemaError
 from .strict_json import Json, NotKeepable, serialize
@@ -328,7 +328,8 @@ class _Reading:
     def _template(self, place: Place) -> Template | None:
         """Of the document itself: the models have floats for its numbers."""
         try:
-            return parse_template(follow(place, self.document))
+            written = follow(place, self.document)
+            return None if written is ABSENT else parse_template(written)
         except (ExpressionError, RecursionError) as error:
             self._complain("bad-expression", place, _why_no_expression(error))
             return None

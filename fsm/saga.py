@@ -79,6 +79,12 @@ class Saga(Struct, frozen=True):
         return {step.name: state.output for step, state in self.steps if state.status is done}
 
     @property
+    def known_outputs(self) -> dict[str, Json]:
+        """The outputs without those that are absent, which `outputs` shows as null."""
+        states = self.state.steps
+        return {name: one for name, one in self.outputs.items() if states[name].has_output}
+
+    @property
     def pivot_passed(self) -> bool:
         pivots = self.definition.pivots
         return bool(pivots) and any(self.status_of(one) in PASSED for one in pivots)
@@ -115,13 +121,19 @@ class Saga(Struct, frozen=True):
         return f"{self.state.saga_id}/{step}/{KEYS[direction]}"
 
     def scope(self, steps: Collection[str] | None = None) -> Scope:
-        """What expressions read; of all steps, unless it is known which they read of."""
+        """What expressions read; of all steps, unless it is known which they read of.
+
+        A step that has said nothing has no member `output`.
+        """
         state, states, by_name = self.state, self.state.steps, self.definition.by_name
         read: dict[str, Json] = {}
         for name in by_name if steps is None else steps:
             if name in by_name:
-                output = states.get(name, UNTOUCHED).output
-                read[name] = {"output": output, "key": f"{state.saga_id}/{name}/action"}
+                said: dict[str, Json] = {"key": f"{state.saga_id}/{name}/action"}
+                step = states.get(name, UNTOUCHED)
+                if step.output is not None or step.output_is_null:
+                    said["output"] = step.output
+                read[name] = said
         return {
             "input": state.input,
             "steps": read,

@@ -34,8 +34,13 @@ class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SagaStarted(SagaEvent, frozen=True, kw_only=True):
-    """Always the first. `input` is what expressions read; a `start_at` is waited for."""
+    """Always the first. `input` is what expressions read; a `start_at` is waited for.
 
+    Without `input_checked` nobody has looked whether the input has what expressions need, and null
+    stands for what it lacks.
+    """
+
+    schema_version = 2
     saga_type: str
     definition_version: int
     entity_id: Json
@@ -46,6 +51,7 @@ class SagaStarted(SagaEvent, frozen=True, kw_only=True):
     callback_url: str | None = None
     actor: str | None = None
     parent: Parent | None = None
+    input_checked: bool = True
 
     @property
     def trigger(self) -> str:  # type: ignore[override]

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from .path import follow
+from .path import ABSENT, Absent, follow
 from .strict_json import Json
 
-Shortcut: TypeAlias = Callable[[Mapping[str, Json]], Json]
+Shortcut: TypeAlias = Callable[[Mapping[str, Json]], Json | Absent]
 
 
 class Unusual(Exception):
@@ -44,12 +44,17 @@ def shortcut(node: Mapping[str, Any]) -> Shortcut | None:
             return None
 
 
-def is_true(value: Json) -> bool:
-    """As JMESPath has it: null, false, and an empty text, list or object are false; 0 is true."""
-    return value is not None and value is not False and value not in ("", [], {})
+def is_true(value: Json | Absent) -> bool:
+    """As JMESPath has it: null, false, and an empty text, list or object are false; 0 is true.
+
+    What is absent is false too.
+    """
+    if value is None or value is False or value is ABSENT:
+        return False
+    return value not in ("", [], {})
 
 
-def _or(first: Shortcut, second: Shortcut, scope: Mapping[str, Json]) -> Json:
+def _or(first: Shortcut, second: Shortcut, scope: Mapping[str, Json]) -> Json | Absent:
     value = first(scope)
     return value if is_true(value) else second(scope)
 
@@ -57,7 +62,9 @@ def _or(first: Shortcut, second: Shortcut, scope: Mapping[str, Json]) -> Json:
 def _object(members: list[tuple[str, Shortcut]], scope: Mapping[str, Json]) -> Json:
     made: dict[str, Json] = {}
     for name, value in members:  # in Python 3.11 a comprehension is a call of its own
-        made[name] = value(scope)
+        if (found := value(scope)) is ABSENT:
+            raise Unusual
+        made[name] = found
     return made
 
 

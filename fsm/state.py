@@ -85,6 +85,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
     signals: tuple[SignalReceived, ...] = ()  # that no step has waited for yet
     signal_keys: frozenset[tuple[str, str]] = frozenset()  # with the names that they are of
     messages: frozenset[str] = frozenset()  # that were taken from other nodes
+    input_checked: bool = True  # at the start, for all that its expressions need
     losses_accepted: bool = False  # all of them, in histories that do not name them
     unanswered: frozenset[str] = frozenset()
 
@@ -105,6 +106,7 @@ def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
         deadline=event.deadline,
         start_at=event.start_at,
         parent=event.parent,
+        input_checked=event.input_checked,
         created_at=at,
         updated_at=at,
         status=next_saga_status(SagaStatus.PENDING, event.trigger),

@@ -113,6 +113,7 @@ class StepSucceeded(StepEvent, frozen=True, kw_only=True):
     trigger = "succeed"
     attempt: int
     output: Json = None
+    output_is_null: bool = False  # null is what it said: a null that is left out is no output
     output_loss: OutputLoss | None = None
     error: str | None = None  # why the output was lost
     signal: str | None = None  # whose body is the output

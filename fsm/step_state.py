@@ -74,10 +74,15 @@ class StepState(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     last_error: str | None = None
     output: Json = None
+    output_is_null: bool = False  # and not absent
     output_loss: OutputLoss | None = None
     output_awaited: bool = False
     loss_accepted: bool = False
     output_changed_at: datetime | None = None
+
+    @property
+    def has_output(self) -> bool:
+        return self.output is not None or self.output_is_null
 
     @property
     def next_attempt(self) -> int:
@@ -195,6 +200,7 @@ def _succeeded(
         next_attempt_at=None,
         until=None,
         output=event.output,
+        output_is_null=_is_null(event),
         output_loss=event.output_loss,
         last_error=event.error,
     )
@@ -208,6 +214,7 @@ def _output_received(step: StepState, event: StepSucceeded, at: datetime) -> Ste
         step,
         asking=False,
         output=event.output,
+        output_is_null=_is_null(event),
         output_loss=event.output_loss,
         output_awaited=False,
         output_changed_at=at,
@@ -221,6 +228,11 @@ def _output_not_received(step: StepState, event: OutputNotReceived) -> StepState
     if not step.output_awaited:
         raise IllegalTransition("'miss' is not possible when its output is not awaited")
     return replace(step, asking=False, output_awaited=False, last_error=event.error)
+
+
+def _is_null(event: StepSucceeded) -> bool:
+    """Whether the output is null and not absent. Of a signal it is always there."""
+    return event.output is None and (event.output_is_null or event.signal is not None)
 
 
 def _undo_called(step: StepState, status: StepStatus, event: CompensationCalled) -> StepState:
@@ -313,6 +325,7 @@ def _resolved(step: StepState, status: StepStatus, event: StepResolved, at: date
             return replace(
                 step,
                 output=event.output,
+                output_is_null=False,
                 output_loss=None,
                 output_changed_at=at,
                 loss_accepted=False,
@@ -320,7 +333,12 @@ def _resolved(step: StepState, status: StepStatus, event: StepResolved, at: date
             )
         case Resolution.DONE:
             return replace(
-                step, status=status, output=event.output, finished_at=at, last_error=None
+                step,
+                status=status,
+                output=event.output,
+                output_is_null=False,
+                finished_at=at,
+                last_error=None,
             )
         case Resolution.NOT_DONE:
             return replace(step, status=status, finished_at=at, doubtful=False, was_busy=False)

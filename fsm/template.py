@@ -11,10 +11,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, overload
 from urllib.parse import quote
 
-from .expression import Expression, ExpressionError, MissingValue, parse
+from .evaluation import kind_of
+from .expression import Expression, ExpressionError, LenientExpression, parse
 from .numbers import number_text
 from .strict_json import Json
 
@@ -88,6 +89,30 @@ def render(template: Template, scope: Scope) -> Json:
             return [render(item, scope) for item in items]
 
 
+@overload
+def lenient(template: Text, roots: Collection[str]) -> Text: ...
+@overload
+def lenient(template: Template, roots: Collection[str]) -> Template: ...
+def lenient(template: Template, roots: Collection[str]) -> Template:
+    """Return the same template, with null for what is absent below these roots of the scope."""
+    match template:
+        case Expression():
+            return _lenient(template, roots)
+        case Text(parts=parts):
+            pieces = [one if isinstance(one, str) else _lenient(one, roots) for one in parts]
+            return Text(tuple(pieces))
+        case ObjectTemplate(members=members):
+            return ObjectTemplate(tuple([(name, lenient(one, roots)) for name, one in members]))
+        case ListTemplate(items=items):
+            return ListTemplate(tuple([lenient(item, roots) for item in items]))
+        case Literal():
+            return template
+
+
+def _lenient(one: Expression, roots: Collection[str]) -> Expression:
+    return LenientExpression(one.source, one.tree, one.path, one.references, roots=roots)
+
+
 def steps_read(templates: Iterable[Template]) -> Collection[str] | None:
     """The steps that these read of; None if it may be any."""
     names: set[str] = set()
@@ -136,10 +161,8 @@ def _as_text(expression: Expression, scope: Scope) -> str:
             return "true" if value else "false"
         case int() | Decimal() | float() as value:
             return number_text(value)
-        case None:
-            raise MissingValue(f"${{{expression.source}}} has no value")
-        case _:
-            what = f"${{{expression.source}}} is an object or a list"
+        case value:
+            what = f"${{{expression.source}}} is {kind_of(value)}"
             raise ExpressionError(f"{what}, which cannot stand in a text")
 
 

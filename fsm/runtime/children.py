@@ -125,7 +125,7 @@ def _rested(child: Saga, step: str) -> ChildRested:
     return ChildRested(
         step=step,
         status=child.state.status,
-        outputs=child.outputs,
+        outputs=child.known_outputs,
         error=child.state.error or "",
     )
 

@@ -24,7 +24,7 @@ HELD = Verdict(outcome=Outcome.HELD, reason="it answers nobody")
 
 
 def done(output: Json) -> Verdict:
-    return Verdict(outcome=Outcome.DONE, output=output)
+    return Verdict(outcome=Outcome.DONE, output=output, output_is_null=output is None)
 
 
 def done_without_output(loss: OutputLoss, reason: str = "it is lost") -> Verdict:

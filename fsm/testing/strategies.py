@@ -48,6 +48,7 @@ verdicts: st.SearchStrategy[Verdict] = st.builds(
     outcome=st.sampled_from(Outcome),
     reason=texts,
     output=json_values,
+    output_is_null=st.booleans(),
     output_loss=st.none() | st.sampled_from(OutputLoss),
     retry_after=st.none() | st.timedeltas(timedelta(), timedelta(minutes=5)),
 )
@@ -63,6 +64,7 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "done": st.booleans(),
     "entity_id": json_values,
     "input": json_objects,
+    "input_checked": st.booleans(),
     "not_done": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
     "without_output": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
     "accepted": st.none() | st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
@@ -71,6 +73,7 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "next_poll": times,
     "outcome": st.sampled_from(Outcome),
     "output": json_values,
+    "output_is_null": st.booleans(),
     "output_loss": st.sampled_from(OutputLoss),
     "parent": st.builds(Parent, saga_id=texts, step=st.sampled_from(NAMES)),
     "resent": st.booleans(),

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ..definition import Definition, Step
 from ..expression import Expression, ExpressionError, Node
-from ..shortcut import is_true
 from .shape import Parts
 
 
@@ -51,7 +50,7 @@ def constant_condition(step: Step) -> bool | None:
     if step.when is None or any(_reads(node) for _, node in nodes(step.when)):
         return None
     try:
-        return is_true(step.when.evaluate({}))
+        return step.when.holds({})
     except ExpressionError:
         return None
 

@@ -125,7 +125,7 @@ def test_a_request_that_cannot_be_made_says_why() -> None:
     [
         ("/book", "${input.a}"),
         ("/${steps.pay.output.id || steps.pay.key}", "${merge(input, {book: steps.book})}"),
-        ("/${steps.book.key}", {"steps": "${steps}", "nobody": "${steps.nobody.key}"}),
+        ("/${steps.book.key}", {"steps": "${steps}", "nobody": "${steps.nobody.key || '-'}"}),
         ("/${length(keys(steps))}", None),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.errors import InvalidDefinition
-from saga_orchestrator.fsm.expression import ExpressionError, parse
+from saga_orchestrator.fsm.expression import ExpressionError, MissingValue, parse
 from saga_orchestrator.fsm.functions import same
 from saga_orchestrator.fsm.reader import read_definition, restore_definition
 from saga_orchestrator.fsm.strict_json import Json, NotKeepable, serialize
@@ -32,7 +32,6 @@ def computed(source: str, data: Json = None) -> str:
         ("avg([`0.1`, `0.2`])", "0.15"),
         ("avg([`1`, `1`, `2`])", "1." + "3" * 33),
         ("avg([`2`, `2`, `1`])", "1." + "6" * 32 + "7"),
-        ("avg(`[]`)", "null"),
         (f"abs(`-{BIG}`)", BIG),
         ("abs(`-5`)", "5"),
         (f"ceil(`{BIG}`)", "12345678901234567890123456789012346"),
@@ -41,20 +40,13 @@ def computed(source: str, data: Json = None) -> str:
         ("max([`2`, `12345678901234567.89`, `12345678901234567.88`])", "12345678901234567.89"),
         ("min([`2.10`, `3`])", "2.10"),
         ("max(['a', 'b'])", '"b"'),
-        ("max(`[]`)", "null"),
         ("sort([`10`, `9.50`, `1e1`, `0.1`])", "[0.1,9.50,10,1E+1]"),
         ("sort_by([{a: `2.5`}, {a: `1`}], &a)[].a", "[1,2.5]"),
         ("max_by([{a: `0.1`}, {a: `0.10000000000000000001`}], &a).a", "0.10000000000000000001"),
         ("min_by([{a: 'x'}, {a: 'b'}], &a).a", '"b"'),
-        ("max_by(`[]`, &a)", "null"),
         (f"to_number('{BIG}')", BIG),
         ("to_number('100.10')", "100.10"),
         ("to_number('7')", "7"),
-        ("to_number('nan')", "null"),
-        ("to_number('Infinity')", "null"),
-        ("to_number('1e400')", "null"),
-        ("to_number('x')", "null"),
-        ("to_number(`true`)", "null"),
         ("to_number(`1.50`)", "1.50"),
         ("to_string(`100.10`)", '"100.10"'),
         ("to_string(`1e20`)", '"100000000000000000000"'),
@@ -82,6 +74,24 @@ def computed(source: str, data: Json = None) -> str:
 )
 def test_expressions_compute_exactly(source: str, result: str) -> None:
     assert computed(source) == result
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "avg(`[]`)",
+        "max(`[]`)",
+        "max_by(`[]`, &a)",
+        "to_number('nan')",
+        "to_number('Infinity')",
+        "to_number('1e400')",
+        "to_number('x')",
+        "to_number(`true`)",
+    ],
+)
+def test_what_comes_to_nothing_has_no_value(source: str) -> None:
+    with pytest.raises(MissingValue):
+        computed(source)
 
 
 def test_a_literal_belongs_to_its_place_in_the_expression() -> None:

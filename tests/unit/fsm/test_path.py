@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.fsm.path import Path, dotted, follow
+from saga_orchestrator.fsm.path import ABSENT, Absent, Path, dotted, follow
 from saga_orchestrator.fsm.strict_json import Json
 
 SCOPE: Json = {"input": {"step_data": [{"a": 1}, {"b": None}], "text": "no list"}}
@@ -12,14 +12,17 @@ SCOPE: Json = {"input": {"step_data": [{"a": 1}, {"b": None}], "text": "no list"
     [
         (("input", "step_data", 0, "a"), 1),
         (("input", "step_data", -1, "b"), None),
-        (("input", "step_data", 2), None),
-        (("input", "step_data", -3), None),
-        (("input", "text", 0), None),
-        (("input", "text", "length"), None),
-        (("nothing", "here"), None),
+        (("input", "step_data", 1, "b", "c"), ABSENT),
+        (("input", "step_data", 2), ABSENT),
+        (("input", "step_data", -3), ABSENT),
+        (("input", "text", 0), ABSENT),
+        (("input", "text", "length"), ABSENT),
+        (("nothing", "here"), ABSENT),
     ],
 )
-def test_a_path_leads_to_a_value_or_to_null(path: Path, value: Json) -> None:
+def test_a_path_leads_to_a_value_which_may_be_null_or_nowhere(
+    path: Path, value: Json | Absent
+) -> None:
     assert follow(path, SCOPE) == value
 
 

@@ -67,7 +67,7 @@ def test_expressions_read_input_outputs_keys_and_the_saga() -> None:
         "input": {"a": 1},
         "steps": {
             "book": {"output": {"id": 7}, "key": f"{SAGA_ID}/book/action"},
-            "pay": {"output": None, "key": f"{SAGA_ID}/pay/action"},
+            "pay": {"key": f"{SAGA_ID}/pay/action"},
         },
         "saga": {"id": SAGA_ID, "type": "trip", "entity_id": "order-1", "error": None},
     }

@@ -10,6 +10,7 @@ from saga_orchestrator.fsm.strict_json import Json
 from saga_orchestrator.fsm.template import (
     Literal,
     expressions,
+    lenient,
     parse_template,
     parse_text,
     render,
@@ -74,15 +75,27 @@ def test_a_member_that_is_one_expression_may_be_null() -> None:
     assert rendered({"a": "${input.none}"}) == {"a": None}
 
 
-@pytest.mark.parametrize("template", ["x${input.none}", "x${input.nothing}"])
-def test_null_cannot_stand_in_a_text(template: str) -> None:
+def test_a_text_needs_what_is_put_into_it() -> None:
+    with pytest.raises(MissingValue, match="input has no nothing"):
+        rendered("x${input.nothing}")
+
+
+@pytest.mark.parametrize(("name", "what"), [("none", "null"), ("list", "a list")])
+def test_null_and_lists_cannot_stand_in_a_text(name: str, what: str) -> None:
+    with pytest.raises(ExpressionError, match=f"is {what}, which cannot stand in a text"):
+        rendered(f"x${{input.{name}}}")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_lenient_template_has_null_for_what_is_absent_below_its_roots(depth: int) -> None:
+    template: Json = {"a": "${[input.gone]}", "b": "${input.n}", "c": ["x${to_string(input.gone)}"]}
+    expected: Json = {"a": [None], "b": 5, "c": ["xnull"]}
+    for _ in range(depth):
+        template, expected = [template], [expected]
+
+    assert render(lenient(parse_template(template), ["input"]), SCOPE) == expected
     with pytest.raises(MissingValue):
-        rendered(template)
-
-
-def test_a_list_cannot_stand_in_a_text() -> None:
-    with pytest.raises(ExpressionError, match="is an object or a list"):
-        rendered("x${input.list}")
+        render(lenient(parse_template(template), ["steps"]), SCOPE)
 
 
 @pytest.mark.parametrize("text", ["${input.n", "${", "a ${'}", "${{a: b}", '${"}'])

@@ -64,7 +64,7 @@ def test_a_skipped_pivot_is_not_passed() -> None:
 
 def test_a_condition_that_cannot_be_told_parks() -> None:
     definition = mapped(dict(document("book", "pay")), 1, when="${steps.book.output.n > `1`}")
-    case = given(definition).when(answered("book", done({})))
+    case = given(definition).when(answered("book", done({"n": "many"})))
 
     case.then_calls().then_status("parked", book="succeeded", pay="pending")
     assert "whether pay is wanted cannot be told" in str(case.state.error)

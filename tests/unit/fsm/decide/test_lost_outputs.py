@@ -47,8 +47,8 @@ def test_a_reply_that_is_needed_and_not_there_parks_before_the_call() -> None:
     given(definition).when(answered("book", done_without_output(OutputLoss.NOT_JSON))).then(
         StepSucceeded(step="book", attempt=1, output_loss=OutputLoss.NOT_JSON, error="it is lost"),
         SagaParked(
-            why="the action of pay cannot be called: ${steps.book.output.id} has no value; "
-            "book is done, but it is lost",
+            why="the action of pay cannot be called: book has no output,"
+            " which ${steps.book.output.id} needs; book is done, but it is lost",
             not_done=("pay",),
             without_output=("book",),
         ),
@@ -58,8 +58,14 @@ def test_a_reply_that_is_needed_and_not_there_parks_before_the_call() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (DONE, "the reply has nothing for the output id"),
-        (done({"no": 1}), "the reply has nothing for the output id"),
+        (
+            DONE,
+            "its output cannot be made: the reply has no body, which ${response.body.id} needs",
+        ),
+        (
+            done({"no": 1}),
+            "its output cannot be made: the reply has no id, which ${response.body.id} needs",
+        ),
         (done_without_output(OutputLoss.NOT_JSON, "it is not JSON"), "it is not JSON"),
     ],
 )
@@ -96,8 +102,8 @@ def test_a_compensation_that_cannot_be_made_parks_and_lists() -> None:
 
     assert case.events[1:] == (
         SagaParked(
-            why="the compensation of pay cannot be called: ${steps.pay.output.id} has no value; "
-            "the output of pay does not have what is needed",
+            why="the compensation of pay cannot be called: pay has no output,"
+            " which ${steps.pay.output.id} needs",
             not_undone=("book", "pay"),
             without_output=("pay",),
         ),

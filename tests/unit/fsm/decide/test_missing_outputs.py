@@ -71,16 +71,20 @@ def parked_for_pay(said: Verdict = LOST) -> Case:
 @pytest.mark.parametrize(
     ("said", "cause"),
     [
-        (LOST, "pay is done, but the reply is not JSON"),
-        (DONE, "the output of pay does not have what is needed"),
-        (done({"no": 1}), "the output of pay does not have what is needed"),
+        (
+            LOST,
+            "pay has no output, which ${steps.pay.output.id} needs;"
+            " pay is done, but the reply is not JSON",
+        ),
+        (DONE, "pay has no output, which ${steps.pay.output.id} needs"),
+        (done({"no": 1}), "the output of pay has no id, which ${steps.pay.output.id} needs"),
     ],
 )
 def test_the_reason_names_the_step_whose_output_lacks_it(said: Verdict, cause: str) -> None:
     parked = parked_for_pay(said).events[-1]
 
     assert isinstance(parked, SagaParked)
-    assert parked.why.endswith(f"has no value; {cause}")
+    assert parked.why == f"the action of ship cannot be called: {cause}"
     assert parked.without_output == ("pay",)
 
 
@@ -89,8 +93,8 @@ def test_a_condition_and_a_child_name_it_too() -> None:
     conditional = mapped(dict(document("pay", "ship")), 1, **condition)
     child = mapped(dict(document("pay", "parcel child=parcel")), 1, saga=CHILD)
 
-    for definition in (conditional, child):
-        case = all_done(given(definition), "pay").then_status("parked")
+    for definition, said in ((conditional, done({"items": 3})), (child, DONE)):
+        case = given(definition).when(answered("pay", said)).then_status("parked")
         parked = case.events[-1]
         assert isinstance(parked, SagaParked)
         assert parked.without_output == ("pay",)
