@@ -6,6 +6,7 @@
                   also when nobody knows whether the action happened
     inputs        the input is read as it is declared
     expressions   what would fail whatever the data are
+    kinds         what never is what its author meant, whatever the data are
     calls         requests that no participant would get, or would get wrongly
     endings       steps that never run, and steps that never end
     circles       sagas that start each other without end

@@ -13,6 +13,7 @@ from ..expression import RELATIVE, Expression, literals_of
 from ..path import Path
 from ..strict_json import NotKeepable, parse_foreign
 from .finding import error
+from .kinds import check_access, check_condition
 from .order import Order, children, nodes
 from .place import Moment, Place, places
 from .references import declared_members
@@ -23,8 +24,12 @@ DEEPEST = 100  # levels of an expression: it is evaluated level by level, on a s
 
 def check_expressions(order: Order, step: Step, at: str) -> Iterator[Finding]:
     for place in places(step, at):
-        yield from _parts(place)
-        yield from _literals(place)
+        faults = [*_parts(place), *_literals(place)]
+        if not faults:
+            faults += check_access(place.expression, place.pointer)
+        if not faults and place.moment is Moment.CONDITION:
+            faults += check_condition(place.expression, place.pointer)
+        yield from faults
         if _reads_everything(place.expression):
             roots = "response.body" if place.moment is Moment.REPLY else "input, steps or saga"
             detail = f"${{{place.expression.source}}} reads all there is: begin with {roots}"

@@ -47,7 +47,7 @@ class Order:
 
 def constant_condition(step: Step) -> bool | None:
     """Whether it always or never runs, if that is the same for all sagas."""
-    if step.when is None or any(_reads(node) for _, node in nodes(step.when)):
+    if step.when is None or any(reads(node) for _, node in nodes(step.when)):
         return None
     try:
         return step.when.holds({})
@@ -68,7 +68,8 @@ def children(node: Node) -> list[Node]:
     return [one for one in node["children"] if isinstance(one, dict)]
 
 
-def _reads(node: Node) -> bool:
+def reads(node: Node) -> bool:
+    """Whether the value of `node` is one of the scope."""
     return node["type"] in ("path", "current", "identity")
 
 

@@ -139,7 +139,7 @@ class _Reading:
 
     def _may_be_without(self, other: Step) -> bool:
         if self.place.moment is Moment.CONDITION:
-            return bool(self.order.conditions[other.name])
+            return False  # what is absent is false there
         asks = self.step.when.references if self.step.when is not None else ()
         is_asked = any(one.step == other.name for one in asks)
         return self.order.may_be_left_out(other, self.step) and not is_asked

@@ -125,11 +125,6 @@ REFERENCES = [
         [MAYBE, step("pay", compensation=call("/undo", body="${steps.book.output.id}"))],
     ),
     Fault(
-        "a condition needs the output of a step that may be skipped",
-        ("/steps/1/when", "output-may-be-missing"),
-        [MAYBE, step("pay", when="${steps.book.output.price}")],
-    ),
-    Fault(
         "a step needs the output of one whose condition is another",
         ("/steps/1/action/body", "output-may-be-missing"),
         [
@@ -218,6 +213,31 @@ EXPRESSIONS = [
         "a declared output is put into a text as a whole",
         ("/steps/1/action/body", "object-in-text"),
         [HELD, step("pay", action=call("/pay", body="for ${steps.book.output}"))],
+    ),
+    Fault(
+        "what follows a negation is not negated with it",
+        ("/steps/0/when", "never-there"),
+        [step("book", when="${!input.paid}")],
+    ),
+    Fault(
+        "a member of a number is read",
+        ("/steps/0/action/body/n", "never-there"),
+        [step("book", action=call("/book", body={"n": "${length(input.rooms).first}"}))],
+    ),
+    Fault(
+        "a number is compared with a text",
+        ("/steps/0/action/body/n", "never-comparable"),
+        [step("book", action=call("/book", body={"n": "${length(input.rooms) > '3'}"}))],
+    ),
+    Fault(
+        "a number is a condition",
+        ("/steps/0/when", "never-varies"),
+        [step("book", when="${length(input.rooms)}")],
+    ),
+    Fault(
+        "a condition compares what is never equal",
+        ("/steps/0/when", "never-varies"),
+        [step("book", when="${type(input.rooms) == `1`}")],
     ),
     Fault(
         "a condition is a text",

@@ -52,6 +52,10 @@ SOUND: dict[str, list[Json]] = {
         MAYBE,
         step("pay", action=call("/pay", body="${steps.book.output.id || 'nothing'}")),
     ],
+    "a condition on what may not have been said": [
+        MAYBE,
+        step("pay", when="${steps.book.output.price}"),
+    ],
     "two steps of one condition": [
         MAYBE,
         step(
