@@ -20,7 +20,7 @@ from .outcome import Direction
 from .saga import Saga
 from .step_state import StepState
 from .strict_json import Json, NotKeepable, serialize
-from .template import Scope, lenient, render, render_path, render_text
+from .template import Scope, is_header_value, lenient, render, render_path, render_text
 
 # Those that are asked for again and again: Python takes four times longer to find `SagaStatus.X`.
 RUNNING, PENDING, WAITING = SagaStatus.RUNNING, SagaStatus.PENDING, StepStatus.WAITING
@@ -285,7 +285,12 @@ def _due(saga: Saga) -> datetime | None:
 
 
 def _headers(call: Call, scope: Scope) -> dict[str, str]:
-    return {name: render_text(value, scope) for name, value in call.headers}
+    headers = {name: render_text(value, scope) for name, value in call.headers}
+    for name, value in headers.items():
+        if not is_header_value(value):
+            why = f"the header {name} would be {value[:80]!r}"
+            raise ExpressionError(f"{why}, and a header is one line of printable ASCII")
+    return headers
 
 
 def _body(call: Call, scope: Scope) -> bytes | None:

@@ -20,6 +20,7 @@ from .numbers import number_text
 from .strict_json import Json
 
 Scope: TypeAlias = Mapping[str, Json]
+is_header_value = re.compile(r"[\t -~]*", re.ASCII).fullmatch  # one line of printable ASCII
 UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # what `quote` would leave as it is
 
 

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from ..fsm.errors import Finding
+from ..fsm.runtime.workroom import Workroom
 from ..fsm.strict_json import Json, JsonObject, NotKeepable, parse_foreign
 from ..fsm.yaml_document import InvalidYaml, parse_yaml
 from .begun import Begun
@@ -54,10 +55,11 @@ async def json_value(request: Request) -> Json:
     return _parse(data) if data else None
 
 
-async def document(request: Request) -> Json:
-    """JSON or YAML, as the request says."""
+async def document(request: Request, workroom: Workroom) -> tuple[Json, int]:
+    """JSON or YAML, as the request says, and its size."""
     data = await _content(request, (JSON, *YAML))
-    return _parse_yaml(data) if _media_type(request) in YAML else _parse(data)
+    read = _parse_yaml if _media_type(request) in YAML else _parse
+    return await workroom.run(len(data), read, data), len(data)
 
 
 async def _content(request: Request, supported: Sequence[str]) -> bytes:

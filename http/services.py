@@ -11,6 +11,7 @@ from ..fsm.runtime.event_counts import EventCounts
 from ..fsm.runtime.executor import Executor
 from ..fsm.runtime.orchestrator import Orchestrator
 from ..fsm.runtime.tokens import CallbackTokens
+from ..fsm.runtime.workroom import Workroom
 from ..fsm.secrecy import Redaction
 from ..projections.audit import AuditVerdict
 from ..projections.feed import Feed
@@ -42,6 +43,7 @@ class Services:
     executor: Executor
     event_counts: EventCounts
     participants: Mapping[str, str]
+    workroom: Workroom = field(default_factory=Workroom)
     redaction: Redaction = field(default_factory=lambda: Redaction(()))
     openapi: bytes = b""
     docs: bytes = b""

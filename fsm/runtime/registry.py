@@ -21,6 +21,7 @@ from ..reader import refuse_errors, restore_definition
 from ..strict_json import parse
 from .clock import Clock
 from .errors import DefinitionExists, DefinitionNotFound
+from .workroom import Workroom
 
 KIND = "definition"
 NEWEST_FOR: Final = timedelta(milliseconds=250)
@@ -45,12 +46,13 @@ class Registry:
         self._asked_at: dict[str, float] = {}
         self._registering = asyncio.Lock()
         self._reading: dict[tuple[str, int | None], _Reading] = {}
+        self._workroom = Workroom()
 
     async def load(self) -> None:
         """Read all that were ever registered."""
         for document in await self.log.list_documents(KIND):
             if (document.name, document.version) not in self._known:
-                self._remember(restore_definition(parse(document.content)))
+                self._remember(await self._restored(document.content))
 
     async def register(self, definition: Definition) -> bool:
         """Put it into the log; return whether it is new.
@@ -81,7 +83,8 @@ class Registry:
         if there is not None and same(recorded := parse(there.content), parse(definition.source)):
             return restore_definition(recorded)
         await self.load()
-        refuse_errors(definition, self.known())
+        size = len(definition.source)
+        await self._workroom.run(size, refuse_errors, definition, self.known())
         return definition
 
     async def get(self, name: str, version: int | None = None) -> Definition:
@@ -103,7 +106,10 @@ class Registry:
         if version is None:
             self._asked_at[name] = asked_at
         known = self._known.get((name, document.version))
-        return known or self._remember(restore_definition(parse(document.content)))
+        return known or self._remember(await self._restored(document.content))
+
+    async def _restored(self, content: bytes) -> Definition:
+        return await self._workroom.run(len(content), restore_definition, parse(content))
 
     def _was_read(
         self, place: tuple[str, int | None], reading: _Reading, task: asyncio.Task[Definition]

@@ -8,6 +8,7 @@
     expressions   what would fail whatever the data are
     kinds         what never is what its author meant, whatever the data are
     calls         requests that no participant would get, or would get wrongly
+    slips         texts that were probably meant otherwise
     endings       steps that never run, and steps that never end
     circles       sagas that start each other without end
     time_budget   the deadline against what the steps may take
@@ -31,6 +32,7 @@ from .inputs import check_inputs
 from .order import Order
 from .pivots import check_pivots
 from .references import check_references
+from .slips import check_slips
 from .time_budget import check_step_time, check_time
 from .undo import check_undo
 
@@ -41,6 +43,7 @@ CHECKS = (
     check_inputs,
     check_expressions,
     check_calls,
+    check_slips,
     check_endings,
     check_step_time,
 )

@@ -7,14 +7,19 @@ from collections.abc import Collection, Iterator
 
 from ..definition import Call, Step
 from ..errors import Finding
-from ..template import Text
+from ..template import Text, is_header_value
 from .finding import error, warning
 from .order import Order
 from .place import header_pointer
+from .slips import PLACEHOLDER, meant_by
 
 EXPRESSION = "x"  # what stands for a value that is put into a text
 SENDABLE = re.compile(r"[!-~]*", re.ASCII)
-VALUE = re.compile(r"[\t -~]*", re.ASCII)
+NOT_OF_A_URL = re.compile(r"[\"<>\\^`{|}]")  # RFC 3986; brackets are widely taken in queries
+NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Beside those that `reader` refuses, the headers that are sent by the service alone.
+OURS = frozenset({"accept-encoding", "content-encoding", "tracestate"})
+OUR_PREFIX = "saga-"
 
 
 def check_participant(step: Step, at: str, known: Collection[str]) -> Iterator[Finding]:
@@ -61,9 +66,11 @@ def _of_request(call: Call, at: str) -> Iterator[Finding]:
     seen: set[str] = set()
     for name, value in call.headers:
         place = header_pointer(at, name)
-        if not VALUE.fullmatch(_outline(value)):
+        if not is_header_value(_outline(value)):
             detail = "a header is one line of printable ASCII: leave out what is not"
             yield error("bad-header", place, detail)
+        if name in OURS or name.startswith(OUR_PREFIX):
+            yield error("bad-header", place, f"{name} is sent by the service: leave it out")
         if name in seen:
             detail = f"{name} is there twice, for case does not count: keep one"
             yield error("bad-header", place, detail)
@@ -75,10 +82,21 @@ def _wrong_path(path: str) -> str | None:
         return "a path has no fragment: leave out # and what follows, or write %23"
     if not SENDABLE.fullmatch(path):
         return "a path is printable ASCII without spaces: percent-encode the rest"
+    if found := NOT_OF_A_URL.search(path):
+        return _wrong_sign(path, found[0])
+    if NOT_ENCODED.search(path):
+        return "a % is followed by two hexadecimal digits: write %25 for the sign itself"
     segments = path.partition("?")[0].lower().replace("%2e", ".").split("/")
     if {".", ".."} & set(segments):
         return "a dot segment would lead away from the participant: write the path it stands for"
     return None
+
+
+def _wrong_sign(path: str, sign: str) -> str:
+    encoded = f"%{ord(sign):02X}"
+    if sign in "{}" and (slip := PLACEHOLDER.search(path)):
+        return f"{slip[0]} is sent as it stands: write {meant_by(slip)} for a value"
+    return f"{sign} cannot stand in a URL: percent-encode it as {encoded}"
 
 
 def _outline(text: Text) -> str:

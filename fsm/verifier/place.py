@@ -48,7 +48,7 @@ def places(step: Step, at: str) -> Iterator[Place]:
 
 
 def header_pointer(at: str, name: str) -> str:
-    return f"{at}/headers/{_escaped(name)}"
+    return f"{at}/headers/{escaped(name)}"
 
 
 def _of_call(call: Call, at: str, moment: Moment) -> Iterator[Place]:
@@ -73,7 +73,7 @@ def _of_template(template: Template, at: str, moment: Moment) -> Iterator[Place]
             yield from _of_text(template, at, moment)
         case ObjectTemplate(members=members):
             for name, member in members:
-                yield from _of_template(member, f"{at}/{_escaped(name)}", moment)
+                yield from _of_template(member, f"{at}/{escaped(name)}", moment)
         case ListTemplate(items=items):
             for number, item in enumerate(items):
                 yield from _of_template(item, f"{at}/{number}", moment)
@@ -81,6 +81,6 @@ def _of_template(template: Template, at: str, moment: Moment) -> Iterator[Place]
             return
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
     """RFC 6901."""
     return name.replace("~", "~0").replace("/", "~1")

@@ -27,7 +27,7 @@ DIGITS: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 async def put_definition(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
-    definition = restore_definition(await document(request))
+    definition = await _restored(request, services)
     _refuse_other_place(definition, request.path_params)
     created = await services.orchestrator.register(definition)
     findings = await _findings(definition, services)
@@ -52,17 +52,22 @@ async def list_definitions(request: Request, services: Services) -> Response:
 
 async def verify_definition(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
-    given = await document(request)
     try:
-        findings = await _findings(restore_definition(given), services)
+        findings = await _findings(await _restored(request, services), services)
     except InvalidDefinition as error:
         findings = error.findings
     return json_reply({"findings": _findings_view(findings)})
 
 
+async def _restored(request: Request, services: Services) -> Definition:
+    """Raises InvalidDefinition."""
+    given, size = await document(request, services.workroom)
+    return await services.workroom.run(size, restore_definition, given)
+
+
 async def _findings(definition: Definition, services: Services) -> Sequence[Finding]:
-    others = await services.orchestrator.definitions()
-    return verify(definition, services.participants, others)
+    others, size = await services.orchestrator.definitions(), len(definition.source)
+    return await services.workroom.run(size, verify, definition, services.participants, others)
 
 
 def _refuse_other_place(definition: Definition, place: Mapping[str, str]) -> None:

@@ -120,6 +120,18 @@ def test_a_request_that_cannot_be_made_says_why() -> None:
         prepare(saga, calling(path="/${input.id}").saga.definition["book"], Direction.ACTION, 1)
 
 
+@pytest.mark.parametrize("value", ["José", "a\r\nx-b: 1", "\x01", "\x7f"])
+def test_a_header_that_cannot_be_sent_parks_before_the_first_attempt(value: str) -> None:
+    action: Json = {"path": "/", "headers": {"x-a": "for ${input.name}"}}
+    step: Json = {"name": "book", "participant": "hotel", "effect": "none", "action": action}
+    definition = read_definition({"saga": "trip", "version": 1, "steps": [step]})
+
+    case = given(definition, input={"name": value}).then_calls().then_status("parked")
+
+    assert "a header is one line of printable ASCII" in str(case.state.error)
+    given(definition, input={"name": "Jose\t1"}).then_calls("book#1")
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

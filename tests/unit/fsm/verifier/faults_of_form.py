@@ -32,6 +32,80 @@ CALLS = [
         ("/steps/0/status/path", "bad-path"),
         [step("book", status=call("/book now"))],
     ),
+    *(
+        Fault(
+            f"a path has {sign}, which cannot stand in a URL",
+            ("/steps/0/action/path", "bad-path"),
+            [step("book", action=call(f"/rooms/{sign}?a={sign}"))],
+        )
+        for sign in ("|", "^", "`", '"', "<", ">", "\\", "{", "}", "%", "%4", "%zz")
+    ),
+    Fault(
+        "a value in a path has braces and no dollar",
+        ("/steps/0/compensation/path", "bad-path"),
+        [step("book", compensation=call("/rooms/{id}"))],
+    ),
+    *(
+        Fault(
+            f"a header has {what}",
+            ("/steps/0/action/headers/x-a", "bad-header"),
+            [step("book", action=call("/book", headers={"x-a": value}))],
+        )
+        for what, value in (("an accent", "é"), ("a control", "a\x01b"), ("an emoji", "\U0001f600"))
+    ),
+    *(
+        Fault(
+            f"the header {name} is set, which the service sends",
+            (f"/steps/0/action/headers/{place}", "bad-header"),
+            [step("book", action=call("/book", headers={name: "1"}))],
+        )
+        for name, place in (
+            ("Saga-Actor", "saga-actor"),
+            ("Saga-Id", "Saga-Id"),
+            ("Accept-Encoding", "accept-encoding"),
+            ("Content-Encoding", "content-encoding"),
+            ("Transfer-Encoding", "Transfer-Encoding"),
+            ("Host", "Host"),
+            ("traceparent", "traceparent"),
+            ("a b", "a b"),
+        )
+    ),
+    Fault(
+        "a value in a body has braces and no dollar",
+        ("/steps/0/action/body/rooms/0", "braces-without-dollar"),
+        [step("book", action=call("/book", body={"rooms": ["for {input.name}"]}))],
+    ),
+    Fault(
+        "a value beside another has braces and no dollar",
+        ("/steps/0/action/body/text", "braces-without-dollar"),
+        [step("book", action=call("/book", body={"text": "${input.a}, {{ steps.a.output.b }}"}))],
+    ),
+    Fault(
+        "a value in a header has braces and no dollar",
+        ("/steps/0/action/headers/x-a", "braces-without-dollar"),
+        [step("book", action=call("/book", headers={"x-a": "{saga.id}"}))],
+    ),
+    Fault(
+        "a declared output has braces and no dollar",
+        ("/steps/0/output/id", "braces-without-dollar"),
+        [step("book", output={"id": "{response.body.id}"})],
+    ),
+    Fault(
+        "a child is given braces without a dollar",
+        ("/steps/0/saga/input/id", "braces-without-dollar"),
+        [{"name": "stay", "saga": {"type": "stay", "input": {"id": "{id}"}}}],
+    ),
+    Fault(
+        "a participant is given the address of a signal that no step waits for",
+        ("/steps/0/action/body/tell", "unawaited-signal"),
+        [
+            step(
+                "book",
+                action=call("/book", body={"tell": "http://saga/sagas/${saga.id}/signals/aproval"}),
+            ),
+            wait("ask", "approval"),
+        ],
+    ),
     Fault(
         "a header has a second line",
         ("/steps/0/action/headers/x-a", "bad-header"),

@@ -48,6 +48,22 @@ SOUND: dict[str, list[Json]] = {
         step("pay", after=["book"], action=call("/pay", body="${steps.book.output.id}")),
         step("book", after=[]),
     ],
+    "texts that only look like slips": [
+        step(
+            "book",
+            action=call(
+                "/book/%7Bid%7D?filter[name]=x&b=1,2;3",
+                body={
+                    "json": '{"a": 1}',
+                    "set": "{}",
+                    "tell": "http://saga/sagas/${saga.id}/signals/approval",
+                    "other": "http://saga/sagas/${input.other}/signals/aproval",
+                },
+                headers={"x-tab": "a\tb", "authorization": "Bearer ${input.token}"},
+            ),
+        ),
+        wait("ask", "approval"),
+    ],
     "a choice, and a fallback on what was not chosen": [
         MAYBE,
         step("pay", action=call("/pay", body="${steps.book.output.id || 'nothing'}")),

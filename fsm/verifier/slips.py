@@ -1,0 +1,102 @@
+"""Texts that are sent as they stand, and were probably meant otherwise.
+
+`{name}` without `$` is a text like any other, and so is the address of a signal that no step waits
+for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from ..definition import Call, Step
+from ..errors import Finding
+from ..expression import Expression
+from ..strict_json import Json
+from ..template import ListTemplate, Literal, ObjectTemplate, Template, Text
+from .finding import warning
+from .order import Order
+from .place import escaped, header_pointer
+
+PLACEHOLDER = re.compile(r"\{\{?\s*([A-Za-z_][\w-]*(?:\.[\w-]+|\[-?\d+\])*)\s*\}\}?", re.ASCII)
+SIGNAL = re.compile(r"/signals/([A-Za-z][A-Za-z0-9_-]*)")
+ROOTS = ("input", "steps", "saga", "response")
+SAGA_ID = ("saga", "id")
+
+
+def check_slips(order: Order, step: Step, at: str) -> Iterator[Finding]:
+    for call, place in ((step.action, "action"), (step.status, "status")):
+        if call is not None:
+            yield from _of_call(order, call, f"{at}/{place}")
+    if step.child is not None and step.child.input is not None:
+        yield from _of_template(order, step.child.input, f"{at}/saga/input")
+    if step.output is not None:
+        yield from _of_template(order, step.output, f"{at}/output", root="response.body")
+    if step.compensation is not None:
+        yield from _of_call(order, step.compensation, f"{at}/compensation")
+
+
+def meant_by(placeholder: re.Match[str], root: str = "input") -> str:
+    """The expression that a text like `{id}` probably is to be."""
+    name = placeholder[1]
+    return f"${{{name}}}" if name.startswith(ROOTS) else f"${{{root}.{name}}}"
+
+
+def _of_call(order: Order, call: Call, at: str) -> Iterator[Finding]:
+    yield from _signals(order, call.path, f"{at}/path")  # its braces are an error of the path
+    if call.body is not None:
+        yield from _of_template(order, call.body, f"{at}/body")
+    for name, value in call.headers:
+        yield from _of_template(order, value, header_pointer(at, name))
+
+
+def _of_template(
+    order: Order, template: Template, at: str, *, root: str = "input"
+) -> Iterator[Finding]:
+    match template:
+        case Text(parts=parts):
+            yield from _signals(order, template, at)
+            for part in parts:
+                if isinstance(part, str):
+                    yield from _placeholders(part, at, root)
+        case ObjectTemplate(members=members):
+            for name, member in members:
+                yield from _of_template(order, member, f"{at}/{escaped(name)}", root=root)
+        case ListTemplate(items=items):
+            for number, item in enumerate(items):
+                yield from _of_template(order, item, f"{at}/{number}", root=root)
+        case Literal(value=value):
+            yield from _in_literal(value, at, root)
+
+
+def _in_literal(value: Json, at: str, root: str) -> Iterator[Finding]:
+    match value:
+        case str():
+            yield from _placeholders(value, at, root)
+        case dict():
+            for name, member in value.items():
+                yield from _in_literal(member, f"{at}/{escaped(name)}", root)
+        case list():
+            for number, item in enumerate(value):
+                yield from _in_literal(item, f"{at}/{number}", root)
+
+
+def _placeholders(text: str, at: str, root: str) -> Iterator[Finding]:
+    for found in PLACEHOLDER.finditer(text):
+        detail = f"{found[0]} is sent as it stands: write {meant_by(found, root)} for a value"
+        yield warning("braces-without-dollar", at, detail)
+
+
+def _signals(order: Order, text: Text, at: str) -> Iterator[Finding]:
+    """Addresses of signals to the saga itself, which a participant may be given."""
+    known = [one.wait_for.signal for one in order.definition.steps if one.wait_for is not None]
+    for before, part in zip(text.parts, text.parts[1:], strict=False):
+        is_own = isinstance(before, Expression) and before.path == SAGA_ID
+        if not is_own or not isinstance(part, str) or not (found := SIGNAL.match(part)):
+            continue
+        if found[1] not in known:
+            like = get_close_matches(found[1], known, n=1)
+            cure = f"did you mean {like[0]}?" if like else "correct it, or add a step that waits"
+            detail = f"no step waits for the signal {found[1]}, which would be refused: {cure}"
+            yield warning("unawaited-signal", at, detail)
