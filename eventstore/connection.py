@@ -27,6 +27,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
+from .addresses import DatabaseAddresses
 from .columns import register_columns
 from .statements import Mode, statement
 
@@ -57,10 +58,11 @@ class Connector:
     def __init__(self, database_url: str, application_name: str, mode: Mode = "postgresql") -> None:
         self._database_url, self._name, self._mode = database_url, application_name, mode
         self._sessions: dict[Connection, _ServerSession] = {}
+        self._addresses = DatabaseAddresses()
 
     async def connect(self) -> Connection:
         """Open a connection as `connect` does, and end what is left of the closed ones."""
-        connection = await connect(self._database_url, self._name, self._mode)
+        connection = await connect(self._database_url, self._name, self._mode, self._addresses)
         if self._mode == "portable":
             return connection
         try:
@@ -102,10 +104,17 @@ async def _session_of(connection: Connection) -> _ServerSession:
 
 
 async def connect(
-    database_url: str, application_name: str, mode: Mode = "postgresql"
+    database_url: str,
+    application_name: str,
+    mode: Mode = "postgresql",
+    addresses: DatabaseAddresses | None = None,
 ) -> Connection:
-    """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError."""
+    """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError.
+
+    `addresses` remembers what is known of the hosts from one connection to the next.
+    """
     parameters = PEER_IS_GONE | conninfo_to_dict(database_url)
+    parameters |= await (addresses or DatabaseAddresses()).parameters(parameters)
     connection = await AsyncConnection.connect(
         make_conninfo("", **parameters),
         autocommit=True,

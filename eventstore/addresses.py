@@ -1,0 +1,154 @@
+"""Where the hosts of a database URL are, in the order in which they are worth trying.
+
+psycopg looks names up without a limit of time, and waits for each address in turn until its connect
+timeout is over. A name server or a host that is silent would cost every connection that time. Here
+a lookup has a limit, and after it the addresses of before serve. Where there are several, all are
+connected to at once, and those that neither accept nor refuse come last for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import psycopg
+from psycopg.pq import Conninfo
+
+logger = logging.getLogger(__name__)
+
+LookUp: TypeAlias = Callable[[str, str], Awaitable[Sequence[str]]]
+
+LOOKUP_LIMIT: Final = timedelta(seconds=3)
+ANSWER_LIMIT: Final = timedelta(seconds=1)
+OTHERS_LIMIT: Final = timedelta(milliseconds=250)  # once one has answered
+SILENT_FOR: Final = timedelta(seconds=10)
+
+
+class Place(NamedTuple):
+    host: str
+    address: str
+    port: str
+
+
+async def system_lookup(host: str, port: str) -> Sequence[str]:
+    """Raises OSError, UnicodeError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(where[0]) for *_, where in found))
+
+
+class DatabaseAddresses:
+    """What is known of them; belongs to one event loop."""
+
+    def __init__(
+        self, look_up: LookUp = system_lookup, lookup_limit: timedelta = LOOKUP_LIMIT
+    ) -> None:
+        self._look_up, self._lookup_limit = look_up, lookup_limit
+        self._lookups: dict[tuple[str, str], asyncio.Future[Sequence[str]]] = {}
+        self._known: dict[tuple[str, str], Sequence[str]] = {}
+        self._silent_until: dict[Place, float] = {}
+
+    async def parameters(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """What to connect with instead of the host and port in `given`; nothing to leave them.
+
+        Raises psycopg.OperationalError if no host has an address.
+        """
+        hosts = str(given.get("host") or "").split(",")
+        ports = str(given.get("port") or _default_port()).split(",")
+        ports = ports * len(hosts) if len(ports) == 1 else ports
+        is_one_address = len(hosts) == 1 and _is_address(hosts[0])
+        are_names = all(map(_is_name, hosts)) and len(hosts) == len(ports)
+        if given.get("hostaddr") or is_one_address or not are_names:
+            return {}
+        found = await asyncio.gather(*map(self._places, hosts, ports))
+        places = [place for some in found for place in some]
+        if not places:
+            raise psycopg.OperationalError(f"no address of {', '.join(hosts)} was found")
+        if len(places) > 1:
+            places = await self._silent_last(places)
+        return {
+            "host": ",".join(one.host for one in places),
+            "hostaddr": ",".join(one.address for one in places),
+            "port": ",".join(one.port for one in places),
+        }
+
+    async def _places(self, host: str, port: str) -> list[Place]:
+        addresses = [host] if _is_address(host) else await self._addresses(host, port)
+        return [Place(host, address, port) for address in addresses]
+
+    async def _addresses(self, host: str, port: str) -> Sequence[str]:
+        key = (host, port)
+        lookup = self._lookups.get(key)
+        if lookup is None:
+            lookup = self._lookups[key] = asyncio.ensure_future(self._look_up(host, port))
+            lookup.add_done_callback(partial(self._forget, key))
+        await asyncio.wait({lookup}, timeout=self._lookup_limit.total_seconds())
+        error = lookup.exception() if lookup.done() else TimeoutError("its name server is silent")
+        if error is None:
+            self._known[key] = lookup.result()
+        else:
+            logger.warning("database host not found", extra={"host": host, "why": str(error)})
+        return self._known.get(key, [])
+
+    def _forget(self, key: tuple[str, str], lookup: asyncio.Future[Sequence[str]]) -> None:
+        self._lookups.pop(key, None)
+        if not lookup.cancelled():
+            lookup.exception()  # perhaps nobody waits for it any more
+
+    async def _silent_last(self, places: Sequence[Place]) -> list[Place]:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        asked = {
+            asyncio.ensure_future(_answer(one)): one
+            for one in places
+            if self._silent_until.get(one, 0) <= now
+        }
+        if asked:
+            done, silent = await asyncio.wait(
+                asked,
+                timeout=ANSWER_LIMIT.total_seconds(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if done and silent:
+                _, silent = await asyncio.wait(silent, timeout=OTHERS_LIMIT.total_seconds())
+            for one in silent:
+                one.cancel()
+                self._silent_until[asked[one]] = loop.time() + SILENT_FOR.total_seconds()
+        return sorted(places, key=lambda one: self._silent_until.get(one, 0) > now)
+
+
+async def _answer(place: Place) -> None:
+    """Returns when there is one, which may be a refusal."""
+    family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as line:
+        line.setblocking(False)
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(line, (place.address, int(place.port)))
+        except OSError:
+            return
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_name(host: str) -> bool:
+    """And not the folder of a socket, or nothing."""
+    return bool(host) and not host.startswith(("/", "@"))
+
+
+def _default_port() -> str:
+    """That of the environment, or the one that libpq was built with."""
+    (port,) = (one for one in Conninfo.get_defaults() if one.keyword == b"port")
+    return (port.val or port.compiled or b"5432").decode()
