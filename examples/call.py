@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_core import from_json
 from starlette.requests import Request
 
 MAX_BODY = 1024 * 1024  # bytes; the orchestrator sends no more
@@ -108,9 +108,15 @@ async def read_body(request: Request) -> bytes:
 def canonical(body: bytes) -> bytes:
     """The same bytes for the same JSON; what is not JSON stays as it is."""
     try:
-        return json.dumps(from_json(body), sort_keys=True).encode()
-    except ValueError:
+        return json.dumps(json.loads(body, parse_float=_exact), sort_keys=True).encode()
+    except (ValueError, ArithmeticError, RecursionError):
         return body
+
+
+def _exact(text: str) -> float | str:
+    """A float where it has the value that is written; else two amounts could be one request."""
+    number = float(text)
+    return number if Decimal(repr(number)) == Decimal(text) else text
 
 
 def whole_number(text: str) -> int | None:

@@ -149,7 +149,17 @@ def test_a_done_reply_without_a_body_loses_nothing() -> None:
     assert verdict_of(reply(204)) == Verdict(outcome=Outcome.DONE)
 
 
-@pytest.mark.parametrize("body", [b"<p>ok</p>", b'"\\u0000"', b"1e999", b"[" * 101 + b"]" * 101])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"<p>ok</p>", b'"\\u0000"', b"1e999", b"[" * 101 + b"]" * 101),
+        *(
+            b'{"id": 7, "id": 8}',
+            b'{"id": 7, "a": {"b": 1, "b": 1}}',
+            b'{"id": ' + b"7" * 401 + b"}",
+        ),
+    ],
+)
 def test_a_done_reply_that_cannot_be_kept_is_done_all_the_same(body: bytes) -> None:
     done = verdict_of(reply(200, body))
 
