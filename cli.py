@@ -19,8 +19,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from psycopg.errors import UndefinedTable
-
 from . import server
 from .eventstore import LogUnavailable
 from .fsm.definition import Definition
@@ -79,10 +77,10 @@ def schema() -> int:
 
 
 def rebuild() -> int:
-    """Prints how many events were folded."""
+    """Prints how many events were folded; 2 if there is nothing that could be."""
     try:
         events = asyncio.run(server.rebuild_projections(read_settings()))
-    except InvalidSettings as error:
+    except (InvalidSettings, LogUnavailable) as error:
         print(f"saga: {error}", file=sys.stderr)
         return 2
     print(f"folded {events} events")
@@ -96,9 +94,6 @@ def doctor(options: argparse.Namespace) -> int:
         calls, answers = _told(read_calls, options.ledger), _told(read_answers, options.answers)
         witnesses = hear(calls, answers, at=begun_at)
         return asyncio.run(_examine(witnesses, options.patience, as_json=options.json))
-    except UndefinedTable:
-        print("saga: DATABASE_URL has no log: start a service on it first", file=sys.stderr)
-        return 2
     except (InvalidSettings, LogUnavailable, OSError, ValueError) as error:
         print(f"saga: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ import gc
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,11 +21,13 @@ from importlib import metadata
 from pathlib import Path
 
 import psycopg
+from psycopg.errors import UndefinedTable
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
     EmbeddedServerFailed,
     EventStoreError,
+    Head,
     LogUnavailable,
     Mode,
     PostgresInbox,
@@ -34,6 +36,7 @@ from saga_orchestrator.eventstore import (
     Readers,
     RecordedEvent,
     embedded_server,
+    has_embedded_server,
     migrate,
 )
 from saga_orchestrator.fsm.definition import Definition
@@ -85,6 +88,7 @@ from starlette.types import ASGIApp
 
 DEFINITIONS = Path(examples.__file__).parent / "definitions"
 BUILT_IN = [DEFINITIONS / "order_processing.yaml", DEFINITIONS / "order_processing_2.yaml"]
+EMBEDDED = "postgresql"  # the folder of the embedded server, in SAGA_DATA_DIR
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
 NODE_TIME = timedelta(seconds=4)  # a message or a reservation of shards: the next beat waits for it
@@ -260,12 +264,13 @@ async def _secret(log: PostgresLog, clock: SystemClock) -> bytes:
 async def rebuild_projections(settings: Settings) -> int:
     """Fold the read models anew; returns the number of events."""
     async with AsyncExitStack() as stack:
-        database_url = await _database(settings, stack)
+        database_url = await _existing_database(settings, stack)
         mode = settings.saga_database_mode
-        await _migrate(database_url, mode)
         log, tables = PostgresLog(database_url, mode=mode), Tables(database_url, mode=mode)
         stack.push_async_callback(log.close)
         stack.push_async_callback(tables.close)
+        await _heads(log)  # before anything is made
+        await _migrate(database_url, mode)
         registry = Registry(log, SystemClock())
         await registry.load()
         return await Projector(tables, log, Journal(log, registry).load_many).rebuild()
@@ -277,13 +282,13 @@ async def doctor(
 ) -> AsyncIterator[Doctor]:
     """It only reads. What should have gone on `patience` ago stands still."""
     async with AsyncExitStack() as stack:
-        database_url = await _database(settings, stack)
+        database_url = await _existing_database(settings, stack)
         mode = settings.saga_database_mode
         log, clock = PostgresLog(database_url, mode=mode), SystemClock()
         stack.push_async_callback(log.close)
         readers = Readers(database_url, CHECK_TIME, statement, mode=mode)
         stack.push_async_callback(readers.close)
-        heads, registry = await log.heads(), Registry(log, clock)
+        heads, registry = await _heads(log), Registry(log, clock)
         await registry.load()
         kept = await log.get_document(*TOKEN_SECRET)
         values = [one.encode() for one in _directory(settings).secrets()]
@@ -312,13 +317,35 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
     """The URL of the database; without one an embedded server, stopped again at the end."""
     if settings.database_url is not None:
         return settings.database_url
-    server = embedded_server(settings.saga_data_dir / "postgresql")
+    server = embedded_server(settings.saga_data_dir / EMBEDDED)
     try:
         started = await asyncio.to_thread(server.__enter__)
     except (OSError, EmbeddedServerFailed) as error:
         raise InvalidSettings(f"SAGA_DATA_DIR cannot be used: {_one_line(error)}") from error
     stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
     return started.url
+
+
+async def _existing_database(settings: Settings, stack: AsyncExitStack) -> str:
+    """The URL of the service's database, for what only looks at it: none is made."""
+    folder = settings.saga_data_dir / EMBEDDED
+    if settings.database_url is None and not has_embedded_server(folder):
+        raise InvalidSettings(
+            f"there is no database in {folder.absolute()}: go to the folder in which the service"
+            " was started, or set DATABASE_URL or SAGA_DATA_DIR as for the service"
+        )
+    return await _database(settings, stack)
+
+
+async def _heads(log: PostgresLog) -> Mapping[int, Head]:
+    """Those of a log that is there. Raises InvalidSettings, LogUnavailable."""
+    try:
+        return await log.heads()
+    except LogUnavailable as error:
+        if not isinstance(error.__cause__, UndefinedTable):
+            raise
+        why = "DATABASE_URL has no log: let it lead to the database of the service"
+        raise InvalidSettings(why) from error
 
 
 async def _migrate(database_url: str, mode: Mode) -> None:

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, DirectoryPath, Field, FilePath, ValidationError
+from pydantic import (
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    FilePath,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .fsm.duration import parse_duration
@@ -28,6 +35,16 @@ SHARD_RANGE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})")
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 ORIGIN = re.compile(r"(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 DEFAULT_PORTS = {"http": "80", "https": "443"}
+# A blank or a control character: in the middle of an address it is a mistake that readers of URLs
+# take away silently, or stumble over later.
+BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
+# What Kubernetes, and Docker links, set for the services beside a process whose names begin with
+# `saga`, and what the command line reads.
+NOT_OURS = re.compile(
+    r"SAGA_(?:URL|PROFILE|PORT(?:_.*)?|(?:.*_)?SERVICE_HOST|(?:.*_)?SERVICE_PORT(?:_.*)?"
+    r"|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+PORT_OF_A_SERVICE = re.compile(r"SAGA_.*_PORT"), re.compile(r"(?:tcp|udp|sctp)://.*")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -48,6 +65,14 @@ def _log_level(value: object) -> str:
 def _database_url(value: object) -> str:
     if not str(value).startswith(("postgresql://", "postgres://")):
         raise ValueError("it must begin with postgresql://")
+    if BLANK.search(str(value)):
+        raise ValueError("it has a blank or a line break in it: write it as one word, with %20")
+    return str(value)
+
+
+def _host(value: object) -> str:
+    if BLANK.search(str(value)):
+        raise ValueError("it has a blank or a line break in it: write one name or address")
     return str(value)
 
 
@@ -102,7 +127,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     service_port: Annotated[int, Field(ge=1, le=65535)] = 8009
-    saga_host: str = "127.0.0.1"
+    saga_host: Annotated[str, BeforeValidator(_host)] = "127.0.0.1"
     database_url: Annotated[str, BeforeValidator(_database_url)] | None = None
     saga_database_mode: Literal["postgresql", "portable"] = "postgresql"
     saga_data_dir: Path = Path(".state/saga")
@@ -117,6 +142,13 @@ class Settings(BaseSettings):
     saga_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_host_names)] = ()
     saga_allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
     saga_participants: Mapping[str, str] = Field(default=DEFAULT_PARTICIPANTS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks_around(cls, given: Mapping[str, object]) -> Mapping[str, object]:
+        """`echo` and files of secrets end with a line break, which no setting means."""
+        values = {name: one.strip() if isinstance(one, str) else one for name, one in given.items()}
+        return {name: one for name, one in values.items() if one != ""}
 
 
 def read_settings() -> Settings:
@@ -134,9 +166,16 @@ def read_settings() -> Settings:
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     """A misspelt setting would be the default, silently."""
     known = sorted(name.upper() for name in Settings.model_fields if name != "saga_participants")
-    for name in environ:
-        if name.startswith("SAGA_") and name not in known:
+    for name, value in environ.items():
+        if name.startswith("SAGA_") and name not in known and not _is_anothers(name, value):
             raise InvalidSettings(f"{name} is no setting; there are {', '.join(known)}")
+
+
+def _is_anothers(name: str, value: str) -> bool:
+    """Whether somebody else has set it, or reads it."""
+    port, address = PORT_OF_A_SERVICE
+    is_port = bool(port.fullmatch(name) and address.fullmatch(value))
+    return is_port or bool(NOT_OURS.fullmatch(name) or SERVICE_URL.fullmatch(name))
 
 
 def secret_named(variable: str) -> str | None:
@@ -146,10 +185,10 @@ def secret_named(variable: str) -> str | None:
 
 def _participants(environ: Mapping[str, str]) -> dict[str, Any]:
     """The usual addresses are those of the demo: a participants file stands in their place."""
-    found = {} if environ.get("SAGA_PARTICIPANTS_FILE") else dict(DEFAULT_PARTICIPANTS)
+    found = {} if environ.get("SAGA_PARTICIPANTS_FILE", "").strip() else dict(DEFAULT_PARTICIPANTS)
     for name, value in environ.items():
-        if (match := SERVICE_URL.fullmatch(name)) and value:
-            found[f"{match[1].lower().replace('_', '-')}-service"] = _base_url(name, value)
+        if (match := SERVICE_URL.fullmatch(name)) and (url := value.strip()):
+            found[f"{match[1].lower().replace('_', '-')}-service"] = _base_url(name, url)
     return found
 
 
@@ -159,6 +198,6 @@ def _base_url(name: str, value: str) -> str:
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.query or parts.fragment or parts.username:
+    if not usable or BLANK.search(value) or parts.query or parts.fragment or parts.username:
         raise InvalidSettings(f"{name} is wrong: write a base URL like http://127.0.0.1:8003")
     return value

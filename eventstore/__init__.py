@@ -3,7 +3,7 @@ mean."""
 
 from .allotment import Allotment, allot
 from .chain import link, verify
-from .embedded import EmbeddedServer, embedded_server
+from .embedded import EmbeddedServer, embedded_server, has_embedded_server
 from .errors import (
     AppendRefused,
     ClaimFailed,
@@ -91,6 +91,7 @@ __all__ = [
     "WrongExpectedVersion",
     "allot",
     "embedded_server",
+    "has_embedded_server",
     "is_cut",
     "link",
     "migrate",

@@ -52,10 +52,14 @@ class Cluster:
         host = quote(str(self._sockets), safe="")
         return f"postgresql://postgres@/postgres?host={host}&port={PORT}"
 
+    @property
+    def is_made(self) -> bool:
+        return self._data.exists()
+
     def ensure_running(self) -> None:
         if self._answers():
             return
-        if not self._data.exists():
+        if not self.is_made:
             self._make()
         if self._sockets != self._data:
             _make_private(self._sockets)

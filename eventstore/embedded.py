@@ -30,6 +30,11 @@ class EmbeddedServer:
     url: str
 
 
+def has_embedded_server(data_dir: Path) -> bool:
+    """Whether that folder holds a server's data. Nothing is made."""
+    return Cluster(data_dir.expanduser().resolve()).is_made
+
+
 @contextmanager
 def embedded_server(data_dir: Path, *, tcp_port: int | None = None) -> Iterator[EmbeddedServer]:
     """The server of that folder, started if it is not running. Blocks while it starts or stops.

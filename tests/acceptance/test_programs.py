@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import psycopg
 import pytest
 from saga_orchestrator.examples.scenes import order
 from saga_orchestrator.settings import Settings
@@ -140,6 +141,31 @@ def test_lint_says_what_is_wrong_with_a_definition(tmp_path: Path) -> None:
 
     assert linted.returncode == 1
     assert f"{wrong}:/steps: error: " in linted.stdout
+
+
+@pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])
+def test_in_a_folder_without_a_database_nothing_is_looked_at_and_nothing_made(
+    verb: Sequence[str], tmp_path: Path
+) -> None:
+    ended = run(*SAGA, *verb, SAGA_DATA_DIR=str(tmp_path / "wrong"))
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"saga: there is no database in {tmp_path / 'wrong' / 'postgresql'}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])
+def test_a_database_without_a_log_stays_as_it_is(verb: Sequence[str], postgres_server: str) -> None:
+    with fresh_database(postgres_server, f"empty_{free_port()}") as url:
+        ended = run(*SAGA, *verb, DATABASE_URL=url)
+        with psycopg.connect(url) as connection:
+            tables = connection.execute("select from pg_tables where schemaname = 'public'")
+            assert tables.fetchall() == []
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("saga: DATABASE_URL has no log: ")
 
 
 def test_projections_are_rebuilt_while_the_service_runs(house: House, undisturbed: Ending) -> None:

@@ -175,3 +175,81 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         settings.service_port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("blanks", ["\n", " ", "\r\n", " \t\n"])
+def test_blanks_around_a_value_are_not_meant(monkeypatch: pytest.MonkeyPatch, blanks: str) -> None:
+    """As `echo` and files of secrets leave them."""
+    environ = {
+        "DATABASE_URL": "postgresql://db/saga",
+        "ORDER_SERVICE_URL": "http://orders:80",
+        "SAGA_HOST": "0.0.0.0",
+        "SERVICE_PORT": "9000",
+        "SAGA_DATA_DIR": "elsewhere",
+        "SAGA_LOG_LEVEL": "debug",
+        "SAGA_DRAIN_TIME": "3s",
+        "SAGA_SHARDS": "0-31",
+        "SAGA_DATABASE_MODE": "portable",
+        "SAGA_CALLBACK_LOOPBACK": "true",
+        "SAGA_PARTICIPANTS_FILE": "",
+    }
+    expected = read(monkeypatch, environ)
+
+    padded = {name: f"{blanks}{value}{blanks}" for name, value in environ.items()}
+
+    assert read(monkeypatch, padded) == expected
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "ORDER_SERVICE_URL", "SAGA_HOST"])
+@pytest.mark.parametrize("blank", ["\n", "\t", " ", "\x7f"])
+def test_blanks_within_an_address_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, blank: str
+) -> None:
+    values = {"DATABASE_URL": "postgresql://db/sa{}ga", "ORDER_SERVICE_URL": "http://or{}der"}
+
+    with pytest.raises(InvalidSettings, match=f"{name} is wrong: ") as refused:
+        read(monkeypatch, {name: values.get(name, "saga{}host").format(blank)})
+
+    assert "\n" not in str(refused.value)
+
+
+def test_what_others_set_for_services_named_saga_is_not_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Kubernetes does it for services `saga` and `saga-orchestrator`, and the command line."""
+    environ = {
+        f"{name}_{rest}": value
+        for name in ("SAGA", "SAGA_ORCHESTRATOR")
+        for rest, value in {
+            "SERVICE_HOST": "10.0.0.1",
+            "SERVICE_PORT": "8009",
+            "SERVICE_PORT_HTTP": "8009",
+            "PORT": "tcp://10.0.0.1:8009",
+            "PORT_8009_TCP": "tcp://10.0.0.1:8009",
+            "PORT_8009_TCP_PROTO": "tcp",
+            "PORT_8009_TCP_PORT": "8009",
+            "PORT_8009_TCP_ADDR": "10.0.0.1",
+        }.items()
+    }
+
+    settings = read(
+        monkeypatch, {**environ, "SAGA_URL": "http://saga:8009", "SAGA_PROFILE": "production"}
+    )
+
+    assert settings == read(monkeypatch, {})
+
+
+def test_a_participant_may_be_named_like_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch, {"SAGA_SHOP_SERVICE_URL": "http://shop"})
+
+    assert settings.saga_participants["saga-shop-service"] == "http://shop"
+
+
+@pytest.mark.parametrize(
+    "name", ["SAGA_URLS", "SAGA_HTTP_PORT", "SAGA_PROFILES", "SAGA_SERVICE_HOSTS", "SAGA_DATABASE"]
+)
+def test_what_looks_like_a_setting_is_one_or_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with pytest.raises(InvalidSettings, match=f"{name} is no setting"):
+        read(monkeypatch, {name: "8009"})
