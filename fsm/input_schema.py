@@ -9,12 +9,13 @@ of any length.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError
 
+from .numbers import MOST_DIGITS, Number, exactly
 from .path import Path
 from .schema_rules import Place, SchemaError, cost_of
 from .schema_words import TYPES, in_words
@@ -28,6 +29,8 @@ BAD_PATTERN: Final = (
     "this is no pattern that is read here: a short regular expression without look-around and"
     " without references to its own groups"
 )
+# A quotient of two numbers of 400 digits on both sides of the point has all of its own.
+DIVIDING: Final = Context(prec=4 * MOST_DIGITS)
 MOST_WORK: Final = 20_000_000  # cost of the schema times values of the input: some 0.2 s
 LARGEST_INPUT: Final = 512 * 1024  # values, for a body of 1 MiB has no more
 CHARACTERS_OF_A_VALUE: Final = 8
@@ -78,7 +81,11 @@ class InputSchema:
 def _compiled(document: JsonObject) -> Draft202012Validator:
     try:
         return Draft202012Validator(
-            _exact(document), offline=True, validate_formats=True, pattern_options=PATTERNS
+            dict(document),
+            offline=True,
+            validate_formats=True,
+            pattern_options=PATTERNS,
+            keywords={"multipleOf": _MultipleOf},
         )
     except ValidationError as error:
         raise SchemaError(dict(_why_not(error))) from None
@@ -98,31 +105,18 @@ def _why_not(error: ValidationError) -> Iterator[tuple[Place, str]]:
             yield from ((path, f"this {why}") for path, why in in_words(error, NO_SCHEMA))
 
 
-def _exact(document: Json) -> Any:
-    """The same schema, in which each `multipleOf` is exact.
+class _MultipleOf:
+    """The keyword `multipleOf`, exactly: the library divides some decimals as binary floats."""
 
-    The library divides decimals as binary floats if the divisor is an integer.
-    """
-    match document:
-        case Mapping():
-            return {
-                name: _with_a_point(value) if name == "multipleOf" else _exact(value)
-                for name, value in document.items()
-            }
-        case list():
-            return [_exact(one) for one in document]
-        case _:
-            return document
+    def __init__(self, schema: dict[str, Any], unit: Number, place: list[str | int]) -> None:
+        """As the library makes them: of a number that a float stands for it gives the float."""
+        self._unit = exactly(unit)
 
-
-def _with_a_point(divisor: Json) -> Any:
-    match divisor:
-        case bool():
-            return divisor
-        case int() | Decimal() if divisor == int(divisor):
-            return Decimal(f"{int(divisor)}.0")
-        case _:
-            return _exact(divisor)
+    def validate(self, value: object) -> None:
+        """Raises ValueError."""
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        if is_number and DIVIDING.remainder(exactly(value), self._unit):  # type: ignore[arg-type]
+            raise ValueError("it is not a multiple")
 
 
 def _has(keywords: Sequence[str], document: Json) -> bool:

@@ -51,7 +51,7 @@ MOST_NESTED: Final = 64  # schemas in schemas, with those that a $ref leads to
 MOST_COST: Final = 2_000
 MOST_PATTERNS: Final = 100
 # Of what takes longer than the check of one number, 10 ns. A pattern and a format read a text.
-COSTS: Final = {"format": 10, "pattern": 10, "uniqueItems": 100}
+COSTS: Final = {"format": 10, "multipleOf": 100, "pattern": 10, "uniqueItems": 100}
 
 
 class SchemaError(Exception):
