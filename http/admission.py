@@ -17,13 +17,21 @@ from typing import Final, NamedTuple
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .errors import ForeignHost, ForeignOrigin, MalformedRequest, RequestRefused, UnknownCoding
+from .errors import (
+    ForeignHost,
+    ForeignOrigin,
+    HeadTooLarge,
+    MalformedRequest,
+    RequestRefused,
+    UnknownCoding,
+)
 from .openapi import REPLY_HEADERS
 from .problems import problem_reply
 from .request import Request
 
 AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{0,5}))?")
 ORIGIN: Final = re.compile(r"(https?)://(.+)")
+MOST_HEADERS: Final = 100  # lines; browsers send some twenty
 LONGEST_HOST: Final = 300  # bytes: a name has 253, a port five
 HOSTS_REMEMBERED: Final = 64
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -77,7 +85,7 @@ class AdmissionMiddleware:
     def _admit(self, scope: Scope) -> bool:
         """Whether a page of another origin, one that is allowed to, has made the request.
 
-        Raises MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin.
+        Raises HeadTooLarge, MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin.
         """
         head = _head(scope)
         host = head.get(HOST)
@@ -109,9 +117,11 @@ class AdmissionMiddleware:
 
 
 def _head(scope: Scope) -> dict[bytes, bytes]:
-    """What is read here of it. Raises MalformedRequest, UnknownCoding."""
-    head: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
+    """What is read here of it. Raises HeadTooLarge, MalformedRequest, UnknownCoding."""
+    headers, head = scope["headers"], dict[bytes, bytes]()
+    if len(headers) > MOST_HEADERS:
+        raise HeadTooLarge(f"{MOST_HEADERS} header lines")
+    for name, value in headers:
         if name in READ_HERE:
             if name in head:
                 raise MalformedRequest(f"there is more than one {name.decode()} header")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
+from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -83,11 +84,22 @@ class Application:
 
     def _methods(self, request: Request) -> Methods:
         scope = request.scope
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        is_encoded = b"%" in scope.get("raw_path", b"")
+        path = _by_segment(scope["raw_path"]) if is_encoded else scope["path"]
+        path = path.removeprefix(scope.get("root_path", ""))
         if methods := self._plain.get(path):
             return methods
         for pattern, methods in self._patterns.get(path.count("/"), ()):
             if match := pattern.fullmatch(path):
-                request.path_params = match.groupdict()
+                found = match.groupdict()
+                if is_encoded:
+                    found = {name: unquote(value) for name, value in found.items()}
+                request.path_params = found
                 return methods
         raise NoSuchResource
+
+
+def _by_segment(raw_path: bytes) -> str:
+    """With everything encoded that may be, and nothing else: a slash that was encoded is a part of
+    a segment, and separates none (RFC 3986, section 2.2)."""
+    return "/".join(quote(unquote(one), safe="") for one in raw_path.decode("latin-1").split("/"))

@@ -4,6 +4,9 @@ RequestRefused
 ├── ForeignHost             a name that is not one of this service
 ├── ForeignOrigin           made by a page of another site
 ├── MalformedRequest        HTTP that HTTP does not allow
+├── HeadTooLarge            more bytes or lines before the body than are read
+├── HeadTooSlow             they did not arrive in time
+├── TooManyConnections      all that there may be are busy
 ├── UnknownCoding           a transfer coding other than chunked
 ├── BodyTooLarge            more bytes than are read
 ├── BodyTooSlow             it did not arrive in time
@@ -54,6 +57,21 @@ class ForeignOrigin(RequestRefused):
 
 class MalformedRequest(RequestRefused):
     pass
+
+
+class HeadTooLarge(RequestRefused):
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"request line and headers have more than {limit}")
+
+
+class HeadTooSlow(RequestRefused):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"request line and headers did not arrive within {seconds:g} s")
+
+
+class TooManyConnections(RequestRefused):
+    def __init__(self) -> None:
+        super().__init__("every connection is busy; connect again later, or to another node")
 
 
 class UnknownCoding(RequestRefused):

@@ -16,6 +16,7 @@ from .errors import (
     BodyTooSlow,
     ForeignHost,
     ForeignOrigin,
+    HeadTooLarge,
     InvalidActor,
     InvalidQuery,
     InvalidRequest,
@@ -31,7 +32,7 @@ Document: TypeAlias = dict[str, Any]
 
 MODE: Final[JsonSchemaMode] = "validation"
 REF: Final = "#/components/schemas/{model}"
-OF_A_HEAD: Final = (MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin)
+OF_A_HEAD: Final = (MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin, HeadTooLarge)
 OF_A_BODY: Final = (NotJson, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 HEADERS: Final[Mapping[str, str]] = {
     "Saga-Callback-Token": "That came with the call which is reported on.",

@@ -7,7 +7,7 @@ from outside is cut before it is sent back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -44,6 +44,8 @@ from .errors import (
     BodyTooSlow,
     ForeignHost,
     ForeignOrigin,
+    HeadTooLarge,
+    HeadTooSlow,
     InvalidActor,
     InvalidIdempotencyKey,
     InvalidQuery,
@@ -57,6 +59,7 @@ from .errors import (
     NotJson,
     NotYaml,
     StartUnconfirmed,
+    TooManyConnections,
     TooManySagas,
     UnknownBulkJob,
     UnknownCoding,
@@ -92,6 +95,18 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ),
     UnknownCoding: Problem(
         HTTPStatus.NOT_IMPLEMENTED, "unknown-transfer-coding", "Not a coding that is read here"
+    ),
+    HeadTooLarge: Problem(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large"
+    ),
+    HeadTooSlow: Problem(
+        HTTPStatus.REQUEST_TIMEOUT, "head-too-slow", "The head took too long", retryable=True
+    ),
+    TooManyConnections: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too-many-connections",
+        "There is no room for a client",
+        True,
     ),
     ForeignHost: Problem(
         HTTPStatus.MISDIRECTED_REQUEST, "foreign-host", "The service has another name"
@@ -203,19 +218,42 @@ def problem_of(error: Exception) -> Problem:
 def problem_reply(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     _report(request, problem, error)
+    return Response(
+        _document(problem, error, request.scope["path"]),
+        problem.status,
+        dict(_headers(problem, error)),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def written_problem(error: Exception, beside: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """As the last answer of a connection, to what no application has seen, with the headers
+    `beside` that all answers have."""
+    problem = problem_of(error)
+    body = _document(problem, error, "/")
+    headers = {**dict(_headers(problem, error)), "Connection": "close"}
+    lines = [
+        f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode(),
+        *(b"%b: %b" % one for one in beside),
+        *(f"{name}: {value}".encode() for name, value in headers.items()),
+        f"Content-Type: {MEDIA_TYPE}".encode(),
+        f"Content-Length: {len(body)}".encode(),
+    ]
+    return b"\r\n".join([*lines, b"", body])
+
+
+def _document(problem: Problem, error: Exception, path: str) -> bytes:
     document: dict[str, Json] = {
         "type": f"/docs#{problem.code}",
         "title": problem.title,
         "status": problem.status.value,
         "detail": _detail(problem, error),
-        "instance": quote(request.scope["path"][:LONGEST_INSTANCE], errors="replace"),
+        "instance": quote(path[:LONGEST_INSTANCE], errors="replace"),
         "code": problem.code,
         "retryable": problem.retryable,
         **dict(_extensions(error)),
     }
-    return Response(
-        serialize(document), problem.status, dict(_headers(problem, error)), media_type=MEDIA_TYPE
-    )
+    return serialize(document)
 
 
 def cut(text: str) -> str:
@@ -256,7 +294,7 @@ def _headers(problem: Problem, error: Exception) -> Iterator[tuple[str, str]]:
             yield "Allow", ", ".join(error.allowed)
         case BodyTooLarge() | BodyTooSlow():
             yield "Connection", "close"  # whatever is left of the body is not wanted
-        case MalformedRequest() | UnknownCoding():
+        case MalformedRequest() | UnknownCoding() | HeadTooLarge():
             yield "Connection", "close"  # where the next request begins is not certain
         case _ if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
             yield "Retry-After", str(RETRY_AFTER_SECONDS)

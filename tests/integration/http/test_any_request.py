@@ -130,8 +130,7 @@ QUERIES = st.dictionaries(
     st.sampled_from(["1", "0", "true", "2026-03-01T12:00:00Z", A_SAGA]) | st.text(max_size=10),
     max_size=2,
 )
-# A slash would make it the place of something else.
-TEXTS = st.text(max_size=40).map(lambda text: text.replace("/", "-"))
+TEXTS = st.text(max_size=40)
 PLACES = st.fixed_dictionaries(
     {
         "saga_id": st.just(THE_SAGA) | st.just(A_SAGA) | TEXTS,

@@ -13,6 +13,7 @@ from saga_orchestrator.tests.world import ENOUGH, ORDER
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: saga\r\n\r\n"
+A_SAGA = "019ca945-0a00-7000-8000-000000000101"  # of an id that one can have
 LAST = b"GET /livez HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n\r\n"
 
 
@@ -77,10 +78,11 @@ async def test_a_long_answer_arrives_whole(port: int) -> None:
 
 
 async def test_what_is_no_request_is_refused_and_hung_up_on(port: int) -> None:
-    received = await answers(port, b"\x00nonsense\r\n\r\n")
+    head, _, body = (await answers(port, b"\x00nonsense\r\n\r\n")).partition(b"\r\n\r\n")
 
-    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert received.endswith(b"Invalid HTTP request received.")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"Content-Type: application/problem+json\r\n" in head
+    assert json.loads(body)["code"] == "malformed-request"
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
@@ -109,3 +111,33 @@ async def test_a_start_is_answered_however_its_body_comes(port: int, pieces: int
 def _part(data: bytes, place: int, pieces: int) -> bytes:
     size = -(-len(data) // pieces)
     return data[place * size : (place + 1) * size]
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (f"/sagas/{A_SAGA}%2fstatus", "unknown-saga"),
+        (f"/sagas/{A_SAGA}%2Fevents", "unknown-saga"),
+        (f"/sagas%2f{A_SAGA}", "unknown-path"),
+        (f"/sagas/{A_SAGA}/%2e%2e/status", "unknown-path"),
+        ("%2flivez", "malformed-request"),
+        ("/%2flivez", "unknown-path"),
+        ("/definitions/order_processing%2f1", "unknown-path"),
+        ("/definitions/%6frder_processing/9", "unknown-definition"),
+    ],
+)
+async def test_an_encoded_slash_separates_nothing(port: int, path: str, code: str) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n\r\n"
+
+    _, _, body = (await answers(port, request.encode())).partition(b"\r\n\r\n")
+
+    assert json.loads(body)["code"] == code
+
+
+@pytest.mark.parametrize(
+    "path", ["/livez", "/%6civez", "/live%7A", "/definitions/order%5Fprocessing/%31"]
+)
+async def test_any_other_character_may_be_encoded(port: int, path: str) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n\r\n"
+
+    assert (await answers(port, request.encode())).startswith(b"HTTP/1.1 200 OK\r\n")

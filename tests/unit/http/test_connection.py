@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, cast
+from collections.abc import Iterable
+from typing import Final, cast
 from weakref import ref
 
 import pytest
@@ -16,6 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from .wire import Clockwork, Wire
 
 TURNS: Final = 10  # of the event loop, more than any answer here takes
 HOST: Final = b"Host: saga\r\n"
@@ -60,30 +62,6 @@ REQUESTS: Final = {
 }
 
 
-class Wire(asyncio.Transport):
-    """What has been sent, write by write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent: list[bytes] = []
-        self.closed = self.paused = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.sent.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        self.paused = False
-
-
 class Replying:
     """Reads the whole body, asks for nothing else, and gives one response for all."""
 
@@ -102,31 +80,6 @@ class Replying:
         self.seen.append((scope["path"], scope["raw_path"], scope["query_string"], body))
         if whole is None or not whole.answer(self.response):
             await self.response(scope, receive, send)
-
-
-class Clockwork:
-    """The running event loop, whose time passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.loop, self.now = asyncio.get_running_loop(), 0.0
-        self.timers: list[asyncio.TimerHandle] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def call_later(self, delay: float, ring: Callable[[], object]) -> asyncio.TimerHandle:
-        self.timers.append(asyncio.TimerHandle(self.now + delay, ring, (), self.loop))
-        return self.timers[-1]
-
-    def create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self.loop.create_task(work)
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-        while due := [one for one in self.timers if one.when() <= self.now]:
-            self.timers.remove(due[0])
-            if not due[0].cancelled():
-                due[0]._run()
 
 
 def connected(

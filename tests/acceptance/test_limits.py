@@ -1,0 +1,186 @@
+"""Clients that send too much, too slowly, or nothing at all, and other clients beside them.
+
+The service has 256 descriptors, and is started in both of its own ways.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from saga_orchestrator.examples.scenes import order
+from saga_orchestrator.tests.acceptance.fix_house import fresh_database, running
+from saga_orchestrator.tests.acceptance.program import (
+    SAGA,
+    Program,
+    clean_environ,
+    client,
+    free_port,
+)
+from saga_orchestrator.tests.acceptance.waiting import until
+
+pytestmark = pytest.mark.slow
+
+DESCRIPTORS: Final = 256
+WAYS: Final = {
+    "saga serve": (*SAGA, "serve"),
+    "python server.py": (sys.executable, "server.py"),
+}
+LIVE: Final = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+SOON: Final = timedelta(seconds=20)
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def service(
+    request: pytest.FixtureRequest, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Program]:
+    port = free_port()
+    command = ("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh", *WAYS[request.param])
+    with fresh_database(postgres_server, f"limits_{port}") as database_url:
+        environ = clean_environ(SERVICE_PORT=str(port), DATABASE_URL=database_url)
+        log = tmp_path_factory.mktemp("limits") / "log"
+        with running(Program(command, f"http://127.0.0.1:{port}", environ, log)) as program:
+            yield program
+
+
+def connected(service: Program) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(service.environ["SERVICE_PORT"])), 30)
+
+
+def last_words(connection: socket.socket) -> tuple[int, str] | None:
+    """Status and code of the problem that a connection ends with; None if it just ends."""
+    received = b""
+    with suppress(ConnectionError):
+        while data := connection.recv(65536):
+            received += data
+    head, _, body = received.partition(b"\r\n\r\n")
+    return (int(head.split()[1]), json.loads(body)["code"]) if body else None
+
+
+def answer(service: Program, request: bytes) -> tuple[int, str] | None:
+    with connected(service) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(request)
+        return last_words(connection)
+
+
+def memory_of(service: Program) -> int:
+    assert service.process is not None
+    pages = Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+
+def test_more_silent_clients_than_descriptors_do_not_shut_out_others(service: Program) -> None:
+    with ExitStack() as crowd:
+        for _ in range(400):
+            connection = crowd.enter_context(connected(service))
+            with suppress(ConnectionError):
+                connection.sendall(LIVE[:20])
+        for _ in range(20):
+            with client(service.url) as web:
+                assert web.get("/livez").status_code == httpx.codes.OK
+                assert web.get("/readyz").status_code == httpx.codes.OK
+                started = web.post(
+                    "/sagas/start", json=order(1), headers={"Prefer": "respond-async"}
+                )
+                assert started.status_code == httpx.codes.ACCEPTED
+    assert service.is_alive
+    assert "Too many open files" not in service.log.read_text()
+
+
+def test_a_head_without_end_is_refused_and_takes_no_memory(service: Program) -> None:
+    before = memory_of(service)
+    with connected(service) as connection:
+        connection.sendall(LIVE)
+        with suppress(ConnectionError):
+            for number in range(2000):
+                connection.sendall(b"X-%d: " % number + b"x" * 100_000 + b"\r\n")
+    grown = memory_of(service) - before
+
+    assert answer(service, LIVE + b"X: " + b"x" * 1_000_000 + b"\r\n\r\n") == (
+        431,
+        "head-too-large",
+    )
+    assert grown < 20 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (LIVE + b"X: y\r\n" * 200 + b"\r\n", (431, "head-too-large")),
+        (b"GET /livez HTTP/1.1\r\n\r\n", (400, "malformed-request")),
+        (LIVE + b"Host: localhost\r\n\r\n", (400, "malformed-request")),
+        (b"GET /livez HTTP/1.1\nHost localhost\n\n", (400, "malformed-request")),
+        (
+            LIVE.replace(b"GET /livez", b"POST /sagas/start")
+            + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            (501, "unknown-transfer-coding"),
+        ),
+        (
+            LIVE.replace(b"/livez", b"/sagas/019ca945-0a00-7000-8000-000000000101%2fstatus")
+            + b"Connection: close\r\n\r\n",
+            (404, "unknown-saga"),
+        ),
+        (
+            LIVE.replace(b"/livez", b"/sagas%2F019ca945-0a00-7000-8000-000000000101")
+            + b"Connection: close\r\n\r\n",
+            (404, "unknown-path"),
+        ),
+    ],
+)
+def test_what_http_does_not_allow_is_refused_with_a_problem(
+    service: Program, request_: bytes, told: tuple[int, str]
+) -> None:
+    assert answer(service, request_) == told
+
+
+def test_a_head_that_does_not_end_is_not_waited_for(service: Program) -> None:
+    ended = threading.Event()
+    with connected(service) as connection:
+
+        def keep_alive() -> None:
+            """A byte now and then."""
+            with suppress(OSError):
+                while not ended.wait(0.5):
+                    connection.sendall(b"x")
+
+        connection.sendall(LIVE + b"X: ")
+        slowly = threading.Thread(target=keep_alive)
+        slowly.start()
+        connection.settimeout(SOON.total_seconds())
+        try:
+            assert last_words(connection) == (408, "head-too-slow")
+        finally:
+            ended.set()
+            slowly.join()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("beginning", "told"),
+    [
+        (b"", None),
+        (LIVE.replace(b"GET /livez", b"PUT /nowhere") + b"Content-Length: 9\r\n\r\nx", 404),
+    ],
+)
+def test_what_does_not_come_is_not_waited_for(
+    service: Program, beginning: bytes, told: int | None
+) -> None:
+    with connected(service) as connection:
+        connection.sendall(beginning)
+        connection.settimeout(60)
+        words = last_words(connection)
+
+    assert (words and words[0]) == told
+    with client(service.url) as web:
+        until(lambda: web.get("/livez").status_code == httpx.codes.OK, "it serves")
