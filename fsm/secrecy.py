@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from html import unescape
 from typing import Final
 
@@ -27,8 +28,8 @@ BLOT: Final = "[secret]"
 DEEPEST: Final = 5  # escapes inside of escapes
 # The escapes of printable ASCII, of which the value of a header consists.
 ESCAPE: Final = re.compile(
-    rb"\\(?:(?:u00|x)([2-7][0-9a-fA-F])|([!-/:-@\[-`{-~]))"
-    rb"|%(?:u00)?([2-7][0-9a-fA-F])"
+    rb"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[!-/:-@\[-`{-~])"
+    rb"|%(?:u00)?[2-7][0-9a-fA-F]"
     rb"|&(?:#0{0,6}[0-9]{2,3}|#[xX]0{0,6}[0-9a-fA-F]{2}|[A-Za-z]{2,10});"
 )
 
@@ -42,8 +43,10 @@ class Redaction:
     def of(self, answer: Answer) -> Answer:
         if not isinstance(answer, Reply):
             return replace(answer, reason=self.of_text(answer.reason))
-        body, unreadable = self.of_bytes(answer.body), self.of_text(answer.unreadable)
-        return replace(answer, body=body, unreadable=unreadable)
+        if answer.unreadable:
+            return replace(answer, unreadable=self.of_text(answer.unreadable))
+        body = self.of_bytes(answer.body)
+        return answer if body is answer.body else replace(answer, body=body)
 
     def of_bytes(self, document: bytes) -> bytes:
         """`document` without the secrets, and otherwise byte by byte the same."""
@@ -108,15 +111,21 @@ def readings(document: bytes) -> Iterator[bytes]:
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
+    return _meaning(escape[0])
+
+
+@lru_cache(maxsize=4096)
+def _meaning(escape: bytes) -> bytes:
     """What `escape` stands for; the escape itself if that is no printable ASCII."""
-    if escape[2] is not None:
-        return escape[2]
-    hexadecimal = escape[1] or escape[3]
-    if hexadecimal is not None:
-        return bytes.fromhex(hexadecimal.decode())
-    character = unescape(escape[0].decode())
+    text = escape.decode()
+    if text[0] == "&":
+        character = unescape(text)
+    elif len(text) == 2:  # a backslash, and what it escapes
+        character = text[1]
+    else:
+        character = chr(int(text[-2:], 16))
     is_plain = len(character) == 1 and character.isascii() and character.isprintable()
-    return character.encode() if is_plain else escape[0]
+    return character.encode() if is_plain else escape
 
 
 def _places(document: bytes, forms: Collection[bytes]) -> Iterator[tuple[int, int]]:

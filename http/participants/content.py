@@ -42,7 +42,6 @@ UNMARKED: Final = (
     (re.compile(rb"\0[^\0]"), "utf-16-be"),
     (re.compile(rb"[^\0]\0"), "utf-16-le"),
 )
-_BOMS = tuple(MARKS)
 
 
 class _Undecodable(ValueError):
@@ -51,13 +50,13 @@ class _Undecodable(ValueError):
 
 def is_plain(reply: Reply) -> bool:
     """Whether the body certainly is as it was meant: nearly always, and quickly known."""
-    headers, body = reply.headers, reply.body
+    headers, beginning = reply.headers, reply.body[:4]
     return (
         "content-encoding" not in headers
         and headers.get("transfer-encoding", "chunked") == "chunked"
         and "charset" not in headers.get("content-type", "").lower()
-        and not body.startswith(_BOMS)
-        and b"\0" not in body[:4]
+        and beginning.isascii()  # so that it is no byte-order mark
+        and 0 not in beginning
     )
 
 
