@@ -222,7 +222,9 @@ def _driver(
     stack.push_async_callback(guarded.aclose)
     callbacks, event_counts = Callbacks(HttpCallbackSender(guarded), clock), EventCounts()
     observe = partial(_observe, event_counts, projector)
-    return Driver(journal, executor, callbacks, clock, observe), event_counts
+    limit = settings.saga_nesting_limit
+    driver = Driver(journal, executor, callbacks, clock, observe, nesting_limit=limit)
+    return driver, event_counts
 
 
 def _callback_policy(settings: Settings, directory: Directory) -> CallbackPolicy:

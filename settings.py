@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     saga_definitions_dir: DirectoryPath | None = None
     saga_callback_loopback: bool = False
     saga_participants_file: FilePath | None = None
+    saga_nesting_limit: Annotated[int, Field(ge=1, le=1000)] = 16
     saga_sleep_cap: Annotated[Duration, Field(gt=timedelta(0))] | None = None
     saga_shards: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_shards)] = ALL_SHARDS
     saga_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_host_names)] = ()

@@ -107,7 +107,8 @@ def _write_time(time: datetime) -> Any:
 
 
 def _write_parent(parent: Parent) -> Json:
-    return {"saga_id": parent.saga_id, "step": parent.step}
+    depth = {"depth": parent.depth} if parent.depth != 1 else {}
+    return {"saga_id": parent.saga_id, "step": parent.step, **depth}
 
 
 WRITERS: Mapping[Any, Callable[[Any], Json]] = {  # of what the serializer does not know, by type

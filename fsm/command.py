@@ -29,6 +29,8 @@ ACTION, STATUS, CALLBACK = Direction.ACTION, Direction.STATUS, Completion.CALLBA
 # Of the scope: below these, null stands for what is absent.
 INPUT = ("input",)
 ROOTS = ("input", "steps", "saga")
+CHILD_UNDER_WAY = frozenset({StepStatus.WAITING, StepStatus.COMPENSATING})
+RESTS_OVER_CHILDREN = frozenset({SagaStatus.PARKED, SagaStatus.ABANDONED})
 LARGEST_REQUEST = 1024 * 1024  # bytes of a body
 CALLS: Mapping[Direction, Callable[[Step], Call | None]] = {
     Direction.ACTION: attrgetter("action"),
@@ -76,7 +78,15 @@ class UndoChild(Struct, frozen=True, kw_only=True):
     parent: Parent
 
 
-Command: TypeAlias = CallParticipant | StartChild | UndoChild
+class PauseChild(Struct, frozen=True, kw_only=True):
+    """Safe to repeat."""
+
+    child_id: str
+    parent: Parent
+
+
+ChildCommand: TypeAlias = StartChild | UndoChild | PauseChild
+Command: TypeAlias = CallParticipant | ChildCommand
 
 
 def commands(saga: Saga) -> list[Command]:
@@ -87,15 +97,22 @@ def commands(saga: Saga) -> list[Command]:
     return [*_calls(saga), *child_commands(saga)]
 
 
-def child_commands(saga: Saga) -> list[StartChild | UndoChild]:
-    """Of steps that are sagas of their own, and are waited for or undone."""
+def child_commands(saga: Saga) -> list[ChildCommand]:
+    """Of steps that are sagas of their own, and are under way."""
     back = saga.state.status is SagaStatus.COMPENSATING
-    found: list[StartChild | UndoChild] = []
+    found: list[ChildCommand] = []
     for step in saga.definition.children:
         state = saga.state.step(step.name)
-        if state.status is StepStatus.COMPENSATING or (back and state.status is WAITING):
+        if state.child_cancelled:
             found.append(undo_child(saga, step))
-        elif state.status is WAITING:
+        elif state.status not in CHILD_UNDER_WAY:
+            continue
+        elif saga.state.paused_at is not None:
+            child_id = child_id_of(saga.state.saga_id, step.name)
+            found.append(PauseChild(child_id=child_id, parent=_as_parent(saga, step)))
+        elif back or state.status is StepStatus.COMPENSATING:
+            found.append(undo_child(saga, step))
+        else:
             found.append(_start_again(saga, step))
     return found
 
@@ -135,15 +152,22 @@ def answer_due(step: Step, state: StepState) -> datetime:
     return state.called_at + step.action.timeout
 
 
+def children_under_way(saga: Saga) -> list[str]:
+    """The ids of the child sagas that are waited for or undone."""
+    children = saga.definition.children
+    names = (step.name for step in children if saga.status_of(step.name) in CHILD_UNDER_WAY)
+    return [child_id_of(saga.state.saga_id, name) for name in names]
+
+
 def is_over(saga: Saga) -> bool:
     """Whether there is nothing to take up after a crash.
 
-    A parked saga may rest while a child of it is at work, and must hear what becomes of that.
+    A saga may rest while a child of it is at work, and must be told what becomes of that.
     """
     status = saga.state.status
     if not status.rests or saga.owes_callback:
         return False
-    return status is not SagaStatus.PARKED or not child_commands(saga)
+    return status not in RESTS_OVER_CHILDREN or not child_commands(saga)
 
 
 def start_child(saga: Saga, step: Step) -> StartChild:
@@ -168,13 +192,17 @@ def _start_child(saga: Saga, step: Step, child: Child, roots: Collection[str]) -
         version=child.version,
         input=None if template is None else render(template, scope),
         entity_id=saga.state.entity_id,
-        parent=Parent(saga_id=saga.state.saga_id, step=step.name),
+        parent=_as_parent(saga, step),
     )
 
 
 def undo_child(saga: Saga, step: Step) -> UndoChild:
-    parent = Parent(saga_id=saga.state.saga_id, step=step.name)
-    return UndoChild(child_id=child_id_of(saga.state.saga_id, step.name), parent=parent)
+    child_id = child_id_of(saga.state.saga_id, step.name)
+    return UndoChild(child_id=child_id, parent=_as_parent(saga, step))
+
+
+def _as_parent(saga: Saga, step: Step) -> Parent:
+    return Parent(saga_id=saga.state.saga_id, step=step.name, depth=saga.state.depth + 1)
 
 
 def child_id_of(saga_id: str, step: str) -> str:

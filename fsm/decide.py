@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from . import reaction, verb
 from .backward import follow_backward
-from .command import CallParticipant, StartChild, UndoChild, child_commands
+from .command import CallParticipant, ChildCommand, child_commands
 from .deciding import Deciding
 from .definition import Definition
 from .errors import NotAllowed
@@ -52,7 +52,7 @@ class Decision(Struct, frozen=True):
     events: tuple[Event, ...]
     saga: Saga
     calls: tuple[CallParticipant, ...]
-    children: tuple[StartChild | UndoChild, ...] = ()
+    children: tuple[ChildCommand, ...] = ()
 
 
 def start(

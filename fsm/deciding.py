@@ -8,8 +8,7 @@ from operator import attrgetter
 
 from .command import (
     CallParticipant,
-    StartChild,
-    UndoChild,
+    ChildCommand,
     call_of,
     child_commands,
     child_id_of,
@@ -55,7 +54,7 @@ class Deciding:
         self.saga, self.jitter = saga, jitter
         self.events: list[Event] = []
         self.calls: list[CallParticipant] = []
-        self.children: list[StartChild | UndoChild] = []
+        self.children: list[ChildCommand] = []
 
     def record(self, event: Event) -> None:
         if not self.events:  # from here on it is a saga of our own, which grows with each event
@@ -103,6 +102,10 @@ class Deciding:
     def turn_back(self, event: CompensationStarted) -> None:
         """Nothing goes forward any more; children that are under way are called back."""
         self.record(event)
+        self.command_children()
+
+    def command_children(self) -> None:
+        """What is under way of them is to be as the saga now is."""
         self.children = child_commands(self.saga)
 
     def call_for_output(self, step: Step) -> None:

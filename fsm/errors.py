@@ -5,7 +5,9 @@ SagaError
 ├── InvalidInput          a start whose input does not fit its definition; carries its findings
 ├── NotAllowed            a verb that is not legal now; carries those that are
 │   ├── NotCompensatable  a manual compensation that is not
-│   └── TooManySignals    more of one name than are kept
+│   ├── TooManySignals    more of one name than are kept
+│   ├── ChildrenUnderWay  an abandon that does not say what becomes of them; carries their ids
+│   └── DrivenByParent    a verb that is the parent's to ask for; carries its id
 ├── NoSuchStep            a step that the definition has not
 ├── UnknownSignal         a signal that no step waits for; carries those that are waited for
 └── CorruptStream         a history that no machine can have produced
@@ -65,6 +67,22 @@ class NotCompensatable(NotAllowed):
 
 class TooManySignals(NotAllowed):
     pass
+
+
+class ChildrenUnderWay(NotAllowed):
+    def __init__(self, saga_id: str, children: Sequence[str]) -> None:
+        why = f"{', '.join(children)} under way; say whether to leave or to cancel the children"
+        super().__init__(saga_id, "abandon", why)
+        self.children = tuple(children)
+
+
+class DrivenByParent(NotAllowed):
+    def __init__(
+        self, saga_id: str, verb: str, parent: str, allowed_actions: Sequence[str]
+    ) -> None:
+        why = f"it is a step of saga {parent}, which decides that; ask it of the parent"
+        super().__init__(saga_id, verb, why, allowed_actions)
+        self.parent = parent
 
 
 class NoSuchStep(SagaError):

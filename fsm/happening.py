@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct, field
@@ -104,15 +105,28 @@ class RetryAsked(Asked, frozen=True, kw_only=True):
 
 
 class PauseAsked(Asked, frozen=True, kw_only=True):
-    pass
+    """`by_parent`: its parent is paused."""
+
+    by_parent: bool = False
 
 
 class ResumeAsked(Asked, frozen=True, kw_only=True):
-    pass
+    """`by_parent`: its parent goes on, which leaves a pause of its own. An operator ends both."""
+
+    by_parent: bool = False
+
+
+class ChildPolicy(StrEnum):
+    """What becomes of the children under way of a saga that is abandoned."""
+
+    LEAVE = "leave"
+    CANCEL = "cancel"
 
 
 class AbandonAsked(Asked, frozen=True, kw_only=True):
-    """`reason` is never empty."""
+    """`reason` is never empty; `children` is needed if some are under way."""
+
+    children: ChildPolicy | None = None
 
 
 class SkipAsked(Asked, frozen=True, kw_only=True):

@@ -89,6 +89,7 @@ STEP_TRANSITIONS: list[Transition] = [
     ("miss", "succeeded", "="),
     ("reject", ["calling", "waiting"], "rejected"),
     ("reject_in_doubt", ["calling", "waiting"], "unknown"),
+    ("disown", "succeeded", "rejected"),  # the child saga that it was is undone
     ("back_off", "calling", "backing_off"),
     ("lose", ["calling", "backing_off", "waiting"], "unknown"),
     ("give_up", ["calling", "backing_off"], "not_sent"),

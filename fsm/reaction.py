@@ -21,6 +21,7 @@ from .events import (
     CompensationFailed,
     CompensationSucceeded,
     LateReplyIgnored,
+    OutputNotReceived,
     SagaFellDue,
     StepBackedOff,
     StepFact,
@@ -119,6 +120,9 @@ def _answer_fell_due(deciding: Deciding, step: Step) -> None:
     if answer_due(step, state) > deciding.now:
         return
     attempt, why = state.attempts, CUT_OFF
+    if state.output_awaited:
+        deciding.record(OutputNotReceived(step=step.name, attempt=attempt, error=why))
+        return
     if step.status is None or state.callback is not None:
         unknown = StepUnknown(step=step.name, attempt=attempt, error=why)
         deciding.record(_unless_heard(state, unknown))
@@ -219,7 +223,12 @@ def _reported_end(report: StepReported, attempt: int) -> StepSucceeded | StepRej
 
 def child_rested(deciding: Deciding, child: ChildRested) -> None:
     state = deciding.saga.state.step(child.step)
+    if state.child_cancelled and child.status is not SagaStatus.PARKED:
+        _child_was_cancelled(deciding, child.step, f"the child saga is {child.status}")
+        return
     match state.status, child.status:
+        case StepStatus.SUCCEEDED, SagaStatus.COMPENSATED:
+            _child_undone(deciding, child)
         case StepStatus.WAITING, SagaStatus.COMPLETED:
             done = StepSucceeded(step=child.step, attempt=0, output=dict(child.outputs))
             deciding.record(done)
@@ -234,11 +243,31 @@ def child_rested(deciding: Deciding, child: ChildRested) -> None:
             _fail_undo(deciding, child.step, f"the child saga was abandoned: {child.error}")
 
 
+def _child_undone(deciding: Deciding, child: ChildRested) -> None:
+    """A child that was counted as done: no parent that can still be held up completes on it."""
+    status = deciding.saga.state.status
+    if status.rests and status is not SagaStatus.PARKED:
+        what = "the child saga is compensated"
+        deciding.record(LateReplyIgnored(step=child.step, what=what))
+    else:
+        error = f"its child saga was undone: {child.error}"
+        deciding.record(StepRejected(step=child.step, attempt=0, error=error))
+
+
+def _child_was_cancelled(
+    deciding: Deciding, step: str, what: str, error: str | None = None
+) -> None:
+    """Of an abandoned saga; nothing more is asked of the child."""
+    deciding.record(LateReplyIgnored(step=step, what=what, error=error))
+
+
 def child_refused(deciding: Deciding, child: ChildRefused) -> None:
     """It could not be started; or it cannot be undone, and if it is under way it goes on."""
     state = deciding.saga.state.step(child.step)
     back = deciding.saga.state.status is SagaStatus.COMPENSATING
-    if state.status is StepStatus.COMPENSATING:
+    if state.child_cancelled:
+        _child_was_cancelled(deciding, child.step, "the child saga was not cancelled", child.error)
+    elif state.status is StepStatus.COMPENSATING:
         _fail_undo(deciding, child.step, child.error)
     elif state.status is StepStatus.WAITING and not back:
         deciding.record(StepRejected(step=child.step, attempt=0, error=child.error))

@@ -27,10 +27,11 @@ class SagaEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The step that a child saga is."""
+    """The step that a child saga is. `depth` counts the sagas above the child."""
 
     saga_id: str
     step: str
+    depth: int = 1
 
 
 class SagaStarted(SagaEvent, frozen=True, kw_only=True):
@@ -157,26 +158,36 @@ class RetryRequested(SagaEvent, frozen=True, kw_only=True):
 
 
 class SagaPaused(SagaEvent, frozen=True, kw_only=True):
-    """Nothing new is sent from here on, and its clocks stand still."""
+    """Nothing new is sent from here on, and its clocks stand still.
+
+    `by_parent`: because its parent is paused, until that goes on.
+    """
 
     trigger = "pause"
     actor: str | None = None
     reason: str | None = None
+    by_parent: bool = False
 
 
 class SagaResumed(SagaEvent, frozen=True, kw_only=True):
-    """Its times are put off by as long as it was paused."""
+    """Its times are put off by as long as it was paused. `by_parent` as of the pause it ends."""
 
     trigger = "resume"
     actor: str | None = None
     reason: str | None = None
+    by_parent: bool = False
 
 
 class SagaAbandoned(SagaEvent, frozen=True, kw_only=True):
-    """Given up by a person: nothing is done or undone any more, and this is what stays."""
+    """Given up by a person: nothing is done or undone any more, and this is what stays.
+
+    `children` are the child sagas that were under way; they are left, or else cancelled.
+    """
 
     trigger = "abandon"
     reason: str
     not_done: tuple[str, ...] = ()
     not_undone: tuple[str, ...] = ()
     actor: str | None = None
+    children: tuple[str, ...] = ()
+    children_cancelled: bool = False

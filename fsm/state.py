@@ -48,6 +48,9 @@ from .parked import Parked
 from .step_state import UNTOUCHED, StepState, step_after
 from .strict_json import Json, JsonObject
 
+NOT_PAUSED = {"paused_at": None, "paused_by_operator": False, "paused_by_parent": False}
+PAUSED_BY = {True: "paused_by_parent", False: "paused_by_operator"}
+
 _set = force_setattr  # only `fold` does so, to a state that nobody else holds yet
 
 
@@ -82,12 +85,19 @@ class SagaState(Struct, frozen=True, kw_only=True):
     told_version: int = 0
     parent: Parent | None = None
     paused_at: datetime | None = None
+    paused_by_operator: bool = False
+    paused_by_parent: bool = False
     signals: tuple[SignalReceived, ...] = ()  # that no step has waited for yet
     signal_keys: frozenset[tuple[str, str]] = frozenset()  # with the names that they are of
     messages: frozenset[str] = frozenset()  # that were taken from other nodes
     input_checked: bool = True  # at the start, for all that its expressions need
     losses_accepted: bool = False  # all of them, in histories that do not name them
     unanswered: frozenset[str] = frozenset()
+
+    @property
+    def depth(self) -> int:
+        """How many sagas stand above it."""
+        return 0 if self.parent is None else self.parent.depth
 
     def step(self, name: str) -> StepState:
         return self.steps.get(name, UNTOUCHED)
@@ -148,7 +158,7 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
     if state.paused_at is not None and isinstance(event, StepFoundNotDone):
         after = replace(after, next_attempt_at=state.paused_at)
     state.steps[name] = after
-    if name in state.unanswered and after.status is not StepStatus.CALLING:
+    if name in state.unanswered and not _is_out(after):
         _set(state, "unanswered", state.unanswered - {name})
     _set(state, "version", state.version + 1)
     _set(state, "updated_at", at)
@@ -159,6 +169,10 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
         _set(state, "finished", (*state.finished, name))
     if isinstance(event, StepSucceeded) and event.signal is not None:
         _set(state, "signals", _without_first(state.signals, event.signal))
+
+
+def _is_out(step: StepState) -> bool:
+    return step.status is StepStatus.CALLING or step.output_awaited
 
 
 def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[SignalReceived, ...]:
@@ -190,20 +204,20 @@ def _told(  # noqa: C901 - a table, one line of thought an event
         case CompensationRequested():
             return {"asked_back": event, **_resumed(state, at)}
         case CompensationStarted(cause=cause, error=error):
-            ended = {"parked": None, "asked_back": None, "paused_at": None}
+            ended = {"parked": None, "asked_back": None, **NOT_PAUSED}
             return {"cause": cause, "error": error, **ended}
         case SagaParked(why=why, without_output=without_output):
             parked = Parked(why=why, since=at, without_output=without_output)
             return {"parked": parked, "error": state.error or why}
         case SagaUnparked():
             return _unparked(state, event, at)
-        case SagaPaused():
-            return {"paused_at": state.paused_at or at}
-        case SagaResumed():
-            return _resumed(state, at)
-        case SagaAbandoned(reason=reason):
-            error = state.error or f"abandoned: {reason}"
-            return {"parked": None, "paused_at": None, "error": error}
+        case SagaPaused(by_parent=by_parent):
+            return {"paused_at": state.paused_at or at, PAUSED_BY[by_parent]: True}
+        case SagaResumed(by_parent=by_parent):
+            still = state.paused_by_operator if by_parent else state.paused_by_parent
+            return {PAUSED_BY[by_parent]: False} if still else _resumed(state, at)
+        case SagaAbandoned():
+            return _abandoned(state, event)
         case SignalReceived(name=name, key=key):
             keys = state.signal_keys | ({(name, key)} if key is not None else set())
             return {"signals": (*state.signals, event), "signal_keys": keys}
@@ -237,11 +251,25 @@ def _unparked_step(step: StepState, name: str, event: SagaUnparked) -> StepState
     return step
 
 
+def _abandoned(state: SagaState, event: SagaAbandoned) -> Mapping[str, Any]:
+    said: dict[str, Any] = {
+        "parked": None,
+        "error": state.error or f"abandoned: {event.reason}",
+        **NOT_PAUSED,
+    }
+    if event.children_cancelled:
+        said["steps"] = {
+            name: replace(step, child_cancelled=True) if step.child_id in event.children else step
+            for name, step in state.steps.items()
+        }
+    return said
+
+
 def _resumed(state: SagaState, at: datetime) -> Mapping[str, Any]:
     """The clocks of a paused saga have stood still."""
     by = at - (state.paused_at or at)
     return {
-        "paused_at": None,
+        **NOT_PAUSED,
         "deadline": state.deadline and state.deadline + by,
         "start_at": state.start_at and state.start_at + by,
         "steps": {name: step.put_off(by) for name, step in state.steps.items()},

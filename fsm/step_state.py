@@ -51,6 +51,7 @@ class StepState(Struct, frozen=True, kw_only=True):
     `output_awaited`: it is done, and its call is repeated for the output, which is missing.
     `loss_accepted`: the saga goes on without the output that was lost. `output_changed_at`: when
     another output came, of an operator or of a repeated call, than others may have read before.
+    `child_cancelled`: the saga is abandoned, and its child is called back until it rests.
     """
 
     status: StepStatus = StepStatus.PENDING
@@ -79,6 +80,7 @@ class StepState(Struct, frozen=True, kw_only=True):
     output_awaited: bool = False
     loss_accepted: bool = False
     output_changed_at: datetime | None = None
+    child_cancelled: bool = False
 
     @property
     def has_output(self) -> bool:
@@ -123,8 +125,10 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
             return _called(step, status, event, at)
         case CompensationCalled():
             return _undo_called(step, status, event)
-        case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
+        case CompensationSucceeded() | CompensationCovered():
             return replace(step, status=status)
+        case LateReplyIgnored():
+            return replace(step, child_cancelled=False) if step.child_cancelled else step
         case StepRejected() | StepUnknown() | StepNotSent():
             return _ended(step, status, event, at)
         case StepBackedOff():
@@ -132,7 +136,7 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
         case StepFoundNotDone():
             return _found_not_done(step, status, event, at)
         case StatusAsked() if status is SUCCEEDED:
-            return _called_for_output(step, event)
+            return _called_for_output(step, event, at)
         case StatusAsked():
             return replace(step, status=status, asking=True, next_attempt_at=None)
         case OutputNotReceived():
@@ -156,7 +160,10 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
 
 
 def _rejection(step: StepState, event: StepRejected) -> str:
-    """A no, where an earlier try may have worked, leaves the step in doubt."""
+    """A no, where an earlier try may have worked, leaves the step in doubt. A child saga can come
+    to be undone after it was done."""
+    if step.status is SUCCEEDED and step.child_id is not None:
+        return "disown"
     said_done = step.callback is not None and step.callback.done
     return "reject_in_doubt" if step.doubtful or event.resent or said_done else event.trigger
 
@@ -164,7 +171,7 @@ def _rejection(step: StepState, event: StepRejected) -> str:
 def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime) -> StepState:
     """One that had ended, and that a person wants tried again, has all its attempts once more."""
     if status is SUCCEEDED:
-        return _called_for_output(step, event)
+        return _called_for_output(step, event, at)
     again = step.finished_at is not None
     return replace(
         step,
@@ -180,12 +187,12 @@ def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime
     )
 
 
-def _called_for_output(step: StepState, event: StepCalled | StatusAsked) -> StepState:
+def _called_for_output(step: StepState, event: StepCalled | StatusAsked, at: datetime) -> StepState:
     """The call of a done step is repeated, or its status asked. Raises IllegalTransition."""
     asking = isinstance(event, StatusAsked)
     if step.output_awaited or event.attempt != step.attempts + (not asking):
         raise IllegalTransition(f"'{event.trigger}' is not possible when it is done")
-    return replace(step, attempts=event.attempt, asking=asking, output_awaited=True)
+    return replace(step, attempts=event.attempt, asking=asking, output_awaited=True, called_at=at)
 
 
 def _succeeded(
@@ -261,6 +268,7 @@ def _ended(
         until=None,
         last_error=event.error,
         doubtful=step.doubtful or status is UNKNOWN,
+        output=None,
     )
 
 

@@ -8,9 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from .command import CallParticipant, Command, StartChild, UndoChild, commands, wake_up
+from .command import (
+    CallParticipant,
+    Command,
+    PauseChild,
+    StartChild,
+    UndoChild,
+    commands,
+    wake_up,
+)
 from .decide import decide
-from .happening import CallAnswered, ChildRested, CompensationAsked, Happening, TimePassed
+from .happening import (
+    CallAnswered,
+    ChildRested,
+    CompensationAsked,
+    Happening,
+    ResumeAsked,
+    TimePassed,
+)
 from .machines import SagaStatus, StepStatus
 from .outcome import Direction, Outcome, Verdict
 from .saga import AT_STAKE, Saga
@@ -26,7 +41,9 @@ class UndoPlan:
 
 
 def plan_undo(saga: Saga, *, now: datetime) -> UndoPlan:
-    """Raises NotCompensatable."""
+    """Of a paused saga it is that of the saga without the pause. Raises NotCompensatable."""
+    if saga.state.paused_at is not None:
+        saga = decide(saga, ResumeAsked(), now=now, jitter=0).saga
     saga = decide(saga, CompensationAsked(), now=now, jitter=0).saga
     calls: list[CallParticipant | UndoChild] = []
     while (happening := _next(saga)) is not None:
@@ -55,7 +72,7 @@ def _next(saga: Saga) -> Happening | None:
 
 
 def _done(command: Command) -> Happening:
-    if isinstance(command, StartChild | UndoChild):
+    if isinstance(command, StartChild | UndoChild | PauseChild):
         undone = SagaStatus.COMPENSATED
         return ChildRested(step=command.parent.step, status=undone, outputs={}, error="undone")
     return CallAnswered(

@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn, assert_never
 
-from .command import CallParticipant, call_of, prepare
+from .command import CallParticipant, call_of, children_under_way, prepare
 from .consequence import given_up
 from .deciding import Deciding
 from .definition import Step
-from .errors import NoSuchStep, NotAllowed, NotCompensatable, TooManySignals, UnknownSignal
+from .errors import (
+    ChildrenUnderWay,
+    NoSuchStep,
+    NotAllowed,
+    NotCompensatable,
+    TooManySignals,
+    UnknownSignal,
+)
 from .events import (
     CompensationRequested,
     Event,
@@ -34,6 +41,7 @@ from .happening import (
     AbandonAsked,
     Asked,
     CancelAsked,
+    ChildPolicy,
     CompensationAsked,
     PauseAsked,
     ResolveAsked,
@@ -68,12 +76,11 @@ def apply(deciding: Deciding, verb: Verb) -> None:
             parked = deciding.saga.state.status is SagaStatus.PARKED
             _retry_parked(deciding, verb) if parked else _hurry(deciding, verb)
         case PauseAsked():
-            if deciding.saga.state.paused_at is None:
-                _demand(deciding.saga, "pause")
-                deciding.record(SagaPaused(actor=verb.actor, reason=verb.reason))
+            _pause(deciding, verb)
         case ResumeAsked():
-            _demand(deciding.saga, "resume")
-            deciding.record(SagaResumed(actor=verb.actor, reason=verb.reason))
+            if not verb.by_parent:
+                _demand(deciding.saga, "resume")
+            _resume(deciding, verb)
         case AbandonAsked():
             _demand(deciding.saga, "abandon")
             _abandon(deciding, verb)
@@ -100,7 +107,7 @@ def trials(saga: Saga) -> Iterator[tuple[str, Iterable[Verb]]]:
     yield "retry", [RetryAsked(), *(RetryAsked(step=step) for step in steps)]
     yield "pause", [PauseAsked()]
     yield "resume", [ResumeAsked()]
-    yield "abandon", [AbandonAsked(reason="tried")]
+    yield "abandon", [AbandonAsked(reason="tried", children=ChildPolicy.LEAVE)]
     yield "skip", [SkipAsked(step=step) for step in steps]
     yield "resolve", verdicts
     yield "signal", [SignalSent(name=name) for name in saga.definition.signals]
@@ -126,14 +133,38 @@ def _ask_back(deciding: Deciding, asked: Asked) -> None:
     saga = deciding.saga
     verb = "cancel" if isinstance(asked, CancelAsked) else "compensate"
     if saga.state.status in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED):
+        if verb == "cancel" and saga.state.paused_at is not None:
+            _resume(deciding, asked)
         return
     _demand(saga, verb)
     request = CompensationRequested(actor=asked.actor, reason=asked.reason)
     if saga.state.status is SagaStatus.RUNNING and saga.pivot_in_doubt:
-        if saga.state.asked_back is None:
+        if saga.state.asked_back is None or saga.state.paused_at is not None:
             deciding.record(request)
+            deciding.command_children()
     else:
         deciding.turn_back(turned_back_on(request))
+
+
+def _pause(deciding: Deciding, asked: PauseAsked) -> None:
+    """A saga that is paused by its parent can be paused for itself as well, and the reverse."""
+    state = deciding.saga.state
+    if not (state.paused_by_parent if asked.by_parent else state.paused_by_operator):
+        _demand(deciding.saga, "pause")
+        by_parent = asked.by_parent
+        deciding.record(SagaPaused(actor=asked.actor, reason=asked.reason, by_parent=by_parent))
+        deciding.command_children()
+
+
+def _resume(deciding: Deciding, asked: Asked) -> None:
+    """An operator ends every pause of the saga, the parent only its own."""
+    state, parent_only = deciding.saga.state, isinstance(asked, ResumeAsked) and asked.by_parent
+    actor, reason = asked.actor, asked.reason
+    if state.paused_by_parent:
+        deciding.record(SagaResumed(actor=actor, reason=reason, by_parent=True))
+    if state.paused_by_operator and not parent_only:
+        deciding.record(SagaResumed(actor=actor, reason=reason))
+    deciding.command_children()
 
 
 def _hurry(deciding: Deciding, asked: RetryAsked) -> None:
@@ -277,8 +308,11 @@ def _unpark(
     )
 
 
-def _abandon(deciding: Deciding, asked: Asked) -> None:
+def _abandon(deciding: Deciding, asked: AbandonAsked) -> None:
     """What is under way is given up too: what may have taken effect stays, and is named."""
+    children = children_under_way(deciding.saga)
+    if children and asked.children is None:
+        raise ChildrenUnderWay(deciding.saga.state.saga_id, children)
     for step, state in deciding.saga.steps:
         if (end := given_up(step, state)) is not None:
             deciding.record(end)
@@ -290,8 +324,11 @@ def _abandon(deciding: Deciding, asked: Asked) -> None:
             actor=asked.actor,
             not_done=() if back else saga.not_done,
             not_undone=saga.not_undone,
+            children=tuple(children),
+            children_cancelled=bool(children) and asked.children is ChildPolicy.CANCEL,
         )
     )
+    deciding.command_children()
 
 
 def _skip(deciding: Deciding, asked: SkipAsked) -> None:
@@ -416,7 +453,7 @@ def _not_retryable(saga: Saga) -> str | None:
 def _not_pausable(saga: Saga) -> str | None:
     if saga.state.status.rests:
         return f"it is {saga.state.status}"
-    return "it is paused" if saga.state.paused_at is not None else None
+    return None
 
 
 def _not_resumable(saga: Saga) -> str | None:

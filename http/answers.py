@@ -249,3 +249,5 @@ class ProblemAnswer(Answer):
     errors: list[ProblemErrorAnswer] = []
     allowed_actions: list[str] = []
     known: list[str] = []
+    parent: str | None = None
+    children: list[str] = []

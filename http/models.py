@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from ..fsm.errors import Finding
-from ..fsm.happening import StartRequested
+from ..fsm.happening import ChildPolicy, StartRequested
 from ..fsm.input_check import merged_input
 from ..fsm.machines import SagaStatus
 from ..fsm.reader import findings_of, pointer
@@ -28,6 +28,7 @@ Version = Annotated[int, Field(ge=1, le=BIGGEST_VERSION)]
 PageSize = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
 Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*\S[^\x00]*$")]
 Remark = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] | None
+Children = Annotated[ChildPolicy | None, Field(strict=False)]
 ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -73,9 +74,10 @@ class RetryRequest(VerbRequest):
 
 
 class AbandonRequest(Body):
-    """Nothing is given up without a reason."""
+    """Nothing is given up without a reason. `children` says what becomes of those under way."""
 
     reason: Reason
+    children: Children = None
 
 
 class ResolveRequest(Body):
@@ -120,6 +122,7 @@ class BulkRequest(Body):
     action: Literal["compensate", "cancel", "retry", "pause", "resume", "abandon"]
     filter: BulkFilter
     reason: Reason
+    children: Children = None
     dry_run: bool = False
 
 

@@ -6,7 +6,15 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from ..fsm.errors import NoSuchStep, NotAllowed, NotCompensatable, TooManySignals, UnknownSignal
+from ..fsm.errors import (
+    ChildrenUnderWay,
+    DrivenByParent,
+    NoSuchStep,
+    NotAllowed,
+    NotCompensatable,
+    TooManySignals,
+    UnknownSignal,
+)
 from ..fsm.runtime.errors import InDoubt, VersionMoved
 from ..projections.errors import ProjectionUnavailable
 from .actor import ACTOR
@@ -62,7 +70,7 @@ def _verb(
         query=NoQuery,
         headers=("If-Match", "Prefer", ACTOR, *headers),
         replies=OPERATED,
-        problems=(*ONE_SAGA, NotAllowed, VersionMoved, InDoubt, *problems),
+        problems=(*ONE_SAGA, NotAllowed, DrivenByParent, VersionMoved, InDoubt, *problems),
     )
 
 
@@ -92,7 +100,14 @@ OPERATOR_ROUTES: Final = (
     _verb("pause", pause, "Send nothing new, and let its clocks stand still"),
     _verb("resume", resume, "Go on after a pause"),
     _verb("cancel", cancel, "Undo a saga that is under way", problems=(NotCompensatable,)),
-    _verb("abandon", abandon, "Give up, and say what stays", AbandonRequest, body_required=True),
+    _verb(
+        "abandon",
+        abandon,
+        "Give up, and say what stays",
+        AbandonRequest,
+        body_required=True,
+        problems=(ChildrenUnderWay,),
+    ),
     _verb(
         "signals/{name}",
         signal,

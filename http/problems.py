@@ -16,7 +16,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ..fsm.errors import (
+    ChildrenUnderWay,
     CorruptStream,
+    DrivenByParent,
     Finding,
     InvalidDefinition,
     InvalidInput,
@@ -142,6 +144,12 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         HTTPStatus.CONFLICT, "version-not-reached", "The saga is not there yet", retryable=True
     ),
     NotAllowed: Problem(HTTPStatus.CONFLICT, "not-allowed", "This is not possible now"),
+    ChildrenUnderWay: Problem(
+        HTTPStatus.CONFLICT, "children-under-way", "Its children are under way"
+    ),
+    DrivenByParent: Problem(
+        HTTPStatus.CONFLICT, "driven-by-parent", "The parent of the saga decides this"
+    ),
     TooManySignals: Problem(
         HTTPStatus.CONFLICT, "too-many-signals", "More signals are not kept", retryable=True
     ),
@@ -274,6 +282,10 @@ def _extensions(error: Exception) -> Iterator[tuple[str, Json]]:
             yield "errors", [_error(one) for one in error.findings[:MOST_ERRORS]]
         case NotAllowed():
             yield "allowed_actions", list(error.allowed_actions)
+            if isinstance(error, DrivenByParent):
+                yield "parent", error.parent
+            if isinstance(error, ChildrenUnderWay):
+                yield "children", list(error.children)
         case UnknownSignal():
             yield "known", list(error.known)
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..fsm.errors import CorruptStream, InvalidInput, NoSuchStep, NotCompensatable
+from ..fsm.errors import CorruptStream, DrivenByParent, InvalidInput, NoSuchStep, NotCompensatable
 from ..fsm.runtime.errors import (
     IdempotencyKeyReused,
     InDoubt,
@@ -131,7 +131,7 @@ SAGA_ROUTES: Final = (
             200: Reply("It rests; or the plan of a dry run.", CompensationAnswer, headers=UNDONE),
             202: Reply("It compensates.", SagaStatusAnswer, headers=(*UNDONE, *LATER)),
         },
-        problems=(*ONE_SAGA, NotCompensatable, VersionMoved, InDoubt),
+        problems=(*ONE_SAGA, NotCompensatable, DrivenByParent, VersionMoved, InDoubt),
     ),
     RouteSpec(
         method="GET",

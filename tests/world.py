@@ -33,7 +33,7 @@ from saga_orchestrator.fsm.happening import StartRequested
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.runtime.callbacks import Callbacks
 from saga_orchestrator.fsm.runtime.clock import saga_id
-from saga_orchestrator.fsm.runtime.driver import Driver
+from saga_orchestrator.fsm.runtime.driver import NESTING_LIMIT, Driver
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
@@ -219,6 +219,7 @@ async def a_world(
     limit: int = 100,
     clock: FakeClock | None = None,
     is_alone: bool = True,
+    nesting_limit: int = NESTING_LIMIT,
 ) -> World:
     """With `order_processing` and the definitions of `documents`, which are YAML.
 
@@ -230,7 +231,14 @@ async def a_world(
     journal = Journal(log, registry)
     executor = Executor(participants, TOKENS, clock, limit=limit)
     callbacks = Callbacks(ScriptedCallbacks(), clock)
-    driver = Driver(journal, executor, callbacks, clock, lambda saga, recorded: None)
+    driver = Driver(
+        journal,
+        executor,
+        callbacks,
+        clock,
+        lambda saga, recorded: None,
+        nesting_limit=nesting_limit,
+    )
     if is_alone:
         driver.epochs = dict(await log.claim(range(SHARDS), recorded_at=clock.now()))
     for document in (ORDER_PROCESSING, *documents):

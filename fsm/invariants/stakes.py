@@ -63,6 +63,9 @@ class Stakes:
             case StepUnknown(step=step):
                 self._possible.add(step)
                 self._doubted.add(step)
+            case StepRejected(step=step) if self.definition[step].child is not None:
+                self.done.discard(step)  # it was undone, also where it had been done before
+                self._deny(step)
             case StepRejected(step=step):
                 if self._may_have_happened(event):
                     self._possible.add(step)

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..command import StartChild, UndoChild
+from ..command import ChildCommand, PauseChild, StartChild, UndoChild
 from ..errors import Finding, InvalidInput, NotAllowed
 from ..events import Parent
-from ..happening import ChildRefused, ChildRested, CompensationAsked, Happening, StartRequested
+from ..happening import (
+    ChildRefused,
+    ChildRested,
+    CompensationAsked,
+    Happening,
+    PauseAsked,
+    ResumeAsked,
+    StartRequested,
+)
 from ..input_check import check_input
 from ..machines import SagaStatus, StepStatus
 from ..saga import Saga
@@ -22,16 +31,25 @@ from .errors import DefinitionNotFound, LogBusy, SagaNotFound
 
 if TYPE_CHECKING:
     from .driver import Driver
+    from .live import Live
 
 OVERLOAD_PAUSE_SECONDS = 0.1
 OVER = (SagaStatus.COMPENSATED, SagaStatus.ABANDONED)
+
+
+class _NestedTooDeep(Exception):
+    """A child saga that would be one too many below another."""
+
+    def __init__(self, depth: int, limit: int) -> None:
+        deep = f"it would be a saga {depth} deep under others"
+        super().__init__(f"{deep}, and at most {limit} are allowed (SAGA_NESTING_LIMIT)")
 
 
 class Children:
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
 
-    async def obey(self, command: StartChild | UndoChild) -> None:
+    async def obey(self, command: ChildCommand) -> None:
         """Until the log has taken it: nobody would ask again."""
         while True:
             try:
@@ -46,22 +64,50 @@ class Children:
         assert parent is not None, "only a child has somebody to report to"
         await self._tell(parent, _rested(child, parent.step))
 
-    async def _obey(self, command: StartChild | UndoChild) -> None:
-        if isinstance(command, StartChild):
-            await self._start(command)
-        else:
-            await self._undo(command)
+    async def _obey(self, command: ChildCommand) -> None:
+        match command:
+            case StartChild():
+                await self._start(command)
+            case UndoChild():
+                await self._undo(command)
+            case PauseChild():
+                await self._pause(command)
 
     async def _start(self, command: StartChild) -> None:
-        """Unless it is there already; then only what has become of it is told."""
+        """Unless it is there already; then it goes on, and what has become of it is told."""
         try:
             child = await self._found_or_started(command)
-        except (DefinitionNotFound, InvalidInput) as error:
+        except (DefinitionNotFound, InvalidInput, _NestedTooDeep) as error:
             refused = ChildRefused(step=command.parent.step, error=str(error))
             await self._tell(command.parent, refused)
             return
-        if child is not None and child.state.status.rests:
+        if child is None:
+            return
+        if child.state.paused_by_parent:
+            await self._resume(command)
+        if child.state.status.rests:
             await self.report(child)
+
+    async def _pause(self, command: PauseChild) -> None:
+        """One that has not begun, or rests, need not be paused: its parent holds it up."""
+        with suppress(SagaNotFound, NotAllowed):
+            async with self.driver.holding(command.child_id) as live:
+                parent = await self._saga(command.parent.saga_id)
+                if parent.state.paused_at is not None:
+                    why = f"its parent {command.parent.saga_id} is paused"
+                    await self.driver.happen(live, PauseAsked(by_parent=True, reason=why))
+
+    async def _resume(self, command: StartChild) -> None:
+        """Unless its parent has been paused again meanwhile."""
+        async with self.driver.holding(command.child_id) as live:
+            parent = await self._saga(command.parent.saga_id)
+            if parent.state.paused_at is None:
+                await self._end_pause(live, command.parent)
+
+    async def _end_pause(self, live: Live, parent: Parent) -> None:
+        if live.saga.state.paused_by_parent:
+            why = f"its parent {parent.saga_id} goes on"
+            await self.driver.happen(live, ResumeAsked(by_parent=True, reason=why))
 
     async def _found_or_started(self, command: StartChild) -> Saga | None:
         """None if the parent wants it no more: whoever called it back has found nothing to undo,
@@ -79,6 +125,8 @@ class Children:
         return live.saga if live is not None else await self.driver.journal.load(saga_id)
 
     async def _start_new(self, command: StartChild) -> Saga:
+        if command.parent.depth > self.driver.nesting_limit:
+            raise _NestedTooDeep(command.parent.depth, self.driver.nesting_limit)
         given = _input(command.input)
         definition = await self.driver.journal.registry.get(command.saga_type, command.version)
         check_input(definition, given)
@@ -93,6 +141,7 @@ class Children:
                 if live.saga.state.status not in OVER:
                     why = f"its parent {command.parent.saga_id} is undone"
                     await self.driver.happen(live, CompensationAsked(reason=why))
+                    await self._end_pause(live, command.parent)
                 there = live.saga
         except SagaNotFound:
             await self._tell(command.parent, _never_began(step))
@@ -107,7 +156,8 @@ class Children:
 
 
 def _awaits(parent: Saga, step: str) -> bool:
-    going = parent.state.status in (SagaStatus.RUNNING, SagaStatus.PARKED)
+    state = parent.state
+    going = state.status in (SagaStatus.RUNNING, SagaStatus.PARKED) and state.paused_at is None
     return going and parent.status_of(step) is StepStatus.WAITING
 
 

@@ -79,6 +79,7 @@ from .wake_ups import WakeUps
 
 TROUBLE_PAUSE_SECONDS = 0.2
 WAKE_AGAIN = timedelta(seconds=1)
+NESTING_LIMIT = 16
 TIME_PASSED = TimePassed()
 Observer = Callable[[Saga, Sequence[RecordedEvent]], None]
 
@@ -97,9 +98,12 @@ class Driver:
         callbacks: Callbacks,
         clock: Clock,
         observe: Observer,
+        *,
+        nesting_limit: int = NESTING_LIMIT,
     ) -> None:
         self.journal, self.executor, self.callbacks = journal, executor, callbacks
         self.clock, self.observe = clock, observe
+        self.nesting_limit = nesting_limit  # sagas that may stand above another one
         self.timers = Timers(clock, WakeUps(self).wake)
         self.children = Children(self)
         executor.closed = HeldBack(self).participant_back

@@ -6,10 +6,13 @@ the name of its saga, everything else by the message that it came in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from ...eventstore import InvalidStreamId, LogUnavailable, WrongExpectedVersion
+from ..decide import allowed_actions
+from ..errors import NotAllowed
+from ..family import demand_free, depends_on_parent, driven_verbs
 from ..happening import Happening, MessageDelivered
 from ..saga import Saga
 from .driver import Driver
@@ -47,10 +50,35 @@ class Local:
         self._demand(saga_id)
         with serving():
             async with self.driver.holding(saga_id, patiently=False) as live:
-                # Of a message that was taken, the version it expected is gone because of itself.
-                expected = None if _was_taken(live.saga, happening) else expected_version
-                await self.driver.happen(live, happening, expected_version=expected)
+                if _was_taken(live.saga, happening):
+                    # The version it expected is gone because of itself.
+                    await self.driver.happen(live, happening)
+                else:
+                    async with self._beside_parent(live.saga, happening):
+                        await self.driver.happen(live, happening, expected_version=expected_version)
                 return live.saga
+
+    @asynccontextmanager
+    async def _beside_parent(self, saga: Saga, happening: Happening) -> AsyncIterator[None]:
+        """Where something can be asked of a child only with its parent's leave, the parent is held
+        until it is recorded: it can neither leave its rest nor count the child meanwhile.
+
+        A child is in the shard of its parent. Who holds a parent never waits for its child.
+        Raises DrivenByParent.
+        """
+        asked = happening.happening if isinstance(happening, MessageDelivered) else happening
+        if saga.state.parent is None or not depends_on_parent(saga, asked):
+            yield
+            return
+        async with self.driver.holding(saga.state.parent.saga_id, patiently=False) as parent:
+            demand_free(saga, parent.saga, asked, allowed_actions(saga))
+            try:
+                yield
+            except NotAllowed as refusal:
+                driven = driven_verbs(saga, parent.saga)
+                left = (one for one in refusal.allowed_actions if one not in driven)
+                refusal.allowed_actions = tuple(left)
+                raise
 
     async def saga(self, saga_id: str) -> Saga:
         """As of now, wherever it is driven. Raises SagaNotFound, NotServing."""

@@ -16,7 +16,9 @@ from msgspec.structs import asdict, fields
 
 from ..codec import format_time
 from ..errors import (
+    ChildrenUnderWay,
     CorruptStream,
+    DrivenByParent,
     NoSuchStep,
     NotAllowed,
     NotCompensatable,
@@ -24,7 +26,7 @@ from ..errors import (
     UnknownSignal,
 )
 from ..events import Resolution
-from ..happening import StartRequested, StepReported, Verb
+from ..happening import ChildPolicy, StartRequested, StepReported, Verb
 from ..strict_json import Json, JsonObject, parse, serialize
 from .errors import DefinitionNotFound, NotServing, SagaNotFound, VersionMoved
 
@@ -61,8 +63,10 @@ HAPPENINGS: Mapping[str, type[Happening]] = {
 REFUSALS: Mapping[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (
+        ChildrenUnderWay,
         CorruptStream,
         DefinitionNotFound,
+        DrivenByParent,
         NoSuchStep,
         NotAllowed,
         NotCompensatable,
@@ -75,6 +79,7 @@ REFUSALS: Mapping[str, type[Exception]] = {
 }
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "verdict": Resolution,
+    "children": ChildPolicy,
     "deadline": datetime.fromisoformat,
     "start_at": datetime.fromisoformat,
 }

@@ -15,9 +15,10 @@ from functools import partial
 from msgspec.structs import replace
 
 from ...eventstore import SHARDS, EventLog, StreamId
-from ..decide import deadline_of
+from ..decide import allowed_actions, deadline_of
 from ..definition import Definition
-from ..happening import StartRequested, StepReported, Verb
+from ..family import demand_free, driven_verbs
+from ..happening import CompensationAsked, StartRequested, StepReported, Verb
 from ..input_check import check_input
 from ..saga import Saga
 from ..undo_plan import UndoPlan, plan_undo
@@ -192,8 +193,20 @@ class Orchestrator:
         return await self.saga(saga_id)
 
     async def undo_plan(self, saga_id: str) -> UndoPlan:
-        """What `compensate` would send. Raises SagaNotFound, NotCompensatable."""
-        return plan_undo(await self.saga(saga_id), now=self.clock.now())
+        """What `compensate` would send. Raises SagaNotFound, NotCompensatable, DrivenByParent."""
+        saga = await self.saga(saga_id)
+        if saga.state.parent is not None:
+            parent = await self.saga(saga.state.parent.saga_id)
+            demand_free(saga, parent, CompensationAsked(), allowed_actions(saga))
+        return plan_undo(saga, now=self.clock.now())
+
+    async def allowed_actions(self, saga: Saga) -> list[str]:
+        """The verbs that can be asked of it now, also as a child of another saga."""
+        allowed = allowed_actions(saga)
+        if saga.state.parent is None or not allowed:
+            return list(allowed)
+        driven = driven_verbs(saga, await self.saga(saga.state.parent.saga_id))
+        return [one for one in allowed if one not in driven]
 
     async def register(self, definition: Definition) -> bool:
         """Whether it is new. Raises InvalidDefinition, DefinitionExists."""

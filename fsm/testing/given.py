@@ -17,7 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from ..command import CallParticipant, Command, StartChild, UndoChild
+from ..command import (
+    CallParticipant,
+    ChildCommand,
+    Command,
+    PauseChild,
+    StartChild,
+    UndoChild,
+)
 from ..decide import Decision, decide, start
 from ..definition import Definition
 from ..errors import SagaError
@@ -30,6 +37,7 @@ from ..step_state import StepState
 from ..strict_json import JsonObject
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CHILD_WORDS = {StartChild: "start", UndoChild: "undo", PauseChild: "pause"}
 SAGA_ID = "018f0000-0000-7000-8000-000000000001"
 
 
@@ -41,7 +49,7 @@ class Case:
     moved: Saga
     events: tuple[Event, ...]
     calls: tuple[CallParticipant, ...] = ()
-    children: tuple[StartChild | UndoChild, ...] = ()
+    children: tuple[ChildCommand, ...] = ()
     refusal: SagaError | None = None
 
     @property
@@ -131,9 +139,9 @@ def _case(decision: Decision, now: datetime) -> Case:
 
 
 def name_of(call: Command) -> str:
-    """`pay#2`, `undo pay#1`, `ask pay#2`; of a child saga `start pay`, `undo pay`."""
-    if isinstance(call, StartChild | UndoChild):
-        return f"{'start' if isinstance(call, StartChild) else 'undo'} {call.parent.step}"
+    """`pay#2`, `undo pay#1`, `ask pay#2`; of a child saga `start pay`, `undo pay`, `pause pay`."""
+    if not isinstance(call, CallParticipant):
+        return f"{CHILD_WORDS[type(call)]} {call.parent.step}"
     words = {Direction.ACTION: "", Direction.STATUS: "ask ", Direction.COMPENSATION: "undo "}
     return f"{words[call.direction]}{call.step}#{call.attempt}"
 

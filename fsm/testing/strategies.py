@@ -58,6 +58,9 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "back": st.booleans(),
     "body": json_values,
     "by": st.sampled_from(NAMES),
+    "by_parent": st.booleans(),
+    "children": st.lists(texts, unique=True).map(tuple),
+    "children_cancelled": st.booleans(),
     "cause": st.sampled_from(Cause),
     "deadline": times,
     "definition_version": st.integers(1, 2**31 - 1),
@@ -75,7 +78,9 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "output": json_values,
     "output_is_null": st.booleans(),
     "output_loss": st.sampled_from(OutputLoss),
-    "parent": st.builds(Parent, saga_id=texts, step=st.sampled_from(NAMES)),
+    "parent": st.builds(
+        Parent, saga_id=texts, step=st.sampled_from(NAMES), depth=st.integers(1, 16)
+    ),
     "resent": st.booleans(),
     "rested_version": st.integers(1, 1_000_000),
     "start_at": times,

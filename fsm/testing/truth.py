@@ -147,7 +147,9 @@ def may_have_happened(definition: Definition, history: Sequence[Event]) -> set[s
                 doubted.discard(step)
             case StepRejected(step=step):
                 asks = definition[step].compensate_on_reject
-                if asks or event.resent or step in doubted:
+                if definition[step].child is not None:
+                    stakes.discard(step)  # it was undone, also where it had been done before
+                elif asks or event.resent or step in doubted:
                     stakes.add(step)
             case _:
                 pass

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from ...fsm.codec import format_time
+from ...fsm.errors import Finding
 from ...fsm.happening import (
     AbandonAsked,
     CancelAsked,
@@ -23,7 +24,7 @@ from ...fsm.strict_json import Json
 from ...projections.listing import SagaFilter
 from ..actor import actor_of
 from ..body import json_object
-from ..errors import TooManySagas, UnknownBulkJob
+from ..errors import InvalidRequest, TooManySagas, UnknownBulkJob
 from ..models import BulkRequest, NoQuery, query_of, validated
 from ..reply import json_reply
 from ..request import Request
@@ -38,20 +39,29 @@ VERBS: Final[dict[str, Callable[..., Verb]]] = {
     "retry": RetryAsked,
     "pause": PauseAsked,
     "resume": ResumeAsked,
-    "abandon": AbandonAsked,
 }
 
 
 async def bulk(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
     wanted = validated(BulkRequest, await json_object(request))
-    verb = VERBS[wanted.action](actor=actor_of(request), reason=wanted.reason)
+    verb = _verb(wanted, actor_of(request))
     saga_ids = await _matched(services, wanted.filter.as_filter())
     if wanted.dry_run:
         return json_reply({"matched": len(saga_ids), "saga_ids": saga_ids[:SHOWN]})
     job = services.bulk.start(wanted.action, verb, saga_ids)
     headers = {"Location": f"/bulk/{job.job_id}"}
     return json_reply(_view(job), HTTPStatus.ACCEPTED, headers)
+
+
+def _verb(wanted: BulkRequest, actor: str | None) -> Verb:
+    """Raises InvalidRequest."""
+    if wanted.action == "abandon":
+        return AbandonAsked(actor=actor, reason=wanted.reason, children=wanted.children)
+    if wanted.children is not None:
+        detail = "only abandon says what becomes of children; leave it out"
+        raise InvalidRequest([Finding(code="not-wanted", pointer="/children", detail=detail)])
+    return VERBS[wanted.action](actor=actor, reason=wanted.reason)
 
 
 async def bulk_job(request: Request, services: Services) -> Response:

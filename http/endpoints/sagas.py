@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 
 from starlette.responses import Response
 
 from ...fsm.codec import format_time
-from ...fsm.decide import allowed_actions
 from ...fsm.errors import Finding, NoSuchStep
 from ...fsm.runtime.errors import VersionNotReached
 from ...fsm.runtime.orchestrator import Orchestrator
@@ -47,7 +47,9 @@ async def everything(request: Request, services: Services) -> Response:
     headers = {"ETag": etag(saga.state.version)}
     if is_known(request, saga.state.version):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return JsonReply(await written(_everything_of, saga), HTTPStatus.OK, headers)
+    allowed = await services.orchestrator.allowed_actions(saga)
+    view = partial(_everything_of, allowed_actions=allowed)
+    return JsonReply(await written(view, saga), HTTPStatus.OK, headers)
 
 
 async def output(request: Request, services: Services) -> Response:
@@ -114,7 +116,9 @@ def _refuse_more_than_one(query: StatusQuery) -> None:
         raise InvalidQuery([Finding(code="too-many", pointer=f"/{given[1]}", detail=detail)])
 
 
-def _everything_of(saga: Saga, links: Mapping[str, OutputLink]) -> dict[str, Json]:
+def _everything_of(
+    saga: Saga, links: Mapping[str, OutputLink], *, allowed_actions: list[str]
+) -> dict[str, Json]:
     state = saga.state
     return {
         **status_view(saga, links),
@@ -122,7 +126,7 @@ def _everything_of(saga: Saga, links: Mapping[str, OutputLink]) -> dict[str, Jso
         "input": state.input,
         **outputs_view(saga, links),
         "tags": dict(state.tags),
-        "allowed_actions": list(allowed_actions(saga)),
+        "allowed_actions": list(allowed_actions),
         "start_at": None if state.start_at is None else format_time(state.start_at),
     }
 

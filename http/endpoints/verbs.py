@@ -65,7 +65,9 @@ async def cancel(request: Request, services: Services) -> Response:
 
 async def abandon(request: Request, services: Services) -> Response:
     wanted = validated(AbandonRequest, await json_object(request, may_be_empty=True))
-    return await ask(request, services, AbandonAsked(reason=wanted.reason))
+    return await ask(
+        request, services, AbandonAsked(reason=wanted.reason, children=wanted.children)
+    )
 
 
 async def skip(request: Request, services: Services) -> Response:
@@ -104,7 +106,7 @@ async def ask(request: Request, services: Services, verb: Verb) -> Response:
     asked = replace(verb, actor=actor_of(request))
     saga = await orchestrator.ask(saga_id, asked, expected_version=expected)
     saga = await rested(orchestrator, saga, preferences.wait_or(timedelta()))
-    return await _reply(saga, preferences.applied)
+    return await _reply(saga, verb, preferences.applied)
 
 
 async def expected_version(request: Request, services: Services) -> int | None:
@@ -126,9 +128,11 @@ def headers_of(saga: Saga) -> dict[str, str]:
     }
 
 
-async def _reply(saga: Saga, applied: str | None) -> Response:
+async def _reply(saga: Saga, verb: Verb, applied: str | None) -> Response:
+    """A pause, and its end, are done as soon as they are recorded."""
     state = saga.state
     going_back = state.status is SagaStatus.COMPENSATING or state.asked_back is not None
+    going_back = going_back and not isinstance(verb, PauseAsked | ResumeAsked)
     headers = headers_of(saga)
     if applied:
         headers["Preference-Applied"] = applied

@@ -25,7 +25,7 @@ FACTS: Sequence[type[SagaEvent | StepEvent]] = (*get_args(SagaFact), *get_args(S
 EITHER = {
     SagaStarted: ("schedule", "begin"),
     SagaUnparked: ("unpark_forward", "unpark_back"),
-    StepRejected: ("reject", "reject_in_doubt"),
+    StepRejected: ("reject", "reject_in_doubt", "disown"),
     StepResolved: ("resolve_done", "resolve_not_done", "resolve_undone"),
 }
 PLACES = {"*": "any", "=": "the same"}

@@ -95,14 +95,8 @@ MUTATIONS: Final = (
         rule="R6",
         says="who has lost changes the step all the same",
         file="fsm/step_state.py",
-        old="""        case CompensationSucceeded() | CompensationCovered() | LateReplyIgnored():
-            return replace(step, status=status)
-""",
-        new="""        case LateReplyIgnored():
-            return replace(step, status=status, last_error=event.what)
-        case CompensationSucceeded() | CompensationCovered():
-            return replace(step, status=status)
-""",
+        old="return replace(step, child_cancelled=False) if step.child_cancelled else step",
+        new="return replace(step, last_error=event.what)",
         property=RULES,
     ),
     Mutation(

@@ -135,7 +135,7 @@ async def test_a_child_that_is_abandoned_parks_the_parent_that_undoes_it(world: 
     await world.orchestrator.ask(parent_id, CompensationAsked())
     await quiet(world.driver)
 
-    await world.orchestrator.ask(child_id, AbandonAsked(reason="nobody answers"))
+    await world.driver.meet(child_id, AbandonAsked(reason="no answer"))
     await quiet(world.driver)
 
     parent = await world.orchestrator.saga(parent_id)

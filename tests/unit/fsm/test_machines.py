@@ -69,6 +69,7 @@ STEP_ARROWS: dict[tuple[str, str], str] = {
     ("calling", "succeed"): "succeeded",
     **{("succeeded", trigger): "succeeded" for trigger in ("call", "ask", "succeed", "miss")},
     ("succeeded", "resolve_done"): "succeeded",
+    ("succeeded", "disown"): "rejected",
     ("calling", "reject"): "rejected",
     ("calling", "reject_in_doubt"): "unknown",
     ("calling", "back_off"): "backing_off",
@@ -102,7 +103,7 @@ STEP_ARROWS: dict[tuple[str, str], str] = {
 
 
 FIRED_BY_WHAT_THE_EVENT_SAYS = {
-    *("schedule", "reject_in_doubt", "unpark_forward", "unpark_back"),
+    *("schedule", "reject_in_doubt", "disown", "unpark_forward", "unpark_back"),
     *("resolve_done", "resolve_not_done", "resolve_undone"),
 }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.fsm.command import commands, wake_up
+from msgspec.structs import replace
+from saga_orchestrator.fsm.command import child_id_of, commands, is_over, wake_up
 from saga_orchestrator.fsm.decide import allowed_actions
-from saga_orchestrator.fsm.errors import NotAllowed, NotCompensatable
+from saga_orchestrator.fsm.errors import ChildrenUnderWay, NotAllowed, NotCompensatable
 from saga_orchestrator.fsm.events import (
     CompensationFailed,
     Event,
@@ -18,6 +19,8 @@ from saga_orchestrator.fsm.happening import (
     AbandonAsked,
     CallAnswered,
     CancelAsked,
+    ChildPolicy,
+    ChildRefused,
     Happening,
     PauseAsked,
     TimePassed,
@@ -31,6 +34,7 @@ from saga_orchestrator.fsm.testing import (
     NOON,
     NOT_SENT,
     REJECTED,
+    SAGA_ID,
     THROTTLED,
     UNKNOWN,
     Case,
@@ -39,6 +43,7 @@ from saga_orchestrator.fsm.testing import (
     completed,
     define,
     given,
+    name_of,
     undo_answered,
 )
 from saga_orchestrator.tests.unit.fsm.decide.cases import ASKED, MINUTE, THREE, TWO, all_done
@@ -86,14 +91,62 @@ def test_what_was_accepted_stays() -> None:
     case.when(completed("book")).then(LateReplyIgnored(step="book", what="completed by callback"))
 
 
-def test_a_child_goes_on_and_is_named() -> None:
-    case = given(define("hotel child=room", "pay")).when(ABANDON)
+PARENT = define("hotel child=room", "pay")
+CHILD_ID = child_id_of(SAGA_ID, "hotel")
+
+
+def abandoned_with(policy: ChildPolicy) -> Case:
+    return given(PARENT).when(replace(ABANDON, children=policy))
+
+
+@pytest.mark.parametrize("case", [given(PARENT), given(PARENT).when(PauseAsked())])
+def test_who_abandons_a_saga_must_say_what_becomes_of_its_children(case: Case) -> None:
+    case = case.when(ABANDON)
+
+    case.then_refused(ChildrenUnderWay, f"{CHILD_ID} under way; say whether to leave or to cancel")
+    assert isinstance(case.refusal, ChildrenUnderWay)
+    assert case.refusal.children == (CHILD_ID,)
+    assert "abandon" in case.refusal.allowed_actions
+
+
+def test_children_that_rest_need_not_be_spoken_of() -> None:
+    case = given(PARENT).when(child_rested("hotel", SagaStatus.COMPLETED)).when(ABANDON)
+
+    case.then_status("abandoned", hotel="succeeded")
+
+
+def test_a_child_that_is_left_goes_on_and_is_named() -> None:
+    case = abandoned_with(ChildPolicy.LEAVE)
 
     case.then(
         StepUnknown(step="hotel", attempt=0, error=GIVEN_UP),
-        abandoned(("hotel", "pay"), ("hotel",)),
+        replace(abandoned(("hotel", "pay"), ("hotel",)), children=(CHILD_ID,)),
     ).then_calls()
+    assert is_over(case.saga)
     case.when(child_rested("hotel", SagaStatus.COMPLETED)).then()
+
+
+@pytest.mark.parametrize("end", [SagaStatus.COMPENSATED, SagaStatus.COMPLETED])
+def test_a_child_that_is_cancelled_is_called_back_until_it_rests(end: SagaStatus) -> None:
+    case = abandoned_with(ChildPolicy.CANCEL).then_calls("undo hotel")
+
+    assert case.events[-1] == replace(
+        abandoned(("hotel", "pay"), ("hotel",)), children=(CHILD_ID,), children_cancelled=True
+    )
+    assert [name_of(one) for one in commands(case.saga)] == ["undo hotel"]
+    assert not is_over(case.saga)
+    case = case.when(child_rested("hotel", SagaStatus.PARKED)).then()
+    case = case.when(child_rested("hotel", end))
+    case.then(LateReplyIgnored(step="hotel", what=f"the child saga is {end}"))
+    assert is_over(case.saga)
+    assert commands(case.saga) == []
+
+
+def test_a_child_that_cannot_be_cancelled_is_asked_once() -> None:
+    case = abandoned_with(ChildPolicy.CANCEL)
+
+    case = case.when(ChildRefused(step="hotel", error="a pivot was passed"))
+    assert is_over(case.saga)
 
 
 def test_on_the_way_back_only_what_is_not_undone_is_named() -> None:

@@ -12,6 +12,7 @@ from saga_orchestrator.fsm.events import (
     CompensationFailed,
     CompensationStarted,
     CompensationSucceeded,
+    LateReplyIgnored,
     Resolution,
     SagaParked,
     StepCalled,
@@ -228,7 +229,34 @@ def test_a_child_that_was_not_done_after_the_pivot_is_started_again() -> None:
     case.when(asked).then_calls("start hotel").then_status("running", hotel="waiting")
 
 
-@pytest.mark.parametrize("rested", [COMPLETED, COMPENSATED, ABANDONED, REFUSED])
+def test_no_parent_completes_on_a_child_that_was_undone_behind_its_back() -> None:
+    case = completed().when(COMPENSATED)
+
+    error = "its child saga was undone: no room"
+    assert case.events[0] == StepRejected(step="hotel", attempt=0, error=error)
+    case = case.then_status("compensating", hotel="rejected", pay="calling")
+    assert case.step("hotel").output is None
+    case.when(answered("pay", DONE)).then_calls("undo pay#1").when(
+        undo_answered("pay", DONE)
+    ).then_calls("undo book#1")
+
+
+def test_after_a_pivot_a_person_decides_about_a_child_that_was_undone() -> None:
+    case = given(define("hotel child=room", "pay pivot", "mail")).when(COMPLETED)
+    case = all_done(case, "pay").when(COMPENSATED).when(answered("mail", DONE))
+
+    case.then_status("parked", hotel="rejected", pay="succeeded")
+    found = ResolveAsked(step="hotel", verdict=Resolution.DONE, evidence="it stands")
+    case.when(found).then_status("completed")
+
+
+def test_where_nothing_can_be_held_up_any_more_it_is_only_recorded() -> None:
+    case = all_done(completed(), "pay").then_status("completed").when(COMPENSATED)
+
+    case.then(LateReplyIgnored(step="hotel", what="the child saga is compensated"))
+
+
+@pytest.mark.parametrize("rested", [COMPLETED, ABANDONED, REFUSED])
 def test_what_a_child_says_twice_counts_once(rested: object) -> None:
     case = completed()
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from saga_orchestrator.fsm.codec import decode
+from saga_orchestrator.fsm.command import commands, taken_up
 from saga_orchestrator.fsm.decide import allowed_actions
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import CorruptStream, NoSuchStep, NotAllowed
@@ -382,3 +385,16 @@ def test_a_call_that_is_hurried_calls_nothing_that_was_refused() -> None:
     case = case.when(answered("pay", REJECTED)).then_status("running", pay="rejected")
 
     retry_all(case).then_calls("buy#2")
+
+
+def test_an_output_that_a_crash_has_cut_off_is_not_asked_for_again_once_the_saga_goes_back() -> (
+    None
+):
+    definition = needing("book", "pay", "ship", by=2)
+    case = all_done(given(definition), "book").when(answered("pay", LOST))
+    case = case.when(RetryAsked(step="pay")).when(CancelAsked())
+    case = replace(case, moved=taken_up(case.saga, case.now))
+    assert commands(case.saga) == []
+
+    case = case.when(TimePassed(), after=MINUTE).then_calls("undo pay#1")
+    assert isinstance(case.events[0], OutputNotReceived)

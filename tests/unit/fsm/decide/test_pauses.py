@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.command import CallParticipant, commands, wake_up
 from saga_orchestrator.fsm.errors import NotAllowed
 from saga_orchestrator.fsm.events import (
     CompensationRequested,
@@ -29,6 +29,7 @@ from saga_orchestrator.fsm.happening import (
     SignalSent,
     TimePassed,
 )
+from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.outcome import Verdict
 from saga_orchestrator.fsm.testing import (
     ACCEPTED,
@@ -41,13 +42,16 @@ from saga_orchestrator.fsm.testing import (
     UNKNOWN,
     Case,
     answered,
+    child_rested,
     completed,
     define,
     given,
     held,
+    name_of,
     told,
     undo_answered,
 )
+from saga_orchestrator.fsm.undo_plan import plan_undo
 from saga_orchestrator.tests.unit.fsm.decide.cases import (
     ASKED,
     FIRST_WAIT,
@@ -220,3 +224,75 @@ def test_pauses_add_up() -> None:
     case = resumed(case.when(PAUSE, after=MINUTE))
 
     assert case.step("rest").until == NOON + 2 * HOUR + 10 * MINUTE
+
+
+PAUSED_BY_PARENT = PauseAsked(by_parent=True)
+RESUMED_BY_PARENT = ResumeAsked(by_parent=True)
+
+
+@pytest.mark.parametrize("first", [PAUSE, PAUSED_BY_PARENT])
+@pytest.mark.parametrize("lifted", [RESUME, RESUMED_BY_PARENT])
+def test_a_pause_of_its_own_outlasts_that_of_its_parent(
+    first: PauseAsked, lifted: ResumeAsked
+) -> None:
+    second = PAUSE if first is PAUSED_BY_PARENT else PAUSED_BY_PARENT
+    case = given(TWO).when(first).when(second).when(answered("book", DONE)).then_calls()
+
+    case = case.when(lifted, after=HOUR)
+    paused = lifted is RESUMED_BY_PARENT
+    assert (case.state.paused_at is not None) == paused
+    case.then_calls(*[] if paused else ["pay#1"])
+
+
+def test_a_pause_that_is_asked_for_again_changes_nothing() -> None:
+    given(TWO).when(PAUSE).when(PAUSE).then()
+    given(TWO).when(PAUSED_BY_PARENT).when(PAUSED_BY_PARENT).then()
+    given(TWO).when(PAUSE).when(RESUMED_BY_PARENT).then()
+
+
+def test_a_cancel_lets_a_paused_undo_go_on_at_once_and_a_second_request_does_not() -> None:
+    case = all_done(given(define("book", "pay", "ship")), "book", "pay").when(ASKED).when(PAUSE)
+    case = case.when(answered("ship", REJECTED)).then_calls()
+
+    case.when(ASKED).then()
+    case = case.when(CancelAsked(actor="anna", reason="moved"), after=HOUR)
+    assert case.events[0] == SagaResumed(actor="anna", reason="moved")
+    case.then_calls("undo pay#1")
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_the_dry_run_of_a_paused_saga_is_that_without_the_pause(back: bool) -> None:
+    case = all_done(given(define("book", "pay", "ship")), "book", "pay")
+    case = case.when(ASKED) if back else case
+    unpaused = plan_undo(case.saga, now=NOON)
+
+    assert plan_undo(case.when(PAUSE).saga, now=NOON) == unpaused
+    assert plan_undo(case.when(PAUSED_BY_PARENT).when(PAUSE).saga, now=NOON) == unpaused
+    assert [one.step for one in unpaused.calls if isinstance(one, CallParticipant)] == [
+        "ship",
+        "pay",
+        "book",
+    ]
+
+
+FAMILY = define("hotel child=room", "pay")
+
+
+def test_a_pause_and_its_end_reach_the_child_under_way() -> None:
+    case = given(FAMILY).when(PAUSE).then_calls("pause hotel")
+    assert [name_of(one) for one in commands(case.saga)] == ["pause hotel"]
+
+    resumed(case).then_calls("start hotel")
+
+
+def test_and_a_child_that_is_called_back() -> None:
+    case = given(FAMILY).when(ASKED).when(PAUSE).then_calls("pause hotel")
+
+    resumed(case).then_calls("undo hotel")
+    case.when(CancelAsked()).then_calls("undo hotel")
+
+
+def test_a_child_that_rests_is_left_alone() -> None:
+    case = given(FAMILY).when(child_rested("hotel", SagaStatus.COMPLETED)).when(PAUSE)
+
+    case.then_calls()

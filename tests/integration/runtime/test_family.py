@@ -1,0 +1,327 @@
+"""What is asked of a parent reaches its children; some verbs of a child are the parent's to ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.command import child_id_of, is_over
+from saga_orchestrator.fsm.errors import ChildrenUnderWay, DrivenByParent
+from saga_orchestrator.fsm.events import Resolution
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    CancelAsked,
+    ChildPolicy,
+    CompensationAsked,
+    PauseAsked,
+    ResolveAsked,
+    ResumeAsked,
+    RetryAsked,
+    Verb,
+)
+from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import PARENT
+from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.world import World, a_world
+
+NO = Reply(409, {}, b'{"detail": "no"}')
+TWO_STEPS = """
+saga: child
+version: 1
+steps:
+  - {name: fly, participant: airline, action: {path: /fly}, compensation: {path: /unfly}}
+  - {name: land, participant: airline, action: {path: /land}, compensation: {path: /unland}}
+"""
+PARKED_BESIDE = """
+saga: parent
+version: 1
+steps:
+  - {name: ask, participant: office, action: {path: /ask}, compensation: {path: /forget}}
+  - {name: trip, after: [ask], saga: {type: child}}
+  - {name: approve, after: [ask], wait_for: {signal: go, timeout: 1s, on_timeout: park}}
+  - {name: ship, after: [trip, approve], participant: post, action: {path: /ship}, effect: none}
+"""
+NESTED = """
+saga: parent
+version: 1
+steps:
+  - {name: ask, participant: office, action: {path: /ask}, compensation: {path: /forget}}
+  - name: trip
+    when: "${input.step_data[0].depth > `0`}"
+    saga: {type: parent, input: {step_data: [{depth: "${input.step_data[0].depth}"}]}}
+"""
+DRIVEN: list[Verb] = [
+    CompensationAsked(),
+    CancelAsked(),
+    AbandonAsked(reason="enough"),
+    RetryAsked(),
+]
+
+
+@pytest.fixture
+async def world(log: TroubledLog) -> AsyncIterator[World]:
+    made = await a_world(TWO_STEPS, PARENT, log=log)
+    yield made
+    await made.driver.drain(timedelta())
+
+
+async def start(world: World) -> tuple[str, str]:
+    """The ids of a parent and of its child."""
+    parent_id = (await world.start("parent", step_data=[{"to": "Rome"}])).state.saga_id
+    return parent_id, child_id_of(parent_id, "trip")
+
+
+async def flying(world: World) -> tuple[str, str]:
+    """The first call of the child is out."""
+    world.participants.hold("fly")
+    family = await start(world)
+    await world.participants.called("fly")
+    return family
+
+
+async def landed(world: World) -> None:
+    world.participants.release("fly")
+    await quiet(world.driver)
+
+
+async def status_of(world: World, *saga_ids: str) -> list[str]:
+    return [(await world.orchestrator.saga(one)).state.status for one in saga_ids]
+
+
+async def restarted(log: TroubledLog, *documents: str) -> World:
+    world = await a_world(*documents, store=log.store)
+    await world.recover()
+    await quiet(world.driver)
+    return world
+
+
+@pytest.mark.parametrize("asked", DRIVEN)
+async def test_what_ends_a_child_under_way_is_its_parent_s_to_ask_for(
+    world: World, asked: Verb
+) -> None:
+    parent_id, child_id = await flying(world)
+
+    with pytest.raises(DrivenByParent) as refused:
+        await world.orchestrator.ask(child_id, asked)
+    assert refused.value.parent == parent_id
+    assert {"compensate", "cancel", "abandon", "retry"}.isdisjoint(refused.value.allowed_actions)
+    child = await world.orchestrator.saga(child_id)
+    assert await world.orchestrator.allowed_actions(child) == ["pause", "skip"]
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+@pytest.mark.parametrize("asked", [CompensationAsked(), CancelAsked()])
+async def test_a_child_that_its_parent_has_counted_is_undone_with_it_alone(
+    world: World, asked: Verb
+) -> None:
+    parent_id, child_id = await start(world)
+    await quiet(world.driver)
+
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.ask(child_id, asked)
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.undo_plan(child_id)
+    await world.orchestrator.ask(parent_id, CompensationAsked())
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+
+
+async def test_a_parked_child_is_helped_on_and_nothing_else(world: World) -> None:
+    world.participants.will("undo fly", *[NO] * 2)
+    parent_id, child_id = await start(world)
+    await quiet(world.driver)
+    await world.orchestrator.ask(parent_id, CompensationAsked())
+    await quiet(world.driver)
+
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.ask(child_id, AbandonAsked(reason="enough"))
+    await world.orchestrator.ask(child_id, RetryAsked())
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
+    undone = ResolveAsked(step="fly", verdict=Resolution.UNDONE, evidence="by hand")
+    await world.orchestrator.ask(child_id, undone)
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+
+
+async def parked_over(log: TroubledLog, *, completed: bool) -> tuple[World, str, str]:
+    """A parent that is parked while its child is under way, or once it is completed."""
+    world = await a_world(TWO_STEPS, PARKED_BESIDE, log=log)
+    parent_id, child_id = await flying(world)
+    if completed:
+        await landed(world)
+    await world.advance(timedelta(seconds=1))
+    await log.recorded(parent_id, "SagaParked")
+    return world, parent_id, child_id
+
+
+async def test_a_child_of_a_parked_parent_that_has_not_counted_it_can_be_cancelled(
+    log: TroubledLog,
+) -> None:
+    world, parent_id, child_id = await parked_over(log, completed=False)
+
+    await world.orchestrator.ask(child_id, CancelAsked())
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["parked", "compensated"]
+    await world.orchestrator.ask(parent_id, RetryAsked())
+    await quiet(world.driver)
+    assert await status_of(world, parent_id) == ["compensated"]
+    await world.driver.drain(timedelta())
+
+
+async def test_one_that_it_has_counted_cannot(log: TroubledLog) -> None:
+    world, parent_id, child_id = await parked_over(log, completed=True)
+
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.ask(child_id, CompensationAsked())
+    assert await status_of(world, parent_id, child_id) == ["parked", "completed"]
+    await world.driver.drain(timedelta())
+
+
+async def test_a_pause_reaches_the_child_under_way_and_so_does_its_end(world: World) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.ask(parent_id, PauseAsked())
+    await landed(world)
+
+    child = await world.orchestrator.saga(child_id)
+    assert (child.state.status, child.state.paused_by_parent) == ("running", True)
+    assert world.participants.paths == ["POST /ask", "POST /fly"]
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.ask(child_id, ResumeAsked())
+    assert "resume" not in await world.orchestrator.allowed_actions(child)
+
+    await world.orchestrator.ask(parent_id, ResumeAsked())
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_pause_of_the_child_s_own_outlasts_that_of_its_parent(world: World) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.ask(child_id, PauseAsked())
+    for asked in (PauseAsked(), ResumeAsked()):
+        await world.orchestrator.ask(parent_id, asked)
+    await landed(world)
+    assert (await world.orchestrator.saga(child_id)).state.paused_at is not None
+
+    await world.orchestrator.ask(child_id, ResumeAsked())
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+    world: World, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    async with world.driver.turn_of(child_id):
+        await world.orchestrator.ask(parent_id, PauseAsked())
+        await world.driver.drain(timedelta())
+    after = await a_world(TWO_STEPS, PARENT, store=log.store)
+    after.participants.hold("fly")
+    await after.recover()
+    await after.participants.called("fly")
+    await landed(after)
+
+    assert (await after.orchestrator.saga(child_id)).state.paused_by_parent
+    assert "POST /land" not in after.participants.paths
+    await after.orchestrator.ask(parent_id, ResumeAsked())
+    await quiet(after.driver)
+    assert await status_of(after, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_an_end_of_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+    world: World, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.ask(parent_id, PauseAsked())
+    await landed(world)
+    async with world.driver.turn_of(child_id):
+        await world.orchestrator.ask(parent_id, ResumeAsked())
+        await world.driver.drain(timedelta())
+    after = await restarted(log, TWO_STEPS, PARENT)
+
+    assert await status_of(after, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_child_does_not_begin_under_a_paused_parent(world: World, log: TroubledLog) -> None:
+    world.participants.hold("ask")
+    parent_id, child_id = await start(world)
+    await world.participants.called("ask")
+    async with world.driver.turn_of(child_id):
+        world.participants.release("ask")
+        await log.recorded(parent_id, "WaitStarted")
+        await world.orchestrator.ask(parent_id, PauseAsked())
+    await quiet(world.driver)
+    assert log.types(child_id) == []
+
+    await world.orchestrator.ask(parent_id, ResumeAsked())
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_parked_child_is_not_helped_on_under_a_paused_parent(world: World) -> None:
+    world.participants.will("undo fly", NO)
+    parent_id, child_id = await start(world)
+    await quiet(world.driver)
+    for asked in (CompensationAsked(), PauseAsked()):
+        await world.orchestrator.ask(parent_id, asked)
+        await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
+
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.ask(child_id, RetryAsked())
+
+
+async def test_a_child_under_way_is_left_when_that_is_said(world: World) -> None:
+    parent_id, child_id = await flying(world)
+    with pytest.raises(ChildrenUnderWay) as refused:
+        await world.orchestrator.ask(parent_id, AbandonAsked(reason="enough"))
+    assert refused.value.children == (child_id,)
+
+    asked = AbandonAsked(reason="enough", children=ChildPolicy.LEAVE)
+    await world.orchestrator.ask(parent_id, asked)
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["abandoned", "completed"]
+    await world.orchestrator.ask(child_id, CompensationAsked())
+    await quiet(world.driver)
+    assert await status_of(world, child_id) == ["compensated"]
+
+
+async def test_and_cancelled_when_that_is_said(world: World) -> None:
+    parent_id, child_id = await flying(world)
+
+    asked = AbandonAsked(reason="enough", children=ChildPolicy.CANCEL)
+    await world.orchestrator.ask(parent_id, asked)
+    assert not is_over(await world.orchestrator.saga(parent_id))
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["abandoned", "compensated"]
+    assert is_over(await world.orchestrator.saga(parent_id))
+    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly"]
+
+
+async def test_a_cancel_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+    world: World, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    async with world.driver.turn_of(child_id):
+        asked = AbandonAsked(reason="enough", children=ChildPolicy.CANCEL)
+        await world.orchestrator.ask(parent_id, asked)
+        await world.driver.drain(timedelta())
+    after = await restarted(log, TWO_STEPS, PARENT)
+
+    assert await status_of(after, parent_id, child_id) == ["abandoned", "compensated"]
+    assert is_over(await after.orchestrator.saga(parent_id))
+
+
+async def test_nesting_is_bounded_and_the_step_that_would_go_deeper_says_so() -> None:
+    world = await a_world(NESTED, nesting_limit=3)
+    parent_id = (await world.start("parent", step_data=[{"depth": 1}])).state.saga_id
+    await quiet(world.driver)
+
+    assert len(world.sagas) == 4
+    assert set(await status_of(world, *world.sagas)) == {"compensated"}
+    assert world.participants.paths.count("POST /ask") == 4
+    error = str((await world.orchestrator.saga(parent_id)).state.error)
+    assert "a saga 4 deep under others, and at most 3 are allowed (SAGA_NESTING_LIMIT)" in error
