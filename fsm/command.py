@@ -177,7 +177,7 @@ def start_child(saga: Saga, step: Step) -> StartChild:
 
 
 def _start_again(saga: Saga, step: Step) -> StartChild:
-    """As `_prepare_again`."""
+    """As `prepare_again`."""
     assert step.child is not None
     return _start_child(saga, step, step.child, ROOTS)
 
@@ -213,7 +213,7 @@ def child_id_of(saga_id: str, step: str) -> str:
 
 def _calls(saga: Saga) -> list[CallParticipant]:
     return [
-        _prepare_again(saga, step, direction, _attempt(state, direction))
+        prepare_again(saga, step, direction, _attempt(state, direction))
         for step, state in saga.steps
         if (direction := awaited(state)) is not None and step.action is not None
         if step.name not in saga.state.unanswered
@@ -228,7 +228,7 @@ def prepare(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallP
     return _prepare(saga, step, direction, attempt, _lenient(call, INPUT))
 
 
-def _prepare_again(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallParticipant:
+def prepare_again(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallParticipant:
     """Make a recorded request once more.
 
     Before there was a difference, null was sent for what was absent. A call of that time may have

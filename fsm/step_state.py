@@ -269,6 +269,7 @@ def _ended(
         last_error=event.error,
         doubtful=step.doubtful or status is UNKNOWN,
         output=None,
+        output_is_null=False,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn, assert_never
 
-from .command import CallParticipant, call_of, children_under_way, prepare
+from .command import CallParticipant, call_of, children_under_way, prepare_again
 from .consequence import given_up
 from .deciding import Deciding
 from .definition import Step
@@ -416,7 +416,7 @@ def _refuse(saga: Saga, verb: str, why: str) -> NoReturn:
 
 def _request(saga: Saga, step: Step, direction: Direction) -> CallParticipant | None:
     try:
-        return prepare(saga, step, direction, attempt=1)
+        return prepare_again(saga, step, direction, attempt=1)
     except ExpressionError:
         return None
 

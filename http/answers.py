@@ -137,6 +137,7 @@ class SagaSummaryAnswer(Answer):
     current_step: str | None
     error: str | None
     parked: ParkedAnswer | None
+    paused: bool
     tags: dict[str, str]
     version: int
     created_at: str

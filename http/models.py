@@ -98,6 +98,7 @@ class BulkFilter(Body):
 
     type: ShortText | None = None
     status: SagaStatus | None = Field(default=None, strict=False)
+    paused: bool | None = None
     step: ShortText | None = None
     entity_id: ShortText | None = None
     tags: Tags = Field(default_factory=dict)
@@ -109,6 +110,7 @@ class BulkFilter(Body):
         return SagaFilter(
             saga_type=self.type,
             status=self.status,
+            paused=self.paused,
             step=self.step,
             entity_id=self.entity_id,
             tags=self.tags,
@@ -182,6 +184,7 @@ class SagasQuery(Query):
 
     type: ShortText | None = None
     status: SagaStatus | None = None
+    paused: bool | None = None
     step: ShortText | None = None
     entity_id: ShortText | None = None
     started_after: Time | None = None

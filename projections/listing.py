@@ -26,6 +26,7 @@ class SagaFilter:
 
     saga_type: str | None = None
     status: SagaStatus | None = None
+    paused: bool | None = None
     step: str | None = None
     entity_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class SagaSummary:
     error: str | None
     parked_at: datetime | None
     parked: Json
+    paused: bool
     tags: Mapping[str, str]
     version: int
     created_at: datetime
@@ -83,6 +85,7 @@ def summary_view(summary: SagaSummary) -> dict[str, Json]:
         "current_step": summary.current_step,
         "error": summary.error,
         "parked": summary.parked,
+        "paused": summary.paused,
         "tags": dict(summary.tags),
         "version": summary.version,
         "created_at": format_time(summary.created_at),

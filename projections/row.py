@@ -44,6 +44,7 @@ def columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
         "parked": jsonbs(
             [serialize(parked_view(one)) if one.state.parked else b"null" for one in sagas]
         ),
+        "paused": bools([one.paused_at is not None for one in states]),
         "tags": jsonbs([serialize(one.tags) if one.tags else b"{}" for one in states]),
         "version": int4s([one.version for one in states]),
         "created_at": instants([one.created_at for one in states]),

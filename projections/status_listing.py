@@ -80,6 +80,7 @@ class StatusListing:
             "parked_at": after and after.parked_at,
             "saga_type": wanted.saga_type,
             "status": wanted.status and wanted.status.value,
+            "paused": wanted.paused,
             "step": wanted.step,
             "entity_id": wanted.entity_id,
             "tags": Jsonb(dict(wanted.tags)) if wanted.tags else None,

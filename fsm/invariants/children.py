@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from ..events import (
+    CompensationStarted,
     CompensationSucceeded,
     Event,
     SagaCompensated,
@@ -16,7 +17,7 @@ from ..events import (
     WaitStarted,
 )
 from ..machines import SagaStatus
-from .history import History
+from .history import Entry, History
 from .violation import Flaw
 from .waiting import OVER
 
@@ -33,6 +34,8 @@ def children_agree(history: History, children: Mapping[str, History]) -> Iterato
     named, vouched = children_of(history), set[str]()
     for entry in history.entries:
         event = entry.event
+        if isinstance(event, SagaCompleted):
+            yield from _completed_without(entry, named.keys() - vouched, named, children)
         if not isinstance(event, StepEvent) or event.step not in named:
             continue
         if isinstance(event, StepResolved):
@@ -45,6 +48,21 @@ def children_agree(history: History, children: Mapping[str, History]) -> Iterato
             if child is not None and step not in vouched and not _is_over(child):
                 status = child.saga.state.status
                 yield Flaw(history.version, f"compensated, and the child of {step} is {status}")
+
+
+def _completed_without(
+    end: Entry, steps: Collection[str], named: Mapping[str, str], children: Mapping[str, History]
+) -> Iterator[Flaw]:
+    """Of `steps` those whose children had turned back before the parent completed."""
+    for step in sorted(steps):
+        child = children.get(named[step])
+        turns = [] if child is None else [one for one in child.entries if _turns_back(one)]
+        if any(one.recorded_at < end.recorded_at for one in turns):
+            yield Flaw(end.version, f"completed on the child of {step}, which was undone")
+
+
+def _turns_back(entry: Entry) -> bool:
+    return isinstance(entry.event, CompensationStarted)
 
 
 def parents_know(history: History, parent: History | None) -> Iterator[Flaw]:

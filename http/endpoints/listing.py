@@ -70,6 +70,7 @@ def _filter(query: SagasQuery, tags: dict[str, str]) -> SagaFilter:
     return SagaFilter(
         saga_type=query.type,
         status=query.status,
+        paused=query.paused,
         step=query.step,
         entity_id=query.entity_id,
         tags=tags,

@@ -1,11 +1,13 @@
 -- Sagas from below an id, newest first. Each condition that is null holds for all. What is looked for in
 -- the error is no pattern; which letters are small and large versions of one another is the locale's to say.
 select saga_id::text as saga_id, saga_type, definition_version, entity_id, status, current_step, error, parked_at, parked,
-       tags, version, created_at, updated_at
+       paused, tags, version, created_at, updated_at
 from saga_status
 where (%(after)s::uuid is null or saga_id < %(after)s::uuid)
   and (%(saga_type)s::text is null or saga_type = %(saga_type)s::text)
   and (%(status)s::text is null or status = %(status)s::text)
+  and (%(paused)s::boolean is null or (paused and %(paused)s::boolean)
+       or (not paused and not %(paused)s::boolean))
   and (%(step)s::text is null or (not rests and current_step = %(step)s::text))
   and (%(entity_id)s::text is null or entity_id #>> '{}' = %(entity_id)s::text)
   and (%(tags)s::jsonb is null or tags @> %(tags)s::jsonb)

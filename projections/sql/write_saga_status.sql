@@ -19,7 +19,7 @@ with moved as (
 )
 insert into saga_status as old (
   saga_id, shard_id, saga_type, definition_version, entity_id, status, rests, idle, wake_at,
-  current_step, error, parked_at, parked,
+  current_step, error, parked_at, parked, paused,
   tags, version, created_at, updated_at
 )
 select *
@@ -28,6 +28,7 @@ from unnest(
   %(definition_version)s::integer[], %(entity_id)s::jsonb[], %(status)s::text[], %(rests)s::boolean[],
   %(idle)s::boolean[], %(wake_at)s::timestamptz[],
   %(current_step)s::text[], %(error)s::text[], %(parked_at)s::timestamptz[], %(parked)s::jsonb[],
+  %(paused)s::boolean[],
   %(tags)s::jsonb[], %(version)s::integer[], %(created_at)s::timestamptz[], %(updated_at)s::timestamptz[]
 )
 where (select count(*) from moved) = cardinality(%(moved_shard_id)s::integer[])
@@ -40,6 +41,7 @@ on conflict (saga_id) do update set
   error = excluded.error,
   parked_at = excluded.parked_at,
   parked = excluded.parked,
+  paused = excluded.paused,
   version = excluded.version,
   updated_at = excluded.updated_at
 where old.version < excluded.version

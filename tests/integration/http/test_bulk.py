@@ -49,6 +49,7 @@ def summary(saga_id: str) -> SagaSummary:
         error=None,
         parked_at=None,
         parked=None,
+        paused=False,
         tags={},
         version=4,
         created_at=NOON,

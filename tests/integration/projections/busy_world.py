@@ -13,8 +13,8 @@ from saga_orchestrator.eventstore import SHARDS, MemoryStore, shard_of
 from saga_orchestrator.fsm.answer import Answer, Lost, NotSent, Reply
 from saga_orchestrator.fsm.command import is_over, wake_up
 from saga_orchestrator.fsm.decide import is_idle
-from saga_orchestrator.fsm.errors import NotCompensatable
-from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
+from saga_orchestrator.fsm.errors import NotAllowed, NotCompensatable
+from saga_orchestrator.fsm.happening import CompensationAsked, PauseAsked, StartRequested
 from saga_orchestrator.fsm.runtime.journal import Journal
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.projections.projector import Projector
@@ -80,7 +80,7 @@ def journal_of(world: World) -> Journal:
 
 
 async def live_a_while(world: World, random: Random, sagas: int) -> None:
-    """Start `sagas`, let some of them end, and turn a few round."""
+    """Start `sagas`, let some of them end, turn a few round, and pause a few."""
     for number in range(sagas):
         request = StartRequested(
             entity_id=random.choice([number, str(number), None]),
@@ -93,6 +93,8 @@ async def live_a_while(world: World, random: Random, sagas: int) -> None:
             skip_to_next_wake_up(world)
         if random.random() < 0.2:
             await turn_round(world, random.choice(sagas_of(world)))
+        if random.random() < 0.2:
+            await pause(world, random.choice(sagas_of(world)))
     await quiet(world.driver)
 
 
@@ -100,6 +102,13 @@ async def turn_round(world: World, saga_id: str) -> None:
     try:
         await world.orchestrator.ask(saga_id, CompensationAsked(reason="a whim"))
     except NotCompensatable:
+        return
+
+
+async def pause(world: World, saga_id: str) -> None:
+    try:
+        await world.orchestrator.ask(saga_id, PauseAsked())
+    except NotAllowed:
         return
 
 
@@ -130,6 +139,7 @@ def _row_of(saga: Saga) -> Row:
         "error": state.error,
         "parked_at": state.parked and state.parked.since,
         "parked": parked_view(saga),
+        "paused": state.paused_at is not None,
         "tags": dict(state.tags),
         "version": state.version,
         "created_at": state.created_at,

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import psycopg
+import pytest
 from saga_orchestrator.eventstore import migrate
 from saga_orchestrator.projections.tables import Tables
 from saga_orchestrator.tests.integration.projections.busy_world import (
@@ -21,10 +22,11 @@ from saga_orchestrator.tests.integration.projections.busy_world import (
 Folders = Sequence[tuple[str, Path]]
 
 
-async def test_rows_that_do_not_tell_of_parking_are_folded_anew(
-    empty_database_url: str, migration_folders: Folders, tmp_path: Path
+@pytest.mark.parametrize("files", ["000[12]_*.sql", "000[123]_*.sql"])
+async def test_rows_of_an_older_release_are_folded_anew(
+    empty_database_url: str, migration_folders: Folders, tmp_path: Path, files: str
 ) -> None:
-    await migrate(empty_database_url, [("projections", older(migration_folders, tmp_path))])
+    await migrate(empty_database_url, [("projections", older(migration_folders, tmp_path, files))])
     leave_a_row(empty_database_url)
     world, tables = await a_busy_world(3), Tables(empty_database_url)
     await live_a_while(world, Random(3), sagas=25)
@@ -35,12 +37,13 @@ async def test_rows_that_do_not_tell_of_parking_are_folded_anew(
     folds = await fresh_folds(world)
     assert rows(empty_database_url) == folds
     assert any(one["parked"] for one in folds)
+    assert any(one["paused"] for one in folds)
     await tables.close()
 
 
-def older(folders: Folders, tmp_path: Path) -> Path:
-    """The migrations of the projections before there was a queue of the parked."""
-    for file in sorted(dict(folders)["projections"].glob("000[12]_*.sql")):
+def older(folders: Folders, tmp_path: Path, files: str) -> Path:
+    """The migrations of the projections before there was a queue of the parked, or the paused."""
+    for file in sorted(dict(folders)["projections"].glob(files)):
         shutil.copy(file, tmp_path)
     return tmp_path
 

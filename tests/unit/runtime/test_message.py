@@ -1,10 +1,59 @@
+"""What nodes ask of one another, and what they answer, comes as it was sent."""
+
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
-from saga_orchestrator.fsm.happening import SignalSent, StartRequested, StepReported
-from saga_orchestrator.fsm.runtime.message import Ask, Begin, decode_question, encode_question
+from saga_orchestrator.fsm.errors import (
+    ChildrenUnderWay,
+    DrivenByParent,
+    NotAllowed,
+    TooManySignals,
+    UnknownSignal,
+)
+from saga_orchestrator.fsm.events import Resolution
+from saga_orchestrator.fsm.happening import (
+    AbandonAsked,
+    ChildPolicy,
+    PauseAsked,
+    ResolveAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    SkipAsked,
+    StartRequested,
+    StepReported,
+    Verb,
+)
+from saga_orchestrator.fsm.runtime.message import (
+    Ask,
+    Begin,
+    decode_answer,
+    decode_question,
+    encode_answer,
+    encode_question,
+)
 from saga_orchestrator.fsm.strict_json import Json, serialize
 from saga_orchestrator.fsm.testing.strategies import json_objects, json_values
+
+VERBS: list[Verb] = [
+    AbandonAsked(reason="enough", children=ChildPolicy.CANCEL),
+    AbandonAsked(reason="enough"),
+    PauseAsked(actor="anna"),
+    ResolveAsked(step="pay", verdict=Resolution.DONE, evidence="seen", output={"id": 7}),
+    ResumeAsked(),
+    RetryAsked(step="pay"),
+    RetryAsked(reason="again"),
+    SignalSent(name="go", body=[1], key="k"),
+    SkipAsked(step="pay"),
+]
+REFUSALS = [
+    ChildrenUnderWay("s1", ["c1", "c2"]),
+    DrivenByParent("c1", "cancel", "s1", ["pause"]),
+    NotAllowed("s1", "retry", "nothing is parked", ["pause"]),
+    TooManySignals("s1", "signal", "100 are kept"),
+    UnknownSignal("s1", "aproved", ["approved"]),
+]
 
 
 @given(json_values)
@@ -30,3 +79,24 @@ def test_a_start_at_another_node_has_the_same_input(given_input: dict[str, Json]
 
     assert isinstance(arrived, Begin)
     assert serialize(arrived.request.input) == serialize(given_input)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_arrives_as_it_was_asked(verb: Verb) -> None:
+    question = Ask(saga_id="s1", happening=verb, expected_version=3)
+
+    assert decode_question(encode_question(question)) == question
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: type(one).__name__)
+def test_a_refusal_arrives_with_its_facts(refusal: Exception) -> None:
+    with pytest.raises(type(refusal)) as arrived:
+        decode_answer(encode_answer(refusal))
+
+    assert str(arrived.value) == str(refusal)
+    facts = {name: _listed(fact) for name, fact in vars(arrived.value).items()}
+    assert facts == {name: _listed(fact) for name, fact in vars(refusal).items()}
+
+
+def _listed(fact: object) -> object:
+    return list(fact) if isinstance(fact, tuple) else fact

@@ -113,6 +113,15 @@ def test_what_a_child_denies_is_found(
     assert [one.detail for one in found] == flaws
 
 
+def test_a_parent_that_completed_on_a_child_that_had_turned_back_is_found() -> None:
+    definition = define("trip child=room", "pay")
+    parent = told(definition, *BOOKED[:2], called("pay"), done("pay"), SagaCompleted())
+
+    (flaw,) = children_agree(parent, {CHILD: TAKEN_BACK})
+    assert (flaw.version, flaw.detail) == (6, "completed on the child of trip, which was undone")
+    assert list(children_agree(parent, {CHILD: COMPLETED})) == []
+
+
 def a_child() -> History:
     start = SagaStarted(
         saga_type="room",
