@@ -11,7 +11,7 @@ import pytest
 from saga_orchestrator.eventstore import StreamId
 from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.runtime.within import Within
-from saga_orchestrator.http.idempotency import digest
+from saga_orchestrator.http.idempotency import digest, earlier_digest
 from saga_orchestrator.http.participants.callback import CallbackPolicy
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.tests.integration.http.clients import client_of
@@ -200,6 +200,21 @@ async def test_a_keyed_repeat_is_answered_whatever_is_asked_of_a_start_by_then(
     assert again.headers["idempotency-replayed"] == "true"
     assert len(world.events) == recorded
     assert set(world.log.store.keys) == {"k"}
+
+
+async def test_a_key_that_an_older_version_recorded_goes_on_working(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    keyed = {"Idempotency-Key": "k"}
+    first = await client.post("/sagas/start", json=START, headers=keyed)
+    keys = world.log.store.keys
+    keys["k"] = replace(keys["k"], digest=earlier_digest(START))
+
+    again = await client.post("/sagas/start", json=START, headers=keyed)
+    other = await client.post("/sagas/start", json={**START, "tags": {}}, headers=keyed)
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
 
 
 async def test_a_key_whose_start_died_unrecorded_is_checked_like_a_new_one(
