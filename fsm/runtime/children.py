@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ...eventstore import LogUnavailable
 from ..command import ChildCommand, PauseChild, StartChild, UndoChild
 from ..errors import Finding, InvalidInput, NotAllowed
 from ..events import Parent
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .live import Live
 
 OVERLOAD_PAUSE_SECONDS = 0.1
+UNREADABLE_PAUSE_SECONDS = 0.2
 OVER = (SagaStatus.COMPENSATED, SagaStatus.ABANDONED)
 
 
@@ -57,6 +59,10 @@ class Children:
                 return
             except LogBusy:
                 await asyncio.sleep(OVERLOAD_PAUSE_SECONDS)
+            except LogUnavailable:  # the log cannot be read now
+                if self.driver.stopping:
+                    raise
+                await self.driver.pause(UNREADABLE_PAUSE_SECONDS)
 
     async def report(self, child: Saga) -> None:
         """Tell the parent how its child rests."""

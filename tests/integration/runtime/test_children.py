@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.eventstore import LogOverloaded
+from saga_orchestrator.eventstore import LogOverloaded, LogUnavailable
 from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.command import child_id_of, is_over
 from saga_orchestrator.fsm.happening import (
@@ -60,6 +60,31 @@ async def test_a_child_is_started_and_its_outputs_are_those_of_the_step(
     assert world.participants.sent[1].body == b'{"to":"Rome"}'
     assert log.types(child_id)[-1] == "SagaCompleted"
     assert world.driver.live == {}
+
+
+async def test_a_child_is_started_once_the_log_can_be_read_again(
+    world: World, log: TroubledLog
+) -> None:
+    log.unreadable += [LogUnavailable("every connection is busy")] * 3
+
+    parent_id, child_id = await start(world)
+    await log.recorded(parent_id, "SagaCompleted")
+
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    assert not log.unreadable
+
+
+async def test_a_child_is_called_back_once_the_log_can_be_read_again(
+    world: World, log: TroubledLog
+) -> None:
+    world.participants.will("ship", NO)
+    parent_id, child_id = await start(world)
+    await log.recorded(child_id, "SagaCompleted")
+    log.unreadable += [LogUnavailable("every connection is busy")] * 3
+    await log.recorded(parent_id, "SagaCompensated")
+
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert not log.unreadable
 
 
 async def test_a_child_says_whose_it_is(world: World) -> None:

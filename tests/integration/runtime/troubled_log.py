@@ -13,10 +13,13 @@ from saga_orchestrator.eventstore import (
     RecordedEvent,
     StreamId,
 )
+from saga_orchestrator.eventstore.log import PAGE
 
 
 class TroubledLog(InMemoryLog):
     """`troubles` are raised by the next appends, one each; `slow` makes them wait until it is set.
+
+    `unreadable` are raised by the next reads of a stream.
 
     With `lands`, an append that is refused is recorded all the same: its commit was ambiguous.
     """
@@ -24,6 +27,7 @@ class TroubledLog(InMemoryLog):
     def __init__(self, store: MemoryStore | None = None) -> None:
         super().__init__(store)
         self.troubles: deque[Exception] = deque()
+        self.unreadable: deque[Exception] = deque()
         self.lands = False
         self.slow: asyncio.Event | None = None
         self.asked = asyncio.Event()
@@ -44,6 +48,13 @@ class TroubledLog(InMemoryLog):
         recorded = await super().append(stream_id, expected_version, events)
         self._news.set()
         return recorded
+
+    async def read_stream(
+        self, stream_id: StreamId, *, after_version: int = 0, limit: int = PAGE
+    ) -> Sequence[RecordedEvent]:
+        if self.unreadable:
+            raise self.unreadable.popleft()
+        return await super().read_stream(stream_id, after_version=after_version, limit=limit)
 
     async def recorded(self, saga_id: str, kind: str) -> None:
         """Until an event of that type is in the stream of the saga."""
