@@ -25,6 +25,7 @@ from psycopg.errors import UndefinedTable
 from saga_orchestrator import examples, projections
 from saga_orchestrator.eventstore import (
     MIGRATIONS,
+    DatabaseUnfit,
     EmbeddedServerFailed,
     EventStoreError,
     Head,
@@ -35,9 +36,12 @@ from saga_orchestrator.eventstore import (
     PostgresMembership,
     Readers,
     RecordedEvent,
+    Refusals,
     embedded_server,
+    explained,
     has_embedded_server,
     migrate,
+    require_fit,
 )
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
@@ -109,6 +113,7 @@ class Stores:
     readers: Readers
     views: Readers
     membership: PostgresMembership
+    refusals: Refusals
 
 
 @asynccontextmanager
@@ -149,7 +154,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             yield Services(
                 orchestrator=orchestrator,
                 listing=listing,
-                health=HealthQuestion(VitalSigns(log, ownership, driver.callbacks)),
+                health=HealthQuestion(
+                    VitalSigns(log, ownership, driver.callbacks, stores.refusals)
+                ),
                 callbacks=_callback_policy(settings, directory),
                 audit=partial(verify_log, log),
                 tokens=tokens,
@@ -173,12 +180,19 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
 async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> Stores:
     """Over connections that are closed with `stack`."""
     url = await _database(settings, stack)
-    mode = settings.saga_database_mode
+    mode, refusals = settings.saga_database_mode, Refusals()
+    connections = settings.saga_database_connections
+    await _require_fit(url, mode, connections)
     await _migrate(url, mode)
-    log = PostgresLog(url, owner=node_id, mode=mode)
-    tables = Tables(url, owner=node_id, mode=mode)
-    readers = Readers(url, NODE_TIME, owner=node_id, mode=mode)
-    views = Readers(url, READ_TIME, statement, owner=node_id, mode=mode)
+    ahead, for_clients, for_views, for_node = _shares(connections)
+    log = PostgresLog(
+        url, owner=node_id, mode=mode, readers=for_clients, ahead=ahead, refusals=refusals
+    )
+    tables = Tables(url, owner=node_id, mode=mode, refusals=refusals)
+    readers = Readers(url, NODE_TIME, owner=node_id, mode=mode, most=for_node, refusals=refusals)
+    views = Readers(
+        url, READ_TIME, statement, owner=node_id, mode=mode, most=for_views, refusals=refusals
+    )
     connected = (log, tables, readers, views)
 
     async def close_idle() -> None:
@@ -186,10 +200,20 @@ async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> St
             await one.close_idle()
 
     membership = PostgresMembership(
-        url, readers, node_id, life_lines=mode == "postgresql", on_loss=close_idle
+        url,
+        readers,
+        node_id,
+        life_lines=mode == "postgresql",
+        on_loss=close_idle,
+        refusals=refusals,
     )
     for one in connected:
         stack.push_async_callback(one.close)
+    try:
+        for pool in (log, readers, views):
+            await pool.open()
+    except psycopg.Error as error:
+        raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
     return Stores(
         node_id=node_id,
         log=log,
@@ -197,7 +221,14 @@ async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> St
         readers=readers,
         views=views,
         membership=membership,
+        refusals=refusals,
     )
+
+
+def _shares(connections: int) -> Sequence[int]:
+    """Of the four groups of readers: what the writer, the heartbeat and the status view leave."""
+    each, left = divmod(connections - 3, 4)
+    return [each + (place < left) for place in range(4)]
 
 
 def _driver(
@@ -350,6 +381,15 @@ async def _heads(log: PostgresLog) -> Mapping[int, Head]:
         raise InvalidSettings(why) from error
 
 
+async def _require_fit(database_url: str, mode: Mode, connections: int) -> None:
+    try:
+        await require_fit(database_url, mode, connections)
+    except DatabaseUnfit as error:
+        raise InvalidSettings(f"DATABASE_URL cannot be used: {error.reason}") from error
+    except psycopg.Error as error:
+        raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
+
+
 async def _migrate(database_url: str, mode: Mode) -> None:
     try:
         await migrate(database_url, ROOMS, mode)
@@ -358,7 +398,7 @@ async def _migrate(database_url: str, mode: Mode) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(explained(error).split())
 
 
 async def _register_definitions(registry: Registry, settings: Settings) -> None:

@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     saga_host: Annotated[str, BeforeValidator(_host)] = "127.0.0.1"
     database_url: Annotated[str, BeforeValidator(_database_url)] | None = None
     saga_database_mode: Literal["postgresql", "portable"] = "postgresql"
+    saga_database_connections: Annotated[int, Field(ge=7, le=100)] = 19
     saga_data_dir: Path = Path(".state/saga")
     saga_log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
     saga_calls_per_participant: Annotated[int, Field(ge=1, le=10_000)] = 64

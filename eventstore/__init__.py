@@ -7,6 +7,7 @@ from .embedded import EmbeddedServer, embedded_server, has_embedded_server
 from .errors import (
     AppendRefused,
     ClaimFailed,
+    DatabaseUnfit,
     EmbeddedServerFailed,
     EventStoreError,
     Fenced,
@@ -41,6 +42,8 @@ from .postgres_inbox import PostgresInbox
 from .postgres_log import PostgresLog
 from .postgres_membership import PostgresMembership
 from .readers import Readers
+from .refusals import Refusals, explained
+from .requirements import require_fit
 from .roster import Node, Roster
 from .statements import Mode
 
@@ -54,6 +57,7 @@ __all__ = [
     "Allotment",
     "AppendRefused",
     "ClaimFailed",
+    "DatabaseUnfit",
     "Document",
     "EmbeddedServer",
     "EmbeddedServerFailed",
@@ -85,16 +89,22 @@ __all__ = [
     "PutResult",
     "Readers",
     "RecordedEvent",
+    "Refusals",
     "Roster",
     "StreamId",
     "ValueRefused",
     "WrongExpectedVersion",
     "allot",
     "embedded_server",
+<<<<<<< HEAD
     "has_embedded_server",
+=======
+    "explained",
+>>>>>>> 445299c (Say what to change where the database refuses for good, and refuse to start where a node cannot work)
     "is_cut",
     "link",
     "migrate",
+    "require_fit",
     "shard_of",
     "shard_stream",
     "verify",

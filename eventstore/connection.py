@@ -119,6 +119,7 @@ async def connect(
         make_conninfo("", **parameters),
         autocommit=True,
         application_name=application_name,
+        client_encoding="UTF8",
         connect_timeout=int(CONNECT_TIMEOUT.total_seconds()),
     )
     register_columns(connection)

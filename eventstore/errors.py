@@ -11,6 +11,7 @@ EventStoreError
 ├── ClaimFailed           the shards could not be claimed now
 ├── LogOverloaded         too much is waiting: come back later
 ├── LogUnavailable        closing, or a read found no database; an append may or may not have landed
+├── DatabaseUnfit         a node cannot work on this database as it is
 ├── MigrationRefused      the recorded migrations are not the ones in the folder
 └── EmbeddedServerFailed  the embedded PostgreSQL did not start
 """
@@ -89,6 +90,12 @@ class LogOverloaded(EventStoreError):
 class LogUnavailable(EventStoreError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"The log is not available: {reason}")
+        self.reason = reason
+
+
+class DatabaseUnfit(EventStoreError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The database cannot be used: {reason}")
         self.reason = reason
 
 

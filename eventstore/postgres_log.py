@@ -20,7 +20,8 @@ from .connection import NOBODY
 from .errors import HistoryLost, LogUnavailable
 from .event import SHARDS, Head, NewEvent, RecordedEvent, StreamId, shard_of
 from .log import MAX_PAGE, PAGE, PAGE_BYTES, Document, KeyClaim, PutResult
-from .readers import Readers
+from .readers import MAX_CONNECTIONS, Readers
+from .refusals import Refusals
 from .session import Session
 from .statements import Mode
 from .writer import Writer
@@ -57,10 +58,19 @@ class PostgresLog:
         statement_timeout: timedelta = STATEMENT_TIMEOUT,
         owner: str = NOBODY,
         mode: Mode = "postgresql",
+        readers: int = MAX_CONNECTIONS,
+        ahead: int = MAX_CONNECTIONS,
+        refusals: Refusals | None = None,
     ) -> None:
-        self._session = Session(database_url, statement_timeout, owner, mode)
-        self._readers = Readers(database_url, statement_timeout, owner=owner, mode=mode)
-        self._ahead = Readers(database_url, statement_timeout, owner=owner, mode=mode)
+        """`readers` and `ahead` are numbers of connections, for clients and for the node itself."""
+        refusals = Refusals() if refusals is None else refusals
+        self._session = Session(database_url, statement_timeout, owner, mode, refusals)
+        self._readers = Readers(
+            database_url, statement_timeout, owner=owner, mode=mode, most=readers, refusals=refusals
+        )
+        self._ahead = Readers(
+            database_url, statement_timeout, owner=owner, mode=mode, most=ahead, refusals=refusals
+        )
         self._writer = Writer(self._session)
         # Owned by this object from here to `close`, which waits for its end.
         self._writing = asyncio.get_running_loop().create_task(self._writer.run())
@@ -72,6 +82,11 @@ class PostgresLog:
     @property
     def history_lost(self) -> HistoryLost | None:
         return self._writer.history_lost
+
+    async def open(self) -> None:
+        """Open the first connection of each group of readers. Raises psycopg.Error."""
+        await self._readers.open()
+        await self._ahead.open()
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         return await self._writer.claim(shard_ids, recorded_at)

@@ -21,6 +21,7 @@ from .columns import int4s, uuids
 from .connection import Connection, Connector, watchdog
 from .errors import LogUnavailable
 from .readers import Readers
+from .refusals import Refusals, explained
 from .roster import Node, Roster
 from .statements import Mode, statement
 
@@ -50,7 +51,9 @@ class PostgresMembership:
         *,
         life_lines: bool = True,
         on_loss: Callable[[], Awaitable[None]] | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = Refusals() if refusals is None else refusals
         self._readers, self._node_id, self._life_lines = readers, node_id, life_lines
         self._on_loss = on_loss or readers.close_idle
         self._mode: Mode = "postgresql" if life_lines else "portable"
@@ -120,10 +123,13 @@ class PostgresMembership:
                 self._connection = await self._connect()
             with watchdog(self._connection, STATEMENT_TIMEOUT):
                 yield self._connection
+            self._refusals.clear("beat")
         except (psycopg.Error, OSError) as error:
+            if isinstance(error, psycopg.Error):
+                self._refusals.note("beat", error)
             await self.close()
             await self._on_loss()
-            raise LogUnavailable(str(error)) from error
+            raise LogUnavailable(explained(error)) from error
 
     async def _connect(self) -> Connection:
         connection = await self._connector.connect()

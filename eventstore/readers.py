@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 
 from .connection import NOBODY, REFUSED, Connection, Connector, Parameters, watchdog
 from .errors import LogUnavailable, ValueRefused
+from .refusals import Refusals, explained
 from .statements import Mode, statement
 
 Row = TypeVar("Row")
@@ -38,13 +39,21 @@ class Readers:
         statements: Callable[[str], bytes] = statement,
         owner: str = NOBODY,
         mode: Mode = "postgresql",
+        *,
+        most: int = MAX_CONNECTIONS,
+        refusals: Refusals | None = None,
     ) -> None:
-        """`statements` gives the SQL of a name; other rooms bring their own."""
+        """`statements` gives the SQL of a name; other rooms bring their own. There are `most`
+        connections."""
+        assert most >= 1
         self._connector = Connector(database_url, f"node {owner} reader", mode)
         self._statements = statements
         self._statement_timeout = statement_timeout
-        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._refusals = Refusals() if refusals is None else refusals
+        self._turns = asyncio.Semaphore(most)
         self._idle: list[Connection] = []
+        self._lent = 0
+        self._returned = asyncio.Condition()
         self._closed = False
 
     async def fetch(
@@ -61,6 +70,11 @@ class Readers:
         cursor = await self._execute(name, parameters, object, self._statement_timeout)
         return cursor.rowcount
 
+    async def open(self) -> None:
+        """Open the first connection, so that there is one to wait for. Raises psycopg.Error."""
+        async with self._lend(self._statement_timeout):
+            pass
+
     async def close(self) -> None:
         self._closed = True
         await self.close_idle()
@@ -74,20 +88,31 @@ class Readers:
             except REFUSED:
                 raise
             except psycopg.Error:
-                await self.close_idle()
-            return await self._try(name, parameters, row, within)
+                # Every idle connection may be dead as well.
+                return await self._try(name, parameters, row, within, fresh=True)
         except REFUSED as error:
             raise ValueRefused(str(error)) from error
         except psycopg.Error as error:
+            self._refusals.note(name, error)
+            raise LogUnavailable(explained(error)) from error
+        except OSError as error:  # no descriptor is left
             raise LogUnavailable(str(error)) from error
 
     async def _try(
-        self, name: str, parameters: Parameters, row: type[Row], within: timedelta
+        self,
+        name: str,
+        parameters: Parameters,
+        row: type[Row],
+        within: timedelta,
+        *,
+        fresh: bool = False,
     ) -> psycopg.AsyncCursor[Row]:
-        async with self._turn(), self._lend(within) as connection:
+        async with self._turn(), self._lend(within, fresh=fresh) as connection:
             cursor = connection.cursor(binary=True, row_factory=class_row(row))
             # Past this line everything has been received: fetching asks the server nothing.
-            return await cursor.execute(self._statements(name), parameters)
+            await cursor.execute(self._statements(name), parameters)
+            self._refusals.clear(name)
+            return cursor
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -104,18 +129,35 @@ class Readers:
             self._turns.release()
 
     @asynccontextmanager
-    async def _lend(self, within: timedelta) -> AsyncIterator[Connection]:
+    async def _lend(self, within: timedelta, *, fresh: bool = False) -> AsyncIterator[Connection]:
+        if fresh:
+            await self.close_idle()
         connection = await self._connection()
+        self._lent += 1
         try:
             with watchdog(connection, within):
                 yield connection
         finally:
+            self._lent -= 1
             await self._take_back(connection)
 
     async def _connection(self) -> Connection:
         if self._idle:
             return self._idle.pop()
-        return await self._connector.connect()
+        try:
+            return await self._connector.connect()
+        except psycopg.OperationalError:
+            # There may be no more for us than there are.
+            if (connection := await self._returned_one()) is None:
+                raise
+            return connection
+
+    async def _returned_one(self) -> Connection | None:
+        """Return a connection that somebody else is done with, None if none comes back."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TURN_TIMEOUT.total_seconds()), self._returned:
+                await self._returned.wait_for(lambda: self._idle or not self._lent)
+        return self._idle.pop() if self._idle else None
 
     async def _take_back(self, connection: Connection) -> None:
         # A statement cut short by a cancellation may have left an answer behind.
@@ -124,6 +166,8 @@ class Readers:
             self._idle.append(connection)
         else:
             await connection.close()
+        async with self._returned:
+            self._returned.notify_all()
 
     async def close_idle(self) -> None:
         """Close the connections that nobody uses now; new ones are opened when they are needed."""

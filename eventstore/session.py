@@ -21,6 +21,7 @@ from psycopg import errors
 from .connection import REFUSED, Connector, Parameters, watchdog
 from .errors import LogUnavailable
 from .line import Line, open_line
+from .refusals import Refusals, explained
 from .statements import Mode, statement
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,14 @@ Result = TypeVar("Result")
 
 class Session:
     def __init__(
-        self, database_url: str, statement_timeout: timedelta, owner: str, mode: Mode
+        self,
+        database_url: str,
+        statement_timeout: timedelta,
+        owner: str,
+        mode: Mode,
+        refusals: Refusals,
     ) -> None:
+        self._refusals = refusals
         self._connector = Connector(database_url, f"node {owner} writer", mode)
         self._mode: Mode = mode
         self._statement_timeout = statement_timeout
@@ -104,7 +111,9 @@ class Session:
                 try:
                     line = self._line or await self._open()
                     with watchdog(line.connection, self._statement_timeout):
-                        return await attempt(line)
+                        result = await attempt(line)
+                    self._refusals.clear(name)
+                    return result
                 except certain:
                     raise
                 except (psycopg.Error, OSError) as error:
@@ -123,9 +132,11 @@ class Session:
         return line
 
     async def _fail(self, name: str, error: Exception, wait: timedelta) -> None:
+        if isinstance(error, psycopg.Error):
+            self._refusals.note(name, error)
         facts = {
             "statement": name,
-            "error": str(error),
+            "error": explained(error),
             "wait_ms": wait / timedelta(milliseconds=1),
         }
         logger.warning("no certain answer from the database", extra=facts)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import psycopg
 
-from ..eventstore import SHARDS, Mode
+from ..eventstore import SHARDS, Mode, Refusals
 from ..eventstore.columns import int4s, int8s
-from ..eventstore.connection import NOBODY, Connection, Connector, watchdog
+from ..eventstore.connection import NOBODY, REFUSED, Connection, Connector, watchdog
 from ..eventstore.line import Line, open_line
 from ..fsm.saga import Saga
 from .row import columns
 from .statements import statement
+
+Result = TypeVar("Result")
 
 PROJECTION = "saga_status"
 SHORT = timedelta(seconds=10)  # for a statement; a server that takes longer is frozen
@@ -42,14 +45,23 @@ class Tables:
     """Raises psycopg.Error when the database does not take a statement now."""
 
     def __init__(
-        self, database_url: str, *, owner: str = NOBODY, mode: Mode = "postgresql"
+        self,
+        database_url: str,
+        *,
+        owner: str = NOBODY,
+        mode: Mode = "postgresql",
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = Refusals() if refusals is None else refusals
         self._connector = Connector(database_url, f"node {owner} projections", mode)
         self._open_line: Line | None = None
         self._turn = asyncio.Lock()
 
     async def checkpoints(self) -> dict[int, int]:
         """The seq of each shard that has been folded."""
+        return await self._twice(self._checkpoints)
+
+    async def _checkpoints(self) -> dict[int, int]:
         parameters = {"projection": PROJECTION, "shard_id": int4s(range(SHARDS))}
         async with self._transaction(SHORT) as connection:
             await connection.execute(statement("create_checkpoints"), parameters)
@@ -60,7 +72,13 @@ class Tables:
     async def write(
         self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
     ) -> None:
-        """Rows and checkpoints together, or nothing. Raises Overtaken."""
+        """Rows and checkpoints together, or nothing. Raises Overtaken, also if they are there since
+        a try whose answer was lost."""
+        await self._twice(lambda: self._write(sagas, before, after))
+
+    async def _write(
+        self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
+    ) -> None:
         moved = [shard_id for shard_id in after if after[shard_id] != before[shard_id]]
         here = {shard_id: (before[shard_id], before[shard_id]) for shard_id in moved}
         there = {shard_id: (before[shard_id], after[shard_id]) for shard_id in moved}
@@ -71,6 +89,9 @@ class Tables:
             await _write(line, last, there)
 
     async def unfinished(self, shard_ids: Sequence[int]) -> list[Waiting]:
+        return await self._twice(lambda: self._unfinished(shard_ids))
+
+    async def _unfinished(self, shard_ids: Sequence[int]) -> list[Waiting]:
         parameters = {"shard_ids": int4s(shard_ids)}
         async with self._transaction(SHORT) as connection:
             cursor = await connection.execute(statement("read_unfinished"), parameters)
@@ -96,6 +117,18 @@ class Tables:
         if line is not None:
             await line.close()
 
+    async def _twice(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        """A connection that was idle may have died without a word: then try on a new one."""
+        was_open = self._open_line is not None
+        try:
+            return await attempt()
+        except REFUSED:
+            raise
+        except psycopg.Error:
+            if not was_open:
+                raise
+        return await attempt()
+
     @asynccontextmanager
     async def _transaction(self, limit: timedelta) -> AsyncIterator[Connection]:
         async with self._line(limit) as line, line.connection.transaction():
@@ -111,7 +144,10 @@ class Tables:
             try:
                 with watchdog(line.connection, limit):
                     yield line
-            except (psycopg.Error, asyncio.CancelledError):
+                self._refusals.clear(PROJECTION)
+            except (psycopg.Error, asyncio.CancelledError) as error:
+                if isinstance(error, psycopg.Error):
+                    self._refusals.note(PROJECTION, error)
                 # Lost, or a statement may still be under way.
                 await self.close()
                 raise

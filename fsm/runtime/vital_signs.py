@@ -3,7 +3,7 @@ on its place among the nodes, for who drives no shard can start nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -27,13 +27,22 @@ class Check:
 
 
 class VitalSigns:
-    def __init__(self, log: EventLog, ownership: Ownership, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        ownership: Ownership,
+        callbacks: Callbacks,
+        refusals: Iterable[str] = (),
+    ) -> None:
+        """`refusals` are what the database refuses until somebody changes something."""
         self.log, self.ownership, self.callbacks = log, ownership, callbacks
+        self.refusals = refusals
 
     async def check(self) -> Mapping[str, Check]:
         """Each dependency by name. Trouble is a value: it never raises."""
         return {
             "database": await self._database(),
+            "statements": self._statements(),
             "shards": self._shards(),
             "callbacks": check_of(self.callbacks.owed()),
         }
@@ -49,6 +58,10 @@ class VitalSigns:
         if lost is not None:
             return Check(False, f"{lost}; start the service again to go on from there")
         return Check(True)
+
+    def _statements(self) -> Check:
+        refused = list(self.refusals)
+        return Check(True, " | ".join(refused), warns=bool(refused))
 
     def _shards(self) -> Check:
         trouble = self.ownership.trouble(SILENT)

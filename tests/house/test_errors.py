@@ -16,9 +16,9 @@ ERRORS: Final = [one for one in files() if one.endswith("/errors.py")]
 FAMILIES: Final = {"EventStoreError", "SagaError", "RuntimeRefusal", "RequestRefused"}
 # The shell turns what the log raises into its own refusals; whatever else comes up is our mistake.
 INTERNAL: Final = {
-    "AppendRefused", "ClaimFailed", "EmbeddedServerFailed", "Fenced", "HistoryLost",
-    "InvalidEvent", "InvalidStreamId", "LogOverloaded", "LogUnavailable", "MigrationRefused",
-    "ValueRefused", "WrongExpectedVersion",
+    "AppendRefused", "ClaimFailed", "DatabaseUnfit", "EmbeddedServerFailed", "Fenced",
+    "HistoryLost", "InvalidEvent", "InvalidStreamId", "LogOverloaded", "LogUnavailable",
+    "MigrationRefused", "ValueRefused", "WrongExpectedVersion",
 }  # fmt: skip
 
 

@@ -1,9 +1,27 @@
--- * Instants are read as UTC; each statement sees what was committed before it began.
+-- * What bytes mean must not depend on settings of the user, the database or the environment.
+-- * Each statement sees what was committed before it began, and what is told as recorded survives a power cut, whatever
+--   the server's default is; a stricter default is kept.
 -- * A peer that is gone is noticed within half a minute, where the system can: without these the server keeps the
 --   session of a lost connection for two hours, with all that it holds.
 select
+  set_config('client_encoding', 'UTF8', false),
   set_config('TimeZone', 'UTC', false),
+  set_config('DateStyle', 'ISO, MDY', false),
+  set_config('IntervalStyle', 'postgres', false),
+  set_config('bytea_output', 'hex', false),
+  set_config('extra_float_digits', '1', false),
+  set_config('standard_conforming_strings', 'on', false),
+  set_config('array_nulls', 'on', false),
+  set_config('transform_null_equals', 'off', false),
+  set_config('exit_on_error', 'off', false),
   set_config('default_transaction_isolation', 'read committed', false),
+  set_config('default_transaction_deferrable', 'off', false),
+  set_config(
+    'synchronous_commit',
+    case when current_setting('synchronous_commit') in ('off', 'local') then 'on'
+         else current_setting('synchronous_commit') end,
+    false
+  ),
   (
     select count(set_config(name, wanted, false))
     from pg_settings

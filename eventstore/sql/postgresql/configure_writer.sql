@@ -1,15 +1,8 @@
 -- * A plan made while the table was empty is 2.6 times slower later: allow only the plan by index.
 -- * Behind somebody's undecided row the writer waits for `lock_timeout`, not for ever.
--- * "Appended" means that it survives a power cut, whatever the server's default is; a stricter default is kept.
 select
   set_config('plan_cache_mode', 'force_generic_plan', false),
   set_config('enable_seqscan', 'off', false),
   set_config('enable_hashjoin', 'off', false),
   set_config('enable_mergejoin', 'off', false),
-  set_config('lock_timeout', %(lock_timeout)s, false),
-  set_config(
-    'synchronous_commit',
-    case when current_setting('synchronous_commit') in ('off', 'local') then 'on'
-         else current_setting('synchronous_commit') end,
-    false
-  )
+  set_config('lock_timeout', %(lock_timeout)s, false)

@@ -40,7 +40,7 @@ async def test_a_projector_goes_on_after_commits_that_fail(
 ) -> None:
     monkeypatch.setattr(projecting, "PAUSE_AFTER_TROUBLE", projecting.LAG)
     await live_a_while(world, Random(1), sagas=5)
-    fail_commits(database_url, table, failure, times=2)
+    fail_commits(database_url, table, failure, times=3)
 
     running = asyncio.create_task(projector.run())
     async with asyncio.timeout(10):
@@ -59,10 +59,12 @@ async def test_a_write_whose_commit_fails_is_trouble_and_no_rival(
     world: World, projector: Projector, database_url: str, failure: str
 ) -> None:
     await live_a_while(world, Random(2), sagas=3)
-    fail_commits(database_url, "projection_checkpoint", failure)
+    fail_commits(database_url, "projection_checkpoint", failure, times=2)
 
     with pytest.raises(TROUBLE):
         await projector.step()
 
+    with suppress(*TROUBLE):  # a constraint is not tried twice
+        await projector.step()
     await projector.step()
     assert checkpoints(database_url) == heads(world)

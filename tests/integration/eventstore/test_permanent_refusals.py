@@ -1,0 +1,107 @@
+"""A database that refuses statements until a person changes something: nothing is lost, and it is
+said what to change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from saga_orchestrator.eventstore import LogUnavailable, PostgresLog, Refusals
+from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+
+# How a table of the service is spoilt and mended, and what the operator reads.
+SPOILT = {
+    "the table is missing": (
+        "alter table {0} rename to away",
+        "alter table away rename to {0}",
+        "search_path",
+    ),
+    "the table is another one": (
+        "alter table {0} rename to away; create view {0} as select 1 as one",
+        "drop view {0}; alter table away rename to {0}",
+        "search_path",
+    ),
+    "a trigger refuses": (
+        "create function no() returns trigger language plpgsql as"
+        " $$begin raise exception 'no'; end$$;"
+        " create trigger no before insert on {0} for each row execute function no()",
+        "drop trigger no on {0}",
+        "remove it",
+    ),
+    "the system does not support it": (
+        "create function no() returns trigger language plpgsql as"
+        " $$begin raise exception 'no' using errcode = '0A000'; end$$;"
+        " create trigger no before insert on {0} for each row execute function no()",
+        "drop trigger no on {0}",
+        "portable mode",
+    ),
+}
+spoilt = pytest.mark.parametrize(("spoil", "mend", "what"), SPOILT.values(), ids=SPOILT.keys())
+
+
+@pytest.fixture
+def refusals() -> Refusals:
+    return Refusals()
+
+
+@pytest.fixture
+async def log(database_url: str, refusals: Refusals) -> AsyncIterator[PostgresLog]:
+    log = PostgresLog(database_url, refusals=refusals)
+    await log.claim([1], recorded_at=NOON)
+    yield log
+    await log.close()
+
+
+@pytest.fixture
+async def operator(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    yield connection
+    await connection.close()
+
+
+async def turn_of_the_loop() -> None:
+    await asyncio.sleep(0)
+
+
+@spoilt
+async def test_an_append_is_kept_and_its_refusal_named_until_somebody_has_mended_it(
+    log: PostgresLog,
+    refusals: Refusals,
+    operator: psycopg.AsyncConnection,
+    spoil: str,
+    mend: str,
+    what: str,
+) -> None:
+    await operator.execute(spoil.format("event").encode())
+
+    appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
+    async with asyncio.timeout(10):
+        while not list(refusals):
+            await turn_of_the_loop()
+    assert all(what in one for one in refusals)
+    await operator.execute(mend.format("event").encode())
+
+    assert len(await appending) == 1
+    assert list(refusals) == []
+
+
+@spoilt
+async def test_a_key_that_cannot_be_claimed_now_is_claimed_once_somebody_has_mended_it(
+    log: PostgresLog,
+    refusals: Refusals,
+    operator: psycopg.AsyncConnection,
+    spoil: str,
+    mend: str,
+    what: str,
+) -> None:
+    await operator.execute(spoil.format("stream_key").encode())
+
+    with pytest.raises(LogUnavailable, match=what):
+        await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+    assert any(what in one for one in refusals)
+    await operator.execute(mend.format("stream_key").encode())
+
+    await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+    assert list(refusals) == []

@@ -1,0 +1,58 @@
+"""Which refusals of a database need a person, and what they are told to change."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import errors
+from saga_orchestrator.eventstore.refusals import Refusals, advice, explained
+
+NEEDS_A_PERSON = {
+    "0A000": "portable mode",  # feature not supported
+    "25006": "takes writes",  # read-only transaction
+    "26000": "pool_mode=session",  # a prepared statement of another session
+    "28000": "password",
+    "28P01": "password",
+    "3D000": "create the database",
+    "3F000": "search_path",
+    "42501": "rights",
+    "42601": "portable mode",  # syntax error
+    "42703": "search_path",  # undefined column
+    "42883": "portable mode",  # undefined function
+    "42P01": "search_path",  # undefined table
+    "42P05": "pool_mode=session",
+    "44000": "remove it",
+    "53100": "disk",
+    "53300": "limit of connections",
+    "58030": "log of the database server",
+    "P0001": "remove it",
+    "XX001": "log of the database server",
+}
+MAY_PASS = ["08006", "40001", "40P01", "55P03", "57014", "57P01", "57P03", "53200", "25P02"]
+
+
+@pytest.mark.parametrize(("code", "what"), NEEDS_A_PERSON.items())
+def test_a_refusal_that_needs_a_person_says_what_to_change(code: str, what: str) -> None:
+    error = errors.lookup(code)("so says the database")
+
+    assert what in (advice(error) or "")
+    assert explained(error).startswith("so says the database; ")
+
+
+@pytest.mark.parametrize("code", MAY_PASS)
+def test_a_refusal_that_may_pass_by_itself_is_told_in_the_words_of_the_database(code: str) -> None:
+    error = errors.lookup(code)("so says the database")
+
+    assert advice(error) is None
+    assert explained(error) == "so says the database"
+
+
+def test_a_refusal_is_remembered_until_the_statement_is_executed() -> None:
+    refusals = Refusals()
+
+    refusals.note("read_page", errors.UndefinedTable("no such table"))
+    refusals.note("beat", errors.SerializationFailure("again"))
+
+    (told,) = refusals
+    assert told.startswith("read_page: no such table; ")
+    refusals.clear("read_page")
+    assert list(refusals) == []
