@@ -96,11 +96,8 @@ __all__ = [
     "WrongExpectedVersion",
     "allot",
     "embedded_server",
-<<<<<<< HEAD
-    "has_embedded_server",
-=======
     "explained",
->>>>>>> 445299c (Say what to change where the database refuses for good, and refuse to start where a node cannot work)
+    "has_embedded_server",
     "is_cut",
     "link",
     "migrate",

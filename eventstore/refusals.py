@@ -6,11 +6,16 @@ back. But some will be repeated for ever, and then waiting is no advice.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 import psycopg
 
+# A statement that is rarely asked may have been mended long ago.
+REMEMBERED_FOR: Final = timedelta(minutes=1)
+_READ_ONLY: Final = "25006"  # a ping sees that by itself
 _TABLES: Final = (
     "the service did not make this: correct the database or the search_path of DATABASE_URL, or"
     " start the service again, which makes the tables that are missing"
@@ -32,7 +37,7 @@ SHARED_SESSIONS: Final = (
 ADVICE: Final[Mapping[str, str]] = {
     "09": _FOREIGN,
     "0A": _SYSTEM,
-    "25006": "let DATABASE_URL lead to a server that takes writes",
+    _READ_ONLY: "let DATABASE_URL lead to a server that takes writes",
     "26": SHARED_SESSIONS,
     "28": "correct the user or the password in DATABASE_URL",
     "38": _FOREIGN,
@@ -70,11 +75,11 @@ class Refusals:
     themselves are not among them."""
 
     def __init__(self) -> None:
-        self._why: dict[str, str] = {}
+        self._why: dict[str, tuple[float, str]] = {}
 
     def note(self, name: str, error: psycopg.Error) -> None:
-        if advice(error):
-            self._why[name] = explained(error)
+        if advice(error) and error.sqlstate != _READ_ONLY:
+            self._why[name] = (_now(), explained(error))
 
     def clear(self, name: str) -> None:
         """The statement was executed."""
@@ -82,4 +87,10 @@ class Refusals:
             self._why.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
-        return (f"{name}: {why}" for name, why in sorted(self._why.items()))
+        since = _now() - REMEMBERED_FOR.total_seconds()
+        found = sorted(self._why.items())
+        return (f"{name}: {why}" for name, (noted_at, why) in found if noted_at >= since)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from psycopg import errors
 from saga_orchestrator.eventstore.refusals import Refusals, advice, explained
@@ -46,7 +48,7 @@ def test_a_refusal_that_may_pass_by_itself_is_told_in_the_words_of_the_database(
     assert explained(error) == "so says the database"
 
 
-def test_a_refusal_is_remembered_until_the_statement_is_executed() -> None:
+async def test_a_refusal_is_remembered_until_the_statement_is_executed() -> None:
     refusals = Refusals()
 
     refusals.note("read_page", errors.UndefinedTable("no such table"))
@@ -55,4 +57,13 @@ def test_a_refusal_is_remembered_until_the_statement_is_executed() -> None:
     (told,) = refusals
     assert told.startswith("read_page: no such table; ")
     refusals.clear("read_page")
+    assert list(refusals) == []
+
+
+async def test_a_refusal_that_was_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = Refusals()
+    refusals.note("read_page", errors.UndefinedTable("no such table"))
+
+    monkeypatch.setattr("saga_orchestrator.eventstore.refusals.REMEMBERED_FOR", -timedelta(1))
+
     assert list(refusals) == []
