@@ -59,12 +59,12 @@ class DatabaseAddresses:
 
         Raises psycopg.OperationalError if no host has an address.
         """
-        hosts = str(given.get("host") or "").split(",")
-        ports = str(given.get("port") or _default_port()).split(",")
+        hosts = _given_or_default(given, "host").split(",")
+        ports = (_given_or_default(given, "port") or "5432").split(",")
         ports = ports * len(hosts) if len(ports) == 1 else ports
         is_one_address = len(hosts) == 1 and _is_address(hosts[0])
         are_names = all(map(_is_name, hosts)) and len(hosts) == len(ports)
-        if given.get("hostaddr") or is_one_address or not are_names:
+        if _given_or_default(given, "hostaddr") or is_one_address or not are_names:
             return {}
         found = await asyncio.gather(*map(self._places, hosts, ports))
         places = [place for some in found for place in some]
@@ -148,7 +148,9 @@ def _is_name(host: str) -> bool:
     return bool(host) and not host.startswith(("/", "@"))
 
 
-def _default_port() -> str:
-    """That of the environment, or the one that libpq was built with."""
-    (port,) = (one for one in Conninfo.get_defaults() if one.keyword == b"port")
-    return (port.val or port.compiled or b"5432").decode()
+def _given_or_default(given: Mapping[str, Any], name: str) -> str:
+    """What the URL says, else the environment (PGHOST and the like), else how libpq was built."""
+    if value := given.get(name):
+        return str(value)
+    (default,) = (one for one in Conninfo.get_defaults() if one.keyword == name.encode())
+    return (default.val or default.compiled or b"").decode()

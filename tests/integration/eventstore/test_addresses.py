@@ -70,6 +70,17 @@ async def test_a_name_leads_to_its_address_with_a_default_port() -> None:
     assert found == {"host": "db", "hostaddr": HERE, "port": "5432"}
 
 
+async def test_a_host_that_the_environment_names_is_looked_up_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGHOST", "db")
+    monkeypatch.setenv("PGPORT", "6543")
+
+    found = await Names({"db": [HERE]}).addresses().parameters({})
+
+    assert found == {"host": "db", "hostaddr": HERE, "port": "6543"}
+
+
 async def test_a_silent_name_server_is_given_up_soon() -> None:
     with pytest.raises(psycopg.OperationalError, match="no address of db was found"):
         await Names({}).addresses().parameters({"host": "db"})

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 
 import pytest
 from saga_orchestrator.fsm.answer import Lost, Reply
+from saga_orchestrator.fsm.runtime.terms import Terms
+from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
@@ -233,3 +236,27 @@ async def test_a_bomb_of_a_participant_is_too_large(
 
     assert isinstance(answer, Reply)
     assert (answer.too_large, len(answer.body)) == (True, 1024 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("head", "encode"),
+    [
+        ("Content-Encoding: gzip", gzip.compress),
+        ("Content-Type: text/plain; charset=utf-16", lambda data: data.decode().encode("utf-16")),
+        ("X-Nothing: said", lambda data: data.decode().encode("utf-16-le")),
+    ],
+)
+async def test_a_secret_in_an_encoded_reply_is_found(
+    world: World, answering: Answering, ask: Ask, head: str, encode: Callable[[bytes], bytes]
+) -> None:
+    data = encode(rb'{"sent": "hunter2\/hunter2"}')
+    start = f"HTTP/1.1 402 No\r\n{head}\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+    peer = await world.peer(answering(start + data))
+    terms = {"shop": Terms(headers={"authorization": "Bearer hunter2/hunter2"})}
+    url = f"http://127.0.0.1:{peer.port}"
+    client = ParticipantsClient({"shop": url}, world.transport(), terms=terms)
+
+    answer = await ask(client)
+
+    assert isinstance(answer, Reply)
+    assert answer.body == b'{"sent": "[secret]"}'
