@@ -1,11 +1,12 @@
 """The places that callbacks have at their receivers, so that one that hangs keeps no other waiting.
 
-Receivers are bounded by their URL, and by their origin, behind which many may live. At an origin
-the first tries and the later ones have places apart: what has failed before waits behind what has
-failed too, and never before a callback that has not been tried. A first try may take its whole
-time while there is room. Once another waits for its place it must have been answered within
-`HURRIED`, or is tried again later. So a good receiver gets its turn soon, however many of its
-neighbours hang; and one that is slow is not sent everything twice.
+Receivers are bounded by their URL, by their origin, behind which many may live, and in all, since
+every connection takes a descriptor of the service. The first tries and the later ones have places
+apart: what has failed before waits behind what has failed too, and never before a callback that has
+not been tried. A first try may take its whole time while there is room. Once another waits for its
+place it must have been answered within `HURRIED`, or is tried again later. So a good receiver gets
+its turn soon, however many of its neighbours hang; and one that is slow is not sent everything
+twice.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from ...fsm.runtime.turns import Turns
 from .base_url import Origin
@@ -22,6 +23,8 @@ from .base_url import Origin
 PLACES_OF_A_URL: Final = 16
 PLACES_OF_FIRST_TRIES: Final = 100  # at an origin
 PLACES_OF_LATER_TRIES: Final = 50
+FIRST_TRIES_IN_ALL: Final = 300
+LATER_TRIES_IN_ALL: Final = 100
 PLACES_OF_AN_ORIGIN: Final = PLACES_OF_FIRST_TRIES + PLACES_OF_LATER_TRIES
 TIMEOUT: Final = timedelta(seconds=10)
 HURRIED: Final = timedelta(seconds=2)
@@ -52,15 +55,23 @@ class Places:
                 limit.reschedule(min(end, max(now, began + self.patience)))
 
 
+# Of a URL, of an origin, or of all; and whether they are for first tries.
+Key: TypeAlias = tuple[Origin | None, str | None, bool]
+
+
 class Receivers:
     def __init__(self, hurried: timedelta = HURRIED) -> None:
         self._hurried = hurried
-        self.places: dict[tuple[Origin, str | None, bool], Places] = {}
+        self.places: dict[Key, Places] = {}
 
     @asynccontextmanager
     async def place(self, origin: Origin, target: str, *, first_try: bool) -> AsyncIterator[None]:
-        """One at the URL, then one at its origin. Raises TimeoutError in the block."""
-        keys = ((origin, target, first_try), (origin, None, first_try))
+        """One at the URL, at its origin and in all. Raises TimeoutError in the block."""
+        keys: tuple[Key, ...] = (
+            (origin, target, first_try),
+            (origin, None, first_try),
+            (None, None, first_try),
+        )
         async with AsyncExitStack() as stack:
             held = list[Places]()
             for key in keys:
@@ -78,18 +89,24 @@ class Receivers:
                     stack.callback(one.holders.pop, limit)
                 yield
 
-    def _at(self, key: tuple[Origin, str | None, bool]) -> Places:
+    def _at(self, key: Key) -> Places:
         places = self.places.get(key)
         if places is None:
-            _, target, first_try = key
-            at_origin = PLACES_OF_FIRST_TRIES if first_try else PLACES_OF_LATER_TRIES
-            number = at_origin if target is None else PLACES_OF_A_URL
-            patience = self._hurried if first_try else TIMEOUT
-            places = self.places[key] = Places(number, patience)
+            patience = self._hurried if key[-1] else TIMEOUT
+            places = self.places[key] = Places(_number_of(key), patience)
         return places
 
-    def _forget(self, key: tuple[Origin, str | None, bool]) -> None:
+    def _forget(self, key: Key) -> None:
         """URLs come from clients, so that none must stay for ever."""
         places = self.places.get(key)
         if places is not None and places.is_idle:
             del self.places[key]
+
+
+def _number_of(key: Key) -> int:
+    origin, target, first_try = key
+    if target is not None:
+        return PLACES_OF_A_URL
+    if origin is not None:
+        return PLACES_OF_FIRST_TRIES if first_try else PLACES_OF_LATER_TRIES
+    return FIRST_TRIES_IN_ALL if first_try else LATER_TRIES_IN_ALL

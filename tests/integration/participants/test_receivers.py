@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
@@ -15,6 +15,7 @@ from saga_orchestrator.http.participants.base_url import Origin
 from saga_orchestrator.http.participants.callback import HttpCallbackSender
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.receivers import (
+    FIRST_TRIES_IN_ALL,
     PLACES_OF_A_URL,
     PLACES_OF_AN_ORIGIN,
     PLACES_OF_FIRST_TRIES,
@@ -121,22 +122,37 @@ async def test_a_receiver_that_is_slow_keeps_its_place_while_nobody_waits_for_it
             await asyncio.sleep(0)
 
 
-async def test_a_receiver_that_is_slow_makes_way_once_another_waits() -> None:
+def at_one_origin(number: int) -> tuple[Origin, str]:
+    return SHOP, f"/{number}"
+
+
+def at_many_origins(number: int) -> tuple[Origin, str]:
+    return SHOP._replace(port=number + 1000), "/"
+
+
+@pytest.mark.parametrize(
+    ("where", "number"),
+    [(at_one_origin, PLACES_OF_FIRST_TRIES), (at_many_origins, FIRST_TRIES_IN_ALL)],
+)
+async def test_a_receiver_that_is_slow_makes_way_once_another_waits(
+    where: Callable[[int], tuple[Origin, str]], number: int
+) -> None:
     receivers, told = Receivers(timedelta()), list[str]()
 
-    async def one(target: str) -> None:
-        async with receivers.place(SHOP, target, first_try=True):
+    async def one(origin: Origin, target: str) -> None:
+        async with receivers.place(origin, target, first_try=True):
             await asyncio.get_running_loop().create_future()
 
-    slow = [asyncio.ensure_future(one(f"/{n}")) for n in range(PLACES_OF_FIRST_TRIES)]
+    slow = [asyncio.ensure_future(one(*where(n))) for n in range(number)]
     await asyncio.sleep(0)
 
     async with receivers.place(SHOP, "/good", first_try=True):
         told.append("good")
 
-    ended = await asyncio.gather(*slow, return_exceptions=True)
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        ended = await asyncio.gather(*slow, return_exceptions=True)
     assert told == ["good"]
-    assert [type(one) for one in ended] == [TimeoutError] * PLACES_OF_FIRST_TRIES
+    assert [type(one) for one in ended] == [TimeoutError] * number
 
 
 async def test_a_later_try_has_its_whole_time(world: World) -> None:
