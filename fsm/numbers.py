@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 Number: TypeAlias = int | Decimal | float
 
 MOST_DIGITS = 400  # before the point, and after it, written without an exponent
+SHORT: Final = 50  # characters of a number
 LARGEST_INTEGER: Final[int] = 10**MOST_DIGITS - 1
 
 
@@ -26,6 +27,8 @@ def parse_decimal(text: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"the exponent of {text[:20]}… is too large") from None
+    if number and len(text) <= SHORT and abs(number.adjusted()) < MOST_DIGITS - SHORT:
+        return number  # without a look at every digit
     if not number and number.adjusted() >= 0:  # 0e9 is 0; without a point -0 would be read as 0
         return Decimal("-0.0" if number.is_signed() else "0")
     if not is_kept(number):

@@ -108,6 +108,22 @@ def test_a_number_with_more_digits_than_are_kept_is_no_json(literal: str) -> Non
             parse_foreign(text.encode())
 
 
+@given(
+    st.from_regex(
+        r"-?(0|[1-9][0-9]{0,60})(\.[0-9]{1,60})?[eE](\+|-)?([0-9]{1,2}|3[0-9]{2}|4[0-9]{2})",
+        fullmatch=True,
+    )
+)
+def test_exactly_what_is_longer_written_out_is_refused(literal: str) -> None:
+    before, _, after = format(Decimal(literal), "f").lstrip("-0").partition(".")
+
+    if max(len(before), len(after)) > 400:
+        with pytest.raises(NotKeepable):
+            parse_foreign(literal.encode())
+    else:
+        assert parse_foreign(literal.encode()) == Decimal(literal)
+
+
 @pytest.mark.parametrize(
     ("payload", "text"),
     [
