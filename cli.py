@@ -30,7 +30,7 @@ from .fsm.reader import restore_definition
 from .fsm.runtime.clock import SystemClock
 from .fsm.verifier import verify
 from .fsm.verifier.inputs import check_input_is_declared
-from .fsm.yaml_document import InvalidYaml, parse_yaml
+from .fsm.yaml_document import InvalidYaml, lines_of, parse_yaml
 from .projections.doctor import Examined
 from .projections.witnesses import Witnesses, hear, read_answers, read_calls
 from .settings import InvalidSettings, read_settings
@@ -64,9 +64,8 @@ def lint(files: Sequence[Path]) -> int:
     for file, one in zip(files, read, strict=True):
         for finding in _findings(one, definitions) if isinstance(one, Definition) else one:
             errors += finding.severity is Severity.ERROR
-            print(
-                f"{file}:{finding.pointer}: {finding.severity}: {finding.detail} [{finding.code}]"
-            )
+            place = _place(file, finding.pointer)
+            print(f"{place}: {finding.severity}: {finding.detail} [{finding.code}]")
     print(f"{len(files)} definitions, {errors} errors", file=sys.stderr)
     return 1 if errors else 0
 
@@ -155,6 +154,18 @@ def _read(file: Path) -> Definition | Sequence[Finding]:
         return error.findings
     except (OSError, UnicodeDecodeError, InvalidYaml) as error:
         return [Finding(code="unreadable", pointer="", detail=str(error))]
+
+
+def _place(file: Path, pointer: str) -> str:
+    """The file, line and pointer. The line of what is missing is that of what is around it."""
+    try:
+        lines = lines_of(file.read_text())
+    except (OSError, UnicodeDecodeError, InvalidYaml):
+        return str(file)
+    around = pointer
+    while around not in lines:
+        around = around.rpartition("/")[0]
+    return f"{file}:{lines[around]}:{pointer}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .fsm.complaints import complaint
 from .fsm.duration import parse_duration
 
 SERVICE_URL = re.compile(r"([A-Z][A-Z0-9_]*)_SERVICE_URL")
@@ -161,7 +162,7 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "settings"
-        why = first["msg"].removeprefix("Value error, ")
+        why = complaint(first["type"], first.get("ctx", {}))
         raise InvalidSettings(f"{name} is wrong: {why}") from None
 
 

@@ -28,6 +28,7 @@ from .evaluation import (
     StrictInterpreter,
     explained,
     left_of,
+    unread,
 )
 from .path import ABSENT, Absent, Path, dotted, follow
 from .shortcut import Shortcut, Unusual, is_true, shortcut
@@ -168,8 +169,7 @@ def parse(source: str) -> Expression:
     try:
         tree = _with_exact_literals(source, jmespath.parser.Parser().parse(source).parsed)
     except (JMESPathError, RecursionError, ValueError) as error:
-        why = str(error).splitlines()[0] if str(error) else "it nests too deep"
-        raise ExpressionError(f"${{{source}}} is not JMESPath: {why}") from None
+        raise ExpressionError(f"${{{source}}} is not JMESPath: {unread(error)}") from None
     seen = tuple(references(tree))
     short = shortened(tree)
     return Expression(source, short, plain_path(tree), seen, shortcut(short))

@@ -21,7 +21,7 @@ from .errors import Finding, InvalidInput
 from .evaluation import FAILURES, ExpressionError, Interpreter, StrictInterpreter
 from .expression import RELATIVE, Expression, Node, leading_path, references
 from .path import ABSENT, Absent, Path, dotted, follow
-from .reader import pointer
+from .pointer import pointer
 from .shortcut import is_true
 from .strict_json import Json, JsonObject
 from .template import Template, Text, expressions

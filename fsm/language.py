@@ -6,6 +6,7 @@ The models are also the JSON Schema that editors complete from. Unknown members 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
@@ -44,8 +45,13 @@ Duration = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$"}),
 ]
+PATH = r"^/[\x21-\x7e\s]*$"
 Name = Annotated[str, Field(pattern=NAME)]
-Path = Annotated[str, Field(pattern=r"^/[\x21-\x7e\s]*$", max_length=2000)]
+Path = Annotated[str, Field(pattern=PATH, max_length=2000)]
+PATTERN_WORDS: Mapping[str, str] = {
+    NAME: "must begin with a letter and have only letters, digits, - and _, at most 63",
+    PATH: "must begin with / and be printable ASCII",
+}
 
 
 class Model(BaseModel):

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
+from .complaints import findings_of
 from .definition import (
     Call,
     Child,
@@ -25,6 +26,7 @@ from .errors import Finding, InvalidDefinition, Severity
 from .expression import Expression, ExpressionError
 from .input_schema import InputSchema
 from .language import (
+    PATTERN_WORDS,
     CallModel,
     ChildModel,
     CompensationModel,
@@ -34,6 +36,7 @@ from .language import (
     WaitForModel,
 )
 from .path import ABSENT, follow
+from .pointer import pointer
 from .retry import RetryPolicy
 from .schema_rules import SchemaError
 from .strict_json import Json, NotKeepable, serialize
@@ -89,18 +92,6 @@ def restore_definition(document: Json) -> Definition:
     )
 
 
-def findings_of(error: ValidationError) -> Iterator[Finding]:
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
-        detail = one["msg"].removeprefix("Value error, ")
-        code = one["type"].replace("_", "-")
-        yield Finding(code=code, pointer=pointer(one["loc"]), detail=detail)
-
-
-def pointer(place: Sequence[str | int]) -> str:
-    """RFC 6901."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
-
-
 def _validated(document: Json) -> tuple[DefinitionModel, bytes]:
     try:
         source = serialize(document)
@@ -108,7 +99,8 @@ def _validated(document: Json) -> tuple[DefinitionModel, bytes]:
     except NotKeepable as error:
         raise _invalid("not-json", str(error)) from None
     except ValidationError as error:
-        raise InvalidDefinition(list(findings_of(error))) from None
+        findings = findings_of(error, DefinitionModel, PATTERN_WORDS)
+        raise InvalidDefinition(list(findings)) from None
     if len(source) > LARGEST_DEFINITION:
         raise _invalid("too-large", f"the definition is larger than {LARGEST_DEFINITION} bytes")
     return model, source

@@ -8,6 +8,7 @@ its value and its digits: it is an `int`, or else a `Decimal`, and never a float
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,6 +33,9 @@ _DIGITS = bytes(48 if byte in b"0123456789" else 32 for byte in range(256))
 _TOO_MANY_DIGITS = b"0" * (MOST_DIGITS + 1)
 
 
+MALFORMED = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
+
+
 class NotKeepable(ValueError):
     """Bytes or a value that are not JSON, or JSON that not everybody can read."""
 
@@ -44,8 +48,20 @@ def parse(data: bytes | str) -> Json:
         if text.find(rb"\u0000") >= 0:
             _refuse_null(value)
     except (MsgspecError, ValueError, RecursionError) as error:
-        raise NotKeepable(str(error)) from None
+        raise NotKeepable(_in_words(error)) from None
     return value
+
+
+def _in_words(error: Exception) -> str:
+    """What the parser finds wrong, without its own notation."""
+    if isinstance(error, RecursionError):
+        return "it nests too deep"
+    said = str(error).partition(" - at `")[0]
+    if "truncated" in said:
+        return "it ends too early"
+    if found := MALFORMED.fullmatch(said):
+        return f"{found[1]} at byte {found[2]}"
+    return said
 
 
 def parse_foreign(data: bytes) -> Json:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from .pointer import pointer
 from .strict_json import Json, parse_foreign, serialize
 
 LARGEST_DOCUMENT = 256 * 1024  # bytes
@@ -29,6 +30,24 @@ CORE_SCHEMA = [
 ]
 
 
+OURS = ("aliases are", "tags are", "it nests", "a key is not text", "the key ")
+WORDS = {  # by how a problem begins in the words of the parser
+    "mapping values are not allowed": "a : is not expected here: put quotes around the text",
+    "could not find expected ':'": "a key has no : after it",
+    "found character '\\t'": "a tab is no indentation: use spaces",
+    "found character": "no value begins with this character: put quotes around the text",
+    "found unexpected end of stream": "a quote is not closed",
+    "found unknown escape character": "there is no such escape: write \\\\ for a backslash",
+    "expected ',' or '}'": "a , or } is missing before this",
+    "expected ',' or ']'": "a , or ] is missing before this",
+    "expected <block end>": "this does not fit the indentation above",
+    "expected the node content": "a value is missing before this",
+    "sequence entries are not allowed": "a - is not expected here: begin a line with it",
+    "expected a single document": "there is a second document: leave out --- and what follows",
+    "did not find expected": "this does not fit what stands above",
+}
+
+
 class InvalidYaml(ValueError):
     """Not YAML, or YAML that we do not read; the message has line and column."""
 
@@ -40,8 +59,48 @@ def parse_yaml(text: str) -> Json:
     try:
         # Through JSON: 1e999 and "\\0" are YAML, and nobody could read them again.
         return parse_foreign(serialize(yaml.load(text, Loader=_CoreLoader)))
-    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
+    except yaml.MarkedYAMLError as error:
+        raise InvalidYaml(f"{_where(error.problem_mark)}{_in_words(error)}") from None
+    except yaml.YAMLError:
+        raise InvalidYaml("it holds a character that YAML does not have") from None
+    except RecursionError:
+        raise InvalidYaml("it nests too deep") from None
+    except (ValueError, ArithmeticError) as error:
         raise InvalidYaml(" ".join(str(error).split())) from None
+
+
+def lines_of(text: str) -> dict[str, int]:
+    """The line of each place, by its RFC 6901 pointer. Raises InvalidYaml as `parse_yaml`."""
+    parse_yaml(text)
+    found: dict[str, int] = {}
+    _mark(yaml.compose(text, Loader=_CoreLoader), (), found)
+    return found
+
+
+def _mark(node: Any, place: tuple[str | int, ...], found: dict[str, int]) -> None:
+    found.setdefault(pointer(place), node.start_mark.line + 1)
+    match node:
+        case yaml.MappingNode():
+            for key, value in node.value:
+                found[pointer((*place, key.value))] = key.start_mark.line + 1
+                _mark(value, (*place, key.value), found)
+        case yaml.SequenceNode():
+            for number, item in enumerate(node.value):
+                _mark(item, (*place, number), found)
+
+
+def _where(mark: Any) -> str:
+    return "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+
+
+def _in_words(error: yaml.MarkedYAMLError) -> str:
+    """Of what the parser says only that is told which is ours, or has words of ours."""
+    problem = str(error.problem)
+    if problem.startswith(OURS):
+        return problem
+    told = (problem, str(error.context))
+    found = (words for said, words in WORDS.items() if any(one.startswith(said) for one in told))
+    return next(found, "this is not YAML that is read here")
 
 
 class _CoreLoader(yaml.SafeLoader):

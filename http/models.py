@@ -8,11 +8,12 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
+from ..fsm.complaints import findings_of
 from ..fsm.errors import Finding
 from ..fsm.happening import ChildPolicy, StartRequested
 from ..fsm.input_check import merged_input
 from ..fsm.machines import SagaStatus
-from ..fsm.reader import findings_of, pointer
+from ..fsm.pointer import pointer
 from ..fsm.strict_json import JsonObject
 from ..projections.listing import SagaFilter
 from ..projections.place import PLACE
@@ -24,12 +25,22 @@ BIGGEST_VERSION = 2**31 - 1
 PAGE = 100
 LARGEST_PAGE = 1000
 
+# Regular expressions, and what they say in words.
+NOT_BLANK, WITHOUT_NULL = r"^[^\x00]*\S[^\x00]*$", r"^[^\x00]*$"
+CURSOR = r"^[A-Za-z0-9_-]{1,1000}$"
+PATTERN_WORDS: Mapping[str, str] = {
+    NOT_BLANK: "must not be blank, nor hold the character U+0000",
+    WITHOUT_NULL: "must not hold the character U+0000",
+    CURSOR: "must be the next of the page before",
+    PLACE: "must be the next_cursor of the page before",
+}
+
 Version = Annotated[int, Field(ge=1, le=BIGGEST_VERSION)]
 PageSize = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
-Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*\S[^\x00]*$")]
-Remark = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] | None
+Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=NOT_BLANK)]
+Remark = Annotated[str, Field(max_length=1000, pattern=WITHOUT_NULL)] | None
 Children = Annotated[ChildPolicy | None, Field(strict=False)]
-ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+ShortText = Annotated[str, Field(max_length=200, pattern=WITHOUT_NULL)]
 
 
 class Body(BaseModel):
@@ -170,7 +181,7 @@ class EventsQuery(Query):
 class FeedQuery(Query):
     """`after` is the `next` of the page before."""
 
-    after: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,1000}$")] | None = None
+    after: Annotated[str, Field(pattern=CURSOR)] | None = None
     type: ShortText | None = None
     saga_type: ShortText | None = None
     limit: PageSize = PAGE
@@ -203,7 +214,7 @@ def validated(model: type[BodyModel], body: JsonObject) -> BodyModel:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise InvalidRequest(findings_of(error)) from None
+        raise InvalidRequest(findings_of(error, model, PATTERN_WORDS)) from None
 
 
 def query_of(model: type[QueryModel], request: Request) -> QueryModel:
@@ -224,7 +235,7 @@ def validated_query(model: type[QueryModel], given: Mapping[str, str]) -> QueryM
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise InvalidQuery(findings_of(error)) from None
+        raise InvalidQuery(findings_of(error, model, PATTERN_WORDS)) from None
 
 
 def single_parameters(request: Request) -> dict[str, str]:

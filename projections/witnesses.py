@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from ..fsm.complaints import findings_of
 from ..fsm.invariants import Acknowledged, SeenCall, Watch
 
 CALL, ANSWER = TypeAdapter(SeenCall), TypeAdapter(Acknowledged)
@@ -58,9 +59,9 @@ def _read(adapter: TypeAdapter[Told], lines: Iterable[bytes]) -> Iterator[Told]:
         try:
             yield adapter.validate_json(line)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(one) for one in first["loc"]) or "line"
-            raise ValueError(f"line {number}: {where}: {first['msg']}") from None
+            first = next(findings_of(error))
+            where = first.pointer or "it"
+            raise ValueError(f"line {number}: {where} {first.detail}") from None
 
 
 def _by_saga(told: Iterable[Told]) -> Mapping[str, Sequence[Told]]:

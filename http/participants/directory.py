@@ -20,9 +20,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from ...fsm.language import Duration, Model, Name
+from ...fsm.complaints import findings_of
+from ...fsm.language import PATTERN_WORDS, Duration, Model, Name
 from ...fsm.outcome import Profile
-from ...fsm.reader import HEADER, HEADERS_OF_OURS, findings_of
+from ...fsm.reader import HEADER, HEADERS_OF_OURS
 from ...fsm.runtime.terms import Terms
 from ...fsm.secrecy import SHORTEST_SECRET
 from ...fsm.strict_json import serialize
@@ -33,6 +34,9 @@ from .request import FRAMING
 MOST_CALLS_AT_A_TIME = 10_000
 SENDABLE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")  # as the value of a header
 TAKEN = HEADERS_OF_OURS | FRAMING | {"accept-encoding", "saga-callback-token"}
+
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,200}$"
+WORDS = {**PATTERN_WORDS, VARIABLE: "must be the name of an environment variable"}
 
 Secrets: TypeAlias = Callable[[str], str | None]
 
@@ -52,7 +56,7 @@ class Directory:
 class SecretModel(Model):
     """The name of what holds it."""
 
-    secret: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,200}$")]
+    secret: Annotated[str, StringConstraints(pattern=VARIABLE)]
 
 
 class ParticipantModel(Model):
@@ -84,7 +88,7 @@ def _entries(text: str) -> Mapping[str, ParticipantModel]:
     try:
         return FILE.validate_json(serialize(parse_yaml(text)))
     except ValidationError as error:
-        wrong = (f"{one.pointer or '/'}: {one.detail}" for one in findings_of(error))
+        wrong = (f"{one.pointer or '/'} {one.detail}" for one in findings_of(error, patterns=WORDS))
         raise ValueError("; ".join(wrong)) from None
 
 

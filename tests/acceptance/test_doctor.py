@@ -45,8 +45,8 @@ def test_what_is_wrong_is_told_one_line_a_finding(house: House, database_url: st
 @pytest.mark.parametrize(
     ("line", "trouble"),
     [
-        ("nonsense\n", "line 1: line: Invalid JSON"),
-        ('{"at": "2026-03-01T12:00:00Z"}\n', "line 1: saga_id: Field required"),
+        ("nonsense\n", "line 1: it is not JSON"),
+        ('{"at": "2026-03-01T12:00:00Z"}\n', "line 1: /saga_id is missing"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(

@@ -140,7 +140,7 @@ def test_lint_says_what_is_wrong_with_a_definition(tmp_path: Path) -> None:
     linted = run(*SAGA, "definitions", "lint", str(wrong))
 
     assert linted.returncode == 1
-    assert f"{wrong}:/steps: error: " in linted.stdout
+    assert f"{wrong}:3:/steps: error: " in linted.stdout
 
 
 @pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])

@@ -48,7 +48,10 @@ def test_half_a_line_at_the_end_is_not_counted() -> None:
 
 @pytest.mark.parametrize(
     ("members", "trouble"),
-    [({"direction": "sideways"}, "line 2: direction: "), ({"attempt": "x"}, "line 2: attempt: ")],
+    [
+        ({"direction": "sideways"}, "line 2: /direction must be"),
+        ({"attempt": "x"}, "line 2: /attempt must be"),
+    ],
 )
 def test_a_line_that_is_no_call_is_named(members: dict[str, object], trouble: str) -> None:
     with pytest.raises(ValueError, match=trouble):
