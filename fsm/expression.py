@@ -16,7 +16,7 @@ from decimal import Decimal, DecimalException
 
 import jmespath.lexer
 import jmespath.parser
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from .evaluation import (
     FAILURES,
@@ -51,14 +51,10 @@ LITERAL = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place of the scope that an expression reads.
-
-    `optional` if it has a fallback; `argument` if a function is given it, which null would break.
-    """
+    """A place of the scope that an expression reads, `optional` if it has a fallback."""
 
     path: Path
     optional: bool = False
-    argument: bool = False
 
     @property
     def step(self) -> str | None:
@@ -142,8 +138,9 @@ class Expression:
 
     def _failure(self, scope: Mapping[str, Json], error: Exception) -> ExpressionError:
         nothing = [dotted(one.path) for one in self.references if follow(one.path, scope) is None]
-        is_given_null = isinstance(error, JMESPathError | TypeError) and nothing
-        why = f"{', '.join(nothing)} is null" if is_given_null else explained(error)
+        why = explained(error)
+        if isinstance(error, JMESPathTypeError) and error.current_value is None and nothing:
+            why = f"{why}: {', '.join(nothing)} is null"
         return ExpressionError(f"${{{self.source}}} cannot be evaluated: {why}")
 
 
@@ -248,28 +245,25 @@ CHAINS = {"subexpression", "index_expression"}
 RELATIVE = CHAINS | {"pipe", "projection", "value_projection", "filter_projection", "flatten"}
 
 
-def references(
-    node: Node, *, optional: bool = False, argument: bool = False
-) -> Iterator[Reference]:
+def references(node: Node, *, optional: bool = False) -> Iterator[Reference]:
     """What `node` reads of the scope."""
     if path := leading_path(node):
-        yield Reference(path, optional, argument)
+        yield Reference(path, optional)
         return
     if node["type"] == "expref":  # of an element, whatever that will be
         return
     children: Sequence[Node] = [one for one in node.get("children", ()) if isinstance(one, Mapping)]
     if node["type"] == "or_expression":
         yield from references(children[0], optional=True)
-        yield from references(children[1], optional=optional, argument=argument)
+        yield from references(children[1], optional=optional)
         return
     if node["type"] == "function_expression" and node["value"] == "not_null" and children:
         for child in children[:-1]:
             yield from references(child, optional=True)
         yield from references(children[-1], optional=optional)
         return
-    argument = node["type"] == "function_expression"
     for child in children[:1] if node["type"] in RELATIVE else children:
-        yield from references(child, optional=optional, argument=argument)
+        yield from references(child, optional=optional)
 
 
 def leading_path(node: Node) -> Path:

@@ -175,7 +175,8 @@ def test_what_is_read_of_nothing_or_comes_to_nothing_has_no_value(source: str) -
         ),
         (
             "length(steps.book.output.none)",
-            "${length(steps.book.output.none)} cannot be evaluated: steps.book.output.none is null",
+            "${length(steps.book.output.none)} cannot be evaluated: length takes a text or a list"
+            " or an object, and is given null: steps.book.output.none is null",
         ),
         (
             "length(steps.book.output.id)",
