@@ -16,6 +16,7 @@ from datetime import timedelta
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.pq import Conninfo
@@ -44,7 +45,7 @@ async def system_lookup(host: str, port: str) -> Sequence[str]:
 
 
 class DatabaseAddresses:
-    """What is known of them; belongs to one event loop."""
+    """What is known of the hosts of all connections; belongs to one event loop."""
 
     def __init__(
         self, look_up: LookUp = system_lookup, lookup_limit: timedelta = LOOKUP_LIMIT
@@ -53,6 +54,15 @@ class DatabaseAddresses:
         self._lookups: dict[tuple[str, str], asyncio.Future[Sequence[str]]] = {}
         self._known: dict[tuple[str, str], Sequence[str]] = {}
         self._silent_until: dict[Place, float] = {}
+
+    @classmethod
+    def shared(cls) -> DatabaseAddresses:
+        """Those of the running event loop, whose few threads one silent name must not occupy."""
+        loop = asyncio.get_running_loop()
+        shared = _shared.get(loop)
+        if shared is None:
+            shared = _shared[loop] = cls()
+        return shared
 
     async def parameters(self, given: Mapping[str, Any]) -> dict[str, str]:
         """What to connect with instead of the host and port in `given`; nothing to leave them.
@@ -121,6 +131,9 @@ class DatabaseAddresses:
                 one.cancel()
                 self._silent_until[asked[one]] = loop.time() + SILENT_FOR.total_seconds()
         return sorted(places, key=lambda one: self._silent_until.get(one, 0) > now)
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, DatabaseAddresses] = WeakKeyDictionary()
 
 
 async def _answer(place: Place) -> None:

@@ -58,11 +58,10 @@ class Connector:
     def __init__(self, database_url: str, application_name: str, mode: Mode = "postgresql") -> None:
         self._database_url, self._name, self._mode = database_url, application_name, mode
         self._sessions: dict[Connection, _ServerSession] = {}
-        self._addresses = DatabaseAddresses()
 
     async def connect(self) -> Connection:
         """Open a connection as `connect` does, and end what is left of the closed ones."""
-        connection = await connect(self._database_url, self._name, self._mode, self._addresses)
+        connection = await connect(self._database_url, self._name, self._mode)
         if self._mode == "portable":
             return connection
         try:
@@ -104,17 +103,11 @@ async def _session_of(connection: Connection) -> _ServerSession:
 
 
 async def connect(
-    database_url: str,
-    application_name: str,
-    mode: Mode = "postgresql",
-    addresses: DatabaseAddresses | None = None,
+    database_url: str, application_name: str, mode: Mode = "postgresql"
 ) -> Connection:
-    """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError.
-
-    `addresses` remembers what is known of the hosts from one connection to the next.
-    """
+    """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError."""
     parameters = PEER_IS_GONE | conninfo_to_dict(database_url)
-    parameters |= await (addresses or DatabaseAddresses()).parameters(parameters)
+    parameters |= await DatabaseAddresses.shared().parameters(parameters)
     connection = await AsyncConnection.connect(
         make_conninfo("", **parameters),
         autocommit=True,

@@ -108,6 +108,19 @@ async def test_one_lookup_serves_all_connections() -> None:
     assert names.asked == ["db"]
 
 
+async def test_connections_of_one_event_loop_share_what_is_known_and_those_of_another_do_not() -> (
+    None
+):
+    async def shared() -> DatabaseAddresses:
+        return DatabaseAddresses.shared()
+
+    here, again = await shared(), await shared()
+    elsewhere = await asyncio.to_thread(asyncio.run, shared())
+
+    assert here is again
+    assert here is not elsewhere
+
+
 async def test_who_answers_comes_before_who_is_silent_and_otherwise_the_order_is_kept(
     port: str,
 ) -> None:
