@@ -27,6 +27,9 @@ from .statements import Mode, statement
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
+# To see whether anything is missing. Mostly nothing is, and a start must not wait for a database
+# that has fallen silent as long as for one that is at work.
+LOOK_TIMEOUT: Final = timedelta(seconds=10)
 # Of all that is missing, on a log of any size.
 MIGRATION_TIMEOUT: Final = timedelta(hours=1)
 _FILE_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -48,17 +51,24 @@ class Migration:
 
 
 async def migrate(
-    database_url: str, folders: Sequence[tuple[str, Path]], mode: Mode = "postgresql"
+    database_url: str,
+    folders: Sequence[tuple[str, Path]],
+    mode: Mode = "postgresql",
+    look_timeout: timedelta = LOOK_TIMEOUT,
 ) -> Sequence[str]:
     """Apply what is missing; returns the names of what was applied, as `room/file`.
 
-    Raises MigrationRefused, psycopg.Error. Safe to repeat, and from several nodes at once.
+    Raises MigrationRefused, and psycopg.Error, also if the database does not answer. Safe to
+    repeat, and from several nodes at once.
     """
     wanted = [
         migration for room, folder in folders for migration in read_folder(room, folder, mode)
     ]
     connection = await connect(database_url, "eventstore migrations", mode)
     try:
+        with watchdog(connection, look_timeout):
+            if await _are_applied(connection, wanted):
+                return []
         with watchdog(connection, MIGRATION_TIMEOUT):
             for _ in range(_ATTEMPTS - 1):
                 with suppress(*_COLLISIONS):
@@ -83,6 +93,15 @@ def _read(room: str, file: Path) -> Migration:
     if match is None:
         raise MigrationRefused(room, file.name, "is not named NNNN_name.sql")
     return Migration(room, int(match[1]), file.name, file.read_bytes())
+
+
+async def _are_applied(connection: Connection, wanted: Sequence[Migration]) -> bool:
+    """True if nothing is missing and nothing was edited."""
+    try:
+        rooms = {room: await _applied(connection, room) for room in {one.room for one in wanted}}
+    except database.UndefinedTable:
+        return False
+    return all(rooms[one.room].get(one.number) == one.sha256 for one in wanted)
 
 
 async def _apply_all(connection: Connection, wanted: Sequence[Migration]) -> list[str]:

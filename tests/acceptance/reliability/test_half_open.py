@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from saga_orchestrator.tests.acceptance.fix_house import service
 from saga_orchestrator.tests.acceptance.nodes.fix_cluster import nodes_beside
 from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
 from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_whole
@@ -51,6 +53,25 @@ def test_two_nodes_whose_sessions_are_left_half_open_are_ready_again_by_themselv
         exposed.wire.leave_half_open(seen)
         until(lambda: is_back(exposed, before, doors), "both are back", READY_WITHIN)
         nodes.await_even_shares()
+    await_well(exposed.house)
+
+
+@pytest.mark.parametrize("connections", [2, 4, 7])
+def test_a_start_whose_connections_are_left_half_open_is_ready_by_itself(
+    exposed: Exposed, tmp_path: Path, connections: int
+) -> None:
+    """However far it has come."""
+    url = exposed.house.service.environ["DATABASE_URL"]
+    late = service(tmp_path / "log", exposed.house.relay, DATABASE_URL=url)
+    before = exposed.wire.connections
+    late.launch()
+    try:
+        until(lambda: exposed.wire.connections - before >= connections, "it connects")
+        exposed.wire.leave_half_open(HalfOpen.SILENT)
+
+        late.await_health()
+    finally:
+        late.end()
     await_well(exposed.house)
 
 

@@ -76,6 +76,11 @@ class Wire:
     def address(self) -> str:
         return f"127.0.0.1:{self._door.getsockname()[1]}"
 
+    @property
+    def connections(self) -> int:
+        """How many have come about."""
+        return len(self._pairs)
+
     @contextmanager
     def running(self) -> Iterator[Wire]:
         thread = threading.Thread(target=self._accept, daemon=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -93,3 +94,17 @@ async def test_a_migration_of_a_newer_release_is_left_alone(
     await migrate(empty_database_url, [("room", newer)])
 
     assert await migrate(empty_database_url, [("room", older)]) == []
+
+
+async def test_a_database_that_does_not_answer_is_not_waited_for(empty_database_url: str) -> None:
+    """Before it is known whether anything is missing; what is missing may take its time."""
+    folders = [("eventstore", MIGRATIONS)]
+    await migrate(empty_database_url, folders)
+    with psycopg.connect(empty_database_url) as another:
+        another.execute("lock table migration in access exclusive mode")
+
+        with pytest.raises(psycopg.OperationalError):
+            async with asyncio.timeout(10):
+                await migrate(empty_database_url, folders, look_timeout=timedelta(seconds=0.2))
+
+    assert await migrate(empty_database_url, folders) == []
