@@ -32,6 +32,7 @@ from .template import render
 # Asked for with every answer: Python takes four times longer to find `Direction.COMPENSATION`.
 COMPENSATION, STATUS = Direction.COMPENSATION, Direction.STATUS
 TOO_LARGE = OutputLoss.TOO_LARGE
+UNTOLD_FROM = 2  # polls, after which not each is recorded
 
 
 def wait(step: Step, state: StepState, answer: CallAnswered, jitter: float) -> timedelta:
@@ -40,12 +41,16 @@ def wait(step: Step, state: StepState, answer: CallAnswered, jitter: float) -> t
     match verdict.outcome:
         case Outcome.REJECTED if answer.direction is not STATUS:
             return timedelta()  # there is none, and nobody need work out when it would be
-        case Outcome.BUSY:
-            return retry.first
-        case Outcome.THROTTLED | Outcome.HELD:
-            return verdict.retry_after if verdict.retry_after is not None else retry.first
+        case Outcome.BUSY | Outcome.THROTTLED | Outcome.HELD:
+            told = verdict.outcome is not Outcome.BUSY and verdict.retry_after is not None
+            interval = verdict.retry_after if told else retry.first
+            return retry.repeated(interval, state.times + 1)  # type: ignore[arg-type]
         case _:
             return retry.delay(max(answer.attempt - _floor(state, answer.direction), 1), jitter)
+
+
+def _times(state: StepState, outcome: Outcome) -> int:
+    return state.times + 1 if outcome in FREE else 1
 
 
 def _floor(state: StepState, direction: Direction) -> int:
@@ -94,6 +99,7 @@ def of_action(
             error=verdict.reason,
             until=until,
             resent=answer.resent,
+            times=_times(state, verdict.outcome),
         )
     if verdict.may_have_happened or answer.resent or state.may_have_happened:
         return StepUnknown(step=name, attempt=attempt, error=verdict.reason)
@@ -116,9 +122,16 @@ def _accepted(
     step: Step, attempt: int, until: datetime, now: datetime, state: StepState
 ) -> StepAccepted:
     """Polls come at the ceilings of the retry: soon at first, then less often."""
-    polls = step.completion is Completion.POLL
-    next_poll = now + step.retry.ceiling(state.polls + 1) if polls else None
-    return StepAccepted(step=step.name, attempt=attempt, until=until, next_poll=next_poll)
+    if step.completion is not Completion.POLL:
+        return StepAccepted(step=step.name, attempt=attempt, until=until)
+    polls, retry = state.polls + 1, step.retry
+    return StepAccepted(
+        step=step.name,
+        attempt=attempt,
+        until=until,
+        next_poll=now + retry.repeated(retry.ceiling(polls), polls),
+        polls=polls if polls > UNTOLD_FROM else 0,
+    )
 
 
 def of_status(
@@ -141,7 +154,12 @@ def of_status(
     if until is None or not (free or allows(tried - state.floor)):
         return StepUnknown(step=step.name, attempt=tried, error=verdict.reason)
     return StepBackedOff(
-        step=step.name, attempt=tried, outcome=outcome, error=verdict.reason, until=until
+        step=step.name,
+        attempt=tried,
+        outcome=outcome,
+        error=verdict.reason,
+        until=until,
+        times=_times(state, outcome),
     )
 
 
@@ -218,5 +236,10 @@ def of_compensation(
     if verdict.outcome is Outcome.REJECTED or not _may_try_again(step, state, answer):
         return CompensationFailed(step=name, attempt=attempt, error=verdict.reason)
     return CompensationBackedOff(
-        step=name, attempt=attempt, outcome=verdict.outcome, error=verdict.reason, until=until
+        step=name,
+        attempt=attempt,
+        outcome=verdict.outcome,
+        error=verdict.reason,
+        until=until,
+        times=_times(state, verdict.outcome),
     )

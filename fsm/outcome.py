@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from .answer import Answer, NotSent, Reply
 from .reason import one_line, reason_of
-from .retry import LONGEST_RETRY_AFTER, SHORTEST_RETRY_AFTER
+from .retry import LONGEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse_foreign
 
 
@@ -200,4 +200,4 @@ def _retry_after(reply: Reply, now: Callable[[], datetime]) -> timedelta | None:
         wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now()
     else:
         return None
-    return min(max(wait, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
+    return min(max(wait, timedelta()), LONGEST_RETRY_AFTER)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 LONGEST_RETRY_AFTER = timedelta(minutes=5)
-SHORTEST_RETRY_AFTER = timedelta(milliseconds=100)  # a 0 would be asked for without end
+SHORTEST_REPETITION = timedelta(seconds=1)
+FIRST_REPETITIONS = 10  # what is repeated more often than this slows down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,23 @@ class RetryPolicy:
         return timedelta(seconds=min(seconds, self.cap.total_seconds()))
 
     def delay(self, attempt: int, jitter: float) -> timedelta:
-        """The wait after `attempt`; `jitter` is in [0, 1)."""
+        """The wait after `attempt`; `jitter` is in [0, 1).
+
+        However short its waits are declared, a call does not hammer its participant.
+        """
         assert 0 <= jitter < 1
-        return self.ceiling(attempt) * jitter
+        wait = self.ceiling(attempt) * jitter
+        return max(wait, SHORTEST_REPETITION) if attempt > FIRST_REPETITIONS else wait
+
+    def repeated(self, interval: timedelta, times: int) -> timedelta:
+        """The wait after an answer that uses no attempt up and has come `times` times in a row.
+
+        It stays `interval` for the first ones and then doubles up to the cap; a longer interval is
+        kept.
+        """
+        interval = max(interval, SHORTEST_REPETITION)
+        doublings = min(times - FIRST_REPETITIONS, 64)
+        if doublings <= 0:
+            return interval
+        seconds = min(interval.total_seconds() * 2.0**doublings, self.cap.total_seconds())
+        return max(interval, timedelta(seconds=seconds))

@@ -59,6 +59,7 @@ class StepAccepted(StepEvent, frozen=True, kw_only=True):
     attempt: int
     until: datetime
     next_poll: datetime | None = None
+    polls: int = 0  # how often the participant has been called or asked; 0: once more
 
 
 class CallbackReceived(StepEvent, frozen=True, kw_only=True):
@@ -139,7 +140,10 @@ class StepRejected(StepEvent, frozen=True, kw_only=True):
 
 
 class StepBackedOff(StepEvent, frozen=True, kw_only=True):
-    """The wake-up of the next try is recorded with it. `resent` as of a rejection."""
+    """The wake-up of the next try is recorded with it. `resent` as of a rejection.
+
+    `times`: so often in a row an answer has come that uses no attempt up. Not each is recorded.
+    """
 
     trigger = "back_off"
     attempt: int
@@ -147,6 +151,7 @@ class StepBackedOff(StepEvent, frozen=True, kw_only=True):
     error: str
     until: datetime
     resent: bool = False
+    times: int = 1
 
 
 class StepUnknown(StepEvent, frozen=True, kw_only=True):
@@ -185,11 +190,14 @@ class CompensationCovered(StepEvent, frozen=True, kw_only=True):
 
 
 class CompensationBackedOff(StepEvent, frozen=True, kw_only=True):
+    """`times` as of an action that backs off."""
+
     trigger = "back_off_undo"
     attempt: int
     outcome: Outcome
     error: str
     until: datetime
+    times: int = 1
 
 
 class CompensationFailed(StepEvent, frozen=True, kw_only=True):

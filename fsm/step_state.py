@@ -39,6 +39,7 @@ from .strict_json import Json
 # Those that are asked for again and again: Python takes four times longer to find `StepStatus.X`.
 BACKING_OFF, UNDO_BACKING_OFF = StepStatus.BACKING_OFF, StepStatus.COMPENSATION_BACKING_OFF
 UNKNOWN, SUCCEEDED = StepStatus.UNKNOWN, StepStatus.SUCCEEDED
+NONE: frozenset[Outcome] = frozenset()
 FREE = (Outcome.BUSY, Outcome.THROTTLED, Outcome.HELD)  # what uses no attempt up
 
 
@@ -61,6 +62,9 @@ class StepState(Struct, frozen=True, kw_only=True):
     compensation_floor: int = 0
     undo_again: bool = False  # its compensation had failed, and a person wants it tried again
     last_outcome: Outcome | None = None  # of the attempt that is backed off from
+    times: int = 0  # that this attempt was answered in a row with what uses no attempt up
+    answers: frozenset[Outcome] = NONE  # that have come in this row
+    asked: int = 0  # the attempt of which its participant was asked last
     doubtful: bool = False
     was_busy: bool = False
     asking: bool = False
@@ -138,7 +142,7 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
         case StatusAsked() if status is SUCCEEDED:
             return _called_for_output(step, event, at)
         case StatusAsked():
-            return replace(step, status=status, asking=True, next_attempt_at=None)
+            return _asked(step, status, event)
         case OutputNotReceived():
             return _output_not_received(step, event)
         case StepSkipped():
@@ -173,11 +177,14 @@ def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime
     if status is SUCCEEDED:
         return _called_for_output(step, event, at)
     again = step.finished_at is not None
+    goes_on = event.attempt == step.attempts
     return replace(
         step,
         status=status,
         attempts=event.attempt,
         floor=event.attempt - 1 if again else step.floor,
+        times=step.times if goes_on else 0,
+        answers=step.answers if goes_on else NONE,
         callback=None if again else step.callback,
         asking=False,
         started_at=step.started_at or at,
@@ -185,6 +192,10 @@ def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime
         finished_at=None,
         next_attempt_at=None,
     )
+
+
+def _asked(step: StepState, status: StepStatus, event: StatusAsked) -> StepState:
+    return replace(step, status=status, asking=True, asked=event.attempt, next_attempt_at=None)
 
 
 def _called_for_output(step: StepState, event: StepCalled | StatusAsked, at: datetime) -> StepState:
@@ -244,11 +255,14 @@ def _is_null(event: StepSucceeded) -> bool:
 
 def _undo_called(step: StepState, status: StepStatus, event: CompensationCalled) -> StepState:
     again = step.status is StepStatus.COMPENSATION_FAILED
+    goes_on = step.status is UNDO_BACKING_OFF and event.attempt == step.compensation_attempts
     return replace(
         step,
         status=status,
         compensation_attempts=event.attempt,
         compensation_floor=event.attempt - 1 if again else step.compensation_floor,
+        times=step.times if goes_on else 0,
+        answers=step.answers if goes_on else NONE,
         next_attempt_at=None,
         undo_again=False,
     )
@@ -282,6 +296,8 @@ def _backed_off(step: StepState, status: StepStatus, event: StepBackedOff) -> St
         last_error=event.error,
         asking=False,
         last_outcome=event.outcome,
+        times=_times(event),
+        answers=_answers(step, event),
         doubtful=step.doubtful or doubtful,
         was_busy=step.was_busy or event.outcome is Outcome.BUSY,
         next_attempt_at=event.until,
@@ -298,6 +314,8 @@ def _found_not_done(
         last_error=event.error,
         asking=False,
         last_outcome=Outcome.NOT_DONE,
+        times=0,
+        answers=NONE,
         doubtful=False,
         was_busy=False,
         next_attempt_at=at,
@@ -322,7 +340,7 @@ def _accepted(step: StepState, status: StepStatus, event: StepAccepted) -> StepS
         step,
         status=status,
         asking=False,
-        polls=step.polls + 1,
+        polls=event.polls or step.polls + 1,
         until=event.until,
         next_attempt_at=min(event.next_poll or event.until, event.until),
     )
@@ -362,6 +380,18 @@ def _undo_backed_off(
         step,
         status=status,
         last_outcome=event.outcome,
+        times=_times(event),
+        answers=_answers(step, event),
         last_error=event.error,
         next_attempt_at=event.until,
     )
+
+
+def _times(event: StepBackedOff | CompensationBackedOff) -> int:
+    return event.times if event.outcome in FREE else 0
+
+
+def _answers(step: StepState, event: StepBackedOff | CompensationBackedOff) -> frozenset[Outcome]:
+    if event.outcome not in FREE:
+        return NONE
+    return step.answers | {event.outcome} if event.times > 1 else frozenset((event.outcome,))

@@ -55,6 +55,8 @@ verdicts: st.SearchStrategy[Verdict] = st.builds(
 
 _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "attempt": st.integers(1, 1_000_000),
+    "times": st.integers(1, 1_000_000),
+    "polls": st.integers(0, 1_000_000),
     "back": st.booleans(),
     "body": json_values,
     "by": st.sampled_from(NAMES),

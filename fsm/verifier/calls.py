@@ -58,6 +58,13 @@ def _of_call(call: Call, at: str) -> Iterator[Finding]:
     if call.retry.cap < call.retry.first:
         detail = "the cap is shorter than the first wait, which so never applies: set both"
         yield warning("cap-below-first", f"{at}/retry/cap", detail)
+    for name, wait in (("first", call.retry.first), ("cap", call.retry.cap)):
+        if not wait:
+            detail = (
+                "with a wait of nothing the first tries follow one another at once, and a second"
+                " apart from the eleventh on: write 500ms, say"
+            )
+            yield warning("zero-wait", f"{at}/retry/{name}", detail)
 
 
 def _of_request(call: Call, at: str) -> Iterator[Finding]:

@@ -180,7 +180,7 @@ def test_a_pivot_in_doubt_has_no_deadline() -> None:
     assert wake_up(case.saga) is None
 
     case = case.when(answered("pay", BUSY))
-    assert wake_up(case.saga) == NOON + timedelta(milliseconds=500)
+    assert wake_up(case.saga) == NOON + timedelta(seconds=1)
 
 
 def test_a_compensation_that_backs_off_is_a_wake_up_and_the_deadline_is_none() -> None:
@@ -188,7 +188,7 @@ def test_a_compensation_that_backs_off_is_a_wake_up_and_the_deadline_is_none() -
     assert wake_up(case.saga) is None
 
     case = case.when(undo_answered("book", BUSY))
-    assert wake_up(case.saga) == NOON + timedelta(milliseconds=500)
+    assert wake_up(case.saga) == NOON + timedelta(seconds=1)
 
 
 def test_a_paused_saga_is_never_woken() -> None:
@@ -202,7 +202,7 @@ def test_a_step_that_was_accepted_is_woken_by_its_next_question_or_its_end() -> 
     polled = given(define("book poll")).when(answered("book", ACCEPTED))
     called_back = given(define("book callback")).when(answered("book", ACCEPTED))
 
-    assert wake_up(polled.saga) == NOON + timedelta(milliseconds=500)
+    assert wake_up(polled.saga) == NOON + timedelta(seconds=1)
     assert wake_up(called_back.saga) == NOON + 15 * MINUTE
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.retry import RetryPolicy
+from saga_orchestrator.fsm.retry import FIRST_REPETITIONS, SHORTEST_REPETITION, RetryPolicy
 from saga_orchestrator.fsm.testing.strategies import jitters
 
 policies = st.builds(
@@ -30,7 +30,11 @@ def test_the_ceiling_doubles_from_the_first_wait_to_the_cap() -> None:
 def test_a_delay_lies_between_nothing_and_the_cap(
     policy: RetryPolicy, attempt: int, jitter: float
 ) -> None:
-    assert timedelta() <= policy.delay(attempt, jitter) <= policy.ceiling(attempt) <= policy.cap
+    longest = policy.ceiling(attempt)
+    assert longest <= policy.cap
+    if attempt > FIRST_REPETITIONS:
+        longest = max(longest, SHORTEST_REPETITION)
+    assert timedelta() <= policy.delay(attempt, jitter) <= longest
 
 
 @given(policies, attempts)
@@ -38,10 +42,30 @@ def test_the_ceiling_never_falls(policy: RetryPolicy, attempt: int) -> None:
     assert policy.ceiling(attempt) <= policy.ceiling(attempt + 1)
 
 
-@given(policies, attempts)
+@given(policies, st.integers(1, FIRST_REPETITIONS))
 def test_full_jitter_reaches_all_of_the_ceiling(policy: RetryPolicy, attempt: int) -> None:
     assert policy.delay(attempt, 0) == timedelta()
     assert policy.delay(attempt, 0.5) * 2 - policy.ceiling(attempt) <= timedelta(microseconds=1)
+
+
+@given(policies, st.integers(FIRST_REPETITIONS + 1, 10**9), jitters)
+def test_what_fails_for_long_is_not_tried_more_than_once_a_second(
+    policy: RetryPolicy, attempt: int, jitter: float
+) -> None:
+    assert policy.delay(attempt, jitter) >= SHORTEST_REPETITION
+
+
+@given(policies, st.timedeltas(timedelta(), timedelta(minutes=5)), attempts)
+def test_what_is_repeated_waits_a_second_or_what_was_asked_for_and_never_less_than_before(
+    policy: RetryPolicy, interval: timedelta, times: int
+) -> None:
+    wait = policy.repeated(interval, times)
+
+    assert max(interval, SHORTEST_REPETITION) <= wait
+    assert wait <= max(interval, SHORTEST_REPETITION, policy.cap)
+    assert wait <= policy.repeated(interval, times + 1)
+    if times <= FIRST_REPETITIONS:
+        assert wait == max(interval, SHORTEST_REPETITION)
 
 
 @pytest.mark.parametrize("jitter", [-0.1, 1.0, 2.0])

@@ -21,8 +21,8 @@ from saga_orchestrator.fsm.testing import (
 )
 from saga_orchestrator.tests.unit.fsm.decide.cases import (
     ASKED,
-    FIRST_WAIT,
     MINUTE,
+    SECOND,
     TWO,
     all_done,
 )
@@ -46,7 +46,7 @@ def test_what_is_held_back_waits_as_long_as_it_is_told() -> None:
     )
 
     not_told = given(TWO).when(answered("book", HELD))
-    assert not_told.step("book").next_attempt_at == NOON + FIRST_WAIT
+    assert not_told.step("book").next_attempt_at == NOON + SECOND
 
 
 def test_it_uses_no_attempt_up() -> None:

@@ -57,6 +57,7 @@ from saga_orchestrator.tests.unit.fsm.decide.cases import (
     FIRST_WAIT,
     MINUTE,
     PIVOT,
+    SECOND,
     TWO,
     all_done,
 )
@@ -143,7 +144,7 @@ def test_a_wait_that_begins_in_a_pause_begins_with_its_end(verdict: Verdict) -> 
     assert isinstance(case.events[0], StepBackedOff)
 
     case = case.when(RESUME).then_calls()
-    wait = FIRST_WAIT if verdict is BUSY else FIRST_WAIT / 2
+    wait = SECOND if verdict is BUSY else FIRST_WAIT / 2
     assert case.step("book").next_attempt_at == case.now + wait
 
 

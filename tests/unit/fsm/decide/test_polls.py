@@ -34,8 +34,8 @@ from saga_orchestrator.fsm.testing import (
 )
 from saga_orchestrator.tests.unit.fsm.decide.cases import (
     ASKED,
-    FIRST_WAIT,
     MINUTE,
+    SECOND,
     all_done,
     all_undone,
 )
@@ -49,12 +49,12 @@ def accepted() -> Case:
 
 
 def asked() -> Case:
-    return accepted().when(TimePassed(), after=FIRST_WAIT)
+    return accepted().when(TimePassed(), after=SECOND)
 
 
 def test_an_accepted_step_is_asked_for_after_the_first_wait() -> None:
     accepted().then(
-        StepAccepted(step="pay", attempt=1, until=NOON + LIMIT, next_poll=NOON + FIRST_WAIT)
+        StepAccepted(step="pay", attempt=1, until=NOON + LIMIT, next_poll=NOON + SECOND)
     )
 
     asked().then(StatusAsked(step="pay", attempt=1)).then_calls("ask pay#1")

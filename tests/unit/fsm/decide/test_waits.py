@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from hypothesis import given as drawn
+from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.events import (
     SagaFellDue,
     StepBackedOff,
@@ -13,28 +14,95 @@ from saga_orchestrator.fsm.events import (
 )
 from saga_orchestrator.fsm.happening import TimePassed
 from saga_orchestrator.fsm.outcome import Outcome, Verdict
+from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.testing import (
     BUSY,
+    DONE,
+    HELD,
     NOON,
     NOT_SENT,
+    REJECTED,
     THROTTLED,
     UNKNOWN,
     answered,
     define,
     given,
+    held,
     throttled,
+    undo_answered,
 )
 from saga_orchestrator.fsm.testing.strategies import jitters
 from saga_orchestrator.tests.unit.fsm.decide.cases import FIRST_WAIT, MINUTE, SECOND, TWO
 
 
 @drawn(jitters)
-def test_a_busy_step_is_asked_again_after_the_first_wait_without_jitter(jitter: float) -> None:
+def test_a_busy_step_is_asked_again_after_its_first_wait_without_jitter(jitter: float) -> None:
+    for first, wait in (("3s", 3 * SECOND), ("500ms", SECOND), ("0ms", SECOND)):
+        case = given(waiting_for(first=first))
+        for _ in range(10):
+            case = case.when(answered("book", BUSY), jitter=jitter)
+            assert case.step("book").next_attempt_at == case.now + wait
+            case = case.when(TimePassed(), after=wait).then_calls("book#1")
+
+
+@pytest.mark.parametrize("verdict", [BUSY, THROTTLED, HELD, throttled(timedelta()), held(SECOND)])
+def test_what_uses_no_attempt_up_slows_down_to_the_cap_after_ten_times(verdict: Verdict) -> None:
+    case, waits = given(waiting_for(first="1ms", cap="20s")), []
+    for _ in range(17):
+        case = case.when(answered("book", verdict))
+        waits.append((case.step("book").next_attempt_at or case.now) - case.now)
+        case = case.when(TimePassed(), after=waits[-1])
+
+    assert [wait.total_seconds() for wait in waits] == [1] * 10 + [2, 4, 8, 16, 20, 20, 20]
+
+
+def test_a_longer_wait_that_is_asked_for_is_kept_though_it_is_above_the_cap() -> None:
+    case = given(waiting_for(first="1ms", cap="20s"))
+    for _ in range(20):
+        case = case.when(answered("book", throttled(2 * MINUTE)))
+        assert case.step("book").next_attempt_at == case.now + 2 * MINUTE
+        case = case.when(TimePassed(), after=2 * MINUTE)
+
+
+def test_answers_that_use_no_attempt_up_are_counted_together_and_others_begin_anew() -> None:
     case = given(TWO)
-    for _ in range(4):
-        case = case.when(answered("book", BUSY), jitter=jitter)
-        assert case.step("book").next_attempt_at == case.now + FIRST_WAIT
-        case = case.when(TimePassed(), after=FIRST_WAIT).then_calls("book#1")
+    for times, verdict in enumerate([BUSY, THROTTLED, BUSY, HELD], start=1):
+        case = case.when(answered("book", verdict))
+        assert case.step("book").times == times
+        case = case.when(TimePassed(), after=MINUTE)
+
+    case = case.when(answered("book", UNKNOWN)).when(TimePassed(), after=MINUTE)
+    assert case.when(answered("book", BUSY, attempt=2)).step("book").times == 1
+
+
+@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
+def test_a_compensation_counts_its_own(verdict: Verdict) -> None:
+    case = given(TWO).when(answered("book", BUSY)).when(TimePassed(), after=MINUTE)
+    case = case.when(answered("book", DONE)).when(answered("pay", REJECTED))
+
+    for times in (1, 2, 3):
+        case = case.when(undo_answered("book", verdict))
+        assert case.step("book").times == times
+        case = case.when(TimePassed(), after=MINUTE).then_calls("undo book#1")
+
+
+@pytest.mark.parametrize("verdict", [UNKNOWN, NOT_SENT])
+def test_however_short_its_waits_a_call_that_fails_for_long_is_tried_once_a_second(
+    verdict: Verdict,
+) -> None:
+    case = given(waiting_for(first="0ms", cap="0ms", attempts=1_000_000))
+    for attempt in range(1, 20):
+        case = case.when(answered("book", verdict, attempt=attempt))
+        wait = SECOND if attempt > 10 else timedelta()
+        assert case.step("book").next_attempt_at == case.now + wait
+        case = case.when(TimePassed(), after=wait)
+
+
+def waiting_for(**retry: object) -> Definition:
+    """One step whose action is repeated so."""
+    step = {"participant": "book-service", "action": {"path": "/book", "retry": retry}}
+    form = {"saga": "trip", "version": 1, "steps": [{"name": "book", **step, "effect": "none"}]}
+    return read_definition(form)  # type: ignore[arg-type]
 
 
 def test_a_throttled_step_waits_as_it_is_told() -> None:
@@ -42,7 +110,7 @@ def test_a_throttled_step_waits_as_it_is_told() -> None:
     not_told = given(TWO).when(answered("book", THROTTLED))
 
     assert case.step("book").next_attempt_at == NOON + 7 * SECOND
-    assert not_told.step("book").next_attempt_at == NOON + FIRST_WAIT
+    assert not_told.step("book").next_attempt_at == NOON + SECOND
     case.when(TimePassed(), after=7 * SECOND).then_calls("book#1")
 
 
@@ -77,7 +145,7 @@ def test_by_default_an_action_is_tried_five_times() -> None:
 def test_nothing_is_sent_before_its_time() -> None:
     case = given(TWO).when(answered("book", BUSY))
 
-    case.when(TimePassed(), after=FIRST_WAIT - timedelta(microseconds=1)).then()
+    case.when(TimePassed(), after=SECOND - timedelta(microseconds=1)).then()
 
 
 def test_what_is_waited_for_is_recorded() -> None:

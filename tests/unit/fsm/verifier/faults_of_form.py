@@ -146,6 +146,21 @@ CALLS = [
         ("/steps/0/action/retry/cap", "cap-below-first"),
         [step("book", action=call("/book", retry={"first": "10s", "cap": "1s"}))],
     ),
+    Fault(
+        "the first tries follow one another at once",
+        ("/steps/0/action/retry/first", "zero-wait"),
+        [step("book", action=call("/book", retry={"first": "0ms"}))],
+    ),
+    Fault(
+        "a compensation is tried again at once",
+        ("/steps/0/compensation/retry/first", "zero-wait"),
+        [
+            step(
+                "book",
+                compensation=call("/unbook", retry={"first": "0ms", "attempts": 9}),
+            )
+        ],
+    ),
 ]
 
 ENDINGS = [
