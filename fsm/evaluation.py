@@ -32,7 +32,7 @@ from jmespath.exceptions import (
 )
 from jmespath.visitor import Options, TreeInterpreter
 
-from .functions import ExactFunctions, is_number, same
+from .functions import ExactFunctions, is_number, order_of, same
 from .path import ABSENT, Absent, Path, follow
 from .shortcut import is_true
 from .strict_json import Json
@@ -148,7 +148,7 @@ class Interpreter(TreeInterpreter):
                 self.budget.count(left)
             return same(left, right) is (operator == "eq")
         if kind is not None and kind is _kind_to_order(right):
-            return self.COMPARATOR_FUNC[operator](left, right)
+            return self.COMPARATOR_FUNC[operator](order_of(left), order_of(right))
         return self.unordered(operator, left, right)
 
     def unordered(self, operator: str, left: Any, right: Any) -> Any:

@@ -122,15 +122,15 @@ class ExactFunctions(Functions):
 
     @signature(SORTABLE)
     def _func_max(self, values: list[Any]) -> Json:
-        return max(values, key=_order, default=None)
+        return max(values, key=order_of, default=None)
 
     @signature(SORTABLE)
     def _func_min(self, values: list[Any]) -> Json:
-        return min(values, key=_order, default=None)
+        return min(values, key=order_of, default=None)
 
     @signature(SORTABLE)
     def _func_sort(self, values: list[Any]) -> list[Json]:
-        return sorted(values, key=_order)
+        return sorted(values, key=order_of)
 
     @signature({"types": ["array"]}, {"types": ["expref"]})
     def _func_max_by(self, items: list[Json], expression: Any) -> Json:
@@ -191,7 +191,8 @@ def _number_in(text: str) -> Number | None:
     return number if is_kept(number) else None
 
 
-def _order(value: Any) -> Any:
+def order_of(value: Any) -> Any:
+    """Return what a number or a text is compared by."""
     return value if isinstance(value, str) else exactly(value)
 
 
@@ -202,7 +203,7 @@ def _ranked(name: str, items: list[Json], expression: Any) -> list[tuple[Any, Js
     for rank in ranks:
         if type_of(rank) not in kinds or type_of(rank) != type_of(ranks[0]):
             raise JMESPathTypeError(name, rank, type_of(rank), kinds)
-    return [(_order(rank), item) for rank, item in zip(ranks, items, strict=True)]
+    return [(order_of(rank), item) for rank, item in zip(ranks, items, strict=True)]
 
 
 def _rank(ranked: tuple[Any, Json]) -> Any:

@@ -195,3 +195,4 @@ def test_what_differs_in_json_is_not_the_same(one: Json, other: Json) -> None:
 def test_a_float_of_python_is_the_number_that_it_shows() -> None:
     assert same(0.1, Decimal("0.10"))
     assert parse("sum(n)").evaluate({"n": [0.1, 0.2]}) == Decimal("0.3")  # type: ignore[list-item]
+    assert parse("n > `0.1` || n < `0.1`").evaluate({"n": 0.1}) is False  # type: ignore[dict-item]
