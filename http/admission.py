@@ -9,7 +9,7 @@ can point it here once the page is loaded (DNS rebinding). A client that is no b
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple
@@ -37,7 +37,7 @@ HOSTS_REMEMBERED: Final = 64
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 HOST, ORIGIN_HEADER, CODING = b"host", b"origin", b"transfer-encoding"
 SITE, MODE = b"sec-fetch-site", b"sec-fetch-mode"
-READ_HERE: Final = frozenset({HOST, ORIGIN_HEADER, CODING, SITE, MODE})
+OF_BROWSERS: Final = frozenset({ORIGIN_HEADER, SITE, MODE})
 FOREIGN_SITES: Final = (b"cross-site", b"same-site")
 
 
@@ -87,13 +87,28 @@ class AdmissionMiddleware:
 
         Raises HeadTooLarge, MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin.
         """
-        head = _head(scope)
+        headers = scope["headers"]
+        head: dict[bytes, bytes] = dict(headers)
+        if len(head) < len(headers):
+            _refuse_repeated(headers)
+        if len(headers) > MOST_HEADERS:
+            raise HeadTooLarge(f"{MOST_HEADERS} header lines")
+        if CODING in head and head[CODING].lower() != b"chunked":
+            raise UnknownCoding
         host = head.get(HOST)
         if host is None and scope["http_version"] != "1.0":
             raise MalformedRequest("there is no Host header")
         authority = None if host is None else self._authority_of(host)
-        if len(head) == 1 or _is_followed_link(scope, head):
+        if OF_BROWSERS.isdisjoint(head):
             return False
+        return self._is_of_another_page(scope, head, authority)
+
+    def _is_of_another_page(
+        self, scope: Scope, head: dict[bytes, bytes], authority: Authority | None
+    ) -> bool:
+        """Raises ForeignOrigin."""
+        if scope["method"] == "GET" and head.get(MODE) == b"navigate":
+            return False  # a link that is followed shows its answer to a person and to no page
         origin = head.get(ORIGIN_HEADER)
         if origin is None:
             if head.get(SITE) in FOREIGN_SITES:
@@ -116,24 +131,12 @@ class AdmissionMiddleware:
         return authority
 
 
-def _head(scope: Scope) -> dict[bytes, bytes]:
-    """What is read here of it. Raises HeadTooLarge, MalformedRequest, UnknownCoding."""
-    headers, head = scope["headers"], dict[bytes, bytes]()
-    if len(headers) > MOST_HEADERS:
-        raise HeadTooLarge(f"{MOST_HEADERS} header lines")
-    for name, value in headers:
-        if name in READ_HERE:
-            if name in head:
-                raise MalformedRequest(f"there is more than one {name.decode()} header")
-            head[name] = value
-    if CODING in head and head[CODING].lower() != b"chunked":
-        raise UnknownCoding
-    return head
-
-
-def _is_followed_link(scope: Scope, head: dict[bytes, bytes]) -> bool:
-    """It shows its answer to a person and to no page."""
-    return scope["method"] == "GET" and head.get(MODE) == b"navigate"
+def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raises MalformedRequest for what may be there once. Others may be a list in several lines."""
+    names = [name for name, _ in headers]
+    for name in (HOST, CODING, *OF_BROWSERS):
+        if names.count(name) > 1:
+            raise MalformedRequest(f"there is more than one {name.decode()} header")
 
 
 def _is_of(origin: bytes, authority: Authority) -> bool:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from copy import copy
-from enum import Enum, auto
 from typing import Any, Final, cast
 from weakref import ReferenceType, ref
 
@@ -30,18 +29,6 @@ from .problems import written_problem
 SHARED: Final = "saga.connections"  # in the state that uvicorn has for all connections of a server
 THIS: Final = "saga.connection"  # in the state of one request
 SLICE: Final = 16 * 1024  # bytes of what is looked at piece by piece
-
-
-class Part(Enum):
-    """What of a request is under way."""
-
-    NOTHING = auto()
-    HEAD = auto()
-    BODY = auto()
-
-
-SILENT: Final = (Part.NOTHING, 0)  # from the start until the first byte
-IDLE: Final = (Part.NOTHING, -1)  # between requests: such a connection is let go by the server
 
 
 class Server:
@@ -87,22 +74,22 @@ class LimitedConnection(asyncio.Protocol):
             connections = OpenConnections(loop, Limits(), most_connections())
             server = app_state[SHARED] = Server(config, connections)
         self._connections, self._limits = server.connections, server.connections.limits
-        self._server_protocol: asyncio.Protocol = Connection(
-            config=server.config,
-            server_state=server_state,
-            # A weak one: a request that is never answered must not keep its connection.
-            app_state={**app_state, THIS: ref(self)},
-            _loop=_loop,
-        )
+        self._idle = server.connections.idle
+        self._most_head_bytes = self._limits.head_bytes
         self._headers = server_state.default_headers
+        state = {**app_state, THIS: ref(self)}  # a weak one: no answer keeps its connection
+        del state[SHARED]
+        self._server_protocol: asyncio.Protocol = Connection(
+            config=server.config, server_state=server_state, app_state=state, _loop=_loop
+        )
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._parser: httptools.HttpRequestParser | None = None  # none: what comes is thrown away
-        self._part = Part.NOTHING
-        self._heads = self._requests = 0  # that have come whole
-        self._head_bytes = 0  # of the head that is under way
+        self._is_admitted = False  # and not lost
+        self._heads = self._requests = 0  # that have come whole; in a body they differ
+        self._is_in_head = False  # of which something has come in packets of its own
+        self._head_bytes = 0
+        self._term_of: tuple[bool, int] | None = None  # the part of a request that must come soon
         self._open = 0  # requests that were passed on, and are not answered yet
-        self._timed = IDLE  # the part, and of which request, that has a term
-        self._is_admitted = False
         self._refusal: RequestRefused | None = None
         self._is_over = False  # hung up on once all is answered
 
@@ -120,11 +107,11 @@ class LimitedConnection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._is_admitted = True
         self._connections.must_say(self, self._limits.silent_seconds)
-        self._timed = SILENT
+        self._term_of = (False, 0)
         self._server_protocol.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._head_bytes + len(data) <= self._limits.head_bytes:
+        if self._head_bytes + len(data) <= self._most_head_bytes:
             self._take(data)
             return
         for start in range(0, len(data), SLICE):
@@ -144,21 +131,21 @@ class LimitedConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.forget(self)
         if self._is_admitted:
+            self._is_admitted = False
             self._server_protocol.connection_lost(exc)
         self._parser = None  # no circle is left for the collector
 
     # What the parser tells.
 
-    def on_message_begin(self) -> None:
-        self._part = Part.HEAD
-
     def on_headers_complete(self) -> None:
-        self._part = Part.BODY
         self._heads += 1
 
     def on_message_complete(self) -> None:
-        self._part = Part.NOTHING
         self._requests += 1
+
+    @property
+    def _is_in_body(self) -> bool:
+        return self._heads > self._requests
 
     # What the application and the other connections tell.
 
@@ -170,16 +157,16 @@ class LimitedConnection(asyncio.Protocol):
             self._hang_up(self._refusal)
         elif self._is_over:
             self._transport.close()
-        else:
-            self._connections.idle(self)
+        elif self._is_admitted:
+            self._idle[self] = None
 
     def read_too_late(self) -> None:
         if self._refusal is not None:
             self._transport.abort()
-        elif self._open > (self._part is Part.BODY):
+        elif self._open > self._is_in_body:
             # An earlier request is being answered, and nothing may have been read meanwhile.
             self._connections.must_say(self, self._limits.head_seconds)
-        elif self._part is Part.HEAD:
+        elif self._is_in_head:
             self._refuse(HeadTooSlow(self._limits.head_seconds))
         else:
             self._transport.close()
@@ -188,12 +175,13 @@ class LimitedConnection(asyncio.Protocol):
         self._transport.abort()
 
     def make_room(self) -> None:
+        self._is_over = True
         self._transport.close()
 
     def _take(self, data: bytes) -> None:
         if self._parser is None:
             return
-        part, heads, requests = self._part, self._heads, self._requests
+        heads, requests = self._heads, self._requests
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -202,50 +190,50 @@ class LimitedConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._parser = None
             if self._requests == requests:
+                self._heads = heads  # this one is not passed on
                 self._refuse(MalformedRequest(f"it cannot be read: {error}"))
                 return
             self._is_over = True  # what came before it in the same packet is for the server
-        begun = self._heads - heads
-        if begun:
+        if begun := self._heads - heads:
             if not self._open:
-                self._connections.busy(self)
+                self._idle.pop(self, None)
             self._open += begun
-            self._head_bytes = 0
-        if self._part is not Part.BODY and not begun and part is not Part.BODY:
-            self._part = Part.HEAD  # blank lines before a head are part of it
+            self._head_bytes, self._is_in_head = 0, False
+        elif heads == requests:
+            self._is_in_head = True
             self._head_bytes += len(data)
-            if self._head_bytes > self._limits.head_bytes:
-                self._refuse(HeadTooLarge(f"{self._limits.head_bytes} bytes"))
+            if self._head_bytes > self._most_head_bytes:
+                self._refuse(HeadTooLarge(f"{self._most_head_bytes} bytes"))
                 return
-        self._set_term()
+        if self._term_of is not None or self._is_in_head or self._heads != self._requests:
+            self._set_term()
         self._server_protocol.data_received(data)
 
     def _set_term(self) -> None:
         """By when the part that is under way must have come."""
-        if self._part is Part.NOTHING:
-            if self._timed is not IDLE:
-                self._timed = IDLE
-                self._connections.has_said(self)
-        elif self._timed != (part := (self._part, self._heads)):
-            self._timed, limits = part, self._limits
-            within = limits.head_seconds if self._part is Part.HEAD else limits.body_seconds
+        if not self._is_in_head and not self._is_in_body:
+            self._term_of = None
+            self._connections.has_said(self)
+        elif self._term_of != (part := (self._is_in_head, self._heads)):
+            self._term_of, limits = part, self._limits
+            within = limits.head_seconds if self._is_in_head else limits.body_seconds
             self._connections.must_say(self, within)
 
     def _refuse(self, error: RequestRefused) -> None:
         """Once all that came before is answered."""
         self._parser, self._refusal = None, error
         self._connections.has_said(self)
-        if self._open <= (self._part is Part.BODY):
+        if self._open <= self._is_in_body:
             self._hang_up(error)
 
     def _hang_up(self, error: RequestRefused) -> None:
         if self._transport.is_closing():
             return
         self._transport.write(written_problem(error, self._headers))
-        if self._transport.can_write_eof():
+        if self._open or not self._transport.can_write_eof():
+            self._transport.close()  # the application learns that no body comes
+        else:
             # What the client still sends is read and thrown away: hung up on at once, it would see
             # a broken connection and no answer.
             self._transport.write_eof()
             self._connections.must_say(self, self._limits.linger_seconds)
-        else:
-            self._transport.close()

@@ -59,7 +59,7 @@ class OpenConnections:
         self.limits, self.most = limits, most
         self._loop = loop
         self._open: set[Timed] = set()
-        self._idle: dict[Timed, None] = {}  # those without a request, the idlest first
+        self.idle: dict[Timed, None] = {}  # those without a request, the idlest first
         self._reading: dict[Timed, float] = {}  # until when, on the loop's clock
         self._writing: dict[Timed, float] = {}
         self._look: asyncio.TimerHandle | None = None
@@ -68,30 +68,23 @@ class OpenConnections:
     def admit(self, connection: Timed) -> bool:
         """Whether there is room for it, perhaps that of an idle one."""
         if len(self._open) >= self.most:
-            idlest = next(iter(self._idle), None)
+            idlest = next(iter(self.idle), None)
             if idlest is None:
                 self._report()
                 return False
             self.forget(idlest)
             idlest.make_room()
         self._open.add(connection)
-        self._idle[connection] = None
+        self.idle[connection] = None
         return True
 
     def forget(self, connection: Timed) -> None:
         self._open.discard(connection)
-        for where in (self._idle, self._reading, self._writing):
+        for where in (self.idle, self._reading, self._writing):
             where.pop(connection, None)
         if not self._open and self._look is not None:
             self._look.cancel()
             self._look = None
-
-    def busy(self, connection: Timed) -> None:
-        self._idle.pop(connection, None)
-
-    def idle(self, connection: Timed) -> None:
-        if connection in self._open:
-            self._idle[connection] = None
 
     def must_say(self, connection: Timed, within: float) -> None:
         """Seconds, from now on; an earlier term is over."""

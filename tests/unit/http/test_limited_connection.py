@@ -227,11 +227,14 @@ async def test_a_client_that_does_not_read_is_let_go() -> None:
     assert (patient, wire.aborted) == (False, True)
 
 
-async def test_what_cannot_be_read_is_refused_after_what_came_before_is_answered() -> None:
+@pytest.mark.parametrize("bad", [b"nonsense\r\n\r\n", POST + b"Transfer-Encoding: gzip\r\n\r\n"])
+async def test_what_cannot_be_read_is_refused_after_what_came_before_is_answered(
+    bad: bytes,
+) -> None:
     house = House(app := Holding())
     connection, wire = house.connect()
     connection.data_received(GET)
-    connection.data_received(b"nonsense\r\n\r\n")
+    connection.data_received(bad)
     house.clock.advance(100)
     before = list(wire.sent)
     app.gate.set()
@@ -269,6 +272,22 @@ async def test_what_is_no_request_is_refused_with_a_problem(packets: list[bytes]
     assert app.seen == []
     connection.connection_lost(None)
     await turns()
+
+
+async def test_an_application_that_waits_for_a_body_learns_that_it_is_broken() -> None:
+    connection, wire = House(app := Replying(RESPONSES["whole"])).connect()
+    connection.data_received(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    await turns()
+
+    connection.data_received(b"nonsense\r\n")
+    ended, closed = wire.ended, wire.closed
+    connection.connection_lost(None)
+    await turns()
+
+    assert (ended, closed) == (False, True)
+    assert told(wire) == (400, "malformed-request")
+    assert len(wire.sent) == 1
+    assert len(app.seen) == 1
 
 
 async def test_an_upgrade_is_answered_as_if_it_had_not_been_asked_for() -> None:
