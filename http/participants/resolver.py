@@ -114,7 +114,11 @@ class Resolver:
             self._places -= 1
             lookup.begun = True
             # Not a pool of the standard library: the end of the process would wait for its threads.
-            threading.Thread(target=self._run, args=(lookup, loop), daemon=True).start()
+            thread = threading.Thread(target=self._run, args=(lookup, loop), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the process may have no more of them
+                loop.call_soon(self._end, lookup, OSError(str(error)), loop)
 
     def _run(self, lookup: _Lookup, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread."""
@@ -123,6 +127,8 @@ class Resolver:
             found = self._look_up(lookup.name)
         except (OSError, ValueError) as error:  # ValueError: a name that DNS cannot hold
             found = error
+        except Exception as error:  # noqa: BLE001 (whatever it is, the name must stay usable)
+            found = OSError(repr(error))
         with suppress(RuntimeError):  # the event loop has been closed meanwhile
             loop.call_soon_threadsafe(self._end, lookup, found, loop)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from aiohappyeyeballs import AddrInfoType
 from saga_orchestrator.fsm.answer import Answer, NotSent, Reply
 from saga_orchestrator.http.participants.base_url import Origin
 from saga_orchestrator.http.participants.client import ParticipantsClient
@@ -207,6 +209,30 @@ async def test_connections_that_are_opened_together_do_not_end_together(
     asked.set()
     assert len(ends) == 10
     assert all(0.5 < gap < 5 for gap in gaps)
+
+
+async def test_a_name_for_which_no_thread_was_left_is_looked_up_again(
+    world: World, answering: Answering, ask: Ask, names: Names
+) -> None:
+    peer = await world.peer(answering(OK))
+    client = world.client(peer.port, host=SHOP, resolver=names.resolver())
+    usual = threading.stack_size(1 << 46)  # more than there is, so that no thread can be started
+    try:
+        answer = await ask(client)
+    finally:
+        threading.stack_size(usual)
+
+    assert "thread" in reason(answer)
+    assert await ask(client) == DONE
+
+
+async def test_a_lookup_that_fails_in_an_unknown_way_is_no_address(world: World, ask: Ask) -> None:
+    def broken(name: str) -> Sequence[AddrInfoType]:
+        raise MemoryError
+
+    answer = await ask(world.client(1, host=SHOP, resolver=Resolver(broken)))
+
+    assert "MemoryError" in reason(answer)
 
 
 async def test_a_lookup_under_way_does_not_hold_up_the_end_of_the_process() -> None:
