@@ -95,22 +95,38 @@ def apply(deciding: Deciding, verb: Verb) -> None:
 
 
 def trials(saga: Saga) -> Iterator[tuple[str, Iterable[Verb]]]:
-    """For each verb what can be asked with it, of one step after the other."""
-    steps = [step.name for step in saga.definition.steps]
-    verdicts = [
-        ResolveAsked(step=step.name, verdict=verdict, evidence="tried", output=state.output or {})
-        for step, state in saga.steps
-        for verdict in Resolution
-    ]
+    """For each verb what can be asked with it; of its steps only where it is possible of any."""
     yield "compensate", [CompensationAsked()]
     yield "cancel", [CancelAsked()]
-    yield "retry", [RetryAsked(), *(RetryAsked(step=step) for step in steps)]
+    yield "retry", _of_each_step(saga, "retry", _retries)
     yield "pause", [PauseAsked()]
     yield "resume", [ResumeAsked()]
     yield "abandon", [AbandonAsked(reason="tried", children=ChildPolicy.LEAVE)]
-    yield "skip", [SkipAsked(step=step) for step in steps]
-    yield "resolve", verdicts
+    yield "skip", _of_each_step(saga, "skip", _skips)
+    yield "resolve", _of_each_step(saga, "resolve", _verdicts)
     yield "signal", [SignalSent(name=name) for name in saga.definition.signals]
+
+
+def _of_each_step(saga: Saga, verb: str, asks: Callable[[Saga], Iterator[Verb]]) -> Iterable[Verb]:
+    return asks(saga) if WHY_NOT[verb](saga) is None else ()
+
+
+def _retries(saga: Saga) -> Iterator[Verb]:
+    yield RetryAsked()
+    for step in saga.definition.steps:
+        yield RetryAsked(step=step.name)
+
+
+def _skips(saga: Saga) -> Iterator[Verb]:
+    for step in saga.steps_in(StepStatus.PENDING):
+        yield SkipAsked(step=step.name)
+
+
+def _verdicts(saga: Saga) -> Iterator[Verb]:
+    for step, state in saga.steps:
+        output = state.output or {}
+        for verdict in Resolution:
+            yield ResolveAsked(step=step.name, verdict=verdict, evidence="tried", output=output)
 
 
 def demand_effect(before: Saga, asked: Verb, events: Sequence[Event]) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...eventstore import LogUnavailable
-from ..command import ChildCommand, PauseChild, StartChild, UndoChild
+from ..command import ChildCommand, PauseChild, StartChild, UndoChild, child_commands
 from ..errors import Finding, InvalidInput, NotAllowed
 from ..events import Parent
 from ..happening import (
@@ -64,6 +64,12 @@ class Children:
                     raise
                 await self.driver.pause(UNREADABLE_PAUSE_SECONDS)
 
+    async def pause(self, parent: Saga) -> None:
+        """Return once a pause has reached all children under way, and theirs."""
+        for command in child_commands(parent):
+            if isinstance(command, PauseChild):
+                await self.obey(command)
+
     async def report(self, child: Saga) -> None:
         """Tell the parent how its child rests."""
         parent = child.state.parent
@@ -102,6 +108,8 @@ class Children:
                 if parent.state.paused_at is not None:
                     why = f"its parent {command.parent.saga_id} is paused"
                     await self.driver.happen(live, PauseAsked(by_parent=True, reason=why))
+                child = live.saga
+            await self.pause(child)
 
     async def _resume(self, command: StartChild) -> None:
         """Unless its parent has been paused again meanwhile."""

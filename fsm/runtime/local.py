@@ -7,9 +7,9 @@ the name of its saga, everything else by the message that it came in.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
-from ...eventstore import InvalidStreamId, LogUnavailable, WrongExpectedVersion
+from ...eventstore import Fenced, InvalidStreamId, LogUnavailable, WrongExpectedVersion
 from ..decide import allowed_actions
 from ..errors import NotAllowed
 from ..family import demand_free, depends_on_parent, driven_verbs
@@ -56,7 +56,19 @@ class Local:
                 else:
                     async with self._beside_parent(live.saga, happening):
                         await self.driver.happen(live, happening, expected_version=expected_version)
-                return live.saga
+                saga = live.saga
+            if saga.state.paused_at is not None and saga.definition.children:
+                await self._pause_children(saga)
+            return saga
+
+    async def _pause_children(self, saga: Saga) -> None:
+        """Who is told that a saga is paused can rely on its children as well.
+
+        Not while the saga is held: who holds a parent never waits for its child. Where the log
+        cannot take it now, the driver goes on trying.
+        """
+        with suppress(NotServing, LogUnavailable, Fenced):
+            await self.driver.children.pause(saga)
 
     @asynccontextmanager
     async def _beside_parent(self, saga: Saga, happening: Happening) -> AsyncIterator[None]:

@@ -56,9 +56,10 @@ def requests_are_followed(definition: Definition, history: Sequence[Event]) -> I
     """R4. Whoever asks for the way back gets it, unless a pivot is passed first.
 
     Once the saga has turned, nothing goes forward; nor once it was asked to, or a step has failed,
-    unless a pivot is in doubt.
+    unless a pivot is in doubt. What failed while it was parked counts when it goes on.
     """
-    asked = failed = passed = turned = False
+    asked = passed = turned = False
+    failed: set[str] = set()
     pivots = _PivotDoubts(definition)
     for event in history:
         passed = passed or _passes(definition, event)
@@ -73,8 +74,10 @@ def requests_are_followed(definition: Definition, history: Sequence[Event]) -> I
         if isinstance(event, CompensationRequested) and not pivots.open:
             yield f"{event} waits for a pivot that is not in doubt"
         asked = asked or isinstance(event, CompensationRequested)
-        failed = failed or isinstance(event, FAILURES)
-        failed = failed and not isinstance(event, SagaUnparked)
+        if isinstance(event, FAILURES):
+            failed.add(event.step)
+        elif isinstance(event, StepCalled | StepResolved):
+            failed.discard(event.step)
         pivots.hear(event)
 
 

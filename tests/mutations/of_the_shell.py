@@ -10,6 +10,7 @@ RULES: Final = "test_saga_machine.py"
 ATTEMPTS: Final = "test_outcomes_of_a_step.py"
 SHELL: Final = "test_service_machine.py"
 RACES: Final = "test_races.py"
+OPERATORS: Final = "test_operators.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -106,6 +107,22 @@ MUTATIONS: Final = (
         old="        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))\n",
         new="",
         property=RULES,
+    ),
+    Mutation(
+        rule="R8",
+        says="a retry is offered that only parks the saga again",
+        file="fsm/verb.py",
+        old="if parked is not None and parked.why == why:",
+        new="if parked is None:",
+        property=OPERATORS,
+    ),
+    Mutation(
+        rule="R8",
+        says="an output that is missing cannot be supplied",
+        file="fsm/verb.py",
+        old="if named is not None and step.name not in named:",
+        new="if named is not None:",
+        property=OPERATORS,
     ),
     Mutation(
         rule="R7",

@@ -47,19 +47,31 @@ class OperatorsMachine(SagaMachine):
 
 def what_is_offered_works(saga: Saga) -> None:
     """And nothing else does, of whatever step and with whatever verdict."""
-    works = {verb for verb, asked in asks(saga) if (done := ask(saga, asked)) and done.events}
+    works = set()
+    for verb, asked in asks(saga):
+        if (done := ask(saga, asked)) is not None and done.events:
+            assert leads_on(saga, done), f"{asked} only parks it again"
+            works.add(verb)
     assert set(allowed_actions(saga)) == works
 
 
 def it_can_be_led_on(saga: Saga) -> None:
     """By something else than giving it up: then it does not merely park again."""
     others = [asked for verb, asked in asks(saga) if verb != "abandon"]
-    assert any(leads_on(done) for asked in others if (done := ask(saga, asked)))
+    assert any(done.events for asked in others if (done := ask(saga, asked)))
+    assert saga.state.parked is not None
+    for step in saga.state.parked.without_output or ():
+        verdict = Resolution.DONE
+        supplied = ResolveAsked(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
+        assert ask(saga, supplied) is not None, f"the output of {step} cannot be supplied"
 
 
-def leads_on(decision: Decision) -> bool:
+def leads_on(saga: Saga, decision: Decision) -> bool:
+    """Whether it does more than park the saga again for the same reason."""
     kinds = [type(one) for one in decision.events]
-    return bool(kinds) and kinds != [SagaUnparked, SagaParked]
+    before, after = saga.state.parked, decision.saga.state.parked
+    same = before is not None and after is not None and before.why == after.why
+    return kinds != [SagaUnparked, SagaParked] or not same
 
 
 def ask(saga: Saga, asked: Verb) -> Decision | None:

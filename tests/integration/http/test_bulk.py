@@ -150,6 +150,7 @@ async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: Scrip
     wanted = {
         "type": "offer",
         "status": "running",
+        "paused": False,
         "step": "approve",
         "entity_id": "7",
         "tags": {"region": "eu"},
@@ -163,6 +164,7 @@ async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: Scrip
     asked = SagaFilter(
         saga_type="offer",
         status=SagaStatus.RUNNING,
+        paused=False,
         step="approve",
         entity_id="7",
         tags={"region": "eu"},
@@ -320,3 +322,16 @@ async def test_without_the_read_model_nothing_is_asked(
 
     assert (response.status_code, response.json()["code"]) == (503, "read-model-unavailable")
     assert response.headers["retry-after"] == "1"
+
+
+async def test_only_an_abandon_says_what_becomes_of_children(
+    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    listed(listing, await waiting(world))
+
+    refused = await client.post("/bulk", json={**STOP_ALL, "children": "leave"})
+    asked = {**STOP_ALL, "action": "abandon", "children": "leave"}
+    job = await at_its_end(client, bulk, await client.post("/bulk", json=asked))
+
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/children")
+    assert job.done == 1

@@ -65,6 +65,7 @@ async def test_what_is_asked_for_is_handed_on(
         params={
             "type": "order_processing",
             "status": "running",
+            "paused": "true",
             "step": "pay",
             "entity_id": "123",
             "tag.region": "eu",
@@ -80,6 +81,7 @@ async def test_what_is_asked_for_is_handed_on(
     wanted = SagaFilter(
         saga_type="order_processing",
         status=SagaStatus.RUNNING,
+        paused=True,
         step="pay",
         entity_id="123",
         tags={"region": "eu", "a.b": "c d"},

@@ -8,8 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.command import child_id_of
 from saga_orchestrator.fsm.runtime.within import Within
 from saga_orchestrator.http.answers import ProblemAnswer, SagaStatusAnswer
+from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.world import World
 
 from .situations import (
@@ -391,3 +394,123 @@ async def test_a_verb_that_may_have_been_recorded_is_not_refused_as_if_it_were_n
 
     assert (late.status_code, late.json()["code"]) == (503, "unconfirmed")
     assert late.json()["retryable"] is True
+
+
+UNMAPPED = """
+saga: unmapped
+version: 1
+steps:
+  - {name: pay, participant: bank, action: {path: /pay}, pivot: true}
+  - {name: ship, participant: post, action: {path: "/ship/${steps.pay.output.ticket}"}}
+"""
+
+
+async def test_an_output_that_is_missing_is_supplied_with_evidence(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await started(world, UNMAPPED)
+    status = (await client.get(f"/sagas/{saga_id}/status")).json()
+    assert (status["status"], status["parked"]["not_done"]) == ("parked", ["ship"])
+    assert "the output of pay has no ticket" in status["parked"]["reason"]
+    path, said = f"/sagas/{saga_id}/steps/pay/resolve", {"outcome": "done", "output": {"ticket": 7}}
+
+    without_evidence = await client.post(path, json=said)
+    response = await client.post(path, json={**said, "evidence": "receipt 7"})
+    await quiet(world.driver)
+
+    assert without_evidence.status_code == 422
+    assert response.status_code == 200
+    assert world.participants.paths == ["POST /pay", "POST /ship/7"]
+
+
+async def test_or_its_step_is_called_again_with_the_same_key(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await started(world, UNMAPPED)
+    world.participants.will("pay", Reply(200, {}, b'{"ticket": 8}'))
+
+    response = await client.post(f"/sagas/{saga_id}/retry", json={"step": "pay"})
+    await quiet(world.driver)
+
+    assert response.status_code == 200
+    assert world.participants.paths == ["POST /pay", "POST /pay", "POST /ship/8"]
+    first, second = (one.headers["idempotency-key"] for one in world.participants.sent[:2])
+    assert first == second
+
+
+async def test_a_retry_that_cannot_work_says_what_is_missing(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    saga_id = await started(world, UNMAPPED)
+
+    merely = await client.post(f"/sagas/{saga_id}/retry")
+    of_nothing = await client.post(f"/sagas/{saga_id}/retry", json={"step": "nothing"})
+
+    assert (merely.status_code, merely.json()["code"]) == (409, "not-allowed")
+    assert "the output of pay" in merely.json()["detail"]
+    assert merely.json()["allowed_actions"] == ["retry", "abandon", "skip", "resolve"]
+    assert (of_nothing.status_code, of_nothing.json()["code"]) == (404, "unknown-step")
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+async def test_a_pause_of_a_saga_that_goes_back_is_done_when_it_is_recorded(
+    client: httpx.AsyncClient, world: World, verb: str
+) -> None:
+    saga_id = await compensating(world)
+    await client.post(f"/sagas/{saga_id}/pause")
+
+    response = await client.post(f"/sagas/{saga_id}/{verb}")
+
+    assert (response.status_code, response.json()["status"]) == (200, "compensating")
+    assert response.json()["paused"] == (verb == "pause")
+
+
+FAMILY = """
+saga: family
+version: 1
+steps:
+  - {name: trip, saga: {type: offer}}
+  - {name: ship, participant: post, action: {path: /ship}, effect: none}
+"""
+
+
+async def test_whoever_abandons_a_parent_says_what_becomes_of_its_children(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    await waiting(world)  # which registers the definition of the child
+    saga_id = await started(world, FAMILY)
+    child_id = child_id_of(saga_id, "trip")
+    path = f"/sagas/{saga_id}/abandon"
+
+    refused = await client.post(path, json=WHY)
+    problem = ProblemAnswer.model_validate_json(refused.content)
+    assert (refused.status_code, problem.code) == (409, "children-under-way")
+    assert problem.children == [child_id]
+    assert (await client.post(path, json={**WHY, "children": "sell"})).status_code == 422
+
+    response = await client.post(path, json={**WHY, "children": "cancel"})
+    await quiet(world.driver)
+    assert (response.status_code, response.json()["status"]) == (200, "abandoned")
+    child = (await client.get(f"/sagas/{child_id}/status")).json()
+    assert child["status"] == "compensated"
+    events = (await client.get(f"/sagas/{saga_id}/events")).json()["events"]
+    (given_up,) = [one for one in events if one["type"] == "SagaAbandoned"]
+    assert given_up["data"]["children"] == [child_id]
+
+
+@pytest.mark.parametrize("verb", ["compensate", "compensate?dry_run=true", "cancel", "abandon"])
+async def test_what_ends_a_child_is_asked_of_its_parent(
+    client: httpx.AsyncClient, world: World, verb: str
+) -> None:
+    await waiting(world)
+    saga_id = await started(world, FAMILY)
+    child_id = child_id_of(saga_id, "trip")
+
+    response = await client.post(f"/sagas/{child_id}/{verb}", json=WHY)
+
+    problem = ProblemAnswer.model_validate_json(response.content)
+    assert (response.status_code, problem.code) == (409, "driven-by-parent")
+    assert problem.parent == saga_id
+    legal = ["pause", "skip", "signal"]
+    assert problem.allowed_actions == legal
+    assert (await client.get(f"/sagas/{child_id}")).json()["allowed_actions"] == legal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -42,6 +43,12 @@ steps:
   - {name: trip, after: [ask], saga: {type: child}}
   - {name: approve, after: [ask], wait_for: {signal: go, timeout: 1s, on_timeout: park}}
   - {name: ship, after: [trip, approve], participant: post, action: {path: /ship}, effect: none}
+"""
+GRANDPARENT = """
+saga: grandparent
+version: 1
+steps:
+  - {name: family, saga: {type: parent, input: "${input}"}}
 """
 NESTED = """
 saga: parent
@@ -198,6 +205,20 @@ async def test_a_pause_reaches_the_child_under_way_and_so_does_its_end(world: Wo
     assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
 
 
+async def test_a_pause_is_answered_when_it_has_reached_the_children_and_theirs() -> None:
+    world = await a_world(TWO_STEPS, PARENT, GRANDPARENT)
+    world.participants.hold("fly")
+    top_id = (await world.start("grandparent", step_data=[{"to": "Rome"}])).state.saga_id
+    await world.participants.called("fly")
+    parent_id = child_id_of(top_id, "family")
+
+    await world.orchestrator.ask(top_id, PauseAsked())
+
+    for saga_id in (parent_id, child_id_of(parent_id, "trip")):
+        assert (await world.orchestrator.saga(saga_id)).state.paused_by_parent
+    await world.driver.drain(timedelta())
+
+
 async def test_a_pause_of_the_child_s_own_outlasts_that_of_its_parent(world: World) -> None:
     parent_id, child_id = await flying(world)
     await world.orchestrator.ask(child_id, PauseAsked())
@@ -216,8 +237,10 @@ async def test_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
 ) -> None:
     parent_id, child_id = await flying(world)
     async with world.driver.turn_of(child_id):
-        await world.orchestrator.ask(parent_id, PauseAsked())
+        pausing = asyncio.ensure_future(world.orchestrator.ask(parent_id, PauseAsked()))
+        await log.recorded(parent_id, "SagaPaused")
         await world.driver.drain(timedelta())
+        pausing.cancel()
     after = await a_world(TWO_STEPS, PARENT, store=log.store)
     after.participants.hold("fly")
     await after.recover()
@@ -252,7 +275,9 @@ async def test_a_child_does_not_begin_under_a_paused_parent(world: World, log: T
     async with world.driver.turn_of(child_id):
         world.participants.release("ask")
         await log.recorded(parent_id, "WaitStarted")
-        await world.orchestrator.ask(parent_id, PauseAsked())
+        pausing = asyncio.ensure_future(world.orchestrator.ask(parent_id, PauseAsked()))
+        await log.recorded(parent_id, "SagaPaused")
+    await pausing
     await quiet(world.driver)
     assert log.types(child_id) == []
 
