@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test reliability acceptance acceptance-nodes mutations chaos bench soak clean
+.PHONY: help setup run demo serve check test reliability acceptance acceptance-found acceptance-nodes mutations chaos bench soak clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ reliability: setup ## What happens when the database misbehaves, also for long (
 
 acceptance: setup ## The black-box scenarios beside this checkout.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)
+
+acceptance-found: setup ## The same of the faults that trials have found.
+	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py --scenarios ../shared/acceptance/found $(SCENARIOS)
 
 acceptance-nodes: setup ## The same before NODES=2 nodes behind a front; every few seconds one is killed. SEED to repeat.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_of_nodes $(NODES:%=--nodes %) $(SEED:%=--seed %) ../shared/acceptance/runner.py $(SCENARIOS)
