@@ -140,6 +140,7 @@ class ResolveAsked(Asked, frozen=True, kw_only=True):
     verdict: Resolution
     evidence: str
     output: Json = None
+    output_is_null: bool = False  # null was given as the output; else none was
 
 
 class SignalSent(Asked, frozen=True, kw_only=True):

@@ -87,6 +87,7 @@ class StepResolved(StepEvent, frozen=True, kw_only=True):
     verdict: Resolution
     evidence: str
     output: Json = None
+    output_is_null: bool = False
     actor: str | None = None
     reason: str | None = None
 

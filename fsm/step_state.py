@@ -352,7 +352,7 @@ def _resolved(step: StepState, status: StepStatus, event: StepResolved, at: date
             return replace(
                 step,
                 output=event.output,
-                output_is_null=False,
+                output_is_null=event.output_is_null,
                 output_loss=None,
                 output_changed_at=at,
                 loss_accepted=False,
@@ -363,7 +363,7 @@ def _resolved(step: StepState, status: StepStatus, event: StepResolved, at: date
                 step,
                 status=status,
                 output=event.output,
-                output_is_null=False,
+                output_is_null=event.output_is_null,
                 finished_at=at,
                 last_error=None,
             )

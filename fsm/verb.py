@@ -377,6 +377,7 @@ def _resolve(deciding: Deciding, asked: ResolveAsked) -> None:
             verdict=asked.verdict,
             evidence=asked.evidence,
             output=asked.output,
+            output_is_null=asked.output_is_null,
             actor=asked.actor,
             reason=asked.reason,
         )
@@ -391,7 +392,7 @@ def _resolve(deciding: Deciding, asked: ResolveAsked) -> None:
 
 def _demand_supply(saga: Saga, asked: ResolveAsked, step: Step) -> None:
     _demand_missing_output(saga, "resolve", step)
-    if asked.output is None:
+    if asked.output is None and not asked.output_is_null:
         _refuse(saga, "resolve", f"{step.name} is done; give the output that is missing")
 
 

@@ -61,10 +61,10 @@ async def output(request: Request, services: Services) -> Response:
         saga = await _as_of(services.orchestrator, saga_id, version=query.at_version)
     if step not in saga.definition.by_name:
         raise NoSuchStep(saga_id, step)
-    found = saga.state.step(step).output
-    if found is None:
+    state = saga.state.step(step)
+    if not state.has_output:
         raise NoOutput(step)
-    return json_reply(found)
+    return json_reply(state.output)
 
 
 async def events(request: Request, services: Services) -> Response:

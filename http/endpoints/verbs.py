@@ -83,6 +83,7 @@ async def resolve(request: Request, services: Services) -> Response:
         verdict=Resolution(wanted.outcome),
         evidence=wanted.evidence,
         output=wanted.output,
+        output_is_null=wanted.output is None and "output" in wanted.model_fields_set,
         reason=wanted.reason,
     )
     return await ask(request, services, asked)

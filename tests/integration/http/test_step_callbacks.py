@@ -50,6 +50,8 @@ async def test_a_step_is_completed_with_its_output(
     assert (response.status_code, answer.status) == (200, "completed")
     assert answer.steps[1].output == output
     assert response.headers["location"] == f"/sagas/{saga_id}/status"
+    told = await client.get(f"/sagas/{saga_id}/steps/ship/output")
+    assert (told.status_code, told.json()) == (200, output)
 
 
 @pytest.mark.parametrize(

@@ -371,6 +371,19 @@ async def test_what_fails_again_parks_again(client: httpx.AsyncClient, world: Wo
     assert again.json()["parked"]["not_done"] == ["pay", "thank"]
 
 
+@pytest.mark.parametrize(("given", "status"), [({"output": None}, 200), ({}, 404)])
+async def test_a_verdict_with_null_as_output_says_null_and_one_without_says_nothing(
+    client: httpx.AsyncClient, world: World, given: dict[str, None], status: int
+) -> None:
+    saga_id = await SITUATIONS["parked_forward"](world)
+    verdict = {"outcome": "done", "evidence": "ticket 7", **given}
+
+    await client.post(f"/sagas/{saga_id}/steps/pay/resolve", json=verdict)
+
+    told = await client.get(f"/sagas/{saga_id}/steps/pay/output")
+    assert told.status_code == status
+
+
 @pytest.mark.parametrize(
     ("situation", "legal"), {where: legal for where, _, legal in IMPOSSIBLE}.items()
 )

@@ -133,6 +133,26 @@ def test_a_loss_that_stops_the_saga_is_made_good_by_what_is_supplied() -> None:
     case.when(supplied("book", {"id": 7})).then_calls("pay#1").then_status("running")
 
 
+def test_null_can_be_supplied_and_is_sent_as_null() -> None:
+    action = {"path": "/ship", "body": {"id": "${steps.pay.output}"}}
+    definition = mapped(dict(document("pay pivot", "ship")), 1, action=action)
+    null = ResolveAsked(step="pay", verdict=Resolution.DONE, evidence="seen", output_is_null=True)
+    case = given(definition).when(answered("pay", LOST)).then_status("parked")
+
+    case = case.when(null).then_calls("ship#1")
+    assert case.calls[0].body == b'{"id":null}'
+
+
+def test_a_verdict_may_say_that_null_is_the_output() -> None:
+    action = {"path": "/ship", "body": {"id": "${steps.pay.output}"}}
+    definition = mapped(dict(document("pay pivot attempts=1", "ship")), 1, action=action)
+    null = ResolveAsked(step="pay", verdict=Resolution.DONE, evidence="seen", output_is_null=True)
+    case = given(definition).when(answered("pay", UNKNOWN)).then_status("parked")
+
+    assert case.when(null).then_calls("ship#1").calls[0].body == b'{"id":null}'
+    case.when(supplied("pay")).then_calls().then_status("parked", pay="succeeded")
+
+
 def test_without_an_output_there_is_nothing_to_supply() -> None:
     parked_for_pay().when(supplied("pay")).then_refused(NotAllowed, "give the output")
 
