@@ -71,7 +71,7 @@ from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.lifespan import LifespanApp, told_at_signal
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.directory import Directory, read_directory
+from saga_orchestrator.http.participants.directory import Directory, check_urls, read_directory
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.receivers import PLACES_OF_AN_ORIGIN
 from saga_orchestrator.http.participants.transport import ParticipantTransport
@@ -91,7 +91,10 @@ from saga_orchestrator.settings import InvalidSettings, Settings, read_settings,
 from starlette.types import ASGIApp
 
 DEFINITIONS = Path(examples.__file__).parent / "definitions"
-BUILT_IN = [DEFINITIONS / "order_processing.yaml", DEFINITIONS / "order_processing_2.yaml"]
+BUILT_IN, WITH_INPUT = (
+    DEFINITIONS / "order_processing.yaml",
+    DEFINITIONS / "order_processing_2.yaml",
+)
 EMBEDDED = "postgresql"  # the folder of the embedded server, in SAGA_DATA_DIR
 VERSION = metadata.version("saga-orchestrator")
 READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
@@ -271,6 +274,10 @@ def _observe(
 
 def _directory(settings: Settings) -> Directory:
     file = settings.saga_participants_file
+    try:
+        check_urls(settings.saga_participants)
+    except ValueError as error:
+        raise InvalidSettings(f"<NAME>_SERVICE_URL is wrong: {_one_line(error)}") from error
     if file is None:
         return Directory(urls=settings.saga_participants, terms={})
     try:
@@ -404,8 +411,10 @@ def _one_line(error: Exception) -> str:
 async def _register_definitions(registry: Registry, settings: Settings) -> None:
     await registry.load()
     folder = settings.saga_definitions_dir
-    for file in (*BUILT_IN, *(sorted(folder.glob("*.yaml")) if folder else ())):
+    for file in (BUILT_IN, *(sorted(folder.glob("*.yaml")) if folder else ())):
         await _register(registry, file)
+    with suppress(DefinitionExists):  # a version 2 that was there before this one stays
+        await registry.register(_definition(WITH_INPUT))
 
 
 async def _register(registry: Registry, file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import sys
@@ -61,6 +62,9 @@ class LifespanApp:
             # The server has nothing to add: whoever starts it reads one line.
             logging.getLogger("uvicorn.error").disabled = True
             await self._fail(phase, send)
+        except asyncio.CancelledError:
+            faulthandler.cancel_dump_traceback_later()  # the server wants an end, no more
+            raise
         except Exception:
             logger.exception("the service failed")
             await self._fail(phase, send)
@@ -71,18 +75,15 @@ class LifespanApp:
         try:
             await receive()
         except asyncio.CancelledError:
-            # A part has failed, and the others are stopped in order: some may wait for long.
-            _exit_later(self._ends_within)
+            # A part has failed, and the others are stopped in order. One that is stuck, be it in a
+            # thread, is shown and left: this ends the process with the exit code 1 as well.
+            faulthandler.dump_traceback_later(self._ends_within.total_seconds(), exit=True)
             raise
 
     async def _fail(self, phase: str, send: Send) -> None:
         await send({"type": f"lifespan.{phase}.failed"})
         if phase == "shutdown":
-            _exit_later(timedelta())
-
-
-def _exit_later(delay: timedelta) -> None:
-    asyncio.get_running_loop().call_later(delay.total_seconds(), sys.exit, FAILED)
+            asyncio.get_running_loop().call_soon(sys.exit, FAILED)
 
 
 @contextmanager

@@ -70,6 +70,12 @@ class ParticipantModel(Model):
 FILE = TypeAdapter(dict[Name, ParticipantModel])
 
 
+def check_urls(addressed: Mapping[str, str]) -> None:
+    """Raises ValueError that says which of the URLs, by name of participant, cannot be called."""
+    for name, url in addressed.items():
+        _check_url(name, url)
+
+
 def read_directory(text: str, addressed: Mapping[str, str], secrets: Secrets) -> Directory:
     """`addressed` has the URLs that win over those in `text`.
 

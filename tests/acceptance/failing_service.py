@@ -2,7 +2,8 @@
 
 python -m saga_orchestrator.tests.acceptance.failing_service PORT
 
-With STUCK in the environment its other parts never end by themselves.
+With STUCK in the environment its other parts never end by themselves: a task, a thread, or all of
+them, since the event loop turns no more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import os
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -38,8 +40,17 @@ async def serving() -> AsyncIterator[ASGIApp]:
         try:
             yield answer
         finally:
-            if "STUCK" in os.environ:
-                await asyncio.Event().wait()
+            await get_stuck(os.environ.get("STUCK"))
+
+
+async def get_stuck(what: str | None) -> None:
+    match what:
+        case "task":
+            await asyncio.Event().wait()
+        case "thread":
+            asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
+        case "loop":
+            threading.Event().wait()
 
 
 app = LifespanApp(serving, (), ends_within=timedelta(seconds=1))

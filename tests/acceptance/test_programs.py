@@ -85,6 +85,25 @@ def test_a_definition_that_is_refused_stops_the_start_with_one_line(
     assert line.startswith(f"saga: SAGA_DEFINITIONS_DIR: {tmp_path / 'trip.yaml'} is refused: ")
 
 
+def test_a_second_version_of_ones_own_stays(
+    whole_house: House, postgres_server: str, tmp_path: Path
+) -> None:
+    """The one with an `input:` came later."""
+    own = DEFINITION.read_text().replace("version: 1", "version: 2\ndescription: our own")
+    (tmp_path / "order.yaml").write_text(own)
+    with fresh_database(postgres_server, f"own_version_{free_port()}") as url:
+        program = service(
+            tmp_path / "log",
+            whole_house.relay,
+            DATABASE_URL=url,
+            SAGA_DEFINITIONS_DIR=str(tmp_path),
+        )
+        for _ in ("the first start", "the next one"):
+            with running(program), client(program.url) as web:
+                second = web.get("/definitions/order_processing/2").json()
+                assert second["description"] == "our own"
+
+
 def test_a_second_service_on_the_same_port_stops_with_one_line_and_leaves_the_first_alone(
     house: House, undisturbed: Ending
 ) -> None:
