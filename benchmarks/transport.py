@@ -16,13 +16,13 @@ import resource
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 import httpx
 import uvloop
+from msgspec.structs import replace
 from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.outcome import Outcome
 from saga_orchestrator.fsm.runtime.clock import SystemClock
