@@ -29,8 +29,9 @@ class Membership(Protocol):
     async def hand_over(self, heirs: Mapping[int, str]) -> None:
         """Give shards that are ours to the nodes named, which are nudged."""
 
-    async def nudged(self, within: timedelta) -> None:
-        """Returns when somebody says that something waits for this node, or the time is over."""
+    async def nudged(self, within: timedelta) -> bool:
+        """Wait until somebody says that something waits for this node, or the time is over; return
+        whether somebody has said so."""
 
     async def leave(self) -> None:
         """What is still ours becomes free, and nobody expects a sign of life any more."""

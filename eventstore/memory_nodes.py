@@ -60,14 +60,15 @@ class InMemoryMembership:
                 self._nodes.owners[shard_id] = heir
                 self._nodes.nudges[heir].set()
 
-    async def nudged(self, within: timedelta) -> None:
+    async def nudged(self, within: timedelta) -> bool:
         nudge = self._nodes.nudges[self.node_id]
         try:
             async with asyncio.timeout(within.total_seconds()):
                 await nudge.wait()
         except TimeoutError:
-            return
+            return False
         nudge.clear()
+        return True
 
     async def leave(self) -> None:
         self._nodes.seen.pop(self.node_id, None)

@@ -36,10 +36,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """`owners` by shard; a shard that is not there is free."""
+    """`owners` by shard; a shard that is not there is free. `messages_wait`: some may, for this
+    node."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     owners: Mapping[int, str] = field(default_factory=dict)
+    messages_wait: bool = True
 
     def is_alive(self, node_id: str) -> bool:
         node = self.nodes.get(node_id)

@@ -74,8 +74,11 @@ class Ownership:
                 if loop.time() >= next_beat:
                     next_beat = loop.time() + BEAT_EVERY.total_seconds()
                     await self.step()
-                self.post.nudge()
-                await self.membership.nudged(timedelta(seconds=max(next_beat - loop.time(), 0)))
+                    if self.roster.messages_wait or self.post.awaits_answers:
+                        self.post.nudge()
+                left = timedelta(seconds=max(next_beat - loop.time(), 0))
+                if await self.membership.nudged(left):
+                    self.post.nudge()
             except LogUnavailable as error:
                 logger.warning("no roster", extra={"why": str(error)})
                 await asyncio.sleep(BEAT_EVERY.total_seconds())

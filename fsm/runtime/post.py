@@ -61,6 +61,10 @@ class Post:
         finally:
             del self._awaited[message.message_id]
 
+    @property
+    def awaits_answers(self) -> bool:
+        return bool(self._awaited)
+
     def nudge(self) -> None:
         """Let `run` look for messages now."""
         self._nudged.set()

@@ -124,7 +124,7 @@ async def test_a_nudge_cuts_waiting_short(join: Join, request: pytest.FixtureReq
     await anne.hand_over({1: BERT})
 
     async with asyncio.timeout(LONG.total_seconds() / 2):
-        await waiting
+        assert await waiting
 
 
 async def test_waiting_for_a_nudge_is_bounded(join: Join) -> None:
@@ -132,7 +132,7 @@ async def test_waiting_for_a_nudge_is_bounded(join: Join) -> None:
     await anne.beat()
 
     async with asyncio.timeout(LONG.total_seconds()):
-        await anne.nudged(timedelta(milliseconds=1))
+        assert not await anne.nudged(timedelta(milliseconds=1))
 
 
 async def test_who_lets_go_of_the_life_line_is_seen_to(

@@ -71,6 +71,7 @@ class Wire:
         self._ends: set[socket.socket] = set()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._apart: set[socket.socket] = set()  # what one end says does not reach the other
+        self.statements = 0  # that were sent
 
     @property
     def address(self) -> str:
@@ -167,6 +168,7 @@ class Wire:
                 self._flowing.wait()
                 if lost(data):
                     break
+                self.statements += data.endswith(SYNC)
                 if any(self._happened(one, one.takes_end(data)) for one in self._losses):
                     sink.sendall(data[: -len(SYNC)])
                     self._apart |= {source, sink}

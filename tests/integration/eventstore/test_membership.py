@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
 from saga_orchestrator.eventstore import (
     LogUnavailable,
+    Message,
+    PostgresInbox,
     PostgresLog,
     PostgresMembership,
     Readers,
 )
+from saga_orchestrator.tests.acceptance.reliability.wire import Wire
 from saga_orchestrator.tests.event_builders import NOON
 
 ANNE, BERT = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (1, 2))
@@ -74,6 +78,63 @@ async def test_a_node_that_came_back_itself_lets_the_others_come_back_before_it_
     async with asyncio.timeout(LONG.total_seconds()):
         while (await anne.beat()).is_alive(BERT):
             await anne.nudged(timedelta(milliseconds=10))
+
+
+async def test_a_nudge_that_comes_while_a_beat_is_under_way_is_heard(
+    anne: PostgresMembership, operator: psycopg.AsyncConnection
+) -> None:
+    await anne.beat()
+    async with operator.transaction():
+        await operator.execute("lock table node")  # the next beat waits behind it
+        beating = asyncio.create_task(anne.beat())
+        await operator.execute("select pg_notify(%s, '')", (f"node_{ANNE.replace('-', '')}",))
+    await beating
+
+    assert await anne.nudged(LONG)
+    assert not await anne.nudged(timedelta(milliseconds=1))
+
+
+async def test_a_beat_says_whether_a_message_waits_for_the_node(
+    anne: PostgresMembership, readers: Readers
+) -> None:
+    inbox = PostgresInbox(readers)
+    await anne.reserve([1], [])
+    assert not (await anne.beat()).messages_wait
+
+    messages = [
+        Message(
+            message_id=f"0000000{shard}-0000-4000-8000-00000000000a",
+            shard_id=shard,
+            sender=BERT,
+            body=b"{}",
+        )
+        for shard in (1, 2)
+    ]
+    await inbox.send(messages[1])
+    assert not (await anne.beat()).messages_wait
+
+    await inbox.send(messages[0])
+    assert (await anne.beat()).messages_wait
+
+    await inbox.answer(messages[0], b"{}")
+    assert not (await anne.beat()).messages_wait
+
+
+async def test_a_beat_is_one_statement(postgres_server: str, database_url: str) -> None:
+    place, parts = parse_qs(urlsplit(postgres_server).query), urlsplit(database_url)
+    with Wire(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
+        url = f"postgresql://{parts.username}@{wire.address}{parts.path}"
+        readers = Readers(url, LONG)
+        far = PostgresMembership(url, readers, ANNE)
+        await far.beat()  # connects, and has it prepared
+        before = wire.statements
+
+        for _ in range(5):
+            await far.beat()
+
+        assert wire.statements - before == 5
+        await far.close()
+        await readers.close()
 
 
 async def test_a_node_that_has_just_been_started_judges_at_once(
