@@ -78,7 +78,7 @@ def _stops(step: Step) -> bool:
 
 
 def _next_again(deciding: Deciding) -> Step | None:
-    """The last one done of those that an operator wants tried again, whatever else has failed."""
+    """Return the last one done of those that an operator wants tried again."""
     saga = deciding.saga
     again = (name for name in reversed(saga.state.finished) if saga.state.steps[name].undo_again)
     name = next(again, None)

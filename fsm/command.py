@@ -153,7 +153,7 @@ def answer_due(step: Step, state: StepState) -> datetime:
 
 
 def children_under_way(saga: Saga) -> list[str]:
-    """The ids of the child sagas that are waited for or undone."""
+    """Return the ids of the child sagas that are waited for or undone."""
     children = saga.definition.children
     names = (step.name for step in children if saga.status_of(step.name) in CHILD_UNDER_WAY)
     return [child_id_of(saga.state.saga_id, name) for name in names]

@@ -73,7 +73,7 @@ def of_done(step: Step, answer: CallAnswered) -> StepFact:
 
 
 def output_not_received(step: Step, answer: CallAnswered) -> OutputNotReceived:
-    """The repeated call of a done step brought no output; the step is done all the same."""
+    """Return what a repeated call is recorded as that brought no output; the step stays done."""
     said = answer.verdict.reason or answer.verdict.outcome.replace("_", " ")
     error = f"its output was asked for again, and not received: {said}"
     return OutputNotReceived(step=step.name, attempt=answer.attempt, error=error)

@@ -105,7 +105,7 @@ class Deciding:
         self.command_children()
 
     def command_children(self) -> None:
-        """What is under way of them is to be as the saga now is."""
+        """Derive what the children under way are to do from the saga as it is now."""
         self.children = child_commands(self.saga)
 
     def call_for_output(self, step: Step) -> None:

@@ -1,13 +1,14 @@
-"""What of a child saga is decided by its parent.
+"""The verbs of a child saga that are its parent's to ask for.
 
-A child belongs to its parent while that is not at rest, or has counted it as done. What is asked of
-it behind the parent's back would leave the parent with a step that is not what it was told.
+A child belongs to its parent while that is not at rest, or has counted it as done. To end the child
+then would leave the parent with a step that is not what its history says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from .decide import allowed_actions
 from .errors import DrivenByParent
 from .happening import (
     AbandonAsked,
@@ -17,6 +18,7 @@ from .happening import (
     ResolveAsked,
     ResumeAsked,
     RetryAsked,
+    SkipAsked,
 )
 from .machines import SagaStatus, StepStatus
 from .saga import Saga
@@ -28,42 +30,42 @@ NAMES: dict[type[Happening], str] = {
     ResolveAsked: "resolve",
     ResumeAsked: "resume",
     RetryAsked: "retry",
+    SkipAsked: "skip",
 }
 ENDS = frozenset({"abandon", "cancel", "compensate"})
-GOES_ON = frozenset({"resolve", "resume", "retry"})
+UNPARKS = frozenset({"resolve", "retry", "skip"})
 NOTHING: Collection[str] = frozenset()
-OUT_OF_HAND = frozenset({SagaStatus.ABANDONED, SagaStatus.COMPENSATED})
+FREE = frozenset({SagaStatus.ABANDONED, SagaStatus.COMPENSATED})
 
 
 def depends_on_parent(saga: Saga, asked: Happening) -> bool:
-    """Whether the parent must be looked at before this happens to `saga`."""
+    """True if the parent must be looked at before this happens to `saga`."""
     return saga.state.parent is not None and type(asked) in NAMES
 
 
-def demand_free(child: Saga, parent: Saga, asked: Happening, allowed: Collection[str]) -> None:
-    """`allowed` are the verbs that the child alone would allow. Raises DrivenByParent."""
-    verb = NAMES[type(asked)]
-    driven = driven_verbs(child, parent)
+def demand_free(child: Saga, parent: Saga, asked: Happening) -> None:
+    """Raise DrivenByParent if `asked` is the parent's to ask for now."""
+    verb, driven = NAMES[type(asked)], driven_verbs(child, parent)
     if verb in driven:
-        left = [one for one in allowed if one not in driven]
-        saga_id = child.state.saga_id
-        raise DrivenByParent(saga_id, verb, parent.state.saga_id, left)
+        left = [one for one in allowed_actions(child) if one not in driven]
+        raise DrivenByParent(child.state.saga_id, verb, parent.state.saga_id, left)
 
 
 def driven_verbs(child: Saga, parent: Saga) -> Collection[str]:
-    """The verbs that are the parent's to ask for now."""
+    """Return the verbs that are the parent's to ask for now."""
     if not _is_driven(child, parent):
         return NOTHING
-    if parent.state.paused_at is not None:
-        return ENDS | GOES_ON
-    return ENDS if child.state.status is SagaStatus.PARKED else ENDS | {"retry"}
+    parked, paused = child.state.status is SagaStatus.PARKED, parent.state.paused_at is not None
+    if parked:
+        return ENDS | UNPARKS if paused else ENDS
+    return ENDS | ({"retry", "resume"} if paused else {"retry"})
 
 
 def _is_driven(child: Saga, parent: Saga) -> bool:
     of = child.state.parent
     assert of is not None, "only a child has a parent"
     status, counted = parent.state.status, parent.status_of(of.step)
-    if status in OUT_OF_HAND:
+    if status in FREE:
         return False
     if status is SagaStatus.PARKED:
         # One that is completed and waited for is about to be counted.

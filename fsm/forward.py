@@ -119,7 +119,7 @@ def _failed(deciding: Deciding) -> bool:
 
 
 def is_called_again(saga: Saga, step: Step, status: StepStatus) -> bool:
-    """Whether a retry calls a step that has ended badly: what does not turn the saga back."""
+    """True if a retry calls a step that has ended badly, because it does not turn the saga back."""
     unknown_pivot = step.pivot and status is StepStatus.UNKNOWN
     return status in FAILED and (unknown_pivot or saga.pivot_passed)
 
@@ -171,7 +171,7 @@ def _lost_output(deciding: Deciding) -> bool:
 
 
 def is_lost(saga: Saga, state: StepState) -> bool:
-    """Whether the step is without an output that nobody has agreed to go on without."""
+    """True if an output is lost that no operator has accepted to go on without."""
     accepted = state.loss_accepted or saga.state.losses_accepted
     return state.output_loss in STOPS and not accepted
 

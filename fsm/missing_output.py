@@ -11,7 +11,7 @@ from .template import Template, expressions
 
 
 def blamed(saga: Saga, templates: Iterable[Template], what: str) -> tuple[str, tuple[str, ...]]:
-    """Why the saga parks, and the done steps whose outputs would let it go on.
+    """Return why the saga parks, and the done steps whose outputs would let it go on.
 
     `what` says what cannot be made of `templates`.
     """
@@ -22,8 +22,8 @@ def blamed(saga: Saga, templates: Iterable[Template], what: str) -> tuple[str, t
 
 
 def _lacking(saga: Saga, templates: Iterable[Template]) -> Sequence[str]:
-    """The steps of whose outputs something is needed and absent. Where nothing is, what is there
-    cannot be used, and it may be that of any step that is read."""
+    """Return the steps whose outputs lack something that is needed. If none does, what is there
+    cannot be used, and any step that is read may be the cause."""
     read, lacking, scope = {}, {}, saga.scope()
     for template in templates:
         for expression in expressions(template):

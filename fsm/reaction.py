@@ -244,7 +244,7 @@ def child_rested(deciding: Deciding, child: ChildRested) -> None:
 
 
 def _child_undone(deciding: Deciding, child: ChildRested) -> None:
-    """A child that was counted as done: no parent that can still be held up completes on it."""
+    """Take back a child that was counted as done, if the saga can still be held up."""
     status = deciding.saga.state.status
     if status.rests and status is not SagaStatus.PARKED:
         what = "the child saga is compensated"
@@ -257,7 +257,7 @@ def _child_undone(deciding: Deciding, child: ChildRested) -> None:
 def _child_was_cancelled(
     deciding: Deciding, step: str, what: str, error: str | None = None
 ) -> None:
-    """Of an abandoned saga; nothing more is asked of the child."""
+    """Record the end of a child whose parent is abandoned; nothing more is asked of it."""
     deciding.record(LateReplyIgnored(step=step, what=what, error=error))
 
 

@@ -242,7 +242,7 @@ def _unparked(state: SagaState, event: SagaUnparked, at: datetime) -> Mapping[st
 
 
 def _unparked_step(step: StepState, name: str, event: SagaUnparked) -> StepState:
-    """The step, with what the operator who unparked the saga has decided about it."""
+    """Return the step with what the operator who unparked the saga has decided about it."""
     failed = step.status is StepStatus.COMPENSATION_FAILED
     if failed and (event.undo_again is None or name in event.undo_again):
         return replace(step, undo_again=True)

@@ -199,7 +199,7 @@ def _asked(step: StepState, status: StepStatus, event: StatusAsked) -> StepState
 
 
 def _called_for_output(step: StepState, event: StepCalled | StatusAsked, at: datetime) -> StepState:
-    """The call of a done step is repeated, or its status asked. Raises IllegalTransition."""
+    """Repeat the call of a done step, or ask its status. Raises IllegalTransition."""
     asking = isinstance(event, StatusAsked)
     if step.output_awaited or event.attempt != step.attempts + (not asking):
         raise IllegalTransition(f"'{event.trigger}' is not possible when it is done")
@@ -225,7 +225,7 @@ def _succeeded(
 
 
 def _output_received(step: StepState, event: StepSucceeded, at: datetime) -> StepState:
-    """A step is done once; after that only its output can come again. Raises IllegalTransition."""
+    """Take the output of a done step, if it is awaited. Raises IllegalTransition."""
     if not step.output_awaited:
         raise IllegalTransition("'succeed' is not possible when its output is not awaited")
     return replace(

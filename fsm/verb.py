@@ -95,7 +95,7 @@ def apply(deciding: Deciding, verb: Verb) -> None:
 
 
 def trials(saga: Saga) -> Iterator[tuple[str, Iterable[Verb]]]:
-    """For each verb what can be asked with it; of its steps only where it is possible of any."""
+    """Yield what can be asked with each verb; of steps only where it is possible of any."""
     yield "compensate", [CompensationAsked()]
     yield "cancel", [CancelAsked()]
     yield "retry", _of_each_step(saga, "retry", _retries)
@@ -163,7 +163,7 @@ def _ask_back(deciding: Deciding, asked: Asked) -> None:
 
 
 def _pause(deciding: Deciding, asked: PauseAsked) -> None:
-    """A saga that is paused by its parent can be paused for itself as well, and the reverse."""
+    """Record a pause, of the parent's or of the saga's own: the two are ended separately."""
     state = deciding.saga.state
     if not (state.paused_by_parent if asked.by_parent else state.paused_by_operator):
         _demand(deciding.saga, "pause")
@@ -173,7 +173,7 @@ def _pause(deciding: Deciding, asked: PauseAsked) -> None:
 
 
 def _resume(deciding: Deciding, asked: Asked) -> None:
-    """An operator ends every pause of the saga, the parent only its own."""
+    """End every pause of the saga; for its parent only the parent's."""
     state, parent_only = deciding.saga.state, isinstance(asked, ResumeAsked) and asked.by_parent
     actor, reason = asked.actor, asked.reason
     if state.paused_by_parent:
@@ -184,7 +184,7 @@ def _resume(deciding: Deciding, asked: Asked) -> None:
 
 
 def _hurry(deciding: Deciding, asked: RetryAsked) -> None:
-    """What waits for its next try is called now."""
+    """Call now what waits for its next try."""
     saga = deciding.saga
     named = None if asked.step is None else _step(saga, asked.step)
     if named is not None and (status := saga.status_of(named.name)) not in WAITS_TO_RETRY:
@@ -201,8 +201,8 @@ def _hurry(deciding: Deciding, asked: RetryAsked) -> None:
 
 
 def _retry_parked(deciding: Deciding, asked: RetryAsked) -> None:
-    """All that failed, or what is named. A step that ended badly while the saga was parked turns it
-    back, unless a pivot keeps it from that."""
+    """Call again all that failed, or what is named. A step that ended badly while the saga was
+    parked turns it back instead, unless a pivot keeps it from that."""
     saga = deciding.saga
     if asked.step is not None:
         _retry_step(deciding, asked, _step(saga, asked.step))
@@ -248,7 +248,7 @@ def _retry_step(deciding: Deciding, asked: RetryAsked, step: Step) -> None:
 
 
 def _call_forward(deciding: Deciding, step: Step, state: StepState) -> bool:
-    """Whether there was something to try again."""
+    """Call the step again if a retry is for it; return whether it is."""
     if state.status is StepStatus.BACKING_OFF:
         call_again(deciding, step, state)
     elif is_called_again(deciding.saga, step, state.status):
@@ -261,7 +261,7 @@ def _call_forward(deciding: Deciding, step: Step, state: StepState) -> bool:
 
 
 def _named_losses(saga: Saga) -> list[str]:
-    """The steps whose lost outputs the saga was parked for, as far as the event says that."""
+    """Return the steps whose lost outputs the saga was parked for; all if its event names none."""
     parked = saga.state.parked
     named = None if parked is None else parked.without_output
     lost = [step.name for step, state in saga.steps if is_lost(saga, state)]
@@ -269,8 +269,8 @@ def _named_losses(saga: Saga) -> list[str]:
 
 
 def _demand_missing_output(saga: Saga, verb: str, step: Step) -> None:
-    """The output of a done step is supplied, or asked for again, only where the saga is parked for
-    it. Events from before that was recorded leave it to the operator."""
+    """Refuse to change the output of a done step that the saga is not parked for. An event of
+    schema version 1 does not say which that is, and leaves it to the operator."""
     parked = saga.state.parked
     named = None if parked is None else parked.without_output
     if named is not None and step.name not in named:
@@ -278,7 +278,7 @@ def _demand_missing_output(saga: Saga, verb: str, step: Step) -> None:
 
 
 def _sent_again_with(saga: Saga, step: Step) -> str | None:
-    """A step whose request reads of `step`, and was sent without a definite answer."""
+    """Return a step whose request reads of `step`, and was sent without a definite answer."""
     for other, direction in _may_be_sent_again(saga):
         read = call_of(other, direction).steps_read
         if other is not step and (read is None or step.name in read):
@@ -287,7 +287,7 @@ def _sent_again_with(saga: Saga, step: Step) -> str | None:
 
 
 def _changed_since(saga: Saga, step: Step, state: StepState) -> str | None:
-    """A step that the request of `step` reads, and whose output is another one since."""
+    """Return a step that the request of `step` reads, and whose output was changed since."""
     assert step.action is not None
     assert state.finished_at is not None
     read = step.action.steps_read
@@ -348,7 +348,7 @@ def _abandon(deciding: Deciding, asked: AbandonAsked) -> None:
 
 
 def _skip(deciding: Deciding, asked: SkipAsked) -> None:
-    """A parked saga goes on: the step that was left out may have been what it was parked for."""
+    """Leave out a pending step. A parked saga goes on: it may have been parked for that step."""
     step = _step(deciding.saga, asked.step)
     status = deciding.saga.status_of(step.name)
     _demand(deciding.saga, "skip")
@@ -397,7 +397,7 @@ def _demand_supply(saga: Saga, asked: ResolveAsked, step: Step) -> None:
 
 
 def _demand_same_requests(before: Saga, after: Saga, step: Step) -> None:
-    """The key of an attempt that may be sent again promises the same request."""
+    """Refuse an output that changes a request which may be sent again with the same key."""
     for other, direction in _may_be_sent_again(before):
         if _request(before, other, direction) != _request(after, other, direction):
             why = f"{other.name} may be sent again, and that output would change its request"

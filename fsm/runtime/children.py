@@ -86,7 +86,7 @@ class Children:
                 await self._pause(command)
 
     async def _start(self, command: StartChild) -> None:
-        """Unless it is there already; then it goes on, and what has become of it is told."""
+        """Start the child, or let it go on if it exists, and report it if it rests."""
         try:
             child = await self._found_or_started(command)
         except (DefinitionNotFound, InvalidInput, _NestedTooDeep) as error:
@@ -101,7 +101,8 @@ class Children:
             await self.report(child)
 
     async def _pause(self, command: PauseChild) -> None:
-        """One that has not begun, or rests, need not be paused: its parent holds it up."""
+        """Pause a child under way, and its children. One that has not begun, or rests, is kept
+        from going on by its parent."""
         with suppress(SagaNotFound, NotAllowed):
             async with self.driver.holding(command.child_id) as live:
                 parent = await self._saga(command.parent.saga_id)
@@ -112,7 +113,7 @@ class Children:
             await self.pause(child)
 
     async def _resume(self, command: StartChild) -> None:
-        """Unless its parent has been paused again meanwhile."""
+        """Let a child go on that its parent had paused, unless the parent is paused again."""
         async with self.driver.holding(command.child_id) as live:
             parent = await self._saga(command.parent.saga_id)
             if parent.state.paused_at is None:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from ...eventstore import Fenced, InvalidStreamId, LogUnavailable, WrongExpectedVersion
-from ..decide import allowed_actions
 from ..errors import NotAllowed
 from ..family import demand_free, depends_on_parent, driven_verbs
 from ..happening import Happening, MessageDelivered
@@ -62,28 +61,28 @@ class Local:
             return saga
 
     async def _pause_children(self, saga: Saga) -> None:
-        """Who is told that a saga is paused can rely on its children as well.
+        """Return once the pause has reached the children, so that none of them sends anything new.
 
-        Not while the saga is held: who holds a parent never waits for its child. Where the log
-        cannot take it now, the driver goes on trying.
+        The saga must not be held meanwhile (see `_beside_parent`). If the log cannot record it now,
+        the driver goes on trying.
         """
         with suppress(NotServing, LogUnavailable, Fenced):
             await self.driver.children.pause(saga)
 
     @asynccontextmanager
     async def _beside_parent(self, saga: Saga, happening: Happening) -> AsyncIterator[None]:
-        """Where something can be asked of a child only with its parent's leave, the parent is held
-        until it is recorded: it can neither leave its rest nor count the child meanwhile.
+        """Hold the parent until what is asked of its child is recorded, so that it can neither
+        leave its rest nor count the child in between.
 
-        A child is in the shard of its parent. Who holds a parent never waits for its child.
-        Raises DrivenByParent.
+        A child is in the shard of its parent, so both are driven here. Sagas are held from the
+        child upwards only, so two requests never wait for each other. Raises DrivenByParent.
         """
         asked = happening.happening if isinstance(happening, MessageDelivered) else happening
         if saga.state.parent is None or not depends_on_parent(saga, asked):
             yield
             return
         async with self.driver.holding(saga.state.parent.saga_id, patiently=False) as parent:
-            demand_free(saga, parent.saga, asked, allowed_actions(saga))
+            demand_free(saga, parent.saga, asked)
             try:
                 yield
             except NotAllowed as refusal:

@@ -197,11 +197,11 @@ class Orchestrator:
         saga = await self.saga(saga_id)
         if saga.state.parent is not None:
             parent = await self.saga(saga.state.parent.saga_id)
-            demand_free(saga, parent, CompensationAsked(), allowed_actions(saga))
+            demand_free(saga, parent, CompensationAsked())
         return plan_undo(saga, now=self.clock.now())
 
     async def allowed_actions(self, saga: Saga) -> list[str]:
-        """The verbs that can be asked of it now, also as a child of another saga."""
+        """Return the verbs that can be asked of it now, also as a child of another saga."""
         allowed = allowed_actions(saga)
         if saga.state.parent is None or not allowed:
             return list(allowed)

@@ -68,5 +68,5 @@ async function ask(path, options) {
   const answer = parse(await response.text());
   if (response.ok || path === "health") return answer;
   const allowed = answer.allowed_actions?.length ? ` Allowed: ${answer.allowed_actions.join(", ")}.` : "";
-  throw new Error(`${answer.title}: ${answer.detail}.${allowed}`);
+  throw Object.assign(new Error(`${answer.title}: ${answer.detail}.${allowed}`), { code: answer.code });
 }

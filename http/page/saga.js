@@ -108,8 +108,13 @@ async function act(verb) {
   statsAsked = 0; // the counts will have changed
   const [path, body] = requestOf(verb, reason);
   const headers = { "Content-Type": "application/json" };
-  const options = { method: "POST", headers, body: JSON.stringify(body) };
-  const after = await ask(`sagas/${encodeURIComponent(open)}/${path}`, options);
+  const send = (said) =>
+    ask(`sagas/${encodeURIComponent(open)}/${path}`, { method: "POST", headers, body: JSON.stringify(said) });
+  const after = await send(body).catch((error) => {
+    if (error.code !== "children-under-way") throw error;
+    const cancel = confirm("It has child sagas under way. OK: cancel them too. Cancel: leave them to go on.");
+    return send({ ...body, children: cancel ? "cancel" : "leave" });
+  });
   byId("reason").value = "";
   say(`Done: it is ${after.status} now.`);
   return refreshSaga();

@@ -27,6 +27,7 @@ from saga_orchestrator.tests.integration.runtime.waiting_sagas import PARENT
 from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.world import World, a_world
 
+UNDONE = Resolution.UNDONE
 NO = Reply(409, {}, b'{"detail": "no"}')
 TWO_STEPS = """
 saga: child
@@ -148,7 +149,7 @@ async def test_a_parked_child_is_helped_on_and_nothing_else(world: World) -> Non
     await world.orchestrator.ask(child_id, RetryAsked())
     await quiet(world.driver)
     assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
-    undone = ResolveAsked(step="fly", verdict=Resolution.UNDONE, evidence="by hand")
+    undone = ResolveAsked(step="fly", verdict=UNDONE, evidence="by hand")
     await world.orchestrator.ask(child_id, undone)
     await quiet(world.driver)
     assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
@@ -295,8 +296,9 @@ async def test_a_parked_child_is_not_helped_on_under_a_paused_parent(world: Worl
         await quiet(world.driver)
     assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
 
-    with pytest.raises(DrivenByParent):
-        await world.orchestrator.ask(child_id, RetryAsked())
+    for help_on in (RetryAsked(), ResolveAsked(step="fly", verdict=UNDONE, evidence="by hand")):
+        with pytest.raises(DrivenByParent):
+            await world.orchestrator.ask(child_id, help_on)
 
 
 async def test_a_child_under_way_is_left_when_that_is_said(world: World) -> None:
