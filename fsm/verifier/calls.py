@@ -17,8 +17,8 @@ EXPRESSION = "x"  # what stands for a value that is put into a text
 SENDABLE = re.compile(r"[!-~]*", re.ASCII)
 NOT_OF_A_URL = re.compile(r"[\"<>\\^`{|}]")  # RFC 3986; brackets are widely taken in queries
 NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Beside those that `reader` refuses, the headers that are sent by the service alone.
-OURS = frozenset({"accept-encoding", "content-encoding", "tracestate"})
+# Beside those that `reader` refuses, the headers that say how a call is made.
+OURS = frozenset({"accept-encoding", "content-encoding"})
 OUR_PREFIX = "saga-"
 
 
@@ -77,7 +77,8 @@ def _of_request(call: Call, at: str) -> Iterator[Finding]:
             detail = "a header is one line of printable ASCII: leave out what is not"
             yield error("bad-header", place, detail)
         if name in OURS or name.startswith(OUR_PREFIX):
-            yield error("bad-header", place, f"{name} is sent by the service: leave it out")
+            detail = f"{name} says how the call is made, which the service decides: leave it out"
+            yield error("bad-header", place, detail)
         if name in seen:
             detail = f"{name} is there twice, for case does not count: keep one"
             yield error("bad-header", place, detail)
