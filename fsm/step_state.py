@@ -218,7 +218,7 @@ def _succeeded(
         next_attempt_at=None,
         until=None,
         output=event.output,
-        output_is_null=_is_null(event),
+        output_is_null=event.output is None and _is_null(event),
         output_loss=event.output_loss,
         last_error=event.error,
     )
@@ -232,7 +232,7 @@ def _output_received(step: StepState, event: StepSucceeded, at: datetime) -> Ste
         step,
         asking=False,
         output=event.output,
-        output_is_null=_is_null(event),
+        output_is_null=event.output is None and _is_null(event),
         output_loss=event.output_loss,
         output_awaited=False,
         output_changed_at=at,
@@ -249,8 +249,8 @@ def _output_not_received(step: StepState, event: OutputNotReceived) -> StepState
 
 
 def _is_null(event: StepSucceeded) -> bool:
-    """Whether the output is null and not absent. Of a signal it is always there."""
-    return event.output is None and (event.output_is_null or event.signal is not None)
+    """Whether an output of null is there, as that of a signal always is, and not absent."""
+    return event.output_is_null or event.signal is not None
 
 
 def _undo_called(step: StepState, status: StepStatus, event: CompensationCalled) -> StepState:
