@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from ..eventstore import Readers, RecordedEvent
+from ..eventstore import PAGE_BYTES, Readers, RecordedEvent
 
 PAGE = 1000  # events of one read
 BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
@@ -41,5 +41,11 @@ class Streams:
     async def _page(
         self, shard_id: int, upto: int, place: dict[str, object]
     ) -> list[RecordedEvent]:
-        parameters = {"shard_id": shard_id, "upto": upto, "limit": self._events_a_page, **place}
+        parameters = {
+            "shard_id": shard_id,
+            "upto": upto,
+            "limit": self._events_a_page,
+            "page_bytes": PAGE_BYTES,
+            **place,
+        }
         return await self._readers.fetch(RecordedEvent, "read_streams_of_shard", parameters)

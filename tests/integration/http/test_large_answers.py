@@ -121,3 +121,13 @@ async def test_where_there_is_no_output_none_is_found(
     answer = await client.get("/sagas/" + path.format(saga_id=saga_id))
 
     assert (answer.status_code, answer.json()["code"]) == (404, code)
+
+
+async def test_null_is_an_output_too(client: httpx.AsyncClient, world: World) -> None:
+    world.participants.will("create_order", Reply(200, {}, b'{"order_id": 7}'))
+    world.participants.will("confirm_order", Reply(200, {}, b"null"))
+    saga = await world.rested((await world.start("order_processing")).state.saga_id)
+
+    answer = await client.get(f"/sagas/{saga.state.saga_id}/steps/confirm_order/output")
+
+    assert (answer.status_code, answer.content) == (200, b"null")

@@ -7,10 +7,11 @@ from datetime import timedelta
 from itertools import pairwise
 
 import psycopg
-from saga_orchestrator.eventstore import PostgresLog, Readers
+from saga_orchestrator.eventstore import PostgresLog, Readers, shard_of
 from saga_orchestrator.projections.cursor import Cursor
 from saga_orchestrator.projections.feed import MOST_WINDOWS, FeedFilter, LogFeed
 from saga_orchestrator.projections.statements import statement
+from saga_orchestrator.projections.streams import BEFORE_ALL, Streams
 
 from .conftest import Answer, Service
 
@@ -84,6 +85,22 @@ async def test_what_does_not_fit_on_a_page_is_not_read_either(service: Service) 
         rows = await feed._read(FeedFilter(), Cursor(), await feed._ends(FeedFilter()), 1000)
 
     assert sum(len(one.payload) for one in rows) < 7 * 1024 * 1024
+
+
+async def test_a_shard_is_examined_in_pages_of_bounded_bytes(service: Service) -> None:
+    saga_id = await service.start("quick")
+    swell(service, saga_id)
+    change(service, LONGER, 5, saga_id)
+    change(service, "update event set payload = (select payload from event where version = 3)")
+    readers = Readers(service.database_url, timedelta(seconds=10), statement)
+    try:
+        streams = Streams(readers)
+        place = {"after_stream": BEFORE_ALL, "after_version": 0}
+        page = await streams._page(shard_of(saga_id), 10**9, place)
+    finally:
+        await readers.close()
+
+    assert len(page) == 2
 
 
 async def test_the_end_of_the_log_has_a_cursor_too(service: Service) -> None:

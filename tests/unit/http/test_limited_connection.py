@@ -223,6 +223,8 @@ async def test_a_client_that_does_not_read_is_let_go() -> None:
     patient = wire.aborted
     connection.pause_writing()
     house.clock.advance(LIMITS.write_seconds + 1)
+    connection.connection_lost(None)
+    await turns()
 
     assert (patient, wire.aborted) == (False, True)
 
