@@ -69,6 +69,7 @@ from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.lifespan import LifespanApp, told_at_signal
+from saga_orchestrator.http.open_connections import raise_descriptor_limit
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.directory import Directory, check_urls, read_directory
@@ -459,6 +460,7 @@ def main() -> None:
         door = _door(settings)
     except InvalidSettings as error:
         sys.exit(f"saga: {error}")
+    raise_descriptor_limit()
     with suppress(KeyboardInterrupt):
         server_of(app).run(sockets=[door])
 

@@ -175,8 +175,9 @@ class LimitedConnection(asyncio.Protocol):
         self._transport.abort()
 
     def make_room(self) -> None:
+        # Not closed: that would wait for the client to take what it was sent, and it may never.
         self._is_over = True
-        self._transport.close()
+        self._transport.abort()
 
     def _take(self, data: bytes) -> None:
         if self._parser is None:

@@ -125,6 +125,17 @@ class OpenConnections:
             self._look_later()
 
 
+def raise_descriptor_limit() -> None:
+    """Up to what MOST_CONNECTIONS need, as far as this process may. Systems give 1,024 to programs
+    that could not use more, and let others have them for the asking."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = (
+        2 * MOST_CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * MOST_CONNECTIONS, hard)
+    )
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def most_connections() -> int:
     """Half of the descriptors that this process may have."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

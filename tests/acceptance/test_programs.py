@@ -41,6 +41,8 @@ WRONG = {
     "SAGA_DEFINITIONS_DIR": "/dev/null",
     "SAGA_CALLBACK_LOOPBACK": "perhaps",
     "SAGA_DATABASE_MODE": "sideways",
+    "SAGA_ALLOWED_HOSTS": "http://saga.example",
+    "SAGA_ALLOWED_ORIGINS": "ops.example",
     "SAGA_SHARDS": "all of them",
     "ORDER_SERVICE_URL": "ftp://127.0.0.1",
     "SAGA_DRAINTIME": "8s",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 from weakref import ref
@@ -329,6 +331,35 @@ async def test_the_connection_that_is_idle_for_longest_makes_room(idle: str) -> 
     assert [wire.closed for wire in (busy_wire, new, newer)] == [False] * 3
     app.gate.set()
     await turns()
+
+
+async def test_room_is_made_at_once_whatever_the_client_has_not_taken() -> None:
+    house = House(most=1)
+    connection, wire = house.connect()
+    connection.data_received(GET)
+    await turns()
+
+    house.connect()
+
+    assert wire.aborted
+
+
+def test_the_process_takes_the_descriptors_that_it_may_have() -> None:
+    """In a process of its own: a limit that was raised stays."""
+    program = (
+        "import resource\n"
+        "from saga_orchestrator.http.open_connections import *\n"
+        "most = resource.RLIMIT_NOFILE\n"
+        "resource.setrlimit(most, (100, 400))\n"
+        "raise_descriptor_limit()\n"
+        "print(resource.getrlimit(most), most_connections())\n"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout == "(400, 400) 200\n"
 
 
 async def test_when_all_are_busy_a_new_client_is_refused_at_once(
