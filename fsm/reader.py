@@ -38,7 +38,7 @@ from .language import (
 from .path import ABSENT, follow
 from .pointer import pointer
 from .retry import RetryPolicy
-from .schema_rules import SchemaError
+from .schema_rules import SchemaError, did_you_mean
 from .strict_json import Json, NotKeepable, serialize
 from .template import Template, Text, parse_template, parse_text
 from .verifier import verify
@@ -195,7 +195,8 @@ class _Reading:
             previous = (one.name,)
         for number, one in enumerate(self.model.steps):
             for unknown in (name for name in after[one.name] if name not in after):
-                detail = f"there is no step {unknown!r} to come after"
+                meant = did_you_mean(unknown, after)
+                detail = f"there is no step {unknown!r} to come after{meant}"
                 self._complain("unknown-step", ("steps", number, "after"), detail)
         if not self.findings:
             self._refuse_circles(after)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 from ..definition import Call, Step
 from ..errors import Finding
+from ..schema_rules import did_you_mean
 from ..template import Text, is_header_value
 from .finding import error, warning
 from .order import Order
@@ -27,7 +28,7 @@ def check_participant(step: Step, at: str, known: Collection[str]) -> Iterator[F
         names = ", ".join(sorted(known)) or "none"
         detail = (
             f"this service knows no participant {step.participant!r}: configure its URL,"
-            f" or name one of those it knows ({names})"
+            f" or name one of those it knows ({names}){did_you_mean(step.participant, known)}"
         )
         yield warning("unknown-participant", f"{at}/participant", detail)
 

@@ -11,6 +11,7 @@ from ..definition import Step
 from ..errors import Finding
 from ..expression import RELATIVE, Expression, literals_of
 from ..path import Path
+from ..schema_rules import did_you_mean
 from ..strict_json import NotKeepable, parse_foreign
 from .finding import error
 from .kinds import check_access, check_condition
@@ -74,7 +75,8 @@ def _is_json(text: str) -> bool:
 def _function(place: Place, name: str, given: int) -> Iterator[Finding]:
     if name not in FUNCTIONS:
         known = ", ".join(sorted(FUNCTIONS))
-        detail = f"there is no function {name!r}: use one of {known}"
+        cure = did_you_mean(name, FUNCTIONS) or f": use one of {known}"
+        detail = f"there is no function {name!r}{cure}"
         yield error("unknown-function", place.pointer, detail)
         return
     signature: Sequence[dict[str, object]] = FUNCTIONS[name]["signature"]

@@ -14,6 +14,7 @@ from ..definition import Completion, Step
 from ..errors import Finding
 from ..expression import Reference
 from ..path import Path, dotted
+from ..schema_rules import did_you_mean
 from ..template import Literal, ObjectTemplate
 from .finding import error, warning
 from .order import Order, constant_condition
@@ -69,7 +70,8 @@ class _Reading:
             case ("steps",):
                 yield self._unknown("write steps.<name>.output or steps.<name>.key")
             case path:
-                yield self._unknown(f"{dotted(path)} is neither of {', '.join(ROOTS)}")
+                meant = did_you_mean(str(path[0]), ROOTS)
+                yield self._unknown(f"{dotted(path)} is neither of {', '.join(ROOTS)}{meant}")
 
     def _of_reply(self, path: Path) -> Iterator[Finding]:
         if path[:2] != ("response", "body"):
@@ -86,13 +88,15 @@ class _Reading:
             case ("entity_id", *_) | ("id" | "type" | "error",):
                 return
             case _:
-                yield self._unknown(f"saga has {', '.join(SAGA_MEMBERS)}")
+                meant = did_you_mean(str(path[0]), SAGA_MEMBERS) if path else ""
+                yield self._unknown(f"saga has {', '.join(SAGA_MEMBERS)}{meant}")
 
     def _of_step(self, name: str, path: Path) -> Iterator[Finding]:
         other = self.order.definition.by_name.get(name)
         match path:
             case _ if other is None:
-                yield self._unknown(f"there is no step {name!r}")
+                meant = did_you_mean(name, self.order.definition.by_name)
+                yield self._unknown(f"there is no step {name!r}{meant}")
             case ("output", *member):
                 yield from self._of_output(other, tuple(member))
             case ("key",):
@@ -108,7 +112,8 @@ class _Reading:
         declared = declared_members(other)
         if member and declared is not None and member[0] not in declared:
             known = ", ".join(sorted(declared)) or "no members"
-            detail = f"the output of {other.name} has {known}: read one of them, or declare it"
+            cure = did_you_mean(str(member[0]), declared) or ": read one of them, or declare it"
+            detail = f"the output of {other.name} has {known}{cure}"
             yield error("no-such-output", self.place.pointer, self._told(detail))
         if other is self.step:
             yield from self._of_own_output()
