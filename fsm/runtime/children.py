@@ -149,14 +149,19 @@ class Children:
         return (await self.driver.start(definition, command.child_id, request)).saga
 
     async def _undo(self, command: UndoChild) -> None:
-        """One that rests undone is only reported; one that never began need not be."""
+        """One that rests undone is only reported; one that never began need not be.
+
+        One that cannot be undone goes forward, and is not held up by a pause of its parent.
+        """
         step = command.parent.step
         try:
             async with self.driver.holding(command.child_id) as live:
                 if live.saga.state.status not in OVER:
                     why = f"its parent {command.parent.saga_id} is undone"
-                    await self.driver.happen(live, CompensationAsked(reason=why))
-                    await self._end_pause(live, command.parent)
+                    try:
+                        await self.driver.happen(live, CompensationAsked(reason=why))
+                    finally:
+                        await self._end_pause(live, command.parent)
                 there = live.saga
         except SagaNotFound:
             await self._tell(command.parent, _never_began(step))

@@ -45,6 +45,13 @@ steps:
   - {name: approve, after: [ask], wait_for: {signal: go, timeout: 1s, on_timeout: park}}
   - {name: ship, after: [trip, approve], participant: post, action: {path: /ship}, effect: none}
 """
+PAST_ITS_PIVOT = """
+saga: child
+version: 1
+steps:
+  - {name: fly, participant: airline, action: {path: /fly}, pivot: true}
+  - {name: land, participant: airline, action: {path: /land}}
+"""
 GRANDPARENT = """
 saga: grandparent
 version: 1
@@ -352,3 +359,38 @@ async def test_nesting_is_bounded_and_the_step_that_would_go_deeper_says_so() ->
     assert world.participants.paths.count("POST /ask") == 4
     error = str((await world.orchestrator.saga(parent_id)).state.error)
     assert "a saga 4 deep under others, and at most 3 are allowed (SAGA_NESTING_LIMIT)" in error
+
+
+@pytest.mark.parametrize(
+    ("ends", "parent"),
+    [
+        (CancelAsked(), "parked"),
+        (AbandonAsked(reason="enough", children=ChildPolicy.CANCEL), "abandoned"),
+    ],
+)
+async def test_a_child_past_its_pivot_goes_on_when_its_paused_parent_calls_it_back(
+    ends: Verb, parent: str
+) -> None:
+    world = await a_world(PAST_ITS_PIVOT, PARENT)
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.ask(parent_id, PauseAsked())
+    await landed(world)
+
+    await world.orchestrator.ask(parent_id, ends)
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == [parent, "completed"]
+    await world.driver.drain(timedelta())
+
+
+async def test_a_child_left_by_a_paused_parent_is_paused_until_it_is_resumed(world: World) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.ask(parent_id, PauseAsked())
+    await landed(world)
+    asked = AbandonAsked(reason="enough", children=ChildPolicy.LEAVE)
+    await world.orchestrator.ask(parent_id, asked)
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["abandoned", "running"]
+
+    await world.orchestrator.ask(child_id, ResumeAsked())
+    await quiet(world.driver)
+    assert await status_of(world, child_id) == ["completed"]
