@@ -6,8 +6,8 @@ the name of its saga, everything else by the message that it came in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from ...eventstore import Fenced, InvalidStreamId, LogUnavailable, WrongExpectedVersion
 from ..errors import NotAllowed
@@ -15,8 +15,9 @@ from ..family import demand_free, depends_on_parent, driven_verbs
 from ..happening import Happening, MessageDelivered
 from ..saga import Saga
 from .driver import Driver
-from .errors import NotDrivenHere, NotServing, SagaNotFound
+from .errors import NotDrivenHere, NotServing, SagaNotFound, VersionMoved
 from .journal import Journal
+from .live import Live
 from .message import Ask, Begin, Done
 
 
@@ -53,8 +54,7 @@ class Local:
                     # The version it expected is gone because of itself.
                     await self.driver.happen(live, happening)
                 else:
-                    async with self._beside_parent(live.saga, happening):
-                        await self.driver.happen(live, happening, expected_version=expected_version)
+                    await self._happen(live, happening, expected_version)
                 saga = live.saga
             if saga.state.paused_at is not None and saga.definition.children:
                 await self._pause_children(saga)
@@ -63,33 +63,40 @@ class Local:
     async def _pause_children(self, saga: Saga) -> None:
         """Return once the pause has reached the children, so that none of them sends anything new.
 
-        The saga must not be held meanwhile (see `_beside_parent`). If the log cannot record it now,
+        The saga must not be held meanwhile (see `_happen`). If the log cannot record it now,
         the driver goes on trying.
         """
         with suppress(NotServing, LogUnavailable, Fenced):
             await self.driver.children.pause(saga)
 
-    @asynccontextmanager
-    async def _beside_parent(self, saga: Saga, happening: Happening) -> AsyncIterator[None]:
-        """Hold the parent until what is asked of its child is recorded, so that it can neither
-        leave its rest nor count the child in between.
+    async def _happen(self, live: Live, happening: Happening, expected_version: int | None) -> None:
+        """Hold the parent of a child until what is asked of the child is recorded, if the parent
+        has a say in it: meanwhile it can neither leave its rest nor count the child.
 
         A child is in the shard of its parent, so both are driven here. Sagas are held from the
         child upwards only, so two requests never wait for each other. Raises DrivenByParent.
         """
         asked = happening.happening if isinstance(happening, MessageDelivered) else happening
-        if saga.state.parent is None or not depends_on_parent(saga, asked):
-            yield
+        of = live.saga.state.parent
+        if of is None or not depends_on_parent(live.saga, asked):
+            await self.driver.happen(live, happening, expected_version=expected_version)
             return
-        async with self.driver.holding(saga.state.parent.saga_id, patiently=False) as parent:
-            demand_free(saga, parent.saga, asked)
-            try:
-                yield
-            except NotAllowed as refusal:
-                driven = driven_verbs(saga, parent.saga)
-                left = (one for one in refusal.allowed_actions if one not in driven)
-                refusal.allowed_actions = tuple(left)
-                raise
+        async with self.driver.holding(of.saga_id, patiently=False) as parent:
+            while True:
+                child = live.saga
+                demand_free(child, parent.saga, asked)
+                version = child.state.version if expected_version is None else expected_version
+                try:
+                    await self.driver.happen(live, happening, expected_version=version)
+                    return
+                except VersionMoved:  # the child has moved since it was looked at
+                    if expected_version is not None:
+                        raise
+                except NotAllowed as refusal:
+                    driven = driven_verbs(child, parent.saga)
+                    left = (one for one in refusal.allowed_actions if one not in driven)
+                    refusal.allowed_actions = tuple(left)
+                    raise
 
     async def saga(self, saga_id: str) -> Saga:
         """As of now, wherever it is driven. Raises SagaNotFound, NotServing."""

@@ -23,7 +23,7 @@ from saga_orchestrator.fsm.happening import (
     Verb,
 )
 from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
-from saga_orchestrator.tests.integration.runtime.waiting_sagas import PARENT
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import CHILD, PARENT
 from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.world import World, a_world
 
@@ -184,6 +184,31 @@ async def test_a_child_of_a_parked_parent_that_has_not_counted_it_can_be_cancell
     await world.orchestrator.ask(parent_id, RetryAsked())
     await quiet(world.driver)
     assert await status_of(world, parent_id) == ["compensated"]
+    await world.driver.drain(timedelta())
+
+
+async def test_a_child_that_completes_while_it_is_asked_is_looked_at_again(
+    log: TroubledLog,
+) -> None:
+    """Its end is being recorded, and will be reported; undoing it then is the parent's."""
+    world = await a_world(CHILD, PARKED_BESIDE, log=log)
+    parent_id, child_id = await flying(world)
+    await world.advance(timedelta(seconds=1))
+    await log.recorded(parent_id, "SagaParked")
+    log.slow = recording = asyncio.Event()
+    log.asked.clear()
+    world.participants.release("fly")
+    await log.asked.wait()
+    compensation = asyncio.ensure_future(world.orchestrator.ask(child_id, CompensationAsked()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await status_of(world, child_id) == ["running"]
+    recording.set()
+
+    with pytest.raises(DrivenByParent):
+        await compensation
+    await quiet(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["parked", "completed"]
     await world.driver.drain(timedelta())
 
 

@@ -19,6 +19,7 @@ from saga_orchestrator.fsm.events import (
     StatusAsked,
     StepCalled,
     StepSucceeded,
+    WaitStarted,
 )
 from saga_orchestrator.fsm.happening import (
     AbandonAsked,
@@ -206,12 +207,12 @@ def test_a_polled_step_is_asked_for_its_output() -> None:
 
 
 def test_nothing_else_begins_while_an_output_is_asked_for() -> None:
-    steps = ("pay pivot", "ship", "approve signal=go after=pay", "mail after=approve")
-    case = given(needing(*steps)).when(answered("pay", LOST))
+    steps = ("pay pivot", "approve signal=go after=pay", "mail after=approve", "ship after=pay")
+    case = given(needing(*steps, by=3)).when(answered("pay", LOST))
     case = case.when(RetryAsked(step="pay")).when(SignalSent(name="go")).then_calls()
 
     case = case.when(TimePassed(), after=MINUTE).then()
-    case.when(answered("pay", done({"id": 7}), attempt=2)).then_calls("ship#1", "mail#1")
+    case.when(answered("pay", done({"id": 7}), attempt=2)).then_calls("mail#1", "ship#1")
 
 
 def test_nothing_is_undone_while_an_output_is_asked_for() -> None:
@@ -306,6 +307,18 @@ def test_a_retry_of_something_else_accepts_no_loss() -> None:
     case.then_status("parked", pay="pending")
 
 
+def test_a_retry_accepts_no_loss_that_the_reason_does_not_name() -> None:
+    output = {"output": {"id": "${response.body.id}"}}
+    steps = ("book", "pay after= pivot attempts=1", "ship after=book,pay")
+    case = given(mapped(dict(document(*steps)), 0, **output)).when(answered("book", DONE))
+    case = case.when(answered("pay", UNKNOWN)).then_status("parked", pay="unknown")
+
+    case = retry_all(case).then_calls("pay#2").when(answered("pay", DONE, attempt=2))
+    case.then_calls().then_status("parked", ship="pending")
+    assert case.state.parked is not None
+    assert case.state.parked.without_output == ("book",)
+
+
 def test_a_verdict_on_something_else_accepts_no_loss() -> None:
     output = {"output": {"id": "${response.body.id}"}}
     steps = (
@@ -382,6 +395,7 @@ def test_a_step_that_ended_badly_while_the_saga_was_parked_turns_it_back() -> No
     case = rejected_while_parked("book", "approve signal=go or_park", "pay after=book callback")
 
     case = retry_all(case).then_calls("undo book#1").then_status("compensating", pay="rejected")
+    assert not any(isinstance(one, WaitStarted) for one in case.events)
     assert case.state.error == "pay was rejected: sold out"
 
 
