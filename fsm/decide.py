@@ -18,7 +18,7 @@ from msgspec import Struct
 from . import reaction, verb
 from .backward import follow_backward
 from .command import CallParticipant, ChildCommand, child_commands
-from .deciding import Deciding
+from .deciding import NOBODY, Deciding
 from .definition import Definition
 from .errors import NotAllowed
 from .events import CallbackDelivered, Event, MessageTaken, SagaStarted
@@ -31,6 +31,7 @@ from .happening import (
     Happening,
     MessageDelivered,
     ParticipantBack,
+    ProcessLeaves,
     StartRequested,
     StepReported,
     TimePassed,
@@ -47,7 +48,10 @@ WAYS: Mapping[SagaStatus, Callable[[Deciding], None]] = {
 
 
 class Decision(Struct, frozen=True):
-    """Append `events`; once they are committed the saga is `saga`, and the rest may leave."""
+    """Append `events`; once they are committed the saga is `saga`, and the rest may leave.
+
+    Without events the saga may be another one all the same, as this process alone knows it.
+    """
 
     events: tuple[Event, ...]
     saga: Saga
@@ -56,7 +60,12 @@ class Decision(Struct, frozen=True):
 
 
 def start(
-    definition: Definition, saga_id: str, request: StartRequested, *, now: datetime
+    definition: Definition,
+    saga_id: str,
+    request: StartRequested,
+    *,
+    now: datetime,
+    held: Mapping[str, timedelta] = NOBODY,
 ) -> Decision:
     """The first events of a saga. The input must have passed `check_input`."""
     put_off = request.start_at is not None and request.start_at > now
@@ -72,16 +81,27 @@ def start(
         actor=request.actor,
         parent=request.parent,
     )
-    deciding = Deciding(Saga(definition, begin(saga_id, began, now)), now)
+    deciding = Deciding(Saga(definition, begin(saga_id, began, now)), now, held=held)
     deciding.events.append(began)
+    deciding.is_own = True
     _follow(deciding)
     return _decision(deciding)
 
 
-def decide(saga: Saga, happening: Happening, *, now: datetime, jitter: float) -> Decision:
-    """`jitter` in [0, 1). No events if nothing follows. Raises NotAllowed, NoSuchStep."""
+def decide(
+    saga: Saga,
+    happening: Happening,
+    *,
+    now: datetime,
+    jitter: float,
+    held: Mapping[str, timedelta] = NOBODY,
+) -> Decision:
+    """`jitter` in [0, 1). `held`: to these participants nothing is sent forward, for so long.
+
+    No events if nothing follows, or nothing that is to be recorded. Raises NotAllowed, NoSuchStep.
+    """
     try:
-        return _decided(saga, happening, now, jitter)
+        return _decided(saga, happening, now, jitter, held)
     except NotAllowed as refusal:
         refusal.allowed_actions = allowed_actions(saga, now=now)
         raise
@@ -102,14 +122,22 @@ def _works(saga: Saga, asked: Verb, now: datetime) -> bool:
         return False
 
 
-def _decided(saga: Saga, happening: Happening, now: datetime, jitter: float) -> Decision:
-    deciding = Deciding(saga, now, jitter)
+def _decided(
+    saga: Saga,
+    happening: Happening,
+    now: datetime,
+    jitter: float,
+    held: Mapping[str, timedelta] = NOBODY,
+) -> Decision:
+    deciding = Deciding(saga, now, jitter, held)
     _react(deciding, happening)
     _follow(deciding)
     return _decision(deciding)
 
 
-def _react(deciding: Deciding, happening: Happening) -> None:
+def _react(  # noqa: C901 - a table, one line of thought a happening
+    deciding: Deciding, happening: Happening
+) -> None:
     match happening:
         case CallAnswered():
             reaction.answered(deciding, happening)
@@ -118,6 +146,9 @@ def _react(deciding: Deciding, happening: Happening) -> None:
         case ParticipantBack(participant=participant):
             if deciding.saga.state.paused_at is None:
                 reaction.participant_back(deciding, participant)
+        case ProcessLeaves():
+            if deciding.saga.state.unrecorded:
+                deciding.record_kept()
         case StepReported():
             reaction.reported(deciding, happening)
         case ChildRested():
@@ -148,7 +179,8 @@ def is_idle(saga: Saga) -> bool:
     """Whether it waits for a time or for somebody, and nothing of it is under way or undecided."""
     if saga.state.status.rests or saga.is_called or child_commands(saga):
         return False
-    return not decide(saga, TimePassed(), now=saga.state.updated_at, jitter=0).events
+    decision = decide(saga, TimePassed(), now=saga.state.updated_at, jitter=0)
+    return not (decision.events or decision.calls)
 
 
 def _follow(deciding: Deciding) -> None:
@@ -164,6 +196,8 @@ def _follow(deciding: Deciding) -> None:
 
 
 def _decision(deciding: Deciding) -> Decision:
+    if deciding.events and deciding.saga.state.unrecorded:
+        deciding.record_kept()
     events, calls, children = deciding.events, deciding.calls, deciding.children
     return Decision(tuple(events), deciding.saga, tuple(calls), tuple(children))
 

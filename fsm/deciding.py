@@ -9,6 +9,7 @@ from operator import attrgetter
 from .command import (
     CallParticipant,
     ChildCommand,
+    awaited,
     call_of,
     child_commands,
     child_id_of,
@@ -23,17 +24,22 @@ from .events import (
     Event,
     SagaParked,
     StatusAsked,
+    StepBackedOff,
     StepCalled,
+    StepFact,
     WaitStarted,
 )
 from .expression import ExpressionError
-from .machines import SagaStatus
+from .machines import SagaStatus, StepStatus
 from .missing_output import blamed
-from .outcome import Direction
+from .outcome import HELD_BACK, Direction, Outcome
 from .saga import Saga
-from .state import fold, own
-from .step_state import UNTOUCHED, StepState
+from .state import fold, fold_kept, keep, own
+from .step_state import UNTOUCHED, StepState, is_news, is_repeated
 
+NOBODY: Mapping[str, timedelta] = {}
+MAY_BE_HELD = (StepStatus.PENDING, StepStatus.BACKING_OFF)
+REPEATS = (StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.COMPENSATION_BACKING_OFF)
 INTENTS: Mapping[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
     Direction.ACTION: StepCalled,
     Direction.STATUS: StatusAsked,
@@ -48,19 +54,57 @@ ATTEMPT: Mapping[Direction, Callable[[StepState], int]] = {
 
 
 class Deciding:
-    def __init__(self, saga: Saga, now: datetime, jitter: float = 0.0) -> None:
+    """`held` are participants to which nothing is sent forward now, and for how long."""
+
+    def __init__(
+        self,
+        saga: Saga,
+        now: datetime,
+        jitter: float = 0.0,
+        held: Mapping[str, timedelta] = NOBODY,
+    ) -> None:
         earliest = saga.state.updated_at  # whatever a clock says that was set back
         self.now = now if now > earliest else earliest
-        self.saga, self.jitter = saga, jitter
+        self.saga, self.jitter, self.held = saga, jitter, held
+        self.is_own = False  # the saga, which then grows with each event
         self.events: list[Event] = []
         self.calls: list[CallParticipant] = []
         self.children: list[ChildCommand] = []
 
     def record(self, event: Event) -> None:
-        if not self.events:  # from here on it is a saga of our own, which grows with each event
-            self.saga = Saga(self.saga.definition, own(self.saga.state))
+        if not self.is_own:
+            self._make_own()
+        if self.saga.state.unrecorded:
+            self.record_kept()
         fold(self.saga.state, event, self.now)
         self.events.append(event)
+
+    def record_answer(self, fact: StepFact) -> None:
+        """Record the answer to a call, unless it repeats what the log has.
+
+        An answer that uses no attempt up is recorded the first time and then at each power of two,
+        or once something else of the saga is recorded. Until then this process alone knows of it.
+        """
+        if not is_repeated(fact):
+            self.record(fact)
+            return
+        news = is_news(self.saga.state.step(fact.step), fact)
+        self.keep(fact)
+        if news:
+            self.record_kept()
+
+    def keep(self, event: StepFact) -> None:
+        if not self.is_own:
+            self._make_own()
+        keep(self.saga.state, event, self.now)
+
+    def record_kept(self) -> None:
+        if not self.is_own:
+            self._make_own()
+        self.events += fold_kept(self.saga.state, self.now)
+
+    def _make_own(self) -> None:
+        self.saga, self.is_own = Saga(self.saga.definition, own(self.saga.state)), True
 
     def begin(self, step: Step) -> None:
         """Whatever the step does, from its beginning."""
@@ -80,7 +124,11 @@ class Deciding:
 
     def call(self, step: Step, direction: Direction) -> None:
         """Record the intent and keep the call; park if its request cannot be made."""
-        attempt = ATTEMPT[direction](self.saga.state.steps.get(step.name, UNTOUCHED))
+        state = self.saga.state.steps.get(step.name, UNTOUCHED)
+        attempt = ATTEMPT[direction](state)
+        if self.held and self._is_held(step, direction, state):
+            self._hold(step, attempt, state)
+            return
         if step.child is not None:
             self.record(CompensationCalled(step=step.name, attempt=attempt))
             self.children.append(undo_child(self.saga, step))
@@ -96,8 +144,45 @@ class Deciding:
             park = self.park_undo if undoes else self.park
             park(why, without_output)
             return
-        self.record(INTENTS[direction](step=step.name, attempt=attempt))
+        intent = INTENTS[direction](step=step.name, attempt=attempt)
+        if state.status in REPEATS and self._is_recorded(step, direction, attempt):
+            self.keep(intent)
+        else:
+            self.record(intent)
         self.calls.append(call)
+
+    def _is_recorded(self, step: Step, direction: Direction, attempt: int) -> bool:
+        """Whether the log says that this very call is out.
+
+        A question changes nothing: it is enough if the log says that it was asked before.
+        """
+        state = self.saga.state
+        kept = state.unrecorded.get(step.name)
+        logged = state.step(step.name) if kept is None else kept.logged
+        if direction is Direction.STATUS:
+            return logged.asked == attempt
+        undoes = direction is Direction.COMPENSATION
+        tried = logged.compensation_attempts if undoes else logged.attempts
+        return awaited(logged) is direction and tried == attempt
+
+    def _is_held(self, step: Step, direction: Direction, state: StepState) -> bool:
+        forward = direction is not Direction.COMPENSATION
+        return forward and step.participant in self.held and state.status in MAY_BE_HELD
+
+    def _hold(self, step: Step, attempt: int, state: StepState) -> None:
+        """Nothing is sent, so no call is recorded."""
+        times = state.times + 1
+        rest = self.held[step.participant]
+        self.record_answer(
+            StepBackedOff(
+                step=step.name,
+                attempt=attempt,
+                outcome=Outcome.HELD,
+                error=HELD_BACK,
+                until=self.after(step.retry.repeated(rest, times)),
+                times=times,
+            )
+        )
 
     def turn_back(self, event: CompensationStarted) -> None:
         """Nothing goes forward any more; children that are under way are called back."""

@@ -42,6 +42,10 @@ class TimePassed(Struct, frozen=True):
     """Something may have fallen due."""
 
 
+class ProcessLeaves(Struct, frozen=True):
+    """Another process goes on with the saga: it is to know all that this one knows."""
+
+
 class CallbackTold(Struct, frozen=True, kw_only=True):
     """The callback was told of the rest at that version."""
 
@@ -176,6 +180,7 @@ Happening: TypeAlias = (
     | StepReported
     | ChildRested
     | ChildRefused
+    | ProcessLeaves
     | CallbackTold
     | Verb
     | MessageDelivered

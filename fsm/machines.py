@@ -90,7 +90,7 @@ STEP_TRANSITIONS: list[Transition] = [
     ("reject", ["calling", "waiting"], "rejected"),
     ("reject_in_doubt", ["calling", "waiting"], "unknown"),
     ("disown", "succeeded", "rejected"),  # the child saga that it was is undone
-    ("back_off", "calling", "backing_off"),
+    ("back_off", ["pending", "calling", "backing_off"], "backing_off"),
     ("lose", ["calling", "backing_off", "waiting"], "unknown"),
     ("give_up", ["calling", "backing_off"], "not_sent"),
     ("compensate", [*UNDO_FROM, "rejected"], "compensating"),

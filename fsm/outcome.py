@@ -19,6 +19,8 @@ from .reason import one_line, reason_of
 from .retry import LONGEST_RETRY_AFTER
 from .strict_json import Json, NotKeepable, parse_foreign
 
+HELD_BACK = "held back, because the participant does not answer"
+
 
 class Outcome(StrEnum):
     DONE = "done"

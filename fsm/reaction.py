@@ -66,12 +66,12 @@ def answered(deciding: Deciding, answer: CallAnswered) -> None:
     match answer.direction:
         case Direction.ACTION:
             said = of_action(step, state, answer, deciding.saga_time, next_try)
-            deciding.record(_unless_heard(state, said))
+            deciding.record_answer(_unless_heard(state, said))
         case Direction.STATUS:
             said = of_status(step, state, answer, deciding.saga_time, next_try)
             _told_status(deciding, step, _unless_heard(state, said))
         case Direction.COMPENSATION:
-            deciding.record(of_compensation(step, state, answer, until))
+            deciding.record_answer(of_compensation(step, state, answer, until))
 
 
 def _unless_heard(state: StepState, said: StepFact) -> StepFact:
@@ -83,7 +83,7 @@ def _unless_heard(state: StepState, said: StepFact) -> StepFact:
 
 def _told_status(deciding: Deciding, step: Step, fact: StepFact) -> None:
     """An action that has certainly not happened is tried again at once, unless the saga turns."""
-    deciding.record(fact)
+    deciding.record_answer(fact)
     paused = deciding.saga.state.paused_at is not None
     if isinstance(fact, StepFoundNotDone) and not (paused or is_turning(deciding)):
         deciding.call(step, Direction.ACTION)

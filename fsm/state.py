@@ -17,6 +17,7 @@ from .errors import CorruptStream
 from .events import (
     CallbackDelivered,
     Cause,
+    CompensationCalled,
     CompensationRequested,
     CompensationStarted,
     Event,
@@ -34,7 +35,10 @@ from .events import (
     SagaStarted,
     SagaUnparked,
     SignalReceived,
+    StatusAsked,
+    StepCalled,
     StepEvent,
+    StepFact,
     StepFoundNotDone,
     StepSucceeded,
 )
@@ -51,7 +55,16 @@ from .strict_json import Json, JsonObject
 NOT_PAUSED = {"paused_at": None, "paused_by_operator": False, "paused_by_parent": False}
 PAUSED_BY = {True: "paused_by_parent", False: "paused_by_operator"}
 
+INTENTS = (StepCalled, StatusAsked, CompensationCalled)
 _set = force_setattr  # only `fold` does so, to a state that nobody else holds yet
+
+
+class Unrecorded(Struct, frozen=True):
+    """What a process knows of a step and has not recorded: `logged` is the step as the log has it,
+    and `events` lead from there to what it is."""
+
+    logged: StepState
+    events: tuple[StepFact, ...] = ()
 
 
 class SagaState(Struct, frozen=True, kw_only=True):
@@ -59,7 +72,8 @@ class SagaState(Struct, frozen=True, kw_only=True):
 
     `rested_version` is that of the event by which it last came to rest, `told_version` that of
     which its callback was told. `unanswered` is known to a process and not to the log: the steps
-    whose call a process that died had sent, and which is not sent again.
+    whose call a process that died had sent, and which is not sent again. So is `unrecorded`: what
+    has been repeated without news since the log was written.
     """
 
     saga_id: str
@@ -93,6 +107,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
     input_checked: bool = True  # at the start, for all that its expressions need
     losses_accepted: bool = False  # all of them, in histories that do not name them
     unanswered: frozenset[str] = frozenset()
+    unrecorded: dict[str, Unrecorded] = {}
 
     @property
     def depth(self) -> int:
@@ -133,12 +148,68 @@ def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
 
 def own(state: SagaState) -> SagaState:
     """The same state, of which whoever asks is the only holder."""
-    return replace(state, steps={**state.steps})
+    return replace(state, steps={**state.steps}, unrecorded={**state.unrecorded})
 
 
 def as_recorded(state: SagaState) -> SagaState:
     """The same state, without what only its process knows."""
-    return replace(state, unanswered=frozenset()) if state.unanswered else state
+    if not (state.unanswered or state.unrecorded):
+        return state
+    logged = {name: one.logged for name, one in state.unrecorded.items()}
+    steps = {**state.steps, **logged}
+    return replace(state, steps=steps, unanswered=frozenset(), unrecorded={})
+
+
+def keep(state: SagaState, event: StepFact, at: datetime) -> None:
+    """Make `state`, which nobody else may hold, the one after `event`, which is not recorded now.
+
+    Of what is kept of a step the newest answer counts, with the question before it, if the log does
+    not have one. Raises CorruptStream.
+    """
+    name = event.step
+    before = state.steps.get(name, UNTOUCHED)
+    kept = state.unrecorded.get(name) or Unrecorded(before)
+    try:
+        state.steps[name] = step_after(before, event, at)
+    except IllegalTransition as error:
+        raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
+    events = kept.events
+    if not isinstance(event, INTENTS):
+        events = tuple([one for one in events[:1] if isinstance(one, INTENTS)])
+    state.unrecorded[name] = Unrecorded(kept.logged, (*events, event))
+
+
+class Kept(Struct, frozen=True):
+    """What of a saga is not recorded, for as long as its log ends at `version`."""
+
+    version: int
+    steps: dict[str, StepState]
+    unrecorded: dict[str, Unrecorded]
+
+
+def kept_of(state: SagaState) -> Kept:
+    steps = {name: state.steps[name] for name in state.unrecorded}
+    return Kept(state.version, steps, state.unrecorded)
+
+
+def with_kept(state: SagaState, kept: Kept) -> SagaState:
+    """The state that its process knows, of the one that its log tells."""
+    if kept.version != state.version:
+        return state
+    return replace(state, steps={**state.steps, **kept.steps}, unrecorded=kept.unrecorded)
+
+
+def fold_kept(state: SagaState, at: datetime) -> list[StepFact]:
+    """Make `state`, which nobody else may hold, what it is once its unrecorded events are recorded;
+    returns these events."""
+    kept, events = state.unrecorded, []
+    _set(state, "unrecorded", {})
+    for name, one in kept.items():
+        state.steps[name] = one.logged
+        for event in one.events:
+            fold(state, event, at)
+            events.append(event)
+    return events
 
 
 def fold(state: SagaState, event: Event, at: datetime) -> None:

@@ -391,6 +391,34 @@ def _times(event: StepBackedOff | CompensationBackedOff) -> int:
     return event.times if event.outcome in FREE else 0
 
 
+def is_repeated(event: StepFact) -> bool:
+    """Whether it says once more what uses no attempt up."""
+    match event:
+        case StepBackedOff() | CompensationBackedOff():
+            return event.times > 1
+        case StepAccepted():
+            return event.polls > 1
+        case _:
+            return False
+
+
+def is_news(step: StepState, event: StepFact) -> bool:
+    """Whether such an event says of `step` what the log must have: an answer of another kind, one
+    of a call that a crash has repeated, or the next power of two."""
+    match event:
+        case StepBackedOff() | CompensationBackedOff():
+            again = isinstance(event, StepBackedOff) and event.resent
+            return again or event.outcome not in step.answers or _is_power_of_two(event.times)
+        case StepAccepted():
+            return _is_power_of_two(event.polls - 1)
+        case _:
+            return True
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
+
+
 def _answers(step: StepState, event: StepBackedOff | CompensationBackedOff) -> frozenset[Outcome]:
     if event.outcome not in FREE:
         return NONE

@@ -28,6 +28,7 @@ from ..events import (
     StepUnknown,
     WaitStarted,
 )
+from ..outcome import Outcome
 from .history import History
 from .violation import Flaw
 
@@ -71,6 +72,8 @@ class _Attempts:
                 self.actions |= {(step, attempt), (step, attempt + 1)}
             case CompensationCalled(step=step, attempt=attempt):
                 self.undos.add((step, attempt))
+            case StepBackedOff(step=step, attempt=attempt, outcome=Outcome.HELD):
+                self.actions.add((step, attempt))  # nothing was sent, so nothing need be recorded
             case _ if isinstance(event, ANSWERED):
                 calls_nobody = self.definition[event.step].action is None
                 return calls_nobody or (event.step, event.attempt) in self.actions

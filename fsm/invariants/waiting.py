@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ..command import awaited, call_of, wake_up
 from ..definition import Step
 from ..machines import SagaStatus, StepStatus
+from ..retry import LONGEST_RETRY_AFTER
 from ..saga import Saga
 from ..step_state import StepState
 from .history import History
@@ -18,6 +19,15 @@ ENDED = {  # where a child says to its parent that it is over, by what the paren
     StepStatus.WAITING: OVER | {SagaStatus.COMPLETED},
     StepStatus.COMPENSATING: OVER,
 }
+REPEATS = frozenset(
+    {
+        StepStatus.CALLING,
+        StepStatus.BACKING_OFF,
+        StepStatus.WAITING,
+        StepStatus.COMPENSATING,
+        StepStatus.COMPENSATION_BACKING_OFF,
+    }
+)
 
 
 def waits_end(history: History) -> Iterator[Flaw]:
@@ -64,10 +74,22 @@ def goes_on_at(saga: Saga) -> datetime | None:
     """By when something must be recorded, though nobody asks for anything; None if by no time."""
     if saga.state.status.rests or saga.state.paused_at is not None:
         return None
+    silence = max((_silence(step, state) for step, state in saga.steps), default=timedelta())
     times = [saga.state.updated_at + timeout for timeout in _timeouts(saga)]
     if (woken := wake_up(saga)) is not None:
         times.append(woken)
-    return min(times, default=None)
+    return min(times) + silence if times else None
+
+
+def _silence(step: Step, state: StepState) -> timedelta:
+    """For how long a step that repeats itself without news may have nothing recorded: until the
+    same has come as often again."""
+    repeats = max(state.times, state.polls - 1)
+    if repeats < 2 or step.action is None or state.status not in REPEATS:
+        return timedelta()
+    calls = [one for one in (step.action, step.compensation, step.status) if one is not None]
+    longest = max(max(one.retry.cap, LONGEST_RETRY_AFTER) + one.timeout for one in calls)
+    return repeats * longest
 
 
 def _timeouts(saga: Saga) -> Iterator[timedelta]:

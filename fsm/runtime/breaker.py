@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ..outcome import Outcome, Verdict
+from ..outcome import HELD_BACK, Outcome, Verdict
 from ..retry import RetryPolicy
 
 FAILURES_TO_OPEN = 20
 OPEN_FOR = RetryPolicy(attempts=None, first=timedelta(seconds=2), cap=timedelta(seconds=30))
 SPREAD = timedelta(seconds=2)  # over which those who are held back look again
+NO_TIME = timedelta()
 TROUBLE = (Outcome.UNKNOWN, Outcome.NOT_SENT)
 
 
@@ -49,17 +50,22 @@ class Breaker:
         """
         if self.state is CLOSED:
             return False
-        if self.until is not None and now < self.until <= now + OPEN_FOR.cap:
-            return True  # an end that is farther away was set before the clock stepped back
+        if self.rest(now):
+            return True
         self.state, self.until = BreakerState.HALF_OPEN, now + OPEN_FOR.ceiling(self.openings)
         return False
+
+    def rest(self, now: datetime) -> timedelta:
+        """How long nothing forward is sent yet; nothing for the probe."""
+        if self.state is CLOSED or self.until is None or self.until > now + OPEN_FOR.cap:
+            return NO_TIME  # an end that is farther away was set before the clock stepped back
+        return max(self.until - now, NO_TIME)
 
     def hold(self, saga_id: str, now: datetime, jitter: float) -> Verdict:
         """What is said to a call that is held back: not an attempt, and when to look again."""
         self.held.add(saga_id)
         rest = max((self.until or now) - now, timedelta()) + SPREAD * jitter
-        reason = "held back, because the participant does not answer"
-        return Verdict(outcome=Outcome.HELD, reason=reason, retry_after=rest)
+        return Verdict(outcome=Outcome.HELD, reason=HELD_BACK, retry_after=rest)
 
     def saw(self, outcome: Outcome, now: Callable[[], datetime]) -> bool:
         """What a call came to; returns whether the breaker has closed because of it.

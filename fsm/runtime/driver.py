@@ -55,12 +55,15 @@ from ..definition import Definition
 from ..happening import (
     CallAnswered,
     Happening,
+    ProcessLeaves,
     ResolveAsked,
     RetryAsked,
     StartRequested,
     TimePassed,
 )
+from ..outcome import Outcome
 from ..saga import Saga
+from ..state import Kept, kept_of, with_kept
 from .callbacks import Callbacks
 from .children import OVERLOAD_PAUSE_SECONDS, Children
 from .clock import Clock
@@ -81,6 +84,7 @@ TROUBLE_PAUSE_SECONDS = 0.2
 WAKE_AGAIN = timedelta(seconds=1)
 NESTING_LIMIT = 16
 TIME_PASSED = TimePassed()
+LEAVES = ProcessLeaves()
 Observer = Callable[[Saga, Sequence[RecordedEvent]], None]
 
 
@@ -111,6 +115,7 @@ class Driver:
         self.retiring: set[int] = set()
         self.fenced: set[int] = set()
         self.live: dict[str, Live] = {}
+        self.kept: dict[str, Kept] = {}  # what is not recorded, of sagas that may leave memory
         self._not_taken_up: set[str] = set()
         self.stopping = False
         self.is_current: Callable[[], bool] = lambda: True
@@ -260,7 +265,7 @@ class Driver:
         """The saga in memory; the first time after a crash it goes on."""
         saga_id = saga.state.saga_id
         if saga_id not in self._not_taken_up:
-            return Live(saga)
+            return Live(self.known(saga))
         self._not_taken_up.discard(saga_id)
         if not is_over(saga):
             return self._resume(saga)
@@ -294,6 +299,7 @@ class Driver:
     def retire(self, shard_ids: Collection[int]) -> None:
         """Send nothing new of these shards."""
         self.retiring.update(shard_ids)
+        self._record_kept()
 
     def forget(self, shard_ids: Collection[int]) -> None:
         """Drop all that is known of these shards: somebody else drives them, or will."""
@@ -306,6 +312,8 @@ class Driver:
         for saga_id in [one for one in self.live if shard_of(one) in gone]:
             self.live.pop(saga_id).release()
         self.timers.forget(lambda saga_id: shard_of(saga_id) in gone)
+        for saga_id in [one for one in self.kept if shard_of(one) in gone]:
+            del self.kept[saga_id]
         self.retiring -= gone
         self.fenced -= gone
 
@@ -319,7 +327,14 @@ class Driver:
     async def drain(self, within: timedelta) -> None:
         """Record what is still answered within that time, and drop the rest as a crash would."""
         self.begin_stop()
+        self._record_kept()
         await self.tasks.end(within)
+
+    def _record_kept(self) -> None:
+        """Let the next process know what this one alone knows of sagas that it leaves."""
+        for saga_id in list(self.kept):
+            if self.stopping or shard_of(saga_id) in self.retiring:
+                self.spawn(self.meet(saga_id, LEAVES), saga_id, has_called=True)
 
     async def converse(
         self,
@@ -414,12 +429,17 @@ class Driver:
             saga = live.saga
             if expected_version is not None and saga.state.version != expected_version:
                 raise VersionMoved(saga.state.saga_id, saga.state.version)
-            decision = decide(saga, happening, now=clock.now(), jitter=clock.jitter())
+            held = self.executor.held()
+            decision = decide(saga, happening, now=clock.now(), jitter=clock.jitter(), held=held)
             if self.stopping or live.shard_id in self.retiring:
                 decision = without_calls(saga, decision)
             if decision.events:
                 recorded = await self.append(saga.state.version, decision)
                 self.publish(live, decision, recorded)
+            elif decision.saga is not saga:
+                self._move(live, decision)
+            if held:
+                self.wait_for_participants(decision.saga, held)
         except Fenced as error:
             self.fenced.add(error.shard_id)
             raise
@@ -438,18 +458,14 @@ class Driver:
         saga_id = saga.state.saga_id
         live.move_to(saga)
         self.observe(saga, recorded)
+        self.kept.pop(saga_id, None)
         for command in decision.children:
             self.spawn(self.children.obey(command), saga_id)
         if live.shard_id not in self.epochs:  # it was the last thing that could be recorded
             return
-        wake = wake_up(saga)
-        self.timers.set(saga_id, wake)
         if saga.state.status.rests:
             self._tell_of_its_rest(saga)
-        if decision.calls or live.is_needed(saga.state.updated_at, wake):
-            self.live[saga_id] = live
-        elif self.live.get(saga_id) is live:
-            del self.live[saga_id]
+        self._wait(live, saga.state.updated_at, has_calls=bool(decision.calls))
 
     def _tell_of_its_rest(self, saga: Saga) -> None:
         saga_id, parent = saga.state.saga_id, saga.state.parent
@@ -457,6 +473,40 @@ class Driver:
             self.spawn(self.children.report(saga), parent.saga_id)
         if saga.owes_callback and not self.callbacks.is_telling(saga_id):
             self.spawn(self.callbacks.keep_telling(self, saga_id), saga_id)
+
+    def _move(self, live: Live, decision: Decision) -> None:
+        """What was decided is not to be recorded: this process alone knows of it."""
+        saga = decision.saga
+        saga_id = saga.state.saga_id
+        live.move_to(saga)
+        if live.shard_id not in self.epochs:
+            return
+        if saga.state.unrecorded:
+            self.kept[saga_id] = kept_of(saga.state)
+        self._wait(live, self.clock.now(), has_calls=bool(decision.calls))
+
+    def _wait(self, live: Live, now: datetime, *, has_calls: bool) -> None:
+        """Set the timer of the saga, and keep it in memory if it is needed there."""
+        saga_id, wake = live.saga.state.saga_id, wake_up(live.saga)
+        self.timers.set(saga_id, wake)
+        if has_calls or live.is_needed(now, wake):
+            self.live[saga_id] = live
+        elif self.live.get(saga_id) is live:
+            del self.live[saga_id]
+
+    def wait_for_participants(self, saga: Saga, held: Mapping[str, timedelta]) -> None:
+        """Be told once those are back from which calls of the saga are held back."""
+        waited_for = {
+            step.participant
+            for step, state in saga.steps
+            if state.last_outcome is Outcome.HELD and step.participant in held
+        }
+        self.executor.wake_once_back(waited_for, saga.state.saga_id)
+
+    def known(self, saga: Saga) -> Saga:
+        """The saga that was read from its log, with what this process knows beside that."""
+        kept = self.kept.get(saga.state.saga_id)
+        return saga if kept is None else Saga(saga.definition, with_kept(saga.state, kept))
 
     def leave(self, live: Live) -> None:
         """Forget a saga that nobody waits for any more, if it can be forgotten."""

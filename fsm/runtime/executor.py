@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from time import perf_counter
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from ..command import CallParticipant
 from ..definition import Definition, Step
 from ..outcome import Direction, Outcome, Verdict, classify
 from ..secrecy import Redaction
-from .breaker import CLOSED, Breaker
+from .breaker import CLOSED, SPREAD, Breaker
 from .call_headers import headers_of
 from .clock import Clock
 from .log import logger
@@ -44,6 +44,7 @@ class Participants(Protocol):
 # Asked for of every call: Python takes four times longer to find `Direction.ACTION`.
 ACTION = Direction.ACTION
 NO_STATUS: frozenset[int] = frozenset()
+NOBODY: Mapping[str, timedelta] = MappingProxyType({})
 UNWANTED = Verdict(
     outcome=Outcome.HELD,
     reason="not sent: its saga has stopped or goes back",
@@ -74,6 +75,7 @@ class Executor:
         self.breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
         self.closed: Callable[[str, set[str]], None] = _nobody
         self.traffic: dict[str, Traffic] = {}
+        self.troubled: set[str] = set()  # participants whose breaker is not closed
 
     async def call(
         self,
@@ -130,8 +132,24 @@ class Executor:
         if logger.isEnabledFor(logging.DEBUG):
             _report(call, verdict, seconds)
         if breaker.saw(verdict.outcome, now):
+            self.troubled.discard(participant)
             self.closed(participant, breaker.take_held())
+        elif breaker.state is not CLOSED:
+            self.troubled.add(participant)
         return verdict
+
+    def held(self) -> Mapping[str, timedelta]:
+        """The participants to which nothing is sent forward now, and for how long."""
+        if not self.troubled:
+            return NOBODY
+        now, spread = self.clock.now(), SPREAD * self.clock.jitter()
+        rests = {one: self.breakers[one].rest(now) for one in self.troubled}
+        return {one: rest + spread for one, rest in rests.items() if rest}
+
+    def wake_once_back(self, participants: Iterable[str], saga_id: str) -> None:
+        """Let `closed` be told of the saga as well: a call of it is held back there."""
+        for participant in participants:
+            self.breakers[participant].held.add(saga_id)
 
     def _first_call_to(self, participant: str) -> Traffic:
         terms = self.terms.get(participant, USUAL)

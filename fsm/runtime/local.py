@@ -104,7 +104,7 @@ class Local:
         if live is not None and self.driver.is_current():
             return live.saga
         with serving():
-            return await self.journal.load(saga_id)
+            return self.driver.known(await self.journal.load(saga_id))
 
     async def answer(self, message_id: str, question: Ask | Begin) -> Done:
         """What another node asks for. Raises as `begin` and `happen` do."""

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from ..command import CallParticipant, awaited, repeats_nothing
 from ..decide import Decision
-from ..events import CompensationCalled, Event, StatusAsked, StepCalled
+from ..events import Event
 from ..machines import SagaStatus
 from ..outcome import Direction
 from ..saga import Saga
+from ..state import INTENTS
 from .live import Live
 
 # Asked for with every call: Python takes four times longer to find `Direction.ACTION`.
@@ -54,8 +55,9 @@ def without_calls(before: Saga, decision: Decision) -> Decision:
     """What has happened, without what would be sent next: the next process will decide that."""
     events: list[Event] = []
     saga = before
+    new = {(call.step, call.attempt) for call in decision.calls}
     for event in decision.events:
-        if isinstance(event, StepCalled | StatusAsked | CompensationCalled):
+        if isinstance(event, INTENTS) and (event.step, event.attempt) in new:
             break
         events.append(event)
         saga = saga.after(event, decision.saga.state.updated_at)

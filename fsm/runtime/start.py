@@ -32,7 +32,8 @@ class Start:
         driver = self.driver
         try:
             now = driver.clock.now()
-            decision = start(self.definition, self.saga_id, self.request, now=now)
+            held = driver.executor.held()
+            decision = start(self.definition, self.saga_id, self.request, now=now, held=held)
             recorded = await driver.append(0, decision)
         except (LogOverloaded, Fenced, LogUnavailable) as error:
             if isinstance(error, Fenced):
@@ -44,6 +45,8 @@ class Start:
             return
         live = Live(decision.saga)
         driver.publish(live, decision, recorded)
+        if held:
+            driver.wait_for_participants(decision.saga, held)
         if not self.recorded.done():
             self.recorded.set_result(live)
         if decision.calls and live.shard_id in driver.epochs:

@@ -8,6 +8,7 @@ from saga_orchestrator.tests.mutations.mutation import Mutation
 
 RULES: Final = "test_saga_machine.py"
 ATTEMPTS: Final = "test_outcomes_of_a_step.py"
+AGAIN: Final = "test_repetitions.py"
 SHELL: Final = "test_service_machine.py"
 RACES: Final = "test_races.py"
 OPERATORS: Final = "test_operators.py"
@@ -31,6 +32,10 @@ MUTATIONS: Final = (
         old="""            if decision.events:
                 recorded = await self.append(saga.state.version, decision)
                 self.publish(live, decision, recorded)
+            elif decision.saga is not saga:
+                self._move(live, decision)
+            if held:
+                self.wait_for_participants(decision.saga, held)
         except Fenced as error:
             self.fenced.add(error.shard_id)
             raise
@@ -42,6 +47,10 @@ MUTATIONS: Final = (
             if decision.events:
                 recorded = await self.append(saga.state.version, decision)
                 self.publish(live, decision, recorded)
+            elif decision.saga is not saga:
+                self._move(live, decision)
+            if held:
+                self.wait_for_participants(decision.saga, held)
         except Fenced as error:
             self.fenced.add(error.shard_id)
             raise
@@ -55,9 +64,27 @@ MUTATIONS: Final = (
         rule="R1",
         says="the intent of a retry names the first attempt",
         file="fsm/deciding.py",
-        old="self.record(INTENTS[direction](step=step.name, attempt=attempt))",
-        new="self.record(INTENTS[direction](step=step.name, attempt=1))",
+        old="intent = INTENTS[direction](step=step.name, attempt=attempt)",
+        new="intent = INTENTS[direction](step=step.name, attempt=1)",
         property=RULES,
+    ),
+    Mutation(
+        rule="R1",
+        says="an action is repeated though the log does not say that it is out",
+        file="fsm/deciding.py",
+        old="        return awaited(logged) is direction and tried == attempt\n",
+        new="        return tried == attempt\n",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R7",
+        says="what was repeated is not recorded before what follows it",
+        file="fsm/deciding.py",
+        old="""        if self.saga.state.unrecorded:
+            self.record_kept()
+        fold(""",
+        new="""        fold(""",
+        property=AGAIN,
     ),
     Mutation(
         rule="R6",

@@ -24,9 +24,9 @@ from saga_orchestrator.eventstore import (
 from saga_orchestrator.fsm.codec import decode
 from saga_orchestrator.fsm.command import CallParticipant
 from saga_orchestrator.fsm.definition import Completion, Definition
-from saga_orchestrator.fsm.events import Event
+from saga_orchestrator.fsm.events import Event, StatusAsked
 from saga_orchestrator.fsm.happening import StartRequested
-from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.outcome import Direction, Verdict
 from saga_orchestrator.fsm.runtime.executor import Executor
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import NOON, Fate, ParticipantsModel, Process
@@ -98,7 +98,9 @@ class HeldExecutor(Executor):
         is_wanted()
         self.made += 1
         recorded = history_of(self.store.streams.get(StreamId(call.saga_id), []))
-        if sent_call(call) not in calls_without_an_answer(recorded):
+        asked = StatusAsked(step=call.step, attempt=call.attempt)
+        known = call.direction is Direction.STATUS and asked in recorded  # it may ask again
+        if not known and sent_call(call) not in calls_without_an_answer(recorded):
             self.rash.append(call)
         out = Out(call, asyncio.get_running_loop().create_future())
         self.out.append(out)
@@ -137,10 +139,10 @@ class Service:
         return self.world.driver.timers._due.get(self.saga_id)
 
     @property
-    def unanswered(self) -> frozenset[str]:
-        """The steps whose call the process before had sent, and this one does not send again."""
+    def known(self) -> Saga:
+        """The saga as its process knows it."""
         live = self.world.driver.live.get(self.saga_id)
-        return live.saga.state.unanswered if live is not None else frozenset()
+        return live.saga if live is not None else self.world.driver.known(self.told().saga)
 
     def told(self) -> Process:
         return told(self.definition, self.stream)

@@ -115,3 +115,5 @@ class Story:
         for sent in self.process.sent:
             self.participants.crash_during(sent.call, arrived=arrived)
         self.process.crash()
+        for sent in self.process.sent:  # of some nobody knows any more that they were answered
+            self.participants.crash_during(sent.call, arrived=False)

@@ -15,10 +15,9 @@ from typing import Any
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from msgspec.structs import replace
-from saga_orchestrator.fsm.command import wake_up
+from saga_orchestrator.fsm.command import CallParticipant, commands, wake_up
 from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.errors import NotAllowed
+from saga_orchestrator.fsm.errors import NotAllowed, UnknownSignal
 from saga_orchestrator.fsm.happening import (
     AbandonAsked,
     CancelAsked,
@@ -34,7 +33,6 @@ from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.runtime.driver import WAKE_AGAIN
 from saga_orchestrator.fsm.runtime.errors import NotServing
-from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import NOON, Fate, broken
 from saga_orchestrator.fsm.testing import strategies as some
 from saga_orchestrator.fsm.testing.promises import calls_without_an_answer, sent_call
@@ -66,7 +64,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     async def _run(self, happening: Coroutine[Any, Any, object] | None) -> None:
         if happening is not None:
-            with suppress(NotAllowed, NotServing):
+            with suppress(NotAllowed, NotServing, UnknownSignal):
                 await happening
         await self.service.settle()
 
@@ -146,25 +144,33 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_under_way_is_sent_once(self) -> None:
-        """R8: what the log says is under way is what is out, after a crash too, unless the saga
-        goes back: then it is waited for.
+        """R8: what is out is what the log says, after a crash too, unless the saga goes back: then
+        it is waited for. What is repeated without news may be waited with meanwhile.
 
         Who gives a saga up awaits no answer any more.
         """
-        process, unanswered = self.service.told(), self.service.unanswered
-        if process.saga.state.status is not SagaStatus.ABANDONED:
-            out = [sent_call(one.call) for one in self.service.out]
-            out += [
-                (one, Direction.ACTION, process.saga.state.step(one).attempts) for one in unanswered
-            ]
-            assert sorted(out) == sorted(calls_without_an_answer(process.history))
+        process, known = self.service.told(), self.service.known.state
+        if process.saga.state.status is SagaStatus.ABANDONED:
+            return
+        out = [sent_call(one.call) for one in self.service.out]
+        out += [
+            (one, Direction.ACTION, process.saga.state.step(one).attempts)
+            for one in known.unanswered
+        ]
+        logged = calls_without_an_answer(process.history)
+        aside = known.unrecorded.keys()
+        assert sorted(one for one in out if one[0] not in aside) == sorted(
+            one for one in logged if one[0] not in aside
+        )
+        calls = [one for one in commands(self.service.known) if isinstance(one, CallParticipant)]
+        assert sorted(sent_call(one.call) for one in self.service.out) == sorted(
+            sent_call(one) for one in calls
+        )
 
     @invariant()
     def whoever_waits_is_woken(self) -> None:
         """R8."""
-        saga, due = self.service.told().saga, self.service.due
-        known = replace(saga.state, unanswered=self.service.unanswered)
-        wanted = wake_up(Saga(saga.definition, known))
+        wanted, due = wake_up(self.service.known), self.service.due
         if wanted is None:
             assert due is None
         else:

@@ -73,6 +73,8 @@ STEP_ARROWS: dict[tuple[str, str], str] = {
     ("calling", "reject"): "rejected",
     ("calling", "reject_in_doubt"): "unknown",
     ("calling", "back_off"): "backing_off",
+    ("pending", "back_off"): "backing_off",
+    ("backing_off", "back_off"): "backing_off",
     ("calling", "lose"): "unknown",
     ("backing_off", "lose"): "unknown",
     ("calling", "give_up"): "not_sent",

@@ -14,7 +14,13 @@ from saga_orchestrator.eventstore import (
     shard_stream,
 )
 from saga_orchestrator.fsm.errors import CorruptStream
-from saga_orchestrator.fsm.events import Event, SagaStarted, StepBackedOff, StepCalled
+from saga_orchestrator.fsm.events import (
+    CompensationSucceeded,
+    Event,
+    SagaStarted,
+    StepBackedOff,
+    StepCalled,
+)
 from saga_orchestrator.fsm.outcome import Outcome
 from saga_orchestrator.fsm.runtime.errors import (
     DefinitionNotFound,
@@ -31,6 +37,7 @@ OTHER = "018f0000-0000-7000-8000-000000000002"
 NOBODY = "018f0000-0000-7000-8000-000000000003"
 STARTED = SagaStarted(saga_type="trip", definition_version=1, entity_id=1, input={})
 CALLED = StepCalled(step="book", attempt=1)
+UNDONE = CompensationSucceeded(step="book", attempt=1)
 BUSY = StepBackedOff(
     step="book", attempt=1, outcome=Outcome.BUSY, error="425", until=NOON + timedelta(seconds=1)
 )
@@ -132,7 +139,7 @@ async def test_neither_the_future_nor_the_time_before_the_start_is_told(journal:
 async def test_a_broken_history_comes_as_what_is_wrong_and_blocks_no_other(
     journal: Journal,
 ) -> None:
-    await journal.append(SAGA, 0, [STARTED, BUSY], at=NOON)
+    await journal.append(SAGA, 0, [STARTED, UNDONE], at=NOON)
     await journal.append(OTHER, 0, [STARTED, CALLED], at=NOON)
 
     loaded = await journal.load_many([SAGA, OTHER, NOBODY])
@@ -141,7 +148,7 @@ async def test_a_broken_history_comes_as_what_is_wrong_and_blocks_no_other(
         SAGA: "CorruptStream",
         OTHER: "Saga",
     }
-    with pytest.raises(CorruptStream, match="corrupt at version 2: 'back_off' is not possible"):
+    with pytest.raises(CorruptStream, match="corrupt at version 2: 'undo' is not possible"):
         await journal.load(SAGA)
 
 

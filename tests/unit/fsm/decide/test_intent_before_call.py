@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.events import (
-    CompensationCalled,
-    StepCalled,
-)
+from saga_orchestrator.fsm.command import awaited
 from saga_orchestrator.fsm.happening import TimePassed
-from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.outcome import Direction, Verdict
+from saga_orchestrator.fsm.state import as_recorded
 from saga_orchestrator.fsm.testing import (
     BUSY,
     DONE,
@@ -29,12 +27,12 @@ def test_every_call_leaves_with_its_recorded_intent(verdicts: list[Verdict]) -> 
     for verdict in verdicts:
         for happening in (answered("book", verdict), answered("pay", verdict), TimePassed()):
             case = case.when(happening, after=MINUTE)
-            intents = [
-                (event.step, event.attempt)
-                for event in case.events
-                if isinstance(event, StepCalled | CompensationCalled)
-            ]
-            assert intents == [(call.step, call.attempt) for call in case.calls]
+            logged = as_recorded(case.state)
+            for call in case.calls:
+                state = logged.step(call.step)
+                undoes = call.direction is Direction.COMPENSATION
+                tried = state.compensation_attempts if undoes else state.attempts
+                assert (awaited(state), tried) == (call.direction, call.attempt)
 
 
 def test_the_key_is_that_of_saga_step_and_direction() -> None:
