@@ -100,4 +100,5 @@ def _timeouts(saga: Saga) -> Iterator[timedelta]:
 
 
 def _called(saga: Saga) -> list[Step]:
-    return saga.steps_in(StepStatus.CALLING, StepStatus.COMPENSATING)
+    """Return the steps that wait for an answer, also those that are called for their output."""
+    return [step for step, state in saga.steps if awaited(state) is not None]

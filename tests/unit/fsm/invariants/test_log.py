@@ -113,6 +113,11 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
         [called("pay"), CallbackReceived(step="pay", done=True), rejected("pay"), BACK,
          undo("pay"), undone("pay"), SagaCompensated()],
     ),
+    "a call that is repeated for its output": (
+        TWO,
+        [*BOTH, SagaParked(why="lost", without_output=("pay",)), SagaUnparked(back=False),
+         called("pay", 2)],
+    ),
     "an undo that covers another": (
         COVERED,
         [*BOTH, called("ship"), rejected("ship"), BACK, undo("book"), undone("book"),
