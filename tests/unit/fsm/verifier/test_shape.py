@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Final
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.input_schema import InputSchema
-from saga_orchestrator.fsm.path import Path
+from saga_orchestrator.fsm.path import ABSENT, Path
 from saga_orchestrator.fsm.schema_rules import NAMED_SCHEMAS, ONE_SCHEMA, SCHEMAS, SchemaError
 from saga_orchestrator.fsm.strict_json import Json, JsonObject
 from saga_orchestrator.fsm.verifier.shape import Parts
@@ -22,11 +23,13 @@ TYPES: Final = {
     dict: "object",
 }
 NAMES = st.sampled_from("ab")
-values = st.recursive(
-    st.sampled_from([None, True, 1, "x"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=2),
-    max_leaves=6,
-)
+MEMBERS: Final[list[Json]] = [None, True, 1, "x", [], [1, None], {}, {"a": 1}, {"b": {"a": "x"}}]
+# All that are so small: what is wrong with a schema shows in some of them.
+VALUES: Final[list[dict[str, Json]]] = [
+    {name: one for name, one in zip("ab", pair, strict=True) if one is not ABSENT}
+    for pair in product([ABSENT, *MEMBERS], repeat=2)
+]
+values = st.sampled_from(MEMBERS)
 types = st.sampled_from(["object", "array", "string", "integer", "null"])
 
 
@@ -54,18 +57,17 @@ schemas: st.SearchStrategy[Json] = st.recursive(
 )
 
 
-@given(st.lists(keywords(schemas), max_size=4).map(dict), schemas, st.lists(values, max_size=8))
-def test_it_holds_for_every_value_that_fits(
-    schema: JsonObject, referenced: Json, given_values: list[Json]
-) -> None:
+@settings(max_examples=400)
+@given(st.lists(keywords(schemas), min_size=1, max_size=4).map(dict), schemas)
+def test_it_holds_for_every_value_that_fits(schema: JsonObject, referenced: Json) -> None:
     document = {**schema, "$defs": {"a": referenced}}
     try:
         compiled = InputSchema(document)
     except SchemaError:
         return
-    for value in given_values:
-        if isinstance(value, dict) and not compiled.misfits(value):
-            parts = Parts(document)
+    parts = Parts(document)
+    for value in VALUES:
+        if not compiled.misfits(value):
             for path, there in places((), value):
                 assert_holds(parts, path, there)
 
