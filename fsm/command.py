@@ -125,13 +125,14 @@ def taken_up(saga: Saga, now: datetime) -> Saga:
     """
     if not repeats_nothing(saga, now):
         return saga
-    return unanswered(saga, [one.name for one, state in saga.steps if awaited(state) is ACTION])
+    called = [one.name for one, state in saga.steps if awaited(state) is ACTION]
+    return unanswered(saga, called, now)
 
 
-def unanswered(saga: Saga, steps: Iterable[str]) -> Saga:
+def unanswered(saga: Saga, steps: Iterable[str], now: datetime) -> Saga:
     """The saga that waits for the calls of these steps as well, and does not send them again."""
-    steps = saga.state.unanswered.union(steps)
-    return Saga(saga.definition, replace(saga.state, unanswered=steps))
+    due = {name: _answer_due(saga, name, now) for name in steps}
+    return Saga(saga.definition, replace(saga.state, unanswered={**saga.state.unanswered, **due}))
 
 
 def repeats_nothing(saga: Saga, now: datetime) -> bool:
@@ -145,11 +146,13 @@ def repeats_nothing(saga: Saga, now: datetime) -> bool:
     return state.asked_back is not None or (overdue and not saga.pivot_in_doubt)
 
 
-def answer_due(step: Step, state: StepState) -> datetime:
-    """When a call that is out has had all its time."""
+def _answer_due(saga: Saga, name: str, now: datetime) -> datetime:
+    """When a call that is out has had all its time since its intent, or since it may have been
+    repeated without a new one."""
+    step, state = saga.definition.by_name[name], saga.state.steps[name]
     assert step.action is not None
-    assert state.called_at is not None
-    return state.called_at + step.action.timeout
+    since = state.called_at if state.called_at is not None and state.times < 2 else now
+    return since + step.action.timeout
 
 
 def children_under_way(saga: Saga) -> list[str]:
@@ -298,8 +301,7 @@ def wake_up(saga: Saga) -> datetime | None:
         due = step.next_attempt_at
         if due is not None and (wake is None or due < wake):
             wake = due
-    for name in state.unanswered:
-        due = answer_due(saga.definition.by_name[name], state.steps[name])
+    for due in state.unanswered.values():
         wake = due if wake is None else min(wake, due)
     return wake
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .command import answer_due, awaited
+from .command import awaited
 from .consequence import (
     of_action,
     of_callback,
@@ -97,8 +97,9 @@ def time_passed(deciding: Deciding) -> None:
         deciding.record(SagaFellDue())
     if is_overdue(deciding):
         return  # nothing new is sent; what follows turns the saga round
-    for name in sorted(state.unanswered):
-        _answer_fell_due(deciding, deciding.saga.definition[name])
+    for name, answer_due in sorted(state.unanswered.items()):
+        if answer_due <= deciding.now:
+            _answer_fell_due(deciding, deciding.saga.definition[name])
     for step, due in deciding.saga.steps:
         if due.next_attempt_at is not None and due.next_attempt_at <= deciding.now:
             _fell_due(deciding, step, due)
@@ -117,8 +118,6 @@ def _fell_due(deciding: Deciding, step: Step, due: StepState) -> None:
 def _answer_fell_due(deciding: Deciding, step: Step) -> None:
     """A call that was out when its process died: its participant is asked, if it can be."""
     state = deciding.saga.state.step(step.name)
-    if answer_due(step, state) > deciding.now:
-        return
     attempt, why = state.attempts, CUT_OFF
     if state.output_awaited:
         deciding.record(OutputNotReceived(step=step.name, attempt=attempt, error=why))

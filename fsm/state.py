@@ -71,9 +71,9 @@ class SagaState(Struct, frozen=True, kw_only=True):
     """`version` is that of the last event folded; `finished` names steps in order of completion.
 
     `rested_version` is that of the event by which it last came to rest, `told_version` that of
-    which its callback was told. `unanswered` is known to a process and not to the log: the steps
-    whose call a process that died had sent, and which is not sent again. So is `unrecorded`: what
-    has been repeated without news since the log was written.
+    which its callback was told. Two are known to a process and not to the log: `unanswered`, the
+    steps whose call a process that died had sent, which is waited for until then and not sent
+    again; and `unrecorded`, what has been repeated without news since the log was written.
     """
 
     saga_id: str
@@ -106,7 +106,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
     messages: frozenset[str] = frozenset()  # that were taken from other nodes
     input_checked: bool = True  # at the start, for all that its expressions need
     losses_accepted: bool = False  # all of them, in histories that do not name them
-    unanswered: frozenset[str] = frozenset()
+    unanswered: dict[str, datetime] = {}
     unrecorded: dict[str, Unrecorded] = {}
 
     @property
@@ -157,7 +157,7 @@ def as_recorded(state: SagaState) -> SagaState:
         return state
     logged = {name: one.logged for name, one in state.unrecorded.items()}
     steps = {**state.steps, **logged}
-    return replace(state, steps=steps, unanswered=frozenset(), unrecorded={})
+    return replace(state, steps=steps, unanswered={}, unrecorded={})
 
 
 def keep(state: SagaState, event: StepFact, at: datetime) -> None:
@@ -230,7 +230,8 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
         after = replace(after, next_attempt_at=state.paused_at)
     state.steps[name] = after
     if name in state.unanswered and not _is_out(after):
-        _set(state, "unanswered", state.unanswered - {name})
+        left = {one: due for one, due in state.unanswered.items() if one != name}
+        _set(state, "unanswered", left)
     _set(state, "version", state.version + 1)
     _set(state, "updated_at", at)
     if after.finished_at is None:

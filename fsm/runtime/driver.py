@@ -400,9 +400,10 @@ class Driver:
         if not live.turn.take():
             await live.turn.come()
         try:
-            waits = repeats_nothing(live.saga, self.clock.now())
+            now = self.clock.now()
+            waits = repeats_nothing(live.saga, now)
             if waits:
-                live.move_to(unanswered(live.saga, [call.step]))
+                live.move_to(unanswered(live.saga, [call.step], now))
                 self.timers.set(call.saga_id, wake_up(live.saga))
             return waits
         finally:

@@ -49,8 +49,8 @@ MUTATIONS: Final = (
         rule="R2",
         says="a call that a crash has cut off is not waited for",
         file="fsm/command.py",
-        old="    return state.called_at + step.action.timeout\n",
-        new="    return state.called_at\n",
+        old="    return since + step.action.timeout\n",
+        new="    return since\n",
         property=RULES,
     ),
     Mutation(

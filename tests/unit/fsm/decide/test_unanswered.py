@@ -15,12 +15,15 @@ from saga_orchestrator.fsm.events import (
 )
 from saga_orchestrator.fsm.happening import CancelAsked, TimePassed
 from saga_orchestrator.fsm.outcome import Outcome, Verdict
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.state import as_recorded
 from saga_orchestrator.fsm.testing import (
     BUSY,
     DONE,
     NOON,
     NOT_DONE,
     REJECTED,
+    THROTTLED,
     UNKNOWN,
     Case,
     answered,
@@ -163,3 +166,19 @@ def test_a_compensation_is_repeated() -> None:
     case = given(define("book", "pay")).when(answered("book", DONE)).when(answered("pay", REJECTED))
 
     assert sent_again(restarted(case)) == ["undo book#1"]
+
+
+def test_one_that_was_repeated_without_a_new_intent_has_its_time_from_now_on() -> None:
+    """The log does not say when it was sent last."""
+    case = given(define("book", "pay", deadline="9m")).when(answered("book", DONE))
+    for _ in range(3):
+        case = case.when(answered("pay", THROTTLED)).when(TimePassed(), after=MINUTE)
+    saga = Saga(case.saga.definition, as_recorded(case.state))
+    assert saga.status_of("pay") == "calling"
+
+    crashed = restarted(Case(now=case.now, moved=saga, events=()), 9 * MINUTE)
+
+    assert sent_again(crashed) == []
+    turned = crashed.when(TimePassed()).then_status("compensating", pay="calling")
+    assert wake_up(turned.saga) == crashed.now + TIMEOUT
+    turned.when(TimePassed(), after=TIMEOUT).then_calls("undo pay#1")
