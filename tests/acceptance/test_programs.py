@@ -41,6 +41,8 @@ WRONG = {
     "SAGA_DEFINITIONS_DIR": "/dev/null",
     "SAGA_CALLBACK_LOOPBACK": "perhaps",
     "SAGA_DATABASE_MODE": "sideways",
+    "SAGA_DATABASE_CONNECTIONS": "a few",
+    "SAGA_NESTING_LIMIT": "deep",
     "SAGA_ALLOWED_HOSTS": "http://saga.example",
     "SAGA_ALLOWED_ORIGINS": "ops.example",
     "SAGA_SHARDS": "all of them",
