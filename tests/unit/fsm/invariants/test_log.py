@@ -14,6 +14,7 @@ from saga_orchestrator.fsm.events import (
     CompensationFailed,
     Event,
     LateReplyIgnored,
+    OutputNotReceived,
     Resolution,
     SagaAbandoned,
     SagaCompensated,
@@ -68,7 +69,27 @@ BOTH: list[Event] = [called("book"), done("book"), called("pay"), done("pay")]
 DECLINED: list[Event] = [called("book"), done("book"), called("pay"), rejected("pay"), BACK]
 FAILED = CompensationFailed(step="pay", attempt=1, error="no")
 LOST = StepBackedOff(step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON)
+WITHOUT_OUTPUT: list[Event] = [
+    called("book"),
+    done("book"),
+    SagaParked(why="no output", not_done=("pay",), without_output=("book",)),
+    SagaUnparked(back=False),
+    called("book", 2),
+]
 KEPT: dict[str, tuple[Definition, list[Event]]] = {
+    "an output that is asked for again": (TWO, WITHOUT_OUTPUT),
+    "an output that came again, and a later step that is undone first": (
+        TWO,
+        [*WITHOUT_OUTPUT, done("book", 2), called("pay"), done("pay"), BACK, undo("pay")],
+    ),
+    "an output that was not received": (
+        TWO,
+        [
+            *WITHOUT_OUTPUT,
+            OutputNotReceived(step="book", attempt=2, error="no"),
+            SagaParked(why="no output", not_done=("pay",), without_output=("book",)),
+        ],
+    ),
     "a completion": (TWO, [*BOTH, SagaCompleted()]),
     "a completion that is told of": (
         TWO,
