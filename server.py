@@ -12,7 +12,7 @@ import gc
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -186,7 +186,7 @@ async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> St
     url = await _database(settings, stack)
     mode, refusals = settings.saga_database_mode, Refusals()
     connections = settings.saga_database_connections
-    await _require_fit(url, mode, connections)
+    await _at_start(lambda: require_fit(url, mode, connections))
     await _migrate(url, mode)
     ahead, for_clients, for_views, for_node = _shares(connections)
     log = PostgresLog(
@@ -213,11 +213,8 @@ async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> St
     )
     for one in connected:
         stack.push_async_callback(one.close)
-    try:
-        for pool in (log, readers, views):
-            await pool.open()
-    except psycopg.Error as error:
-        raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
+    for pool in (log, readers, views):
+        await _at_start(pool.open)
     return Stores(
         node_id=node_id,
         log=log,
@@ -389,18 +386,20 @@ async def _heads(log: PostgresLog) -> Mapping[int, Head]:
         raise InvalidSettings(why) from error
 
 
-async def _require_fit(database_url: str, mode: Mode, connections: int) -> None:
+async def _migrate(database_url: str, mode: Mode) -> None:
+    await _at_start(lambda: migrate(database_url, ROOMS, mode))
+
+
+async def _at_start(work: Callable[[], Awaitable[object]]) -> None:
+    """Do what a start needs of the database, once more if a connection was lost meanwhile. Raises
+    InvalidSettings: a supervisor that starts the process again waits better than this one."""
     try:
-        await require_fit(database_url, mode, connections)
+        try:
+            await work()
+        except psycopg.OperationalError:
+            await work()
     except DatabaseUnfit as error:
         raise InvalidSettings(f"DATABASE_URL cannot be used: {error.reason}") from error
-    except psycopg.Error as error:
-        raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
-
-
-async def _migrate(database_url: str, mode: Mode) -> None:
-    try:
-        await migrate(database_url, ROOMS, mode)
     except psycopg.Error as error:
         raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
 

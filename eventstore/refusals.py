@@ -15,7 +15,8 @@ import psycopg
 
 # A statement that is rarely asked may have been mended long ago.
 REMEMBERED_FOR: Final = timedelta(minutes=1)
-_READ_ONLY: Final = "25006"  # a ping sees that by itself
+# Read-only, full, out of reach, damaged: no statement alone, and a ping or the next append sees it.
+_OF_THE_SERVER: Final = ("25006", "53", "58", "XX")
 _TABLES: Final = (
     "the service did not make this: correct the database or the search_path of DATABASE_URL, or"
     " start the service again, which makes the tables that are missing"
@@ -37,7 +38,7 @@ SHARED_SESSIONS: Final = (
 ADVICE: Final[Mapping[str, str]] = {
     "09": _FOREIGN,
     "0A": _SYSTEM,
-    _READ_ONLY: "let DATABASE_URL lead to a server that takes writes",
+    "25006": "let DATABASE_URL lead to a server that takes writes",
     "26": SHARED_SESSIONS,
     "28": "correct the user or the password in DATABASE_URL",
     "38": _FOREIGN,
@@ -78,7 +79,7 @@ class Refusals:
         self._why: dict[str, tuple[float, str]] = {}
 
     def note(self, name: str, error: psycopg.Error) -> None:
-        if advice(error) and error.sqlstate != _READ_ONLY:
+        if advice(error) and not (error.sqlstate or "").startswith(_OF_THE_SERVER):
             self._why[name] = (_now(), explained(error))
 
     def clear(self, name: str) -> None:

@@ -40,6 +40,7 @@ async def require_fit(database_url: str, mode: Mode, connections: int) -> None:
     async with await connect(database_url, name, mode) as connection:
         _require_unicode(connection)
         with watchdog(connection, CONNECT_TIMEOUT):
+            await _require_writes(connection)
             if mode == "postgresql":
                 await _require_connections(connection, connections)
             async with await connect(database_url, name, mode) as other:
@@ -52,6 +53,15 @@ def _require_unicode(connection: Connection) -> None:
     if encoding not in ("UTF8", None):  # a system that is not PostgreSQL may say nothing
         raise DatabaseUnfit(
             f"its encoding is {encoding}, which cannot keep every text: create one with UTF8"
+        )
+
+
+async def _require_writes(connection: Connection) -> None:
+    cursor = await connection.execute(statement("ping"))
+    ((read_only,),) = await cursor.fetchall()
+    if read_only:
+        raise DatabaseUnfit(
+            "it takes no writes: let it lead to the primary, or take the read-only setting away"
         )
 
 

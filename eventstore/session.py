@@ -115,6 +115,7 @@ class Session:
                     self._refusals.clear(name)
                     return result
                 except certain:
+                    self._refusals.clear(name)
                     raise
                 except (psycopg.Error, OSError) as error:
                     await self._fail(name, error, wait)

@@ -24,7 +24,8 @@ def await_unwell(house: House, why: str = "") -> None:
 
 def await_well(house: House) -> None:
     until(lambda: readiness(house).status_code == 200, "it is ready again")
-    assert house.web.get("/health").json()["status"] == "pass"
+    health = house.web.get("/health")
+    assert health.json()["status"] == "pass", health.text
 
 
 def readiness(house: House) -> httpx.Response:

@@ -49,4 +49,4 @@ def test_a_start_at_a_database_that_takes_no_writes_ends_with_one_line(
 
     assert late.wait() != 0
     (line,) = late.log.read_text().splitlines()
-    assert line.startswith("saga: DATABASE_URL cannot be used: cannot execute CREATE TABLE")
+    assert line.startswith("saga: DATABASE_URL cannot be used: it takes no writes")

@@ -65,6 +65,14 @@ async def test_a_usual_database_is_fit(
 
 
 @pytest.mark.parametrize("mode", ["postgresql", "portable"])
+async def test_a_database_that_takes_no_writes_is_refused(database_url: str, mode: Mode) -> None:
+    url = f"{database_url}&options=-cdefault_transaction_read_only%3Don"
+
+    with pytest.raises(DatabaseUnfit, match="takes no writes"):
+        await require_fit(url, mode, MOST)
+
+
+@pytest.mark.parametrize("mode", ["postgresql", "portable"])
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
 async def test_a_database_that_cannot_keep_every_text_is_refused(
     postgres_server: str, encoding: str, mode: Mode

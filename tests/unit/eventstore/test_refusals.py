@@ -60,6 +60,15 @@ async def test_a_refusal_is_remembered_until_the_statement_is_executed() -> None
     assert list(refusals) == []
 
 
+@pytest.mark.parametrize("code", ["25006", "53100", "53300", "58030", "XX001"])
+async def test_trouble_of_the_whole_server_is_told_by_others(code: str) -> None:
+    refusals = Refusals()
+
+    refusals.note("append_events", errors.lookup(code)("no space left"))
+
+    assert list(refusals) == []
+
+
 async def test_a_refusal_that_was_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     refusals = Refusals()
     refusals.note("read_page", errors.UndefinedTable("no such table"))
