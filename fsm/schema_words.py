@@ -37,8 +37,8 @@ def in_words(error: ValidationError, document: JsonObject) -> Iterator[tuple[Pat
             known = schema.get("properties")
             for name in error.kind.unexpected:
                 yield (*place, name), _unexpected(name, known)
-        case Kind.UnevaluatedItems(unexpected=numbers):
-            yield from (((*place, int(one)), "is one entry too many") for one in numbers)
+        case Kind.UnevaluatedItems(unexpected=entries):
+            yield place, f"has {len(entries)} entries too many"
         case Kind.PropertyNames(error=inner):
             _, why = next(in_words(inner, document))
             yield (*place, str(inner.instance)), f"has a name that {why}"

@@ -17,7 +17,7 @@ from ..schema_words import TYPES
 from .finding import error, warning
 from .order import Order
 from .place import Moment, Place, places
-from .shape import Parts, Shape, names_in
+from .shape import Parts
 
 IN_TEXTS = {"string", "number", "boolean"}
 MOST_NAMED = 5  # of what is not known, in one finding
@@ -82,11 +82,11 @@ class _Reading:
                 yield error(
                     "no-such-input",
                     self.place.pointer,
-                    self._of(f"input: excludes {there}{_meant(shape, key)}"),
+                    self._of(f"input: excludes {there}{_meant(parts, path[1:length], key)}"),
                 )
                 return
             if not part.declared:
-                detail = f"input: does not declare {there}{_meant(shape, key)}"
+                detail = f"input: does not declare {there}{_meant(parts, path[1:length], key)}"
                 yield warning("undeclared-input", self.place.pointer, self._of(detail))
                 return
             is_asked = path[: length + 1] in self.asked
@@ -137,6 +137,6 @@ def _named(types: frozenset[str]) -> str:
     return " or ".join(TYPES[one] for one in sorted(types)) or "nothing at all"
 
 
-def _meant(shape: Shape, key: str | int) -> str:
-    meant = did_you_mean(key, names_in(shape)) if isinstance(key, str) else ""
-    return f"{meant or ': read what it declares, or declare it'}"
+def _meant(parts: Parts, path: Path, key: str | int) -> str:
+    meant = did_you_mean(key, parts.names(path)) if isinstance(key, str) else ""
+    return meant or ": read what it declares, or declare it"

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from ..definition import Definition, Step
 from ..expression import Expression, ExpressionError, Node
+from ..input_schema import InputSchema
 from .shape import Parts
+
+MOST_LOOKS = 20_000  # at schemas, and names in them, of the input: some 0.3 s
 
 
 class Order:
@@ -22,7 +25,7 @@ class Order:
         self.before = {step.name: definition.before(step.name) for step in definition.steps}
         sure = {step.name for step in definition.steps if step.pivot and not step.when}
         self.beyond = frozenset(name for name, all_ in self.before.items() if all_ & sure)
-        self.input = Parts(definition.input.document) if definition.input is not None else None
+        self.input = _parts(definition.input)
         self.conditions = {step.name: frozenset(_conditions(step)) for step in definition.steps}
 
     def beside(self, step: Step) -> list[Step]:
@@ -43,6 +46,10 @@ class Order:
         conditions of the other held for both.
         """
         return not self.conditions[earlier.name] <= self.conditions[later.name]
+
+
+def _parts(schema: InputSchema | None) -> Parts | None:
+    return Parts(schema.document, MOST_LOOKS) if schema is not None else None
 
 
 def constant_condition(step: Step) -> bool | None:

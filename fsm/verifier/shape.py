@@ -48,11 +48,16 @@ class Part:
 
 
 class Parts:
-    """The parts of what a schema describes, each looked for once."""
+    """The parts of what a schema describes, each looked for once.
 
-    def __init__(self, document: JsonObject) -> None:
+    A large schema that is read at thousands of places would take minutes: after `most_looks`
+    nothing more is known of it.
+    """
+
+    def __init__(self, document: JsonObject, most_looks: float = float("inf")) -> None:
         self.whole = _shape(document, [document])
         self._found: dict[Path, Part | None] = {}
+        self._looks_left = most_looks
 
     def shape(self, path: Path) -> Shape:
         """Of a place whose part is known."""
@@ -65,8 +70,16 @@ class Parts:
     def part(self, path: Path) -> Part | None:
         """None if the schema says nothing of any member, or entry, there."""
         if path not in self._found:
-            self._found[path] = _part(self.shape(path[:-1]), path[-1])
+            shape = self.shape(path[:-1])
+            self._looks_left -= len(shape.all)
+            self._found[path] = _part(shape, path[-1]) if self._looks_left >= 0 else None
         return self._found[path]
+
+    def names(self, path: Path) -> list[str]:
+        """The members that are declared there, to suggest one of them."""
+        names = names_in(self.shape(path))
+        self._looks_left -= len(names)
+        return names if self._looks_left >= 0 else []
 
 
 def _part(shape: Shape, key: str | int) -> Part | None:
@@ -112,8 +125,10 @@ def _of_member(schema: JsonObject, name: str) -> Iterator[Json]:
         yield properties[name]
     elif _mapping(schema, "patternProperties"):
         yield True
-    else:
-        yield from (schema[one] for one in CLOSING if schema.get(one, False) is not False)
+    elif schema.get("additionalProperties", False) is not False:
+        yield schema["additionalProperties"]
+    elif schema.get("unevaluatedProperties", False) is not False:
+        yield True  # it may be evaluated elsewhere
 
 
 def _of_entry(schema: JsonObject, number: int) -> Iterator[Json]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from saga_orchestrator.fsm.reader import restore_definition
 from saga_orchestrator.fsm.strict_json import Json, JsonObject
@@ -17,6 +19,7 @@ ADDRESS: JsonObject = {
     "additionalProperties": False,
 }
 TEXT: JsonObject = {"type": "string"}
+MOST_SECONDS = 3  # of processor time; it took a minute
 
 
 def codes(expression: Json, schema: JsonObject) -> list[str]:
@@ -137,3 +140,20 @@ def test_the_author_is_told_what_is_not_known_of_the_input(
     assert [one.partition(" brings ")[2].partition(", nor ")[0] for one in found] == (
         [] if unknown is None else [unknown]
     )
+
+
+def test_a_large_schema_that_is_read_at_many_places_is_looked_at_for_a_moment() -> None:
+    schema: JsonObject = {"allOf": [{"properties": {f"a{n}": TEXT}} for n in range(330)]}
+    steps: list[Json] = [
+        step(
+            f"s{number}",
+            action=call("/", body={f"m{n}": f"${{input.b{number}_{n}.c}}" for n in range(20)}),
+        )
+        for number in range(150)
+    ]
+    definition = restore_definition(Fault("", ("", ""), steps, input=schema).document)
+    began = process_time()
+
+    verify(definition)
+
+    assert process_time() - began < MOST_SECONDS
