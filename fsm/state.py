@@ -155,9 +155,13 @@ def as_recorded(state: SagaState) -> SagaState:
     """The same state, without what only its process knows."""
     if not (state.unanswered or state.unrecorded):
         return state
+    return replace(without_unrecorded(state), unanswered={})
+
+
+def without_unrecorded(state: SagaState) -> SagaState:
+    """The same state, with its steps as the log has them."""
     logged = {name: one.logged for name, one in state.unrecorded.items()}
-    steps = {**state.steps, **logged}
-    return replace(state, steps=steps, unanswered={}, unrecorded={})
+    return replace(state, steps={**state.steps, **logged}, unrecorded={})
 
 
 def keep(state: SagaState, event: StepFact, at: datetime) -> None:

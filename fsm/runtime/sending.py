@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 
 from ..command import CallParticipant, awaited, repeats_nothing
 from ..decide import Decision
-from ..events import Event
+from ..events import Event, StepEvent
 from ..machines import SagaStatus
 from ..outcome import Direction
 from ..saga import Saga
-from ..state import INTENTS
+from ..state import INTENTS, without_unrecorded
 from .live import Live
 
 # Asked for with every call: Python takes four times longer to find `Direction.ACTION`.
@@ -52,13 +52,27 @@ def _goes_back(saga: Saga, now: Callable[[], datetime]) -> bool:
 
 
 def without_calls(before: Saga, decision: Decision) -> Decision:
-    """What has happened, without what would be sent next: the next process will decide that."""
-    events: list[Event] = []
-    saga = before
+    """What has happened, without what would be sent next: the next process will decide that.
+
+    What was decided is recorded even if it only repeats what the log has: it would be forgotten.
+    """
     new = {(call.step, call.attempt) for call in decision.calls}
-    for event in decision.events:
-        if isinstance(event, INTENTS) and (event.step, event.attempt) in new:
-            break
-        events.append(event)
+    saga = Saga(before.definition, without_unrecorded(before.state))
+    events = [*_until_calls(decision.events, new)]
+    for kept in decision.saga.state.unrecorded.values():
+        events += _until_calls(kept.events, new)
+    if not events:
+        return Decision((), before, ())
+    for event in events:
         saga = saga.after(event, decision.saga.state.updated_at)
     return Decision(tuple(events), saga, ())
+
+
+def _until_calls(events: Sequence[Event], new: Collection[tuple[str, int]]) -> Iterator[Event]:
+    """Those before the first intent of a call that is new, and so has no answer behind it."""
+    for place, event in enumerate(events):
+        if isinstance(event, INTENTS) and (event.step, event.attempt) in new:
+            rest = events[place + 1 :]
+            if not any(isinstance(one, StepEvent) and one.step == event.step for one in rest):
+                return
+        yield event

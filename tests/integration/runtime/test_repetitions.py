@@ -122,3 +122,20 @@ async def test_wherever_a_process_dies_the_saga_comes_to_its_end(world: World, t
     await crashed.recover(await world.unfinished())
 
     assert (await at_rest(crashed, saga_id)).state.status == "completed"
+
+
+@pytest.mark.parametrize("times", [3, 5, 6])
+async def test_an_orderly_stop_records_how_often_a_compensation_was_turned_away(
+    world: World, times: int
+) -> None:
+    world.participants.will("process_payment", SOLD_OUT)
+    world.participants.will("undo create_order", *[LATER] * times)
+    saga_id = (await world.start("order_processing")).state.saga_id
+    await waited(world, times - 1)
+    await world.driver.drain(timedelta(seconds=5))
+    following = await a_world(store=world.log.store, clock=world.clock)
+    await following.recover()
+    await quiet(following.driver)
+
+    step = (await following.orchestrator.saga(saga_id)).state.step("create_order")
+    assert (step.times, step.status) == (times, "compensation_backing_off")
