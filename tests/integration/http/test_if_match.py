@@ -49,13 +49,14 @@ async def test_of_many_who_have_seen_one_version_one_acts_on_it(
     client: httpx.AsyncClient, world: World
 ) -> None:
     saga_id = await waiting(world)
-    path, headers = f"/sagas/{saga_id}/signals/hello", {"If-Match": '"4"'}
+    await client.post(f"/sagas/{saga_id}/pause")
+    path, headers = f"/sagas/{saga_id}/signals/approval", {"If-Match": '"5"'}
 
     responses = await asyncio.gather(*(client.post(path, headers=headers) for _ in range(10)))
 
     assert sorted(one.status_code for one in responses) == [200] + [412] * 9
     assert {one.json()["code"] for one in responses if one.is_error} == {"version-mismatch"}
-    assert [one.type for one in world.events[4:]] == ["SignalReceived"]
+    assert [one.type for one in world.events[5:]] == ["SignalReceived"]
 
 
 async def test_of_many_who_undo_one_version_one_does(
@@ -74,7 +75,8 @@ async def test_who_only_demands_that_it_is_there_is_not_overtaken(
     client: httpx.AsyncClient, world: World
 ) -> None:
     saga_id = await waiting(world)
-    path, headers = f"/sagas/{saga_id}/signals/hello", {"If-Match": "*"}
+    await client.post(f"/sagas/{saga_id}/pause")
+    path, headers = f"/sagas/{saga_id}/signals/approval", {"If-Match": "*"}
 
     responses = await asyncio.gather(*(client.post(path, headers=headers) for _ in range(10)))
 

@@ -22,22 +22,33 @@ from saga_orchestrator.tests.integration.runtime.waiting_sagas import SIDE_BY_SI
 from saga_orchestrator.tests.passing_time import quiet
 from saga_orchestrator.tests.world import World, a_world
 
+APPROVED = """
+saga: approved
+version: 1
+steps:
+  - {name: pay, participant: bank, action: {path: /pay}, pivot: true}
+  - {name: ship, after: [pay], participant: post, action: {path: /ship}}
+  - {name: mail, after: [pay], participant: office, action: {path: /mail}}
+  - {name: approve, after: [ship], wait_for: {signal: hello, timeout: 24h, on_timeout: park}}
+"""
 NO = Reply(409, {}, b'{"detail": "no"}')
 DONE_BY_HAND = ResolveAsked(step="ship", verdict=Resolution.DONE, evidence="seen at the door")
 
 
 @pytest.fixture
 async def world(log: TroubledLog) -> AsyncIterator[World]:
-    made = await a_world(SIDE_BY_SIDE, log=log)
+    made = await a_world(SIDE_BY_SIDE, APPROVED, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
-async def refused_with_a_call_out(world: World, log: TroubledLog) -> str:
+async def refused_with_a_call_out(
+    world: World, log: TroubledLog, saga_type: str = "side_by_side"
+) -> str:
     """Shipping was refused, and mailing is not answered yet."""
     world.participants.will("ship", NO)
     world.participants.hold("mail")
-    saga_id = (await world.start("side_by_side")).state.saga_id
+    saga_id = (await world.start(saga_type)).state.saga_id
     await world.participants.called("mail")
     await log.recorded(saga_id, "StepRejected")
     return saga_id
@@ -104,12 +115,12 @@ async def test_verbs_and_answers_that_come_at_once_are_decided_about_one_by_one(
     world: World, log: TroubledLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each is recorded once, in some order, and none of them finds another version."""
-    saga_id = await refused_with_a_call_out(world, log)
+    saga_id = await refused_with_a_call_out(world, log, "approved")
     log.slow = asyncio.Event()
     log.asked.clear()
     asking = [
         asyncio.ensure_future(world.orchestrator.ask(saga_id, one))
-        for one in (PauseAsked(), SignalSent(name="hello"), SignalSent(name="again"))
+        for one in (PauseAsked(), SignalSent(name="hello"), SignalSent(name="hello"))
     ]
     await log.asked.wait()
     world.participants.release("mail")

@@ -88,7 +88,8 @@ async def test_a_signal_wakes_it(world: World, log: TroubledLog) -> None:
 async def test_a_signal_that_comes_twenty_times_with_one_key_counts_once(
     world: World, log: TroubledLog
 ) -> None:
-    saga_id = await waiting(world, "nap")
+    saga_id = await waiting(world, "approval")
+    await world.orchestrator.ask(saga_id, PauseAsked())
 
     await asyncio.gather(*(world.orchestrator.ask(saga_id, APPROVED) for _ in range(20)))
 
@@ -219,7 +220,7 @@ async def test_a_timer_and_a_verb_at_once_are_decided_about_one_by_one(
     world.clock.advance(timedelta(hours=24))
 
     world.driver.timers.step()
-    await world.orchestrator.ask(saga_id, SignalSent(name="other"))
+    await world.orchestrator.ask(saga_id, CancelAsked())
     await quiet(world.driver)
 
     types = log.types(saga_id)
