@@ -14,6 +14,7 @@ from .command import (
     child_commands,
     child_id_of,
     prepare,
+    prepare_again,
     start_child,
     undo_child,
 )
@@ -133,8 +134,11 @@ class Deciding:
             self.record(CompensationCalled(step=step.name, attempt=attempt))
             self.children.append(undo_child(self.saga, step))
             return
+        # Only sagas whose input nobody looked at can have sent null for what was absent.
+        again = not self.saga.state.input_checked and _may_have_arrived(state, direction)
+        make = prepare_again if again else prepare
         try:
-            call = prepare(self.saga, step, direction, attempt)
+            call = make(self.saga, step, direction, attempt)
         except ExpressionError as error:
             undoes = direction is Direction.COMPENSATION
             if self.saga.state.status is SagaStatus.COMPENSATING and not undoes:
@@ -228,3 +232,10 @@ class Deciding:
 
     def after(self, wait: timedelta) -> datetime:
         return self.saga_time + wait
+
+
+def _may_have_arrived(state: StepState, direction: Direction) -> bool:
+    """Whether a participant may have acted on this very request before."""
+    if direction is Direction.COMPENSATION:
+        return state.compensation_attempts > 0
+    return state.attempts > 0 and (state.may_have_happened or state.status is StepStatus.SUCCEEDED)

@@ -300,6 +300,9 @@ def _changed_since(saga: Saga, step: Step, state: StepState) -> str | None:
 
 def _may_be_sent_again(saga: Saga) -> Iterator[tuple[Step, Direction]]:
     for step, state in saga.steps:
+        waits_to_retry = state.status is StepStatus.BACKING_OFF
+        if waits_to_retry and not state.may_have_happened:
+            continue
         if step.action is not None and state.attempts and state.status in MAY_BE_SENT_AGAIN:
             yield step, Direction.ACTION
         if step.compensation is not None and state.status in UNDO_MAY_BE_SENT_AGAIN:

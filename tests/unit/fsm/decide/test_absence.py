@@ -11,18 +11,26 @@ from saga_orchestrator.fsm.command import commands
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.events import (
     Cause,
+    CompensationBackedOff,
     CompensationCalled,
     CompensationStarted,
     Event,
     Resolution,
     SagaStarted,
+    StepBackedOff,
     StepCalled,
     StepSucceeded,
     WaitStarted,
 )
-from saga_orchestrator.fsm.happening import Happening, ResolveAsked, RetryAsked, SignalSent
+from saga_orchestrator.fsm.happening import (
+    Happening,
+    ResolveAsked,
+    RetryAsked,
+    SignalSent,
+    TimePassed,
+)
 from saga_orchestrator.fsm.machines import SagaStatus
-from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.outcome import Outcome, Verdict
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.saga import Saga, replay
 from saga_orchestrator.fsm.strict_json import Json
@@ -280,3 +288,54 @@ def test_a_saga_of_before_goes_on_without_what_its_input_lacks_but_not_without_a
         case.then_status(status)
         if status == "running":
             assert body_of(case) == {"a": [None]}
+
+
+def old_attempt(*outcomes: Outcome, undo: bool = False, resent: bool = False) -> Saga:
+    """`pay` has been called, or undone, with null for what it lacks, and backs off."""
+    compensation: Json = {"path": "/undo", "body": {"id": "${[steps.pay.output.id]}"}}
+    definition = trip(action=action(body=NESTED), compensation=compensation)
+    history: list[Event] = [
+        StepCalled(step="book", attempt=1),
+        StepSucceeded(step="book", attempt=1, output={}),
+        StepCalled(step="pay", attempt=1),
+    ]
+    if undo:
+        history += [StepSucceeded(step="pay", attempt=1, output={}), *_turned_back("pay")]
+    kind = CompensationBackedOff if undo else StepBackedOff
+    more = {} if undo else {"resent": resent}
+    history += [
+        kind(step="pay", attempt=1, outcome=one, error="no answer", until=NOON, **more)
+        for one in outcomes
+    ]
+    return old(definition, *history)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "resent"),
+    [(Outcome.UNKNOWN, False), (Outcome.BUSY, False), (Outcome.THROTTLED, True)],
+)
+@pytest.mark.parametrize("asked", [TimePassed(), RetryAsked()])
+def test_an_attempt_of_before_that_may_have_happened_is_repeated_as_it_was(
+    outcome: Outcome, resent: bool, asked: Happening
+) -> None:
+    case = Case(now=NOON, moved=old_attempt(outcome, resent=resent), events=()).when(asked)
+
+    assert body_of(case) == {"order": [{"n": 1, "id": None}]}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.THROTTLED, Outcome.HELD])
+def test_one_that_certainly_did_not_happen_is_not(outcome: Outcome) -> None:
+    case = Case(now=NOON, moved=old_attempt(outcome), events=()).when(TimePassed())
+
+    case.then_calls().then_status("parked", pay="backing_off")
+    supplied = ResolveAsked(
+        step="book", verdict=Resolution.DONE, evidence="seen", output={"order_id": 7}
+    )
+    assert body_of(case.when(supplied).when(TimePassed())) == {"order": [{"n": 1, "id": 7}]}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.BUSY, Outcome.NOT_SENT])
+def test_a_compensation_of_before_is_repeated_as_it_was(outcome: Outcome) -> None:
+    case = Case(now=NOON, moved=old_attempt(outcome, undo=True), events=()).when(TimePassed())
+
+    assert body_of(case) == {"id": [None]}
