@@ -29,6 +29,7 @@ MAX_CONNECTIONS: Final = 4
 # Waiting longer than this for one of them means that the database does not keep up. It is less than
 # clients wait for an answer: else all the work would be for those who have given up.
 TURN_TIMEOUT: Final = timedelta(seconds=3)
+_LOST: Final = ("08", "57P")  # connection exceptions, shutdowns; an error without a code is one too
 
 
 class Readers:
@@ -87,9 +88,11 @@ class Readers:
                 return await self._try(name, parameters, row, within)
             except REFUSED:
                 raise
-            except psycopg.Error:
-                # Every idle connection may be dead as well.
-                return await self._try(name, parameters, row, within, fresh=True)
+            except psycopg.Error as error:
+                # If a connection is lost, every idle one may be. One that is not stays open: where
+                # the server allows no more, another one might not be had.
+                lost = (error.sqlstate or _LOST[0]).startswith(_LOST)
+                return await self._try(name, parameters, row, within, fresh=lost)
         except REFUSED as error:
             raise ValueRefused(str(error)) from error
         except psycopg.Error as error:
