@@ -127,9 +127,6 @@ class Deciding:
         """Record the intent and keep the call; park if its request cannot be made."""
         state = self.saga.state.steps.get(step.name, UNTOUCHED)
         attempt = ATTEMPT[direction](state)
-        if self.held and self._is_held(step, direction, state):
-            self._hold(step, attempt, state)
-            return
         if step.child is not None:
             self.record(CompensationCalled(step=step.name, attempt=attempt))
             self.children.append(undo_child(self.saga, step))
@@ -147,6 +144,9 @@ class Deciding:
             why, without_output = blamed(self.saga, call_of(step, direction).templates, what)
             park = self.park_undo if undoes else self.park
             park(why, without_output)
+            return
+        if self.held and self._is_held(step, direction, state):
+            self._hold(step, attempt, state)
             return
         intent = INTENTS[direction](step=step.name, attempt=attempt)
         if state.status in REPEATS and self._is_recorded(step, direction, attempt):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.command import commands, wake_up
-from saga_orchestrator.fsm.decide import decide, is_idle
+from saga_orchestrator.fsm.decide import allowed_actions, decide, is_idle
 from saga_orchestrator.fsm.events import (
     CompensationBackedOff,
     CompensationRequested,
@@ -47,12 +47,13 @@ from saga_orchestrator.fsm.testing import (
     Case,
     answered,
     define,
+    document,
     given,
     name_of,
     told,
     undo_answered,
 )
-from saga_orchestrator.tests.unit.fsm.decide.cases import MINUTE
+from saga_orchestrator.tests.unit.fsm.decide.cases import MINUTE, mapped
 
 POWERS = [1, 2, 4, 8, 16]
 NEXT = 20 * MINUTE  # when whatever is waited for is due
@@ -225,6 +226,17 @@ def test_what_is_held_back_at_once_is_not_recorded_as_called() -> None:
     back = decide(saga, ParticipantBack("book-service"), now=now, jitter=0)
     assert [type(one) for one in back.events] == [StepBackedOff, StepCalled]
     assert [name_of(one) for one in back.calls] == ["book#1"]
+
+
+def test_what_cannot_be_called_is_not_held_back_but_parks_and_can_be_skipped() -> None:
+    body = {"of": "${steps.book.output.id}"}
+    action = {"path": "/pay", "body": body}
+    case = given(mapped(dict(document("book", "pay")), 1, action=action))
+    saga, now = case.saga, case.state.updated_at
+    parked = decide(saga, answered("book", DONE), now=now, jitter=0, held={"pay-service": MINUTE})
+
+    assert (parked.saga.state.status, parked.saga.status_of("pay")) == ("parked", "pending")
+    assert "skip" in allowed_actions(parked.saga)
 
 
 def test_who_waits_without_news_may_leave_memory_and_comes_back_as_it_was() -> None:
