@@ -39,14 +39,14 @@ def is_wanted(
         return True
     if resent:
         return not repeats_nothing(saga, now())
-    return step.may_have_happened or not _goes_back(saga, now)
-
-
-def _goes_back(saga: Saga, now: Callable[[], datetime]) -> bool:
-    """Whether an action that was not sent yet comes too late: somebody wants the saga undone."""
-    state = saga.state
     if state.status is COMPENSATING:
-        return True
+        return False
+    return step.may_have_happened or not _is_called_back(saga, now)
+
+
+def _is_called_back(saga: Saga, now: Callable[[], datetime]) -> bool:
+    """Whether an action that was not sent yet comes too late: the saga is to be undone."""
+    state = saga.state
     overdue = state.deadline is not None and state.deadline <= now()
     return (overdue or state.asked_back is not None) and not saga.pivot_passed
 

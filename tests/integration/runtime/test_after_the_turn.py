@@ -6,9 +6,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.happening import CancelAsked, TimePassed
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.tests.passing_time import at_rest, quiet
+from saga_orchestrator.tests.passing_time import at_rest, quiet, skip_to_next_wake_up
 from saga_orchestrator.tests.world import World, a_world
 
 TRIP = """
@@ -61,6 +62,28 @@ async def test_a_call_that_waits_for_its_turn_is_not_sent_any_more(
     assert (turned.state.status, turned.status_of("pay")) == ("compensated", "not_sent")
     of_it = [one.path for one in world.participants.sent if one.headers["saga-id"] == saga_id]
     assert of_it == ["/book", "/unbook"]
+
+
+async def test_nor_is_a_further_attempt_of_a_step_that_may_have_happened() -> None:
+    world = await a_world(TRIP % UNDOABLE, limit=1)
+    world.participants.will("pay", Reply(500, {}, b""))
+    saga_id = (await world.start("trip")).state.saga_id
+    await quiet(world.driver)
+    world.participants.hold("pay")
+    await world.start("trip")
+    await world.participants.called("pay")
+    while len(world.participants.sent) < 4:
+        await asyncio.sleep(0)
+    skip_to_next_wake_up(world)
+    while (await world.orchestrator.saga(saga_id)).status_of("pay") != "calling":
+        await asyncio.sleep(0)
+
+    await world.orchestrator.ask(saga_id, CANCEL)
+    world.participants.release("pay")
+    await quiet(world.driver)
+
+    of_it = [one.path for one in world.participants.sent if one.headers["saga-id"] == saga_id]
+    assert of_it == ["/book", "/pay", "/refund", "/unbook"]
 
 
 async def test_a_call_that_a_crash_has_cut_off_is_not_sent_again_after_a_cancel() -> None:
