@@ -147,12 +147,17 @@ def repeats_nothing(saga: Saga, now: datetime) -> bool:
 
 
 def _answer_due(saga: Saga, name: str, now: datetime) -> datetime:
-    """When a call that is out has had all its time since its intent, or since it may have been
-    repeated without a new one."""
+    """When a call that is out has had all its time.
+
+    After its intent was recorded it may have been sent again, by a process that has died as well,
+    until the saga went back; or because an answer was no news, which the log does not say.
+    """
     step, state = saga.definition.by_name[name], saga.state.steps[name]
     assert step.action is not None
-    since = state.called_at if state.called_at is not None and state.times < 2 else now
-    return since + step.action.timeout
+    if state.called_at is None or state.times > 1:
+        return now + step.action.timeout
+    turned_at = saga.state.turned_at or saga.state.deadline or now
+    return max(state.called_at, min(turned_at, now)) + step.action.timeout
 
 
 def children_under_way(saga: Saga) -> list[str]:

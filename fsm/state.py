@@ -95,6 +95,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
     cause: Cause | None = None
     parked: Parked | None = None
     asked_back: CompensationRequested | None = None
+    turned_at: datetime | None = None  # when it first went back, or was asked to
     rested_version: int = 0
     told_version: int = 0
     parent: Parent | None = None
@@ -278,10 +279,11 @@ def _told(  # noqa: C901 - a table, one line of thought an event
         case SagaStarted():
             raise CorruptStream(state.saga_id, state.version + 1, "a saga starts once")
         case CompensationRequested():
-            return {"asked_back": event, **_resumed(state, at)}
+            return {"asked_back": event, "turned_at": state.turned_at or at, **_resumed(state, at)}
         case CompensationStarted(cause=cause, error=error):
             ended = {"parked": None, "asked_back": None, **NOT_PAUSED}
-            return {"cause": cause, "error": error, **ended}
+            turned_at = state.turned_at or at
+            return {"cause": cause, "error": error, "turned_at": turned_at, **ended}
         case SagaParked(why=why, without_output=without_output):
             parked = Parked(why=why, since=at, without_output=without_output)
             return {"parked": parked, "error": state.error or why}

@@ -37,10 +37,15 @@ async def a_saga_whose_call_waits_for_its_turn(last: str) -> tuple[World, Saga]:
     await world.start("trip")
     await world.participants.called("pay")
     second = await world.start("trip")
-    saga_id = second.state.saga_id
-    while (await world.orchestrator.saga(saga_id)).status_of("pay") != "calling":
-        await world.orchestrator.saga_from(saga_id, second.state.version + 1, timedelta(seconds=9))
+    await is_called(world, second)
     return world, second
+
+
+async def is_called(world: World, saga: Saga) -> None:
+    """Until the call of `pay` is recorded."""
+    while saga.status_of("pay") != "calling":
+        version = saga.state.version + 1
+        saga = await world.orchestrator.saga_from(saga.state.saga_id, version, timedelta(seconds=9))
 
 
 @pytest.mark.parametrize("last", [UNDOABLE, PIVOT])
@@ -67,16 +72,13 @@ async def test_a_call_that_waits_for_its_turn_is_not_sent_any_more(
 async def test_nor_is_a_further_attempt_of_a_step_that_may_have_happened() -> None:
     world = await a_world(TRIP % UNDOABLE, limit=1)
     world.participants.will("pay", Reply(500, {}, b""))
-    saga_id = (await world.start("trip")).state.saga_id
+    saga = await world.start("trip")
+    saga_id = saga.state.saga_id
     await quiet(world.driver)
     world.participants.hold("pay")
-    await world.start("trip")
-    await world.participants.called("pay")
-    while len(world.participants.sent) < 4:
-        await asyncio.sleep(0)
+    await is_called(world, await world.start("trip"))
     skip_to_next_wake_up(world)
-    while (await world.orchestrator.saga(saga_id)).status_of("pay") != "calling":
-        await asyncio.sleep(0)
+    await is_called(world, saga)
 
     await world.orchestrator.ask(saga_id, CANCEL)
     world.participants.release("pay")

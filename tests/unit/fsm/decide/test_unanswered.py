@@ -73,6 +73,25 @@ def test_its_time_counts_from_its_intent_however_often_a_process_dies() -> None:
     assert wake_up(case.saga) == NOON + TIMEOUT
 
 
+def test_one_that_a_crash_had_repeated_before_the_cancel_has_its_time_from_the_cancel_on() -> None:
+    case = given(define("book", "pay")).when(answered("book", DONE))
+    repeated = restarted(case, 2 * SECOND)
+    assert sent_again(repeated) == ["pay#1"]
+    case = restarted(repeated.when(CANCEL, after=6 * SECOND))
+
+    assert wake_up(case.saga) == NOON + 8 * SECOND + TIMEOUT
+    case.when(TimePassed(), after=8 * SECOND).then()
+
+
+def test_nor_does_its_time_end_before_that_of_one_repeated_up_to_the_deadline() -> None:
+    case = given(define("book", "pay", deadline="8s")).when(answered("book", DONE))
+    repeated = restarted(case, 2 * SECOND)
+    assert sent_again(repeated) == ["pay#1"]
+    case = restarted(repeated, 7 * SECOND).when(TimePassed()).then_status("compensating")
+
+    assert wake_up(case.saga) == NOON + 8 * SECOND + TIMEOUT
+
+
 def test_its_participant_is_asked_if_it_can_be() -> None:
     case = restarted(cancelled("pay status"))
     assert sent_again(case) == []
