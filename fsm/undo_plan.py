@@ -48,7 +48,8 @@ def plan_undo(saga: Saga, *, now: datetime) -> UndoPlan:
     calls: list[CallParticipant | UndoChild] = []
     while (happening := _next(saga)) is not None:
         if happening is WAITED:
-            now = max(now, wake_up(saga) or now)
+            # What is due may have to wait for calls that are out and not sent again.
+            now = max(now, wake_up(saga) or now, *saga.state.unanswered.values())
         calls += [one for one in map(_undoing, commands(saga)[:1]) if one is not None]
         saga = decide(saga, happening, now=now, jitter=0).saga
     left = AT_STAKE | {StepStatus.COMPENSATION_FAILED}

@@ -3,8 +3,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from saga_orchestrator.fsm.command import taken_up
 from saga_orchestrator.fsm.errors import NotCompensatable
-from saga_orchestrator.fsm.happening import CompensationAsked
+from saga_orchestrator.fsm.happening import CompensationAsked, TimePassed
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.strict_json import Json
@@ -115,3 +116,14 @@ def test_a_passed_pivot_has_no_plan() -> None:
 
 def test_nothing_has_to_be_undone_before_a_start() -> None:
     assert planned(given(THREE, start_at=NOON + timedelta(minutes=1))) == ([], ())
+
+
+def test_a_plan_has_an_end_where_what_is_due_waits_for_a_call_that_a_crash_has_cut_off() -> None:
+    case = given(define("approve signal=go or_park", "pay pivot after="))
+    for _ in range(2):
+        case = case.when(answered("pay", BUSY)).when(TimePassed(), after=timedelta(minutes=1))
+    now = NOON + timedelta(hours=25)
+    case = case.when(CompensationAsked())
+
+    plan = plan_undo(taken_up(case.saga, now), now=now)
+    assert (plan.calls, plan.cannot_undo) == ((), ("pay",))
