@@ -154,10 +154,11 @@ def _answer_due(saga: Saga, name: str, now: datetime) -> datetime:
     """
     step, state = saga.definition.by_name[name], saga.state.steps[name]
     assert step.action is not None
-    if state.called_at is None or state.times > 1:
-        return now + step.action.timeout
-    turned_at = saga.state.turned_at or saga.state.deadline or now
-    return max(state.called_at, min(turned_at, now)) + step.action.timeout
+    since = now
+    if state.called_at is not None and state.times < 2:
+        turned_at = saga.state.turned_at or saga.state.deadline or now
+        since = max(state.called_at, min(turned_at, now))
+    return since + step.action.timeout
 
 
 def children_under_way(saga: Saga) -> list[str]:
