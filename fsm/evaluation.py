@@ -23,11 +23,7 @@ from typing import Any, TypeAlias
 
 from jmespath.exceptions import (
     ArityError,
-    EmptyExpressionError,
-    IncompleteExpressionError,
     JMESPathTypeError,
-    LexerError,
-    ParseError,
     UnknownFunctionError,
 )
 from jmespath.visitor import Options, TreeInterpreter
@@ -46,7 +42,6 @@ EQUALITY = ("eq", "ne")
 SIGNS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 FUNCTIONS = ExactFunctions()
 FAILURES = (RecursionError, TypeError, ValueError, AttributeError, ArithmeticError)
-MEANT = {"and": "&&", "or": "||", "not": "!", "=": "==", "is": "=="}  # of other languages
 KINDS = {  # of JMESPath's types
     "string": "a text",
     "number": "a number",
@@ -276,33 +271,6 @@ def explained(error: Exception) -> str:
             return "it nests too deep"
         case _:
             return "a function or an index is given a value that it cannot work with"
-
-
-def unread(error: Exception) -> str:
-    """Return why a text cannot be read as an expression, in plain words."""
-    match error:
-        case EmptyExpressionError():
-            return "it is empty"
-        case IncompleteExpressionError():
-            return "it ends too early"
-        case LexerError():
-            sign, place = error.lexer_value[:1], f"at character {error.lex_position + 1}"
-            why = "is not closed" if sign in "'\"`" else f"is no part of it{_hint(sign)}"
-            return f"the {sign} {place} {why}"
-        case ParseError() if error.token_type == "EOF":
-            return "it ends too early"
-        case ParseError():
-            place = f"at character {error.lex_position + 1}"
-            return f"{error.token_value} is not expected {place}{_hint(error.token_value)}"
-        case RecursionError():
-            return "it nests too deep"
-        case _:
-            return "it holds something that cannot be read"
-
-
-def _hint(token: str) -> str:
-    meant = MEANT.get(str(token).lower())
-    return f": write {meant}" if meant else ""
 
 
 def kind_of(value: Json | Absent) -> str:

@@ -28,11 +28,11 @@ from .evaluation import (
     StrictInterpreter,
     explained,
     left_of,
-    unread,
 )
 from .path import ABSENT, Absent, Path, dotted, follow
 from .shortcut import Shortcut, Unusual, is_true, shortcut
 from .strict_json import Json
+from .syntax_hints import unread
 
 __all__ = [
     "Expression",
@@ -166,7 +166,7 @@ def parse(source: str) -> Expression:
     try:
         tree = _with_exact_literals(source, jmespath.parser.Parser().parse(source).parsed)
     except (JMESPathError, RecursionError, ValueError) as error:
-        raise ExpressionError(f"${{{source}}} is not JMESPath: {unread(error)}") from None
+        raise ExpressionError(f"${{{source}}} is not JMESPath: {unread(error, source)}") from None
     seen = tuple(references(tree))
     short = shortened(tree)
     return Expression(source, short, plain_path(tree), seen, shortcut(short))

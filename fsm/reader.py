@@ -42,6 +42,7 @@ from .schema_rules import SchemaError, did_you_mean
 from .strict_json import Json, NotKeepable, serialize
 from .template import Template, Text, parse_template, parse_text
 from .verifier import verify
+from .verifier.slips import one_expression
 
 LARGEST_DEFINITION = 256 * 1024  # bytes, as canonical JSON
 ACTION_RETRY = RetryPolicy(attempts=5)
@@ -290,9 +291,12 @@ class _Reading:
         if model.when is None:
             return None
         condition = self._template(place)
-        if isinstance(condition, Expression):
+        if condition is None or isinstance(condition, Expression):
             return condition
-        self._complain("bad-condition", place, "a condition is one expression, ${...}")
+        detail = "a condition is one expression, ${...}, with nothing around it"
+        meant = one_expression(model.when)
+        cure = f": write {meant}" if meant else ""
+        self._complain("bad-condition", place, f"{detail}{cure}")
         return None
 
     def _body(self, model: CallModel, place: Place) -> Template | None:

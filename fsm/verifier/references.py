@@ -8,7 +8,7 @@ precede the action may be missing, as is the output of an action that nobody kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..definition import Completion, Step
 from ..errors import Finding
@@ -22,6 +22,7 @@ from .place import Moment, Place, places
 
 ROOTS = ("input", "steps", "saga")
 SAGA_MEMBERS = ("id", "type", "entity_id", "error")
+WORDS_OF_JSON = ("true", "false", "null")
 FALLBACK = "give a fallback with ||"
 
 
@@ -70,12 +71,11 @@ class _Reading:
             case ("steps",):
                 yield self._unknown("write steps.<name>.output or steps.<name>.key")
             case path:
-                meant = did_you_mean(str(path[0]), ROOTS)
-                yield self._unknown(f"{dotted(path)} is neither of {', '.join(ROOTS)}{meant}")
+                yield self._unknown(_meant(path, "input", ROOTS))
 
     def _of_reply(self, path: Path) -> Iterator[Finding]:
         if path[:2] != ("response", "body"):
-            yield self._unknown("an output is made of response.body")
+            yield self._unknown(_meant(path, "response.body", ("response.body",)))
 
     def _of_saga(self, path: Path) -> Iterator[Finding]:
         match path:
@@ -167,6 +167,17 @@ class _Reading:
 
     def _told(self, why: str) -> str:
         return f"${{{self.place.expression.source}}}: {why}"
+
+
+def _meant(path: Path, root: str, roots: Collection[str]) -> str:
+    """Say what is probably meant by a path that begins with none of `roots`."""
+    first, whole = str(path[0]), dotted(path)
+    if len(path) == 1 and first.lower() in WORDS_OF_JSON:
+        return f"write `{first.lower()}`, between backticks, for {first.lower()} itself"
+    why = f"{whole} does not begin with {', '.join(roots)}"
+    if meant := did_you_mean(first, roots):
+        return f"{why}{meant}"
+    return f"{why}: write {root}.{whole} for a member, or '{whole}' for a text"
 
 
 def _says_nothing(step: Step) -> str | None:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from ..definition import Call, Step
 from ..errors import Finding
-from ..expression import Expression
+from ..expression import Expression, ExpressionError, parse
 from ..strict_json import Json
 from ..template import ListTemplate, Literal, ObjectTemplate, Template, Text
 from .finding import warning
@@ -20,6 +20,7 @@ from .order import Order
 from .place import escaped, header_pointer
 
 PLACEHOLDER = re.compile(r"\{\{?\s*([A-Za-z_][\w-]*(?:\.[\w-]+|\[-?\d+\])*)\s*\}\}?", re.ASCII)
+WRAPPED = re.compile(r"\$\{([^{}]*)\}|\{\{([^{}]*)\}\}|\$(?=[A-Za-z])")
 SIGNAL = re.compile(r"/signals/([A-Za-z][A-Za-z0-9_-]*)")
 ROOTS = ("input", "steps", "saga", "response")
 SAGA_ID = ("saga", "id")
@@ -41,6 +42,17 @@ def meant_by(placeholder: re.Match[str], root: str = "input") -> str:
     """The expression that a text like `{id}` probably is to be."""
     name = placeholder[1]
     return f"${{{name}}}" if name.startswith(ROOTS) else f"${{{root}.{name}}}"
+
+
+def one_expression(text: str) -> str | None:
+    """Return the one expression that `$input.a`, `{{input.a}}` or `${input.a} == 'x'` is to be."""
+    source = WRAPPED.sub(lambda found: found[1] or found[2] or "", text).strip()
+    try:
+        references = parse(source).references
+    except ExpressionError:
+        return None
+    is_meant = references and all(one.path[0] in ROOTS for one in references)
+    return f"${{{source}}}" if is_meant else None
 
 
 def _of_call(order: Order, call: Call, at: str) -> Iterator[Finding]:
