@@ -3,10 +3,11 @@
     python benchmarks/core.py [--against FOLDER] [--rounds N] [--ways forward,declined]
                               [--json FILE]
 
-The saga is the three-step order, its replies are real bytes. Each round is a process of its own and
-does every part for some hundred sagas; the figure of a part is the least of all rounds, since
-whatever else the machine does can only add to it. With --against, rounds alternate with those of
-another checkout, say `git worktree add --detach FOLDER COMMIT`; the ratio is ours to its.
+The saga is the newest three-step order of the checkout, its replies are real bytes. Each round is a
+process of its own and does every part for some hundred sagas; the figure of a part is the least of
+all rounds, since whatever else the machine does can only add to it. With --against, rounds
+alternate with those of another checkout, say `git worktree add --detach FOLDER COMMIT`; the ratio
+is ours to its.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
+from saga_orchestrator import examples
 from saga_orchestrator.benchmarks.load import ENDS, ORDER
 from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.codec import decode, encode
@@ -34,9 +36,10 @@ from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.happening import CallAnswered, StartRequested
 from saga_orchestrator.fsm.input_check import check_input
 from saga_orchestrator.fsm.outcome import Verdict, classify
+from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.saga import replay
 from saga_orchestrator.fsm.strict_json import JsonObject, parse, parse_foreign, serialize
-from saga_orchestrator.fsm.testing import order_definition
+from saga_orchestrator.fsm.yaml_document import parse_yaml
 from saga_orchestrator.projections.row import columns
 from saga_orchestrator.projections.status import answer_view
 
@@ -120,7 +123,7 @@ def _least(rounds: Sequence[Figures]) -> Figures:
 
 def measure(way: str) -> Figures:
     """One round, in this process."""
-    definition = order_definition()
+    definition = newest_order()
     told = [tell(definition, way, number) for number in range(SAGAS)]
     for one in told:
         assert str(one.decisions[-1].saga.state.status) == ENDS[way][0]
@@ -129,6 +132,13 @@ def measure(way: str) -> Figures:
     parts = {name: _microseconds(part, told) for name, part in PARTS.items()}
     whole = sum(figure for name, figure in parts.items() if name not in BESIDE)
     return {"whole": whole, **parts}
+
+
+def newest_order() -> Definition:
+    """Version 2 and later check the input of a start against a schema."""
+    folder = Path(examples.__file__).parent / "definitions"
+    newest = max(folder.glob("order_processing*.yaml"))
+    return read_definition(parse_yaml(newest.read_text()))
 
 
 def _microseconds(part: Callable[[Sequence[Told]], None], told: Sequence[Told]) -> float:

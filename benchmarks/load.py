@@ -23,6 +23,8 @@ ORDER = {
             "restaurant_id": 3,
             "total_amount": 42.50,
             "delivery_address": "Hauptstr. 5",
+            "delivery_latitude": 40.7128,
+            "delivery_longitude": -74.0060,
             "items": [{"menu_item_id": 8, "quantity": 2, "price": 21.25}],
         },
         {"amount": 42.50, "payment_method": "credit_card"},

@@ -6,13 +6,31 @@ nothing that is read becomes a float, and nothing is computed in floats.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import (
+    Clamped,
+    Context,
+    Decimal,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+    Rounded,
+    Subnormal,
+    Underflow,
+)
 from typing import Final, TypeAlias
 
 Number: TypeAlias = int | Decimal | float
 
 MOST_DIGITS = 400  # before the point, and after it, written without an exponent
 SHORT: Final = 50  # characters of a number
+# Makes a decimal of a text in a third of the time of `parse_decimal`, with all its digits, and
+# raises DecimalException for one that might have too many.
+SHORT_NUMBERS: Final = Context(
+    prec=MOST_DIGITS // 2,
+    Emax=MOST_DIGITS // 2,
+    Emin=-(MOST_DIGITS // 2),
+    traps=[Clamped, Inexact, InvalidOperation, Overflow, Rounded, Subnormal, Underflow],
+)
 LARGEST_INTEGER: Final[int] = 10**MOST_DIGITS - 1
 
 

@@ -149,7 +149,7 @@ def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
 
 def own(state: SagaState) -> SagaState:
     """The same state, of which whoever asks is the only holder."""
-    return replace(state, steps={**state.steps}, unrecorded={**state.unrecorded})
+    return replace(state, steps={**state.steps})
 
 
 def as_recorded(state: SagaState) -> SagaState:
@@ -181,7 +181,8 @@ def keep(state: SagaState, event: StepFact, at: datetime) -> None:
     events = kept.events
     if not isinstance(event, INTENTS):
         events = tuple([one for one in events[:1] if isinstance(one, INTENTS)])
-    state.unrecorded[name] = Unrecorded(kept.logged, (*events, event))
+    unrecorded = Unrecorded(kept.logged, (*events, event))
+    _set(state, "unrecorded", {**state.unrecorded, name: unrecorded})
 
 
 class Kept(Struct, frozen=True):
