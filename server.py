@@ -159,7 +159,9 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
                 orchestrator=orchestrator,
                 listing=listing,
                 health=HealthQuestion(
-                    VitalSigns(log, ownership, driver.callbacks, stores.refusals)
+                    VitalSigns(
+                        log, ownership, driver.callbacks, stores.refusals, driver.unaddressed
+                    )
                 ),
                 callbacks=_callback_policy(settings, directory),
                 audit=partial(verify_log, log),
@@ -246,7 +248,14 @@ def _driver(
     transport = ParticipantTransport(limits)
     stack.push_async_callback(transport.aclose)
     participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
-    executor = Executor(participants, tokens, clock, limit=limit, terms=directory.terms)
+    executor = Executor(
+        participants,
+        tokens,
+        clock,
+        limit=limit,
+        terms=directory.terms,
+        addressed=directory.urls,
+    )
     guarded = ParticipantTransport(
         TransportLimits(connections_per_origin=PLACES_OF_AN_ORIGIN),
         may_reach=_callback_policy(settings, directory).may_reach,

@@ -28,7 +28,8 @@ class Reply(Struct, frozen=True):
 class NotSent(Struct, frozen=True):
     """Certainly no byte of the request left.
 
-    Without `had_turn` it only waited here, behind others, which says nothing of the participant.
+    Without `had_turn` it only waited here, behind others or because no URL is known, which says
+    nothing of the participant.
     """
 
     reason: str

@@ -38,6 +38,7 @@ from .happening import (
     Verb,
 )
 from .machines import SagaStatus
+from .outcome import Hold
 from .saga import Saga
 from .state import begin
 
@@ -65,7 +66,7 @@ def start(
     request: StartRequested,
     *,
     now: datetime,
-    held: Mapping[str, timedelta] = NOBODY,
+    held: Mapping[str, Hold] = NOBODY,
 ) -> Decision:
     """The first events of a saga. The input must have passed `check_input`."""
     put_off = request.start_at is not None and request.start_at > now
@@ -94,9 +95,9 @@ def decide(
     *,
     now: datetime,
     jitter: float,
-    held: Mapping[str, timedelta] = NOBODY,
+    held: Mapping[str, Hold] = NOBODY,
 ) -> Decision:
-    """`jitter` in [0, 1). `held`: to these participants nothing is sent forward, for so long.
+    """`jitter` in [0, 1). `held`: to these participants nothing is sent forward, and why.
 
     No events if nothing follows, or nothing that is to be recorded. Raises NotAllowed, NoSuchStep.
     """
@@ -127,7 +128,7 @@ def _decided(
     happening: Happening,
     now: datetime,
     jitter: float,
-    held: Mapping[str, timedelta] = NOBODY,
+    held: Mapping[str, Hold] = NOBODY,
 ) -> Decision:
     deciding = Deciding(saga, now, jitter, held)
     _react(deciding, happening)

@@ -33,12 +33,12 @@ from .events import (
 from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
 from .missing_output import blamed
-from .outcome import HELD_BACK, Direction, Outcome
+from .outcome import Direction, Hold, Outcome
 from .saga import Saga
 from .state import fold, fold_kept, keep, own
 from .step_state import UNTOUCHED, StepState, is_news, is_repeated
 
-NOBODY: Mapping[str, timedelta] = {}
+NOBODY: Mapping[str, Hold] = {}
 MAY_BE_HELD = (StepStatus.PENDING, StepStatus.BACKING_OFF)
 REPEATS = (StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.COMPENSATION_BACKING_OFF)
 INTENTS: Mapping[Direction, type[StepCalled | StatusAsked | CompensationCalled]] = {
@@ -55,14 +55,14 @@ ATTEMPT: Mapping[Direction, Callable[[StepState], int]] = {
 
 
 class Deciding:
-    """`held` are participants to which nothing is sent forward now, and for how long."""
+    """`held` are participants to which nothing is sent forward now, with why and for how long."""
 
     def __init__(
         self,
         saga: Saga,
         now: datetime,
         jitter: float = 0.0,
-        held: Mapping[str, timedelta] = NOBODY,
+        held: Mapping[str, Hold] = NOBODY,
     ) -> None:
         earliest = saga.state.updated_at  # whatever a clock says that was set back
         self.now = now if now > earliest else earliest
@@ -176,14 +176,14 @@ class Deciding:
     def _hold(self, step: Step, attempt: int, state: StepState) -> None:
         """Nothing is sent, so no call is recorded."""
         times = state.times + 1
-        rest = self.held[step.participant]
+        hold = self.held[step.participant]
         self.record_answer(
             StepBackedOff(
                 step=step.name,
                 attempt=attempt,
                 outcome=Outcome.HELD,
-                error=HELD_BACK,
-                until=self.after(step.retry.repeated(rest, times)),
+                error=hold.reason,
+                until=self.after(step.retry.repeated(hold.rest, times)),
                 times=times,
             )
         )

@@ -128,7 +128,8 @@ class Definition:
     Without an `input` anything may be given to a start.
 
     `covered` are the steps that the compensation of another undoes, with the name of that;
-    `children` those that are sagas of their own, `signals` the names that steps wait for.
+    `children` those that are sagas of their own, `signals` the names that steps wait for,
+    `participants` all that its steps call.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Definition:
     children: tuple[Step, ...] = field(init=False, repr=False)
     pivots: tuple[str, ...] = field(init=False, repr=False)
     signals: frozenset[str] = field(init=False, repr=False)
+    participants: frozenset[str] = field(init=False, repr=False)
     after_pivot: frozenset[str] = field(init=False, repr=False)
     is_sequential: bool = field(init=False, repr=False)
 
@@ -156,6 +158,8 @@ class Definition:
         waits = (step.wait_for for step in self.steps)
         signals = frozenset(one.signal for one in waits if one is not None)
         object.__setattr__(self, "signals", signals)
+        participants = frozenset(step.participant for step in self.steps if step.participant)
+        object.__setattr__(self, "participants", participants)
         sequence = [(), *((step.name,) for step in self.steps[:-1])]
         one_by_one = [step.after for step in self.steps] == sequence
         object.__setattr__(self, "is_sequential", one_by_one)

@@ -30,8 +30,15 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
-    HELD = "held"  # not sent: its participant does not answer others either, or it had no turn
+    HELD = "held"  # not sent: its participant has no URL or does not answer, or it had no turn
     NOT_DONE = "not_done"  # said of an earlier attempt, by its participant
+
+
+class Hold(Struct, frozen=True):
+    """Why nothing is sent to a participant now, and for how long."""
+
+    rest: timedelta
+    reason: str = HELD_BACK
 
 
 class Profile(StrEnum):

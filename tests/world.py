@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -220,16 +220,18 @@ async def a_world(
     clock: FakeClock | None = None,
     is_alone: bool = True,
     nesting_limit: int = NESTING_LIMIT,
+    addressed: Collection[str] | None = None,
 ) -> World:
     """With `order_processing` and the definitions of `documents`, which are YAML.
 
-    It drives all shards, unless others do too.
+    It drives all shards, unless others do too, and has URLs of all participants or of those
+    `addressed`.
     """
     clock, log = clock or FakeClock(), log or InMemoryLog(store)
     participants = participants or ScriptedParticipants()
     registry = Registry(log, clock)
     journal = Journal(log, registry)
-    executor = Executor(participants, TOKENS, clock, limit=limit)
+    executor = Executor(participants, TOKENS, clock, limit=limit, addressed=addressed)
     callbacks = Callbacks(ScriptedCallbacks(), clock)
     driver = Driver(
         journal,

@@ -61,7 +61,7 @@ from ..happening import (
     StartRequested,
     TimePassed,
 )
-from ..outcome import Outcome
+from ..outcome import Hold, Outcome
 from ..saga import Saga
 from ..state import Kept, kept_of, with_kept
 from .callbacks import Callbacks
@@ -430,7 +430,7 @@ class Driver:
             saga = live.saga
             if expected_version is not None and saga.state.version != expected_version:
                 raise VersionMoved(saga.state.saga_id, saga.state.version)
-            held = self.executor.held()
+            held = self.executor.held(saga.definition)
             decision = decide(saga, happening, now=clock.now(), jitter=clock.jitter(), held=held)
             if self.stopping or live.shard_id in self.retiring:
                 decision = without_calls(saga, decision)
@@ -495,7 +495,7 @@ class Driver:
         elif self.live.get(saga_id) is live:
             del self.live[saga_id]
 
-    def wait_for_participants(self, saga: Saga, held: Mapping[str, timedelta]) -> None:
+    def wait_for_participants(self, saga: Saga, held: Mapping[str, Hold]) -> None:
         """Be told once those are back from which calls of the saga are held back."""
         waited_for = {
             step.participant
@@ -503,6 +503,11 @@ class Driver:
             if state.last_outcome is Outcome.HELD and step.participant in held
         }
         self.executor.wake_once_back(waited_for, saga.state.saga_id)
+        self.executor.unaddressed.note(saga)
+
+    def unaddressed(self) -> Mapping[str, int]:
+        """Return the participants without a URL, with how many sagas of this node wait for them."""
+        return self.executor.unaddressed.waited_for(self.drives)
 
     def known(self, saga: Saga) -> Saga:
         """The saga that was read from its log, with what this process knows beside that."""

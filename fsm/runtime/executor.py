@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from time import perf_counter
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from typing import Protocol
 from ..answer import Answer
 from ..command import CallParticipant
 from ..definition import Definition, Step
-from ..outcome import Direction, Outcome, Verdict, classify
+from ..outcome import Direction, Hold, Outcome, Verdict, classify
 from ..secrecy import Redaction
 from .breaker import CLOSED, SPREAD, Breaker
 from .call_headers import headers_of
@@ -26,6 +26,7 @@ from .log import logger
 from .terms import USUAL, Terms
 from .tokens import CallbackTokens
 from .traffic import Traffic
+from .unaddressed import Unaddressed, without_url
 
 
 class Participants(Protocol):
@@ -44,7 +45,7 @@ class Participants(Protocol):
 # Asked for of every call: Python takes four times longer to find `Direction.ACTION`.
 ACTION = Direction.ACTION
 NO_STATUS: frozenset[int] = frozenset()
-NOBODY: Mapping[str, timedelta] = MappingProxyType({})
+NOBODY: Mapping[str, Hold] = MappingProxyType({})
 UNWANTED = Verdict(
     outcome=Outcome.HELD,
     reason="not sent: its saga has stopped or goes back",
@@ -65,8 +66,11 @@ class Executor:
         *,
         limit: int,
         terms: Mapping[str, Terms] = MappingProxyType({}),
+        addressed: Collection[str] | None = None,
     ) -> None:
         """`limit` calls at a time to each participant whose `terms` have no other.
+
+        `addressed` are the participants whose URL is known; without it all are.
 
         `closed` is told of a participant that answers again, and of the sagas held back from it.
         """
@@ -75,6 +79,7 @@ class Executor:
         self.breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
         self.closed: Callable[[str, set[str]], None] = _nobody
         self.traffic: dict[str, Traffic] = {}
+        self.unaddressed = Unaddressed(addressed)
         self.troubled: set[str] = set()  # participants whose breaker is not closed
 
     async def call(
@@ -138,13 +143,15 @@ class Executor:
             self.troubled.add(participant)
         return verdict
 
-    def held(self) -> Mapping[str, timedelta]:
-        """The participants to which nothing is sent forward now, and for how long."""
-        if not self.troubled:
+    def held(self, definition: Definition) -> Mapping[str, Hold]:
+        """The participants to which nothing is sent forward now, with why and for how long."""
+        unaddressed = self.unaddressed.of(definition)
+        if not self.troubled and not unaddressed:
             return NOBODY
         now, spread = self.clock.now(), SPREAD * self.clock.jitter()
         rests = {one: self.breakers[one].rest(now) for one in self.troubled}
-        return {one: rest + spread for one, rest in rests.items() if rest}
+        held = {one: Hold(rest + spread) for one, rest in rests.items() if rest}
+        return held | {one: Hold(spread, without_url(one)) for one in unaddressed}
 
     def wake_once_back(self, participants: Iterable[str], saga_id: str) -> None:
         """Let `closed` be told of the saga as well: a call of it is held back there."""

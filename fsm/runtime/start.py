@@ -32,7 +32,7 @@ class Start:
         driver = self.driver
         try:
             now = driver.clock.now()
-            held = driver.executor.held()
+            held = driver.executor.held(self.definition)
             decision = start(self.definition, self.saga_id, self.request, now=now, held=held)
             recorded = await driver.append(0, decision)
         except (LogOverloaded, Fenced, LogUnavailable) as error:

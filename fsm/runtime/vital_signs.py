@@ -3,7 +3,7 @@ on its place among the nodes, for who drives no shard can start nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -12,6 +12,7 @@ from ...eventstore import EventLog, LogUnavailable
 from .callbacks import Callbacks, Owed
 from .orchestrator import STALLED
 from .ownership import Ownership
+from .unaddressed import without_url
 
 OWED_FOR_LONG: Final = timedelta(minutes=5)
 SILENT: Final = timedelta(seconds=2)  # without a sign of life there is trouble
@@ -33,10 +34,14 @@ class VitalSigns:
         ownership: Ownership,
         callbacks: Callbacks,
         refusals: Iterable[str] = (),
+        unaddressed: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`refusals` are what the database refuses until somebody changes something."""
+        """`refusals` are what the database refuses until somebody changes something.
+
+        `unaddressed` gives the participants without a URL, with how many sagas wait for them.
+        """
         self.log, self.ownership, self.callbacks = log, ownership, callbacks
-        self.refusals = refusals
+        self.refusals, self.unaddressed = refusals, unaddressed
 
     async def check(self) -> Mapping[str, Check]:
         """Each dependency by name. Trouble is a value: it never raises."""
@@ -45,6 +50,7 @@ class VitalSigns:
             "statements": self._statements(),
             "shards": self._shards(),
             "callbacks": check_of(self.callbacks.owed()),
+            "participants": check_addresses(self.unaddressed()),
         }
 
     async def _database(self) -> Check:
@@ -66,6 +72,15 @@ class VitalSigns:
     def _shards(self) -> Check:
         trouble = self.ownership.trouble(SILENT)
         return Check(trouble is None, trouble or "")
+
+
+def check_addresses(unaddressed: Mapping[str, int]) -> Check:
+    """A warning if calls wait for participants whose URL is not known."""
+    details = [
+        f"{sagas} {'saga waits' if sagas == 1 else 'sagas wait'}: {without_url(name)}"
+        for name, sagas in sorted(unaddressed.items())
+    ]
+    return Check(True, " | ".join(details), warns=bool(details))
 
 
 def check_of(owed: Owed | None) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from ..address import how_to_address
 from ..definition import Call, Step
 from ..errors import Finding
 from ..schema_rules import did_you_mean
@@ -27,8 +28,9 @@ def check_participant(step: Step, at: str, known: Collection[str]) -> Iterator[F
     if step.participant and step.participant not in known:
         names = ", ".join(sorted(known)) or "none"
         detail = (
-            f"this service knows no participant {step.participant!r}: configure its URL,"
-            f" or name one of those it knows ({names}){did_you_mean(step.participant, known)}"
+            f"no URL is known for participant {step.participant}, so its calls will wait:"
+            f" {how_to_address(step.participant)}, or name one of those that are known"
+            f" ({names}){did_you_mean(step.participant, known)}"
         )
         yield warning("unknown-participant", f"{at}/participant", detail)
 

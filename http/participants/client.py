@@ -20,6 +20,7 @@ import httpx
 from ...fsm.answer import Answer, Lost, NotSent, Reply
 from ...fsm.runtime.call_headers import CallHeaders
 from ...fsm.runtime.terms import USUAL, Terms
+from ...fsm.runtime.unaddressed import without_url
 from ...fsm.secrecy import Redaction
 from .base_url import BaseUrl
 from .content import decoded, is_plain
@@ -114,7 +115,7 @@ class ParticipantsClient:
         """
         known = self._participants.get(participant)
         if known is None:
-            return NotSent(f"no URL is known for participant {participant}")
+            return NotSent(without_url(participant), had_turn=False)
         try:
             request = known.request(method, path, headers, body)
         except ValueError as error:

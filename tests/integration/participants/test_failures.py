@@ -53,7 +53,9 @@ async def test_an_unknown_participant_was_not_called(world: World) -> None:
 
     answer = await client.send("bank", "GET", "/", {}, None, timedelta(seconds=1))
 
-    assert answer == NotSent("no URL is known for participant bank")
+    assert isinstance(answer, NotSent)
+    assert not answer.had_turn
+    assert answer.reason.startswith("no URL is known for participant bank: ")
 
 
 async def test_a_refused_connection_was_not_sent(world: World, ask: Ask, free_port: int) -> None:

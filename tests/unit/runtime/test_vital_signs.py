@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.runtime.callbacks import Owed
-from saga_orchestrator.fsm.runtime.vital_signs import Check, check_of
+from saga_orchestrator.fsm.runtime.vital_signs import Check, check_addresses, check_of
 
 
 @pytest.mark.parametrize("owed", [None, Owed(900, timedelta(minutes=4, seconds=59), "s1")])
@@ -27,3 +27,19 @@ def test_callbacks_owed_for_long_are_a_warning(owed: Owed, detail: str) -> None:
 
     assert (check.ok, check.warns) == (True, True)
     assert check.detail.startswith(detail)
+
+
+def test_calls_that_wait_for_a_url_are_a_warning_that_names_what_gives_it() -> None:
+    assert check_addresses({}) == Check(True)
+
+    check = check_addresses({"thing-service": 2, "bank": 1})
+
+    assert (check.ok, check.warns) == (True, True)
+    bank, thing = check.detail.split(" | ")
+    assert bank.startswith("1 saga waits: no URL is known for participant bank: set its url in")
+    assert "SAGA_PARTICIPANTS_FILE" in bank
+    assert "ends in -service" in bank
+    assert thing.startswith(
+        "2 sagas wait: no URL is known for participant thing-service: set THING"
+    )
+    assert "THING_SERVICE_URL" in thing

@@ -33,7 +33,7 @@ from saga_orchestrator.fsm.happening import (
     PauseAsked,
     TimePassed,
 )
-from saga_orchestrator.fsm.outcome import Verdict
+from saga_orchestrator.fsm.outcome import Hold, Verdict
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.state import as_recorded, kept_of, with_kept
 from saga_orchestrator.fsm.testing import (
@@ -207,7 +207,7 @@ def test_a_pause_finds_all_recorded() -> None:
 
 
 def test_what_is_held_back_at_once_is_not_recorded_as_called() -> None:
-    held = {"book-service": MINUTE}
+    held = {"book-service": Hold(MINUTE)}
     saga = given(define("rest sleep=1m", "book")).saga
     now = saga.state.updated_at + MINUTE
     woken = decide(saga, TimePassed(), now=now, jitter=0, held=held)
@@ -233,7 +233,9 @@ def test_what_cannot_be_called_is_not_held_back_but_parks_and_can_be_skipped() -
     action = {"path": "/pay", "body": body}
     case = given(mapped(dict(document("book", "pay")), 1, action=action))
     saga, now = case.saga, case.state.updated_at
-    parked = decide(saga, answered("book", DONE), now=now, jitter=0, held={"pay-service": MINUTE})
+    parked = decide(
+        saga, answered("book", DONE), now=now, jitter=0, held={"pay-service": Hold(MINUTE)}
+    )
 
     assert (parked.saga.state.status, parked.saga.status_of("pay")) == ("parked", "pending")
     assert "skip" in allowed_actions(parked.saga)

@@ -1,0 +1,127 @@
+"""A participant whose URL is not known is called once the service is started with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.eventstore import MemoryStore
+from saga_orchestrator.fsm.answer import NotSent
+from saga_orchestrator.fsm.happening import CancelAsked
+from saga_orchestrator.fsm.runtime.unaddressed import without_url
+from saga_orchestrator.tests.passing_time import quiet
+from saga_orchestrator.tests.world import FakeClock, ScriptedParticipants, World, a_world
+
+THING = """
+saga: thing
+version: 1
+steps:
+  - name: make
+    participant: thing-service
+    action: {path: /make, retry: {attempts: 2, first: 1s, cap: 10s}}
+    compensation: {path: /unmake, retry: {attempts: 2, first: 1s, cap: 10s}}
+  - name: paint
+    participant: paint-service
+    action: {path: /paint}
+    compensation: {path: /unpaint}
+"""
+ALL = ("thing-service", "paint-service")
+WITHOUT = NotSent(without_url("thing-service"), had_turn=False)  # as the client says
+
+
+@dataclass(slots=True)
+class Past:
+    """What outlives a process."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    participants: ScriptedParticipants = field(default_factory=ScriptedParticipants)
+    clock: FakeClock = field(default_factory=FakeClock)
+
+
+async def started(past: Past, addressed: Collection[str]) -> World:
+    world = await a_world(
+        THING,
+        store=past.store,
+        addressed=addressed,
+        participants=past.participants,
+        clock=past.clock,
+    )
+    await world.recover(await world.unfinished())
+    await quiet(world.driver)
+    return world
+
+
+async def wait(world: World, times: int) -> None:
+    for _ in range(times):
+        await world.advance(timedelta(seconds=10))
+        await quiet(world.driver)
+
+
+@pytest.mark.parametrize("missing", ALL)
+async def test_a_call_waits_for_the_url_and_is_made_with_the_next_start(missing: str) -> None:
+    past = Past()
+    participants = past.participants
+    world = await started(past, [one for one in ALL if one != missing])
+    saga_id = (await world.start("thing")).state.saga_id
+    await wait(world, 30)
+
+    saga = await world.orchestrator.saga(saga_id)
+    (step,) = (saga.state.step(one.name) for one, _ in saga.steps if one.participant == missing)
+    assert (saga.state.status, step.status, step.next_attempt) == ("running", "backing_off", 1)
+    assert step.last_error == without_url(missing)
+    assert not step.doubtful
+    assert missing not in [one.participant for one in participants.sent]
+    assert world.driver.unaddressed() == {missing: 1}
+    called = [one for one in world.events if one.type == "StepCalled"]
+    assert len(called) == ALL.index(missing)
+    await world.driver.drain(timedelta())
+
+    world = await started(past, ALL)
+    await wait(world, 1)
+
+    assert (await world.rested(saga_id)).state.status == "completed"
+    assert world.driver.unaddressed() == {}
+
+
+async def test_a_call_that_a_restart_has_cut_off_and_its_undoing_use_no_attempt_up() -> None:
+    past = Past()
+    participants = past.participants
+    world = await started(past, ALL)
+    participants.hold("make")
+    saga_id = (await world.start("thing")).state.saga_id
+    await participants.called("make")
+    await world.driver.drain(timedelta())
+    participants.release("make")
+
+    participants.will("make", *[WITHOUT] * 8)
+    participants.will("undo make", *[WITHOUT] * 8)
+    world = await started(past, [])
+    await wait(world, 8)
+    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+    await world.orchestrator.ask(saga_id, CancelAsked())
+    await wait(world, 4)
+
+    saga = await world.orchestrator.saga(saga_id)
+    step = saga.state.step("make")
+    assert (saga.state.status, step.status) == ("compensating", "compensation_backing_off")
+    assert world.driver.unaddressed() == {"thing-service": 1}
+    await world.driver.drain(timedelta())
+
+    participants.script.clear()
+    world = await started(past, ALL)
+    await wait(world, 1)
+    assert (await world.rested(saga_id)).state.status == "compensated"
+
+
+async def test_a_saga_that_is_given_up_waits_for_no_url() -> None:
+    world = await started(Past(), [])
+    saga_id = (await world.start("thing")).state.saga_id
+    await quiet(world.driver)
+    assert world.driver.unaddressed() == {"thing-service": 1}
+
+    await world.orchestrator.ask(saga_id, CancelAsked())
+
+    assert (await world.rested(saga_id)).state.status == "compensated"
+    assert world.driver.unaddressed() == {}
