@@ -96,5 +96,7 @@ def _next(deciding: Deciding) -> Step | None:
 
 def _park(deciding: Deciding, failed: list[Step]) -> None:
     state = deciding.saga.state
-    reasons = "; ".join(f"{one.name}: {state.step(one.name).last_error}" for one in failed)
-    deciding.park_undo(f"the compensation failed of {reasons}")
+    reasons = [
+        f"compensation of {one.name} failed: {state.step(one.name).last_error}" for one in failed
+    ]
+    deciding.park_undo("; ".join(reasons))

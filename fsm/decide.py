@@ -20,7 +20,7 @@ from .backward import follow_backward
 from .command import CallParticipant, ChildCommand, child_commands
 from .deciding import NOBODY, Deciding
 from .definition import Definition
-from .errors import NotAllowed
+from .errors import NotAllowed, WouldParkAgain
 from .events import CallbackDelivered, Event, MessageTaken, SagaStarted
 from .forward import follow_forward
 from .happening import (
@@ -32,6 +32,7 @@ from .happening import (
     MessageDelivered,
     ParticipantBack,
     ProcessLeaves,
+    ResolveAsked,
     StartRequested,
     StepReported,
     TimePassed,
@@ -105,6 +106,11 @@ def decide(
         return _decided(saga, happening, now, jitter, held)
     except NotAllowed as refusal:
         refusal.allowed_actions = allowed_actions(saga, now=now)
+        if saga.state.status is SagaStatus.PARKED:
+            instead = verb.instead_of(happening, saga)
+            refusal.possible = verb.described(
+                saga, [one for one in instead if _works(saga, one, now)]
+            )
         raise
 
 
@@ -119,6 +125,8 @@ def allowed_actions(saga: Saga, *, now: datetime | None = None) -> tuple[str, ..
 def _works(saga: Saga, asked: Verb, now: datetime) -> bool:
     try:
         return bool(_decided(saga, asked, now, 0).events)
+    except WouldParkAgain:
+        return isinstance(asked, ResolveAsked)  # with another output than the one that is tried
     except NotAllowed:
         return False
 
@@ -164,7 +172,7 @@ def _react(  # noqa: C901 - a table, one line of thought a happening
             before = deciding.saga
             verb.apply(deciding, happening)
             _follow(deciding)
-            verb.demand_effect(before, happening, deciding.events)
+            verb.demand_effect(before, happening, deciding)
 
 
 def _take(deciding: Deciding, message: MessageDelivered) -> None:

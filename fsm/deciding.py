@@ -32,7 +32,7 @@ from .events import (
 )
 from .expression import ExpressionError
 from .machines import SagaStatus, StepStatus
-from .missing_output import blamed
+from .missing_output import Unmade, blamed
 from .outcome import Direction, Hold, Outcome
 from .saga import Saga
 from .state import fold, fold_kept, keep, own
@@ -67,6 +67,7 @@ class Deciding:
         earliest = saga.state.updated_at  # whatever a clock says that was set back
         self.now = now if now > earliest else earliest
         self.saga, self.jitter, self.held = saga, jitter, held
+        self.lacking: frozenset[str] = frozenset()  # outputs that keep a request from being made
         self.is_own = False  # the saga, which then grows with each event
         self.events: list[Event] = []
         self.calls: list[CallParticipant] = []
@@ -141,9 +142,8 @@ class Deciding:
             if self.saga.state.status is SagaStatus.COMPENSATING and not undoes:
                 return  # a question that cannot be asked; without an answer the step is unknown
             what = f"the {direction} of {step.name} cannot be called: {error}"
-            why, without_output = blamed(self.saga, call_of(step, direction).templates, what)
-            park = self.park_undo if undoes else self.park
-            park(why, without_output)
+            unmade = blamed(self.saga, call_of(step, direction).templates, what)
+            self.park_for(unmade, undoes=undoes)
             return
         if self.held and self._is_held(step, direction, state):
             self._hold(step, attempt, state)
@@ -212,6 +212,11 @@ class Deciding:
         not_undone = self.saga.not_undone
         self.record(SagaParked(why=why, not_undone=not_undone, without_output=without_output))
 
+    def park_for(self, unmade: Unmade, *, undoes: bool = False) -> None:
+        self.lacking = unmade.lacking
+        park = self.park_undo if undoes else self.park
+        park(unmade.why, unmade.without_output)
+
     def _start_child(self, step: Step) -> None:
         assert step.child is not None
         try:
@@ -219,7 +224,7 @@ class Deciding:
         except ExpressionError as error:
             what = f"the child saga {step.name} cannot be started: {error}"
             given = [] if step.child.input is None else [step.child.input]
-            self.park(*blamed(self.saga, given, what))
+            self.park_for(blamed(self.saga, given, what))
             return
         child_id = child_id_of(self.saga.state.saga_id, step.name)
         self.record(WaitStarted(step=step.name, child_id=child_id))

@@ -4,6 +4,7 @@ SagaError
 ├── InvalidDefinition     a definition that cannot be registered; carries its findings
 ├── InvalidInput          a start whose input does not fit its definition; carries its findings
 ├── NotAllowed            a verb that is not legal now; carries those that are
+│   ├── WouldParkAgain    a verb after which the saga would rest for the same cause
 │   ├── NotCompensatable  a manual compensation that is not
 │   ├── TooManySignals    more of one name than are kept
 │   ├── ChildrenUnderWay  an abandon that does not say what becomes of them; carries their ids
@@ -52,13 +53,23 @@ class InvalidInput(SagaError):
 
 
 class NotAllowed(SagaError):
-    """`allowed_actions` are filled in by `decide`."""
+    """`allowed_actions`, and `possible`: what to ask for instead, are filled in by `decide`."""
 
     def __init__(
         self, saga_id: str, verb: str, why: str, allowed_actions: Sequence[str] = ()
     ) -> None:
-        super().__init__(f"{verb} of saga {saga_id} is not possible: {why}")
-        self.saga_id, self.allowed_actions = saga_id, tuple(allowed_actions)
+        super().__init__(saga_id, verb, why)
+        self.saga_id, self.verb, self.why = saga_id, verb, why
+        self.allowed_actions = tuple(allowed_actions)
+        self.possible: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        possible = f" (possible now: {'; '.join(self.possible)})" if self.possible else ""
+        return f"{self.verb} of saga {self.saga_id} is not possible{possible}: {self.why}"
+
+
+class WouldParkAgain(NotAllowed):
+    pass
 
 
 class NotCompensatable(NotAllowed):

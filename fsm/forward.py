@@ -225,7 +225,7 @@ def _skipped(deciding: Deciding, step: Step) -> bool:
         wanted = step.when.holds(deciding.saga.scope())
     except ExpressionError as error:
         what = f"whether {step.name} is wanted cannot be told: {error}"
-        deciding.park(*blamed(deciding.saga, [step.when], what))
+        deciding.park_for(blamed(deciding.saga, [step.when], what))
         return True
     if not wanted:
         deciding.record(StepSkipped(step=step.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from .machines import StepStatus
 from .path import ABSENT, follow
@@ -10,20 +11,31 @@ from .saga import Saga
 from .template import Template, expressions
 
 
-def blamed(saga: Saga, templates: Iterable[Template], what: str) -> tuple[str, tuple[str, ...]]:
-    """Return why the saga parks, and the done steps whose outputs would let it go on.
+class Unmade(NamedTuple):
+    """A request that cannot be made: why, the done steps whose outputs would let the saga go on,
+    and the steps whose outputs certainly lack something."""
 
-    `what` says what cannot be made of `templates`.
+    why: str
+    without_output: tuple[str, ...]
+    lacking: frozenset[str]
+
+
+def blamed(saga: Saga, templates: Iterable[Template], what: str) -> Unmade:
+    """Find the steps that keep a request from being made of `templates`; `what` says which it is.
+
+    If no output lacks anything, one of them cannot be used, and any step that is read may be it.
     """
-    lacking = _lacking(saga, templates)
-    reasons = [what, *(why for name in lacking if (why := _reason(saga, name)))]
-    done = StepStatus.SUCCEEDED
-    return "; ".join(reasons), tuple(name for name in lacking if saga.status_of(name) is done)
+    read, lacking = _read_and_lacking(saga, templates)
+    causes = lacking or read
+    reasons = [what, *(why for name in causes if (why := _reason(saga, name)))]
+    done = tuple(name for name in causes if saga.status_of(name) is StepStatus.SUCCEEDED)
+    return Unmade("; ".join(reasons), done, frozenset(lacking))
 
 
-def _lacking(saga: Saga, templates: Iterable[Template]) -> Sequence[str]:
-    """Return the steps whose outputs lack something that is needed. If none does, what is there
-    cannot be used, and any step that is read may be the cause."""
+def _read_and_lacking(
+    saga: Saga, templates: Iterable[Template]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the steps that are read, and those whose outputs lack something that is needed."""
     read, lacking, scope = {}, {}, saga.scope()
     for template in templates:
         for expression in expressions(template):
@@ -33,7 +45,7 @@ def _lacking(saga: Saga, templates: Iterable[Template]) -> Sequence[str]:
                 read[name] = True
                 if not reference.optional and follow(reference.path, scope) is ABSENT:
                     lacking[name] = True
-    return list(lacking or read)
+    return list(read), list(lacking)
 
 
 def _reason(saga: Saga, name: str) -> str:

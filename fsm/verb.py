@@ -6,7 +6,7 @@ verb is an event with actor and reason. `trials` are what is tried to know what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NoReturn, assert_never
 
 from .command import CallParticipant, call_of, children_under_way, prepare_again
@@ -20,10 +20,10 @@ from .errors import (
     NotCompensatable,
     TooManySignals,
     UnknownSignal,
+    WouldParkAgain,
 )
 from .events import (
     CompensationRequested,
-    Event,
     Resolution,
     RetryRequested,
     SagaAbandoned,
@@ -43,6 +43,7 @@ from .happening import (
     CancelAsked,
     ChildPolicy,
     CompensationAsked,
+    Happening,
     PauseAsked,
     ResolveAsked,
     ResumeAsked,
@@ -53,6 +54,7 @@ from .happening import (
 )
 from .machines import SagaStatus, StepStatus, is_step_trigger
 from .outcome import Direction
+from .parked import Parked
 from .reaction import call_again
 from .saga import Saga
 from .step_state import StepState
@@ -62,7 +64,23 @@ MOST_SIGNALS = 100  # of one name, that no step has waited for yet
 WAITS_TO_RETRY = (StepStatus.BACKING_OFF, StepStatus.COMPENSATION_BACKING_OFF)
 # Attempts that may be repeated with the same key, so that their requests must stay the same.
 MAY_BE_SENT_AGAIN = (StepStatus.BACKING_OFF, StepStatus.WAITING, StepStatus.UNKNOWN)
-SKIPS = (SagaStatus.PENDING, SagaStatus.RUNNING, SagaStatus.PARKED)
+MOST_NAMED = 5  # steps that a refusal names
+STATES: Mapping[StepStatus, str] = {
+    StepStatus.PENDING: "has not begun",
+    StepStatus.CALLING: "is being called",
+    StepStatus.BACKING_OFF: "waits for its next try",
+    StepStatus.WAITING: "is waiting",
+    StepStatus.SUCCEEDED: "is done",
+    StepStatus.REJECTED: "was rejected",
+    StepStatus.UNKNOWN: "has an unknown outcome",
+    StepStatus.NOT_SENT: "was not executed",
+    StepStatus.SKIPPED: "was skipped",
+    StepStatus.COMPENSATING: "is being compensated",
+    StepStatus.COMPENSATION_BACKING_OFF: "waits for the next try of its compensation",
+    StepStatus.COMPENSATED: "is compensated",
+    StepStatus.COMPENSATION_FAILED: "could not be compensated",
+    StepStatus.RESOLVED: "was undone by hand",
+}
 UNDO_MAY_BE_SENT_AGAIN = (UNDO_BACKING_OFF, StepStatus.COMPENSATION_FAILED)
 
 
@@ -111,7 +129,7 @@ def _of_each_step(saga: Saga, verb: str, asks: Callable[[Saga], Iterator[Verb]])
     return asks(saga) if WHY_NOT[verb](saga) is None else ()
 
 
-def _retries(saga: Saga) -> Iterator[Verb]:
+def _retries(saga: Saga) -> Iterator[RetryAsked]:
     yield RetryAsked()
     for step in saga.definition.steps:
         yield RetryAsked(step=step.name)
@@ -122,20 +140,71 @@ def _skips(saga: Saga) -> Iterator[Verb]:
         yield SkipAsked(step=step.name)
 
 
-def _verdicts(saga: Saga) -> Iterator[Verb]:
+def _verdicts(saga: Saga) -> Iterator[ResolveAsked]:
     for step, state in saga.steps:
         output = state.output or {}
         for verdict in Resolution:
             yield ResolveAsked(step=step.name, verdict=verdict, evidence="tried", output=output)
 
 
-def demand_effect(before: Saga, asked: Verb, events: Sequence[Event]) -> None:
-    """Refuse a retry that would do no more than park the saga again for the same reason."""
-    match asked, events:
-        case RetryAsked(), [SagaUnparked(accepted=()), SagaParked(why=why)]:
-            parked = before.state.parked
-            if parked is not None and parked.why == why:
-                _refuse(before, "retry", f"it would park again: {why}")
+def instead_of(asked: Happening, saga: Saga) -> Iterator[Verb]:
+    """Yield what may be asked instead of a retry or a verdict that a parked saga refuses."""
+    match asked:
+        case RetryAsked():
+            yield from _retries(saga)
+            yield from _verdicts(saga)
+        case ResolveAsked(step=step):
+            verdicts = list(_verdicts(saga))
+            of_step = [one for one in verdicts if one.step == step]
+            yield from of_step
+            yield from (one for one in verdicts if one.step != step)
+
+
+def described(saga: Saga, verbs: Iterable[Verb]) -> tuple[str, ...]:
+    """Say what `verbs` ask for, in the words of their requests; not more than MOST_NAMED steps."""
+    said: dict[str, list[str]] = {}
+    for verb in verbs:
+        match verb:
+            case RetryAsked(step=None):
+                said["retry"] = []
+            case RetryAsked(step=step):
+                said[f'retry with {{"step": "{step}"}}'] = []
+            case ResolveAsked(step=step, verdict=verdict):
+                is_done = saga.status_of(step) is StepStatus.SUCCEEDED
+                supplies = is_done and verdict is Resolution.DONE
+                outcome = f"{verdict} and its output" if supplies else verdict
+                said.setdefault(f"resolve of {step} with outcome", []).append(outcome)
+    words = [" ".join([what, " or ".join(outcomes)]).rstrip() for what, outcomes in said.items()]
+    return tuple(words[:MOST_NAMED])
+
+
+def demand_effect(before: Saga, asked: Happening, deciding: Deciding) -> None:
+    """Refuse a retry that would do no more than park the saga again for the same reason, and an
+    output that lacks what is needed of it."""
+    parked = before.state.parked
+    if parked is None:
+        return
+    match asked, deciding.events:
+        case RetryAsked(), [SagaUnparked(accepted=()), SagaParked(why=why)] if why == parked.why:
+            _refuse_to_park_again(before, "retry", why)
+        case ResolveAsked(), [StepResolved(), SagaUnparked(), SagaParked() as again]:
+            if _gives_output(asked) and _lacks_what_is_needed(asked.step, again, deciding, parked):
+                _refuse_to_park_again(before, "resolve", again.why)
+
+
+def _lacks_what_is_needed(step: str, again: SagaParked, deciding: Deciding, parked: Parked) -> bool:
+    """Whether the saga parks `again` for the output of `step`, and not for that of another."""
+    is_only_cause = again.without_output == (step,)
+    is_still_cause = step in (again.without_output or ()) and again.why == parked.why
+    return step in deciding.lacking or is_only_cause or is_still_cause
+
+
+def _gives_output(asked: ResolveAsked) -> bool:
+    return asked.output is not None or asked.output_is_null
+
+
+def _refuse_to_park_again(saga: Saga, verb: str, why: str) -> NoReturn:
+    raise WouldParkAgain(saga.state.saga_id, verb, f"it would park again: {why}")
 
 
 def _demand(saga: Saga, verb: str) -> None:
@@ -188,7 +257,7 @@ def _hurry(deciding: Deciding, asked: RetryAsked) -> None:
     saga = deciding.saga
     named = None if asked.step is None else _step(saga, asked.step)
     if named is not None and (status := saga.status_of(named.name)) not in WAITS_TO_RETRY:
-        _refuse(saga, "retry", f"{named.name} is {status}, and does not wait for its next try")
+        _refuse(saga, "retry", f"{named.name} {STATES[status]}, and no next try of it waits")
     deciding.record(RetryRequested(step=asked.step, actor=asked.actor, reason=asked.reason))
     for step, state in deciding.saga.steps:
         if named is not None and step is not named:
@@ -223,9 +292,8 @@ def _retry_step(deciding: Deciding, asked: RetryAsked, step: Step) -> None:
     state = saga.state.step(step.name)
     if saga.state.cause is not None:
         if state.status is not StepStatus.COMPENSATION_FAILED:
-            _refuse(
-                saga, "retry", f"{step.name} is {state.status}; its compensation has not failed"
-            )
+            why = f"{step.name} {STATES[state.status]}, and its compensation has not failed"
+            _refuse(saga, "retry", why)
         _unpark(deciding, asked, undo_again=[step.name])
     elif state.status is StepStatus.SUCCEEDED:
         _demand_missing_output(saga, "retry", step)
@@ -243,7 +311,7 @@ def _retry_step(deciding: Deciding, asked: RetryAsked, step: Step) -> None:
     else:
         _unpark(deciding, asked)
         if is_turning(deciding) or not _call_forward(deciding, step, state):
-            why = f"{step.name} is {state.status}, and its call is not one to be repeated"
+            why = f"{step.name} {STATES[state.status]}, and its call is not one to be repeated"
             _refuse(saga, "retry", why)
 
 
@@ -356,7 +424,11 @@ def _skip(deciding: Deciding, asked: SkipAsked) -> None:
     status = deciding.saga.status_of(step.name)
     _demand(deciding.saga, "skip")
     if status is not StepStatus.PENDING:
-        _refuse(deciding.saga, "skip", f"{step.name} is {status}, not pending")
+        _refuse(
+            deciding.saga,
+            "skip",
+            f"{step.name} {STATES[status]}, and only a pending step is skipped",
+        )
     deciding.record(StepSkipped(step=step.name, actor=asked.actor, reason=asked.reason))
     if deciding.saga.state.status is SagaStatus.PARKED:
         _unpark(deciding, asked)
@@ -367,7 +439,8 @@ def _resolve(deciding: Deciding, asked: ResolveAsked) -> None:
     _demand(deciding.saga, "resolve")
     status = deciding.saga.status_of(step.name)
     if not is_step_trigger(status, f"resolve_{asked.verdict}"):
-        _refuse(deciding.saga, "resolve", f"{step.name} is {status}, which is not {asked.verdict}")
+        why = f"{step.name} {STATES[status]}, so its outcome cannot be {asked.verdict}"
+        _refuse(deciding.saga, "resolve", why)
     if asked.verdict is Resolution.UNDONE and deciding.saga.state.cause is None:
         _refuse(deciding.saga, "resolve", "it is on its way forward, where nothing is undone")
     supplies = asked.verdict is Resolution.DONE and status is StepStatus.SUCCEEDED
@@ -395,7 +468,7 @@ def _resolve(deciding: Deciding, asked: ResolveAsked) -> None:
 
 def _demand_supply(saga: Saga, asked: ResolveAsked, step: Step) -> None:
     _demand_missing_output(saga, "resolve", step)
-    if asked.output is None and not asked.output_is_null:
+    if not _gives_output(asked):
         _refuse(saga, "resolve", f"{step.name} is done; give the output that is missing")
 
 
@@ -487,9 +560,12 @@ def _not_abandonable(saga: Saga) -> str | None:
 
 
 def _not_skippable(saga: Saga) -> str | None:
-    forward = saga.state.cause is None and saga.state.status in SKIPS
-    pending = forward and saga.steps_in(StepStatus.PENDING)
-    return None if pending else "no step of it is pending"
+    status = saga.state.status
+    if status.rests and status is not SagaStatus.PARKED:
+        return f"it is {status}"
+    if saga.state.cause is not None:
+        return "it is on its way back, where nothing is skipped"
+    return None if saga.steps_in(StepStatus.PENDING) else "no step of it is pending"
 
 
 def _not_resolvable(saga: Saga) -> str | None:

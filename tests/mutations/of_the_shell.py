@@ -139,8 +139,8 @@ MUTATIONS: Final = (
         rule="R8",
         says="a retry is offered that only parks the saga again",
         file="fsm/verb.py",
-        old="if parked is not None and parked.why == why:",
-        new="if parked is None:",
+        old="[SagaUnparked(accepted=()), SagaParked(why=why)] if why == parked.why:",
+        new="[SagaUnparked(accepted=()), SagaParked(why=why)] if not why:",
         property=OPERATORS,
     ),
     Mutation(

@@ -149,7 +149,7 @@ async def test_a_saga_parked_on_its_way_back_names_what_is_not_undone(
 
     assert (status["status"], status["error"]) == ("parked", "compensation was requested")
     assert status["parked"] == {
-        "reason": "the compensation failed of reserve: 409 gone already",
+        "reason": "compensation of reserve failed: 409 gone already",
         "since": AT_NOON,
         "not_done": [],
         "not_undone": ["reserve"],

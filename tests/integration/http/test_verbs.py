@@ -172,7 +172,7 @@ async def test_only_a_pending_step_can_be_skipped(
     response = await client.post(f"/sagas/{saga_id}/steps/{step}/skip")
 
     assert (response.status_code, response.json()["code"]) == (409, "not-allowed")
-    assert "not pending" in response.json()["detail"]
+    assert "only a pending step is skipped" in response.json()["detail"]
 
 
 async def test_a_skipped_step_is_never_called(client: httpx.AsyncClient, world: World) -> None:

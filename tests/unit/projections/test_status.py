@@ -67,7 +67,7 @@ COMPENSATED: Final[list[Event]] = [
 PARKED: Final[list[Event]] = [
     *TURNED,
     CompensationFailed(step="book", attempt=1, error="409 shipped"),
-    SagaParked(why="the compensation failed of book: 409 shipped", not_undone=("book",)),
+    SagaParked(why="compensation of book failed: 409 shipped", not_undone=("book",)),
 ]
 HISTORIES: Final = {"completed": COMPLETED, "compensated": COMPENSATED, "parked": PARKED}
 
@@ -172,7 +172,7 @@ def test_a_parked_saga_says_what_is_not_undone() -> None:
     view = status_view(saga_after(PARKED))
 
     assert view["parked"] == {
-        "reason": "the compensation failed of book: 409 shipped",
+        "reason": "compensation of book failed: 409 shipped",
         "since": "2026-03-01T12:00:00.000000Z",
         "not_done": [],
         "not_undone": ["book"],

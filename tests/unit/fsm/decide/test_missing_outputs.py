@@ -121,10 +121,60 @@ def test_what_is_missing_can_be_supplied_or_asked_for_and_a_mere_retry_is_not_of
     all_done(case, "ship", "mail").then_status("completed")
 
 
-def test_what_is_supplied_and_does_not_do_parks_again_and_can_be_supplied_again() -> None:
-    case = parked_for_pay().when(supplied("pay", {"no": 1})).then_status("parked")
+NULL = ResolveAsked(step="pay", verdict=Resolution.DONE, evidence="seen", output_is_null=True)
 
+
+@pytest.mark.parametrize("said", [LOST, DONE, done({"no": 1}), done({"id": ""})])
+@pytest.mark.parametrize(
+    "useless",
+    [
+        supplied("pay", {"no": 1}),
+        supplied("pay", [1]),
+        supplied("pay", "7"),
+        supplied("pay", {"id": ""}),
+        NULL,
+    ],
+)
+def test_what_is_supplied_and_does_not_do_is_refused_and_another_is_taken(
+    said: Verdict, useless: ResolveAsked
+) -> None:
+    case = parked_for_pay(said)
+
+    case.when(useless).then_refused(NotAllowed, "it would park again: the action of ship")
     case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
+
+
+def test_a_verdict_with_an_output_that_does_not_do_is_refused_and_one_without_is_not() -> None:
+    definition = needing("pay pivot attempts=1", "ship")
+    case = given(definition).when(answered("pay", UNKNOWN)).then_status("parked", pay="unknown")
+
+    case.when(supplied("pay", {"no": 1})).then_refused(NotAllowed, "it would park again")
+    assert "resolve" in allowed_actions(case.saga)
+    case.when(supplied("pay")).then_status("parked", pay="succeeded")
+
+
+def test_of_two_outputs_that_are_missing_each_is_supplied_in_any_order() -> None:
+    action = {"path": "/${steps.book.output.id}/${steps.pay.output.id}"}
+    definition = mapped(dict(document("book", "pay pivot", "ship")), 2, action=action)
+    for said in (DONE, done({"id": ""})):
+        parked = given(definition).when(answered("book", said)).when(answered("pay", said))
+        parked = parked.then_status("parked", ship="pending")
+        parked.when(supplied("book", {"no": 1})).then_refused(NotAllowed, "would park again")
+        case = parked.when(supplied("book", {"id": 1})).then_status("parked")
+        case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
+
+    parked = given(definition).when(answered("book", DONE)).when(answered("pay", DONE))
+    case = parked.when(supplied("pay", {"id": 7})).then_status("parked")
+    case.when(supplied("book", {"id": 1})).then_calls("ship#1")
+
+
+def test_a_retry_that_is_refused_says_what_works() -> None:
+    case = parked_for_pay()
+
+    possible = 'retry with {"step": "pay"}; resolve of pay with outcome done and its output'
+    case.when(RetryAsked()).then_refused(NotAllowed, f"(possible now: {possible})")
+    case.when(RetryAsked(step="mail")).then_refused(NotAllowed, f"(possible now: {possible})")
+    case.when(RetryAsked(step="pay")).then_calls("pay#2")
 
 
 def test_a_loss_that_stops_the_saga_is_made_good_by_what_is_supplied() -> None:

@@ -73,10 +73,10 @@ def test_a_skipped_step_is_not_undone() -> None:
 
 @pytest.mark.parametrize("step", ["book", "pay"])
 def test_only_what_is_pending_can_be_skipped(step: str) -> None:
-    status = {"book": "succeeded", "pay": "calling"}[step]
+    said = {"book": "is done", "pay": "is being called"}[step]
 
     all_done(given(THREE), "book").when(skip(step)).then_refused(
-        NotAllowed, f"{step} is {status}, not pending"
+        NotAllowed, f"{step} {said}, and only a pending step is skipped"
     )
 
 
@@ -85,8 +85,20 @@ def test_a_step_that_does_not_exist_cannot_be_skipped() -> None:
 
 
 def test_on_the_way_back_nothing_is_skipped() -> None:
-    given(THREE).when(ASKED).when(skip("ship")).then_refused(NotAllowed, "no step of it is pending")
-    all_done(given(TWO), "book").when(skip("book")).then_refused(NotAllowed)
+    back = "it is on its way back, where nothing is skipped"
+    case = given(THREE).when(ASKED).then_status("compensating", ship="pending")
+    case.when(skip("ship")).then_refused(NotAllowed, back)
+
+    parked = all_done(given(THREE), "book").when(answered("pay", REJECTED))
+    parked = parked.when(undo_answered("book", REJECTED)).then_status("parked", ship="pending")
+    parked.when(skip("ship")).then_refused(NotAllowed, back)
+
+
+def test_nothing_is_skipped_of_a_saga_that_is_over_or_has_nothing_pending() -> None:
+    over = given(THREE).when(answered("book", REJECTED)).then_status("compensated", ship="pending")
+
+    over.when(skip("ship")).then_refused(NotAllowed, "it is compensated")
+    all_done(given(TWO), "book").when(skip("book")).then_refused(NotAllowed, "no step of it")
 
 
 def test_what_nothing_undoes_because_the_pivot_was_skipped_parks_and_is_named() -> None:

@@ -154,7 +154,7 @@ def test_a_verdict_on_one_of_two_failed_compensations_leaves_the_other_alone() -
     case = case.when(found("pay", "undone")).then(
         resolved("pay", "undone"),
         unparked(back=True),
-        SagaParked(why="the compensation failed of book: 409 no", not_undone=("book",)),
+        SagaParked(why="compensation of book failed: 409 no", not_undone=("book",)),
     )
     case.then_calls().when(RetryAsked()).then_calls("undo book#2")
 
@@ -225,9 +225,10 @@ def test_on_the_way_forward_nothing_is_undone_by_hand() -> None:
     ("step", "verdict", "why"),
     [
         ("book", "done", "book is done, and the saga is not parked for its output"),
-        ("book", "not_done", "book is succeeded, which is not not_done"),
-        ("ship", "done", "ship is pending, which is not done"),
-        ("ship", "undone", "ship is pending, which is not undone"),
+        ("book", "not_done", "book is done, so its outcome cannot be not_done"),
+        ("ship", "done", "ship has not begun, so its outcome cannot be done"),
+        ("ship", "undone", "ship has not begun, so its outcome cannot be undone"),
+        ("ship", "done", "(possible now: resolve of pay with outcome done or not_done)"),
     ],
 )
 def test_there_is_no_verdict_on_what_is_certain(step: str, verdict: str, why: str) -> None:
