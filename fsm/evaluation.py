@@ -28,7 +28,7 @@ from jmespath.exceptions import (
 )
 from jmespath.visitor import Options, TreeInterpreter
 
-from .functions import ExactFunctions, is_number, order_of, same
+from .functions import TOO_LONG, ExactFunctions, NumberTooLong, is_number, order_of, same
 from .path import ABSENT, Absent, Path, follow
 from .shortcut import is_true
 from .strict_json import Json
@@ -42,6 +42,7 @@ EQUALITY = ("eq", "ne")
 SIGNS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 FUNCTIONS = ExactFunctions()
 FAILURES = (RecursionError, TypeError, ValueError, AttributeError, ArithmeticError)
+NO_STEP = "a slice has a step of 0, which leads nowhere: write another, or leave it out"
 KINDS = {  # of JMESPath's types
     "string": "a text",
     "number": "a number",
@@ -127,6 +128,11 @@ class Interpreter(TreeInterpreter):
     def visit_path(self, node: Any, value: Any) -> Any:
         found = follow(node["value"], value)
         return None if found is ABSENT else found
+
+    def visit_slice(self, node: Any, value: Any) -> Any:
+        if node["children"][2] == 0:
+            raise ExpressionError(NO_STEP)
+        return super().visit_slice(node, value)
 
     def visit_needed(self, node: Any, value: Any) -> Any:
         return self.operand(node["children"][0], value)
@@ -265,12 +271,14 @@ def explained(error: Exception) -> str:
             return f"{error.function_name} takes {error.expected_arity} arguments"
         case JMESPathTypeError():
             takes = " or ".join(KINDS.get(one, one) for one in error.expected_types)
-            given = kind_of(error.current_value)
+            given = _in_detail(error.current_value)
             return f"{error.function_name} takes {takes}, and is given {given}"
+        case NumberTooLong() | ArithmeticError():
+            return TOO_LONG
         case RecursionError():
             return "it nests too deep"
         case _:
-            return "a function or an index is given a value that it cannot work with"
+            return "a function is given a value that it cannot work with"
 
 
 def kind_of(value: Json | Absent) -> str:
@@ -288,6 +296,14 @@ def kind_of(value: Json | Absent) -> str:
             return "a list"
         case _:
             return "a number"
+
+
+def _in_detail(value: Json) -> str:
+    """As `kind_of`, with the kinds of what is in a list."""
+    if not isinstance(value, list):
+        return kind_of(value)
+    items = sorted({kind_of(one) for one in value})
+    return f"a list with {' and '.join(items)} in it" if items else "an empty list"
 
 
 def _kind_to_order(value: Any) -> type[Any] | None:

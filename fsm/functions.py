@@ -26,9 +26,14 @@ from .strict_json import Json, serialize
 QUOTIENT = Context(prec=34, rounding=ROUND_HALF_EVEN)
 # All digits of a sum of numbers that are kept; what else would be rounded is an error.
 EXACT = Context(prec=2 * MOST_DIGITS + 10, traps=[Inexact])
+TOO_LONG = f"a number has more than {MOST_DIGITS} digits before or after the point"
 ANY: Any = {"types": []}
 NUMBERS: Any = {"types": ["array-number"]}
 SORTABLE: Any = {"types": ["array-number", "array-string"]}
+
+
+class NumberTooLong(ValueError):
+    """A result that cannot be kept."""
 
 
 def same(one: Any, other: Any) -> bool:
@@ -175,7 +180,7 @@ def _sum(values: Sequence[Number]) -> Number:
 
 def _kept(number: Number) -> Number:
     if not is_kept(number):
-        raise ValueError(f"a number has more than {MOST_DIGITS} digits before or after the point")
+        raise NumberTooLong(TOO_LONG)
     return number
 
 

@@ -78,6 +78,11 @@ class InputSchema:
             yield from in_words(error, self.document)
 
 
+def fits_limits(limits: JsonObject, value: Json) -> bool:
+    """True if `value` fits these keywords of a schema that is compiled elsewhere as a whole."""
+    return _compiled(limits).is_valid(value)
+
+
 def _compiled(document: JsonObject) -> Draft202012Validator:
     try:
         return Draft202012Validator(

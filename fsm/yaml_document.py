@@ -1,7 +1,8 @@
 """YAML as people mean it: the core schema of YAML 1.2, and nothing that surprises.
 
 No aliases or anchors (306 bytes can stand for gigabytes), no merge keys, no tags, no key twice;
-`no` is a text, `012` is twelve, `1:30` is a text. Size and depth are bounded.
+`no` and `1:30` are texts; `012` and `+49`, which would be sent as 12 and 49, are refused. Size and
+depth are bounded.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ CORE_SCHEMA = [
 ]
 
 
-OURS = ("aliases are", "tags are", "it nests", "a key is not text", "the key ")
+PADDED = re.compile(r"\+|-?0[0-9]")  # how a number begins that JSON writes otherwise
+OURS = ("a number begins", "aliases are", "tags are", "it nests", "a key is not text", "the key ")
 WORDS = {  # by how a problem begins in the words of the parser
     "mapping values are not allowed": "a : is not expected here: put quotes around the text",
     "could not find expected ':'": "a key has no : after it",
@@ -140,10 +142,18 @@ class _CoreLoader(yaml.SafeLoader):
         """Merge keys are keys like any other."""
 
     def construct_core_int(self, node: Any) -> int:
-        return int(self.construct_scalar(node))
+        return int(self._number(node))
 
     def construct_core_float(self, node: Any) -> Decimal:
-        return Decimal(self.construct_scalar(node))
+        return Decimal(self._number(node))
+
+    def _number(self, node: Any) -> str:
+        """Return its text. A code or a telephone number would lose its first sign."""
+        text = str(self.construct_scalar(node))
+        if PADDED.match(text):
+            padded = f"a number begins with {text[0]} and would lose it: put {text[:40]} in quotes"
+            raise yaml.MarkedYAMLError(problem=padded, problem_mark=node.start_mark)
+        return text
 
 
 for tag, pattern, first in CORE_SCHEMA:

@@ -5,6 +5,7 @@
     references    every value is there on every path that reads it: forward, and on the way back,
                   also when nobody knows whether the action happened
     inputs        the input is read as it is declared
+    schemas       something fits what is declared of the input
     expressions   what would fail whatever the data are
     kinds         what never is what its author meant, whatever the data are
     calls         requests that no participant would get, or would get wrongly
@@ -25,13 +26,14 @@ from collections.abc import Collection, Iterator
 from ..definition import Definition, Step
 from ..errors import Finding
 from .calls import check_calls, check_participant
-from .circles import check_circles
+from .circles import check_child, check_circles
 from .endings import check_endings
 from .expressions import check_expressions
 from .inputs import check_inputs
 from .order import Order
 from .pivots import check_pivots
 from .references import check_references
+from .schemas import check_schemas
 from .slips import check_slips
 from .time_budget import check_step_time, check_time
 from .undo import check_undo
@@ -54,15 +56,19 @@ def verify(
     known_participants: Collection[str] | None = None,
     others: Collection[Definition] = (),
 ) -> list[Finding]:
-    """Return the findings, those of a step together. Without `known_participants` any name is one.
+    """Return the findings, those of a step together. Without `known_participants` any name is one,
+    and so is any type of a child saga.
 
     `others` are the definitions that its children may be; one of the same name and version as
     `definition` does not count.
     """
     order = Order(definition)
-    findings = [*check_time(order), *check_circles(definition, others)]
+    findings = [*check_schemas(definition), *check_time(order), *check_circles(definition, others)]
     for number, step in enumerate(definition.steps):
-        findings += _of_step(order, step, f"/steps/{number}", known_participants)
+        at = f"/steps/{number}"
+        if known_participants is not None:  # and so all definitions, as a service does
+            findings += check_child(step, at, (definition, *others))
+        findings += _of_step(order, step, at, known_participants)
     return list(dict.fromkeys(findings))
 
 

@@ -1,4 +1,4 @@
-"""Sagas that start each other without end.
+"""Sagas that start each other without end, and children that are not defined.
 
 Each saga of such a circle starts the next one before it can end. A condition on one of the steps
 may end it; how deep sagas then nest is bounded when they run.
@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ..definition import Child, Definition, Step
 from ..errors import Finding
-from .finding import error
+from ..schema_rules import did_you_mean
+from .finding import error, warning
 from .order import constant_condition
 
 MOST_NAMED = 6  # of a circle, in its finding
@@ -28,6 +29,21 @@ def check_circles(definition: Definition, others: Collection[Definition]) -> Ite
     for number, step in enumerate(definition.steps):
         if (child := _surely_starts(step)) and (circle := family.circle(child)):
             yield error("endless-children", f"/steps/{number}/saga/type", _in_words(circle))
+
+
+def check_child(step: Step, at: str, known: Collection[Definition]) -> Iterator[Finding]:
+    """Find a child saga that is not defined, or not in the version that is named."""
+    if step.child is None:
+        return
+    name, version = step.child.saga_type, step.child.version
+    versions = {one.version for one in known if one.name == name}
+    if not versions:
+        names = sorted({one.name for one in known})
+        detail = f"no saga {name} is defined: register it first, or correct the name"
+        yield warning("unknown-saga", f"{at}/saga/type", f"{detail}{did_you_mean(name, names)}")
+    elif version is not None and version not in versions:
+        detail = f"{name} has no version {version}: register it first, or correct the number"
+        yield warning("unknown-saga", f"{at}/saga/version", detail)
 
 
 class _Family:

@@ -7,11 +7,23 @@ meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from jmespath.exceptions import JMESPathError
+
 from ..errors import Finding
-from ..evaluation import SIGNS, kind_of
+from ..evaluation import (
+    FAILURES,
+    FUNCTIONS,
+    NO_STEP,
+    SIGNS,
+    ExpressionError,
+    Interpreter,
+    explained,
+    kind_of,
+)
+from ..evaluation import KINDS as NAMES_OF_TYPES
 from ..expression import RELATIVE, Expression, Node, plain_path
 from ..path import Path, dotted
 from ..shortcut import is_true
@@ -67,10 +79,13 @@ def kinds(node: Node) -> Kinds:
 
 
 def check_access(expression: Expression, pointer: str) -> Iterator[Finding]:
-    """Members and items of what has none, and comparisons of what has no order."""
+    """Members and items of what has none, and what functions and slices never take."""
     for _, node in nodes(expression):
         if node["type"] == "comparator" and (why := _why_unordered(node)):
             yield error("never-comparable", pointer, f"${{{expression.source}}}: {why}")
+        elif why := _why_never(node):
+            yield error("never-works", pointer, f"${{{expression.source}}}: {why}")
+            return
         elif why := _why_nothing(node):
             yield error("never-there", pointer, f"${{{expression.source}}} {why}")
             return  # what surrounds it cannot be there for the same reason
@@ -167,6 +182,40 @@ def _why_unordered(node: Node) -> str | None:
         what = " or ".join(sorted(right if left == ANY else left))
         return f"{sign} compares two numbers or two texts, and one side is always {what}"
     return f"{sign} compares two numbers or two texts, not {what}"
+
+
+def _why_never(node: Node) -> str | None:
+    """Why a function, or a slice, fails whatever the data are."""
+    if node["type"] == "slice" and node["children"][2] == 0:
+        return NO_STEP
+    if node["type"] != "function_expression":
+        return None
+    signature = FUNCTIONS.FUNCTION_TABLE.get(node["value"], {}).get("signature", ())
+    for number, child in enumerate(children(node) if signature else ()):
+        taken = signature[min(number, len(signature) - 1)]["types"]  # the last one may be repeated
+        given = kinds(child) - {NULL}  # of which there is nothing to be said
+        if taken and "expref" not in taken and given and not given & _kinds_of(taken):
+            takes = " or ".join(NAMES_OF_TYPES[one] for one in taken)
+            return f"{node['value']} takes {takes}, and is given {' or '.join(sorted(given))}"
+    return _why_not_constant(node)
+
+
+def _kinds_of(types: Sequence[str]) -> Kinds:
+    return frozenset(NAMES_OF_TYPES[one.partition("-")[0]] for one in types)
+
+
+def _why_not_constant(node: Node) -> str | None:
+    """Why a function fails that is given nothing but literals."""
+    pending = [node]
+    for one in pending:
+        if reads(one):
+            return None
+        pending += children(one)
+    try:
+        Interpreter().visit(node, None)
+    except (ExpressionError, JMESPathError, *FAILURES) as error:
+        return explained(error)
+    return None
 
 
 def _truths(node: Node) -> frozenset[bool]:

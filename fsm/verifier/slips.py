@@ -1,7 +1,7 @@
 """Texts that are sent as they stand, and were probably meant otherwise.
 
-`{name}` without `$` is a text like any other, and so is the address of a signal that no step waits
-for.
+`{name}` without `$` is a text like any other, and so are `$input.a` and `:id` without braces, and
+the address of a signal that no step waits for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,15 @@ PLACEHOLDER = re.compile(r"\{\{?\s*([A-Za-z_][\w-]*(?:\.[\w-]+|\[-?\d+\])*)\s*\}
 WRAPPED = re.compile(r"\$\{([^{}]*)\}|\{\{([^{}]*)\}\}|\$(?=[A-Za-z])")
 SIGNAL = re.compile(r"/signals/([A-Za-z][A-Za-z0-9_-]*)")
 ROOTS = ("input", "steps", "saga", "response")
+REST = r"(?:\.[\w-]+|\[-?\d+\])"
+DOLLAR_ALONE = re.compile(rf"\$\.?((?:{'|'.join(ROOTS)}){REST}*)(?!\w)", re.ASCII)
+NAME_IN_PATH = re.compile(r"/:([A-Za-z_]\w*)(?=[/?]|$)", re.ASCII)
+# A whole text that could hardly be anything else.
+BARE = re.compile(
+    r"input(?:\.[A-Za-z_]\w*)+|steps\.[A-Za-z][\w-]*\.(?:key|output\b[\w.\[\]-]*)"
+    r"|saga\.(?:id|type|entity_id|error)|response\.body\b[\w.\[\]-]*",
+    re.ASCII,
+)
 SAGA_ID = ("saga", "id")
 
 
@@ -57,6 +66,10 @@ def one_expression(text: str) -> str | None:
 
 def _of_call(order: Order, call: Call, at: str) -> Iterator[Finding]:
     yield from _signals(order, call.path, f"{at}/path")  # its braces are an error of the path
+    yield from _dollars(call.path, f"{at}/path")
+    for part in call.path.parts:
+        for found in NAME_IN_PATH.finditer(part) if isinstance(part, str) else ():
+            yield _sent_literally(found[0][1:], f"${{input.{found[1]}}}", f"{at}/path")
     if call.body is not None:
         yield from _of_template(order, call.body, f"{at}/body")
     for name, value in call.headers:
@@ -69,6 +82,7 @@ def _of_template(
     match template:
         case Text(parts=parts):
             yield from _signals(order, template, at)
+            yield from _dollars(template, at)
             for part in parts:
                 if isinstance(part, str):
                     yield from _placeholders(part, at, root)
@@ -86,12 +100,29 @@ def _in_literal(value: Json, at: str, root: str) -> Iterator[Finding]:
     match value:
         case str():
             yield from _placeholders(value, at, root)
+            yield from _dollars(Text((value,)), at)
+            if BARE.fullmatch(value):
+                yield _sent_literally(value, f"${{{value}}}", at)
         case dict():
             for name, member in value.items():
                 yield from _in_literal(member, f"{at}/{escaped(name)}", root)
         case list():
             for number, item in enumerate(value):
                 yield from _in_literal(item, f"{at}/{number}", root)
+
+
+def _dollars(text: Text, at: str) -> Iterator[Finding]:
+    for part in text.parts:
+        for found in DOLLAR_ALONE.finditer(part) if isinstance(part, str) else ():
+            yield _sent_literally(found[0], f"${{{found[1]}}}", at)
+    match text.parts:
+        case ("$", Expression(source=source), *_):
+            yield _sent_literally(f"the $ before ${{{source}}}", f"${{{source}}}", at)
+
+
+def _sent_literally(what: str, meant: str, at: str) -> Finding:
+    detail = f"{what} is sent as it stands: write {meant} for a value"
+    return warning("dollar-without-braces", at, detail)
 
 
 def _placeholders(text: str, at: str, root: str) -> Iterator[Finding]:

@@ -169,6 +169,28 @@ EXPRESSIONS = [
         ("/steps/0/action/body", "bad-expression"),
         [step("book", action=call("/book", body="${input.}"))],
     ),
+    *(
+        Fault(
+            f"{source} fails whatever the data are",
+            ("/steps/0/action/body", "never-works"),
+            [step("book", action=call("/book", body=f"${{{source}}}"))],
+        )
+        for source in (
+            'abs(`"x"`)',
+            "avg('x')",
+            "sum(`[1, null]`)",
+            'max(`[1, "a"]`)',
+            "input.a || abs('x')",
+            "input.a[*].abs('x')",
+            "abs(to_string(input.a))",
+            "length(length(input.a))",
+            "keys(keys(input.a))",
+            "merge(input.a, 'x')",
+            "input.a[0:1:0]",
+            "input.a[::0] | [0]",
+            "join(`1`, input.a)",
+        )
+    ),
     Fault(
         "an expression is not closed",
         ("/steps/0/action/path", "bad-expression"),

@@ -95,6 +95,43 @@ CALLS = [
         ("/steps/0/saga/input/id", "braces-without-dollar"),
         [{"name": "stay", "saga": {"type": "stay", "input": {"id": "{id}"}}}],
     ),
+    *(
+        Fault(
+            f"a text is {text}, which is sent as it stands",
+            ("/steps/0/action/body/a", "dollar-without-braces"),
+            [step("book", action=call("/book", body={"a": text}))],
+        )
+        for text in (
+            "$input.amount",
+            "for $input.items[0].name.",
+            "$.input.amount",
+            "$$input.amount",
+            "$${input.price}",
+            "${input.name} or $input.name",
+            "input.amount",
+            "steps.a.output.id",
+            "steps.a.key",
+            "saga.id",
+        )
+    ),
+    *(
+        Fault(
+            f"a path is {path}, which is sent as it stands",
+            ("/steps/0/action/path", "dollar-without-braces"),
+            [step("book", action=call(path))],
+        )
+        for path in ("/rooms/$input.room", "/rooms/:room", "/rooms/:room/book?now=1")
+    ),
+    Fault(
+        "a header is a name and no braces",
+        ("/steps/0/action/headers/x-a", "dollar-without-braces"),
+        [step("book", action=call("/book", headers={"x-a": "Bearer $input.token"}))],
+    ),
+    Fault(
+        "a declared output is a place without braces",
+        ("/steps/0/output/id", "dollar-without-braces"),
+        [step("book", output={"id": "response.body.id"})],
+    ),
     Fault(
         "a participant is given the address of a signal that no step waits for",
         ("/steps/0/action/body/tell", "unawaited-signal"),

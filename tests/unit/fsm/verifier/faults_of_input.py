@@ -15,7 +15,34 @@ CLOSED: JsonObject = {
     "properties": {"room": {"type": "string"}, "guest": {"type": "object"}},
     "additionalProperties": False,
 }
+NOTHING_FITS: list[tuple[str, JsonObject]] = [
+    ("minimum", {"minimum": 5, "maximum": 1}),
+    ("minimum", {"minimum": 5, "exclusiveMaximum": 5}),
+    ("exclusiveMinimum", {"exclusiveMinimum": 5, "maximum": 5}),
+    ("minLength", {"type": "string", "minLength": 2, "maxLength": 1}),
+    ("minItems", {"minItems": 2, "maxItems": 1}),
+    ("enum", {"enum": []}),
+    ("const", {"type": "string", "const": 3}),
+    ("const", {"const": 3, "enum": [1, 2]}),
+    ("enum", {"enum": ["a", "b"], "type": "integer"}),
+    ("enum", {"enum": [1, 2], "minimum": 3}),
+]
 INPUT = [
+    *(
+        Fault(
+            f"nothing fits {schema}",
+            (f"/input/properties/a/{keyword}", "never-fits"),
+            [BOOK],
+            input={"properties": {"a": schema}},
+        )
+        for keyword, schema in NOTHING_FITS
+    ),
+    Fault(
+        "nothing fits a part that is referred to",
+        ("/input/$defs/a/anyOf/0/enum", "never-fits"),
+        [BOOK],
+        input={"$defs": {"a": {"anyOf": [{"enum": []}, True]}}},
+    ),
     Fault(
         "a keyword of the schema is misspelt",
         ("/input/properties/room/typ", "bad-schema"),

@@ -26,6 +26,7 @@ MAY_GO_WITH = {
 ELSEWHERE = {
     "input-not-declared",
     "unknown-participant",
+    "unknown-saga",
     "not-json",
     "too-large",
     "unreadable",

@@ -52,10 +52,14 @@ SOUND: dict[str, list[Json]] = {
         step(
             "book",
             action=call(
-                "/book/%7Bid%7D?filter[name]=x&b=1,2;3",
+                "/book/%7Bid%7D/1:room/all:cancel?filter[name]=x&b=1,2;3",
                 body={
                     "json": '{"a": 1}',
                     "set": "{}",
+                    "price": "for $5 or US$${input.price}, $inputs.a and a ratio of 1:n",
+                    "event": "order.created",
+                    "sentence": "input.a is what the saga.id was",
+                    "file": "/input.csv",
                     "tell": "http://saga/sagas/${saga.id}/signals/approval",
                     "other": "http://saga/sagas/${input.other}/signals/aproval",
                 },
