@@ -91,7 +91,7 @@ async def folds(world: World, projector: Projector) -> Sequence[Row]:
     """Sagas of two hours, newest first, as their streams tell them."""
     await live_a_while(world, Random(1), sagas=25)
     world.clock.time = max(world.clock.time, LATER)
-    await live_a_while(world, Random(2), sagas=25)
+    await live_a_while(world, Random(3), sagas=25)
     await projector.step()
     return (await fresh_folds(world))[::-1]
 
