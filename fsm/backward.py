@@ -16,14 +16,7 @@ from .step_state import StepState
 
 UNDONE = frozenset({StepStatus.COMPENSATED, StepStatus.RESOLVED})
 TO_BE_SETTLED = frozenset({StepStatus.BACKING_OFF, StepStatus.WAITING})
-UNDER_WAY = frozenset(
-    {
-        StepStatus.CALLING,
-        StepStatus.WAITING,
-        StepStatus.COMPENSATING,
-        StepStatus.COMPENSATION_BACKING_OFF,
-    }
-)
+WAITS = frozenset({StepStatus.WAITING, StepStatus.COMPENSATION_BACKING_OFF})
 
 
 def follow_backward(deciding: Deciding) -> None:
@@ -31,7 +24,7 @@ def follow_backward(deciding: Deciding) -> None:
     statuses = saga.statuses
     if not statuses.isdisjoint(TO_BE_SETTLED) and _settle(deciding):
         return
-    if _cover(deciding) or not statuses.isdisjoint(UNDER_WAY) or saga.is_called:
+    if _cover(deciding) or saga.is_called or not statuses.isdisjoint(WAITS):
         return
     has_failed = StepStatus.COMPENSATION_FAILED in statuses
     failed = [step for step, state in saga.steps if _has_failed(state)] if has_failed else []
