@@ -160,8 +160,10 @@ class Children:
                     why = f"its parent {command.parent.saga_id} is undone"
                     try:
                         await self.driver.happen(live, CompensationAsked(reason=why))
-                    finally:
+                    except NotAllowed:
                         await self._end_pause(live, command.parent)
+                        raise
+                    await self._end_pause(live, command.parent)
                 there = live.saga
         except SagaNotFound:
             await self._tell(command.parent, _never_began(step))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from saga_orchestrator.eventstore import LogOverloaded
 from saga_orchestrator.fsm.answer import Reply
 from saga_orchestrator.fsm.command import child_id_of, is_over
 from saga_orchestrator.fsm.errors import ChildrenUnderWay, DrivenByParent
@@ -405,6 +406,21 @@ async def test_a_child_past_its_pivot_goes_on_when_its_paused_parent_calls_it_ba
     await quiet(world.driver)
     assert await status_of(world, parent_id, child_id) == [parent, "completed"]
     await world.driver.drain(timedelta())
+
+
+async def test_a_child_called_back_by_a_paused_parent_sends_nothing_forward_if_the_log_is_busy(
+    world: World, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.ask(parent_id, PauseAsked())
+    await landed(world)
+    async with world.driver.turn_of(child_id):
+        await world.orchestrator.ask(parent_id, CancelAsked())
+        log.troubles.append(LogOverloaded(1))
+    await quiet(world.driver)
+
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert "POST /land" not in world.participants.paths
 
 
 async def test_a_child_left_by_a_paused_parent_is_paused_until_it_is_resumed(world: World) -> None:
