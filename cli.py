@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from . import server
 from .eventstore import LogUnavailable
+from .files import UnreadableFile, is_json, parse_document, read_text
 from .fsm.definition import Definition
 from .fsm.duration import parse_duration
 from .fsm.errors import Finding, InvalidDefinition, Severity
@@ -30,10 +31,10 @@ from .fsm.reader import restore_definition
 from .fsm.runtime.clock import SystemClock
 from .fsm.verifier import verify
 from .fsm.verifier.inputs import check_input_is_declared
-from .fsm.yaml_document import InvalidYaml, lines_of, parse_yaml
+from .fsm.yaml_document import InvalidYaml, lines_of
 from .projections.doctor import Examined
 from .projections.witnesses import Witnesses, hear, read_answers, read_calls
-from .settings import InvalidSettings, read_settings
+from .settings import InvalidSettings, gives_participants, read_settings
 
 PATIENCE = "5m"  # of the doctor: longer than calls wait for their turn on a busy day
 Told = TypeVar("Told")
@@ -58,11 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def lint(files: Sequence[Path]) -> int:
     """Print one line a finding; return 1 if one is an error. The files may name each other."""
+    try:
+        participants = _participants()
+    except (InvalidSettings, ValueError) as error:
+        print(f"saga: {error}", file=sys.stderr)
+        return 2
     read = [_read(file) for file in files]
     definitions = [one for one in read if isinstance(one, Definition)]
     errors = 0
     for file, one in zip(files, read, strict=True):
-        for finding in _findings(one, definitions) if isinstance(one, Definition) else one:
+        if isinstance(one, Definition):
+            one = _findings(one, definitions, participants)
+        for finding in one:
             errors += finding.severity is Severity.ERROR
             place = _place(file, finding.pointer)
             print(f"{place}: {finding.severity}: {finding.detail} [{finding.code}]")
@@ -141,31 +149,45 @@ def _json(finding: Violation | Notice) -> str:
     return json.dumps({"kind": type(finding).__name__.lower(), **asdict(finding)})
 
 
-def _findings(definition: Definition, others: Sequence[Definition]) -> Sequence[Finding]:
+def _participants() -> Collection[str] | None:
+    """Return those that have a URL, if the environment gives any; else all may have one.
+
+    Raises InvalidSettings, ValueError.
+    """
+    return server.participants_of(read_settings()) if gives_participants() else None
+
+
+def _findings(
+    definition: Definition, others: Sequence[Definition], participants: Collection[str] | None
+) -> Sequence[Finding]:
     """With what is not known of its input, which is told to its author alone."""
-    return [*verify(definition, others=others), *check_input_is_declared(definition)]
+    findings = verify(definition, participants, others)
+    return [*findings, *check_input_is_declared(definition)]
 
 
 def _read(file: Path) -> Definition | Sequence[Finding]:
     """Return the findings instead if it is not in the language."""
     try:
-        return restore_definition(parse_yaml(file.read_text()))
+        return restore_definition(parse_document(file, read_text(file)))
     except InvalidDefinition as error:
         return error.findings
-    except (OSError, UnicodeDecodeError, InvalidYaml) as error:
+    except UnreadableFile as error:
         return [Finding(code="unreadable", pointer="", detail=str(error))]
 
 
 def _place(file: Path, pointer: str) -> str:
     """The file, line and pointer. The line of what is missing is that of what is around it."""
     try:
-        lines = lines_of(file.read_text())
-    except (OSError, UnicodeDecodeError, InvalidYaml):
+        text = read_text(file)
+        parse_document(file, text)
+        # JSON is YAML but for the tabs between its parts.
+        lines = lines_of(text.replace("\t", " ") if is_json(file) else text)
+    except (UnreadableFile, InvalidYaml):
         return str(file)
     around = pointer
     while around not in lines:
         around = around.rpartition("/")[0]
-    return f"{file}:{lines[around]}:{pointer}"
+    return f"{file}:{lines[around]}" + (f":{pointer}" if pointer else "")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ import gc
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,6 +43,7 @@ from saga_orchestrator.eventstore import (
     migrate,
     require_fit,
 )
+from saga_orchestrator.files import UnreadableFile, parse_document, read_text
 from saga_orchestrator.fsm.definition import Definition
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.reader import restore_definition
@@ -65,14 +66,18 @@ from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
 from saga_orchestrator.fsm.runtime.vital_signs import VitalSigns
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.secrecy import Redaction, forms_of
-from saga_orchestrator.fsm.yaml_document import InvalidYaml, parse_yaml
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.lifespan import LifespanApp, told_at_signal
 from saga_orchestrator.http.open_connections import raise_descriptor_limit
 from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.directory import Directory, check_urls, read_directory
+from saga_orchestrator.http.participants.directory import (
+    Directory,
+    check_urls,
+    names_in,
+    read_directory,
+)
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.receivers import PLACES_OF_AN_ORIGIN
 from saga_orchestrator.http.participants.transport import ParticipantTransport
@@ -288,10 +293,20 @@ def _directory(settings: Settings) -> Directory:
     if file is None:
         return Directory(urls=settings.saga_participants, terms={})
     try:
-        return read_directory(file.read_text(), settings.saga_participants, secret_named)
-    except (OSError, ValueError) as error:
+        return read_directory(read_text(file), settings.saga_participants, secret_named)
+    except ValueError as error:
         why = f"SAGA_PARTICIPANTS_FILE: {file} is refused: {_one_line(error)}"
         raise InvalidSettings(why) from error
+
+
+def participants_of(settings: Settings) -> Collection[str]:
+    """Return the names that have a URL, without the secrets that calls need.
+
+    Raises ValueError that says what to change.
+    """
+    file = settings.saga_participants_file
+    listed = () if file is None else names_in(read_text(file))
+    return {*settings.saga_participants, *listed}
 
 
 def _most_calls(limit: int, directory: Directory) -> int:
@@ -429,14 +444,14 @@ async def _register_definitions(registry: Registry, settings: Settings) -> None:
 async def _register(registry: Registry, file: Path) -> None:
     try:
         await registry.register(_definition(file))
-    except (OSError, UnicodeDecodeError, InvalidYaml, InvalidDefinition, DefinitionExists) as error:
+    except (UnreadableFile, InvalidDefinition, DefinitionExists) as error:
         raise InvalidSettings(
             f"SAGA_DEFINITIONS_DIR: {file} is refused: {_one_line(error)}"
         ) from error
 
 
 def _definition(file: Path) -> Definition:
-    return restore_definition(parse_yaml(file.read_text()))
+    return restore_definition(parse_document(file, read_text(file)))
 
 
 @asynccontextmanager

@@ -186,6 +186,11 @@ def secret_named(variable: str) -> str | None:
     return os.environ.get(variable)
 
 
+def gives_participants() -> bool:
+    """Whether a variable gives participants their URLs."""
+    return "SAGA_PARTICIPANTS_FILE" in os.environ or any(map(SERVICE_URL.fullmatch, os.environ))
+
+
 def _participants(environ: Mapping[str, str]) -> dict[str, Any]:
     """The usual addresses are those of the demo: a participants file stands in their place."""
     found = {} if environ.get("SAGA_PARTICIPANTS_FILE", "").strip() else dict(DEFAULT_PARTICIPANTS)

@@ -17,6 +17,7 @@ from msgspec import MsgspecError
 from msgspec.json import Decoder, Encoder
 
 from .numbers import LARGEST_INTEGER, MOST_DIGITS, SHORT_NUMBERS, parse_decimal
+from .utf8 import NotUtf8, read_utf8
 
 if TYPE_CHECKING:
     Json: TypeAlias = bool | int | Decimal | str | Sequence["Json"] | Mapping[str, "Json"] | None
@@ -35,6 +36,14 @@ _TOO_MANY_DIGITS = b"0" * (MOST_DIGITS + 1)
 
 
 MALFORMED = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
+HALF = "is half of a surrogate pair, and no character"
+# An escape that the parser cannot take further, and all others, so that none is found inside one.
+ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|u[0-9a-fA-F]{4}|(?P<short>u)|.)",
+    re.DOTALL,
+)
+LONGEST_ESCAPE = len(r"\u0000\u0000")
 
 
 class NotKeepable(ValueError):
@@ -50,7 +59,7 @@ def parse(data: bytes | str) -> Json:
         if text.find(b"\\") >= 0 and text.find(rb"\u0000") >= 0:
             _refuse_null(value)
     except (MsgspecError, ValueError, RecursionError) as error:
-        raise NotKeepable(_in_words(error)) from None
+        raise NotKeepable(_in_words(error, data)) from None
     return value
 
 
@@ -64,16 +73,36 @@ def _read(data: bytes) -> Any:
     return _read_any(data)
 
 
-def _in_words(error: Exception) -> str:
-    """What the parser finds wrong, without its own notation."""
+def _in_words(error: Exception, data: bytes | str) -> str:
+    """What is wrong, without the notation of the parser, which takes some faults for others."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
+    if isinstance(error, UnicodeEncodeError):
+        return f"the code point {ord(error.object[error.start]):#x} {HALF}"
+    try:
+        text = data if isinstance(data, str) else read_utf8(data)
+    except NotUtf8 as fault:
+        return str(fault)
     said = str(error).partition(" - at `")[0]
-    if "truncated" in said:
-        return "it ends too early"
+    if "truncated" in said or "surrogate" in said:
+        return _broken_escape(text) or ("it ends too early" if text.strip() else "it is empty")
     if found := MALFORMED.fullmatch(said):
         return f"{found[1]} at byte {found[2]}"
     return said
+
+
+def _broken_escape(text: str) -> str | None:
+    """What is wrong with the first escape that stands for no character; None if there is none."""
+    for found in ESCAPE.finditer(text):
+        at, cut_off = found.start(), '"' not in text[found.start() : found.start() + LONGEST_ESCAPE]
+        if (found["half"] or found["short"]) and cut_off and at + LONGEST_ESCAPE > len(text):
+            return None
+        place = f"at byte {len(text[:at].encode())}"
+        if found["half"]:
+            return f"the escape {found[0]} {HALF}, {place}"
+        if found["short"]:
+            return f"the escape \\u needs four hexadecimal digits, {place}"
+    return None
 
 
 def parse_foreign(data: bytes) -> Json:
@@ -98,6 +127,8 @@ def serialize(value: Json) -> bytes:
     """Compact; the same value gives the same bytes. Raises NotKeepable for what is not JSON."""
     try:
         data = _write(value)
+    except UnicodeEncodeError as error:
+        raise NotKeepable(_in_words(error, b"")) from None
     except (MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise NotKeepable(str(error)) from None
     # As numbers these are no JSON; in a text they may stand. Bytes find twice as fast as they are

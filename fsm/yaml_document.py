@@ -75,7 +75,10 @@ def lines_of(text: str) -> dict[str, int]:
     """The line of each place, by its RFC 6901 pointer. Raises InvalidYaml as `parse_yaml`."""
     parse_yaml(text)
     found: dict[str, int] = {}
-    _mark(yaml.compose(text, Loader=_CoreLoader), (), found)
+    root = yaml.compose(text, Loader=_CoreLoader)
+    if root is None:  # nothing but blanks and comments
+        return {"": 1}
+    _mark(root, (), found)
     return found
 
 

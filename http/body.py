@@ -17,6 +17,7 @@ from starlette.types import Receive
 from ..fsm.errors import Finding
 from ..fsm.runtime.workroom import Workroom
 from ..fsm.strict_json import Json, JsonObject, NotKeepable, parse_foreign
+from ..fsm.utf8 import NotUtf8, read_utf8
 from ..fsm.yaml_document import InvalidYaml, parse_yaml
 from .begun import Begun
 from .errors import (
@@ -41,8 +42,10 @@ YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 async def json_object(request: Request, *, may_be_empty: bool = False) -> JsonObject:
     """Raises whatever `errors.py` says of bodies."""
     data = await _content(request, ONLY_JSON)
-    if may_be_empty and not data:
-        return {}
+    if not data:
+        if may_be_empty:
+            return {}
+        raise NotJson(f"there is no body; send an object with Content-Type: {JSON}")
     value = _parse(data)
     if not isinstance(value, dict):
         raise InvalidRequest([Finding(code="not-an-object", pointer="", detail="send an object")])
@@ -58,6 +61,8 @@ async def json_value(request: Request) -> Json:
 async def document(request: Request, workroom: Workroom) -> tuple[Json, int]:
     """JSON or YAML, as the request says, and its size."""
     data = await _content(request, (JSON, *YAML))
+    if not data:
+        raise NotJson("there is no body; send a definition as JSON or YAML")
     read = _parse_yaml if _media_type(request) in YAML else _parse
     return await workroom.run(len(data), read, data), len(data)
 
@@ -138,6 +143,6 @@ def _parse(data: bytes) -> Json:
 
 def _parse_yaml(data: bytes) -> Json:
     try:
-        return parse_yaml(data.decode())
-    except (UnicodeDecodeError, InvalidYaml) as error:
+        return parse_yaml(read_utf8(data))
+    except (NotUtf8, InvalidYaml) as error:
         raise NotYaml(str(error)) from None

@@ -13,7 +13,7 @@ A secret is named here and kept elsewhere, so that the file can be shown, review
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, TypeAlias
@@ -88,6 +88,11 @@ def read_directory(text: str, addressed: Mapping[str, str], secrets: Secrets) ->
         _check_url(name, urls.get(name))
     terms = {name: _terms(name, one, secrets) for name, one in entries.items()}
     return Directory(urls=urls, terms=terms)
+
+
+def names_in(text: str) -> Collection[str]:
+    """Return the participants that a file lists. Raises ValueError that says what to change."""
+    return _entries(text).keys()
 
 
 def _entries(text: str) -> Mapping[str, ParticipantModel]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from saga_orchestrator import cli
 
 
@@ -79,3 +84,87 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_it(
 
     findings = capsys.readouterr().out.splitlines()
     assert [one.rpartition(" ")[2] for one in findings] == ["[unreadable]", "[endless-children]"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place", "detail"),
+    [
+        ("trip.yaml", b"", ":1", "must be an object [model-type]"),
+        ("trip.yaml", b"# later\n", ":1", "must be an object [model-type]"),
+        ("trip.yaml", b"null\n", ":1", "must be an object [model-type]"),
+        ("trip.yaml", b"---\n", ":2", "must be an object [model-type]"),
+        (
+            "trip.yaml",
+            b"\x7fELF\x00",
+            "",
+            "it holds a character that YAML does not have [unreadable]",
+        ),
+        ("trip.yaml", b"a: 1\nb: \xff", "", "it is not UTF-8 text (byte 4 of line 2) [unreadable]"),
+        ("trip.yaml", None, "", "it is a folder: name a file [unreadable]"),
+        ("trip.json", b"", "", "it is empty [unreadable]"),
+        ("trip.json", b'{"saga": "trip",}', "", "trailing comma in object at byte 16 [unreadable]"),
+        ("trip.json", b"saga: trip", "", "invalid character at byte 0 [unreadable]"),
+        ("trip.json", b"[\n\t1]", ":1", "must be an object [model-type]"),
+        ("trip.JSON", b'{"a": 1, "a": 2}', "", 'the member "a" is there twice [unreadable]'),
+    ],
+)
+def test_odd_files_are_told_in_plain_words_and_the_others_are_looked_at(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes | None,
+    place: str,
+    detail: str,
+) -> None:
+    ping = child(tmp_path / "ping.yaml", "ping", of="ping")
+    file = tmp_path / name
+    file.mkdir() if content is None else file.write_bytes(content)
+
+    assert cli.main(["definitions", "lint", str(file), str(tmp_path / "none"), ping]) == 1
+
+    odd, none, other = capsys.readouterr().out.splitlines()
+    assert odd == f"{file}{place}: error: {detail}"
+    assert none == f"{tmp_path / 'none'}: error: there is no such file [unreadable]"
+    assert other.endswith("[endless-children]")
+
+
+@given(
+    content=st.binary(max_size=40) | st.text('#{}[]:, -\n\tnul"\\0', max_size=20).map(str.encode)
+)
+def test_any_file_is_reported_without_the_notation_of_python(content: bytes) -> None:
+    said = StringIO()
+    with TemporaryDirectory() as folder, redirect_stdout(said), redirect_stderr(StringIO()):
+        files = [Path(folder, "odd.yaml"), Path(folder, "odd.json")]
+        for file in files:
+            file.write_bytes(content)
+        assert cli.lint(files) == 1
+
+    lines = said.getvalue().splitlines()
+    assert [any(str(file) in one for one in lines) for file in files] == [True, True]
+    assert not [one for one in lines if "codec" in one or "Errno" in one or "object at" in one]
+
+
+def test_participants_without_a_url_are_told_where_the_environment_gives_urls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SAGA_PARTICIPANTS_FILE", raising=False)
+    file, listed = tmp_path / "trip.yaml", tmp_path / "participants.yaml"
+    action = "action: {path: /x}, effect: none"
+    steps = ", ".join(
+        f"{{name: {name}, participant: {name}-service, {action}}}" for name in ("hotel", "rail")
+    )
+    file.write_text(f"saga: trip\nversion: 1\nsteps: [{steps}]\n")
+
+    def told() -> list[str]:
+        assert cli.main(["definitions", "lint", str(file)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [one for one in lines if "unknown-participant" in one]
+
+    assert told() == []
+    monkeypatch.setenv("HOTEL_SERVICE_URL", "http://127.0.0.1:9000")
+    (rail,) = told()
+    assert "/steps/1/participant: warning: " in rail
+    assert "RAIL_SERVICE_URL" in rail
+    listed.write_text("rail-service: {url: 'http://rail', headers: {a: {secret: NOT_SET}}}")
+    monkeypatch.setenv("SAGA_PARTICIPANTS_FILE", str(listed))
+    assert told() == []

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.strict_json import (
     DEEPEST,
+    HALF,
     Json,
     NotKeepable,
     parse,
@@ -216,3 +217,42 @@ def test_long_integers_in_a_log_of_before_are_read() -> None:
 def test_what_is_written_is_read_as_the_same(value: Json) -> None:
     assert parse(serialize(value)) == value
     assert serialize(parse(serialize(value))) == serialize(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"{", "it ends too early"),
+        (b'["a', "it ends too early"),
+        (b'"\\ud83d', "it ends too early"),
+        (b'"\\u00', "it ends too early"),
+        (b'"\\ud800"', f"the escape \\\\ud800 {HALF}, at byte 1"),
+        (b'{"\\ud800": 1}', f"the escape \\\\ud800 {HALF}, at byte 2"),
+        (b'"\xc3\xa4\\uDC00 and so on"', f"the escape \\\\uDC00 {HALF}, at byte 3"),
+        (b'"\\\\ud800 \\ud800\\u0041"', f"the escape \\\\ud800 {HALF}, at byte 9"),
+        (b'"\\u12"', "the escape \\\\u needs four hexadecimal digits, at byte 1"),
+        (b'"\xff"', "it is not UTF-8 text (byte 2 of line 1)"),
+        (b'"\xed\xa0\x80"', "it is not UTF-8 text (byte 2 of line 1)"),
+    ],
+)
+def test_it_says_what_is_wrong_in_plain_words(data: bytes, told: str) -> None:
+    with pytest.raises(NotKeepable) as refused:
+        parse_foreign(data)
+    assert str(refused.value) == told.replace("\\\\", "\\")
+
+
+@given(json_values, st.data())
+def test_a_byte_that_is_no_utf_8_is_told_where_it_is(value: Json, data: st.DataObject) -> None:
+    text = serialize(value).decode().replace(",", ",\n")
+    at = data.draw(st.integers(0, len(text)))
+    before = text[:at].encode()
+
+    with pytest.raises(NotKeepable) as refused:
+        parse(before + b"\xff" + text[at:].encode())
+
+    line = before.split(b"\n")
+    assert (
+        str(refused.value) == f"it is not UTF-8 text (byte {len(line[-1]) + 1} of line {len(line)})"
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
-from saga_orchestrator.http.body import LARGEST_BODY, json_object
-from saga_orchestrator.http.errors import BodyTooLarge
+from saga_orchestrator.fsm.runtime.workroom import Workroom
+from saga_orchestrator.http.body import LARGEST_BODY, document, json_object
+from saga_orchestrator.http.errors import BodyTooLarge, NotJson
 from saga_orchestrator.http.request import Request
 from saga_orchestrator.http.whole import EXTENSION
 from starlette.responses import Response
@@ -49,6 +51,14 @@ async def test_what_is_there_and_too_large_is_too_large() -> None:
 
     with pytest.raises(BodyTooLarge):
         await json_object(arrived.request)
+
+
+@pytest.mark.parametrize("read", [json_object, lambda request: document(request, Workroom())])
+async def test_no_body_where_one_is_needed_is_said(
+    read: Callable[[Request], Awaitable[object]],
+) -> None:
+    with pytest.raises(NotJson, match="there is no body; send "):
+        await read(Arrived(b"").request)
 
 
 async def test_nothing_is_there_and_comes() -> None:
