@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .errors import InvalidIfMatch
 from .request import Request
 
 LONGEST_HEADER: Final = 1000  # characters
 TAG: Final = re.compile(r'(W/)?"([^"]*)"')
+TAGS: Final = re.compile(rf"{TAG.pattern}(?:[ \t]*,[ \t]*{TAG.pattern})*")
 
 
 def etag(version: int) -> str:
@@ -22,8 +24,16 @@ def is_known(request: Request, version: int) -> bool:
 
 
 def demands_version(request: Request) -> bool:
-    """Whether If-Match is more than a demand that the saga exists."""
-    return _header(request, b"if-match") not in ("", "*")
+    """Whether If-Match is more than a demand that the saga exists. Raises InvalidIfMatch.
+
+    A weak tag is refused too: it matches no version, and a client that sends one means the other.
+    """
+    given = _header(request, b"if-match")
+    if given in ("", "*"):
+        return False
+    if not TAGS.fullmatch(given) or all(tag[1] for tag in TAG.finditer(given)):
+        raise InvalidIfMatch(given)
+    return True
 
 
 def is_expected(request: Request, version: int) -> bool:

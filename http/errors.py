@@ -15,6 +15,7 @@ RequestRefused
 ├── InvalidRequest          a body that does not fit; carries its findings
 │   └── InvalidQuery        query parameters that do not fit
 ├── InvalidIdempotencyKey   empty, too long, or not visible ASCII
+├── InvalidIfMatch          not an entity tag, or a weak one
 ├── InvalidActor            empty, too long, or not printable
 ├── UnknownSagaType         a start of something that is not registered
 ├── NoSuchVersion           the saga never had, or has not yet, that version
@@ -30,6 +31,7 @@ RequestRefused
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ..fsm.errors import Finding
@@ -117,6 +119,16 @@ class InvalidQuery(InvalidRequest):
 class InvalidIdempotencyKey(RequestRefused):
     def __init__(self) -> None:
         super().__init__("a key is 1 to 255 visible ASCII characters, bare or as a quoted string")
+
+
+class InvalidIfMatch(RequestRefused):
+    def __init__(self, given: str) -> None:
+        version = re.search("[0-9]{1,10}", given)
+        quoted = f'"{version[0] if version else "6"}"'
+        super().__init__(
+            f"If-Match is the version of the saga in quotation marks, as ETag gives it:"
+            f" write If-Match: {quoted}, and not {given[:80]}"
+        )
 
 
 class InvalidActor(RequestRefused):

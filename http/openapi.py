@@ -18,6 +18,7 @@ from .errors import (
     ForeignOrigin,
     HeadTooLarge,
     InvalidActor,
+    InvalidIfMatch,
     InvalidQuery,
     InvalidRequest,
     MalformedRequest,
@@ -85,6 +86,8 @@ def problems_of(route: RouteSpec) -> list[Problem]:
         kinds += OF_A_BODY
     if ACTOR in route.headers:
         kinds.append(InvalidActor)
+    if "If-Match" in route.headers:
+        kinds.append(InvalidIfMatch)
     found = {PROBLEMS[kind].code: PROBLEMS[kind] for kind in kinds}
     return sorted([*found.values(), INTERNAL_ERROR], key=lambda one: (one.status, one.code))
 

@@ -50,6 +50,7 @@ from .errors import (
     HeadTooSlow,
     InvalidActor,
     InvalidIdempotencyKey,
+    InvalidIfMatch,
     InvalidQuery,
     InvalidRequest,
     InvalidSignalName,
@@ -182,6 +183,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ),
     InvalidIdempotencyKey: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-idempotency-key", "Not an idempotency key"
+    ),
+    InvalidIfMatch: Problem(
+        HTTPStatus.BAD_REQUEST, "invalid-if-match", "If-Match is not the version of a saga"
     ),
     InvalidActor: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-actor", "Not a name of anybody"

@@ -10,6 +10,7 @@ from typing import Final
 from ..fsm.codec import format_time
 from ..fsm.machines import SagaStatus, StepStatus
 from ..fsm.saga import Saga
+from ..fsm.state import SagaState
 from ..fsm.step_state import StepState
 from ..fsm.strict_json import Json
 
@@ -61,7 +62,7 @@ def status_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[
 def answer_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
     """The answer to a start, whatever has become of the saga by then."""
     state = saga.state
-    error = state.error if state.status.rests else "still running"
+    error = _error_at_rest(state) if state.status.rests else "still running"
     return {
         "success": state.status is SagaStatus.COMPLETED,
         "saga_id": state.saga_id,
@@ -71,6 +72,12 @@ def answer_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[
         "error": error,
         **outputs_view(saga, links),
     }
+
+
+def _error_at_rest(state: SagaState) -> str | None:
+    """What went wrong first and, of a saga that is parked, why it stopped."""
+    why = None if state.parked is None else state.parked.why
+    return state.error if why in (None, state.error) else f"{state.error}; parked: {why}"
 
 
 def outputs_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:

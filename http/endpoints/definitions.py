@@ -10,7 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from ...fsm.definition import Definition
-from ...fsm.errors import Finding, InvalidDefinition
+from ...fsm.errors import Finding, InvalidDefinition, Severity
 from ...fsm.language import NAME
 from ...fsm.reader import restore_definition
 from ...fsm.runtime.errors import DefinitionNotFound
@@ -27,8 +27,14 @@ DIGITS: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 async def put_definition(request: Request, services: Services) -> Response:
     query_of(NoQuery, request)
-    definition = await _restored(request, services)
-    _refuse_other_place(definition, request.path_params)
+    given, size = await document(request, services.workroom)
+    elsewhere = _other_place(given, request.path_params)
+    try:
+        definition = await services.workroom.run(size, restore_definition, given)
+    except InvalidDefinition as error:
+        raise InvalidDefinition([*elsewhere, *error.findings]) from None
+    if elsewhere:
+        raise InvalidDefinition([*elsewhere, *await _errors(definition, services)])
     created = await services.orchestrator.register(definition)
     findings = await _findings(definition, services)
     answer = {**_document_of(definition), "findings": _findings_view(findings)}
@@ -70,17 +76,29 @@ async def _findings(definition: Definition, services: Services) -> Sequence[Find
     return await services.workroom.run(size, verify, definition, services.participants, others)
 
 
-def _refuse_other_place(definition: Definition, place: Mapping[str, str]) -> None:
-    """Raises InvalidDefinition if the path says something else than the document."""
-    said = {"saga": definition.name, "version": str(definition.version)}
-    wanted = {"saga": place["name"], "version": place["version"]}
-    findings = [
-        Finding(code="other-place", pointer=f"/{name}", detail=f"the path says {wanted[name][:80]}")
-        for name in said
-        if said[name] != wanted[name]
-    ]
-    if findings:
-        raise InvalidDefinition(findings)
+def _other_place(given: Json, place: Mapping[str, str]) -> list[Finding]:
+    """Find where the path says something else than the document, as far as both can be read."""
+    said = given if isinstance(given, Mapping) else {}
+    name, version = said.get("saga"), said.get("version")
+    findings = []
+    if isinstance(name, str) and name != place["name"]:
+        findings.append(_differs("saga", f"is {name[:80]}", place["name"]))
+    if not DIGITS.fullmatch(place["version"]):
+        detail = f"the path ends in {place['version'][:80]}: a version is a whole number from 1"
+        findings.append(Finding(code="other-place", pointer="/version", detail=detail))
+    elif type(version) is int and version != int(place["version"]):
+        findings.append(_differs("version", f"is {version}", place["version"]))
+    return findings
+
+
+def _differs(member: str, said: str, in_path: str) -> Finding:
+    detail = f"it {said} in the body, and {in_path[:80]} in the path: make them the same"
+    return Finding(code="other-place", pointer=f"/{member}", detail=detail)
+
+
+async def _errors(definition: Definition, services: Services) -> Sequence[Finding]:
+    findings = await _findings(definition, services)
+    return [one for one in findings if one.severity is Severity.ERROR]
 
 
 def _place(place: Mapping[str, str]) -> tuple[str, int]:

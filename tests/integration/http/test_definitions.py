@@ -91,7 +91,33 @@ async def test_the_path_and_the_document_say_the_same(client: httpx.AsyncClient)
     put = await client.put("/definitions/journey/01", json=TRIP)
 
     assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
-    assert [one["pointer"] for one in put.json()["errors"]] == ["/saga", "/version"]
+    assert [(one["pointer"], one["detail"]) for one in put.json()["errors"]] == [
+        ("/saga", "it is trip in the body, and journey in the path: make them the same"),
+        ("/version", "the path ends in 01: a version is a whole number from 1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "detail"),
+    [
+        ("7", "it is 1 in the body, and 7 in the path: make them the same"),
+        ("x", "the path ends in x: a version is a whole number from 1"),
+        ("0", "the path ends in 0: a version is a whole number from 1"),
+    ],
+)
+async def test_another_place_hides_no_other_error(
+    client: httpx.AsyncClient, version: str, detail: str
+) -> None:
+    misspelled = {**TRIP, "steps": [{**TRIP["steps"][0], "pivto": True}]}
+    not_undone = {**TRIP, "steps": [{**TRIP["steps"][0], "compensation": None}]}
+
+    for document, pointer in ((misspelled, "/steps/0/pivto"), (not_undone, "/steps/0")):
+        put = await client.put(f"/definitions/trip/{version}", json=document)
+        errors = [(one["pointer"], one["detail"]) for one in put.json()["errors"]]
+
+        assert put.status_code == 422
+        assert errors[0] == ("/version", detail)
+        assert pointer in [one for one, _ in errors[1:]]
 
 
 @pytest.mark.parametrize("document", [[], None, 1, {}, {**TRIP, "steps": []}])

@@ -21,7 +21,7 @@ BODIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("verb", BODIES)
-@pytest.mark.parametrize("tags", ['"3"', 'W/"4"', "4", '"44"', '"3", "5"'])
+@pytest.mark.parametrize("tags", ['"3"', '"44"', '"3", "5"', 'W/"4", "3"', '"abc"'])
 async def test_only_the_version_that_was_seen_is_acted_on(
     client: httpx.AsyncClient, world: World, verb: str, tags: str
 ) -> None:
@@ -31,6 +31,24 @@ async def test_only_the_version_that_was_seen_is_acted_on(
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb], headers=headers)
 
     assert (response.status_code, response.json()["code"]) == (412, "version-mismatch")
+    assert len(world.events) == 4
+
+
+@pytest.mark.parametrize("verb", [*BODIES, "compensate"])
+@pytest.mark.parametrize(
+    ("tags", "write"),
+    [("4", '"4"'), ('W/"4"', '"4"'), ("abc", '"6"'), ('"4', '"4"'), ('"4" "5"', '"4"')],
+)
+async def test_what_is_no_entity_tag_is_refused_with_how_to_write_it(
+    client: httpx.AsyncClient, world: World, verb: str, tags: str, write: str
+) -> None:
+    saga_id = await waiting(world)
+    path, headers = f"/sagas/{saga_id}/{verb}", {"If-Match": tags}
+
+    response = await client.post(path, json=BODIES.get(verb, {}), headers=headers)
+
+    assert (response.status_code, response.json()["code"]) == (400, "invalid-if-match")
+    assert f"write If-Match: {write}, and not {tags}" in response.json()["detail"]
     assert len(world.events) == 4
 
 

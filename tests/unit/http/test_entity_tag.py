@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from saga_orchestrator.http.entity_tag import demands_version, etag, is_expected, is_known
+from saga_orchestrator.http.errors import InvalidIfMatch
 from saga_orchestrator.http.request import Request
 from saga_orchestrator.tests.requests import a_request
 
@@ -24,7 +25,7 @@ def test_if_none_match(header: bytes, known: bool) -> None:
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [(b'"2"', True), (b'W/"2"', False), (b'"1", "2"', True), (b"*", True), (b"2", False)],
+    [(b'"2"', True), (b'W/"2", "1"', False), (b'"1", "2"', True), (b"*", True), (b'"3"', False)],
 )
 def test_if_match(header: bytes, expected: bool) -> None:
     assert is_expected(with_header(b"if-match", header), 2) is expected
@@ -42,7 +43,13 @@ def test_several_headers_are_one_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "demands"), [(b'"2"', True), (b"2", True), (b"*", False), (b" ", False)]
+    ("header", "demands"), [(b'"2"', True), (b'"1","2"', True), (b"*", False), (b" ", False)]
 )
 def test_any_version_is_no_demand(header: bytes, demands: bool) -> None:
     assert demands_version(with_header(b"if-match", header)) is demands
+
+
+@pytest.mark.parametrize("header", [b"2", b"abc", b'W/"2"', b'"2', b'"1" "2"', b'"1",2'])
+def test_what_is_no_version_in_quotation_marks_is_refused(header: bytes) -> None:
+    with pytest.raises(InvalidIfMatch, match="write If-Match: "):
+        demands_version(with_header(b"if-match", header))

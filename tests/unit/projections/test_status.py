@@ -210,6 +210,12 @@ def test_the_version_at_which_it_parked_still_tells_what_was_left_then() -> None
         (COMPLETED[:3], False, "still running"),
         (COMPENSATED, False, "pay was rejected: 402 declined"),
         (TURNED, False, "still running"),
+        (
+            PARKED,
+            False,
+            "pay was rejected: 402 declined; parked: compensation of book failed: 409 shipped",
+        ),
+        ([*COMPLETED[:-1], SagaParked(why="no id")], False, "no id"),
     ],
 )
 def test_the_answer_to_a_start(events: list[Event], success: bool, error: str | None) -> None:
