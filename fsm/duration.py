@@ -6,6 +6,9 @@ import re
 from datetime import timedelta
 
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
+ANY_LENGTH = re.compile(r"\d+(?:\.\d+)?(?:ms|s|m|h|d)", re.ASCII)
+SEVERAL = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d) ?){2,}", re.ASCII)
+LONGEST_SHOWN = 40  # characters
 UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -19,13 +22,20 @@ LONGEST = timedelta(days=3660)
 def parse_duration(text: str) -> timedelta:
     """Raises ValueError if `text` has no unit, is no duration, or is longer than ten years."""
     if (parts := DURATION.fullmatch(text)) is None:
-        raise ValueError(
-            f"{text!r} is not a duration; write a number and a unit, like 500ms, 10s, 5m"
-        )
+        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+        raise ValueError(f"{shown!r} {_why_not(text)}")
     duration = float(parts[1]) * UNITS[parts[2]]
     if duration > LONGEST:
         raise ValueError(f"{text!r} is longer than ten years")
     return duration
+
+
+def _why_not(text: str) -> str:
+    if ANY_LENGTH.fullmatch(text):
+        return "has too many digits: at most 9 stand before the point and 6 after it"
+    if SEVERAL.fullmatch(text):
+        return "has several units; write one number and one unit, like 90m"
+    return "is not a duration; write a number and a unit, like 500ms, 10s, 5m"
 
 
 def format_duration(duration: timedelta) -> str:

@@ -42,13 +42,17 @@ class SagaError(Exception):
 
 class InvalidDefinition(SagaError):
     def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("; ".join(f"{one.pointer or '/'}: {one.detail}" for one in findings))
+        super().__init__(
+            "; ".join(f"{one.pointer or 'the definition'}: {one.detail}" for one in findings)
+        )
         self.findings = tuple(findings)
 
 
 class InvalidInput(SagaError):
     def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("; ".join(f"{one.pointer or '/'}: {one.detail}" for one in findings))
+        super().__init__(
+            "; ".join(f"{one.pointer or 'the body'}: {one.detail}" for one in findings)
+        )
         self.findings = tuple(findings)
 
 

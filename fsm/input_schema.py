@@ -8,6 +8,7 @@ of any length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal
 from itertools import islice
@@ -25,10 +26,20 @@ Misfit: TypeAlias = tuple[Path, str]  # a place in the input, and what is wrong 
 
 PATTERNS: Final = RegexOptions(size_limit=256 * 1024, dfa_size_limit=256 * 1024)  # bytes of each
 NO_SCHEMA: Final[JsonObject] = {}  # what is known of the schema that schemas are checked against
-BAD_PATTERN: Final = (
-    "this is no pattern that is read here: a short regular expression without look-around and"
-    " without references to its own groups"
+BAD_PATTERN: Final = "this pattern is too large, or has what is not read here: write a simpler one"
+NO_LOOK_AROUND: Final = (
+    "a pattern has no look-around and no references to its own groups here: leave them out"
 )
+LOOK_AROUND: Final = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?<?[=!]|\\[1-9]|\(\?P=)")
+PATTERN_FAULTS: Final = {
+    "unterminated character set": "a [ is not closed",
+    "missing )": "a ( is not closed",
+    "unbalanced parenthesis": "a ) closes nothing",
+    "nothing to repeat": "nothing stands before a *, + or ? that it could repeat",
+    "bad character range": "a range in [...] ends before it begins",
+    "min repeat greater": "the numbers in {...} are in the wrong order",
+}
+OTHER_FAULT: Final = "write \\ before a sign that is meant itself"
 # A quotient of two numbers of 400 digits on both sides of the point has all of its own.
 DIVIDING: Final = Context(prec=4 * MOST_DIGITS)
 MOST_WORK: Final = 20_000_000  # cost of the schema times values of the input: some 0.2 s
@@ -103,11 +114,27 @@ def _why_not(error: ValidationError) -> Iterator[tuple[Place, str]]:
     place = tuple(error.instance_path)
     match place[-2:]:
         case (_, "pattern") | ("pattern",) | ("patternProperties", _):
-            yield place, BAD_PATTERN
+            is_name = place[-2:-1] == ("patternProperties",)
+            yield place, _why_no_pattern(place[-1] if is_name else error.instance)
         case (_, "type") | ("type",) | ("type", int()):
             yield place, f"a type is one of {', '.join(TYPES)}, or a list of them"
         case _:
             yield from ((path, f"this {why}") for path, why in in_words(error, NO_SCHEMA))
+
+
+def _why_no_pattern(pattern: object) -> str:
+    """In our words: the library does not say what it cannot read."""
+    if LOOK_AROUND.search(str(pattern)):
+        return NO_LOOK_AROUND
+    try:
+        re.compile(str(pattern))
+    except re.error as error:
+        at = f" at character {error.pos + 1}" if error.pos is not None else ""
+        words = (why for begins, why in PATTERN_FAULTS.items() if error.msg.startswith(begins))
+        return f"this is no regular expression{at}: {next(words, OTHER_FAULT)}"
+    except (RecursionError, OverflowError):
+        pass
+    return BAD_PATTERN
 
 
 class _MultipleOf:

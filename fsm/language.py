@@ -153,8 +153,10 @@ class StepModel(Model):
     def _does_one_thing(self) -> Self:
         if sum(getattr(self, kind) is not None for kind in KINDS) != 1:
             raise ValueError("a step has exactly one of action, sleep, wait_for and saga")
-        if (self.participant is None) != (self.action is None):
-            raise ValueError("an action names its participant, and nothing else has one")
+        if self.action is not None and self.participant is None:
+            raise ValueError("add participant:, the name of the service that the action calls")
+        if self.action is None and self.participant is not None:
+            raise ValueError("only an action has a participant: leave it out")
         if self.action is None and (self.compensation or self.status or self.completion):
             raise ValueError("only an action has a compensation, a status or a completion")
         if self.completion == "poll" and self.status is None:

@@ -172,7 +172,7 @@ class _Counting:
     def _why_not(self, schema: JsonObject, keyword: str, value: Json) -> str | None:
         match keyword:
             case "$ref" if referenced(self.document, schema) is None:
-                return "a $ref leads to a place in this schema, like #/$defs/address"
+                return self._why_nowhere(value)
             case "$schema" if value != DIALECT:
                 return f"a schema is written in the dialect {DIALECT}"
             case "format" if value not in FORMATS:
@@ -183,6 +183,14 @@ class _Counting:
                 return (
                     f"{keyword[:80]!r} is no keyword of a schema{did_you_mean(keyword, KEYWORDS)}"
                 )
+
+    def _why_nowhere(self, reference: Json) -> str:
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            return "a $ref leads to a place in this schema, like #/$defs/address"
+        defined = self.document.get("$defs")
+        places = [f"#/$defs/{name}" for name in defined] if isinstance(defined, Mapping) else []
+        meant = did_you_mean(reference, places) or ": define it there, or correct the $ref"
+        return f"there is no {reference[:80]} in this schema{meant}"
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

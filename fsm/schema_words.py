@@ -42,6 +42,8 @@ def in_words(error: ValidationError, document: JsonObject) -> Iterator[tuple[Pat
         case Kind.PropertyNames(error=inner):
             _, why = next(in_words(inner, document))
             yield (*place, str(inner.instance)), f"has a name that {why}"
+        case Kind.Type(types=["integer"]) if _type_of(error.instance) == TYPES["number"]:
+            yield place, f"must be {TYPES['integer']}, without a fraction"
         case Kind.Type(types=types):
             needed = either([TYPES[one] for one in types])
             yield place, f"must be {needed}, not {_type_of(error.instance)}"

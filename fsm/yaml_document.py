@@ -33,6 +33,7 @@ CORE_SCHEMA = [
 
 PADDED = re.compile(r"\+|-?0[0-9]")  # how a number begins that JSON writes otherwise
 OURS = ("a number begins", "aliases are", "tags are", "it nests", "a key is not text", "the key ")
+QUOTES = "between brackets, put a text with ${...}, a comma or a colon in quotes"
 WORDS = {  # by how a problem begins in the words of the parser
     "mapping values are not allowed": "a : is not expected here: put quotes around the text",
     "could not find expected ':'": "a key has no : after it",
@@ -40,8 +41,8 @@ WORDS = {  # by how a problem begins in the words of the parser
     "found character": "no value begins with this character: put quotes around the text",
     "found unexpected end of stream": "a quote is not closed",
     "found unknown escape character": "there is no such escape: write \\\\ for a backslash",
-    "expected ',' or '}'": "a , or } is missing before this",
-    "expected ',' or ']'": "a , or ] is missing before this",
+    "expected ',' or '}'": f"a , or }} is missing before this: {QUOTES}",
+    "expected ',' or ']'": f"a , or ] is missing before this: {QUOTES}",
     "expected <block end>": "this does not fit the indentation above",
     "expected the node content": "a value is missing before this",
     "sequence entries are not allowed": "a - is not expected here: begin a line with it",

@@ -109,7 +109,9 @@ class UnsupportedMediaType(RequestRefused):
 class InvalidRequest(RequestRefused):
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        super().__init__("; ".join(f"{one.pointer or '/'}: {one.detail}" for one in self.findings))
+        super().__init__(
+            "; ".join(f"{one.pointer or 'the body'}: {one.detail}" for one in self.findings)
+        )
 
 
 class InvalidQuery(InvalidRequest):

@@ -99,7 +99,10 @@ def _entries(text: str) -> Mapping[str, ParticipantModel]:
     try:
         return FILE.validate_json(serialize(parse_yaml(text)))
     except ValidationError as error:
-        wrong = (f"{one.pointer or '/'} {one.detail}" for one in findings_of(error, patterns=WORDS))
+        wrong = (
+            f"{one.pointer or 'the file'} {one.detail}"
+            for one in findings_of(error, patterns=WORDS)
+        )
         raise ValueError("; ".join(wrong)) from None
 
 

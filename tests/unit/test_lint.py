@@ -75,6 +75,16 @@ def test_a_file_that_is_no_yaml_has_its_line_too(
     assert capsys.readouterr().out.startswith(f"{file}: error: line {line}, column ")
 
 
+def test_a_finding_of_the_whole_has_no_pointer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "trip.yaml"
+    file.write_text("[]")
+    cli.main(["definitions", "lint", str(file)])
+
+    assert capsys.readouterr().out.startswith(f"{file}:1: error: must be an object ")
+
+
 def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

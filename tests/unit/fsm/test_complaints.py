@@ -158,6 +158,33 @@ def test_a_member_of_a_definition_that_does_not_fit_is_told_plainly(
     assert (pointer, detail) in [(one.pointer, one.detail) for one in refusal.value.findings]
 
 
+@pytest.mark.parametrize(
+    ("step", "detail"),
+    [
+        (
+            {"name": "a", "action": {"path": "/"}, "effect": "none"},
+            "add participant:, the name of the service that the action calls",
+        ),
+        (
+            {"name": "a", "sleep": "1s", "participant": "p"},
+            "only an action has a participant: leave it out",
+        ),
+    ],
+)
+def test_an_action_alone_has_a_participant(step: JsonObject, detail: str) -> None:
+    with pytest.raises(InvalidDefinition) as refusal:
+        read_definition({"saga": "trip", "version": 1, "steps": [step]})
+
+    assert [one.detail for one in refusal.value.findings] == [detail]
+
+
+def test_the_whole_is_named_where_no_part_of_it_is_wrong() -> None:
+    with pytest.raises(InvalidDefinition, match=r"^the definition: must be an object$"):
+        read_definition([])
+    with pytest.raises(InvalidRequest, match=r"^the body: must be an object$"):
+        models.validated(models.StartRequest, [])  # type: ignore[arg-type]
+
+
 def test_a_request_that_does_not_fit_is_told_plainly_too() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         models.validated(models.StartRequest, {"saga_tpye": "x", "entity_id": 1, "version": "1"})

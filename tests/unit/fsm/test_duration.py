@@ -28,6 +28,23 @@ def test_what_has_no_unit_or_no_number_is_refused(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["9999999999d", "1.1234567s", "12345678901ms"])
+def test_too_many_digits_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="has too many digits: at most 9"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["1h30m", "1m 30s"])
+def test_several_units_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="has several units; write one number and one unit"):
+        parse_duration(text)
+
+
+def test_a_long_text_is_cut() -> None:
+    with pytest.raises(ValueError, match="x…' is not a duration"):
+        parse_duration("x" * 2000)
+
+
 @pytest.mark.parametrize("text", ["3661d", "999999999d"])
 def test_more_than_ten_years_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="longer than ten years"):

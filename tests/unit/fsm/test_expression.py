@@ -81,6 +81,30 @@ def test_what_cannot_be_evaluated_is_an_expression_error(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("sum(input.mixed)", "sum takes a list of numbers, and is given a list with a text in it"),
+        ("max(input.several)", "is given a list with a number and a text in it"),
+        ("join(', ', input.nested)", "is given a list with a list and null in it"),
+        ("input.mixed[::0]", "a slice has a step of 0, which leads nowhere"),
+        ("sum(input.huge)", "a number has more than 400 digits before or after the point"),
+    ],
+)
+def test_what_a_function_is_given_is_said(source: str, why: str) -> None:
+    given: Json = {
+        "mixed": ["a"],
+        "several": [1, "a"],
+        "nested": [[], None],
+        "huge": [int("9" * 400)] * 2,
+    }
+
+    with pytest.raises(ExpressionError) as refusal:
+        parse(source).evaluate({"input": given})
+
+    assert why in str(refusal.value)
+
+
+@pytest.mark.parametrize(
     "source", ["", " ", "input.", "input[", "a b", "{", "'", "input.items[abc]"]
 )
 def test_what_is_no_jmespath_is_refused(source: str) -> None:

@@ -65,6 +65,10 @@ def test_scalars_mean_what_they_say(text: str, value: Json) -> None:
             "a: +4915112345",
             r"a number begins with \+ and would lose it: put \+4915112345 in quotes",
         ),
+        (
+            "a: {path: /a/${input.a}}",
+            r"a , or } is missing before this: .*a text with \$\{...\}, .* in quotes",
+        ),
         ("1\n---\n2", "there is a second document"),
         ("a: {b: [1, 2", "line 1, column 13: a , or . is missing before this"),
         ("\ta: 1", "line 1, column 1: a tab is no indentation"),
