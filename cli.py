@@ -203,9 +203,28 @@ def _parser() -> argparse.ArgumentParser:
     rebuilding = projections.add_subparsers(dest="verb", required=True)
     rebuilding.add_parser("rebuild", help="fold them anew from the log, also while nodes serve")
     doctoring = commands.add_parser("doctor", help="check what is promised of every saga")
-    doctoring.add_argument("--ledger", nargs="+", action="extend", default=[], type=Path)
-    doctoring.add_argument("--answers", nargs="+", action="extend", default=[], type=Path)
-    doctoring.add_argument("--patience", default=PATIENCE, type=parse_duration)
+    doctoring.add_argument(
+        "--ledger",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        help="files of the calls that participants saw, one JSON object a line (docs/doctor.md)",
+    )
+    doctoring.add_argument(
+        "--answers",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=Path,
+        help="files of the answers that clients got, one JSON object a line (docs/doctor.md)",
+    )
+    doctoring.add_argument(
+        "--patience",
+        default=PATIENCE,
+        type=parse_duration,
+        help="how long a saga may stand still that should have gone on (default: %(default)s)",
+    )
     doctoring.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
 

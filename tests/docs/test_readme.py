@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator
 
 from saga_orchestrator import cli
-from saga_orchestrator.fsm.errors import Severity
+from saga_orchestrator.fsm.input_check import check_input
 from saga_orchestrator.fsm.reader import read_definition
 from saga_orchestrator.fsm.verifier import verify
+from saga_orchestrator.fsm.verifier.inputs import check_input_is_declared
 from saga_orchestrator.fsm.yaml_document import parse_yaml
+from saga_orchestrator.http.models import StartRequest
 from saga_orchestrator.http.participants.directory import read_directory
 from saga_orchestrator.http.routes import ROUTES
 from saga_orchestrator.settings import DEFAULT_PARTICIPANTS, SERVICE_URL, Settings
@@ -22,13 +24,22 @@ REQUEST = re.compile(r"(GET|POST|PUT|DELETE|PATCH) (/[^ ?]*)")
 MAKE = re.compile(r"^make (\w+)", re.MULTILINE)
 
 
-def test_the_definition_is_registered_without_an_error() -> None:
+def test_the_definition_is_registered_without_a_finding() -> None:
     block, _ = README.blocks("yaml")
 
     definition = read_definition(parse_yaml(block))
 
     assert f"PUT /definitions/{definition.name}/{definition.version}" in README.quoted()
-    assert all(one.severity is not Severity.ERROR for one in verify(definition))
+    assert [*verify(definition), *check_input_is_declared(definition)] == []
+
+
+def test_the_start_fits_the_definition() -> None:
+    definition = read_definition(parse_yaml(README.blocks("yaml")[0]))
+
+    start = StartRequest.model_validate_json(README.blocks("json")[0])
+
+    assert start.saga_type == definition.name
+    check_input(definition, start.as_happening(None).input)
 
 
 def test_the_participants_file_is_read_as_it_stands() -> None:

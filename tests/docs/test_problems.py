@@ -1,0 +1,15 @@
+"""docs/problems.md lists the code of every problem."""
+
+from __future__ import annotations
+
+from saga_orchestrator.http.problems import INTERNAL_ERROR, PROBLEMS
+from saga_orchestrator.tests.docs.markdown import document
+
+
+def test_every_problem_is_listed_as_it_is_answered() -> None:
+    rows = document("docs/problems.md").table("code")
+
+    assert {tuple(row) for row in rows} == {
+        (f"`{one.code}`", str(one.status.value), one.title, "yes" if one.retryable else "no")
+        for one in (*PROBLEMS.values(), INTERNAL_ERROR)
+    }
