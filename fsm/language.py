@@ -180,10 +180,14 @@ def definition_schema() -> JsonObject:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-class _Schema(GenerateJsonSchema):
+class SchemaWithDurations(GenerateJsonSchema):
+    """Defaults that are durations are written as they are read."""
+
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
+
+class _Schema(SchemaWithDurations):
     def field_title_should_be_set(self, schema: Any) -> bool:
         """A title that only repeats the name of the member tells nobody anything."""
         return False

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from ..fsm.language import SchemaWithDurations
 from .actor import ACTOR
 from .answers import ProblemAnswer
 from .errors import (
@@ -103,7 +104,9 @@ class _Models:
         named = dict.fromkeys((*inputs, *outputs, ProblemAnswer))
         # Of one mode only: what we answer is what we would accept, defaults may be left out.
         wanted: list[Schema] = [(one, MODE, TypeAdapter(one)) for one in named]
-        found, rest = TypeAdapter.json_schemas(wanted, ref_template=REF)
+        found, rest = TypeAdapter.json_schemas(
+            wanted, ref_template=REF, schema_generator=SchemaWithDurations
+        )
         self._schemas = found
         self.definitions: Document = rest["$defs"]
 

@@ -6,6 +6,7 @@ whether it was, the client is told that, and how to find out.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -35,6 +36,7 @@ async def start(request: Request, services: Services) -> Response:
     try:
         wanted = validated(StartRequest, body)
         _refuse_callback(wanted, services)
+        _refuse_contradictions(wanted, services.orchestrator.clock.now())
         asked = wanted.as_happening(actor_of(request))
         started = await _start(services.orchestrator, wanted, asked, key)
     except (InvalidInput, InvalidRequest, UnknownSagaType):
@@ -63,6 +65,25 @@ def _refuse_callback(wanted: StartRequest, services: Services) -> None:
     url = wanted.callback_url
     if url is not None and (why := services.callbacks.why_not(url)):
         raise InvalidRequest([Finding(code="bad-callback", pointer="/callback_url", detail=why)])
+
+
+def _refuse_contradictions(wanted: StartRequest, now: datetime) -> None:
+    """Refuse what could not all be done. Raises InvalidRequest."""
+    if wanted.step_data is not None and "step_data" in (wanted.input or {}):
+        where, code = "/input/step_data", "given-twice"
+        why = "is there beside the step_data of the start: leave out one of them"
+    elif wanted.deadline is not None and _is_over(wanted.deadline, wanted.start_at, now):
+        where, code = "/deadline", "deadline-over"
+        why = "is over when the saga begins: leave it out, or write a later one"
+    else:
+        return
+    raise InvalidRequest([Finding(code=code, pointer=where, detail=why)])
+
+
+def _is_over(deadline: datetime | timedelta, start_at: datetime | None, now: datetime) -> bool:
+    if isinstance(deadline, timedelta):
+        return deadline <= timedelta()
+    return deadline <= max(start_at or now, now)
 
 
 async def _reply(saga: Saga, started: Started, preferences: Preferences) -> Response:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from msgspec.structs import replace
 from starlette.responses import Response
 
+from ...fsm.errors import Finding
 from ...fsm.events import Resolution
 from ...fsm.happening import (
     AbandonAsked,
@@ -28,7 +29,7 @@ from ...fsm.saga import Saga
 from ..actor import actor_of
 from ..body import json_object, json_value
 from ..entity_tag import demands_version, etag, is_expected
-from ..errors import InvalidSignalName
+from ..errors import InvalidRequest, InvalidSignalName
 from ..idempotency import header_key
 from ..models import (
     AbandonRequest,
@@ -78,6 +79,9 @@ async def skip(request: Request, services: Services) -> Response:
 
 async def resolve(request: Request, services: Services) -> Response:
     wanted = validated(ResolveRequest, await json_object(request))
+    if wanted.output is not None and wanted.outcome != "done":
+        why = f"is only of a step that is done, and this one is {wanted.outcome}: leave it out"
+        raise InvalidRequest([Finding(code="not-wanted", pointer="/output", detail=why)])
     asked = ResolveAsked(
         step=request.path_params["step"],
         verdict=Resolution(wanted.outcome),

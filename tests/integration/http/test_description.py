@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema_rs import validator_for
 from saga_orchestrator.http.openapi import openapi_document
 from saga_orchestrator.http.problems import PROBLEMS
 from saga_orchestrator.http.route import RouteSpec
@@ -72,6 +73,28 @@ def test_every_reference_leads_somewhere() -> None:
     schemas = {f"#/components/schemas/{one}" for one in DOCUMENT["components"]["schemas"]}
 
     assert set(refs(DOCUMENT)) <= schemas
+
+
+def schemas_with_defaults(node: object) -> Iterator[dict[str, Any]]:
+    match node:
+        case dict():
+            if "default" in node and "properties" not in node:
+                yield node
+            for one in node.values():
+                yield from schemas_with_defaults(one)
+        case list():
+            for one in node:
+                yield from schemas_with_defaults(one)
+
+
+def test_every_default_fits_its_own_schema() -> None:
+    found = list(schemas_with_defaults(DOCUMENT))
+    components = {"components": DOCUMENT["components"]}
+
+    assert "10s" in [one["default"] for one in found]
+    assert [
+        one for one in found if not validator_for({**one, **components}).is_valid(one["default"])
+    ] == []
 
 
 def test_every_operation_is_complete() -> None:

@@ -303,3 +303,50 @@ async def test_a_start_that_takes_too_long_is_neither_a_yes_nor_a_no(
     assert "same Idempotency-Key" in late.json()["detail"]
     assert (again.status_code, again.json()["status"]) == (200, "completed")
     assert [one.type for one in world.events].count("SagaStarted") == 1
+
+
+NO_TIME = [
+    {"deadline": "0s"},
+    {"deadline": "2026-03-01T11:59:59Z"},
+    {"deadline": "2026-03-01T12:00:00Z"},
+    {"deadline": "2026-03-01T13:00:00Z", "start_at": "2026-03-01T13:00:00Z"},
+]
+
+
+@pytest.mark.parametrize("given", NO_TIME)
+async def test_a_deadline_that_is_over_when_the_saga_begins_is_refused(
+    client: httpx.AsyncClient, world: World, given: dict[str, str]
+) -> None:
+    response = await client.post("/sagas/start", json={**START, **given})
+
+    assert response.status_code == 422
+    assert [one["pointer"] for one in response.json()["errors"]] == ["/deadline"]
+    assert world.events == []
+
+
+async def test_a_key_is_answered_also_once_the_deadline_of_its_start_is_over(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    start, key = {**START, "deadline": "2026-03-01T12:00:01Z"}, {"Idempotency-Key": "k-1"}
+    first = await client.post("/sagas/start", json=start, headers=key)
+    world.clock.advance(timedelta(hours=1))
+
+    again = await client.post("/sagas/start", json=start, headers=key)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await client.post("/sagas/start", json=start, headers={"Idempotency-Key": "k-2"})
+    assert other.status_code == 422
+
+
+@pytest.mark.parametrize("first", [[], ORDER, None])
+async def test_step_data_that_is_given_twice_is_refused(
+    client: httpx.AsyncClient, world: World, first: object
+) -> None:
+    response = await client.post("/sagas/start", json={**START, "input": {"step_data": first}})
+
+    assert response.status_code == 422
+    assert [one["pointer"] for one in response.json()["errors"]] == ["/input/step_data"]
+    assert world.events == []
+    one_is_null = {**START, "step_data": None, "input": {"step_data": ORDER}}
+    assert (await client.post("/sagas/start", json=one_is_null)).status_code == 200

@@ -141,6 +141,25 @@ async def test_a_verb_that_is_not_possible_names_those_that_are(
     assert len(world.events) == before
 
 
+@pytest.mark.parametrize(
+    ("situation", "step", "outcome"),
+    [("parked_forward", "pay", "not_done"), ("parked_back", "reserve", "undone")],
+)
+async def test_an_output_of_what_is_not_done_is_refused(
+    client: httpx.AsyncClient, world: World, situation: str, step: str, outcome: str
+) -> None:
+    saga_id = await SITUATIONS[situation](world)
+    before = len(world.events)
+    path, resolve = f"/sagas/{saga_id}/steps/{step}/resolve", {"outcome": outcome, "evidence": "e"}
+
+    response = await client.post(path, json={**resolve, "output": {"id": 9}})
+
+    assert response.status_code == 422
+    assert [one["pointer"] for one in response.json()["errors"]] == ["/output"]
+    assert len(world.events) == before
+    assert (await client.post(path, json={**resolve, "output": None})).status_code in (200, 202)
+
+
 @pytest.mark.parametrize("verb", BODIES)
 async def test_nothing_is_asked_of_a_saga_that_is_not_there(
     client: httpx.AsyncClient, world: World, verb: str
