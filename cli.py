@@ -27,6 +27,7 @@ from .fsm.duration import parse_duration
 from .fsm.errors import Finding, InvalidDefinition, Severity
 from .fsm.invariants import Notice, Violation
 from .fsm.language import definition_schema
+from .fsm.plural import counted
 from .fsm.reader import restore_definition
 from .fsm.runtime.clock import SystemClock
 from .fsm.verifier import verify
@@ -74,7 +75,7 @@ def lint(files: Sequence[Path]) -> int:
             errors += finding.severity is Severity.ERROR
             place = _place(file, finding.pointer)
             print(f"{place}: {finding.severity}: {finding.detail} [{finding.code}]")
-    print(f"{len(files)} definitions, {errors} errors", file=sys.stderr)
+    print(f"{counted(len(files), 'definition')}, {counted(errors, 'error')}", file=sys.stderr)
     return 1 if errors else 0
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from .duration import format_duration
 from .errors import Finding
+from .plural import counted
 from .pointer import pointer
 from .schema_rules import did_you_mean
 from .verifier.shape import Parts, names_in
@@ -145,11 +146,11 @@ def _parts(model: type[BaseModel]) -> Parts:
 
 
 def _at_least(number: int, one: str, many: str = "") -> str:
-    return f"must have at least {number} {one if number == 1 else many or f'{one}s'}"
+    return f"must have at least {counted(number, one, many)}"
 
 
 def _at_most(number: int, one: str, many: str = "") -> str:
-    return f"must have at most {number} {one if number == 1 else many or f'{one}s'}"
+    return f"must have at most {counted(number, one, many)}"
 
 
 def _plain(expected: object) -> str:

@@ -30,6 +30,7 @@ from jmespath.visitor import Options, TreeInterpreter
 
 from .functions import TOO_LONG, ExactFunctions, NumberTooLong, is_number, order_of, same
 from .path import ABSENT, Absent, Path, follow
+from .plural import counted
 from .shortcut import is_true
 from .strict_json import Json
 
@@ -268,7 +269,7 @@ def explained(error: Exception) -> str:
         case UnknownFunctionError():
             return "there is no such function"
         case ArityError():
-            return f"{error.function_name} takes {error.expected_arity} arguments"
+            return f"{error.function_name} takes {counted(error.expected_arity, 'argument')}"
         case JMESPathTypeError():
             takes = " or ".join(KINDS.get(one, one) for one in error.expected_types)
             given = _in_detail(error.current_value)

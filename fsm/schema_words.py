@@ -10,6 +10,7 @@ from jsonschema_rs import ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
 from .path import Path, dotted
+from .plural import counted
 from .schema_rules import FORMATS, did_you_mean
 from .strict_json import Json, JsonObject, serialize
 
@@ -38,7 +39,7 @@ def in_words(error: ValidationError, document: JsonObject) -> Iterator[tuple[Pat
             for name in error.kind.unexpected:
                 yield (*place, name), _unexpected(name, known)
         case Kind.UnevaluatedItems(unexpected=entries):
-            yield place, f"has {len(entries)} entries too many"
+            yield place, f"has {counted(len(entries), 'entry', 'entries')} too many"
         case Kind.PropertyNames(error=inner):
             _, why = next(in_words(inner, document))
             yield (*place, str(inner.instance)), f"has a name that {why}"
@@ -67,12 +68,12 @@ WORDS: Final[Mapping[str, Callable[[Any, JsonObject], str]]] = {
     "exclusiveMinimum": lambda limit, _: f"must be more than {shown(limit)}",
     "exclusiveMaximum": lambda limit, _: f"must be less than {shown(limit)}",
     "multipleOf": lambda _, schema: f"must be a multiple of {shown(schema.get('multipleOf'))}",
-    "minLength": lambda limit, _: f"must have at least {limit} characters",
-    "maxLength": lambda limit, _: f"must have at most {limit} characters",
-    "minItems": lambda limit, _: f"must have at least {limit} entries",
-    "maxItems": lambda limit, _: f"must have at most {limit} entries",
-    "minProperties": lambda limit, _: f"must have at least {limit} members",
-    "maxProperties": lambda limit, _: f"must have at most {limit} members",
+    "minLength": lambda limit, _: f"must have at least {counted(limit, 'character')}",
+    "maxLength": lambda limit, _: f"must have at most {counted(limit, 'character')}",
+    "minItems": lambda limit, _: f"must have at least {counted(limit, 'entry', 'entries')}",
+    "maxItems": lambda limit, _: f"must have at most {counted(limit, 'entry', 'entries')}",
+    "minProperties": lambda limit, _: f"must have at least {counted(limit, 'member')}",
+    "maxProperties": lambda limit, _: f"must have at most {counted(limit, 'member')}",
     "uniqueItems": lambda _, __: "has an entry twice",
     "contains": lambda _, __: "has too few or too many entries of the form that some must have",
     "oneOf": lambda _, __: "fits several of the forms of which it must be exactly one",
@@ -84,7 +85,7 @@ WORDS: Final[Mapping[str, Callable[[Any, JsonObject], str]]] = {
 def either(names: Sequence[str]) -> str:
     named = list(names[:MOST_NAMED])
     if len(names) > MOST_NAMED:
-        named.append(f"one of {len(names) - MOST_NAMED} others")
+        named.append(f"one of {counted(len(names) - MOST_NAMED, 'other')}")
     return " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 

@@ -51,7 +51,13 @@ class ForeignHost(RequestRefused):
 
 class ForeignOrigin(RequestRefused):
     def __init__(self, origin: str | None) -> None:
-        page = "a page of another site" if origin is None else f"a page of {origin}"
+        match origin:
+            case None:
+                page = "a page of another site"
+            case "null":
+                page = "a page without an origin, as of a file or a sandboxed frame,"
+            case _:
+                page = f"a page of {origin}"
         super().__init__(
             f"{page} may not call this service unless its origin is in SAGA_ALLOWED_ORIGINS"
         )

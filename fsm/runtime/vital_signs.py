@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from ...eventstore import EventLog, LogUnavailable
+from ..plural import counted
 from .callbacks import Callbacks, Owed
 from .orchestrator import STALLED
 from .ownership import Ownership
@@ -77,7 +78,7 @@ class VitalSigns:
 def check_addresses(unaddressed: Mapping[str, int]) -> Check:
     """A warning if calls wait for participants whose URL is not known."""
     details = [
-        f"{sagas} {'saga waits' if sagas == 1 else 'sagas wait'}: {without_url(name)}"
+        f"{counted(sagas, 'saga waits', 'sagas wait')}: {without_url(name)}"
         for name, sagas in sorted(unaddressed.items())
     ]
     return Check(True, " | ".join(details), warns=bool(details))
@@ -88,10 +89,10 @@ def check_of(owed: Owed | None) -> Check:
     if owed is None or owed.longest < OWED_FOR_LONG:
         return Check(True)
     minutes = owed.longest // timedelta(minutes=1)
-    what = "callback is" if owed.number == 1 else "callbacks are"
+    owe = counted(owed.number, "callback is", "callbacks are")
     return Check(
         True,
-        f"{owed.number} {what} owed, that of saga {owed.saga_id} for {minutes} minutes: "
+        f"{owe} owed, that of saga {owed.saga_id} for {minutes} minutes: "
         "its receiver does not answer with 2xx",
         warns=True,
     )

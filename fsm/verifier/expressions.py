@@ -11,6 +11,7 @@ from ..definition import Step
 from ..errors import Finding
 from ..expression import RELATIVE, Expression, literals_of
 from ..path import Path
+from ..plural import counted
 from ..schema_rules import did_you_mean
 from ..strict_json import NotKeepable, parse_foreign
 from .finding import error
@@ -82,7 +83,8 @@ def _function(place: Place, name: str, given: int) -> Iterator[Finding]:
     signature: Sequence[dict[str, object]] = FUNCTIONS[name]["signature"]
     least, more = len(signature), bool(signature) and "variadic" in signature[-1]
     if given < least or (given > least and not more):
-        detail = f"{name} takes {least}{' or more' if more else ''} arguments, and is given {given}"
+        takes = f"{least} or more arguments" if more else counted(least, "argument")
+        detail = f"{name} takes {takes}, and is given {given}"
         yield error("wrong-arguments", place.pointer, detail)
 
 

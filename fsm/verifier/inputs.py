@@ -12,6 +12,7 @@ from ..definition import Definition, Step
 from ..errors import Finding
 from ..expression import Reference
 from ..path import Path, dotted
+from ..plural import counted
 from ..schema_rules import did_you_mean
 from ..schema_words import TYPES
 from .finding import error, warning
@@ -41,7 +42,11 @@ def check_input_is_declared(definition: Definition) -> Iterator[Finding]:
     """Say what cannot be known of it. For its author alone: such a definition is sound."""
     if unknown := unknown_reads(definition):
         names = ", ".join(map(dotted, unknown[:MOST_NAMED]))
-        more = f" and {len(unknown) - MOST_NAMED} others" if len(unknown) > MOST_NAMED else ""
+        more = (
+            f" and {counted(len(unknown) - MOST_NAMED, 'other')}"
+            if len(unknown) > MOST_NAMED
+            else ""
+        )
         detail = (
             f"it is not known whether a start brings {names}{more}, nor of what types they are:"
             " declare them in input:"

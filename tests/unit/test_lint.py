@@ -27,8 +27,9 @@ def test_files_that_are_linted_together_know_each_other(
     assert cli.main(["definitions", "lint", ping]) == 0
     assert cli.main(["definitions", "lint", ping, pong]) == 1
 
-    findings = capsys.readouterr().out.splitlines()
-    assert [one.partition(": error: ")[0] for one in findings] == [
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == ["1 definition, 0 errors", "2 definitions, 2 errors"]
+    assert [one.partition(": error: ")[0] for one in printed.out.splitlines()] == [
         f"{ping}:3:/steps/0/saga/type",
         f"{pong}:3:/steps/0/saga/type",
     ]

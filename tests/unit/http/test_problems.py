@@ -79,3 +79,15 @@ def test_a_long_text_is_cut(caplog: pytest.LogCaptureFixture) -> None:
     response = problem_reply(REQUEST, shell_errors.DefinitionNotFound("\ud800" * 100_000))
 
     assert len(response.body) < 2000
+
+
+@pytest.mark.parametrize(
+    ("origin", "page"),
+    [
+        (None, "a page of another site"),
+        ("null", "a page without an origin, as of a file or a sandboxed frame,"),
+        ("https://shop.example", "a page of https://shop.example"),
+    ],
+)
+def test_a_foreign_page_is_named_in_words(origin: str | None, page: str) -> None:
+    assert str(door_errors.ForeignOrigin(origin)).startswith(f"{page} may not call this service")
