@@ -80,6 +80,7 @@ from saga_orchestrator.http.participants.directory import (
 )
 from saga_orchestrator.http.participants.limits import TransportLimits
 from saga_orchestrator.http.participants.receivers import PLACES_OF_AN_ORIGIN
+from saga_orchestrator.http.participants.system_errors import in_words
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 from saga_orchestrator.http.services import Services
 from saga_orchestrator.http.serving import server_of
@@ -383,7 +384,7 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
     try:
         started = await asyncio.to_thread(server.__enter__)
     except (OSError, EmbeddedServerFailed) as error:
-        raise InvalidSettings(f"SAGA_DATA_DIR cannot be used: {_one_line(error)}") from error
+        raise InvalidSettings(f"SAGA_DATA_DIR cannot be used: {in_words(error)}") from error
     stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
     return started.url
 

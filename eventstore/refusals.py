@@ -7,6 +7,7 @@ back. But some will be repeated for ever, and then waiting is no advice.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
@@ -59,6 +60,9 @@ ADVICE: Final[Mapping[str, str]] = {
 }
 
 
+_QUESTION: Final = re.compile(r"\s*Is the server running [^?]*\?")
+
+
 def advice(error: psycopg.Error) -> str | None:
     """Return what to change before the statement can succeed; None if waiting may be enough."""
     code = error.sqlstate or ""
@@ -66,9 +70,11 @@ def advice(error: psycopg.Error) -> str | None:
 
 
 def explained(error: Exception) -> str:
-    """Return the words of the database, and what to change."""
+    """Return the words of the database in one line, and what to change. What libpq asks of a
+    person at a terminal is left out."""
     what_to_do = advice(error) if isinstance(error, psycopg.Error) else None
-    return f"{error}; {what_to_do}" if what_to_do else str(error)
+    said = " ".join(_QUESTION.sub("", str(error)).split())
+    return f"{said}; {what_to_do}" if what_to_do else said
 
 
 class Refusals:

@@ -7,10 +7,11 @@ is probably meant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
@@ -103,6 +104,30 @@ WORDS: Mapping[str, Words] = {
 }
 
 
+# By the name of a type of error, whole; the first that fits counts. The names are pydantic's, and
+# change with it; the codes are promised.
+CODES: Final = (
+    (re.compile(r"missing(_.*)?"), "missing"),
+    (re.compile(r"extra_forbidden|unexpected_.*"), "unexpected"),
+    (re.compile(r".*too_short"), "too-short"),
+    (re.compile(r".*too_long|decimal_(max|whole)_.*|int_parsing_size"), "too-long"),
+    (
+        re.compile(r"(greater|less)_than.*|multiple_of|finite_number|.*_past|.*_future"),
+        "out-of-range",
+    ),
+    (re.compile(r"literal_error|enum|union_tag_.*"), "not-one-of"),
+    (re.compile(r"(date|datetime|time|time_delta|timezone|url|uuid)_.*"), "bad-format"),
+    (re.compile(r"string_pattern_mismatch|string_not_ascii|json_invalid"), "bad-format"),
+    (re.compile(r".*_type|.*_parsing|.*_from_float|none_required|invalid_key"), "wrong-type"),
+)
+OTHER_CODE: Final = "does-not-fit"
+
+
+def code_of(kind: str) -> str:
+    """Return the code of a type of pydantic's errors."""
+    return next((code for names, code in CODES if names.fullmatch(kind)), OTHER_CODE)
+
+
 def findings_of(
     error: ValidationError,
     model: type[BaseModel] | None = None,
@@ -116,7 +141,7 @@ def findings_of(
             detail = f"has a name that {detail}"
         if kind == "extra_forbidden" and model is not None:
             detail += did_you_mean(str(place[-1]), _known(model, place[:-1]))
-        yield Finding(code=kind.replace("_", "-"), pointer=pointer(place), detail=detail)
+        yield Finding(code=code_of(kind), pointer=pointer(place), detail=detail)
 
 
 def complaint(kind: str, context: Context, patterns: Mapping[str, str] | None = None) -> str:

@@ -9,7 +9,7 @@ argument of a function that takes none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,11 +22,13 @@ from .evaluation import FAILURES, ExpressionError, Interpreter, StrictInterprete
 from .expression import RELATIVE, Expression, Node, leading_path, references
 from .path import ABSENT, Absent, Path, dotted, follow
 from .pointer import pointer
+from .schema_words import MISSING
 from .shortcut import is_true
 from .strict_json import Json, JsonObject
 from .template import Template, Text, expressions
 
 FUNCTIONS = Functions.FUNCTION_TABLE
+LONGEST_SHOWN = 60  # characters of an expression
 OR, AND, CALL = "or_expression", "and_expression", "function_expression"
 
 
@@ -51,7 +53,8 @@ class Choice:
 
 
 def check_input(definition: Definition, given: JsonObject) -> None:
-    """Raises InvalidInput that names every missing member once, and what else does not fit."""
+    """Raises InvalidInput that names each place once: what the schema says of it, else what needs
+    it."""
     scope: Mapping[str, Json] = {"input": given}
     missing: dict[Path, Finding] = {}
     for need in needs_of(definition):
@@ -67,8 +70,21 @@ def check_input(definition: Definition, given: JsonObject) -> None:
                 missing.setdefault(path, _finding(path, need))
     misfits = definition.input.misfits(given) if definition.input is not None else ()
     if missing or misfits:
-        others = [_misfit(path, why) for path, why in misfits if ("input", *path) not in missing]
-        raise InvalidInput([*missing.values(), *others])
+        said = {("input", *path) for path, _ in misfits if path}
+        empty = [
+            one for one in (*said, *missing) if not isinstance(follow(one, scope), dict | list)
+        ]
+        needed = [
+            one
+            for path, one in missing.items()
+            if path not in said and not _is_within(path, frozenset(empty))
+        ]
+        raise InvalidInput([*needed, *(_misfit(path, why) for path, why in misfits)])
+
+
+def _is_within(path: Path, places: Collection[Path]) -> bool:
+    """True if `path` leads into one of `places`, which has no parts: that one is to be mended."""
+    return any(path[:length] in places for length in range(1, len(path)))
 
 
 @cache
@@ -227,14 +243,17 @@ def _texts(template: Template) -> Iterator[Text]:
 
 
 def _finding(path: Path, need: Need | Choice) -> Finding:
-    by = f"{need.step.name}: ${{{need.expression.source}}}"
+    source = need.expression.source
+    shown = source if len(source) <= LONGEST_SHOWN else f"{source[:LONGEST_SHOWN]}…"
+    by = f"{need.step.name}: ${{{shown}}}"
     detail = f"{dotted(path)} is missing, and needed by {by}"
     return Finding(code="missing-input", pointer=_place(path), detail=detail)
 
 
 def _misfit(path: Path, why: str) -> Finding:
     place = ("input", *path)
-    return Finding(code="input-misfit", pointer=_place(place), detail=f"{dotted(place)} {why}")
+    code = "missing-input" if why == MISSING else "input-misfit"
+    return Finding(code=code, pointer=_place(place), detail=f"{dotted(place)} {why}")
 
 
 def _place(path: Path) -> str:

@@ -23,6 +23,7 @@ TYPES: Final[Mapping[str, str]] = {
     "object": "an object",
     "string": "a text",
 }
+MISSING: Final = "is missing"
 MOST_NAMED: Final = 5  # of possible values or forms
 LONGEST_VALUE: Final = 60  # characters of one that the schema names
 
@@ -33,7 +34,7 @@ def in_words(error: ValidationError, document: JsonObject) -> Iterator[tuple[Pat
     schema = _at(document, error.schema_path[:-1])
     match error.kind:
         case Kind.Required(property=name):
-            yield (*place, name), "is missing"
+            yield (*place, name), MISSING
         case Kind.AdditionalProperties() | Kind.UnevaluatedProperties():
             known = schema.get("properties")
             for name in error.kind.unexpected:

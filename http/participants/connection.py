@@ -26,6 +26,7 @@ import httpx
 
 from ...fsm.answer import Reply
 from .reply_reader import KnownHeads, ReplyReader
+from .system_errors import in_words
 
 # As OpenSSL calls the alerts about the certificate of the peer.
 CERTIFICATE_ALERTS = frozenset(
@@ -166,7 +167,7 @@ class Connection(asyncio.Protocol):
         if self._handshake_may_fail and getattr(exc, "reason", None) in CERTIFICATE_ALERTS:
             self._fail(httpx.ConnectError(f"the handshake was refused, and nothing read: {exc}"))
         elif exc is not None:
-            self._fail(httpx.ReadError(f"the connection broke: {exc}"))
+            self._fail(httpx.ReadError(f"the connection broke: {in_words(exc)}"))
         elif self._waiter is not None and not self._waiter.done():
             self._end_reply(self._waiter)
 

@@ -34,6 +34,7 @@ from .limits import Patience, TransportLimits
 from .reach import MayReach, reachable
 from .reply_reader import KnownHeads
 from .resolver import LookupTimeout, Resolver
+from .system_errors import in_words
 
 # RFC 8305, section 5: how long one address is tried alone before the next one is tried as well.
 ATTEMPT_DELAY = timedelta(milliseconds=250)
@@ -163,7 +164,9 @@ class Pool:
             raise httpx.ConnectTimeout(f"no connection to {self.origin} in time") from error
         except (OSError, ValueError) as error:  # ValueError: a name that DNS cannot hold
             self._resolver.forget(host)
-            raise httpx.ConnectError(f"no connection to {self.origin}: {error}") from error
+            raise httpx.ConnectError(
+                f"no connection to {self.origin}: {in_words(error)}"
+            ) from error
 
     async def _addresses(self, deadline: float) -> Sequence[AddrInfoType]:
         found = await self._resolver.addresses(self.origin.host, self.origin.port, deadline)

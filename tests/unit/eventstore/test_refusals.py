@@ -40,6 +40,17 @@ def test_a_refusal_that_needs_a_person_says_what_to_change(code: str, what: str)
     assert explained(error).startswith("so says the database; ")
 
 
+def test_what_libpq_asks_is_left_out() -> None:
+    said = (
+        'connection to server at "127.0.0.1", port 1 failed: Connection refused\n'
+        "\tIs the server running on that host and accepting TCP/IP connections?\n"
+    )
+
+    assert explained(errors.OperationalError(said)) == (
+        'connection to server at "127.0.0.1", port 1 failed: Connection refused'
+    )
+
+
 @pytest.mark.parametrize("code", MAY_PASS)
 def test_a_refusal_that_may_pass_by_itself_is_told_in_the_words_of_the_database(code: str) -> None:
     error = errors.lookup(code)("so says the database")

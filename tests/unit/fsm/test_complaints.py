@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticKnownError
 from pydantic_core.core_schema import ErrorType
-from saga_orchestrator.fsm.complaints import WORDS, complaint
+from saga_orchestrator.fsm.complaints import WORDS, code_of, complaint
 from saga_orchestrator.fsm.errors import InvalidDefinition
 from saga_orchestrator.fsm.language import PATTERN_WORDS, DefinitionModel
 from saga_orchestrator.fsm.reader import read_definition
@@ -48,6 +48,35 @@ def test_each_type_of_error_is_told_in_words_of_ours(kind: str) -> None:
     assert not RAW.search(words)
     assert 8 <= len(words) <= 100
     assert words != raw(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("missing", "missing"),
+        ("extra_forbidden", "unexpected"),
+        ("string_type", "wrong-type"),
+        ("int_parsing", "wrong-type"),
+        ("bool_parsing", "wrong-type"),
+        ("int_from_float", "wrong-type"),
+        ("dict_type", "wrong-type"),
+        ("model_type", "wrong-type"),
+        ("model_attributes_type", "wrong-type"),
+        ("string_pattern_mismatch", "bad-format"),
+        ("datetime_parsing", "bad-format"),
+        ("time_delta_type", "bad-format"),
+        ("url_scheme", "bad-format"),
+        ("string_too_short", "too-short"),
+        ("too_long", "too-long"),
+        ("int_parsing_size", "too-long"),
+        ("greater_than_equal", "out-of-range"),
+        ("literal_error", "not-one-of"),
+        ("value_error", "does-not-fit"),
+        ("a_type_of_tomorrow_that_is_new", "does-not-fit"),
+    ],
+)
+def test_each_type_of_error_has_a_code_of_ours(kind: str, code: str) -> None:
+    assert code_of(kind) == code
 
 
 def raw(kind: str) -> str | None:

@@ -209,7 +209,7 @@ def test_findings_say_what_to_change_and_never_what_was_sent() -> None:
 
     assert refusal.value.findings == (
         Finding(
-            code="value-error",
+            code="does-not-fit",
             pointer="/steps/0/action/timeout",
             detail="'secret' is not a duration; write a number and a unit, like 500ms, 10s, 5m",
         ),

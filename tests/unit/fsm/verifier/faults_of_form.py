@@ -294,18 +294,18 @@ GRAPH = [
     Fault("there are no steps", ("/steps", "too-short"), []),
     Fault(
         "a step does two things",
-        ("/steps/0", "value-error"),
+        ("/steps/0", "does-not-fit"),
         [step("book", sleep="1s")],
     ),
-    Fault("a step does nothing", ("/steps/0", "value-error"), [{"name": "pay"}]),
+    Fault("a step does nothing", ("/steps/0", "does-not-fit"), [{"name": "pay"}]),
     Fault(
         "a sleep has a status",
-        ("/steps/0", "value-error"),
+        ("/steps/0", "does-not-fit"),
         [sleep("nap", "1s", status=call("/"))],
     ),
     Fault(
         "a poll has nothing to ask",
-        ("/steps/0", "value-error"),
+        ("/steps/0", "does-not-fit"),
         [step("book", completion="poll")],
     ),
 ]

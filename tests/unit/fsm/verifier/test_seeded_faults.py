@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 from pydantic_core.core_schema import ErrorType
+from saga_orchestrator.fsm.complaints import code_of
 from saga_orchestrator.fsm.errors import Severity
 from saga_orchestrator.tests.unit.fsm.verifier.codes import codes_in_source
 from saga_orchestrator.tests.unit.fsm.verifier.fault import Fault, findings, is_refused
@@ -62,7 +63,7 @@ def test_an_error_refuses_and_a_warning_does_not() -> None:
 
 
 def test_every_code_is_that_of_some_mistake() -> None:
-    of_the_language = {one.replace("_", "-") for one in get_args(ErrorType)}
+    of_the_language = {code_of(one) for one in get_args(ErrorType)}
 
     seeded = {fault.finding[1] for fault in FAULTS} - of_the_language
 

@@ -1,0 +1,38 @@
+"""No number and no class of an error of the system reaches an operator."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+
+import pytest
+from saga_orchestrator.http.participants.system_errors import OF_NAMES, WORDS, in_words
+
+
+@pytest.mark.parametrize("number", WORDS)
+def test_an_error_of_the_system_has_words_of_ours(number: int) -> None:
+    error = OSError(number, f"Connect call failed ('127.0.0.1', 8003), {os.strerror(number)}")
+
+    assert in_words(error) == WORDS[number]
+
+
+@pytest.mark.parametrize("number", OF_NAMES)
+def test_so_has_one_of_a_name(number: int) -> None:
+    assert in_words(socket.gaierror(number, "Name or service not known")) == OF_NAMES[number]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EACCES, "Permission denied", "/data"), "permission denied: /data"),
+        (OSError("the address is not allowed"), "the address is not allowed"),
+        (socket.gaierror(-99, "x"), "the name could not be looked up"),
+        (ssl.SSLError(1, "[SSL] wrong version number"), "[SSL] wrong version number"),
+        (ValueError("label too long"), "label too long"),
+    ],
+)
+def test_what_has_none_keeps_its_own(error: Exception, words: str) -> None:
+    assert in_words(error).endswith(words)
+    assert "Errno" not in in_words(error)
