@@ -145,6 +145,7 @@ def next_step_status(status: StepStatus, trigger: str) -> StepStatus:
     return StepStatus(_fire(STEP_MACHINE, status.value, trigger))
 
 
+@cache
 def is_step_trigger(status: StepStatus, trigger: str) -> bool:
     """Whether the machine has `trigger` in this status."""
     try:
