@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from . import server
 from .eventstore import LogUnavailable
-from .files import UnreadableFile, is_json, parse_document, read_text
+from .files import UnreadableFile, is_json, parse_document, read_text, why_unreadable
 from .fsm.definition import Definition
 from .fsm.duration import parse_duration
 from .fsm.errors import Finding, InvalidDefinition, Severity
@@ -128,12 +128,14 @@ def _show_progress(examined: Examined) -> None:
 
 
 def _told(read: Callable[[Iterable[bytes]], Iterator[Told]], files: Iterable[Path]) -> list[Told]:
-    """Raises OSError, and ValueError that names file and line."""
+    """Raises ValueError that names the file, and the line if one is wrong."""
     told: list[Told] = []
     for file in files:
         try:
             with file.open("rb") as lines:
                 told += read(lines)
+        except OSError as error:
+            raise ValueError(f"{file}: {why_unreadable(error)}") from None
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from None
     return told

@@ -19,12 +19,18 @@ def read_text(file: Path) -> str:
         return read_utf8(file.read_bytes())
     except NotUtf8 as error:
         raise UnreadableFile(str(error)) from None
-    except FileNotFoundError:
-        raise UnreadableFile("there is no such file") from None
-    except IsADirectoryError:
-        raise UnreadableFile("it is a folder: name a file") from None
     except OSError as error:
-        raise UnreadableFile(f"it cannot be read: {error.strerror}") from None
+        raise UnreadableFile(why_unreadable(error)) from None
+
+
+def why_unreadable(error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return "there is no such file"
+        case IsADirectoryError():
+            return "it is a folder: name a file"
+        case _:
+            return f"it cannot be read: {error.strerror}"
 
 
 def parse_document(file: Path, text: str) -> Json:

@@ -502,8 +502,10 @@ class Driver:
             for step, state in saga.steps
             if state.last_outcome is Outcome.HELD and step.participant in held
         }
-        self.executor.wake_once_back(waited_for, saga.state.saga_id)
-        self.executor.unaddressed.note(saga)
+        unaddressed = self.executor.unaddressed
+        back = waited_for - unaddressed.of(saga.definition)  # the others come with a restart
+        self.executor.wake_once_back(back, saga.state.saga_id)
+        unaddressed.note(saga)
 
     def unaddressed(self) -> Mapping[str, int]:
         """Return the participants without a URL, with how many sagas of this node wait for them."""

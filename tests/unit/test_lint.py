@@ -179,3 +179,13 @@ def test_participants_without_a_url_are_told_where_the_environment_gives_urls(
     listed.write_text("rail-service: {url: 'http://rail', headers: {a: {secret: NOT_SET}}}")
     monkeypatch.setenv("SAGA_PARTICIPANTS_FILE", str(listed))
     assert told() == []
+
+
+@pytest.mark.parametrize("option", ["--ledger", "--answers"])
+def test_a_file_of_the_doctor_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    file = tmp_path / "none.jsonl"
+
+    assert cli.main(["doctor", option, str(file)]) == 2
+    assert capsys.readouterr().err == f"saga: {file}: there is no such file\n"

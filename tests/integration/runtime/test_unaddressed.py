@@ -120,6 +120,7 @@ async def test_a_saga_that_is_given_up_waits_for_no_url() -> None:
     saga_id = (await world.start("thing")).state.saga_id
     await quiet(world.driver)
     assert world.driver.unaddressed() == {"thing-service": 1}
+    assert "thing-service" not in world.driver.executor.breakers  # which would keep the saga
 
     await world.orchestrator.ask(saga_id, CancelAsked())
 
