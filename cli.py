@@ -62,7 +62,7 @@ def lint(files: Sequence[Path]) -> int:
     """Print one line a finding; return 1 if one is an error. The files may name each other."""
     try:
         participants = _participants()
-    except (InvalidSettings, ValueError) as error:
+    except InvalidSettings as error:
         print(f"saga: {error}", file=sys.stderr)
         return 2
     read = [_read(file) for file in files]
@@ -155,7 +155,7 @@ def _json(finding: Violation | Notice) -> str:
 def _participants() -> Collection[str] | None:
     """Return those that have a URL, if the environment gives any; else all may have one.
 
-    Raises InvalidSettings, ValueError.
+    Raises InvalidSettings.
     """
     return server.participants_of(read_settings()) if gives_participants() else None
 

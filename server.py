@@ -296,18 +296,25 @@ def _directory(settings: Settings) -> Directory:
     try:
         return read_directory(read_text(file), settings.saga_participants, secret_named)
     except ValueError as error:
-        why = f"SAGA_PARTICIPANTS_FILE: {file} is refused: {_one_line(error)}"
-        raise InvalidSettings(why) from error
+        raise _file_refused(file, error) from error
+
+
+def _file_refused(file: Path, error: ValueError) -> InvalidSettings:
+    return InvalidSettings(f"SAGA_PARTICIPANTS_FILE: {file} is refused: {_one_line(error)}")
 
 
 def participants_of(settings: Settings) -> Collection[str]:
     """Return the names that have a URL, without the secrets that calls need.
 
-    Raises ValueError that says what to change.
+    Raises InvalidSettings.
     """
     file = settings.saga_participants_file
-    listed = () if file is None else names_in(read_text(file))
-    return {*settings.saga_participants, *listed}
+    if file is None:
+        return settings.saga_participants.keys()
+    try:
+        return {*settings.saga_participants, *names_in(read_text(file))}
+    except ValueError as error:
+        raise _file_refused(file, error) from error
 
 
 def _most_calls(limit: int, directory: Directory) -> int:

@@ -179,6 +179,12 @@ def test_participants_without_a_url_are_told_where_the_environment_gives_urls(
     listed.write_text("rail-service: {url: 'http://rail', headers: {a: {secret: NOT_SET}}}")
     monkeypatch.setenv("SAGA_PARTICIPANTS_FILE", str(listed))
     assert told() == []
+    listed.write_bytes(b"rail-service: \xff")
+    assert cli.main(["definitions", "lint", str(file)]) == 2
+    assert capsys.readouterr().err == (
+        f"saga: SAGA_PARTICIPANTS_FILE: {listed} is refused:"
+        " it is not UTF-8 text (byte 15 of line 1)\n"
+    )
 
 
 @pytest.mark.parametrize("option", ["--ledger", "--answers"])
