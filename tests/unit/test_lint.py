@@ -100,10 +100,10 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_it(
 @pytest.mark.parametrize(
     ("name", "content", "place", "detail"),
     [
-        ("trip.yaml", b"", ":1", "must be an object [model-type]"),
-        ("trip.yaml", b"# later\n", ":1", "must be an object [model-type]"),
-        ("trip.yaml", b"null\n", ":1", "must be an object [model-type]"),
-        ("trip.yaml", b"---\n", ":2", "must be an object [model-type]"),
+        ("trip.yaml", b"", ":1", "must be an object [wrong-type]"),
+        ("trip.yaml", b"# later\n", ":1", "must be an object [wrong-type]"),
+        ("trip.yaml", b"null\n", ":1", "must be an object [wrong-type]"),
+        ("trip.yaml", b"---\n", ":2", "must be an object [wrong-type]"),
         (
             "trip.yaml",
             b"\x7fELF\x00",
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_it(
         ("trip.json", b"", "", "it is empty [unreadable]"),
         ("trip.json", b'{"saga": "trip",}', "", "trailing comma in object at byte 16 [unreadable]"),
         ("trip.json", b"saga: trip", "", "invalid character at byte 0 [unreadable]"),
-        ("trip.json", b"[\n\t1]", ":1", "must be an object [model-type]"),
+        ("trip.json", b"[\n\t1]", ":1", "must be an object [wrong-type]"),
         ("trip.JSON", b'{"a": 1, "a": 2}', "", 'the member "a" is there twice [unreadable]'),
     ],
 )
