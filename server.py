@@ -391,7 +391,7 @@ async def _database(settings: Settings, stack: AsyncExitStack) -> str:
     try:
         started = await asyncio.to_thread(server.__enter__)
     except (OSError, EmbeddedServerFailed) as error:
-        raise InvalidSettings(f"SAGA_DATA_DIR cannot be used: {in_words(error)}") from error
+        raise InvalidSettings(f"SAGA_DATA_DIR cannot be used: {_one_line(error)}") from error
     stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
     return started.url
 
@@ -437,7 +437,8 @@ async def _at_start(work: Callable[[], Awaitable[object]]) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(explained(error).split())
+    said = in_words(error) if isinstance(error, OSError) else explained(error)
+    return " ".join(said.split())
 
 
 async def _register_definitions(registry: Registry, settings: Settings) -> None:
