@@ -27,11 +27,15 @@ SHORTEST_SECRET: Final = 8  # characters; anything shorter is found in texts tha
 BLOT: Final = "[secret]"
 DEEPEST: Final = 5  # escapes inside of escapes
 # The escapes of printable ASCII, of which the value of a header consists.
-ESCAPE: Final = re.compile(
-    rb"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[!-/:-@\[-`{-~])"
-    rb"|%(?:u00)?[2-7][0-9a-fA-F]"
+OF_JSON: Final = re.compile(rb"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[!-/:-@\[-`{-~])")
+OF_URL_OR_HTML: Final = re.compile(
+    rb"%(?:u00)?[2-7][0-9a-fA-F]"
     rb"|&(?:#0{0,6}[0-9]{2,3}|#[xX]0{0,6}[0-9a-fA-F]{2}|[A-Za-z]{2,10});"
 )
+ANY_ESCAPE: Final = re.compile(rb"|".join((OF_JSON.pattern, OF_URL_OR_HTML.pattern)))
+# The escapes that are read one after the other. In the second order a backslash that an escape of a
+# URL or of HTML has brought to light is one of the secret itself.
+ORDERS: Final = ((ANY_ESCAPE,) * DEEPEST, (OF_JSON, *(OF_URL_OR_HTML,) * (DEEPEST - 1)))
 
 
 class Redaction:
@@ -102,12 +106,15 @@ def is_exposed(document: bytes, forms: Collection[bytes]) -> bool:
 def readings(document: bytes) -> Iterator[bytes]:
     """`document` as it came, then as often as there are escapes in it with these read."""
     yield document
-    for _ in range(DEEPEST):
-        read = ESCAPE.sub(_character, document)
-        if read == document:
-            return
-        document = read
-        yield document
+    for order in ORDERS:
+        reading = document
+        for escape in order:
+            read = escape.sub(_character, reading)
+            if read != reading:
+                reading = read
+                yield reading
+            elif escape is not OF_JSON:
+                break
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
@@ -130,15 +137,20 @@ def _meaning(escape: bytes) -> bytes:
 
 def _places(document: bytes, forms: Collection[bytes]) -> Iterator[tuple[int, int]]:
     """From where to where in `document` a form stands, in any reading."""
-    starts: Sequence[int] = range(len(document) + 1)  # of each byte of the reading, in `document`
-    reading = document
-    for _ in range(DEEPEST + 1):
-        for form in forms:
-            yield from ((starts[at], starts[at + len(form)]) for at in _found(form, reading))
-        further, starts = _read_further(reading, starts)
-        if further == reading:
-            return
-        reading = further
+    for order in ORDERS:
+        starts: Sequence[int] = range(len(document) + 1)  # of each byte read, in `document`
+        reading = document
+        yield from _places_in(reading, starts, forms)
+        for escape in order:
+            reading, starts = _read_further(reading, starts, escape)
+            yield from _places_in(reading, starts, forms)
+
+
+def _places_in(
+    reading: bytes, starts: Sequence[int], forms: Collection[bytes]
+) -> Iterator[tuple[int, int]]:
+    for form in forms:
+        yield from ((starts[at], starts[at + len(form)]) for at in _found(form, reading))
 
 
 def _found(form: bytes, reading: bytes) -> Iterator[int]:
@@ -148,9 +160,11 @@ def _found(form: bytes, reading: bytes) -> Iterator[int]:
         at = reading.find(form, at + 1)
 
 
-def _read_further(reading: bytes, starts: Sequence[int]) -> tuple[bytes, Sequence[int]]:
+def _read_further(
+    reading: bytes, starts: Sequence[int], pattern: re.Pattern[bytes]
+) -> tuple[bytes, Sequence[int]]:
     """The next reading, and where each of its bytes and its end stood at first."""
-    escapes = [one for one in ESCAPE.finditer(reading) if _character(one) != one[0]]
+    escapes = [one for one in pattern.finditer(reading) if _character(one) != one[0]]
     ends = [0, *(one.end() for one in escapes)]
     begins = [*(one.start() for one in escapes), len(reading)]
     pieces, places = list[bytes](), list[int]()

@@ -124,6 +124,15 @@ def test_nothing_but_the_secret_is_taken_out(data: st.DataObject, secret: str) -
     assert document.endswith(outside[-1])
 
 
+@pytest.mark.parametrize("spelled", ["%5c%2530", r"%5c\u002530", r"&#92;%\u00330"])
+def test_a_backslash_of_a_secret_is_not_taken_for_an_escape(spelled: str) -> None:
+    redaction = Redaction(["Bearer 0000000000000\\0"])
+
+    kept = redaction.of_bytes(f'"0000000000000{spelled}"'.encode())
+
+    assert kept == b'"[secret]"'
+
+
 @given_any(st.binary(max_size=200))
 def test_what_holds_no_secret_comes_back_byte_by_byte(document: bytes) -> None:
     assert Redaction([TOKEN]).of_bytes(document) == document
