@@ -49,13 +49,6 @@ class Import:
         return self.module.split(".")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
-    file: str
-    name: str
-    lines: int
-
-
 @cache
 def files() -> tuple[str, ...]:
     """Every file of the project, as a path from the root."""
@@ -135,14 +128,6 @@ def imported_files(one: Import) -> list[str]:
 def _module_files(place: str) -> list[str]:
     wanted = (f"{place}.py", f"{place}/__init__.py".lstrip("/"))
     return [file for file in wanted if file in files()]
-
-
-def functions(file: str) -> list[Function]:
-    return [
-        Function(file, node.name, (node.end_lineno or node.lineno) - node.lineno + 1)
-        for node in ast.walk(tree(file))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
 
 
 def called_names(file: str) -> set[str]:
