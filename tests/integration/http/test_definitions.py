@@ -2,14 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.reader import restore_definition
-from saga_orchestrator.fsm.verifier import verify
-from saga_orchestrator.fsm.yaml_document import parse_yaml
 from saga_orchestrator.tests.requests import JSON
 from saga_orchestrator.tests.world import ORDER_PROCESSING, World
 from saga_orchestrator.tests.world import a_world as another_world
@@ -249,28 +245,28 @@ async def test_a_definition_whose_input_is_no_schema_is_refused_at_its_place(
     ]
 
 
+TURNS_BESIDE_THE_WORK = 10
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "application/yaml"])
 async def test_the_loop_goes_on_while_a_large_definition_is_read_and_verified(
     client: httpx.AsyncClient, media_type: str
 ) -> None:
-    """The longest time without a turn of the loop is short beside the work itself."""
+    """On the loop itself the work would leave a few turns to others, before and behind it."""
     steps = [large_step(number) for number in range(200)]
     document = json.dumps({"saga": "large", "version": 1, "steps": steps})
-    began = time.process_time()
-    verify(restore_definition(parse_yaml(document)))
-    work = time.process_time() - began
     headers = {"content-type": media_type}
 
     asked = asyncio.create_task(
         client.post("/definitions/verify", content=document, headers=headers)
     )
-    longest, turn = 0.0, time.process_time()
+    turns = 0
     while not asked.done():
         await asyncio.sleep(0.001)
-        longest, turn = max(longest, time.process_time() - turn), time.process_time()
+        turns += 1
 
     assert (await asked).status_code == 200
-    assert longest < work / 4
+    assert turns > TURNS_BESIDE_THE_WORK
 
 
 def large_step(number: int) -> dict[str, Any]:
