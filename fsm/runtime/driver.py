@@ -218,6 +218,18 @@ class Driver:
                     raise
             await self.pause(TROUBLE_PAUSE_SECONDS)
 
+    async def load_many(
+        self, wanted: Callable[[], Sequence[str]]
+    ) -> Mapping[str, Saga | Exception]:
+        """Read the sagas that are `wanted`, once the log can be read; none if the service stops."""
+        while not self.stopping and (saga_ids := wanted()):
+            try:
+                return await self.journal.load_many(saga_ids)
+            except LogUnavailable as error:
+                logger.warning("sagas are not read yet", extra={"why": str(error)})
+            await self.pause(TROUBLE_PAUSE_SECONDS)
+        return {}
+
     async def watch(self, saga_id: str, condition: Condition) -> tuple[Live, asyncio.Future[Saga]]:
         """The saga, kept in memory until `leave`, and what comes once it fulfils `condition`."""
         live = self.live.get(saga_id)

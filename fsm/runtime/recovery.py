@@ -10,19 +10,17 @@ broken is named and left alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from ...eventstore import EventLog, LogUnavailable
-from ..saga import Saga
+from ...eventstore import EventLog
 from .clock import Clock
-from .driver import TROUBLE_PAUSE_SECONDS, Driver
+from .driver import Driver
 from .journal import Journal
 from .log import logger
-
-# Folding and resuming so many takes some 30 ms, for which nothing else has its turn.
-SAGAS_A_READ = 200
+from .wake_ups import SAGAS_A_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,8 @@ class Recovery:
         return resumed + len(idle)
 
     async def _take_up(self, saga_ids: Iterable[str]) -> int:
-        loaded = await self._load(saga_ids)
+        # The shards are served already, so what cannot be read now is read later.
+        loaded = await self.driver.load_many(partial(self.driver.left_to_take_up, saga_ids))
         resumed = 0
         for saga_id, saga in loaded.items():
             if isinstance(saga, Exception):
@@ -81,16 +80,6 @@ class Recovery:
                 resumed += await self.driver.take_up(saga)
         await asyncio.sleep(0)  # what has come meanwhile, before the next page
         return resumed
-
-    async def _load(self, saga_ids: Iterable[str]) -> Mapping[str, Saga | Exception]:
-        """The shards are served already, so what cannot be read now is read later."""
-        while not self.driver.stopping and (left := self.driver.left_to_take_up(saga_ids)):
-            try:
-                return await self.journal.load_many(left)
-            except LogUnavailable as error:
-                logger.warning("sagas are not read yet", extra={"why": str(error)})
-            await self.driver.pause(TROUBLE_PAUSE_SECONDS)
-        return {}
 
 
 def _pages(saga_ids: Sequence[str]) -> Iterator[Sequence[str]]:
