@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
 from msgspec.structs import asdict, fields
@@ -26,7 +26,21 @@ from ..errors import (
     UnknownSignal,
 )
 from ..events import Resolution
-from ..happening import ChildPolicy, StartRequested, StepReported, Verb
+from ..happening import (
+    AbandonAsked,
+    CancelAsked,
+    ChildPolicy,
+    CompensationAsked,
+    PauseAsked,
+    ResolveAsked,
+    ResumeAsked,
+    RetryAsked,
+    SignalSent,
+    SkipAsked,
+    StartRequested,
+    StepReported,
+    Verb,
+)
 from ..strict_json import Json, JsonObject, parse, serialize
 from .errors import DefinitionNotFound, NotServing, SagaNotFound, VersionMoved
 
@@ -57,26 +71,35 @@ class Done(Struct, frozen=True, kw_only=True):
     replayed: bool = False
 
 
+# Names under which messages are kept in the inbox: a class may be renamed, its name here may not.
 HAPPENINGS: Mapping[str, type[Happening]] = {
-    kind.__name__: kind for kind in (*get_args(Verb), StepReported)
+    "CompensationAsked": CompensationAsked,
+    "CancelAsked": CancelAsked,
+    "RetryAsked": RetryAsked,
+    "PauseAsked": PauseAsked,
+    "ResumeAsked": ResumeAsked,
+    "AbandonAsked": AbandonAsked,
+    "SkipAsked": SkipAsked,
+    "ResolveAsked": ResolveAsked,
+    "SignalSent": SignalSent,
+    "StepReported": StepReported,
 }
 REFUSALS: Mapping[str, type[Exception]] = {
-    kind.__name__: kind
-    for kind in (
-        ChildrenUnderWay,
-        CorruptStream,
-        DefinitionNotFound,
-        DrivenByParent,
-        NoSuchStep,
-        NotAllowed,
-        NotCompensatable,
-        NotServing,
-        SagaNotFound,
-        TooManySignals,
-        UnknownSignal,
-        VersionMoved,
-    )
+    "ChildrenUnderWay": ChildrenUnderWay,
+    "CorruptStream": CorruptStream,
+    "DefinitionNotFound": DefinitionNotFound,
+    "DrivenByParent": DrivenByParent,
+    "NoSuchStep": NoSuchStep,
+    "NotAllowed": NotAllowed,
+    "NotCompensatable": NotCompensatable,
+    "NotServing": NotServing,
+    "SagaNotFound": SagaNotFound,
+    "TooManySignals": TooManySignals,
+    "UnknownSignal": UnknownSignal,
+    "VersionMoved": VersionMoved,
 }
+HAPPENING_NAMES = {kind: name for name, kind in HAPPENINGS.items()}
+REFUSAL_NAMES = {kind: name for name, kind in REFUSALS.items()}
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "verdict": Resolution,
     "children": ChildPolicy,
@@ -93,7 +116,7 @@ def encode_question(question: Ask | Begin) -> bytes:
         members = {"saga_type": question.saga_type, "version": question.version, "request": request}
     else:
         members = {
-            "kind": type(question.happening).__name__,
+            "kind": HAPPENING_NAMES[type(question.happening)],
             "happening": _members(question.happening),
             "expected_version": question.expected_version,
         }
@@ -118,7 +141,7 @@ def encode_answer(answer: Done | Exception) -> bytes:
     if isinstance(answer, Done):
         return serialize({"version": answer.version, "replayed": answer.replayed})
     facts = cast(JsonObject, vars(answer))
-    return serialize({"kind": type(answer).__name__, "text": str(answer), "facts": facts})
+    return serialize({"kind": REFUSAL_NAMES[type(answer)], "text": str(answer), "facts": facts})
 
 
 def decode_answer(data: bytes) -> Done:
@@ -135,7 +158,7 @@ def decode_answer(data: bytes) -> Done:
 
 def is_refusal(error: Exception) -> bool:
     """Whether whoever asked is to be told of it."""
-    return type(error).__name__ in REFUSALS
+    return type(error) in REFUSAL_NAMES
 
 
 def _members(value: Happening | StartRequested) -> dict[str, Json]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
+
 import pytest
 from hypothesis import given
 from saga_orchestrator.fsm.errors import (
@@ -26,8 +28,11 @@ from saga_orchestrator.fsm.happening import (
     Verb,
 )
 from saga_orchestrator.fsm.runtime.message import (
+    HAPPENINGS,
+    REFUSALS,
     Ask,
     Begin,
+    Happening,
     decode_answer,
     decode_question,
     encode_answer,
@@ -47,7 +52,7 @@ VERBS: list[Verb] = [
     SignalSent(name="go", body=[1], key="k"),
     SkipAsked(step="pay"),
 ]
-REFUSALS = [
+REFUSED = [
     ChildrenUnderWay("s1", ["c1", "c2"]),
     DrivenByParent("c1", "cancel", "s1", ["pause"]),
     NotAllowed("s1", "retry", "nothing is parked", ["pause"]),
@@ -88,7 +93,7 @@ def test_a_verb_arrives_as_it_was_asked(verb: Verb) -> None:
     assert decode_question(encode_question(question)) == question
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("refusal", REFUSED, ids=lambda one: type(one).__name__)
 def test_a_refusal_arrives_with_its_facts(refusal: Exception) -> None:
     with pytest.raises(type(refusal)) as arrived:
         decode_answer(encode_answer(refusal))
@@ -100,3 +105,28 @@ def test_a_refusal_arrives_with_its_facts(refusal: Exception) -> None:
 
 def _listed(fact: object) -> object:
     return list(fact) if isinstance(fact, tuple) else fact
+
+
+@pytest.mark.parametrize(("kind", "happening"), HAPPENINGS.items())
+def test_a_message_of_before_is_read_under_its_name(kind: str, happening: type[Happening]) -> None:
+    needed = {"step": "pay", "done": True, "verdict": "done", "evidence": "seen", "name": "go"}
+    members = {name: needed[name] for name in happening.__struct_fields__ if name in needed}
+    body = {"saga_id": "s1", "kind": kind, "happening": members, "expected_version": None}
+
+    question = decode_question(serialize(cast(Json, body)))
+
+    assert isinstance(question, Ask)
+    assert type(question.happening) is happening
+
+
+def test_the_names_of_messages_are_those_of_the_inboxes_there_are() -> None:
+    assert set(HAPPENINGS) == {
+        "CompensationAsked", "CancelAsked", "RetryAsked", "PauseAsked", "ResumeAsked",
+        "AbandonAsked", "SkipAsked", "ResolveAsked", "SignalSent", "StepReported",
+    }  # fmt: skip
+    assert set(HAPPENINGS.values()) == {*get_args(Verb), StepReported}
+    assert set(REFUSALS) == {
+        "ChildrenUnderWay", "CorruptStream", "DefinitionNotFound", "DrivenByParent", "NoSuchStep",
+        "NotAllowed", "NotCompensatable", "NotServing", "SagaNotFound", "TooManySignals",
+        "UnknownSignal", "VersionMoved",
+    }  # fmt: skip
