@@ -62,7 +62,7 @@ def _histories(heads: dict[int, Head], streams: int) -> Iterator[list[RecordedEv
 def _events(now: datetime) -> list[NewEvent]:
     (life,) = lives(1, SHARDS, now)
     return [
-        NewEvent(type=type(one).__name__, schema_version=1, recorded_at=now, payload=encode(one))
+        NewEvent(type=one.type_name, schema_version=1, recorded_at=now, payload=encode(one))
         for stage in life
         for one in stage.events
     ]

@@ -2,7 +2,8 @@
 
 The payload is canonical JSON of the event's members, those at their default left out. When the
 shape of a type changes, its class gets the next `schema_version` and UPCASTERS a function that
-turns a payload of the old version into one of the next.
+turns a payload of the old version into one of the next. When a type is renamed, its class gets the
+next `type_name`, and the old one joins its `former_names`: stored bytes are never rewritten.
 """
 
 from __future__ import annotations
@@ -39,11 +40,24 @@ def _saying_nothing_of(names: Sequence[str], members: Json) -> Json:
     return {**members, **dict.fromkeys(names)}
 
 
-TYPES: Mapping[str, type[Event]] = {
-    kind.__name__: kind for kind in (*get_args(SagaFact), *get_args(StepFact))
+def _renamed(names: Mapping[str, str], members: Json) -> Json:
+    """Return the payload with members under the names that they have since."""
+    assert isinstance(members, Mapping)
+    return {names.get(name, name): value for name, value in members.items()}
+
+
+TYPES: Mapping[str, type[Event]] = {  # by the names that are written
+    kind.type_name: kind for kind in (*get_args(SagaFact), *get_args(StepFact))
+}
+STORED_NAMES: Mapping[str, tuple[str, ...]] = {  # of a type, by each of them
+    name: names
+    for kind in TYPES.values()
+    for names in [(kind.type_name, *kind.former_names)]
+    for name in names
 }
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {  # by type and the version they start from
     ("SagaParked", 1): partial(_saying_nothing_of, ("without_output",)),
+    ("SagaParked", 2): partial(_renamed, {"why": "reason"}),
     ("SagaUnparked", 1): partial(_saying_nothing_of, ("accepted", "undo_again")),
     ("SagaStarted", 1): lambda members: _with(members, input_checked=False),
 }
@@ -73,16 +87,29 @@ def _encoded(event: Event) -> bytes:
 _remembered = lru_cache(maxsize=MOST_ALIKE)(_encoded)
 
 
-def decode(kind: str, schema_version: int, payload: bytes) -> Event:
-    """Raises UnreadableEvent."""
-    if kind not in TYPES or schema_version > TYPES[kind].schema_version:
-        raise UnreadableEvent(f"{kind} {schema_version} was written by a newer version")
+def decode(stored_type: str, schema_version: int, payload: bytes) -> Event:
+    """Return the event that was stored under this name, or under a former one of its type.
+
+    Raises UnreadableEvent.
+    """
+    kind = _KINDS.get(stored_type)
+    if kind is None or schema_version > kind.schema_version:
+        raise UnreadableEvent(f"{stored_type} {schema_version} was written by a newer version")
     try:
-        if schema_version == TYPES[kind].schema_version and payload.find(rb"\u0000") < 0:
+        if schema_version == kind.schema_version and payload.find(rb"\u0000") < 0:
             return _READERS[kind](payload)
-        return convert(_upcast(kind, schema_version, parse(payload)), TYPES[kind])
+        return convert(_upcast(kind, schema_version, parse(payload)), kind)
     except (LookupError, TypeError, ValueError, MsgspecError, RecursionError) as error:
-        raise UnreadableEvent(f"{kind} {schema_version} cannot be read: {error}") from error
+        message = f"{stored_type} {schema_version} cannot be read: {error}"
+        raise UnreadableEvent(message) from error
+
+
+def stored_names(type_name: str) -> tuple[str, ...]:
+    """Return all names under which events of this type stand in logs; of an unknown type its own.
+
+    `type_name` is the name that is written now, or a former one.
+    """
+    return STORED_NAMES.get(type_name, (type_name,))
 
 
 def format_time(time: datetime) -> str:
@@ -90,9 +117,9 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _upcast(kind: str, schema_version: int, members: Json) -> Json:
-    for version in range(schema_version, TYPES[kind].schema_version):
-        members = UPCASTERS[kind, version](members)
+def _upcast(kind: type[Event], schema_version: int, members: Json) -> Json:
+    for version in range(schema_version, kind.schema_version):
+        members = UPCASTERS[kind.type_name, version](members)
     return members
 
 
@@ -154,4 +181,5 @@ def _members_of(kind: type[Event]) -> Callable[[Event], JsonObject]:
 
 
 _MEMBERS = {kind: _members_of(kind) for kind in TYPES.values()}
-_READERS = {name: Decoder(kind, float_hook=Decimal).decode for name, kind in TYPES.items()}
+_READERS = {kind: Decoder(kind, float_hook=Decimal).decode for kind in TYPES.values()}
+_KINDS = {name: TYPES[names[0]] for name, names in STORED_NAMES.items()}

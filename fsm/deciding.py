@@ -206,11 +206,11 @@ class Deciding:
         """As soon as all that is out is answered: a saga at rest awaits nothing."""
         if not self.saga.is_called:
             not_done = self.saga.not_done
-            self.record(SagaParked(why=why, not_done=not_done, without_output=without_output))
+            self.record(SagaParked(reason=why, not_done=not_done, without_output=without_output))
 
     def park_undo(self, why: str, without_output: tuple[str, ...] = ()) -> None:
         not_undone = self.saga.not_undone
-        self.record(SagaParked(why=why, not_undone=not_undone, without_output=without_output))
+        self.record(SagaParked(reason=why, not_undone=not_undone, without_output=without_output))
 
     def park_for(self, unmade: Unmade, *, undoes: bool = False) -> None:
         self.lacking = unmade.lacking

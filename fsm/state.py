@@ -285,7 +285,7 @@ def _told(  # noqa: C901 - a table, one line of thought an event
             ended = {"parked": None, "asked_back": None, **NOT_PAUSED}
             turned_at = state.turned_at or at
             return {"cause": cause, "error": error, "turned_at": turned_at, **ended}
-        case SagaParked(why=why, without_output=without_output):
+        case SagaParked(reason=why, without_output=without_output):
             parked = Parked(why=why, since=at, without_output=without_output)
             return {"parked": parked, "error": state.error or why}
         case SagaUnparked():

@@ -185,17 +185,17 @@ def demand_effect(before: Saga, asked: Happening, deciding: Deciding) -> None:
     if parked is None:
         return
     match asked, deciding.events:
-        case RetryAsked(), [SagaUnparked(accepted=()), SagaParked(why=why)] if why == parked.why:
+        case RetryAsked(), [SagaUnparked(accepted=()), SagaParked(reason=why)] if why == parked.why:
             _refuse_to_park_again(before, "retry", why)
         case ResolveAsked(), [StepResolved(), SagaUnparked(), SagaParked() as again]:
             if _gives_output(asked) and _lacks_what_is_needed(asked.step, again, deciding, parked):
-                _refuse_to_park_again(before, "resolve", again.why)
+                _refuse_to_park_again(before, "resolve", again.reason)
 
 
 def _lacks_what_is_needed(step: str, again: SagaParked, deciding: Deciding, parked: Parked) -> bool:
     """Whether the saga parks `again` for the output of `step`, and not for that of another."""
     is_only_cause = again.without_output == (step,)
-    is_still_cause = step in (again.without_output or ()) and again.why == parked.why
+    is_still_cause = step in (again.without_output or ()) and again.reason == parked.why
     return step in deciding.lacking or is_only_cause or is_still_cause
 
 

@@ -16,7 +16,7 @@ def event_view(recorded: RecordedEvent, event: Event) -> dict[str, Json]:
     """One entry of an audit trail."""
     data = parse(encode(event))
     assert isinstance(data, Mapping), "the members of an event"
-    return _members_view(recorded, data)
+    return _members_view(recorded, event.type_name, data)
 
 
 def recorded_view(recorded: RecordedEvent) -> dict[str, Json]:
@@ -27,18 +27,18 @@ def recorded_view(recorded: RecordedEvent) -> dict[str, Json]:
     try:
         event = decode(recorded.type, recorded.schema_version, recorded.payload)
     except UnreadableEvent as error:
-        members = _members_view(recorded, {"unreadable": str(error)})
+        members = _members_view(recorded, recorded.type, {"unreadable": str(error)})
     else:
         members = event_view(recorded, event)
     return {"saga_id": recorded.stream_id, **members}
 
 
-def _members_view(recorded: RecordedEvent, data: JsonObject) -> dict[str, Json]:
+def _members_view(recorded: RecordedEvent, type_name: str, data: JsonObject) -> dict[str, Json]:
     return {
         "version": recorded.version,
         "seq": recorded.seq,
         "epoch": recorded.epoch,
-        "type": recorded.type,
+        "type": type_name,
         "recorded_at": format_time(recorded.recorded_at),
         **{name: data[name] for name in BESIDE if name in data},
         "data": {name: one for name, one in data.items() if name not in BESIDE},

@@ -26,6 +26,7 @@ from ..eventstore import (
     RecordedEvent,
     is_cut,
 )
+from ..fsm.codec import stored_names
 from ..fsm.strict_json import JsonObject
 from .cursor import Cursor
 from .errors import ProjectionUnavailable
@@ -134,7 +135,7 @@ class LogFeed:
             "shard_id": list(range(SHARDS)),
             "after": list(after.seqs),
             "upto": list(upto.seqs),
-            "type": wanted.type,
+            "types": None if wanted.type is None else list(stored_names(wanted.type)),
             "saga_type": wanted.saga_type,
             "limit": limit,
             "page_bytes": PAGE_BYTES,

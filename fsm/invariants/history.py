@@ -25,7 +25,7 @@ class Entry:
     recorded_at: datetime
 
     def __str__(self) -> str:
-        kind = type(self.event).__name__
+        kind = self.event.type_name
         return f"{kind} of {self.event.step}" if isinstance(self.event, StepEvent) else kind
 
 

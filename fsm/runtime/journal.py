@@ -44,8 +44,7 @@ class Journal:
     ) -> Awaitable[Sequence[RecordedEvent]]:
         """Record `events` after `version` of the saga; to be awaited until they are durable."""
         new = [
-            NewEvent(type(event).__name__, event.schema_version, at, encode(event))
-            for event in events
+            NewEvent(event.type_name, event.schema_version, at, encode(event)) for event in events
         ]
         return self.log.append(StreamId(saga_id), version, new)
 
@@ -119,7 +118,7 @@ class Journal:
 def _is_of_a_saga(recorded: RecordedEvent) -> bool:
     """A shard has a stream of its own, which is not a saga; nor is what does not begin as one."""
     if recorded.version == 1:
-        return recorded.type == SagaStarted.__name__
+        return recorded.type == SagaStarted.type_name
     return recorded.type != SHARD_OWNED
 
 

@@ -105,7 +105,7 @@ class Process:
     def _commit(self, decision: Decision) -> None:
         at = decision.saga.state.updated_at
         for event in decision.events:
-            row = Recorded(type(event).__name__, event.schema_version, encode(event), at)
+            row = Recorded(event.type_name, event.schema_version, encode(event), at)
             self.log.append(row)
         self.saga = decision.saga
         self.seen[self.saga.state.version] = as_recorded(self.saga.state)

@@ -123,7 +123,7 @@ def failures_stop(definition: Definition, history: Sequence[Event]) -> Iterator[
 def failures_are_passed_over(definition: Definition, history: Sequence[Event]) -> Iterator[str]:
     """R5. Where every failure may be passed over, only what has failed is left at the end."""
     parked = history[-1]
-    if not isinstance(parked, SagaParked) or CANNOT_BE_CALLED in parked.why:
+    if not isinstance(parked, SagaParked) or CANNOT_BE_CALLED in parked.reason:
         return
     if not any(isinstance(one, CompensationStarted) for one in history):
         return

@@ -11,7 +11,7 @@ with wanted as (
     from event
     where event.shard_id = part.shard_id and event.seq > part.after and event.seq <= part.upto
       and event.type <> 'ShardOwned'
-      and (%(type)s::text is null or event.type = %(type)s::text)
+      and (%(types)s::text[] is null or event.type = any(%(types)s::text[]))
       and (%(saga_type)s::text is null or %(saga_type)s::text = (
         select saga_type from saga_status where saga_status.saga_id = event.stream_id
       ))

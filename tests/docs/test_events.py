@@ -37,12 +37,12 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_all_events_are_listed_and_no_others() -> None:
-    assert set(rows()) == {one.__name__ for one in FACTS} | {"ShardOwned"}
+    assert set(rows()) == {one.type_name for one in FACTS} | {"ShardOwned"}
 
 
-@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: str(fact.__name__))
+@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: str(fact.type_name))
 def test_its_row_says_what_it_is(fact: type[SagaEvent | StepEvent]) -> None:
-    says, members, fires = rows()[fact.__name__]
+    says, members, fires = rows()[fact.type_name]
 
     assert says.endswith(".")
     assert members == members_of(fact)

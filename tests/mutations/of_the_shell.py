@@ -139,8 +139,8 @@ MUTATIONS: Final = (
         rule="R8",
         says="a retry is offered that only parks the saga again",
         file="fsm/verb.py",
-        old="[SagaUnparked(accepted=()), SagaParked(why=why)] if why == parked.why:",
-        new="[SagaUnparked(accepted=()), SagaParked(why=why)] if not why:",
+        old="[SagaUnparked(accepted=()), SagaParked(reason=why)] if why == parked.why:",
+        new="[SagaUnparked(accepted=()), SagaParked(reason=why)] if not why:",
         property=OPERATORS,
     ),
     Mutation(

@@ -107,8 +107,8 @@ def test_every_verb_and_callback_is_answered_through_another_node_as_through_its
 
     assert through_its_own.told == TOLD
     assert through_another.told == TOLD
-    assert "MessageTaken" in there
-    assert [one for one in there if one != "MessageTaken"] == here
+    assert "ForwardedInputApplied" in there
+    assert [one for one in there if one != "ForwardedInputApplied"] == here
     assert pair.house.examination().violations == []
 
 

@@ -39,5 +39,5 @@ def test_a_message_that_was_taken_and_not_answered_counts_once(
 
     types = database.types_of(saga_id)
     assert answer.status_code == 200, answer.text
-    assert (types.count(recorded), types.count("MessageTaken")) == (1, 1)
+    assert (types.count(recorded), types.count("ForwardedInputApplied")) == (1, 1)
     assert pair.house.examination().violations == []

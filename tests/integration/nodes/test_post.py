@@ -75,7 +75,7 @@ async def test_a_verb_is_taken_by_any_node(cluster: Cluster) -> None:
 
     assert there.state.status in ("compensating", "compensated")
     types = [one.type for one in cluster.store.streams[saga_id]]
-    assert types.count("MessageTaken") == 1
+    assert types.count("ForwardedInputApplied") == 1
 
 
 async def test_a_refusal_is_told_as_if_the_saga_were_here(cluster: Cluster) -> None:
@@ -188,7 +188,7 @@ async def test_a_question_is_looked_at_again_where_nobody_knows_whether_it_count
 
     assert asked.state.paused_at is not None
     types = [one.type for one in cluster.store.streams[saga_id]]
-    assert types.count("MessageTaken") == 1
+    assert types.count("ForwardedInputApplied") == 1
 
 
 async def test_equal_starts_on_two_nodes_make_one_saga(cluster: Cluster) -> None:

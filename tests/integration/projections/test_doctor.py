@@ -113,7 +113,7 @@ class Installation:
 
 def recordable(event: Event) -> NewEvent:
     return NewEvent(
-        type=type(event).__name__,
+        type=event.type_name,
         schema_version=event.schema_version,
         recorded_at=LATER,
         payload=encode(event),

@@ -60,7 +60,7 @@ async def test_the_callback_is_told_of_the_rest_and_that_it_was_is_recorded(
     await quiet(world.driver)
 
     assert [one.state.status for one in receiver.told] == ["completed"]
-    assert log.types(saga_id)[-2:] == ["SagaCompleted", "CallbackDelivered"]
+    assert log.types(saga_id)[-2:] == ["SagaCompleted", "CompletionWebhookDelivered"]
     assert world.driver.live == {}
 
 
@@ -73,7 +73,7 @@ async def test_a_callback_that_does_not_take_it_is_told_again(
     await quiet(world.driver)
 
     assert len(receiver.told) == 4
-    assert log.types(saga_id).count("CallbackDelivered") == 1
+    assert log.types(saga_id).count("CompletionWebhookDelivered") == 1
 
 
 async def test_nobody_is_told_who_did_not_ask(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_the_next_process_tells_what_the_last_one_could_not(
 
     await quiet(restarted.driver)
     assert [one.state.saga_id for one in heard.told] == [saga_id]
-    assert log.types(saga_id)[-1] == "CallbackDelivered"
+    assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
 
 
 async def test_a_stop_does_not_wait_for_the_next_try(world: World) -> None:

@@ -210,7 +210,7 @@ async def test_who_is_to_be_told_of_the_rest_is_told_though_nobody_remembered(
     await world.orchestrator.ask(saga_id, APPROVED)
     await quiet(world.driver)
 
-    assert log.types(saga_id)[-1] == "CallbackDelivered"
+    assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
 
 
 async def test_a_timer_and_a_verb_at_once_are_decided_about_one_by_one(

@@ -145,7 +145,7 @@ def test_a_step_that_nobody_has_touched_is_pending() -> None:
         [SagaFellDue()],
         [SagaCompensated()],
         [SagaCompleted(), SagaCompleted()],
-        [SagaCompleted(), SagaParked(why="no")],
+        [SagaCompleted(), SagaParked(reason="no")],
         [StepSucceeded(step="pay", attempt=1)],
         [CALLED, CALLED],
         [CALLED, StepSucceeded(step="pay", attempt=1), CALLED],
@@ -190,7 +190,7 @@ def test_steps_are_finished_in_the_order_of_completion_and_once() -> None:
 
 def test_turning_round_tells_why_and_forgets_what_was_asked() -> None:
     asked = CompensationRequested(actor="anna")
-    parked = told(CALLED, asked, SagaParked(why="stuck", not_done=("pay",)))
+    parked = told(CALLED, asked, SagaParked(reason="stuck", not_done=("pay",)))
     back = evolve(parked, CompensationStarted(cause=Cause.REQUEST, error="asked"), LATER)
 
     assert parked.asked_back == asked
@@ -206,7 +206,7 @@ def test_turning_round_tells_why_and_forgets_what_was_asked() -> None:
 
 def test_the_first_error_is_kept_when_the_way_back_is_stuck() -> None:
     state = told(
-        CompensationStarted(cause=Cause.DEADLINE, error="too late"), SagaParked(why="stuck")
+        CompensationStarted(cause=Cause.DEADLINE, error="too late"), SagaParked(reason="stuck")
     )
 
     assert state.error == "too late"

@@ -67,7 +67,7 @@ COMPENSATED: Final[list[Event]] = [
 PARKED: Final[list[Event]] = [
     *TURNED,
     CompensationFailed(step="book", attempt=1, error="409 shipped"),
-    SagaParked(why="compensation of book failed: 409 shipped", not_undone=("book",)),
+    SagaParked(reason="compensation of book failed: 409 shipped", not_undone=("book",)),
 ]
 HISTORIES: Final = {"completed": COMPLETED, "compensated": COMPENSATED, "parked": PARKED}
 
@@ -215,7 +215,7 @@ def test_the_version_at_which_it_parked_still_tells_what_was_left_then() -> None
             False,
             "pay was rejected: 402 declined; parked: compensation of book failed: 409 shipped",
         ),
-        ([*COMPLETED[:-1], SagaParked(why="no id")], False, "no id"),
+        ([*COMPLETED[:-1], SagaParked(reason="no id")], False, "no id"),
     ],
 )
 def test_the_answer_to_a_start(events: list[Event], success: bool, error: str | None) -> None:

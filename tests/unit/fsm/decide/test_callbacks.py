@@ -226,7 +226,7 @@ def test_an_unheard_pivot_parks() -> None:
 
     assert case.events[1:] == (
         SagaParked(
-            why="pay has an unknown outcome: nobody said within 15m that it is done",
+            reason="pay has an unknown outcome: nobody said within 15m that it is done",
             not_done=("pay", "ship"),
         ),
     )

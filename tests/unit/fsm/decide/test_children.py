@@ -137,7 +137,7 @@ def test_an_abandoned_child_may_have_left_something_and_is_undone_if_it_can_be()
     case.when(ABANDONED).then(
         CompensationFailed(step="hotel", attempt=1, error="the child saga was abandoned: no room"),
         SagaParked(
-            why="compensation of hotel failed: the child saga was abandoned: no room",
+            reason="compensation of hotel failed: the child saga was abandoned: no room",
             not_undone=("book", "hotel"),
         ),
     )
@@ -176,7 +176,7 @@ def test_a_child_that_cannot_be_undone_parks_its_parent() -> None:
     undoing().when(REFUSED).then(
         CompensationFailed(step="hotel", attempt=1, error="a pivot was passed"),
         SagaParked(
-            why="compensation of hotel failed: a pivot was passed",
+            reason="compensation of hotel failed: a pivot was passed",
             not_undone=("book", "hotel"),
         ),
     )

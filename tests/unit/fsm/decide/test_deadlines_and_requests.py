@@ -86,7 +86,7 @@ def test_a_deadline_after_the_pivot_parks() -> None:
     case = all_done(given(definition), "book", "pay").when(answered("ship", UNKNOWN))
 
     late(case).then(
-        SagaParked(why="the deadline passed before ship could be done", not_done=("ship",))
+        SagaParked(reason="the deadline passed before ship could be done", not_done=("ship",))
     ).then_status("parked", book="succeeded", pay="succeeded")
 
 
@@ -96,7 +96,7 @@ def test_a_deadline_after_the_pivot_awaits_the_call_that_is_out() -> None:
 
     case.when(answered("ship", DONE)).then(
         StepSucceeded(step="ship", attempt=1),
-        SagaParked(why="the deadline passed before mail could be done", not_done=("mail",)),
+        SagaParked(reason="the deadline passed before mail could be done", not_done=("mail",)),
     )
     case.when(answered("ship", UNKNOWN)).then_calls().then_status("parked")
 
@@ -145,7 +145,7 @@ def test_an_unknown_pivot_parks_and_undoes_nothing() -> None:
 
     case.then(
         StepUnknown(step="pay", attempt=1, error="500 oops"),
-        SagaParked(why="pay has an unknown outcome: 500 oops", not_done=("pay", "ship")),
+        SagaParked(reason="pay has an unknown outcome: 500 oops", not_done=("pay", "ship")),
     ).then_calls()
 
 
@@ -163,7 +163,7 @@ def test_a_step_after_the_pivot_that_fails_parks(verdict: Verdict) -> None:
     case = all_done(given(definition), "book", "pay").when(answered("ship", verdict))
 
     case.then_calls().then_status("parked", book="succeeded", pay="succeeded")
-    assert case.events[-1] == SagaParked(why=case.state.error or "", not_done=("ship",))
+    assert case.events[-1] == SagaParked(reason=case.state.error or "", not_done=("ship",))
 
 
 def test_after_the_pivot_attempts_have_no_limit() -> None:

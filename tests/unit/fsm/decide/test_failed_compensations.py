@@ -45,7 +45,7 @@ def test_a_refused_compensation_parks_and_stops_there() -> None:
 
     case.then(
         CompensationFailed(step="pay", attempt=1, error="409 no"),
-        SagaParked(why="compensation of pay failed: 409 no", not_undone=("book", "pay")),
+        SagaParked(reason="compensation of pay failed: 409 no", not_undone=("book", "pay")),
     ).then_status("parked", book="succeeded", pay="compensation_failed")
 
 
@@ -55,7 +55,7 @@ def test_one_that_may_be_passed_over_lets_the_others_be_undone_and_parks_then() 
 
     case.when(undo_answered("book", DONE)).then(
         CompensationSucceeded(step="book", attempt=1),
-        SagaParked(why="compensation of pay failed: 409 no", not_undone=("pay",)),
+        SagaParked(reason="compensation of pay failed: 409 no", not_undone=("pay",)),
     )
 
 
@@ -74,7 +74,7 @@ def test_what_the_failed_one_covers_is_listed_too() -> None:
     case = case.when(undo_answered("book", REJECTED))
 
     assert case.events[-1] == SagaParked(
-        why="compensation of book failed: 409 no", not_undone=("book", "confirm")
+        reason="compensation of book failed: 409 no", not_undone=("book", "confirm")
     )
 
 

@@ -176,7 +176,7 @@ def test_a_saga_parks_when_all_that_is_out_is_answered() -> None:
 
     case.when(answered("mail", DONE)).then(
         StepSucceeded(step="mail", attempt=1),
-        SagaParked(why="ship has an unknown outcome: 500 oops", not_done=("ship",)),
+        SagaParked(reason="ship has an unknown outcome: 500 oops", not_done=("ship",)),
     )
 
 

@@ -29,7 +29,7 @@ def test_a_reply_that_is_too_large_parks_after_done(step: str) -> None:
 
     not_done = () if step == "pay" else ("pay",)
     why = f"{step} is done, but too much"
-    parked = SagaParked(why=why, not_done=not_done, without_output=(step,))
+    parked = SagaParked(reason=why, not_done=not_done, without_output=(step,))
     assert case.events[1:] == (parked,)
     assert case.step(step).status == "succeeded"
 
@@ -47,7 +47,7 @@ def test_a_reply_that_is_needed_and_not_there_parks_before_the_call() -> None:
     given(definition).when(answered("book", done_without_output(OutputLoss.NOT_JSON))).then(
         StepSucceeded(step="book", attempt=1, output_loss=OutputLoss.NOT_JSON, error="it is lost"),
         SagaParked(
-            why="the action of pay cannot be called: book has no output,"
+            reason="the action of pay cannot be called: book has no output,"
             " which ${steps.book.output.id} needs; book is done, but it is lost",
             not_done=("pay",),
             without_output=("book",),
@@ -102,7 +102,7 @@ def test_a_compensation_that_cannot_be_made_parks_and_lists() -> None:
 
     assert case.events[1:] == (
         SagaParked(
-            why="the compensation of pay cannot be called: pay has no output,"
+            reason="the compensation of pay cannot be called: pay has no output,"
             " which ${steps.pay.output.id} needs",
             not_undone=("book", "pay"),
             without_output=("pay",),

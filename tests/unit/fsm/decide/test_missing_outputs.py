@@ -88,7 +88,7 @@ def test_the_reason_names_the_step_whose_output_lacks_it(said: Verdict, cause: s
     parked = parked_for_pay(said).events[-1]
 
     assert isinstance(parked, SagaParked)
-    assert parked.why == f"the action of ship cannot be called: {cause}"
+    assert parked.reason == f"the action of ship cannot be called: {cause}"
     assert parked.without_output == ("pay",)
 
 

@@ -112,7 +112,7 @@ def test_a_rejection_after_an_unknown_attempt_that_was_retried_is_still_unknown(
 
     assert case.events == (
         StepRejected(step="pay", attempt=2, error="409 no"),
-        SagaParked(why="pay has an unknown outcome: 409 no", not_done=("pay", "ship")),
+        SagaParked(reason="pay has an unknown outcome: 409 no", not_done=("pay", "ship")),
     )
 
 

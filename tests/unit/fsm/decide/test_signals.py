@@ -165,7 +165,7 @@ def test_nobody_in_time_is_a_rejection() -> None:
 
 def test_nobody_in_time_parks_if_it_says_so() -> None:
     waiting(given(PARKS)).when(TimePassed(), after=DAY).then(
-        SagaParked(why="approve: no signal approval came within 1d", not_done=("approve", "pay"))
+        SagaParked(reason="approve: no signal approval came within 1d", not_done=("approve", "pay"))
     ).then_status("parked", approve="waiting")
 
 

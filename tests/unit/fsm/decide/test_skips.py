@@ -108,7 +108,7 @@ def test_what_nothing_undoes_because_the_pivot_was_skipped_parks_and_is_named() 
     case = all_done(case, "book", "ship").when(answered("mail", REJECTED)).then_calls("undo book#1")
 
     case = case.when(undo_answered("book", DONE)).then_status("parked", ship="succeeded")
-    assert case.events[-1] == SagaParked(why="nothing undoes ship", not_undone=("ship",))
+    assert case.events[-1] == SagaParked(reason="nothing undoes ship", not_undone=("ship",))
 
 
 def test_what_nothing_undoes_because_the_one_that_would_was_skipped_parks_and_is_named() -> None:
@@ -118,4 +118,4 @@ def test_what_nothing_undoes_because_the_one_that_would_was_skipped_parks_and_is
     case.then(StepSucceeded(step="confirm", attempt=1), *case.events[1:]).then_calls("pay#1")
 
     case = case.when(answered("pay", REJECTED))
-    assert case.events[-1] == SagaParked(why="nothing undoes confirm", not_undone=("confirm",))
+    assert case.events[-1] == SagaParked(reason="nothing undoes confirm", not_undone=("confirm",))

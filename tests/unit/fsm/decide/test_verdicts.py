@@ -154,7 +154,7 @@ def test_a_verdict_on_one_of_two_failed_compensations_leaves_the_other_alone() -
     case = case.when(found("pay", "undone")).then(
         resolved("pay", "undone"),
         unparked(back=True),
-        SagaParked(why="compensation of book failed: 409 no", not_undone=("book",)),
+        SagaParked(reason="compensation of book failed: 409 no", not_undone=("book",)),
     )
     case.then_calls().when(RetryAsked()).then_calls("undo book#2")
 

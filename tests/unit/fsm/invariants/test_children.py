@@ -42,7 +42,7 @@ VOUCHED: list[Event] = [
     BACK,
     undo("trip"),
     CompensationFailed(step="trip", attempt=1, error="no"),
-    SagaParked(why="no", not_undone=("trip",)),
+    SagaParked(reason="no", not_undone=("trip",)),
     StepResolved(step="trip", verdict=Resolution.UNDONE, evidence="seen"),
     SagaUnparked(back=True),
     SagaCompensated(),

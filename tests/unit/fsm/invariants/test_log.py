@@ -72,7 +72,7 @@ LOST = StepBackedOff(step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", u
 WITHOUT_OUTPUT: list[Event] = [
     called("book"),
     done("book"),
-    SagaParked(why="no output", not_done=("pay",), without_output=("book",)),
+    SagaParked(reason="no output", not_done=("pay",), without_output=("book",)),
     SagaUnparked(back=False),
     called("book", 2),
 ]
@@ -87,7 +87,7 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
         [
             *WITHOUT_OUTPUT,
             OutputNotReceived(step="book", attempt=2, error="no"),
-            SagaParked(why="no output", not_done=("pay",), without_output=("book",)),
+            SagaParked(reason="no output", not_done=("pay",), without_output=("book",)),
         ],
     ),
     "a completion": (TWO, [*BOTH, SagaCompleted()]),
@@ -136,7 +136,7 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     ),
     "a call that is repeated for its output": (
         TWO,
-        [*BOTH, SagaParked(why="lost", without_output=("pay",)), SagaUnparked(back=False),
+        [*BOTH, SagaParked(reason="lost", without_output=("pay",)), SagaUnparked(back=False),
          called("pay", 2)],
     ),
     "an undo that covers another": (
@@ -147,20 +147,22 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     "a failure that may be passed over": (
         PASSING,
         [*BOTH, BACK, undo("pay"), FAILED, undo("book"), undone("book"),
-         SagaParked(why="no", not_undone=("pay",))],
+         SagaParked(reason="no", not_undone=("pay",))],
     ),
     "a failure that a person has dealt with": (
         TWO,
-        [*BOTH, BACK, undo("pay"), FAILED, SagaParked(why="no", not_undone=("book", "pay")),
+        [*BOTH, BACK, undo("pay"), FAILED, SagaParked(reason="no", not_undone=("book", "pay")),
          StepResolved(step="pay", verdict=Resolution.UNDONE, evidence="seen"),
          SagaUnparked(back=True), undo("book"), undone("book"), SagaCompensated()],
     ),
-    "a parking place": (TWO, [called("book"), done("book"), SagaParked(why="", not_done=("pay",))]),
+    "a parking place": (
+        TWO, [called("book"), done("book"), SagaParked(reason="", not_done=("pay",))],
+    ),
     "a pivot that had happened, as a person finds out on the way back": (
         PIVOTAL,
         [called("book"), done("book"), called("pay"), rejected("pay"), BACK, undo("book"),
          CompensationFailed(step="book", attempt=1, error="no"),
-         SagaParked(why="no", not_undone=("book",)),
+         SagaParked(reason="no", not_undone=("book",)),
          StepResolved(step="pay", verdict=Resolution.DONE, evidence="seen"),
          SagaUnparked(back=True), undo("book", 2)],
     ),
@@ -186,17 +188,17 @@ BROKEN: dict[str, Case] = {
     ),
     "I2: a list of what is not done that is too short": (
         TWO,
-        [called("book"), rejected("book"), SagaParked(why="no", not_done=("pay",))],
+        [called("book"), rejected("book"), SagaParked(reason="no", not_done=("pay",))],
         [("I2", 4)],
     ),
     "I2: a list of what is not undone that is too short": (
         TWO,
-        [called("book"), done("book"), BACK, SagaParked(why="no")],
+        [called("book"), done("book"), BACK, SagaParked(reason="no")],
         [("I2", 5)],
     ),
     "I2: a list of what is not undone that is too long": (
         TWO,
-        [*DECLINED, SagaParked(why="no", not_undone=("book", "pay"))],
+        [*DECLINED, SagaParked(reason="no", not_undone=("book", "pay"))],
         [("I2", 7)],
     ),
     "I2: a giving up without a word of what stays": (
@@ -232,7 +234,7 @@ BROKEN: dict[str, Case] = {
     "I5: a pivot that is turned back on": (
         PIVOTAL,
         [*BOTH, called("ship"), rejected("ship"), BACK,
-         SagaParked(why="", not_undone=("book", "pay"))],
+         SagaParked(reason="", not_undone=("book", "pay"))],
         [("I5", 8)],
     ),
     "I6: an answer to what was never asked": (
@@ -243,12 +245,12 @@ BROKEN: dict[str, Case] = {
     "I6: an answer to an undo that was never asked for": (
         TWO,
         [*DECLINED, undo("book"), CompensationFailed(step="book", attempt=2, error=""),
-         SagaParked(why="", not_undone=("book",))],
+         SagaParked(reason="", not_undone=("book",))],
         [("I6", 8)],
     ),
     "I8: a transition that the machine of the saga has not": (
         TWO,
-        [*BOTH, SagaCompleted(), SagaParked(why="no")],
+        [*BOTH, SagaCompleted(), SagaParked(reason="no")],
         [("I8", 7)],
     ),
     "I8: a transition that the machine of the step has not": (TWO, [done("book")], [("I8", 2)]),
@@ -256,7 +258,7 @@ BROKEN: dict[str, Case] = {
     "I11: a saga that waits for nothing": (TWO, [called("book"), done("book")], [("I11", 3)]),
     "I11: one that rests over a call": (
         TWO,
-        [called("book"), SagaParked(why="no", not_done=("book", "pay"))],
+        [called("book"), SagaParked(reason="no", not_done=("book", "pay"))],
         [("I11", 3)],
     ),
     "R2: an undo over a call": (
@@ -358,7 +360,7 @@ COMPLETED = told(TWO, *BOTH, SagaCompleted())
         ({}, ["trip waits for a child that nobody knows"]),
         ({"child": COMPLETED}, ["trip waits for a child that is completed"]),
         ({"child": UNDER_WAY}, []),
-        ({"child": told(TWO, called("book"), SagaParked(why="no"))}, []),
+        ({"child": told(TWO, called("book"), SagaParked(reason="no"))}, []),
     ],
 )
 def test_a_child_that_is_waited_for_is_there_and_heard(

@@ -53,7 +53,7 @@ PARKED = told(
     *DECLINED,
     undo("book"),
     CompensationFailed(step="book", attempt=1, error="no"),
-    SagaParked(why="no", not_undone=("book",)),
+    SagaParked(reason="no", not_undone=("book",)),
 )
 
 

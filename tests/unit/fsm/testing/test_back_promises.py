@@ -39,7 +39,7 @@ def told(*rows: tuple[Event, datetime]) -> Process:
     """A process whose log, after its start, is made up."""
     process = Process(DEFINITION, SAGA_ID, StartRequested(entity_id=1, input={}), now=NOON)
     process.log = process.log[:1] + [
-        Recorded(type(one).__name__, one.schema_version, encode(one), at) for one, at in rows
+        Recorded(one.type_name, one.schema_version, encode(one), at) for one, at in rows
     ]
     return process
 

@@ -89,9 +89,9 @@ LIES: dict[str, tuple[list[Event], str]] = {
     "a call in a pause": ([SagaPaused(), called("book")], "in a pause"),
     "a wait in a pause": ([SagaPaused(), WaitStarted(step="book", until=NOON)], "in a pause"),
     "a completion of nothing": ([*BOTH_DONE, SagaCompleted()], "completed without"),
-    "a list that is too short": ([called("book"), SagaParked(why="no")], "not done, but it is"),
+    "a list that is too short": ([called("book"), SagaParked(reason="no")], "not done, but it is"),
     "one on the way back": (
-        [called("book"), done("book"), BACK, SagaParked(why="no")],
+        [called("book"), done("book"), BACK, SagaParked(reason="no")],
         "not undone, but it is",
     ),
 }
@@ -101,7 +101,7 @@ def told(events: list[Event]) -> Process:
     """A process whose log is made up."""
     process = Process(TWO, SAGA_ID, REQUEST, now=NOON)
     process.log = process.log[:1] + [
-        Recorded(type(one).__name__, one.schema_version, encode(one), NOON) for one in events
+        Recorded(one.type_name, one.schema_version, encode(one), NOON) for one in events
     ]
     process.seen = {}
     with suppress(CorruptStream):
@@ -254,7 +254,7 @@ def test_an_idle_saga_that_nothing_wakes_is_found_out() -> None:
 
 
 def test_a_saga_that_rests_over_a_call_is_found_out() -> None:
-    resting = told([called("book"), SagaParked(why="no", not_done=("book", "pay"))]).saga
+    resting = told([called("book"), SagaParked(reason="no", not_done=("book", "pay"))]).saga
 
     assert list(nothing_is_forgotten(resting)) == ["parked, and ['book'] is under way"]
 

@@ -68,7 +68,7 @@ def test_a_doubt_about_what_was_heard_is_found_out() -> None:
 
 
 def test_a_failure_that_stops_the_others_though_it_may_be_passed_over_is_found_out() -> None:
-    history = [*BOTH_DONE, BACK, failed(), SagaParked(why="pay failed")]
+    history = [*BOTH_DONE, BACK, failed(), SagaParked(reason="pay failed")]
 
     found = list(failures_are_passed_over(define("book", "pay continue"), history))
 
