@@ -103,11 +103,11 @@ def _compared(rounds: int, way: str, against: Path | None) -> tuple[Figures, Fig
 
 
 def _round(way: str, checkout: Path) -> Figures:
-    """In a process that knows the package from `checkout` alone."""
+    """Measure in a process that knows the package, and this program, from `checkout` alone."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "saga_orchestrator").symlink_to(checkout.resolve())
         done = subprocess.run(
-            [sys.executable, __file__, "--one-round", way],
+            [sys.executable, checkout / "benchmarks" / "core.py", "--one-round", way],
             env={**os.environ, "PYTHONPATH": folder},
             check=True,
             stdout=subprocess.PIPE,
@@ -255,7 +255,7 @@ def replays(told: Sequence[Told]) -> None:
     """From bytes, as after a restart."""
     for one in told:
         history = [
-            (decode(type(event).__name__, 1, encode(event)), BEGAN)
+            (decode(event.type_name, event.schema_version, encode(event)), BEGAN)
             for decision in one.decisions
             for event in decision.events
         ]
