@@ -49,7 +49,7 @@ acceptance-found: setup ## The same of the faults that trials have found.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py --scenarios ../shared/acceptance/found $(SCENARIOS)
 
 acceptance-nodes: setup ## The same before NODES=2 nodes behind a front; every few seconds one is killed. SEED to repeat.
-	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_of_nodes $(NODES:%=--nodes %) $(SEED:%=--seed %) ../shared/acceptance/runner.py $(SCENARIOS)
+	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_under_kills $(NODES:%=--nodes %) $(SEED:%=--seed %) ../shared/acceptance/runner.py $(SCENARIOS)
 
 mutations: setup ## Break each rule R1 to R9 on purpose: a property must notice. Takes minutes; RULES="R2 R6" for some.
 	$(BIN)/python -m saga_orchestrator.tests.mutations $(RULES)

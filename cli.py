@@ -20,22 +20,27 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import server
-from .eventstore import LogUnavailable
-from .files import UnreadableFile, is_json, parse_document, read_text, why_unreadable
-from .fsm.definition import Definition
-from .fsm.duration import parse_duration
-from .fsm.errors import Finding, InvalidDefinition, Severity
+from .document_files import UnreadableFile, describe_os_error, is_json, parse_document, read_text
+from .eventstore.errors import LogUnavailable
+from .fsm.definitions.definition import Definition
+from .fsm.definitions.findings import Finding, InvalidDefinition, Severity
+from .fsm.definitions.parser import load_registered_definition
+from .fsm.definitions.schema import definition_schema
+from .fsm.definitions.verifier import verify
+from .fsm.definitions.verifier.inputs import check_input_is_declared
+from .fsm.formats.duration import parse_duration
+from .fsm.formats.strict_yaml import InvalidYaml, line_numbers
+from .fsm.formats.wording import counted
 from .fsm.invariants import Notice, Violation
-from .fsm.language import definition_schema
-from .fsm.plural import counted
-from .fsm.reader import restore_definition
 from .fsm.runtime.clock import SystemClock
-from .fsm.verifier import verify
-from .fsm.verifier.inputs import check_input_is_declared
-from .fsm.yaml_document import InvalidYaml, lines_of
-from .projections.doctor import Examined
-from .projections.witnesses import Witnesses, hear, read_answers, read_calls
-from .settings import InvalidSettings, gives_participants, read_settings
+from .projections.audit.doctor import AuditProgress
+from .projections.audit.evidence import (
+    Evidence,
+    collect_evidence,
+    read_acknowledgements,
+    read_calls,
+)
+from .settings import InvalidSettings, has_participant_variables, read_settings
 
 PATIENCE = "5m"  # of the doctor: longer than calls wait for their turn on a busy day
 Told = TypeVar("Told")
@@ -99,28 +104,31 @@ def doctor(options: argparse.Namespace) -> int:
     """Prints one line a finding; 1 if one of them is a broken promise."""
     begun_at = SystemClock().now()
     try:
-        calls, answers = _told(read_calls, options.ledger), _told(read_answers, options.answers)
-        witnesses = hear(calls, answers, at=begun_at)
+        calls, answers = (
+            _told(read_calls, options.ledger),
+            _told(read_acknowledgements, options.answers),
+        )
+        witnesses = collect_evidence(calls, answers, at=begun_at)
         return asyncio.run(_examine(witnesses, options.patience, as_json=options.json))
     except (InvalidSettings, LogUnavailable, OSError, ValueError) as error:
         print(f"saga: {error}", file=sys.stderr)
         return 2
 
 
-async def _examine(witnesses: Witnesses, patience: timedelta, *, as_json: bool) -> int:
+async def _examine(witnesses: Evidence, patience: timedelta, *, as_json: bool) -> int:
     violations = 0
-    async with server.doctor(read_settings(), witnesses, patience) as examining:
+    async with server.open_doctor(read_settings(), witnesses, patience) as examining:
         async for finding in examining.findings(_show_progress):
             violations += isinstance(finding, Violation)
             print(_json(finding) if as_json else _line(finding))
-        done = examining.examined
+        done = examining.progress
     below = "\n" if sys.stderr.isatty() else ""
     counted = f"{done.sagas} sagas, {done.events} events, {violations} violations"
     print(f"{below}{counted}", file=sys.stderr)
     return 1 if violations else 0
 
 
-def _show_progress(examined: Examined) -> None:
+def _show_progress(examined: AuditProgress) -> None:
     """One line that is written over again, where somebody looks at it."""
     if sys.stderr.isatty():
         done = f"{examined.shards} shards, {examined.sagas} sagas, {examined.events} events"
@@ -135,7 +143,7 @@ def _told(read: Callable[[Iterable[bytes]], Iterator[Told]], files: Iterable[Pat
             with file.open("rb") as lines:
                 told += read(lines)
         except OSError as error:
-            raise ValueError(f"{file}: {why_unreadable(error)}") from None
+            raise ValueError(f"{file}: {describe_os_error(error)}") from None
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from None
     return told
@@ -157,7 +165,7 @@ def _participants() -> Collection[str] | None:
 
     Raises InvalidSettings.
     """
-    return server.participants_of(read_settings()) if gives_participants() else None
+    return server.addressed_participants(read_settings()) if has_participant_variables() else None
 
 
 def _findings(
@@ -171,7 +179,7 @@ def _findings(
 def _read(file: Path) -> Definition | Sequence[Finding]:
     """Return the findings instead if it is not in the language."""
     try:
-        return restore_definition(parse_document(file, read_text(file)))
+        return load_registered_definition(parse_document(file, read_text(file)))
     except InvalidDefinition as error:
         return error.findings
     except UnreadableFile as error:
@@ -184,7 +192,7 @@ def _place(file: Path, pointer: str) -> str:
         text = read_text(file)
         parse_document(file, text)
         # JSON is YAML but for the tabs between its parts.
-        lines = lines_of(text.replace("\t", " ") if is_json(file) else text)
+        lines = line_numbers(text.replace("\t", " ") if is_json(file) else text)
     except (UnreadableFile, InvalidYaml):
         return str(file)
     around = pointer

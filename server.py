@@ -23,78 +23,72 @@ from pathlib import Path
 import psycopg
 from psycopg.errors import UndefinedTable
 from saga_orchestrator import examples, projections
-from saga_orchestrator.eventstore import (
-    MIGRATIONS,
-    DatabaseUnfit,
+from saga_orchestrator.document_files import UnreadableFile, parse_document, read_text
+from saga_orchestrator.eventstore.cluster.postgres import PostgresInbox, PostgresMembership
+from saga_orchestrator.eventstore.embedded import embedded_server, has_embedded_server
+from saga_orchestrator.eventstore.errors import (
     EmbeddedServerFailed,
     EventStoreError,
-    Head,
     LogUnavailable,
-    Mode,
-    PostgresInbox,
-    PostgresLog,
-    PostgresMembership,
-    Readers,
-    RecordedEvent,
-    Refusals,
-    embedded_server,
-    explained,
-    has_embedded_server,
-    migrate,
-    require_fit,
+    UnsuitableDatabase,
 )
-from saga_orchestrator.files import UnreadableFile, parse_document, read_text
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.errors import InvalidDefinition
-from saga_orchestrator.fsm.reader import restore_definition
+from saga_orchestrator.eventstore.event import Head, RecordedEvent
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.migrations import MIGRATIONS, migrate
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.eventstore.postgres.refusals import Refusals, describe_error
+from saga_orchestrator.eventstore.postgres.requirements import require_suitable_database
+from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.definitions.findings import InvalidDefinition
+from saga_orchestrator.fsm.definitions.parser import load_registered_definition
+from saga_orchestrator.fsm.formats.redaction import Redaction, secret_forms
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
-from saga_orchestrator.fsm.runtime.callbacks import Callbacks
+from saga_orchestrator.fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
+from saga_orchestrator.fsm.runtime.calls.executor import Executor
 from saga_orchestrator.fsm.runtime.clock import SystemClock
+from saga_orchestrator.fsm.runtime.completion_webhooks import CompletionWebhooks
+from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
 from saga_orchestrator.fsm.runtime.driver import Driver
 from saga_orchestrator.fsm.runtime.errors import DefinitionExists
-from saga_orchestrator.fsm.runtime.event_counts import EventCounts
-from saga_orchestrator.fsm.runtime.executor import Executor
-from saga_orchestrator.fsm.runtime.journal import Journal
-from saga_orchestrator.fsm.runtime.local import Local
-from saga_orchestrator.fsm.runtime.log import configure_logging
+from saga_orchestrator.fsm.runtime.health import HealthCheck
+from saga_orchestrator.fsm.runtime.local_sagas import LocalSagas
+from saga_orchestrator.fsm.runtime.logging import configure_logging
+from saga_orchestrator.fsm.runtime.metrics import EventMetrics
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
-from saga_orchestrator.fsm.runtime.ownership import Ownership
-from saga_orchestrator.fsm.runtime.post import Post
-from saga_orchestrator.fsm.runtime.recovery import Recovery, Unfinished
-from saga_orchestrator.fsm.runtime.registry import Registry
-from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
-from saga_orchestrator.fsm.runtime.vital_signs import VitalSigns
+from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
+from saga_orchestrator.fsm.runtime.sharding.node_messenger import NodeMessenger
+from saga_orchestrator.fsm.runtime.sharding.rebalancer import ShardRebalancer
+from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.fsm.secrecy import Redaction, forms_of
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
-from saga_orchestrator.http.lifespan import LifespanApp, told_at_signal
 from saga_orchestrator.http.open_connections import raise_descriptor_limit
-from saga_orchestrator.http.participants.callback import CallbackPolicy, HttpCallbackSender
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.directory import (
-    Directory,
+from saga_orchestrator.http.participants.config import (
+    ParticipantsConfig,
     check_urls,
-    names_in,
-    read_directory,
+    participant_names,
+    read_participants_config,
 )
-from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.receivers import PLACES_OF_AN_ORIGIN
-from saga_orchestrator.http.participants.system_errors import in_words
+from saga_orchestrator.http.participants.pool import TransportLimits
+from saga_orchestrator.http.participants.system_errors import describe_os_error
 from saga_orchestrator.http.participants.transport import ParticipantTransport
-from saga_orchestrator.http.services import Services
-from saga_orchestrator.http.serving import server_of
-from saga_orchestrator.projections.audit import verify_log
-from saga_orchestrator.projections.case import Grounds
-from saga_orchestrator.projections.doctor import Doctor
+from saga_orchestrator.http.participants.webhook_limiter import MAX_PER_ORIGIN
+from saga_orchestrator.http.participants.webhook_sender import HttpWebhookSender, WebhookPolicy
+from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.http.uvicorn_server import LifespanApp, build_server, on_termination_signal
+from saga_orchestrator.projections import statement
+from saga_orchestrator.projections.audit.chain import verify_log
+from saga_orchestrator.projections.audit.doctor import Doctor
+from saga_orchestrator.projections.audit.evidence import Evidence
+from saga_orchestrator.projections.audit.saga_audit import AuditContext
 from saga_orchestrator.projections.feed import LogFeed
+from saga_orchestrator.projections.listing import StatusListing
 from saga_orchestrator.projections.projector import Projector
-from saga_orchestrator.projections.statements import statement
-from saga_orchestrator.projections.stats import StatusStatistics
-from saga_orchestrator.projections.status_listing import StatusListing
-from saga_orchestrator.projections.tables import Tables
-from saga_orchestrator.projections.witnesses import Witnesses
-from saga_orchestrator.settings import InvalidSettings, Settings, read_settings, secret_named
+from saga_orchestrator.projections.stats import StatusTableStatistics
+from saga_orchestrator.projections.status_table import StatusTable
+from saga_orchestrator.settings import InvalidSettings, Settings, read_secret, read_settings
 from starlette.types import ASGIApp
 
 DEFINITIONS = Path(examples.__file__).parent / "definitions"
@@ -104,12 +98,14 @@ BUILT_IN, WITH_INPUT = (
 )
 EMBEDDED = "postgresql"  # the folder of the embedded server, in SAGA_DATA_DIR
 VERSION = metadata.version("saga-orchestrator")
-READ_TIME = timedelta(seconds=10)  # a list that takes longer is given up
-NODE_TIME = timedelta(seconds=4)  # a message or a reservation of shards: the next beat waits for it
-CHECK_TIME = timedelta(minutes=10)  # of one statement of a check, on a log of any size
+VIEW_QUERY_TIMEOUT = timedelta(seconds=10)  # a list that takes longer is given up
+NODE_QUERY_TIMEOUT = timedelta(
+    seconds=4
+)  # a message or a reservation of shards: the next beat waits for it
+CHECK_QUERY_TIMEOUT = timedelta(minutes=10)  # of one statement of a check, on a log of any size
 TOKEN_SECRET = ("secret", "callback-token", 1)
-FIRST_SHARD_WITHIN = timedelta(seconds=15)  # longer than a frozen node keeps its own
-OBJECTS_A_COLLECTION = 20_000  # some 200 sagas; Python's own 700 are seven
+FIRST_SHARD_TIMEOUT = timedelta(seconds=15)  # longer than a frozen node keeps its own
+GC_THRESHOLD_OBJECTS = 20_000  # some 200 sagas; Python's own 700 are seven
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
 
 
@@ -119,34 +115,34 @@ class Stores:
 
     node_id: str
     log: PostgresLog
-    tables: Tables
-    readers: Readers
-    views: Readers
+    tables: StatusTable
+    readers: ReaderPool
+    views: ReaderPool
     membership: PostgresMembership
     refusals: Refusals
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Services]:
+async def open_service(settings: Settings) -> AsyncIterator[AppContext]:
     """Everything wired, recovered and driving its sagas; stopped in order at the end."""
     directory = _directory(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        stores = await _stores(settings, clock.new_saga_id(0, 1), stack)
+        stores = await _open_stores(settings, clock.new_saga_id(0, 1), stack)
         log = stores.log
-        registry = Registry(log, clock, settings.saga_sleep_cap)
+        registry = DefinitionRegistry(log, clock, settings.saga_sleep_cap)
         await _register_definitions(registry, settings)
-        journal = Journal(log, registry)
+        journal = SagaRepository(log, registry)
         projector = Projector(stores.tables, log, journal.load_many)
-        tokens = CallbackTokens(await _secret(log, clock))
+        tokens = CallbackTokens(await _callback_secret(log, clock))
         driver, event_counts = _driver(settings, directory, journal, projector, tokens, stack)
         nudges = settings.saga_database_mode == "postgresql"
         inbox = PostgresInbox(stores.readers, nudges=nudges)
-        post = Post(inbox, Local(journal, driver), clock, stores.node_id)
-        unfinished = partial(_unfinished, projector, stores.tables)
+        post = NodeMessenger(inbox, LocalSagas(journal, driver), clock, stores.node_id)
+        unfinished = partial(_unfinished_sagas, projector, stores.tables)
         recovery = Recovery(log, journal, driver, clock, unfinished)
-        part_with, shards = projector.part_with, settings.saga_shards
-        ownership = Ownership(
+        part_with, shards = projector.release_shards, settings.saga_shards
+        ownership = ShardRebalancer(
             stores.membership, log, recovery, driver, post, part_with, shards=shards
         )
         driver.is_current = lambda: ownership.is_current
@@ -154,19 +150,19 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(ownership.close)
         orchestrator = Orchestrator(log, registry, journal, driver, clock, post)
         bulk = BulkJobs(orchestrator, clock)
-        listing = StatusListing(stores.views, projector.step)
+        listing = StatusListing(stores.views, projector.flush)
         async with asyncio.TaskGroup() as group:
             loops = (
                 projector.run(), driver.timers.run(), ownership.run(), log.wait_for_failure(),
             )  # fmt: skip
             tasks = [group.create_task(one) for one in loops]
-            await ownership.served(FIRST_SHARD_WITHIN)
-            yield Services(
+            await ownership.wait_for_first_shard(FIRST_SHARD_TIMEOUT)
+            yield AppContext(
                 orchestrator=orchestrator,
                 listing=listing,
                 health=HealthQuestion(
-                    VitalSigns(
-                        log, ownership, driver.callbacks, stores.refusals, driver.unaddressed
+                    HealthCheck(
+                        log, ownership, driver.webhooks, stores.refusals, driver.sagas_awaiting_urls
                     )
                 ),
                 callbacks=_callback_policy(settings, directory),
@@ -174,7 +170,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
                 tokens=tokens,
                 bulk=bulk,
                 feed=LogFeed(log, stores.views, listing.refresh),
-                statistics=StatusStatistics(stores.views, listing.refresh),
+                statistics=StatusTableStatistics(stores.views, listing.refresh),
                 executor=driver.executor,
                 event_counts=event_counts,
                 participants=directory.urls,
@@ -182,28 +178,36 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
             )
             await bulk.close()
             driver.begin_stop()
-            await ownership.leave(settings.saga_drain_time)
+            await ownership.hand_over_all(settings.saga_drain_time)
             await driver.drain(timedelta())
             for task in tasks:
                 task.cancel()
-        await projector.step()
+        await projector.flush()
 
 
-async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> Stores:
+async def _open_stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> Stores:
     """Over connections that are closed with `stack`."""
     url = await _database(settings, stack)
     mode, refusals = settings.saga_database_mode, Refusals()
     connections = settings.saga_database_connections
-    await _at_start(lambda: require_fit(url, mode, connections))
+    await _retry_once_at_start(lambda: require_suitable_database(url, mode, connections))
     await _migrate(url, mode)
-    ahead, for_clients, for_views, for_node = _shares(connections)
+    ahead, for_clients, for_views, for_node = _reader_pool_sizes(connections)
     log = PostgresLog(
         url, owner=node_id, mode=mode, readers=for_clients, ahead=ahead, refusals=refusals
     )
-    tables = Tables(url, owner=node_id, mode=mode, refusals=refusals)
-    readers = Readers(url, NODE_TIME, owner=node_id, mode=mode, most=for_node, refusals=refusals)
-    views = Readers(
-        url, READ_TIME, statement, owner=node_id, mode=mode, most=for_views, refusals=refusals
+    tables = StatusTable(url, owner=node_id, mode=mode, refusals=refusals)
+    readers = ReaderPool(
+        url, NODE_QUERY_TIMEOUT, owner=node_id, mode=mode, most=for_node, refusals=refusals
+    )
+    views = ReaderPool(
+        url,
+        VIEW_QUERY_TIMEOUT,
+        statement,
+        owner=node_id,
+        mode=mode,
+        most=for_views,
+        refusals=refusals,
     )
     connected = (log, tables, readers, views)
 
@@ -222,7 +226,7 @@ async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> St
     for one in connected:
         stack.push_async_callback(one.close)
     for pool in (log, readers, views):
-        await _at_start(pool.open)
+        await _retry_once_at_start(pool.open)
     return Stores(
         node_id=node_id,
         log=log,
@@ -234,7 +238,7 @@ async def _stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> St
     )
 
 
-def _shares(connections: int) -> Sequence[int]:
+def _reader_pool_sizes(connections: int) -> Sequence[int]:
     """Of the four groups of readers: what the writer, the heartbeat and the status view leave."""
     each, left = divmod(connections - 3, 4)
     return [each + (place < left) for place in range(4)]
@@ -242,15 +246,15 @@ def _shares(connections: int) -> Sequence[int]:
 
 def _driver(
     settings: Settings,
-    directory: Directory,
-    journal: Journal,
+    directory: ParticipantsConfig,
+    journal: SagaRepository,
     projector: Projector,
     tokens: CallbackTokens,
     stack: AsyncExitStack,
-) -> tuple[Driver, EventCounts]:
+) -> tuple[Driver, EventMetrics]:
     """With all that it calls; the connections are closed with `stack`."""
     clock, limit = SystemClock(), settings.saga_calls_per_participant
-    limits = TransportLimits(connections_per_origin=_most_calls(limit, directory))
+    limits = TransportLimits(connections_per_origin=_max_calls_per_participant(limit, directory))
     transport = ParticipantTransport(limits)
     stack.push_async_callback(transport.aclose)
     participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
@@ -263,38 +267,38 @@ def _driver(
         addressed=directory.urls,
     )
     guarded = ParticipantTransport(
-        TransportLimits(connections_per_origin=PLACES_OF_AN_ORIGIN),
-        may_reach=_callback_policy(settings, directory).may_reach,
+        TransportLimits(connections_per_origin=MAX_PER_ORIGIN),
+        may_reach=_callback_policy(settings, directory).allows,
     )
     stack.push_async_callback(guarded.aclose)
-    callbacks, event_counts = Callbacks(HttpCallbackSender(guarded), clock), EventCounts()
+    callbacks, event_counts = CompletionWebhooks(HttpWebhookSender(guarded), clock), EventMetrics()
     observe = partial(_observe, event_counts, projector)
     limit = settings.saga_nesting_limit
     driver = Driver(journal, executor, callbacks, clock, observe, nesting_limit=limit)
     return driver, event_counts
 
 
-def _callback_policy(settings: Settings, directory: Directory) -> CallbackPolicy:
-    return CallbackPolicy(directory.urls.values(), loopback=settings.saga_callback_loopback)
+def _callback_policy(settings: Settings, directory: ParticipantsConfig) -> WebhookPolicy:
+    return WebhookPolicy(directory.urls.values(), loopback=settings.saga_callback_loopback)
 
 
 def _observe(
-    counts: EventCounts, projector: Projector, saga: Saga, recorded: Sequence[RecordedEvent]
+    counts: EventMetrics, projector: Projector, saga: Saga, recorded: Sequence[RecordedEvent]
 ) -> None:
     projector.observe(saga, recorded)
     counts.observe(saga, recorded)
 
 
-def _directory(settings: Settings) -> Directory:
+def _directory(settings: Settings) -> ParticipantsConfig:
     file = settings.saga_participants_file
     try:
         check_urls(settings.saga_participants)
     except ValueError as error:
         raise InvalidSettings(f"<NAME>_SERVICE_URL is wrong: {_one_line(error)}") from error
     if file is None:
-        return Directory(urls=settings.saga_participants, terms={})
+        return ParticipantsConfig(urls=settings.saga_participants, terms={})
     try:
-        return read_directory(read_text(file), settings.saga_participants, secret_named)
+        return read_participants_config(read_text(file), settings.saga_participants, read_secret)
     except ValueError as error:
         raise _file_refused(file, error) from error
 
@@ -303,7 +307,7 @@ def _file_refused(file: Path, error: ValueError) -> InvalidSettings:
     return InvalidSettings(f"SAGA_PARTICIPANTS_FILE: {file} is refused: {_one_line(error)}")
 
 
-def participants_of(settings: Settings) -> Collection[str]:
+def addressed_participants(settings: Settings) -> Collection[str]:
     """Return the names that have a URL, without the secrets that calls need.
 
     Raises InvalidSettings.
@@ -312,17 +316,17 @@ def participants_of(settings: Settings) -> Collection[str]:
     if file is None:
         return settings.saga_participants.keys()
     try:
-        return {*settings.saga_participants, *names_in(read_text(file))}
+        return {*settings.saga_participants, *participant_names(read_text(file))}
     except ValueError as error:
         raise _file_refused(file, error) from error
 
 
-def _most_calls(limit: int, directory: Directory) -> int:
+def _max_calls_per_participant(limit: int, directory: ParticipantsConfig) -> int:
     """At a time to any participant: whoever has its turn must find a connection."""
     return max([limit, *(one.calls_at_a_time or limit for one in directory.terms.values())])
 
 
-async def _secret(log: PostgresLog, clock: SystemClock) -> bytes:
+async def _callback_secret(log: PostgresLog, clock: SystemClock) -> bytes:
     """What the tokens of callbacks are made with: drawn once, and shared by all nodes."""
     drawn = secrets.token_bytes(SECRET_BYTES)
     await log.put_document(*TOKEN_SECRET, drawn, put_at=clock.now())
@@ -336,19 +340,19 @@ async def rebuild_projections(settings: Settings) -> int:
     async with AsyncExitStack() as stack:
         database_url = await _existing_database(settings, stack)
         mode = settings.saga_database_mode
-        log, tables = PostgresLog(database_url, mode=mode), Tables(database_url, mode=mode)
+        log, tables = PostgresLog(database_url, mode=mode), StatusTable(database_url, mode=mode)
         stack.push_async_callback(log.close)
         stack.push_async_callback(tables.close)
         await _heads(log)  # before anything is made
         await _migrate(database_url, mode)
-        registry = Registry(log, SystemClock())
+        registry = DefinitionRegistry(log, SystemClock())
         await registry.load()
-        return await Projector(tables, log, Journal(log, registry).load_many).rebuild()
+        return await Projector(tables, log, SagaRepository(log, registry).load_many).rebuild()
 
 
 @asynccontextmanager
-async def doctor(
-    settings: Settings, witnesses: Witnesses, patience: timedelta
+async def open_doctor(
+    settings: Settings, witnesses: Evidence, patience: timedelta
 ) -> AsyncIterator[Doctor]:
     """It only reads. What should have gone on `patience` ago stands still."""
     async with AsyncExitStack() as stack:
@@ -356,31 +360,31 @@ async def doctor(
         mode = settings.saga_database_mode
         log, clock = PostgresLog(database_url, mode=mode), SystemClock()
         stack.push_async_callback(log.close)
-        readers = Readers(database_url, CHECK_TIME, statement, mode=mode)
+        readers = ReaderPool(database_url, CHECK_QUERY_TIMEOUT, statement, mode=mode)
         stack.push_async_callback(readers.close)
-        heads, registry = await _heads(log), Registry(log, clock)
+        heads, registry = await _heads(log), DefinitionRegistry(log, clock)
         await registry.load()
         kept = await log.get_document(*TOKEN_SECRET)
         values = [one.encode() for one in _directory(settings).secrets()]
-        grounds = Grounds(
+        grounds = AuditContext(
             definitions={(one.name, one.version): one for one in registry.known()},
-            witnesses=witnesses,
+            evidence=witnesses,
             overdue=clock.now() - patience,
-            secrets=forms_of([*values, *([kept.content] if kept else [])]),
-            token_of=CallbackTokens(kept.content).of if kept else None,
+            secrets=secret_forms([*values, *([kept.content] if kept else [])]),
+            callback_token=CallbackTokens(kept.content).issue if kept else None,
         )
         yield Doctor(log, readers, heads, grounds)
 
 
-async def _unfinished(
-    projector: Projector, tables: Tables, shard_ids: Sequence[int]
-) -> list[Unfinished]:
+async def _unfinished_sagas(
+    projector: Projector, tables: StatusTable, shard_ids: Sequence[int]
+) -> list[UnfinishedSaga]:
     try:
-        await projector.follow(shard_ids)
-        waiting = await tables.unfinished(shard_ids)
+        await projector.acquire_shards(shard_ids)
+        waiting = await tables.unfinished_sagas(shard_ids)
     except psycopg.Error as error:
         raise LogUnavailable(str(error)) from error
-    return [Unfinished(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
+    return [UnfinishedSaga(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
 
 
 async def _database(settings: Settings, stack: AsyncExitStack) -> str:
@@ -418,11 +422,11 @@ async def _heads(log: PostgresLog) -> Mapping[int, Head]:
         raise InvalidSettings(why) from error
 
 
-async def _migrate(database_url: str, mode: Mode) -> None:
-    await _at_start(lambda: migrate(database_url, ROOMS, mode))
+async def _migrate(database_url: str, mode: DatabaseMode) -> None:
+    await _retry_once_at_start(lambda: migrate(database_url, ROOMS, mode))
 
 
-async def _at_start(work: Callable[[], Awaitable[object]]) -> None:
+async def _retry_once_at_start(work: Callable[[], Awaitable[object]]) -> None:
     """Do what a start needs of the database, once more if a connection was lost meanwhile. Raises
     InvalidSettings: a supervisor that starts the process again waits better than this one."""
     try:
@@ -430,18 +434,18 @@ async def _at_start(work: Callable[[], Awaitable[object]]) -> None:
             await work()
         except psycopg.OperationalError:
             await work()
-    except DatabaseUnfit as error:
+    except UnsuitableDatabase as error:
         raise InvalidSettings(f"DATABASE_URL cannot be used: {error.reason}") from error
     except psycopg.Error as error:
         raise InvalidSettings(f"DATABASE_URL cannot be used: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:
-    said = in_words(error) if isinstance(error, OSError) else explained(error)
+    said = describe_os_error(error) if isinstance(error, OSError) else describe_error(error)
     return " ".join(said.split())
 
 
-async def _register_definitions(registry: Registry, settings: Settings) -> None:
+async def _register_definitions(registry: DefinitionRegistry, settings: Settings) -> None:
     await registry.load()
     folder = settings.saga_definitions_dir
     for file in (BUILT_IN, *(sorted(folder.glob("*.yaml")) if folder else ())):
@@ -450,7 +454,7 @@ async def _register_definitions(registry: Registry, settings: Settings) -> None:
         await registry.register(_definition(WITH_INPUT))
 
 
-async def _register(registry: Registry, file: Path) -> None:
+async def _register(registry: DefinitionRegistry, file: Path) -> None:
     try:
         await registry.register(_definition(file))
     except (UnreadableFile, InvalidDefinition, DefinitionExists) as error:
@@ -460,16 +464,16 @@ async def _register(registry: Registry, file: Path) -> None:
 
 
 def _definition(file: Path) -> Definition:
-    return restore_definition(parse_document(file, read_text(file)))
+    return load_registered_definition(parse_document(file, read_text(file)))
 
 
 @asynccontextmanager
 async def _serving() -> AsyncIterator[ASGIApp]:
     settings = read_settings()
     configure_logging(settings.saga_log_level)
-    async with running(settings) as services:
-        with told_at_signal(services.orchestrator.driver.begin_stop):
-            _spare_what_stays()
+    async with open_service(settings) as services:
+        with on_termination_signal(services.orchestrator.driver.begin_stop):
+            tune_garbage_collector()
             yield build_app(
                 services,
                 version=VERSION,
@@ -478,26 +482,26 @@ async def _serving() -> AsyncIterator[ASGIApp]:
             )
 
 
-def _spare_what_stays() -> None:
+def tune_garbage_collector() -> None:
     """What a started service holds is no garbage: looking for some took a tenth of its time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(OBJECTS_A_COLLECTION, 10, 20)
+    gc.set_threshold(GC_THRESHOLD_OBJECTS, 10, 20)
 
 
 def main() -> None:
     """Serve until told to stop. A wrong setting ends it with one line on standard error."""
     try:
         settings = read_settings()
-        door = _door(settings)
+        door = bind_listener(settings)
     except InvalidSettings as error:
         sys.exit(f"saga: {error}")
     raise_descriptor_limit()
     with suppress(KeyboardInterrupt):
-        server_of(app).run(sockets=[door])
+        build_server(app).run(sockets=[door])
 
 
-def _door(settings: Settings) -> socket.socket:
+def bind_listener(settings: Settings) -> socket.socket:
     """The address, taken before anything else: a second service that cannot have it must not take
     the shards from the first one either. Nobody can connect before the server listens."""
     host, port = settings.saga_host, settings.service_port

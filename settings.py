@@ -23,8 +23,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .fsm.complaints import complaint
-from .fsm.duration import parse_duration
+from .fsm.definitions.validation_errors import describe_error
+from .fsm.formats.duration import parse_duration
 
 SERVICE_URL = re.compile(r"([A-Z][A-Z0-9_]*)_SERVICE_URL")
 DEFAULT_PARTICIPANTS = {
@@ -41,11 +41,11 @@ DEFAULT_PORTS = {"http": "80", "https": "443"}
 BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 # What Kubernetes, and Docker links, set for the services beside a process whose names begin with
 # `saga`, and what the command line reads.
-NOT_OURS = re.compile(
+FOREIGN_VARIABLES = re.compile(
     r"SAGA_(?:URL|PROFILE|PORT(?:_.*)?|(?:.*_)?SERVICE_HOST|(?:.*_)?SERVICE_PORT(?:_.*)?"
     r"|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
-PORT_OF_A_SERVICE = re.compile(r"SAGA_.*_PORT"), re.compile(r"(?:tcp|udp|sctp)://.*")
+SERVICE_PORT_VARIABLE = re.compile(r"SAGA_.*_PORT"), re.compile(r"(?:tcp|udp|sctp)://.*")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -87,14 +87,14 @@ def _shards(value: object) -> tuple[int, ...]:
     return tuple(shards)
 
 
-def _listed(value: object) -> list[str]:
+def _split_list(value: object) -> list[str]:
     """In small letters, of a list with commas."""
     texts = value.split(",") if isinstance(value, str) else cast(Iterable[str], value)
     return [one.strip().lower() for one in texts if one.strip()]
 
 
 def _host_names(value: object) -> tuple[str, ...]:
-    names = _listed(value)
+    names = _split_list(value)
     for name in names:
         if not HOST_NAME.fullmatch(name):
             raise ValueError(
@@ -106,7 +106,7 @@ def _host_names(value: object) -> tuple[str, ...]:
 
 def _origins(value: object) -> tuple[str, ...]:
     """As browsers write them."""
-    return tuple(_origin(one) for one in _listed(value))
+    return tuple(_origin(one) for one in _split_list(value))
 
 
 def _origin(text: str) -> str:
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_blanks_around(cls, given: Mapping[str, object]) -> Mapping[str, object]:
+    def _strip_blanks(cls, given: Mapping[str, object]) -> Mapping[str, object]:
         """`echo` and files of secrets end with a line break, which no setting means."""
         values = {name: one.strip() if isinstance(one, str) else one for name, one in given.items()}
         return {name: one for name, one in values.items() if one != ""}
@@ -156,37 +156,41 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Raises InvalidSettings."""
-    _refuse_unknown(os.environ)
+    _reject_unknown(os.environ)
     try:
         return Settings(saga_participants=_participants(os.environ))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper() if first["loc"] else "settings"
-        why = complaint(first["type"], first.get("ctx", {}))
+        why = describe_error(first["type"], first.get("ctx", {}))
         raise InvalidSettings(f"{name} is wrong: {why}") from None
 
 
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
+def _reject_unknown(environ: Mapping[str, str]) -> None:
     """A misspelt setting would be the default, silently."""
     known = sorted(name.upper() for name in Settings.model_fields if name != "saga_participants")
     for name, value in environ.items():
-        if name.startswith("SAGA_") and name not in known and not _is_anothers(name, value):
+        if (
+            name.startswith("SAGA_")
+            and name not in known
+            and not _belongs_to_another_program(name, value)
+        ):
             raise InvalidSettings(f"{name} is no setting; there are {', '.join(known)}")
 
 
-def _is_anothers(name: str, value: str) -> bool:
+def _belongs_to_another_program(name: str, value: str) -> bool:
     """Whether somebody else has set it, or reads it."""
-    port, address = PORT_OF_A_SERVICE
+    port, address = SERVICE_PORT_VARIABLE
     is_port = bool(port.fullmatch(name) and address.fullmatch(value))
-    return is_port or bool(NOT_OURS.fullmatch(name) or SERVICE_URL.fullmatch(name))
+    return is_port or bool(FOREIGN_VARIABLES.fullmatch(name) or SERVICE_URL.fullmatch(name))
 
 
-def secret_named(variable: str) -> str | None:
+def read_secret(variable: str) -> str | None:
     """What the participants file names. Not a setting: settings may be shown."""
     return os.environ.get(variable)
 
 
-def gives_participants() -> bool:
+def has_participant_variables() -> bool:
     """Whether a variable gives participants their URLs."""
     return "SAGA_PARTICIPANTS_FILE" in os.environ or any(map(SERVICE_URL.fullmatch, os.environ))
 

@@ -30,16 +30,19 @@ from statistics import median, quantiles
 
 import psycopg
 import uvloop
-from saga_orchestrator.benchmarks.lives import Life, lives
 from saga_orchestrator.benchmarks.processes import cpu_seconds, postmaster
-from saga_orchestrator.eventstore import MIGRATIONS as EVENTSTORE
-from saga_orchestrator.eventstore import SHARDS, PostgresLog, embedded_server, migrate
+from saga_orchestrator.benchmarks.recorded_sagas import Life, lives
+from saga_orchestrator.eventstore.embedded import embedded_server
+from saga_orchestrator.eventstore.event import SHARD_COUNT
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.migrations import MIGRATIONS as EVENTSTORE
+from saga_orchestrator.eventstore.postgres.migrations import migrate
 from saga_orchestrator.fsm.runtime.clock import SystemClock
-from saga_orchestrator.fsm.runtime.journal import Journal
-from saga_orchestrator.fsm.runtime.registry import Registry
+from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
+from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
 from saga_orchestrator.projections import MIGRATIONS as PROJECTIONS
 from saga_orchestrator.projections.projector import Projector
-from saga_orchestrator.projections.tables import Tables
+from saga_orchestrator.projections.status_table import StatusTable
 
 ROOMS = (("eventstore", EVENTSTORE), ("projections", PROJECTIONS))
 SAGAS_AT_ONCE = 5  # of one appender
@@ -70,7 +73,9 @@ class Figures:
 class Stage:
     """The log and, unless it is left out, the status view behind it."""
 
-    def __init__(self, journal: Journal, projector: Projector | None, postmaster: int) -> None:
+    def __init__(
+        self, journal: SagaRepository, projector: Projector | None, postmaster: int
+    ) -> None:
         self.journal, self.projector, self.postmaster = journal, projector, postmaster
 
     async def measure(self, appenders: int, sagas: Sequence[Life]) -> Figures:
@@ -83,7 +88,7 @@ class Stage:
                 group.create_task(self._work(supply, waits))
         seconds = time.perf_counter() - began
         if self.projector:
-            await self.projector.step()
+            await self.projector.flush()
         service, postgres = time.process_time() - service, cpu_seconds(self.postmaster) - postgres
         cuts = quantiles(waits, n=100)
         return Figures(
@@ -113,13 +118,13 @@ class Stage:
 async def stage(database_url: str, *, projecting: bool) -> AsyncIterator[Stage]:
     await migrate(database_url, ROOMS)
     async with AsyncExitStack() as stack:
-        log, tables = PostgresLog(database_url), Tables(database_url)
+        log, tables = PostgresLog(database_url), StatusTable(database_url)
         stack.push_async_callback(log.close)
         stack.push_async_callback(tables.close)
-        await log.claim(range(SHARDS), recorded_at=datetime.now(UTC))
-        journal = Journal(log, Registry(log, SystemClock()))
+        await log.claim(range(SHARD_COUNT), recorded_at=datetime.now(UTC))
+        journal = SagaRepository(log, DefinitionRegistry(log, SystemClock()))
         projector = Projector(tables, log, journal.load_many)
-        await projector.follow(range(SHARDS))
+        await projector.acquire_shards(range(SHARD_COUNT))
         running = asyncio.create_task(projector.run())
         yield Stage(journal, projector if projecting else None, _postmaster(database_url))
         running.cancel()
@@ -149,7 +154,7 @@ async def main(database_url: str, options: argparse.Namespace) -> list[Figures]:
 
 
 def prepared(sagas: int) -> list[Life]:
-    made = lives(sagas, SHARDS, datetime.now(UTC))
+    made = lives(sagas, SHARD_COUNT, datetime.now(UTC))
     gc.collect()
     gc.freeze()  # as a started service does with what stays
     gc.set_threshold(20_000, 10, 20)

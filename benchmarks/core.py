@@ -28,20 +28,20 @@ from typing import cast
 
 from saga_orchestrator import examples
 from saga_orchestrator.benchmarks.load import ENDS, ORDER
-from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.call_outcome import CallOutcome, Response, classify
 from saga_orchestrator.fsm.codec import decode, encode
-from saga_orchestrator.fsm.command import CallParticipant, awaited, wake_up
-from saga_orchestrator.fsm.decide import Decision, decide, start
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.happening import CallAnswered, StartRequested
-from saga_orchestrator.fsm.input_check import check_input
-from saga_orchestrator.fsm.outcome import Verdict, classify
-from saga_orchestrator.fsm.reader import read_definition
+from saga_orchestrator.fsm.decider.decide import decide, start
+from saga_orchestrator.fsm.decider.decision import Decision
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.definitions.input_check import check_input
+from saga_orchestrator.fsm.definitions.parser import parse_definition
+from saga_orchestrator.fsm.formats.strict_json import JsonObject, parse, parse_untrusted, serialize
+from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
+from saga_orchestrator.fsm.inputs import CallCompleted, StartSaga
+from saga_orchestrator.fsm.instructions import CallParticipant, next_wakeup, pending_call
 from saga_orchestrator.fsm.saga import replay
-from saga_orchestrator.fsm.strict_json import JsonObject, parse, parse_foreign, serialize
-from saga_orchestrator.fsm.yaml_document import parse_yaml
-from saga_orchestrator.projections.row import columns
-from saga_orchestrator.projections.status import answer_view
+from saga_orchestrator.projections.status import start_result_view
+from saga_orchestrator.projections.status_table import status_columns
 
 SAGAS = 300  # a round
 REPEATS = 5  # of each part in a round, so that the least of them has warm caches
@@ -58,11 +58,11 @@ class Told:
 
     definition: Definition
     saga_id: str
-    request: StartRequested
-    replies: Sequence[Reply]
+    request: StartSaga
+    replies: Sequence[Response]
     decisions: Sequence[Decision]
     calls: Sequence[CallParticipant]
-    answers: Sequence[CallAnswered]
+    answers: Sequence[CallCompleted]
 
 
 def main() -> None:
@@ -138,7 +138,7 @@ def newest_order() -> Definition:
     """Version 2 and later check the input of a start against a schema."""
     folder = Path(examples.__file__).parent / "definitions"
     newest = max(folder.glob("order_processing*.yaml"))
-    return read_definition(parse_yaml(newest.read_text()))
+    return parse_definition(parse_yaml(newest.read_text()))
 
 
 def _microseconds(part: Callable[[Sequence[Told]], None], told: Sequence[Told]) -> float:
@@ -153,11 +153,11 @@ def _microseconds(part: Callable[[Sequence[Told]], None], told: Sequence[Told]) 
 def tell(definition: Definition, way: str, number: int) -> Told:
     saga_id = f"018f0000-0000-7000-8000-{number:012x}"
     data = {"step_data": ORDER["step_data"]}
-    request = StartRequested(entity_id=4711, input=cast(JsonObject, parse(json.dumps(data))))
+    request = StartSaga(entity_id=4711, input=cast(JsonObject, parse(json.dumps(data))))
     replies = _replies(way, number)
     decisions = [start(definition, saga_id, request, now=BEGAN)]
     calls: list[CallParticipant] = []
-    answers: list[CallAnswered] = []
+    answers: list[CallCompleted] = []
     for reply in replies:
         calls += decisions[-1].calls
         answers.append(_answer(calls[-1], _verdict(reply, calls[-1], definition)))
@@ -165,28 +165,28 @@ def tell(definition: Definition, way: str, number: int) -> Told:
     return Told(definition, saga_id, request, replies, decisions, calls, answers)
 
 
-def _replies(way: str, number: int) -> list[Reply]:
+def _replies(way: str, number: int) -> list[Response]:
     """What `participants.py` answers."""
     order = b'{"order_id": "%032x", "status": "PENDING_PAYMENT"}' % number
     payment = b'{"payment_id": "%032x", "status": "PAID"}' % number
     last = {
-        "forward": [Reply(201, TYPE, payment), Reply(200, TYPE, b'{"status": "confirm"}')],
+        "forward": [Response(201, TYPE, payment), Response(200, TYPE, b'{"status": "confirm"}')],
         "declined": [
-            Reply(402, TYPE, b'{"detail": "card declined"}'),
-            Reply(200, TYPE, b'{"status": "compensate"}'),
+            Response(402, TYPE, b'{"detail": "card declined"}'),
+            Response(200, TYPE, b'{"status": "compensate"}'),
         ],
     }
-    return [Reply(201, TYPE, order), *last[way]]
+    return [Response(201, TYPE, order), *last[way]]
 
 
-def _verdict(reply: Reply, call: CallParticipant, definition: Definition) -> Verdict:
+def _verdict(reply: Response, call: CallParticipant, definition: Definition) -> CallOutcome:
     accepts = definition[call.step].completion is not None
     return classify(reply, call.direction, now=lambda: BEGAN, accepts=accepts)
 
 
-def _answer(call: CallParticipant, verdict: Verdict) -> CallAnswered:
-    return CallAnswered(
-        step=call.step, direction=call.direction, attempt=call.attempt, verdict=verdict
+def _answer(call: CallParticipant, verdict: CallOutcome) -> CallCompleted:
+    return CallCompleted(
+        step=call.step, direction=call.direction, attempt=call.attempt, outcome=verdict
     )
 
 
@@ -194,7 +194,7 @@ def reads(told: Sequence[Told]) -> None:
     """The body of a start; replies are read where they are classified."""
     body = json.dumps(ORDER).encode()
     for _ in told:
-        parse_foreign(body)
+        parse_untrusted(body)
 
 
 def inputs(told: Sequence[Told]) -> None:
@@ -233,22 +233,22 @@ def questions(told: Sequence[Told]) -> None:
     for one in told:
         for decision in one.decisions:
             saga = decision.saga
-            wake_up(saga)
-            if not (saga.is_called or saga.owes_callback):
-                wake_up(saga)
+            next_wakeup(saga)
+            if not (saga.has_call_in_flight or saga.has_pending_webhook):
+                next_wakeup(saga)
             for call in decision.calls:
-                awaited(saga.state.step(call.step))
+                pending_call(saga.state.step(call.step))
 
 
 def rows(told: Sequence[Told]) -> None:
     """The projector's: in a busy service a saga is written some one and a half times."""
-    columns([one.decisions[1].saga for one in told[::2]])
-    columns([one.decisions[-1].saga for one in told])
+    status_columns([one.decisions[1].saga for one in told[::2]])
+    status_columns([one.decisions[-1].saga for one in told])
 
 
 def views(told: Sequence[Told]) -> None:
     for one in told:
-        serialize(answer_view(one.decisions[-1].saga))
+        serialize(start_result_view(one.decisions[-1].saga))
 
 
 def replays(told: Sequence[Told]) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import quantiles
 
 import uvloop
-from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 HEADERS = {"content-type": "application/json"}
@@ -34,7 +34,7 @@ class Tally:
     example: str = ""
 
     def judge(self, answer: object, milliseconds: float) -> None:
-        if isinstance(answer, Reply) and all(one in answer.body for one in self.expected):
+        if isinstance(answer, Response) and all(one in answer.body for one in self.expected):
             self.waits_ms.append(milliseconds)
         else:
             self.wrong += 1

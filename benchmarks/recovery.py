@@ -28,8 +28,7 @@ import httptools
 import httpx
 import psycopg
 import uvloop
-from saga_orchestrator.benchmarks.processes import free_ports
-from saga_orchestrator.benchmarks.waiting import (
+from saga_orchestrator.benchmarks.idle_sagas import (
     PATIENCE_SECONDS,
     Service,
     client_of,
@@ -37,8 +36,9 @@ from saga_orchestrator.benchmarks.waiting import (
     progress,
     service,
 )
-from saga_orchestrator.eventstore import SHARDS
-from saga_orchestrator.eventstore.cluster import Cluster
+from saga_orchestrator.benchmarks.processes import free_ports
+from saga_orchestrator.eventstore.embedded import PostgresDataDirectory
+from saga_orchestrator.eventstore.event import SHARD_COUNT
 
 # However long starting all of them takes, the first one is still being called when they are killed.
 ORDER: dict[str, Any] = {
@@ -180,14 +180,16 @@ def measure(sagas: int, *, busy: bool) -> Measured:
 def restart(one: Service, participants: Participants, sagas: int) -> Measured:
     log = one.folder / "log"
     with (
-        psycopg.connect(Cluster(one.folder / "data/postgresql").url, autocommit=True) as database,
+        psycopg.connect(
+            PostgresDataDirectory(one.folder / "data/postgresql").url, autocommit=True
+        ) as database,
         log.open("wb") as stderr,
     ):
         one.kill()
         participants.answering = True
         began = time.monotonic()
         one.start(stderr)
-        owned = until(database, OWNED, SHARDS)
+        owned = until(database, OWNED, SHARD_COUNT)
         serves = began + one.ready()
         rest = until(database, RESTING, sagas)
         (completed,) = database.execute(RESTING).fetchone() or (0,)

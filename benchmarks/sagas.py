@@ -35,7 +35,7 @@ from saga_orchestrator.benchmarks.processes import (
     running,
     unwind_on_signals,
 )
-from saga_orchestrator.eventstore import embedded_server
+from saga_orchestrator.eventstore.embedded import embedded_server
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60

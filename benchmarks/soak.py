@@ -27,14 +27,14 @@ from pathlib import Path
 
 import psycopg
 import uvloop
-from saga_orchestrator.benchmarks.clerk import Clerk
-from saga_orchestrator.benchmarks.crowd import AT_ONCE, Crowd
+from saga_orchestrator.benchmarks.callback_participant import Clerk
 from saga_orchestrator.benchmarks.load import WrongAnswer
 from saga_orchestrator.benchmarks.participants import answers_within, participants
 from saga_orchestrator.benchmarks.processes import free_ports, running, unwind_on_signals
-from saga_orchestrator.eventstore import embedded_server
+from saga_orchestrator.benchmarks.workload_mix import AT_ONCE, Crowd
+from saga_orchestrator.eventstore.embedded import embedded_server
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 LAP = 20_000  # sagas, after which all of them rest

@@ -23,15 +23,16 @@ from pathlib import Path
 from statistics import median
 
 import psycopg
+from saga_orchestrator.benchmarks.idle_sagas import Service, progress
 from saga_orchestrator.benchmarks.processes import free_ports
 from saga_orchestrator.benchmarks.recovery import RESTING, Participants, serving, start_sagas, until
-from saga_orchestrator.benchmarks.waiting import Service, progress
-from saga_orchestrator.eventstore import SHARDS, embedded_server
+from saga_orchestrator.eventstore.embedded import embedded_server
+from saga_orchestrator.eventstore.event import SHARD_COUNT
 
 NODES = 2
 EVENLY = (
     b"select count(*) from (select from shard_owner group by node_id having count(*) = %d) as node"
-    % (SHARDS // NODES)
+    % (SHARD_COUNT // NODES)
 )
 OWNED = b"select count(*) from shard_owner group by node_id order by 1 desc limit 1"
 STOPPED_WITHIN_SECONDS = 30
@@ -103,7 +104,7 @@ def measure(
     (completed,) = database.execute(RESTING).fetchone() or (0,)
     (owned,) = database.execute(OWNED).fetchone() or (0,)
     came = participants.first_came.values()
-    if not completed - rested == sagas == len(came) or owned != SHARDS:
+    if not completed - rested == sagas == len(came) or owned != SHARD_COUNT:
         raise SystemExit(f"lost: only {completed - rested:,} of {sagas:,} sagas are completed")
     return Takeover(
         first_call_s=min(came) - killed,

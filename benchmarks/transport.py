@@ -23,14 +23,13 @@ from typing import Any
 import httpx
 import uvloop
 from msgspec.structs import replace
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.outcome import Outcome
+from saga_orchestrator.fsm.call_outcome import Outcome, Response
+from saga_orchestrator.fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
+from saga_orchestrator.fsm.runtime.calls.executor import Executor
 from saga_orchestrator.fsm.runtime.clock import SystemClock
-from saga_orchestrator.fsm.runtime.executor import Executor
-from saga_orchestrator.fsm.runtime.tokens import SECRET_BYTES, CallbackTokens
 from saga_orchestrator.fsm.testing import define, given
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 REPLY = (
@@ -87,7 +86,7 @@ async def through_executor(url: str, at_once: int) -> AsyncIterator[Call]:
 
     async def call() -> None:
         verdict = await executor.call(order, definition, epoch=7)
-        assert verdict.outcome is Outcome.DONE, verdict
+        assert verdict.kind is Outcome.DONE, verdict
 
     yield call
     await transport.aclose()
@@ -100,7 +99,7 @@ async def lean(url: str, at_once: int) -> AsyncIterator[Call]:
 
     async def call() -> None:
         answer = await client.send("shop", "POST", "/orders", HEADERS, BODY, TIMEOUT)
-        assert isinstance(answer, Reply), answer
+        assert isinstance(answer, Response), answer
 
     yield call
     await transport.aclose()

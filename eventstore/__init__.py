@@ -1,30 +1,33 @@
 """The log: streams of events in ordered shards, with one owner each. Knows nothing of what they
 mean."""
 
-from .allotment import Allotment, allot
-from .chain import link, verify
+from .cluster.assignment import Assignment, assign_shards
+from .cluster.inbox import Inbox, Message
+from .cluster.membership import ClusterView, Membership, Node
+from .cluster.memory import InMemoryInbox, InMemoryMembership, MemoryCluster
+from .cluster.postgres import PostgresInbox, PostgresMembership
 from .embedded import EmbeddedServer, embedded_server, has_embedded_server
 from .errors import (
     AppendRefused,
     ClaimFailed,
-    DatabaseUnfit,
     EmbeddedServerFailed,
     EventStoreError,
     Fenced,
-    HistoryLost,
     InvalidEvent,
     InvalidStreamId,
     LogOverloaded,
+    LogTruncated,
     LogUnavailable,
     MigrationRefused,
+    UnsuitableDatabase,
     ValueRefused,
     WrongExpectedVersion,
 )
 from .event import (
-    GENESIS,
-    NOTHING,
+    EMPTY_HEAD,
+    GENESIS_HASH,
+    SHARD_COUNT,
     SHARD_OWNED,
-    SHARDS,
     Head,
     NewEvent,
     RecordedEvent,
@@ -32,32 +35,28 @@ from .event import (
     shard_of,
     shard_stream,
 )
-from .inbox import Inbox, Message
-from .log import PAGE_BYTES, Document, EventLog, KeyClaim, PutResult, is_cut
-from .membership import Membership
-from .memory_log import InMemoryLog, MemoryStore
-from .memory_nodes import InMemoryInbox, InMemoryMembership, MemoryNodes
-from .migrations import MIGRATIONS, migrate
-from .postgres_inbox import PostgresInbox
-from .postgres_log import PostgresLog
-from .postgres_membership import PostgresMembership
-from .readers import Readers
-from .refusals import Refusals, explained
-from .requirements import require_fit
-from .roster import Node, Roster
-from .statements import Mode
+from .event_log import MAX_PAGE_BYTES, Document, EventLog, KeyClaim, PutResult, may_have_more
+from .hash_chain import chain_events, find_broken_event
+from .memory import InMemoryLog, MemoryStore
+from .postgres.event_log import PostgresLog
+from .postgres.migrations import MIGRATIONS, migrate
+from .postgres.reader_pool import ReaderPool
+from .postgres.refusals import Refusals, describe_error
+from .postgres.requirements import require_suitable_database
+from .postgres.statements import DatabaseMode
 
 __all__ = [
-    "GENESIS",
+    "EMPTY_HEAD",
+    "GENESIS_HASH",
+    "MAX_PAGE_BYTES",
     "MIGRATIONS",
-    "NOTHING",
-    "PAGE_BYTES",
-    "SHARDS",
+    "SHARD_COUNT",
     "SHARD_OWNED",
-    "Allotment",
     "AppendRefused",
+    "Assignment",
     "ClaimFailed",
-    "DatabaseUnfit",
+    "ClusterView",
+    "DatabaseMode",
     "Document",
     "EmbeddedServer",
     "EmbeddedServerFailed",
@@ -65,7 +64,6 @@ __all__ = [
     "EventStoreError",
     "Fenced",
     "Head",
-    "HistoryLost",
     "InMemoryInbox",
     "InMemoryLog",
     "InMemoryMembership",
@@ -74,35 +72,35 @@ __all__ = [
     "InvalidStreamId",
     "KeyClaim",
     "LogOverloaded",
+    "LogTruncated",
     "LogUnavailable",
     "Membership",
-    "MemoryNodes",
+    "MemoryCluster",
     "MemoryStore",
     "Message",
     "MigrationRefused",
-    "Mode",
     "NewEvent",
     "Node",
     "PostgresInbox",
     "PostgresLog",
     "PostgresMembership",
     "PutResult",
-    "Readers",
+    "ReaderPool",
     "RecordedEvent",
     "Refusals",
-    "Roster",
     "StreamId",
+    "UnsuitableDatabase",
     "ValueRefused",
     "WrongExpectedVersion",
-    "allot",
+    "assign_shards",
+    "chain_events",
+    "describe_error",
     "embedded_server",
-    "explained",
+    "find_broken_event",
     "has_embedded_server",
-    "is_cut",
-    "link",
+    "may_have_more",
     "migrate",
-    "require_fit",
+    "require_suitable_database",
     "shard_of",
     "shard_stream",
-    "verify",
 ]

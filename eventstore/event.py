@@ -17,32 +17,32 @@ from .errors import InvalidEvent, InvalidStreamId
 
 StreamId = NewType("StreamId", str)
 
-SHARDS: Final = 64
+SHARD_COUNT: Final = 64
 SHARD_OWNED: Final = "ShardOwned"
-GENESIS: Final = bytes(32)
+GENESIS_HASH: Final = bytes(32)
 
 # One event must fit in a batch, a page of reads and a reply without anybody having to think about
 # memory.
 MAX_PAYLOAD_BYTES: Final = 8 * 1024 * 1024
 MAX_TYPE_LENGTH: Final = 100
 
-_CANONICAL: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_OFFSET: Final = timedelta(0)
 # Names that are looked at again and again while their streams move: of some seconds of full load.
-_REMEMBERED_NAMES: Final = 8_192
-_REMEMBERED_TYPES: Final = 128
+_MAX_CACHED_STREAM_IDS: Final = 8_192
+_MAX_CACHED_TYPES: Final = 128
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(maxsize=_REMEMBERED_NAMES)
+@lru_cache(maxsize=_MAX_CACHED_STREAM_IDS)
 def shard_of(stream_id: str) -> int:
     """The shard that orders `stream_id`. Raises InvalidStreamId."""
-    if _CANONICAL.fullmatch(stream_id) is None:
+    if _CANONICAL_UUID.fullmatch(stream_id) is None:
         raise InvalidStreamId(stream_id)
-    return int(stream_id[-2:], 16) % SHARDS
+    return int(stream_id[-2:], 16) % SHARD_COUNT
 
 
-@lru_cache(maxsize=_REMEMBERED_NAMES)
+@lru_cache(maxsize=_MAX_CACHED_STREAM_IDS)
 def uuid_bytes(stream_id: str) -> bytes:
     """The sixteen bytes of the name."""
     return bytes.fromhex(stream_id.replace("-", ""))
@@ -56,7 +56,7 @@ def unix_microseconds(instant: datetime) -> int:
 
 def shard_stream(shard_id: int) -> StreamId:
     """The stream in which a shard records its owners."""
-    assert 0 <= shard_id < SHARDS
+    assert 0 <= shard_id < SHARD_COUNT
     return StreamId(f"00000000-0000-0000-0000-{shard_id:012x}")
 
 
@@ -92,7 +92,7 @@ class NewEvent(_NewEvent):
         return tuple.__new__(cls, (type, schema_version, recorded_at, payload))
 
 
-@lru_cache(maxsize=_REMEMBERED_TYPES)
+@lru_cache(maxsize=_MAX_CACHED_TYPES)
 def _check_type(name: str, schema_version: int) -> None:
     if not (name.isascii() and name.isidentifier()):
         raise InvalidEvent(f"its type is {name[:MAX_TYPE_LENGTH]!r}")
@@ -116,7 +116,7 @@ class RecordedEvent(NamedTuple):
     hash: bytes
 
     @property
-    def new(self) -> NewEvent:
+    def as_new_event(self) -> NewEvent:
         """What was to be recorded."""
         return tuple.__new__(NewEvent, self[5:9])
 
@@ -129,4 +129,4 @@ class Head(NamedTuple):
     hash: bytes
 
 
-NOTHING: Final = Head(seq=0, epoch=0, hash=GENESIS)
+EMPTY_HEAD: Final = Head(seq=0, epoch=0, hash=GENESIS_HASH)

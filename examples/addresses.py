@@ -36,15 +36,17 @@ class Addresses:
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Raises DemoFailed if a setting does not name a port of this machine."""
         return cls(
-            orders=participant(environ, "ORDER_SERVICE_URL", "http://127.0.0.1:8003"),
-            payments=participant(environ, "PAYMENT_SERVICE_URL", "http://127.0.0.1:8004"),
+            orders=participant_address(environ, "ORDER_SERVICE_URL", "http://127.0.0.1:8003"),
+            payments=participant_address(environ, "PAYMENT_SERVICE_URL", "http://127.0.0.1:8004"),
             service=Address(
-                "SERVICE_PORT", "127.0.0.1", port("SERVICE_PORT", environ.get("SERVICE_PORT"))
+                "SERVICE_PORT",
+                "127.0.0.1",
+                service_port("SERVICE_PORT", environ.get("SERVICE_PORT")),
             ),
         )
 
 
-def participant(environ: Mapping[str, str], setting: str, default: str) -> Address:
+def participant_address(environ: Mapping[str, str], setting: str, default: str) -> Address:
     url = environ.get(setting) or default
     parts = urlsplit(url)
     if parts.hostname not in LOOPBACK or parts.scheme != "http" or parts.path.strip("/"):
@@ -63,7 +65,7 @@ def url_port(setting: str, parts: SplitResult) -> int:
         raise DemoFailed(f"{setting}: {error}") from error
 
 
-def port(setting: str, text: str | None) -> int:
+def service_port(setting: str, text: str | None) -> int:
     if not text:
         return 8009
     if not text.isdecimal() or not 0 < int(text) < 65536:

@@ -22,78 +22,78 @@ from http import HTTPStatus
 
 from pydantic import ValidationError
 
-from .call import Answer, Call, JsonObject, refused
-from .ledger import Book
+from .call import Answer, Call, JsonObject, refusal
+from .ledger import Transaction
 
-KEPT_CALLS = 1000  # the newest ones, for whoever asks what was called
+MAX_KEPT_CALLS = 1000  # the newest ones, for whoever asks what was called
 
-Perform = Callable[[Book, Call], Answer]
+Perform = Callable[[Transaction, Call], Answer]
 
 
-def act(book: Book, call: Call, perform: Perform) -> Answer:
+def perform_action(book: Transaction, call: Call, perform: Perform) -> Answer:
     """Perform an action, unless it was performed or undone before."""
 
-    def unless_undone(book: Book, call: Call) -> Answer:
-        return hanging(book, call) or perform(book, call)
+    def unless_undone(book: Transaction, call: Call) -> Answer:
+        return refuse_if_undone(book, call) or perform(book, call)
 
-    return once(book, call, unless_undone)
+    return perform_once(book, call, unless_undone)
 
 
-def undo(book: Book, call: Call, perform: Perform) -> Answer:
+def perform_compensation(book: Transaction, call: Call, perform: Perform) -> Answer:
     """Perform a compensation; from now on the action it belongs to is refused."""
 
-    def and_remember(book: Book, call: Call) -> Answer:
+    def and_remember(book: Transaction, call: Call) -> Answer:
         remember_undone(book, call.action_key)
         return perform(book, call)
 
-    return once(book, call, and_remember)
+    return perform_once(book, call, and_remember)
 
 
-def remember_undone(book: Book, action_key: str | None) -> None:
+def remember_undone(book: Transaction, action_key: str | None) -> None:
     if action_key is not None:
         book.row("remember_undone", action_key=action_key)
 
 
-def calls(book: Book) -> list[JsonObject]:
+def recent_calls(book: Transaction) -> list[JsonObject]:
     """The newest calls, oldest first."""
-    rows = book.rows("list_calls", limit=KEPT_CALLS)
+    rows = book.rows("list_calls", limit=MAX_KEPT_CALLS)
     return [dict(row) | {"replayed": bool(row["replayed"])} for row in rows]
 
 
-def once(book: Book, call: Call, perform: Perform) -> Answer:
+def perform_once(book: Transaction, call: Call, perform: Perform) -> Answer:
     answer = earlier_answer(book, call)
     if answer is None:
-        answer = performed(book, call, perform)
-        keep(book, call, answer)
-    record(book, call, answer)
+        answer = perform_validated(book, call, perform)
+        keep_answer(book, call, answer)
+    record_call(book, call, answer)
     return answer
 
 
-def earlier_answer(book: Book, call: Call) -> Answer | None:
+def earlier_answer(book: Transaction, call: Call) -> Answer | None:
     row = book.row("find_answer", key=call.key)
     if row is None:
         return None
     if row["fingerprint"] != call.fingerprint:
         detail = f"the key {call.key} was used for another request"
-        return refused(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+        return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     return Answer(row["status"], json.loads(row["body"]), replayed=True)
 
 
-def performed(book: Book, call: Call, perform: Perform) -> Answer:
+def perform_validated(book: Transaction, call: Call, perform: Perform) -> Answer:
     try:
         return perform(book, call)
     except ValidationError as error:
-        return refused(HTTPStatus.UNPROCESSABLE_ENTITY, findings(error))
+        return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, describe_errors(error))
 
 
-def hanging(book: Book, call: Call) -> Answer | None:
+def refuse_if_undone(book: Transaction, call: Call) -> Answer | None:
     row = book.row("find_undone", key=call.key, action_key=call.action_key)
     if row is None:
         return None
-    return refused(HTTPStatus.CONFLICT, f"{row['action_key']} was compensated before it arrived")
+    return refusal(HTTPStatus.CONFLICT, f"{row['action_key']} was compensated before it arrived")
 
 
-def keep(book: Book, call: Call, answer: Answer) -> None:
+def keep_answer(book: Transaction, call: Call, answer: Answer) -> None:
     if call.key is not None and answer.is_kept:
         book.row(
             "keep_answer",
@@ -104,7 +104,7 @@ def keep(book: Book, call: Call, answer: Answer) -> None:
         )
 
 
-def record(book: Book, call: Call, answer: Answer) -> None:
+def record_call(book: Transaction, call: Call, answer: Answer) -> None:
     book.row(
         "record_call",
         method=call.method,
@@ -116,10 +116,10 @@ def record(book: Book, call: Call, answer: Answer) -> None:
         status=answer.status,
         replayed=answer.replayed,
     )
-    book.row("forget_old_calls", kept=KEPT_CALLS)
+    book.row("forget_old_calls", kept=MAX_KEPT_CALLS)
 
 
-def findings(error: ValidationError) -> str:
+def describe_errors(error: ValidationError) -> str:
     """One line: where, and what is wrong there."""
     return "; ".join(
         f"{'.'.join(map(str, finding['loc'])) or 'body'}: {finding['msg']}"

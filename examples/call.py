@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import Field
 from starlette.requests import Request
 
-MAX_BODY = 1024 * 1024  # bytes; the orchestrator sends no more
-MAX_KEY = 255  # characters
+MAX_BODY_BYTES = 1024 * 1024  # bytes; the orchestrator sends no more
+MAX_KEY_CHARACTERS = 255  # characters
 MAX_ID = 2**63 - 1  # SQLite's largest integer; no row ever gets it
 
 JsonObject = Mapping[str, object]
@@ -71,7 +71,7 @@ class Answer:
         return self.status < HTTPStatus.MULTIPLE_CHOICES or self.status == 402
 
 
-def refused(status: HTTPStatus, detail: str) -> Answer:
+def refusal(status: HTTPStatus, detail: str) -> Answer:
     return Answer(status, {"detail": detail})
 
 
@@ -88,11 +88,11 @@ async def read_call(request: Request) -> Call:
             for name, value in request.path_params.items()
             if isinstance(value, int)
         },
-        named=str(request.path_params.get("action_key", ""))[:MAX_KEY],
+        named=str(request.path_params.get("action_key", ""))[:MAX_KEY_CHARACTERS],
         key=(headers.get("idempotency-key") or "").strip('" ') or None,
         saga_id=headers.get("saga-id"),
         step=headers.get("saga-step"),
-        attempt=whole_number(headers.get("saga-attempt", "")),
+        attempt=parse_attempt(headers.get("saga-attempt", "")),
     )
 
 
@@ -100,7 +100,7 @@ async def read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
+        if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge
     return bytes(body)
 
@@ -119,5 +119,5 @@ def _exact(text: str) -> float | str:
     return number if Decimal(repr(number)) == Decimal(text) else text
 
 
-def whole_number(text: str) -> int | None:
+def parse_attempt(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

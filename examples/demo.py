@@ -26,14 +26,14 @@ from pathlib import Path
 import httpx
 
 from .addresses import Address, Addresses, DemoFailed
-from .child import Child, Program, running
-from .scenes import SCENES, Scene, order, wrongs
-from .story import Teller
-from .timeline import Ink, Paint, timeline, wants_colour
+from .child_process import ChildProcess, Program, running_children
+from .saga_client import DemoClient
+from .scenarios import SCENARIOS, Scenario, mismatches, order_request
+from .timeline import Ink, Paint, timeline_lines, wants_colour
 
-PROGRESS_EVERY = timedelta(seconds=5)
-HEALTHY_WITHIN = timedelta(seconds=90)  # the first start of the service creates a database
-EXIT_NOTICED_WITHIN = timedelta(seconds=2)
+PROGRESS_INTERVAL = timedelta(seconds=5)
+HEALTHY_TIMEOUT = timedelta(seconds=90)  # the first start of the service creates a database
+EXIT_NOTICE_TIME = timedelta(seconds=2)
 ORCHESTRATOR = ("-m", "saga_orchestrator.cli", "serve")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -52,11 +52,14 @@ class Demo:
     async def run(self) -> int:
         """Play, and return the exit code. Raises DemoFailed if it could not be played."""
         signalled = signal_received()
-        async with running(self.programs()) as children, httpx.AsyncClient(trust_env=False) as web:
-            return await first(
-                self.play(children, web),
-                self.interrupted(signalled),
-                *(child.ended() for child in children),
+        async with (
+            running_children(self.programs()) as children,
+            httpx.AsyncClient(trust_env=False) as web,
+        ):
+            return await first_result(
+                self.run_scenarios_and_wait(children, web),
+                self.wait_for_signal(signalled),
+                *(child.fail_on_exit() for child in children),
             )
 
     def programs(self) -> Sequence[Program]:
@@ -89,58 +92,60 @@ class Demo:
             environ={**self.environ, **ours},
         )
 
-    async def play(self, children: Sequence[Child], web: httpx.AsyncClient) -> int:
+    async def run_scenarios_and_wait(
+        self, children: Sequence[ChildProcess], web: httpx.AsyncClient
+    ) -> int:
         try:
             for child in children:
                 await await_health(child, web)
-            wrong = await self.play_scenes(Teller(web, self.addresses))
+            wrong = await self.run_scenarios(DemoClient(web, self.addresses))
         except httpx.TransportError as error:
             # If a child died, that is the better explanation: let it win the race.
-            await asyncio.sleep(EXIT_NOTICED_WITHIN.total_seconds())
+            await asyncio.sleep(EXIT_NOTICE_TIME.total_seconds())
             raise DemoFailed(f"a service does not answer: {error!r}") from error
         for line in wrong:
-            say(self.paint(Ink.RED, line))
+            print_lines(self.paint(Ink.RED, line))
         if self.once:
             return 1 if wrong else 0
-        say(*invitation(self.addresses))
-        return await forever()
+        print_lines(*next_steps(self.addresses))
+        return await wait_forever()
 
-    async def play_scenes(self, teller: Teller) -> Sequence[str]:
+    async def run_scenarios(self, teller: DemoClient) -> Sequence[str]:
         """What came out wrong."""
         wrong: list[str] = []
-        for scene in SCENES:
-            wrong += await self.play_scene(scene, teller)
+        for scene in SCENARIOS:
+            wrong += await self.run_scenario(scene, teller)
         return wrong
 
-    async def play_scene(self, scene: Scene, teller: Teller) -> Sequence[str]:
+    async def run_scenario(self, scene: Scenario, teller: DemoClient) -> Sequence[str]:
         await teller.decline_cards(declined=scene.declined)
         try:
-            saga_id = await teller.start_saga(order(scene.entity_id))
+            saga_id = await teller.start_saga(order_request(scene.entity_id))
         finally:
             await teller.decline_cards(declined=False)
-        story = await teller.tell(saga_id)
-        say("", *timeline(scene.title, story, self.paint))
-        return list(wrongs(scene, story))
+        story = await teller.fetch_snapshot(saga_id)
+        print_lines("", *timeline_lines(scene.title, story, self.paint))
+        return list(mismatches(scene, story))
 
-    async def interrupted(self, signalled: asyncio.Event) -> int:
+    async def wait_for_signal(self, signalled: asyncio.Event) -> int:
         """Being stopped is how the demo ends; with --once it is not."""
         await signalled.wait()
-        say("", "stopping")
+        print_lines("", "stopping")
         return 1 if self.once else 0
 
 
-async def await_health(child: Child, web: httpx.AsyncClient) -> None:
+async def await_health(child: ChildProcess, web: httpx.AsyncClient) -> None:
     """Raises DemoFailed if it takes more than HEALTHY_WITHIN."""
     program = child.program
-    for _ in range(HEALTHY_WITHIN // PROGRESS_EVERY):
-        if await child.healthy_within(web, PROGRESS_EVERY):
-            say(f"{program.name:<15}  {program.address.url}  is up; its log: {program.log}")
+    for _ in range(HEALTHY_TIMEOUT // PROGRESS_INTERVAL):
+        if await child.healthy_within(web, PROGRESS_INTERVAL):
+            print_lines(f"{program.name:<15}  {program.address.url}  is up; its log: {program.log}")
             return
-        say(f"{program.name:<15}  {program.address.url}  is not up yet, still waiting")
-    raise child.complaint(f"is not healthy after {HEALTHY_WITHIN.total_seconds():.0f} s")
+        print_lines(f"{program.name:<15}  {program.address.url}  is not up yet, still waiting")
+    raise child.failure(f"is not healthy after {HEALTHY_TIMEOUT.total_seconds():.0f} s")
 
 
-def invitation(addresses: Addresses) -> Sequence[str]:
+def next_steps(addresses: Addresses) -> Sequence[str]:
     service = addresses.service.url
     return (
         "",
@@ -149,7 +154,7 @@ def invitation(addresses: Addresses) -> Sequence[str]:
         f"  {addresses.orders.url}/orders   {addresses.orders.url}/calls",
         f"  {addresses.payments.url}/payments   {addresses.payments.url}/calls",
         "To send an order of your own:",
-        f"  {curl('POST', f'{service}/sagas/start', order(125))}",
+        f"  {curl('POST', f'{service}/sagas/start', order_request(125))}",
         "To have cards declined:",
         f"  {curl('PUT', f'{addresses.payments.url}/decline', {'declined': True})}",
     )
@@ -168,7 +173,7 @@ def signal_received() -> asyncio.Event:
     return event
 
 
-async def first(*coroutines: Coroutine[object, object, int]) -> int:
+async def first_result(*coroutines: Coroutine[object, object, int]) -> int:
     """The result, or the exception, of the one that ends first; the others are cancelled."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
@@ -180,17 +185,17 @@ async def first(*coroutines: Coroutine[object, object, int]) -> int:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def forever() -> int:
+async def wait_forever() -> int:
     never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     return await never
 
 
-def say(*lines: str) -> None:
+def print_lines(*lines: str) -> None:
     for line in lines:
         print(line, flush=True)
 
 
-def given_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="saga_orchestrator.examples.demo", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--once", action="store_true", help="end after the two timelines")
@@ -199,7 +204,7 @@ def given_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = given_arguments(arguments)
+    given = parse_arguments(arguments)
     try:
         demo = Demo(
             addresses=Addresses.from_environ(os.environ),

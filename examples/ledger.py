@@ -33,13 +33,13 @@ class Ledger:
             self._connection.executescript(self._statements[name])
 
     @contextmanager
-    def transaction(self) -> Iterator[Book]:
+    def transaction(self) -> Iterator[Transaction]:
         """Committed at the end, undone by an exception."""
         with self._lock:
             # Immediate: the write lock is taken before the first read, so what was read stays true.
             self._connection.execute("begin immediate")
             try:
-                yield Book(self._connection, self._statements)
+                yield Transaction(self._connection, self._statements)
             except BaseException:
                 self._connection.rollback()
                 raise
@@ -50,7 +50,7 @@ class Ledger:
             self._connection.close()
 
 
-class Book:
+class Transaction:
     """The ledger, opened for one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str]) -> None:

@@ -25,14 +25,21 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from . import barrier
-from .call import MAX_ID, Answer, Call, Id, JsonObject, refused
-from .ledger import Book, Ledger
+from .call import MAX_ID, Answer, Call, Id, JsonObject, refusal
+from .ledger import Ledger, Transaction
 from .money import Money, from_cents, to_cents
-from .participant import action, application, arguments, compensation, reading, serve
+from .participant import (
+    action_route,
+    application,
+    argument_parser,
+    compensation_route,
+    read_endpoint,
+    serve,
+)
 
 NAME = "order-service"
 PORT = 8003
-LISTED = 1000  # orders in one answer, the newest
+MAX_LISTED = 1000  # orders in one answer, the newest
 
 
 class OrderStatus(StrEnum):
@@ -63,23 +70,23 @@ class Confirmation(BaseModel):
     order_id: Id
 
 
-def build(data: Path) -> Starlette:
+def create_app(data: Path) -> Starlette:
     ledger = Ledger(data / f"{NAME}.sqlite3", schema="order_schema")
     return application(NAME, ledger, routes(ledger))
 
 
 def routes(ledger: Ledger) -> Sequence[Route]:
     return [
-        Route("/orders", reading(ledger, list_orders), methods=["GET"]),
-        action(ledger, "/orders", create),
-        Route("/orders/{order_id:int}", reading(ledger, show_order)),
-        action(ledger, "/orders/{order_id:int}/confirm", confirm),
-        compensation(ledger, "/orders/{order_id:int}/compensate", compensate),
-        compensation(ledger, "/orders/{action_key:path}/compensate", compensate_by_key),
+        Route("/orders", read_endpoint(ledger, list_orders), methods=["GET"]),
+        action_route(ledger, "/orders", create),
+        Route("/orders/{order_id:int}", read_endpoint(ledger, show_order)),
+        action_route(ledger, "/orders/{order_id:int}/confirm", confirm),
+        compensation_route(ledger, "/orders/{order_id:int}/compensate", compensate),
+        compensation_route(ledger, "/orders/{action_key:path}/compensate", compensate_by_key),
     ]
 
 
-def create(book: Book, call: Call) -> Answer:
+def create(book: Transaction, call: Call) -> Answer:
     order = NewOrder.model_validate_json(call.body)
     row = book.row(
         "insert_order",
@@ -90,7 +97,7 @@ def create(book: Book, call: Call) -> Answer:
         delivery_address=order.delivery_address,
         delivery_latitude=order.delivery_latitude,
         delivery_longitude=order.delivery_longitude,
-        items=json.dumps([as_sold(item) for item in order.items]),
+        items=json.dumps([item_view(item) for item in order.items]),
         saga_id=call.saga_id,
         action_key=call.key,
     )
@@ -98,23 +105,23 @@ def create(book: Book, call: Call) -> Answer:
     return Answer(HTTPStatus.CREATED, view(row))
 
 
-def confirm(book: Book, call: Call) -> Answer:
+def confirm(book: Transaction, call: Call) -> Answer:
     order_id = call.ids["order_id"]
     if call.body and Confirmation.model_validate_json(call.body).order_id != order_id:
-        return refused(HTTPStatus.UNPROCESSABLE_ENTITY, "order_id is not the order of this path")
+        return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "order_id is not the order of this path")
     row = book.row("find_order", order_id=order_id)
     if row is None:
         return no_such_order(order_id)
     if row["status"] == OrderStatus.CANCELLED:
-        return refused(HTTPStatus.CONFLICT, f"order {order_id} is cancelled")
+        return refusal(HTTPStatus.CONFLICT, f"order {order_id} is cancelled")
     return set_status(book, order_id, OrderStatus.CONFIRMED)
 
 
-def compensate(book: Book, call: Call) -> Answer:
+def compensate(book: Transaction, call: Call) -> Answer:
     return set_status(book, call.ids["order_id"], OrderStatus.CANCELLED)
 
 
-def compensate_by_key(book: Book, call: Call) -> Answer:
+def compensate_by_key(book: Transaction, call: Call) -> Answer:
     """Cancel the order that `key` made; if there is none yet, there never will be."""
     key = call.named
     barrier.remember_undone(book, key)
@@ -124,23 +131,23 @@ def compensate_by_key(book: Book, call: Call) -> Answer:
     return set_status(book, row["order_id"], OrderStatus.CANCELLED)
 
 
-def set_status(book: Book, order_id: int, status: OrderStatus) -> Answer:
+def set_status(book: Transaction, order_id: int, status: OrderStatus) -> Answer:
     row = book.row("set_order_status", order_id=order_id, status=status)
     return no_such_order(order_id) if row is None else Answer(HTTPStatus.OK, view(row))
 
 
 def no_such_order(order_id: int) -> Answer:
-    return refused(HTTPStatus.NOT_FOUND, f"there is no order {order_id}")
+    return refusal(HTTPStatus.NOT_FOUND, f"there is no order {order_id}")
 
 
-def show_order(book: Book, request: Request) -> JsonObject | None:
+def show_order(book: Transaction, request: Request) -> JsonObject | None:
     row = book.row("find_order", order_id=min(request.path_params["order_id"], MAX_ID))
     return None if row is None else view(row)
 
 
-def list_orders(book: Book, request: Request) -> JsonObject:
+def list_orders(book: Transaction, request: Request) -> JsonObject:
     """The newest first; `?saga_id=` asks for those of one saga."""
-    rows = book.rows("list_orders", saga_id=request.query_params.get("saga_id"), limit=LISTED)
+    rows = book.rows("list_orders", saga_id=request.query_params.get("saga_id"), limit=MAX_LISTED)
     return {"orders": [view(row) for row in rows]}
 
 
@@ -159,7 +166,7 @@ def view(row: sqlite3.Row) -> JsonObject:
     }
 
 
-def as_sold(item: OrderedItem) -> JsonObject:
+def item_view(item: OrderedItem) -> JsonObject:
     return {
         "menu_item_id": item.menu_item_id,
         "quantity": item.quantity,
@@ -168,8 +175,8 @@ def as_sold(item: OrderedItem) -> JsonObject:
 
 
 def main() -> int:
-    given = arguments(NAME, PORT).parse_args()
-    return serve(NAME, partial(build, given.data), host=given.host, port=given.port)
+    given = argument_parser(NAME, PORT).parse_args()
+    return serve(NAME, partial(create_app, given.data), host=given.host, port=given.port)
 
 
 if __name__ == "__main__":

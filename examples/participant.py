@@ -20,13 +20,13 @@ from starlette.routing import Route
 
 from . import barrier
 from .call import Answer, BodyTooLarge, Call, JsonObject, read_call
-from .ledger import Book, Ledger
+from .ledger import Ledger, Transaction
 
-STOP_WITHIN = timedelta(seconds=5)  # what is being answered gets this long to finish
+STOP_TIMEOUT = timedelta(seconds=5)  # what is being answered gets this long to finish
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-Rule = Callable[[Book, Call, barrier.Perform], Answer]
-Reading = Callable[[Book, Request], JsonObject | None]
+Rule = Callable[[Transaction, Call, barrier.Perform], Answer]
+Reading = Callable[[Transaction, Request], JsonObject | None]
 
 
 def application(name: str, ledger: Ledger, routes: Sequence[Route]) -> Starlette:
@@ -37,14 +37,17 @@ def application(name: str, ledger: Ledger, routes: Sequence[Route]) -> Starlette
         yield
         ledger.close()
 
-    def health(book: Book, _: Request) -> JsonObject:
+    def health(book: Transaction, _: Request) -> JsonObject:
         book.row("count_calls")
         return {"status": "pass", "service": name}
 
-    def calls(book: Book, _: Request) -> JsonObject:
-        return {"calls": barrier.calls(book)}
+    def calls(book: Transaction, _: Request) -> JsonObject:
+        return {"calls": barrier.recent_calls(book)}
 
-    common = [Route("/health", reading(ledger, health)), Route("/calls", reading(ledger, calls))]
+    common = [
+        Route("/health", read_endpoint(ledger, health)),
+        Route("/calls", read_endpoint(ledger, calls)),
+    ]
     return Starlette(
         routes=[*common, *routes],
         lifespan=lifespan,
@@ -52,20 +55,22 @@ def application(name: str, ledger: Ledger, routes: Sequence[Route]) -> Starlette
     )
 
 
-def action(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
-    return Route(path, calling(ledger, barrier.act, perform), methods=["POST"])
+def action_route(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
+    return Route(path, call_endpoint(ledger, barrier.perform_action, perform), methods=["POST"])
 
 
-def compensation(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
-    return Route(path, calling(ledger, barrier.undo, perform), methods=["POST"])
+def compensation_route(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
+    return Route(
+        path, call_endpoint(ledger, barrier.perform_compensation, perform), methods=["POST"]
+    )
 
 
-def setting(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
+def setting_route(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
     """A PUT: the same however often it comes, so nothing is remembered about it."""
-    return Route(path, calling(ledger, barrier.performed, perform), methods=["PUT"])
+    return Route(path, call_endpoint(ledger, barrier.perform_validated, perform), methods=["PUT"])
 
 
-def calling(ledger: Ledger, rule: Rule, perform: barrier.Perform) -> Endpoint:
+def call_endpoint(ledger: Ledger, rule: Rule, perform: barrier.Perform) -> Endpoint:
     def in_one_transaction(call: Call) -> Answer:
         with ledger.transaction() as book:
             return rule(book, call, perform)
@@ -78,7 +83,7 @@ def calling(ledger: Ledger, rule: Rule, perform: barrier.Perform) -> Endpoint:
     return endpoint
 
 
-def reading(ledger: Ledger, read: Reading) -> Endpoint:
+def read_endpoint(ledger: Ledger, read: Reading) -> Endpoint:
     """A GET; `read` returns None for what does not exist."""
 
     def in_one_transaction(request: Request) -> JsonObject | None:
@@ -100,7 +105,7 @@ async def body_too_large(_: Request, __: Exception) -> Response:
     return JSONResponse({"detail": "the body is too large"}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
-def arguments(name: str, port: int) -> argparse.ArgumentParser:
+def argument_parser(name: str, port: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name, description=f"The participant {name}.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=port, help="0 takes a free one")
@@ -118,12 +123,12 @@ def serve(name: str, build: Callable[[], Starlette], *, host: str, port: int) ->
     with door:
         print(f"{name} listens on http://{host}:{door.getsockname()[1]}", flush=True)
         with suppress(KeyboardInterrupt):
-            server(build).run(sockets=[door])
+            uvicorn_server(build).run(sockets=[door])
     return 0
 
 
-def server(build: Callable[[], Starlette]) -> uvicorn.Server:
-    stop_within = int(STOP_WITHIN.total_seconds())
+def uvicorn_server(build: Callable[[], Starlette]) -> uvicorn.Server:
+    stop_within = int(STOP_TIMEOUT.total_seconds())
     return uvicorn.Server(
         uvicorn.Config(
             build(), log_level="warning", access_log=False, timeout_graceful_shutdown=stop_within

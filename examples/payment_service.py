@@ -24,14 +24,22 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from . import barrier
-from .call import MAX_ID, Answer, Call, Id, JsonObject, refused
-from .ledger import Book, Ledger
+from .call import MAX_ID, Answer, Call, Id, JsonObject, refusal
+from .ledger import Ledger, Transaction
 from .money import Money, from_cents, to_cents
-from .participant import action, application, arguments, compensation, reading, serve, setting
+from .participant import (
+    action_route,
+    application,
+    argument_parser,
+    compensation_route,
+    read_endpoint,
+    serve,
+    setting_route,
+)
 
 NAME = "payment-service"
 PORT = 8004
-LISTED = 1000  # payments in one answer, the newest
+MAX_LISTED = 1000  # payments in one answer, the newest
 
 
 class PaymentStatus(StrEnum):
@@ -51,7 +59,7 @@ class DeclineSwitch(BaseModel):
     declined: bool
 
 
-def build(data: Path, *, decline: bool = False) -> Starlette:
+def create_app(data: Path, *, decline: bool = False) -> Starlette:
     """`decline` turns the switch on; without it, it stays as it was."""
     ledger = Ledger(data / f"{NAME}.sqlite3", schema="payment_schema")
     if decline:
@@ -62,20 +70,20 @@ def build(data: Path, *, decline: bool = False) -> Starlette:
 
 def routes(ledger: Ledger) -> Sequence[Route]:
     return [
-        Route("/payments", reading(ledger, list_payments), methods=["GET"]),
-        action(ledger, "/payments", pay),
-        Route("/payments/{payment_id:int}", reading(ledger, show_payment)),
-        compensation(ledger, "/payments/{payment_id:int}/compensate", compensate),
-        compensation(ledger, "/payments/{action_key:path}/compensate", compensate_by_key),
-        Route("/decline", reading(ledger, show_decline), methods=["GET"]),
-        setting(ledger, "/decline", set_decline),
+        Route("/payments", read_endpoint(ledger, list_payments), methods=["GET"]),
+        action_route(ledger, "/payments", pay),
+        Route("/payments/{payment_id:int}", read_endpoint(ledger, show_payment)),
+        compensation_route(ledger, "/payments/{payment_id:int}/compensate", compensate),
+        compensation_route(ledger, "/payments/{action_key:path}/compensate", compensate_by_key),
+        Route("/decline", read_endpoint(ledger, show_decline), methods=["GET"]),
+        setting_route(ledger, "/decline", set_decline),
     ]
 
 
-def pay(book: Book, call: Call) -> Answer:
+def pay(book: Transaction, call: Call) -> Answer:
     payment = NewPayment.model_validate_json(call.body)
     if is_declining(book):
-        return refused(HTTPStatus.PAYMENT_REQUIRED, "card declined")
+        return refusal(HTTPStatus.PAYMENT_REQUIRED, "card declined")
     row = book.row(
         "insert_payment",
         status=PaymentStatus.PAID,
@@ -89,11 +97,11 @@ def pay(book: Book, call: Call) -> Answer:
     return Answer(HTTPStatus.CREATED, view(row))
 
 
-def compensate(book: Book, call: Call) -> Answer:
+def compensate(book: Transaction, call: Call) -> Answer:
     return refund(book, call.ids["payment_id"])
 
 
-def compensate_by_key(book: Book, call: Call) -> Answer:
+def compensate_by_key(book: Transaction, call: Call) -> Answer:
     """Refund the payment that `key` made; if there is none yet, there never will be."""
     key = call.named
     barrier.remember_undone(book, key)
@@ -103,35 +111,35 @@ def compensate_by_key(book: Book, call: Call) -> Answer:
     return refund(book, row["payment_id"])
 
 
-def refund(book: Book, payment_id: int) -> Answer:
+def refund(book: Transaction, payment_id: int) -> Answer:
     row = book.row("set_payment_status", payment_id=payment_id, status=PaymentStatus.REFUNDED)
     if row is None:
-        return refused(HTTPStatus.NOT_FOUND, f"there is no payment {payment_id}")
+        return refusal(HTTPStatus.NOT_FOUND, f"there is no payment {payment_id}")
     return Answer(HTTPStatus.OK, view(row))
 
 
-def show_payment(book: Book, request: Request) -> JsonObject | None:
+def show_payment(book: Transaction, request: Request) -> JsonObject | None:
     row = book.row("find_payment", payment_id=min(request.path_params["payment_id"], MAX_ID))
     return None if row is None else view(row)
 
 
-def list_payments(book: Book, request: Request) -> JsonObject:
+def list_payments(book: Transaction, request: Request) -> JsonObject:
     """The newest first; `?saga_id=` asks for those of one saga."""
-    rows = book.rows("list_payments", saga_id=request.query_params.get("saga_id"), limit=LISTED)
+    rows = book.rows("list_payments", saga_id=request.query_params.get("saga_id"), limit=MAX_LISTED)
     return {"payments": [view(row) for row in rows]}
 
 
-def show_decline(book: Book, _: Request) -> JsonObject:
+def show_decline(book: Transaction, _: Request) -> JsonObject:
     return {"declined": is_declining(book)}
 
 
-def set_decline(book: Book, call: Call) -> Answer:
+def set_decline(book: Transaction, call: Call) -> Answer:
     declined = DeclineSwitch.model_validate_json(call.body).declined
     book.row("set_decline", declined=declined)
     return Answer(HTTPStatus.OK, {"declined": declined})
 
 
-def is_declining(book: Book) -> bool:
+def is_declining(book: Transaction) -> bool:
     row = book.row("find_decline")
     return row is not None and bool(row["declined"])
 
@@ -147,15 +155,15 @@ def view(row: sqlite3.Row) -> JsonObject:
     }
 
 
-def given_arguments() -> argparse.Namespace:
-    parser = arguments(NAME, PORT)
+def parse_arguments() -> argparse.Namespace:
+    parser = argument_parser(NAME, PORT)
     parser.add_argument("--decline", action="store_true", help="decline every card from now on")
     return parser.parse_args()
 
 
 def main() -> int:
-    given = given_arguments()
-    build_app = partial(build, given.data, decline=given.decline)
+    given = parse_arguments()
+    build_app = partial(create_app, given.data, decline=given.decline)
     return serve(NAME, build_app, host=given.host, port=given.port)
 
 

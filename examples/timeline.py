@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TextIO
 
-from .story import Order, Payment, RecordedEvent, Story
+from .saga_client import Order, Payment, RecordedEvent, SagaSnapshot
 
 GAP = "  "
 
@@ -37,37 +37,37 @@ def wants_colour(out: TextIO, environ: Mapping[str, str]) -> bool:
     return out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-def timeline(title: str, story: Story, paint: Paint) -> list[str]:
+def timeline_lines(title: str, story: SagaSnapshot, paint: Paint) -> list[str]:
     status = story.status
     return [
         paint(Ink.BOLD, title),
         f"saga {story.saga_id}, {status.saga_type}",
         *event_lines(story.events, paint),
-        ending("status", paint(ink_of_status(status.status), status.status)),
-        ending("error", printable(status.error or "none")),
-        *(ending("order-service", held) for held in orders_held(story.orders)),
-        *(ending("payment-service", held) for held in payments_held(story.payments)),
+        result_line("status", paint(status_ink(status.status), status.status)),
+        result_line("error", printable(status.error or "none")),
+        *(result_line("order-service", held) for held in describe_orders(story.orders)),
+        *(result_line("payment-service", held) for held in describe_payments(story.payments)),
     ]
 
 
 def event_lines(events: Sequence[RecordedEvent], paint: Paint) -> Iterator[str]:
     if not events:
         return
-    rows = [columns(event, since=events[0].recorded_at) for event in events]
+    rows = [event_columns(event, since=events[0].recorded_at) for event in events]
     time_width, type_width, step_width = (
         max(len(row[column]) for row in rows) for column in range(3)
     )
     for time, kind, step, note in rows:
         cells = (
             paint(Ink.DIM, time.rjust(time_width)),
-            paint(ink_of_event(kind), kind) + " " * (type_width - len(kind)),
+            paint(event_ink(kind), kind) + " " * (type_width - len(kind)),
             step.ljust(step_width),
             note,
         )
         yield (GAP + GAP.join(cells)).rstrip()
 
 
-def columns(event: RecordedEvent, since: datetime) -> tuple[str, str, str, str]:
+def event_columns(event: RecordedEvent, since: datetime) -> tuple[str, str, str, str]:
     after_ms = round((event.recorded_at - since) / timedelta(milliseconds=1))
     data = event.data
     note = [
@@ -79,21 +79,21 @@ def columns(event: RecordedEvent, since: datetime) -> tuple[str, str, str, str]:
     return f"+{after_ms:,} ms", printable(event.type), printable(data.step or ""), said
 
 
-def ending(what: str, how: str) -> str:
+def result_line(what: str, how: str) -> str:
     return f"{GAP}{what:<15}{GAP}{how}"
 
 
-def orders_held(orders: Sequence[Order]) -> list[str]:
+def describe_orders(orders: Sequence[Order]) -> list[str]:
     held = [f"order {each.order_id} {each.status}, {each.total_amount:.2f}" for each in orders]
     return held or ["no order"]
 
 
-def payments_held(payments: Sequence[Payment]) -> list[str]:
+def describe_payments(payments: Sequence[Payment]) -> list[str]:
     held = [f"payment {each.payment_id} {each.status}, {each.amount:.2f}" for each in payments]
     return held or ["no payment"]
 
 
-def ink_of_event(kind: str) -> Ink:
+def event_ink(kind: str) -> Ink:
     match kind:
         case "SagaCompleted" | "StepSucceeded":
             return Ink.GREEN
@@ -105,7 +105,7 @@ def ink_of_event(kind: str) -> Ink:
             return Ink.PLAIN
 
 
-def ink_of_status(status: str) -> Ink:
+def status_ink(status: str) -> Ink:
     match status:
         case "completed":
             return Ink.GREEN

@@ -29,12 +29,12 @@ from .events import (
     StepCalled,
     StepFact,
 )
-from .strict_json import Json, JsonObject, parse, serialize
+from .formats.strict_json import Json, JsonObject, parse, serialize
 
 Upcaster: TypeAlias = Callable[[Json], Json]
 
 
-def _saying_nothing_of(names: Sequence[str], members: Json) -> Json:
+def _without_members(names: Sequence[str], members: Json) -> Json:
     """The payload with null for what its version did not record."""
     assert isinstance(members, Mapping)
     return {**members, **dict.fromkeys(names)}
@@ -56,15 +56,15 @@ STORED_NAMES: Mapping[str, tuple[str, ...]] = {  # of a type, by each of them
     for name in names
 }
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {  # by type and the version they start from
-    ("SagaParked", 1): partial(_saying_nothing_of, ("without_output",)),
+    ("SagaParked", 1): partial(_without_members, ("without_output",)),
     ("SagaParked", 2): partial(_renamed, {"why": "reason"}),
-    ("SagaUnparked", 1): partial(_saying_nothing_of, ("accepted", "undo_again")),
-    ("SagaStarted", 1): lambda members: _with(members, input_checked=False),
+    ("SagaUnparked", 1): partial(_without_members, ("accepted", "undo_again")),
+    ("SagaStarted", 1): lambda members: _with_members(members, input_checked=False),
 }
-ALIKE = frozenset(
+FEW_DISTINCT_PAYLOADS = frozenset(
     {StepCalled, CompensationCalled, CompensationSucceeded, SagaCompleted, SagaCompensated}
 )
-MOST_ALIKE = 4096
+MAX_CACHED_PAYLOADS = 4096
 
 
 class UnreadableEvent(Exception):
@@ -73,7 +73,7 @@ class UnreadableEvent(Exception):
 
 def encode(event: Event) -> bytes:
     """Raises NotKeepable if a value in it is not JSON that `decode` reads."""
-    return _remembered(event) if type(event) in ALIKE else _encoded(event)
+    return _encoded_cached(event) if type(event) in FEW_DISTINCT_PAYLOADS else _encoded(event)
 
 
 def _encoded(event: Event) -> bytes:
@@ -84,7 +84,7 @@ def _encoded(event: Event) -> bytes:
 
 
 # Four times faster for events that are the same in most sagas: a name of a step and a number.
-_remembered = lru_cache(maxsize=MOST_ALIKE)(_encoded)
+_encoded_cached = lru_cache(maxsize=MAX_CACHED_PAYLOADS)(_encoded)
 
 
 def decode(stored_type: str, schema_version: int, payload: bytes) -> Event:
@@ -123,7 +123,7 @@ def _upcast(kind: type[Event], schema_version: int, members: Json) -> Json:
     return members
 
 
-def _with(members: Json, **more: Json) -> Json:
+def _with_members(members: Json, **more: Json) -> Json:
     assert isinstance(members, Mapping)
     return {**members, **more}
 

@@ -17,43 +17,10 @@ SagaError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Severity(StrEnum):
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something about a document that its author should know; `pointer` is an RFC 6901 pointer."""
-
-    code: str
-    pointer: str
-    detail: str
-    severity: Severity = Severity.ERROR
 
 
 class SagaError(Exception):
     """Whatever the core refuses."""
-
-
-class InvalidDefinition(SagaError):
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__(
-            "; ".join(f"{one.pointer or 'the definition'}: {one.detail}" for one in findings)
-        )
-        self.findings = tuple(findings)
-
-
-class InvalidInput(SagaError):
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__(
-            "; ".join(f"{one.pointer or 'the body'}: {one.detail}" for one in findings)
-        )
-        self.findings = tuple(findings)
 
 
 class NotAllowed(SagaError):
@@ -100,7 +67,7 @@ class DrivenByParent(NotAllowed):
         self.parent = parent
 
 
-class NoSuchStep(SagaError):
+class StepNotFound(SagaError):
     def __init__(self, saga_id: str, step: str) -> None:
         super().__init__(f"saga {saga_id} has no step {step[:80]!r}")
         self.saga_id, self.step = saga_id, step

@@ -13,8 +13,8 @@ from typing import ClassVar, TypeAlias
 
 from msgspec import Struct, field
 
-from .outcome import Outcome, OutputLoss
-from .strict_json import Json, JsonObject
+from .call_outcome import Outcome, OutputLoss
+from .formats.strict_json import Json, JsonObject
 
 
 class Cause(StrEnum):
@@ -68,7 +68,7 @@ class SagaStarted(SagaEvent, frozen=True, kw_only=True):
         return "begin" if self.start_at is None else "schedule"
 
 
-class SagaFellDue(SagaEvent, frozen=True, kw_only=True):
+class ScheduledStartReached(SagaEvent, frozen=True, kw_only=True):
     """The time that a start was put off to has come."""
 
     type_name = "ScheduledStartReached"
@@ -120,8 +120,8 @@ class SagaParked(SagaEvent, frozen=True, kw_only=True):
     without_output: tuple[str, ...] | None = ()
 
 
-class CallbackDelivered(SagaEvent, frozen=True, kw_only=True):
-    """Whoever asked for it has been told that the saga rested at `rested_version`."""
+class CompletionWebhookDelivered(SagaEvent, frozen=True, kw_only=True):
+    """Whoever asked for it has been told that the saga rested at `rest_version`."""
 
     type_name = "CompletionWebhookDelivered"
     former_names = ("CallbackDelivered",)
@@ -140,7 +140,7 @@ class SignalReceived(SagaEvent, frozen=True, kw_only=True):
     actor: str | None = None
 
 
-class MessageTaken(SagaEvent, frozen=True, kw_only=True):
+class ForwardedInputApplied(SagaEvent, frozen=True, kw_only=True):
     """The events before it in the same append came of a message, which is not to count twice."""
 
     type_name = "ForwardedInputApplied"
@@ -152,7 +152,8 @@ class MessageTaken(SagaEvent, frozen=True, kw_only=True):
 class SagaUnparked(SagaEvent, frozen=True, kw_only=True):
     """An operator has dealt with what it was parked for. `back`: it was on its way back.
 
-    `accepted` are the steps whose lost outputs it goes on without, `undo_again` those whose failed
+    `accepted` are the steps whose lost outputs it goes on without,
+    `compensation_retry_requested` those whose failed
     compensations are tried again. None, in events of schema version 1, means all of them, and of
     lost outputs also all later ones.
     """
@@ -312,7 +313,7 @@ class StepResolved(StepEvent, frozen=True, kw_only=True):
         return f"resolve_{self.verdict}"
 
 
-class StatusAsked(StepEvent, frozen=True, kw_only=True):
+class StatusQueried(StepEvent, frozen=True, kw_only=True):
     """The participant is asked what became of an attempt whose outcome is unknown."""
 
     type_name = "StatusQueried"
@@ -321,7 +322,7 @@ class StatusAsked(StepEvent, frozen=True, kw_only=True):
     attempt: int
 
 
-class StepFoundNotDone(StepEvent, frozen=True, kw_only=True):
+class StepConfirmedNotExecuted(StepEvent, frozen=True, kw_only=True):
     """The participant says that it has not happened: whatever was in doubt is no more."""
 
     type_name = "StepConfirmedNotExecuted"
@@ -411,7 +412,7 @@ class CompensationSucceeded(StepEvent, frozen=True, kw_only=True):
     attempt: int
 
 
-class CompensationCovered(StepEvent, frozen=True, kw_only=True):
+class CompensationImplied(StepEvent, frozen=True, kw_only=True):
     """The compensation of another step has undone this one as well."""
 
     type_name = "CompensationImplied"
@@ -443,25 +444,25 @@ class CompensationFailed(StepEvent, frozen=True, kw_only=True):
 
 SagaFact: TypeAlias = (
     SagaStarted
-    | SagaFellDue
+    | ScheduledStartReached
     | CompensationRequested
     | CompensationStarted
     | SagaCompleted
     | SagaCompensated
     | SagaParked
-    | CallbackDelivered
+    | CompletionWebhookDelivered
     | SignalReceived
-    | MessageTaken
+    | ForwardedInputApplied
     | SagaUnparked
     | RetryRequested
     | SagaPaused
     | SagaResumed
     | SagaAbandoned
 )
-UndoFact: TypeAlias = (
+CompensationFact: TypeAlias = (
     CompensationCalled
     | CompensationSucceeded
-    | CompensationCovered
+    | CompensationImplied
     | CompensationBackedOff
     | CompensationFailed
 )
@@ -473,14 +474,14 @@ StepFact: TypeAlias = (
     | CallbackReceived
     | LateReplyIgnored
     | StepResolved
-    | StatusAsked
-    | StepFoundNotDone
+    | StatusQueried
+    | StepConfirmedNotExecuted
     | StepSucceeded
     | OutputNotReceived
     | StepRejected
     | StepBackedOff
     | StepUnknown
     | StepNotSent
-    | UndoFact
+    | CompensationFact
 )
 Event: TypeAlias = SagaFact | StepFact

@@ -23,14 +23,14 @@ class SagaStatus(StrEnum):
     PARKED = "parked"
     ABANDONED = "abandoned"
 
-    rests: bool  # nothing happens any more unless somebody asks for it
+    is_at_rest: bool  # nothing happens any more unless somebody asks for it
 
 
 RESTING = frozenset(
     {SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED, SagaStatus.ABANDONED}
 )
 for one in SagaStatus:
-    one.rests = one in RESTING  # said once: it is asked some twenty times a saga
+    one.is_at_rest = one in RESTING  # said once: it is asked some twenty times a saga
 
 
 class StepStatus(StrEnum):
@@ -52,8 +52,8 @@ class StepStatus(StrEnum):
 
 Transition: TypeAlias = tuple[str, str | list[str], str]  # trigger, source, destination
 
-UNDO_FROM = ["succeeded", "unknown", "compensation_backing_off", "compensation_failed"]
-UNDER_WAY = ["pending", "running", "compensating"]
+COMPENSABLE = ["succeeded", "unknown", "compensation_backing_off", "compensation_failed"]
+NOT_AT_REST = ["pending", "running", "compensating"]
 
 SAGA_TRANSITIONS: list[Transition] = [
     ("schedule", "pending", "="),
@@ -65,14 +65,14 @@ SAGA_TRANSITIONS: list[Transition] = [
     ("park", ["running", "compensating"], "parked"),
     ("unpark_forward", "parked", "running"),
     ("unpark_back", "parked", "compensating"),
-    ("abandon", [*UNDER_WAY, "parked"], "abandoned"),
+    ("abandon", [*NOT_AT_REST, "parked"], "abandoned"),
     # What changes no status: somebody was told, has asked, or has sent something.
     ("take", "*", "="),
     ("tell", "*", "="),
     ("hurry", ["running", "compensating"], "="),
-    ("pause", UNDER_WAY, "="),
-    ("resume", UNDER_WAY, "="),
-    ("hear", [*UNDER_WAY, "parked"], "="),
+    ("pause", NOT_AT_REST, "="),
+    ("resume", NOT_AT_REST, "="),
+    ("hear", [*NOT_AT_REST, "parked"], "="),
 ]
 
 STEP_TRANSITIONS: list[Transition] = [
@@ -93,7 +93,7 @@ STEP_TRANSITIONS: list[Transition] = [
     ("back_off", ["pending", "calling", "backing_off"], "backing_off"),
     ("lose", ["calling", "backing_off", "waiting"], "unknown"),
     ("give_up", ["calling", "backing_off"], "not_sent"),
-    ("compensate", [*UNDO_FROM, "rejected"], "compensating"),
+    ("compensate", [*COMPENSABLE, "rejected"], "compensating"),
     ("undo", "compensating", "compensated"),
     ("cover", ["succeeded", "unknown", "rejected"], "compensated"),
     ("back_off_undo", "compensating", "compensation_backing_off"),
@@ -112,7 +112,7 @@ class IllegalTransition(Exception):
     """A trigger that the machine has not in this state."""
 
 
-class _Model:
+class _StateHolder:
     """What `transitions` keeps a state in while it fires."""
 
     state: str
@@ -146,7 +146,7 @@ def next_step_status(status: StepStatus, trigger: str) -> StepStatus:
 
 
 @cache
-def is_step_trigger(status: StepStatus, trigger: str) -> bool:
+def accepts_trigger(status: StepStatus, trigger: str) -> bool:
     """Whether the machine has `trigger` in this status."""
     try:
         next_step_status(status, trigger)
@@ -156,7 +156,7 @@ def is_step_trigger(status: StepStatus, trigger: str) -> bool:
 
 
 def _fire(machine: Machine, state: str, trigger: str) -> str:
-    model = _Model()
+    model = _StateHolder()
     machine.add_model(model, initial=state)
     try:
         machine.events[trigger].trigger(model)

@@ -7,21 +7,21 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from .definition import Definition, Step
+from .call_outcome import Direction
+from .definitions.definition import Definition, Step
 from .errors import CorruptStream
 from .events import Event, SagaStarted
+from .expressions.template import Scope
+from .formats.strict_json import Json
 from .machines import StepStatus
-from .outcome import Direction
-from .state import SagaState, begin, evolve, fold
+from .state import SagaState, apply_event, evolve, initial_state
 from .step_state import UNTOUCHED, StepState
-from .strict_json import Json
-from .template import Scope
 
 PASSED = frozenset({StepStatus.SUCCEEDED})
 DONE = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
-DOUBTS = frozenset({StepStatus.CALLING, StepStatus.WAITING, StepStatus.UNKNOWN})
-AT_STAKE = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
-UNDO_UNFINISHED = frozenset(
+UNSETTLED = frozenset({StepStatus.CALLING, StepStatus.WAITING, StepStatus.UNKNOWN})
+NEEDS_COMPENSATION = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})
+COMPENSATION_UNFINISHED = frozenset(
     {
         StepStatus.COMPENSATING,
         StepStatus.COMPENSATION_BACKING_OFF,
@@ -30,9 +30,9 @@ UNDO_UNFINISHED = frozenset(
 )
 
 
-CALLED = frozenset({StepStatus.CALLING, StepStatus.COMPENSATING})
+CALL_IN_FLIGHT = frozenset({StepStatus.CALLING, StepStatus.COMPENSATING})
 # A question about an action carries the key of the action, which it is about.
-KEYS: Mapping[Direction, str] = {
+KEY_SUFFIX: Mapping[Direction, str] = {
     Direction.ACTION: "action",
     Direction.STATUS: "action",
     Direction.COMPENSATION: "compensation",
@@ -54,7 +54,7 @@ class Saga(Struct, frozen=True):
         """Of the steps that anything has happened to."""
         return {one.status for one in self.state.steps.values()}
 
-    def after(self, event: Event, at: datetime) -> Saga:
+    def evolve(self, event: Event, at: datetime) -> Saga:
         return Saga(self.definition, evolve(self.state, event, at))
 
     def status_of(self, step: str) -> StepStatus:
@@ -66,7 +66,9 @@ class Saga(Struct, frozen=True):
     @property
     def not_undone(self) -> tuple[str, ...]:
         """What has, or may have, taken effect and is not undone."""
-        return tuple([step.name for step, state in self.steps if _stays(step, state.status)])
+        return tuple(
+            [step.name for step, state in self.steps if _is_not_undone(step, state.status)]
+        )
 
     @property
     def not_done(self) -> tuple[str, ...]:
@@ -85,40 +87,40 @@ class Saga(Struct, frozen=True):
         return {name: one for name, one in self.outputs.items() if states[name].has_output}
 
     @property
-    def pivot_passed(self) -> bool:
+    def pivot_succeeded(self) -> bool:
         pivots = self.definition.pivots
         return bool(pivots) and any(self.status_of(one) in PASSED for one in pivots)
 
     @property
-    def pivot_in_doubt(self) -> bool:
+    def pivot_is_uncertain(self) -> bool:
         """R4: one is being called, or may have happened. One that waits for its next try, and was
         certainly not executed so far, is not in doubt."""
         pivots, states = self.definition.pivots, self.state.steps
-        return bool(pivots) and any(_is_in_doubt(states.get(one, UNTOUCHED)) for one in pivots)
+        return bool(pivots) and any(_is_uncertain(states.get(one, UNTOUCHED)) for one in pivots)
 
     @property
-    def is_called(self) -> bool:
+    def has_call_in_flight(self) -> bool:
         """Whether an answer of a participant is awaited."""
         for state in self.state.steps.values():
-            if state.status in CALLED or state.output_awaited:
+            if state.status in CALL_IN_FLIGHT or state.output_awaited:
                 return True
         return False
 
     @property
-    def owes_callback(self) -> bool:
+    def has_pending_webhook(self) -> bool:
         """Whether it rests, and whoever asked to be told has not been."""
         state = self.state
-        if state.callback_url is None or not state.status.rests:
+        if state.callback_url is None or not state.status.is_at_rest:
             return False
-        return state.told_version < state.rested_version
+        return state.notified_version < state.rest_version
 
-    def may_be_undone(self, step: Step) -> bool:
+    def needs_compensation(self, step: Step) -> bool:
         """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
-        return _is_at_stake(step, self.status_of(step.name))
+        return _needs_compensation(step, self.status_of(step.name))
 
     def key(self, step: str, direction: Direction) -> str:
         """A pure function of saga, step and direction: the same on every attempt."""
-        return f"{self.state.saga_id}/{step}/{KEYS[direction]}"
+        return f"{self.state.saga_id}/{step}/{KEY_SUFFIX[direction]}"
 
     def scope(self, steps: Collection[str] | None = None) -> Scope:
         """What expressions read; of all steps, unless it is known which they read of.
@@ -146,19 +148,19 @@ class Saga(Struct, frozen=True):
         }
 
 
-def _is_in_doubt(state: StepState) -> bool:
+def _is_uncertain(state: StepState) -> bool:
     waits_to_retry = state.status is StepStatus.BACKING_OFF
-    return state.may_have_happened if waits_to_retry else state.status in DOUBTS
+    return state.may_have_happened if waits_to_retry else state.status in UNSETTLED
 
 
-def _is_at_stake(step: Step, status: StepStatus) -> bool:
+def _needs_compensation(step: Step, status: StepStatus) -> bool:
     rejected = status is StepStatus.REJECTED and step.compensate_on_reject
-    return step.has_effect and (status in AT_STAKE or rejected)
+    return step.has_effect and (status in NEEDS_COMPENSATION or rejected)
 
 
-def _stays(step: Step, status: StepStatus) -> bool:
-    undoing = step.has_effect and status in UNDO_UNFINISHED
-    return undoing or _is_at_stake(step, status)
+def _is_not_undone(step: Step, status: StepStatus) -> bool:
+    undoing = step.has_effect and status in COMPENSATION_UNFINISHED
+    return undoing or _needs_compensation(step, status)
 
 
 def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, datetime]]) -> Saga:
@@ -169,7 +171,7 @@ def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, 
         raise CorruptStream(saga_id, 1, "the first event is not SagaStarted")
     if (first.saga_type, first.definition_version) != (definition.name, definition.version):
         raise CorruptStream(saga_id, 1, f"it is not of {definition.name} {definition.version}")
-    state = begin(saga_id, first, at)
+    state = initial_state(saga_id, first, at)
     for event, recorded_at in events:
-        fold(state, event, recorded_at)
+        apply_event(state, event, recorded_at)
     return Saga(definition, state)

@@ -1,8 +1,7 @@
-"""What a history says: events folded, one by one, into the state of a saga.
+"""The state of a saga: its events, applied one by one.
 
 `evolve` accepts every event that its machine allows and refuses the others as corruption; it never
-asks whether an event was wise. The state holds no definition: a step nobody has touched is pending.
-"""
+asks whether an event was wise. The state holds no definition: a step without events is pending."""
 
 from __future__ import annotations
 
@@ -15,47 +14,50 @@ from msgspec.structs import force_setattr, replace
 
 from .errors import CorruptStream
 from .events import (
-    CallbackDelivered,
     Cause,
     CompensationCalled,
     CompensationRequested,
     CompensationStarted,
+    CompletionWebhookDelivered,
     Event,
-    MessageTaken,
+    ForwardedInputApplied,
     Parent,
     RetryRequested,
     SagaAbandoned,
     SagaCompensated,
     SagaCompleted,
     SagaFact,
-    SagaFellDue,
     SagaParked,
     SagaPaused,
     SagaResumed,
     SagaStarted,
     SagaUnparked,
+    ScheduledStartReached,
     SignalReceived,
-    StatusAsked,
+    StatusQueried,
     StepCalled,
+    StepConfirmedNotExecuted,
     StepEvent,
     StepFact,
-    StepFoundNotDone,
     StepSucceeded,
 )
-from .machines import (
-    IllegalTransition,
-    SagaStatus,
-    StepStatus,
-    next_saga_status,
-)
-from .parked import Parked
+from .formats.strict_json import Json, JsonObject
+from .machines import IllegalTransition, SagaStatus, StepStatus, next_saga_status
 from .step_state import UNTOUCHED, StepState, step_after
-from .strict_json import Json, JsonObject
+
+
+class Parked(Struct, frozen=True, kw_only=True):
+    """`without_output` as of the event, None where that does not say."""
+
+    reason: str
+    since: datetime
+    without_output: tuple[str, ...] | None = ()
+
 
 NOT_PAUSED = {"paused_at": None, "paused_by_operator": False, "paused_by_parent": False}
 PAUSED_BY = {True: "paused_by_parent", False: "paused_by_operator"}
 
-INTENTS = (StepCalled, StatusAsked, CompensationCalled)
+CALL_INTENTS = (StepCalled, StatusQueried, CompensationCalled)
 _set = force_setattr  # only `fold` does so, to a state that nobody else holds yet
 
 
@@ -63,14 +65,14 @@ class Unrecorded(Struct, frozen=True):
     """What a process knows of a step and has not recorded: `logged` is the step as the log has it,
     and `events` lead from there to what it is."""
 
-    logged: StepState
+    recorded: StepState
     events: tuple[StepFact, ...] = ()
 
 
 class SagaState(Struct, frozen=True, kw_only=True):
     """`version` is that of the last event folded; `finished` names steps in order of completion.
 
-    `rested_version` is that of the event by which it last came to rest, `told_version` that of
+    `rest_version` is that of the event by which it last came to rest, `notified_version` that of
     which its callback was told. Two are known to a process and not to the log: `unanswered`, the
     steps whose call a process that died had sent, which is waited for until then and not sent
     again; and `unrecorded`, what has been repeated without news since the log was written.
@@ -94,20 +96,20 @@ class SagaState(Struct, frozen=True, kw_only=True):
     error: str | None = None
     cause: Cause | None = None
     parked: Parked | None = None
-    asked_back: CompensationRequested | None = None
-    turned_at: datetime | None = None  # when it first went back, or was asked to
-    rested_version: int = 0
-    told_version: int = 0
+    compensation_requested: CompensationRequested | None = None
+    compensation_decided_at: datetime | None = None  # when it first went back, or was asked to
+    rest_version: int = 0
+    notified_version: int = 0
     parent: Parent | None = None
     paused_at: datetime | None = None
     paused_by_operator: bool = False
     paused_by_parent: bool = False
     signals: tuple[SignalReceived, ...] = ()  # that no step has waited for yet
     signal_keys: frozenset[tuple[str, str]] = frozenset()  # with the names that they are of
-    messages: frozenset[str] = frozenset()  # that were taken from other nodes
+    applied_message_ids: frozenset[str] = frozenset()  # that were taken from other nodes
     input_checked: bool = True  # at the start, for all that its expressions need
-    losses_accepted: bool = False  # all of them, in histories that do not name them
-    unanswered: dict[str, datetime] = {}
+    all_losses_accepted: bool = False  # all of them, in histories that do not name them
+    reply_deadlines: dict[str, datetime] = {}
     unrecorded: dict[str, Unrecorded] = {}
 
     @property
@@ -119,7 +121,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
         return self.steps.get(name, UNTOUCHED)
 
 
-def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
+def initial_state(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
     """The state after the first event."""
     return SagaState(
         saga_id=saga_id,
@@ -142,30 +144,30 @@ def begin(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
 
 def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
     """The state after `event`, which was recorded `at`. Raises CorruptStream."""
-    after = own(state)
-    fold(after, event, at)
+    after = draft_of(state)
+    apply_event(after, event, at)
     return after
 
 
-def own(state: SagaState) -> SagaState:
+def draft_of(state: SagaState) -> SagaState:
     """The same state, of which whoever asks is the only holder."""
     return replace(state, steps={**state.steps})
 
 
 def as_recorded(state: SagaState) -> SagaState:
     """The same state, without what only its process knows."""
-    if not (state.unanswered or state.unrecorded):
+    if not (state.reply_deadlines or state.unrecorded):
         return state
-    return replace(without_unrecorded(state), unanswered={})
+    return replace(without_unrecorded(state), reply_deadlines={})
 
 
 def without_unrecorded(state: SagaState) -> SagaState:
     """The same state, with its steps as the log has them."""
-    logged = {name: one.logged for name, one in state.unrecorded.items()}
+    logged = {name: one.recorded for name, one in state.unrecorded.items()}
     return replace(state, steps={**state.steps, **logged}, unrecorded={})
 
 
-def keep(state: SagaState, event: StepFact, at: datetime) -> None:
+def apply_unrecorded(state: SagaState, event: StepFact, at: datetime) -> None:
     """Make `state`, which nobody else may hold, the one after `event`, which is not recorded now.
 
     Of what is kept of a step the newest answer counts, with the question before it, if the log does
@@ -179,13 +181,13 @@ def keep(state: SagaState, event: StepFact, at: datetime) -> None:
     except IllegalTransition as error:
         raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
     events = kept.events
-    if not isinstance(event, INTENTS):
-        events = tuple([one for one in events[:1] if isinstance(one, INTENTS)])
-    unrecorded = Unrecorded(kept.logged, (*events, event))
+    if not isinstance(event, CALL_INTENTS):
+        events = tuple([one for one in events[:1] if isinstance(one, CALL_INTENTS)])
+    unrecorded = Unrecorded(kept.recorded, (*events, event))
     _set(state, "unrecorded", {**state.unrecorded, name: unrecorded})
 
 
-class Kept(Struct, frozen=True):
+class UnrecordedChanges(Struct, frozen=True):
     """What of a saga is not recorded, for as long as its log ends at `version`."""
 
     version: int
@@ -193,50 +195,50 @@ class Kept(Struct, frozen=True):
     unrecorded: dict[str, Unrecorded]
 
 
-def kept_of(state: SagaState) -> Kept:
+def unrecorded_changes_of(state: SagaState) -> UnrecordedChanges:
     steps = {name: state.steps[name] for name in state.unrecorded}
-    return Kept(state.version, steps, state.unrecorded)
+    return UnrecordedChanges(state.version, steps, state.unrecorded)
 
 
-def with_kept(state: SagaState, kept: Kept) -> SagaState:
+def with_unrecorded_changes(state: SagaState, kept: UnrecordedChanges) -> SagaState:
     """The state that its process knows, of the one that its log tells."""
     if kept.version != state.version:
         return state
     return replace(state, steps={**state.steps, **kept.steps}, unrecorded=kept.unrecorded)
 
 
-def fold_kept(state: SagaState, at: datetime) -> list[StepFact]:
+def record_unrecorded(state: SagaState, at: datetime) -> list[StepFact]:
     """Make `state`, which nobody else may hold, what it is once its unrecorded events are recorded;
     returns these events."""
     kept, events = state.unrecorded, []
     _set(state, "unrecorded", {})
     for name, one in kept.items():
-        state.steps[name] = one.logged
+        state.steps[name] = one.recorded
         for event in one.events:
-            fold(state, event, at)
+            apply_event(state, event, at)
             events.append(event)
     return events
 
 
-def fold(state: SagaState, event: Event, at: datetime) -> None:
+def apply_event(state: SagaState, event: Event, at: datetime) -> None:
     """Make `state`, which nobody else may hold, the one after `event`. Raises CorruptStream.
 
     A decision and a replay fold several events into one state, which they have made for that.
     """
     try:
         if not isinstance(event, StepEvent):
-            _fold_saga(state, event, at)
+            _apply_saga_event(state, event, at)
             return
         name = event.step
         before = state.steps.get(name, UNTOUCHED)
         after = step_after(before, event, at)
     except IllegalTransition as error:
         raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
-    if state.paused_at is not None and isinstance(event, StepFoundNotDone):
+    if state.paused_at is not None and isinstance(event, StepConfirmedNotExecuted):
         after = replace(after, next_attempt_at=state.paused_at)
     state.steps[name] = after
-    if name in state.unanswered and not _is_out(after):
-        left = {one: due for one, due in state.unanswered.items() if one != name}
+    if name in state.reply_deadlines and not _has_call_in_flight(after):
+        left = {one: due for one, due in state.reply_deadlines.items() if one != name}
         _set(state, "unanswered", left)
     _set(state, "version", state.version + 1)
     _set(state, "updated_at", at)
@@ -249,7 +251,7 @@ def fold(state: SagaState, event: Event, at: datetime) -> None:
         _set(state, "signals", _without_first(state.signals, event.signal))
 
 
-def _is_out(step: StepState) -> bool:
+def _has_call_in_flight(step: StepState) -> bool:
     return step.status is StepStatus.CALLING or step.output_awaited
 
 
@@ -258,11 +260,11 @@ def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[Sign
     return signals[:place] + signals[place + 1 :]
 
 
-def _fold_saga(state: SagaState, event: SagaFact, at: datetime) -> None:
+def _apply_saga_event(state: SagaState, event: SagaFact, at: datetime) -> None:
     status = next_saga_status(state.status, event.trigger)
-    told = _told(state, event, at)
+    told = _changes(state, event, at)
     _set(state, "version", state.version + 1)
-    if status.rests and not state.status.rests:
+    if status.is_at_rest and not state.status.is_at_rest:
         _set(state, "rested_version", state.version)
     _set(state, "status", status)
     _set(state, "updated_at", at)
@@ -270,23 +272,27 @@ def _fold_saga(state: SagaState, event: SagaFact, at: datetime) -> None:
         _set(state, name, value)
 
 
-def _told(  # noqa: C901 - a table, one line of thought an event
+def _changes(  # noqa: C901 - a table, one line of thought an event
     state: SagaState, event: SagaFact, at: datetime
 ) -> Mapping[str, Any]:
     """What an event says beside the status that it leads to."""
     match event:
-        case SagaCompleted() | SagaCompensated() | SagaFellDue() | RetryRequested():
+        case SagaCompleted() | SagaCompensated() | ScheduledStartReached() | RetryRequested():
             return {}
         case SagaStarted():
             raise CorruptStream(state.saga_id, state.version + 1, "a saga starts once")
         case CompensationRequested():
-            return {"asked_back": event, "turned_at": state.turned_at or at, **_resumed(state, at)}
+            return {
+                "asked_back": event,
+                "turned_at": state.compensation_decided_at or at,
+                **_resumed(state, at),
+            }
         case CompensationStarted(cause=cause, error=error):
             ended = {"parked": None, "asked_back": None, **NOT_PAUSED}
-            turned_at = state.turned_at or at
+            turned_at = state.compensation_decided_at or at
             return {"cause": cause, "error": error, "turned_at": turned_at, **ended}
         case SagaParked(reason=why, without_output=without_output):
-            parked = Parked(why=why, since=at, without_output=without_output)
+            parked = Parked(reason=why, since=at, without_output=without_output)
             return {"parked": parked, "error": state.error or why}
         case SagaUnparked():
             return _unparked(state, event, at)
@@ -300,10 +306,10 @@ def _told(  # noqa: C901 - a table, one line of thought an event
         case SignalReceived(name=name, key=key):
             keys = state.signal_keys | ({(name, key)} if key is not None else set())
             return {"signals": (*state.signals, event), "signal_keys": keys}
-        case MessageTaken(message_id=message_id):
-            return {"messages": state.messages | {message_id}}
-        case CallbackDelivered(rested_version=told):
-            return {"told_version": max(told, state.told_version)}
+        case ForwardedInputApplied(message_id=message_id):
+            return {"messages": state.applied_message_ids | {message_id}}
+        case CompletionWebhookDelivered(rested_version=told):
+            return {"told_version": max(told, state.notified_version)}
         case _:
             assert_never(event)
 
@@ -315,7 +321,7 @@ def _unparked(state: SagaState, event: SagaUnparked, at: datetime) -> Mapping[st
         "parked": None,
         "error": state.error if event.back else None,
         "deadline": None if over else state.deadline,
-        "losses_accepted": state.losses_accepted or event.accepted is None,
+        "losses_accepted": state.all_losses_accepted or event.accepted is None,
         "steps": {name: _unparked_step(step, name, event) for name, step in state.steps.items()},
     }
 
@@ -324,7 +330,7 @@ def _unparked_step(step: StepState, name: str, event: SagaUnparked) -> StepState
     """Return the step with what the operator who unparked the saga has decided about it."""
     failed = step.status is StepStatus.COMPENSATION_FAILED
     if failed and (event.undo_again is None or name in event.undo_again):
-        return replace(step, undo_again=True)
+        return replace(step, compensation_retry_requested=True)
     if event.accepted is not None and name in event.accepted:
         return replace(step, loss_accepted=True)
     return step
@@ -351,5 +357,5 @@ def _resumed(state: SagaState, at: datetime) -> Mapping[str, Any]:
         **NOT_PAUSED,
         "deadline": state.deadline and state.deadline + by,
         "start_at": state.start_at and state.start_at + by,
-        "steps": {name: step.put_off(by) for name, step in state.steps.items()},
+        "steps": {name: step.postponed(by) for name, step in state.steps.items()},
     }

@@ -17,27 +17,27 @@ from typing import Final, NamedTuple
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .errors import (
+from .openapi import RESPONSE_HEADERS
+from .wire.errors import (
     ForeignHost,
     ForeignOrigin,
     HeadTooLarge,
     MalformedRequest,
     RequestRefused,
-    UnknownCoding,
+    UnsupportedTransferCoding,
 )
-from .openapi import REPLY_HEADERS
-from .problems import problem_reply
-from .request import Request
+from .wire.problems import problem_response
+from .wire.request import Request
 
 AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{0,5}))?")
 ORIGIN: Final = re.compile(r"(https?)://(.+)")
-MOST_HEADERS: Final = 100  # lines; browsers send some twenty
-LONGEST_HOST: Final = 300  # bytes: a name has 253, a port five
-HOSTS_REMEMBERED: Final = 64
+MAX_HEADER_LINES: Final = 100  # lines; browsers send some twenty
+MAX_HOST_BYTES: Final = 300  # bytes: a name has 253, a port five
+HOST_CACHE_ENTRIES: Final = 64
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-HOST, ORIGIN_HEADER, CODING = b"host", b"origin", b"transfer-encoding"
-SITE, MODE = b"sec-fetch-site", b"sec-fetch-mode"
-OF_BROWSERS: Final = frozenset({ORIGIN_HEADER, SITE, MODE})
+HOST, ORIGIN_HEADER, TRANSFER_ENCODING = b"host", b"origin", b"transfer-encoding"
+FETCH_SITE, FETCH_MODE = b"sec-fetch-site", b"sec-fetch-mode"
+BROWSER_HEADERS: Final = frozenset({ORIGIN_HEADER, FETCH_SITE, FETCH_MODE})
 FOREIGN_SITES: Final = (b"cross-site", b"same-site")
 
 
@@ -60,15 +60,15 @@ class AdmissionMiddleware:
         self._domains = tuple(one[1:] for one in self._names if one.startswith("*."))
         self._origins = frozenset(one.encode() for one in origins)
         # Such pages are trusted with all that clients can ask; a wrong method is told by the route.
-        self._for_pages = CORSMiddleware(
+        self._cors = CORSMiddleware(
             app,
             allow_origins=frozenset(origins),
             allow_methods=("*",),
             allow_headers=("*",),
             allow_private_network=True,
-            expose_headers=tuple(REPLY_HEADERS),
+            expose_headers=tuple(RESPONSE_HEADERS),
         )
-        self._authority_of = lru_cache(HOSTS_REMEMBERED)(self._own_authority)
+        self._authority_of = lru_cache(HOST_CACHE_ENTRIES)(self._check_host)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
@@ -76,10 +76,10 @@ class AdmissionMiddleware:
         try:
             is_of_page = self._admit(scope)
         except RequestRefused as error:
-            return problem_reply(Request(scope, receive), error)(scope, receive, send)
+            return problem_response(Request(scope, receive), error)(scope, receive, send)
         if is_of_page:
             # Headers are added to what is sent as ASGI says, and to nothing that passes it by.
-            return self._for_pages({**scope, "extensions": {}}, receive, send)
+            return self._cors({**scope, "extensions": {}}, receive, send)
         return self.app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> bool:
@@ -91,38 +91,38 @@ class AdmissionMiddleware:
         head: dict[bytes, bytes] = dict(headers)
         if len(head) < len(headers):
             _refuse_repeated(headers)
-        if len(headers) > MOST_HEADERS:
-            raise HeadTooLarge(f"{MOST_HEADERS} header lines")
-        if CODING in head and head[CODING].lower() != b"chunked":
-            raise UnknownCoding
+        if len(headers) > MAX_HEADER_LINES:
+            raise HeadTooLarge(f"{MAX_HEADER_LINES} header lines")
+        if TRANSFER_ENCODING in head and head[TRANSFER_ENCODING].lower() != b"chunked":
+            raise UnsupportedTransferCoding
         host = head.get(HOST)
         if host is None and scope["http_version"] != "1.0":
             raise MalformedRequest("there is no Host header")
         authority = None if host is None else self._authority_of(host)
-        if OF_BROWSERS.isdisjoint(head):
+        if BROWSER_HEADERS.isdisjoint(head):
             return False
-        return self._is_of_another_page(scope, head, authority)
+        return self._is_cross_origin(scope, head, authority)
 
-    def _is_of_another_page(
+    def _is_cross_origin(
         self, scope: Scope, head: dict[bytes, bytes], authority: Authority | None
     ) -> bool:
         """Raises ForeignOrigin."""
-        if scope["method"] == "GET" and head.get(MODE) == b"navigate":
+        if scope["method"] == "GET" and head.get(FETCH_MODE) == b"navigate":
             return False  # a link that is followed shows its answer to a person and to no page
         origin = head.get(ORIGIN_HEADER)
         if origin is None:
-            if head.get(SITE) in FOREIGN_SITES:
+            if head.get(FETCH_SITE) in FOREIGN_SITES:
                 raise ForeignOrigin(None)
             return False
         if origin in self._origins:
             return True
-        if authority is None or not _is_of(origin, authority):
+        if authority is None or not _is_same_origin(origin, authority):
             raise ForeignOrigin(origin.decode("latin-1"))
         return False
 
-    def _own_authority(self, host: bytes) -> Authority:
+    def _check_host(self, host: bytes) -> Authority:
         """Raises MalformedRequest, ForeignHost."""
-        authority = _parsed(host) if len(host) <= LONGEST_HOST else None
+        authority = _parse_authority(host) if len(host) <= MAX_HOST_BYTES else None
         if authority is None:
             raise MalformedRequest("the Host header is not a host with perhaps a port")
         name = authority.host
@@ -134,23 +134,23 @@ class AdmissionMiddleware:
 def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Raises MalformedRequest for what may be there once. Others may be a list in several lines."""
     names = [name for name, _ in headers]
-    for name in (HOST, CODING, *OF_BROWSERS):
+    for name in (HOST, TRANSFER_ENCODING, *BROWSER_HEADERS):
         if names.count(name) > 1:
             raise MalformedRequest(f"there is more than one {name.decode()} header")
 
 
-def _is_of(origin: bytes, authority: Authority) -> bool:
+def _is_same_origin(origin: bytes, authority: Authority) -> bool:
     """Whether pages of `origin` come from `authority`. The scheme may be that of a proxy before
     us, so it only says which port is meant where none is given."""
     parts = ORIGIN.fullmatch(origin.decode("latin-1"))
-    page = parts and _parsed(parts[2].encode("latin-1"))
+    page = parts and _parse_authority(parts[2].encode("latin-1"))
     if not parts or not page:
         return False
     usual = DEFAULT_PORTS[parts[1]]
     return (page.host, page.port or usual) == (authority.host, authority.port or usual)
 
 
-def _parsed(authority: bytes) -> Authority | None:
+def _parse_authority(authority: bytes) -> Authority | None:
     parts = AUTHORITY.fullmatch(authority.decode("latin-1"))
     if not parts:
         return None

@@ -15,17 +15,17 @@ from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..fsm.strict_json import serialize
+from ..fsm.formats.strict_json import serialize
 from .admission import AdmissionMiddleware
 from .docs_page import docs_page
-from .errors import MethodNotAllowed, NoSuchResource
-from .openapi import by_path, openapi_document
-from .problems import problem_reply
-from .request import Request
-from .route import Endpoint, RouteSpec
+from .openapi import group_by_path, openapi_document
 from .routes import ROUTES
-from .services import Services
+from .services import AppContext
 from .whole import whole_of
+from .wire.errors import MethodNotAllowed, PathNotFound
+from .wire.problems import problem_response
+from .wire.request import Request
+from .wire.route import Endpoint, RouteSpec
 
 Methods: TypeAlias = Mapping[str, Endpoint]  # of one path, so that a wrong method is told all
 
@@ -34,7 +34,7 @@ PARAMETER: Final = re.compile(r"{(\w+)}")
 
 
 def build_app(
-    services: Services,
+    services: AppContext,
     *,
     version: str,
     hosts: Collection[str] = (),
@@ -48,11 +48,11 @@ def build_app(
 
 
 class Application:
-    def __init__(self, routes: Sequence[RouteSpec], services: Services) -> None:
+    def __init__(self, routes: Sequence[RouteSpec], services: AppContext) -> None:
         self.services = services
         self._plain: dict[str, Methods] = {}
         self._patterns: dict[int, list[tuple[re.Pattern[str], Methods]]] = {}
-        for path, of_path in by_path(routes):
+        for path, of_path in group_by_path(routes):
             methods = {one.method: one.endpoint for one in of_path}
             if PARAMETER.search(path):
                 pattern = re.compile(PARAMETER.sub(r"(?P<\1>[^/]+)", path))
@@ -69,7 +69,7 @@ class Application:
         try:
             response = await self._endpoint(request)(request, self.services)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told a problem
-            response = problem_reply(request, error)
+            response = problem_response(request, error)
         whole = whole_of(scope)
         if whole is None or not whole.answer(response):
             await response(scope, receive, send)
@@ -96,7 +96,7 @@ class Application:
                     found = {name: unquote(value) for name, value in found.items()}
                 request.path_params = found
                 return methods
-        raise NoSuchResource
+        raise PathNotFound
 
 
 def _by_segment(raw_path: bytes) -> str:

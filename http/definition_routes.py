@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..fsm.errors import InvalidDefinition
-from ..fsm.language import DefinitionModel
-from ..fsm.runtime.errors import DefinitionExists, DefinitionNotFound, NotServing
-from .answers import DefinitionsAnswer, FindingsAnswer, RegisteredAnswer
-from .body import JSON, YAML
-from .endpoints.definitions import (
-    get_definition,
-    list_definitions,
-    put_definition,
-    verify_definition,
-)
-from .errors import NotYaml
-from .models import NoQuery
-from .route import Reply, RouteSpec
+from ..fsm.definitions.findings import InvalidDefinition
+from ..fsm.definitions.schema import DefinitionModel
+from ..fsm.runtime.errors import DefinitionExists, DefinitionNotFound, Unavailable
+from .api.definitions import get_definition, list_definitions, put_definition, verify_definition
+from .wire.body import JSON, YAML_TYPES
+from .wire.errors import NotYaml
+from .wire.requests import NoQuery
+from .wire.responses import DefinitionsResponse, FindingsResponse, RegisteredDefinitionResponse
+from .wire.route import ResponseSpec, RouteSpec
 
-DOCUMENT: Final = (JSON, *YAML)
+DOCUMENT: Final = (JSON, *YAML_TYPES)
 
 DEFINITION_ROUTES: Final = (
     RouteSpec(
@@ -28,8 +23,8 @@ DEFINITION_ROUTES: Final = (
         endpoint=list_definitions,
         summary="All definitions, in all versions",
         query=NoQuery,
-        replies={200: Reply("In order of name and version.", DefinitionsAnswer)},
-        problems=(NotServing,),
+        responses={200: ResponseSpec("In order of name and version.", DefinitionsResponse)},
+        problems=(Unavailable,),
     ),
     RouteSpec(
         method="POST",
@@ -39,7 +34,7 @@ DEFINITION_ROUTES: Final = (
         query=NoQuery,
         body=DefinitionModel,
         body_types=DOCUMENT,
-        replies={200: Reply("What its author should know.", FindingsAnswer)},
+        responses={200: ResponseSpec("What its author should know.", FindingsResponse)},
         problems=(NotYaml,),
     ),
     RouteSpec(
@@ -50,11 +45,17 @@ DEFINITION_ROUTES: Final = (
         query=NoQuery,
         body=DefinitionModel,
         body_types=DOCUMENT,
-        replies={
-            200: Reply("It was there already, the same.", RegisteredAnswer, headers=("Location",)),
-            201: Reply("It is registered.", RegisteredAnswer, headers=("Location",)),
+        responses={
+            200: ResponseSpec(
+                "It was there already, the same.",
+                RegisteredDefinitionResponse,
+                headers=("Location",),
+            ),
+            201: ResponseSpec(
+                "It is registered.", RegisteredDefinitionResponse, headers=("Location",)
+            ),
         },
-        problems=(DefinitionExists, InvalidDefinition, NotServing, NotYaml),
+        problems=(DefinitionExists, InvalidDefinition, Unavailable, NotYaml),
     ),
     RouteSpec(
         method="GET",
@@ -62,7 +63,7 @@ DEFINITION_ROUTES: Final = (
         endpoint=get_definition,
         summary="One version of a definition",
         query=NoQuery,
-        replies={200: Reply("The document as it was registered.", DefinitionModel)},
-        problems=(DefinitionNotFound, NotServing),
+        responses={200: ResponseSpec("The document as it was registered.", DefinitionModel)},
+        problems=(DefinitionNotFound, Unavailable),
     ),
 )

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from .openapi import Document
-from .problems import INTERNAL_ERROR, PROBLEMS, Problem
+from .wire.problems import INTERNAL_ERROR, PROBLEMS, Problem
 
 STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }

@@ -11,26 +11,26 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol
 
-from ..fsm.runtime.vital_signs import Check
+from ..fsm.runtime.health import CheckResult
 
 
 class Health(Protocol):
-    async def check(self) -> Mapping[str, Check]:
+    async def check(self) -> Mapping[str, CheckResult]:
         """Each dependency by name. Trouble is a value: it never raises."""
 
 
 class HealthQuestion:
     def __init__(self, health: Health) -> None:
         self.health = health
-        self._asking: asyncio.Task[Mapping[str, Check]] | None = None
+        self._asking: asyncio.Task[Mapping[str, CheckResult]] | None = None
 
-    async def ask(self, within: timedelta) -> Mapping[str, Check]:
+    async def ask(self, within: timedelta) -> Mapping[str, CheckResult]:
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._check())
         done, _ = await asyncio.wait({self._asking}, timeout=within.total_seconds())
         if not done:
-            return {"answer": Check(False, f"none within {within.total_seconds():g} s")}
+            return {"answer": CheckResult(False, f"none within {within.total_seconds():g} s")}
         return self._asking.result()
 
-    async def _check(self) -> Mapping[str, Check]:
+    async def _check(self) -> Mapping[str, CheckResult]:
         return await self.health.check()

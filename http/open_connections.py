@@ -13,16 +13,16 @@ import resource
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ..fsm.runtime.log import logger
+from ..fsm.runtime.logging import logger
 
-MOST_CONNECTIONS: Final = 10_000  # a process is busy with a thousand, and each takes some 10 KB
-FEWEST_CONNECTIONS: Final = 16
-LOOK_SECONDS: Final = 1.0  # between looks for what is late
-REPORT_SECONDS: Final = 60.0
+MAX_CONNECTIONS: Final = 10_000  # a process is busy with a thousand, and each takes some 10 KB
+MIN_CONNECTIONS: Final = 16
+CHECK_INTERVAL_SECONDS: Final = 1.0  # between looks for what is late
+REPORT_INTERVAL_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ConnectionLimits:
     """Of one connection, in bytes and seconds.
 
     `silent_seconds` is until its first byte: browsers keep a connection that they opened in advance
@@ -41,88 +41,90 @@ class Limits:
     linger_seconds: float = 5.0
 
 
-class Timed(Protocol):
+class TimedConnection(Protocol):
     """A connection with something to wait for."""
 
-    def read_too_late(self) -> None:
+    def on_read_timeout(self) -> None:
         """It has not said in time what it should have."""
 
-    def write_too_late(self) -> None:
+    def on_write_timeout(self) -> None:
         """It has not taken in time what it was sent."""
 
-    def make_room(self) -> None:
+    def evict(self) -> None:
         """It is idle, and another client wants to connect."""
 
 
 class OpenConnections:
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, most: int) -> None:
-        self.limits, self.most = limits, most
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limits: ConnectionLimits, most: int
+    ) -> None:
+        self.limits, self.max_connections = limits, most
         self._loop = loop
-        self._open: set[Timed] = set()
-        self.idle: dict[Timed, None] = {}  # those without a request, the idlest first
-        self._reading: dict[Timed, float] = {}  # until when, on the loop's clock
-        self._writing: dict[Timed, float] = {}
-        self._look: asyncio.TimerHandle | None = None
+        self._open: set[TimedConnection] = set()
+        self.idle: dict[TimedConnection, None] = {}  # those without a request, the idlest first
+        self._read_deadlines: dict[TimedConnection, float] = {}  # until when, on the loop's clock
+        self._write_deadlines: dict[TimedConnection, float] = {}
+        self._next_check: asyncio.TimerHandle | None = None
         self._report_again_at = 0.0
 
-    def admit(self, connection: Timed) -> bool:
+    def admit(self, connection: TimedConnection) -> bool:
         """Whether there is room for it, perhaps that of an idle one."""
-        if len(self._open) >= self.most:
+        if len(self._open) >= self.max_connections:
             idlest = next(iter(self.idle), None)
             if idlest is None:
-                self._report()
+                self._log_refusal()
                 return False
-            self.forget(idlest)
-            idlest.make_room()
+            self.remove(idlest)
+            idlest.evict()
         self._open.add(connection)
         self.idle[connection] = None
         return True
 
-    def forget(self, connection: Timed) -> None:
+    def remove(self, connection: TimedConnection) -> None:
         self._open.discard(connection)
-        for where in (self.idle, self._reading, self._writing):
+        for where in (self.idle, self._read_deadlines, self._write_deadlines):
             where.pop(connection, None)
-        if not self._open and self._look is not None:
-            self._look.cancel()
-            self._look = None
+        if not self._open and self._next_check is not None:
+            self._next_check.cancel()
+            self._next_check = None
 
-    def must_say(self, connection: Timed, within: float) -> None:
+    def set_read_deadline(self, connection: TimedConnection, within: float) -> None:
         """Seconds, from now on; an earlier term is over."""
-        self._reading[connection] = self._loop.time() + within
-        self._look_later()
+        self._read_deadlines[connection] = self._loop.time() + within
+        self._schedule_check()
 
-    def has_said(self, connection: Timed) -> None:
-        self._reading.pop(connection, None)
+    def clear_read_deadline(self, connection: TimedConnection) -> None:
+        self._read_deadlines.pop(connection, None)
 
-    def must_take(self, connection: Timed, within: float) -> None:
-        self._writing[connection] = self._loop.time() + within
-        self._look_later()
+    def set_write_deadline(self, connection: TimedConnection, within: float) -> None:
+        self._write_deadlines[connection] = self._loop.time() + within
+        self._schedule_check()
 
-    def has_taken(self, connection: Timed) -> None:
-        self._writing.pop(connection, None)
+    def clear_write_deadline(self, connection: TimedConnection) -> None:
+        self._write_deadlines.pop(connection, None)
 
-    def _report(self) -> None:
+    def _log_refusal(self) -> None:
         """Once in a while: those who cause it must not fill the log too."""
         now = self._loop.time()
         if now >= self._report_again_at:
-            self._report_again_at = now + REPORT_SECONDS
-            facts = {"connections": self.most}
+            self._report_again_at = now + REPORT_INTERVAL_SECONDS
+            facts = {"connections": self.max_connections}
             logger.warning("connection refused: all are busy", extra=facts)
 
-    def _look_later(self) -> None:
-        if self._look is None:
-            self._look = self._loop.call_later(LOOK_SECONDS, self._find_late)
+    def _schedule_check(self) -> None:
+        if self._next_check is None:
+            self._next_check = self._loop.call_later(CHECK_INTERVAL_SECONDS, self._expire)
 
-    def _find_late(self) -> None:
-        self._look, now = None, self._loop.time()
-        for connection in [one for one, end in self._reading.items() if end <= now]:
-            self.has_said(connection)
-            connection.read_too_late()
-        for connection in [one for one, end in self._writing.items() if end <= now]:
-            self.has_taken(connection)
-            connection.write_too_late()
-        if self._reading or self._writing:
-            self._look_later()
+    def _expire(self) -> None:
+        self._next_check, now = None, self._loop.time()
+        for connection in [one for one, end in self._read_deadlines.items() if end <= now]:
+            self.clear_read_deadline(connection)
+            connection.on_read_timeout()
+        for connection in [one for one, end in self._write_deadlines.items() if end <= now]:
+            self.clear_write_deadline(connection)
+            connection.on_write_timeout()
+        if self._read_deadlines or self._write_deadlines:
+            self._schedule_check()
 
 
 def raise_descriptor_limit() -> None:
@@ -130,15 +132,15 @@ def raise_descriptor_limit() -> None:
     that could not use more, and let others have them for the asking."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = (
-        2 * MOST_CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * MOST_CONNECTIONS, hard)
+        2 * MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * MAX_CONNECTIONS, hard)
     )
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def most_connections() -> int:
+def connection_limit() -> int:
     """Half of the descriptors that this process may have."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, max(FEWEST_CONNECTIONS, descriptors // 2))
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, max(MIN_CONNECTIONS, descriptors // 2))

@@ -9,10 +9,8 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from ..fsm.language import SchemaWithDurations
-from .actor import ACTOR
-from .answers import ProblemAnswer
-from .errors import (
+from ..fsm.definitions.schema import SchemaWithDurations
+from .wire.errors import (
     BodyTooLarge,
     BodyTooSlow,
     ForeignHost,
@@ -24,27 +22,35 @@ from .errors import (
     InvalidRequest,
     MalformedRequest,
     NotJson,
-    UnknownCoding,
     UnsupportedMediaType,
+    UnsupportedTransferCoding,
 )
-from .problems import INTERNAL_ERROR, MEDIA_TYPE, PROBLEMS, Problem
-from .route import Reply, RouteSpec
+from .wire.headers import ACTOR_HEADER
+from .wire.problems import INTERNAL_ERROR, MEDIA_TYPE, PROBLEMS, Problem
+from .wire.responses import ProblemDetails
+from .wire.route import ResponseSpec, RouteSpec
 
 Document: TypeAlias = dict[str, Any]
 
 MODE: Final[JsonSchemaMode] = "validation"
 REF: Final = "#/components/schemas/{model}"
-OF_A_HEAD: Final = (MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin, HeadTooLarge)
-OF_A_BODY: Final = (NotJson, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
-HEADERS: Final[Mapping[str, str]] = {
+HEAD_PROBLEMS: Final = (
+    MalformedRequest,
+    UnsupportedTransferCoding,
+    ForeignHost,
+    ForeignOrigin,
+    HeadTooLarge,
+)
+BODY_PROBLEMS: Final = (NotJson, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
+REQUEST_HEADERS: Final[Mapping[str, str]] = {
     "Saga-Callback-Token": "That came with the call which is reported on.",
     "Idempotency-Key": "What is sent again with the same key counts once.",
     "If-Match": "Act only on this version of the saga.",
-    ACTOR: "Who asks, kept with the event. It is a claim: a proxy in front must set it.",
+    ACTOR_HEADER: "Who asks, kept with the event. It is a claim: a proxy in front must set it.",
     "If-None-Match": "Answer 304 if the saga still has this version.",
     "Prefer": "`wait=N`: wait up to N seconds, at most 60. `respond-async`: do not wait.",
 }
-REPLY_HEADERS: Final[Mapping[str, str]] = {
+RESPONSE_HEADERS: Final[Mapping[str, str]] = {
     "ETag": "The version of the saga.",
     "Idempotency-Replayed": "`true`: the key had started the saga before.",
     "Link": '`rel="next"`: the next page, if there is one.',
@@ -66,26 +72,26 @@ def openapi_document(routes: Sequence[RouteSpec], version: str) -> Document:
         },
         "paths": {
             path: {one.method.lower(): _operation(one, models) for one in of_path}
-            for path, of_path in by_path(routes)
+            for path, of_path in group_by_path(routes)
         },
         "components": {"schemas": models.definitions},
     }
 
 
-def by_path(routes: Sequence[RouteSpec]) -> Iterator[tuple[str, list[RouteSpec]]]:
+def group_by_path(routes: Sequence[RouteSpec]) -> Iterator[tuple[str, list[RouteSpec]]]:
     """The routes of one path stand next to one another in the table."""
     for path, of_path in groupby(routes, key=lambda one: one.path):
         yield path, list(of_path)
 
 
-def problems_of(route: RouteSpec) -> list[Problem]:
+def possible_problems(route: RouteSpec) -> list[Problem]:
     """All that the route can answer with beside its replies, by status."""
-    kinds: list[type[Exception]] = [*OF_A_HEAD, *route.problems]
+    kinds: list[type[Exception]] = [*HEAD_PROBLEMS, *route.problems]
     if route.query:
         kinds.append(InvalidQuery)
     if route.body:
-        kinds += OF_A_BODY
-    if ACTOR in route.headers:
+        kinds += BODY_PROBLEMS
+    if ACTOR_HEADER in route.headers:
         kinds.append(InvalidActor)
     if "If-Match" in route.headers:
         kinds.append(InvalidIfMatch)
@@ -99,9 +105,9 @@ class _Models:
     def __init__(self, routes: Sequence[RouteSpec]) -> None:
         inputs: list[Any] = [one for route in routes for one in (route.body, route.query) if one]
         outputs: list[Any] = [
-            one.model for route in routes for one in route.replies.values() if one.model
+            one.model for route in routes for one in route.responses.values() if one.model
         ]
-        named = dict.fromkeys((*inputs, *outputs, ProblemAnswer))
+        named = dict.fromkeys((*inputs, *outputs, ProblemDetails))
         # Of one mode only: what we answer is what we would accept, defaults may be left out.
         wanted: list[Schema] = [(one, MODE, TypeAdapter(one)) for one in named]
         found, rest = TypeAdapter.json_schemas(
@@ -124,7 +130,7 @@ def _operation(route: RouteSpec, models: _Models) -> Document:
         "operationId": route.name,
         "summary": route.summary,
         "parameters": list(_parameters(route, models)),
-        "responses": {**_replies(route, models), **_problems(route, models)},
+        "responses": {**_responses(route, models), **_problems(route, models)},
     }
     if route.body:
         schema = {"schema": models.schema(route.body)}
@@ -139,42 +145,48 @@ def _parameters(route: RouteSpec, models: _Models) -> Iterator[Document]:
     for name, schema in models.parameters(route.query) if route.query else ():
         yield _parameter("query", name, schema)
     for name in route.headers:
-        yield {**_parameter("header", name, {"type": "string"}), "description": HEADERS[name]}
+        yield {
+            **_parameter("header", name, {"type": "string"}),
+            "description": REQUEST_HEADERS[name],
+        }
 
 
 def _parameter(place: str, name: str, schema: Document, *, required: bool = False) -> Document:
     return {"name": name, "in": place, "required": required, "schema": schema}
 
 
-def _replies(route: RouteSpec, models: _Models) -> Document:
-    return {str(status): _reply(one, models) for status, one in route.replies.items()}
+def _responses(route: RouteSpec, models: _Models) -> Document:
+    return {str(status): _response(one, models) for status, one in route.responses.items()}
 
 
-def _reply(reply: Reply, models: _Models) -> Document:
+def _response(reply: ResponseSpec, models: _Models) -> Document:
     told: Document = {"description": reply.description}
     if reply.headers:
-        told["headers"] = {name: _reply_header(name) for name in reply.headers}
+        told["headers"] = {name: _response_header(name) for name in reply.headers}
     if reply.media_type:
         schema = models.schema(reply.model) if reply.model else {}
         told["content"] = {reply.media_type: {"schema": schema}}
     return told
 
 
-def _reply_header(name: str) -> Document:
-    return {"description": REPLY_HEADERS[name], "schema": {"type": "string"}}
+def _response_header(name: str) -> Document:
+    return {"description": RESPONSE_HEADERS[name], "schema": {"type": "string"}}
 
 
 def _problems(route: RouteSpec, models: _Models) -> Document:
     """One entry a status, that names each code. A status of the replies is described there."""
-    schema = models.schema(ProblemAnswer)
+    schema = models.schema(ProblemDetails)
     content = {MEDIA_TYPE: {"schema": schema}}
-    by_status = groupby(problems_of(route), key=lambda one: one.status.value)
+    by_status = groupby(possible_problems(route), key=lambda one: one.status.value)
     return {
-        str(status): {"description": "; ".join(_told(one) for one in of_status), "content": content}
+        str(status): {
+            "description": "; ".join(_problem_text(one) for one in of_status),
+            "content": content,
+        }
         for status, of_status in by_status
-        if status not in route.replies
+        if status not in route.responses
     }
 
 
-def _told(problem: Problem) -> str:
+def _problem_text(problem: Problem) -> str:
     return f"`{problem.code}`: {problem.title}"

@@ -9,52 +9,54 @@ from pydantic import BaseModel
 from ..fsm.errors import (
     ChildrenUnderWay,
     DrivenByParent,
-    NoSuchStep,
     NotAllowed,
     NotCompensatable,
+    StepNotFound,
     TooManySignals,
     UnknownSignal,
 )
-from ..fsm.runtime.errors import InDoubt, VersionMoved
+from ..fsm.runtime.errors import OutcomeUnknown, VersionConflict
 from ..projections.errors import ProjectionUnavailable
-from .actor import ACTOR
-from .answers import BulkJobAnswer, BulkMatchAnswer, SagaStatusAnswer
-from .endpoints.bulk import bulk, bulk_job
-from .endpoints.callbacks import complete, fail
-from .endpoints.verbs import abandon, cancel, pause, resolve, resume, retry, signal, skip
-from .errors import (
+from .api.bulk import bulk, bulk_job
+from .api.operations import abandon, cancel, pause, resolve, resume, retry, signal, skip
+from .api.step_callbacks import complete, fail
+from .saga_routes import LATER, ONE_SAGA, UNDONE
+from .wire.errors import (
+    BulkJobNotFound,
     InvalidIdempotencyKey,
     InvalidSignalName,
     TooManySagas,
-    UnknownBulkJob,
     WrongCallbackToken,
 )
-from .models import (
+from .wire.headers import ACTOR_HEADER
+from .wire.requests import (
     AbandonRequest,
     BulkRequest,
     CompleteRequest,
     FailRequest,
     NoQuery,
+    OperatorRequest,
     ResolveRequest,
     RetryRequest,
     SignalBody,
-    VerbRequest,
 )
-from .route import Endpoint, Reply, RouteSpec
-from .saga_routes import LATER, ONE_SAGA, UNDONE
+from .wire.responses import BulkDryRunResponse, BulkJobResponse, SagaStatusResponse
+from .wire.route import Endpoint, ResponseSpec, RouteSpec
 
 OPERATED: Final = {
-    200: Reply("The status after it.", SagaStatusAnswer, headers=UNDONE),
-    202: Reply("It goes back because of it.", SagaStatusAnswer, headers=(*UNDONE, *LATER)),
+    200: ResponseSpec("The status after it.", SagaStatusResponse, headers=UNDONE),
+    202: ResponseSpec("It goes back because of it.", SagaStatusResponse, headers=(*UNDONE, *LATER)),
 }
-REPORTED: Final = {200: Reply("It was heard.", SagaStatusAnswer, headers=("ETag", "Location"))}
+REPORTED: Final = {
+    200: ResponseSpec("It was heard.", SagaStatusResponse, headers=("ETag", "Location"))
+}
 
 
 def _verb(
     path: str,
     endpoint: Endpoint,
     summary: str,
-    body: type[BaseModel] = VerbRequest,
+    body: type[BaseModel] = OperatorRequest,
     *,
     body_required: bool = False,
     headers: tuple[str, ...] = (),
@@ -68,9 +70,16 @@ def _verb(
         body=body,
         body_required=body_required,
         query=NoQuery,
-        headers=("If-Match", "Prefer", ACTOR, *headers),
-        replies=OPERATED,
-        problems=(*ONE_SAGA, NotAllowed, DrivenByParent, VersionMoved, InDoubt, *problems),
+        headers=("If-Match", "Prefer", ACTOR_HEADER, *headers),
+        responses=OPERATED,
+        problems=(
+            *ONE_SAGA,
+            NotAllowed,
+            DrivenByParent,
+            VersionConflict,
+            OutcomeUnknown,
+            *problems,
+        ),
     )
 
 
@@ -83,9 +92,9 @@ def _callback(path: str, endpoint: Endpoint, summary: str, body: type[BaseModel]
         body=body,
         body_required=False,
         query=NoQuery,
-        headers=("Saga-Callback-Token", ACTOR),
-        replies=REPORTED,
-        problems=(*ONE_SAGA, NoSuchStep, WrongCallbackToken, InDoubt),
+        headers=("Saga-Callback-Token", ACTOR_HEADER),
+        responses=REPORTED,
+        problems=(*ONE_SAGA, StepNotFound, WrongCallbackToken, OutcomeUnknown),
     )
 
 
@@ -95,7 +104,7 @@ OPERATOR_ROUTES: Final = (
         retry,
         "Go on after parking, or skip a back-off; of one step, or of all",
         RetryRequest,
-        problems=(NoSuchStep,),
+        problems=(StepNotFound,),
     ),
     _verb("pause", pause, "Send nothing new, and let its clocks stand still"),
     _verb("resume", resume, "Go on after a pause"),
@@ -116,14 +125,14 @@ OPERATOR_ROUTES: Final = (
         headers=("Idempotency-Key",),
         problems=(InvalidIdempotencyKey, InvalidSignalName, TooManySignals, UnknownSignal),
     ),
-    _verb("steps/{step}/skip", skip, "Leave out a step that is pending", problems=(NoSuchStep,)),
+    _verb("steps/{step}/skip", skip, "Leave out a step that is pending", problems=(StepNotFound,)),
     _verb(
         "steps/{step}/resolve",
         resolve,
         "A person's verdict on a step",
         ResolveRequest,
         body_required=True,
-        problems=(NoSuchStep,),
+        problems=(StepNotFound,),
     ),
     _callback("complete", complete, "A participant says that the step is done", CompleteRequest),
     _callback("fail", fail, "A participant says that the step will not be done", FailRequest),
@@ -134,10 +143,12 @@ OPERATOR_ROUTES: Final = (
         summary="Ask the same of many sagas, or count them",
         body=BulkRequest,
         query=NoQuery,
-        headers=(ACTOR,),
-        replies={
-            200: Reply("How many a dry run matches.", BulkMatchAnswer),
-            202: Reply("A job that can be followed.", BulkJobAnswer, headers=("Location",)),
+        headers=(ACTOR_HEADER,),
+        responses={
+            200: ResponseSpec("How many a dry run matches.", BulkDryRunResponse),
+            202: ResponseSpec(
+                "A job that can be followed.", BulkJobResponse, headers=("Location",)
+            ),
         },
         problems=(ProjectionUnavailable, TooManySagas),
     ),
@@ -147,7 +158,7 @@ OPERATOR_ROUTES: Final = (
         endpoint=bulk_job,
         summary="How far a job for many sagas has come",
         query=NoQuery,
-        replies={200: Reply("So far.", BulkJobAnswer)},
-        problems=(UnknownBulkJob,),
+        responses={200: ResponseSpec("So far.", BulkJobResponse)},
+        problems=(BulkJobNotFound,),
     ),
 )

@@ -25,7 +25,7 @@ class Page:
 
 
 @cache
-def assembled_page() -> Page:
+def assemble_page() -> Page:
     style = _read("page.css")
     script = "".join(_read(name) for name in SCRIPTS)
     content = _read("page.html").replace("{style}", style).replace("{script}", script)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from ..projections.errors import ProjectionUnavailable
-from .endpoints.feed import all_events
-from .endpoints.overview import metrics, participants, stats
-from .endpoints.page import operators_page
-from .models import FeedQuery, NoQuery
-from .overview_answers import FeedAnswer, ParticipantsAnswer, StatsAnswer
-from .route import Reply, RouteSpec
+from .api.dashboard import operators_page
+from .api.monitoring import all_events, metrics, participants, stats
+from .wire.requests import FeedQuery, NoQuery
+from .wire.responses import FeedResponse, ParticipantsResponse, StatsResponse
+from .wire.route import ResponseSpec, RouteSpec
 
 OVERVIEW_ROUTES: Final = (
     RouteSpec(
@@ -19,10 +18,10 @@ OVERVIEW_ROUTES: Final = (
         endpoint=all_events,
         summary="The whole log, by cursor",
         query=FeedQuery,
-        replies={
-            200: Reply(
+        responses={
+            200: ResponseSpec(
                 "A page. Before the end it may be short, and has a Link.",
-                FeedAnswer,
+                FeedResponse,
                 headers=("Link",),
             )
         },
@@ -34,7 +33,7 @@ OVERVIEW_ROUTES: Final = (
         endpoint=stats,
         summary="How many sagas there are, how long they take, and what fails",
         query=NoQuery,
-        replies={200: Reply("Counts of all; the rest of the newest.", StatsAnswer)},
+        responses={200: ResponseSpec("Counts of all; the rest of the newest.", StatsResponse)},
         problems=(ProjectionUnavailable,),
     ),
     RouteSpec(
@@ -43,20 +42,20 @@ OVERVIEW_ROUTES: Final = (
         endpoint=participants,
         summary="Who is called, where, and with what success",
         query=NoQuery,
-        replies={200: Reply("As this process sees them.", ParticipantsAnswer)},
+        responses={200: ResponseSpec("As this process sees them.", ParticipantsResponse)},
     ),
     RouteSpec(
         method="GET",
         path="/metrics",
         endpoint=metrics,
         summary="For Prometheus",
-        replies={200: Reply("In its text format.", media_type="text/plain")},
+        responses={200: ResponseSpec("In its text format.", media_type="text/plain")},
     ),
     RouteSpec(
         method="GET",
         path="/",
         endpoint=operators_page,
         summary="The operators' page",
-        replies={200: Reply("A page that needs nothing else.", media_type="text/html")},
+        responses={200: ResponseSpec("A page that needs nothing else.", media_type="text/html")},
     ),
 )

@@ -4,56 +4,56 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..fsm.errors import CorruptStream, DrivenByParent, InvalidInput, NoSuchStep, NotCompensatable
+from ..fsm.definitions.findings import InvalidInput
+from ..fsm.errors import CorruptStream, DrivenByParent, NotCompensatable, StepNotFound
 from ..fsm.runtime.errors import (
     IdempotencyKeyReused,
-    InDoubt,
-    NotServing,
+    OutcomeUnknown,
     SagaNotFound,
-    VersionMoved,
+    Unavailable,
+    VersionConflict,
     VersionNotReached,
 )
 from ..projections.errors import ProjectionUnavailable
-from .actor import ACTOR
-from .answers import (
-    CompensationAnswer,
-    EventsAnswer,
-    OutputAnswer,
-    SagaAnswer,
-    SagasAnswer,
-    SagaStatusAnswer,
-    StartAnswer,
-)
-from .endpoints.compensate import compensate
-from .endpoints.listing import list_sagas
-from .endpoints.sagas import events, everything, output, status
-from .endpoints.start import start
-from .errors import (
+from .api.operations import compensate
+from .api.sagas import events, everything, list_sagas, output, status
+from .api.start import start
+from .wire.errors import (
     InvalidIdempotencyKey,
-    NoOutput,
-    NoSuchVersion,
+    OutputNotFound,
+    SagaTypeNotFound,
+    SagaVersionNotFound,
     StartUnconfirmed,
-    UnknownSagaType,
 )
-from .models import (
+from .wire.headers import ACTOR_HEADER
+from .wire.requests import (
     CompensateQuery,
     EventsQuery,
     NoQuery,
+    OperatorRequest,
     OutputQuery,
     SagasQuery,
     StartRequest,
     StatusQuery,
-    VerbRequest,
 )
-from .route import Reply, RouteSpec
+from .wire.responses import (
+    CompensateResponse,
+    EventsResponse,
+    OutputResponse,
+    SagaResponse,
+    SagasResponse,
+    SagaStatusResponse,
+    StartResponse,
+)
+from .wire.route import ResponseSpec, RouteSpec
 
-ONE_SAGA: Final = (SagaNotFound, CorruptStream, NotServing)
+ONE_SAGA: Final = (SagaNotFound, CorruptStream, Unavailable)
 TAG: Final = ("ETag",)
 PAGED: Final = ("Link",)
 STARTED: Final = ("Idempotency-Replayed", "Location", "Preference-Applied")
 UNDONE: Final = ("ETag", "Location", "Preference-Applied")
 LATER: Final = ("Retry-After",)
-NOT_MODIFIED: Final = Reply("The client has this version.", media_type=None, headers=TAG)
+NOT_MODIFIED: Final = ResponseSpec("The client has this version.", media_type=None, headers=TAG)
 
 SAGA_ROUTES: Final = (
     RouteSpec(
@@ -63,17 +63,21 @@ SAGA_ROUTES: Final = (
         summary="Start a saga, and wait for it to rest",
         query=NoQuery,
         body=StartRequest,
-        headers=("Idempotency-Key", "Prefer", ACTOR),
-        replies={
-            200: Reply("It rests: completed, compensated or parked.", StartAnswer, headers=STARTED),
-            202: Reply("It is recorded and goes on.", StartAnswer, headers=(*STARTED, *LATER)),
+        headers=("Idempotency-Key", "Prefer", ACTOR_HEADER),
+        responses={
+            200: ResponseSpec(
+                "It rests: completed, compensated or parked.", StartResponse, headers=STARTED
+            ),
+            202: ResponseSpec(
+                "It is recorded and goes on.", StartResponse, headers=(*STARTED, *LATER)
+            ),
         },
         problems=(
-            UnknownSagaType,
+            SagaTypeNotFound,
             InvalidInput,
             InvalidIdempotencyKey,
             IdempotencyKeyReused,
-            NotServing,
+            Unavailable,
             StartUnconfirmed,
         ),
     ),
@@ -83,7 +87,9 @@ SAGA_ROUTES: Final = (
         endpoint=list_sagas,
         summary="Sagas, newest first; the parked oldest first",
         query=SagasQuery,
-        replies={200: Reply("A page; the next one is in Link.", SagasAnswer, headers=PAGED)},
+        responses={
+            200: ResponseSpec("A page; the next one is in Link.", SagasResponse, headers=PAGED)
+        },
         problems=(ProjectionUnavailable,),
     ),
     RouteSpec(
@@ -93,7 +99,7 @@ SAGA_ROUTES: Final = (
         summary="Everything about a saga",
         query=NoQuery,
         headers=("If-None-Match",),
-        replies={200: Reply("As of now.", SagaAnswer, headers=TAG), 304: NOT_MODIFIED},
+        responses={200: ResponseSpec("As of now.", SagaResponse, headers=TAG), 304: NOT_MODIFIED},
         problems=ONE_SAGA,
     ),
     RouteSpec(
@@ -103,11 +109,13 @@ SAGA_ROUTES: Final = (
         summary="The status of a saga, now, then, or from a version on",
         query=StatusQuery,
         headers=("If-None-Match", "Prefer"),
-        replies={
-            200: Reply("The status.", SagaStatusAnswer, headers=(*TAG, "Preference-Applied")),
+        responses={
+            200: ResponseSpec(
+                "The status.", SagaStatusResponse, headers=(*TAG, "Preference-Applied")
+            ),
             304: NOT_MODIFIED,
         },
-        problems=(*ONE_SAGA, NoSuchVersion, VersionNotReached),
+        problems=(*ONE_SAGA, SagaVersionNotFound, VersionNotReached),
     ),
     RouteSpec(
         method="GET",
@@ -115,23 +123,25 @@ SAGA_ROUTES: Final = (
         endpoint=output,
         summary="The output of a step, however large",
         query=OutputQuery,
-        replies={200: Reply("The output.", OutputAnswer)},
-        problems=(*ONE_SAGA, NoSuchStep, NoOutput, NoSuchVersion),
+        responses={200: ResponseSpec("The output.", OutputResponse)},
+        problems=(*ONE_SAGA, StepNotFound, OutputNotFound, SagaVersionNotFound),
     ),
     RouteSpec(
         method="POST",
         path="/sagas/{saga_id}/compensate",
         endpoint=compensate,
         summary="Undo a saga, or say which calls that would make",
-        body=VerbRequest,
+        body=OperatorRequest,
         body_required=False,
         query=CompensateQuery,
-        headers=("If-Match", "Prefer", ACTOR),
-        replies={
-            200: Reply("It rests; or the plan of a dry run.", CompensationAnswer, headers=UNDONE),
-            202: Reply("It compensates.", SagaStatusAnswer, headers=(*UNDONE, *LATER)),
+        headers=("If-Match", "Prefer", ACTOR_HEADER),
+        responses={
+            200: ResponseSpec(
+                "It rests; or the plan of a dry run.", CompensateResponse, headers=UNDONE
+            ),
+            202: ResponseSpec("It compensates.", SagaStatusResponse, headers=(*UNDONE, *LATER)),
         },
-        problems=(*ONE_SAGA, NotCompensatable, DrivenByParent, VersionMoved, InDoubt),
+        problems=(*ONE_SAGA, NotCompensatable, DrivenByParent, VersionConflict, OutcomeUnknown),
     ),
     RouteSpec(
         method="GET",
@@ -139,7 +149,9 @@ SAGA_ROUTES: Final = (
         endpoint=events,
         summary="The audit trail of a saga",
         query=EventsQuery,
-        replies={200: Reply("A page; the next one is in Link.", EventsAnswer, headers=PAGED)},
+        responses={
+            200: ResponseSpec("A page; the next one is in Link.", EventsResponse, headers=PAGED)
+        },
         problems=ONE_SAGA,
     ),
 )

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from ..projections.errors import ProjectionUnavailable
-from .answers import AuditAnswer, HealthAnswer
-from .endpoints.audit import verify
-from .endpoints.documents import docs, openapi
-from .endpoints.health import health, live, ready
-from .models import NoQuery
-from .route import Reply, RouteSpec
+from .api.service import docs, health, live, openapi, ready, verify
+from .wire.requests import NoQuery
+from .wire.responses import AuditResponse, HealthResponse
+from .wire.route import ResponseSpec, RouteSpec
 
-WELL: Final = Reply("All is well.", HealthAnswer)
-UNWELL: Final = Reply("Something is not well.", HealthAnswer)
+WELL: Final = ResponseSpec("All is well.", HealthResponse)
+UNWELL: Final = ResponseSpec("Something is not well.", HealthResponse)
 
 SERVICE_ROUTES: Final = (
     RouteSpec(
@@ -22,7 +20,7 @@ SERVICE_ROUTES: Final = (
         endpoint=verify,
         summary="Whether the log is what was written; reads all of it",
         query=NoQuery,
-        replies={200: Reply("Valid, or the first event that is not.", AuditAnswer)},
+        responses={200: ResponseSpec("Valid, or the first event that is not.", AuditResponse)},
         problems=(ProjectionUnavailable,),
     ),
     RouteSpec(
@@ -30,34 +28,34 @@ SERVICE_ROUTES: Final = (
         path="/health",
         endpoint=health,
         summary="Is the service well, and what it depends on",
-        replies={200: WELL, 503: UNWELL},
+        responses={200: WELL, 503: UNWELL},
     ),
     RouteSpec(
         method="GET",
         path="/livez",
         endpoint=live,
         summary="Does the process live; asks nobody",
-        replies={200: WELL},
+        responses={200: WELL},
     ),
     RouteSpec(
         method="GET",
         path="/readyz",
         endpoint=ready,
         summary="Can it serve; answers within half a second",
-        replies={200: WELL, 503: UNWELL},
+        responses={200: WELL, 503: UNWELL},
     ),
     RouteSpec(
         method="GET",
         path="/openapi.json",
         endpoint=openapi,
         summary="This interface as OpenAPI 3.1",
-        replies={200: Reply("The document.")},
+        responses={200: ResponseSpec("The document.")},
     ),
     RouteSpec(
         method="GET",
         path="/docs",
         endpoint=docs,
         summary="This interface as a page to read",
-        replies={200: Reply("A page without scripts.", media_type="text/html")},
+        responses={200: ResponseSpec("A page without scripts.", media_type="text/html")},
     ),
 )

@@ -6,25 +6,25 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ..fsm.formats.redaction import Redaction
 from ..fsm.runtime.bulk import BulkJobs
-from ..fsm.runtime.event_counts import EventCounts
-from ..fsm.runtime.executor import Executor
+from ..fsm.runtime.calls.callback_tokens import CallbackTokens
+from ..fsm.runtime.calls.executor import Executor
+from ..fsm.runtime.concurrency import WorkerThread
+from ..fsm.runtime.metrics import EventMetrics
 from ..fsm.runtime.orchestrator import Orchestrator
-from ..fsm.runtime.tokens import CallbackTokens
-from ..fsm.runtime.workroom import Workroom
-from ..fsm.secrecy import Redaction
-from ..projections.audit import AuditVerdict
+from ..projections.audit.chain import ChainVerdict
 from ..projections.feed import Feed
 from ..projections.listing import Listing
 from ..projections.stats import Statistics
 from .health import HealthQuestion
-from .participants.callback import CallbackPolicy
+from .participants.webhook_sender import WebhookPolicy
 
-Audit: TypeAlias = Callable[[], Awaitable[AuditVerdict]]
+Audit: TypeAlias = Callable[[], Awaitable[ChainVerdict]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class AppContext:
     """`openapi` and `docs` are the finished documents about the routes, made with the app.
 
     `participants` are the base URLs by name, and hold no credentials: a call that needs some has
@@ -34,16 +34,16 @@ class Services:
     orchestrator: Orchestrator
     listing: Listing
     health: HealthQuestion
-    callbacks: CallbackPolicy
+    callbacks: WebhookPolicy
     audit: Audit
     tokens: CallbackTokens
     bulk: BulkJobs
     feed: Feed
     statistics: Statistics
     executor: Executor
-    event_counts: EventCounts
+    event_counts: EventMetrics
     participants: Mapping[str, str]
-    workroom: Workroom = field(default_factory=Workroom)
+    workroom: WorkerThread = field(default_factory=WorkerThread)
     redaction: Redaction = field(default_factory=lambda: Redaction(()))
     openapi: bytes = b""
     docs: bytes = b""

@@ -6,15 +6,23 @@ a person comes first. A page stays where it is whatever is started or moves on m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, Self
 
+import psycopg
+from psycopg.types.json import Jsonb
+
+from ..eventstore.errors import LogUnavailable
+from ..eventstore.postgres.reader_pool import ReaderPool
 from ..fsm.codec import format_time
+from ..fsm.formats.strict_json import Json
 from ..fsm.machines import SagaStatus
-from ..fsm.strict_json import Json
-from .place import Place
+from .errors import InvalidCursor, ProjectionUnavailable
+from .status_table import PROJECTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +43,12 @@ class SagaFilter:
     error: str | None = None
 
     @property
-    def is_queue(self) -> bool:
+    def is_parked_queue(self) -> bool:
         return self.status is SagaStatus.PARKED
 
-    def place_of(self, summary: SagaSummary) -> Place:
+    def cursor_after(self, summary: SagaSummary) -> PageCursor:
         """Where a page that ends with `summary` ends."""
-        return Place(summary.saga_id, summary.parked_at if self.is_queue else None)
+        return PageCursor(summary.saga_id, summary.parked_at if self.is_parked_queue else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +77,7 @@ class Listing(Protocol):
         in time. Raises ProjectionUnavailable."""
 
     async def page(
-        self, wanted: SagaFilter, after: Place | None, limit: int
+        self, wanted: SagaFilter, after: PageCursor | None, limit: int
     ) -> Sequence[SagaSummary]:
         """At most `limit` sagas, from behind the place `after`."""
 
@@ -91,3 +99,116 @@ def summary_view(summary: SagaSummary) -> dict[str, Json]:
         "created_at": format_time(summary.created_at),
         "updated_at": format_time(summary.updated_at),
     }
+
+
+TIME_PATTERN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
+SAGA_ID_PATTERN: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+PAGE_CURSOR_PATTERN: Final = rf"^(?:({TIME_PATTERN})_)?({SAGA_ID_PATTERN})$"
+
+
+@dataclass(frozen=True, slots=True)
+class PageCursor:
+    """`parked_at` only in the queue."""
+
+    saga_id: str
+    parked_at: datetime | None = None
+
+    @classmethod
+    def decode(cls, text: str, *, in_queue: bool) -> Self:
+        """Raises InvalidCursor, for one of the other order too."""
+        parts = re.fullmatch(PAGE_CURSOR_PATTERN, text)
+        if parts is None or (parts[1] is not None) is not in_queue:
+            raise InvalidCursor
+        try:
+            return cls(parts[2], datetime.fromisoformat(parts[1]) if in_queue else None)
+        except ValueError:
+            raise InvalidCursor from None
+
+    def encode(self) -> str:
+        if self.parked_at is None:
+            return self.saga_id
+        return f"{format_time(self.parked_at)}_{self.saga_id}"
+
+
+# A node writes within 200 ms; the shards of one that was killed are taken over in 1.5 s. Who is
+# away for longer may be so for good, and lists of all the others are not to wait for that.
+REFRESH_TIMEOUT: Final = timedelta(seconds=3)
+REFRESH_POLL_INTERVAL: Final = timedelta(milliseconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLag:
+    """A shard, how far the view has come in it, and what was recorded last."""
+
+    shard_id: int
+    seq: int
+    head: int
+
+
+class StatusListing:
+    """Implements Listing. Raises ProjectionUnavailable."""
+
+    def __init__(self, readers: ReaderPool, project: Callable[[], Awaitable[object]]) -> None:
+        """`project` writes what this node has not written yet."""
+        self._readers, self._flush = readers, project
+
+    async def refresh(self) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + REFRESH_TIMEOUT.total_seconds()
+        missing = await self._lagging_shards()
+        await self._flush_own()
+        while (missing := await self._still_behind(missing)) and loop.time() < end:
+            await asyncio.sleep(REFRESH_POLL_INTERVAL.total_seconds())
+            await self._flush_own()
+
+    async def _still_behind(self, missing: Mapping[int, ShardLag]) -> Mapping[int, ShardLag]:
+        """Those whose head, as it was then, the view has not yet come to."""
+        behind = await self._lagging_shards() if missing else {}
+        return {
+            shard_id: one
+            for shard_id, one in missing.items()
+            if shard_id in behind and behind[shard_id].seq < one.head
+        }
+
+    async def _lagging_shards(self) -> Mapping[int, ShardLag]:
+        parameters = {"projection": PROJECTION}
+        try:
+            found = await self._readers.fetch(ShardLag, "find_unfolded", parameters)
+        except LogUnavailable as error:
+            raise ProjectionUnavailable(str(error)) from error
+        return {one.shard_id: one for one in found}
+
+    async def _flush_own(self) -> None:
+        try:
+            await self._flush()
+        except (psycopg.Error, OSError, LogUnavailable) as error:
+            raise ProjectionUnavailable(str(error)) from error
+
+    async def page(
+        self, wanted: SagaFilter, after: PageCursor | None, limit: int
+    ) -> Sequence[SagaSummary]:
+        parameters = {
+            "after": after and after.saga_id,
+            "parked_at": after and after.parked_at,
+            "saga_type": wanted.saga_type,
+            "status": wanted.status and wanted.status.value,
+            "paused": wanted.paused,
+            "step": wanted.step,
+            "entity_id": wanted.entity_id,
+            "tags": Jsonb(dict(wanted.tags)) if wanted.tags else None,
+            "started_after": wanted.started_after,
+            "started_before": wanted.started_before,
+            "error": wanted.error,
+            "limit": limit,
+        }
+        name = "read_queue" if wanted.is_parked_queue else "read_page"
+        try:
+            rows = await self._readers.fetch(SagaSummary, name, parameters)
+        except LogUnavailable as error:
+            raise ProjectionUnavailable(str(error)) from error
+        return [_to_summary(row) for row in rows]
+
+
+def _to_summary(row: SagaSummary) -> SagaSummary:
+    """As the driver has read it, with its own kinds of names."""
+    return replace(row, saga_id=str(row.saga_id), status=SagaStatus(row.status))

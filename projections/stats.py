@@ -14,17 +14,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from ..eventstore import SHARDS, LogUnavailable, Readers
+from ..eventstore.errors import LogUnavailable
+from ..eventstore.event import SHARD_COUNT
+from ..eventstore.postgres.reader_pool import ReaderPool
 from ..fsm.codec import format_time
+from ..fsm.formats.numbers import to_decimal
+from ..fsm.formats.strict_json import Json
 from ..fsm.machines import SagaStatus
-from ..fsm.numbers import exactly
-from ..fsm.strict_json import Json
 from .errors import ProjectionUnavailable
 
-LATELY = timedelta(hours=24)
-NEWEST_SAGAS = 100_000
-NEWEST_EVENTS = 1000  # of each shard
-UNSETTLED = (
+SAMPLE_PERIOD = timedelta(hours=24)
+MAX_SAMPLED_SAGAS = 100_000
+MAX_SAMPLED_EVENTS_PER_SHARD = 1000  # of each shard
+OPEN_STATUSES = (
     SagaStatus.PENDING,
     SagaStatus.RUNNING,
     SagaStatus.COMPENSATING,
@@ -80,22 +82,26 @@ class Statistics(Protocol):
     async def stats(self, now: datetime) -> Stats:
         """As of now."""
 
-    async def unsettled(self) -> Sequence[SagaCount]:
+    async def open_counts(self) -> Sequence[SagaCount]:
         """Only of sagas that go on, or wait for a person: few, however many there have been."""
 
 
-class StatusStatistics:
+class StatusTableStatistics:
     """Implements Statistics."""
 
-    def __init__(self, readers: Readers, refresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, readers: ReaderPool, refresh: Callable[[], Awaitable[None]]) -> None:
         """`refresh` has the status view include all that has been recorded by now."""
         self._readers, self._refresh = readers, refresh
 
     async def stats(self, now: datetime) -> Stats:
         await self._refresh()
-        since = now - LATELY
-        sagas = {"since": since, "newest": NEWEST_SAGAS}
-        steps = {"since": since, "newest": NEWEST_EVENTS, "shard_id": list(range(SHARDS))}
+        since = now - SAMPLE_PERIOD
+        sagas = {"since": since, "newest": MAX_SAMPLED_SAGAS}
+        steps = {
+            "since": since,
+            "newest": MAX_SAMPLED_EVENTS_PER_SHARD,
+            "shard_id": list(range(SHARD_COUNT)),
+        }
         return Stats(
             since=since,
             counts=await self._fetch(SagaCount, "count_sagas", {"statuses": None}),
@@ -103,8 +109,8 @@ class StatusStatistics:
             steps=await self._fetch(StepSample, "sample_steps", steps),
         )
 
-    async def unsettled(self) -> Sequence[SagaCount]:
-        statuses = [one.value for one in UNSETTLED]
+    async def open_counts(self) -> Sequence[SagaCount]:
+        statuses = [one.value for one in OPEN_STATUSES]
         return await self._fetch(SagaCount, "count_sagas", {"statuses": statuses})
 
     async def _fetch(
@@ -148,8 +154,8 @@ def _sample_view(sample: SagaSample) -> Json:
         "failed": sample.failed,
         "failure_rate": _rate(sample.failed, sample.rested),
         "duration_seconds": {
-            "p50": exactly(round(sample.p50_seconds, 3)),
-            "p95": exactly(round(sample.p95_seconds, 3)),
+            "p50": to_decimal(round(sample.p50_seconds, 3)),
+            "p95": to_decimal(round(sample.p95_seconds, 3)),
         },
     }
 
@@ -171,4 +177,4 @@ def _step_view(sample: StepSample) -> Json:
 
 
 def _rate(some: int, of_all: int) -> Decimal | None:
-    return exactly(round(some / of_all, 4)) if of_all else None
+    return to_decimal(round(some / of_all, 4)) if of_all else None

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from ..fsm.codec import format_time
+from ..fsm.formats.strict_json import Json
 from ..fsm.machines import SagaStatus, StepStatus
 from ..fsm.saga import Saga
 from ..fsm.state import SagaState
 from ..fsm.step_state import StepState
-from ..fsm.strict_json import Json
 
-UNDER_WAY = frozenset(
+CURRENT_STEP_STATUSES = frozenset(
     {
         StepStatus.CALLING,
         StepStatus.BACKING_OFF,
@@ -59,10 +59,10 @@ def status_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[
     }
 
 
-def answer_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
+def start_result_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
     """The answer to a start, whatever has become of the saga by then."""
     state = saga.state
-    error = _error_at_rest(state) if state.status.rests else "still running"
+    error = _final_error(state) if state.status.is_at_rest else "still running"
     return {
         "success": state.status is SagaStatus.COMPLETED,
         "saga_id": state.saga_id,
@@ -74,9 +74,9 @@ def answer_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[
     }
 
 
-def _error_at_rest(state: SagaState) -> str | None:
+def _final_error(state: SagaState) -> str | None:
     """What went wrong first and, of a saga that is parked, why it stopped."""
-    why = None if state.parked is None else state.parked.why
+    why = None if state.parked is None else state.parked.reason
     return state.error if why in (None, state.error) else f"{state.error}; parked: {why}"
 
 
@@ -93,13 +93,13 @@ def outputs_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict
 
 def current_step(saga: Saga) -> str | None:
     """The step now being called, waited for or undone; of several the first."""
-    if saga.state.status.rests:
+    if saga.state.status.is_at_rest:
         return None
-    return next((step.name for step, state in saga.steps if _is_under_way(state)), None)
+    return next((step.name for step, state in saga.steps if _is_current(state)), None)
 
 
-def _is_under_way(state: StepState) -> bool:
-    return state.status in UNDER_WAY or state.output_awaited
+def _is_current(state: StepState) -> bool:
+    return state.status in CURRENT_STEP_STATUSES or state.output_awaited
 
 
 def _step_view(saga: Saga, name: str, links: Mapping[str, OutputLink]) -> dict[str, Json]:
@@ -133,7 +133,7 @@ def parked_view(saga: Saga) -> Json:
         return None
     back = state.cause is not None
     return {
-        "reason": state.parked.why,
+        "reason": state.parked.reason,
         "since": _time(state.parked.since),
         "not_done": [] if back else list(saga.not_done),
         "not_undone": list(saga.not_undone) if back else [],

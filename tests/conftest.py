@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 pytest_plugins = [
-    "saga_orchestrator.tests.fix_postgres",
-    "saga_orchestrator.tests.fix_portable",
+    "saga_orchestrator.tests.support.postgres",
+    "saga_orchestrator.tests.support.portable_postgres",
 ]
 
 

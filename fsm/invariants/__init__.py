@@ -16,66 +16,77 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .answers import Acknowledged, answers_are_kept, one_key_one_saga
-from .calls import intents_come_first, pauses_hold
-from .children import children_agree, children_of, parents_know
-from .effects import Watch, effects_are_told
-from .history import Entry, History, fold, status_is_a_fold
-from .ledger import SeenCall, calls_were_intended, keys_are_constant, late_calls
-from .place import log_is_whole
-from .rest import ends_absorb, rest_is_told
-from .secrecy import secrets_are_kept
-from .signals import signals_count_once
-from .undo import (
-    failures_stop,
-    pivots_hold,
-    undo_has_a_cause,
-    undo_runs_backwards,
-    undo_settles_first,
+from .calls import (
+    LedgerEntry,
+    calls_were_intended,
+    intents_come_first,
+    keys_are_constant,
+    late_calls,
+    pauses_hold,
 )
-from .violation import Flaw, Notice, Promise, Violation
-from .waiting import awaited_children, children_are_heard, comes_to_rest, waits_end
+from .compensation import (
+    calls_settle_before_compensation,
+    compensation_has_a_cause,
+    compensation_runs_backwards,
+    failed_compensations_stop,
+    pivots_hold,
+)
+from .effects import LedgerCoverage, effects_match_log
+from .evidence import ClientAck, acknowledgements_hold, one_key_one_saga, secrets_are_absent
+from .history import History, HistoryEntry, fold, log_has_no_gaps, status_is_a_fold
+from .inputs import signals_count_once
+from .liveness import (
+    awaited_children,
+    child_results_arrive,
+    children_agree,
+    children_of,
+    parent_names_child,
+    sagas_make_progress,
+    waits_have_a_wakeup,
+)
+from .resting import final_states_absorb, rest_report_is_true
+from .violation import Breach, Invariant, Notice, Violation
 
 __all__ = [
-    "Acknowledged",
-    "Entry",
-    "Flaw",
+    "Breach",
+    "ClientAck",
     "History",
+    "HistoryEntry",
+    "Invariant",
+    "LedgerCoverage",
+    "LedgerEntry",
     "Notice",
-    "Promise",
-    "SeenCall",
     "Violation",
-    "Watch",
-    "answers_are_kept",
+    "acknowledgements_hold",
     "awaited_children",
+    "child_results_arrive",
     "children_agree",
-    "children_are_heard",
     "children_of",
-    "comes_to_rest",
     "fold",
     "late_calls",
-    "log_is_whole",
+    "log_has_no_gaps",
     "one_key_one_saga",
-    "parents_know",
-    "secrets_are_kept",
+    "parent_names_child",
+    "sagas_make_progress",
+    "secrets_are_absent",
     "violations",
     "violations_of",
     "violations_of_calls",
 ]
 
-CHECKS: Sequence[tuple[Promise, Callable[[History], Iterator[Flaw]]]] = (
-    (Promise.ENDS_ABSORB, ends_absorb),
-    (Promise.REST_IS_TOLD, rest_is_told),
-    (Promise.UNDO_HAS_A_CAUSE, undo_has_a_cause),
-    (Promise.UNDO_RUNS_BACKWARDS, undo_runs_backwards),
-    (Promise.PIVOTS_HOLD, pivots_hold),
-    (Promise.INTENTS_COME_FIRST, intents_come_first),
-    (Promise.STATUS_IS_A_FOLD, status_is_a_fold),
-    (Promise.WAITS_END, waits_end),
-    (Promise.UNDO_SETTLES_FIRST, undo_settles_first),
-    (Promise.FAILURES_STOP, failures_stop),
-    (Promise.PAUSES_HOLD, pauses_hold),
-    (Promise.SIGNALS_COUNT_ONCE, signals_count_once),
+CHECKS: Sequence[tuple[Invariant, Callable[[History], Iterator[Breach]]]] = (
+    (Invariant.FINAL_STATES_ABSORB, final_states_absorb),
+    (Invariant.REST_REPORT_IS_TRUE, rest_report_is_true),
+    (Invariant.COMPENSATION_HAS_A_CAUSE, compensation_has_a_cause),
+    (Invariant.COMPENSATION_RUNS_BACKWARDS, compensation_runs_backwards),
+    (Invariant.PIVOTS_HOLD, pivots_hold),
+    (Invariant.INTENTS_COME_FIRST, intents_come_first),
+    (Invariant.STATUS_IS_A_FOLD, status_is_a_fold),
+    (Invariant.WAITS_HAVE_A_WAKEUP, waits_have_a_wakeup),
+    (Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, calls_settle_before_compensation),
+    (Invariant.FAILED_COMPENSATIONS_STOP, failed_compensations_stop),
+    (Invariant.PAUSES_HOLD, pauses_hold),
+    (Invariant.SIGNALS_COUNT_ONCE, signals_count_once),
 )
 
 
@@ -88,17 +99,19 @@ def violations(history: History) -> list[Violation]:
 
 
 def violations_of_calls(
-    history: History, calls: Sequence[SeenCall], watch: Watch
+    history: History, calls: Sequence[LedgerEntry], watch: LedgerCoverage
 ) -> list[Violation]:
     """Of what participants saw of this saga, in the order in which they saw it."""
     saga_id = history.saga_id
     return [
-        *violations_of(Promise.INTENTS_COME_FIRST, saga_id, calls_were_intended(history, calls)),
-        *violations_of(Promise.KEYS_ARE_CONSTANT, saga_id, keys_are_constant(history, calls)),
-        *violations_of(Promise.REST_IS_TOLD, saga_id, effects_are_told(history, calls, watch)),
+        *violations_of(Invariant.INTENTS_COME_FIRST, saga_id, calls_were_intended(history, calls)),
+        *violations_of(Invariant.KEYS_ARE_CONSTANT, saga_id, keys_are_constant(history, calls)),
+        *violations_of(
+            Invariant.REST_REPORT_IS_TRUE, saga_id, effects_match_log(history, calls, watch)
+        ),
     ]
 
 
-def violations_of(promise: Promise, saga_id: str, flaws: Iterable[Flaw]) -> Iterator[Violation]:
+def violations_of(promise: Invariant, saga_id: str, flaws: Iterable[Breach]) -> Iterator[Violation]:
     for flaw in flaws:
         yield Violation(code=promise, saga_id=saga_id, version=flaw.version, detail=flaw.detail)

@@ -1,21 +1,24 @@
-"""One saga's events with their places in the log, and what they fold into."""
+"""One saga's recorded events, the states that they fold into, and the invariants of the log
+itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
-from ..definition import Definition
+from ..definitions.definition import Definition
 from ..errors import CorruptStream
 from ..events import Event, StepEvent
 from ..machines import IllegalTransition, SagaStatus
 from ..saga import Saga, replay
-from .violation import Flaw
+from .violation import Breach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class HistoryEntry:
     """An event with its place in its saga and in its shard, and under which owner it got there."""
 
     event: Event
@@ -35,9 +38,9 @@ class History:
     what the saga was after each of them, and `saga` is what it is after the last."""
 
     saga: Saga
-    entries: Sequence[Entry]
+    entries: Sequence[HistoryEntry]
     statuses: Sequence[SagaStatus]
-    broken: Flaw | None = None
+    broken: Breach | None = None
 
     @property
     def saga_id(self) -> str:
@@ -63,8 +66,8 @@ class History:
 def fold(
     definition: Definition,
     saga_id: str,
-    entries: Sequence[Entry],
-    unreadable: Flaw | None = None,
+    entries: Sequence[HistoryEntry],
+    unreadable: Breach | None = None,
 ) -> History:
     """`unreadable` is what comes behind `entries` and is no event.
 
@@ -77,22 +80,35 @@ def fold(
         try:
             saga = _after(saga, entry)
         except (CorruptStream, IllegalTransition) as error:
-            broken = Flaw(entry.version, f"{entry} cannot follow: {error.__cause__ or error}")
+            broken = Breach(entry.version, f"{entry} cannot follow: {error.__cause__ or error}")
             break
         statuses.append(saga.state.status)
     sound = entries[: len(statuses)]
     return History(saga=saga, entries=sound, statuses=statuses, broken=broken)
 
 
-def _after(saga: Saga, entry: Entry) -> Saga:
+def _after(saga: Saga, entry: HistoryEntry) -> Saga:
     """Raises CorruptStream, and IllegalTransition for a step that has no machine."""
     event = entry.event
     if isinstance(event, StepEvent) and event.step not in saga.definition.by_name:
         raise IllegalTransition(f"{saga.definition.name} has no such step")
-    return saga.after(event, entry.recorded_at)
+    return saga.evolve(event, entry.recorded_at)
 
 
-def status_is_a_fold(history: History) -> Iterator[Flaw]:
+def status_is_a_fold(history: History) -> Iterator[Breach]:
     """I8. Each event is a transition that its machine has."""
     if history.broken is not None:
         yield history.broken
+
+
+def log_has_no_gaps(entries: Sequence[HistoryEntry]) -> Iterator[Breach]:
+    """I9, of one saga. The chain of its shard says the same of what stands in between."""
+    if entries[0].version != 1:
+        yield Breach(entries[0].version, "nothing stands before it, and it is not the first")
+    for before, after in pairwise(entries):
+        if after.version != before.version + 1:
+            yield Breach(after.version, f"it follows version {before.version}")
+        if after.seq <= before.seq:
+            yield Breach(after.version, f"seq {after.seq} follows seq {before.seq}")
+        if after.epoch < before.epoch:
+            yield Breach(after.version, f"epoch {after.epoch} follows epoch {before.epoch}")

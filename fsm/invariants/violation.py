@@ -7,31 +7,31 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Promise(StrEnum):
+class Invariant(StrEnum):
     """What must hold of every saga, by the number of the invariant or of the rule, or by a word."""
 
-    ENDS_ABSORB = "I1"
-    REST_IS_TOLD = "I2"
-    UNDO_HAS_A_CAUSE = "I3"
-    UNDO_RUNS_BACKWARDS = "I4"
+    FINAL_STATES_ABSORB = "I1"
+    REST_REPORT_IS_TRUE = "I2"
+    COMPENSATION_HAS_A_CAUSE = "I3"
+    COMPENSATION_RUNS_BACKWARDS = "I4"
     PIVOTS_HOLD = "I5"
     INTENTS_COME_FIRST = "I6"
     KEYS_ARE_CONSTANT = "I7"
     STATUS_IS_A_FOLD = "I8"
-    LOG_IS_WHOLE = "I9"
-    WAITS_END = "I11"
+    LOG_HAS_NO_GAPS = "I9"
+    WAITS_HAVE_A_WAKEUP = "I11"
     ONE_KEY_ONE_SAGA = "I13"
-    ALL_COMES_TO_REST = "I14"
-    SECRETS_ARE_KEPT = "I15"
-    ANSWERS_ARE_KEPT = "I16"
-    UNDO_SETTLES_FIRST = "R2"
-    FAILURES_STOP = "R5"
+    SAGAS_MAKE_PROGRESS = "I14"
+    SECRETS_ARE_ABSENT = "I15"
+    ACKNOWLEDGEMENTS_HOLD = "I16"
+    CALLS_SETTLE_BEFORE_COMPENSATION = "R2"
+    FAILED_COMPENSATIONS_STOP = "R5"
     PAUSES_HOLD = "pause"
     SIGNALS_COUNT_ONCE = "signal"
     CHILDREN_AGREE = "child"
 
 
-class Flaw(NamedTuple):
+class Breach(NamedTuple):
     """What a check of one promise finds; `version` is that of the event that shows it."""
 
     version: int | None
@@ -42,7 +42,7 @@ class Flaw(NamedTuple):
 class Violation:
     """`version` None: it shows in no event, but in what is missing."""
 
-    code: Promise
+    code: Invariant
     saga_id: str
     version: int | None
     detail: str

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..errors import SagaError
-from ..happening import Verb
+from ..inputs import OperatorCommand
 from .clock import Clock
-from .errors import RuntimeRefusal
-from .log import logger
+from .errors import OrchestratorError
+from .logging import logger
 from .orchestrator import Orchestrator
 
-AT_ONCE = 16  # sagas of a job that are asked at a time
-MOST_JOBS = 100  # that are kept, the oldest go first
-MOST_REFUSALS = 100  # that are told of a job
+MAX_CONCURRENT_COMMANDS = 16  # sagas of a job that are asked at a time
+MAX_JOBS = 100  # that are kept, the oldest go first
+MAX_REFUSALS = 100  # that are told of a job
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class BulkJobs:
         self._jobs: OrderedDict[str, BulkJob] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, action: str, verb: Verb, saga_ids: Sequence[str]) -> BulkJob:
+    def start(self, action: str, verb: OperatorCommand, saga_ids: Sequence[str]) -> BulkJob:
         """The job runs on by itself; a stop of the node ends it where it is."""
         job = BulkJob(
             job_id=self.clock.new_saga_id(0, 1),
@@ -47,7 +47,7 @@ class BulkJobs:
             started_at=self.clock.now(),
         )
         self._jobs[job.job_id] = job
-        while len(self._jobs) > MOST_JOBS:
+        while len(self._jobs) > MAX_JOBS:
             self._jobs.popitem(last=False)
         task = asyncio.get_running_loop().create_task(self._run(job, verb, saga_ids))
         self._tasks.add(task)
@@ -63,19 +63,21 @@ class BulkJobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, job: BulkJob, verb: Verb, saga_ids: Sequence[str]) -> None:
-        turns = asyncio.Semaphore(AT_ONCE)
+    async def _run(self, job: BulkJob, verb: OperatorCommand, saga_ids: Sequence[str]) -> None:
+        turns = asyncio.Semaphore(MAX_CONCURRENT_COMMANDS)
         async with asyncio.TaskGroup() as asking:
             for saga_id in saga_ids:
-                asking.create_task(self._ask(job, verb, saga_id, turns))
+                asking.create_task(self._execute(job, verb, saga_id, turns))
         job.finished_at = self.clock.now()
 
-    async def _ask(self, job: BulkJob, verb: Verb, saga_id: str, turns: asyncio.Semaphore) -> None:
+    async def _execute(
+        self, job: BulkJob, verb: OperatorCommand, saga_id: str, turns: asyncio.Semaphore
+    ) -> None:
         async with turns:
             try:
-                await self.orchestrator.ask(saga_id, verb)
+                await self.orchestrator.execute(saga_id, verb)
                 job.done += 1
-            except (SagaError, RuntimeRefusal) as error:
+            except (SagaError, OrchestratorError) as error:
                 _refused(job, saga_id, str(error))
             except Exception:  # noqa: BLE001 - one saga never stops the job
                 logger.exception("bulk verb failed", extra={"saga_id": saga_id})
@@ -84,5 +86,5 @@ class BulkJobs:
 
 def _refused(job: BulkJob, saga_id: str, why: str) -> None:
     job.refused += 1
-    if len(job.refusals) < MOST_REFUSALS:
+    if len(job.refusals) < MAX_REFUSALS:
         job.refusals[saga_id] = why

@@ -15,39 +15,39 @@ RuntimeRefusal
 
 from __future__ import annotations
 
-from ...eventstore import Fenced, LogOverloaded, LogUnavailable
+from ...eventstore.errors import Fenced, LogOverloaded, LogUnavailable
 
 
-class RuntimeRefusal(Exception):
+class OrchestratorError(Exception):
     """Whatever the shell refuses."""
 
 
-class SagaNotFound(RuntimeRefusal):
+class SagaNotFound(OrchestratorError):
     def __init__(self, saga_id: str) -> None:
         super().__init__(f"there is no saga {saga_id[:80]}")
         self.saga_id = saga_id
 
 
-class VersionMoved(RuntimeRefusal):
+class VersionConflict(OrchestratorError):
     def __init__(self, saga_id: str, version: int) -> None:
         super().__init__(f"saga {saga_id} is at version {version} by now")
         self.saga_id, self.version = saga_id, version
 
 
-class VersionNotReached(RuntimeRefusal):
+class VersionNotReached(OrchestratorError):
     def __init__(self, saga_id: str, why: str) -> None:
         super().__init__(f"saga {saga_id} {why}")
         self.saga_id = saga_id
 
 
-class DefinitionNotFound(RuntimeRefusal):
+class DefinitionNotFound(OrchestratorError):
     def __init__(self, name: str, version: int | None = None) -> None:
         which = f"{name} version {version}" if version is not None else name
         super().__init__(f"there is no definition {which}")
         self.name, self.version = name, version
 
 
-class DefinitionExists(RuntimeRefusal):
+class DefinitionExists(OrchestratorError):
     def __init__(self, name: str, version: int) -> None:
         super().__init__(
             f"{name} version {version} exists with another content; versions never change,"
@@ -56,36 +56,36 @@ class DefinitionExists(RuntimeRefusal):
         self.name, self.version = name, version
 
 
-class IdempotencyKeyReused(RuntimeRefusal):
+class IdempotencyKeyReused(OrchestratorError):
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used to start something else")
         self.key = key
 
 
-class NotServing(RuntimeRefusal):
+class Unavailable(OrchestratorError):
     """Stopping, or the log takes nothing now. Ask again, with a key if it was a start."""
 
 
-class LogBusy(NotServing):
+class Overloaded(Unavailable):
     """Nothing was recorded, and a moment later it may be."""
 
 
-class NotDrivenHere(NotServing):
+class NotShardOwner(Unavailable):
     def __init__(self, saga_id: str) -> None:
         super().__init__(f"saga {saga_id} is driven by another node")
         self.saga_id = saga_id
 
 
-class InDoubt(NotServing):
+class OutcomeUnknown(Unavailable):
     """What was asked may or may not have been recorded. If it was, it is carried out."""
 
 
-def not_recorded(error: LogOverloaded | Fenced | LogUnavailable, saga_id: str) -> NotServing:
+def append_error(error: LogOverloaded | Fenced | LogUnavailable, saga_id: str) -> Unavailable:
     """What the log says to an append, in the words of whoever asked something of the saga."""
     match error:
         case LogOverloaded():
-            return LogBusy(str(error))
+            return Overloaded(str(error))
         case Fenced():
-            return NotDrivenHere(saga_id)
+            return NotShardOwner(saga_id)
         case LogUnavailable():
-            return InDoubt(str(error))
+            return OutcomeUnknown(str(error))

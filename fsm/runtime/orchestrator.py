@@ -14,51 +14,51 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from ...eventstore import SHARDS, EventLog, StreamId
-from ..decide import allowed_actions, deadline_of
-from ..definition import Definition
-from ..family import demand_free, driven_verbs
-from ..happening import CompensationAsked, StartRequested, StepReported, Verb
-from ..input_check import check_input
+from ...eventstore.event import SHARD_COUNT, StreamId
+from ...eventstore.event_log import EventLog
+from ..decider.decide import allowed_actions, effective_deadline
+from ..decider.driven_by_parent import driven_verbs, require_not_driven
+from ..decider.dry_run import CompensationPlan, plan_compensation
+from ..definitions.definition import Definition
+from ..definitions.input_check import check_input
+from ..inputs import Compensate, OperatorCommand, StartSaga, StepCallback
 from ..saga import Saga
-from ..undo_plan import UndoPlan, plan_undo
+from .active_saga import ActiveSaga, Condition, is_at_rest
 from .clock import Clock
+from .concurrency import SharedTimeout, TimeoutQueue
+from .definition_registry import DefinitionRegistry
 from .driver import Driver
 from .errors import (
     IdempotencyKeyReused,
-    InDoubt,
-    NotDrivenHere,
-    NotServing,
+    NotShardOwner,
+    OutcomeUnknown,
     SagaNotFound,
+    Unavailable,
     VersionNotReached,
 )
-from .journal import Entry, Journal
-from .live import Condition, Live, rests
-from .local import Local, serving
-from .message import Ask, Begin
-from .post import Post
-from .registry import Registry
-from .shared_alarm import SharedAlarm
-from .within import Within
+from .local_sagas import LocalSagas, log_errors_as_unavailable
+from .saga_repository import RecordedSagaEvent, SagaRepository
+from .sharding.node_messenger import NodeMessenger
+from .sharding.node_protocol import RemoteCommand, RemoteStart
 
-FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.05, 0.5  # between looks at a saga of another node
-STALLED = timedelta(seconds=2)  # a log that waits longer for the database is in trouble
-RECORDED_WITHIN = timedelta(seconds=20)  # or whoever asks is told that it is in doubt
-UNANSWERED = "the log has not said yet whether it is recorded"
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.05, 0.5  # between looks at a saga of another node
+MAX_LOG_STALL = timedelta(seconds=2)  # a log that waits longer for the database is in trouble
+RECORDING_TIMEOUT = timedelta(seconds=20)  # or whoever asks is told that it is in doubt
+NOT_CONFIRMED = "the log has not said yet whether it is recorded"
 
 
 @dataclass(frozen=True, slots=True)
-class StartKey:
+class IdempotencyKey:
     """A client's idempotency key, and the digest of what it is used for.
 
-    A key that was recorded with a digest of before is compared with `earlier_digest`.
+    A key that was recorded with a digest of before is compared with `former_digest`.
     """
 
     key: str
     digest: bytes
     earlier_digest: Callable[[], bytes] | None = field(default=None, compare=False)
 
-    def is_of(self, recorded: bytes) -> bool:
+    def matches(self, recorded: bytes) -> bool:
         """True if the recorded digest is that of the same request."""
         if recorded == self.digest:
             return True
@@ -66,7 +66,7 @@ class StartKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartResult:
     """`replayed`: the key had started it before."""
 
     saga: Saga
@@ -77,38 +77,38 @@ class Orchestrator:
     def __init__(
         self,
         log: EventLog,
-        registry: Registry,
-        journal: Journal,
+        registry: DefinitionRegistry,
+        journal: SagaRepository,
         driver: Driver,
         clock: Clock,
-        post: Post | None = None,
+        post: NodeMessenger | None = None,
     ) -> None:
         """Without a `post` there are no other nodes."""
-        self.log, self.registry, self.journal = log, registry, journal
-        self.driver, self.clock, self.post = driver, clock, post
-        self.local = Local(journal, driver)
+        self.log, self.registry, self.repository = log, registry, journal
+        self.driver, self.clock, self.messenger = driver, clock, post
+        self.local_sagas = LocalSagas(journal, driver)
         self._loop = asyncio.get_running_loop()
-        self._recording = Within(RECORDED_WITHIN)
+        self._recording = SharedTimeout(RECORDING_TIMEOUT)
         # By how long is waited: clients ask for whole seconds, and not for many.
-        self._alarms: dict[timedelta, SharedAlarm] = {}
-        self._turns: list[int] = []  # of shards, until each has had one
+        self._timeouts: dict[timedelta, TimeoutQueue] = {}
+        self._shard_rotation: list[int] = []  # of shards, until each has had one
 
     async def start(
         self,
         saga_type: str,
-        request: StartRequested,
+        request: StartSaga,
         *,
         version: int | None = None,
-        key: StartKey | None = None,
-    ) -> Started:
+        key: IdempotencyKey | None = None,
+    ) -> StartResult:
         """Durable when it returns. Nothing is recorded if it raises what the core refuses.
 
         Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing, InDoubt.
         """
-        self._refuse_behind_a_stalled_log()
+        self._require_responsive_log()
         try:
             with self._recording:
-                definition = self.registry.remembered(saga_type, version)
+                definition = self.registry.cached(saga_type, version)
                 if definition is None:
                     definition = await self.definition(saga_type, version)
                 check_input(definition, request.input)
@@ -116,89 +116,98 @@ class Orchestrator:
                     return await self._start_once(definition, request, key)
                 return await self._start_anywhere(definition, request)
         except TimeoutError:
-            raise InDoubt(UNANSWERED) from None
+            raise OutcomeUnknown(NOT_CONFIRMED) from None
 
-    async def started_before(self, key: StartKey) -> Started | None:
+    async def find_started(self, key: IdempotencyKey) -> StartResult | None:
         """Return the saga that this key has started, whatever would be said of its start today.
 
         Raises IdempotencyKeyReused, NotServing.
         """
-        with serving():
+        with log_errors_as_unavailable():
             claim = await self.log.find_key(key.key)
         if claim is None:
             return None
-        if not key.is_of(claim.digest):
+        if not key.matches(claim.digest):
             raise IdempotencyKeyReused(key.key)
         try:
-            return Started(await self.saga(claim.stream_id), replayed=True)
+            return StartResult(await self.saga(claim.stream_id), replayed=True)
         except SagaNotFound:  # it died before it recorded anything, and is checked like a new one
             return None
 
-    def rested(self, saga: Saga, within: timedelta) -> Awaitable[Saga]:
+    def wait_until_rest(self, saga: Saga, within: timedelta) -> Awaitable[Saga]:
         """The saga once it rests, or as it is when the time is over."""
-        return self._wait(saga, rests, within)
+        return self._wait_for(saga, is_at_rest, within)
 
     async def saga(self, saga_id: str) -> Saga:
         """As of now. Raises SagaNotFound."""
-        return await self.local.saga(saga_id)
+        return await self.local_sagas.saga(saga_id)
 
     async def saga_as_of(
         self, saga_id: str, *, version: int | None = None, at: datetime | None = None
     ) -> Saga:
         """Folded from the log. Raises SagaNotFound, VersionNotReached."""
-        with serving():
-            return await self.journal.load_as_of(saga_id, version=version, at=at)
+        with log_errors_as_unavailable():
+            return await self.repository.load_as_of(saga_id, version=version, at=at)
 
     async def saga_from(self, saga_id: str, version: int, within: timedelta) -> Saga:
         """The saga once it has reached `version`. Raises SagaNotFound, VersionNotReached."""
         saga = await self.saga(saga_id)
         if saga.state.version < version:
-            saga = await self._wait(saga, lambda one: one.state.version >= version, within)
+            saga = await self._wait_for(saga, lambda one: one.state.version >= version, within)
         if saga.state.version < version:
             raise VersionNotReached(saga_id, f"has not reached version {version}")
         return saga
 
-    async def entries(self, saga_id: str, *, after: int, limit: int) -> tuple[list[Entry], bool]:
+    async def read_events_page(
+        self, saga_id: str, *, after: int, limit: int
+    ) -> tuple[list[RecordedSagaEvent], bool]:
         """A page of the audit trail of one saga, in order, and whether there may be more. Raises
         SagaNotFound."""
-        with serving():
-            return await self.journal.page(saga_id, after=after, limit=limit)
+        with log_errors_as_unavailable():
+            return await self.repository.read_events_page(saga_id, after=after, limit=limit)
 
-    async def ask(self, saga_id: str, verb: Verb, *, expected_version: int | None = None) -> Saga:
+    async def execute(
+        self, saga_id: str, verb: OperatorCommand, *, expected_version: int | None = None
+    ) -> Saga:
         """What a person asks of a saga; it is recorded when this returns.
 
         Raises SagaNotFound, NotAllowed, NoSuchStep, VersionMoved, NotServing, InDoubt.
         """
-        return await self._happen(saga_id, verb, expected_version)
+        return await self._handle(saga_id, verb, expected_version)
 
-    async def report(self, saga_id: str, report: StepReported) -> Saga:
+    async def complete_step(self, saga_id: str, report: StepCallback) -> Saga:
         """What a participant says of a step that it had accepted. Raises as `ask` does."""
-        return await self._happen(saga_id, report)
+        return await self._handle(saga_id, report)
 
-    async def _happen(
-        self, saga_id: str, happening: Verb | StepReported, expected_version: int | None = None
+    async def _handle(
+        self,
+        saga_id: str,
+        happening: OperatorCommand | StepCallback,
+        expected_version: int | None = None,
     ) -> Saga:
-        self._refuse_behind_a_stalled_log()
+        self._require_responsive_log()
         try:
             with self._recording:
-                return await self.local.happen(saga_id, happening, expected_version)
+                return await self.local_sagas.handle(saga_id, happening, expected_version)
         except TimeoutError:
-            raise InDoubt(UNANSWERED) from None
-        except NotDrivenHere:
-            if self.post is None:
+            raise OutcomeUnknown(NOT_CONFIRMED) from None
+        except NotShardOwner:
+            if self.messenger is None:
                 raise
         await self.saga(saga_id)  # one that does not exist is nobody's to answer for
-        question = Ask(saga_id=saga_id, happening=happening, expected_version=expected_version)
-        await self.post.ask(question)
+        question = RemoteCommand(
+            saga_id=saga_id, input=happening, expected_version=expected_version
+        )
+        await self.messenger.request(question)
         return await self.saga(saga_id)
 
-    async def undo_plan(self, saga_id: str) -> UndoPlan:
+    async def compensation_plan(self, saga_id: str) -> CompensationPlan:
         """What `compensate` would send. Raises SagaNotFound, NotCompensatable, DrivenByParent."""
         saga = await self.saga(saga_id)
         if saga.state.parent is not None:
             parent = await self.saga(saga.state.parent.saga_id)
-            demand_free(saga, parent, CompensationAsked())
-        return plan_undo(saga, now=self.clock.now())
+            require_not_driven(saga, parent, Compensate())
+        return plan_compensation(saga, now=self.clock.now())
 
     async def allowed_actions(self, saga: Saga) -> list[str]:
         """Return the verbs that can be asked of it now, also as a child of another saga."""
@@ -210,116 +219,116 @@ class Orchestrator:
 
     async def register(self, definition: Definition) -> bool:
         """Whether it is new. Raises InvalidDefinition, DefinitionExists."""
-        with serving():
+        with log_errors_as_unavailable():
             return await self.registry.register(definition)
 
     async def definition(self, name: str, version: int | None = None) -> Definition:
         """That version, or the newest. Raises DefinitionNotFound."""
-        with serving():
+        with log_errors_as_unavailable():
             return await self.registry.get(name, version)
 
     async def definitions(self) -> list[Definition]:
         """All, those of other nodes too, in order of name and version."""
-        with serving():
+        with log_errors_as_unavailable():
             await self.registry.load()
         return self.registry.known()
 
-    def _refuse_behind_a_stalled_log(self) -> None:
+    def _require_responsive_log(self) -> None:
         """What would only wait, and perhaps be in doubt in the end, is a plain no."""
         stalled = self.log.stalled_for
-        if stalled is not None and stalled > STALLED:
-            raise NotServing(f"the log has not answered for {stalled.total_seconds():.0f} s")
+        if stalled is not None and stalled > MAX_LOG_STALL:
+            raise Unavailable(f"the log has not answered for {stalled.total_seconds():.0f} s")
 
-    async def _start_anywhere(self, definition: Definition, request: StartRequested) -> Started:
+    async def _start_anywhere(self, definition: Definition, request: StartSaga) -> StartResult:
         while True:
             try:
-                live = await self.driver.start(definition, self._new_id(), request)
-                return Started(live.saga, replayed=False)
-            except NotDrivenHere:
+                live = await self.driver.start(definition, self._new_saga_id(), request)
+                return StartResult(live.saga, replayed=False)
+            except NotShardOwner:
                 continue  # the next one goes to another shard
 
     async def _start_once(
-        self, definition: Definition, request: StartRequested, key: StartKey
-    ) -> Started:
-        with serving():
+        self, definition: Definition, request: StartSaga, key: IdempotencyKey
+    ) -> StartResult:
+        with log_errors_as_unavailable():
             claim = await self.log.claim_key(
                 key.key,
                 digest=key.digest,
-                stream_id=StreamId(self._new_id()),
+                stream_id=StreamId(self._new_saga_id()),
                 claimed_at=self.clock.now(),
             )
-        if not key.is_of(claim.digest):
+        if not key.matches(claim.digest):
             raise IdempotencyKeyReused(key.key)
-        begin = Begin(
+        begin = RemoteStart(
             saga_id=claim.stream_id,
             saga_type=definition.name,
             version=definition.version,
             request=request,
         )
-        return await self._begin(begin, definition)
+        return await self._start_with_id(begin, definition)
 
-    async def _begin(self, begin: Begin, definition: Definition) -> Started:
+    async def _start_with_id(self, begin: RemoteStart, definition: Definition) -> StartResult:
         """A key may be claimed by a start that then died before it recorded anything."""
         try:
-            saga, replayed = await self.local.begin(begin)
-            return Started(saga, replayed)
-        except NotDrivenHere:
-            if self.post is None:
+            saga, replayed = await self.local_sagas.start(begin)
+            return StartResult(saga, replayed)
+        except NotShardOwner:
+            if self.messenger is None:
                 raise
-        deadline = deadline_of(definition, begin.request, self.clock.now())
-        done = await self.post.ask(
+        deadline = effective_deadline(definition, begin.request, self.clock.now())
+        done = await self.messenger.request(
             replace(begin, request=replace(begin.request, deadline=deadline))
         )
-        return Started(await self.saga(begin.saga_id), done.replayed)
+        return StartResult(await self.saga(begin.saga_id), done.replayed)
 
-    async def _wait(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
+    async def _wait_for(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
         """Not longer than this node serves."""
-        driver, saga_id, alarm = self.driver, saga.state.saga_id, self._alarm_of(within)
-        pause, end = FIRST_LOOK_SECONDS, self._loop.time() + within.total_seconds()
+        driver, saga_id, alarm = self.driver, saga.state.saga_id, self._timeouts_of(within)
+        pause, end = MIN_POLL_SECONDS, self._loop.time() + within.total_seconds()
         while not condition(saga) and (left := end - self._loop.time()) > 0:
             if driver.drives(saga_id):
                 saga = await self._watch(saga_id, condition, alarm)
                 if driver.drives(saga_id):
                     break
             else:
-                await driver.pause(min(pause, left))
-                pause = min(2 * pause, LAST_LOOK_SECONDS)
-                saga, alarm = await self.saga(saga_id), SharedAlarm(end - self._loop.time())
+                await driver.sleep(min(pause, left))
+                pause = min(2 * pause, MAX_POLL_SECONDS)
+                saga, alarm = await self.saga(saga_id), TimeoutQueue(end - self._loop.time())
                 if driver.stopping:
                     break
         return saga
 
-    def _alarm_of(self, within: timedelta) -> SharedAlarm:
-        alarm = self._alarms.get(within)
+    def _timeouts_of(self, within: timedelta) -> TimeoutQueue:
+        alarm = self._timeouts.get(within)
         if alarm is None:
-            alarm = self._alarms[within] = SharedAlarm(within.total_seconds())
+            alarm = self._timeouts[within] = TimeoutQueue(within.total_seconds())
         return alarm
 
-    async def _watch(self, saga_id: str, condition: Condition, alarm: SharedAlarm) -> Saga:
+    async def _watch(self, saga_id: str, condition: Condition, alarm: TimeoutQueue) -> Saga:
         """As far as it comes here: it may move to another node."""
         live, reached = await self.driver.watch(saga_id, condition)
         if self.driver.stopping:  # who was waiting has been released, and nobody would be again
             return live.saga
-        alarm.set(reached, partial(_wait_no_longer, live, reached))
+        alarm.add(reached, partial(_resolve_with_current, live, reached))
         try:
             return await reached
         finally:
-            alarm.clear(reached)
-            self.driver.leave(live)
+            alarm.remove(reached)
+            self.driver.evict_if_idle(live)
 
-    def _new_id(self) -> str:
+    def _new_saga_id(self) -> str:
         """In one of the shards that this node drives, each in turn. Raises NotServing."""
         driver = self.driver
         for _ in ("this round", "the next one"):
-            while self._turns:
-                shard_id = self._turns.pop()
-                is_left = shard_id in driver.retiring or shard_id in driver.fenced
+            while self._shard_rotation:
+                shard_id = self._shard_rotation.pop()
+                is_left = shard_id in driver.draining or shard_id in driver.fenced
                 if shard_id in driver.epochs and not is_left:
-                    return self.clock.new_saga_id(shard_id, SHARDS)
-            self._turns = list(driver.epochs)
-        raise NotServing("this node owns no shard yet")
+                    return self.clock.new_saga_id(shard_id, SHARD_COUNT)
+            self._shard_rotation = list(driver.epochs)
+        raise Unavailable("this node owns no shard yet")
 
 
-def _wait_no_longer(live: Live, reached: asyncio.Future[Saga]) -> None:
+def _resolve_with_current(live: ActiveSaga, reached: asyncio.Future[Saga]) -> None:
     if not reached.done():
         reached.set_result(live.saga)

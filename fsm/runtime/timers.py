@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
+from ..saga import Saga
+from .calls.circuit_breaker import NO_SHARD
 from .clock import Clock
 
-LONGEST_NAP = timedelta(seconds=1)  # so that a wall clock that jumps is noticed
-FEWEST_TO_COMPACT = 1024
+if TYPE_CHECKING:
+    from .driver import Driver
+
+
+MAX_NAP = timedelta(seconds=1)  # so that a wall clock that jumps is noticed
+MIN_STALE_TO_COMPACT = 1024
 
 
 class Timers:
@@ -33,10 +41,10 @@ class Timers:
             heapq.heappush(self._heap, (due, saga_id))
             if self._heap[0][1] == saga_id:
                 self._earlier.set()
-        if len(self._heap) > 2 * len(self._due) + FEWEST_TO_COMPACT:
+        if len(self._heap) > 2 * len(self._due) + MIN_STALE_TO_COMPACT:
             self._compact()
 
-    def forget(self, whom: Callable[[str], bool]) -> None:
+    def discard(self, whom: Callable[[str], bool]) -> None:
         """Wake none of those any more."""
         self._due = {one: due for one, due in self._due.items() if not whom(one)}
         self._compact()
@@ -55,9 +63,9 @@ class Timers:
                 await self._nap()
 
     async def _nap(self) -> None:
-        left = LONGEST_NAP
+        left = MAX_NAP
         if self._heap:
-            left = min(max(self._heap[0][0] - self.clock.now(), timedelta()), LONGEST_NAP)
+            left = min(max(self._heap[0][0] - self.clock.now(), timedelta()), MAX_NAP)
         try:
             async with asyncio.timeout(left.total_seconds()):
                 await self._earlier.wait()
@@ -76,3 +84,44 @@ class Timers:
     def _compact(self) -> None:
         self._heap = [(due, saga_id) for saga_id, due in self._due.items()]
         heapq.heapify(self._heap)
+
+
+# Folding and waking so many takes some 30 ms, for which nothing else has its turn.
+SAGAS_PER_READ: Final = 200
+
+
+class SagaWaker:
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self._not_in_memory: deque[str] = deque()
+        self._is_reading = False
+
+    def wake(self, saga_ids: Iterable[str]) -> None:
+        """Let each of these sagas see that time has passed."""
+        for saga_id in saga_ids:
+            if saga_id in self.driver.active:
+                self.driver.wake(saga_id)
+            else:
+                self._not_in_memory.append(saga_id)
+        if self._not_in_memory and not self._is_reading:
+            self._is_reading = True
+            self.driver.tasks.spawn(NO_SHARD, self._read_and_wake(), calls=False)
+
+    async def _read_and_wake(self) -> None:
+        try:
+            while self._not_in_memory:
+                page = [
+                    self._not_in_memory.popleft()
+                    for _ in range(min(SAGAS_PER_READ, len(self._not_in_memory)))
+                ]
+                for saga_id, saga in (await self._read(page)).items():
+                    # One that cannot be folded is read alone, which reports what is wrong with it.
+                    self.driver.wake(saga_id, read=saga if isinstance(saga, Saga) else None)
+                await asyncio.sleep(0)  # what has come meanwhile goes before the next page
+        finally:
+            self._is_reading = False
+
+    async def _read(self, page: Sequence[str]) -> Mapping[str, Saga | Exception]:
+        """Read the sagas of the page that are driven here, once the log can be read."""
+        drives = self.driver.drives
+        return await self.driver.load_many(lambda: [one for one in page if drives(one)])

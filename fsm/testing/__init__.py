@@ -1,42 +1,43 @@
 """Tools for testing sagas, for the users of the orchestrator as much as for itself.
 
 `given` tells a case on values; `define` makes short definitions; `answers` are what participants
-say. `Process` with `ParticipantsModel` drives a saga in memory through crashes, and `broken` tells
+say. `SimulatedProcess` with `ParticipantsModel` drives a saga in memory through crashes, and
+`broken` tells
 which promise does not hold. `strategies` (with Hypothesis) draws all that these need.
 """
 
-from .answers import (
+from .checks import violated_invariants
+from .definitions import define, document, order_definition
+from .participants_model import ParticipantBehavior, ParticipantsModel
+from .replies import (
     ACCEPTED,
     BUSY,
+    CIRCUIT_OPEN,
     DONE,
-    HELD,
     NOT_DONE,
     NOT_SENT,
     REJECTED,
     THROTTLED,
     UNKNOWN,
-    answered,
-    child_rested,
-    completed,
+    action_answer,
+    callback_done,
+    callback_failed,
+    child_finished,
+    circuit_open,
+    compensation_answer,
     done,
     done_without_output,
-    failed,
-    held,
+    status_answer,
     throttled,
-    told,
-    undo_answered,
 )
-from .definitions import define, document, order_definition
-from .given import NOON, SAGA_ID, Case, given, name_of
-from .participants_model import Fate, ParticipantsModel
-from .process import Process, Recorded, Sent
-from .promises import broken
+from .scenario import NOON, SAGA_ID, Scenario, call_name, given
+from .simulated_process import LogRow, SentCall, SimulatedProcess
 
 __all__ = [
     "ACCEPTED",
     "BUSY",
+    "CIRCUIT_OPEN",
     "DONE",
-    "HELD",
     "NOON",
     "NOT_DONE",
     "NOT_SENT",
@@ -44,26 +45,26 @@ __all__ = [
     "SAGA_ID",
     "THROTTLED",
     "UNKNOWN",
-    "Case",
-    "Fate",
+    "LogRow",
+    "ParticipantBehavior",
     "ParticipantsModel",
-    "Process",
-    "Recorded",
-    "Sent",
-    "answered",
-    "broken",
-    "child_rested",
-    "completed",
+    "Scenario",
+    "SentCall",
+    "SimulatedProcess",
+    "action_answer",
+    "call_name",
+    "callback_done",
+    "callback_failed",
+    "child_finished",
+    "circuit_open",
+    "compensation_answer",
     "define",
     "document",
     "done",
     "done_without_output",
-    "failed",
     "given",
-    "held",
-    "name_of",
     "order_definition",
+    "status_answer",
     "throttled",
-    "told",
-    "undo_answered",
+    "violated_invariants",
 ]

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..definition import Definition
+from ..call_outcome import Direction, Outcome
+from ..decider.reactions import RESTARTED
+from ..definitions.definition import Definition
 from ..events import (
     CallbackReceived,
     Cause,
@@ -26,8 +28,8 @@ from ..events import (
     SagaUnparked,
     StepBackedOff,
     StepCalled,
+    StepConfirmedNotExecuted,
     StepEvent,
-    StepFoundNotDone,
     StepNotSent,
     StepRejected,
     StepResolved,
@@ -35,9 +37,7 @@ from ..events import (
     StepUnknown,
     WaitStarted,
 )
-from ..outcome import Direction, Outcome
-from ..reaction import CUT_OFF
-from .process import Process
+from .simulated_process import SimulatedProcess
 
 FAILURES = (StepRejected, StepUnknown, StepNotSent)
 IN_DOUBT = (Outcome.UNKNOWN, Outcome.BUSY)  # after which an action may have happened
@@ -81,9 +81,9 @@ def requests_are_followed(definition: Definition, history: Sequence[Event]) -> I
         pivots.hear(event)
 
 
-def nothing_is_sent_again(process: Process) -> Iterator[str]:
+def nothing_is_sent_again(process: SimulatedProcess) -> Iterator[str]:
     """R2. Nor is a forward call repeated after a crash if the saga goes back, or was asked to."""
-    for version, call in process.repeated:
+    for version, call in process.resent_after_crash:
         if call.direction is not Direction.ACTION:
             continue
         back = False
@@ -94,7 +94,7 @@ def nothing_is_sent_again(process: Process) -> Iterator[str]:
             yield f"{call.step} was sent again after a crash, and the saga goes back"
 
 
-def calls_have_their_time(process: Process) -> Iterator[str]:
+def calls_have_their_time(process: SimulatedProcess) -> Iterator[str]:
     """R2. A call that is not sent again after a crash is waited for until its timeout."""
     called: dict[str, datetime] = {}
     for row in process.log:
@@ -103,11 +103,15 @@ def calls_have_their_time(process: Process) -> Iterator[str]:
                 called[step] = row.at
             case StepUnknown(step=step, error=why) | StepBackedOff(step=step, error=why):
                 action = process.definition[step].action
-                if why == CUT_OFF and action is not None and row.at < called[step] + action.timeout:
+                if (
+                    why == RESTARTED
+                    and action is not None
+                    and row.at < called[step] + action.timeout
+                ):
                     yield f"{row.event} at {row.at}, and it was called at {called[step]}"
 
 
-def deadlines_are_kept(process: Process) -> Iterator[str]:
+def deadlines_are_kept(process: SimulatedProcess) -> Iterator[str]:
     """R4. A saga turns back for no deadline but its own, which has passed.
 
     After it nothing begins, unless it cannot turn back any more, or a person has asked for it.
@@ -179,7 +183,7 @@ class _PivotDoubts:
                     self._doubt(step)
                 elif step not in self._doubted:
                     self.open.discard(step)
-            case StepFoundNotDone(step=step) | StepNotSent(step=step):
+            case StepConfirmedNotExecuted(step=step) | StepNotSent(step=step):
                 self._deny(step)
             case StepResolved(step=step, verdict=Resolution.NOT_DONE):
                 self._deny(step)

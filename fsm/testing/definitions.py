@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
-from ..definition import Definition
-from ..reader import read_definition
-from ..strict_json import Json, JsonObject
-from ..yaml_document import parse_yaml
+from ..definitions.definition import Definition
+from ..definitions.parser import parse_definition
+from ..formats.strict_json import Json, JsonObject
+from ..formats.strict_yaml import parse_yaml
 
 ORDER = files("saga_orchestrator.examples") / "definitions" / "order_processing_2.yaml"
 OPTIONS = {"undone_by", "attempts", "undo_attempts", "when", "after", "sleep", "signal", "child"}
 WORDS = {"continue", "status", "callback", "poll", "or_park"}
-PATIENCE = "24h"  # of a step that waits for a signal
+SIGNAL_TIMEOUT = "24h"  # of a step that waits for a signal
 FLAGS: Mapping[str, tuple[str, Json]] = {
     "pivot": ("pivot", True),
     "no_effect": ("effect", "none"),
@@ -33,12 +33,12 @@ FLAGS: Mapping[str, tuple[str, Json]] = {
 
 def order_definition() -> Definition:
     """Three steps: create_order, process_payment, and confirm_order, undone by create_order."""
-    return read_definition(parse_yaml(ORDER.read_text()))
+    return parse_definition(parse_yaml(ORDER.read_text()))
 
 
 def define(*steps: str, name: str = "trip", deadline: str | None = None) -> Definition:
     """Raises InvalidDefinition, and KeyError for a word that is none of the above."""
-    return read_definition(document(*steps, name=name, deadline=deadline))
+    return parse_definition(document(*steps, name=name, deadline=deadline))
 
 
 def document(*steps: str, name: str = "trip", deadline: str | None = None) -> JsonObject:
@@ -70,23 +70,23 @@ def _step(name: str, words: list[str], *, undoable: bool) -> dict[str, Json]:
         step["when"] = f"${{input.{options['when']}}}"
     if "after" in options:
         step["after"] = [one for one in options["after"].split(",") if one]
-    if waits := _waits(words, options):
+    if waits := _waiting_part(words, options):
         return {**step, **waits}
-    return {**step, **_calls(name, words, options, undoable=undoable)}
+    return {**step, **_calling_part(name, words, options, undoable=undoable)}
 
 
-def _waits(words: list[str], options: Mapping[str, str]) -> dict[str, Json]:
+def _waiting_part(words: list[str], options: Mapping[str, str]) -> dict[str, Json]:
     """What a step does that calls nobody."""
     if "sleep" in options:
         return {"sleep": options["sleep"]}
     if "signal" in options:
         over = "park" if "or_park" in words else "reject"
-        waited = {"signal": options["signal"], "timeout": PATIENCE, "on_timeout": over}
+        waited = {"signal": options["signal"], "timeout": SIGNAL_TIMEOUT, "on_timeout": over}
         return {"wait_for": waited}
     return {"saga": {"type": options["child"]}} if "child" in options else {}
 
 
-def _calls(
+def _calling_part(
     name: str, words: list[str], options: Mapping[str, str], *, undoable: bool
 ) -> dict[str, Json]:
     step: dict[str, Json] = {"participant": f"{name}-service"}

@@ -22,38 +22,50 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from ..command import CallParticipant
-from ..happening import StepReported
-from ..outcome import Direction, OutputLoss, Verdict
-from . import answers
+from ..call_outcome import CallOutcome, Direction, OutputLoss
+from ..inputs import StepCallback
+from ..instructions import CallParticipant
+from . import replies as answers
 
 
-class Fate(StrEnum):
+class ParticipantBehavior(StrEnum):
     DONE = "done"
     REJECTED = "rejected"
     BUSY = "busy"
     THROTTLED = "throttled"
-    LOST = "lost"
-    LOST_BEFORE = "lost_before"
+    RESPONSE_LOST = "lost"
+    REQUEST_LOST = "lost_before"
     NOT_SENT = "not_sent"
     TOO_LARGE = "too_large"
     EMPTY = "empty"
     ACCEPTED = "accepted"
 
 
-REACHES = {Fate.DONE, Fate.BUSY, Fate.LOST, Fate.TOO_LARGE, Fate.EMPTY}
-UNCLEAR = {Fate.BUSY, Fate.THROTTLED, Fate.LOST, Fate.LOST_BEFORE, Fate.NOT_SENT}
+TAKES_EFFECT = {
+    ParticipantBehavior.DONE,
+    ParticipantBehavior.BUSY,
+    ParticipantBehavior.RESPONSE_LOST,
+    ParticipantBehavior.TOO_LARGE,
+    ParticipantBehavior.EMPTY,
+}
+INCONCLUSIVE = {
+    ParticipantBehavior.BUSY,
+    ParticipantBehavior.THROTTLED,
+    ParticipantBehavior.RESPONSE_LOST,
+    ParticipantBehavior.REQUEST_LOST,
+    ParticipantBehavior.NOT_SENT,
+}
 VERDICTS = {
-    Fate.DONE: answers.done({"id": "7"}),
-    Fate.REJECTED: answers.REJECTED,
-    Fate.BUSY: answers.BUSY,
-    Fate.THROTTLED: answers.throttled(timedelta(seconds=3)),
-    Fate.LOST: answers.UNKNOWN,
-    Fate.LOST_BEFORE: answers.UNKNOWN,
-    Fate.NOT_SENT: answers.NOT_SENT,
-    Fate.TOO_LARGE: answers.done_without_output(OutputLoss.TOO_LARGE),
-    Fate.EMPTY: answers.DONE,
-    Fate.ACCEPTED: answers.ACCEPTED,
+    ParticipantBehavior.DONE: answers.done({"id": "7"}),
+    ParticipantBehavior.REJECTED: answers.REJECTED,
+    ParticipantBehavior.BUSY: answers.BUSY,
+    ParticipantBehavior.THROTTLED: answers.throttled(timedelta(seconds=3)),
+    ParticipantBehavior.RESPONSE_LOST: answers.UNKNOWN,
+    ParticipantBehavior.REQUEST_LOST: answers.UNKNOWN,
+    ParticipantBehavior.NOT_SENT: answers.NOT_SENT,
+    ParticipantBehavior.TOO_LARGE: answers.done_without_output(OutputLoss.TOO_LARGE),
+    ParticipantBehavior.EMPTY: answers.DONE,
+    ParticipantBehavior.ACCEPTED: answers.ACCEPTED,
 }
 
 
@@ -71,68 +83,85 @@ class ParticipantsModel:
     was told of a step by a callback is told nothing else in a reply.
     """
 
-    polled: frozenset[str] = frozenset()
+    polled_steps: frozenset[str] = frozenset()
     effects: list[Effect] = field(default_factory=list)
     received: list[CallParticipant] = field(default_factory=list)
-    unheard: set[str] = field(default_factory=set)  # keys of which an answer may have been lost
-    unclear: set[str] = field(default_factory=set)  # steps whose outcome may be unknown
-    accepted: set[str] = field(default_factory=set)  # steps that may still be done
-    reported: dict[str, StepReported] = field(default_factory=dict)
+    keys_with_lost_reply: set[str] = field(
+        default_factory=set
+    )  # keys of which an answer may have been lost
+    uncertain_steps: set[str] = field(default_factory=set)  # steps whose outcome may be unknown
+    accepted_steps: set[str] = field(default_factory=set)  # steps that may still be done
+    callbacks: dict[str, StepCallback] = field(default_factory=dict)
 
-    def answer(self, call: CallParticipant, fate: Fate) -> Verdict:
+    def answer(self, call: CallParticipant, fate: ParticipantBehavior) -> CallOutcome:
         """What becomes of `call`; DONE instead of a refusal that no honest participant gives."""
         if call.direction is Direction.STATUS:
             self.received.append(call)
-            return self._tell(call, fate)
-        fate = self._honest(call, fate)
+            return self._answer_status(call, fate)
+        fate = self._honest_behavior(call, fate)
         self.received.append(call)
-        if fate in REACHES:
+        if fate in TAKES_EFFECT:
             self._apply(call)
-        if fate in (Fate.LOST, Fate.LOST_BEFORE):
-            self.unheard.add(call.key)
-        if fate in (Fate.LOST, Fate.LOST_BEFORE, Fate.BUSY, Fate.ACCEPTED):
-            self.unclear.add(call.step)
-        if fate is Fate.ACCEPTED:
-            self.accepted.add(call.step)
+        if fate in (ParticipantBehavior.RESPONSE_LOST, ParticipantBehavior.REQUEST_LOST):
+            self.keys_with_lost_reply.add(call.key)
+        if fate in (
+            ParticipantBehavior.RESPONSE_LOST,
+            ParticipantBehavior.REQUEST_LOST,
+            ParticipantBehavior.BUSY,
+            ParticipantBehavior.ACCEPTED,
+        ):
+            self.uncertain_steps.add(call.step)
+        if fate is ParticipantBehavior.ACCEPTED:
+            self.accepted_steps.add(call.step)
         return VERDICTS[fate]
 
-    def reportable(self, out: Iterable[CallParticipant]) -> list[str]:
+    def callback_candidates(self, out: Iterable[CallParticipant]) -> list[str]:
         """The steps that are called or were accepted, and of which no callback has told yet."""
         called = {call.step for call in out if call.awaits_callback}
-        waiting = self.accepted - self.polled
-        return sorted((called | waiting) - self.reported.keys())
+        waiting = self.accepted_steps - self.polled_steps
+        return sorted((called | waiting) - self.callbacks.keys())
 
-    def report(self, step: str, *, done: bool) -> StepReported:
+    def send_callback(self, step: str, *, done: bool) -> StepCallback:
         """The callback of a step that was called: what was accepted is done now, or never."""
-        self.accepted.discard(step)
+        self.accepted_steps.discard(step)
         done = done or self.has_done(step)
         if done:
             self._apply_to(step, Direction.ACTION)
-        told = answers.completed(step, {"id": "7"}) if done else answers.failed(step)
-        self.reported[step] = told
+        told = answers.callback_done(step, {"id": "7"}) if done else answers.callback_failed(step)
+        self.callbacks[step] = told
         return told
 
-    def _honest(self, call: CallParticipant, fate: Fate) -> Fate:
+    def _honest_behavior(
+        self, call: CallParticipant, fate: ParticipantBehavior
+    ) -> ParticipantBehavior:
         forward = call.direction is Direction.ACTION
-        if forward and call.step in self.reported:
-            return Fate.LOST_BEFORE if fate in UNCLEAR else Fate.ACCEPTED
-        accepts = call.awaits_callback or (forward and call.step in self.polled)
-        if fate is Fate.ACCEPTED and not accepts:
-            return Fate.DONE
-        if fate is Fate.REJECTED and self.happened(call) and call.key not in self.unheard:
-            return Fate.DONE
+        if forward and call.step in self.callbacks:
+            return (
+                ParticipantBehavior.REQUEST_LOST
+                if fate in INCONCLUSIVE
+                else ParticipantBehavior.ACCEPTED
+            )
+        accepts = call.awaits_callback or (forward and call.step in self.polled_steps)
+        if fate is ParticipantBehavior.ACCEPTED and not accepts:
+            return ParticipantBehavior.DONE
+        if (
+            fate is ParticipantBehavior.REJECTED
+            and self.has_happened(call)
+            and call.key not in self.keys_with_lost_reply
+        ):
+            return ParticipantBehavior.DONE
         return fate
 
-    def _tell(self, call: CallParticipant, fate: Fate) -> Verdict:
+    def _answer_status(self, call: CallParticipant, fate: ParticipantBehavior) -> CallOutcome:
         """A question is answered with the truth, or not clearly."""
-        if fate in UNCLEAR:
+        if fate in INCONCLUSIVE:
             return VERDICTS[fate]
-        if call.step in self.accepted and fate is not Fate.REJECTED:
+        if call.step in self.accepted_steps and fate is not ParticipantBehavior.REJECTED:
             self._apply(call)
         if self.has_done(call.step):
-            return VERDICTS[Fate.DONE]
-        self.accepted.discard(call.step)
-        self.unheard.discard(call.key)  # now it is certain that nothing was lost
+            return VERDICTS[ParticipantBehavior.DONE]
+        self.accepted_steps.discard(call.step)
+        self.keys_with_lost_reply.discard(call.key)  # now it is certain that nothing was lost
         return answers.NOT_DONE
 
     def crash_during(self, call: CallParticipant, *, arrived: bool) -> None:
@@ -141,27 +170,27 @@ class ParticipantsModel:
             self.received.append(call)
         if call.direction is Direction.STATUS:
             return
-        self.unheard.add(call.key)
-        self.unclear.add(call.step)
+        self.keys_with_lost_reply.add(call.key)
+        self.uncertain_steps.add(call.step)
         if arrived:
             self._apply(call)
 
-    def happened(self, call: CallParticipant) -> bool:
+    def has_happened(self, call: CallParticipant) -> bool:
         return Effect(call.step, call.direction) in self.effects
 
     def has_done(self, step: str) -> bool:
         return Effect(step, Direction.ACTION) in self.effects
 
-    def has_undone(self, step: str) -> bool:
+    def has_compensated(self, step: str) -> bool:
         return Effect(step, Direction.COMPENSATION) in self.effects
 
     def _apply(self, call: CallParticipant) -> None:
         forward = call.direction is not Direction.COMPENSATION
-        if not (forward and call.step in self.reported):
+        if not (forward and call.step in self.callbacks):
             self._apply_to(call.step, Direction.ACTION if forward else call.direction)
 
     def _apply_to(self, step: str, direction: Direction) -> None:
-        undone_before = direction is Direction.ACTION and self.has_undone(step)
-        self.accepted.discard(step)
+        undone_before = direction is Direction.ACTION and self.has_compensated(step)
+        self.accepted_steps.discard(step)
         if Effect(step, direction) not in self.effects and not undone_before:
             self.effects.append(Effect(step, direction))

@@ -9,18 +9,18 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
+from ..call_outcome import CallOutcome, Outcome, OutputLoss
 from ..codec import TYPES
-from ..definition import Definition
+from ..definitions.definition import Definition
+from ..definitions.parser import parse_definition
 from ..events import Cause, Event, Parent, Resolution
-from ..numbers import parse_decimal
-from ..outcome import Outcome, OutputLoss, Verdict
-from ..reader import read_definition
-from ..strict_json import Json, JsonObject
-from .participants_model import Fate
+from ..formats.numbers import parse_decimal
+from ..formats.strict_json import Json, JsonObject
+from .participants_model import ParticipantBehavior
 
 NAMES = ("book", "pay", "seat", "meal", "ship")
 
-PATIENCE = {"completion_timeout": "4s"}
+COMPLETION_TIMEOUT = {"completion_timeout": "4s"}
 UNDOABLE = {"compensation"}  # of the two members, without a condition
 INPUT: JsonObject = {"wanted": True, "unwanted": False}
 
@@ -40,11 +40,11 @@ json_values: st.SearchStrategy[Json] = st.recursive(
 json_objects = st.dictionaries(texts, json_values, max_size=3)
 times = st.datetimes(timezones=st.just(UTC))
 jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
-fates = st.sampled_from(Fate)
+behaviors = st.sampled_from(ParticipantBehavior)
 signals = st.sampled_from(["approval", "payment"])
 
-verdicts: st.SearchStrategy[Verdict] = st.builds(
-    Verdict,
+call_outcomes: st.SearchStrategy[CallOutcome] = st.builds(
+    CallOutcome,
     outcome=st.sampled_from(Outcome),
     reason=texts,
     output=json_values,
@@ -114,16 +114,16 @@ def definitions(draw: st.DrawFn, most_steps: int = 5) -> Definition:
         after = draw(_predecessors(names[:number]))
         before[name] = {*after}.union(*(before[one] for one in after))
         earlier = {one: steps[one] for one in names[:number] if one in before[name]}
-        step = draw(_waits(name) if _seldom(draw) else _calls(name, earlier, pivot=name == pivot))
+        step = draw(_waits(name) if _rarely(draw) else _calls(name, earlier, pivot=name == pivot))
         steps[name] = {**step, "after": after}
     deadline = draw(st.sampled_from([{}, {"deadline": "5s"}]))
-    return read_definition({"saga": "trip", "version": 1, "steps": [*steps.values()], **deadline})
+    return parse_definition({"saga": "trip", "version": 1, "steps": [*steps.values()], **deadline})
 
 
 @st.composite
 def _predecessors(draw: st.DrawFn, earlier: tuple[str, ...]) -> list[str]:
     """Mostly the step before."""
-    if not earlier or not _seldom(draw):
+    if not earlier or not _rarely(draw):
         return list(earlier[-1:])
     return draw(st.lists(st.sampled_from(earlier), max_size=2, unique=True))
 
@@ -143,14 +143,14 @@ def _calls(
     undoable = [one for one in earlier if {"compensation", "when"} & {*earlier[one]} == UNDOABLE]
     beyond = pivot or any(one.get("pivot") and "when" not in one for one in earlier.values())
     step: dict[str, Json] = {"name": name, "participant": f"{name}-service", "pivot": pivot}
-    path = f"/${{steps.{undoable[-1]}.output.id}}" if undoable and _seldom(draw) else f"/{name}"
+    path = f"/${{steps.{undoable[-1]}.output.id}}" if undoable and _rarely(draw) else f"/{name}"
     step["action"] = {"path": path, "retry": {"attempts": draw(st.sampled_from([3, 2, 1]))}}
     ways = ["compensation", "none"] + ["undone_by"] * bool(undoable) + ["beyond"] * 2 * beyond
-    if _seldom(draw):
+    if _rarely(draw):
         step["when"] = draw(st.sampled_from(["${input.wanted}", "${input.unwanted}"]))
-    if _seldom(draw):
-        step |= {"completion": draw(st.sampled_from(["callback", "poll"])), **PATIENCE}
-    if _seldom(draw) or step.get("completion") == "poll":
+    if _rarely(draw):
+        step |= {"completion": draw(st.sampled_from(["callback", "poll"])), **COMPLETION_TIMEOUT}
+    if _rarely(draw) or step.get("completion") == "poll":
         step["status"] = {"path": f"/{name}/status"}
     match draw(st.sampled_from(ways)):
         case "compensation":
@@ -160,13 +160,13 @@ def _calls(
         case "undone_by":
             step["undone_by"] = draw(st.sampled_from(undoable))
     asks = not {"compensation", "undone_by"}.isdisjoint(step)
-    step["compensate_on_reject"] = asks and _seldom(draw)
+    step["compensate_on_reject"] = asks and _rarely(draw)
     return step
 
 
 @st.composite
 def _compensations(draw: st.DrawFn, name: str) -> dict[str, Json]:
-    path = f"/${{steps.{name}.output.id}}/undo" if _seldom(draw) else f"/{name}/undo"
+    path = f"/${{steps.{name}.output.id}}/undo" if _rarely(draw) else f"/{name}/undo"
     return {
         "path": path,
         "retry": {"attempts": draw(st.integers(1, 3))},
@@ -174,5 +174,5 @@ def _compensations(draw: st.DrawFn, name: str) -> dict[str, Json]:
     }
 
 
-def _seldom(draw: st.DrawFn) -> bool:
+def _rarely(draw: st.DrawFn) -> bool:
     return draw(st.integers(0, 3)) == 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from ..definition import Definition, Step
+from ..call_outcome import Direction
+from ..definitions.definition import Definition, Step
 from ..events import (
-    CompensationCovered,
+    CompensationImplied,
     CompensationStarted,
     CompensationSucceeded,
     Event,
@@ -16,7 +17,7 @@ from ..events import (
     SagaAbandoned,
     SagaParked,
     StepBackedOff,
-    StepFoundNotDone,
+    StepConfirmedNotExecuted,
     StepRejected,
     StepResolved,
     StepSkipped,
@@ -24,15 +25,14 @@ from ..events import (
     StepUnknown,
 )
 from ..machines import SagaStatus
-from ..outcome import Direction
 from .participants_model import ParticipantsModel
-from .process import Process
+from .simulated_process import SimulatedProcess
 
 # What was accepted before a saga parked may end while it rests, and is told then.
 HEARD_AT_REST = (StepSucceeded, StepRejected, LateReplyIgnored)
 
 
-def truth_at_rest(process: Process, participants: ParticipantsModel) -> Iterator[str]:
+def truth_at_rest(process: SimulatedProcess, participants: ParticipantsModel) -> Iterator[str]:
     """I2. What is told of a resting saga is what its participants have done."""
     effectful = [step for step in process.definition.steps if step.has_effect]
     standing = [step.name for step in effectful if _stands(process.definition, step, participants)]
@@ -51,7 +51,7 @@ def truth_at_rest(process: Process, participants: ParticipantsModel) -> Iterator
             pass
 
 
-def _all_done_once(process: Process, participants: ParticipantsModel) -> Iterator[str]:
+def _all_done_once(process: SimulatedProcess, participants: ParticipantsModel) -> Iterator[str]:
     definition = process.definition
     done = [one.step for one in participants.effects if one.direction is Direction.ACTION]
     skipped = {event.step for event in process.history if isinstance(event, StepSkipped)}
@@ -59,7 +59,7 @@ def _all_done_once(process: Process, participants: ParticipantsModel) -> Iterato
     if sorted(done) != sorted(name for name in acting if name not in skipped):
         yield f"completed without {skipped}, and done were {done}"
     for place, step in enumerate(done):
-        if early := definition.before(step) & set(done[place + 1 :]):
+        if early := definition.predecessors(step) & set(done[place + 1 :]):
             yield f"{step} was done before {sorted(early)}, which it comes after"
     if undone := [
         one.step for one in participants.effects if one.direction is not Direction.ACTION
@@ -68,7 +68,7 @@ def _all_done_once(process: Process, participants: ParticipantsModel) -> Iterato
 
 
 def _parked_truly(
-    process: Process, standing: Sequence[str], participants: ParticipantsModel
+    process: SimulatedProcess, standing: Sequence[str], participants: ParticipantsModel
 ) -> Iterator[str]:
     heard = list(takewhile(lambda one: not isinstance(one, SagaParked), reversed(process.history)))
     if moved := [one for one in heard if not isinstance(one, HEARD_AT_REST)]:
@@ -105,7 +105,7 @@ def _done(history: Sequence[Event]) -> set[str]:
     }
 
 
-def _given_up_truly(process: Process, standing: Sequence[str]) -> Iterator[str]:
+def _given_up_truly(process: SimulatedProcess, standing: Sequence[str]) -> Iterator[str]:
     for event in process.history:
         if isinstance(event, SagaAbandoned) and (unlisted := set(standing) - {*event.not_undone}):
             yield f"abandoned without a word of {sorted(unlisted)}"
@@ -113,7 +113,7 @@ def _given_up_truly(process: Process, standing: Sequence[str]) -> Iterator[str]:
 
 def _stands(definition: Definition, step: Step, participants: ParticipantsModel) -> bool:
     """Whether its effect is there; who is undone by another step goes with that one."""
-    undone = participants.has_undone(step.undone_by or step.name)
+    undone = participants.has_compensated(step.undone_by or step.name)
     return participants.has_done(step.name) and not undone
 
 
@@ -122,7 +122,7 @@ def at_stake(definition: Definition, history: Sequence[Event]) -> set[str]:
     undone = {
         one.step
         for one in history
-        if isinstance(one, CompensationSucceeded | CompensationCovered)
+        if isinstance(one, CompensationSucceeded | CompensationImplied)
         or (isinstance(one, StepResolved) and one.verdict is Resolution.UNDONE)
     }
     return may_have_happened(definition, history) - undone
@@ -143,7 +143,7 @@ def may_have_happened(definition: Definition, history: Sequence[Event]) -> set[s
                 doubted.discard(step)
             case StepBackedOff(step=step) if event.resent or event.outcome == "unknown":
                 doubted.add(step)
-            case StepFoundNotDone(step=step):
+            case StepConfirmedNotExecuted(step=step):
                 doubted.discard(step)
             case StepRejected(step=step):
                 asks = definition[step].compensate_on_reject

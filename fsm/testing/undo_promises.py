@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from ..definition import Definition, OnFailure
+from ..definitions.definition import Definition, OnFailure
 from ..events import (
     CompensationBackedOff,
     CompensationCalled,
@@ -30,8 +30,8 @@ from ..events import (
     StepUnknown,
     WaitStarted,
 )
-from ..step_state import FREE
-from . import answers
+from ..step_state import DOES_NOT_CONSUME_ATTEMPT
+from . import replies as answers
 from .participants_model import ParticipantsModel
 from .truth import at_stake, may_have_happened
 
@@ -90,7 +90,7 @@ def undo_follows_the_graph(definition: Definition, history: Sequence[Event]) -> 
             case CompensationCalled(step=undone):
                 for name in sorted(done - over):
                     later = definition[name]
-                    follows = undone in definition.before(name)
+                    follows = undone in definition.predecessors(name)
                     if follows and later.compensation is not None and later.has_effect:
                         yield f"{undone} is undone before {name}, which came after it"
             case _:
@@ -101,7 +101,7 @@ def doubt_has_a_reason(history: Sequence[Event], participants: ParticipantsModel
     """R3. A step counts as unknown only if some answer about it was lost, or is still to come."""
     given_up = any(isinstance(one, SagaAbandoned) for one in history)
     for event in () if given_up else history:
-        if isinstance(event, StepUnknown) and event.step not in participants.unclear:
+        if isinstance(event, StepUnknown) and event.step not in participants.uncertain_steps:
             yield f"{event.step} counts as unknown, and all about it was heard"
 
 
@@ -142,7 +142,9 @@ def undo_is_tried_as_told(definition: Definition, history: Sequence[Event]) -> I
     given_up = any(isinstance(one, SagaAbandoned) for one in history)
     for event in history:
         match event:
-            case CompensationBackedOff(step=step, outcome=outcome) if outcome not in FREE:
+            case CompensationBackedOff(step=step, outcome=outcome) if (
+                outcome not in DOES_NOT_CONSUME_ATTEMPT
+            ):
                 tried[step] += 1
                 if tried[step] >= _attempts(definition, step):
                     yield f"{step} is to be undone once more after {tried[step]} attempts"

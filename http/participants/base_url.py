@@ -21,7 +21,7 @@ class Origin(NamedTuple):
         return f"{self.host}:{self.port}"
 
     @classmethod
-    def of(cls, url: httpx.URL) -> Self:
+    def from_url(cls, url: httpx.URL) -> Self:
         """Raises ValueError unless `url` is http or https and names a host."""
         if url.scheme not in DEFAULT_PORTS:
             raise ValueError(f"neither http nor https: {url.scheme or 'no scheme'!r}")
@@ -44,14 +44,14 @@ class BaseUrl:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ValueError for a URL that cannot be the base of others."""
-        url = _parsed(text)
+        url = _parse_url(text)
         if url.userinfo:
             # A password here would reach logs with the URL; secrets belong in a call's headers.
             raise ValueError(f"the URL of {url.host} holds credentials")
         if b"?" in url.raw_path or url.fragment:
             raise ValueError(f"{text} has a query or a fragment")
         return cls(
-            origin=Origin.of(url),
+            origin=Origin.from_url(url),
             authority=url.netloc.decode("ascii"),
             path=url.raw_path.decode("ascii").rstrip("/"),
         )
@@ -63,7 +63,7 @@ class BaseUrl:
         return self.path + path
 
 
-def _parsed(text: str) -> httpx.URL:
+def _parse_url(text: str) -> httpx.URL:
     try:
         return httpx.URL(text)
     except httpx.InvalidURL as error:

@@ -17,26 +17,28 @@ from typing import Self
 
 import httpx
 
-from ...fsm.answer import Answer, Lost, NotSent, Reply
-from ...fsm.runtime.call_headers import CallHeaders
-from ...fsm.runtime.terms import USUAL, Terms
-from ...fsm.runtime.unaddressed import without_url
-from ...fsm.secrecy import Redaction
+from ...fsm.call_outcome import CallResult, NotSent, Response, ResponseLost
+from ...fsm.formats.redaction import Redaction
+from ...fsm.runtime.calls.call_headers import CallHeaders
+from ...fsm.runtime.calls.participant_settings import (
+    DEFAULTS,
+    ParticipantSettings,
+    missing_url_message,
+)
 from .base_url import BaseUrl
-from .content import decoded, is_plain
-from .limits import Patience
-from .pool import NoTurn
-from .request import encode, encode_lines, header_lines
+from .pool import ConnectTimeouts, LookupQueueTimeout
+from .request_encoder import encode, encode_header_lines, encode_request_with_lines
+from .response_decoder import decoded, needs_no_decoding
 from .transport import ParticipantTransport
 
 MAX_BODY_BYTES = 1024 * 1024
 
 # A reply is kept as it came, so it should come as it is.
-_OUR_FIELD = ("accept-encoding", "identity")
+_ACCEPT_ENCODING = ("accept-encoding", "identity")
 
 # What httpx's transports raise only before they write a request. Not LocalProtocolError: a body
 # that contradicts its declared length is found out when half of it has left.
-_BEFORE_THE_FIRST_BYTE = (
+_NOT_SENT_ERRORS = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
@@ -51,17 +53,17 @@ class Participant:
     base: BaseUrl
     secret_headers: Mapping[str, str]
     lines: str  # of the headers that every call to it has
-    patience: Patience | None
+    patience: ConnectTimeouts | None
     redaction: Redaction
 
     @classmethod
-    def of(cls, url: str, terms: Terms) -> Self:
+    def create(cls, url: str, terms: ParticipantSettings) -> Self:
         base, connect = BaseUrl.parse(url), terms.connect_timeout
         return cls(
             base=base,
             secret_headers=terms.headers,
-            lines=f"host: {base.authority}\r\n{header_lines([_OUR_FIELD, *terms.headers.items()])}",
-            patience=None if connect is None else Patience(connect=connect),
+            lines=f"host: {base.authority}\r\n{encode_header_lines([_ACCEPT_ENCODING, *terms.headers.items()])}",
+            patience=None if connect is None else ConnectTimeouts(connect=connect),
             redaction=Redaction(terms.headers.values()),
         )
 
@@ -71,10 +73,10 @@ class Participant:
         """As it goes over a socket. Raises ValueError for what must not."""
         target = self.base.target(path)
         if isinstance(headers, CallHeaders):
-            return encode_lines(method, target, self.lines + headers.lines, body)
+            return encode_request_with_lines(method, target, self.lines + headers.lines, body)
         if self.secret_headers:
             headers = {**headers, **self.secret_headers}
-        names, values = (_OUR_FIELD[0], *headers), (_OUR_FIELD[1], *headers.values())
+        names, values = (_ACCEPT_ENCODING[0], *headers), (_ACCEPT_ENCODING[1], *headers.values())
         return encode(method, target, self.base.authority, names, values, body)
 
 
@@ -91,11 +93,12 @@ class ParticipantsClient:
         transport: httpx.AsyncBaseTransport,
         *,
         max_body: int = MAX_BODY_BYTES,
-        terms: Mapping[str, Terms] = MappingProxyType({}),
+        terms: Mapping[str, ParticipantSettings] = MappingProxyType({}),
     ) -> None:
         """Raises ValueError for a URL or a header that no call could be sent with."""
         self._participants = {
-            name: Participant.of(url, terms.get(name, USUAL)) for name, url in base_urls.items()
+            name: Participant.create(url, terms.get(name, DEFAULTS))
+            for name, url in base_urls.items()
         }
         self._transport = transport
         self._max_body = max_body
@@ -108,23 +111,23 @@ class ParticipantsClient:
         headers: Mapping[str, str],
         body: bytes | None,
         timeout: timedelta,  # noqa: ASYNC109 (a fact of the call: the deadline is set here)
-    ) -> Answer:
+    ) -> CallResult:
         """One call, never repeated. `path` is percent-encoded and may have a query.
 
         Only cancellation passes through; a cancelled call may have been sent.
         """
         known = self._participants.get(participant)
         if known is None:
-            return NotSent(without_url(participant), had_turn=False)
+            return NotSent(missing_url_message(participant), had_slot=False)
         try:
             request = known.request(method, path, headers, body)
         except ValueError as error:
             return NotSent(f"the request was refused here: {error}")
-        answer: Answer
+        answer: CallResult
         transport = self._transport
         try:
             if isinstance(transport, ParticipantTransport):
-                pool = transport.pool_of(known.base.origin)
+                pool = transport.pool(known.base.origin)
                 connection = pool.take()
                 if connection is None:
                     answer = await transport.exchange(
@@ -136,27 +139,27 @@ class ParticipantsClient:
                     finally:
                         pool.give_back(connection)
             else:
-                built = _built(known, method, path, headers, body)
+                built = _build_request(known, method, path, headers, body)
                 answer = await self._through_httpx(built, timeout.total_seconds())
-        except NoTurn as error:
-            answer = NotSent(_reason(error), had_turn=False)
-        except _BEFORE_THE_FIRST_BYTE as error:
+        except LookupQueueTimeout as error:
+            answer = NotSent(_reason(error), had_slot=False)
+        except _NOT_SENT_ERRORS as error:
             answer = NotSent(_reason(error))
         except httpx.RequestError as error:
-            answer = Lost(_reason(error))
-        if isinstance(answer, Reply) and not is_plain(answer):
+            answer = ResponseLost(_reason(error))
+        if isinstance(answer, Response) and not needs_no_decoding(answer):
             answer = decoded(answer, self._max_body)
-        return known.redaction.of(answer) if known.secret_headers else answer
+        return known.redaction.redact(answer) if known.secret_headers else answer
 
-    async def _through_httpx(self, request: httpx.Request, seconds: float) -> Answer:
+    async def _through_httpx(self, request: httpx.Request, seconds: float) -> CallResult:
         request.extensions = {"timeout": httpx.Timeout(seconds).as_dict()}
         try:
             async with asyncio.timeout(seconds):
-                return await self._capped(await self._transport.handle_async_request(request))
+                return await self._read_capped(await self._transport.handle_async_request(request))
         except TimeoutError:
-            return Lost("no complete reply within the call's timeout")
+            return ResponseLost("no complete reply within the call's timeout")
 
-    async def _capped(self, response: httpx.Response) -> Reply:
+    async def _read_capped(self, response: httpx.Response) -> Response:
         assert isinstance(response.stream, httpx.AsyncByteStream)
         body = bytearray()
         try:
@@ -166,7 +169,7 @@ class ParticipantsClient:
                     break
         finally:
             await response.aclose()
-        return Reply(
+        return Response(
             response.status_code,
             {name.lower(): value for name, value in response.headers.items()},
             bytes(body[: self._max_body]),
@@ -174,11 +177,11 @@ class ParticipantsClient:
         )
 
 
-def _built(
+def _build_request(
     to: Participant, method: str, path: str, headers: Mapping[str, str], body: bytes | None
 ) -> httpx.Request:
     origin, target = to.base.origin, to.base.target(path).encode("ascii")
-    fields = [_OUR_FIELD, *{**headers, **to.secret_headers}.items()]
+    fields = [_ACCEPT_ENCODING, *{**headers, **to.secret_headers}.items()]
     url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target)
     return httpx.Request(method, url, headers=fields, content=body)
 

@@ -24,9 +24,9 @@ from typing import cast
 
 import httpx
 
-from ...fsm.answer import Reply
-from .reply_reader import KnownHeads, ReplyReader
-from .system_errors import in_words
+from ...fsm.call_outcome import Response
+from .response_parser import ResponseHeadCache, ResponseParser
+from .system_errors import describe_os_error
 
 # As OpenSSL calls the alerts about the certificate of the peer.
 CERTIFICATE_ALERTS = frozenset(
@@ -40,21 +40,21 @@ CERTIFICATE_ALERTS = frozenset(
         "TLSV1_ALERT_UNKNOWN_CA",
     }
 )
-CLOCK_TICK = 0.001  # seconds that uvloop's clock can be behind its timers
+CLOCK_TICK_SECONDS = 0.001  # seconds that uvloop's clock can be behind its timers
 
 
 class Connection(asyncio.Protocol):
     """Made by `loop.create_connection`; has one caller at a time, and none once it is unclean."""
 
     __slots__ = (
-        "_alarm",
         "_closed",
         "_deadline",
         "_handshake_may_fail",
         "_loop",
         "_poll",
         "_reader",
-        "_rings_at",
+        "_timer",
+        "_timer_due",
         "_transport",
         "_waiter",
         "idle_since",
@@ -64,20 +64,20 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, max_body: int, known_heads: KnownHeads
+        self, loop: asyncio.AbstractEventLoop, max_body: int, known_heads: ResponseHeadCache
     ) -> None:
         self._loop = loop
-        self._reader = ReplyReader(max_body, known_heads)
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._reader = ResponseParser(max_body, known_heads)
+        self._waiter: asyncio.Future[Response] | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
         self._poll = select.poll()
-        self._alarm: asyncio.TimerHandle | None = None
-        self._deadline = self._rings_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = self._timer_due = 0.0
         self._handshake_may_fail = False
         self.idle_since = 0.0
         self.use_until = 0.0
 
-    def send(self, request: bytes, seconds: float) -> asyncio.Future[Reply]:
+    def send(self, request: bytes, seconds: float) -> asyncio.Future[Response]:
         """The reply to come within that time. Any other end of it leaves the connection unclean."""
         if self._transport.is_closing():
             raise httpx.ConnectError("the connection was closed before the request was written")
@@ -87,8 +87,8 @@ class Connection(asyncio.Protocol):
         waiter = self._waiter = self._loop.create_future()
         deadline = self._deadline = self._loop.time() + seconds
         # An alarm that an earlier call has left behind serves, unless it would ring too late.
-        if self._alarm is None or self._rings_at > deadline:
-            self._set_alarm()
+        if self._timer is None or self._timer_due > deadline:
+            self._set_timer()
         self._transport.write(request)
         return waiter
 
@@ -114,22 +114,22 @@ class Connection(asyncio.Protocol):
     async def wait_closed(self) -> None:
         await self._closed
 
-    def _set_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._rings_at = self._deadline
-        self._alarm = self._loop.call_at(self._deadline, self._ring)
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._on_timer)
 
-    def _ring(self) -> None:
-        self._alarm = None
-        if not self._is_awaited():
+    def _on_timer(self) -> None:
+        self._timer = None
+        if not self._has_waiter():
             return
-        if self._loop.time() < self._deadline - CLOCK_TICK:
-            self._set_alarm()
+        if self._loop.time() < self._deadline - CLOCK_TICK_SECONDS:
+            self._set_timer()
         else:
             self._fail(httpx.ReadTimeout("no complete reply within the call's timeout"))
 
-    def _is_awaited(self) -> bool:
+    def _has_waiter(self) -> bool:
         return self._waiter is not None and not self._waiter.done()
 
     def _fail(self, error: httpx.TransportError) -> None:
@@ -162,16 +162,16 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set_result(None)
-        if self._alarm is not None:
-            self._alarm.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._handshake_may_fail and getattr(exc, "reason", None) in CERTIFICATE_ALERTS:
             self._fail(httpx.ConnectError(f"the handshake was refused, and nothing read: {exc}"))
         elif exc is not None:
-            self._fail(httpx.ReadError(f"the connection broke: {in_words(exc)}"))
+            self._fail(httpx.ReadError(f"the connection broke: {describe_os_error(exc)}"))
         elif self._waiter is not None and not self._waiter.done():
             self._end_reply(self._waiter)
 
-    def _end_reply(self, waiter: asyncio.Future[Reply]) -> None:
+    def _end_reply(self, waiter: asyncio.Future[Response]) -> None:
         try:
             waiter.set_result(self._reader.finish())
         except httpx.RemoteProtocolError as error:

@@ -1,19 +1,4 @@
-"""The connections to one origin: a bounded number, the last used one first.
-
-A *slot* is the right to have a connection. Whoever holds one either takes an idle connection or
-opens one, and gives the slot back when the call ends, however it ends. Callers wait (first come,
-first served) only while all slots are held, and a slot given back goes straight to the first of
-them, who finds the connection that came with it among the idle ones.
-
-Idle connections are dropped before a usual server would drop them, since a request that crosses
-the server's goodbye is lost: nobody can tell whether it was read. The last used first leaves the
-others to age, and keeps the idle ones in order of age, so that one timer serves all. Every step is
-O(1).
-
-A connection has a greatest age, since a name is looked up only when one is opened: a participant
-that has moved is followed within it, however steady the calls are. The ages differ a little, so
-that connections which were opened together are not opened anew together.
-"""
+"""How much and how long: every bound of the way out, with the reason for its number."""
 
 from __future__ import annotations
 
@@ -21,20 +6,47 @@ import asyncio
 import ssl
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 import httpx
 from aiohappyeyeballs import AddrInfoType, start_connection
 
-from ...fsm.answer import Reply
+from ...fsm.call_outcome import Response
 from .base_url import Origin
 from .connection import Connection
-from .limits import Patience, TransportLimits
-from .reach import MayReach, reachable
-from .reply_reader import KnownHeads
-from .resolver import LookupTimeout, Resolver
-from .system_errors import in_words
+from .resolver import AddressPolicy, LookupTimeout, Resolver, permitted_addresses
+from .response_parser import ResponseHeadCache
+from .system_errors import describe_os_error
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectTimeouts:
+    """How long a call may wait before its first byte leaves; its own deadline holds besides."""
+
+    # A participant that is up accepts within a round trip; a lost SYN is sent again after 1 s.
+    connect: timedelta = timedelta(seconds=3)
+    slot: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportLimits:
+    # Enough to keep a participant with 100 ms an answer at a thousand calls a second.
+    connections_per_origin: int = 100
+    connect_timeouts: ConnectTimeouts = ConnectTimeouts()
+    # For httpx requests that bring no timeout of their own.
+    call_timeout: timedelta = timedelta(seconds=10)
+    # uvicorn and Node drop an idle connection after 5 s; ours must be gone before.
+    keep_alive: timedelta = timedelta(seconds=4)
+    # Names of services lead elsewhere within about a minute after a change (their usual TTL).
+    max_age: timedelta = timedelta(seconds=60)
+    max_body_bytes: int = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        assert self.connections_per_origin > 0
+        assert self.max_body_bytes > 0
+
 
 # RFC 8305, section 5: how long one address is tried alone before the next one is tried as well.
 ATTEMPT_DELAY = timedelta(milliseconds=250)
@@ -43,14 +55,14 @@ GOLDEN_RATIO = 0.618034
 AGE_SPREAD = 0.25
 
 
-class NoTurn(httpx.PoolTimeout):
+class LookupQueueTimeout(httpx.PoolTimeout):
     """The name of the origin was not looked up: others were before it until the time was over."""
 
 
 class Pool:
     """Runs calls to one origin; `on_empty` is called when it holds nothing and may be forgotten.
 
-    With `may_reach` each address of its host is looked at before it is connected to.
+    With `allows` each address of its host is looked at before it is connected to.
     """
 
     def __init__(
@@ -60,34 +72,36 @@ class Pool:
         resolver: Resolver,
         tls: ssl.SSLContext | None,
         on_empty: Callable[[Pool], None],
-        may_reach: MayReach | None = None,
+        may_reach: AddressPolicy | None = None,
     ) -> None:
         self.origin = origin
         self._limits = limits
         self._resolver = resolver
         self._tls = tls
         self._on_empty = on_empty
-        self._may_reach = may_reach
+        self._address_policy = may_reach
         self._loop = asyncio.get_running_loop()
-        self._known_heads = KnownHeads()
+        self._head_cache = ResponseHeadCache()
         self._slots_held = 0
         self._opened = 0
         self._idle: deque[Connection] = deque()  # the longest idle one is the first
         self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
-        self._sweep_alarm: asyncio.TimerHandle | None = None
+        self._expiry_timer: asyncio.TimerHandle | None = None
         self._is_open = True
 
-    async def exchange(self, request: bytes, within: timedelta, patience: Patience) -> Reply:
+    async def exchange(
+        self, request: bytes, within: timedelta, patience: ConnectTimeouts
+    ) -> Response:
         """One call. Raises as `ParticipantTransport.exchange` does."""
         deadline = self._loop.time() + within.total_seconds()
         if self._slots_held < self._limits.connections_per_origin:
             self._slots_held += 1
         else:
-            await self._slot(self._sooner(deadline, patience.slot))
+            await self._acquire_slot(self._earlier(deadline, patience.slot))
         connection: Connection | None = None
         try:
-            connection = self._freshest() or await self._connect(
-                self._sooner(deadline, patience.connect)
+            connection = self._pop_idle() or await self._connect(
+                self._earlier(deadline, patience.connect)
             )
             return await connection.send(request, deadline - self._loop.time())
         finally:
@@ -100,7 +114,7 @@ class Pool:
         """
         if self._slots_held == self._limits.connections_per_origin:
             return None
-        connection = self._freshest()
+        connection = self._pop_idle()
         if connection is not None:
             self._slots_held += 1
         return connection
@@ -112,9 +126,9 @@ class Pool:
             if self._is_open and connection.is_clean() and now < connection.use_until:
                 connection.idle_since = now
                 self._idle.append(connection)
-                if self._sweep_alarm is None:
+                if self._expiry_timer is None:
                     keep_alive = self._limits.keep_alive.total_seconds()
-                    self._sweep_alarm = self._loop.call_later(keep_alive, self._sweep)
+                    self._expiry_timer = self._loop.call_later(keep_alive, self._drop_expired)
             else:
                 connection.abort()
         while self._waiting:
@@ -124,24 +138,24 @@ class Pool:
                 return
         self._slots_held -= 1
         if not self._idle:
-            self._maybe_empty()
+            self._notify_if_empty()
 
     async def aclose(self) -> None:
         """Drop the idle connections, turn the waiting away; what is in use ends with its call."""
         self._is_open = False
-        if self._sweep_alarm is not None:
-            self._sweep_alarm.cancel()
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
         for turn in self._waiting:
-            self._turn_away(turn)
+            self._time_out(turn)
         while self._idle:
             connection = self._idle.pop()
             connection.abort()
             await connection.wait_closed()
 
-    def _sooner(self, deadline: float, patience: timedelta) -> float:
+    def _earlier(self, deadline: float, patience: timedelta) -> float:
         return min(deadline, self._loop.time() + patience.total_seconds())
 
-    def _freshest(self) -> Connection | None:
+    def _pop_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_fresh():
@@ -154,30 +168,34 @@ class Pool:
         try:
             found = await self._addresses(deadline)
             async with asyncio.timeout_at(deadline):
-                return await self._dial(found)
+                return await self._open_connection(found)
         except LookupTimeout as error:
             if error.begun:
                 raise httpx.ConnectTimeout(f"no connection to {self.origin}: {error}") from error
-            raise NoTurn(str(error)) from error
+            raise LookupQueueTimeout(str(error)) from error
         except TimeoutError as error:
-            self._resolver.forget(host)
+            self._resolver.invalidate(host)
             raise httpx.ConnectTimeout(f"no connection to {self.origin} in time") from error
         except (OSError, ValueError) as error:  # ValueError: a name that DNS cannot hold
-            self._resolver.forget(host)
+            self._resolver.invalidate(host)
             raise httpx.ConnectError(
-                f"no connection to {self.origin}: {in_words(error)}"
+                f"no connection to {self.origin}: {describe_os_error(error)}"
             ) from error
 
     async def _addresses(self, deadline: float) -> Sequence[AddrInfoType]:
         found = await self._resolver.addresses(self.origin.host, self.origin.port, deadline)
-        return reachable(found, self.origin, self._may_reach) if self._may_reach else found
+        return (
+            permitted_addresses(found, self.origin, self._address_policy)
+            if self._address_policy
+            else found
+        )
 
-    async def _dial(self, found: Sequence[AddrInfoType]) -> Connection:
+    async def _open_connection(self, found: Sequence[AddrInfoType]) -> Connection:
         delay = ATTEMPT_DELAY.total_seconds()
         sock = await start_connection(found, happy_eyeballs_delay=delay, loop=self._loop)
         try:
             _, connection = await self._loop.create_connection(
-                partial(Connection, self._loop, self._limits.max_body_bytes, self._known_heads),
+                partial(Connection, self._loop, self._limits.max_body_bytes, self._head_cache),
                 sock=sock,
                 ssl=self._tls,
                 server_hostname=self.origin.host if self._tls else None,
@@ -191,10 +209,10 @@ class Pool:
         connection.use_until = self._loop.time() + age
         return connection
 
-    async def _slot(self, deadline: float) -> None:
+    async def _acquire_slot(self, deadline: float) -> None:
         turn: asyncio.Future[None] = self._loop.create_future()
         self._waiting[turn] = None
-        alarm = self._loop.call_at(deadline, self._turn_away, turn)
+        alarm = self._loop.call_at(deadline, self._time_out, turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -206,21 +224,21 @@ class Pool:
             alarm.cancel()
             self._waiting.pop(turn, None)
 
-    def _turn_away(self, turn: asyncio.Future[None]) -> None:
+    def _time_out(self, turn: asyncio.Future[None]) -> None:
         if not turn.done():
             turn.set_exception(httpx.PoolTimeout("every connection stayed busy"))
 
-    def _sweep(self) -> None:
+    def _drop_expired(self) -> None:
         keep_alive = self._limits.keep_alive.total_seconds()
         now = self._loop.time()
         while self._idle and self._idle[0].idle_since + keep_alive <= now:
             self._idle.popleft().abort()
-        self._sweep_alarm = None
+        self._expiry_timer = None
         if self._idle:
             due = self._idle[0].idle_since + keep_alive
-            self._sweep_alarm = self._loop.call_at(due, self._sweep)
-        self._maybe_empty()
+            self._expiry_timer = self._loop.call_at(due, self._drop_expired)
+        self._notify_if_empty()
 
-    def _maybe_empty(self) -> None:
+    def _notify_if_empty(self) -> None:
         if not self._slots_held and not self._idle:
             self._on_empty(self)

@@ -23,12 +23,14 @@ from typing import Final, TypeAlias
 
 from aiohappyeyeballs import AddrInfoType
 
+from .base_url import Origin
+
 LookUp: TypeAlias = Callable[[str], Sequence[AddrInfoType]]
 
-MOST_KEPT: Final = 1000  # names; callback URLs may bring any number of them
+MAX_CACHED_NAMES: Final = 1000  # names; callback URLs may bring any number of them
 # More than there are participants, and each thread only waits.
-LOOKUPS_AT_A_TIME: Final = 64
-KEPT_FOR: Final = timedelta(seconds=5)
+MAX_CONCURRENT_LOOKUPS: Final = 64
+CACHE_TTL: Final = timedelta(seconds=5)
 
 
 def system_lookup(name: str) -> Sequence[AddrInfoType]:
@@ -48,9 +50,9 @@ class LookupTimeout(TimeoutError):
 @dataclass(slots=True)
 class _Lookup:
     name: str
-    answer: asyncio.Future[Sequence[AddrInfoType]]
-    begun: bool = False
-    waiting: int = 0
+    result: asyncio.Future[Sequence[AddrInfoType]]
+    started: bool = False
+    waiters: int = 0
 
 
 class Resolver:
@@ -60,14 +62,14 @@ class Resolver:
         self,
         look_up: LookUp = system_lookup,
         *,
-        at_a_time: int = LOOKUPS_AT_A_TIME,
-        kept_for: timedelta = KEPT_FOR,
+        at_a_time: int = MAX_CONCURRENT_LOOKUPS,
+        kept_for: timedelta = CACHE_TTL,
     ) -> None:
         self._look_up = look_up
-        self._places = at_a_time
-        self._kept_for = kept_for.total_seconds()
-        self._kept: dict[str, tuple[float, Sequence[AddrInfoType]]] = {}
-        self._under_way: dict[str, _Lookup] = {}
+        self._free_threads = at_a_time
+        self._cache_seconds = kept_for.total_seconds()
+        self._cache: dict[str, tuple[float, Sequence[AddrInfoType]]] = {}
+        self._lookups: dict[str, _Lookup] = {}
         self._queue: deque[_Lookup] = deque()
 
     async def addresses(self, name: str, port: int, deadline: float) -> list[AddrInfoType]:
@@ -75,52 +77,54 @@ class Resolver:
 
         Raises LookupTimeout, OSError, ValueError.
         """
-        found = _of_number(name) or self._remembered(name) or await self._share(name, deadline)
+        found = (
+            _literal_address(name) or self._cached(name) or await self._join_lookup(name, deadline)
+        )
         return [
             (family, kind, protocol, "", (address[0], port, *address[2:]))
             for family, kind, protocol, _, address in found
         ]
 
-    def forget(self, name: str) -> None:
+    def invalidate(self, name: str) -> None:
         """Look `name` up again the next time: nobody answers where it leads to."""
-        self._kept.pop(name, None)
+        self._cache.pop(name, None)
 
-    def _remembered(self, name: str) -> Sequence[AddrInfoType] | None:
-        until, found = self._kept.get(name, (0.0, ()))
+    def _cached(self, name: str) -> Sequence[AddrInfoType] | None:
+        until, found = self._cache.get(name, (0.0, ()))
         return found if asyncio.get_running_loop().time() < until else None
 
-    async def _share(self, name: str, deadline: float) -> Sequence[AddrInfoType]:
+    async def _join_lookup(self, name: str, deadline: float) -> Sequence[AddrInfoType]:
         loop = asyncio.get_running_loop()
-        lookup = self._under_way.get(name)
+        lookup = self._lookups.get(name)
         if lookup is None:
-            lookup = self._under_way[name] = _Lookup(name, loop.create_future())
+            lookup = self._lookups[name] = _Lookup(name, loop.create_future())
             self._queue.append(lookup)
-        lookup.waiting += 1
-        self._begin_next(loop)
+        lookup.waiters += 1
+        self._start_next(loop)
         try:
             async with asyncio.timeout_at(deadline):
-                return await asyncio.shield(lookup.answer)
+                return await asyncio.shield(lookup.result)
         except TimeoutError as error:
-            raise LookupTimeout(name, begun=lookup.begun) from error
+            raise LookupTimeout(name, begun=lookup.started) from error
         finally:
-            lookup.waiting -= 1
+            lookup.waiters -= 1
 
-    def _begin_next(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._places and self._queue:
+    def _start_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._free_threads and self._queue:
             lookup = self._queue.popleft()
-            if not lookup.waiting:
-                del self._under_way[lookup.name]
+            if not lookup.waiters:
+                del self._lookups[lookup.name]
                 continue
-            self._places -= 1
-            lookup.begun = True
+            self._free_threads -= 1
+            lookup.started = True
             # Not a pool of the standard library: the end of the process would wait for its threads.
-            thread = threading.Thread(target=self._run, args=(lookup, loop), daemon=True)
+            thread = threading.Thread(target=self._run_in_thread, args=(lookup, loop), daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # the process may have no more of them
-                loop.call_soon(self._end, lookup, OSError(str(error)), loop)
+                loop.call_soon(self._finish, lookup, OSError(str(error)), loop)
 
-    def _run(self, lookup: _Lookup, loop: asyncio.AbstractEventLoop) -> None:
+    def _run_in_thread(self, lookup: _Lookup, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread."""
         found: Sequence[AddrInfoType] | Exception
         try:
@@ -130,30 +134,43 @@ class Resolver:
         except Exception as error:  # noqa: BLE001 (whatever it is, the name must stay usable)
             found = OSError(repr(error))
         with suppress(RuntimeError):  # the event loop has been closed meanwhile
-            loop.call_soon_threadsafe(self._end, lookup, found, loop)
+            loop.call_soon_threadsafe(self._finish, lookup, found, loop)
 
-    def _end(
+    def _finish(
         self,
         lookup: _Lookup,
         found: Sequence[AddrInfoType] | Exception,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._places += 1
-        del self._under_way[lookup.name]
+        self._free_threads += 1
+        del self._lookups[lookup.name]
         if isinstance(found, Exception):
-            lookup.answer.set_exception(found)
-            lookup.answer.exception()  # perhaps nobody waits for it any more
+            lookup.result.set_exception(found)
+            lookup.result.exception()  # perhaps nobody waits for it any more
         else:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[lookup.name] = (loop.time() + self._kept_for, found)
-            lookup.answer.set_result(found)
-        self._begin_next(loop)
+            if len(self._cache) >= MAX_CACHED_NAMES:
+                self._cache.clear()
+            self._cache[lookup.name] = (loop.time() + self._cache_seconds, found)
+            lookup.result.set_result(found)
+        self._start_next(loop)
 
 
-def _of_number(name: str) -> Sequence[AddrInfoType] | None:
+def _literal_address(name: str) -> Sequence[AddrInfoType] | None:
     """What `name` is itself, if it is an address in any spelling: that needs no lookup."""
     try:
         return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, ValueError):
         return None
+
+
+AddressPolicy: TypeAlias = Callable[[Origin, str], bool]  # the address is that of the origin's host
+
+
+def permitted_addresses(
+    found: Sequence[AddrInfoType], origin: Origin, may_reach: AddressPolicy
+) -> Sequence[AddrInfoType]:
+    """Those of `found` that may be connected to, one at least. Raises PermissionError."""
+    allowed = [one for one in found if may_reach(origin, str(one[4][0]))]
+    if not allowed:
+        raise PermissionError("it leads to where it must not")
+    return allowed

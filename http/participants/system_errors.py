@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
-WORDS: Final[Mapping[int, str]] = {
+MESSAGES: Final[Mapping[int, str]] = {
     errno.EACCES: "permission denied",
     errno.EADDRINUSE: "the address is in use",
     errno.EADDRNOTAVAIL: "this machine has no such address, or no port left",
@@ -36,7 +36,7 @@ WORDS: Final[Mapping[int, str]] = {
     errno.EROFS: "the file system is read-only",
     errno.ETIMEDOUT: "no answer in time",
 }
-OF_NAMES: Final[Mapping[int, str]] = {
+NAME_MESSAGES: Final[Mapping[int, str]] = {
     socket.EAI_AGAIN: "the name server did not answer",
     socket.EAI_FAIL: "the name server could not answer",
     socket.EAI_NODATA: "the name has no address",
@@ -44,16 +44,16 @@ OF_NAMES: Final[Mapping[int, str]] = {
 }
 
 
-def in_words(error: Exception) -> str:
+def describe_os_error(error: Exception) -> str:
     """Return what is wrong, with the file if there is one, and without number and class."""
     match error:
         case ssl.SSLCertVerificationError():
             return f"the certificate is not trusted: {error.verify_message}"
         case socket.gaierror(errno=int() as number):
-            return OF_NAMES.get(number, "the name could not be looked up")
+            return NAME_MESSAGES.get(number, "the name could not be looked up")
         case ssl.SSLError():
             return str(error)
-        case OSError(errno=int() as number) if number in WORDS:
-            return f"{WORDS[number]}: {error.filename}" if error.filename else WORDS[number]
+        case OSError(errno=int() as number) if number in MESSAGES:
+            return f"{MESSAGES[number]}: {error.filename}" if error.filename else MESSAGES[number]
         case _:
             return str(error)

@@ -19,19 +19,17 @@ from typing import Any
 
 import httpx
 
-from ...fsm.answer import Reply
+from ...fsm.call_outcome import Response
 from .base_url import Origin
-from .limits import Patience, TransportLimits
-from .pool import Pool
-from .reach import MayReach
-from .request import FRAMING, encode
-from .resolver import Resolver
+from .pool import ConnectTimeouts, Pool, TransportLimits
+from .request_encoder import FRAMING_HEADERS, encode
+from .resolver import AddressPolicy, Resolver
 
 
 class ParticipantTransport(httpx.AsyncBaseTransport):
     """Pools of connections by origin. Belongs to the event loop that first uses it.
 
-    `tls` replaces the default context, which trusts what httpx trusts. Without `may_reach` a host
+    `tls` replaces the default context, which trusts what httpx trusts. Without `allows` a host
     may be anywhere. Names are looked up by a `resolver` of its own, if none is given.
     """
 
@@ -39,26 +37,32 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         self,
         limits: TransportLimits | None = None,
         tls: ssl.SSLContext | None = None,
-        may_reach: MayReach | None = None,
+        may_reach: AddressPolicy | None = None,
         resolver: Resolver | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
         self._resolver = resolver or Resolver()
         self._tls = tls
-        self._may_reach = may_reach
+        self._address_policy = may_reach
         self._pools: dict[Origin, Pool] = {}
         self._is_open = True
 
     def exchange(
-        self, origin: Origin, request: bytes, within: timedelta, patience: Patience | None = None
-    ) -> Coroutine[Any, Any, Reply]:
+        self,
+        origin: Origin,
+        request: bytes,
+        within: timedelta,
+        patience: ConnectTimeouts | None = None,
+    ) -> Coroutine[Any, Any, Response]:
         """Send the encoded `request` to `origin`; the reply is whole within that time.
 
         To be awaited at once. Raises httpx.TransportError as the module says.
         """
-        return self.pool_of(origin).exchange(request, within, patience or self._limits.patience)
+        return self.pool(origin).exchange(
+            request, within, patience or self._limits.connect_timeouts
+        )
 
-    def pool_of(self, origin: Origin) -> Pool:
+    def pool(self, origin: Origin) -> Pool:
         """The connections to `origin`, for one call at once. Raises httpx.ConnectError."""
         if not self._is_open:
             raise httpx.ConnectError("the transport is closed")
@@ -74,9 +78,9 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         whole = seconds.get("read")
         reply = await self.exchange(
             _origin(request.url),
-            _encoded(request, body),
+            _encode(request, body),
             self._limits.call_timeout if whole is None else timedelta(seconds=whole),
-            self._patience(seconds.get("connect"), seconds.get("pool")),
+            self._connect_timeouts(seconds.get("connect"), seconds.get("pool")),
         )
         if reply.too_large:
             raise httpx.RemoteProtocolError("the reply is too large", request=request)
@@ -99,7 +103,7 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
 
     def _new_pool(self, origin: Origin) -> Pool:
         tls = self._context() if origin.scheme == "https" else None
-        made = Pool(origin, self._limits, self._resolver, tls, self._forget, self._may_reach)
+        made = Pool(origin, self._limits, self._resolver, tls, self._discard, self._address_policy)
         self._pools[origin] = made
         return made
 
@@ -109,14 +113,14 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
             self._tls = httpx.create_ssl_context()
         return self._tls
 
-    def _forget(self, pool: Pool) -> None:
+    def _discard(self, pool: Pool) -> None:
         # Callback URLs may name any origin, so pools must not stay for ever.
         if self._pools.get(pool.origin) is pool:
             del self._pools[pool.origin]
 
-    def _patience(self, connect: float | None, slot: float | None) -> Patience:
-        default = self._limits.patience
-        return Patience(
+    def _connect_timeouts(self, connect: float | None, slot: float | None) -> ConnectTimeouts:
+        default = self._limits.connect_timeouts
+        return ConnectTimeouts(
             default.connect if connect is None else timedelta(seconds=connect),
             default.slot if slot is None else timedelta(seconds=slot),
         )
@@ -124,16 +128,16 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
 
 def _origin(url: httpx.URL) -> Origin:
     try:
-        return Origin.of(url)
+        return Origin.from_url(url)
     except ValueError as error:
         raise httpx.UnsupportedProtocol(str(error)) from error
 
 
-def _encoded(request: httpx.Request, body: bytes) -> bytes:
+def _encode(request: httpx.Request, body: bytes) -> bytes:
     fields = [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in request.headers.raw
-        if name.decode("latin-1").lower() not in FRAMING
+        if name.decode("latin-1").lower() not in FRAMING_HEADERS
     ]
     try:
         return encode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saga_orchestrator.tests.acceptance.fix_house import (
+from saga_orchestrator.tests.acceptance.deployment import (
     house,
     undisturbed,
     undisturbed_decline,

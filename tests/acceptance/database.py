@@ -10,19 +10,20 @@ from itertools import groupby
 
 import psycopg
 from psycopg.rows import class_row
-from saga_orchestrator.eventstore import RecordedEvent, verify
-from saga_orchestrator.tests.acceptance.waiting import until
+from saga_orchestrator.eventstore.event import RecordedEvent
+from saga_orchestrator.eventstore.hash_chain import find_broken_event
+from saga_orchestrator.tests.support.waiting import wait_until
 
 WRITERS = (
     "select pid from pg_stat_activity"
     " where datname = current_database() and application_name like 'node % writer'"
 )
-BLOCKED = f"{WRITERS} and wait_event_type = 'Lock'"
-STARTING = (
+BLOCKED_WRITERS = f"{WRITERS} and wait_event_type = 'Lock'"
+BLOCKED_MIGRATIONS = (
     WRITERS.replace("node % writer", "eventstore migrations") + " and wait_event_type = 'Lock'"
 )
-HELD_ANSWERS = BLOCKED.replace("node % writer", "node % reader")
-CLIENTS = (
+BLOCKED_REPLIES = BLOCKED_WRITERS.replace("node % writer", "node % reader")
+CLIENT_SESSIONS = (
     "select pid from pg_stat_activity"
     " where datname = current_database() and pid <> pg_backend_pid()"
 )
@@ -54,31 +55,31 @@ class Database:
             yield Lock(holder)
 
     @contextmanager
-    def starts_held(self) -> Iterator[Lock]:
+    def migrations_locked(self) -> Iterator[Lock]:
         """A service that starts waits for its turn to migrate."""
         with psycopg.connect(self.url) as holder:
             holder.execute("lock table migration in access exclusive mode")
             yield Lock(holder)
 
     @contextmanager
-    def answers_held(self) -> Iterator[Lock]:
+    def replies_locked(self) -> Iterator[Lock]:
         """What one node answers to another waits in the database, and what is asked anew too."""
         with psycopg.connect(self.url) as holder:
             holder.execute("lock table message in share mode")
             yield Lock(holder)
 
-    def await_held_answer(self) -> list[int]:
+    def await_blocked_replies(self) -> list[int]:
         """The process ids of those that wait."""
-        return until(lambda: self.pids(HELD_ANSWERS), "an answer waits for the lock")
+        return wait_until(lambda: self.pids(BLOCKED_REPLIES), "an answer waits for the lock")
 
-    def await_held_start(self) -> None:
-        until(lambda: self.pids(STARTING), "a start waits for its turn")
+    def await_blocked_migration(self) -> None:
+        wait_until(lambda: self.pids(BLOCKED_MIGRATIONS), "a start waits for its turn")
 
     def await_blocked_writers(self, number: int = 1) -> list[int]:
         """Their process ids."""
         what = f"{number} appends wait for the lock"
-        until(lambda: len(self.pids(BLOCKED)) >= number, what)
-        return self.pids(BLOCKED)
+        wait_until(lambda: len(self.pids(BLOCKED_WRITERS)) >= number, what)
+        return self.pids(BLOCKED_WRITERS)
 
     def terminate(self, pids: list[int]) -> None:
         """Returns when they are gone, and with them what they had not committed."""
@@ -87,11 +88,13 @@ class Database:
         self.await_end_of(pids)
 
     def await_end_of(self, pids: list[int]) -> None:
-        until(lambda: not set(pids) & set(self.pids(CLIENTS)), f"backends {pids} have ended")
+        wait_until(
+            lambda: not set(pids) & set(self.pids(CLIENT_SESSIONS)), f"backends {pids} have ended"
+        )
 
-    def terminate_everybody(self) -> int:
+    def terminate_all_clients(self) -> int:
         """All connections of the service are lost at once; returns how many."""
-        pids = self.pids(CLIENTS)
+        pids = self.pids(CLIENT_SESSIONS)
         for pid in pids:
             self._operator.execute("select pg_terminate_backend(%s)", (pid,))
         return len(pids)
@@ -99,7 +102,7 @@ class Database:
     def pids(self, query: str) -> list[int]:
         return [pid for (pid,) in self._operator.execute(query.encode()).fetchall()]
 
-    def types_of(self, saga_id: str) -> list[str]:
+    def event_types(self, saga_id: str) -> list[str]:
         """What is recorded of a saga."""
         return [one for (one,) in self._operator.execute(TYPES, (saga_id,)).fetchall()]
 
@@ -119,7 +122,7 @@ class Database:
             events = cursor.execute(EVENTS.encode()).fetchall()
         assert events, "a log that was written to"
         shards = groupby(events, key=lambda one: one.shard_id)
-        return next((bad for _, shard in shards if (bad := verify(shard))), None)
+        return next((bad for _, shard in shards if (bad := find_broken_event(shard))), None)
 
 
 class Lock:
@@ -131,7 +134,7 @@ class Lock:
 
 
 @contextmanager
-def frozen(pids: list[int]) -> Iterator[None]:
+def frozen_processes(pids: list[int]) -> Iterator[None]:
     """These processes do nothing while the block runs, whatever they are asked."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)

@@ -17,8 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from saga_orchestrator.http.lifespan import LifespanApp
-from saga_orchestrator.http.serving import server_of
+from saga_orchestrator.http.uvicorn_server import LifespanApp, build_server
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -57,4 +56,4 @@ app = LifespanApp(serving, (), ends_within=timedelta(seconds=1))
 
 if __name__ == "__main__":
     door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-    server_of(app).run(sockets=[door])
+    build_server(app).run(sockets=[door])

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saga_orchestrator.benchmarks.processes import free_ports
-from saga_orchestrator.eventstore import embedded_server
+from saga_orchestrator.eventstore.embedded import embedded_server
 
 SAGA = Path(sys.executable).with_name("saga")
 

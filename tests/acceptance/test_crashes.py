@@ -11,8 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from saga_orchestrator.tests.acceptance.house import CANCEL, CONFIRM, CREATE, PAY, Ending, House
-from saga_orchestrator.tests.acceptance.relay import Point
+from saga_orchestrator.tests.acceptance.deployment import (
+    CANCEL,
+    CONFIRM,
+    CREATE,
+    PAY,
+    Deployment,
+    Outcome,
+)
+from saga_orchestrator.tests.acceptance.recording_proxy import HoldPoint
 
 pytestmark = pytest.mark.slow
 
@@ -25,18 +32,18 @@ def twice(call: str, calls: Sequence[str]) -> list[str]:
     return [sent for one in calls for sent in ([one, one] if one == call else [one])]
 
 
-def kill_at(house: House, entity_id: int, call: str, point: Point) -> None:
-    with house.relay.hold(call, point) as hold:
-        house.start_soon(entity_id)
+def kill_at(house: Deployment, entity_id: int, call: str, point: HoldPoint) -> None:
+    with house.proxy.hold(call, point) as hold:
+        house.submit_start(entity_id)
         hold.await_call()
         house.service.kill()
 
 
 def kill_while_its_answer_is_stored(
-    house: House, entity_id: int, call: str, *, stored: bool
+    house: Deployment, entity_id: int, call: str, *, stored: bool
 ) -> None:
-    with house.relay.hold(call, Point.EFFECT) as hold:
-        house.start_soon(entity_id)
+    with house.proxy.hold(call, HoldPoint.EFFECT) as hold:
+        house.submit_start(entity_id)
         hold.await_call()
         with house.database.locked() as lock:
             hold.release()
@@ -48,9 +55,9 @@ def kill_while_its_answer_is_stored(
             house.database.await_end_of(blocked)
 
 
-def kill_while_the_start_is_stored(house: House, entity_id: int, *, stored: bool) -> None:
+def kill_while_the_start_is_stored(house: Deployment, entity_id: int, *, stored: bool) -> None:
     with house.database.locked() as lock:
-        unanswered = house.start_soon(entity_id)
+        unanswered = house.submit_start(entity_id)
         blocked = house.database.await_blocked_writers()
         house.service.kill()
         if not stored:
@@ -60,98 +67,98 @@ def kill_while_the_start_is_stored(house: House, entity_id: int, *, stored: bool
     assert unanswered.exception() is not None, "the client saw no answer"
 
 
-@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("point", HoldPoint)
 @pytest.mark.parametrize("call", FORWARD)
 def test_a_kill_while_a_call_is_under_way_changes_nothing(
-    house: House, undisturbed: Ending, call: str, point: Point
+    house: Deployment, undisturbed: Outcome, call: str, point: HoldPoint
 ) -> None:
-    entity_id = house.order()
+    entity_id = house.new_order()
     kill_at(house, entity_id, call, point)
 
     house.service.start()
 
-    assert house.ending(entity_id) == undisturbed
-    assert house.asked(house.saga_id(entity_id)) == twice(call, FORWARD)
+    assert house.outcome_of(entity_id) == undisturbed
+    assert house.calls_in_order(house.saga_id(entity_id)) == twice(call, FORWARD)
     assert house.database.broken_event() is None
 
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("call", FORWARD)
 def test_a_kill_while_an_answer_is_stored_changes_nothing(
-    house: House, undisturbed: Ending, call: str, stored: bool
+    house: Deployment, undisturbed: Outcome, call: str, stored: bool
 ) -> None:
-    entity_id = house.order()
+    entity_id = house.new_order()
     kill_while_its_answer_is_stored(house, entity_id, call, stored=stored)
 
     house.service.start()
 
-    assert house.ending(entity_id) == undisturbed
+    assert house.outcome_of(entity_id) == undisturbed
     sent = [*FORWARD] if stored else twice(call, FORWARD)
-    assert house.asked(house.saga_id(entity_id)) == sent
+    assert house.calls_in_order(house.saga_id(entity_id)) == sent
     assert house.database.broken_event() is None
 
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_start_without_an_answer_is_repeated_and_makes_one_saga(
-    house: House, undisturbed: Ending, stored: bool
+    house: Deployment, undisturbed: Outcome, stored: bool
 ) -> None:
-    entity_id = house.order()
+    entity_id = house.new_order()
     kill_while_the_start_is_stored(house, entity_id, stored=stored)
 
     house.service.start()
 
-    assert house.ending(entity_id) == undisturbed
+    assert house.outcome_of(entity_id) == undisturbed
     assert house.database.sagas_of(entity_id) == [house.saga_id(entity_id)]
-    assert house.asked(house.saga_id(entity_id)) == [*FORWARD]
+    assert house.calls_in_order(house.saga_id(entity_id)) == [*FORWARD]
     assert house.database.broken_event() is None
 
 
-@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("point", HoldPoint)
 def test_a_kill_while_a_compensation_is_under_way_changes_nothing(
-    house: House, undisturbed_decline: Ending, point: Point
+    house: Deployment, undisturbed_decline: Outcome, point: HoldPoint
 ) -> None:
-    entity_id = house.order()
+    entity_id = house.new_order()
     with house.declining():
         kill_at(house, entity_id, CANCEL, point)
 
     house.service.start()
 
-    assert house.ending(entity_id) == undisturbed_decline
-    assert house.asked(house.saga_id(entity_id)) == twice(CANCEL, AND_BACK)
+    assert house.outcome_of(entity_id) == undisturbed_decline
+    assert house.calls_in_order(house.saga_id(entity_id)) == twice(CANCEL, AND_BACK)
     assert house.database.broken_event() is None
 
 
 @pytest.mark.parametrize(("call", "stored"), [(PAY, True), (CANCEL, False), (CANCEL, True)])
 def test_a_kill_while_an_answer_on_the_way_back_is_stored_changes_nothing(
-    house: House, undisturbed_decline: Ending, call: str, stored: bool
+    house: Deployment, undisturbed_decline: Outcome, call: str, stored: bool
 ) -> None:
-    entity_id = house.order()
+    entity_id = house.new_order()
     with house.declining():
         kill_while_its_answer_is_stored(house, entity_id, call, stored=stored)
 
     house.service.start()
 
-    assert house.ending(entity_id) == undisturbed_decline
+    assert house.outcome_of(entity_id) == undisturbed_decline
     sent = [*AND_BACK] if stored else twice(call, AND_BACK)
-    assert house.asked(house.saga_id(entity_id)) == sent
+    assert house.calls_in_order(house.saga_id(entity_id)) == sent
     assert house.database.broken_event() is None
 
 
 def test_a_refusal_that_is_lost_in_a_kill_is_undone_by_key_to_be_sure(
-    house: House, undisturbed_decline: Ending
+    house: Deployment, undisturbed_decline: Outcome
 ) -> None:
     """The repeated call is refused too, but the first may have worked: the payment is undone by the
     key that may have made it, and then the saga rests as it would have without the crash."""
-    entity_id = house.order()
+    entity_id = house.new_order()
     with house.declining():
         kill_while_its_answer_is_stored(house, entity_id, PAY, stored=False)
         house.service.start()
-        ending = house.ending(entity_id)
+        ending = house.outcome_of(entity_id)
 
     assert ending.steps[1] == ("process_payment", "compensated", 1)
     assert (ending.status, ending.parked) == ("compensated", None)
     assert ending.orders == undisturbed_decline.orders == ("CANCELLED",)
     assert ending.payments == undisturbed_decline.payments == ()
     asked = [*AND_BACK[:2], PAY, "process_payment/compensation", CANCEL]
-    assert house.asked(house.saga_id(entity_id)) == asked
+    assert house.calls_in_order(house.saga_id(entity_id)) == asked
     assert house.database.broken_event() is None

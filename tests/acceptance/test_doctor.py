@@ -6,27 +6,27 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from saga_orchestrator.tests.acceptance.doctor import doctor
-from saga_orchestrator.tests.acceptance.house import House
-from saga_orchestrator.tests.acceptance.program import clean_environ
+from saga_orchestrator.tests.acceptance.deployment import Deployment
+from saga_orchestrator.tests.acceptance.doctor_run import run_doctor
+from saga_orchestrator.tests.acceptance.process import clean_environ
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_house_that_serves_is_found_in_order(house: House) -> None:
-    house.ending(house.order())
+def test_a_house_that_serves_is_found_in_order(house: Deployment) -> None:
+    house.outcome_of(house.new_order())
     with house.declining():
-        house.ending(house.order())
+        house.outcome_of(house.new_order())
 
-    examination = house.examination()
+    examination = house.run_doctor()
 
     # Other tests have frozen nodes of this house, whose late calls are noticed.
     assert examination.violations == []
-    assert examination.code == 0
-    assert examination.counted.endswith("events, 0 violations")
+    assert examination.exit_code == 0
+    assert examination.summary.endswith("events, 0 violations")
 
 
-def test_what_is_wrong_is_told_one_line_a_finding(house: House, database_url: str) -> None:
+def test_what_is_wrong_is_told_one_line_a_finding(house: Deployment, database_url: str) -> None:
     unknown = "018f0000-0000-7000-8000-000000000001"
     with psycopg.connect(database_url) as operator:
         operator.execute(
@@ -35,7 +35,7 @@ def test_what_is_wrong_is_told_one_line_a_finding(house: House, database_url: st
             (unknown,),
         )
 
-    said = doctor(clean_environ(DATABASE_URL=database_url))
+    said = run_doctor(clean_environ(DATABASE_URL=database_url))
 
     assert said.stdout == f"{unknown}: 2 keys stand for it [I13]\n"
     assert said.stderr == "0 sagas, 0 events, 1 violations\n"
@@ -55,14 +55,14 @@ def test_a_file_that_cannot_be_read_is_named(
     file = tmp_path / "answers.jsonl"
     file.write_text(line)
 
-    said = doctor(clean_environ(DATABASE_URL=database_url), "--answers", str(file))
+    said = run_doctor(clean_environ(DATABASE_URL=database_url), "--answers", str(file))
 
     assert said.stderr.startswith(f"saga: {file}: {trouble}")
     assert (said.returncode, said.stdout) == (2, "")
 
 
 def test_a_database_without_a_log_is_named(empty_database_url: str) -> None:
-    said = doctor(clean_environ(DATABASE_URL=empty_database_url))
+    said = run_doctor(clean_environ(DATABASE_URL=empty_database_url))
 
     assert said.returncode == 2
     assert said.stderr.startswith("saga: DATABASE_URL has no log")

@@ -8,12 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from saga_orchestrator.tests.acceptance.program import (
-    Program,
-    clean_environ,
-    free_port,
-)
-from saga_orchestrator.tests.acceptance.waiting import until
+from saga_orchestrator.tests.acceptance.process import ServerProcess, clean_environ, free_port
+from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -33,10 +29,10 @@ def test_when_a_part_fails_the_process_ends_with_an_exit_code(
 ) -> None:
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
-    program = Program((*arguments, str(port)), url, clean_environ(STUCK=stuck), log)
+    program = ServerProcess((*arguments, str(port)), url, clean_environ(STUCK=stuck), log)
     program.launch()
     try:
-        until(lambda: answers(url), "it serves")
+        wait_until(lambda: answers(url), "it serves")
 
         assert program.wait() == 1
     finally:

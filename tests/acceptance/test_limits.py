@@ -18,22 +18,22 @@ from typing import Final
 
 import httpx
 import pytest
-from saga_orchestrator.examples.scenes import order
-from saga_orchestrator.tests.acceptance.fix_house import fresh_database, running
-from saga_orchestrator.tests.acceptance.program import (
-    SAGA,
-    Program,
+from saga_orchestrator.examples.scenarios import order_request
+from saga_orchestrator.tests.acceptance.deployment import fresh_database, running
+from saga_orchestrator.tests.acceptance.process import (
+    SAGA_COMMAND,
+    ServerProcess,
     clean_environ,
-    client,
     free_port,
+    http_client,
 )
-from saga_orchestrator.tests.acceptance.waiting import until
+from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 DESCRIPTORS: Final = 256
 WAYS: Final = {
-    "saga serve": (*SAGA, "serve"),
+    "saga serve": (*SAGA_COMMAND, "serve"),
     "python server.py": (sys.executable, "server.py"),
 }
 LIVE: Final = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
@@ -43,17 +43,17 @@ SOON: Final = timedelta(seconds=20)
 @pytest.fixture(scope="module", params=WAYS)
 def service(
     request: pytest.FixtureRequest, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Program]:
+) -> Iterator[ServerProcess]:
     port = free_port()
     command = ("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh", *WAYS[request.param])
     with fresh_database(postgres_server, f"limits_{port}") as database_url:
         environ = clean_environ(SERVICE_PORT=str(port), DATABASE_URL=database_url)
         log = tmp_path_factory.mktemp("limits") / "log"
-        with running(Program(command, f"http://127.0.0.1:{port}", environ, log)) as program:
+        with running(ServerProcess(command, f"http://127.0.0.1:{port}", environ, log)) as program:
             yield program
 
 
-def connected(service: Program) -> socket.socket:
+def connected(service: ServerProcess) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(service.environ["SERVICE_PORT"])), 30)
 
 
@@ -67,38 +67,40 @@ def last_words(connection: socket.socket) -> tuple[int, str] | None:
     return (int(head.split()[1]), json.loads(body)["code"]) if body else None
 
 
-def answer(service: Program, request: bytes) -> tuple[int, str] | None:
+def answer(service: ServerProcess, request: bytes) -> tuple[int, str] | None:
     with connected(service) as connection:
         with suppress(ConnectionError):
             connection.sendall(request)
         return last_words(connection)
 
 
-def memory_of(service: Program) -> int:
+def memory_of(service: ServerProcess) -> int:
     assert service.process is not None
     pages = Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]
     return int(pages) * resource.getpagesize()
 
 
-def test_more_silent_clients_than_descriptors_do_not_shut_out_others(service: Program) -> None:
+def test_more_silent_clients_than_descriptors_do_not_shut_out_others(
+    service: ServerProcess,
+) -> None:
     with ExitStack() as crowd:
         for _ in range(400):
             connection = crowd.enter_context(connected(service))
             with suppress(ConnectionError):
                 connection.sendall(LIVE[:20])
         for _ in range(20):
-            with client(service.url) as web:
+            with http_client(service.url) as web:
                 assert web.get("/livez").status_code == httpx.codes.OK
                 assert web.get("/readyz").status_code == httpx.codes.OK
                 started = web.post(
-                    "/sagas/start", json=order(1), headers={"Prefer": "respond-async"}
+                    "/sagas/start", json=order_request(1), headers={"Prefer": "respond-async"}
                 )
                 assert started.status_code == httpx.codes.ACCEPTED
     assert service.is_alive
     assert "Too many open files" not in service.log.read_text()
 
 
-def test_a_head_without_end_is_refused_and_takes_no_memory(service: Program) -> None:
+def test_a_head_without_end_is_refused_and_takes_no_memory(service: ServerProcess) -> None:
     before = memory_of(service)
     with connected(service) as connection:
         connection.sendall(LIVE)
@@ -139,12 +141,12 @@ def test_a_head_without_end_is_refused_and_takes_no_memory(service: Program) -> 
     ],
 )
 def test_what_http_does_not_allow_is_refused_with_a_problem(
-    service: Program, request_: bytes, told: tuple[int, str]
+    service: ServerProcess, request_: bytes, told: tuple[int, str]
 ) -> None:
     assert answer(service, request_) == told
 
 
-def test_a_head_that_does_not_end_is_not_waited_for(service: Program) -> None:
+def test_a_head_that_does_not_end_is_not_waited_for(service: ServerProcess) -> None:
     ended = threading.Event()
     with connected(service) as connection:
 
@@ -174,7 +176,7 @@ def test_a_head_that_does_not_end_is_not_waited_for(service: Program) -> None:
     ],
 )
 def test_what_does_not_come_is_not_waited_for(
-    service: Program, beginning: bytes, told: int | None
+    service: ServerProcess, beginning: bytes, told: int | None
 ) -> None:
     with connected(service) as connection:
         connection.sendall(beginning)
@@ -182,5 +184,5 @@ def test_what_does_not_come_is_not_waited_for(
         words = last_words(connection)
 
     assert (words and words[0]) == told
-    with client(service.url) as web:
-        until(lambda: web.get("/livez").status_code == httpx.codes.OK, "it serves")
+    with http_client(service.url) as web:
+        wait_until(lambda: web.get("/livez").status_code == httpx.codes.OK, "it serves")

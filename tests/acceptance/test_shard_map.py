@@ -10,17 +10,17 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import SHARDS, shard_of
-from saga_orchestrator.examples.scenes import order
-from saga_orchestrator.tests.acceptance.program import (
+from saga_orchestrator.eventstore.event import SHARD_COUNT, shard_of
+from saga_orchestrator.examples.scenarios import order_request
+from saga_orchestrator.tests.acceptance.process import (
     ROOT,
-    SAGA,
-    Program,
+    SAGA_COMMAND,
+    ServerProcess,
     clean_environ,
-    client,
     free_port,
+    http_client,
 )
-from saga_orchestrator.tests.fix_postgres import database_of, execute
+from saga_orchestrator.tests.support.postgres import database_url_of, execute
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +40,10 @@ def deployment(folder: Path, database_url: str, shards: str) -> Iterator[httpx.C
         PAYMENT_SERVICE_URL=NOBODY,
     )
     log = folder / f"{shards}-{port}.log"
-    program = Program((*SAGA, "serve"), f"http://127.0.0.1:{port}", environ, log)
+    program = ServerProcess((*SAGA_COMMAND, "serve"), f"http://127.0.0.1:{port}", environ, log)
     try:
         program.start()
-        with client(program.url) as web:
+        with http_client(program.url) as web:
             yield web
     finally:
         program.end()
@@ -51,7 +51,9 @@ def deployment(folder: Path, database_url: str, shards: str) -> Iterator[httpx.C
 
 def started(web: httpx.Client, many: int) -> list[str]:
     headers = {"Prefer": "respond-async"}
-    answers = [web.post("/sagas/start", json=order(one), headers=headers) for one in range(many)]
+    answers = [
+        web.post("/sagas/start", json=order_request(one), headers=headers) for one in range(many)
+    ]
     return [one.raise_for_status().json()["saga_id"] for one in answers]
 
 
@@ -67,17 +69,17 @@ def statuses(web: httpx.Client, saga_ids: Sequence[str]) -> set[int]:
 
 
 def test_the_map_knows_every_shard() -> None:
-    for shard_id in range(SHARDS):
-        for last in range(shard_id, 256, SHARDS):
+    for shard_id in range(SHARD_COUNT):
+        for last in range(shard_id, 256, SHARD_COUNT):
             saga_id = f"01a20d5a-f5b4-7000-8000-0000000000{last:02x}"
             assert shard_of(saga_id) == shard_id
-            assert cluster_of(saga_id) == ("first" if shard_id < SHARDS // 2 else "second")
+            assert cluster_of(saga_id) == ("first" if shard_id < SHARD_COUNT // 2 else "second")
 
 
 def test_an_id_leads_to_its_cluster(postgres_server: str, tmp_path: Path) -> None:
     execute(postgres_server, "create database {}", "map_first")
     execute(postgres_server, "create database {}", "map_second")
-    first_url, second_url = (database_of(postgres_server, f"map_{one}") for one in HALVES)
+    first_url, second_url = (database_url_of(postgres_server, f"map_{one}") for one in HALVES)
     with (
         deployment(tmp_path, first_url, HALVES["first"]) as first,
         deployment(tmp_path, second_url, HALVES["second"]) as second,
@@ -92,13 +94,13 @@ def test_an_id_leads_to_its_cluster(postgres_server: str, tmp_path: Path) -> Non
 
 def test_a_cluster_is_split_in_two_by_a_copy(postgres_server: str, tmp_path: Path) -> None:
     execute(postgres_server, "create database {}", "whole")
-    whole_url = database_of(postgres_server, "whole")
+    whole_url = database_url_of(postgres_server, "whole")
     with deployment(tmp_path, whole_url, "0-63") as whole:
         sagas = started(whole, 40)
     execute(postgres_server, "create database {} template {}", "copy", "whole")
     with (
         deployment(tmp_path, whole_url, HALVES["first"]) as first,
-        deployment(tmp_path, database_of(postgres_server, "copy"), HALVES["second"]) as second,
+        deployment(tmp_path, database_url_of(postgres_server, "copy"), HALVES["second"]) as second,
     ):
         for saga_id in sagas:
             home = first if cluster_of(saga_id) == "first" else second
@@ -106,7 +108,7 @@ def test_a_cluster_is_split_in_two_by_a_copy(postgres_server: str, tmp_path: Pat
             assert answer.is_success, answer.text
     for url, half in (
         (whole_url, range(32)),
-        (database_of(postgres_server, "copy"), range(32, 64)),
+        (database_url_of(postgres_server, "copy"), range(32, 64)),
     ):
         with psycopg.connect(url) as connection:
             asked = connection.execute(

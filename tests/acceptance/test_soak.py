@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.tests.acceptance.program import run
+from saga_orchestrator.tests.acceptance.process import run_to_end
 
 pytestmark = pytest.mark.slow
 
@@ -14,6 +14,6 @@ SOAK = (sys.executable, "benchmarks/soak.py", "--sagas", "2000", "--warm-up", "5
 
 
 def test_thousands_of_sagas_leave_nothing_in_memory() -> None:
-    said = run(*SOAK, within=timedelta(minutes=5))
+    said = run_to_end(*SOAK, within=timedelta(minutes=5))
 
     assert said.returncode == 0, said.stdout + said.stderr

@@ -17,12 +17,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from saga_orchestrator.tests.acceptance.doctor import Examination
-from saga_orchestrator.tests.chaos.customers import Customers
-from saga_orchestrator.tests.chaos.faults import rage
-from saga_orchestrator.tests.chaos.schedule import Fault, schedule
-from saga_orchestrator.tests.chaos.town import Town, a_town
-from saga_orchestrator.tests.chaos.verdict import refused_callbacks, verdict
+from saga_orchestrator.tests.acceptance.doctor_run import DoctorReport
+from saga_orchestrator.tests.chaos.checker import check, refused_callbacks
+from saga_orchestrator.tests.chaos.clients import Clients
+from saga_orchestrator.tests.chaos.deployment import ChaosDeployment, chaos_deployment
+from saga_orchestrator.tests.chaos.fault_schedule import Fault, schedule
+from saga_orchestrator.tests.chaos.nemesis import inject
 
 REST_WITHIN = 150  # seconds; the wait before an attempt is a minute at most
 UNDER_WAY = "under way"
@@ -60,35 +60,35 @@ def options() -> argparse.ArgumentParser:
 async def storm(given: argparse.Namespace, faults: Sequence[Fault], folder: Path) -> list[str]:
     """What is wrong."""
     say(f"seed {given.seed}, {given.nodes} nodes")
-    async with a_town(folder, given.nodes) as town:
-        customers = Customers(given.seed, [one.url for one in town.nodes], town.receiver)
-        raging = asyncio.create_task(rage(town, faults, say))
-        wishes = await customers.come(given.load, given.seconds)
+    async with chaos_deployment(folder, given.nodes) as town:
+        customers = Clients(given.seed, [one.url for one in town.nodes], town.receiver)
+        raging = asyncio.create_task(inject(town, faults, say))
+        wishes = await customers.place_orders(given.load, given.seconds)
         await raging
-        say(f"quiet; {len(wishes)} orders were answered, asked again {customers.asked_again} times")
-        endings = await customers.endings(wishes, REST_WITHIN)
+        say(f"quiet; {len(wishes)} orders were answered, asked again {customers.retries} times")
+        endings = await customers.final_statuses(wishes, REST_WITHIN)
         say(f"at rest: {told(endings)}")
-        await customers.await_callbacks(wishes, REST_WITHIN)
-        say(f"{len(town.receiver.told)} were told of their rest")
-        examination = await asyncio.to_thread(verdict, town, customers)
-        say(f"{examination.counted}; {told(launches(town))}")
+        await customers.await_webhooks(wishes, REST_WITHIN)
+        say(f"{len(town.receiver.delivered)} were told of their rest")
+        examination = await asyncio.to_thread(check, town, customers)
+        say(f"{examination.summary}; {told(launches(town))}")
         await customers.close()
     surprises = [*customers.surprises, *refused_callbacks(folder)]
     return [*wrong(endings, examination), *surprises]
 
 
-def wrong(endings: Mapping[str, int], examination: Examination) -> Iterator[str]:
+def wrong(endings: Mapping[str, int], examination: DoctorReport) -> Iterator[str]:
     if endings.get(UNDER_WAY):
         yield f"{endings[UNDER_WAY]} sagas do not rest"
     for one in examination.findings:
         if one["kind"] == "violation":
             yield f"{one['saga_id']}: {one['detail']} [{one['code']}]"
-    if examination.code not in (0, 1):
-        yield f"the doctor could not look: {examination.counted}"
+    if examination.exit_code not in (0, 1):
+        yield f"the doctor could not look: {examination.summary}"
 
 
-def launches(town: Town) -> Mapping[str, int]:
-    return {f"starts of {name}": one.launches for name, one in town.watched.items()}
+def launches(town: ChaosDeployment) -> Mapping[str, int]:
+    return {f"starts of {name}": one.launches for name, one in town.processes.items()}
 
 
 def told(counts: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.tests.acceptance.program import run
+from saga_orchestrator.tests.acceptance.process import run_to_end
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ ROUND = ("--seed", "32", "--seconds", "10", "--nodes", "2", "--load", "4")
 
 
 def test_no_promise_is_broken_by_a_short_round_of_chaos() -> None:
-    said = run(*CHAOS, *ROUND, within=timedelta(minutes=5))
+    said = run_to_end(*CHAOS, *ROUND, within=timedelta(minutes=5))
 
     assert said.returncode == 0, said.stdout + said.stderr
     assert "0 violations" in said.stdout

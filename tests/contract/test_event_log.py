@@ -7,29 +7,29 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 import pytest
-from saga_orchestrator.eventstore import (
-    PAGE_BYTES,
+from saga_orchestrator.eventstore.errors import (
+    Fenced,
+    InvalidStreamId,
+    LogUnavailable,
+    WrongExpectedVersion,
+)
+from saga_orchestrator.eventstore.event import StreamId, shard_stream
+from saga_orchestrator.eventstore.event_log import (
+    MAX_PAGE_BYTES,
     Document,
     EventLog,
-    Fenced,
-    InMemoryLog,
-    InvalidStreamId,
     KeyClaim,
-    LogUnavailable,
-    MemoryStore,
-    Mode,
-    PostgresLog,
     PutResult,
-    StreamId,
-    WrongExpectedVersion,
-    is_cut,
-    shard_stream,
-    verify,
+    may_have_more,
 )
-from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+from saga_orchestrator.eventstore.hash_chain import find_broken_event
+from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
 
 OpenLog = Callable[[], EventLog]
-DATABASES: Final[Mapping[str, tuple[Mode, str]]] = {
+DATABASES: Final[Mapping[str, tuple[DatabaseMode, str]]] = {
     "postgres": ("postgresql", "database_url"),
     "portable": ("portable", "portable_database_url"),
 }
@@ -61,9 +61,9 @@ async def log(open_log: OpenLog) -> EventLog:
 
 
 async def test_an_append_is_read_back_as_it_was_returned(log: EventLog) -> None:
-    stream = a_stream(1)
+    stream = make_stream_id(1)
 
-    recorded = await log.append(stream, 0, [an_event("A", b'{"a":1}'), an_event("B")])
+    recorded = await log.append(stream, 0, [make_event("A", b'{"a":1}'), make_event("B")])
 
     assert list(await log.read_stream(stream)) == list(recorded)
     assert [(event.seq, event.version, event.type) for event in recorded] == [
@@ -89,19 +89,19 @@ async def test_a_claim_gives_the_next_epoch_of_every_shard(log: EventLog) -> Non
 
 async def test_a_shard_that_was_not_claimed_takes_no_append(log: EventLog) -> None:
     with pytest.raises(Fenced) as refusal:
-        await log.append(a_stream(9), 0, [an_event()])
+        await log.append(make_stream_id(9), 0, [make_event()])
 
     assert refusal.value.shard_id == 9
 
 
 async def test_a_second_owner_fences_the_first(log: EventLog, open_log: OpenLog) -> None:
-    stream = a_stream(1)
-    await log.append(stream, 0, [an_event("Before")])
+    stream = make_stream_id(1)
+    await log.append(stream, 0, [make_event("Before")])
 
     await open_log().claim([1], recorded_at=NOON)
 
     with pytest.raises(Fenced):
-        await log.append(stream, 1, [an_event("After"), an_event("After")])
+        await log.append(stream, 1, [make_event("After"), make_event("After")])
     assert [event.type for event in await log.read_shard(1)] == [
         "ShardOwned",
         "Before",
@@ -113,8 +113,8 @@ async def test_a_fenced_owner_keeps_its_other_shards(log: EventLog, open_log: Op
     await open_log().claim([1], recorded_at=NOON)
 
     lost, kept = await asyncio.gather(
-        log.append(a_stream(1), 0, [an_event()]),
-        log.append(a_stream(2), 0, [an_event()]),
+        log.append(make_stream_id(1), 0, [make_event()]),
+        log.append(make_stream_id(2), 0, [make_event()]),
         return_exceptions=True,
     )
 
@@ -127,14 +127,14 @@ async def test_a_fenced_owner_that_claims_again_can_append(
     log: EventLog, open_log: OpenLog
 ) -> None:
     other = open_log()
-    stream = a_stream(1)
-    await log.append(stream, 0, [an_event()])
+    stream = make_stream_id(1)
+    await log.append(stream, 0, [make_event()])
     await other.claim([1], recorded_at=NOON)
-    await other.append(stream, 1, [an_event()])
+    await other.append(stream, 1, [make_event()])
 
     await log.claim([1], recorded_at=NOON)
 
-    (event,) = await log.append(stream, 2, [an_event()])
+    (event,) = await log.append(stream, 2, [make_event()])
     assert (event.seq, event.version, event.epoch) == (6, 3, 3)
 
 
@@ -145,22 +145,22 @@ async def test_concurrent_claims_end_with_one_owner_an_epoch(open_log: OpenLog) 
 
     assert sorted(epochs[5] for epochs in claims) == [1, 2, 3, 4, 5, 6]
     for log, epochs in zip(logs, claims, strict=True):
-        appending = log.append(a_stream(5, epochs[5]), 0, [an_event()])
+        appending = log.append(make_stream_id(5, epochs[5]), 0, [make_event()])
         if epochs[5] == 6:
             await appending
         else:
             with pytest.raises(Fenced):
                 await appending
-    assert verify(await logs[0].read_shard(5)) is None
+    assert find_broken_event(await logs[0].read_shard(5)) is None
 
 
 @pytest.mark.parametrize("expected", [0, 1, 3, 99])
 async def test_a_wrong_expected_version_is_refused(log: EventLog, expected: int) -> None:
-    stream = a_stream(1)
-    await log.append(stream, 0, [an_event(), an_event()])
+    stream = make_stream_id(1)
+    await log.append(stream, 0, [make_event(), make_event()])
 
     with pytest.raises(WrongExpectedVersion) as refusal:
-        await log.append(stream, expected, [an_event()])
+        await log.append(stream, expected, [make_event()])
 
     assert (refusal.value.expected, refusal.value.actual) == (expected, 2)
     assert len(await log.read_stream(stream)) == 2
@@ -169,42 +169,42 @@ async def test_a_wrong_expected_version_is_refused(log: EventLog, expected: int)
 async def test_a_new_owner_knows_the_versions_of_its_streams(
     log: EventLog, open_log: OpenLog
 ) -> None:
-    stream = a_stream(1)
-    await log.append(stream, 0, [an_event(), an_event()])
+    stream = make_stream_id(1)
+    await log.append(stream, 0, [make_event(), make_event()])
     heir = open_log()
     await heir.claim([1], recorded_at=NOON)
 
     for wrong in (0, 1, 3):
         with pytest.raises(WrongExpectedVersion):
-            await heir.append(stream, wrong, [an_event()])
+            await heir.append(stream, wrong, [make_event()])
 
-    (event,) = await heir.append(stream, 2, [an_event()])
+    (event,) = await heir.append(stream, 2, [make_event()])
     assert (event.version, event.seq) == (3, 5)
 
 
 async def test_only_the_wrong_one_of_many_appends_is_refused(
     log: EventLog, open_log: OpenLog
 ) -> None:
-    await log.append(a_stream(1, 7), 0, [an_event()])
+    await log.append(make_stream_id(1, 7), 0, [make_event()])
     heir = open_log()
     await heir.claim(range(4), recorded_at=NOON)
 
     results = await asyncio.gather(
-        *(heir.append(a_stream(1, number), 0, [an_event()]) for number in range(20)),
+        *(heir.append(make_stream_id(1, number), 0, [make_event()]) for number in range(20)),
         return_exceptions=True,
     )
 
     wrong = [n for n, result in enumerate(results) if isinstance(result, WrongExpectedVersion)]
     assert wrong == [7]
     assert sum(isinstance(result, BaseException) for result in results) == 1
-    assert verify(await heir.read_shard(1)) is None
+    assert find_broken_event(await heir.read_shard(1)) is None
 
 
 async def test_of_two_appends_with_one_expected_version_one_wins(log: EventLog) -> None:
-    stream = a_stream(1)
+    stream = make_stream_id(1)
 
     results = await asyncio.gather(
-        *(log.append(stream, 0, [an_event()]) for _ in range(5)), return_exceptions=True
+        *(log.append(stream, 0, [make_event()]) for _ in range(5)), return_exceptions=True
     )
 
     assert sum(isinstance(result, WrongExpectedVersion) for result in results) == 4
@@ -213,31 +213,31 @@ async def test_of_two_appends_with_one_expected_version_one_wins(log: EventLog) 
 
 async def test_fifty_appenders_leave_no_gap(log: EventLog) -> None:
     async def work(number: int) -> None:
-        stream = a_stream(number % 4, number)
+        stream = make_stream_id(number % 4, number)
         for version in range(0, 20, 2):
-            await log.append(stream, version, [an_event(), an_event()])
+            await log.append(stream, version, [make_event(), make_event()])
 
     await asyncio.gather(*(work(number) for number in range(50)))
 
     for shard_id in range(4):
         events = await log.read_shard(shard_id)
-        assert verify(events) is None
+        assert find_broken_event(events) is None
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
     for number in range(50):
-        stream = await log.read_stream(a_stream(number % 4, number))
+        stream = await log.read_stream(make_stream_id(number % 4, number))
         assert [event.version for event in stream] == list(range(1, 21))
 
 
 async def test_a_stream_is_read_in_pages(log: EventLog) -> None:
-    stream = a_stream(1)
-    recorded = list(await log.append(stream, 0, [an_event() for _ in range(5)]))
+    stream = make_stream_id(1)
+    recorded = list(await log.append(stream, 0, [make_event() for _ in range(5)]))
 
     assert list(await log.read_stream(stream, after_version=1, limit=2)) == recorded[1:3]
     assert list(await log.read_stream(stream, after_version=5)) == []
 
 
 async def test_a_shard_is_read_in_pages(log: EventLog) -> None:
-    recorded = list(await log.append(a_stream(1), 0, [an_event() for _ in range(5)]))
+    recorded = list(await log.append(make_stream_id(1), 0, [make_event() for _ in range(5)]))
 
     assert list(await log.read_shard(1, after_seq=2, limit=2)) == recorded[1:3]
     assert list(await log.read_shard(1, after_seq=6)) == []
@@ -246,20 +246,20 @@ async def test_a_shard_is_read_in_pages(log: EventLog) -> None:
 @pytest.mark.parametrize(
     ("sizes", "first_page"),
     [
-        ([PAGE_BYTES // 4] * 6, 4),
-        ([PAGE_BYTES // 4 + 1] * 6, 4),
-        ([2 * PAGE_BYTES, 1, 1], 1),
-        ([1, 2 * PAGE_BYTES, 1], 2),
-        ([PAGE_BYTES - 1, 1, 1], 2),
+        ([MAX_PAGE_BYTES // 4] * 6, 4),
+        ([MAX_PAGE_BYTES // 4 + 1] * 6, 4),
+        ([2 * MAX_PAGE_BYTES, 1, 1], 1),
+        ([1, 2 * MAX_PAGE_BYTES, 1], 2),
+        ([MAX_PAGE_BYTES - 1, 1, 1], 2),
         ([10] * 5, 5),
     ],
 )
 async def test_a_page_ends_with_the_event_that_fills_it(
     log: EventLog, sizes: list[int], first_page: int
 ) -> None:
-    stream = a_stream(1)
+    stream = make_stream_id(1)
     recorded = list(
-        await log.append(stream, 0, [an_event("A", b'"%b"' % (b"x" * (n - 2))) for n in sizes])
+        await log.append(stream, 0, [make_event("A", b'"%b"' % (b"x" * (n - 2))) for n in sizes])
     )
 
     of_stream = list(await log.read_stream(stream))
@@ -267,15 +267,17 @@ async def test_a_page_ends_with_the_event_that_fills_it(
     rest = list(await log.read_stream(stream, after_version=first_page))
 
     assert of_stream == of_shard == recorded[:first_page]
-    assert is_cut(of_stream, 1000) == (first_page < len(sizes))
+    assert may_have_more(of_stream, 1000) == (first_page < len(sizes))
     assert rest == recorded[first_page:]
 
 
 async def test_many_streams_are_read_in_order_of_stream_and_version(log: EventLog) -> None:
-    streams = [a_stream(number % 4, number) for number in range(450)]
-    await asyncio.gather(*(log.append(stream, 0, [an_event(), an_event()]) for stream in streams))
+    streams = [make_stream_id(number % 4, number) for number in range(450)]
+    await asyncio.gather(
+        *(log.append(stream, 0, [make_event(), make_event()]) for stream in streams)
+    )
 
-    events = await log.read_streams([*reversed(streams), streams[0], a_stream(1, 999)])
+    events = await log.read_streams([*reversed(streams), streams[0], make_stream_id(1, 999)])
 
     assert [(event.stream_id, event.version) for event in events] == [
         (stream, version) for stream in sorted(streams) for version in (1, 2)
@@ -283,7 +285,7 @@ async def test_many_streams_are_read_in_order_of_stream_and_version(log: EventLo
 
 
 async def test_heads_name_the_newest_event_of_each_shard(log: EventLog) -> None:
-    recorded = await log.append(a_stream(1), 0, [an_event(), an_event()])
+    recorded = await log.append(make_stream_id(1), 0, [make_event(), make_event()])
 
     heads = await log.heads()
 
@@ -294,15 +296,20 @@ async def test_heads_name_the_newest_event_of_each_shard(log: EventLog) -> None:
 async def test_a_payload_of_any_bytes_comes_back(log: EventLog) -> None:
     payloads = [b'{"nul":"\\u0000"}', '{"ü":"€🎈"}'.encode(), b"", bytes(range(256))]
 
-    await log.append(a_stream(1), 0, [an_event(payload=payload) for payload in payloads])
+    await log.append(make_stream_id(1), 0, [make_event(payload=payload) for payload in payloads])
 
-    assert [event.payload for event in await log.read_stream(a_stream(1))] == payloads
+    assert [event.payload for event in await log.read_stream(make_stream_id(1))] == payloads
 
 
 async def test_a_text_that_is_not_a_canonical_uuid_names_no_stream(log: EventLog) -> None:
-    for text in ("x", a_stream(1).upper(), a_stream(1).replace("-", ""), a_stream(1) + "\n"):
+    for text in (
+        "x",
+        make_stream_id(1).upper(),
+        make_stream_id(1).replace("-", ""),
+        make_stream_id(1) + "\n",
+    ):
         with pytest.raises(InvalidStreamId):
-            await log.append(StreamId(text), 0, [an_event()])
+            await log.append(StreamId(text), 0, [make_event()])
         with pytest.raises(InvalidStreamId):
             await log.read_stream(StreamId(text))
 
@@ -310,14 +317,14 @@ async def test_a_text_that_is_not_a_canonical_uuid_names_no_stream(log: EventLog
 async def test_a_key_stands_for_the_stream_that_was_first(log: EventLog) -> None:
     claims = await asyncio.gather(
         *(
-            log.claim_key("k", digest=b"%d" % n, stream_id=a_stream(1, n), claimed_at=NOON)
+            log.claim_key("k", digest=b"%d" % n, stream_id=make_stream_id(1, n), claimed_at=NOON)
             for n in range(20)
         )
     )
 
     assert len(set(claims)) == 1
     winner = int(claims[0].digest)
-    assert claims[0] == KeyClaim(a_stream(1, winner), b"%d" % winner)
+    assert claims[0] == KeyClaim(make_stream_id(1, winner), b"%d" % winner)
 
 
 async def test_a_key_is_found_once_it_is_bound_and_not_bound_by_being_looked_for(
@@ -326,9 +333,9 @@ async def test_a_key_is_found_once_it_is_bound_and_not_bound_by_being_looked_for
     assert await log.find_key("k") is None
     assert await log.find_key("k") is None
 
-    bound = await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+    bound = await log.claim_key("k", digest=b"d", stream_id=make_stream_id(1), claimed_at=NOON)
 
-    assert await log.find_key("k") == bound == KeyClaim(a_stream(1), b"d")
+    assert await log.find_key("k") == bound == KeyClaim(make_stream_id(1), b"d")
 
 
 async def test_a_version_of_a_document_never_changes(log: EventLog) -> None:
@@ -374,7 +381,7 @@ async def test_a_closed_log_refuses_to_append(log: EventLog) -> None:
     await log.close()
 
     with pytest.raises(LogUnavailable):
-        await log.append(a_stream(1), 0, [an_event()])
+        await log.append(make_stream_id(1), 0, [make_event()])
     with pytest.raises(LogUnavailable):
         await log.claim([1], recorded_at=NOON)
     with pytest.raises(LogUnavailable):

@@ -7,14 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.eventstore import (
-    InMemoryMembership,
-    Membership,
-    MemoryNodes,
-    PostgresMembership,
-    Readers,
-)
-from saga_orchestrator.tests.event_builders import NOON
+from saga_orchestrator.eventstore.cluster.membership import Membership
+from saga_orchestrator.eventstore.cluster.memory import InMemoryMembership, MemoryCluster
+from saga_orchestrator.eventstore.cluster.postgres import PostgresMembership
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.tests.support.event_builders import NOON
 
 ANNE, BERT, CARL = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
 LONG = timedelta(seconds=10)
@@ -27,10 +24,10 @@ DATABASES = {"postgres": "database_url", "portable": "portable_database_url"}
 async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
     """Makes nodes of one and the same cluster."""
     joined: list[Membership] = []
-    nodes = MemoryNodes()
+    nodes = MemoryCluster()
     url = request.getfixturevalue(DATABASES[request.param]) if request.param in DATABASES else ""
     life_lines = request.param == "postgres"
-    readers = Readers(url, LONG, mode="postgresql" if life_lines else "portable")
+    readers = ReaderPool(url, LONG, mode="postgresql" if life_lines else "portable")
 
     def join_one(node_id: str) -> Membership:
         if url:
@@ -48,80 +45,80 @@ async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
 
 async def test_a_node_sees_itself_and_everybody_who_has_given_a_sign_of_life(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
-    await bert.beat()
+    await bert.heartbeat()
 
-    roster = await anne.beat()
+    roster = await anne.heartbeat()
 
-    assert roster.staying == [ANNE, BERT]
+    assert roster.staying_nodes == [ANNE, BERT]
     assert roster.owners == {}
 
 
 async def test_a_node_that_leaves_says_so_and_is_not_expected_any_more(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
-    await bert.beat(leaving=True)
-    assert (await anne.beat()).staying == [ANNE]
+    await bert.heartbeat(leaving=True)
+    assert (await anne.heartbeat()).staying_nodes == [ANNE]
 
     await bert.leave()
 
-    assert set((await anne.beat()).nodes) == {ANNE}
+    assert set((await anne.heartbeat()).nodes) == {ANNE}
 
 
 async def test_of_two_that_want_a_free_shard_one_gets_it(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
 
-    got = await asyncio.gather(anne.reserve([1, 2], []), bert.reserve([1, 2], []))
+    got = await asyncio.gather(anne.acquire([1, 2], []), bert.acquire([1, 2], []))
 
     assert sorted(got[0]) + sorted(got[1]) in ([1, 2], [1, 2])
-    owners = (await anne.beat()).owners
+    owners = (await anne.heartbeat()).owners
     assert sorted(owners) == [1, 2]
     assert len(set(owners.values())) == 1 or set(owners.values()) == {ANNE, BERT}
 
 
 async def test_a_shard_of_a_living_node_is_not_given_away(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
-    await anne.reserve([1], [])
+    await anne.acquire([1], [])
 
-    assert await bert.reserve([1], [CARL]) == []
-    assert (await bert.beat()).owners == {1: ANNE}
+    assert await bert.acquire([1], [CARL]) == []
+    assert (await bert.heartbeat()).owners == {1: ANNE}
 
 
 async def test_the_shard_of_a_dead_node_goes_to_who_takes_it(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
-    await anne.reserve([1, 2], [])
+    await anne.acquire([1, 2], [])
 
-    assert await bert.reserve([2], [ANNE]) == [2]
-    assert (await bert.beat()).owners == {1: ANNE, 2: BERT}
+    assert await bert.acquire([2], [ANNE]) == [2]
+    assert (await bert.heartbeat()).owners == {1: ANNE, 2: BERT}
 
 
 async def test_a_shard_is_handed_over_by_its_owner_only(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
-    await anne.reserve([1, 2], [])
-    await bert.reserve([3], [])
+    await anne.acquire([1, 2], [])
+    await bert.acquire([3], [])
 
-    await anne.hand_over({1: CARL, 3: CARL})
+    await anne.transfer({1: CARL, 3: CARL})
 
-    assert (await anne.beat()).owners == {1: CARL, 2: ANNE, 3: BERT}
+    assert (await anne.heartbeat()).owners == {1: CARL, 2: ANNE, 3: BERT}
 
 
 async def test_what_a_node_leaves_behind_is_free(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
-    await anne.beat()
-    await anne.reserve([1, 2], [])
+    await anne.heartbeat()
+    await anne.acquire([1, 2], [])
 
     await anne.leave()
 
-    assert await bert.reserve([1, 2], []) == [1, 2]
+    assert await bert.acquire([1, 2], []) == [1, 2]
 
 
 async def test_a_nudge_cuts_waiting_short(join: Join, request: pytest.FixtureRequest) -> None:
     if "portable" in request.node.name:
         pytest.skip("nobody is nudged there")
     anne, bert = join(ANNE), join(BERT)
-    await bert.beat()
-    await anne.reserve([1], [])
+    await bert.heartbeat()
+    await anne.acquire([1], [])
 
-    waiting = asyncio.create_task(bert.nudged(LONG))
-    await anne.hand_over({1: BERT})
+    waiting = asyncio.create_task(bert.wait_for_notification(LONG))
+    await anne.transfer({1: BERT})
 
     async with asyncio.timeout(LONG.total_seconds() / 2):
         assert await waiting
@@ -129,10 +126,10 @@ async def test_a_nudge_cuts_waiting_short(join: Join, request: pytest.FixtureReq
 
 async def test_waiting_for_a_nudge_is_bounded(join: Join) -> None:
     anne = join(ANNE)
-    await anne.beat()
+    await anne.heartbeat()
 
     async with asyncio.timeout(LONG.total_seconds()):
-        assert not await anne.nudged(timedelta(milliseconds=1))
+        assert not await anne.wait_for_notification(timedelta(milliseconds=1))
 
 
 async def test_who_lets_go_of_the_life_line_is_seen_to(
@@ -141,11 +138,11 @@ async def test_who_lets_go_of_the_life_line_is_seen_to(
     if "portable" in request.node.name:
         pytest.skip("there is none")
     anne, bert = join(ANNE), join(BERT)
-    await bert.beat()
-    assert (await anne.beat()).nodes[BERT].has_life_line
+    await bert.heartbeat()
+    assert (await anne.heartbeat()).nodes[BERT].holds_liveness_lock
 
     await bert.close()
 
     async with asyncio.timeout(LONG.total_seconds()):  # the server has to notice
-        while (await anne.beat()).nodes[BERT].has_life_line:
-            await anne.nudged(timedelta(milliseconds=10))
+        while (await anne.heartbeat()).nodes[BERT].holds_liveness_lock:
+            await anne.wait_for_notification(timedelta(milliseconds=10))

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from saga_orchestrator.fsm.language import (
+from saga_orchestrator.fsm.definitions.parser import parse_definition
+from saga_orchestrator.fsm.definitions.retry import RetryPolicy
+from saga_orchestrator.fsm.definitions.schema import (
     CallModel,
     ChildModel,
     CompensationModel,
@@ -16,11 +18,9 @@ from saga_orchestrator.fsm.language import (
     StepModel,
     WaitForModel,
 )
-from saga_orchestrator.fsm.reader import read_definition
-from saga_orchestrator.fsm.retry import RetryPolicy
-from saga_orchestrator.fsm.verifier import verify
-from saga_orchestrator.fsm.verifier.inputs import check_input_is_declared
-from saga_orchestrator.fsm.yaml_document import parse_yaml
+from saga_orchestrator.fsm.definitions.verifier import verify
+from saga_orchestrator.fsm.definitions.verifier.inputs import check_input_is_declared
+from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
 from saga_orchestrator.tests.docs.markdown import document, quoted_in
 
 PAGE = document("docs/definitions.md")
@@ -32,7 +32,7 @@ MODELS = (
 
 
 def test_the_first_example_is_registered_without_a_finding() -> None:
-    definition = read_definition(parse_yaml(FIRST))
+    definition = parse_definition(parse_yaml(FIRST))
 
     assert [*verify(definition), *check_input_is_declared(definition)] == []
 
@@ -45,7 +45,7 @@ def test_a_piece_of_a_definition_is_one(piece: str) -> None:
         action = {"path": "/payments", **given}
         steps = [{"name": "pay", "participant": "bank", "action": action, "effect": "none"}]
 
-    read_definition({"saga": "piece", "version": 1, "steps": steps})
+    parse_definition({"saga": "piece", "version": 1, "steps": steps})
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saga_orchestrator.http.problems import INTERNAL_ERROR, PROBLEMS
+from saga_orchestrator.http.wire.problems import INTERNAL_ERROR, PROBLEMS
 from saga_orchestrator.tests.docs.markdown import document
 
 

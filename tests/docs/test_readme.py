@@ -1,5 +1,5 @@
 """The README tells the truth, and all of it. The blocks that need a service run in
-tests/acceptance/test_first_users.py."""
+tests/acceptance/test_readme_clients.py."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator
 
 from saga_orchestrator import cli
-from saga_orchestrator.fsm.input_check import check_input
-from saga_orchestrator.fsm.reader import read_definition
-from saga_orchestrator.fsm.verifier import verify
-from saga_orchestrator.fsm.verifier.inputs import check_input_is_declared
-from saga_orchestrator.fsm.yaml_document import parse_yaml
-from saga_orchestrator.http.models import StartRequest
-from saga_orchestrator.http.participants.directory import read_directory
+from saga_orchestrator.fsm.definitions.input_check import check_input
+from saga_orchestrator.fsm.definitions.parser import parse_definition
+from saga_orchestrator.fsm.definitions.verifier import verify
+from saga_orchestrator.fsm.definitions.verifier.inputs import check_input_is_declared
+from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
+from saga_orchestrator.http.participants.config import read_participants_config
 from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.http.wire.requests import StartRequest
 from saga_orchestrator.settings import DEFAULT_PARTICIPANTS, SERVICE_URL, Settings
 from saga_orchestrator.tests.docs.markdown import ROOT, document, quoted_in
 
@@ -27,25 +27,25 @@ MAKE = re.compile(r"^make (\w+)", re.MULTILINE)
 def test_the_definition_is_registered_without_a_finding() -> None:
     block, _ = README.blocks("yaml")
 
-    definition = read_definition(parse_yaml(block))
+    definition = parse_definition(parse_yaml(block))
 
     assert f"PUT /definitions/{definition.name}/{definition.version}" in README.quoted()
     assert [*verify(definition), *check_input_is_declared(definition)] == []
 
 
 def test_the_start_fits_the_definition() -> None:
-    definition = read_definition(parse_yaml(README.blocks("yaml")[0]))
+    definition = parse_definition(parse_yaml(README.blocks("yaml")[0]))
 
     start = StartRequest.model_validate_json(README.blocks("json")[0])
 
     assert start.saga_type == definition.name
-    check_input(definition, start.as_happening(None).input)
+    check_input(definition, start.to_input(None).input)
 
 
 def test_the_participants_file_is_read_as_it_stands() -> None:
     _, block = README.blocks("yaml")
 
-    directory = read_directory(block, {}, lambda name: f"the value of {name}")
+    directory = read_participants_config(block, {}, lambda name: f"the value of {name}")
 
     assert directory.urls == {"bank-service": "https://bank.example/api"}
 

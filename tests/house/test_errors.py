@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Final
 
 import pytest
-from saga_orchestrator.http.problems import INTERNAL_ERROR, problem_of
+from saga_orchestrator.http.wire.problems import INTERNAL_ERROR, find_problem
 from saga_orchestrator.tests.house.tree import PACKAGE, files
 
 ERRORS: Final = [one for one in files() if one.endswith("/errors.py")]
@@ -27,7 +27,7 @@ def test_every_error_is_a_problem_or_internal(file: str) -> None:
     untold = {
         name
         for name, kind in _errors(_module(file)).items()
-        if problem_of(kind.__new__(kind)) is INTERNAL_ERROR
+        if find_problem(kind.__new__(kind)) is INTERNAL_ERROR
     }
 
     assert untold <= INTERNAL | FAMILIES

@@ -130,7 +130,7 @@ def test_nobody_imports_the_composition_root_but_the_command_line() -> None:
 def test_only_settings_read_the_environment() -> None:
     readers = [one for one in production_files() if "os.environ" in dotted_names(one)]
 
-    assert set(readers) <= {"settings.py", "eventstore/cluster.py"}
+    assert set(readers) <= {"settings.py", "eventstore/embedded.py"}
 
 
 def test_modules_of_ours_import_each_other_relatively() -> None:

@@ -14,22 +14,22 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 NOT_COPIED: Final = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "docs", "build")
 TESTS_FAILED: Final = 1  # pytest's exit code; whatever else is not 0 is a mistake of the mutation
-LONGEST_RUN_SECONDS: Final = 600
+MAX_RUN_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
-    """`says` what is wrong with the program once `old` is `new`; `old` stands in `file` once."""
+    """`says` what is wrong with the server once `old` is `new`; `old` stands in `file` once."""
 
     rule: str
-    says: str
+    effect: str
     file: str
     old: str
     new: str
     property: str  # a file of tests/property
 
 
-class Copy:
+class ProjectCopy:
     """Of the project, in `folder`, where it may be broken."""
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class Copy:
         file = self.package / mutation.file
         sound = file.read_text()
         if sound.count(mutation.old) != 1:
-            raise SystemExit(f"{mutation.rule}, {mutation.says}: its text is not in {file} once")
+            raise SystemExit(f"{mutation.rule}, {mutation.effect}: its text is not in {file} once")
         file.write_text(sound.replace(mutation.old, mutation.new))
         try:
             return self.failure_of(mutation.property)
@@ -58,10 +58,10 @@ class Copy:
             env={**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
-            timeout=LONGEST_RUN_SECONDS,
+            timeout=MAX_RUN_SECONDS,
             check=False,
         )
         if ran.returncode not in (0, TESTS_FAILED):
             raise SystemExit(ran.stdout[-2000:] + ran.stderr)
-        failed = re.search(r"^FAILED (.+?)(?: - .*)?$", ran.stdout, re.MULTILINE)
+        failed = re.search(r"^FAILURE_EXIT_CODE (.+?)(?: - .*)?$", ran.stdout, re.MULTILINE)
         return failed[1].removeprefix("tests/property/") if failed else None

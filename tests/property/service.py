@@ -13,36 +13,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from saga_orchestrator.eventstore import (
-    InMemoryLog,
-    LogUnavailable,
-    MemoryStore,
-    NewEvent,
-    RecordedEvent,
-    StreamId,
-)
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.event import NewEvent, RecordedEvent, StreamId
+from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
+from saga_orchestrator.fsm.call_outcome import CallOutcome, Direction
 from saga_orchestrator.fsm.codec import decode
-from saga_orchestrator.fsm.command import CallParticipant
-from saga_orchestrator.fsm.definition import Completion, Definition
-from saga_orchestrator.fsm.events import Event, StatusAsked
-from saga_orchestrator.fsm.happening import StartRequested
-from saga_orchestrator.fsm.outcome import Direction, Verdict
-from saga_orchestrator.fsm.runtime.executor import Executor
+from saga_orchestrator.fsm.definitions.definition import Completion, Definition
+from saga_orchestrator.fsm.events import Event, StatusQueried
+from saga_orchestrator.fsm.inputs import StartSaga
+from saga_orchestrator.fsm.instructions import CallParticipant
+from saga_orchestrator.fsm.runtime.calls.executor import Executor
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.fsm.testing import NOON, Fate, ParticipantsModel, Process
-from saga_orchestrator.fsm.testing.promises import calls_without_an_answer, sent_call
-from saga_orchestrator.tests.told import told
-from saga_orchestrator.tests.world import (
+from saga_orchestrator.fsm.testing import (
+    NOON,
+    ParticipantBehavior,
+    ParticipantsModel,
+    SimulatedProcess,
+)
+from saga_orchestrator.fsm.testing.checks import call_id, unanswered_calls
+from saga_orchestrator.tests.support.history_from_log import process_from_log
+from saga_orchestrator.tests.support.in_memory_service import (
     TOKENS,
     FakeClock,
+    InMemoryService,
     ScriptedParticipants,
-    World,
-    a_world,
+    in_memory_service,
 )
 
 Death = Literal["before the commit", "after the commit"]
-TURNS_TO_REST: Final = 80
-IDLE: Final = 30  # turns of the loop in which nothing happens
+MAX_TURNS_TO_REST: Final = 80
+IDLE_LOOP_TURNS: Final = 30  # turns of the loop in which nothing happens
 
 
 class SlowLog(InMemoryLog):
@@ -69,11 +69,11 @@ class SlowLog(InMemoryLog):
 
 
 @dataclass(frozen=True, slots=True)
-class Out:
+class OutstandingCall:
     """A call that has left and is not answered."""
 
     call: CallParticipant
-    answer: asyncio.Future[Verdict]
+    answer: asyncio.Future[CallOutcome]
 
 
 class HeldExecutor(Executor):
@@ -82,9 +82,9 @@ class HeldExecutor(Executor):
     def __init__(self, clock: FakeClock, store: MemoryStore) -> None:
         super().__init__(ScriptedParticipants(), TOKENS, clock, limit=100)
         self.store = store
-        self.out: list[Out] = []
-        self.rash: list[CallParticipant] = []
-        self.made = 0
+        self.outstanding: list[OutstandingCall] = []
+        self.calls_without_intent: list[CallParticipant] = []
+        self.calls_made = 0
 
     async def call(
         self,
@@ -94,23 +94,23 @@ class HeldExecutor(Executor):
         is_wanted: Callable[[], bool] = lambda: True,
         *,
         in_backlog: bool = False,
-    ) -> Verdict:
+    ) -> CallOutcome:
         is_wanted()
-        self.made += 1
+        self.calls_made += 1
         recorded = history_of(self.store.streams.get(StreamId(call.saga_id), []))
-        asked = StatusAsked(step=call.step, attempt=call.attempt)
+        asked = StatusQueried(step=call.step, attempt=call.attempt)
         known = call.direction is Direction.STATUS and asked in recorded  # it may ask again
-        if not known and sent_call(call) not in calls_without_an_answer(recorded):
-            self.rash.append(call)
-        out = Out(call, asyncio.get_running_loop().create_future())
-        self.out.append(out)
+        if not known and call_id(call) not in unanswered_calls(recorded):
+            self.calls_without_intent.append(call)
+        out = OutstandingCall(call, asyncio.get_running_loop().create_future())
+        self.outstanding.append(out)
         try:
             return await out.answer
         finally:
-            self.out.remove(out)
+            self.outstanding.remove(out)
 
 
-class Service:
+class SteppedService:
     def __init__(self, definition: Definition, *, commit_takes: int = 2) -> None:
         self.definition, self.commit_takes = definition, commit_takes
         polled = (one.name for one in definition.steps if one.completion is Completion.POLL)
@@ -119,7 +119,7 @@ class Service:
         self.seen: list[Saga] = []
         self.latest = NOON  # that the clock has ever told
 
-    async def start(self, request: StartRequested) -> None:
+    async def start(self, request: StartSaga) -> None:
         await self._come_to_life(FakeClock())
         started = await self.world.orchestrator.start(self.definition.name, request)
         self.saga_id = started.saga.state.saga_id
@@ -130,8 +130,8 @@ class Service:
         return self.store.streams[StreamId(self.saga_id)]
 
     @property
-    def out(self) -> list[Out]:
-        return self.executor.out
+    def out(self) -> list[OutstandingCall]:
+        return self.executor.outstanding
 
     @property
     def due(self) -> datetime | None:
@@ -141,35 +141,37 @@ class Service:
     @property
     def known(self) -> Saga:
         """The saga as its process knows it."""
-        live = self.world.driver.live.get(self.saga_id)
-        return live.saga if live is not None else self.world.driver.known(self.told().saga)
+        live = self.world.driver.active.get(self.saga_id)
+        return (
+            live.saga if live is not None else self.world.driver.with_unrecorded(self.told().saga)
+        )
 
-    def told(self) -> Process:
-        return told(self.definition, self.stream)
+    def told(self) -> SimulatedProcess:
+        return process_from_log(self.definition, self.stream)
 
     async def settle(self) -> None:
         """Until nothing happens any more without somebody else; who died is born again."""
         idle, before = 0, (-1, -1)
-        while idle < IDLE:
+        while idle < IDLE_LOOP_TURNS:
             await asyncio.sleep(0)
-            now = (len(self.stream), self.executor.made)
+            now = (len(self.stream), self.executor.calls_made)
             idle, before = (idle + 1 if now == before else 0), now
         if self.log.dead:
             await self.crash(arrived=True)
 
     async def come_to_rest(self) -> None:
         """Every call is answered with done from now on, and every wake-up comes."""
-        for _ in range(TURNS_TO_REST):
-            if self.told().saga.state.status.rests:
+        for _ in range(MAX_TURNS_TO_REST):
+            if self.told().saga.state.status.is_at_rest:
                 return
             if self.out:
-                self.answer(self.out[0], Fate.DONE)
+                self.answer(self.out[0], ParticipantBehavior.DONE)
             elif self.due is not None:
                 await self.advance(max(self.due - self.world.clock.now(), timedelta()))
             await self.settle()
         raise AssertionError(f"still {self.told().saga.state.status}")
 
-    def answer(self, out: Out, fate: Fate) -> None:
+    def answer(self, out: OutstandingCall, fate: ParticipantBehavior) -> None:
         out.answer.set_result(self.participants.answer(out.call, fate))
 
     async def crash(self, *, arrived: bool) -> None:
@@ -177,12 +179,12 @@ class Service:
         for out in self.out:
             self.participants.crash_during(out.call, arrived=arrived)
         await self.world.driver.drain(timedelta())
-        under_way = calls_without_an_answer(self.told().history)
+        under_way = unanswered_calls(self.told().history)
         await self._come_to_life(self.world.clock)
         await self.world.recover(await self.world.unfinished())
         await self.settle()
         for out in self.out:
-            if sent_call(out.call) in under_way:
+            if call_id(out.call) in under_way:
                 self.participants.crash_during(out.call, arrived=False)
 
     async def advance(self, by: timedelta) -> None:
@@ -191,7 +193,7 @@ class Service:
 
     async def _come_to_life(self, clock: FakeClock) -> None:
         self.log = SlowLog(self.store, self.commit_takes)
-        self.world: World = await a_world(log=self.log)
+        self.world: InMemoryService = await in_memory_service(log=self.log)
         self.world.clock.time, self.world.clock.drawn = clock.time, clock.drawn
         await self.world.registry.register(self.definition)
         self.executor = HeldExecutor(self.world.clock, self.store)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.testing import Fate, define
-from saga_orchestrator.tests.property.story import (
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.testing import ParticipantBehavior, define
+from saga_orchestrator.tests.property.scripted_saga import (
     CALLBACKS,
     CRASHES,
     DEADLINE,
@@ -17,7 +17,7 @@ from saga_orchestrator.tests.property.story import (
     RESUME,
     RETRY,
     TURN,
-    Story,
+    ScriptedSaga,
 )
 
 DEFINITIONS = [
@@ -28,8 +28,20 @@ DEFINITIONS = [
 ]
 ASKED_ABOUT = define("book", "pay pivot status attempts=3", "ship", deadline="5s")
 FATES = [
-    *(Fate.DONE, Fate.DONE, Fate.DONE, Fate.LOST, Fate.LOST_BEFORE, Fate.NOT_SENT),
-    *(Fate.REJECTED, Fate.ACCEPTED, Fate.THROTTLED, Fate.BUSY),
+    *(
+        ParticipantBehavior.DONE,
+        ParticipantBehavior.DONE,
+        ParticipantBehavior.DONE,
+        ParticipantBehavior.RESPONSE_LOST,
+        ParticipantBehavior.REQUEST_LOST,
+        ParticipantBehavior.NOT_SENT,
+    ),
+    *(
+        ParticipantBehavior.REJECTED,
+        ParticipantBehavior.ACCEPTED,
+        ParticipantBehavior.THROTTLED,
+        ParticipantBehavior.BUSY,
+    ),
 ]
 BESIDES = [DEADLINE, DEADLINE, TURN, PAUSE, RESUME, RETRY, CRASHES[1], *CALLBACKS]
 
@@ -39,17 +51,24 @@ BESIDES = [DEADLINE, DEADLINE, TURN, PAUSE, RESUME, RETRY, CRASHES[1], *CALLBACK
 def test_no_deadline_and_no_request_breaks_a_promise(
     definition: Definition, words: list[str]
 ) -> None:
-    story = Story(definition)
+    story = ScriptedSaga(definition)
 
-    story.tell(words)
+    story.play(words)
 
     story.come_to_rest()
 
 
-@given(st.lists(st.sampled_from([Fate.DONE, Fate.LOST_BEFORE, TURN, DEADLINE]), max_size=6))
+@given(
+    st.lists(
+        st.sampled_from(
+            [ParticipantBehavior.DONE, ParticipantBehavior.REQUEST_LOST, TURN, DEADLINE]
+        ),
+        max_size=6,
+    )
+)
 def test_nor_where_the_participant_is_asked_about_its_pivot(words: list[str]) -> None:
-    story = Story(ASKED_ABOUT)
+    story = ScriptedSaga(ASKED_ABOUT)
 
-    story.tell(words)
+    story.play(words)
 
     story.come_to_rest()

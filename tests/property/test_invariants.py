@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 
 from hypothesis import settings
 from hypothesis.stateful import invariant
-from saga_orchestrator.fsm.command import CallParticipant
+from saga_orchestrator.fsm.instructions import CallParticipant
 from saga_orchestrator.fsm.invariants import (
-    Acknowledged,
-    SeenCall,
-    Watch,
-    answers_are_kept,
+    ClientAck,
+    LedgerCoverage,
+    LedgerEntry,
+    acknowledgements_hold,
     violations,
 )
-from saga_orchestrator.fsm.invariants.effects import effects_are_told
-from saga_orchestrator.fsm.invariants.ledger import calls_were_intended, keys_are_constant
-from saga_orchestrator.fsm.testing.given import NOON, SAGA_ID
+from saga_orchestrator.fsm.invariants.calls import calls_were_intended, keys_are_constant
+from saga_orchestrator.fsm.invariants.effects import effects_match_log
 from saga_orchestrator.fsm.testing.participants_model import Effect
+from saga_orchestrator.fsm.testing.scenario import NOON, SAGA_ID
 from saga_orchestrator.tests.property.test_saga_machine import SagaMachine
 from saga_orchestrator.tests.unit.fsm.invariants.histories import history_of
 
@@ -37,8 +37,10 @@ class ExaminedMachine(SagaMachine):
         seen = [self.seen(one) for one in self.participants.received]
         # What a person does by hand is an effect, and no call.
         effects = [self.felt(one) for one in self.participants.effects]
-        watch = Watch(frozenset(step.participant for step in definition.steps), END_OF_TIME)
-        told = Acknowledged(
+        watch = LedgerCoverage(
+            frozenset(step.participant for step in definition.steps), END_OF_TIME
+        )
+        told = ClientAck(
             at=self.now,
             saga_id=SAGA_ID,
             status=self.process.saga.state.status,
@@ -47,11 +49,11 @@ class ExaminedMachine(SagaMachine):
         assert violations(history) == []
         assert list(calls_were_intended(history, seen)) == []
         assert list(keys_are_constant(history, seen)) == []
-        assert list(effects_are_told(history, effects, watch)) == []
-        assert list(answers_are_kept(history, [told])) == []
+        assert list(effects_match_log(history, effects, watch)) == []
+        assert list(acknowledgements_hold(history, [told])) == []
 
-    def seen(self, call: CallParticipant) -> SeenCall:
-        return SeenCall(
+    def seen(self, call: CallParticipant) -> LedgerEntry:
+        return LedgerEntry(
             at=NOON,
             participant=call.participant,
             key=call.key,
@@ -63,8 +65,8 @@ class ExaminedMachine(SagaMachine):
             path=call.path,
         )
 
-    def felt(self, effect: Effect) -> SeenCall:
-        return SeenCall(
+    def felt(self, effect: Effect) -> LedgerEntry:
+        return LedgerEntry(
             at=NOON,
             participant=self.process.definition[effect.step].participant,
             key=self.process.saga.key(effect.step, effect.direction),

@@ -9,24 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hypothesis import event, settings
-from saga_orchestrator.fsm.decide import Decision, allowed_actions, decide
+from saga_orchestrator.fsm.decider.decide import allowed_actions, decide
+from saga_orchestrator.fsm.decider.decision import Decision
 from saga_orchestrator.fsm.errors import SagaError
-from saga_orchestrator.fsm.events import (
-    Resolution,
-    SagaParked,
-    SagaUnparked,
-)
-from saga_orchestrator.fsm.happening import (
-    AbandonAsked,
-    CancelAsked,
-    CompensationAsked,
-    PauseAsked,
-    ResolveAsked,
-    ResumeAsked,
-    RetryAsked,
-    SignalSent,
-    SkipAsked,
-    Verb,
+from saga_orchestrator.fsm.events import Resolution, SagaParked, SagaUnparked
+from saga_orchestrator.fsm.inputs import (
+    Abandon,
+    Cancel,
+    Compensate,
+    OperatorCommand,
+    Pause,
+    ResolveStep,
+    Resume,
+    Retry,
+    SendSignal,
+    SkipStep,
 )
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.saga import Saga
@@ -37,7 +34,7 @@ class OperatorsMachine(SagaMachine):
     def teardown(self) -> None:
         super().teardown()
         if hasattr(self, "process"):
-            for version in self.process.seen:
+            for version in self.process.states_by_version:
                 saga = self.process.replayed(version)
                 what_is_offered_works(saga)
                 if saga.state.status is SagaStatus.PARKED:
@@ -62,7 +59,7 @@ def it_can_be_led_on(saga: Saga) -> None:
     assert saga.state.parked is not None
     for step in saga.state.parked.without_output or ():
         verdict = Resolution.DONE
-        supplied = ResolveAsked(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
+        supplied = ResolveStep(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
         assert ask(saga, supplied) is not None, f"the output of {step} cannot be supplied"
 
 
@@ -70,11 +67,11 @@ def leads_on(saga: Saga, decision: Decision) -> bool:
     """Whether it does more than park the saga again for the same reason."""
     kinds = [type(one) for one in decision.events]
     before, after = saga.state.parked, decision.saga.state.parked
-    same = before is not None and after is not None and before.why == after.why
+    same = before is not None and after is not None and before.reason == after.reason
     return kinds != [SagaUnparked, SagaParked] or not same
 
 
-def ask(saga: Saga, asked: Verb) -> Decision | None:
+def ask(saga: Saga, asked: OperatorCommand) -> Decision | None:
     """None if it is refused."""
     try:
         return decide(saga, asked, now=saga.state.updated_at, jitter=0.5)
@@ -82,22 +79,22 @@ def ask(saga: Saga, asked: Verb) -> Decision | None:
         return None
 
 
-def asks(saga: Saga) -> Iterator[tuple[str, Verb]]:
-    yield "compensate", CompensationAsked()
-    yield "cancel", CancelAsked()
-    yield "retry", RetryAsked()
-    yield "pause", PauseAsked()
-    yield "resume", ResumeAsked()
-    yield "abandon", AbandonAsked(reason="enough")
+def asks(saga: Saga) -> Iterator[tuple[str, OperatorCommand]]:
+    yield "compensate", Compensate()
+    yield "cancel", Cancel()
+    yield "retry", Retry()
+    yield "pause", Pause()
+    yield "resume", Resume()
+    yield "abandon", Abandon(reason="enough")
     for name in ("approval", "payment"):
-        yield "signal", SignalSent(name=name)
+        yield "signal", SendSignal(name=name)
     for step in saga.definition.steps:
-        yield "retry", RetryAsked(step=step.name)
-        yield "skip", SkipAsked(step=step.name)
+        yield "retry", Retry(step=step.name)
+        yield "skip", SkipStep(step=step.name)
         for verdict in Resolution:
             yield (
                 "resolve",
-                ResolveAsked(step=step.name, verdict=verdict, evidence="seen", output=OUTPUT),
+                ResolveStep(step=step.name, verdict=verdict, evidence="seen", output=OUTPUT),
             )
 
 

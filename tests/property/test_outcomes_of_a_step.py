@@ -7,25 +7,35 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.testing import Fate, define
-from saga_orchestrator.tests.property.story import CALLBACKS, CRASHES, TURN, Story
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.testing import ParticipantBehavior, define
+from saga_orchestrator.tests.property.scripted_saga import CALLBACKS, CRASHES, TURN, ScriptedSaga
 
 CASES: list[tuple[Definition, list[str]]] = [  # each with what happens before the story
     (define("pay attempts=3"), []),
     (define("pay attempts=3 status"), []),
     (define("pay attempts=3 on_reject undo_attempts=2"), []),
-    (define("book continue", "pay attempts=3 undone_by=book"), [Fate.DONE]),
-    (define("book", "pay undo_attempts=2", "ship"), [Fate.DONE, Fate.DONE, Fate.REJECTED]),
+    (define("book continue", "pay attempts=3 undone_by=book"), [ParticipantBehavior.DONE]),
+    (
+        define("book", "pay undo_attempts=2", "ship"),
+        [ParticipantBehavior.DONE, ParticipantBehavior.DONE, ParticipantBehavior.REJECTED],
+    ),
 ]
 ACCEPTING: list[tuple[Definition, list[str]]] = [
-    (define("book", "pay callback attempts=2"), [Fate.DONE]),
+    (define("book", "pay callback attempts=2"), [ParticipantBehavior.DONE]),
     (define("pay pivot callback attempts=1", "ship"), []),
 ]
-FATES = [Fate.LOST, Fate.NOT_SENT, Fate.THROTTLED, Fate.REJECTED, Fate.BUSY, Fate.LOST_BEFORE]
+FATES = [
+    ParticipantBehavior.RESPONSE_LOST,
+    ParticipantBehavior.NOT_SENT,
+    ParticipantBehavior.THROTTLED,
+    ParticipantBehavior.REJECTED,
+    ParticipantBehavior.BUSY,
+    ParticipantBehavior.REQUEST_LOST,
+]
 attempts = st.lists(st.sampled_from([*FATES, *CRASHES, TURN, TURN]), max_size=8)
 callbacks = st.lists(
-    st.sampled_from([*FATES, Fate.ACCEPTED, *CRASHES, *CALLBACKS, TURN]), max_size=8
+    st.sampled_from([*FATES, ParticipantBehavior.ACCEPTED, *CRASHES, *CALLBACKS, TURN]), max_size=8
 )
 
 
@@ -47,6 +57,6 @@ def test_no_order_of_replies_and_callbacks_breaks_a_promise(
 
 def tell(case: tuple[Definition, list[str]], words: list[str]) -> None:
     definition, before = case
-    story = Story(definition)
-    story.tell([*before, *words])
+    story = ScriptedSaga(definition)
+    story.play([*before, *words])
     story.come_to_rest()

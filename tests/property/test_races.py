@@ -11,37 +11,37 @@ from typing import Final, TypeAlias
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.errors import NotAllowed
-from saga_orchestrator.fsm.happening import CancelAsked, SignalSent, StartRequested
-from saga_orchestrator.fsm.testing import Fate, broken, define
-from saga_orchestrator.tests.property.service import Service
+from saga_orchestrator.fsm.inputs import Cancel, SendSignal, StartSaga
+from saga_orchestrator.fsm.testing import ParticipantBehavior, define, violated_invariants
+from saga_orchestrator.tests.property.service import SteppedService
 
-Move: TypeAlias = Callable[[Service], Awaitable[object]]
+Move: TypeAlias = Callable[[SteppedService], Awaitable[object]]
 COMPLETED: Final = "SagaCompleted"
 LATE: Final = "LateReplyIgnored"
 FAR_AHEAD: Final = 60  # turns of the loop: longer than any decision takes
 
 
-async def answer_comes(service: Service) -> None:
-    service.answer(service.out[0], Fate.DONE)
+async def answer_comes(service: SteppedService) -> None:
+    service.answer(service.out[0], ParticipantBehavior.DONE)
 
 
-async def callback_comes(service: Service) -> None:
-    report = service.participants.report("pay", done=True)
-    await service.world.orchestrator.report(service.saga_id, report)
+async def callback_comes(service: SteppedService) -> None:
+    report = service.participants.send_callback("pay", done=True)
+    await service.world.orchestrator.complete_step(service.saga_id, report)
 
 
-async def cancel_comes(service: Service) -> None:
-    await service.world.orchestrator.ask(service.saga_id, CancelAsked())
+async def cancel_comes(service: SteppedService) -> None:
+    await service.world.orchestrator.execute(service.saga_id, Cancel())
 
 
-async def signal_comes(service: Service) -> None:
-    await service.world.orchestrator.ask(service.saga_id, SignalSent(name="approval"))
+async def signal_comes(service: SteppedService) -> None:
+    await service.world.orchestrator.execute(service.saga_id, SendSignal(name="approval"))
 
 
 def after(time: timedelta) -> Move:
-    async def time_passes(service: Service) -> None:
+    async def time_passes(service: SteppedService) -> None:
         await service.advance(time)
 
     return time_passes
@@ -55,7 +55,7 @@ class Race:
     """
 
     definition: Definition
-    fates: list[Fate]
+    fates: list[ParticipantBehavior]
     moves: tuple[Move, Move]
     wins: tuple[str, str]
     told_late: bool = False
@@ -64,33 +64,33 @@ class Race:
 RACES: Final = {
     "a deadline against the last reply": Race(
         define("book", "pay", deadline="1m"),
-        [Fate.DONE],
+        [ParticipantBehavior.DONE],
         (after(timedelta(minutes=1)), answer_comes),
         ("CompensationStarted", COMPLETED),
     ),
     "a callback against its timeout": Race(
         define("book", "pay callback"),
-        [Fate.DONE, Fate.ACCEPTED],
+        [ParticipantBehavior.DONE, ParticipantBehavior.ACCEPTED],
         (callback_comes, after(timedelta(minutes=15))),
         (COMPLETED, "StepUnknown"),
         told_late=True,
     ),
     "a callback against a cancel": Race(
         define("book", "pay callback"),
-        [Fate.DONE, Fate.ACCEPTED],
+        [ParticipantBehavior.DONE, ParticipantBehavior.ACCEPTED],
         (callback_comes, cancel_comes),
         (COMPLETED, "CompensationStarted"),
         told_late=True,
     ),
     "a cancel against the completion": Race(
         define("book", "pay"),
-        [Fate.DONE],
+        [ParticipantBehavior.DONE],
         (cancel_comes, answer_comes),
         ("CompensationStarted", COMPLETED),
     ),
     "a signal against its timeout": Race(
         define("book", "approve signal=approval"),
-        [Fate.DONE],
+        [ParticipantBehavior.DONE],
         (signal_comes, after(timedelta(hours=24))),
         (COMPLETED, "StepRejected"),
     ),
@@ -107,7 +107,7 @@ RACES: Final = {
 def test_a_race_has_one_winner_and_the_loser_changes_nothing(
     race: Race, swapped: bool, head_start: int, commit_takes: int
 ) -> None:
-    service = Service(race.definition, commit_takes=commit_takes)
+    service = SteppedService(race.definition, commit_takes=commit_takes)
 
     results = asyncio.run(run(service, race, swapped=swapped, head_start=head_start))
 
@@ -121,9 +121,11 @@ def test_a_race_has_one_winner_and_the_loser_changes_nothing(
         assert winners == [race.wins[swapped]]
 
 
-async def run(service: Service, race: Race, *, swapped: bool, head_start: int) -> list[object]:
+async def run(
+    service: SteppedService, race: Race, *, swapped: bool, head_start: int
+) -> list[object]:
     """What the two were answered; afterwards the saga goes on until it rests."""
-    await service.start(StartRequested(entity_id=1, input={}))
+    await service.start(StartSaga(entity_id=1, input={}))
     for fate in race.fates:
         service.answer(service.out[0], fate)
         await service.settle()
@@ -133,7 +135,7 @@ async def run(service: Service, race: Race, *, swapped: bool, head_start: int) -
         await asyncio.sleep(0)
     results = await asyncio.gather(leading, second(service), return_exceptions=True)
     await service.settle()
-    assert broken(service.told(), service.participants) == []
+    assert violated_invariants(service.told(), service.participants) == []
     await service.come_to_rest()
-    assert broken(service.told(), service.participants) == []
+    assert violated_invariants(service.told(), service.participants) == []
     return list(results)

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.testing import Fate, define
-from saga_orchestrator.tests.property.story import CRASHES, PAUSE, RESUME, RETRY, TURN, Story
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.testing import ParticipantBehavior, define
+from saga_orchestrator.tests.property.scripted_saga import (
+    CRASHES,
+    PAUSE,
+    RESUME,
+    RETRY,
+    TURN,
+    ScriptedSaga,
+)
 
 DEFINITIONS = [
     define("book", "pay pivot"),
     define("book after=", "pay after=", "ship after=book,pay"),
     define("book status attempts=9", "pay"),
 ]
-AGAIN = [Fate.BUSY, Fate.THROTTLED, Fate.THROTTLED, Fate.THROTTLED]
-NEWS = [Fate.DONE, Fate.LOST, Fate.REJECTED, TURN, PAUSE, RESUME, RETRY, *CRASHES]
+AGAIN = [
+    ParticipantBehavior.BUSY,
+    ParticipantBehavior.THROTTLED,
+    ParticipantBehavior.THROTTLED,
+    ParticipantBehavior.THROTTLED,
+]
+NEWS = [
+    ParticipantBehavior.DONE,
+    ParticipantBehavior.RESPONSE_LOST,
+    ParticipantBehavior.REJECTED,
+    TURN,
+    PAUSE,
+    RESUME,
+    RETRY,
+    *CRASHES,
+]
 
 
 @settings(max_examples=3 * settings().max_examples)
@@ -27,9 +48,9 @@ NEWS = [Fate.DONE, Fate.LOST, Fate.REJECTED, TURN, PAUSE, RESUME, RETRY, *CRASHE
 def test_no_repetition_breaks_a_promise(
     definition: Definition, rounds: list[tuple[str, int, str]]
 ) -> None:
-    story = Story(definition)
+    story = ScriptedSaga(definition)
 
     for again, times, news in rounds:
-        story.tell([*[again] * times, news])
+        story.play([*[again] * times, news])
 
     story.come_to_rest()

@@ -12,51 +12,55 @@ from datetime import timedelta
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from saga_orchestrator.fsm.command import wake_up
-from saga_orchestrator.fsm.decide import allowed_actions
-from saga_orchestrator.fsm.definition import Completion, Definition
+from saga_orchestrator.fsm.call_outcome import Direction
+from saga_orchestrator.fsm.decider.decide import allowed_actions
+from saga_orchestrator.fsm.definitions.definition import Completion, Definition
 from saga_orchestrator.fsm.errors import NotAllowed, UnknownSignal
 from saga_orchestrator.fsm.events import Resolution, SagaParked
-from saga_orchestrator.fsm.happening import (
-    AbandonAsked,
-    CancelAsked,
-    CompensationAsked,
-    PauseAsked,
-    ResolveAsked,
-    ResumeAsked,
-    RetryAsked,
-    SignalSent,
-    SkipAsked,
-    StartRequested,
-    StepReported,
-    TimePassed,
-    Verb,
+from saga_orchestrator.fsm.inputs import (
+    Abandon,
+    Cancel,
+    Compensate,
+    OperatorCommand,
+    Pause,
+    ResolveStep,
+    Resume,
+    Retry,
+    SendSignal,
+    SkipStep,
+    StartSaga,
+    StepCallback,
+    TimerFired,
 )
-from saga_orchestrator.fsm.machines import StepStatus, is_step_trigger
-from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.fsm.instructions import next_wakeup
+from saga_orchestrator.fsm.machines import StepStatus, accepts_trigger
 from saga_orchestrator.fsm.testing import strategies as some
-from saga_orchestrator.fsm.testing.given import NOON, SAGA_ID
-from saga_orchestrator.fsm.testing.participants_model import Effect, Fate, ParticipantsModel
-from saga_orchestrator.fsm.testing.process import Process
-from saga_orchestrator.fsm.testing.promises import broken
+from saga_orchestrator.fsm.testing.checks import violated_invariants
+from saga_orchestrator.fsm.testing.participants_model import (
+    Effect,
+    ParticipantBehavior,
+    ParticipantsModel,
+)
+from saga_orchestrator.fsm.testing.scenario import NOON, SAGA_ID
+from saga_orchestrator.fsm.testing.simulated_process import SimulatedProcess
 from saga_orchestrator.projections.status import parked_view
 
-TURNS_TO_REST = 60  # two for each call, both ways, of five steps, and some
+MAX_TURNS_TO_REST = 60  # two for each call, both ways, of five steps, and some
 LATER = st.sampled_from([timedelta(), timedelta(milliseconds=300), timedelta(seconds=4)])
 WHY = "I changed my mind"
 OUTPUT = {"id": "7"}
-VERBS: dict[str, Verb] = {
-    "compensate": CompensationAsked(reason=WHY),
-    "cancel": CancelAsked(reason=WHY),
-    "retry": RetryAsked(),
-    "pause": PauseAsked(),
-    "resume": ResumeAsked(),
+VERBS: dict[str, OperatorCommand] = {
+    "compensate": Compensate(reason=WHY),
+    "cancel": Cancel(reason=WHY),
+    "retry": Retry(),
+    "pause": Pause(),
+    "resume": Resume(),
 }
 CHANGES_NOTHING = {"compensate", "cancel", "pause"}  # where it is asked for a second time
 
 
 class SagaMachine(RuleBasedStateMachine):
-    process: Process
+    process: SimulatedProcess
 
     @initialize(definition=some.definitions(), put_off=st.booleans())
     def saga_starts(self, definition: Definition, put_off: bool) -> None:
@@ -64,19 +68,21 @@ class SagaMachine(RuleBasedStateMachine):
         polled = (one.name for one in definition.steps if one.completion is Completion.POLL)
         self.now, self.participants = NOON, ParticipantsModel(frozenset(polled))
         start_at = NOON + timedelta(seconds=2) if put_off else None
-        request = StartRequested(entity_id="order-1", input=some.INPUT, start_at=start_at)
-        self.process = Process(definition, SAGA_ID, request, now=self.now)
+        request = StartSaga(entity_id="order-1", input=some.INPUT, start_at=start_at)
+        self.process = SimulatedProcess(definition, SAGA_ID, request, now=self.now)
 
     @precondition(lambda self: self.process.sent)
     @rule()
     def participant_does_it(self) -> None:
-        self.participant_answers(Fate.DONE, timedelta(), 0.5, 0)
+        self.participant_answers(ParticipantBehavior.DONE, timedelta(), 0.5, 0)
 
     @precondition(lambda self: self.process.sent)
-    @rule(fate=some.fates, takes=LATER, jitter=some.jitters, which=st.integers(0, 4))
-    def participant_answers(self, fate: Fate, takes: timedelta, jitter: float, which: int) -> None:
+    @rule(fate=some.behaviors, takes=LATER, jitter=some.jitters, which=st.integers(0, 4))
+    def participant_answers(
+        self, fate: ParticipantBehavior, takes: timedelta, jitter: float, which: int
+    ) -> None:
         self.now += takes
-        sent = self.process.sent[which % len(self.process.sent)]
+        sent = self.process.in_flight[which % len(self.process.in_flight)]
         verdict = self.participants.answer(sent.call, fate)
         version = len(self.process.log)
         self.process.receive(sent, verdict, now=self.now, jitter=jitter)
@@ -87,46 +93,46 @@ class SagaMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 4), done=st.booleans())
     def callback_arrives(self, which: int, done: bool) -> None:
         steps = self.reportable()
-        self.somebody_reports(self.participants.report(steps[which % len(steps)], done=done))
+        self.somebody_reports(self.participants.send_callback(steps[which % len(steps)], done=done))
 
     @precondition(lambda self: self.participants.reported)
     @rule(which=st.integers(0, 4))
     def callback_is_repeated(self, which: int) -> None:
-        reports = list(self.participants.reported.values())
+        reports = list(self.participants.callbacks.values())
         self.somebody_reports(reports[which % len(reports)])
 
     def reportable(self) -> list[str]:
-        return self.participants.reportable(one.call for one in self.process.sent)
+        return self.participants.callback_candidates(one.call for one in self.process.in_flight)
 
-    def somebody_reports(self, report: StepReported) -> None:
+    def somebody_reports(self, report: StepCallback) -> None:
         """Whatever becomes of it, it is in the log."""
         version = len(self.process.log)
-        self.process.happen(report, now=self.now)
+        self.process.handle(report, now=self.now)
         assert len(self.process.log) > version
 
-    @precondition(lambda self: wake_up(self.process.saga) is not None)
+    @precondition(lambda self: next_wakeup(self.process.saga) is not None)
     @rule()
     def the_wake_up_comes(self) -> None:
-        self.now = max(self.now, wake_up(self.process.saga) or self.now)
-        self.process.happen(TimePassed(), now=self.now)
+        self.now = max(self.now, next_wakeup(self.process.saga) or self.now)
+        self.process.handle(TimerFired(), now=self.now)
 
     @rule(takes=LATER)
     def time_passes(self, takes: timedelta) -> None:
         self.now += takes
-        self.process.happen(TimePassed(), now=self.now)
+        self.process.handle(TimerFired(), now=self.now)
 
     @rule(arrived=st.booleans())
     def process_crashes(self, arrived: bool) -> None:
-        for sent in self.process.sent:
+        for sent in self.process.in_flight:
             self.participants.crash_during(sent.call, arrived=arrived)
         self.process.crash()
-        for sent in self.process.sent:  # of some nobody knows any more that they were answered
+        for sent in self.process.in_flight:  # of some nobody knows any more that they were answered
             self.participants.crash_during(sent.call, arrived=False)
 
     @rule(signal=some.signals, key=st.none() | st.just("4711"))
     def signal_arrives(self, signal: str, key: str | None) -> None:
         before = self.process.saga.state
-        sent = SignalSent(name=signal, key=key)
+        sent = SendSignal(name=signal, key=key)
         if signal not in self.process.definition.signals:
             self.somebody_asks_of_a_step("signal", sent)
             assert self.process.saga.state == before
@@ -143,14 +149,14 @@ class SagaMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 4))
     def operator_retries_a_step(self, which: int) -> None:
         steps = self.process.definition.steps
-        self.somebody_asks_of_a_step("retry", RetryAsked(step=steps[which % len(steps)].name))
+        self.somebody_asks_of_a_step("retry", Retry(step=steps[which % len(steps)].name))
 
     @precondition(lambda self: self.without_output())
     @rule(which=st.integers(0, 4))
     def operator_supplies_an_output(self, which: int) -> None:
         steps = self.without_output()
         step, done = steps[which % len(steps)], Resolution.DONE
-        asked = ResolveAsked(step=step, verdict=done, evidence="seen", output=OUTPUT)
+        asked = ResolveStep(step=step, verdict=done, evidence="seen", output=OUTPUT)
         self.somebody_asks_of_a_step("resolve", asked)
 
     def without_output(self) -> tuple[str, ...]:
@@ -160,42 +166,42 @@ class SagaMachine(RuleBasedStateMachine):
     @rule(sure=st.integers(0, 9))
     def operator_abandons(self, sure: int) -> None:
         if sure == 9:
-            self.somebody_asks("abandon", AbandonAsked(reason=WHY))
+            self.somebody_asks("abandon", Abandon(reason=WHY))
 
     @precondition(lambda self: "skip" in allowed_actions(self.process.saga))
     @rule(which=st.integers(0, 4), sure=st.integers(0, 3))
     def operator_skips(self, which: int, sure: int) -> None:
         pending = self.process.saga.steps_in(StepStatus.PENDING)
         if sure == 3:
-            self.somebody_asks("skip", SkipAsked(step=pending[which % len(pending)].name))
+            self.somebody_asks("skip", SkipStep(step=pending[which % len(pending)].name))
 
     @precondition(lambda self: "resolve" in allowed_actions(self.process.saga))
     @rule(which=st.integers(0, 9))
     def operator_finds_out(self, which: int) -> None:
         if verdicts := self.true_verdicts():
             step, verdict = verdicts[which % len(verdicts)]
-            self.participants.accepted.discard(step)
-            if verdict is Resolution.UNDONE and not self.participants.has_undone(step):
+            self.participants.accepted_steps.discard(step)
+            if verdict is Resolution.UNDONE and not self.participants.has_compensated(step):
                 self.participants.effects.append(Effect(step, Direction.COMPENSATION))
-            asked = ResolveAsked(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
+            asked = ResolveStep(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
             self.somebody_asks("resolve", asked)
 
-    def somebody_asks_of_a_step(self, verb: str, asked: Verb) -> None:
+    def somebody_asks_of_a_step(self, verb: str, asked: OperatorCommand) -> None:
         """Possible of one step, it may be refused of another; and then it leaves no trace."""
         allowed = verb in allowed_actions(self.process.saga)
         before = self.process.saga.state
         try:
-            self.process.happen(asked, now=self.now)
+            self.process.handle(asked, now=self.now)
             assert allowed
         except (NotAllowed, UnknownSignal):
             assert self.process.saga.state == before
 
-    def somebody_asks(self, verb: str, asked: Verb, *, repeats: bool = False) -> None:
+    def somebody_asks(self, verb: str, asked: OperatorCommand, *, repeats: bool = False) -> None:
         """Refused, and without a trace, exactly where it is not said to be allowed."""
         allowed = verb in allowed_actions(self.process.saga)
         before = self.process.saga.state
         try:
-            self.process.happen(asked, now=self.now)
+            self.process.handle(asked, now=self.now)
             assert allowed or (repeats and self.process.saga.state == before)
         except NotAllowed:
             assert not allowed
@@ -213,7 +219,7 @@ class SagaMachine(RuleBasedStateMachine):
             found += [
                 (step.name, one)
                 for one in says
-                if is_step_trigger(state.status, f"resolve_{one}")
+                if accepts_trigger(state.status, f"resolve_{one}")
                 and (state.status, one) != (StepStatus.SUCCEEDED, Resolution.DONE)
             ]
         return found
@@ -221,27 +227,27 @@ class SagaMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.process.saga.state.status.rests)
     @rule()
     def saga_rests(self) -> None:
-        assert wake_up(self.process.saga) is None
+        assert next_wakeup(self.process.saga) is None
 
     @invariant()
     def all_promises_are_kept(self) -> None:
         if hasattr(self, "process"):
-            assert broken(self.process, self.participants) == []
+            assert violated_invariants(self.process, self.participants) == []
 
     def teardown(self) -> None:
         """Faults and pauses stop: now all rests soon, and the log tells each moment of it."""
         if not hasattr(self, "process"):
             return
         if self.process.saga.state.paused_at is not None:
-            self.process.happen(ResumeAsked(), now=self.now)
-        for _ in range(TURNS_TO_REST):
-            if self.process.sent:
+            self.process.handle(Resume(), now=self.now)
+        for _ in range(MAX_TURNS_TO_REST):
+            if self.process.in_flight:
                 self.participant_does_it()
-            elif wake_up(self.process.saga) is not None:
+            elif next_wakeup(self.process.saga) is not None:
                 self.the_wake_up_comes()
             self.all_promises_are_kept()
-        assert self.process.saga.state.status.rests
-        for version, state in self.process.seen.items():
+        assert self.process.saga.state.status.is_at_rest
+        for version, state in self.process.states_by_version.items():
             assert self.process.replayed(version).state == state
         for version, event in enumerate(self.process.history, start=1):
             if isinstance(event, SagaParked):

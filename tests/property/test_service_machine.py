@@ -15,45 +15,45 @@ from typing import Any
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from saga_orchestrator.fsm.command import CallParticipant, commands, wake_up
-from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.call_outcome import Direction
+from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.errors import NotAllowed, UnknownSignal
-from saga_orchestrator.fsm.happening import (
-    AbandonAsked,
-    CancelAsked,
-    CompensationAsked,
-    PauseAsked,
-    ResumeAsked,
-    RetryAsked,
-    SignalSent,
-    StartRequested,
-    Verb,
+from saga_orchestrator.fsm.inputs import (
+    Abandon,
+    Cancel,
+    Compensate,
+    OperatorCommand,
+    Pause,
+    Resume,
+    Retry,
+    SendSignal,
+    StartSaga,
 )
+from saga_orchestrator.fsm.instructions import CallParticipant, next_wakeup, pending_instructions
 from saga_orchestrator.fsm.machines import SagaStatus
-from saga_orchestrator.fsm.outcome import Direction
-from saga_orchestrator.fsm.runtime.driver import WAKE_AGAIN
-from saga_orchestrator.fsm.runtime.errors import NotServing
-from saga_orchestrator.fsm.testing import NOON, Fate, broken
+from saga_orchestrator.fsm.runtime.driver import MIN_REWAKE_DELAY
+from saga_orchestrator.fsm.runtime.errors import Unavailable
+from saga_orchestrator.fsm.testing import NOON, ParticipantBehavior, violated_invariants
 from saga_orchestrator.fsm.testing import strategies as some
-from saga_orchestrator.fsm.testing.promises import calls_without_an_answer, sent_call
+from saga_orchestrator.fsm.testing.checks import call_id, unanswered_calls
 from saga_orchestrator.projections.status import status_view
-from saga_orchestrator.tests.property.service import Death, Service
+from saga_orchestrator.tests.property.service import Death, SteppedService
 
 DEATHS: list[Death] = ["before the commit", "after the commit"]
-VERBS: list[Verb] = [
-    CompensationAsked(),
-    CancelAsked(),
-    RetryAsked(),
-    PauseAsked(),
-    ResumeAsked(),
-    SignalSent(name="approval"),
-    SignalSent(name="payment", key="4711"),
+VERBS: list[OperatorCommand] = [
+    Compensate(),
+    Cancel(),
+    Retry(),
+    Pause(),
+    Resume(),
+    SendSignal(name="approval"),
+    SendSignal(name="payment", key="4711"),
 ]
 STEPS_OF_TIME = st.sampled_from([-10, 0.3, 4]).map(lambda seconds: timedelta(seconds=seconds))
 
 
 class ServiceMachine(RuleBasedStateMachine):
-    service: Service
+    service: SteppedService
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     async def _run(self, happening: Coroutine[Any, Any, object] | None) -> None:
         if happening is not None:
-            with suppress(NotAllowed, NotServing, UnknownSignal):
+            with suppress(NotAllowed, Unavailable, UnknownSignal):
                 await happening
         await self.service.settle()
 
@@ -72,18 +72,18 @@ class ServiceMachine(RuleBasedStateMachine):
     def service_starts(self, definition: Definition, put_off: bool) -> None:
         note(definition.source.decode())
         start_at = NOON + timedelta(seconds=2) if put_off else None
-        self.service = Service(definition)
-        request = StartRequested(entity_id=1, input=some.INPUT, start_at=start_at)
+        self.service = SteppedService(definition)
+        request = StartSaga(entity_id=1, input=some.INPUT, start_at=start_at)
         self.run(self.service.start(request))
 
     @precondition(lambda self: self.service.out)
     @rule()
     def participant_does_it(self) -> None:
-        self.participant_answers(Fate.DONE, 0)
+        self.participant_answers(ParticipantBehavior.DONE, 0)
 
     @precondition(lambda self: self.service.out)
-    @rule(fate=some.fates, which=st.integers(0, 4))
-    def participant_answers(self, fate: Fate, which: int) -> None:
+    @rule(fate=some.behaviors, which=st.integers(0, 4))
+    def participant_answers(self, fate: ParticipantBehavior, which: int) -> None:
         self.service.answer(self.service.out[which % len(self.service.out)], fate)
         self.run()
 
@@ -119,28 +119,28 @@ class ServiceMachine(RuleBasedStateMachine):
         self.service.log.dies = death
 
     @rule(verb=st.sampled_from(VERBS))
-    def somebody_asks(self, verb: Verb) -> None:
-        self.run(self.service.world.orchestrator.ask(self.service.saga_id, verb))
+    def somebody_asks(self, verb: OperatorCommand) -> None:
+        self.run(self.service.world.orchestrator.execute(self.service.saga_id, verb))
 
     @rule(sure=st.integers(0, 9))
     def somebody_gives_up(self, sure: int) -> None:
         if sure == 9:
-            self.somebody_asks(AbandonAsked(reason="enough"))
+            self.somebody_asks(Abandon(reason="enough"))
 
     @precondition(lambda self: self.reportable())
     @rule(done=st.booleans(), which=st.integers(0, 4))
     def callback_arrives(self, done: bool, which: int) -> None:
         steps = self.reportable()
-        report = self.service.participants.report(steps[which % len(steps)], done=done)
-        self.run(self.service.world.orchestrator.report(self.service.saga_id, report))
+        report = self.service.participants.send_callback(steps[which % len(steps)], done=done)
+        self.run(self.service.world.orchestrator.complete_step(self.service.saga_id, report))
 
     def reportable(self) -> list[str]:
-        return self.service.participants.reportable(one.call for one in self.service.out)
+        return self.service.participants.callback_candidates(one.call for one in self.service.out)
 
     @invariant()
     def no_call_leaves_before_its_intent(self) -> None:
         """R1."""
-        assert self.service.executor.rash == []
+        assert self.service.executor.calls_without_intent == []
 
     @invariant()
     def what_is_under_way_is_sent_once(self) -> None:
@@ -152,37 +152,41 @@ class ServiceMachine(RuleBasedStateMachine):
         process, known = self.service.told(), self.service.known.state
         if process.saga.state.status is SagaStatus.ABANDONED:
             return
-        out = [sent_call(one.call) for one in self.service.out]
+        out = [call_id(one.call) for one in self.service.out]
         out += [
             (one, Direction.ACTION, process.saga.state.step(one).attempts)
-            for one in known.unanswered
+            for one in known.reply_deadlines
         ]
-        logged = calls_without_an_answer(process.history)
+        logged = unanswered_calls(process.history)
         aside = known.unrecorded.keys()
         assert sorted(one for one in out if one[0] not in aside) == sorted(
             one for one in logged if one[0] not in aside
         )
-        calls = [one for one in commands(self.service.known) if isinstance(one, CallParticipant)]
-        assert sorted(sent_call(one.call) for one in self.service.out) == sorted(
-            sent_call(one) for one in calls
+        calls = [
+            one
+            for one in pending_instructions(self.service.known)
+            if isinstance(one, CallParticipant)
+        ]
+        assert sorted(call_id(one.call) for one in self.service.out) == sorted(
+            call_id(one) for one in calls
         )
 
     @invariant()
     def whoever_waits_is_woken(self) -> None:
         """R8."""
-        wanted, due = wake_up(self.service.known), self.service.due
+        wanted, due = next_wakeup(self.service.known), self.service.due
         if wanted is None:
             assert due is None
         else:
             assert due is not None
-            assert due <= max(wanted, self.service.latest + WAKE_AGAIN)
+            assert due <= max(wanted, self.service.latest + MIN_REWAKE_DELAY)
 
     @invariant()
     def status_is_a_fold(self) -> None:
         """R7: what was seen live is what the log tells of that version, and nobody is called."""
-        made = self.service.executor.made
+        made = self.service.executor.calls_made
         self.runner.run(self._compare_views())
-        assert self.service.executor.made == made
+        assert self.service.executor.calls_made == made
 
     async def _compare_views(self) -> None:
         seen, self.service.seen = self.service.seen, []
@@ -195,7 +199,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @invariant()
     def all_promises_are_kept(self) -> None:
-        assert broken(self.service.told(), self.service.participants) == []
+        assert violated_invariants(self.service.told(), self.service.participants) == []
 
     def teardown(self) -> None:
         """Faults and pauses stop: woken by nothing but its timer, the saga comes to rest."""
@@ -205,10 +209,10 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def come_to_rest(self) -> None:
         self.service.log.dies = None
-        self.somebody_asks(ResumeAsked())
+        self.somebody_asks(Resume())
         self.runner.run(self.service.come_to_rest())
         self.all_promises_are_kept()
-        assert self.service.world.driver.live == {}
+        assert self.service.world.driver.active == {}
         self.runner.run(self.service.world.driver.drain(timedelta()))
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from hypothesis import event, settings
-from saga_orchestrator.fsm.deciding import Deciding
-from saga_orchestrator.fsm.forward import follow_any_way, follow_in_order
+from saga_orchestrator.fsm.decider.decision import DecisionBuilder
+from saga_orchestrator.fsm.decider.forward import continue_graph, continue_sequence
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.tests.property.test_saga_machine import SagaMachine
@@ -29,9 +29,9 @@ class ComparingMachine(SagaMachine):
                     self.both_ways_are_one(saga, saga.state.updated_at + A_WHILE)
 
     def both_ways_are_one(self, saga: Saga, now: datetime) -> None:
-        short, long = Deciding(saga, now), Deciding(saga, now)
-        if follow_in_order(short):
-            follow_any_way(long)
+        short, long = DecisionBuilder(saga, now), DecisionBuilder(saga, now)
+        if continue_sequence(short):
+            continue_graph(long)
             event("the short way was taken")
             assert short.events == long.events
             assert short.saga == long.saga

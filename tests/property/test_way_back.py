@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.testing import Fate, define
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.testing import ParticipantBehavior, define
 from saga_orchestrator.fsm.testing.strategies import NAMES
-from saga_orchestrator.tests.property.story import CRASHES, RETRY, TURN, Story
+from saga_orchestrator.tests.property.scripted_saga import CRASHES, RETRY, TURN, ScriptedSaga
 
-FATES = [Fate.DONE, Fate.REJECTED, Fate.LOST, Fate.NOT_SENT, Fate.BUSY]
+FATES = [
+    ParticipantBehavior.DONE,
+    ParticipantBehavior.REJECTED,
+    ParticipantBehavior.RESPONSE_LOST,
+    ParticipantBehavior.NOT_SENT,
+    ParticipantBehavior.BUSY,
+]
 happenings = st.lists(st.sampled_from([*FATES, CRASHES[1], RETRY]), max_size=15)
 
 
@@ -34,11 +40,11 @@ def _steps(draw: st.DrawFn, name: str, earlier: tuple[str, ...]) -> str:
 @settings(max_examples=3 * settings().max_examples)
 @given(trips(), happenings)
 def test_no_order_of_failures_breaks_a_promise(definition: Definition, words: list[str]) -> None:
-    story = Story(definition)
-    story.tell([*[Fate.DONE] * len(definition.steps), TURN])
+    story = ScriptedSaga(definition)
+    story.play([*[ParticipantBehavior.DONE] * len(definition.steps), TURN])
 
-    story.tell(words)
+    story.play(words)
 
     while story.status != "compensated":
-        story.tell([RETRY])
+        story.play([RETRY])
         story.come_to_rest()

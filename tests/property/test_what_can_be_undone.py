@@ -11,15 +11,21 @@ from typing import Any, Final, TypeAlias
 
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.command import wake_up
-from saga_orchestrator.fsm.decide import allowed_actions
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.errors import InvalidDefinition
+from saga_orchestrator.fsm.call_outcome import Direction
+from saga_orchestrator.fsm.decider.decide import allowed_actions
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.definitions.findings import InvalidDefinition
+from saga_orchestrator.fsm.definitions.parser import parse_definition
 from saga_orchestrator.fsm.events import CompensationStarted
-from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested, TimePassed
-from saga_orchestrator.fsm.outcome import Direction
-from saga_orchestrator.fsm.reader import read_definition
-from saga_orchestrator.fsm.testing import NOON, SAGA_ID, Fate, ParticipantsModel, Process
+from saga_orchestrator.fsm.inputs import Compensate, StartSaga, TimerFired
+from saga_orchestrator.fsm.instructions import next_wakeup
+from saga_orchestrator.fsm.testing import (
+    NOON,
+    SAGA_ID,
+    ParticipantBehavior,
+    ParticipantsModel,
+    SimulatedProcess,
+)
 
 Step: TypeAlias = dict[str, Any]
 NAMES: Final = ("book", "pay", "seat", "ship")
@@ -29,8 +35,16 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "${input.rich}": frozenset({"rich"}),
     "${input.sunny && input.rich}": frozenset({"sunny", "rich"}),
 }
-TURNS_TO_REST: Final = 20
-fates = st.sampled_from([Fate.DONE, Fate.DONE, Fate.DONE, Fate.LOST, Fate.REJECTED])
+MAX_TURNS_TO_REST: Final = 20
+fates = st.sampled_from(
+    [
+        ParticipantBehavior.DONE,
+        ParticipantBehavior.DONE,
+        ParticipantBehavior.DONE,
+        ParticipantBehavior.RESPONSE_LOST,
+        ParticipantBehavior.REJECTED,
+    ]
+)
 inputs = st.fixed_dictionaries({"sunny": st.booleans(), "rich": st.booleans()})
 
 
@@ -71,7 +85,7 @@ def document(steps: list[Step]) -> Step:
 @given(documents())
 def test_exactly_what_could_not_be_undone_is_refused(steps: list[Step]) -> None:
     try:
-        read_definition(document(steps))
+        parse_definition(document(steps))
         codes = set()
     except InvalidDefinition as refused:
         codes = {one.code for one in refused.findings}
@@ -110,46 +124,48 @@ def conditions_of(step: Step) -> frozenset[str]:
 )
 @given(documents(), inputs, st.lists(fates, max_size=4))
 def test_whatever_is_accepted_and_turns_back_is_undone(
-    steps: list[Step], given_input: dict[str, bool], story: list[Fate]
+    steps: list[Step], given_input: dict[str, bool], story: list[ParticipantBehavior]
 ) -> None:
     definition = accepted(steps)
     assume(definition is not None)
     assert definition is not None
-    request = StartRequested(entity_id=1, input=given_input)
-    process = Process(definition, SAGA_ID, request, now=NOON)
+    request = StartSaga(entity_id=1, input=given_input)
+    process = SimulatedProcess(definition, SAGA_ID, request, now=NOON)
 
     turn_back_after(process, story)
 
     turned = any(isinstance(one, CompensationStarted) for one in process.history)
     event("turned back" if turned else "went on")
-    assert process.saga.state.status.rests
+    assert process.saga.state.status.is_at_rest
     assert not turned or process.saga.state.status == "compensated"
 
 
 def accepted(steps: list[Step]) -> Definition | None:
     try:
-        return read_definition(document(steps))
+        return parse_definition(document(steps))
     except InvalidDefinition:
         return None
 
 
-def turn_back_after(process: Process, story: list[Fate]) -> None:
+def turn_back_after(process: SimulatedProcess, story: list[ParticipantBehavior]) -> None:
     """Asked for after the story, where that is possible. Every compensation succeeds."""
     participants = ParticipantsModel()
     for fate in story:
         go_on(process, participants, fate)
     if "compensate" in allowed_actions(process.saga):
-        process.happen(CompensationAsked(), now=process.saga.state.updated_at)
-    for _ in range(TURNS_TO_REST):
-        go_on(process, participants, Fate.DONE)
+        process.handle(Compensate(), now=process.saga.state.updated_at)
+    for _ in range(MAX_TURNS_TO_REST):
+        go_on(process, participants, ParticipantBehavior.DONE)
 
 
-def go_on(process: Process, participants: ParticipantsModel, fate: Fate) -> None:
+def go_on(
+    process: SimulatedProcess, participants: ParticipantsModel, fate: ParticipantBehavior
+) -> None:
     now = process.saga.state.updated_at
-    if process.sent:
-        sent = process.sent[0]
+    if process.in_flight:
+        sent = process.in_flight[0]
         undoes = sent.call.direction is Direction.COMPENSATION
-        verdict = participants.answer(sent.call, Fate.DONE if undoes else fate)
+        verdict = participants.answer(sent.call, ParticipantBehavior.DONE if undoes else fate)
         process.receive(sent, verdict, now=now)
-    elif (due := wake_up(process.saga)) is not None:
-        process.happen(TimePassed(), now=max(now, due))
+    elif (due := next_wakeup(process.saga)) is not None:
+        process.handle(TimerFired(), now=max(now, due))

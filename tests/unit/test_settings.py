@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from saga_orchestrator.eventstore import SHARDS
+from saga_orchestrator.eventstore.event import SHARD_COUNT
 from saga_orchestrator.settings import (
     DEFAULT_PARTICIPANTS,
     InvalidSettings,
@@ -32,7 +32,7 @@ def test_without_any_variable_everything_has_a_default(monkeypatch: pytest.Monke
     assert settings.database_url is None
     assert settings.saga_drain_time == timedelta(seconds=8)
     assert settings.saga_participants == DEFAULT_PARTICIPANTS
-    assert settings.saga_shards == tuple(range(SHARDS))
+    assert settings.saga_shards == tuple(range(SHARD_COUNT))
 
 
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ import pytest
 import yaml
 from saga_orchestrator import examples
 from saga_orchestrator.tests.acceptance.examples import demo_participant
-from saga_orchestrator.tests.acceptance.examples.stage import Stage
-from saga_orchestrator.tests.acceptance.program import (
-    Program,
+from saga_orchestrator.tests.acceptance.examples.example_deployment import ExampleDeployment
+from saga_orchestrator.tests.acceptance.process import (
+    ServerProcess,
     clean_environ,
     free_port,
-    participant,
+    participant_process,
 )
-from saga_orchestrator.tests.fix_postgres import database_of, execute
+from saga_orchestrator.tests.support.postgres import database_url_of, execute
 
 ROLES = (
     "account", "budget", "card", "carrier", "clearing", "customs", "dtm-bank", "flight",
@@ -35,34 +35,38 @@ SLEEP_CAP = "200ms"
 
 
 @pytest.fixture(scope="session")
-def whole_stage(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def whole_stage(
+    postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ExampleDeployment]:
     folder = tmp_path_factory.mktemp("examples")
     execute(postgres_server, "create database {}", "examples")
     with ExitStack() as stack:
         others = (
             demo(folder),
-            *(participant(f"{one}_service", folder) for one in ("order", "payment")),
+            *(participant_process(f"{one}_service", folder) for one in ("order", "payment")),
         )
-        service = orchestrator(folder, database_of(postgres_server, "examples"), others)
+        service = orchestrator(folder, database_url_of(postgres_server, "examples"), others)
         for program in (*others, service):
             stack.enter_context(running(program))
-        yield Stage.of(stack, service, *others)
+        yield ExampleDeployment.of(stack, service, *others)
     execute(postgres_server, "drop database {} with (force)", "examples")
 
 
 @pytest.fixture
-def stage(whole_stage: Stage) -> Stage:
-    whole_stage.all_is_well()
+def stage(whole_stage: ExampleDeployment) -> ExampleDeployment:
+    whole_stage.reset()
     return whole_stage
 
 
-def demo(folder: Path) -> Program:
+def demo(folder: Path) -> ServerProcess:
     port = free_port()
     arguments = (sys.executable, demo_participant.__file__, "--port", str(port))
-    return Program(arguments, f"http://127.0.0.1:{port}", clean_environ(), folder / "demo.log")
+    return ServerProcess(
+        arguments, f"http://127.0.0.1:{port}", clean_environ(), folder / "demo.log"
+    )
 
 
-def orchestrator(folder: Path, database_url: str, others: Sequence[Program]) -> Program:
+def orchestrator(folder: Path, database_url: str, others: Sequence[ServerProcess]) -> ServerProcess:
     anybody, orders, payments = (one.url for one in others)
     port = free_port()
     environ = clean_environ(
@@ -77,7 +81,7 @@ def orchestrator(folder: Path, database_url: str, others: Sequence[Program]) -> 
         CARD_TOKEN=CARD_TOKEN,
     )
     arguments = (sys.executable, "-m", "saga_orchestrator.cli", "serve")
-    return Program(arguments, f"http://127.0.0.1:{port}", environ, folder / "service.log")
+    return ServerProcess(arguments, f"http://127.0.0.1:{port}", environ, folder / "service.log")
 
 
 def participants_file(folder: Path, anybody: str) -> Path:
@@ -95,7 +99,7 @@ def participants_file(folder: Path, anybody: str) -> Path:
 
 
 @contextmanager
-def running(program: Program) -> Iterator[Program]:
+def running(program: ServerProcess) -> Iterator[ServerProcess]:
     try:
         program.start()
         yield program

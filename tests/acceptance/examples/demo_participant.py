@@ -25,12 +25,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-EVERY_TIME = 1_000_000
+UNLIMITED = 1_000_000
 SETTLES_LATER = "clearing-service"  # it takes an order with 202, and acts when it is asked again
-BROKEN_OFF = Response(b"{", headers={"content-length": "1000"})
+TRUNCATED_RESPONSE = Response(b"{", headers={"content-length": "1000"})
 
 
-class Does(StrEnum):
+class Behavior(StrEnum):
     REJECT = "reject"
     LOSE_REPLY = "lose_reply"
     BREAK_DOWN = "break_down"
@@ -39,7 +39,7 @@ class Does(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReceivedCall:
     """One call. `direction` is action, compensation or status."""
 
     role: str
@@ -51,36 +51,36 @@ class Seen:
 
 @dataclass(slots=True)
 class Switch:
-    does: Does
+    behavior: Behavior
     left: int
 
 
-class Demo:
+class DemoParticipant:
     def __init__(self) -> None:
         self.effects: list[str] = []
-        self.calls: list[Seen] = []
+        self.calls: list[ReceivedCall] = []
         self.answers: dict[str, Mapping[str, Any]] = {}
         self.undone: set[str] = set()
         self.switches: dict[tuple[str, str], Switch] = {}
 
     async def call(self, request: Request) -> Response:
-        seen = seen_in(request)
+        seen = received_call(request)
         self.calls.append(seen)
         given, wrong = await request.body(), self.wrong(seen)
         if wrong is not None and (refusal := refused(wrong, seen)):
             return refusal
         reply = self.answer(seen, request.headers["idempotency-key"], given)
-        return BROKEN_OFF if wrong is Does.LOSE_REPLY else reply
+        return TRUNCATED_RESPONSE if wrong is Behavior.LOSE_REPLY else reply
 
-    def wrong(self, seen: Seen) -> Does | None:
+    def wrong(self, seen: ReceivedCall) -> Behavior | None:
         """What goes wrong this time."""
         switch = self.switches.get((seen.step, seen.direction))
         if switch is None or switch.left == 0:
             return None
         switch.left -= 1
-        return switch.does
+        return switch.behavior
 
-    def answer(self, seen: Seen, key: str, given: bytes) -> Response:
+    def answer(self, seen: ReceivedCall, key: str, given: bytes) -> Response:
         match seen.direction:
             case "compensation":
                 return self.undo(json.loads(given)["key"], key, seen.step)
@@ -109,7 +109,7 @@ class Demo:
         self.undone.add(action)
         return JSONResponse({})
 
-    def status(self, key: str, seen: Seen) -> Response:
+    def status(self, key: str, seen: ReceivedCall) -> Response:
         if key in self.answers or seen.role == SETTLES_LATER:
             return JSONResponse({"status": "done", "output": self.act(key, seen.step)})
         return JSONResponse({"status": "not_done"})
@@ -119,7 +119,7 @@ class Demo:
 
     async def switch(self, request: Request) -> Response:
         asked = await request.json()
-        switch = Switch(Does(asked["does"]), asked["times"] or EVERY_TIME)
+        switch = Switch(Behavior(asked["does"]), asked["times"] or UNLIMITED)
         self.switches[asked["step"], asked["direction"]] = switch
         return Response(status_code=204)
 
@@ -129,29 +129,29 @@ class Demo:
         return Response(status_code=204)
 
 
-def refused(wrong: Does, seen: Seen) -> Response | None:
+def refused(wrong: Behavior, seen: ReceivedCall) -> Response | None:
     """What is said instead of doing anything."""
     match wrong:
-        case Does.REJECT if seen.direction == "status":
+        case Behavior.REJECT if seen.direction == "status":
             return JSONResponse({"status": "not_done"})
-        case Does.REJECT:
+        case Behavior.REJECT:
             return JSONResponse({"error": f"{seen.step} is not possible"}, 409)
-        case Does.SAY_FAILURE:
+        case Behavior.SAY_FAILURE:
             return JSONResponse({"dtm_result": "FAILURE"})
-        case Does.SAY_ONGOING if seen.direction == "status":
+        case Behavior.SAY_ONGOING if seen.direction == "status":
             return JSONResponse({"status": "in_progress"})
-        case Does.SAY_ONGOING:
+        case Behavior.SAY_ONGOING:
             return JSONResponse({"dtm_result": "ONGOING"}, 425)
-        case Does.BREAK_DOWN:
+        case Behavior.BREAK_DOWN:
             return JSONResponse({"error": "out of order"}, 500)
-        case Does.LOSE_REPLY:
+        case Behavior.LOSE_REPLY:
             return None
 
 
-def seen_in(request: Request) -> Seen:
+def received_call(request: Request) -> ReceivedCall:
     """The key of a question is that of the action which it is about."""
     _, step, direction = request.headers["idempotency-key"].rsplit("/", 2)
-    return Seen(
+    return ReceivedCall(
         role=request.path_params["role"],
         step=step,
         direction="status" if request.method == "GET" else direction,
@@ -165,7 +165,7 @@ async def well(_: Request) -> Response:
 
 
 def application() -> Starlette:
-    demo = Demo()
+    demo = DemoParticipant()
     return Starlette(
         routes=[
             Route("/health", well),

@@ -3,44 +3,48 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.tests.acceptance.examples.demo_participant import Does
-from saga_orchestrator.tests.acceptance.examples.stage import Stage
-from saga_orchestrator.tests.acceptance.examples.stories import (
-    STORIES,
-    Story,
-    in_any_order_beside,
-    story,
+from saga_orchestrator.tests.acceptance.examples.demo_participant import Behavior
+from saga_orchestrator.tests.acceptance.examples.example_deployment import ExampleDeployment
+from saga_orchestrator.tests.acceptance.examples.example_sagas import (
+    EXAMPLE_SAGAS,
+    ExampleSaga,
+    example_saga,
+    ignoring_concurrent_order,
 )
 
 MODEST = {"items": ["book"], "value": 20, "country": "NL"}
 
 
-@pytest.mark.parametrize("played", STORIES, ids=str)
-def test_each_effect_happens_once_and_in_order(stage: Stage, played: Story) -> None:
+@pytest.mark.parametrize("played", EXAMPLE_SAGAS, ids=str)
+def test_each_effect_happens_once_and_in_order(
+    stage: ExampleDeployment, played: ExampleSaga
+) -> None:
     end = stage.play(played)
 
     effects = stage.effects()
-    expected = [*played.steps, *played.beyond]
+    expected = [*played.steps, *played.after_pivot]
     assert (end["status"], end["error"]) == ("completed", None)
-    assert in_any_order_beside(effects) == in_any_order_beside(expected)
+    assert ignoring_concurrent_order(effects) == ignoring_concurrent_order(expected)
     assert sorted(effects) == sorted(expected)
 
 
 @pytest.mark.parametrize(
     ("played", "step"),
-    [(one, step) for one in STORIES for step in (*one.steps, *one.beyond)],
+    [(one, step) for one in EXAMPLE_SAGAS for step in (*one.steps, *one.after_pivot)],
     ids=str,
 )
-def test_a_lost_reply_changes_nothing(stage: Stage, played: Story, step: str) -> None:
-    stage.goes_wrong(step, Does.LOSE_REPLY, times=1)
+def test_a_lost_reply_changes_nothing(
+    stage: ExampleDeployment, played: ExampleSaga, step: str
+) -> None:
+    stage.set_behavior(step, Behavior.LOSE_REPLY, times=1)
 
     end = stage.play(played)
 
     assert end["status"] == "completed"
-    assert sorted(stage.effects()) == sorted([*played.steps, *played.beyond])
+    assert sorted(stage.effects()) == sorted([*played.steps, *played.after_pivot])
 
 
-def test_what_need_not_be_insured_or_declared_is_not(stage: Stage) -> None:
+def test_what_need_not_be_insured_or_declared_is_not(stage: ExampleDeployment) -> None:
     end = stage.run("shipment", MODEST)
 
     skipped = [one["name"] for one in end["steps"] if one["status"] == "skipped"]
@@ -48,8 +52,8 @@ def test_what_need_not_be_insured_or_declared_is_not(stage: Stage) -> None:
     assert stage.effects() == ["pack", "hand_over"]
 
 
-def test_a_subscription_is_tried_before_it_is_paid(stage: Stage) -> None:
-    end = stage.play(story("subscription"))
+def test_a_subscription_is_tried_before_it_is_paid(stage: ExampleDeployment) -> None:
+    end = stage.play(example_saga("subscription"))
 
     statuses = {one["name"]: one["status"] for one in end["steps"]}
     assert statuses["trial"] == "succeeded"
@@ -58,20 +62,20 @@ def test_a_subscription_is_tried_before_it_is_paid(stage: Stage) -> None:
     assert waited < events.index(("StepCalled", "charge_first_month"))
 
 
-def test_a_payout_is_asked_for_until_it_is_settled(stage: Stage) -> None:
-    stage.goes_wrong("clear", Does.SAY_ONGOING, direction="status", times=2)
+def test_a_payout_is_asked_for_until_it_is_settled(stage: ExampleDeployment) -> None:
+    stage.set_behavior("clear", Behavior.SAY_ONGOING, direction="status", times=2)
 
-    end = stage.play(story("payout"))
+    end = stage.play(example_saga("payout"))
 
     assert end["status"] == "completed"
     assert len(stage.calls("clear")) == 1
     assert len(stage.calls("clear", "status")) == 3
 
 
-def test_a_dtm_branch_that_is_ongoing_is_asked_again(stage: Stage) -> None:
-    stage.goes_wrong("trans_in", Does.SAY_ONGOING, times=1)
+def test_a_dtm_branch_that_is_ongoing_is_asked_again(stage: ExampleDeployment) -> None:
+    stage.set_behavior("trans_in", Behavior.SAY_ONGOING, times=1)
 
-    end = stage.play(story("dtm_transfer"))
+    end = stage.play(example_saga("dtm_transfer"))
 
     assert end["status"] == "completed"
     assert [one["attempt"] for one in stage.calls("trans_in")] == [1, 1]

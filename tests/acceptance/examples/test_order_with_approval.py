@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from saga_orchestrator.tests.acceptance.examples.stage import Json, Stage
+from saga_orchestrator.tests.acceptance.examples.example_deployment import ExampleDeployment, Json
 
 ORDER: Mapping[str, Any] = {
     "customer_id": 1,
@@ -20,7 +20,7 @@ PAYMENT = {"amount": 50.00, "payment_method": "credit_card"}
 YES = {"by": "Grace"}
 
 
-def test_once_it_is_approved_it_is_paid_and_confirmed(stage: Stage) -> None:
+def test_once_it_is_approved_it_is_paid_and_confirmed(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
 
     end = approve(stage, saga_id)
@@ -31,32 +31,32 @@ def test_once_it_is_approved_it_is_paid_and_confirmed(stage: Stage) -> None:
     assert (approval["status"], approval["output"]) == ("succeeded", YES)
 
 
-def test_nothing_is_paid_before_it_is_approved(stage: Stage) -> None:
+def test_nothing_is_paid_before_it_is_approved(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
 
     held = holds(stage, saga_id)
 
-    stage.asked(f"/sagas/{saga_id}/cancel")
+    stage.post_json(f"/sagas/{saga_id}/cancel")
     assert held == (["PENDING_PAYMENT"], [])
 
 
-def test_an_order_that_is_not_taken_waits_for_nobody(stage: Stage) -> None:
+def test_an_order_that_is_not_taken_waits_for_nobody(stage: ExampleDeployment) -> None:
     end = stage.run("order_with_approval", {"order": {**ORDER, "items": []}, "payment": PAYMENT})
 
     assert end["status"] == "compensated"
     assert holds(stage, end["saga_id"]) == ([], [])
 
 
-def test_who_says_no_has_the_order_cancelled(stage: Stage) -> None:
+def test_who_says_no_has_the_order_cancelled(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
 
-    stage.asked(f"/sagas/{saga_id}/cancel", {"reason": "over budget"})
+    stage.post_json(f"/sagas/{saga_id}/cancel", {"reason": "over budget"})
 
-    assert stage.at_rest(saga_id)["status"] == "compensated"
+    assert stage.await_rest(saga_id)["status"] == "compensated"
     assert holds(stage, saga_id) == (["CANCELLED"], [])
 
 
-def test_a_declined_card_cancels_the_order(stage: Stage) -> None:
+def test_a_declined_card_cancels_the_order(stage: ExampleDeployment) -> None:
     stage.payments.put("/decline", json={"declined": True}).raise_for_status()
     saga_id = waiting(stage)
 
@@ -69,7 +69,7 @@ def test_a_declined_card_cancels_the_order(stage: Stage) -> None:
     assert holds(stage, saga_id) == (["CANCELLED"], [])
 
 
-def test_an_order_that_cannot_be_confirmed_is_refunded(stage: Stage) -> None:
+def test_an_order_that_cannot_be_confirmed_is_refunded(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
     order_id = stage.status(saga_id)["steps"][0]["output"]["order_id"]
     by_hand = {"Idempotency-Key": f"{saga_id}/by_hand/compensation"}
@@ -82,20 +82,20 @@ def test_an_order_that_cannot_be_confirmed_is_refunded(stage: Stage) -> None:
     assert stage.steps_of(saga_id, "CompensationSucceeded") == ["process_payment", "create_order"]
 
 
-def waiting(stage: Stage) -> str:
+def waiting(stage: ExampleDeployment) -> str:
     """A saga that waits for its approval."""
     given = {"order": ORDER, "payment": PAYMENT}
     saga_id = str(stage.start("order_with_approval", given, wait=0)["saga_id"])
-    stage.waits_in(saga_id, "approval")
+    stage.await_step(saga_id, "approval")
     return saga_id
 
 
-def approve(stage: Stage, saga_id: str) -> Json:
-    stage.asked(f"/sagas/{saga_id}/signals/approval", YES)
-    return stage.at_rest(saga_id)
+def approve(stage: ExampleDeployment, saga_id: str) -> Json:
+    stage.post_json(f"/sagas/{saga_id}/signals/approval", YES)
+    return stage.await_rest(saga_id)
 
 
-def holds(stage: Stage, saga_id: str) -> tuple[list[str], list[str]]:
+def holds(stage: ExampleDeployment, saga_id: str) -> tuple[list[str], list[str]]:
     """What became of its orders and of its payments."""
     orders = stage.orders.get("/orders").json()["orders"]
     payments = stage.payments.get("/payments").json()["payments"]

@@ -6,15 +6,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
-from saga_orchestrator.fsm.outcome import Profile
-from saga_orchestrator.fsm.runtime.terms import USUAL
-from saga_orchestrator.fsm.secrecy import Redaction
-from saga_orchestrator.http.participants.directory import read_directory
+from saga_orchestrator.fsm.call_outcome import NotSent, Profile, Response, ResponseLost
+from saga_orchestrator.fsm.formats.redaction import Redaction
+from saga_orchestrator.fsm.runtime.calls.participant_settings import DEFAULTS
+from saga_orchestrator.http.participants.config import read_participants_config
 from saga_orchestrator.tests.acceptance.examples.conftest import CARD_TOKEN
-from saga_orchestrator.tests.acceptance.examples.demo_participant import Does
-from saga_orchestrator.tests.acceptance.examples.stage import Stage
-from saga_orchestrator.tests.acceptance.examples.stories import story
+from saga_orchestrator.tests.acceptance.examples.demo_participant import Behavior
+from saga_orchestrator.tests.acceptance.examples.example_deployment import ExampleDeployment
+from saga_orchestrator.tests.acceptance.examples.example_sagas import example_saga
 
 SECRETS = {"BANK_TOKEN": "Bearer 0123456789", "SHORT": "s3cret", "SPLIT": "12345678\r\nx: y"}
 FULL = """
@@ -29,7 +28,7 @@ shop-service: {url: "http://shop"}
 
 
 def test_every_member_is_read() -> None:
-    directory = read_directory(FULL, {}, SECRETS.get)
+    directory = read_participants_config(FULL, {}, SECRETS.get)
 
     bank = directory.terms["bank-service"]
     assert directory.urls == {
@@ -39,19 +38,19 @@ def test_every_member_is_read() -> None:
     assert (bank.profile, bank.calls_at_a_time) == (Profile.DTM, 8)
     assert bank.connect_timeout == timedelta(milliseconds=500)
     assert bank.headers == {"authorization": "Bearer 0123456789"}
-    assert directory.terms["shop-service"] == USUAL
+    assert directory.terms["shop-service"] == DEFAULTS
 
 
 def test_a_url_from_outside_wins() -> None:
     addressed = {"bank-service": "http://other", "third-service": "http://third"}
 
-    directory = read_directory(FULL, addressed, SECRETS.get)
+    directory = read_participants_config(FULL, addressed, SECRETS.get)
 
     assert directory.urls == {**addressed, "shop-service": "http://shop"}
 
 
 def test_terms_do_not_show_their_secrets() -> None:
-    directory = read_directory(FULL, {}, SECRETS.get)
+    directory = read_participants_config(FULL, {}, SECRETS.get)
 
     assert "0123456789" not in repr(directory)
 
@@ -79,7 +78,7 @@ def test_terms_do_not_show_their_secrets() -> None:
 )
 def test_what_is_wrong_is_refused_without_telling_a_secret(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as refused:
-        read_directory(text, {}, SECRETS.get)
+        read_participants_config(text, {}, SECRETS.get)
 
     assert not any(secret in str(refused.value) for secret in SECRETS.values())
 
@@ -87,21 +86,21 @@ def test_what_is_wrong_is_refused_without_telling_a_secret(text: str, why: str) 
 @pytest.mark.parametrize(
     ("came", "kept"),
     [
-        (Reply(401, {}, b'bad token "abc\\"defgh"'), Reply(401, {}, b'bad token "[secret]"')),
-        (Reply(401, {}, b'bad token abc"defgh'), Reply(401, {}, b"bad token [secret]")),
-        (Reply(200, {}, b"token"), Reply(200, {}, b"token")),
-        (Lost('abc"defgh'), Lost("[secret]")),
+        (Response(401, {}, b'bad token "abc\\"defgh"'), Response(401, {}, b'bad token "[secret]"')),
+        (Response(401, {}, b'bad token abc"defgh'), Response(401, {}, b"bad token [secret]")),
+        (Response(200, {}, b"token"), Response(200, {}, b"token")),
+        (ResponseLost('abc"defgh'), ResponseLost("[secret]")),
         (NotSent("refused"), NotSent("refused")),
     ],
 )
 def test_a_secret_is_blotted_out_with_and_without_its_scheme(
-    came: Reply | Lost | NotSent, kept: Reply | Lost | NotSent
+    came: Response | ResponseLost | NotSent, kept: Response | ResponseLost | NotSent
 ) -> None:
-    assert Redaction(['Token abc"defgh']).of(came) == kept
+    assert Redaction(['Token abc"defgh']).redact(came) == kept
 
 
-def test_a_participant_gets_its_secret_and_nobody_else_sees_it(stage: Stage) -> None:
-    end = stage.play(story("travel_booking"))
+def test_a_participant_gets_its_secret_and_nobody_else_sees_it(stage: ExampleDeployment) -> None:
+    end = stage.play(example_saga("travel_booking"))
 
     outputs = {one["name"]: one["output"]["called_as"] for one in end["steps"]}
     shown = [stage.web.get(f"/sagas/{end['saga_id']}{path}").text for path in ("", "/events")]
@@ -110,9 +109,9 @@ def test_a_participant_gets_its_secret_and_nobody_else_sees_it(stage: Stage) -> 
     assert not any(secret in text for text in (*shown, stage.log.read_text()))
 
 
-def test_the_secret_is_the_one_that_the_environment_has(stage: Stage) -> None:
-    stage.goes_wrong("charge_card", Does.REJECT, times=1)
+def test_the_secret_is_the_one_that_the_environment_has(stage: ExampleDeployment) -> None:
+    stage.set_behavior("charge_card", Behavior.REJECT, times=1)
 
-    stage.play(story("travel_booking"))
+    stage.play(example_saga("travel_booking"))
 
     assert [one["authorization"] for one in stage.calls("charge_card")] == [CARD_TOKEN]

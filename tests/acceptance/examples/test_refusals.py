@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.tests.acceptance.examples.demo_participant import Does
-from saga_orchestrator.tests.acceptance.examples.stage import Stage
-from saga_orchestrator.tests.acceptance.examples.stories import (
-    STORIES,
-    Story,
-    in_any_order_beside,
-    story,
+from saga_orchestrator.tests.acceptance.examples.demo_participant import Behavior
+from saga_orchestrator.tests.acceptance.examples.example_deployment import ExampleDeployment
+from saga_orchestrator.tests.acceptance.examples.example_sagas import (
+    EXAMPLE_SAGAS,
+    ExampleSaga,
+    example_saga,
+    ignoring_concurrent_order,
 )
 
 ABROAD = {"items": ["book"], "value": 20, "country": "JP"}
@@ -21,70 +21,72 @@ def undone(steps: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("played", "step"), [(one, step) for one in STORIES for step in one.steps], ids=str
+    ("played", "step"), [(one, step) for one in EXAMPLE_SAGAS for step in one.steps], ids=str
 )
-def test_up_to_the_pivot_all_is_undone_in_reverse(stage: Stage, played: Story, step: str) -> None:
-    stage.goes_wrong(step, Does.REJECT)
+def test_up_to_the_pivot_all_is_undone_in_reverse(
+    stage: ExampleDeployment, played: ExampleSaga, step: str
+) -> None:
+    stage.set_behavior(step, Behavior.REJECT)
 
     end = stage.play(played)
 
-    effects, expected = stage.effects(), undone(played.done_without(step))
+    effects, expected = stage.effects(), undone(played.effects_without(step))
     assert (end["status"], end["parked"]) == ("compensated", None)
     assert f"409 {step} is not possible" in end["error"]
-    assert in_any_order_beside(effects) == in_any_order_beside(expected)
+    assert ignoring_concurrent_order(effects) == ignoring_concurrent_order(expected)
     assert sorted(effects) == sorted(expected)
 
 
 @pytest.mark.parametrize(
-    ("played", "step"), [(one, step) for one in STORIES for step in one.beyond], ids=str
+    ("played", "step"), [(one, step) for one in EXAMPLE_SAGAS for step in one.after_pivot], ids=str
 )
 def test_beyond_the_pivot_it_parks_and_goes_on_when_told(
-    stage: Stage, played: Story, step: str
+    stage: ExampleDeployment, played: ExampleSaga, step: str
 ) -> None:
-    stage.goes_wrong(step, Does.REJECT, times=1)
+    stage.set_behavior(step, Behavior.REJECT, times=1)
 
     parked = stage.play(played)
-    stage.asked(f"/sagas/{parked['saga_id']}/retry")
+    stage.post_json(f"/sagas/{parked['saga_id']}/retry")
 
-    at = played.beyond.index(step)
+    at = played.after_pivot.index(step)
     assert (parked["status"], parked["parked"]["not_undone"]) == ("parked", [])
-    assert parked["parked"]["not_done"] == list(played.beyond[at:])
-    assert stage.at_rest(parked["saga_id"])["status"] == "completed"
-    assert stage.effects() == [*played.steps, *played.beyond]
+    assert parked["parked"]["not_done"] == list(played.after_pivot[at:])
+    assert stage.await_rest(parked["saga_id"])["status"] == "completed"
+    assert stage.effects() == [*played.steps, *played.after_pivot]
 
 
-def test_beyond_the_pivot_what_is_down_is_tried_until_it_works(stage: Stage) -> None:
-    stage.goes_wrong("print_tickets", Does.BREAK_DOWN, times=6)
+def test_beyond_the_pivot_what_is_down_is_tried_until_it_works(stage: ExampleDeployment) -> None:
+    stage.set_behavior("print_tickets", Behavior.BREAK_DOWN, times=6)
 
-    end = stage.play(story("ticket_sale"))
+    end = stage.play(example_saga("ticket_sale"))
 
     assert end["status"] == "completed"
     assert len(stage.calls("print_tickets")) == 7
     assert stage.effects() == ["hold_seats", "charge_card", "print_tickets", "send_tickets"]
 
 
-def test_a_step_that_stays_unknown_is_undone_too(stage: Stage) -> None:
-    stage.goes_wrong("charge_card", Does.LOSE_REPLY)
+def test_a_step_that_stays_unknown_is_undone_too(stage: ExampleDeployment) -> None:
+    stage.set_behavior("charge_card", Behavior.LOSE_REPLY)
 
-    end = stage.play(story("travel_booking"))
+    end = stage.play(example_saga("travel_booking"))
 
     assert end["status"] == "compensated"
     assert stage.effects()[2:4] == ["charge_card", "undo charge_card"]
     assert len(stage.effects()) == 6
 
 
-def test_flight_and_hotel_are_given_back_the_last_one_done_first(stage: Stage) -> None:
-    stage.goes_wrong("charge_card", Does.REJECT)
+def test_flight_and_hotel_are_given_back_the_last_one_done_first(stage: ExampleDeployment) -> None:
+    stage.set_behavior("charge_card", Behavior.REJECT)
 
-    saga_id = stage.play(story("travel_booking"))["saga_id"]
+    saga_id = stage.play(example_saga("travel_booking"))["saga_id"]
 
     done = stage.steps_of(saga_id, "StepSucceeded")
     assert stage.steps_of(saga_id, "CompensationSucceeded") == done[::-1]
     assert sorted(done) == ["book_flight", "book_hotel"]
 
 
-def test_what_was_skipped_is_not_undone(stage: Stage) -> None:
-    stage.goes_wrong("hand_over", Does.REJECT)
+def test_what_was_skipped_is_not_undone(stage: ExampleDeployment) -> None:
+    stage.set_behavior("hand_over", Behavior.REJECT)
 
     end = stage.run("shipment", ABROAD)
 
@@ -92,45 +94,47 @@ def test_what_was_skipped_is_not_undone(stage: Stage) -> None:
     assert stage.effects() == ["pack", "declare", "undo declare", "undo pack"]
 
 
-def test_a_payout_that_is_not_settled_is_a_refusal(stage: Stage) -> None:
-    stage.goes_wrong("clear", Does.REJECT, direction="status")
+def test_a_payout_that_is_not_settled_is_a_refusal(stage: ExampleDeployment) -> None:
+    stage.set_behavior("clear", Behavior.REJECT, direction="status")
 
-    end = stage.play(story("payout"))
+    end = stage.play(example_saga("payout"))
 
     assert end["status"] == "compensated"
     assert stage.effects() == ["reserve_funds", "undo reserve_funds"]
 
 
 @pytest.mark.parametrize("step", ["trans_out", "trans_in"])
-def test_a_dtm_branch_that_says_failure_is_compensated_as_well(stage: Stage, step: str) -> None:
-    stage.goes_wrong(step, Does.SAY_FAILURE)
-    played = story("dtm_transfer")
+def test_a_dtm_branch_that_says_failure_is_compensated_as_well(
+    stage: ExampleDeployment, step: str
+) -> None:
+    stage.set_behavior(step, Behavior.SAY_FAILURE)
+    played = example_saga("dtm_transfer")
 
     end = stage.play(played)
 
     assert end["status"] == "compensated"
-    assert stage.effects() == undone(played.done_without(step))
+    assert stage.effects() == undone(played.effects_without(step))
     assert len(stage.calls(step, "compensation")) == 1
 
 
-def test_a_gift_card_that_was_spent_parks_with_what_is_not_undone(stage: Stage) -> None:
-    stage.goes_wrong("send_card", Does.REJECT)
-    stage.goes_wrong("issue_card", Does.REJECT, direction="compensation")
+def test_a_gift_card_that_was_spent_parks_with_what_is_not_undone(stage: ExampleDeployment) -> None:
+    stage.set_behavior("send_card", Behavior.REJECT)
+    stage.set_behavior("issue_card", Behavior.REJECT, direction="compensation")
 
-    end = stage.play(story("gift_card"))
+    end = stage.play(example_saga("gift_card"))
 
     assert end["status"] == "parked"
     assert end["parked"]["not_undone"] == ["charge_buyer", "issue_card"]
     assert stage.effects() == ["charge_buyer", "issue_card"]
 
 
-def test_a_person_who_took_the_card_back_lets_the_money_flow_back(stage: Stage) -> None:
-    stage.goes_wrong("send_card", Does.REJECT)
-    stage.goes_wrong("issue_card", Does.REJECT, direction="compensation")
-    saga_id = stage.play(story("gift_card"))["saga_id"]
+def test_a_person_who_took_the_card_back_lets_the_money_flow_back(stage: ExampleDeployment) -> None:
+    stage.set_behavior("send_card", Behavior.REJECT)
+    stage.set_behavior("issue_card", Behavior.REJECT, direction="compensation")
+    saga_id = stage.play(example_saga("gift_card"))["saga_id"]
 
     said = {"outcome": "undone", "evidence": "the shop took it back, ticket 4711"}
-    stage.asked(f"/sagas/{saga_id}/steps/issue_card/resolve", said)
+    stage.post_json(f"/sagas/{saga_id}/steps/issue_card/resolve", said)
 
-    assert stage.at_rest(saga_id)["status"] == "compensated"
+    assert stage.await_rest(saga_id)["status"] == "compensated"
     assert stage.effects() == ["charge_buyer", "issue_card", "undo charge_buyer"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from saga_orchestrator.tests.acceptance.nodes.fix_cluster import desk, far, pair, trio
+from saga_orchestrator.tests.acceptance.nodes.node_group import desk, far, pair, trio
 
 __all__ = ["desk", "far", "pair", "trio"]

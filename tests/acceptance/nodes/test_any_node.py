@@ -9,17 +9,21 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.examples.scenes import order
-from saga_orchestrator.tests.acceptance.house import AT_ONCE, PATIENCE, PAY, Ending
-from saga_orchestrator.tests.acceptance.nodes.desk import ERRAND, YAML, Desk
-from saga_orchestrator.tests.acceptance.nodes.errands import (
+from saga_orchestrator.examples.scenarios import order_request
+from saga_orchestrator.tests.acceptance.deployment import PAY, PREFER_ASYNC, PREFER_WAIT, Outcome
+from saga_orchestrator.tests.acceptance.nodes.deferring_participant import (
+    ERRAND,
+    YAML,
+    DeferringParticipant,
+)
+from saga_orchestrator.tests.acceptance.nodes.errand_sagas import (
     await_waiting,
-    begin,
     etag_of,
+    start_errand,
     status_of,
 )
-from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Nodes
-from saga_orchestrator.tests.acceptance.relay import Point
+from saga_orchestrator.tests.acceptance.nodes.node_group import NodeGroup
+from saga_orchestrator.tests.acceptance.recording_proxy import HoldPoint
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +51,7 @@ class Person:
             assert status_of(self.own_node, self.saga_id)["version"] >= said["version"]
 
 
-def an_errand(person: Person, desk: Desk) -> None:
+def an_errand(person: Person, desk: DeferringParticipant) -> None:
     """From its beginning to its bitter end."""
     web, saga_id = person.web, person.saga_id
     person.ask("pause", If_Match='"1"')
@@ -60,13 +64,13 @@ def an_errand(person: Person, desk: Desk) -> None:
     await_waiting(web, saga_id, "deliver")
     person.ask("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
     person.ask("steps/deliver/complete", Saga_Callback_Token="not the one")
-    person.ask("steps/deliver/complete", Saga_Callback_Token=desk.deliver(saga_id))
+    person.ask("steps/deliver/complete", Saga_Callback_Token=desk.complete_accepted(saga_id))
     person.ask("steps/deliver/fail", Saga_Callback_Token=desk.tokens[saga_id])
     person.ask("cancel")
-    person.ask("compensate", Prefer=PATIENCE)
-    person.ask("retry", Prefer=PATIENCE)
+    person.ask("compensate", Prefer=PREFER_WAIT)
+    person.ask("retry", Prefer=PREFER_WAIT)
     person.ask("steps/book/resolve", {"outcome": "undone"})
-    person.ask("steps/book/resolve", UNDONE, Prefer=PATIENCE)
+    person.ask("steps/book/resolve", UNDONE, Prefer=PREFER_WAIT)
     person.ask("compensate")
     person.ask("abandon", {"reason": "too late"})
 
@@ -94,34 +98,35 @@ TOLD = [
 
 
 def test_every_verb_and_callback_is_answered_through_another_node_as_through_its_own(
-    pair: Nodes, desk: Desk
+    pair: NodeGroup, desk: DeferringParticipant
 ) -> None:
-    with pair.doors() as (own, other):
-        through_its_own = Person(own, own, begin(own))
+    with pair.clients() as (own, other):
+        through_its_own = Person(own, own, start_errand(own))
         an_errand(through_its_own, desk)
-        through_another = Person(other, own, begin(own))
+        through_another = Person(other, own, start_errand(own))
         an_errand(through_another, desk)
     here, there = (
-        pair.house.database.types_of(one.saga_id) for one in (through_its_own, through_another)
+        pair.deployment.database.event_types(one.saga_id)
+        for one in (through_its_own, through_another)
     )
 
     assert through_its_own.told == TOLD
     assert through_another.told == TOLD
     assert "ForwardedInputApplied" in there
     assert [one for one in there if one != "ForwardedInputApplied"] == here
-    assert pair.house.examination().violations == []
+    assert pair.deployment.run_doctor().violations == []
 
 
-def test_who_waits_at_another_node_hears_what_comes(pair: Nodes, undisturbed: Ending) -> None:
-    house, entity_id = pair.house, pair.house.order()
-    patient, last = {"Prefer": PATIENCE}, undisturbed.events
-    with pair.beside() as beside, ThreadPoolExecutor(2) as clients:
-        with house.relay.hold(PAY, Point.EFFECT) as hold:
+def test_who_waits_at_another_node_hears_what_comes(pair: NodeGroup, undisturbed: Outcome) -> None:
+    house, entity_id = pair.deployment, pair.deployment.new_order()
+    patient, last = {"Prefer": PREFER_WAIT}, undisturbed.events
+    with pair.client_of_other() as beside, ThreadPoolExecutor(2) as clients:
+        with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
             saga_id = house.saga_id(entity_id)
             hold.await_call()
             path = f"/sagas/{saga_id}/status?min_version={last}"
             looked = clients.submit(beside.get, path, headers=patient)
-            started = clients.submit(house.start, entity_id, PATIENCE, beside)
+            started = clients.submit(house.start, entity_id, PREFER_WAIT, beside)
             early = beside.get(path, headers={"Prefer": "wait=0"})
             hold.release()
         told = [one.result().json() for one in (looked, started)]
@@ -132,16 +137,18 @@ def test_who_waits_at_another_node_hears_what_comes(pair: Nodes, undisturbed: En
     assert told[0]["version"] == last
     assert started.result().headers["Idempotency-Replayed"] == "true"
     assert (undone.status_code, undone.json()["status"]) == (200, "compensated")
-    assert status_of(house.web, saga_id) == undone.json()
+    assert status_of(house.api, saga_id) == undone.json()
 
 
-def test_a_key_stands_for_one_request_at_all_nodes(pair: Nodes) -> None:
-    house, entity_id = pair.house, pair.house.order()
+def test_a_key_stands_for_one_request_at_all_nodes(pair: NodeGroup) -> None:
+    house, entity_id = pair.deployment, pair.deployment.new_order()
     first = house.start(entity_id)
-    with pair.beside() as beside:
+    with pair.client_of_other() as beside:
         again = house.start(entity_id, web=beside)
         headers = {"Idempotency-Key": f"order-{entity_id}"}
-        another = beside.post("/sagas/start", json=order(house.order()), headers=headers)
+        another = beside.post(
+            "/sagas/start", json=order_request(house.new_order()), headers=headers
+        )
 
     assert again.json() == first.json()
     assert again.headers["Idempotency-Replayed"] == "true"
@@ -150,7 +157,7 @@ def test_a_key_stands_for_one_request_at_all_nodes(pair: Nodes) -> None:
 
 
 @pytest.mark.usefixtures("desk")
-def test_a_definition_registered_at_one_node_is_started_at_another_at_once(pair: Nodes) -> None:
+def test_a_definition_registered_at_one_node_is_started_at_another_at_once(pair: NodeGroup) -> None:
     def put(web: httpx.Client, version: int, participant: str = "order-service") -> int:
         text = ERRAND.replace("errand", "trip").replace("version: 1", f"version: {version}")
         content = text.replace("order-service", participant)
@@ -158,11 +165,13 @@ def test_a_definition_registered_at_one_node_is_started_at_another_at_once(pair:
 
     def started(web: httpx.Client) -> int:
         body = {"saga_type": "trip", "entity_id": 1}
-        saga_id = web.post("/sagas/start", json=body, headers={"Prefer": AT_ONCE}).json()["saga_id"]
+        saga_id = web.post("/sagas/start", json=body, headers={"Prefer": PREFER_ASYNC}).json()[
+            "saga_id"
+        ]
         version: int = status_of(web, saga_id)["definition_version"]
         return version
 
-    with pair.doors() as doors:
+    with pair.clients() as doors:
         for version, (one, other) in enumerate([doors, reversed(doors), doors], 1):
             assert put(one, version) == 201
             assert (started(other), started(one)) == (version, version)

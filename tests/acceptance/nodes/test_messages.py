@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from saga_orchestrator.tests.acceptance.nodes.errands import begin, etag_of
-from saga_orchestrator.tests.acceptance.nodes.fix_cluster import Nodes
+from saga_orchestrator.tests.acceptance.nodes.errand_sagas import etag_of, start_errand
+from saga_orchestrator.tests.acceptance.nodes.node_group import NodeGroup
 
 pytestmark = pytest.mark.slow
 
@@ -17,27 +17,27 @@ pytestmark = pytest.mark.slow
     [("signals/approval", "SignalReceived", False), ("pause", "SagaPaused", True)],
 )
 def test_a_message_that_was_taken_and_not_answered_counts_once(
-    pair: Nodes, verb: str, recorded: str, demands_version: bool
+    pair: NodeGroup, verb: str, recorded: str, demands_version: bool
 ) -> None:
     """Its node is killed when the append has landed, while the answer waits in the database."""
-    database = pair.house.database
-    with pair.doors() as (here, there), ThreadPoolExecutor(1) as clients:
-        saga_id = begin(there)
+    database = pair.deployment.database
+    with pair.clients() as (here, there), ThreadPoolExecutor(1) as clients:
+        saga_id = start_errand(there)
         headers = {"If-Match": etag_of(here, saga_id)} if demands_version else {}
         with database.locked() as appends:
             path = f"/sagas/{saga_id}/{verb}"
             asked = clients.submit(here.post, path, json={}, headers=headers)
             database.await_blocked_writers()
-            with database.answers_held() as answers:
+            with database.replies_locked() as answers:
                 appends.release()
-                held = database.await_held_answer()
+                held = database.await_blocked_replies()
                 pair.other.kill()
                 database.terminate(held)
                 pair.await_shares(64)
                 answers.release()
         answer = asked.result()
 
-    types = database.types_of(saga_id)
+    types = database.event_types(saga_id)
     assert answer.status_code == 200, answer.text
     assert (types.count(recorded), types.count("ForwardedInputApplied")) == (1, 1)
-    assert pair.house.examination().violations == []
+    assert pair.deployment.run_doctor().violations == []

@@ -9,20 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from saga_orchestrator.tests.acceptance.fix_house import house_next_door, service
-from saga_orchestrator.tests.acceptance.house import House
-from saga_orchestrator.tests.acceptance.reliability.own_server import DATABASE, ROLE, OwnServer
-from saga_orchestrator.tests.acceptance.reliability.signs import await_well
-from saga_orchestrator.tests.acceptance.reliability.wire import Wire
+from saga_orchestrator.tests.acceptance.deployment import (
+    Deployment,
+    orchestrator_process,
+    second_deployment,
+)
+from saga_orchestrator.tests.acceptance.reliability.postgres_server import (
+    DATABASE,
+    ROLE,
+    PostgresServer,
+)
+from saga_orchestrator.tests.acceptance.reliability.readiness import await_ready
+from saga_orchestrator.tests.support.tcp_proxy import TcpProxy
 
 
 @dataclass(frozen=True, slots=True)
-class Exposed:
+class ProxiedDeployment:
     """A house, and what stands behind it."""
 
-    house: House
-    server: OwnServer
-    wire: Wire
+    deployment: Deployment
+    server: PostgresServer
+    database_proxy: TcpProxy
 
 
 @pytest.fixture(scope="session")
@@ -33,30 +40,30 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def exposed_house(whole_house: House, folder: Path) -> Iterator[Exposed]:
+def exposed_house(whole_house: Deployment, folder: Path) -> Iterator[ProxiedDeployment]:
     home = folder / "one"
     home.mkdir()
-    with a_server(home) as server, Wire(server.socket).running() as wire:
+    with new_server(home) as server, TcpProxy(server.socket).running() as wire:
         url = f"postgresql://{ROLE}@{wire.address}/{DATABASE}"
-        saga = service(folder / "service.log", whole_house.relay, DATABASE_URL=url)
-        with house_next_door(whole_house, saga, server.database_url) as house:
-            yield Exposed(house, server, wire)
+        saga = orchestrator_process(folder / "service.log", whole_house.proxy, DATABASE_URL=url)
+        with second_deployment(whole_house, saga, server.database_url) as house:
+            yield ProxiedDeployment(house, server, wire)
 
 
 @pytest.fixture
-def exposed(exposed_house: Exposed) -> Exposed:
+def exposed(exposed_house: ProxiedDeployment) -> ProxiedDeployment:
     """Well, whatever the test before has done."""
-    exposed_house.house.relay.let_go()
+    exposed_house.deployment.proxy.drop_all()
     exposed_house.server.start()
-    if not exposed_house.house.service.is_alive:
-        exposed_house.house.service.start()
-    await_well(exposed_house.house)
+    if not exposed_house.deployment.service.is_alive:
+        exposed_house.deployment.service.start()
+    await_ready(exposed_house.deployment)
     return exposed_house
 
 
 @contextmanager
-def a_server(home: Path) -> Iterator[OwnServer]:
-    server = OwnServer(home)
+def new_server(home: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(home)
     with ExitStack() as stack:
         stack.callback(server.end)
         server.make()

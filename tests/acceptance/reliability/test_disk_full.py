@@ -10,14 +10,20 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import EmbeddedServerFailed
-from saga_orchestrator.tests.acceptance.fix_house import house_next_door, service
-from saga_orchestrator.tests.acceptance.house import House
-from saga_orchestrator.tests.acceptance.reliability.conftest import a_server
-from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_whole
-from saga_orchestrator.tests.acceptance.reliability.own_server import ROLE, OwnServer
-from saga_orchestrator.tests.acceptance.reliability.signs import await_unwell, await_well
-from saga_orchestrator.tests.acceptance.waiting import until
+from saga_orchestrator.eventstore.errors import EmbeddedServerFailed
+from saga_orchestrator.tests.acceptance.deployment import (
+    Deployment,
+    orchestrator_process,
+    second_deployment,
+)
+from saga_orchestrator.tests.acceptance.reliability.client_load import (
+    ClientLoad,
+    assert_all_completed_once,
+)
+from saga_orchestrator.tests.acceptance.reliability.conftest import new_server
+from saga_orchestrator.tests.acceptance.reliability.postgres_server import ROLE, PostgresServer
+from saga_orchestrator.tests.acceptance.reliability.readiness import await_not_ready, await_ready
+from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -60,40 +66,40 @@ def disk(folder: Path) -> Iterator[Disk]:
 
 
 @contextmanager
-def a_house_on(disk: Disk, next_door: House) -> Iterator[tuple[House, OwnServer]]:
+def a_house_on(disk: Disk, next_door: Deployment) -> Iterator[tuple[Deployment, PostgresServer]]:
     home = disk.place / "server"
     home.mkdir()
-    with a_server(home) as server:
+    with new_server(home) as server:
         url = server.database_url.replace("postgres@", f"{ROLE}@", 1)
         log = disk.place.parent / "disk.log"
-        saga = service(log, next_door.relay, DATABASE_URL=url)
-        with house_next_door(next_door, saga, server.database_url) as house:
+        saga = orchestrator_process(log, next_door.proxy, DATABASE_URL=url)
+        with second_deployment(next_door, saga, server.database_url) as house:
             yield house, server
 
 
-def write_until_it_panics(server: OwnServer) -> None:
+def write_until_it_panics(server: PostgresServer) -> None:
     """New segments of the log are asked for until there is none to be had."""
     with suppress(psycopg.OperationalError), psycopg.connect(server.url, autocommit=True) as one:
         while True:
             one.execute("select pg_logical_emit_message(true, 'ballast', repeat('x', 1000000))")
-    until(lambda: not server.is_running, "the server is down")
+    wait_until(lambda: not server.is_running, "the server is down")
 
 
-def test_a_full_disk_stops_everything_and_loses_nothing(house: House, disk: Disk) -> None:
+def test_a_full_disk_stops_everything_and_loses_nothing(house: Deployment, disk: Disk) -> None:
     with a_house_on(disk, house) as (full, server):
-        load = Load(full)
+        load = ClientLoad(full)
         with load.running():
             load.await_confirmed()
             disk.fill()
             write_until_it_panics(server)
-            await_unwell(full)
+            await_not_ready(full)
             load.await_refusal()
             with pytest.raises(EmbeddedServerFailed):
                 server.start()
             disk.free()
             server.start()
-            await_well(full)
+            await_ready(full)
             load.await_confirmed()
 
-        assert_whole(full, load.confirmed)
+        assert_all_completed_once(full, load.confirmed)
         assert "No space left on device" in (server.data / "server.log").read_text()

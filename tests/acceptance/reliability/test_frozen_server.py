@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from saga_orchestrator.tests.acceptance.house import CREATE, PAY, Ending
-from saga_orchestrator.tests.acceptance.relay import Point
-from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
-from saga_orchestrator.tests.acceptance.reliability.load import assert_not_now
-from saga_orchestrator.tests.acceptance.reliability.signs import (
-    await_unwell,
-    await_well,
+from saga_orchestrator.tests.acceptance.deployment import CREATE, PAY, Outcome
+from saga_orchestrator.tests.acceptance.recording_proxy import HoldPoint
+from saga_orchestrator.tests.acceptance.reliability.client_load import assert_retryable_503
+from saga_orchestrator.tests.acceptance.reliability.conftest import ProxiedDeployment
+from saga_orchestrator.tests.acceptance.reliability.readiness import (
+    await_not_ready,
+    await_ready,
     readiness,
 )
-from saga_orchestrator.tests.acceptance.waiting import until
+from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -21,45 +21,47 @@ SILENCE = "has not answered for"
 
 
 def test_a_frozen_server_is_told_at_once_and_starts_are_refused(
-    exposed: Exposed, undisturbed: Ending
+    exposed: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
-    house, entity_id = exposed.house, exposed.house.order()
-    with house.relay.hold(PAY, Point.EFFECT) as hold:
-        saga_id = house.start_soon(entity_id).result().json()["saga_id"]
+    house, entity_id = exposed.deployment, exposed.deployment.new_order()
+    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        saga_id = house.submit_start(entity_id).result().json()["saga_id"]
         hold.await_call()
         with exposed.server.frozen():
             hold.release()
             assert readiness(house).status_code == httpx.codes.SERVICE_UNAVAILABLE
-            await_unwell(house)
-            assert_not_now(house.web.get(f"/sagas/{saga_id}/status"))
-            until(lambda: SILENCE in refused_start(exposed), "starts are refused without waiting")
-        await_well(house)
+            await_not_ready(house)
+            assert_retryable_503(house.api.get(f"/sagas/{saga_id}/status"))
+            wait_until(
+                lambda: SILENCE in refused_start(exposed), "starts are refused without waiting"
+            )
+        await_ready(house)
 
-    assert house.ending(entity_id) == undisturbed
-    assert house.asked(saga_id)[:2] == [CREATE, PAY]
+    assert house.outcome_of(entity_id) == undisturbed
+    assert house.calls_in_order(saga_id)[:2] == [CREATE, PAY]
     assert house.database.broken_event() is None
 
 
 @pytest.mark.long
 def test_a_server_that_is_frozen_for_long_hangs_nobody(
-    exposed: Exposed, undisturbed: Ending
+    exposed: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
-    house, entity_id = exposed.house, exposed.house.order()
-    assert house.ending(entity_id) == undisturbed
+    house, entity_id = exposed.deployment, exposed.deployment.new_order()
+    assert house.outcome_of(entity_id) == undisturbed
     resting = house.saga_id(entity_id)
     with exposed.server.frozen():
         # First of all, so that it gets the connection that knows nothing of the trouble yet.
-        assert_not_now(house.web.get(f"/sagas/{resting}/status"))
-        await_unwell(house)
-        assert_not_now(house.web.get("/sagas"))
-        assert_not_now(house.start(house.order()))
-    await_well(house)
+        assert_retryable_503(house.api.get(f"/sagas/{resting}/status"))
+        await_not_ready(house)
+        assert_retryable_503(house.api.get("/sagas"))
+        assert_retryable_503(house.start(house.new_order()))
+    await_ready(house)
 
-    assert house.ending(entity_id) == undisturbed
+    assert house.outcome_of(entity_id) == undisturbed
 
 
-def refused_start(exposed: Exposed) -> str:
+def refused_start(exposed: ProxiedDeployment) -> str:
     """What the client is told, who may have waited for it."""
-    answer = exposed.house.start(exposed.house.order())
-    assert_not_now(answer)
+    answer = exposed.deployment.start(exposed.deployment.new_order())
+    assert_retryable_503(answer)
     return answer.text

@@ -10,14 +10,17 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from saga_orchestrator.tests.acceptance.fix_house import service
-from saga_orchestrator.tests.acceptance.nodes.fix_cluster import nodes_beside
-from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
-from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_whole
-from saga_orchestrator.tests.acceptance.reliability.own_server import DATABASE, ROLE
-from saga_orchestrator.tests.acceptance.reliability.signs import await_well
-from saga_orchestrator.tests.acceptance.reliability.wire import HalfOpen
-from saga_orchestrator.tests.acceptance.waiting import until
+from saga_orchestrator.tests.acceptance.deployment import orchestrator_process
+from saga_orchestrator.tests.acceptance.nodes.node_group import more_nodes
+from saga_orchestrator.tests.acceptance.reliability.client_load import (
+    ClientLoad,
+    assert_all_completed_once,
+)
+from saga_orchestrator.tests.acceptance.reliability.conftest import ProxiedDeployment
+from saga_orchestrator.tests.acceptance.reliability.postgres_server import DATABASE, ROLE
+from saga_orchestrator.tests.acceptance.reliability.readiness import await_ready
+from saga_orchestrator.tests.support.tcp_proxy import HalfOpen
+from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -30,58 +33,62 @@ LIFE_LINES = (
 
 @pytest.mark.parametrize("seen", HalfOpen)
 def test_a_node_whose_sessions_are_left_half_open_is_ready_again_by_itself(
-    exposed: Exposed, seen: HalfOpen
+    exposed: ProxiedDeployment, seen: HalfOpen
 ) -> None:
-    load = Load(exposed.house)
+    load = ClientLoad(exposed.deployment)
     with load.running():
         load.await_confirmed()
         before = life_lines(exposed)
-        exposed.wire.leave_half_open(seen)
-        until(lambda: is_back(exposed, before, [exposed.house.web]), "it is back", READY_WITHIN)
+        exposed.database_proxy.leave_half_open(seen)
+        wait_until(
+            lambda: is_back(exposed, before, [exposed.deployment.api]), "it is back", READY_WITHIN
+        )
         load.await_confirmed()
 
-    assert_whole(exposed.house, load.confirmed)
+    assert_all_completed_once(exposed.deployment, load.confirmed)
 
 
 @pytest.mark.parametrize("seen", HalfOpen)
 def test_two_nodes_whose_sessions_are_left_half_open_are_ready_again_by_themselves(
-    exposed: Exposed, seen: HalfOpen
+    exposed: ProxiedDeployment, seen: HalfOpen
 ) -> None:
-    url = f"postgresql://{ROLE}@{exposed.wire.address}/{DATABASE}"
-    with nodes_beside(exposed.house, 1, DATABASE_URL=url) as nodes, nodes.doors() as doors:
+    url = f"postgresql://{ROLE}@{exposed.database_proxy.address}/{DATABASE}"
+    with more_nodes(exposed.deployment, 1, DATABASE_URL=url) as nodes, nodes.clients() as doors:
         before = life_lines(exposed)
-        exposed.wire.leave_half_open(seen)
-        until(lambda: is_back(exposed, before, doors), "both are back", READY_WITHIN)
+        exposed.database_proxy.leave_half_open(seen)
+        wait_until(lambda: is_back(exposed, before, doors), "both are back", READY_WITHIN)
         nodes.await_even_shares()
-    await_well(exposed.house)
+    await_ready(exposed.deployment)
 
 
 @pytest.mark.parametrize("connections", [2, 4, 7])
 def test_a_start_whose_connections_are_left_half_open_is_ready_by_itself(
-    exposed: Exposed, tmp_path: Path, connections: int
+    exposed: ProxiedDeployment, tmp_path: Path, connections: int
 ) -> None:
     """However far it has come."""
-    url = exposed.house.service.environ["DATABASE_URL"]
-    late = service(tmp_path / "log", exposed.house.relay, DATABASE_URL=url)
-    before = exposed.wire.connections
+    url = exposed.deployment.service.environ["DATABASE_URL"]
+    late = orchestrator_process(tmp_path / "log", exposed.deployment.proxy, DATABASE_URL=url)
+    before = exposed.database_proxy.connections
     late.launch()
     try:
-        until(lambda: exposed.wire.connections - before >= connections, "it connects")
-        exposed.wire.leave_half_open(HalfOpen.SILENT)
+        wait_until(
+            lambda: exposed.database_proxy.connections - before >= connections, "it connects"
+        )
+        exposed.database_proxy.leave_half_open(HalfOpen.SILENT)
 
         late.await_health()
     finally:
         late.end()
-    await_well(exposed.house)
+    await_ready(exposed.deployment)
 
 
-def life_lines(exposed: Exposed) -> set[int]:
+def life_lines(exposed: ProxiedDeployment) -> set[int]:
     """The process ids of the sessions that hold them."""
     with psycopg.connect(exposed.server.database_url) as operator:
         return {pid for (pid,) in operator.execute(LIFE_LINES.encode()).fetchall()}
 
 
-def is_back(exposed: Exposed, before: set[int], doors: Sequence[httpx.Client]) -> bool:
+def is_back(exposed: ProxiedDeployment, before: set[int], doors: Sequence[httpx.Client]) -> bool:
     """Whether each node has a new life line, and is ready."""
     now = life_lines(exposed)
     new = len(now) == len(before) and not now & before

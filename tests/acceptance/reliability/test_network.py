@@ -3,79 +3,83 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.examples.scenes import order
-from saga_orchestrator.tests.acceptance.house import CONFIRM, CREATE, PAY, Ending, House
-from saga_orchestrator.tests.acceptance.relay import Point
-from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
-from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_not_now, assert_whole
-from saga_orchestrator.tests.acceptance.reliability.signs import await_unwell, await_well
-from saga_orchestrator.tests.acceptance.reliability.wire import Lost
-from saga_orchestrator.tests.acceptance.waiting import until
+from saga_orchestrator.examples.scenarios import order_request
+from saga_orchestrator.tests.acceptance.deployment import CONFIRM, CREATE, PAY, Deployment, Outcome
+from saga_orchestrator.tests.acceptance.recording_proxy import HoldPoint
+from saga_orchestrator.tests.acceptance.reliability.client_load import (
+    ClientLoad,
+    assert_all_completed_once,
+    assert_retryable_503,
+)
+from saga_orchestrator.tests.acceptance.reliability.conftest import ProxiedDeployment
+from saga_orchestrator.tests.acceptance.reliability.readiness import await_not_ready, await_ready
+from saga_orchestrator.tests.support.tcp_proxy import LostPart
+from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_cut_under_load_is_told_and_outlived(exposed: Exposed) -> None:
-    load = Load(exposed.house)
+def test_a_cut_under_load_is_told_and_outlived(exposed: ProxiedDeployment) -> None:
+    load = ClientLoad(exposed.deployment)
     with load.running():
         load.await_confirmed()
-        with exposed.wire.cut():
-            await_unwell(exposed.house)
+        with exposed.database_proxy.cut():
+            await_not_ready(exposed.deployment)
             load.await_refusal()
-        await_well(exposed.house)
+        await_ready(exposed.deployment)
         load.await_confirmed()
 
-    assert_whole(exposed.house, load.confirmed)
+    assert_all_completed_once(exposed.deployment, load.confirmed)
 
 
-@pytest.mark.parametrize("what", Lost)
+@pytest.mark.parametrize("what", LostPart)
 @pytest.mark.parametrize("call", [CREATE, CONFIRM])
 def test_a_cut_at_the_commit_of_an_answer_changes_nothing(
-    exposed: Exposed, undisturbed: Ending, what: Lost, call: str
+    exposed: ProxiedDeployment, undisturbed: Outcome, what: LostPart, call: str
 ) -> None:
-    house = exposed.house
-    entity_id = house.order()
-    with house.relay.hold(call, Point.EFFECT) as hold:
-        saga_id = house.start_soon(entity_id).result().json()["saga_id"]
+    house = exposed.deployment
+    entity_id = house.new_order()
+    with house.proxy.hold(call, HoldPoint.EFFECT) as hold:
+        saga_id = house.submit_start(entity_id).result().json()["saga_id"]
         hold.await_call()
-        with exposed.wire.losing(what, "StepSucceeded") as loss:
+        with exposed.database_proxy.lose_message(what, "StepSucceeded") as loss:
             hold.release()
-            loss.await_it()
+            loss.await_loss()
 
-    assert house.ending(entity_id) == undisturbed
-    assert house.asked(saga_id) == [CREATE, PAY, CONFIRM]
+    assert house.outcome_of(entity_id) == undisturbed
+    assert house.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
     assert house.database.broken_event() is None
 
 
-@pytest.mark.parametrize("what", Lost)
+@pytest.mark.parametrize("what", LostPart)
 def test_a_cut_at_the_commit_of_a_start_makes_one_saga(
-    exposed: Exposed, undisturbed: Ending, what: Lost
+    exposed: ProxiedDeployment, undisturbed: Outcome, what: LostPart
 ) -> None:
-    house = exposed.house
-    entity_id = house.order()
-    with exposed.wire.losing(what, "SagaStarted") as loss:
+    house = exposed.deployment
+    entity_id = house.new_order()
+    with exposed.database_proxy.lose_message(what, "SagaStarted") as loss:
         answer = house.start(entity_id)
-        loss.await_it()
+        loss.await_loss()
 
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
-    assert house.ending(entity_id) == undisturbed
-    assert house.asked(answer.json()["saga_id"]) == [CREATE, PAY, CONFIRM]
+    assert house.outcome_of(entity_id) == undisturbed
+    assert house.calls_in_order(answer.json()["saga_id"]) == [CREATE, PAY, CONFIRM]
 
 
 @pytest.mark.long
-def test_a_network_that_is_silent_for_long_hangs_nobody(exposed: Exposed) -> None:
-    house, entity_id = exposed.house, exposed.house.order()
-    with exposed.wire.silent():
-        answer = house.web.post("/sagas/start", json=order(entity_id))
-        await_unwell(house)
-    await_well(house)
+def test_a_network_that_is_silent_for_long_hangs_nobody(exposed: ProxiedDeployment) -> None:
+    house, entity_id = exposed.deployment, exposed.deployment.new_order()
+    with exposed.database_proxy.silent():
+        answer = house.api.post("/sagas/start", json=order_request(entity_id))
+        await_not_ready(house)
+    await_ready(house)
 
-    assert_not_now(answer)
+    assert_retryable_503(answer)
     assert answer.json()["code"] == "start-unconfirmed"
-    until(lambda: sagas_of(house, entity_id), "what was sent at last is recorded")
-    assert_whole(house, sagas_of(house, entity_id))
+    wait_until(lambda: sagas_of(house, entity_id), "what was sent at last is recorded")
+    assert_all_completed_once(house, sagas_of(house, entity_id))
 
 
-def sagas_of(house: House, entity_id: int) -> list[str]:
-    sagas = house.web.get("/sagas", params={"entity_id": entity_id}).json()["sagas"]
+def sagas_of(house: Deployment, entity_id: int) -> list[str]:
+    sagas = house.api.get("/sagas", params={"entity_id": entity_id}).json()["sagas"]
     return [one["saga_id"] for one in sagas]

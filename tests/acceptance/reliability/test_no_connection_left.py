@@ -8,11 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from saga_orchestrator.tests.acceptance.fix_house import service
-from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
-from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_whole
-from saga_orchestrator.tests.acceptance.reliability.own_server import ROLE, OwnServer
-from saga_orchestrator.tests.acceptance.reliability.signs import await_unwell, await_well
+from saga_orchestrator.tests.acceptance.deployment import orchestrator_process
+from saga_orchestrator.tests.acceptance.reliability.client_load import (
+    ClientLoad,
+    assert_all_completed_once,
+)
+from saga_orchestrator.tests.acceptance.reliability.conftest import ProxiedDeployment
+from saga_orchestrator.tests.acceptance.reliability.postgres_server import ROLE, PostgresServer
+from saga_orchestrator.tests.acceptance.reliability.readiness import await_not_ready, await_ready
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +25,11 @@ NO_LONGER_THERE = (
 )
 
 
-def test_a_start_without_a_connection_ends_with_one_line(exposed: Exposed, tmp_path: Path) -> None:
-    url = exposed.house.service.environ["DATABASE_URL"]
-    late = service(tmp_path / "log", exposed.house.relay, DATABASE_URL=url)
+def test_a_start_without_a_connection_ends_with_one_line(
+    exposed: ProxiedDeployment, tmp_path: Path
+) -> None:
+    url = exposed.deployment.service.environ["DATABASE_URL"]
+    late = orchestrator_process(tmp_path / "log", exposed.deployment.proxy, DATABASE_URL=url)
     with crowded(exposed.server):
         late.launch()
         code = late.wait()
@@ -35,24 +40,24 @@ def test_a_start_without_a_connection_ends_with_one_line(exposed: Exposed, tmp_p
     assert "remaining connection slots are reserved" in line or "too many clients" in line
 
 
-def test_a_service_that_lost_its_connections_waits_for_new_ones(exposed: Exposed) -> None:
-    load, crowd = Load(exposed.house), ExitStack()
+def test_a_service_that_lost_its_connections_waits_for_new_ones(exposed: ProxiedDeployment) -> None:
+    load, crowd = ClientLoad(exposed.deployment), ExitStack()
     with load.running():
         load.await_confirmed()
-        with exposed.wire.cut():
-            exposed.server.await_one(NO_LONGER_THERE)
+        with exposed.database_proxy.cut():
+            exposed.server.await_row(NO_LONGER_THERE)
             crowd.enter_context(crowded(exposed.server))
         with crowd:
-            await_unwell(exposed.house, "connection")
+            await_not_ready(exposed.deployment, "connection")
             load.await_refusal()
-        await_well(exposed.house)
+        await_ready(exposed.deployment)
         load.await_confirmed()
 
-    assert_whole(exposed.house, load.confirmed)
+    assert_all_completed_once(exposed.deployment, load.confirmed)
 
 
 @contextmanager
-def crowded(server: OwnServer) -> Iterator[None]:
+def crowded(server: PostgresServer) -> Iterator[None]:
     """No room for anybody but superusers."""
     url = server.database_url.replace("postgres@", f"{ROLE}@", 1)
     with ExitStack() as crowd:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from saga_orchestrator.tests.acceptance.fix_house import service
-from saga_orchestrator.tests.acceptance.house import CONFIRM, CREATE, PAY, Ending
-from saga_orchestrator.tests.acceptance.relay import Point
-from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
-from saga_orchestrator.tests.acceptance.reliability.load import assert_not_now
-from saga_orchestrator.tests.acceptance.reliability.signs import await_unwell, await_well
+from saga_orchestrator.tests.acceptance.deployment import (
+    CONFIRM,
+    CREATE,
+    PAY,
+    Outcome,
+    orchestrator_process,
+)
+from saga_orchestrator.tests.acceptance.recording_proxy import HoldPoint
+from saga_orchestrator.tests.acceptance.reliability.client_load import assert_retryable_503
+from saga_orchestrator.tests.acceptance.reliability.conftest import ProxiedDeployment
+from saga_orchestrator.tests.acceptance.reliability.readiness import await_not_ready, await_ready
 
 pytestmark = pytest.mark.slow
 
@@ -18,32 +23,32 @@ READ_ONLY = "default_transaction_read_only"
 
 
 def test_a_database_set_read_only_is_told_and_sagas_go_on_afterwards(
-    exposed: Exposed, undisturbed: Ending
+    exposed: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
-    house = exposed.house
-    under_way, refused = house.order(), house.order()
-    with house.relay.hold(PAY, Point.EFFECT) as hold:
-        saga_id = house.start_soon(under_way).result().json()["saga_id"]
+    house = exposed.deployment
+    under_way, refused = house.new_order(), house.new_order()
+    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        saga_id = house.submit_start(under_way).result().json()["saga_id"]
         hold.await_call()
         exposed.server.set(READ_ONLY, "on")
-        await_unwell(house, "takes no writes")
+        await_not_ready(house, "takes no writes")
         hold.release()
-        assert_not_now(house.start(refused))
+        assert_retryable_503(house.start(refused))
         assert house.status(saga_id)["status"] == "running"
         exposed.server.set(READ_ONLY, "off")
-    await_well(house)
+    await_ready(house)
 
-    assert [house.ending(one) for one in (under_way, refused)] == [undisturbed] * 2
-    assert house.asked(saga_id) == [CREATE, PAY, CONFIRM]
+    assert [house.outcome_of(one) for one in (under_way, refused)] == [undisturbed] * 2
+    assert house.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
     assert "quarantined" not in house.service.log.read_text()
 
 
 def test_a_start_at_a_database_that_takes_no_writes_ends_with_one_line(
-    exposed: Exposed, tmp_path: Path
+    exposed: ProxiedDeployment, tmp_path: Path
 ) -> None:
-    url = exposed.house.service.environ["DATABASE_URL"]
-    late = service(
-        tmp_path / "log", exposed.house.relay, DATABASE_URL=f"{url}?options=-c{READ_ONLY}%3Don"
+    url = exposed.deployment.service.environ["DATABASE_URL"]
+    late = orchestrator_process(
+        tmp_path / "log", exposed.deployment.proxy, DATABASE_URL=f"{url}?options=-c{READ_ONLY}%3Don"
     )
     late.launch()
 

@@ -5,47 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from saga_orchestrator.tests.acceptance.house import PAY, Ending
-from saga_orchestrator.tests.acceptance.relay import Point
-from saga_orchestrator.tests.acceptance.reliability.conftest import Exposed
-from saga_orchestrator.tests.acceptance.reliability.load import Load, assert_whole
-from saga_orchestrator.tests.acceptance.reliability.own_server import OwnServer
-from saga_orchestrator.tests.acceptance.reliability.signs import await_unwell, await_well
+from saga_orchestrator.tests.acceptance.deployment import PAY, Outcome
+from saga_orchestrator.tests.acceptance.recording_proxy import HoldPoint
+from saga_orchestrator.tests.acceptance.reliability.client_load import (
+    ClientLoad,
+    assert_all_completed_once,
+)
+from saga_orchestrator.tests.acceptance.reliability.conftest import ProxiedDeployment
+from saga_orchestrator.tests.acceptance.reliability.postgres_server import PostgresServer
+from saga_orchestrator.tests.acceptance.reliability.readiness import await_not_ready, await_ready
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("down", [OwnServer.stop, OwnServer.crash])
+@pytest.mark.parametrize("down", [PostgresServer.stop, PostgresServer.crash])
 def test_a_server_that_goes_down_under_load_loses_and_doubles_nothing(
-    exposed: Exposed, down: Callable[[OwnServer], None]
+    exposed: ProxiedDeployment, down: Callable[[PostgresServer], None]
 ) -> None:
-    load = Load(exposed.house)
+    load = ClientLoad(exposed.deployment)
     with load.running():
         load.await_confirmed()
         down(exposed.server)
-        await_unwell(exposed.house)
+        await_not_ready(exposed.deployment)
         load.await_refusal()
         exposed.server.start()
-        await_well(exposed.house)
+        await_ready(exposed.deployment)
         load.await_confirmed()
 
-    assert_whole(exposed.house, load.confirmed)
+    assert_all_completed_once(exposed.deployment, load.confirmed)
 
 
 def test_a_service_is_stopped_while_its_database_is_away(
-    exposed: Exposed, undisturbed: Ending
+    exposed: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
-    house, entity_id = exposed.house, exposed.house.order()
-    with house.relay.hold(PAY, Point.EFFECT) as hold:
-        house.start_soon(entity_id).result()
+    house, entity_id = exposed.deployment, exposed.deployment.new_order()
+    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        house.submit_start(entity_id).result()
         hold.await_call()
         exposed.server.crash()
         hold.release()
-        await_unwell(house)
+        await_not_ready(house)
         house.service.terminate()
         house.service.wait()
     exposed.server.start()
     house.service.start()
 
-    assert house.ending(entity_id) == undisturbed
+    assert house.outcome_of(entity_id) == undisturbed
     assert "Traceback" not in house.service.log.read_text()

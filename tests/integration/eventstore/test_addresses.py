@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore.addresses import DatabaseAddresses
-from saga_orchestrator.eventstore.connection import connect
-from saga_orchestrator.tests.acceptance.reliability.wire import Wire
+from saga_orchestrator.eventstore.postgres.addresses import DatabaseAddresses
+from saga_orchestrator.eventstore.postgres.connection import connect
 from saga_orchestrator.tests.integration.participants.names import black_hole
+from saga_orchestrator.tests.support.tcp_proxy import TcpProxy
 
 HERE, NOWHERE, REFUSING = "127.0.0.1", "127.0.0.3", "127.0.0.2"
 AT_ONCE = timedelta(milliseconds=50)
@@ -61,11 +61,11 @@ def in_order(parameters: Mapping[str, str]) -> list[tuple[str, ...]]:
     ],
 )
 async def test_what_needs_no_lookup_is_left_as_it_is(given: Mapping[str, str]) -> None:
-    assert await Names({}).addresses().parameters(given) == {}
+    assert await Names({}).addresses().connection_parameters(given) == {}
 
 
 async def test_a_name_leads_to_its_address_with_a_default_port() -> None:
-    found = await Names({"db": [HERE]}).addresses().parameters({"host": "db"})
+    found = await Names({"db": [HERE]}).addresses().connection_parameters({"host": "db"})
 
     assert found == {"host": "db", "hostaddr": HERE, "port": "5432"}
 
@@ -76,23 +76,23 @@ async def test_a_host_that_the_environment_names_is_looked_up_too(
     monkeypatch.setenv("PGHOST", "db")
     monkeypatch.setenv("PGPORT", "6543")
 
-    found = await Names({"db": [HERE]}).addresses().parameters({})
+    found = await Names({"db": [HERE]}).addresses().connection_parameters({})
 
     assert found == {"host": "db", "hostaddr": HERE, "port": "6543"}
 
 
 async def test_a_silent_name_server_is_given_up_soon() -> None:
     with pytest.raises(psycopg.OperationalError, match="no address of db was found"):
-        await Names({}).addresses().parameters({"host": "db"})
+        await Names({}).addresses().connection_parameters({"host": "db"})
 
 
 async def test_while_a_name_server_is_silent_the_address_of_before_serves() -> None:
     names = Names({"db": [HERE]})
     addresses = names.addresses()
-    before = await addresses.parameters({"host": "db"})
+    before = await addresses.connection_parameters({"host": "db"})
     names.known.clear()
 
-    assert await addresses.parameters({"host": "db"}) == before
+    assert await addresses.connection_parameters({"host": "db"}) == before
 
     assert names.asked == ["db", "db"]
 
@@ -102,7 +102,8 @@ async def test_one_lookup_serves_all_connections() -> None:
     addresses = names.addresses()
 
     await asyncio.gather(
-        *(addresses.parameters({"host": "db"}) for _ in range(20)), return_exceptions=True
+        *(addresses.connection_parameters({"host": "db"}) for _ in range(20)),
+        return_exceptions=True,
     )
 
     assert names.asked == ["db"]
@@ -112,7 +113,7 @@ async def test_connections_of_one_event_loop_share_what_is_known_and_those_of_an
     None
 ):
     async def shared() -> DatabaseAddresses:
-        return DatabaseAddresses.shared()
+        return DatabaseAddresses.of_running_loop()
 
     here, again = await shared(), await shared()
     elsewhere = await asyncio.to_thread(asyncio.run, shared())
@@ -128,8 +129,8 @@ async def test_who_answers_comes_before_who_is_silent_and_otherwise_the_order_is
     addresses = names.addresses()
 
     with black_hole(NOWHERE, int(port)):
-        found = await addresses.parameters({"host": "db1,db2", "port": port})
-        again = await addresses.parameters({"host": "db1,db2", "port": f"{port},{port}"})
+        found = await addresses.connection_parameters({"host": "db1,db2", "port": port})
+        again = await addresses.connection_parameters({"host": "db1,db2", "port": f"{port},{port}"})
 
     expected = [("db1", REFUSING, port), ("db2", HERE, port), ("db1", NOWHERE, port)]
     assert in_order(found) == in_order(again) == expected
@@ -139,7 +140,7 @@ async def test_where_all_are_silent_the_order_is_kept(port: str) -> None:
     addresses = Names({"db": [NOWHERE, "127.0.0.4"]}).addresses()
 
     with black_hole(NOWHERE, int(port)), black_hole("127.0.0.4", int(port)):
-        found = await addresses.parameters({"host": "db", "port": port})
+        found = await addresses.connection_parameters({"host": "db", "port": port})
 
     assert [address for _, address, _ in in_order(found)] == [NOWHERE, "127.0.0.4"]
 
@@ -148,7 +149,7 @@ async def test_a_connection_does_not_wait_for_a_silent_host(
     postgres_server: str, database_url: str
 ) -> None:
     place = parse_qs(urlsplit(postgres_server).query)
-    with Wire(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
+    with TcpProxy(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
         user, database = urlsplit(database_url).username, urlsplit(database_url).path
         port = wire.address.rpartition(":")[2]
         url = f"postgresql://{user}@{NOWHERE}:{port},{HERE}:{port}{database}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 from psycopg.errors import CheckViolation, RestrictViolation, UniqueViolation
-from saga_orchestrator.eventstore import PostgresLog, verify
-from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+from saga_orchestrator.eventstore.hash_chain import find_broken_event
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
 
 CHANGES = [
     "update event set payload = ''",
@@ -24,7 +25,9 @@ async def recorded(database_url: str) -> str:
     """A database with three events of shard 1 and a document."""
     log = PostgresLog(database_url)
     await log.claim([1], recorded_at=NOON)
-    await log.append(a_stream(1), 0, [an_event(payload=b'{"n":1}'), an_event(payload=b'{"n":2}')])
+    await log.append(
+        make_stream_id(1), 0, [make_event(payload=b'{"n":1}'), make_event(payload=b'{"n":2}')]
+    )
     await log.put_document("definition", "order", 1, b"one", put_at=NOON)
     await log.close()
     return database_url
@@ -56,7 +59,7 @@ async def test_an_altered_row_breaks_the_chain(recorded: str) -> None:
         connection.execute("update event set payload = '{\"n\":9}' where shard_id = 1 and seq = 2")
 
     log = PostgresLog(recorded)
-    broken = verify(await log.read_shard(1))
+    broken = find_broken_event(await log.read_shard(1))
     await log.close()
 
     assert broken is not None
@@ -69,7 +72,7 @@ async def test_a_removed_row_breaks_the_chain(recorded: str) -> None:
         connection.execute("delete from event where shard_id = 1 and seq = 2")
 
     log = PostgresLog(recorded)
-    broken = verify(await log.read_shard(1))
+    broken = find_broken_event(await log.read_shard(1))
     await log.close()
 
     assert broken is not None
@@ -96,7 +99,7 @@ async def test_the_view_shows_every_payload(database_url: str) -> None:
     payloads = [b'{"a":"b"}', b'{"nul":"\\u0000"}', b"\xff", b"{", b"[" * 100_000]
     log = PostgresLog(database_url)
     await log.claim([1], recorded_at=NOON)
-    await log.append(a_stream(1), 0, [an_event(payload=payload) for payload in payloads])
+    await log.append(make_stream_id(1), 0, [make_event(payload=payload) for payload in payloads])
     await log.close()
 
     with psycopg.connect(database_url) as connection:

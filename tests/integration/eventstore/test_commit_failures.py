@@ -6,22 +6,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import (
+from saga_orchestrator.eventstore.cluster.inbox import Message
+from saga_orchestrator.eventstore.cluster.postgres import PostgresInbox, PostgresMembership
+from saga_orchestrator.eventstore.errors import (
     AppendRefused,
     ClaimFailed,
     LogUnavailable,
-    Message,
-    PostgresInbox,
-    PostgresLog,
-    PostgresMembership,
-    Readers,
     ValueRefused,
 )
-from saga_orchestrator.eventstore.connection import Connector
-from saga_orchestrator.eventstore.line import open_line
-from saga_orchestrator.eventstore.postgres_log import STATEMENT_TIMEOUT
-from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
-from saga_orchestrator.tests.failing_commits import LOST_CONNECTION, fail_commits, raising
+from saga_orchestrator.eventstore.postgres.connection import Connector
+from saga_orchestrator.eventstore.postgres.event_log import STATEMENT_TIMEOUT, PostgresLog
+from saga_orchestrator.eventstore.postgres.prepared_connection import open_prepared_connection
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
+from saga_orchestrator.tests.support.failing_commits import LOST_CONNECTION, fail_commits, raising
 
 NODE = "00000001-0000-4000-8000-000000000001"
 PASSING = {
@@ -48,8 +46,8 @@ async def log(database_url: str) -> AsyncIterator[PostgresLog]:
 
 
 @pytest.fixture
-async def readers(database_url: str) -> AsyncIterator[Readers]:
-    readers = Readers(database_url, STATEMENT_TIMEOUT, owner=NODE)
+async def readers(database_url: str) -> AsyncIterator[ReaderPool]:
+    readers = ReaderPool(database_url, STATEMENT_TIMEOUT, owner=NODE)
     yield readers
     await readers.close()
 
@@ -57,7 +55,7 @@ async def readers(database_url: str) -> AsyncIterator[Readers]:
 async def test_an_error_at_the_commit_has_the_class_of_its_code_and_the_line_goes_on(
     database_url: str,
 ) -> None:
-    line = await open_line(Connector(database_url, "line"))
+    line = await open_prepared_connection(Connector(database_url, "line"))
     await line.connection.execute(b"create table written (number integer)")
     fail_commits(database_url, "written", raising("40001"))
 
@@ -74,9 +72,9 @@ async def test_an_append_whose_commit_fails_is_sent_again_and_lands_once(
 ) -> None:
     fail_commits(database_url, "event", failure, times=2)
 
-    (event,) = await log.append(a_stream(1), 0, [an_event()])
+    (event,) = await log.append(make_stream_id(1), 0, [make_event()])
 
-    assert list(await log.read_stream(a_stream(1))) == [event]
+    assert list(await log.read_stream(make_stream_id(1))) == [event]
 
 
 @certain
@@ -86,9 +84,9 @@ async def test_an_append_that_a_deferred_constraint_refuses_is_refused_alone(
     fail_commits(database_url, "event", failure)
 
     with pytest.raises(AppendRefused, match="failed at the commit"):
-        await log.append(a_stream(1), 0, [an_event()])
+        await log.append(make_stream_id(1), 0, [make_event()])
 
-    assert len(await log.append(a_stream(1, 2), 0, [an_event()])) == 1
+    assert len(await log.append(make_stream_id(1, 2), 0, [make_event()])) == 1
 
 
 @passing
@@ -114,30 +112,30 @@ async def test_a_claim_that_a_deferred_constraint_refuses_fails_and_the_next_is_
     await log.close()
 
 
-async def _send(log: PostgresLog, readers: Readers) -> None:
+async def _send(log: PostgresLog, readers: ReaderPool) -> None:
     message_id = "00000002-0000-4000-8000-00000000000a"
     message = Message(message_id=message_id, shard_id=1, sender=NODE, body=b"{}")
     inbox = PostgresInbox(readers)
     await inbox.send(message)
-    assert list(await inbox.waiting([1])) == [message]
+    assert list(await inbox.unanswered([1])) == [message]
 
 
-async def _claim_key(log: PostgresLog, readers: Readers) -> None:
-    claim = await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+async def _claim_key(log: PostgresLog, readers: ReaderPool) -> None:
+    claim = await log.claim_key("k", digest=b"d", stream_id=make_stream_id(1), claimed_at=NOON)
     assert claim.digest == b"d"
 
 
-async def _put_document(log: PostgresLog, readers: Readers) -> None:
+async def _put_document(log: PostgresLog, readers: ReaderPool) -> None:
     await log.put_document("kind", "name", 1, b"content", put_at=NOON)
     assert await log.get_document("kind", "name", 1) is not None
 
 
-async def _reserve(log: PostgresLog, readers: Readers) -> None:
+async def _reserve(log: PostgresLog, readers: ReaderPool) -> None:
     membership = PostgresMembership("", readers, NODE)
-    assert await membership.reserve([1], []) == [1]
+    assert await membership.acquire([1], []) == [1]
 
 
-WRITES: dict[str, Callable[[PostgresLog, Readers], Awaitable[None]]] = {
+WRITES: dict[str, Callable[[PostgresLog, ReaderPool], Awaitable[None]]] = {
     "message": _send,
     "stream_key": _claim_key,
     "document": _put_document,
@@ -148,7 +146,7 @@ WRITES: dict[str, Callable[[PostgresLog, Readers], Awaitable[None]]] = {
 @passing
 @pytest.mark.parametrize("table", WRITES)
 async def test_what_is_no_event_is_written_at_the_second_try(
-    log: PostgresLog, readers: Readers, database_url: str, table: str, failure: str
+    log: PostgresLog, readers: ReaderPool, database_url: str, table: str, failure: str
 ) -> None:
     fail_commits(database_url, table, failure)
 
@@ -157,15 +155,15 @@ async def test_what_is_no_event_is_written_at_the_second_try(
 
 @passing
 async def test_a_sign_of_life_whose_commit_fails_is_given_with_the_next_beat(
-    readers: Readers, database_url: str, failure: str
+    readers: ReaderPool, database_url: str, failure: str
 ) -> None:
     membership = PostgresMembership(database_url, readers, NODE)
     fail_commits(database_url, "node", failure)
 
     with pytest.raises(LogUnavailable):
-        await membership.beat()
+        await membership.heartbeat()
 
-    assert (await membership.beat()).staying == [NODE]
+    assert (await membership.heartbeat()).staying_nodes == [NODE]
     await membership.close()
 
 
@@ -176,4 +174,4 @@ async def test_a_key_that_a_deferred_constraint_refuses_is_refused(
     fail_commits(database_url, "stream_key", failure)
 
     with pytest.raises(ValueRefused, match="failed at the commit"):
-        await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+        await log.claim_key("k", digest=b"d", stream_id=make_stream_id(1), claimed_at=NOON)

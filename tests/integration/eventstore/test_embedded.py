@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import embedded_server
+from saga_orchestrator.eventstore.embedded import embedded_server
 
 # Says where its server is, then waits to be killed or to hear that it may go.
 PROGRAM = """

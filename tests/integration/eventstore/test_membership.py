@@ -10,16 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import (
-    LogUnavailable,
-    Message,
-    PostgresInbox,
-    PostgresLog,
-    PostgresMembership,
-    Readers,
-)
-from saga_orchestrator.tests.acceptance.reliability.wire import Wire
-from saga_orchestrator.tests.event_builders import NOON
+from saga_orchestrator.eventstore.cluster.inbox import Message
+from saga_orchestrator.eventstore.cluster.postgres import PostgresInbox, PostgresMembership
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.tests.support.event_builders import NOON
+from saga_orchestrator.tests.support.tcp_proxy import TcpProxy
 
 ANNE, BERT = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (1, 2))
 LONG = timedelta(seconds=10)
@@ -35,21 +32,21 @@ UNDECIDED_ROW = (
 
 
 @pytest.fixture
-async def readers(database_url: str) -> AsyncIterator[Readers]:
-    opened = Readers(database_url, LONG, owner=ANNE)
+async def readers(database_url: str) -> AsyncIterator[ReaderPool]:
+    opened = ReaderPool(database_url, LONG, owner=ANNE)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def anne(database_url: str, readers: Readers) -> AsyncIterator[PostgresMembership]:
+async def anne(database_url: str, readers: ReaderPool) -> AsyncIterator[PostgresMembership]:
     joined = PostgresMembership(database_url, readers, ANNE)
     yield joined
     await joined.close()
 
 
 @pytest.fixture
-async def bert(database_url: str, readers: Readers) -> AsyncIterator[PostgresMembership]:
+async def bert(database_url: str, readers: ReaderPool) -> AsyncIterator[PostgresMembership]:
     joined = PostgresMembership(database_url, readers, BERT)
     yield joined
     await joined.close()
@@ -66,40 +63,40 @@ async def test_a_node_that_came_back_itself_lets_the_others_come_back_before_it_
     anne: PostgresMembership, bert: PostgresMembership, operator: psycopg.AsyncConnection
 ) -> None:
     """As after a restart of the server: who is first must not take everything."""
-    await anne.beat()
-    await bert.beat()
+    await anne.heartbeat()
+    await bert.heartbeat()
     await operator.execute(ALL_SESSIONS_END)
     await operator.execute(FALLS_SILENT, (BERT,))
     with suppress(LogUnavailable):
-        await anne.beat()  # on the session that is gone
+        await anne.heartbeat()  # on the session that is gone
 
-    assert (await anne.beat()).is_alive(BERT)
+    assert (await anne.heartbeat()).is_alive(BERT)
 
     async with asyncio.timeout(LONG.total_seconds()):
-        while (await anne.beat()).is_alive(BERT):
-            await anne.nudged(timedelta(milliseconds=10))
+        while (await anne.heartbeat()).is_alive(BERT):
+            await anne.wait_for_notification(timedelta(milliseconds=10))
 
 
 async def test_a_nudge_that_comes_while_a_beat_is_under_way_is_heard(
     anne: PostgresMembership, operator: psycopg.AsyncConnection
 ) -> None:
-    await anne.beat()
+    await anne.heartbeat()
     async with operator.transaction():
         await operator.execute("lock table node")  # the next beat waits behind it
-        beating = asyncio.create_task(anne.beat())
+        beating = asyncio.create_task(anne.heartbeat())
         await operator.execute("select pg_notify(%s, '')", (f"node_{ANNE.replace('-', '')}",))
     await beating
 
-    assert await anne.nudged(LONG)
-    assert not await anne.nudged(timedelta(milliseconds=1))
+    assert await anne.wait_for_notification(LONG)
+    assert not await anne.wait_for_notification(timedelta(milliseconds=1))
 
 
 async def test_a_beat_says_whether_a_message_waits_for_the_node(
-    anne: PostgresMembership, readers: Readers
+    anne: PostgresMembership, readers: ReaderPool
 ) -> None:
     inbox = PostgresInbox(readers)
-    await anne.reserve([1], [])
-    assert not (await anne.beat()).messages_wait
+    await anne.acquire([1], [])
+    assert not (await anne.heartbeat()).has_messages
 
     messages = [
         Message(
@@ -111,26 +108,26 @@ async def test_a_beat_says_whether_a_message_waits_for_the_node(
         for shard in (1, 2)
     ]
     await inbox.send(messages[1])
-    assert not (await anne.beat()).messages_wait
+    assert not (await anne.heartbeat()).has_messages
 
     await inbox.send(messages[0])
-    assert (await anne.beat()).messages_wait
+    assert (await anne.heartbeat()).has_messages
 
     await inbox.answer(messages[0], b"{}")
-    assert not (await anne.beat()).messages_wait
+    assert not (await anne.heartbeat()).has_messages
 
 
 async def test_a_beat_is_one_statement(postgres_server: str, database_url: str) -> None:
     place, parts = parse_qs(urlsplit(postgres_server).query), urlsplit(database_url)
-    with Wire(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
+    with TcpProxy(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
         url = f"postgresql://{parts.username}@{wire.address}{parts.path}"
-        readers = Readers(url, LONG)
+        readers = ReaderPool(url, LONG)
         far = PostgresMembership(url, readers, ANNE)
-        await far.beat()  # connects, and has it prepared
+        await far.heartbeat()  # connects, and has it prepared
         before = wire.statements
 
         for _ in range(5):
-            await far.beat()
+            await far.heartbeat()
 
         assert wire.statements - before == 5
         await far.close()
@@ -140,11 +137,11 @@ async def test_a_beat_is_one_statement(postgres_server: str, database_url: str) 
 async def test_a_node_that_has_just_been_started_judges_at_once(
     anne: PostgresMembership, bert: PostgresMembership, operator: psycopg.AsyncConnection
 ) -> None:
-    await bert.beat()
+    await bert.heartbeat()
     await operator.execute(ALL_SESSIONS_END)
     await operator.execute(FALLS_SILENT, (BERT,))
 
-    assert not (await anne.beat()).is_alive(BERT)
+    assert not (await anne.heartbeat()).is_alive(BERT)
 
 
 async def test_what_a_dead_node_has_left_undecided_holds_up_nobody(
@@ -156,7 +153,7 @@ async def test_what_a_dead_node_has_left_undecided_holds_up_nobody(
     dead = await psycopg.AsyncConnection.connect(database_url, application_name=name)
     await dead.execute(UNDECIDED_ROW)
 
-    await anne.reserve([1], [BERT])
+    await anne.acquire([1], [BERT])
 
     assert await log.claim([1], recorded_at=NOON) == {1: 2}
     with pytest.raises(psycopg.OperationalError):

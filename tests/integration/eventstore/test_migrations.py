@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import MIGRATIONS, MigrationRefused, migrate
+from saga_orchestrator.eventstore.errors import MigrationRefused
+from saga_orchestrator.eventstore.postgres.migrations import MIGRATIONS, migrate
 
 ALL = [f"eventstore/{one.name}" for one in sorted(MIGRATIONS.glob("*.sql"))]
 

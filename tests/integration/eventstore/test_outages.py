@@ -13,19 +13,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import (
+from saga_orchestrator.eventstore import append_batch as arrivals
+from saga_orchestrator.eventstore.errors import (
     ClaimFailed,
     Fenced,
     LogOverloaded,
     LogUnavailable,
-    PostgresLog,
-    RecordedEvent,
     ValueRefused,
-    arrivals,
-    session,
-    verify,
 )
-from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+from saga_orchestrator.eventstore.event import RecordedEvent
+from saga_orchestrator.eventstore.hash_chain import find_broken_event
+from saga_orchestrator.eventstore.postgres import writer_session as session
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
 
 FROZEN_AFTER = timedelta(seconds=0.5)
 WRITERS = "select pid from pg_stat_activity where application_name like 'node % writer'"
@@ -128,8 +128,8 @@ async def test_appends_land_exactly_once_although_the_writer_is_cut_again_and_ag
 
     async def work(number: int) -> None:
         for version in range(0, 20, 2):
-            stream = a_stream(number % 4, number)
-            told.extend(await log.append(stream, version, [an_event(), an_event()]))
+            stream = make_stream_id(number % 4, number)
+            told.extend(await log.append(stream, version, [make_event(), make_event()]))
 
     async def disturb() -> None:
         while True:
@@ -147,7 +147,7 @@ async def test_appends_land_exactly_once_although_the_writer_is_cut_again_and_ag
     happened = [event for event in stored if event.type == "Happened"]
     assert len(happened) == 32 * 20
     assert {event.hash for event in happened} == {event.hash for event in told}
-    assert all([verify(await log.read_shard(shard)) is None for shard in range(4)])
+    assert all([find_broken_event(await log.read_shard(shard)) is None for shard in range(4)])
 
 
 async def test_an_append_that_landed_before_its_answer_was_lost_is_told_once(
@@ -160,7 +160,7 @@ async def test_an_append_that_landed_before_its_answer_was_lost_is_told_once(
 
     async def work() -> None:
         while not stopping.is_set():
-            told.extend(await log.append(a_stream(1), len(told), [an_event()]))
+            told.extend(await log.append(make_stream_id(1), len(told), [make_event()]))
 
     working = asyncio.create_task(work())
     async with missing_standby(operator):
@@ -169,7 +169,7 @@ async def test_an_append_that_landed_before_its_answer_was_lost_is_told_once(
     stopping.set()
     await working
 
-    assert list(await log.read_stream(a_stream(1))) == told
+    assert list(await log.read_stream(make_stream_id(1))) == told
 
 
 async def test_an_append_is_not_told_before_the_standby_has_it_though_its_session_was_ended(
@@ -187,7 +187,7 @@ async def test_an_append_is_not_told_before_the_standby_has_it_though_its_sessio
         assert not appending.done()
 
     (event,) = await appending
-    assert list(await log.read_stream(a_stream(1)))[-1] == event
+    assert list(await log.read_stream(make_stream_id(1)))[-1] == event
 
 
 async def append_that_waits(
@@ -196,7 +196,7 @@ async def append_that_waits(
     """For the standby: the server learns a moment later that it has one."""
     version = 0
     while True:
-        appending = asyncio.ensure_future(log.append(a_stream(1), version, [an_event()]))
+        appending = asyncio.ensure_future(log.append(make_stream_id(1), version, [make_event()]))
         while not appending.done():
             if await pids(operator, WAITING_WRITERS):
                 return appending
@@ -209,7 +209,7 @@ async def test_an_append_that_an_heir_has_overtaken_is_fenced(
     log, heir = open_log(database_url), open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     with frozen(*await pids(operator, WRITERS)):
-        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
+        appending = asyncio.ensure_future(log.append(make_stream_id(1), 0, [make_event()]))
         await heir.claim([1], recorded_at=NOON)
 
     with pytest.raises(Fenced):
@@ -226,7 +226,7 @@ async def test_a_frozen_server_is_noticed_and_outlived(
     await log.ping()
     assert log.stalled_for is None
     with frozen(*await pids(operator, BACKENDS)):
-        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
+        appending = asyncio.ensure_future(log.append(make_stream_id(1), 0, [make_event()]))
         reading = asyncio.create_task(log.read_shard(1))
         await until(lambda: log.stalled_for is not None)
 
@@ -242,19 +242,19 @@ async def test_a_caller_who_goes_away_does_not_disturb_the_others(
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     with frozen(*await pids(operator, WRITERS)):
-        sent = asyncio.ensure_future(log.append(a_stream(1, 0), 0, [an_event()]))
+        sent = asyncio.ensure_future(log.append(make_stream_id(1, 0), 0, [make_event()]))
         await turns_of_the_loop(5)
-        waiting = asyncio.ensure_future(log.append(a_stream(1, 1), 0, [an_event()]))
-        staying = asyncio.ensure_future(log.append(a_stream(1, 2), 0, [an_event()]))
+        waiting = asyncio.ensure_future(log.append(make_stream_id(1, 1), 0, [make_event()]))
+        staying = asyncio.ensure_future(log.append(make_stream_id(1, 2), 0, [make_event()]))
         await turns_of_the_loop(1)
         sent.cancel()
         waiting.cancel()
 
     (event,) = await staying
 
-    assert event.stream_id == a_stream(1, 2)
-    assert list(await log.read_stream(a_stream(1, 1))) == []
-    assert verify(await log.read_shard(1)) is None
+    assert event.stream_id == make_stream_id(1, 2)
+    assert list(await log.read_stream(make_stream_id(1, 1))) == []
+    assert find_broken_event(await log.read_shard(1)) is None
 
 
 async def test_too_many_waiting_appends_are_turned_away(
@@ -268,7 +268,7 @@ async def test_too_many_waiting_appends_are_turned_away(
     await log.claim([1], recorded_at=NOON)
     with frozen(*await pids(operator, WRITERS)):
         results = await asyncio.gather(
-            *(log.append(a_stream(1, number), 0, [an_event()]) for number in range(10)),
+            *(log.append(make_stream_id(1, number), 0, [make_event()]) for number in range(10)),
             return_exceptions=True,
         )
 
@@ -283,7 +283,7 @@ async def test_an_append_waits_for_an_undecided_rival(
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     async with undecided_row(operator):
-        appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
+        appending = asyncio.ensure_future(log.append(make_stream_id(1), 0, [make_event()]))
         await until_found(operator, f"{WRITERS} and wait_event_type = 'Lock'")
 
     assert [event.seq for event in await appending] == [2]
@@ -321,7 +321,7 @@ async def test_without_a_database_everything_ends_when_the_log_is_closed(
     log = open_log(f"postgresql://postgres@/postgres?host={tmp_path}")
     claiming = asyncio.create_task(log.claim([1], recorded_at=NOON))
     await until(lambda: log.stalled_for is not None)
-    waiting = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
+    waiting = asyncio.ensure_future(log.append(make_stream_id(1), 0, [make_event()]))
     with pytest.raises(LogUnavailable):
         await log.ping()
 
@@ -337,7 +337,7 @@ async def test_closing_finishes_what_waits(database_url: str, open_log: OpenLog)
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     appends = [
-        asyncio.ensure_future(log.append(a_stream(1, number), 0, [an_event()]))
+        asyncio.ensure_future(log.append(make_stream_id(1, number), 0, [make_event()]))
         for number in range(600)
     ]
     await asyncio.sleep(0)
@@ -368,7 +368,7 @@ async def test_a_key_that_the_database_cannot_keep_is_refused(
     log = open_log(database_url)
 
     with pytest.raises(ValueRefused):
-        await log.claim_key(key, digest=b"", stream_id=a_stream(1), claimed_at=NOON)
+        await log.claim_key(key, digest=b"", stream_id=make_stream_id(1), claimed_at=NOON)
 
 
 async def test_whoever_serves_is_told_when_the_writer_has_ended(
@@ -380,7 +380,7 @@ async def test_whoever_serves_is_told_when_the_writer_has_ended(
     failure = asyncio.create_task(log.wait_for_failure())
 
     with pytest.raises(LogUnavailable):
-        await log.append(a_stream(1), 0, [an_event(payload="{}")])  # type: ignore[arg-type]
+        await log.append(make_stream_id(1), 0, [make_event(payload="{}")])  # type: ignore[arg-type]
 
     with pytest.raises(LogUnavailable, match="the writer has ended"):
         await asyncio.wait_for(failure, timeout=10)

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import LogUnavailable, PostgresLog, Refusals
-from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.refusals import Refusals
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
 
 # How a table of the service is spoilt and mended, and what the operator reads.
-SPOILT = {
+DAMAGES = {
     "the table is missing": (
         "alter table {0} rename to away",
         "alter table away rename to {0}",
@@ -38,7 +40,7 @@ SPOILT = {
         "portable mode",
     ),
 }
-spoilt = pytest.mark.parametrize(("spoil", "mend", "what"), SPOILT.values(), ids=SPOILT.keys())
+spoilt = pytest.mark.parametrize(("spoil", "mend", "what"), DAMAGES.values(), ids=DAMAGES.keys())
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ async def test_an_append_is_kept_and_its_refusal_named_until_somebody_has_mended
 ) -> None:
     await operator.execute(spoil.format("event").encode())
 
-    appending = asyncio.ensure_future(log.append(a_stream(1), 0, [an_event()]))
+    appending = asyncio.ensure_future(log.append(make_stream_id(1), 0, [make_event()]))
     async with asyncio.timeout(10):
         while not list(refusals):
             await turn_of_the_loop()
@@ -99,9 +101,9 @@ async def test_a_key_that_cannot_be_claimed_now_is_claimed_once_somebody_has_men
     await operator.execute(spoil.format("stream_key").encode())
 
     with pytest.raises(LogUnavailable, match=what):
-        await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+        await log.claim_key("k", digest=b"d", stream_id=make_stream_id(1), claimed_at=NOON)
     assert any(what in one for one in refusals)
     await operator.execute(mend.format("stream_key").encode())
 
-    await log.claim_key("k", digest=b"d", stream_id=a_stream(1), claimed_at=NOON)
+    await log.claim_key("k", digest=b"d", stream_id=make_stream_id(1), claimed_at=NOON)
     assert list(refusals) == []

@@ -10,15 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
-from saga_orchestrator.eventstore import (
-    LogUnavailable,
-    MigrationRefused,
-    PostgresLog,
-    PutResult,
-    migrate,
-    statements,
-)
-from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+from saga_orchestrator.eventstore.errors import LogUnavailable, MigrationRefused
+from saga_orchestrator.eventstore.event_log import PutResult
+from saga_orchestrator.eventstore.postgres import statements
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.migrations import migrate
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
 
 Folders = Sequence[tuple[str, Path]]
 
@@ -83,10 +80,10 @@ async def test_an_append_that_is_refused_as_not_serializable_is_sent_again(
     await log.claim([1], recorded_at=NOON)
     refuse_the_first(database_url, 2, "event")
 
-    recorded = await log.append(a_stream(1), 0, [an_event()])
+    recorded = await log.append(make_stream_id(1), 0, [make_event()])
 
     assert [event.version for event in recorded] == [1]
-    assert list(await log.read_stream(a_stream(1))) == list(recorded)
+    assert list(await log.read_stream(make_stream_id(1))) == list(recorded)
     assert log.stalled_for is None
     await log.close()
 

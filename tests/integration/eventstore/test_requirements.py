@@ -18,15 +18,20 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from saga_orchestrator.eventstore import DatabaseUnfit, Mode, PostgresLog, require_fit
-from saga_orchestrator.eventstore.cluster import ACCOUNT
-from saga_orchestrator.eventstore.requirements import FEWEST_CONNECTIONS
+from saga_orchestrator.eventstore.embedded import SERVER_ACCOUNT
+from saga_orchestrator.eventstore.errors import UnsuitableDatabase
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.requirements import (
+    MIN_CONNECTIONS,
+    require_suitable_database,
+)
+from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
 from saga_orchestrator.settings import Settings
-from saga_orchestrator.tests.acceptance.waiting import until
-from saga_orchestrator.tests.fix_postgres import database_of, execute
+from saga_orchestrator.tests.support.postgres import database_url_of, execute
+from saga_orchestrator.tests.support.waiting import wait_until
 
-MOST = 19
-BOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+MAX_CONNECTIONS = 19
+PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 Limit = Callable[[int], None]
 
 
@@ -57,31 +62,35 @@ def limit(url: str, whom: str, connections: int) -> None:
 
 @pytest.mark.parametrize("mode", ["postgresql", "portable"])
 async def test_a_usual_database_is_fit(
-    database_url: str, mode: Mode, caplog: pytest.LogCaptureFixture
+    database_url: str, mode: DatabaseMode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await require_fit(database_url, mode, MOST)
+    await require_suitable_database(database_url, mode, MAX_CONNECTIONS)
 
     assert caplog.messages == []
 
 
 @pytest.mark.parametrize("mode", ["postgresql", "portable"])
-async def test_a_database_that_takes_no_writes_is_refused(database_url: str, mode: Mode) -> None:
+async def test_a_database_that_takes_no_writes_is_refused(
+    database_url: str, mode: DatabaseMode
+) -> None:
     url = f"{database_url}&options=-cdefault_transaction_read_only%3Don"
 
-    with pytest.raises(DatabaseUnfit, match="takes no writes"):
-        await require_fit(url, mode, MOST)
+    with pytest.raises(UnsuitableDatabase, match="takes no writes"):
+        await require_suitable_database(url, mode, MAX_CONNECTIONS)
 
 
 @pytest.mark.parametrize("mode", ["postgresql", "portable"])
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
 async def test_a_database_that_cannot_keep_every_text_is_refused(
-    postgres_server: str, encoding: str, mode: Mode
+    postgres_server: str, encoding: str, mode: DatabaseMode
 ) -> None:
     create = f"create database {{}} template template0 encoding '{encoding}'"
     execute(postgres_server, f"{create} locale 'C'", "narrow")
     try:
-        with pytest.raises(DatabaseUnfit, match=f"{encoding}.* UTF8"):
-            await require_fit(database_of(postgres_server, "narrow"), mode, MOST)
+        with pytest.raises(UnsuitableDatabase, match=f"{encoding}.* UTF8"):
+            await require_suitable_database(
+                database_url_of(postgres_server, "narrow"), mode, MAX_CONNECTIONS
+            )
     finally:
         execute(postgres_server, "drop database {}", "narrow")
 
@@ -90,19 +99,19 @@ async def test_a_database_that_cannot_keep_every_text_is_refused(
 async def test_a_database_that_allows_too_few_connections_is_refused(
     limited_url: str, whom: str
 ) -> None:
-    limit(limited_url, whom, FEWEST_CONNECTIONS - 1)
+    limit(limited_url, whom, MIN_CONNECTIONS - 1)
 
-    with pytest.raises(DatabaseUnfit, match=r"allows this user 6 connections, .* needs 7"):
-        await require_fit(limited_url, "postgresql", MOST)
+    with pytest.raises(UnsuitableDatabase, match=r"allows this user 6 connections, .* needs 7"):
+        await require_suitable_database(limited_url, "postgresql", MAX_CONNECTIONS)
 
 
 @pytest.mark.parametrize("whom", ["role", "database"])
 async def test_fewer_connections_than_a_node_may_open_are_warned_of(
     limited_url: str, whom: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    limit(limited_url, whom, MOST - 1)
+    limit(limited_url, whom, MAX_CONNECTIONS - 1)
 
-    await require_fit(limited_url, "postgresql", MOST)
+    await require_suitable_database(limited_url, "postgresql", MAX_CONNECTIONS)
 
     assert any("fewer connections" in one for one in caplog.messages)
 
@@ -113,7 +122,7 @@ def test_the_least_that_can_be_set_is_the_least_that_is_needed() -> None:
         for one in Settings.model_fields["saga_database_connections"].metadata
         if hasattr(one, "ge")
     )
-    assert least == FEWEST_CONNECTIONS
+    assert least == MIN_CONNECTIONS
 
 
 async def test_who_can_open_no_more_connections_waits_for_one_of_its_own(limited_url: str) -> None:
@@ -151,9 +160,9 @@ def pooled(database_url: str, folder: Path, pool_mode: str) -> Iterator[str]:
         f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
         f"auth_type = any\npool_mode = {pool_mode}\n"
     )
-    account = pwd.getpwnam(ACCOUNT) if os.geteuid() == 0 else None  # that of the server
+    account = pwd.getpwnam(SERVER_ACCOUNT) if os.geteuid() == 0 else None  # that of the server
     pooler = subprocess.Popen(
-        [BOUNCER, "-q", str(file)],
+        [PGBOUNCER, "-q", str(file)],
         user=account.pw_uid if account else None,
         group=account.pw_gid if account else None,
         extra_groups=[] if account else None,
@@ -161,7 +170,7 @@ def pooled(database_url: str, folder: Path, pool_mode: str) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: _listens(port), "pgbouncer listens", timedelta(seconds=10))
+        wait_until(lambda: _listens(port), "pgbouncer listens", timedelta(seconds=10))
         yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}"
     finally:
         pooler.kill()
@@ -173,20 +182,20 @@ def _listens(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-needs_a_pooler = pytest.mark.skipif(not Path(BOUNCER).exists(), reason="needs pgbouncer")
+needs_a_pooler = pytest.mark.skipif(not Path(PGBOUNCER).exists(), reason="needs pgbouncer")
 
 
 @needs_a_pooler
 @pytest.mark.parametrize("mode", ["postgresql", "portable"])
 @pytest.mark.parametrize("pool_mode", ["transaction", "statement"])
 async def test_a_pooler_that_shares_sessions_is_refused(
-    database_url: str, folder: Path, pool_mode: str, mode: Mode
+    database_url: str, folder: Path, pool_mode: str, mode: DatabaseMode
 ) -> None:
     with (
         pooled(database_url, folder, pool_mode) as url,
-        pytest.raises((DatabaseUnfit, psycopg.OperationalError), match="pool"),
+        pytest.raises((UnsuitableDatabase, psycopg.OperationalError), match="pool"),
     ):
-        await require_fit(url, mode, MOST)
+        await require_suitable_database(url, mode, MAX_CONNECTIONS)
 
 
 @needs_a_pooler
@@ -194,4 +203,4 @@ async def test_a_pooler_that_gives_each_connection_its_session_is_as_good_as_non
     database_url: str, folder: Path
 ) -> None:
     with pooled(database_url, folder, "session") as url:
-        await require_fit(url, "postgresql", MOST)
+        await require_suitable_database(url, "postgresql", MAX_CONNECTIONS)

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from saga_orchestrator.eventstore import PostgresLog, PostgresMembership, Readers
-from saga_orchestrator.eventstore.connection import connect
-from saga_orchestrator.tests.event_builders import NOON, a_stream, an_event
+from saga_orchestrator.eventstore.cluster.postgres import PostgresMembership
+from saga_orchestrator.eventstore.postgres.connection import connect
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
 
 SETTINGS = {
     "client_encoding": ("LATIN1", "SQL_ASCII", "EUC_JP", "WIN1252"),
@@ -69,19 +71,21 @@ def set_for(url: str, whom: str, name: str, value: str) -> None:
 
 
 async def what_was_written_is_read(url: str) -> None:
-    log, readers = PostgresLog(url), Readers(url, timedelta(seconds=10))
+    log, readers = PostgresLog(url), ReaderPool(url, timedelta(seconds=10))
     membership = PostgresMembership(url, readers, NODE)
     await log.claim([1], recorded_at=NOON)
-    (event,) = await log.append(a_stream(1), 0, [an_event(payload=TEXT.encode())])
+    (event,) = await log.append(make_stream_id(1), 0, [make_event(payload=TEXT.encode())])
     await log.put_document("definition", TEXT, 1, TEXT.encode(), put_at=NOON)
 
-    assert list(await log.read_stream(a_stream(1))) == [event]
+    assert list(await log.read_stream(make_stream_id(1))) == [event]
     (document,) = await log.list_documents("definition")
     assert (document.name, document.content, document.put_at) == (TEXT, TEXT.encode(), NOON)
-    claim = await log.claim_key("k", digest=bytes(256), stream_id=a_stream(1), claimed_at=NOON)
+    claim = await log.claim_key(
+        "k", digest=bytes(256), stream_id=make_stream_id(1), claimed_at=NOON
+    )
     assert claim.digest == bytes(256)
-    assert (await membership.beat()).staying == [NODE]
-    assert await membership.reserve([1], []) == [1]  # and forgets nodes by an interval
+    assert (await membership.heartbeat()).staying_nodes == [NODE]
+    assert await membership.acquire([1], []) == [1]  # and forgets nodes by an interval
     for one in (membership, readers, log):
         await one.close()
 

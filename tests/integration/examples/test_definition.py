@@ -24,8 +24,8 @@ CALLS = [
 @pytest.fixture
 def participants(tmp_path: Path) -> dict[str, Starlette]:
     return {
-        "order-service": order_service.build(tmp_path),
-        "payment-service": payment_service.build(tmp_path),
+        "order-service": order_service.create_app(tmp_path),
+        "payment-service": payment_service.create_app(tmp_path),
     }
 
 

@@ -7,19 +7,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from saga_orchestrator.examples.scenes import SCENES, wrongs
-from saga_orchestrator.examples.story import (
+from saga_orchestrator.examples.saga_client import (
     EventData,
     Order,
     Payment,
     RecordedEvent,
+    SagaSnapshot,
     SagaStatus,
-    Story,
 )
-from saga_orchestrator.examples.timeline import Paint, timeline, wants_colour
+from saga_orchestrator.examples.scenarios import SCENARIOS, mismatches
+from saga_orchestrator.examples.timeline import Paint, timeline_lines, wants_colour
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-COMPLETES, DECLINED = SCENES
+COMPLETES, DECLINED = SCENARIOS
 REJECTED = "process_payment was rejected: 402 card declined"
 
 
@@ -32,7 +32,7 @@ def event(kind: str, after_ms: int, **data: object) -> RecordedEvent:
     )
 
 
-DECLINED_STORY = Story(
+DECLINED_STORY = SagaSnapshot(
     saga_id="s1",
     status=SagaStatus(
         saga_type="order_processing", status="compensated", success=False, error=REJECTED
@@ -49,7 +49,7 @@ DECLINED_STORY = Story(
 
 
 def test_columns_are_aligned_and_the_end_is_told() -> None:
-    assert timeline("Declined", DECLINED_STORY, Paint(on=False)) == [
+    assert timeline_lines("Declined", DECLINED_STORY, Paint(on=False)) == [
         "Declined",
         "saga s1, order_processing",
         "      +0 ms  SagaStarted",
@@ -64,8 +64,8 @@ def test_columns_are_aligned_and_the_end_is_told() -> None:
 
 
 def test_colour_changes_no_column() -> None:
-    plain = timeline("Declined", DECLINED_STORY, Paint(on=False))
-    coloured = timeline("Declined", DECLINED_STORY, Paint(on=True))
+    plain = timeline_lines("Declined", DECLINED_STORY, Paint(on=False))
+    coloured = timeline_lines("Declined", DECLINED_STORY, Paint(on=True))
 
     assert plain != coloured
     assert [without_colour(line) for line in coloured] == plain
@@ -79,7 +79,7 @@ def without_colour(line: str) -> str:
 def test_who_and_why_stand_in_the_line() -> None:
     verb = event("SagaParked", 0).model_copy(update={"actor": "ann", "reason": "on\ncall"})
 
-    lines = timeline("", replace(DECLINED_STORY, events=(verb,)), Paint(on=False))
+    lines = timeline_lines("", replace(DECLINED_STORY, events=(verb,)), Paint(on=False))
 
     assert lines[2] == "  +0 ms  SagaParked    on call, by ann"
 
@@ -87,13 +87,13 @@ def test_who_and_why_stand_in_the_line() -> None:
 def test_a_terminal_is_not_commanded_by_what_it_shows() -> None:
     rude = event("StepRejected", 0, step="pay", error="\x1b[2Jgone")
 
-    lines = timeline("", replace(DECLINED_STORY, events=(rude,)), Paint(on=False))
+    lines = timeline_lines("", replace(DECLINED_STORY, events=(rude,)), Paint(on=False))
 
     assert all(line.isprintable() for line in lines)
 
 
 def test_a_story_without_events_can_be_told() -> None:
-    lines = timeline("", replace(DECLINED_STORY, events=()), Paint(on=False))
+    lines = timeline_lines("", replace(DECLINED_STORY, events=()), Paint(on=False))
 
     assert lines[2] == "  status           compensated"
 
@@ -119,7 +119,7 @@ def test_colour_is_for_terminals_that_want_it(
 
 
 def test_what_came_out_as_expected_is_not_complained_about() -> None:
-    assert list(wrongs(DECLINED, DECLINED_STORY)) == []
+    assert list(mismatches(DECLINED, DECLINED_STORY)) == []
 
 
 def test_what_came_out_wrong_is_named() -> None:
@@ -128,7 +128,7 @@ def test_what_came_out_wrong_is_named() -> None:
         payments=(Payment(payment_id=1, status="PAID", amount=50),),
     )
 
-    assert list(wrongs(DECLINED, paid)) == [
+    assert list(mismatches(DECLINED, paid)) == [
         "One order whose card is declined: payments is ('PAID',), and should be ()"
     ]
-    assert len(list(wrongs(COMPLETES, DECLINED_STORY))) == 5
+    assert len(list(mismatches(COMPLETES, DECLINED_STORY))) == 5

@@ -9,22 +9,30 @@ from functools import partial
 
 import httpx
 import pytest
+from saga_orchestrator.fsm.formats.redaction import Redaction
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
-from saga_orchestrator.fsm.runtime.event_counts import EventCounts
-from saga_orchestrator.fsm.runtime.vital_signs import Check
-from saga_orchestrator.fsm.secrecy import Redaction
+from saga_orchestrator.fsm.runtime.health import CheckResult
+from saga_orchestrator.fsm.runtime.metrics import EventMetrics
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
-from saga_orchestrator.http.participants.callback import CallbackPolicy
-from saga_orchestrator.http.services import Services
-from saga_orchestrator.projections.audit import verify_log
-from saga_orchestrator.projections.cursor import Cursor
-from saga_orchestrator.projections.feed import FeedFilter, FeedPage, Take, take_any
-from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
-from saga_orchestrator.projections.place import Place
+from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
+from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.projections.audit.chain import verify_log
+from saga_orchestrator.projections.feed import (
+    AcceptEvent,
+    FeedCursor,
+    FeedFilter,
+    FeedPage,
+    accept_all,
+)
+from saga_orchestrator.projections.listing import PageCursor, SagaFilter, SagaSummary
 from saga_orchestrator.projections.stats import SagaCount, Stats
 from saga_orchestrator.tests.integration.http.clients import client_of
-from saga_orchestrator.tests.world import TOKENS, World, a_world
+from saga_orchestrator.tests.support.in_memory_service import (
+    TOKENS,
+    InMemoryService,
+    in_memory_service,
+)
 from starlette.types import ASGIApp
 
 from .situations import SECRET
@@ -35,7 +43,7 @@ PARTICIPANT = "http://127.0.0.1:9001/api"
 @dataclass(slots=True)
 class ScriptedListing:
     sagas: list[SagaSummary] = field(default_factory=list)
-    asked: list[tuple[SagaFilter, Place | None, int]] = field(default_factory=list)
+    asked: list[tuple[SagaFilter, PageCursor | None, int]] = field(default_factory=list)
     refreshed: int = 0
 
     async def refresh(self) -> None:
@@ -43,28 +51,30 @@ class ScriptedListing:
         self.refreshed += 1
 
     async def page(
-        self, wanted: SagaFilter, after: Place | None, limit: int
+        self, wanted: SagaFilter, after: PageCursor | None, limit: int
     ) -> Sequence[SagaSummary]:
         """They are in the order that the test has given them."""
         self.asked.append((wanted, after, limit))
-        places = [wanted.place_of(one) for one in self.sagas]
+        places = [wanted.cursor_after(one) for one in self.sagas]
         first = 0 if after is None else places.index(after) + 1
         return self.sagas[first : first + limit]
 
 
 @dataclass(slots=True)
 class ScriptedHealth:
-    checks: dict[str, Check] = field(default_factory=lambda: {"log": Check(True, "2 ms")})
+    checks: dict[str, CheckResult] = field(
+        default_factory=lambda: {"log": CheckResult(True, "2 ms")}
+    )
     asked: int = 0
 
-    async def check(self) -> Mapping[str, Check]:
+    async def check(self) -> Mapping[str, CheckResult]:
         self.asked += 1
         return self.checks
 
 
 class EmptyFeed:
     async def page(
-        self, wanted: FeedFilter, after: Cursor, limit: int, take: Take = take_any
+        self, wanted: FeedFilter, after: FeedCursor, limit: int, take: AcceptEvent = accept_all
     ) -> FeedPage:
         return FeedPage(events=[], next=after, has_more=False)
 
@@ -73,13 +83,13 @@ class NoStatistics:
     async def stats(self, now: datetime) -> Stats:
         return Stats(since=now, counts=[], sagas=[], steps=[])
 
-    async def unsettled(self) -> Sequence[SagaCount]:
+    async def open_counts(self) -> Sequence[SagaCount]:
         return []
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = await a_world()
+async def world() -> AsyncIterator[InMemoryService]:
+    made = await in_memory_service()
     yield made
     await made.driver.drain(timedelta())
 
@@ -95,7 +105,7 @@ def health() -> ScriptedHealth:
 
 
 @pytest.fixture
-async def bulk(world: World) -> AsyncIterator[BulkJobs]:
+async def bulk(world: InMemoryService) -> AsyncIterator[BulkJobs]:
     made = BulkJobs(world.orchestrator, world.clock)
     yield made
     await made.close()
@@ -103,37 +113,37 @@ async def bulk(world: World) -> AsyncIterator[BulkJobs]:
 
 @pytest.fixture
 def services(
-    world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
-) -> Services:
+    world: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
+) -> AppContext:
     return services_of(world, listing, health, bulk)
 
 
 def services_of(
-    world: World, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
-) -> Services:
-    return Services(
+    world: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
+) -> AppContext:
+    return AppContext(
         orchestrator=world.orchestrator,
         listing=listing,
         health=HealthQuestion(health),
-        callbacks=CallbackPolicy([PARTICIPANT], loopback=False),
+        callbacks=WebhookPolicy([PARTICIPANT], loopback=False),
         audit=partial(verify_log, world.log),
         tokens=TOKENS,
         bulk=bulk,
         feed=EmptyFeed(),
         statistics=NoStatistics(),
         executor=world.driver.executor,
-        event_counts=EventCounts(),
+        event_counts=EventMetrics(),
         redaction=Redaction([SECRET]),
         participants=dict.fromkeys(("order-service", "payment-service", "airline"), PARTICIPANT),
     )
 
 
 @pytest.fixture
-def app(services: Services) -> ASGIApp:
+def app(services: AppContext) -> ASGIApp:
     return build_app(services, version="1.2.3", hosts=("saga",))
 
 
 @pytest.fixture
-async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+async def client(services: AppContext) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(services) as made:
         yield made

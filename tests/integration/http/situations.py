@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.happening import (
-    AbandonAsked,
-    CompensationAsked,
-    PauseAsked,
-    StartRequested,
-    Verb,
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.inputs import Abandon, Compensate, OperatorCommand, Pause, StartSaga
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    InMemoryService,
+    definition_from_yaml,
 )
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import ORDER, World, a_definition
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 OFFER = """
 saga: offer
@@ -54,89 +52,89 @@ steps:
   - {name: thank, participant: mail, action: {path: /mail}}
 """
 SECRET = "ab/cd+ef=Q7zz12345678"  # that a participant is sent with every call
-TROUBLE = Reply(500, {}, b'{"detail": "out of order"}')
-REFUSAL = Reply(409, {}, b'{"detail": "gone already"}')
-ACCEPTED = Reply(202, {}, b"")
-Situation = Callable[[World], Awaitable[str]]
+TROUBLE = Response(500, {}, b'{"detail": "out of order"}')
+REFUSAL = Response(409, {}, b'{"detail": "gone already"}')
+ACCEPTED = Response(202, {}, b"")
+Situation = Callable[[InMemoryService], Awaitable[str]]
 
 
-async def started(world: World, document: str, **wanted: object) -> str:
+async def started(world: InMemoryService, document: str, **wanted: object) -> str:
     """A saga of `document`, as far as it comes by itself."""
-    definition = a_definition(document)
+    definition = definition_from_yaml(document)
     await world.registry.register(definition)
-    request = StartRequested(entity_id=1, input={"step_data": ORDER}, **wanted)  # type: ignore[arg-type]
+    request = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA}, **wanted)  # type: ignore[arg-type]
     saga_id = (await world.orchestrator.start(definition.name, request)).saga.state.saga_id
-    await quiet(world.driver)
+    await await_idle(world.driver)
     return saga_id
 
 
-async def asked(world: World, saga_id: str, verb: Verb) -> str:
-    await world.orchestrator.ask(saga_id, verb)
-    await quiet(world.driver)
+async def asked(world: InMemoryService, saga_id: str, verb: OperatorCommand) -> str:
+    await world.orchestrator.execute(saga_id, verb)
+    await await_idle(world.driver)
     return saga_id
 
 
-async def pending(world: World) -> str:
+async def pending(world: InMemoryService) -> str:
     return await started(world, OFFER, start_at=world.clock.time + timedelta(hours=1))
 
 
-async def waiting(world: World) -> str:
+async def waiting(world: InMemoryService) -> str:
     """`approve` waits for its signal, `notify` is pending."""
     return await started(world, OFFER)
 
 
-async def backing_off(world: World) -> str:
+async def backing_off(world: InMemoryService) -> str:
     """`reserve` waits for its second attempt."""
-    world.participants.will("reserve", TROUBLE)
+    world.participants.will_reply("reserve", TROUBLE)
     return await started(world, OFFER)
 
 
-async def accepted(world: World) -> str:
+async def accepted(world: InMemoryService) -> str:
     """`ship` waits for the callback of its participant."""
-    world.participants.will("ship", ACCEPTED)
+    world.participants.will_reply("ship", ACCEPTED)
     return await started(world, DELIVERY)
 
 
-async def paused(world: World) -> str:
-    return await asked(world, await waiting(world), PauseAsked())
+async def paused(world: InMemoryService) -> str:
+    return await asked(world, await waiting(world), Pause())
 
 
-async def parked_forward(world: World) -> str:
+async def parked_forward(world: InMemoryService) -> str:
     """Whether the pivot `pay` has happened is unknown."""
-    world.participants.will("pay", TROUBLE)
+    world.participants.will_reply("pay", TROUBLE)
     return await started(world, PURCHASE)
 
 
-async def compensating(world: World) -> str:
+async def compensating(world: InMemoryService) -> str:
     """`reserve` is being undone, and its participant does not answer."""
     saga_id = await waiting(world)
     world.participants.hold("undo reserve")
-    await world.orchestrator.ask(saga_id, CompensationAsked())
-    await world.participants.called("undo reserve")
+    await world.orchestrator.execute(saga_id, Compensate())
+    await world.participants.await_call("undo reserve")
     return saga_id
 
 
-async def parked_back(world: World) -> str:
+async def parked_back(world: InMemoryService) -> str:
     """The compensation of `reserve` was refused."""
-    world.participants.will("undo reserve", REFUSAL)
-    return await asked(world, await waiting(world), CompensationAsked())
+    world.participants.will_reply("undo reserve", REFUSAL)
+    return await asked(world, await waiting(world), Compensate())
 
 
-async def completed(world: World) -> str:
+async def completed(world: InMemoryService) -> str:
     """`approve` was skipped."""
     return await started(world, UNAPPROVED)
 
 
-async def past_pivot(world: World) -> str:
+async def past_pivot(world: InMemoryService) -> str:
     return await started(world, PURCHASE)
 
 
-async def compensated(world: World) -> str:
-    return await asked(world, await waiting(world), CompensationAsked())
+async def compensated(world: InMemoryService) -> str:
+    return await asked(world, await waiting(world), Compensate())
 
 
-async def abandoned(world: World) -> str:
-    return await asked(world, await parked_back(world), AbandonAsked(reason="the stock is sold"))
+async def abandoned(world: InMemoryService) -> str:
+    return await asked(world, await parked_back(world), Abandon(reason="the stock is sold"))
 
 
 SITUATIONS: Mapping[str, Situation] = {

@@ -9,20 +9,29 @@ from typing import Any
 import httpx
 import pytest
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
-from saga_orchestrator.http.actor import ACTOR
-from saga_orchestrator.http.answers import EventAnswer, ProblemAnswer
-from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import ENOUGH, ORDER, TOKENS, World
+from saga_orchestrator.http.wire.headers import ACTOR_HEADER
+from saga_orchestrator.http.wire.responses import EventModel, ProblemDetails
+from saga_orchestrator.http.wire.route import RouteSpec
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    TIME_LIMIT,
+    TOKENS,
+    InMemoryService,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 from .conftest import ScriptedListing
 from .situations import ACCEPTED, DELIVERY, SITUATIONS, accepted, started, waiting
 from .test_bulk import listed
 from .test_verbs import BODIES
 
-ANNA: Mapping[str, str] = {ACTOR: "anna"}
-START: dict[str, Any] = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+ANNA: Mapping[str, str] = {ACTOR_HEADER: "anna"}
+START: dict[str, Any] = {
+    "saga_type": "order_processing",
+    "entity_id": 1,
+    "step_data": ORDER_STEP_DATA,
+}
 ASKED = [
     ("waiting", "pause"),
     ("paused", "resume"),
@@ -36,18 +45,18 @@ ASKED = [
     ("parked_forward", "steps/pay/resolve"),
     ("parked_back", "steps/reserve/resolve"),
 ]
-WITH_AN_ACTOR = [one for one in ROUTES if ACTOR in one.headers]
+WITH_AN_ACTOR = [one for one in ROUTES if ACTOR_HEADER in one.headers]
 
 
-async def first_since(client: httpx.AsyncClient, saga_id: str, version: int) -> EventAnswer:
+async def first_since(client: httpx.AsyncClient, saga_id: str, version: int) -> EventModel:
     answer = await client.get(f"/sagas/{saga_id}/events?after={version}&limit=1")
     (event,) = answer.json()["events"]
-    return EventAnswer.model_validate(event)
+    return EventModel.model_validate(event)
 
 
 @pytest.mark.parametrize(("situation", "verb"), ASKED)
 async def test_whoever_asks_stands_in_the_event(
-    client: httpx.AsyncClient, world: World, situation: str, verb: str
+    client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
     before, body = len(world.events), BODIES.get(verb, {})
@@ -60,7 +69,7 @@ async def test_whoever_asks_stands_in_the_event(
 
 @pytest.mark.parametrize(("situation", "verb"), ASKED)
 async def test_who_says_no_name_has_none(
-    client: httpx.AsyncClient, world: World, situation: str, verb: str
+    client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
     before = len(world.events)
@@ -70,8 +79,8 @@ async def test_who_says_no_name_has_none(
     assert (await first_since(client, saga_id, before)).actor is None
 
 
-async def test_a_name_is_utf_8(client: httpx.AsyncClient, world: World) -> None:
-    headers = {ACTOR.encode(): "Anna Müller, 王".encode()}
+async def test_a_name_is_utf_8(client: httpx.AsyncClient, world: InMemoryService) -> None:
+    headers = {ACTOR_HEADER.encode(): "Anna Müller, 王".encode()}
 
     saga_id = (await client.post("/sagas/start", json=START, headers=headers)).json()["saga_id"]
 
@@ -82,15 +91,15 @@ async def test_a_name_is_utf_8(client: httpx.AsyncClient, world: World) -> None:
     ("verb", "recorded"), [("complete", "StepSucceeded"), ("fail", "StepRejected")]
 )
 async def test_whoever_reports_stands_in_what_follows(
-    client: httpx.AsyncClient, world: World, verb: str, recorded: str
+    client: httpx.AsyncClient, world: InMemoryService, verb: str, recorded: str
 ) -> None:
     saga_id = await accepted(world)
     before = len(world.events)
-    headers = {**ANNA, "Saga-Callback-Token": TOKENS.of(saga_id, "ship")}
+    headers = {**ANNA, "Saga-Callback-Token": TOKENS.issue(saga_id, "ship")}
 
     for _ in range(2):
         await client.post(f"/sagas/{saga_id}/steps/ship/{verb}", headers=headers)
-        await quiet(world.driver)
+        await await_idle(world.driver)
 
     event = await first_since(client, saga_id, before)
     late = await first_since(client, saga_id, len(world.events) - 1)
@@ -101,15 +110,15 @@ async def test_whoever_reports_stands_in_what_follows(
 
 
 async def test_whoever_reports_early_stands_in_what_is_kept(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("ship")
-    world.participants.will("ship", ACCEPTED)
+    world.participants.will_reply("ship", ACCEPTED)
     asking = asyncio.ensure_future(started(world, DELIVERY))
-    await world.participants.called("ship")
+    await world.participants.await_call("ship")
     saga_id = world.participants.sent[0].headers["saga-id"]
     before = len(world.events)
-    headers = {**ANNA, "Saga-Callback-Token": TOKENS.of(saga_id, "ship")}
+    headers = {**ANNA, "Saga-Callback-Token": TOKENS.issue(saga_id, "ship")}
 
     await client.post(f"/sagas/{saga_id}/steps/ship/complete", headers=headers)
 
@@ -120,14 +129,14 @@ async def test_whoever_reports_early_stands_in_what_is_kept(
 
 
 async def test_whoever_asks_many_stands_in_each_event(
-    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     sagas = [await waiting(world) for _ in range(3)]
     listed(listing, *sagas)
     wanted = {"action": "pause", "filter": {}, "reason": "a fire"}
 
     await client.post("/bulk", json=wanted, headers=ANNA)
-    async with asyncio.timeout(ENOUGH.total_seconds()):
+    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
         await asyncio.gather(*bulk._tasks)
 
     for saga_id in sagas:
@@ -147,7 +156,7 @@ def test_everything_that_is_asked_can_bring_a_name() -> None:
     "claims", [[b""], [b"x" * 201], [b"an\x1bna"], [b"\xff"], [b"anna", b"bob"]]
 )
 async def test_what_is_no_name_is_refused_and_nothing_recorded(
-    client: httpx.AsyncClient, world: World, route: RouteSpec, claims: list[bytes]
+    client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec, claims: list[bytes]
 ) -> None:
     saga_id = await accepted(world)
     before = len(world.events)
@@ -159,11 +168,11 @@ async def test_what_is_no_name_is_refused_and_nothing_recorded(
         "abandon": {"reason": "why"},
         "resolve": {"outcome": "done", "evidence": "seen"},
     }
-    headers = [(ACTOR.encode(), one) for one in claims]
-    headers += [(b"saga-callback-token", TOKENS.of(saga_id, step).encode())]
+    headers = [(ACTOR_HEADER.encode(), one) for one in claims]
+    headers += [(b"saga-callback-token", TOKENS.issue(saga_id, step).encode())]
 
     response = await client.post(path, json=bodies.get(route.name, {}), headers=headers)
 
-    problem = ProblemAnswer.model_validate_json(response.content)
+    problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (422, "invalid-actor")
     assert len(world.events) == before

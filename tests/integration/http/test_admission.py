@@ -10,15 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.http.admission import AdmissionMiddleware
-from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
-from saga_orchestrator.tests.world import ORDER, World
+from saga_orchestrator.http.wire.route import RouteSpec
+from saga_orchestrator.tests.support.in_memory_service import ORDER_STEP_DATA, InMemoryService
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 NAMES: Final = ("saga", "Saga.Example.", "*.pods.example")
 FRIEND: Final = "https://ops.example"
-START: Final = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+START: Final = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
 ANY_REQUEST: Final = settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -256,7 +256,7 @@ async def test_nothing_that_a_page_of_another_site_sends_acts(head: Head, host: 
 
 
 async def test_a_body_without_a_type_is_refused_and_nothing_is_recorded(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     body = httpx.Request("POST", "http://x", json=START).content
 
@@ -287,7 +287,7 @@ async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
 )
 async def test_a_body_needs_a_type_and_no_body_needs_none(
     client: httpx.AsyncClient,
-    world: World,
+    world: InMemoryService,
     content: Callable[[], Any],
     headers: Head,
     status: int,

@@ -9,12 +9,16 @@ from urllib.parse import quote
 import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import ORDER, TOKENS, World
+from saga_orchestrator.http.wire.route import RouteSpec
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    TOKENS,
+    InMemoryService,
+)
 
-from .described import assert_described
+from .api_description import assert_described
 from .situations import SITUATIONS
 
 SAME_WORLD = settings(
@@ -45,7 +49,7 @@ VALUES = st.recursive(
 STARTS = st.fixed_dictionaries(
     {"saga_type": st.just("order_processing") | VALUES, "entity_id": VALUES},
     optional={
-        "step_data": st.just(ORDER) | st.lists(VALUES, max_size=4) | VALUES,
+        "step_data": st.just(ORDER_STEP_DATA) | st.lists(VALUES, max_size=4) | VALUES,
         "input": st.dictionaries(st.text(max_size=5), VALUES, max_size=3) | VALUES,
         "version": st.just(1) | VALUES,
         "tags": st.dictionaries(st.text(max_size=5), st.text(max_size=5)) | VALUES,
@@ -153,7 +157,7 @@ PLACES = st.fixed_dictionaries(
 )
 async def test_no_request_is_too_much(
     client: httpx.AsyncClient,
-    world: World,
+    world: InMemoryService,
     request: tuple[RouteSpec, bytes],
     situation: str,
     place: dict[str, str],
@@ -166,7 +170,7 @@ async def test_no_request_is_too_much(
     if place["saga_id"] == THE_SAGA:
         place = {**place, "saga_id": saga_id}
     if trusted:
-        headers = {**headers, "Saga-Callback-Token": TOKENS.of(saga_id, place["step"])}
+        headers = {**headers, "Saga-Callback-Token": TOKENS.issue(saga_id, place["step"])}
     path = route.path.format(**{name: quote(one, safe="") for name, one in place.items()})
 
     response = await client.request(

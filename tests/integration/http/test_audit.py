@@ -7,22 +7,23 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from saga_orchestrator.eventstore import LogUnavailable, RecordedEvent
-from saga_orchestrator.http.answers import AuditAnswer
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.event import RecordedEvent
+from saga_orchestrator.http.wire.responses import AuditResponse
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
 from .situations import completed, waiting
 
 Shard = list[RecordedEvent]
 
 
-async def verdict(client: httpx.AsyncClient) -> AuditAnswer:
+async def verdict(client: httpx.AsyncClient) -> AuditResponse:
     response = await client.get("/audit/verify")
     assert response.status_code == 200
-    return AuditAnswer.model_validate_json(response.content)
+    return AuditResponse.model_validate_json(response.content)
 
 
-async def a_shard(world: World) -> Shard:
+async def a_shard(world: InMemoryService) -> Shard:
     """Of a saga with eight events, after the one of its owner."""
     saga_id = await completed(world)
     return next(one for one in world.log.store.shards.values() if one[-1].stream_id == saga_id)
@@ -60,7 +61,7 @@ def doubled(shard: Shard) -> int:
     return 4
 
 
-async def test_a_log_that_nobody_touched(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_log_that_nobody_touched(client: httpx.AsyncClient, world: InMemoryService) -> None:
     await completed(world)
     await waiting(world)
 
@@ -77,7 +78,7 @@ async def test_a_log_that_nobody_touched(client: httpx.AsyncClient, world: World
 
 @pytest.mark.parametrize("alter", [paid_less, dated_back, renamed, left_out, swapped, doubled])
 async def test_a_log_that_was_altered_names_the_first_bad_event(
-    client: httpx.AsyncClient, world: World, alter: Callable[[Shard], int]
+    client: httpx.AsyncClient, world: InMemoryService, alter: Callable[[Shard], int]
 ) -> None:
     await waiting(world)
     shard = await a_shard(world)
@@ -93,7 +94,9 @@ async def test_a_log_that_was_altered_names_the_first_bad_event(
     assert answer.first_bad.why == "it, or what stood before it, is not what was written"
 
 
-async def test_a_log_that_does_not_answer(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_log_that_does_not_answer(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     async def away(shard_id: int, *, after_seq: int = 0, limit: int = 0) -> Shard:
         raise LogUnavailable("no answer")
 

@@ -12,13 +12,12 @@ import pytest
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.runtime import bulk as jobs
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
-from saga_orchestrator.http.answers import BulkJobAnswer, BulkMatchAnswer
-from saga_orchestrator.http.endpoints import bulk as door
+from saga_orchestrator.http.api import bulk as door
+from saga_orchestrator.http.wire.responses import BulkDryRunResponse, BulkJobResponse
 from saga_orchestrator.projections.errors import ProjectionUnavailable
-from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
-from saga_orchestrator.projections.place import Place
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import ENOUGH, NOON, World
+from saga_orchestrator.projections.listing import PageCursor, SagaFilter, SagaSummary
+from saga_orchestrator.tests.support.in_memory_service import NOON, TIME_LIMIT, InMemoryService
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 from .conftest import ScriptedListing
 from .situations import SITUATIONS, compensated, completed, paused, waiting
@@ -63,22 +62,22 @@ def nobodies(number: int) -> list[str]:
 
 async def at_its_end(client: httpx.AsyncClient, bulk: BulkJobs, started: httpx.Response) -> Any:
     """The job once it has asked everybody."""
-    async with asyncio.timeout(ENOUGH.total_seconds()):
+    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
         await asyncio.gather(*bulk._tasks)
     response = await client.get(started.headers["location"])
     assert response.status_code == 200
-    return BulkJobAnswer.model_validate_json(response.content)
+    return BulkJobResponse.model_validate_json(response.content)
 
 
 async def test_a_dry_run_counts_and_asks_nobody(
-    client: httpx.AsyncClient, world: World, listing: ScriptedListing
+    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing
 ) -> None:
     listed(listing, await waiting(world), *nobodies(30))
     before = len(world.events)
 
     response = await client.post("/bulk", json={**STOP_ALL, "dry_run": True})
 
-    answer = BulkMatchAnswer.model_validate_json(response.content)
+    answer = BulkDryRunResponse.model_validate_json(response.content)
     assert (response.status_code, answer.matched) == (200, 31)
     assert answer.saga_ids == [one.saga_id for one in listing.sagas[:20]]
     assert listing.refreshed == 1
@@ -86,7 +85,7 @@ async def test_a_dry_run_counts_and_asks_nobody(
 
 
 async def test_a_job_asks_all_and_tells_who_refused(
-    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     running, halted = await waiting(world), await paused(world)
     done, nobody = await completed(world), nobodies(1)[0]
@@ -94,7 +93,7 @@ async def test_a_job_asks_all_and_tells_who_refused(
 
     response = await client.post("/bulk", json=STOP_ALL)
 
-    job = BulkJobAnswer.model_validate_json(response.content)
+    job = BulkJobResponse.model_validate_json(response.content)
     assert (response.status_code, job.matched, job.done, job.refused) == (202, 4, 0, 0)
     assert (job.action, job.finished_at) == ("cancel", None)
     assert response.headers["location"] == f"/bulk/{job.job_id}"
@@ -107,7 +106,7 @@ async def test_a_job_asks_all_and_tells_who_refused(
     }
     assert job.started_at == job.finished_at == "2026-03-01T12:00:00.000000Z"
     for saga_id in (running, halted):
-        saga = await world.rested(saga_id)
+        saga = await world.await_rest(saga_id)
         assert (saga.state.status, saga.state.error) == (
             "compensated",
             "compensation was requested: wrong price",
@@ -117,7 +116,7 @@ async def test_a_job_asks_all_and_tells_who_refused(
 @pytest.mark.parametrize(("action", "situation", "recorded"), VERBS)
 async def test_each_verb_is_asked_with_the_reason(
     client: httpx.AsyncClient,
-    world: World,
+    world: InMemoryService,
     listing: ScriptedListing,
     bulk: BulkJobs,
     action: str,
@@ -136,7 +135,7 @@ async def test_each_verb_is_asked_with_the_reason(
 
 
 async def test_a_second_job_changes_nothing(
-    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     listed(listing, await compensated(world))
     before = len(world.events)
@@ -186,7 +185,7 @@ async def test_all_pages_are_matched(
     ids = [one.saga_id for one in listing.sagas]
     assert (response.json()["matched"], response.json()["saga_ids"]) == (7, ids)
     places = [after for _, after, _ in listing.asked]
-    assert places == [None, Place(ids[2]), Place(ids[5])]
+    assert places == [None, PageCursor(ids[2]), PageCursor(ids[5])]
 
 
 async def test_one_that_is_parked_again_between_two_pages_is_asked_once(
@@ -204,7 +203,7 @@ async def test_one_that_is_parked_again_between_two_pages_is_asked_once(
     response = await client.post("/bulk", json=parked)
 
     assert (response.json()["matched"], response.json()["saga_ids"]) == (2, [one, other])
-    assert [after for _, after, _ in listing.asked] == [None, Place(other, times[1])]
+    assert [after for _, after, _ in listing.asked] == [None, PageCursor(other, times[1])]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -233,16 +232,16 @@ async def test_more_than_a_job_is_for_is_refused_as_a_whole(
 async def test_not_all_refusals_are_told(
     client: httpx.AsyncClient, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
-    listed(listing, *nobodies(jobs.MOST_REFUSALS + 5))
+    listed(listing, *nobodies(jobs.MAX_REFUSALS + 5))
 
     job = await at_its_end(client, bulk, await client.post("/bulk", json=STOP_ALL))
 
-    assert job.refused == jobs.MOST_REFUSALS + 5
-    assert len(job.refusals) == jobs.MOST_REFUSALS
+    assert job.refused == jobs.MAX_REFUSALS + 5
+    assert len(job.refusals) == jobs.MAX_REFUSALS
 
 
 async def test_only_the_newest_jobs_are_kept(client: httpx.AsyncClient, bulk: BulkJobs) -> None:
-    started = [await client.post("/bulk", json=STOP_ALL) for _ in range(jobs.MOST_JOBS + 1)]
+    started = [await client.post("/bulk", json=STOP_ALL) for _ in range(jobs.MAX_JOBS + 1)]
 
     first, second = [await client.get(one.headers["location"]) for one in started[:2]]
 
@@ -250,17 +249,17 @@ async def test_only_the_newest_jobs_are_kept(client: httpx.AsyncClient, bulk: Bu
 
 
 async def test_a_stop_ends_a_job_where_it_is(
-    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     saga_id = await waiting(world)
     listed(listing, saga_id)
-    turn = world.driver.turn_of(saga_id)
+    turn = world.driver.creation_lock(saga_id)
     await turn.acquire()
     started = await client.post("/bulk", json=STOP_ALL)
 
     await bulk.close()
     turn.release()
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     job = (await client.get(started.headers["location"])).json()
     assert (job["done"], job["refused"], job["finished_at"]) == (0, 0, None)
@@ -325,7 +324,7 @@ async def test_without_the_read_model_nothing_is_asked(
 
 
 async def test_only_an_abandon_says_what_becomes_of_children(
-    client: httpx.AsyncClient, world: World, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     listed(listing, await waiting(world))
 

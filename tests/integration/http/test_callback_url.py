@@ -6,11 +6,19 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.http.answers import ProblemAnswer
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import ORDER, ScriptedCallbacks, World
+from saga_orchestrator.http.wire.responses import ProblemDetails
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    InMemoryService,
+    ScriptedWebhooks,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
-START: dict[str, Any] = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+START: dict[str, Any] = {
+    "saga_type": "order_processing",
+    "entity_id": 1,
+    "step_data": ORDER_STEP_DATA,
+}
 
 
 @pytest.mark.parametrize(
@@ -30,13 +38,13 @@ START: dict[str, Any] = {"saga_type": "order_processing", "entity_id": 1, "step_
     ],
 )
 async def test_a_place_that_is_none_is_refused_and_nothing_recorded(
-    client: httpx.AsyncClient, world: World, url: str
+    client: httpx.AsyncClient, world: InMemoryService, url: str
 ) -> None:
     response = await client.post(
         "/sagas/start", json={**START, "callback_url": url}, headers={"Idempotency-Key": "k"}
     )
 
-    problem = ProblemAnswer.model_validate_json(response.content)
+    problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (422, "invalid-request")
     assert [(one.pointer, one.code) for one in problem.errors] == [
         ("/callback_url", "bad-callback")
@@ -57,12 +65,12 @@ async def test_what_is_no_text_is_refused(client: httpx.AsyncClient, url: object
     "url", ["https://shop.example/told?saga=1", "http://127.0.0.1:9001/told", None]
 )
 async def test_a_place_that_is_allowed_is_told_of_the_rest(
-    client: httpx.AsyncClient, world: World, url: str | None
+    client: httpx.AsyncClient, world: InMemoryService, url: str | None
 ) -> None:
     response = await client.post("/sagas/start", json={**START, "callback_url": url})
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
-    sender = world.driver.callbacks.sender
-    assert isinstance(sender, ScriptedCallbacks)
+    sender = world.driver.webhooks.sender
+    assert isinstance(sender, ScriptedWebhooks)
     assert response.status_code == 200
-    assert [one.state.callback_url for one in sender.told] == ([url] if url else [])
+    assert [one.state.callback_url for one in sender.delivered] == ([url] if url else [])

@@ -4,11 +4,11 @@ import asyncio
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.command import child_id_of
-from saga_orchestrator.http.answers import ProblemAnswer
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import World, a_definition
+from saga_orchestrator.fsm.instructions import child_id_of
+from saga_orchestrator.http.wire.responses import ProblemDetails
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService, definition_from_yaml
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 from .situations import SITUATIONS, started, waiting
 
@@ -33,12 +33,14 @@ steps:
 """
 
 
-async def a_completed(world: World, saga_type: str = "order_processing") -> str:
+async def a_completed(world: InMemoryService, saga_type: str = "order_processing") -> str:
     saga = await world.start(saga_type)
-    return (await world.rested(saga.state.saga_id)).state.saga_id
+    return (await world.await_rest(saga.state.saga_id)).state.saga_id
 
 
-async def test_a_completed_saga_is_undone(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_completed_saga_is_undone(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_completed(world)
 
     response = await client.post(
@@ -54,7 +56,7 @@ async def test_a_completed_saga_is_undone(client: httpx.AsyncClient, world: Worl
 
 
 async def test_who_does_not_wait_is_told_that_it_compensates(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
     world.participants.hold("undo process_payment")
@@ -67,7 +69,9 @@ async def test_who_does_not_wait_is_told_that_it_compensates(
     assert response.headers["etag"] == f'"{response.json()["version"]}"'
 
 
-async def test_a_second_time_changes_nothing(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_second_time_changes_nothing(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_completed(world)
     first = await client.post(f"/sagas/{saga_id}/compensate", headers={"Prefer": "wait=10"})
 
@@ -77,14 +81,16 @@ async def test_a_second_time_changes_nothing(client: httpx.AsyncClient, world: W
     assert world.participants.paths[3:] == UNDONE
 
 
-async def test_a_running_saga_settles_first(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_running_saga_settles_first(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
+    await world.participants.await_call("process_payment")
 
     response = await client.post(f"/sagas/{saga_id}/compensate")
     world.participants.release("process_payment")
-    saga = await world.rested(saga_id)
+    saga = await world.await_rest(saga_id)
 
     assert response.status_code == 202
     assert saga.state.status == "compensated"
@@ -92,7 +98,7 @@ async def test_a_running_saga_settles_first(client: httpx.AsyncClient, world: Wo
 
 
 async def test_a_dry_run_tells_the_calls_and_makes_none(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
 
@@ -120,7 +126,7 @@ async def test_a_dry_run_tells_the_calls_and_makes_none(
 
 
 async def test_a_dry_run_of_a_step_that_is_a_saga_says_what_is_asked_of_it(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, PARENT)
     child_id = child_id_of(saga_id, "order")
@@ -145,27 +151,27 @@ async def test_a_dry_run_of_a_step_that_is_a_saga_says_what_is_asked_of_it(
 
 
 async def test_a_step_that_is_a_saga_is_undone_as_the_dry_run_said(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, PARENT)
     child_id = child_id_of(saga_id, "order")
 
     await client.post(f"/sagas/{saga_id}/compensate")
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     child = (await client.get(f"/sagas/{child_id}/status")).json()
-    assert (await world.rested(saga_id)).state.status == "compensated"
+    assert (await world.await_rest(saga_id)).state.status == "compensated"
     assert child["status"] == "compensated"
     assert child["error"] == f"compensation was requested: its parent {saga_id} is undone"
     assert world.participants.paths[4:] == ["POST /mail/undo", *UNDONE]
 
 
 async def test_a_dry_run_of_a_saga_that_waits_for_its_child(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("process_payment")
     starting = asyncio.ensure_future(started(world, PARENT))
-    await world.participants.called("process_payment")
+    await world.participants.await_call("process_payment")
     saga_id = next(one.stream_id for one in world.events if b'"parent"' not in one.payload)
 
     plan = (await client.post(f"/sagas/{saga_id}/compensate?dry_run=true")).json()
@@ -177,7 +183,7 @@ async def test_a_dry_run_of_a_saga_that_waits_for_its_child(
 
 
 async def test_a_dry_run_of_a_saga_that_waits_says_what_was_done(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
 
@@ -187,7 +193,9 @@ async def test_a_dry_run_of_a_saga_that_waits_says_what_was_done(
     assert plan["cannot_undo"] == []
 
 
-async def test_a_dry_run_checks_the_version_too(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_dry_run_checks_the_version_too(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_completed(world)
 
     response = await client.post(
@@ -207,7 +215,7 @@ async def test_a_dry_run_checks_the_version_too(client: httpx.AsyncClient, world
 )
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])
 async def test_where_there_is_no_way_back(
-    client: httpx.AsyncClient, world: World, situation: str, legal: list[str], query: str
+    client: httpx.AsyncClient, world: InMemoryService, situation: str, legal: list[str], query: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
     before = len(world.events)
@@ -221,20 +229,20 @@ async def test_where_there_is_no_way_back(
 
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])
 async def test_after_a_pivot_it_is_not_possible(
-    client: httpx.AsyncClient, world: World, query: str
+    client: httpx.AsyncClient, world: InMemoryService, query: str
 ) -> None:
-    await world.registry.register(a_definition(WITH_PIVOT))
+    await world.registry.register(definition_from_yaml(WITH_PIVOT))
     saga_id = await a_completed(world, "with_pivot")
 
     response = await client.post(f"/sagas/{saga_id}/compensate{query}")
 
-    problem = ProblemAnswer.model_validate_json(response.content)
+    problem = ProblemDetails.model_validate_json(response.content)
     assert (problem.status, problem.code) == (409, "saga-not-compensatable")
     assert response.json()["allowed_actions"] == []
 
 
 async def test_only_the_version_that_was_seen_is_undone(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
     path = f"/sagas/{saga_id}/compensate"
@@ -252,7 +260,7 @@ async def test_only_the_version_that_was_seen_is_undone(
     "body", [b'{"reason": 1}', b'{"reason": "%s"}' % (b"x" * 1001), b'{"why": ""}', b"[]"]
 )
 async def test_a_body_that_does_not_fit(
-    client: httpx.AsyncClient, world: World, body: bytes
+    client: httpx.AsyncClient, world: InMemoryService, body: bytes
 ) -> None:
     saga_id = await a_completed(world)
 

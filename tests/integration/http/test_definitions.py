@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import ORDER_PROCESSING, World
-from saga_orchestrator.tests.world import a_world as another_world
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import ORDER_PROCESSING, InMemoryService
+from saga_orchestrator.tests.support.in_memory_service import in_memory_service as another_world
 
 TRIP: dict[str, Any] = {
     "saga": "trip",
@@ -158,7 +158,7 @@ async def test_a_participant_that_nobody_has_told_of_is_warned_of(
 
 
 async def test_all_are_listed_also_those_of_other_nodes(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     elsewhere = ORDER_PROCESSING.replace("version: 1", "version: 2")
     await another_world(elsewhere, store=world.log.store)
@@ -206,7 +206,7 @@ async def test_a_definition_that_closes_a_circle_is_refused(client: httpx.AsyncC
 
 
 async def test_a_start_is_checked_against_the_input_of_its_definition(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     schema = {"required": ["to"], "properties": {"to": {"enum": ["Rome", "Oslo"]}}}
     put = await client.put("/definitions/trip/1", json={**TRIP, "input": schema})

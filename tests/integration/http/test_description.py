@@ -11,16 +11,20 @@ import httpx
 import pytest
 from jsonschema_rs import validator_for
 from saga_orchestrator.http.openapi import openapi_document
-from saga_orchestrator.http.problems import PROBLEMS
-from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
-from saga_orchestrator.tests.world import ORDER, TOKENS, World
+from saga_orchestrator.http.wire.problems import PROBLEMS
+from saga_orchestrator.http.wire.route import RouteSpec
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    TOKENS,
+    InMemoryService,
+)
 
-from .described import assert_described
+from .api_description import assert_described
 from .situations import SITUATIONS
 
 DOCUMENT = openapi_document(ROUTES, "1.2.3")
-START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
 TRIP = {
     "saga": "trip",
     "version": 1,
@@ -124,7 +128,9 @@ def test_routes_of_one_path_stand_together() -> None:
     ]
 
 
-async def place_of(route: RouteSpec, client: httpx.AsyncClient, world: World) -> dict[str, str]:
+async def place_of(
+    route: RouteSpec, client: httpx.AsyncClient, world: InMemoryService
+) -> dict[str, str]:
     """Where the route has something to say."""
     situation, step = WHERE.get(route.name, ("completed", ""))
     saga_id = await SITUATIONS[situation](world)
@@ -140,10 +146,10 @@ async def place_of(route: RouteSpec, client: httpx.AsyncClient, world: World) ->
 
 
 async def ask(
-    route: RouteSpec, client: httpx.AsyncClient, world: World, **headers: str
+    route: RouteSpec, client: httpx.AsyncClient, world: InMemoryService, **headers: str
 ) -> httpx.Response:
     place = await place_of(route, client, world)
-    token = TOKENS.of(place["saga_id"], place["step"])
+    token = TOKENS.issue(place["saga_id"], place["step"])
     return await client.request(
         route.method,
         route.path.format(**place),
@@ -154,7 +160,7 @@ async def ask(
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_a_route_answers_as_described(
-    client: httpx.AsyncClient, world: World, route: RouteSpec
+    client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec
 ) -> None:
     response = await ask(route, client, world)
 
@@ -166,7 +172,7 @@ async def test_a_route_answers_as_described(
     "route", [one for one in ROUTES if one.name in ("start", "compensate", "cancel")], ids=name
 )
 async def test_who_goes_on_answers_as_described(
-    client: httpx.AsyncClient, world: World, route: RouteSpec
+    client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec
 ) -> None:
     world.participants.hold("undo reserve")
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.runtime.vital_signs import Check
+from saga_orchestrator.fsm.runtime.health import CheckResult
 from saga_orchestrator.http.health import HealthQuestion
 
 from .conftest import ScriptedHealth
 
-UNWELL = {"log": Check(False, "no answer"), "shards": Check(True, "64")}
+UNWELL = {"log": CheckResult(False, "no answer"), "shards": CheckResult(True, "64")}
 
 
 @pytest.mark.parametrize("path", ["/health", "/readyz"])
@@ -47,7 +47,7 @@ async def test_one_thing_is_not(
 async def test_a_warning_is_served_with(
     client: httpx.AsyncClient, health: ScriptedHealth, path: str
 ) -> None:
-    health.checks = {"log": Check(True), "callbacks": Check(True, "7 owed", warns=True)}
+    health.checks = {"log": CheckResult(True), "callbacks": CheckResult(True, "7 owed", warns=True)}
 
     response = await client.get(path)
 
@@ -79,10 +79,10 @@ class Stuck:
         self.asked = 0
         self.thawed = asyncio.Event()
 
-    async def check(self) -> Mapping[str, Check]:
+    async def check(self) -> Mapping[str, CheckResult]:
         self.asked += 1
         await asyncio.shield(self.thawed.wait())
-        return {"log": Check(True)}
+        return {"log": CheckResult(True)}
 
 
 async def test_a_question_that_is_stuck_holds_nobody_and_is_not_asked_again() -> None:
@@ -95,5 +95,5 @@ async def test_a_question_that_is_stuck_holds_nobody_and_is_not_asked_again() ->
     third = await question.ask(timedelta(seconds=10))
 
     assert [one["answer"].ok for one in (first, second)] == [False, False]
-    assert third == {"log": Check(True)}
+    assert third == {"log": CheckResult(True)}
     assert stuck.asked == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
 from .situations import waiting
 
@@ -23,7 +23,7 @@ BODIES: dict[str, Any] = {
 @pytest.mark.parametrize("verb", BODIES)
 @pytest.mark.parametrize("tags", ['"3"', '"44"', '"3", "5"', 'W/"4", "3"', '"abc"'])
 async def test_only_the_version_that_was_seen_is_acted_on(
-    client: httpx.AsyncClient, world: World, verb: str, tags: str
+    client: httpx.AsyncClient, world: InMemoryService, verb: str, tags: str
 ) -> None:
     saga_id = await waiting(world)
     headers = {"If-Match": tags}
@@ -40,7 +40,7 @@ async def test_only_the_version_that_was_seen_is_acted_on(
     [("4", '"4"'), ('W/"4"', '"4"'), ("abc", '"6"'), ('"4', '"4"'), ('"4" "5"', '"4"')],
 )
 async def test_what_is_no_entity_tag_is_refused_with_how_to_write_it(
-    client: httpx.AsyncClient, world: World, verb: str, tags: str, write: str
+    client: httpx.AsyncClient, world: InMemoryService, verb: str, tags: str, write: str
 ) -> None:
     saga_id = await waiting(world)
     path, headers = f"/sagas/{saga_id}/{verb}", {"If-Match": tags}
@@ -54,7 +54,7 @@ async def test_what_is_no_entity_tag_is_refused_with_how_to_write_it(
 
 @pytest.mark.parametrize("tags", ['"4"', '"3", "4"', "*"])
 async def test_the_version_that_was_seen_is_acted_on(
-    client: httpx.AsyncClient, world: World, tags: str
+    client: httpx.AsyncClient, world: InMemoryService, tags: str
 ) -> None:
     saga_id = await waiting(world)
 
@@ -64,7 +64,7 @@ async def test_the_version_that_was_seen_is_acted_on(
 
 
 async def test_of_many_who_have_seen_one_version_one_acts_on_it(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
     await client.post(f"/sagas/{saga_id}/pause")
@@ -78,7 +78,7 @@ async def test_of_many_who_have_seen_one_version_one_acts_on_it(
 
 
 async def test_of_many_who_undo_one_version_one_does(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
     path, headers = f"/sagas/{saga_id}/compensate", {"If-Match": '"4"'}
@@ -90,7 +90,7 @@ async def test_of_many_who_undo_one_version_one_does(
 
 
 async def test_who_only_demands_that_it_is_there_is_not_overtaken(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
     await client.post(f"/sagas/{saga_id}/pause")

@@ -6,9 +6,14 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.http.answers import EventsAnswer, SagaAnswer, SagaStatusAnswer, StartAnswer
-from saga_orchestrator.tests.world import World, a_definition
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.http.wire.responses import (
+    EventsResponse,
+    SagaResponse,
+    SagaStatusResponse,
+    StartResponse,
+)
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService, definition_from_yaml
 
 STEPS: Final = [f"s{number}" for number in range(12)]
 LARGE: Final = "x" * 900_000
@@ -17,19 +22,19 @@ LARGEST_PAGE: Final = 4 * 1024 * 1024
 
 
 @pytest.fixture
-async def saga_id(client: httpx.AsyncClient, world: World) -> str:
+async def saga_id(client: httpx.AsyncClient, world: InMemoryService) -> str:
     """Of a saga whose steps say a lot: the first six too much for an answer, the others not."""
     steps = "".join(
         f"  - {{name: {one}, participant: airline, effect: none, action: {{path: /}}}}\n"
         for one in STEPS
     )
-    await world.registry.register(a_definition(f"saga: talk\nversion: 1\nsteps:\n{steps}"))
+    await world.registry.register(definition_from_yaml(f"saga: talk\nversion: 1\nsteps:\n{steps}"))
     for number, step in enumerate(STEPS):
         text = LARGE if number < 6 else SMALL
-        world.participants.will(step, Reply(200, {}, f'{{"text": "{text}"}}'.encode()))
+        world.participants.will_reply(step, Response(200, {}, f'{{"text": "{text}"}}'.encode()))
     body = {"saga_type": "talk", "entity_id": 1, "input": {}}
     answer = await client.post("/sagas/start", json=body)
-    started = StartAnswer.model_validate_json(answer.content)
+    started = StartResponse.model_validate_json(answer.content)
     assert (started.status, list(started.outputs)) == ("completed", STEPS[6:])
     assert list(started.outputs_by_link) == STEPS[:6]
     assert len(answer.content) < 1024 * 1024
@@ -41,7 +46,7 @@ async def test_a_status_has_links_to_what_is_too_large(
 ) -> None:
     answer = await client.get(f"/sagas/{saga_id}/status")
 
-    status = SagaStatusAnswer.model_validate_json(answer.content)
+    status = SagaStatusResponse.model_validate_json(answer.content)
     assert [one.name for one in status.steps if one.output_link] == STEPS[:6]
     for step in status.steps[:6]:
         assert step.output_link is not None
@@ -58,7 +63,7 @@ async def test_a_status_of_the_past_leads_to_what_was_said_then(
 ) -> None:
     answer = await client.get(f"/sagas/{saga_id}/status?{query}")
 
-    status = SagaStatusAnswer.model_validate_json(answer.content)
+    status = SagaStatusResponse.model_validate_json(answer.content)
     link = status.steps[0].output_link
     assert link is not None
     assert len(answer.content) < 1024 * 1024
@@ -71,7 +76,7 @@ async def test_the_details_have_each_output_by_the_same_rule(
 ) -> None:
     answer = await client.get(f"/sagas/{saga_id}")
 
-    saga = SagaAnswer.model_validate_json(answer.content)
+    saga = SagaResponse.model_validate_json(answer.content)
     assert list(saga.outputs) == STEPS[6:]
     assert list(saga.outputs_by_link) == STEPS[:6]
     assert len(answer.content) < 1024 * 1024
@@ -82,7 +87,7 @@ async def test_what_operators_are_answered_is_bounded_too(
 ) -> None:
     answer = await client.post(f"/sagas/{saga_id}/compensate", headers={"Prefer": "wait=10"})
 
-    SagaStatusAnswer.model_validate_json(answer.content)
+    SagaStatusResponse.model_validate_json(answer.content)
     assert len(answer.content) < 1024 * 1024
 
 
@@ -93,7 +98,7 @@ async def test_the_trail_comes_in_pages_of_four_megabytes(
     path, found, read = f"/sagas/{saga_id}/events?limit={limit}", list[Any](), 0
     while path:
         answer = await client.get(path)
-        EventsAnswer.model_validate_json(answer.content)
+        EventsResponse.model_validate_json(answer.content)
         assert len(answer.content) <= LARGEST_PAGE
         found += answer.json()["events"]
         path, read = answer.links.get("next", {}).get("url", ""), read + 1
@@ -123,10 +128,10 @@ async def test_where_there_is_no_output_none_is_found(
     assert (answer.status_code, answer.json()["code"]) == (404, code)
 
 
-async def test_null_is_an_output_too(client: httpx.AsyncClient, world: World) -> None:
-    world.participants.will("create_order", Reply(200, {}, b'{"order_id": 7}'))
-    world.participants.will("confirm_order", Reply(200, {}, b"null"))
-    saga = await world.rested((await world.start("order_processing")).state.saga_id)
+async def test_null_is_an_output_too(client: httpx.AsyncClient, world: InMemoryService) -> None:
+    world.participants.will_reply("create_order", Response(200, {}, b'{"order_id": 7}'))
+    world.participants.will_reply("confirm_order", Response(200, {}, b"null"))
+    saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
 
     answer = await client.get(f"/sagas/{saga.state.saga_id}/steps/confirm_order/output")
 

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 from saga_orchestrator.fsm.machines import SagaStatus
-from saga_orchestrator.projections.listing import SagaFilter, SagaSummary
-from saga_orchestrator.projections.place import Place
-from saga_orchestrator.tests.world import NOON
+from saga_orchestrator.projections.listing import PageCursor, SagaFilter, SagaSummary
+from saga_orchestrator.tests.support.in_memory_service import NOON
 
 from .conftest import ScriptedListing
 
@@ -89,7 +88,7 @@ async def test_what_is_asked_for_is_handed_on(
         started_before=datetime(2026, 3, 1, 12, tzinfo=UTC),
         error="50% off",
     )
-    assert listing.asked == [(wanted, Place(ONE.saga_id), 8)]
+    assert listing.asked == [(wanted, PageCursor(ONE.saga_id), 8)]
 
 
 async def test_pages_follow_one_another_and_keep_the_filter(

@@ -14,13 +14,17 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.answer import Reply
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.formats.strict_json import serialize
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
-from saga_orchestrator.fsm.strict_json import serialize
 from saga_orchestrator.projections.status import status_view
 from saga_orchestrator.tests.integration.http.clients import client_of
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import ENOUGH, World, a_world
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import (
+    TIME_LIMIT,
+    InMemoryService,
+    in_memory_service,
+)
 
 from .conftest import ScriptedHealth, ScriptedListing, services_of
 
@@ -103,20 +107,20 @@ def test_any_number_has_the_same_value_everywhere(one: str, two: str, three: str
 
 async def goes_through(amount: str, rate: str, limit: str) -> None:
     documents = [one.replace("FIXED", rate).replace("LITERAL", limit) for one in (PART, MONEY)]
-    world = await a_world(*documents)
+    world = await in_memory_service(*documents)
     sent, replies = world.participants.sent, world.participants
-    replies.will("quote", Reply(200, JSON, b'{"rate": %b}' % rate.encode()))
-    replies.will("fetch", Reply(200, JSON, b'{"part": %b}' % limit.encode()))
+    replies.will_reply("quote", Response(200, JSON, b'{"rate": %b}' % rate.encode()))
+    replies.will_reply("fetch", Response(200, JSON, b'{"part": %b}' % limit.encode()))
     body = f'{{"saga_type": "money", "entity_id": 1, "input": {{"amount": {amount}}}}}'
     async with client_of_world(world) as client:
         started = await client.post("/sagas/start", content=body, headers=AT_ONCE)
         assert started.status_code == 202, started.text
         saga_id = started.json()["saga_id"]
-        await world.orchestrator.saga_from(saga_id, 4, ENOUGH)
+        await world.orchestrator.saga_from(saga_id, 4, TIME_LIMIT)
         at_rest = [await seen(client, saga_id)]
     await world.driver.drain(timedelta())
 
-    restarted = await a_world(
+    restarted = await in_memory_service(
         *documents, store=world.log.store, participants=world.participants, clock=world.clock
     )
     await restarted.recover()
@@ -126,7 +130,7 @@ async def goes_through(amount: str, rate: str, limit: str) -> None:
             f"/sagas/{saga_id}/signals/go", content=f'{{"limit": {limit}}}', headers=JSON
         )
         assert signal.status_code == 200, signal.text
-        saga = await restarted.rested(saga_id)
+        saga = await restarted.await_rest(saga_id)
         ended = await seen(client, saga_id)
     await restarted.driver.drain(timedelta())
 
@@ -156,7 +160,7 @@ async def goes_through(amount: str, rate: str, limit: str) -> None:
 AT_ONCE = {**JSON, "Prefer": "respond-async"}
 
 
-def client_of_world(world: World) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+def client_of_world(world: InMemoryService) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     bulk = BulkJobs(world.orchestrator, world.clock)
     return client_of(services_of(world, ScriptedListing(), ScriptedHealth(), bulk))
 

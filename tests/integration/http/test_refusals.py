@@ -9,14 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.http import body
-from saga_orchestrator.http.answers import ProblemAnswer
-from saga_orchestrator.http.route import RouteSpec
 from saga_orchestrator.http.routes import ROUTES
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import ORDER, TOKENS, World
+from saga_orchestrator.http.wire import body
+from saga_orchestrator.http.wire.responses import ProblemDetails
+from saga_orchestrator.http.wire.route import RouteSpec
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    TOKENS,
+    InMemoryService,
+)
 
-START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
+START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER_STEP_DATA}
 NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
 WITH_A_BODY = [one for one in ROUTES if one.body]
 TAKES_ANYTHING = ("signal", "verify_definition")
@@ -72,20 +76,20 @@ BAD_STARTS = {
     "unknown type": (a_start(saga_type="nothing"), 404, "unknown-saga-type"),
     "type that no type can be": (a_start(saga_type="../ü"), 404, "unknown-saga-type"),
     "unknown version": (a_start(version=2), 404, "unknown-saga-type"),
-    "step_data too short": (a_start(step_data=ORDER[:1]), 422, "invalid-input"),
+    "step_data too short": (a_start(step_data=ORDER_STEP_DATA[:1]), 422, "invalid-input"),
     "no step_data": (b'{"saga_type":"order_processing","entity_id":1}', 422, "invalid-input"),
 }
 
 
-def assert_problem(response: httpx.Response, status: int, code: str) -> ProblemAnswer:
+def assert_problem(response: httpx.Response, status: int, code: str) -> ProblemDetails:
     assert response.headers["content-type"] == "application/problem+json"
-    problem = ProblemAnswer.model_validate_json(response.content)
+    problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.status, problem.code) == (status, status, code)
     return problem
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_is_recorded(world: World) -> AsyncIterator[None]:
+async def _nothing_is_recorded(world: InMemoryService) -> AsyncIterator[None]:
     yield
     assert world.events == []
     assert world.participants.sent == []
@@ -114,7 +118,7 @@ async def test_the_errors_say_where(client: httpx.AsyncClient) -> None:
 
 
 async def test_missing_input_is_named(client: httpx.AsyncClient) -> None:
-    response = await client.post("/sagas/start", json={**START, "step_data": ORDER[:1]})
+    response = await client.post("/sagas/start", json={**START, "step_data": ORDER_STEP_DATA[:1]})
 
     pointers = [one.pointer for one in assert_problem(response, 422, "invalid-input").errors]
     assert pointers == ["/step_data/1", "/step_data/2"]
@@ -203,7 +207,7 @@ async def send(
 ) -> httpx.Response:
     """To a place whose saga is not there, with the token of the step that is not there either."""
     place = {"saga_id": NOBODY, "step": "x", "name": "x", "version": "1"}
-    token = {"Saga-Callback-Token": TOKENS.of(NOBODY, "x")}
+    token = {"Saga-Callback-Token": TOKENS.issue(NOBODY, "x")}
     path = route.path.format(**place)
     return await client.request(
         route.method, path, content=content, headers={**JSON, **token, **headers}
@@ -229,7 +233,7 @@ async def test_no_route_reads_what_is_not_json(
 async def test_no_route_reads_more_than_a_megabyte(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
-    largest = b'"' + b"x" * (body.LARGEST_BODY - 2) + b'"'
+    largest = b'"' + b"x" * (body.MAX_BODY_BYTES - 2) + b'"'
 
     fits = await send(client, route, largest)
     too_large = await send(client, route, largest + b" ")

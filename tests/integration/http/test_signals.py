@@ -6,11 +6,11 @@ import asyncio
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.verb import MOST_SIGNALS
-from saga_orchestrator.http.answers import ProblemAnswer
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.fsm.decider.operator_commands import MAX_BUFFERED_SIGNALS
+from saga_orchestrator.http.wire.responses import ProblemDetails
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 from .situations import SECRET, SITUATIONS, backing_off, paused, started, waiting
 
@@ -39,7 +39,7 @@ async def outputs(client: httpx.AsyncClient, saga_id: str) -> object:
 
 @pytest.mark.parametrize(("content", "output"), BODIES)
 async def test_whatever_a_signal_says_is_what_its_step_has_heard(
-    client: httpx.AsyncClient, world: World, content: bytes, output: object
+    client: httpx.AsyncClient, world: InMemoryService, content: bytes, output: object
 ) -> None:
     saga_id = await waiting(world)
 
@@ -51,38 +51,40 @@ async def test_whatever_a_signal_says_is_what_its_step_has_heard(
     assert response.json()["steps"][1]["output"] == output
 
 
-async def test_a_signal_that_is_early_is_kept(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_signal_that_is_early_is_kept(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await backing_off(world)
 
     early = await client.post(f"/sagas/{saga_id}/signals/approval", json={"by": "alice"})
     await client.post(f"/sagas/{saga_id}/retry")
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     assert (early.status_code, early.json()["status"]) == (200, "running")
-    assert (await world.rested(saga_id)).outputs["approve"] == {"by": "alice"}
+    assert (await world.await_rest(saga_id)).outputs["approve"] == {"by": "alice"}
 
 
 async def test_a_signal_that_no_step_waits_for_is_refused_with_those_that_are_known(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
     before = len(world.events)
 
     response = await client.post(f"/sagas/{saga_id}/signals/aproval")
 
-    problem = ProblemAnswer.model_validate_json(response.content)
+    problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (422, "unknown-signal")
     assert problem.known == ["approval"]
     assert len(world.events) == before
 
 
 async def test_a_key_counts_once_also_when_the_saga_has_gone_on(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
     path, headers = f"/sagas/{saga_id}/signals/approval", {"Idempotency-Key": "k"}
     await client.post(path, json=1, headers=headers)
-    await quiet(world.driver)
+    await await_idle(world.driver)
     before = len(world.events)
 
     again = await client.post(path, json=1, headers={"Idempotency-Key": '"k"'})
@@ -92,7 +94,7 @@ async def test_a_key_counts_once_also_when_the_saga_has_gone_on(
 
 
 async def test_many_at_once_with_one_key_are_one_signal(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await paused(world)
     path, headers = f"/sagas/{saga_id}/signals/approval", {"Idempotency-Key": "k"}
@@ -104,19 +106,21 @@ async def test_many_at_once_with_one_key_are_one_signal(
 
 
 async def test_one_key_for_two_signals_loses_neither(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, TWO_SIGNALS)
     headers = {"Idempotency-Key": "order-7"}
 
     await client.post(f"/sagas/{saga_id}/signals/approval", json=1, headers=headers)
     await client.post(f"/sagas/{saga_id}/signals/go", json=2, headers=headers)
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     assert await outputs(client, saga_id) == {"approve": 1, "release": 2}
 
 
-async def test_without_a_key_each_one_counts(client: httpx.AsyncClient, world: World) -> None:
+async def test_without_a_key_each_one_counts(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await paused(world)
 
     for _ in range(2):
@@ -125,10 +129,12 @@ async def test_without_a_key_each_one_counts(client: httpx.AsyncClient, world: W
     assert [one.type for one in world.events].count("SignalReceived") == 2
 
 
-async def test_no_more_are_kept_than_anybody_needs(client: httpx.AsyncClient, world: World) -> None:
+async def test_no_more_are_kept_than_anybody_needs(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await paused(world)
 
-    for _ in range(MOST_SIGNALS):
+    for _ in range(MAX_BUFFERED_SIGNALS):
         assert (await client.post(f"/sagas/{saga_id}/signals/approval")).status_code == 200
     one_more = await client.post(f"/sagas/{saga_id}/signals/approval")
 
@@ -138,7 +144,7 @@ async def test_no_more_are_kept_than_anybody_needs(client: httpx.AsyncClient, wo
 
 @pytest.mark.parametrize("situation", ["completed", "compensated", "parked_back", "abandoned"])
 async def test_a_saga_at_rest_hears_nothing(
-    client: httpx.AsyncClient, world: World, situation: str
+    client: httpx.AsyncClient, world: InMemoryService, situation: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
     before = len(world.events)
@@ -155,7 +161,7 @@ NAMES = ["%00", "%EF%BF%BD", "a" * 64, "1a", "a%20b", "a%0A", "%C3%BC", "a.b"]
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_name_that_no_signal_can_have(
-    client: httpx.AsyncClient, world: World, name: str
+    client: httpx.AsyncClient, world: InMemoryService, name: str
 ) -> None:
     saga_id = await waiting(world)
 
@@ -166,7 +172,9 @@ async def test_a_name_that_no_signal_can_have(
 
 
 @pytest.mark.parametrize("key", ["", "a b", '"open', "x" * 256])
-async def test_a_key_that_is_none(client: httpx.AsyncClient, world: World, key: str) -> None:
+async def test_a_key_that_is_none(
+    client: httpx.AsyncClient, world: InMemoryService, key: str
+) -> None:
     saga_id = await waiting(world)
 
     response = await client.post(
@@ -179,7 +187,7 @@ async def test_a_key_that_is_none(client: httpx.AsyncClient, world: World, key: 
 
 @pytest.mark.parametrize("content", [b"{", b"NaN", b'"\\u0000"', b'"\\ud800"', b"1e999", b"\xff"])
 async def test_a_body_that_is_no_json(
-    client: httpx.AsyncClient, world: World, content: bytes
+    client: httpx.AsyncClient, world: InMemoryService, content: bytes
 ) -> None:
     saga_id = await waiting(world)
 

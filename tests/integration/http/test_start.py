@@ -8,19 +8,29 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.eventstore import StreamId
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.runtime.within import Within
-from saga_orchestrator.http.idempotency import digest, earlier_digest
-from saga_orchestrator.http.participants.callback import CallbackPolicy
-from saga_orchestrator.http.services import Services
+from saga_orchestrator.eventstore.event import StreamId
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout
+from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
+from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.http.wire.headers import digest, former_digest
 from saga_orchestrator.tests.integration.http.clients import client_of
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import NOON, ORDER, ORDER_PROCESSING, World, a_definition
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import (
+    NOON,
+    ORDER_PROCESSING,
+    ORDER_STEP_DATA,
+    InMemoryService,
+    definition_from_yaml,
+)
 
-START: dict[str, Any] = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER}
+START: dict[str, Any] = {
+    "saga_type": "order_processing",
+    "entity_id": 123,
+    "step_data": ORDER_STEP_DATA,
+}
 NOBODY = "018f0000-0000-7000-8000-000000000003"
-NO_MONEY = Reply(402, {}, b'{"detail": "card declined"}')
+NO_MONEY = Response(402, {}, b'{"detail": "card declined"}')
 
 
 def without_id(response: httpx.Response) -> dict[str, Any]:
@@ -45,9 +55,9 @@ async def test_a_start_waits_for_the_end_and_tells_the_outputs(client: httpx.Asy
 
 
 async def test_a_saga_that_was_compensated_says_why(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
-    world.participants.will("process_payment", NO_MONEY)
+    world.participants.will_reply("process_payment", NO_MONEY)
 
     response = await client.post("/sagas/start", json=START)
 
@@ -63,7 +73,7 @@ async def test_a_saga_that_was_compensated_says_why(
 
 
 async def test_a_saga_that_goes_on_is_accepted_with_where_to_ask(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("create_order")
 
@@ -84,12 +94,14 @@ async def test_a_saga_that_goes_on_is_accepted_with_where_to_ask(
     }
 
 
-async def test_respond_async_does_not_wait(client: httpx.AsyncClient, world: World) -> None:
+async def test_respond_async_does_not_wait(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     response = await client.post("/sagas/start", json=START, headers={"Prefer": "respond-async"})
 
     assert response.status_code == 202
     assert response.headers["preference-applied"] == "respond-async"
-    assert (await world.rested(response.json()["saga_id"])).state.status == "completed"
+    assert (await world.await_rest(response.json()["saga_id"])).state.status == "completed"
 
 
 async def test_no_more_than_a_minute_is_waited(client: httpx.AsyncClient) -> None:
@@ -106,14 +118,14 @@ async def test_without_a_preference_none_is_applied(client: httpx.AsyncClient) -
 
 
 async def test_the_same_key_and_body_give_the_same_saga(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     first = await client.post("/sagas/start", json=START, headers={"Idempotency-Key": "k-1"})
     recorded = len(world.events)
     body = b'{ "step_data": %b, "entity_id":123,"saga_type" : "order_processing"}'
     again = await client.post(
         "/sagas/start",
-        content=body % httpx.Request("POST", "http://x", json=ORDER).content,
+        content=body % httpx.Request("POST", "http://x", json=ORDER_STEP_DATA).content,
         headers={**JSON, "Idempotency-Key": '"k-1"'},
     )
 
@@ -124,7 +136,7 @@ async def test_the_same_key_and_body_give_the_same_saga(
 
 
 async def test_many_starts_at_once_with_one_key_are_one_saga(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     responses = await asyncio.gather(
         *(
@@ -151,7 +163,9 @@ async def test_a_replay_of_a_saga_at_rest_answers_200_even_if_asked_not_to_wait(
     assert "preference-applied" not in again.headers
 
 
-async def test_a_key_is_not_used_for_another_body(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_key_is_not_used_for_another_body(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     headers = {"Idempotency-Key": "k"}
     await client.post("/sagas/start", json=START, headers=headers)
 
@@ -161,25 +175,25 @@ async def test_a_key_is_not_used_for_another_body(client: httpx.AsyncClient, wor
     assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
-async def stricter_definition(services: Services) -> Services:
+async def stricter_definition(services: AppContext) -> AppContext:
     """Version 2 needs what the first start did not give."""
     document = ORDER_PROCESSING.replace("version: 1", "version: 2", 1)
     document = document.replace("path: /orders,", 'path: "/${input.branch}",', 1)
     assert "input.branch" in document
-    await services.orchestrator.register(a_definition(document))
+    await services.orchestrator.register(definition_from_yaml(document))
     return services
 
 
-async def stricter_callbacks(services: Services) -> Services:
+async def stricter_callbacks(services: AppContext) -> AppContext:
     """As after a restart with other settings."""
-    return replace(services, callbacks=CallbackPolicy([], loopback=False))
+    return replace(services, callbacks=WebhookPolicy([], loopback=False))
 
 
 @pytest.mark.parametrize("become_stricter", [stricter_definition, stricter_callbacks])
 async def test_a_keyed_repeat_is_answered_whatever_is_asked_of_a_start_by_then(
-    services: Services,
-    world: World,
-    become_stricter: Callable[[Services], Awaitable[Services]],
+    services: AppContext,
+    world: InMemoryService,
+    become_stricter: Callable[[AppContext], Awaitable[AppContext]],
 ) -> None:
     start = {**START, "callback_url": "http://127.0.0.1:9001/api/told"}
     keyed = {"Idempotency-Key": "k"}
@@ -203,12 +217,12 @@ async def test_a_keyed_repeat_is_answered_whatever_is_asked_of_a_start_by_then(
 
 
 async def test_a_key_that_an_older_version_recorded_goes_on_working(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     keyed = {"Idempotency-Key": "k"}
     first = await client.post("/sagas/start", json=START, headers=keyed)
     keys = world.log.store.keys
-    keys["k"] = replace(keys["k"], digest=earlier_digest(START))
+    keys["k"] = replace(keys["k"], digest=former_digest(START))
 
     again = await client.post("/sagas/start", json=START, headers=keyed)
     other = await client.post("/sagas/start", json={**START, "tags": {}}, headers=keyed)
@@ -218,7 +232,7 @@ async def test_a_key_that_an_older_version_recorded_goes_on_working(
 
 
 async def test_a_key_whose_start_died_unrecorded_is_checked_like_a_new_one(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     start: dict[str, Any] = {**START, "step_data": []}
     key = digest(start)
@@ -232,7 +246,7 @@ async def test_a_key_whose_start_died_unrecorded_is_checked_like_a_new_one(
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, '"open', '""', '"a";b=1'])
 async def test_a_key_that_is_none_is_refused(
-    client: httpx.AsyncClient, world: World, key: str
+    client: httpx.AsyncClient, world: InMemoryService, key: str
 ) -> None:
     headers = [(b"Idempotency-Key", key.encode("latin-1"))]
     response = await client.post("/sagas/start", json=START, headers=headers)
@@ -259,13 +273,15 @@ async def test_everything_that_a_start_can_say_is_kept(client: httpx.AsyncClient
 
     assert saga["status"] == "pending"
     assert saga["entity_id"] == "order/ü"
-    assert saga["input"] == {"customer": {"vip": True}, "step_data": ORDER}
+    assert saga["input"] == {"customer": {"vip": True}, "step_data": ORDER_STEP_DATA}
     assert saga["tags"] == {"region": "eu"}
     assert saga["start_at"] == "2026-03-01T13:00:00.000000Z"
     assert saga["deadline"] == "2026-03-01T13:01:30.000000Z"
 
 
-async def test_a_service_that_is_stopping_says_so(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_service_that_is_stopping_says_so(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     world.driver.begin_stop()
 
     response = await client.post("/sagas/start", json=START)
@@ -277,11 +293,11 @@ async def test_a_service_that_is_stopping_says_so(client: httpx.AsyncClient, wor
 
 
 async def test_a_start_that_was_recorded_is_told_though_the_service_stops(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("create_order")
     asking = asyncio.ensure_future(client.post("/sagas/start", json=START))
-    await world.participants.called("create_order")
+    await world.participants.await_call("create_order")
 
     world.driver.begin_stop()
     response = await asking
@@ -290,10 +306,10 @@ async def test_a_start_that_was_recorded_is_told_though_the_service_stops(
 
 
 async def test_a_start_that_takes_too_long_is_neither_a_yes_nor_a_no(
-    client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = {"Idempotency-Key": "k"}
-    monkeypatch.setattr(world.orchestrator, "_recording", Within(timedelta()))
+    monkeypatch.setattr(world.orchestrator, "_recording", SharedTimeout(timedelta()))
     late = await client.post("/sagas/start", json=START, headers=headers)
     monkeypatch.undo()
 
@@ -315,7 +331,7 @@ NO_TIME = [
 
 @pytest.mark.parametrize("given", NO_TIME)
 async def test_a_deadline_that_is_over_when_the_saga_begins_is_refused(
-    client: httpx.AsyncClient, world: World, given: dict[str, str]
+    client: httpx.AsyncClient, world: InMemoryService, given: dict[str, str]
 ) -> None:
     response = await client.post("/sagas/start", json={**START, **given})
 
@@ -325,7 +341,7 @@ async def test_a_deadline_that_is_over_when_the_saga_begins_is_refused(
 
 
 async def test_a_key_is_answered_also_once_the_deadline_of_its_start_is_over(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     start, key = {**START, "deadline": "2026-03-01T12:00:01Z"}, {"Idempotency-Key": "k-1"}
     first = await client.post("/sagas/start", json=start, headers=key)
@@ -339,14 +355,14 @@ async def test_a_key_is_answered_also_once_the_deadline_of_its_start_is_over(
     assert other.status_code == 422
 
 
-@pytest.mark.parametrize("first", [[], ORDER, None])
+@pytest.mark.parametrize("first", [[], ORDER_STEP_DATA, None])
 async def test_step_data_that_is_given_twice_is_refused(
-    client: httpx.AsyncClient, world: World, first: object
+    client: httpx.AsyncClient, world: InMemoryService, first: object
 ) -> None:
     response = await client.post("/sagas/start", json={**START, "input": {"step_data": first}})
 
     assert response.status_code == 422
     assert [one["pointer"] for one in response.json()["errors"]] == ["/input/step_data"]
     assert world.events == []
-    one_is_null = {**START, "step_data": None, "input": {"step_data": ORDER}}
+    one_is_null = {**START, "step_data": None, "input": {"step_data": ORDER_STEP_DATA}}
     assert (await client.post("/sagas/start", json=one_is_null)).status_code == 200

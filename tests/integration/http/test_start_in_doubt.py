@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import httpx
-from saga_orchestrator.eventstore import (
-    InMemoryLog,
-    LogUnavailable,
-    NewEvent,
-    RecordedEvent,
-    StreamId,
-)
-from saga_orchestrator.tests.world import ORDER, World
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.event import NewEvent, RecordedEvent, StreamId
+from saga_orchestrator.eventstore.memory import InMemoryLog
+from saga_orchestrator.tests.support.in_memory_service import ORDER_STEP_DATA, InMemoryService
 
-START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER}
+START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
 
 
 class AmbiguousLog(InMemoryLog):
@@ -27,7 +23,7 @@ class AmbiguousLog(InMemoryLog):
         raise LogUnavailable("the connection broke during the commit")
 
 
-def ambiguous(world: World) -> AmbiguousLog:
+def ambiguous(world: InMemoryService) -> AmbiguousLog:
     """In the place of the log that the world has claimed its shards with."""
     log = AmbiguousLog(world.log.store)
     log._epochs = world.log._epochs
@@ -35,13 +31,13 @@ def ambiguous(world: World) -> AmbiguousLog:
 
 
 async def test_a_start_in_doubt_is_told_as_such_and_can_be_repeated_with_its_key(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     headers = {"Idempotency-Key": "k", "Prefer": "wait=0"}
-    world.driver.journal.log = ambiguous(world)
+    world.driver.repository.log = ambiguous(world)
 
     late = await client.post("/sagas/start", json=START, headers=headers)
-    world.driver.journal.log = world.log
+    world.driver.repository.log = world.log
     again = await client.post("/sagas/start", json=START, headers=headers)
 
     assert (late.status_code, late.json()["code"]) == (503, "start-unconfirmed")
@@ -51,9 +47,9 @@ async def test_a_start_in_doubt_is_told_as_such_and_can_be_repeated_with_its_key
 
 
 async def test_without_a_key_the_client_is_told_to_look_first(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
-    world.driver.journal.log = ambiguous(world)
+    world.driver.repository.log = ambiguous(world)
 
     response = await client.post("/sagas/start", json=START)
 

@@ -5,26 +5,26 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
-NO_MONEY = Reply(402, {}, b'{"detail": "card declined"}')
+NO_MONEY = Response(402, {}, b'{"detail": "card declined"}')
 
 
-async def a_completed(world: World) -> str:
+async def a_completed(world: InMemoryService) -> str:
     saga = await world.start("order_processing")
-    return (await world.rested(saga.state.saga_id)).state.saga_id
+    return (await world.await_rest(saga.state.saga_id)).state.saga_id
 
 
-async def a_held(world: World, step: str) -> str:
+async def a_held(world: InMemoryService, step: str) -> str:
     """A saga that waits for `step`."""
     world.participants.hold(step)
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called(step)
+    await world.participants.await_call(step)
     return saga_id
 
 
-async def test_a_completed_saga(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_completed_saga(client: httpx.AsyncClient, world: InMemoryService) -> None:
     saga_id = await a_completed(world)
 
     response = await client.get(f"/sagas/{saga_id}/status")
@@ -36,7 +36,9 @@ async def test_a_completed_saga(client: httpx.AsyncClient, world: World) -> None
     assert (status["current_step"], status["remaining_steps"]) == (None, [])
 
 
-async def test_a_saga_under_way_names_its_step(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_saga_under_way_names_its_step(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_held(world, "process_payment")
 
     status = (await client.get(f"/sagas/{saga_id}/status")).json()
@@ -47,7 +49,7 @@ async def test_a_saga_under_way_names_its_step(client: httpx.AsyncClient, world:
 
 @pytest.mark.parametrize("tags", ['"8"', 'W/"8"', '"7", "8"', "*"])
 async def test_who_has_the_version_is_not_sent_it_again(
-    client: httpx.AsyncClient, world: World, tags: str
+    client: httpx.AsyncClient, world: InMemoryService, tags: str
 ) -> None:
     saga_id = await a_completed(world)
 
@@ -59,7 +61,7 @@ async def test_who_has_the_version_is_not_sent_it_again(
 
 @pytest.mark.parametrize("tags", ['"7"', "8", '"88"', "nonsense"])
 async def test_who_has_another_version_is_sent_this_one(
-    client: httpx.AsyncClient, world: World, tags: str
+    client: httpx.AsyncClient, world: InMemoryService, tags: str
 ) -> None:
     saga_id = await a_completed(world)
 
@@ -68,7 +70,9 @@ async def test_who_has_another_version_is_sent_this_one(
     assert response.status_code == 200
 
 
-async def test_the_status_as_of_a_version(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_status_as_of_a_version(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_completed(world)
 
     response = await client.get(f"/sagas/{saga_id}/status?at_version=2")
@@ -79,12 +83,12 @@ async def test_the_status_as_of_a_version(client: httpx.AsyncClient, world: Worl
     assert [one["status"] for one in status["steps"]] == ["calling", "pending", "pending"]
 
 
-async def test_the_status_as_of_a_time(client: httpx.AsyncClient, world: World) -> None:
+async def test_the_status_as_of_a_time(client: httpx.AsyncClient, world: InMemoryService) -> None:
     saga_id = await a_held(world, "create_order")
     before = world.clock.time
     world.clock.advance(timedelta(seconds=5))
     world.participants.release("create_order")
-    await world.rested(saga_id)
+    await world.await_rest(saga_id)
 
     then = await client.get(f"/sagas/{saga_id}/status", params={"at": before.isoformat()})
     now = await client.get(f"/sagas/{saga_id}/status?at=2026-03-01T12:00:05Z")
@@ -93,7 +97,9 @@ async def test_the_status_as_of_a_time(client: httpx.AsyncClient, world: World) 
 
 
 @pytest.mark.parametrize("query", ["at_version=9", "at=2026-03-01T11:59:59Z"])
-async def test_what_never_was(client: httpx.AsyncClient, world: World, query: str) -> None:
+async def test_what_never_was(
+    client: httpx.AsyncClient, world: InMemoryService, query: str
+) -> None:
     saga_id = await a_completed(world)
 
     response = await client.get(f"/sagas/{saga_id}/status?{query}")
@@ -101,7 +107,7 @@ async def test_what_never_was(client: httpx.AsyncClient, world: World, query: st
     assert (response.status_code, response.json()["code"]) == (404, "no-such-version")
 
 
-async def test_a_version_is_waited_for(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_version_is_waited_for(client: httpx.AsyncClient, world: InMemoryService) -> None:
     saga_id = await a_held(world, "create_order")
     asking = asyncio.ensure_future(client.get(f"/sagas/{saga_id}/status?min_version=8"))
     world.participants.release("create_order")
@@ -112,7 +118,7 @@ async def test_a_version_is_waited_for(client: httpx.AsyncClient, world: World) 
 
 
 async def test_a_version_is_not_waited_for_longer_than_wanted(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_held(world, "create_order")
 
@@ -124,8 +130,8 @@ async def test_a_version_is_not_waited_for_longer_than_wanted(
     assert response.json()["retryable"] is True
 
 
-async def test_everything_about_a_saga(client: httpx.AsyncClient, world: World) -> None:
-    world.participants.will("process_payment", NO_MONEY)
+async def test_everything_about_a_saga(client: httpx.AsyncClient, world: InMemoryService) -> None:
+    world.participants.will_reply("process_payment", NO_MONEY)
     saga_id = await a_completed(world)
 
     saga = (await client.get(f"/sagas/{saga_id}")).json()
@@ -137,7 +143,7 @@ async def test_everything_about_a_saga(client: httpx.AsyncClient, world: World) 
 
 
 async def test_events_are_told_in_order_and_by_the_page(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
     path, told = f"/sagas/{saga_id}/events?limit=3", []
@@ -151,7 +157,9 @@ async def test_events_are_told_in_order_and_by_the_page(
     assert told[1]["data"] == {"step": "create_order", "attempt": 1}
 
 
-async def test_after_the_last_event_there_are_none(client: httpx.AsyncClient, world: World) -> None:
+async def test_after_the_last_event_there_are_none(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_completed(world)
 
     response = await client.get(f"/sagas/{saga_id}/events?after=8")
@@ -160,7 +168,7 @@ async def test_after_the_last_event_there_are_none(client: httpx.AsyncClient, wo
 
 
 async def test_the_reason_of_an_event_stands_beside_its_data(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
     await client.post(f"/sagas/{saga_id}/compensate", json={"reason": "sent twice"})

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from saga_orchestrator.fsm.codec import format_time
-from saga_orchestrator.http.answers import SagaAnswer, SagaStatusAnswer
-from saga_orchestrator.tests.world import NOON, World
+from saga_orchestrator.http.wire.responses import SagaResponse, SagaStatusResponse
+from saga_orchestrator.tests.support.in_memory_service import NOON, InMemoryService
 
 from .situations import (
     SITUATIONS,
@@ -47,13 +47,13 @@ ALL = ["reserve", "approve", "notify"]
 
 async def status_of(client: httpx.AsyncClient, saga_id: str) -> dict[str, Any]:
     response = await client.get(f"/sagas/{saga_id}/status")
-    SagaStatusAnswer.model_validate_json(response.content)
+    SagaStatusResponse.model_validate_json(response.content)
     answer: dict[str, Any] = response.json()
     return answer
 
 
 async def test_a_saga_that_waits_says_for_what_and_how_long(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, saga_id := await waiting(world))
 
@@ -85,7 +85,7 @@ async def test_a_saga_that_waits_says_for_what_and_how_long(
 
 
 async def test_a_saga_that_is_put_off_has_no_step_yet(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await pending(world)
 
@@ -98,7 +98,7 @@ async def test_a_saga_that_is_put_off_has_no_step_yet(
 
 
 async def test_a_step_that_backs_off_says_when_it_is_tried_again_and_why(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, await backing_off(world))
 
@@ -110,7 +110,7 @@ async def test_a_step_that_backs_off_says_when_it_is_tried_again_and_why(
 
 
 async def test_a_paused_saga_says_so_beside_its_status(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await paused(world)
     world.clock.advance(timedelta(hours=1))
@@ -126,7 +126,7 @@ async def test_a_paused_saga_says_so_beside_its_status(
 
 
 async def test_a_saga_parked_on_its_way_forward_names_what_is_not_done(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, await parked_forward(world))
 
@@ -143,7 +143,7 @@ async def test_a_saga_parked_on_its_way_forward_names_what_is_not_done(
 
 
 async def test_a_saga_parked_on_its_way_back_names_what_is_not_undone(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, await parked_back(world))
 
@@ -158,7 +158,7 @@ async def test_a_saga_parked_on_its_way_back_names_what_is_not_undone(
 
 
 async def test_a_saga_that_goes_back_names_the_step_that_is_undone(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, await compensating(world))
 
@@ -166,7 +166,9 @@ async def test_a_saga_that_goes_back_names_the_step_that_is_undone(
     assert status["parked"] is None
 
 
-async def test_an_abandoned_saga_is_parked_no_more(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_abandoned_saga_is_parked_no_more(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     status = await status_of(client, await abandoned(world))
 
     assert (status["status"], status["parked"], status["success"]) == ("abandoned", None, False)
@@ -174,7 +176,7 @@ async def test_an_abandoned_saga_is_parked_no_more(client: httpx.AsyncClient, wo
 
 
 async def test_who_leaves_the_parking_place_is_parked_no_more(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await parked_forward(world)
     await client.post(f"/sagas/{saga_id}/retry", headers={"Prefer": "wait=10"})
@@ -188,7 +190,7 @@ async def test_who_leaves_the_parking_place_is_parked_no_more(
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 async def test_the_status_is_that_of_the_log_in_every_situation(
-    client: httpx.AsyncClient, world: World, situation: str
+    client: httpx.AsyncClient, world: InMemoryService, situation: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
 
@@ -197,4 +199,4 @@ async def test_the_status_is_that_of_the_log_in_every_situation(
     everything = await client.get(f"/sagas/{saga_id}")
 
     assert told.json() == now
-    assert SagaAnswer.model_validate_json(everything.content).version == len(world.events)
+    assert SagaResponse.model_validate_json(everything.content).version == len(world.events)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import httpx
 import pytest
-from saga_orchestrator.http.answers import SagaStatusAnswer
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.requests import JSON
-from saga_orchestrator.tests.world import TOKENS, World
+from saga_orchestrator.http.wire.responses import SagaStatusResponse
+from saga_orchestrator.tests.support.asgi_requests import JSON
+from saga_orchestrator.tests.support.in_memory_service import TOKENS, InMemoryService
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 from .situations import ACCEPTED, DELIVERY, SECRET, accepted, started
 
@@ -18,19 +18,19 @@ NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
 
 
 def token_of(saga_id: str, step: str = "ship") -> Mapping[str, str]:
-    return {"Saga-Callback-Token": TOKENS.of(saga_id, step)}
+    return {"Saga-Callback-Token": TOKENS.issue(saga_id, step)}
 
 
-def types_since(world: World, version: int) -> list[str]:
+def types_since(world: InMemoryService, version: int) -> list[str]:
     return [one.type for one in world.events[version:]]
 
 
-async def test_the_token_comes_with_the_call_and_with_no_other(world: World) -> None:
+async def test_the_token_comes_with_the_call_and_with_no_other(world: InMemoryService) -> None:
     saga_id = await accepted(world)
 
     tokens = [one.headers.get("saga-callback-token") for one in world.participants.sent]
 
-    assert tokens == [None, TOKENS.of(saga_id, "ship")]
+    assert tokens == [None, TOKENS.issue(saga_id, "ship")]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ async def test_the_token_comes_with_the_call_and_with_no_other(world: World) -> 
     [(b"", None), (b"{}", None), (b'{"output": 7}', 7), (b'{"output": {"id": "x"}}', {"id": "x"})],
 )
 async def test_a_step_is_completed_with_its_output(
-    client: httpx.AsyncClient, world: World, body: bytes, output: object
+    client: httpx.AsyncClient, world: InMemoryService, body: bytes, output: object
 ) -> None:
     saga_id = await accepted(world)
 
@@ -46,7 +46,7 @@ async def test_a_step_is_completed_with_its_output(
         f"/sagas/{saga_id}/steps/ship/complete", content=body, headers={**JSON, **token_of(saga_id)}
     )
 
-    answer = SagaStatusAnswer.model_validate_json(response.content)
+    answer = SagaStatusResponse.model_validate_json(response.content)
     assert (response.status_code, answer.status) == (200, "completed")
     assert answer.steps[1].output == output
     assert response.headers["location"] == f"/sagas/{saga_id}/status"
@@ -63,7 +63,7 @@ async def test_a_step_is_completed_with_its_output(
     ],
 )
 async def test_a_step_that_failed_turns_the_saga_round(
-    client: httpx.AsyncClient, world: World, body: object, why: str
+    client: httpx.AsyncClient, world: InMemoryService, body: object, why: str
 ) -> None:
     saga_id = await accepted(world)
     world.participants.hold("undo reserve")
@@ -76,7 +76,7 @@ async def test_a_step_that_failed_turns_the_saga_round(
     assert (response.status_code, response.json()["status"]) == (200, "compensating")
     assert response.json()["error"] == f"ship was rejected: {why}"
     world.participants.release("undo reserve")
-    assert (await world.rested(saga_id)).state.status == "compensated"
+    assert (await world.await_rest(saga_id)).state.status == "compensated"
     assert world.participants.paths[2:] == ["POST /release"]
 
 
@@ -92,7 +92,7 @@ async def test_a_step_that_failed_turns_the_saga_round(
     ],
 )
 async def test_who_does_not_bring_the_token_is_not_believed(
-    client: httpx.AsyncClient, world: World, verb: str, headers: Mapping[str, str]
+    client: httpx.AsyncClient, world: InMemoryService, verb: str, headers: Mapping[str, str]
 ) -> None:
     saga_id = await accepted(world)
     before = len(world.events)
@@ -100,12 +100,12 @@ async def test_who_does_not_bring_the_token_is_not_believed(
     response = await client.post(f"/sagas/{saga_id}/steps/ship/{verb}", headers=headers)
 
     assert (response.status_code, response.json()["code"]) == (403, "wrong-callback-token")
-    assert TOKENS.of(saga_id, "ship") not in response.text
+    assert TOKENS.issue(saga_id, "ship") not in response.text
     assert len(world.events) == before
 
 
 async def test_the_token_of_one_step_is_none_for_another(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await accepted(world)
 
@@ -119,13 +119,13 @@ async def test_the_token_of_one_step_is_none_for_another(
 @pytest.mark.parametrize("first", ["complete", "fail"])
 @pytest.mark.parametrize("second", ["complete", "fail"])
 async def test_a_second_callback_is_taken_and_ignored(
-    client: httpx.AsyncClient, world: World, first: str, second: str
+    client: httpx.AsyncClient, world: InMemoryService, first: str, second: str
 ) -> None:
     saga_id = await accepted(world)
     path, headers = f"/sagas/{saga_id}/steps/ship", token_of(saga_id)
     await client.post(f"{path}/{first}", headers=headers)
-    await quiet(world.driver)
-    rested, before = await world.rested(saga_id), len(world.events)
+    await await_idle(world.driver)
+    rested, before = await world.await_rest(saga_id), len(world.events)
 
     response = await client.post(f"{path}/{second}", headers=headers)
 
@@ -134,7 +134,7 @@ async def test_a_second_callback_is_taken_and_ignored(
 
 
 async def test_a_second_callback_while_the_saga_goes_back_is_taken_too(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await accepted(world)
     world.participants.hold("undo reserve")
@@ -147,7 +147,9 @@ async def test_a_second_callback_while_the_saga_goes_back_is_taken_too(
     assert world.events[-1].type == "LateReplyIgnored"
 
 
-async def test_many_callbacks_at_once_count_once(client: httpx.AsyncClient, world: World) -> None:
+async def test_many_callbacks_at_once_count_once(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await accepted(world)
     path, headers = f"/sagas/{saga_id}/steps/ship", token_of(saga_id)
     verbs = ["complete", "fail"] * 5
@@ -164,12 +166,12 @@ async def test_many_callbacks_at_once_count_once(client: httpx.AsyncClient, worl
 
 @pytest.mark.parametrize(("verb", "status"), [("complete", "completed"), ("fail", "compensated")])
 async def test_a_callback_before_the_202_is_kept(
-    client: httpx.AsyncClient, world: World, verb: str, status: str
+    client: httpx.AsyncClient, world: InMemoryService, verb: str, status: str
 ) -> None:
     world.participants.hold("ship")
-    world.participants.will("ship", ACCEPTED)
+    world.participants.will_reply("ship", ACCEPTED)
     asking = asyncio.ensure_future(started(world, DELIVERY))
-    await world.participants.called("ship")
+    await world.participants.await_call("ship")
     saga_id = world.participants.sent[0].headers["saga-id"]
 
     early = await client.post(f"/sagas/{saga_id}/steps/ship/{verb}", headers=token_of(saga_id))
@@ -177,11 +179,11 @@ async def test_a_callback_before_the_202_is_kept(
     await asking
 
     assert (early.status_code, early.json()["current_step"]) == (200, "ship")
-    assert (await world.rested(saga_id)).state.status == status
+    assert (await world.await_rest(saga_id)).state.status == status
 
 
 async def test_a_callback_of_a_paused_saga_is_heard_and_nothing_follows(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await accepted(world)
     await client.post(f"/sagas/{saga_id}/pause")
@@ -194,7 +196,7 @@ async def test_a_callback_of_a_paused_saga_is_heard_and_nothing_follows(
 
 @pytest.mark.parametrize("step", ["reserve", "pack"])
 async def test_a_step_that_awaits_no_callback(
-    client: httpx.AsyncClient, world: World, step: str
+    client: httpx.AsyncClient, world: InMemoryService, step: str
 ) -> None:
     saga_id = await accepted(world)
 
@@ -222,7 +224,7 @@ async def test_a_saga_that_is_not_there(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_a_body_that_does_not_fit(
-    client: httpx.AsyncClient, world: World, verb: str, body: bytes
+    client: httpx.AsyncClient, world: InMemoryService, verb: str, body: bytes
 ) -> None:
     saga_id = await accepted(world)
     before = len(world.events)
@@ -237,10 +239,10 @@ async def test_a_body_that_does_not_fit(
 
 @pytest.mark.parametrize("spelling", [SECRET, SECRET.replace("/", "%2F"), "the token"])
 async def test_a_callback_that_repeats_a_secret_records_none(
-    client: httpx.AsyncClient, world: World, spelling: str
+    client: httpx.AsyncClient, world: InMemoryService, spelling: str
 ) -> None:
     saga_id = await accepted(world)
-    secret = TOKENS.of(saga_id, "ship") if spelling == "the token" else spelling
+    secret = TOKENS.issue(saga_id, "ship") if spelling == "the token" else spelling
     body = {"output": {secret: f"sent with {secret}"}}
 
     response = await client.post(
@@ -252,7 +254,7 @@ async def test_a_callback_that_repeats_a_secret_records_none(
 
 
 async def test_a_failure_that_repeats_a_secret_gives_a_reason_without_it(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await accepted(world)
 

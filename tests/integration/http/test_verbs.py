@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.command import child_id_of
-from saga_orchestrator.fsm.runtime.within import Within
-from saga_orchestrator.http.answers import ProblemAnswer, SagaStatusAnswer
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.instructions import child_id_of
+from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout
+from saga_orchestrator.http.wire.responses import ProblemDetails, SagaStatusResponse
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 from .situations import (
     PURCHASE,
@@ -97,14 +97,14 @@ IMPOSSIBLE = [
 REFUSALS = [(where, verb, legal) for where, verbs, legal in IMPOSSIBLE for verb in verbs]
 
 
-def types_since(world: World, version: int) -> list[str]:
+def types_since(world: InMemoryService, version: int) -> list[str]:
     return [one.type for one in world.events[version:]]
 
 
 @pytest.mark.parametrize(("situation", "verb", "status", "recorded"), POSSIBLE)
 async def test_a_verb_that_is_possible_is_done_and_recorded(
     client: httpx.AsyncClient,
-    world: World,
+    world: InMemoryService,
     situation: str,
     verb: str,
     status: str,
@@ -115,7 +115,7 @@ async def test_a_verb_that_is_possible_is_done_and_recorded(
 
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb])
 
-    answer = SagaStatusAnswer.model_validate_json(response.content)
+    answer = SagaStatusResponse.model_validate_json(response.content)
     assert (response.status_code, answer.status) == (200, status)
     assert types_since(world, before) == recorded
     assert response.headers["etag"] == f'"{before + len(recorded)}"'
@@ -127,14 +127,14 @@ async def test_a_verb_that_is_possible_is_done_and_recorded(
 
 @pytest.mark.parametrize(("situation", "verb", "legal"), REFUSALS)
 async def test_a_verb_that_is_not_possible_names_those_that_are(
-    client: httpx.AsyncClient, world: World, situation: str, verb: str, legal: list[str]
+    client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str, legal: list[str]
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
     before = len(world.events)
 
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb])
 
-    problem = ProblemAnswer.model_validate_json(response.content)
+    problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (409, "not-allowed")
     assert problem.allowed_actions == legal
     assert problem.retryable is False
@@ -146,7 +146,7 @@ async def test_a_verb_that_is_not_possible_names_those_that_are(
     [("parked_forward", "pay", "not_done"), ("parked_back", "reserve", "undone")],
 )
 async def test_an_output_of_what_is_not_done_is_refused(
-    client: httpx.AsyncClient, world: World, situation: str, step: str, outcome: str
+    client: httpx.AsyncClient, world: InMemoryService, situation: str, step: str, outcome: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
     before = len(world.events)
@@ -162,7 +162,7 @@ async def test_an_output_of_what_is_not_done_is_refused(
 
 @pytest.mark.parametrize("verb", BODIES)
 async def test_nothing_is_asked_of_a_saga_that_is_not_there(
-    client: httpx.AsyncClient, world: World, verb: str
+    client: httpx.AsyncClient, world: InMemoryService, verb: str
 ) -> None:
     response = await client.post(f"/sagas/{NOBODY}/{verb}", json=BODIES[verb])
 
@@ -172,7 +172,7 @@ async def test_nothing_is_asked_of_a_saga_that_is_not_there(
 @pytest.mark.parametrize("verb", ["steps/pack/skip", "steps/pack/resolve", "steps/%00/resolve"])
 @pytest.mark.parametrize("situation", ["waiting", "parked_back", "completed"])
 async def test_a_step_that_the_definition_has_not(
-    client: httpx.AsyncClient, world: World, situation: str, verb: str
+    client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
     body = BODIES["steps/pay/resolve"] if verb.endswith("resolve") else WHY
@@ -184,7 +184,7 @@ async def test_a_step_that_the_definition_has_not(
 
 @pytest.mark.parametrize("step", ["reserve", "approve"])
 async def test_only_a_pending_step_can_be_skipped(
-    client: httpx.AsyncClient, world: World, step: str
+    client: httpx.AsyncClient, world: InMemoryService, step: str
 ) -> None:
     saga_id = await waiting(world)
 
@@ -194,13 +194,15 @@ async def test_only_a_pending_step_can_be_skipped(
     assert "only a pending step is skipped" in response.json()["detail"]
 
 
-async def test_a_skipped_step_is_never_called(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_skipped_step_is_never_called(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await waiting(world)
     await client.post(f"/sagas/{saga_id}/steps/notify/skip")
 
     await client.post(f"/sagas/{saga_id}/signals/approval")
 
-    assert (await world.rested(saga_id)).state.status == "completed"
+    assert (await world.await_rest(saga_id)).state.status == "completed"
     assert world.participants.paths == ["POST /reserve"]
 
 
@@ -209,7 +211,7 @@ async def test_a_skipped_step_is_never_called(client: httpx.AsyncClient, world: 
     [("done", "completed", ["POST /mail"]), ("not_done", "compensated", ["POST /release"])],
 )
 async def test_the_verdict_on_a_pivot_decides_the_way(
-    client: httpx.AsyncClient, world: World, outcome: str, status: str, calls: list[str]
+    client: httpx.AsyncClient, world: InMemoryService, outcome: str, status: str, calls: list[str]
 ) -> None:
     saga_id = await parked_forward(world)
     sent = len(world.participants.sent)
@@ -225,7 +227,7 @@ async def test_the_verdict_on_a_pivot_decides_the_way(
 
 
 async def test_a_verdict_is_kept_with_its_evidence_and_output(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await parked_forward(world)
     before = len(world.events)
@@ -244,7 +246,9 @@ async def test_a_verdict_is_kept_with_its_evidence_and_output(
     assert everything["outputs"]["pay"] == {"id": 9}
 
 
-async def test_what_is_abandoned_says_what_stays(client: httpx.AsyncClient, world: World) -> None:
+async def test_what_is_abandoned_says_what_stays(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await parked_back(world)
     before = len(world.events)
 
@@ -277,7 +281,7 @@ BAD_BODIES = [
 
 @pytest.mark.parametrize(("verb", "body"), BAD_BODIES)
 async def test_a_body_that_does_not_fit(
-    client: httpx.AsyncClient, world: World, verb: str, body: object
+    client: httpx.AsyncClient, world: InMemoryService, verb: str, body: object
 ) -> None:
     saga_id = await parked_back(world)
     before = len(world.events)
@@ -290,7 +294,9 @@ async def test_a_body_that_does_not_fit(
 
 
 @pytest.mark.parametrize("verb", BODIES)
-async def test_a_query_is_refused(client: httpx.AsyncClient, world: World, verb: str) -> None:
+async def test_a_query_is_refused(
+    client: httpx.AsyncClient, world: InMemoryService, verb: str
+) -> None:
     saga_id = await parked_forward(world)
     before = len(world.events)
 
@@ -301,7 +307,7 @@ async def test_a_query_is_refused(client: httpx.AsyncClient, world: World, verb:
 
 
 async def test_who_goes_back_is_accepted_and_told_when_to_ask(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
     world.participants.hold("undo reserve")
@@ -313,12 +319,14 @@ async def test_who_goes_back_is_accepted_and_told_when_to_ask(
     assert response.json()["error"] == "compensation was requested: customer called"
 
 
-async def test_who_wants_to_wait_is_told_the_end(client: httpx.AsyncClient, world: World) -> None:
+async def test_who_wants_to_wait_is_told_the_end(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await waiting(world)
     world.participants.hold("undo reserve")
     headers = {"Prefer": "wait=10"}
     asking = asyncio.ensure_future(client.post(f"/sagas/{saga_id}/cancel", headers=headers))
-    await world.participants.called("undo reserve")
+    await world.participants.await_call("undo reserve")
     world.participants.release("undo reserve")
 
     response = await asking
@@ -328,11 +336,11 @@ async def test_who_wants_to_wait_is_told_the_end(client: httpx.AsyncClient, worl
 
 
 async def test_a_cancel_while_the_pivot_is_in_doubt_waits_for_its_outcome(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("pay")
     asking = asyncio.ensure_future(started(world, PURCHASE))
-    await world.participants.called("pay")
+    await world.participants.await_call("pay")
     saga_id = world.participants.sent[0].headers["saga-id"]
 
     response = await client.post(f"/sagas/{saga_id}/cancel")
@@ -341,10 +349,12 @@ async def test_a_cancel_while_the_pivot_is_in_doubt_waits_for_its_outcome(
     assert (response.status_code, response.json()["status"]) == (202, "running")
     assert response.headers["retry-after"] == "1"
     assert await asking == saga_id
-    assert (await world.rested(saga_id)).state.status == "completed"
+    assert (await world.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_a_second_cancel_changes_nothing(client: httpx.AsyncClient, world: World) -> None:
+async def test_a_second_cancel_changes_nothing(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await compensating(world)
     before = len(world.events)
 
@@ -355,7 +365,7 @@ async def test_a_second_cancel_changes_nothing(client: httpx.AsyncClient, world:
 
 
 async def test_a_paused_saga_sends_nothing_until_it_goes_on(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await paused(world)
     await client.post(f"/sagas/{saga_id}/signals/approval")
@@ -369,7 +379,7 @@ async def test_a_paused_saga_sends_nothing_until_it_goes_on(
 
 
 async def test_a_service_that_is_stopping_records_no_more_calls(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
     world.driver.begin_stop()
@@ -380,9 +390,11 @@ async def test_a_service_that_is_stopping_records_no_more_calls(
     assert world.participants.paths == ["POST /reserve"]
 
 
-async def test_what_fails_again_parks_again(client: httpx.AsyncClient, world: World) -> None:
+async def test_what_fails_again_parks_again(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await parked_forward(world)
-    world.participants.will("pay", TROUBLE)
+    world.participants.will_reply("pay", TROUBLE)
 
     again = await client.post(f"/sagas/{saga_id}/retry", headers={"Prefer": "wait=10"})
 
@@ -392,7 +404,7 @@ async def test_what_fails_again_parks_again(client: httpx.AsyncClient, world: Wo
 
 @pytest.mark.parametrize(("given", "status"), [({"output": None}, 200), ({}, 404)])
 async def test_a_verdict_with_null_as_output_says_null_and_one_without_says_nothing(
-    client: httpx.AsyncClient, world: World, given: dict[str, None], status: int
+    client: httpx.AsyncClient, world: InMemoryService, given: dict[str, None], status: int
 ) -> None:
     saga_id = await SITUATIONS["parked_forward"](world)
     verdict = {"outcome": "done", "evidence": "ticket 7", **given}
@@ -407,7 +419,7 @@ async def test_a_verdict_with_null_as_output_says_null_and_one_without_says_noth
     ("situation", "legal"), {where: legal for where, _, legal in IMPOSSIBLE}.items()
 )
 async def test_what_is_legal_is_told_before_anybody_asks(
-    client: httpx.AsyncClient, world: World, situation: str, legal: list[str]
+    client: httpx.AsyncClient, world: InMemoryService, situation: str, legal: list[str]
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
 
@@ -417,10 +429,10 @@ async def test_what_is_legal_is_told_before_anybody_asks(
 
 
 async def test_a_verb_that_may_have_been_recorded_is_not_refused_as_if_it_were_not(
-    client: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saga_id = await waiting(world)
-    monkeypatch.setattr(world.orchestrator, "_recording", Within(timedelta()))
+    monkeypatch.setattr(world.orchestrator, "_recording", SharedTimeout(timedelta()))
 
     late = await client.post(f"/sagas/{saga_id}/pause")
 
@@ -438,7 +450,7 @@ steps:
 
 
 async def test_an_output_that_is_missing_is_supplied_with_evidence(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, UNMAPPED)
     status = (await client.get(f"/sagas/{saga_id}/status")).json()
@@ -448,7 +460,7 @@ async def test_an_output_that_is_missing_is_supplied_with_evidence(
 
     without_evidence = await client.post(path, json=said)
     response = await client.post(path, json={**said, "evidence": "receipt 7"})
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     assert without_evidence.status_code == 422
     assert response.status_code == 200
@@ -456,13 +468,13 @@ async def test_an_output_that_is_missing_is_supplied_with_evidence(
 
 
 async def test_or_its_step_is_called_again_with_the_same_key(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, UNMAPPED)
-    world.participants.will("pay", Reply(200, {}, b'{"ticket": 8}'))
+    world.participants.will_reply("pay", Response(200, {}, b'{"ticket": 8}'))
 
     response = await client.post(f"/sagas/{saga_id}/retry", json={"step": "pay"})
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     assert response.status_code == 200
     assert world.participants.paths == ["POST /pay", "POST /pay", "POST /ship/8"]
@@ -471,7 +483,7 @@ async def test_or_its_step_is_called_again_with_the_same_key(
 
 
 async def test_a_retry_that_cannot_work_says_what_is_missing(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, UNMAPPED)
 
@@ -486,7 +498,7 @@ async def test_a_retry_that_cannot_work_says_what_is_missing(
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 async def test_a_pause_of_a_saga_that_goes_back_is_done_when_it_is_recorded(
-    client: httpx.AsyncClient, world: World, verb: str
+    client: httpx.AsyncClient, world: InMemoryService, verb: str
 ) -> None:
     saga_id = await compensating(world)
     await client.post(f"/sagas/{saga_id}/pause")
@@ -507,7 +519,7 @@ steps:
 
 
 async def test_whoever_abandons_a_parent_says_what_becomes_of_its_children(
-    client: httpx.AsyncClient, world: World
+    client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     await waiting(world)  # which registers the definition of the child
     saga_id = await started(world, FAMILY)
@@ -515,13 +527,13 @@ async def test_whoever_abandons_a_parent_says_what_becomes_of_its_children(
     path = f"/sagas/{saga_id}/abandon"
 
     refused = await client.post(path, json=WHY)
-    problem = ProblemAnswer.model_validate_json(refused.content)
+    problem = ProblemDetails.model_validate_json(refused.content)
     assert (refused.status_code, problem.code) == (409, "children-under-way")
     assert problem.children == [child_id]
     assert (await client.post(path, json={**WHY, "children": "sell"})).status_code == 422
 
     response = await client.post(path, json={**WHY, "children": "cancel"})
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert (response.status_code, response.json()["status"]) == (200, "abandoned")
     child = (await client.get(f"/sagas/{child_id}/status")).json()
     assert child["status"] == "compensated"
@@ -532,7 +544,7 @@ async def test_whoever_abandons_a_parent_says_what_becomes_of_its_children(
 
 @pytest.mark.parametrize("verb", ["compensate", "compensate?dry_run=true", "cancel", "abandon"])
 async def test_what_ends_a_child_is_asked_of_its_parent(
-    client: httpx.AsyncClient, world: World, verb: str
+    client: httpx.AsyncClient, world: InMemoryService, verb: str
 ) -> None:
     await waiting(world)
     saga_id = await started(world, FAMILY)
@@ -540,7 +552,7 @@ async def test_what_ends_a_child_is_asked_of_its_parent(
 
     response = await client.post(f"/sagas/{child_id}/{verb}", json=WHY)
 
-    problem = ProblemAnswer.model_validate_json(response.content)
+    problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (409, "driven-by-parent")
     assert problem.parent == saga_id
     legal = ["pause", "skip", "signal"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from saga_orchestrator.fsm.answer import Answer
+from saga_orchestrator.fsm.call_outcome import CallResult
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import Patience, TransportLimits
+from saga_orchestrator.http.participants.pool import ConnectTimeouts, TransportLimits
 from saga_orchestrator.tests.integration.participants.peer import (
     PATIENCE,
     Answering,
@@ -58,7 +58,7 @@ def ask() -> Ask:
         path: str = "/orders",
         within: timedelta = PATIENCE,
         body: bytes | None = b"{}",
-    ) -> Answer:
+    ) -> CallResult:
         return await client.send("shop", method, path, {"Saga-Id": "s1"}, body, within)
 
     return call
@@ -68,7 +68,9 @@ def ask() -> Ask:
 def in_a_hurry() -> TransportLimits:
     """Waits for nothing long, and has a single connection."""
     short = timedelta(milliseconds=100)
-    return TransportLimits(connections_per_origin=1, patience=Patience(connect=short, slot=short))
+    return TransportLimits(
+        connections_per_origin=1, connect_timeouts=ConnectTimeouts(connect=short, slot=short)
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 from aiohappyeyeballs import AddrInfoType
-from saga_orchestrator.http.participants.resolver import LOOKUPS_AT_A_TIME, Resolver
+from saga_orchestrator.http.participants.resolver import MAX_CONCURRENT_LOOKUPS, Resolver
 
 SILENT = "silent.example"
 
@@ -32,7 +32,7 @@ class Names:
         return [(*kind, (address, 0)) for address in answer]
 
     def resolver(
-        self, *, at_a_time: int = LOOKUPS_AT_A_TIME, kept_for: timedelta = timedelta()
+        self, *, at_a_time: int = MAX_CONCURRENT_LOOKUPS, kept_for: timedelta = timedelta()
     ) -> Resolver:
         return Resolver(self.look_up, at_a_time=at_a_time, kept_for=kept_for)
 

@@ -11,11 +11,10 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol, cast
 
-from saga_orchestrator.fsm.answer import Answer
+from saga_orchestrator.fsm.call_outcome import CallResult
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import TransportLimits
-from saga_orchestrator.http.participants.reach import MayReach
-from saga_orchestrator.http.participants.resolver import Resolver
+from saga_orchestrator.http.participants.pool import TransportLimits
+from saga_orchestrator.http.participants.resolver import AddressPolicy, Resolver
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 PATIENCE = timedelta(seconds=5)
@@ -146,7 +145,7 @@ class World:
         self,
         limits: TransportLimits | None = None,
         tls: ssl.SSLContext | None = None,
-        may_reach: MayReach | None = None,
+        may_reach: AddressPolicy | None = None,
         resolver: Resolver | None = None,
     ) -> ParticipantTransport:
         transport = ParticipantTransport(limits, tls, may_reach, resolver)
@@ -177,4 +176,4 @@ class Ask(Protocol):
         path: str = "/orders",
         within: timedelta = PATIENCE,
         body: bytes | None = b"{}",
-    ) -> Answer: ...
+    ) -> CallResult: ...

@@ -9,9 +9,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
+from saga_orchestrator.fsm.call_outcome import NotSent, Response, ResponseLost
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.tests.integration.participants.conftest import SELF_SIGNED
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
@@ -54,7 +54,7 @@ async def test_an_unknown_participant_was_not_called(world: World) -> None:
     answer = await client.send("bank", "GET", "/", {}, None, timedelta(seconds=1))
 
     assert isinstance(answer, NotSent)
-    assert not answer.had_turn
+    assert not answer.had_slot
     assert answer.reason.startswith("no URL is known for participant bank: ")
 
 
@@ -205,7 +205,7 @@ async def test_tls_with_a_context_of_ones_own(
 
     answers = [await ask(client), await ask(client)]
 
-    assert answers == [Reply(200, {"content-length": "2"}, b"ok")] * 2
+    assert answers == [Response(200, {"content-length": "2"}, b"ok")] * 2
     assert len(peer.requests) == 2
 
 
@@ -314,7 +314,7 @@ async def test_a_certificate_that_may_be_demanded_after_the_request_proves_nothi
     trusting_tls.post_handshake_auth = True
     client = world.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
 
-    assert isinstance(await ask(client), Lost)
+    assert isinstance(await ask(client), ResponseLost)
 
 
 # Maybe done
@@ -329,7 +329,7 @@ async def test_a_reset_after_the_request_is_lost(world: World, ask: Ask) -> None
 
     answer = await ask(world.client(peer.port))
 
-    assert isinstance(answer, Lost)
+    assert isinstance(answer, ResponseLost)
 
 
 async def test_a_goodbye_instead_of_a_reply_is_lost(world: World, ask: Ask) -> None:
@@ -340,7 +340,7 @@ async def test_a_goodbye_instead_of_a_reply_is_lost(world: World, ask: Ask) -> N
 
     answer = await ask(world.client(peer.port))
 
-    assert answer == Lost("the connection was closed before a reply")
+    assert answer == ResponseLost("the connection was closed before a reply")
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ async def test_a_reply_cut_short_is_lost(world: World, ask: Ask, beginning: byte
 
     answer = await ask(world.client(peer.port))
 
-    assert answer == Lost("the connection was closed in the middle of a reply")
+    assert answer == ResponseLost("the connection was closed in the middle of a reply")
 
 
 async def test_a_reset_in_a_reply_that_ends_with_the_connection_is_lost(
@@ -376,7 +376,7 @@ async def test_a_reset_in_a_reply_that_ends_with_the_connection_is_lost(
 
     answer = await ask(world.client(peer.port))
 
-    assert isinstance(answer, Lost)
+    assert isinstance(answer, ResponseLost)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ async def test_garbage_is_lost(
 
     answer = await ask(world.client(peer.port))
 
-    assert isinstance(answer, Lost)
+    assert isinstance(answer, ResponseLost)
     assert answer.reason.startswith("malformed reply")
 
 
@@ -420,7 +420,7 @@ async def test_a_drip_ends_with_the_calls_timeout(world: World, ask: Ask) -> Non
         answer = await ask(world.client(peer.port), within=timedelta(milliseconds=150))
         await peer.hung_up.wait()
 
-    assert answer == Lost("no complete reply within the call's timeout")
+    assert answer == ResponseLost("no complete reply within the call's timeout")
 
 
 async def test_a_request_that_nobody_reads_ends_with_the_calls_timeout(
@@ -436,4 +436,4 @@ async def test_a_request_that_nobody_reads_ends_with_the_calls_timeout(
         world.client(peer.port), within=timedelta(milliseconds=150), body=b"x" * 8_000_000
     )
 
-    assert answer == Lost("no complete reply within the call's timeout")
+    assert answer == ResponseLost("no complete reply within the call's timeout")

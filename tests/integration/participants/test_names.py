@@ -12,10 +12,10 @@ from itertools import pairwise
 
 import pytest
 from aiohappyeyeballs import AddrInfoType
-from saga_orchestrator.fsm.answer import Answer, NotSent, Reply
+from saga_orchestrator.fsm.call_outcome import CallResult, NotSent, Response
 from saga_orchestrator.http.participants.base_url import Origin
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import Patience, TransportLimits
+from saga_orchestrator.http.participants.pool import ConnectTimeouts, TransportLimits
 from saga_orchestrator.http.participants.resolver import Resolver
 from saga_orchestrator.tests.integration.participants.names import SILENT, Names, black_hole
 from saga_orchestrator.tests.integration.participants.peer import (
@@ -27,10 +27,10 @@ from saga_orchestrator.tests.integration.participants.peer import (
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-DONE = Reply(200, {"content-length": "2"}, b"ok")
+DONE = Response(200, {"content-length": "2"}, b"ok")
 HERE, THERE, NOWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 SHOP = "shop.example"
-SOON = TransportLimits(patience=Patience(connect=timedelta(milliseconds=100)))
+SOON = TransportLimits(connect_timeouts=ConnectTimeouts(connect=timedelta(milliseconds=100)))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def names() -> Iterator[Names]:
     made.speak.set()
 
 
-def reason(answer: Answer) -> str:
+def reason(answer: CallResult) -> str:
     assert isinstance(answer, NotSent)
     return answer.reason
 
@@ -83,7 +83,7 @@ async def test_a_name_that_is_not_looked_up_in_time_was_not_sent(
     answer = await ask(client)
 
     assert "its name server did not answer" in reason(answer)
-    assert answer == NotSent(reason(answer), had_turn=True)
+    assert answer == NotSent(reason(answer), had_slot=True)
 
 
 async def test_a_lookup_that_never_had_its_turn_is_told_apart(
@@ -97,7 +97,7 @@ async def test_a_lookup_that_never_had_its_turn_is_told_apart(
     answer = await ask(client)
 
     assert "other names were looked up" in reason(answer)
-    assert answer == NotSent(reason(answer), had_turn=False)
+    assert answer == NotSent(reason(answer), had_slot=False)
     assert names.asked == [SILENT]
 
 
@@ -198,7 +198,7 @@ async def test_connections_that_are_opened_together_do_not_end_together(
     transport = world.transport()
     client = ParticipantsClient({"shop": f"http://{HERE}:{peer.port}"}, transport)
     await asyncio.gather(*(ask(client) for _ in range(10)))
-    pool = transport.pool_of(Origin("http", HERE, peer.port))
+    pool = transport.pool(Origin("http", HERE, peer.port))
 
     connections = [one for one in (pool.take() for _ in range(10)) if one is not None]
 

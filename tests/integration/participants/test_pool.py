@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.answer import Lost, NotSent, Reply
-from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.fsm.call_outcome import NotSent, Response, ResponseLost
+from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
@@ -18,7 +18,7 @@ from saga_orchestrator.tests.integration.participants.peer import (
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-DONE = Reply(200, {"content-length": "2"}, b"ok")
+DONE = Response(200, {"content-length": "2"}, b"ok")
 
 
 def silent_until(event: asyncio.Event) -> Script:
@@ -145,7 +145,7 @@ async def test_a_short_call_on_the_connection_of_a_long_one_ends_in_its_own_time
     async with asyncio.timeout(2):
         short = await ask(client, within=timedelta(milliseconds=50))
 
-    assert [long, short] == [DONE, Lost("no complete reply within the call's timeout")]
+    assert [long, short] == [DONE, ResponseLost("no complete reply within the call's timeout")]
     assert len(peer.conversations) == 1
 
 
@@ -306,7 +306,7 @@ async def test_a_timed_out_call_gives_its_slot_back(
     lost = await ask(client, within=timedelta(milliseconds=50))
     forever.set()
 
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, ResponseLost)
     assert await ask(client) == DONE
 
 

@@ -4,10 +4,10 @@ import gzip
 from collections.abc import Callable
 
 import pytest
-from saga_orchestrator.fsm.answer import Lost, Reply
-from saga_orchestrator.fsm.runtime.terms import Terms
+from saga_orchestrator.fsm.call_outcome import Response, ResponseLost
+from saga_orchestrator.fsm.runtime.calls.participant_settings import ParticipantSettings
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
@@ -24,7 +24,7 @@ async def test_a_reply_with_a_length(world: World, answering: Answering, ask: As
 
     answer = await ask(world.client(peer.port))
 
-    assert answer == Reply(201, {"content-length": "8", "x-kind": "order"}, ORDER)
+    assert answer == Response(201, {"content-length": "8", "x-kind": "order"}, ORDER)
 
 
 async def test_a_request_arrives_as_it_was_meant(
@@ -51,7 +51,7 @@ async def test_a_chunked_reply_without_its_trailers(
 
     answer = await ask(world.client(peer.port))
 
-    assert answer == Reply(200, {"transfer-encoding": "chunked"}, b"abcde")
+    assert answer == Response(200, {"transfer-encoding": "chunked"}, b"abcde")
 
 
 async def test_a_reply_that_ends_with_the_connection(world: World, ask: Ask) -> None:
@@ -63,7 +63,7 @@ async def test_a_reply_that_ends_with_the_connection(world: World, ask: Ask) -> 
 
     peer = await world.peer(script)
 
-    assert await ask(world.client(peer.port)) == Reply(200, {}, b"the end")
+    assert await ask(world.client(peer.port)) == Response(200, {}, b"the end")
 
 
 @pytest.mark.parametrize("status", [204, 304])
@@ -75,7 +75,7 @@ async def test_a_status_without_a_body_needs_no_length(
 
     answers = [await ask(client), await ask(client)]
 
-    assert answers == [Reply(status, {}, b"")] * 2
+    assert answers == [Response(status, {}, b"")] * 2
     assert len(peer.conversations) == 1
 
 
@@ -85,7 +85,7 @@ async def test_a_reply_to_head_has_no_body(world: World, answering: Answering, a
 
     answers = [await ask(client, method="HEAD", body=None) for _ in range(2)]
 
-    assert answers == [Reply(200, {"content-length": "8"}, b"")] * 2
+    assert answers == [Response(200, {"content-length": "8"}, b"")] * 2
 
 
 async def test_interim_replies_are_not_the_reply(
@@ -96,7 +96,7 @@ async def test_interim_replies_are_not_the_reply(
 
     answer = await ask(world.client(peer.port))
 
-    assert answer == Reply(201, {"content-length": "8", "x-kind": "order"}, ORDER)
+    assert answer == Response(201, {"content-length": "8", "x-kind": "order"}, ORDER)
 
 
 async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(
@@ -109,7 +109,7 @@ async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(
     answer = await ask(client)
     await ask(client)
 
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, Response)
     assert answer.status == 307
     assert len(peer.requests) == 2
     assert not any(b"ookie" in request for request in peer.requests)
@@ -131,7 +131,7 @@ async def test_a_body_beyond_the_limit_is_cut_and_says_so(
 
     answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
 
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, Response)
     assert (answer.status, answer.too_large, answer.body) == (200, True, b"x" * 1000)
     await peer.hung_up.wait()
 
@@ -143,7 +143,7 @@ async def test_a_body_at_the_limit_is_not_too_large(
 
     answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=3)))
 
-    assert answer == Reply(200, {"content-length": "3"}, b"abc")
+    assert answer == Response(200, {"content-length": "3"}, b"abc")
 
 
 async def test_endless_trailers_end_the_call(world: World, ask: Ask) -> None:
@@ -158,7 +158,7 @@ async def test_endless_trailers_end_the_call(world: World, ask: Ask) -> None:
 
     answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
 
-    assert answer == Reply(200, {"transfer-encoding": "chunked"}, b"", too_large=True)
+    assert answer == Response(200, {"transfer-encoding": "chunked"}, b"", too_large=True)
 
 
 async def test_an_endless_head_ends_the_call(world: World, ask: Ask) -> None:
@@ -172,7 +172,7 @@ async def test_an_endless_head_ends_the_call(world: World, ask: Ask) -> None:
 
     answer = await ask(world.client(peer.port))
 
-    assert answer == Lost("the head of the reply is too large")
+    assert answer == ResponseLost("the head of the reply is too large")
 
 
 async def test_a_large_request_and_a_large_reply(world: World, ask: Ask) -> None:
@@ -187,7 +187,7 @@ async def test_a_large_request_and_a_large_reply(world: World, ask: Ask) -> None
 
     answer = await ask(world.client(peer.port), body=body)
 
-    assert answer == Reply(200, {"content-length": str(len(body))}, body)
+    assert answer == Response(200, {"content-length": str(len(body))}, body)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_a_compressed_reply_is_read_however_it_is_framed(
 
     answers = [await ask(client), await ask(client)]
 
-    assert [one.body for one in answers if isinstance(one, Reply)] == [ORDER, ORDER]
+    assert [one.body for one in answers if isinstance(one, Response)] == [ORDER, ORDER]
     assert len(peer.conversations) == 1
 
 
@@ -221,7 +221,7 @@ async def test_a_reply_compressed_until_the_end_of_the_connection(world: World, 
 
     answer = await ask(world.client(peer.port))
 
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, Response)
     assert answer.body == ORDER
 
 
@@ -234,7 +234,7 @@ async def test_a_bomb_of_a_participant_is_too_large(
 
     answer = await ask(world.client(peer.port))
 
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, Response)
     assert (answer.too_large, len(answer.body)) == (True, 1024 * 1024)
 
 
@@ -252,11 +252,11 @@ async def test_a_secret_in_an_encoded_reply_is_found(
     data = encode(rb'{"sent": "hunter2\/hunter2"}')
     start = f"HTTP/1.1 402 No\r\n{head}\r\nContent-Length: {len(data)}\r\n\r\n".encode()
     peer = await world.peer(answering(start + data))
-    terms = {"shop": Terms(headers={"authorization": "Bearer hunter2/hunter2"})}
+    terms = {"shop": ParticipantSettings(headers={"authorization": "Bearer hunter2/hunter2"})}
     url = f"http://127.0.0.1:{peer.port}"
     client = ParticipantsClient({"shop": url}, world.transport(), terms=terms)
 
     answer = await ask(client)
 
-    assert isinstance(answer, Reply)
+    assert isinstance(answer, Response)
     assert answer.body == b'{"sent": "[secret]"}'

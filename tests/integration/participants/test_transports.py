@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.answer import Answer, Lost, NotSent, Reply
+from saga_orchestrator.fsm.call_outcome import CallResult, NotSent, Response, ResponseLost
 from saga_orchestrator.http.participants.client import ParticipantsClient
-from saga_orchestrator.http.participants.limits import TransportLimits
+from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.tests.integration.participants.peer import Answering, Conversation, World
 from starlette.types import Receive, Scope, Send
 
@@ -142,7 +142,7 @@ async def test_ours_over_a_mock() -> None:
         "shop", "POST", "/orders/7%2F8?a=b", {"Saga-Id": "s1"}, b"{}", timedelta(seconds=1)
     )
 
-    assert answer == Reply(201, {"x-kind": "order", "content-length": "2"}, b"{}")
+    assert answer == Response(201, {"x-kind": "order", "content-length": "2"}, b"{}")
 
 
 async def test_ours_over_an_application() -> None:
@@ -155,7 +155,7 @@ async def test_ours_over_an_application() -> None:
 
     answer = await client.send("shop", "POST", "/", {}, b"ab", timedelta(seconds=1))
 
-    assert answer == Reply(200, {}, b"abab")
+    assert answer == Response(200, {}, b"abab")
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,16 @@ async def test_ours_over_an_application() -> None:
         (httpx.ConnectError("refused"), NotSent("refused")),
         (httpx.ConnectTimeout(""), NotSent("ConnectTimeout")),
         (httpx.PoolTimeout("busy"), NotSent("busy")),
-        (httpx.ReadTimeout("slow"), Lost("slow")),
-        (httpx.WriteError("broken"), Lost("broken")),
-        (httpx.LocalProtocolError("half a body"), Lost("half a body")),
-        (httpx.RemoteProtocolError("nonsense"), Lost("nonsense")),
-        (httpx.DecodingError("gzip"), Lost("gzip")),
+        (httpx.ReadTimeout("slow"), ResponseLost("slow")),
+        (httpx.WriteError("broken"), ResponseLost("broken")),
+        (httpx.LocalProtocolError("half a body"), ResponseLost("half a body")),
+        (httpx.RemoteProtocolError("nonsense"), ResponseLost("nonsense")),
+        (httpx.DecodingError("gzip"), ResponseLost("gzip")),
     ],
 )
-async def test_a_foreign_transport_is_believed(error: httpx.RequestError, expected: Answer) -> None:
+async def test_a_foreign_transport_is_believed(
+    error: httpx.RequestError, expected: CallResult
+) -> None:
     def handle(request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -189,7 +191,7 @@ async def test_a_foreign_transport_is_bounded_in_time() -> None:
 
     answer = await client.send("shop", "GET", "/", {}, None, timedelta(milliseconds=20))
 
-    assert answer == Lost("no complete reply within the call's timeout")
+    assert answer == ResponseLost("no complete reply within the call's timeout")
 
 
 async def test_a_foreign_transport_is_bounded_in_size() -> None:
@@ -197,4 +199,4 @@ async def test_a_foreign_transport_is_bounded_in_size() -> None:
 
     answer = await client.send("shop", "GET", "/", {}, None, timedelta(seconds=1))
 
-    assert answer == Reply(200, {"content-length": "11"}, b"x" * 10, too_large=True)
+    assert answer == Response(200, {"content-length": "11"}, b"x" * 10, too_large=True)

@@ -7,26 +7,29 @@ from datetime import timedelta
 
 import pytest
 from saga_orchestrator.projections.projector import Projector
-from saga_orchestrator.projections.tables import Tables
-from saga_orchestrator.tests.integration.projections.busy_world import a_busy_world, projected
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.projections.status_table import StatusTable
+from saga_orchestrator.tests.integration.projections.random_sagas import (
+    a_random_world,
+    caught_up_projector,
+)
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
 
 @pytest.fixture
-async def tables(database_url: str) -> AsyncIterator[Tables]:
-    made = Tables(database_url)
+async def tables(database_url: str) -> AsyncIterator[StatusTable]:
+    made = StatusTable(database_url)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = await a_busy_world(seed=1)
+async def world() -> AsyncIterator[InMemoryService]:
+    made = await a_random_world(seed=1)
     yield made
     await made.driver.drain(timedelta())
 
 
 @pytest.fixture
-async def projector(world: World, tables: Tables) -> Projector:
+async def projector(world: InMemoryService, tables: StatusTable) -> Projector:
     """It has caught up, and is told of every commit of the world."""
-    return await projected(world, tables)
+    return await caught_up_projector(world, tables)

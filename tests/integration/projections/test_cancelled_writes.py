@@ -8,54 +8,54 @@ from random import Random
 
 import pytest
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.projections.tables import Tables
-from saga_orchestrator.tests.integration.projections.busy_world import (
+from saga_orchestrator.projections.status_table import StatusTable
+from saga_orchestrator.tests.integration.projections.random_sagas import (
+    caught_up_projector,
     checkpoints,
-    fresh_folds,
     heads,
-    live_a_while,
-    projected,
+    replayed_rows,
     rows,
+    run_random_sagas,
 )
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
 
-class StuckTables(Tables):
+class BlockingStatusTable(StatusTable):
     """A write that begins while it sticks never comes to its end."""
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
-        self.sticks = False
-        self.stuck = asyncio.Event()
+        self.blocks = False
+        self.is_blocked = asyncio.Event()
 
     async def write(
         self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
     ) -> None:
-        if self.sticks:
-            self.stuck.set()
+        if self.blocks:
+            self.is_blocked.set()
             await asyncio.Event().wait()
         await super().write(sagas, before, after)
 
 
 async def test_the_checkpoint_does_not_pass_what_a_cancelled_write_has_held(
-    world: World, database_url: str
+    world: InMemoryService, database_url: str
 ) -> None:
-    tables = StuckTables(database_url)
-    projector = await projected(world, tables)
+    tables = BlockingStatusTable(database_url)
+    projector = await caught_up_projector(world, tables)
     before = checkpoints(database_url)
-    await live_a_while(world, Random(21), sagas=5)
+    await run_random_sagas(world, Random(21), sagas=5)
 
-    tables.sticks = True
-    writing = asyncio.ensure_future(projector.step())
-    await tables.stuck.wait()
+    tables.blocks = True
+    writing = asyncio.ensure_future(projector.flush())
+    await tables.is_blocked.wait()
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    tables.sticks = False
+    tables.blocks = False
     assert (rows(database_url), checkpoints(database_url)) == ([], before)
-    await live_a_while(world, Random(22), sagas=5)
-    await projector.step()
+    await run_random_sagas(world, Random(22), sagas=5)
+    await projector.flush()
 
-    assert rows(database_url) == await fresh_folds(world)
+    assert rows(database_url) == await replayed_rows(world)
     assert checkpoints(database_url) == heads(world)
     await tables.close()

@@ -8,16 +8,16 @@ from random import Random
 
 import pytest
 from saga_orchestrator.projections import projector as projecting
-from saga_orchestrator.projections.projector import TROUBLE, Projector
-from saga_orchestrator.tests.failing_commits import LOST_CONNECTION, fail_commits, raising
-from saga_orchestrator.tests.integration.projections.busy_world import (
+from saga_orchestrator.projections.projector import DATABASE_ERRORS, Projector
+from saga_orchestrator.tests.integration.projections.random_sagas import (
     checkpoints,
-    fresh_folds,
     heads,
-    live_a_while,
+    replayed_rows,
     rows,
+    run_random_sagas,
 )
-from saga_orchestrator.tests.world import World
+from saga_orchestrator.tests.support.failing_commits import LOST_CONNECTION, fail_commits, raising
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
 FAILURES = {
     "serialization failure": raising("40001"),
@@ -31,15 +31,15 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 @pytest.mark.parametrize("table", ["saga_status", "projection_checkpoint"])
 async def test_a_projector_goes_on_after_commits_that_fail(
-    world: World,
+    world: InMemoryService,
     projector: Projector,
     database_url: str,
     table: str,
     failure: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(projecting, "PAUSE_AFTER_TROUBLE", projecting.LAG)
-    await live_a_while(world, Random(1), sagas=5)
+    monkeypatch.setattr(projecting, "PAUSE_AFTER_TROUBLE", projecting.FLUSH_INTERVAL)
+    await run_random_sagas(world, Random(1), sagas=5)
     fail_commits(database_url, table, failure, times=3)
 
     running = asyncio.create_task(projector.run())
@@ -51,20 +51,20 @@ async def test_a_projector_goes_on_after_commits_that_fail(
     with suppress(asyncio.CancelledError):
         await running
 
-    assert rows(database_url) == await fresh_folds(world)
+    assert rows(database_url) == await replayed_rows(world)
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 async def test_a_write_whose_commit_fails_is_trouble_and_no_rival(
-    world: World, projector: Projector, database_url: str, failure: str
+    world: InMemoryService, projector: Projector, database_url: str, failure: str
 ) -> None:
-    await live_a_while(world, Random(2), sagas=3)
+    await run_random_sagas(world, Random(2), sagas=3)
     fail_commits(database_url, "projection_checkpoint", failure, times=2)
 
-    with pytest.raises(TROUBLE):
-        await projector.step()
+    with pytest.raises(DATABASE_ERRORS):
+        await projector.flush()
 
-    with suppress(*TROUBLE):  # a constraint is not tried twice
-        await projector.step()
-    await projector.step()
+    with suppress(*DATABASE_ERRORS):  # a constraint is not tried twice
+        await projector.flush()
+    await projector.flush()
     assert checkpoints(database_url) == heads(world)

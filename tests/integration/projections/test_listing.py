@@ -12,25 +12,32 @@ from typing import Final
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import LogUnavailable, PostgresLog, Readers
-from saga_orchestrator.fsm.happening import AbandonAsked, StartRequested
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.fsm.inputs import Abandon, StartSaga
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.projections import status_listing
+from saga_orchestrator.projections import listing as status_listing
+from saga_orchestrator.projections import statement
 from saga_orchestrator.projections.errors import ProjectionUnavailable
-from saga_orchestrator.projections.listing import SagaFilter, SagaSummary, summary_view
-from saga_orchestrator.projections.place import Place
-from saga_orchestrator.projections.projector import Projector
-from saga_orchestrator.projections.statements import statement
-from saga_orchestrator.projections.status_listing import StatusListing, Unfolded
-from saga_orchestrator.projections.tables import PROJECTION, Tables
-from saga_orchestrator.tests.integration.projections.busy_world import (
-    Row,
-    fresh_folds,
-    live_a_while,
+from saga_orchestrator.projections.listing import (
+    PageCursor,
+    SagaFilter,
+    SagaSummary,
+    ShardLag,
+    StatusListing,
+    summary_view,
 )
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import NOON, ORDER, World
+from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.status_table import PROJECTION, StatusTable
+from saga_orchestrator.tests.integration.projections.random_sagas import (
+    Row,
+    replayed_rows,
+    run_random_sagas,
+)
+from saga_orchestrator.tests.support.in_memory_service import NOON, ORDER_STEP_DATA, InMemoryService
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 
 def tags_of(row: Row) -> Mapping[str, str]:
@@ -41,7 +48,7 @@ def tags_of(row: Row) -> Mapping[str, str]:
 
 ALL: Final = SagaFilter()
 PARKED: Final = SagaFilter(status=SagaStatus.PARKED)
-REQUEST: Final = StartRequested(entity_id="new", input={"step_data": ORDER})
+REQUEST: Final = StartSaga(entity_id="new", input={"step_data": ORDER_STEP_DATA})
 LIMIT: Final = timedelta(seconds=10)
 SHARD: Final = 3
 LATER: Final = NOON + timedelta(hours=1)
@@ -81,19 +88,19 @@ FILTERS: Final[Sequence[tuple[SagaFilter, Callable[[Row], bool]]]] = [
 
 @pytest.fixture
 async def listing(database_url: str, projector: Projector) -> AsyncIterator[StatusListing]:
-    readers = Readers(database_url, LIMIT, statement)
-    yield StatusListing(readers, projector.step)
+    readers = ReaderPool(database_url, LIMIT, statement)
+    yield StatusListing(readers, projector.flush)
     await readers.close()
 
 
 @pytest.fixture
-async def folds(world: World, projector: Projector) -> Sequence[Row]:
+async def folds(world: InMemoryService, projector: Projector) -> Sequence[Row]:
     """Sagas of two hours, newest first, as their streams tell them."""
-    await live_a_while(world, Random(1), sagas=25)
+    await run_random_sagas(world, Random(1), sagas=25)
     world.clock.time = max(world.clock.time, LATER)
-    await live_a_while(world, Random(3), sagas=25)
-    await projector.step()
-    return (await fresh_folds(world))[::-1]
+    await run_random_sagas(world, Random(3), sagas=25)
+    await projector.flush()
+    return (await replayed_rows(world))[::-1]
 
 
 def as_row(summary: SagaSummary) -> Row:
@@ -105,7 +112,7 @@ def cut_to_summary(row: Row) -> Row:
 
 
 def in_order(wanted: SagaFilter, folds: Sequence[Row]) -> Sequence[Row]:
-    if not wanted.is_queue:
+    if not wanted.is_parked_queue:
         return folds
     parked = [one for one in folds if one["status"] == "parked"]
     return sorted(parked, key=lambda one: (str(one["parked_at"]), str(one["saga_id"])))
@@ -117,7 +124,7 @@ async def all_pages(listing: StatusListing, wanted: SagaFilter, size: int) -> li
     while page := await listing.page(wanted, after, size):
         assert len(page) <= size
         found += [one.saga_id for one in page]
-        after = wanted.place_of(page[-1])
+        after = wanted.cursor_after(page[-1])
     return found
 
 
@@ -159,14 +166,14 @@ async def test_everything_can_be_asked_of_the_queue_too(
 
 
 async def test_the_queue_goes_on_behind_a_saga_that_is_not_parked_any_more(
-    listing: StatusListing, folds: Sequence[Row], world: World, projector: Projector
+    listing: StatusListing, folds: Sequence[Row], world: InMemoryService, projector: Projector
 ) -> None:
     first = await listing.page(PARKED, None, 2)
-    expected = await listing.page(PARKED, PARKED.place_of(first[-1]), 1000)
-    await world.orchestrator.ask(first[-1].saga_id, AbandonAsked(reason="settled"))
-    await projector.step()
+    expected = await listing.page(PARKED, PARKED.cursor_after(first[-1]), 1000)
+    await world.orchestrator.execute(first[-1].saga_id, Abandon(reason="settled"))
+    await projector.flush()
 
-    rest = await listing.page(PARKED, PARKED.place_of(first[-1]), 1000)
+    rest = await listing.page(PARKED, PARKED.cursor_after(first[-1]), 1000)
 
     assert rest == expected
     assert [one.saga_id for one in await listing.page(PARKED, None, 1)] == [first[0].saga_id]
@@ -174,27 +181,27 @@ async def test_the_queue_goes_on_behind_a_saga_that_is_not_parked_any_more(
 
 
 async def test_a_page_stays_where_it_is_while_sagas_are_started(
-    listing: StatusListing, folds: Sequence[Row], world: World, projector: Projector
+    listing: StatusListing, folds: Sequence[Row], world: InMemoryService, projector: Projector
 ) -> None:
     first = await listing.page(ALL, None, 10)
-    expected = await listing.page(ALL, Place(first[-1].saga_id), 10)
+    expected = await listing.page(ALL, PageCursor(first[-1].saga_id), 10)
     world.clock.advance(timedelta(hours=1))
     started = await world.orchestrator.start("order_processing", REQUEST)
-    await projector.step()
+    await projector.flush()
 
-    second = await listing.page(ALL, Place(first[-1].saga_id), 10)
+    second = await listing.page(ALL, PageCursor(first[-1].saga_id), 10)
 
     assert [one.saga_id for one in second] == [one.saga_id for one in expected]
     assert (await listing.page(ALL, None, 1))[0].saga_id == started.saga.state.saga_id
 
 
 async def test_an_entity_that_is_an_object_is_listed_as_it_was_given(
-    listing: StatusListing, world: World, projector: Projector
+    listing: StatusListing, world: InMemoryService, projector: Projector
 ) -> None:
     entity = {"order": [1, "a'b", None], "big": 2**70}
-    request = StartRequested(entity_id=entity, input={"step_data": ORDER})  # type: ignore[arg-type]
+    request = StartSaga(entity_id=entity, input={"step_data": ORDER_STEP_DATA})  # type: ignore[arg-type]
     await world.orchestrator.start("order_processing", request)
-    await projector.step()
+    await projector.flush()
 
     (found,) = await listing.page(ALL, None, 10)
 
@@ -202,38 +209,38 @@ async def test_an_entity_that_is_an_object_is_listed_as_it_was_given(
 
 
 async def test_a_list_can_be_asked_to_include_what_has_just_happened(
-    listing: StatusListing, world: World
+    listing: StatusListing, world: InMemoryService
 ) -> None:
     await world.orchestrator.start("order_processing", REQUEST)
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert await listing.page(ALL, None, 10) == []
 
     await listing.refresh()
 
-    (fold,) = await fresh_folds(world)
+    (fold,) = await replayed_rows(world)
     assert [as_row(one) for one in await listing.page(ALL, None, 10)] == [cut_to_summary(fold)]
 
 
 async def test_a_list_waits_for_what_another_node_has_recorded(
-    database_url: str, projector: Projector, tables: Tables
+    database_url: str, projector: Projector, tables: StatusTable
 ) -> None:
     looked_again = asyncio.Event()
 
     async def project() -> None:
         if missing:
             looked_again.set()
-        missing.extend(await unfolded(database_url))
+        missing.extend(await lagging_shards(database_url))
 
     missing: list[int] = []
-    readers = Readers(database_url, LIMIT, statement)
+    readers = ReaderPool(database_url, LIMIT, statement)
     async with a_shard_of_another_node(database_url) as other, asyncio.timeout(10):
         refreshing = asyncio.create_task(StatusListing(readers, project).refresh())
         await looked_again.wait()
-        await Projector(tables, other, nobody_s).follow([SHARD])
+        await Projector(tables, other, load_no_saga).acquire_shards([SHARD])
         await refreshing
 
     assert set(missing) == {SHARD}
-    assert await unfolded(database_url) == []
+    assert await lagging_shards(database_url) == []
     await readers.close()
 
 
@@ -244,7 +251,7 @@ async def test_a_list_does_not_wait_for_ever_for_a_node_that_writes_nothing(
     async with a_shard_of_another_node(database_url), asyncio.timeout(10):
         await listing.refresh()
 
-    assert await unfolded(database_url) == [SHARD]
+    assert await lagging_shards(database_url) == [SHARD]
 
 
 @asynccontextmanager
@@ -252,20 +259,20 @@ async def a_shard_of_another_node(database_url: str) -> AsyncIterator[PostgresLo
     """It has two events, of claims; the view has come to the first one, as in the world."""
     log = PostgresLog(database_url)
     await log.claim([SHARD], recorded_at=NOON)
-    assert await unfolded(database_url) == []
+    assert await lagging_shards(database_url) == []
     await log.claim([SHARD], recorded_at=NOON)
     yield log
     await log.close()
 
 
-async def unfolded(database_url: str) -> list[int]:
-    readers = Readers(database_url, LIMIT, statement)
-    found = await readers.fetch(Unfolded, "find_unfolded", {"projection": PROJECTION})
+async def lagging_shards(database_url: str) -> list[int]:
+    readers = ReaderPool(database_url, LIMIT, statement)
+    found = await readers.fetch(ShardLag, "find_unfolded", {"projection": PROJECTION})
     await readers.close()
     return [one.shard_id for one in found]
 
 
-async def nobody_s(saga_ids: Iterable[str]) -> Mapping[str, Saga | Exception]:
+async def load_no_saga(saga_ids: Iterable[str]) -> Mapping[str, Saga | Exception]:
     return {}
 
 
@@ -278,7 +285,7 @@ async def test_what_cannot_be_brought_up_to_date_is_told_as_such(
     async def project() -> None:
         raise trouble
 
-    readers = Readers(database_url, LIMIT, statement)
+    readers = ReaderPool(database_url, LIMIT, statement)
     with pytest.raises(ProjectionUnavailable, match=str(trouble)):
         await StatusListing(readers, project).refresh()
 
@@ -286,7 +293,7 @@ async def test_what_cannot_be_brought_up_to_date_is_told_as_such(
 
 
 async def test_a_database_that_is_away_is_told_as_such() -> None:
-    readers = Readers("postgresql://127.0.0.1:1/nowhere", LIMIT, statement)
+    readers = ReaderPool("postgresql://127.0.0.1:1/nowhere", LIMIT, statement)
 
     with pytest.raises(ProjectionUnavailable):
         await StatusListing(readers, readers.close).page(ALL, None, 10)

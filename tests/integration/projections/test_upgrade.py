@@ -9,14 +9,14 @@ from random import Random
 
 import psycopg
 import pytest
-from saga_orchestrator.eventstore import migrate
-from saga_orchestrator.projections.tables import Tables
-from saga_orchestrator.tests.integration.projections.busy_world import (
-    a_busy_world,
-    fresh_folds,
-    live_a_while,
-    projected,
+from saga_orchestrator.eventstore.postgres.migrations import migrate
+from saga_orchestrator.projections.status_table import StatusTable
+from saga_orchestrator.tests.integration.projections.random_sagas import (
+    a_random_world,
+    caught_up_projector,
+    replayed_rows,
     rows,
+    run_random_sagas,
 )
 
 Folders = Sequence[tuple[str, Path]]
@@ -28,13 +28,13 @@ async def test_rows_of_an_older_release_are_folded_anew(
 ) -> None:
     await migrate(empty_database_url, [("projections", older(migration_folders, tmp_path, files))])
     leave_a_row(empty_database_url)
-    world, tables = await a_busy_world(3), Tables(empty_database_url)
-    await live_a_while(world, Random(3), sagas=25)
+    world, tables = await a_random_world(3), StatusTable(empty_database_url)
+    await run_random_sagas(world, Random(3), sagas=25)
 
     await migrate(empty_database_url, migration_folders)
-    await projected(world, tables)
+    await caught_up_projector(world, tables)
 
-    folds = await fresh_folds(world)
+    folds = await replayed_rows(world)
     assert rows(empty_database_url) == folds
     assert any(one["parked"] for one in folds)
     assert any(one["paused"] for one in folds)

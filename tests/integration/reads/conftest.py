@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
-from saga_orchestrator.eventstore import Mode
+from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
 from saga_orchestrator.http.app import build_app
-from saga_orchestrator.http.services import Services
-from saga_orchestrator.server import running
+from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.server import open_service
 from saga_orchestrator.settings import Settings
 from starlette.types import ASGIApp
 
@@ -44,7 +44,7 @@ DEFINITIONS: Mapping[str, Answer] = {
 @dataclass(frozen=True, slots=True)
 class Service:
     client: httpx.AsyncClient
-    services: Services
+    services: AppContext
     app: ASGIApp
     database_url: str
 
@@ -64,20 +64,20 @@ class Service:
 
 
 @pytest.fixture
-def database_mode() -> Mode:
+def database_mode() -> DatabaseMode:
     """A test that is for the other mode overrides it."""
     return "postgresql"
 
 
 @pytest.fixture
-async def service(empty_database_url: str, database_mode: Mode) -> AsyncIterator[Service]:
+async def service(empty_database_url: str, database_mode: DatabaseMode) -> AsyncIterator[Service]:
     participants = {"nobody-service": "http://127.0.0.1:9"}
     settings = Settings(
         database_url=empty_database_url,
         saga_database_mode=database_mode,
         saga_participants=participants,
     )
-    async with running(settings) as services:
+    async with open_service(settings) as services:
         app = build_app(services, version="1.2.3", hosts=("saga",))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://saga") as client:

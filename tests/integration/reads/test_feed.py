@@ -7,11 +7,12 @@ from datetime import timedelta
 from itertools import pairwise
 
 import psycopg
-from saga_orchestrator.eventstore import PostgresLog, Readers, shard_of
-from saga_orchestrator.projections.cursor import Cursor
-from saga_orchestrator.projections.feed import MOST_WINDOWS, FeedFilter, LogFeed
-from saga_orchestrator.projections.statements import statement
-from saga_orchestrator.projections.streams import BEFORE_ALL, Streams
+from saga_orchestrator.eventstore.event import shard_of
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.projections import statement
+from saga_orchestrator.projections.audit.streams import LOWEST_STREAM_ID, StreamReader
+from saga_orchestrator.projections.feed import MAX_WINDOWS_PER_PAGE, FeedCursor, FeedFilter, LogFeed
 
 from .conftest import Answer, Service
 
@@ -82,7 +83,9 @@ async def test_what_does_not_fit_on_a_page_is_not_read_either(service: Service) 
         swell(service, await service.start("quick"))
 
     async with a_feed(service, window=500) as feed:
-        rows = await feed._read(FeedFilter(), Cursor(), await feed._ends(FeedFilter()), 1000)
+        rows = await feed._read(
+            FeedFilter(), FeedCursor(), await feed._shard_ends(FeedFilter()), 1000
+        )
 
     assert sum(len(one.payload) for one in rows) < 7 * 1024 * 1024
 
@@ -92,10 +95,10 @@ async def test_a_shard_is_examined_in_pages_of_bounded_bytes(service: Service) -
     swell(service, saga_id)
     change(service, LONGER, 5, saga_id)
     change(service, "update event set payload = (select payload from event where version = 3)")
-    readers = Readers(service.database_url, timedelta(seconds=10), statement)
+    readers = ReaderPool(service.database_url, timedelta(seconds=10), statement)
     try:
-        streams = Streams(readers)
-        place = {"after_stream": BEFORE_ALL, "after_version": 0}
+        streams = StreamReader(readers)
+        place = {"after_stream": LOWEST_STREAM_ID, "after_version": 0}
         page = await streams._page(shard_of(saga_id), 10**9, place)
     finally:
         await readers.close()
@@ -152,8 +155,8 @@ async def test_the_events_of_a_shard_are_in_order_whatever_its_clock_did(service
 async def test_a_page_goes_on_from_window_to_window(service: Service) -> None:
     sagas = [await service.start(one) for one in ("quick", "stuck", "quick")]
     async with a_feed(service, window=1) as feed:
-        page = await feed.page(FeedFilter(), Cursor(), 100)
-        of_stuck = await feed.page(FeedFilter(saga_type="stuck"), Cursor(), 100)
+        page = await feed.page(FeedFilter(), FeedCursor(), 100)
+        of_stuck = await feed.page(FeedFilter(saga_type="stuck"), FeedCursor(), 100)
 
     assert {one.stream_id for one in page.events} == set(sagas)
     assert [one.version for one in of_stuck.events] == [1, 2, 3, 4, 5]
@@ -163,10 +166,10 @@ async def test_a_page_goes_on_from_window_to_window(service: Service) -> None:
 
 async def test_a_long_search_ends_a_page_early(service: Service) -> None:
     saga_id = await service.start("quick")
-    change(service, LONGER, MOST_WINDOWS, saga_id)
+    change(service, LONGER, MAX_WINDOWS_PER_PAGE, saga_id)
     wanted = FeedFilter(type="SagaParked")
     async with a_feed(service, window=1) as feed:
-        first = await feed.page(wanted, Cursor(), 100)
+        first = await feed.page(wanted, FeedCursor(), 100)
         second = await feed.page(wanted, first.next, 100)
 
     assert (first.events, first.has_more) == ([], True)
@@ -178,11 +181,11 @@ async def test_what_is_not_folded_yet_comes_later(service: Service) -> None:
     wanted = FeedFilter(saga_type="quick")
     async with a_feed(service) as feed:
         change(service, "update projection_checkpoint set projection = 'hidden'")
-        early = await feed.page(wanted, Cursor(), 100)
+        early = await feed.page(wanted, FeedCursor(), 100)
         change(service, "update projection_checkpoint set projection = 'saga_status'")
         late = await feed.page(wanted, early.next, 100)
 
-    assert (early.events, early.next, early.has_more) == ([], Cursor(), False)
+    assert (early.events, early.next, early.has_more) == ([], FeedCursor(), False)
     assert [one.type for one in late.events] == QUICK
 
 
@@ -203,7 +206,7 @@ async def test_an_event_that_cannot_be_read_does_not_end_the_log(service: Servic
 async def test_what_is_not_a_cursor_is_refused(service: Service) -> None:
     answers = [
         await service.client.get("/events", params={"after": after})
-        for after in ("nonsense", "", Cursor().encode() + "A", "é", "A" * 5000)
+        for after in ("nonsense", "", FeedCursor().encode() + "A", "é", "A" * 5000)
     ]
 
     assert [one.status_code for one in answers] == [422] * 5
@@ -220,7 +223,7 @@ async def a_feed(service: Service, *, window: int = 500) -> AsyncIterator[LogFee
     """Beside the one of the service, of a status view that has all and is not told more."""
     await service.services.listing.refresh()
     log = PostgresLog(service.database_url)
-    readers = Readers(service.database_url, timedelta(seconds=10), statement)
+    readers = ReaderPool(service.database_url, timedelta(seconds=10), statement)
     try:
         yield LogFeed(log, readers, nothing, window=window)
     finally:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import psycopg
-from saga_orchestrator.eventstore import NewEvent, Readers, StreamId
+from saga_orchestrator.eventstore.event import NewEvent, StreamId
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.events import (
     Event,
@@ -16,10 +17,10 @@ from saga_orchestrator.fsm.events import (
     WaitStarted,
 )
 from saga_orchestrator.fsm.testing import NOON
-from saga_orchestrator.projections.case import Grounds
-from saga_orchestrator.projections.doctor import Doctor
-from saga_orchestrator.projections.statements import statement
-from saga_orchestrator.projections.witnesses import hear
+from saga_orchestrator.projections import statement
+from saga_orchestrator.projections.audit.doctor import Doctor
+from saga_orchestrator.projections.audit.evidence import collect_evidence
+from saga_orchestrator.projections.audit.saga_audit import AuditContext
 
 from .conftest import Answer, Service
 
@@ -72,7 +73,7 @@ async def record_under_both_names(service: Service) -> None:
 
 
 async def record(service: Service, saga_id: str, *events: NewEvent) -> None:
-    await service.services.orchestrator.journal.log.append(StreamId(saga_id), 0, events)
+    await service.services.orchestrator.repository.log.append(StreamId(saga_id), 0, events)
 
 
 async def events_of_type(service: Service, type_name: str) -> list[Answer]:
@@ -119,14 +120,14 @@ async def test_stored_bytes_and_their_chain_stay_as_they_were_written(service: S
 
 async def test_doctor_finds_nothing_wrong_with_former_names(service: Service) -> None:
     await record_under_both_names(service)
-    log = service.services.orchestrator.journal.log
+    log = service.services.orchestrator.repository.log
     known = service.services.orchestrator.registry.known()
-    grounds = Grounds(
+    grounds = AuditContext(
         definitions={(one.name, one.version): one for one in known},
-        witnesses=hear([], [], at=NOON + timedelta(days=1)),
+        evidence=collect_evidence([], [], at=NOON + timedelta(days=1)),
         overdue=NOON,
     )
-    readers = Readers(service.database_url, timedelta(seconds=10), statement)
+    readers = ReaderPool(service.database_url, timedelta(seconds=10), statement)
     try:
         doctor = Doctor(log, readers, await log.heads(), grounds)
         findings = [

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
-from saga_orchestrator.fsm.runtime.callbacks import Owed
-from saga_orchestrator.fsm.runtime.traffic import Traffic
-from saga_orchestrator.http.metrics import exposition
-from saga_orchestrator.http.overview_answers import FeedAnswer, ParticipantsAnswer, StatsAnswer
+from saga_orchestrator.fsm.runtime.completion_webhooks import PendingWebhooks
+from saga_orchestrator.fsm.runtime.metrics import CallMetrics
+from saga_orchestrator.http.api.metrics import render_metrics
+from saga_orchestrator.http.wire.responses import FeedResponse, ParticipantsResponse, StatsResponse
 from saga_orchestrator.projections.errors import ProjectionUnavailable
 from saga_orchestrator.projections.stats import SagaCount, Stats
 
@@ -98,7 +98,7 @@ async def test_metrics_are_told_without_the_database(service: Service) -> None:
     await service.start("refused")
     services = service.services
 
-    text = await exposition(NoStatistics(), services.executor, services.event_counts, OWED)
+    text = await render_metrics(NoStatistics(), services.executor, services.event_counts, OWED)
 
     assert b"saga_status_view_up 0.0" in text
     assert b"saga_callbacks_owed 3.0" in text
@@ -107,39 +107,39 @@ async def test_metrics_are_told_without_the_database(service: Service) -> None:
     assert b'outcome="not_sent",participant="nobody-service"} 1.0' in text
 
 
-OWED = Owed(3, timedelta(seconds=90), "s1")
+OWED = PendingWebhooks(3, timedelta(seconds=90), "s1")
 
 
 class NoStatistics:
     async def stats(self, now: datetime) -> Stats:
         raise ProjectionUnavailable("the database is away")
 
-    async def unsettled(self) -> Sequence[SagaCount]:
+    async def open_counts(self) -> Sequence[SagaCount]:
         raise ProjectionUnavailable("the database is away")
 
 
 async def test_calls_are_counted_while_they_wait_and_while_they_are_out() -> None:
-    turns, done = Traffic(1).turns, asyncio.Event()
+    turns, done = CallMetrics(1).semaphore, asyncio.Event()
     seen = []
 
     async def call() -> None:
-        if not turns.take():
-            await turns.come()
+        if not turns.try_acquire():
+            await turns.acquire()
         try:
             await done.wait()
         finally:
-            turns.leave()
+            turns.release()
 
     async with asyncio.TaskGroup() as calls:
         first, second, third = (calls.create_task(call()) for _ in range(3))
         await asyncio.sleep(0)
-        seen.append((turns.taken, turns.waiting))
+        seen.append((turns.acquired, turns.waiting))
         second.cancel()
         await asyncio.wait([second])
-        seen.append((turns.taken, turns.waiting))
+        seen.append((turns.acquired, turns.waiting))
         done.set()
         await asyncio.wait([first, third])
-        seen.append((turns.taken, turns.waiting))
+        seen.append((turns.acquired, turns.waiting))
 
     assert seen == [(1, 2), (1, 1), (0, 0)]
 
@@ -147,6 +147,6 @@ async def test_calls_are_counted_while_they_wait_and_while_they_are_out() -> Non
 async def test_answers_are_as_they_are_described(service: Service) -> None:
     await asyncio.gather(*(service.start(one) for one in ("quick", "stuck", "refused")))
 
-    FeedAnswer.model_validate(await service.get("/events"))
-    StatsAnswer.model_validate(await service.get("/stats"))
-    ParticipantsAnswer.model_validate(await service.get("/participants"))
+    FeedResponse.model_validate(await service.get("/events"))
+    StatsResponse.model_validate(await service.get("/stats"))
+    ParticipantsResponse.model_validate(await service.get("/participants"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.eventstore import Mode
+from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
 from saga_orchestrator.tests.integration.reads.conftest import Service
 
 
 @pytest.fixture
-def database_mode() -> Mode:
+def database_mode() -> DatabaseMode:
     return "portable"
 
 

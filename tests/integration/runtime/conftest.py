@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
-from saga_orchestrator.tests.world import World, a_world
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def log() -> TroubledLog:
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[World]:
-    made = await a_world(log=log)
+async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+    made = await in_memory_service(log=log)
     yield made
     await made.driver.drain(timedelta())

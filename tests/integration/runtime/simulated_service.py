@@ -12,33 +12,33 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-from saga_orchestrator.eventstore import (
-    InMemoryLog,
-    LogUnavailable,
-    MemoryStore,
-    NewEvent,
-    RecordedEvent,
-    StreamId,
-)
-from saga_orchestrator.fsm.command import CallParticipant
-from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.event import NewEvent, RecordedEvent, StreamId
+from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
+from saga_orchestrator.fsm.call_outcome import CallOutcome
+from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.errors import NotCompensatable
-from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
+from saga_orchestrator.fsm.inputs import Compensate, StartSaga
+from saga_orchestrator.fsm.instructions import CallParticipant
 from saga_orchestrator.fsm.machines import StepStatus
-from saga_orchestrator.fsm.outcome import Verdict
-from saga_orchestrator.fsm.runtime.errors import NotServing, SagaNotFound
-from saga_orchestrator.fsm.runtime.executor import Executor
-from saga_orchestrator.fsm.runtime.orchestrator import StartKey
-from saga_orchestrator.fsm.testing import Fate, ParticipantsModel, Process, define
-from saga_orchestrator.tests.passing_time import quiet, skip_to_next_wake_up
-from saga_orchestrator.tests.told import told
-from saga_orchestrator.tests.world import (
+from saga_orchestrator.fsm.runtime.calls.executor import Executor
+from saga_orchestrator.fsm.runtime.errors import SagaNotFound, Unavailable
+from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
+from saga_orchestrator.fsm.testing import (
+    ParticipantBehavior,
+    ParticipantsModel,
+    SimulatedProcess,
+    define,
+)
+from saga_orchestrator.tests.support.history_from_log import process_from_log
+from saga_orchestrator.tests.support.in_memory_service import (
     TOKENS,
     FakeClock,
+    InMemoryService,
     ScriptedParticipants,
-    World,
-    a_world,
+    in_memory_service,
 )
+from saga_orchestrator.tests.support.virtual_time import advance_to_next_wakeup, await_idle
 
 DEFINITIONS: Final = (
     define("book", "seat", "pay", name="undoable"),
@@ -47,7 +47,7 @@ DEFINITIONS: Final = (
     define("book", "seat after=book", "pay after=book", "ship after=seat,pay", name="graph"),
     define("book", "nap sleep=30m", "pay pivot", "post", "ship after=pay", name="sleepy"),
 )
-FATES: Final = (*[Fate.DONE] * 12, *Fate)
+FATES: Final = (*[ParticipantBehavior.DONE] * 12, *ParticipantBehavior)
 SAGAS: Final = 10
 ANSWERS_AFTER: Final = 4  # turns of the loop, at most
 
@@ -103,7 +103,7 @@ class ModelExecutor(Executor):
         is_wanted: Callable[[], bool] = lambda: True,
         *,
         in_backlog: bool = False,
-    ) -> Verdict:
+    ) -> CallOutcome:
         random, model = self.life.random, self.models[call.saga_id]
         is_wanted()
         for _ in range(random.randrange(ANSWERS_AFTER)):
@@ -133,9 +133,9 @@ class SimulatedService:
             if wanted and await self._start(world, wanted[0]):
                 wanted.pop(0)
             await self._meddle(world)
-            await quiet(world.driver)
-            skip_to_next_wake_up(world)
-            await quiet(world.driver)
+            await await_idle(world.driver)
+            advance_to_next_wakeup(world)
+            await await_idle(world.driver)
         await self._all_rest(world)
 
     @property
@@ -143,15 +143,15 @@ class SimulatedService:
         streams = self.store.streams.items()
         return {one: events for one, events in streams if events[0].type == "SagaStarted"}
 
-    def told(self, saga_id: str) -> Process:
+    def told(self, saga_id: str) -> SimulatedProcess:
         stream = self.sagas[saga_id]
         definition = next(one for one in DEFINITIONS if one.name.encode() in stream[0].payload)
-        return told(definition, stream)
+        return process_from_log(definition, stream)
 
-    async def _come_to_life(self, clock: FakeClock) -> World:
+    async def _come_to_life(self, clock: FakeClock) -> InMemoryService:
         self.life.revive()
         self.lives += 1
-        world = await a_world(log=MortalLog(self.store, self.life))
+        world = await in_memory_service(log=MortalLog(self.store, self.life))
         world.clock.time, world.clock.drawn = clock.time, clock.drawn
         for definition in DEFINITIONS:
             await world.registry.register(definition)
@@ -161,36 +161,36 @@ class SimulatedService:
         await world.recover(await world.unfinished())
         return world
 
-    async def _lose_answers(self, world: World) -> None:
+    async def _lose_answers(self, world: InMemoryService) -> None:
         """What was called when the process died may have been answered, and nobody knows."""
         for saga_id in world.sagas:
             saga = await world.orchestrator.saga_as_of(saga_id)
             called = [step.name for step in saga.steps_in(StepStatus.CALLING)]
-            self.executor.models[saga_id].unclear.update(called)
+            self.executor.models[saga_id].uncertain_steps.update(called)
 
-    async def _start(self, world: World, number: int) -> bool:
+    async def _start(self, world: InMemoryService, number: int) -> bool:
         """Whether it was acknowledged; a client whose start was not asks again, with its key."""
         definition = DEFINITIONS[number % len(DEFINITIONS)]
-        request = StartRequested(entity_id=number, input={})
-        key = StartKey(f"start {number}", b"digest")
+        request = StartSaga(entity_id=number, input={})
+        key = IdempotencyKey(f"start {number}", b"digest")
         try:
             started = await world.orchestrator.start(definition.name, request, key=key)
-        except NotServing:
+        except Unavailable:
             return False
         self.acknowledged.add(started.saga.state.saga_id)
         return True
 
-    async def _meddle(self, world: World) -> None:
+    async def _meddle(self, world: InMemoryService) -> None:
         """Somebody asks for compensation, now and then."""
         if self.sagas and self.random.random() < 0.1:
             saga_id = self.random.choice(sorted(self.sagas))
             try:
-                await world.orchestrator.ask(saga_id, CompensationAsked(reason="a whim"))
-            except (NotCompensatable, NotServing, SagaNotFound):
+                await world.orchestrator.execute(saga_id, Compensate(reason="a whim"))
+            except (NotCompensatable, Unavailable, SagaNotFound):
                 return
 
-    async def _all_rest(self, world: World) -> bool:
+    async def _all_rest(self, world: InMemoryService) -> bool:
         if self.life.dead:
             return False
         sagas = [await world.orchestrator.saga(one) for one in self.sagas]
-        return all(one.state.status.rests for one in sagas)
+        return all(one.state.status.is_at_rest for one in sagas)

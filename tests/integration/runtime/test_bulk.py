@@ -7,42 +7,42 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.happening import CancelAsked, CompensationAsked, Verb
+from saga_orchestrator.fsm.inputs import Cancel, Compensate, OperatorCommand
 from saga_orchestrator.fsm.runtime import bulk
-from saga_orchestrator.fsm.runtime.bulk import AT_ONCE, MOST_JOBS, BulkJob, BulkJobs
+from saga_orchestrator.fsm.runtime.bulk import MAX_CONCURRENT_COMMANDS, MAX_JOBS, BulkJob, BulkJobs
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import ENOUGH, NOON, World
+from saga_orchestrator.tests.support.in_memory_service import NOON, TIME_LIMIT, InMemoryService
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 NOBODY = "018f0000-0000-7000-8000-000000000003"
 
 
 @pytest.fixture
-async def jobs(world: World) -> AsyncIterator[BulkJobs]:
+async def jobs(world: InMemoryService) -> AsyncIterator[BulkJobs]:
     made = BulkJobs(world.orchestrator, world.clock)
     yield made
     await made.close()
 
 
 async def finished(jobs: BulkJobs) -> None:
-    async with asyncio.timeout(ENOUGH.total_seconds()):
+    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
         while tasks := set(jobs._tasks):
             await asyncio.wait(tasks)
 
 
-async def completed(world: World, sagas: int) -> list[str]:
+async def completed(world: InMemoryService, sagas: int) -> list[str]:
     started = [(await world.start("order_processing")).state.saga_id for _ in range(sagas)]
-    await quiet(world.driver)
+    await await_idle(world.driver)
     return started
 
 
 async def test_each_saga_is_asked_and_the_job_says_how_far_it_is(
-    world: World, jobs: BulkJobs
+    world: InMemoryService, jobs: BulkJobs
 ) -> None:
     sagas = await completed(world, 3)
 
-    job = jobs.start("compensate", CompensationAsked(actor="Ada", reason="recall"), sagas)
+    job = jobs.start("compensate", Compensate(actor="Ada", reason="recall"), sagas)
     assert (job.matched, job.done, job.started_at, job.finished_at) == (3, 0, NOON, None)
     world.clock.advance(timedelta(seconds=5))
     await finished(jobs)
@@ -50,7 +50,7 @@ async def test_each_saga_is_asked_and_the_job_says_how_far_it_is(
     assert jobs.get(job.job_id) is job
     assert (job.done, job.refused, job.refusals) == (3, 0, {})
     assert job.finished_at == NOON + timedelta(seconds=5)
-    await quiet(world.driver)
+    await await_idle(world.driver)
     for saga_id in sagas:
         saga = await world.orchestrator.saga(saga_id)
         assert (saga.state.status, saga.state.error) == (
@@ -59,13 +59,15 @@ async def test_each_saga_is_asked_and_the_job_says_how_far_it_is(
         )
 
 
-async def test_who_refuses_stops_no_other_and_says_why(world: World, jobs: BulkJobs) -> None:
+async def test_who_refuses_stops_no_other_and_says_why(
+    world: InMemoryService, jobs: BulkJobs
+) -> None:
     done, (waiting, other) = await completed(world, 1), [NOBODY, "nonsense"]
     world.participants.hold("create_order")
     going = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("create_order")
+    await world.participants.await_call("create_order")
 
-    job = jobs.start("cancel", CancelAsked(), [*done, waiting, going, other])
+    job = jobs.start("cancel", Cancel(), [*done, waiting, going, other])
     await finished(jobs)
 
     assert (job.matched, job.done, job.refused) == (4, 1, 3)
@@ -78,12 +80,14 @@ async def test_who_refuses_stops_no_other_and_says_why(world: World, jobs: BulkJ
 class Surprising(Orchestrator):
     """Has a bug, and counts how many sagas it is asked about at the same time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: InMemoryService) -> None:
         asked = world.orchestrator
-        super().__init__(asked.log, asked.registry, asked.journal, asked.driver, asked.clock)
+        super().__init__(asked.log, asked.registry, asked.repository, asked.driver, asked.clock)
         self.now = self.most = 0
 
-    async def ask(self, saga_id: str, verb: Verb, *, expected_version: int | None = None) -> Saga:
+    async def execute(
+        self, saga_id: str, verb: OperatorCommand, *, expected_version: int | None = None
+    ) -> Saga:
         self.now += 1
         self.most = max(self.now, self.most)
         await asyncio.sleep(0)
@@ -92,54 +96,56 @@ class Surprising(Orchestrator):
 
 
 async def test_a_bug_stops_no_other_and_is_logged_not_told(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: InMemoryService, caplog: pytest.LogCaptureFixture
 ) -> None:
     orchestrator = Surprising(world)
     jobs = BulkJobs(orchestrator, world.clock)
 
-    job = jobs.start("cancel", CancelAsked(), [str(number) for number in range(3 * AT_ONCE)])
+    job = jobs.start(
+        "cancel", Cancel(), [str(number) for number in range(3 * MAX_CONCURRENT_COMMANDS)]
+    )
     await finished(jobs)
 
     assert (job.refused, set(job.refusals.values())) == (
-        3 * AT_ONCE,
+        3 * MAX_CONCURRENT_COMMANDS,
         {"it failed, and was logged"},
     )
     assert {one.message for one in caplog.records} == {"bulk verb failed"}
-    assert orchestrator.most == AT_ONCE
+    assert orchestrator.most == MAX_CONCURRENT_COMMANDS
 
 
 async def test_of_many_refusals_some_are_told(
-    world: World, jobs: BulkJobs, monkeypatch: pytest.MonkeyPatch
+    world: InMemoryService, jobs: BulkJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "MOST_REFUSALS", 2)
 
-    job = jobs.start("cancel", CancelAsked(), ["one", "two", "three"])
+    job = jobs.start("cancel", Cancel(), ["one", "two", "three"])
     await finished(jobs)
 
     assert (job.refused, len(job.refusals)) == (3, 2)
 
 
 async def test_a_job_for_nobody_is_finished_too(jobs: BulkJobs) -> None:
-    job = jobs.start("cancel", CancelAsked(), [])
+    job = jobs.start("cancel", Cancel(), [])
     await finished(jobs)
 
     assert (job.matched, job.finished_at) == (0, NOON)
 
 
 async def test_the_oldest_jobs_are_forgotten(jobs: BulkJobs) -> None:
-    started = [jobs.start("cancel", CancelAsked(), []) for _ in range(MOST_JOBS + 1)]
+    started = [jobs.start("cancel", Cancel(), []) for _ in range(MAX_JOBS + 1)]
     await finished(jobs)
 
     assert jobs.get(started[0].job_id) is None
     assert [jobs.get(one.job_id) for one in started[1:]] == started[1:]
 
 
-async def test_a_close_ends_a_job_where_it_is(world: World, jobs: BulkJobs) -> None:
+async def test_a_close_ends_a_job_where_it_is(world: InMemoryService, jobs: BulkJobs) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
     job: BulkJob
-    async with world.driver.turn_of(saga_id):
-        job = jobs.start("cancel", CancelAsked(), [saga_id])
+    async with world.driver.creation_lock(saga_id):
+        job = jobs.start("cancel", Cancel(), [saga_id])
         await asyncio.sleep(0)
         await jobs.close()
 

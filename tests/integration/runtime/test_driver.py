@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.answer import Answer, Reply
-from saga_orchestrator.fsm.happening import CompensationAsked
-from saga_orchestrator.fsm.runtime.errors import NotServing
-from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
-from saga_orchestrator.tests.passing_time import at_rest
-from saga_orchestrator.tests.world import ENOUGH, ScriptedParticipants, World, a_world
+from saga_orchestrator.fsm.call_outcome import CallResult, Response
+from saga_orchestrator.fsm.inputs import Compensate
+from saga_orchestrator.fsm.runtime.errors import Unavailable
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.support.in_memory_service import (
+    TIME_LIMIT,
+    InMemoryService,
+    ScriptedParticipants,
+    in_memory_service,
+)
+from saga_orchestrator.tests.support.virtual_time import run_to_rest
 
-NO = Reply(409, {}, b'{"detail": "no"}')
-OOPS = Reply(500, {}, b"")
+NO = Response(409, {}, b'{"detail": "no"}')
+OOPS = Response(500, {}, b"")
 INTENTS = {"StepCalled", "CompensationCalled"}
 
 
@@ -35,7 +40,7 @@ class Witnesses(ScriptedParticipants):
         headers: Mapping[str, str],
         body: bytes | None,
         within: timedelta,
-    ) -> Answer:
+    ) -> CallResult:
         assert self.log is not None
         recorded = Counter(self.log.types(headers["saga-id"]))
         called = sum(one.headers["saga-id"] == headers["saga-id"] for one in self.sent)
@@ -48,12 +53,12 @@ class Witnesses(ScriptedParticipants):
 
 async def test_every_call_finds_its_intent_in_the_log(log: TroubledLog) -> None:
     participants = Witnesses(log=log)
-    world = await a_world(log=log, participants=participants)
-    participants.will("process_payment", OOPS)
-    participants.will("confirm_order", NO)
+    world = await in_memory_service(log=log, participants=participants)
+    participants.will_reply("process_payment", OOPS)
+    participants.will_reply("confirm_order", NO)
     saga = await world.start("order_processing")
 
-    await at_rest(world, saga.state.saga_id)
+    await run_to_rest(world, saga.state.saga_id)
 
     types = log.types(saga.state.saga_id)
     assert sum(one in INTENTS for one in types) == len(participants.sent) == 6
@@ -61,7 +66,7 @@ async def test_every_call_finds_its_intent_in_the_log(log: TroubledLog) -> None:
 
 
 async def test_nothing_leaves_before_the_append_is_told_to_have_landed(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
     starting = asyncio.ensure_future(world.start("order_processing"))
@@ -73,12 +78,14 @@ async def test_nothing_leaves_before_the_append_is_told_to_have_landed(
     assert world.participants.sent == []
     log.slow.set()
     saga = await starting
-    assert (await world.rested(saga.state.saga_id)).state.status == "completed"
+    assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_answer_and_next_intent_are_one_append(world: World, log: TroubledLog) -> None:
+async def test_answer_and_next_intent_are_one_append(
+    world: InMemoryService, log: TroubledLog
+) -> None:
     saga = await world.start("order_processing")
-    await world.rested(saga.state.saga_id)
+    await world.await_rest(saga.state.saga_id)
 
     assert log.types(saga.state.saga_id) == [
         "SagaStarted",
@@ -90,12 +97,12 @@ async def test_answer_and_next_intent_are_one_append(world: World, log: Troubled
 
 
 async def test_a_step_that_is_called_again_says_its_attempt_and_keeps_its_key(
-    world: World,
+    world: InMemoryService,
 ) -> None:
-    world.participants.will("create_order", OOPS, OOPS)
+    world.participants.will_reply("create_order", OOPS, OOPS)
     saga = await world.start("order_processing")
 
-    await at_rest(world, saga.state.saga_id)
+    await run_to_rest(world, saga.state.saga_id)
 
     calls = [one for one in world.participants.sent if one.path == "/orders"]
     assert [one.headers["saga-attempt"] for one in calls] == ["1", "2", "3"]
@@ -104,106 +111,106 @@ async def test_a_step_that_is_called_again_says_its_attempt_and_keeps_its_key(
     }
 
 
-async def test_sagas_do_not_wait_for_one_another(world: World) -> None:
+async def test_sagas_do_not_wait_for_one_another(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     first = await world.start("order_processing")
-    await world.participants.called("create_order")
+    await world.participants.await_call("create_order")
     gate = world.participants.held.pop("create_order")
 
-    second = await world.rested((await world.start("order_processing")).state.saga_id)
+    second = await world.await_rest((await world.start("order_processing")).state.saga_id)
 
     assert second.state.status == "completed"
     assert (await world.orchestrator.saga(first.state.saga_id)).state.status == "running"
     gate.set()
-    assert (await world.rested(first.state.saga_id)).state.status == "completed"
+    assert (await world.await_rest(first.state.saga_id)).state.status == "completed"
 
 
 async def test_what_happens_at_once_is_decided_about_one_by_one(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
+    await world.participants.await_call("process_payment")
     log.slow = asyncio.Event()
     log.asked.clear()
 
-    asking = asyncio.ensure_future(world.orchestrator.ask(saga_id, CompensationAsked()))
+    asking = asyncio.ensure_future(world.orchestrator.execute(saga_id, Compensate()))
     await log.asked.wait()
     world.participants.release("process_payment")
     log.slow.set()
     await asking
 
-    assert (await world.rested(saga_id)).state.status == "compensated"
+    assert (await world.await_rest(saga_id)).state.status == "compensated"
     assert log.types(saga_id)[4:6] == ["CompensationStarted", "StepSucceeded"]
 
 
 async def test_a_participant_that_raises_takes_only_its_saga_down(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: InMemoryService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.participants.will("create_order", RuntimeError("a bug of ours"))  # type: ignore[arg-type]
+    world.participants.will_reply("create_order", RuntimeError("a bug of ours"))  # type: ignore[arg-type]
     broken = await world.start("order_processing")
     sound = await world.start("order_processing")
 
-    assert (await world.rested(sound.state.saga_id)).state.status == "completed"
+    assert (await world.await_rest(sound.state.saga_id)).state.status == "completed"
 
     assert [one.message for one in caplog.records] == ["saga quarantined"]
-    assert broken.state.saga_id not in world.driver.live
+    assert broken.state.saga_id not in world.driver.active
 
 
 async def test_at_most_the_limit_is_with_one_participant() -> None:
-    world = await a_world(limit=2)
+    world = await in_memory_service(limit=2)
     world.participants.hold("create_order")
     sagas = [await world.start("order_processing") for _ in range(5)]
-    await world.participants.called("create_order")
+    await world.participants.await_call("create_order")
     for _ in range(20):
         await asyncio.sleep(0)
 
     assert len(world.participants.sent) == 2
     world.participants.release("create_order")
     for saga in sagas:
-        assert (await world.rested(saga.state.saga_id)).state.status == "completed"
+        assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_a_saga_is_turned_round_while_its_call_is_under_way(world: World) -> None:
+async def test_a_saga_is_turned_round_while_its_call_is_under_way(world: InMemoryService) -> None:
     world.participants.hold("process_payment")
     saga = await world.start("order_processing")
-    await world.participants.called("process_payment")
+    await world.participants.await_call("process_payment")
 
-    turned = await world.orchestrator.ask(saga.state.saga_id, CompensationAsked(reason="x"))
+    turned = await world.orchestrator.execute(saga.state.saga_id, Compensate(reason="x"))
 
     assert turned.state.status == "compensating"
     assert "undo" not in "".join(world.participants.paths)
     world.participants.release("process_payment")
-    assert (await world.rested(saga.state.saga_id)).state.status == "compensated"
+    assert (await world.await_rest(saga.state.saga_id)).state.status == "compensated"
     assert world.participants.paths[-2:] == [
         "POST /payments/8/compensate",
         "POST /orders/7/compensate",
     ]
 
 
-async def test_a_finished_saga_is_not_kept_in_memory(world: World) -> None:
+async def test_a_finished_saga_is_not_kept_in_memory(world: InMemoryService) -> None:
     saga = await world.start("order_processing")
-    await world.rested(saga.state.saga_id)
+    await world.await_rest(saga.state.saga_id)
 
-    assert world.driver.live == {}
+    assert world.driver.active == {}
     assert world.driver.timers._due == {}
 
 
-async def test_every_commit_is_told_once_and_in_order(world: World) -> None:
+async def test_every_commit_is_told_once_and_in_order(world: InMemoryService) -> None:
     told: list[int] = []
     world.driver.observe = lambda saga, recorded: told.extend(one.version for one in recorded)
 
-    saga = await world.rested((await world.start("order_processing")).state.saga_id)
+    saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
 
     assert told == list(range(1, saga.state.version + 1))
 
 
 async def test_a_start_while_stopping_is_refused_and_leaves_nothing(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     world.driver.begin_stop()
 
-    with pytest.raises(NotServing, match="the service is stopping"):
-        await asyncio.wait_for(world.start("order_processing"), ENOUGH.total_seconds())
+    with pytest.raises(Unavailable, match="the service is stopping"):
+        await asyncio.wait_for(world.start("order_processing"), TIME_LIMIT.total_seconds())
 
     assert world.events == []

@@ -7,28 +7,35 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from saga_orchestrator.eventstore import RecordedEvent, StreamId
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.errors import InvalidInput, NotCompensatable
-from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
+from saga_orchestrator.eventstore.event import RecordedEvent, StreamId
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.definitions.findings import InvalidInput
+from saga_orchestrator.fsm.errors import NotCompensatable
+from saga_orchestrator.fsm.inputs import Compensate, StartSaga
 from saga_orchestrator.fsm.runtime.errors import (
     DefinitionNotFound,
     IdempotencyKeyReused,
-    NotServing,
     SagaNotFound,
+    Unavailable,
     VersionNotReached,
 )
-from saga_orchestrator.fsm.runtime.orchestrator import StartKey
+from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.projections.status import status_view
-from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import ENOUGH, NOON, ORDER, World, a_world
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.support.in_memory_service import (
+    NOON,
+    ORDER_STEP_DATA,
+    TIME_LIMIT,
+    InMemoryService,
+    in_memory_service,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
-NO = Reply(409, {}, b'{"detail": "no"}')
-REQUEST = StartRequested(entity_id=1, input={"step_data": ORDER})
+NO = Response(409, {}, b'{"detail": "no"}')
+REQUEST = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA})
 MOMENT = timedelta(milliseconds=5)
-KEY = StartKey("order-1", b"digest")
+KEY = IdempotencyKey("order-1", b"digest")
 NOBODY = "018f0000-0000-7000-8000-000000000003"
 PIVOTAL = """
 saga: pivotal
@@ -38,19 +45,21 @@ steps:
 """
 
 
-async def test_twenty_starts_with_one_key_are_one_saga(world: World) -> None:
+async def test_twenty_starts_with_one_key_are_one_saga(world: InMemoryService) -> None:
     started = await asyncio.gather(
         *(world.orchestrator.start("order_processing", REQUEST, key=KEY) for _ in range(20))
     )
 
     assert len({one.saga.state.saga_id for one in started}) == 1
     assert sorted(one.replayed for one in started) == [False, *[True] * 19]
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert [one.type for one in world.events].count("SagaStarted") == 1
     assert len(world.participants.sent) == 3
 
 
-async def test_twenty_starts_on_a_slow_log_are_one_saga(world: World, log: TroubledLog) -> None:
+async def test_twenty_starts_on_a_slow_log_are_one_saga(
+    world: InMemoryService, log: TroubledLog
+) -> None:
     log.slow = asyncio.Event()
     starting = [
         asyncio.ensure_future(world.orchestrator.start("order_processing", REQUEST, key=KEY))
@@ -65,16 +74,16 @@ async def test_twenty_starts_on_a_slow_log_are_one_saga(world: World, log: Troub
 
     assert len({one.saga.state.saga_id for one in started}) == 1
     assert {one.replayed for one in started} == {True}
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
 async def test_a_key_is_remembered_after_the_saga_rests_and_after_a_restart(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     first = await world.orchestrator.start("order_processing", REQUEST, key=KEY)
-    await world.rested(first.saga.state.saga_id)
-    restarted = await a_world(store=log.store)
+    await world.await_rest(first.saga.state.saga_id)
+    restarted = await in_memory_service(store=log.store)
 
     again = await restarted.orchestrator.start("order_processing", REQUEST, key=KEY)
 
@@ -83,7 +92,7 @@ async def test_a_key_is_remembered_after_the_saga_rests_and_after_a_restart(
 
 
 async def test_a_key_whose_start_died_before_it_was_recorded_starts_it(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     bound = await log.claim_key(
         KEY.key, digest=KEY.digest, stream_id=StreamId(NOBODY), claimed_at=NOON
@@ -92,24 +101,24 @@ async def test_a_key_whose_start_died_before_it_was_recorded_starts_it(
     started = await world.orchestrator.start("order_processing", REQUEST, key=KEY)
 
     assert (started.saga.state.saga_id, started.replayed) == (bound.stream_id, False)
-    assert (await world.rested(NOBODY)).state.status == "completed"
+    assert (await world.await_rest(NOBODY)).state.status == "completed"
 
 
-async def test_a_key_stands_for_one_request(world: World) -> None:
+async def test_a_key_stands_for_one_request(world: InMemoryService) -> None:
     await world.orchestrator.start("order_processing", REQUEST, key=KEY)
 
     with pytest.raises(IdempotencyKeyReused, match="'order-1'"):
         await world.orchestrator.start(
-            "order_processing", REQUEST, key=StartKey(KEY.key, b"another")
+            "order_processing", REQUEST, key=IdempotencyKey(KEY.key, b"another")
         )
 
     assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
 async def test_a_refused_start_records_nothing_and_binds_no_key(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
-    empty = StartRequested(entity_id=1, input={"step_data": []})
+    empty = StartSaga(entity_id=1, input={"step_data": []})
 
     with pytest.raises(InvalidInput):
         await world.orchestrator.start("order_processing", empty, key=KEY)
@@ -121,24 +130,24 @@ async def test_a_refused_start_records_nothing_and_binds_no_key(
     assert (world.events, log.store.keys) == ([], {})
 
 
-async def test_who_waits_gets_the_saga_at_rest(world: World) -> None:
+async def test_who_waits_gets_the_saga_at_rest(world: InMemoryService) -> None:
     world.participants.hold("confirm_order")
     saga = await world.start("order_processing")
-    waiting = asyncio.ensure_future(world.orchestrator.rested(saga, ENOUGH))
-    await world.participants.called("confirm_order")
+    waiting = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
+    await world.participants.await_call("confirm_order")
 
     world.participants.release("confirm_order")
 
     assert (await waiting).state.status == "completed"
 
 
-async def test_each_waits_as_long_as_it_wants_to_and_not_longer(world: World) -> None:
+async def test_each_waits_as_long_as_it_wants_to_and_not_longer(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     saga = await world.start("order_processing")
-    patient = asyncio.ensure_future(world.orchestrator.rested(saga, ENOUGH))
+    patient = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
 
-    async with asyncio.timeout(ENOUGH.total_seconds()):
-        seen = [await world.orchestrator.rested(saga, MOMENT) for _ in range(2)]
+    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
+        seen = [await world.orchestrator.wait_until_rest(saga, MOMENT) for _ in range(2)]
     waits_still = not patient.done()
     world.participants.release("create_order")
 
@@ -147,12 +156,12 @@ async def test_each_waits_as_long_as_it_wants_to_and_not_longer(world: World) ->
     assert (await patient).state.status == "completed"
 
 
-async def test_who_waits_too_short_gets_the_saga_as_it_is(world: World) -> None:
+async def test_who_waits_too_short_gets_the_saga_as_it_is(world: InMemoryService) -> None:
     world.participants.hold("confirm_order")
     saga = await world.start("order_processing")
-    await world.participants.called("confirm_order")
+    await world.participants.await_call("confirm_order")
 
-    seen = await world.orchestrator.rested(saga, timedelta())
+    seen = await world.orchestrator.wait_until_rest(saga, timedelta())
 
     assert (seen.state.status, seen.state.version) == ("running", 6)
     assert await world.orchestrator.saga_from(saga.state.saga_id, 6, timedelta()) is seen
@@ -160,21 +169,21 @@ async def test_who_waits_too_short_gets_the_saga_as_it_is(world: World) -> None:
         await world.orchestrator.saga_from(saga.state.saga_id, 7, timedelta())
 
 
-async def test_who_waits_for_a_version_gets_it(world: World) -> None:
+async def test_who_waits_for_a_version_gets_it(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
     waiting = [
-        asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version, ENOUGH))
+        asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version, TIME_LIMIT))
         for version in (1, 2, 3, 4, 8)
     ]
-    await world.participants.called("create_order")
+    await world.participants.await_call("create_order")
 
     world.participants.release("create_order")
 
     assert [one.state.version for one in await asyncio.gather(*waiting)] == [2, 2, 4, 4, 8]
 
 
-async def test_a_saga_is_told_as_of_every_version_and_time(world: World) -> None:
+async def test_a_saga_is_told_as_of_every_version_and_time(world: InMemoryService) -> None:
     moments: list[datetime] = []
 
     def second_by_second(saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
@@ -183,7 +192,7 @@ async def test_a_saga_is_told_as_of_every_version_and_time(world: World) -> None
 
     world.driver.observe = second_by_second
     saga_id = (await world.start("order_processing")).state.saga_id
-    newest = await world.rested(saga_id)
+    newest = await world.await_rest(saga_id)
 
     for version in range(1, newest.state.version + 1):
         by_version = await world.orchestrator.saga_as_of(saga_id, version=version)
@@ -198,24 +207,24 @@ async def test_a_saga_is_told_as_of_every_version_and_time(world: World) -> None
         await world.orchestrator.saga_as_of(saga_id, at=NOON - timedelta(seconds=1))
 
 
-async def test_what_memory_says_of_a_saga_is_what_its_stream_says(world: World) -> None:
+async def test_what_memory_says_of_a_saga_is_what_its_stream_says(world: InMemoryService) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
+    await world.participants.await_call("process_payment")
 
     live = await world.orchestrator.saga(saga_id)
 
-    assert live is world.driver.live[saga_id].saga
+    assert live is world.driver.active[saga_id].saga
     assert (await world.orchestrator.saga_as_of(saga_id)).state == live.state
 
 
-async def test_compensation_may_be_asked_for_often(world: World) -> None:
+async def test_compensation_may_be_asked_for_often(world: InMemoryService) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.rested(saga_id)
+    await world.await_rest(saga_id)
 
-    await asyncio.gather(*(world.orchestrator.ask(saga_id, CompensationAsked()) for _ in range(20)))
+    await asyncio.gather(*(world.orchestrator.execute(saga_id, Compensate()) for _ in range(20)))
 
-    assert (await world.rested(saga_id)).state.status == "compensated"
+    assert (await world.await_rest(saga_id)).state.status == "compensated"
     assert [one.type for one in world.events].count("CompensationStarted") == 1
     assert world.participants.paths[3:] == [
         "POST /payments/8/compensate",
@@ -223,60 +232,65 @@ async def test_compensation_may_be_asked_for_often(world: World) -> None:
     ]
 
 
-async def test_what_cannot_be_undone_is_refused(world: World) -> None:
-    pivotal = await a_world(PIVOTAL)
+async def test_what_cannot_be_undone_is_refused(world: InMemoryService) -> None:
+    pivotal = await in_memory_service(PIVOTAL)
     saga_id = (await pivotal.start("pivotal")).state.saga_id
-    await pivotal.rested(saga_id)
+    await pivotal.await_rest(saga_id)
 
     with pytest.raises(NotCompensatable, match="a pivot was passed"):
-        await pivotal.orchestrator.ask(saga_id, CompensationAsked())
+        await pivotal.orchestrator.execute(saga_id, Compensate())
     with pytest.raises(NotCompensatable):
-        await pivotal.orchestrator.undo_plan(saga_id)
+        await pivotal.orchestrator.compensation_plan(saga_id)
     with pytest.raises(SagaNotFound):
-        await world.orchestrator.ask(NOBODY, CompensationAsked())
+        await world.orchestrator.execute(NOBODY, Compensate())
 
 
-async def test_a_plan_of_what_would_be_undone_changes_nothing(world: World) -> None:
+async def test_a_plan_of_what_would_be_undone_changes_nothing(world: InMemoryService) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
-    before = await world.rested(saga_id)
+    before = await world.await_rest(saga_id)
 
-    await world.orchestrator.undo_plan(saga_id)
+    await world.orchestrator.compensation_plan(saga_id)
 
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert (await world.orchestrator.saga(saga_id)).state == before.state
     assert len(world.participants.sent) == 3
 
 
-async def test_entries_are_told_by_the_page(world: World) -> None:
-    world.participants.will("process_payment", NO)
+async def test_entries_are_told_by_the_page(world: InMemoryService) -> None:
+    world.participants.will_reply("process_payment", NO)
     saga_id = (await world.start("order_processing")).state.saga_id
-    saga = await world.rested(saga_id)
+    saga = await world.await_rest(saga_id)
 
-    pages = [await world.orchestrator.entries(saga_id, after=after, limit=4) for after in (0, 4, 8)]
+    pages = [
+        await world.orchestrator.read_events_page(saga_id, after=after, limit=4)
+        for after in (0, 4, 8)
+    ]
 
     versions = [one.recorded.version for entries, _ in pages for one in entries]
     assert versions == list(range(1, saga.state.version + 1))
     assert [has_more for _, has_more in pages] == [True, True, False]
 
 
-async def test_a_start_that_was_put_off_waits_for_its_time(world: World) -> None:
-    later = StartRequested(
-        entity_id=1, input={"step_data": ORDER}, start_at=NOON + timedelta(hours=1)
+async def test_a_start_that_was_put_off_waits_for_its_time(world: InMemoryService) -> None:
+    later = StartSaga(
+        entity_id=1, input={"step_data": ORDER_STEP_DATA}, start_at=NOON + timedelta(hours=1)
     )
     started = await world.orchestrator.start("order_processing", later)
 
     assert started.saga.state.status == "pending"
     assert await world.advance(timedelta(minutes=59)) == 0
     assert await world.advance(timedelta(minutes=1)) == 1
-    assert (await world.rested(started.saga.state.saga_id)).state.status == "completed"
+    assert (await world.await_rest(started.saga.state.saga_id)).state.status == "completed"
 
 
-async def test_a_fenced_start_with_a_key_can_be_tried_again(world: World, log: TroubledLog) -> None:
-    stranger = await a_world(store=log.store)
+async def test_a_fenced_start_with_a_key_can_be_tried_again(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    stranger = await in_memory_service(store=log.store)
 
-    with pytest.raises(NotServing):
+    with pytest.raises(Unavailable):
         await world.orchestrator.start("order_processing", REQUEST, key=KEY)
 
     started = await stranger.orchestrator.start("order_processing", REQUEST, key=KEY)
     assert started.replayed is False
-    assert (await stranger.rested(started.saga.state.saga_id)).state.status == "completed"
+    assert (await stranger.await_rest(started.saga.state.saga_id)).state.status == "completed"

@@ -7,25 +7,21 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.eventstore import (
-    InMemoryLog,
-    LogUnavailable,
-    MemoryStore,
-    RecordedEvent,
-    StreamId,
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.event import RecordedEvent, StreamId
+from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
+from saga_orchestrator.fsm.inputs import Cancel, SendSignal
+from saga_orchestrator.fsm.runtime.sharding import recovery_barrier as first_moves
+from saga_orchestrator.fsm.runtime.sharding.recovery import UnfinishedSaga
+from saga_orchestrator.fsm.runtime.timers import SAGAS_PER_READ
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import APPROVAL, NAP, SIDE_BY_SIDE
+from saga_orchestrator.tests.support.in_memory_service import (
+    TIME_LIMIT,
+    InMemoryService,
+    in_memory_service,
 )
-from saga_orchestrator.fsm.happening import CancelAsked, SignalSent
-from saga_orchestrator.fsm.runtime import first_moves
-from saga_orchestrator.fsm.runtime.recovery import Unfinished
-from saga_orchestrator.fsm.runtime.wake_ups import SAGAS_A_READ
-from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
-from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
-    APPROVAL,
-    NAP,
-    SIDE_BY_SIDE,
-)
-from saga_orchestrator.tests.passing_time import quiet
-from saga_orchestrator.tests.world import ENOUGH, World, a_world
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 DOCUMENTS = (APPROVAL, NAP, SIDE_BY_SIDE)
 
@@ -52,77 +48,85 @@ class CountingLog(InMemoryLog):
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[World]:
-    made = await a_world(*DOCUMENTS, log=log)
+async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+    made = await in_memory_service(*DOCUMENTS, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
-async def restarted(world: World, log: InMemoryLog | None = None) -> tuple[World, int]:
+async def restarted(
+    world: InMemoryService, log: InMemoryLog | None = None
+) -> tuple[InMemoryService, int]:
     """A process after the one of `world`, and how many sagas it has taken up."""
     unfinished = await world.unfinished()
-    process = await a_world(*DOCUMENTS, log=log or InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=log or InMemoryLog(world.log.store))
     process.clock.time = world.clock.time
     return process, await process.recover(unfinished)
 
 
-async def start(world: World, saga_type: str) -> str:
+async def start(world: InMemoryService, saga_type: str) -> str:
     saga_id = (await world.start(saga_type)).state.saga_id
-    await quiet(world.driver)
+    await await_idle(world.driver)
     return saga_id
 
 
-async def test_idle_sagas_are_not_read_and_only_their_timers_are_set(world: World) -> None:
+async def test_idle_sagas_are_not_read_and_only_their_timers_are_set(
+    world: InMemoryService,
+) -> None:
     sleepers = [await start(world, "nap") for _ in range(10)]
     waiters = [await start(world, "approval") for _ in range(10)]
     done = await start(world, "side_by_side")
     log = CountingLog(world.log.store)
 
     process, taken_up = await restarted(world, log)
-    await quiet(process.driver)
+    await await_idle(process.driver)
 
-    assert (log.reads, process.driver.live, taken_up) == ([], {}, 20)
+    assert (log.reads, process.driver.active, taken_up) == ([], {}, 20)
     assert process.driver.timers._due.keys() == {*sleepers, *waiters}
     assert done not in process.driver.timers._due
     assert process.participants.sent == []
 
 
-async def test_idle_sagas_go_on_when_their_time_comes_or_somebody_asks(world: World) -> None:
+async def test_idle_sagas_go_on_when_their_time_comes_or_somebody_asks(
+    world: InMemoryService,
+) -> None:
     sleeper, waiter = await start(world, "nap"), await start(world, "approval")
     process, _ = await restarted(world)
 
-    await process.orchestrator.ask(waiter, SignalSent(name="approval"))
+    await process.orchestrator.execute(waiter, SendSignal(name="approval"))
     await process.advance(timedelta(hours=2))
-    await quiet(process.driver)
+    await await_idle(process.driver)
 
     for saga_id in (sleeper, waiter):
         assert (await process.orchestrator.saga(saga_id)).state.status == "completed"
     assert process.participants.paths == ["POST /ship", "POST /ship"]
 
 
-async def test_a_time_that_came_while_nobody_was_there_comes_at_once(world: World) -> None:
+async def test_a_time_that_came_while_nobody_was_there_comes_at_once(
+    world: InMemoryService,
+) -> None:
     saga_id = await start(world, "nap")
     world.clock.advance(timedelta(days=1))
     process, _ = await restarted(world)
 
-    await quiet(process.driver)
+    await await_idle(process.driver)
 
     assert (await process.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_what_a_drain_left_undecided_is_read_and_goes_on(world: World) -> None:
+async def test_what_a_drain_left_undecided_is_read_and_goes_on(world: InMemoryService) -> None:
     idle = await start(world, "approval")
     world.participants.hold("process_payment")
     drained = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
-    draining = asyncio.ensure_future(world.driver.drain(ENOUGH))
+    await world.participants.await_call("process_payment")
+    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
     world.participants.release("process_payment")
     await draining
     log = CountingLog(world.log.store)
 
     process, taken_up = await restarted(world, log)
-    await quiet(process.driver)
+    await await_idle(process.driver)
 
     assert (set(log.reads), taken_up) == ({drained}, 2)
     assert process.driver.timers._due.keys() == {idle}
@@ -131,36 +135,36 @@ async def test_what_a_drain_left_undecided_is_read_and_goes_on(world: World) -> 
 
 
 async def test_after_a_crash_every_saga_makes_its_first_move_before_any_makes_its_second(
-    world: World,
+    world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")
     for _ in range(5):
         await world.start("order_processing")
 
-    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
     process.driver.executor.limit = 1
     await process.recover(await world.unfinished())
-    await quiet(process.driver)
+    await await_idle(process.driver)
 
     assert process.participants.paths[:5] == ["POST /orders"] * 5
     assert process.participants.paths[5:].count("POST /orders/7/confirm") == 5
 
 
 async def test_who_answers_nobody_holds_up_the_sagas_of_others_for_a_moment_only(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_moves, "LOOK_EVERY", timedelta(milliseconds=10))
     world.participants.hold("create_order")
     world.participants.hold("pay")
     for saga_type in ("order_processing", "order_processing", "side_by_side"):
         await world.start(saga_type)
-    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
     process.participants.hold("create_order")
     process.driver.executor.limit = 1
 
     await process.recover(await world.unfinished())
 
-    await process.participants.called("ship")
+    await process.participants.await_call("ship")
     assert process.participants.paths.count("POST /orders") == 1
     await process.driver.drain(timedelta())
 
@@ -183,100 +187,106 @@ class SlowLog(CountingLog):
 
 
 async def test_shards_are_served_before_the_sagas_that_a_crash_has_left_are_read(
-    world: World,
+    world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")
     left = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
     log = SlowLog(world.log.store)
-    process = await a_world(*DOCUMENTS, log=log)
+    process = await in_memory_service(*DOCUMENTS, log=log)
     process.clock.drawn = world.clock.drawn
     recovering = asyncio.ensure_future(process.recover(await world.unfinished()))
     await log.asked.wait()
 
-    new = await process.rested((await process.start("order_processing")).state.saga_id)
-    await process.orchestrator.ask(left[0], CancelAsked())
-    asked_for = await process.rested(left[0])
+    new = await process.await_rest((await process.start("order_processing")).state.saga_id)
+    await process.orchestrator.execute(left[0], Cancel())
+    asked_for = await process.await_rest(left[0])
 
     assert (new.state.status, asked_for.state.status) == ("completed", "compensated")
     assert asked_for.state.step("create_order").status == "compensated"  # it was called again
     log.may_read.set()
     assert await recovering == 1
-    assert (await process.rested(left[1])).state.status == "completed"
+    assert (await process.await_rest(left[1])).state.status == "completed"
 
 
-async def test_pages_that_cannot_be_read_yet_are_read_later(world: World) -> None:
+async def test_pages_that_cannot_be_read_yet_are_read_later(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
     log = SlowLog(world.log.store, troubles=2)
     log.may_read.set()
-    process = await a_world(*DOCUMENTS, log=log)
+    process = await in_memory_service(*DOCUMENTS, log=log)
 
     assert await process.recover(await world.unfinished()) == 1
 
-    assert (await process.rested(saga_id)).state.status == "completed"
+    assert (await process.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_a_history_that_cannot_be_folded_keeps_no_other_saga_waiting(world: World) -> None:
+async def test_a_history_that_cannot_be_folded_keeps_no_other_saga_waiting(
+    world: InMemoryService,
+) -> None:
     world.participants.hold("create_order")
     broken, whole = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
     stream = world.log.store.streams[StreamId(broken)]
     stream[0] = stream[0]._replace(payload=b"{}")
-    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
 
-    assert await process.recover([Unfinished(broken), Unfinished(whole)]) == 1
+    assert await process.recover([UnfinishedSaga(broken), UnfinishedSaga(whole)]) == 1
 
-    assert (await process.rested(whole)).state.status == "completed"
-    assert process.driver.first_moves.are_over
+    assert (await process.await_rest(whole)).state.status == "completed"
+    assert process.driver.recovery_barrier.is_open
 
 
-async def test_sagas_that_fall_due_together_are_read_together(world: World) -> None:
-    for _ in range(SAGAS_A_READ + 1):
+async def test_sagas_that_fall_due_together_are_read_together(world: InMemoryService) -> None:
+    for _ in range(SAGAS_PER_READ + 1):
         await world.start("nap")
-    await quiet(world.driver)
+    await await_idle(world.driver)
     log = CountingLog(world.log.store)
     process, _ = await restarted(world, log)
 
     await process.advance(timedelta(hours=2))
-    await quiet(process.driver)
+    await await_idle(process.driver)
 
-    assert [len(one) for one in log.pages] == [SAGAS_A_READ, 1]
+    assert [len(one) for one in log.pages] == [SAGAS_PER_READ, 1]
     sagas = [await process.orchestrator.saga(one) for one in world.sagas]
     assert {one.state.status for one in sagas} == {"completed"}
 
 
-async def test_a_new_saga_is_not_called_behind_all_that_a_crash_has_left(world: World) -> None:
+async def test_a_new_saga_is_not_called_behind_all_that_a_crash_has_left(
+    world: InMemoryService,
+) -> None:
     world.participants.hold("create_order")
     for _ in range(20):
         await world.start("order_processing")
-    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
     process.clock.drawn = world.clock.drawn
     process.driver.executor.limit = 1
     process.participants.hold("create_order")
     await process.recover(await world.unfinished())
-    await process.participants.called("create_order")
+    await process.participants.await_call("create_order")
 
     new = (await process.start("order_processing")).state.saga_id
     process.participants.release("create_order")
-    await process.rested(new)
+    await process.await_rest(new)
 
     first_calls = [one for one in process.participants.sent if one.path == "/orders"]
     assert new in [one.headers["saga-id"] for one in first_calls[:4]]
-    await quiet(process.driver)
+    await await_idle(process.driver)
 
 
-async def test_a_saga_that_is_begun_meanwhile_waits_for_no_others_first_move(world: World) -> None:
+async def test_a_saga_that_is_begun_meanwhile_waits_for_no_others_first_move(
+    world: InMemoryService,
+) -> None:
     world.participants.hold("create_order")
     for _ in range(2):
         await world.start("order_processing")
-    process = await a_world(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
     process.clock.drawn = world.clock.drawn
     process.participants.hold("create_order")
     process.driver.executor.limit = 1
     await process.recover(await world.unfinished())
 
     began = asyncio.get_running_loop().time()
-    await process.rested((await process.start("side_by_side")).state.saga_id)
+    await process.await_rest((await process.start("side_by_side")).state.saga_id)
 
-    assert not process.driver.first_moves.are_over
-    assert asyncio.get_running_loop().time() - began < first_moves.LOOK_EVERY.total_seconds()
+    assert not process.driver.recovery_barrier.is_open
+    assert asyncio.get_running_loop().time() - began < first_moves.CHECK_INTERVAL.total_seconds()
     await process.driver.drain(timedelta())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from saga_orchestrator.eventstore import verify
-from saga_orchestrator.fsm.testing import broken
+from saga_orchestrator.eventstore.hash_chain import find_broken_event
+from saga_orchestrator.fsm.testing import violated_invariants
 from saga_orchestrator.tests.integration.runtime.simulated_service import SAGAS, SimulatedService
 
 SEEDS = [int(os.environ["SIM_SEED"])] if "SIM_SEED" in os.environ else range(40)
@@ -23,7 +23,7 @@ async def test_every_promise_is_kept_wherever_the_service_dies(seed: int) -> Non
     service = await the_story_of(seed)
 
     promises = {
-        saga_id: broken(service.told(saga_id), service.executor.models[saga_id])
+        saga_id: violated_invariants(service.told(saga_id), service.executor.models[saga_id])
         for saga_id in service.sagas
     }
 
@@ -39,7 +39,7 @@ async def test_the_log_is_dense_and_its_chain_whole_wherever_the_service_dies(se
     for shard in service.store.shards.values():
         assert [one.seq for one in shard] == list(range(1, len(shard) + 1))
         assert [one.epoch for one in shard] == sorted(one.epoch for one in shard)
-        assert verify(shard) is None
+        assert find_broken_event(shard) is None
     for stream in service.sagas.values():
         assert [one.version for one in stream] == list(range(1, len(stream) + 1))
 

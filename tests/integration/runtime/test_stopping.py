@@ -6,39 +6,48 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.happening import CompensationAsked, StartRequested
-from saga_orchestrator.fsm.runtime.errors import NotServing
-from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
-from saga_orchestrator.tests.passing_time import at_rest, quiet
-from saga_orchestrator.tests.world import ENOUGH, ORDER, World, a_world
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.inputs import Compensate, StartSaga
+from saga_orchestrator.fsm.runtime.errors import Unavailable
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    TIME_LIMIT,
+    InMemoryService,
+    in_memory_service,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
 
-NO = Reply(409, {}, b'{"detail": "no"}')
-OOPS = Reply(500, {}, b"")
-REQUEST = StartRequested(entity_id=1, input={"step_data": ORDER})
+NO = Response(409, {}, b'{"detail": "no"}')
+OOPS = Response(500, {}, b"")
+REQUEST = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA})
 
 
-async def test_who_waits_is_answered_when_the_service_begins_to_stop(world: World) -> None:
+async def test_who_waits_is_answered_when_the_service_begins_to_stop(
+    world: InMemoryService,
+) -> None:
     world.participants.hold("create_order")
     saga = await world.start("order_processing")
     for_long = timedelta(hours=1)
-    waiting = [asyncio.ensure_future(world.orchestrator.rested(saga, for_long)) for _ in range(3)]
-    await world.participants.called("create_order")
+    waiting = [
+        asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, for_long)) for _ in range(3)
+    ]
+    await world.participants.await_call("create_order")
 
     world.driver.begin_stop()
 
-    async with asyncio.timeout(ENOUGH.total_seconds()):
+    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
         assert [one.state.status for one in await asyncio.gather(*waiting)] == ["running"] * 3
-        assert await world.orchestrator.rested(saga, for_long) is saga
+        assert await world.orchestrator.wait_until_rest(saga, for_long) is saga
 
 
 async def test_a_drain_records_answers_and_intends_nothing_new(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
-    draining = asyncio.ensure_future(world.driver.drain(ENOUGH))
+    await world.participants.await_call("process_payment")
+    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
 
     world.participants.release("process_payment")
@@ -46,83 +55,83 @@ async def test_a_drain_records_answers_and_intends_nothing_new(
 
     assert log.types(saga_id)[-1] == "StepSucceeded"
     assert world.participants.paths == ["POST /orders", "POST /payments"]
-    restarted = await a_world(store=log.store)
+    restarted = await in_memory_service(store=log.store)
     assert await restarted.recover() == 1
-    assert (await at_rest(restarted, saga_id)).state.status == "completed"
+    assert (await run_to_rest(restarted, saga_id)).state.status == "completed"
     assert restarted.participants.paths == ["POST /orders/7/confirm"]
 
 
 async def test_a_drain_that_is_over_drops_what_is_not_answered(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
+    await world.participants.await_call("process_payment")
 
-    await asyncio.wait_for(world.driver.drain(timedelta()), ENOUGH.total_seconds())
+    await asyncio.wait_for(world.driver.drain(timedelta()), TIME_LIMIT.total_seconds())
 
     assert world.driver.tasks.running == set()
     assert log.types(saga_id)[-1] == "StepCalled"
 
 
 async def test_a_refusal_during_the_drain_is_turned_round_by_the_next_process(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
-    world.participants.will("process_payment", NO)
+    world.participants.will_reply("process_payment", NO)
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
-    draining = asyncio.ensure_future(world.driver.drain(ENOUGH))
+    await world.participants.await_call("process_payment")
+    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
 
     world.participants.release("process_payment")
     await draining
 
     assert log.types(saga_id)[-1] == "CompensationStarted"
-    restarted = await a_world(store=log.store)
+    restarted = await in_memory_service(store=log.store)
     await restarted.recover()
-    assert (await at_rest(restarted, saga_id)).state.status == "compensated"
+    assert (await run_to_rest(restarted, saga_id)).state.status == "compensated"
     assert restarted.participants.paths == ["POST /orders/7/compensate"]
 
 
-async def test_no_timer_sends_anything_while_the_service_stops(world: World) -> None:
-    world.participants.will("create_order", OOPS)
+async def test_no_timer_sends_anything_while_the_service_stops(world: InMemoryService) -> None:
+    world.participants.will_reply("create_order", OOPS)
     await world.start("order_processing")
-    await quiet(world.driver)
+    await await_idle(world.driver)
     world.driver.begin_stop()
 
     await world.advance(timedelta(seconds=60))
 
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert len(world.participants.sent) == 1
 
 
 async def test_compensation_asked_for_while_stopping_is_recorded_and_not_sent(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.rested(saga_id)
+    await world.await_rest(saga_id)
     world.driver.begin_stop()
 
-    saga = await world.orchestrator.ask(saga_id, CompensationAsked())
+    saga = await world.orchestrator.execute(saga_id, Compensate())
 
     assert saga.state.status == "compensating"
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert log.types(saga_id)[-1] == "CompensationStarted"
     assert len(world.participants.sent) == 3
 
 
 async def test_what_was_sent_before_a_crash_is_sent_again_with_its_key(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
-    restarted = await a_world(store=log.store)
+    await world.participants.await_call("process_payment")
+    restarted = await in_memory_service(store=log.store)
 
     await restarted.recover()
 
-    assert (await at_rest(restarted, saga_id)).state.status == "completed"
+    assert (await run_to_rest(restarted, saga_id)).state.status == "completed"
     before, after = world.participants.sent[-1], restarted.participants.sent[0]
     assert (before.path, before.body) == (after.path, after.body)
     for name in ("idempotency-key", "saga-attempt", "saga-step", "traceparent"):
@@ -132,93 +141,93 @@ async def test_what_was_sent_before_a_crash_is_sent_again_with_its_key(
 
 
 async def test_a_refusal_after_a_crash_leaves_the_step_in_doubt(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     """The first sending may have worked, so what it may have made is undone, by its key."""
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("create_order")
-    restarted = await a_world(store=log.store)
-    restarted.participants.will("create_order", NO)
+    await world.participants.await_call("create_order")
+    restarted = await in_memory_service(store=log.store)
+    restarted.participants.will_reply("create_order", NO)
 
     await restarted.recover()
 
-    saga = await at_rest(restarted, saga_id)
+    saga = await run_to_rest(restarted, saga_id)
     assert saga.state.step("create_order").status == "compensated"
     assert saga.state.status == "compensated"
     key = f"{saga_id}/create_order/action".replace("/", "%2F")
     assert restarted.participants.paths == ["POST /orders", f"POST /orders/{key}/compensate"]
 
 
-async def test_a_refusal_without_a_crash_is_a_definite_no(world: World) -> None:
-    world.participants.will("create_order", NO)
+async def test_a_refusal_without_a_crash_is_a_definite_no(world: InMemoryService) -> None:
+    world.participants.will_reply("create_order", NO)
 
-    saga = await world.rested((await world.start("order_processing")).state.saga_id)
+    saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
 
     assert saga.state.step("create_order").status == "rejected"
     assert (saga.state.status, len(world.participants.sent)) == ("compensated", 1)
 
 
-async def test_a_wait_goes_on_after_a_crash(world: World, log: TroubledLog) -> None:
-    world.participants.will("create_order", OOPS)
+async def test_a_wait_goes_on_after_a_crash(world: InMemoryService, log: TroubledLog) -> None:
+    world.participants.will_reply("create_order", OOPS)
     saga_id = (await world.start("order_processing")).state.saga_id
-    await quiet(world.driver)
-    restarted = await a_world(store=log.store)
+    await await_idle(world.driver)
+    restarted = await in_memory_service(store=log.store)
 
     assert await restarted.recover() == 1
 
-    await quiet(restarted.driver)
+    await await_idle(restarted.driver)
     assert restarted.participants.sent == []
-    assert (await at_rest(restarted, saga_id)).state.status == "completed"
+    assert (await run_to_rest(restarted, saga_id)).state.status == "completed"
     assert restarted.participants.sent[0].headers["saga-attempt"] == "2"
 
 
 async def test_a_wait_that_ended_while_nobody_was_there_ends_at_once(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.will("create_order", OOPS)
+    world.participants.will_reply("create_order", OOPS)
     saga_id = (await world.start("order_processing")).state.saga_id
-    await quiet(world.driver)
-    restarted = await a_world(store=log.store)
+    await await_idle(world.driver)
+    restarted = await in_memory_service(store=log.store)
     restarted.clock.advance(timedelta(minutes=1))
 
     await restarted.recover()
 
-    await quiet(restarted.driver)
+    await await_idle(restarted.driver)
     assert (await restarted.orchestrator.saga(saga_id)).state.status == "completed"
 
 
 async def test_a_deadline_that_passed_while_nobody_was_there_turns_the_saga_round(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.called("process_payment")
-    restarted = await a_world(store=log.store)
+    await world.participants.await_call("process_payment")
+    restarted = await in_memory_service(store=log.store)
     restarted.clock.advance(timedelta(minutes=16))
 
     await restarted.recover()
 
-    assert (await at_rest(restarted, saga_id)).state.status == "compensated"
+    assert (await run_to_rest(restarted, saga_id)).state.status == "compensated"
     assert restarted.participants.paths == [
         f"POST /payments/{saga_id}%2Fprocess_payment%2Faction/compensate",
         "POST /orders/7/compensate",
     ]
 
 
-async def test_a_recovery_leaves_alone_what_rests(world: World, log: TroubledLog) -> None:
-    await world.rested((await world.start("order_processing")).state.saga_id)
-    restarted = await a_world(store=log.store)
+async def test_a_recovery_leaves_alone_what_rests(world: InMemoryService, log: TroubledLog) -> None:
+    await world.await_rest((await world.start("order_processing")).state.saga_id)
+    restarted = await in_memory_service(store=log.store)
     events = len(world.events)
 
     assert await restarted.recover() == 0
 
-    await quiet(restarted.driver)
+    await await_idle(restarted.driver)
     assert (len(restarted.events), restarted.participants.sent) == (events, [])
 
 
 async def test_a_start_whose_caller_gave_up_is_driven_all_the_same(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
     starting = asyncio.ensure_future(world.orchestrator.start("order_processing", REQUEST))
@@ -229,18 +238,18 @@ async def test_a_start_whose_caller_gave_up_is_driven_all_the_same(
 
     log.slow.set()
 
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert [one.type for one in world.events][-1] == "SagaCompleted"
     assert len(world.participants.sent) == 3
 
 
 async def test_the_first_answer_of_a_start_that_the_stop_overtook_is_recorded_too(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
     starting = asyncio.ensure_future(world.orchestrator.start("order_processing", REQUEST))
     await log.asked.wait()
-    draining = asyncio.ensure_future(world.driver.drain(ENOUGH))
+    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
 
     log.slow.set()
@@ -248,9 +257,9 @@ async def test_the_first_answer_of_a_start_that_the_stop_overtook_is_recorded_to
     await draining
 
     assert log.types(started.saga.state.saga_id)[-1] == "StepSucceeded"
-    with pytest.raises(NotServing):
+    with pytest.raises(Unavailable):
         await world.orchestrator.start("order_processing", REQUEST)
-    restarted = await a_world(store=log.store)
+    restarted = await in_memory_service(store=log.store)
     await restarted.recover()
-    saga = await at_rest(restarted, started.saga.state.saga_id)
+    saga = await run_to_rest(restarted, started.saga.state.saga_id)
     assert saga.state.status == "completed"

@@ -7,101 +7,109 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.answer import Reply
-from saga_orchestrator.fsm.happening import (
-    CancelAsked,
-    PauseAsked,
-    ResumeAsked,
-    RetryAsked,
-    SignalSent,
-    StartRequested,
-    StepReported,
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.inputs import (
+    Cancel,
+    Pause,
+    Resume,
+    Retry,
+    SendSignal,
+    StartSaga,
+    StepCallback,
 )
-from saga_orchestrator.fsm.runtime.errors import VersionMoved
-from saga_orchestrator.fsm.runtime.live import SHORT_WAIT
-from saga_orchestrator.tests.integration.runtime.troubled_log import TroubledLog
+from saga_orchestrator.fsm.runtime.active_saga import MAX_SLEEP_IN_MEMORY
+from saga_orchestrator.fsm.runtime.errors import VersionConflict
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
     APPROVAL,
     ASYNCHRONOUS,
     BLINK,
     NAP,
 )
-from saga_orchestrator.tests.passing_time import at_rest, quiet
-from saga_orchestrator.tests.world import ENOUGH, NOON, ORDER, World, a_world
+from saga_orchestrator.tests.support.in_memory_service import (
+    NOON,
+    ORDER_STEP_DATA,
+    TIME_LIMIT,
+    InMemoryService,
+    in_memory_service,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
 
-THROTTLED = Reply(429, {"retry-after": "60"}, b"")
-APPROVED = SignalSent(name="approval", body={"by": "Ada"}, key="once")
+THROTTLED = Response(429, {"retry-after": "60"}, b"")
+APPROVED = SendSignal(name="approval", body={"by": "Ada"}, key="once")
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[World]:
-    made = await a_world(APPROVAL, NAP, BLINK, ASYNCHRONOUS, log=log)
+async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+    made = await in_memory_service(APPROVAL, NAP, BLINK, ASYNCHRONOUS, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
-async def waiting(world: World, saga_type: str) -> str:
+async def waiting(world: InMemoryService, saga_type: str) -> str:
     """A saga that has got as far as it can by itself."""
     saga_id = (await world.start(saga_type)).state.saga_id
-    await quiet(world.driver)
+    await await_idle(world.driver)
     return saga_id
 
 
-async def status_of(world: World, saga_id: str) -> str:
+async def status_of(world: InMemoryService, saga_id: str) -> str:
     return (await world.orchestrator.saga(saga_id)).state.status
 
 
-async def test_a_saga_that_sleeps_long_is_woken_from_the_log_by_its_timer(world: World) -> None:
+async def test_a_saga_that_sleeps_long_is_woken_from_the_log_by_its_timer(
+    world: InMemoryService,
+) -> None:
     saga_id = await waiting(world, "nap")
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
     assert await world.advance(timedelta(minutes=119)) == 0
     assert await world.advance(timedelta(minutes=1)) == 1
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     assert await status_of(world, saga_id) == "completed"
     assert world.participants.paths == ["POST /ask", "POST /ship"]
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
 
-async def test_a_saga_that_waits_a_moment_stays_in_memory(world: World) -> None:
+async def test_a_saga_that_waits_a_moment_stays_in_memory(world: InMemoryService) -> None:
     saga_id = await waiting(world, "blink")
 
-    assert list(world.driver.live) == [saga_id]
-    assert await world.advance(SHORT_WAIT) == 1
-    await quiet(world.driver)
-    assert (await status_of(world, saga_id), world.driver.live) == ("completed", {})
+    assert list(world.driver.active) == [saga_id]
+    assert await world.advance(MAX_SLEEP_IN_MEMORY) == 1
+    await await_idle(world.driver)
+    assert (await status_of(world, saga_id), world.driver.active) == ("completed", {})
 
 
-async def test_a_signal_wakes_it(world: World, log: TroubledLog) -> None:
+async def test_a_signal_wakes_it(world: InMemoryService, log: TroubledLog) -> None:
     saga_id = await waiting(world, "approval")
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
-    saga = await world.orchestrator.ask(saga_id, APPROVED)
+    saga = await world.orchestrator.execute(saga_id, APPROVED)
 
     assert saga.outputs["approve"] == {"by": "Ada"}
-    await quiet(world.driver)
-    assert (await status_of(world, saga_id), world.driver.live) == ("completed", {})
+    await await_idle(world.driver)
+    assert (await status_of(world, saga_id), world.driver.active) == ("completed", {})
     assert log.types(saga_id).count("StepCalled") == 2
 
 
 async def test_a_signal_that_comes_twenty_times_with_one_key_counts_once(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = await waiting(world, "approval")
-    await world.orchestrator.ask(saga_id, PauseAsked())
+    await world.orchestrator.execute(saga_id, Pause())
 
-    await asyncio.gather(*(world.orchestrator.ask(saga_id, APPROVED) for _ in range(20)))
+    await asyncio.gather(*(world.orchestrator.execute(saga_id, APPROVED) for _ in range(20)))
 
     assert log.types(saga_id).count("SignalReceived") == 1
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
 
-async def test_nobody_signals_in_time(world: World) -> None:
+async def test_nobody_signals_in_time(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
 
     assert await world.advance(timedelta(hours=24)) == 1
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     saga = await world.orchestrator.saga(saga_id)
     assert saga.state.status == "compensated"
@@ -110,145 +118,149 @@ async def test_nobody_signals_in_time(world: World) -> None:
     assert world.participants.paths == ["POST /ask", "POST /forget"]
 
 
-async def test_a_verb_wakes_it(world: World) -> None:
+async def test_a_verb_wakes_it(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
 
-    await world.orchestrator.ask(saga_id, CancelAsked(reason="too late"))
+    await world.orchestrator.execute(saga_id, Cancel(reason="too late"))
 
-    assert (await at_rest(world, saga_id)).state.status == "compensated"
+    assert (await run_to_rest(world, saga_id)).state.status == "compensated"
     assert world.participants.paths == ["POST /ask", "POST /forget"]
     assert world.driver.timers._due == {}
 
 
-async def test_a_pause_stops_its_clock_and_a_resume_puts_it_off(world: World) -> None:
+async def test_a_pause_stops_its_clock_and_a_resume_puts_it_off(world: InMemoryService) -> None:
     saga_id = await waiting(world, "nap")
-    await world.orchestrator.ask(saga_id, PauseAsked())
-    assert (world.driver.live, world.driver.timers._due) == ({}, {})
+    await world.orchestrator.execute(saga_id, Pause())
+    assert (world.driver.active, world.driver.timers._due) == ({}, {})
     assert await world.advance(timedelta(hours=3)) == 0
 
-    await world.orchestrator.ask(saga_id, ResumeAsked())
+    await world.orchestrator.execute(saga_id, Resume())
 
     assert world.driver.timers._due == {saga_id: NOON + timedelta(hours=5)}
-    assert world.driver.live == {}
+    assert world.driver.active == {}
     assert await world.advance(timedelta(hours=2)) == 1
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert await status_of(world, saga_id) == "completed"
 
 
-async def test_a_long_back_off_is_spent_outside_and_can_be_cut_short(world: World) -> None:
-    world.participants.will("ask", THROTTLED)
+async def test_a_long_back_off_is_spent_outside_and_can_be_cut_short(
+    world: InMemoryService,
+) -> None:
+    world.participants.will_reply("ask", THROTTLED)
     saga_id = await waiting(world, "nap")
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
-    await world.orchestrator.ask(saga_id, RetryAsked())
-    await quiet(world.driver)
+    await world.orchestrator.execute(saga_id, Retry())
+    await await_idle(world.driver)
 
     assert world.participants.paths == ["POST /ask", "POST /ask"]
     assert [one.headers["saga-attempt"] for one in world.participants.sent] == ["1", "1"]
 
 
-async def test_a_step_that_was_accepted_is_waited_for_outside(world: World) -> None:
-    world.participants.will("print", Reply(202, {}, b""))
+async def test_a_step_that_was_accepted_is_waited_for_outside(world: InMemoryService) -> None:
+    world.participants.will_reply("print", Response(202, {}, b""))
     saga_id = await waiting(world, "asynchronous")
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
-    report = StepReported(step="print", done=True, output={"pages": 3})
-    saga = await world.orchestrator.report(saga_id, report)
+    report = StepCallback(step="print", done=True, output={"pages": 3})
+    saga = await world.orchestrator.complete_step(saga_id, report)
 
     assert (saga.state.status, saga.outputs) == ("completed", {"print": {"pages": 3}})
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
 
-async def test_who_watches_keeps_it_and_is_told(world: World) -> None:
+async def test_who_watches_keeps_it_and_is_told(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
     saga = await world.orchestrator.saga(saga_id)
-    watching = [asyncio.ensure_future(world.orchestrator.rested(saga, ENOUGH)) for _ in range(3)]
+    watching = [
+        asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
+        for _ in range(3)
+    ]
     await settle()
-    assert list(world.driver.live) == [saga_id]
+    assert list(world.driver.active) == [saga_id]
 
-    await world.orchestrator.ask(saga_id, APPROVED)
+    await world.orchestrator.execute(saga_id, APPROVED)
 
     assert [one.state.status for one in await asyncio.gather(*watching)] == ["completed"] * 3
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
 
-async def test_a_version_can_be_waited_for_too(world: World) -> None:
+async def test_a_version_can_be_waited_for_too(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
     version = (await world.orchestrator.saga(saga_id)).state.version
-    watching = asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version + 1, ENOUGH))
+    watching = asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version + 1, TIME_LIMIT))
     await settle()
 
-    await world.orchestrator.ask(saga_id, APPROVED)
+    await world.orchestrator.execute(saga_id, APPROVED)
 
     assert (await watching).state.version > version
 
 
-async def test_the_last_one_who_gives_up_watching_lets_it_go(world: World) -> None:
+async def test_the_last_one_who_gives_up_watching_lets_it_go(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
     saga = await world.orchestrator.saga(saga_id)
-    patient = asyncio.ensure_future(world.orchestrator.rested(saga, ENOUGH))
+    patient = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
     await settle()
 
-    assert await world.orchestrator.rested(saga, timedelta()) is not None
-    assert list(world.driver.live) == [saga_id]
+    assert await world.orchestrator.wait_until_rest(saga, timedelta()) is not None
+    assert list(world.driver.active) == [saga_id]
     patient.cancel()
     await asyncio.gather(patient, return_exceptions=True)
 
-    assert world.driver.live == {}
+    assert world.driver.active == {}
 
 
 async def test_who_is_to_be_told_of_the_rest_is_told_though_nobody_remembered(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
-    request = StartRequested(
-        entity_id=1, input={"step_data": ORDER}, callback_url="https://shop.example/told"
+    request = StartSaga(
+        entity_id=1, input={"step_data": ORDER_STEP_DATA}, callback_url="https://shop.example/told"
     )
     saga_id = (await world.orchestrator.start("approval", request)).saga.state.saga_id
-    await quiet(world.driver)
-    assert world.driver.live == {}
+    await await_idle(world.driver)
+    assert world.driver.active == {}
 
-    await world.orchestrator.ask(saga_id, APPROVED)
-    await quiet(world.driver)
+    await world.orchestrator.execute(saga_id, APPROVED)
+    await await_idle(world.driver)
 
     assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
 
 
 async def test_a_timer_and_a_verb_at_once_are_decided_about_one_by_one(
-    world: World, log: TroubledLog
+    world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = await waiting(world, "approval")
     world.clock.advance(timedelta(hours=24))
 
     world.driver.timers.step()
-    await world.orchestrator.ask(saga_id, CancelAsked())
-    await quiet(world.driver)
+    await world.orchestrator.execute(saga_id, Cancel())
+    await await_idle(world.driver)
 
     types = log.types(saga_id)
     assert (types.count("StepRejected"), types[-1]) == (1, "SagaCompensated")
     assert await status_of(world, saga_id) == "compensated"
 
 
-async def test_who_expected_another_version_changes_nothing(world: World, log: TroubledLog) -> None:
+async def test_who_expected_another_version_changes_nothing(
+    world: InMemoryService, log: TroubledLog
+) -> None:
     saga_id = await waiting(world, "approval")
     version = (await world.orchestrator.saga(saga_id)).state.version
 
-    with pytest.raises(VersionMoved) as refused:
-        await world.orchestrator.ask(saga_id, CancelAsked(), expected_version=version - 1)
+    with pytest.raises(VersionConflict) as refused:
+        await world.orchestrator.execute(saga_id, Cancel(), expected_version=version - 1)
 
     assert refused.value.version == len(log.types(saga_id)) == version
-    await world.orchestrator.ask(saga_id, CancelAsked(), expected_version=version)
-    assert (await at_rest(world, saga_id)).state.status == "compensated"
+    await world.orchestrator.execute(saga_id, Cancel(), expected_version=version)
+    assert (await run_to_rest(world, saga_id)).state.status == "compensated"
 
 
-async def test_of_two_who_expect_the_same_version_one_is_refused(world: World) -> None:
+async def test_of_two_who_expect_the_same_version_one_is_refused(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
     version = (await world.orchestrator.saga(saga_id)).state.version
 
     answers = await asyncio.gather(
-        *(
-            world.orchestrator.ask(saga_id, PauseAsked(), expected_version=version)
-            for _ in range(2)
-        ),
+        *(world.orchestrator.execute(saga_id, Pause(), expected_version=version) for _ in range(2)),
         return_exceptions=True,
     )
 

@@ -9,9 +9,13 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.runtime.timers import LONGEST_NAP
-from saga_orchestrator.tests.passing_time import at_rest, quiet
-from saga_orchestrator.tests.world import NOON, World, a_world
+from saga_orchestrator.fsm.runtime.timers import MAX_NAP
+from saga_orchestrator.tests.support.in_memory_service import (
+    NOON,
+    InMemoryService,
+    in_memory_service,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
 
 HOUR = timedelta(hours=1)
 NAP = """
@@ -35,13 +39,13 @@ steps:
 CALLS = ("create_order", "process_payment", "confirm_order")
 
 
-async def an_order_through(world: World, jumps: list[timedelta]) -> str:
+async def an_order_through(world: InMemoryService, jumps: list[timedelta]) -> str:
     """The clock jumps while a call is out, each time."""
     for call in CALLS:
         world.participants.hold(call)
     saga_id = (await world.start("order_processing")).state.saga_id
     for call, jump in zip(CALLS, jumps, strict=True):
-        await world.participants.called(call)
+        await world.participants.await_call(call)
         world.clock.time += jump
         world.participants.release(call)
     return saga_id
@@ -57,10 +61,10 @@ async def an_order_through(world: World, jumps: list[timedelta]) -> str:
 )
 def test_however_the_clock_jumps_time_never_runs_back_in_a_saga(jumps: list[timedelta]) -> None:
     async def story() -> None:
-        world = await a_world()
+        world = await in_memory_service()
         saga_id = await an_order_through(world, jumps)
 
-        saga = await at_rest(world, saga_id)
+        saga = await run_to_rest(world, saga_id)
 
         times = [one.recorded_at for one in world.events]
         assert times == sorted(times)
@@ -70,38 +74,38 @@ def test_however_the_clock_jumps_time_never_runs_back_in_a_saga(jumps: list[time
 
 
 async def test_a_clock_that_steps_back_puts_a_wake_up_off_and_does_not_lose_it() -> None:
-    world = await a_world(NAP)
+    world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     assert await world.advance(-HOUR) == 0
     assert await world.advance(HOUR) == 0
     assert await world.advance(timedelta(minutes=30)) == 1
 
-    await quiet(world.driver)
-    assert (await world.rested(saga_id)).state.status == "completed"
+    await await_idle(world.driver)
+    assert (await world.await_rest(saga_id)).state.status == "completed"
 
 
 async def test_a_saga_that_was_woken_before_the_clock_stepped_back_is_woken_again() -> None:
-    world = await a_world(NAP)
+    world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
-    await quiet(world.driver)
+    await await_idle(world.driver)
     await world.advance(timedelta(minutes=30))
     world.clock.advance(-HOUR)
-    await quiet(world.driver)
+    await await_idle(world.driver)
     assert (await world.orchestrator.saga(saga_id)).state.status == "running"
 
-    assert (await at_rest(world, saga_id)).state.status == "completed"
+    assert (await run_to_rest(world, saga_id)).state.status == "completed"
 
 
 async def test_a_clock_that_steps_forward_ends_a_deadline_early_and_undoes_what_was_done() -> None:
-    world = await a_world(IN_A_HURRY)
+    world = await in_memory_service(IN_A_HURRY)
     saga_id = (await world.start("in_a_hurry")).state.saga_id
-    await quiet(world.driver)
+    await await_idle(world.driver)
 
     assert await world.advance(HOUR) == 1
 
-    saga = await at_rest(world, saga_id)
+    saga = await run_to_rest(world, saga_id)
     assert saga.state.status == "compensated"
     assert world.participants.paths == ["POST /book", "POST /unbook"]
 
@@ -110,14 +114,14 @@ async def test_a_wake_up_due_by_a_clock_that_jumped_is_noticed_without_being_tol
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The nap of the timers is measured in real time, and short whatever the clock says."""
-    world = await a_world(NAP)
+    world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
-    await quiet(world.driver)
-    monkeypatch.setattr("saga_orchestrator.fsm.runtime.timers.LONGEST_NAP", LONGEST_NAP / 100)
+    await await_idle(world.driver)
+    monkeypatch.setattr("saga_orchestrator.fsm.runtime.timers.LONGEST_NAP", MAX_NAP / 100)
     running = asyncio.create_task(world.driver.timers.run())
     await asyncio.sleep(0)  # it takes its nap now
 
     world.clock.time = NOON + HOUR
 
-    assert (await world.rested(saga_id)).state.status == "completed"
+    assert (await world.await_rest(saga_id)).state.status == "completed"
     running.cancel()

@@ -3,25 +3,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from saga_orchestrator.eventstore import (
-    SHARDS,
-    InvalidEvent,
-    InvalidStreamId,
-    NewEvent,
-    shard_of,
-    shard_stream,
-)
-from saga_orchestrator.tests.event_builders import NOON
+from saga_orchestrator.eventstore.errors import InvalidEvent, InvalidStreamId
+from saga_orchestrator.eventstore.event import SHARD_COUNT, NewEvent, shard_of, shard_stream
+from saga_orchestrator.tests.support.event_builders import NOON
 
 
 def test_the_last_byte_of_a_stream_names_its_shard() -> None:
-    assert shard_of("018f0000-0000-7000-8000-0000000000c5") == 0xC5 % SHARDS
+    assert shard_of("018f0000-0000-7000-8000-0000000000c5") == 0xC5 % SHARD_COUNT
 
 
 def test_the_stream_of_a_shard_belongs_to_that_shard() -> None:
-    streams = [shard_stream(shard_id) for shard_id in range(SHARDS)]
+    streams = [shard_stream(shard_id) for shard_id in range(SHARD_COUNT)]
 
-    assert [shard_of(stream) for stream in streams] == list(range(SHARDS))
+    assert [shard_of(stream) for stream in streams] == list(range(SHARD_COUNT))
     assert streams[63] == "00000000-0000-0000-0000-00000000003f"
 
 

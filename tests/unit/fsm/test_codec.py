@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from saga_orchestrator.fsm import codec
+from saga_orchestrator.fsm.call_outcome import Outcome
 from saga_orchestrator.fsm.codec import (
     STORED_NAMES,
     TYPES,
@@ -35,8 +36,7 @@ from saga_orchestrator.fsm.events import (
     StepRejected,
     StepSucceeded,
 )
-from saga_orchestrator.fsm.outcome import Outcome
-from saga_orchestrator.fsm.strict_json import Json, NotKeepable
+from saga_orchestrator.fsm.formats.strict_json import InvalidJson, Json
 from saga_orchestrator.fsm.testing import NOON
 from saga_orchestrator.fsm.testing import strategies as some
 
@@ -213,7 +213,7 @@ def test_a_payload_that_is_not_of_its_type_is_unreadable(
 
 
 def test_an_event_with_what_is_not_json_is_not_written() -> None:
-    with pytest.raises(NotKeepable):
+    with pytest.raises(InvalidJson):
         encode(StepSucceeded(step="pay", attempt=1, output=Decimal("NaN")))
 
 

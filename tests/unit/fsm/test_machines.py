@@ -164,7 +164,7 @@ def test_every_event_fires_a_trigger_that_its_machine_has() -> None:
 
 @pytest.mark.parametrize("status", SagaStatus)
 def test_a_saga_rests_where_nothing_happens_of_itself(status: SagaStatus) -> None:
-    assert status.rests is (status in ("completed", "compensated", "parked", "abandoned"))
+    assert status.is_at_rest is (status in ("completed", "compensated", "parked", "abandoned"))
 
 
 def test_an_unknown_trigger_is_a_mistake_of_ours() -> None:

@@ -3,27 +3,27 @@ from __future__ import annotations
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
+from saga_orchestrator.fsm.call_outcome import Direction
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.events import Event, SagaCompleted, StepCalled, StepSucceeded
-from saga_orchestrator.fsm.happening import CallbackTold, StartRequested
-from saga_orchestrator.fsm.outcome import Direction
+from saga_orchestrator.fsm.inputs import StartSaga, WebhookDelivered
 from saga_orchestrator.fsm.saga import replay
 from saga_orchestrator.fsm.testing import (
     NOON,
     REJECTED,
     SAGA_ID,
     UNKNOWN,
-    Fate,
+    ParticipantBehavior,
     ParticipantsModel,
-    Process,
-    answered,
+    SimulatedProcess,
+    action_answer,
     define,
     done,
     given,
 )
 
 TWO = define("book", "pay pivot")
-REQUEST = StartRequested(entity_id="order-1", input={"a": 1})
+REQUEST = StartSaga(entity_id="order-1", input={"a": 1})
 
 
 def test_replay_needs_a_first_event() -> None:
@@ -49,19 +49,21 @@ def test_replay_tells_at_which_version_a_history_breaks() -> None:
     assert refusal.value.version == 2
 
 
-@drawn(st.lists(st.sampled_from(Fate), max_size=12))
-def test_every_prefix_of_a_history_replays_to_the_state_of_its_time(fates: list[Fate]) -> None:
-    process, participants = Process(TWO, SAGA_ID, REQUEST, now=NOON), ParticipantsModel()
+@drawn(st.lists(st.sampled_from(ParticipantBehavior), max_size=12))
+def test_every_prefix_of_a_history_replays_to_the_state_of_its_time(
+    fates: list[ParticipantBehavior],
+) -> None:
+    process, participants = SimulatedProcess(TWO, SAGA_ID, REQUEST, now=NOON), ParticipantsModel()
     for fate in fates:
-        for sent in list(process.sent):
+        for sent in list(process.in_flight):
             process.receive(sent, participants.answer(sent.call, fate), now=NOON, jitter=0)
 
-    for version, state in process.seen.items():
+    for version, state in process.states_by_version.items():
         assert process.replayed(version).state == state
 
 
 def test_expressions_read_input_outputs_keys_and_the_saga() -> None:
-    case = given(TWO, input={"a": 1}).when(answered("book", done({"id": 7})))
+    case = given(TWO, input={"a": 1}).when(action_answer("book", done({"id": 7})))
 
     assert case.saga.scope() == {
         "input": {"a": 1},
@@ -74,7 +76,7 @@ def test_expressions_read_input_outputs_keys_and_the_saga() -> None:
 
 
 def test_a_scope_may_be_of_some_steps_alone() -> None:
-    saga = given(TWO).when(answered("book", done({"id": 7}))).saga
+    saga = given(TWO).when(action_answer("book", done({"id": 7}))).saga
     whole = saga.scope()
 
     assert saga.scope(["book", "nobody"]) == {
@@ -84,21 +86,24 @@ def test_a_scope_may_be_of_some_steps_alone() -> None:
 
 
 def test_outputs_are_those_of_the_steps_that_were_done() -> None:
-    case = given(TWO).when(answered("book", done({"id": 7})))
+    case = given(TWO).when(action_answer("book", done({"id": 7})))
 
     assert case.saga.outputs == {"book": {"id": 7}}
 
 
 def test_whoever_asked_is_owed_a_callback_from_each_rest_until_it_was_told() -> None:
-    request = StartRequested(entity_id=1, input={}, callback_url="https://shop.example/sagas")
-    process, participants = Process(define("book"), SAGA_ID, request, now=NOON), ParticipantsModel()
-    owes = [process.saga.owes_callback]
+    request = StartSaga(entity_id=1, input={}, callback_url="https://shop.example/sagas")
+    process, participants = (
+        SimulatedProcess(define("book"), SAGA_ID, request, now=NOON),
+        ParticipantsModel(),
+    )
+    owes = [process.saga.has_pending_webhook]
 
-    sent = process.sent[0]
-    process.receive(sent, participants.answer(sent.call, Fate.DONE), now=NOON)
-    owes.append(process.saga.owes_callback)
-    process.happen(CallbackTold(rested_version=process.saga.state.rested_version), now=NOON)
-    owes.append(process.saga.owes_callback)
+    sent = process.in_flight[0]
+    process.receive(sent, participants.answer(sent.call, ParticipantBehavior.DONE), now=NOON)
+    owes.append(process.saga.has_pending_webhook)
+    process.handle(WebhookDelivered(rest_version=process.saga.state.rest_version), now=NOON)
+    owes.append(process.saga.has_pending_webhook)
 
     assert owes == [False, True, False]
 
@@ -111,14 +116,14 @@ def test_a_key_has_one_direction() -> None:
 
 def test_a_pivot_is_in_doubt_from_its_first_call_to_its_outcome() -> None:
     before = given(TWO)
-    called = before.when(answered("book", done(None)))
-    waiting = called.when(answered("pay", UNKNOWN))
-    passed = called.when(answered("pay", done(None)))
-    refused = called.when(answered("pay", REJECTED))
+    called = before.when(action_answer("book", done(None)))
+    waiting = called.when(action_answer("pay", UNKNOWN))
+    passed = called.when(action_answer("pay", done(None)))
+    refused = called.when(action_answer("pay", REJECTED))
 
     cases = (before, called, waiting, passed, refused)
-    assert [one.saga.pivot_in_doubt for one in cases] == [False, True, True, False, False]
-    assert [one.saga.pivot_passed for one in cases] == [False, False, False, True, False]
+    assert [one.saga.pivot_is_uncertain for one in cases] == [False, True, True, False, False]
+    assert [one.saga.pivot_succeeded for one in cases] == [False, False, False, True, False]
 
 
 def test_what_is_not_done_is_named_in_the_order_of_the_definition() -> None:

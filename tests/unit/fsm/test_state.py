@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from hypothesis import given
+from saga_orchestrator.fsm.call_outcome import Outcome
 from saga_orchestrator.fsm.errors import CorruptStream
 from saga_orchestrator.fsm.events import (
     Cause,
@@ -19,9 +20,9 @@ from saga_orchestrator.fsm.events import (
     Resolution,
     SagaCompensated,
     SagaCompleted,
-    SagaFellDue,
     SagaParked,
     SagaStarted,
+    ScheduledStartReached,
     StepBackedOff,
     StepCalled,
     StepRejected,
@@ -31,9 +32,7 @@ from saga_orchestrator.fsm.events import (
     WaitStarted,
 )
 from saga_orchestrator.fsm.machines import StepStatus
-from saga_orchestrator.fsm.outcome import Outcome
-from saga_orchestrator.fsm.parked import Parked
-from saga_orchestrator.fsm.state import SagaState, begin, evolve
+from saga_orchestrator.fsm.state import Parked, SagaState, evolve, initial_state
 from saga_orchestrator.fsm.step_state import StepState, step_after
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID
 from saga_orchestrator.fsm.testing import strategies as some
@@ -46,7 +45,7 @@ CALLED = StepCalled(step="pay", attempt=1)
 
 
 def told(*events: Event) -> SagaState:
-    state = begin(SAGA_ID, STARTED, NOON)
+    state = initial_state(SAGA_ID, STARTED, NOON)
     for event in events:
         state = evolve(state, event, LATER)
     return state
@@ -86,17 +85,17 @@ def test_a_child_knows_the_step_that_it_is() -> None:
         saga_type="room", definition_version=1, entity_id=None, input={}, parent=parent
     )
 
-    assert begin(SAGA_ID, began, NOON).parent == parent
+    assert initial_state(SAGA_ID, began, NOON).parent == parent
 
 
 def test_a_wait_begins_once_and_may_be_prolonged() -> None:
     first = WaitStarted(step="approve", until=LATER, signal="go")
     longer = WaitStarted(step="approve", until=LATER + timedelta(minutes=1), signal="go")
-    state = evolve(begin(SAGA_ID, STARTED, NOON), first, NOON)
+    state = evolve(initial_state(SAGA_ID, STARTED, NOON), first, NOON)
 
     again = evolve(state, longer, LATER).step("approve")
 
-    assert (again.started_at, again.until) == (NOON, longer.until)
+    assert (again.started_at, again.wait_deadline) == (NOON, longer.until)
     assert again.next_attempt_at == longer.until
 
 
@@ -142,7 +141,7 @@ def test_a_step_that_nobody_has_touched_is_pending() -> None:
     "events",
     [
         [STARTED],
-        [SagaFellDue()],
+        [ScheduledStartReached()],
         [SagaCompensated()],
         [SagaCompleted(), SagaCompleted()],
         [SagaCompleted(), SagaParked(reason="no")],
@@ -161,7 +160,7 @@ def test_a_history_that_no_machine_can_have_made_is_corrupt(events: list[Event])
 
 
 def test_a_put_off_start_does_not_start_twice() -> None:
-    waiting = begin(
+    waiting = initial_state(
         SAGA_ID,
         SagaStarted(
             saga_type="trip", definition_version=1, entity_id=None, input={}, start_at=LATER
@@ -169,7 +168,7 @@ def test_a_put_off_start_does_not_start_twice() -> None:
         NOON,
     )
 
-    assert evolve(waiting, SagaFellDue(), LATER).status == "running"
+    assert evolve(waiting, ScheduledStartReached(), LATER).status == "running"
     with pytest.raises(CorruptStream, match="starts once"):
         evolve(waiting, STARTED, LATER)
 
@@ -193,10 +192,10 @@ def test_turning_round_tells_why_and_forgets_what_was_asked() -> None:
     parked = told(CALLED, asked, SagaParked(reason="stuck", not_done=("pay",)))
     back = evolve(parked, CompensationStarted(cause=Cause.REQUEST, error="asked"), LATER)
 
-    assert parked.asked_back == asked
-    assert parked.parked == Parked(why="stuck", since=LATER)
+    assert parked.compensation_requested == asked
+    assert parked.parked == Parked(reason="stuck", since=LATER)
     assert parked.error == "stuck"
-    assert (back.parked, back.asked_back, back.cause, back.error) == (
+    assert (back.parked, back.compensation_requested, back.cause, back.error) == (
         None,
         None,
         Cause.REQUEST,
@@ -225,14 +224,14 @@ def test_the_first_error_is_kept_when_the_way_back_is_stuck() -> None:
 def test_what_an_attempt_leaves_behind(event: StepBackedOff, doubtful: bool, busy: bool) -> None:
     step = told(CALLED, event).step("pay")
 
-    assert (step.doubtful, step.was_busy, step.next_attempt_at) == (doubtful, busy, LATER)
+    assert (step.is_uncertain, step.was_busy, step.next_attempt_at) == (doubtful, busy, LATER)
 
 
 def test_doubt_stays_over_later_attempts() -> None:
     again = StepCalled(step="pay", attempt=2)
     step = told(CALLED, backed_off(Outcome.UNKNOWN), again, backed_off(Outcome.NOT_SENT))
 
-    assert step.step("pay").doubtful
+    assert step.step("pay").is_uncertain
     assert evolve(step, again, LATER).step("pay").next_attempt_at is None
 
 

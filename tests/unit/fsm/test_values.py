@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec import Struct
-from saga_orchestrator.fsm.decide import Decision
+from saga_orchestrator.fsm.decider.decision import Decision
 from saga_orchestrator.fsm.events import StepCalled
-from saga_orchestrator.fsm.runtime.message import Ask
+from saga_orchestrator.fsm.runtime.sharding.node_protocol import RemoteCommand
 
 
 def structs(kind: type[Struct] = Struct) -> Iterator[type[Struct]]:
@@ -21,7 +21,7 @@ def structs(kind: type[Struct] = Struct) -> Iterator[type[Struct]]:
 def test_every_value_is_frozen() -> None:
     values = list(structs())
 
-    assert {Decision, StepCalled, Ask} <= set(values)
+    assert {Decision, StepCalled, RemoteCommand} <= set(values)
     assert [one.__qualname__ for one in values if not one.__struct_config__.frozen] == []
 
 

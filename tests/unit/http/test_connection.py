@@ -17,7 +17,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from .wire import Clockwork, Wire
+from .recorded_transport import Clockwork, Wire
 
 TURNS: Final = 10  # of the event loop, more than any answer here takes
 HOST: Final = b"Host: saga\r\n"

@@ -15,16 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.http.connection import Connection
-from saga_orchestrator.http.limited_connection import SHARED, LimitedConnection, Server
-from saga_orchestrator.http.open_connections import Limits, OpenConnections
+from saga_orchestrator.http.limited_connection import (
+    SERVER_STATE_KEY,
+    LimitedConnection,
+    SharedState,
+)
+from saga_orchestrator.http.open_connections import ConnectionLimits, OpenConnections
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from .recorded_transport import Clockwork, Wire
 from .test_connection import GET, HOST, POST, REQUESTS, RESPONSES, Replying, connected, turns
-from .wire import Clockwork, Wire
 
-LIMITS: Final = Limits()
+LIMITS: Final = ConnectionLimits()
 KILOBYTE: Final = 1024
 BODY: Final = POST + b"Content-Length: 3\r\n\r\nabc"
 # What uvicorn refuses with its own text, and what it leaves open behind an upgrade.
@@ -63,7 +67,7 @@ class House:
         self.config.load()
         self.state = ServerState()
         connections = OpenConnections(self.loop, LIMITS, most)
-        self.shared: dict[str, Any] = {SHARED: Server(self.config, connections)}
+        self.shared: dict[str, Any] = {SERVER_STATE_KEY: SharedState(self.config, connections)}
 
     def connect(self) -> tuple[LimitedConnection, Wire]:
         wire = Wire()

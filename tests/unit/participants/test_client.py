@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from saga_orchestrator.fsm.command import CallParticipant
-from saga_orchestrator.fsm.runtime.call_headers import headers_of
-from saga_orchestrator.fsm.runtime.terms import Terms
+from saga_orchestrator.fsm.instructions import CallParticipant
+from saga_orchestrator.fsm.runtime.calls.call_headers import headers_of
+from saga_orchestrator.fsm.runtime.calls.participant_settings import ParticipantSettings
 from saga_orchestrator.fsm.testing import define, given
 from saga_orchestrator.http.participants.client import Participant
 
@@ -37,7 +37,7 @@ def said(request: bytes) -> tuple[bytes, list[bytes], bytes]:
 def test_what_a_call_says_of_itself_goes_out_like_any_other_headers(
     call: CallParticipant, epoch: int, token: str | None, secrets: dict[str, str]
 ) -> None:
-    shop = Participant.of(SHOP, Terms(headers=secrets))
+    shop = Participant.create(SHOP, ParticipantSettings(headers=secrets))
     headers = headers_of(call, epoch, token)
 
     quickly = shop.request(call.method, "/orders", headers, call.body)
@@ -53,7 +53,7 @@ def test_what_a_call_says_of_itself_goes_out_like_any_other_headers(
     ],
 )
 def test_what_could_forge_a_call_is_refused(method: str, path: str) -> None:
-    shop = Participant.of(SHOP, Terms())
+    shop = Participant.create(SHOP, ParticipantSettings())
 
     with pytest.raises(ValueError, match=r"path|token"):
         shop.request(method, path, headers_of(CALL, 1), b"{}")
@@ -66,4 +66,4 @@ def test_a_header_that_could_forge_every_call_is_refused_at_the_start(
     headers: dict[str, str],
 ) -> None:
     with pytest.raises(ValueError, match="header"):
-        Participant.of(SHOP, Terms(headers=headers))
+        Participant.create(SHOP, ParticipantSettings(headers=headers))

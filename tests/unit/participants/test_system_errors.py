@@ -8,19 +8,26 @@ import socket
 import ssl
 
 import pytest
-from saga_orchestrator.http.participants.system_errors import OF_NAMES, WORDS, in_words
+from saga_orchestrator.http.participants.system_errors import (
+    MESSAGES,
+    NAME_MESSAGES,
+    describe_os_error,
+)
 
 
-@pytest.mark.parametrize("number", WORDS)
+@pytest.mark.parametrize("number", MESSAGES)
 def test_an_error_of_the_system_has_words_of_ours(number: int) -> None:
     error = OSError(number, f"Connect call failed ('127.0.0.1', 8003), {os.strerror(number)}")
 
-    assert in_words(error) == WORDS[number]
+    assert describe_os_error(error) == MESSAGES[number]
 
 
-@pytest.mark.parametrize("number", OF_NAMES)
+@pytest.mark.parametrize("number", NAME_MESSAGES)
 def test_so_has_one_of_a_name(number: int) -> None:
-    assert in_words(socket.gaierror(number, "Name or service not known")) == OF_NAMES[number]
+    assert (
+        describe_os_error(socket.gaierror(number, "Name or service not known"))
+        == NAME_MESSAGES[number]
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,5 +41,5 @@ def test_so_has_one_of_a_name(number: int) -> None:
     ],
 )
 def test_what_has_none_keeps_its_own(error: Exception, words: str) -> None:
-    assert in_words(error).endswith(words)
-    assert "Errno" not in in_words(error)
+    assert describe_os_error(error).endswith(words)
+    assert "Errno" not in describe_os_error(error)

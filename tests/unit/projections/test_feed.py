@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saga_orchestrator.eventstore import SHARDS, RecordedEvent, StreamId
-from saga_orchestrator.projections.cursor import BIGGEST_SEQ, Cursor, InvalidCursor
+from saga_orchestrator.eventstore.event import SHARD_COUNT, RecordedEvent, StreamId
+from saga_orchestrator.projections.errors import InvalidCursor
+from saga_orchestrator.projections.feed import MAX_SEQ, FeedCursor
 
-seqs = st.lists(st.integers(0, BIGGEST_SEQ), min_size=SHARDS, max_size=SHARDS).map(tuple)
-cursors = seqs.map(Cursor)
+seqs = st.lists(st.integers(0, MAX_SEQ), min_size=SHARD_COUNT, max_size=SHARD_COUNT).map(tuple)
+cursors = seqs.map(FeedCursor)
 
 
 def an_event(shard_id: int, seq: int) -> RecordedEvent:
@@ -28,23 +29,23 @@ def an_event(shard_id: int, seq: int) -> RecordedEvent:
 
 
 @given(cursors)
-def test_a_cursor_survives_its_text(cursor: Cursor) -> None:
-    assert Cursor.decode(cursor.encode()) == cursor
+def test_a_cursor_survives_its_text(cursor: FeedCursor) -> None:
+    assert FeedCursor.decode(cursor.encode()) == cursor
 
 
 @given(cursors, cursors)
-def test_cursors_of_one_text_are_the_same(one: Cursor, other: Cursor) -> None:
+def test_cursors_of_one_text_are_the_same(one: FeedCursor, other: FeedCursor) -> None:
     assert (one.encode() == other.encode()) == (one == other)
 
 
 def test_a_cursor_in_a_log_of_millions_fits_in_an_address() -> None:
-    assert len(Cursor((1_000_000,) * SHARDS).encode()) == 258
+    assert len(FeedCursor((1_000_000,) * SHARD_COUNT).encode()) == 258
 
 
 @given(st.text(alphabet="ABCabc019-_=+/ é", max_size=300))
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor):
-        Cursor.decode(text)
+        FeedCursor.decode(text)
 
 
 @pytest.mark.parametrize(
@@ -60,19 +61,21 @@ def test_any_other_text_is_refused(text: str) -> None:
 )
 def test_a_damaged_cursor_is_refused(damage) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InvalidCursor):
-        Cursor.decode(damage(Cursor(tuple(range(SHARDS))).encode()))
+        FeedCursor.decode(damage(FeedCursor(tuple(range(SHARD_COUNT))).encode()))
 
 
 def test_only_the_shards_of_the_events_are_passed() -> None:
-    start = Cursor((5,) * SHARDS)
+    start = FeedCursor((5,) * SHARD_COUNT)
 
-    after = start.past([an_event(3, 6), an_event(0, 9), an_event(3, 8)])
+    after = start.after_events([an_event(3, 6), an_event(0, 9), an_event(3, 8)])
 
-    assert after.seqs == (9, 5, 5, 8, *(5,) * (SHARDS - 4))
+    assert after.seqs == (9, 5, 5, 8, *(5,) * (SHARD_COUNT - 4))
 
 
 @given(cursors, cursors, st.integers(0, 1000))
-def test_a_cursor_never_goes_back_nor_beyond_the_end(start: Cursor, ends: Cursor, by: int) -> None:
+def test_a_cursor_never_goes_back_nor_beyond_the_end(
+    start: FeedCursor, ends: FeedCursor, by: int
+) -> None:
     after = start.advanced(by, ends)
 
     for was, is_now, end in zip(start.seqs, after.seqs, ends.seqs, strict=True):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.projections.listing import SagaSummary, summary_view
-from saga_orchestrator.tests.world import NOON
+from saga_orchestrator.tests.support.in_memory_service import NOON
 
 
 def test_a_summary_is_told_as_json() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
+from saga_orchestrator.fsm.call_outcome import Outcome
 from saga_orchestrator.fsm.events import (
     Cause,
     CompensationCalled,
@@ -22,7 +23,6 @@ from saga_orchestrator.fsm.events import (
     StepRejected,
     StepSucceeded,
 )
-from saga_orchestrator.fsm.outcome import Outcome
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import (
     ACCEPTED,
@@ -30,13 +30,13 @@ from saga_orchestrator.fsm.testing import (
     NOON,
     REJECTED,
     SAGA_ID,
-    answered,
-    completed,
+    action_answer,
+    callback_done,
+    callback_failed,
     define,
-    failed,
     given,
 )
-from saga_orchestrator.projections.status import answer_view, current_step, status_view
+from saga_orchestrator.projections.status import current_step, start_result_view, status_view
 
 TRIP: Final = define("book", "pay", deadline="15m")
 LATER: Final = NOON + timedelta(seconds=1)
@@ -188,12 +188,12 @@ def left_of(saga: Saga) -> tuple[object, object]:
 
 def test_what_is_done_after_it_parked_is_not_called_undone_any_more() -> None:
     definition = define("pay pivot", "ship after=pay callback", "mail after=pay", "thank")
-    case = given(definition).when(answered("pay", DONE)).when(answered("ship", ACCEPTED))
-    parked = case.when(answered("mail", REJECTED))
+    case = given(definition).when(action_answer("pay", DONE)).when(action_answer("ship", ACCEPTED))
+    parked = case.when(action_answer("mail", REJECTED))
     assert left_of(parked.saga) == (["ship", "mail", "thank"], [])
 
-    assert left_of(parked.when(completed("ship")).saga) == (["mail", "thank"], [])
-    assert left_of(parked.when(failed("ship")).saga) == (["ship", "mail", "thank"], [])
+    assert left_of(parked.when(callback_done("ship")).saga) == (["mail", "thank"], [])
+    assert left_of(parked.when(callback_failed("ship")).saga) == (["ship", "mail", "thank"], [])
 
 
 def test_the_version_at_which_it_parked_still_tells_what_was_left_then() -> None:
@@ -219,14 +219,17 @@ def test_the_version_at_which_it_parked_still_tells_what_was_left_then() -> None
     ],
 )
 def test_the_answer_to_a_start(events: list[Event], success: bool, error: str | None) -> None:
-    answer = answer_view(saga_after(events))
+    answer = start_result_view(saga_after(events))
 
     assert (answer["success"], answer["error"]) == (success, error)
 
 
 def test_outputs_are_those_of_the_steps_that_are_done() -> None:
-    assert answer_view(saga_after(COMPLETED))["outputs"] == {"book": {"id": 7}, "pay": {"id": 8}}
-    assert answer_view(saga_after(COMPENSATED))["outputs"] == {}
+    assert start_result_view(saga_after(COMPLETED))["outputs"] == {
+        "book": {"id": 7},
+        "pay": {"id": 8},
+    }
+    assert start_result_view(saga_after(COMPENSATED))["outputs"] == {}
 
 
 @pytest.mark.parametrize("end", HISTORIES)

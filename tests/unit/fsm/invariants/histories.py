@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.events import (
     Cause,
     CompensationCalled,
@@ -16,14 +16,16 @@ from saga_orchestrator.fsm.events import (
     StepRejected,
     StepSucceeded,
 )
-from saga_orchestrator.fsm.invariants import Entry, History, fold
-from saga_orchestrator.fsm.testing import NOON, SAGA_ID, Process
-from saga_orchestrator.fsm.testing.process import Recorded
+from saga_orchestrator.fsm.invariants import History, HistoryEntry, fold
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, SimulatedProcess
+from saga_orchestrator.fsm.testing.simulated_process import LogRow
 
 BACK = CompensationStarted(cause=Cause.STEP_FAILED, error="no")
 
 
-def told(definition: Definition, *events: Event, input_: dict[str, bool] | None = None) -> History:
+def history_of_events(
+    definition: Definition, *events: Event, input_: dict[str, bool] | None = None
+) -> History:
     """The start, and then `events`, one a second."""
     start = SagaStarted(
         saga_type=definition.name, definition_version=1, entity_id=1, input=input_ or {}
@@ -31,23 +33,23 @@ def told(definition: Definition, *events: Event, input_: dict[str, bool] | None 
     return fold(definition, SAGA_ID, entries(start, *events))
 
 
-def entries(*events: Event) -> list[Entry]:
+def entries(*events: Event) -> list[HistoryEntry]:
     return [entry(event, version) for version, event in enumerate(events, 1)]
 
 
-def entry(event: Event, version: int, *, epoch: int = 1) -> Entry:
+def entry(event: Event, version: int, *, epoch: int = 1) -> HistoryEntry:
     at = NOON + timedelta(seconds=version - 1)
-    return Entry(event=event, version=version, seq=10 + version, epoch=epoch, recorded_at=at)
+    return HistoryEntry(event=event, version=version, seq=10 + version, epoch=epoch, recorded_at=at)
 
 
-def history_of(process: Process) -> History:
+def history_of(process: SimulatedProcess) -> History:
     """What the log of `process` tells."""
     rows = [_entry(one, version) for version, one in enumerate(process.log, 1)]
     return fold(process.definition, process.saga_id, rows)
 
 
-def _entry(row: Recorded, version: int) -> Entry:
-    return Entry(event=row.event, version=version, seq=version, epoch=1, recorded_at=row.at)
+def _entry(row: LogRow, version: int) -> HistoryEntry:
+    return HistoryEntry(event=row.event, version=version, seq=version, epoch=1, recorded_at=row.at)
 
 
 def called(step: str, attempt: int = 1) -> StepCalled:

@@ -17,15 +17,15 @@ from saga_orchestrator.fsm.events import (
     StepResolved,
     WaitStarted,
 )
-from saga_orchestrator.fsm.invariants import History, children_agree, fold, parents_know
+from saga_orchestrator.fsm.invariants import History, children_agree, fold, parent_names_child
 from saga_orchestrator.fsm.testing import SAGA_ID, define
 from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     BACK,
     called,
     done,
     entries,
+    history_of_events,
     rejected,
-    told,
     undo,
     undone,
 )
@@ -48,14 +48,14 @@ VOUCHED: list[Event] = [
     SagaCompensated(),
 ]
 
-UNDER_WAY = told(ROOM, called("book"))
-COMPLETED = told(ROOM, called("book"), done("book"), SagaCompleted())
-DECLINED = told(ROOM, called("book"), rejected("book"), BACK, SagaCompensated())
-TAKEN_BACK = told(
+UNDER_WAY = history_of_events(ROOM, called("book"))
+COMPLETED = history_of_events(ROOM, called("book"), done("book"), SagaCompleted())
+DECLINED = history_of_events(ROOM, called("book"), rejected("book"), BACK, SagaCompensated())
+TAKEN_BACK = history_of_events(
     ROOM, called("book"), done("book"), SagaCompleted(), BACK, undo("book"), undone("book"),
     SagaCompensated(),
 )  # fmt: skip
-GIVEN_UP = told(ROOM, called("book"), SagaAbandoned(reason="", not_done=("book",)))
+GIVEN_UP = history_of_events(ROOM, called("book"), SagaAbandoned(reason="", not_done=("book",)))
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,11 @@ GIVEN_UP = told(ROOM, called("book"), SagaAbandoned(reason="", not_done=("book",
     ],
 )
 def test_what_both_say_is_no_flaw(parent: list[Event], child: History | None) -> None:
-    history = told(TRIP, *parent)
+    history = history_of_events(TRIP, *parent)
     if parent is GIVEN_BACK and child is None:  # called back before it began
-        history = told(TRIP, *BEGUN, BACK, undo("trip"), undone("trip"), SagaCompensated())
+        history = history_of_events(
+            TRIP, *BEGUN, BACK, undo("trip"), undone("trip"), SagaCompensated()
+        )
 
     assert list(children_agree(history, {CHILD: child} if child else {})) == []
 
@@ -108,14 +110,14 @@ def test_what_both_say_is_no_flaw(parent: list[Event], child: History | None) ->
 def test_what_a_child_denies_is_found(
     parent: list[Event], child: History | None, flaws: list[str]
 ) -> None:
-    found = children_agree(told(TRIP, *parent), {CHILD: child} if child else {})
+    found = children_agree(history_of_events(TRIP, *parent), {CHILD: child} if child else {})
 
     assert [one.detail for one in found] == flaws
 
 
 def test_a_parent_that_completed_on_a_child_that_had_turned_back_is_found() -> None:
     definition = define("trip child=room", "pay")
-    parent = told(definition, *BOOKED[:2], called("pay"), done("pay"), SagaCompleted())
+    parent = history_of_events(definition, *BOOKED[:2], called("pay"), done("pay"), SagaCompleted())
 
     (flaw,) = children_agree(parent, {CHILD: TAKEN_BACK})
     assert (flaw.version, flaw.detail) == (6, "completed on the child of trip, which was undone")
@@ -134,10 +136,10 @@ def a_child() -> History:
 
 
 def test_a_child_is_known_to_its_parent() -> None:
-    child, parent = a_child(), told(TRIP, *BEGUN)
+    child, parent = a_child(), history_of_events(TRIP, *BEGUN)
     other = WaitStarted(step="trip", child_id="another child")
 
-    assert list(parents_know(child, parent)) == []
-    for unknowing in (None, told(TRIP), told(TRIP, other)):
-        (flaw,) = parents_know(child, unknowing)
+    assert list(parent_names_child(child, parent)) == []
+    for unknowing in (None, history_of_events(TRIP), history_of_events(TRIP, other)):
+        (flaw,) = parent_names_child(child, unknowing)
         assert flaw.detail == f"it is the child of trip, which {SAGA_ID} does not know of"

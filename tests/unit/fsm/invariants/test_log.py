@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.definition import Definition
+from saga_orchestrator.fsm.call_outcome import Outcome
+from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.events import (
-    CallbackDelivered,
     CallbackReceived,
-    CompensationCovered,
     CompensationFailed,
+    CompensationImplied,
+    CompletionWebhookDelivered,
     Event,
     LateReplyIgnored,
     OutputNotReceived,
@@ -23,27 +24,26 @@ from saga_orchestrator.fsm.events import (
     SagaPaused,
     SagaStarted,
     SagaUnparked,
-    StatusAsked,
+    StatusQueried,
     StepBackedOff,
-    StepFoundNotDone,
+    StepConfirmedNotExecuted,
     StepNotSent,
     StepResolved,
     StepSkipped,
     StepUnknown,
     WaitStarted,
 )
+from saga_orchestrator.fsm.formats.redaction import secret_forms
 from saga_orchestrator.fsm.invariants import (
-    Flaw,
+    Breach,
     History,
-    children_are_heard,
-    comes_to_rest,
+    child_results_arrive,
     fold,
-    log_is_whole,
-    secrets_are_kept,
+    log_has_no_gaps,
+    sagas_make_progress,
+    secrets_are_absent,
     violations,
 )
-from saga_orchestrator.fsm.outcome import Outcome
-from saga_orchestrator.fsm.secrecy import forms_of
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
 from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     BACK,
@@ -51,8 +51,8 @@ from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     done,
     entries,
     entry,
+    history_of_events,
     rejected,
-    told,
     undo,
     undone,
 )
@@ -97,7 +97,7 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
             *BOTH,
             SagaCompleted(),
             LateReplyIgnored(step="pay", what="said again"),
-            CallbackDelivered(rested_version=6),
+            CompletionWebhookDelivered(rested_version=6),
         ],
     ),
     "a completion that is turned back on": (
@@ -112,20 +112,20 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     ),
     "a doubt that a question has settled": (
         ASKING,
-        [called("book"), done("book"), called("pay"), LOST, StatusAsked(step="pay", attempt=1),
-         StepFoundNotDone(step="pay", attempt=1, error="never heard of it"), called("pay", 2),
+        [called("book"), done("book"), called("pay"), LOST, StatusQueried(step="pay", attempt=1),
+         StepConfirmedNotExecuted(step="pay", attempt=1, error="never heard of it"), called("pay", 2),
          rejected("pay", 2), BACK, undo("book"),
          undone("book"), SagaCompensated()],
     ),
     "a doubt that the last question has settled": (
         ASKING,
-        [called("book"), done("book"), called("pay"), LOST, StatusAsked(step="pay", attempt=1),
+        [called("book"), done("book"), called("pay"), LOST, StatusQueried(step="pay", attempt=1),
          StepNotSent(step="pay", attempt=1, error="never heard of it"), BACK, undo("book"),
          undone("book"), SagaCompensated()],
     ),
     "a question that uses an attempt up": (
         ASKING,
-        [called("book"), done("book"), called("pay"), LOST, StatusAsked(step="pay", attempt=1),
+        [called("book"), done("book"), called("pay"), LOST, StatusQueried(step="pay", attempt=1),
          StepUnknown(step="pay", attempt=2, error="no answer"), BACK, undo("pay"), undone("pay"),
          undo("book"), undone("book"), SagaCompensated()],
     ),
@@ -142,7 +142,7 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     "an undo that covers another": (
         COVERED,
         [*BOTH, called("ship"), rejected("ship"), BACK, undo("book"), undone("book"),
-         CompensationCovered(step="pay", by="book"), SagaCompensated()],
+         CompensationImplied(step="pay", by="book"), SagaCompensated()],
     ),
     "a failure that may be passed over": (
         PASSING,
@@ -284,32 +284,34 @@ BROKEN: dict[str, Case] = {
 def test_a_history_that_may_be_breaks_no_promise(
     definition: Definition, events: list[Event]
 ) -> None:
-    assert violations(told(definition, *events)) == []
+    assert violations(history_of_events(definition, *events)) == []
 
 
 @pytest.mark.parametrize(("definition", "events", "found"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_history_that_may_not_be_is_found_out(
     definition: Definition, events: list[Event], found: list[tuple[str, int]]
 ) -> None:
-    assert [(one.code, one.version) for one in violations(told(definition, *events))] == found
+    assert [
+        (one.code, one.version) for one in violations(history_of_events(definition, *events))
+    ] == found
 
 
 def test_events_that_are_missing_or_doubled_are_missed() -> None:
     first, *_ = entries(SagaStarted(saga_type="trip", definition_version=1, entity_id=1, input={}))
     second, third = entry(called("book"), 2), entry(done("book"), 3)
 
-    assert list(log_is_whole([first, second, third])) == []
-    assert [one.version for one in log_is_whole([second, third])] == [2]
-    assert [one.version for one in log_is_whole([first, third])] == [3]
-    assert [one.version for one in log_is_whole([first, second, second])] == [2, 2]
-    assert [one.detail for one in log_is_whole([replace(first, epoch=2), second])] == [
+    assert list(log_has_no_gaps([first, second, third])) == []
+    assert [one.version for one in log_has_no_gaps([second, third])] == [2]
+    assert [one.version for one in log_has_no_gaps([first, third])] == [3]
+    assert [one.version for one in log_has_no_gaps([first, second, second])] == [2, 2]
+    assert [one.detail for one in log_has_no_gaps([replace(first, epoch=2), second])] == [
         "epoch 1 follows epoch 2"
     ]
 
 
 def test_what_cannot_be_read_ends_the_history() -> None:
-    history = told(TWO, called("book"))
-    unreadable = Flaw(3, "the payload is not an object")
+    history = history_of_events(TWO, called("book"))
+    unreadable = Breach(3, "the payload is not an object")
 
     broken = fold(TWO, SAGA_ID, history.entries, unreadable)
 
@@ -320,11 +322,11 @@ def test_a_saga_that_should_have_gone_on_stands_still() -> None:
     called_at = NOON + timedelta(seconds=1)
     due = called_at + timedelta(seconds=10)
     second = timedelta(seconds=1)
-    waits = told(TWO, called("book"))
+    waits = history_of_events(TWO, called("book"))
 
-    assert list(comes_to_rest(waits, served_since=NOON, overdue=due)) == []
-    assert len(list(comes_to_rest(waits, served_since=NOON, overdue=due + second))) == 1
-    assert list(comes_to_rest(waits, served_since=due + second, overdue=due + second)) == []
+    assert list(sagas_make_progress(waits, served_since=NOON, overdue=due)) == []
+    assert len(list(sagas_make_progress(waits, served_since=NOON, overdue=due + second))) == 1
+    assert list(sagas_make_progress(waits, served_since=due + second, overdue=due + second)) == []
 
 
 @pytest.mark.parametrize(
@@ -336,22 +338,27 @@ def test_a_saga_that_should_have_gone_on_stands_still() -> None:
     ],
 )
 def test_who_waits_for_no_time_never_stands_still(events: list[Event]) -> None:
-    waits = told(define("book", "pay"), *events)
+    waits = history_of_events(define("book", "pay"), *events)
 
-    assert list(comes_to_rest(waits, served_since=NOON, overdue=NOON + timedelta(days=999))) == []
+    assert (
+        list(sagas_make_progress(waits, served_since=NOON, overdue=NOON + timedelta(days=999)))
+        == []
+    )
 
 
 def test_a_wake_up_that_has_not_come_is_overdue() -> None:
-    sleeps = told(define("rest sleep=1h"), WaitStarted(step="rest", until=NOON))
+    sleeps = history_of_events(define("rest sleep=1h"), WaitStarted(step="rest", until=NOON))
 
-    found = list(comes_to_rest(sleeps, served_since=NOON, overdue=NOON + timedelta(seconds=1)))
+    found = list(
+        sagas_make_progress(sleeps, served_since=NOON, overdue=NOON + timedelta(seconds=1))
+    )
 
-    assert found == [Flaw(2, "running, and should have gone on at 2026-03-01T12:00:00+00:00")]
+    assert found == [Breach(2, "running, and should have gone on at 2026-03-01T12:00:00+00:00")]
 
 
-PARENT = told(define("trip child=room"), WaitStarted(step="trip", child_id="child"))
-UNDER_WAY = told(TWO, called("book"))
-COMPLETED = told(TWO, *BOTH, SagaCompleted())
+PARENT = history_of_events(define("trip child=room"), WaitStarted(step="trip", child_id="child"))
+UNDER_WAY = history_of_events(TWO, called("book"))
+COMPLETED = history_of_events(TWO, *BOTH, SagaCompleted())
 
 
 @pytest.mark.parametrize(
@@ -360,7 +367,7 @@ COMPLETED = told(TWO, *BOTH, SagaCompleted())
         ({}, ["trip waits for a child that nobody knows"]),
         ({"child": COMPLETED}, ["trip waits for a child that is completed"]),
         ({"child": UNDER_WAY}, []),
-        ({"child": told(TWO, called("book"), SagaParked(reason="no"))}, []),
+        ({"child": history_of_events(TWO, called("book"), SagaParked(reason="no"))}, []),
     ],
 )
 def test_a_child_that_is_waited_for_is_there_and_heard(
@@ -368,20 +375,20 @@ def test_a_child_that_is_waited_for_is_there_and_heard(
 ) -> None:
     hour = timedelta(hours=1)
 
-    now = children_are_heard(PARENT, children, served_since=NOON, overdue=NOON + hour)
+    now = child_results_arrive(PARENT, children, served_since=NOON, overdue=NOON + hour)
 
     assert [one.detail for one in now] == found
-    assert list(children_are_heard(PARENT, children, served_since=NOON, overdue=NOON)) == []
+    assert list(child_results_arrive(PARENT, children, served_since=NOON, overdue=NOON)) == []
 
 
 def test_a_parent_that_is_paused_or_rests_waits_for_no_child() -> None:
-    paused = told(
+    paused = history_of_events(
         define("trip child=room"), WaitStarted(step="trip", child_id="child"), SagaPaused()
     )
     later = NOON + timedelta(hours=1)
 
-    assert list(children_are_heard(paused, {}, served_since=NOON, overdue=later)) == []
-    assert list(children_are_heard(COMPLETED, {}, served_since=NOON, overdue=later)) == []
+    assert list(child_results_arrive(paused, {}, served_since=NOON, overdue=later)) == []
+    assert list(child_results_arrive(COMPLETED, {}, served_since=NOON, overdue=later)) == []
 
 
 @pytest.mark.parametrize(
@@ -394,9 +401,9 @@ def test_a_parent_that_is_paused_or_rests_waits_for_no_child() -> None:
     ],
 )
 def test_a_secret_in_an_event_is_found_in_every_form(payload: bytes) -> None:
-    secrets = forms_of([b"Bearer s3cret-token"])
+    secrets = secret_forms([b"Bearer s3cret-token"])
 
-    found = list(secrets_are_kept([(1, b"{}"), (2, payload)], secrets))
+    found = list(secrets_are_absent([(1, b"{}"), (2, payload)], secrets))
 
-    assert found == [Flaw(2, "a secret stands in it")]
-    assert list(secrets_are_kept([(1, b'{"error":"Bearer"}')], secrets)) == []
+    assert found == [Breach(2, "a secret stands in it")]
+    assert list(secrets_are_absent([(1, b'{"error":"Bearer"}')], secrets)) == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from saga_orchestrator.fsm.call_outcome import Direction
 from saga_orchestrator.fsm.events import (
     CompensationFailed,
     Event,
@@ -18,37 +19,38 @@ from saga_orchestrator.fsm.events import (
     StepResolved,
 )
 from saga_orchestrator.fsm.invariants import (
-    Acknowledged,
+    ClientAck,
     History,
+    LedgerCoverage,
+    LedgerEntry,
     Notice,
-    SeenCall,
-    Watch,
-    answers_are_kept,
+    acknowledgements_hold,
     late_calls,
     one_key_one_saga,
     violations,
     violations_of_calls,
 )
 from saga_orchestrator.fsm.machines import SagaStatus
-from saga_orchestrator.fsm.outcome import Direction
 from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
 from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     BACK,
     called,
     done,
+    history_of_events,
     rejected,
-    told,
     undo,
     undone,
 )
 
 TWO = define("book", "pay")
 LATER = NOON + timedelta(hours=1)
-EVERYBODY = Watch(frozenset({"book-service", "pay-service"}), until=LATER)
-COMPLETED = told(TWO, called("book"), done("book"), called("pay"), done("pay"), SagaCompleted())
+EVERYBODY = LedgerCoverage(frozenset({"book-service", "pay-service"}), until=LATER)
+COMPLETED = history_of_events(
+    TWO, called("book"), done("book"), called("pay"), done("pay"), SagaCompleted()
+)
 DECLINED: list[Event] = [called("book"), done("book"), called("pay"), rejected("pay"), BACK]
-COMPENSATED = told(TWO, *DECLINED, undo("book"), undone("book"), SagaCompensated())
-PARKED = told(
+COMPENSATED = history_of_events(TWO, *DECLINED, undo("book"), undone("book"), SagaCompensated())
+PARKED = history_of_events(
     TWO,
     *DECLINED,
     undo("book"),
@@ -57,11 +59,11 @@ PARKED = told(
 )
 
 
-def seen(call: str, *, effect: bool = True, attempt: int = 1, epoch: int | None = 1) -> SeenCall:
+def seen(call: str, *, effect: bool = True, attempt: int = 1, epoch: int | None = 1) -> LedgerEntry:
     """`call` is the name of a step, with `undo ` before it if it is to be undone."""
     step = call.removeprefix("undo ")
     direction = Direction.ACTION if step == call else Direction.COMPENSATION
-    return SeenCall(
+    return LedgerEntry(
         at=NOON,
         participant=f"{step}-service",
         key=f"{SAGA_ID}/{step}/{direction}",
@@ -79,17 +81,17 @@ def seen(call: str, *, effect: bool = True, attempt: int = 1, epoch: int | None 
 
 BOTH = [seen("book"), seen("pay")]
 UNDONE = [seen("book"), seen("pay", effect=False), seen("undo book")]
-AGREED: dict[str, tuple[History, list[SeenCall]]] = {
+AGREED: dict[str, tuple[History, list[LedgerEntry]]] = {
     "a completion": (COMPLETED, BOTH),
     "an answer that was asked for twice": (COMPLETED, [*BOTH, seen("pay", effect=False)]),
     "a decline": (COMPENSATED, UNDONE),
     "a parking place": (PARKED, [seen("book"), seen("undo book", effect=False)]),
     "a call that an heir repeats": (COMPLETED, [seen("book", epoch=None), seen("pay", epoch=2)]),
-    "one that is under way": (told(TWO, called("book")), [seen("book")]),
+    "one that is under way": (history_of_events(TWO, called("book")), [seen("book")]),
 }
-DISAGREED: dict[str, tuple[History, list[SeenCall], list[tuple[str, str]]]] = {
+DISAGREED: dict[str, tuple[History, list[LedgerEntry], list[tuple[str, str]]]] = {
     "I6: a call that was never recorded": (
-        told(TWO, called("book")),
+        history_of_events(TWO, called("book")),
         [seen("book"), seen("book", attempt=2, effect=False)],
         [("I6", "the action of book, attempt 2, was sent and never recorded")],
     ),
@@ -142,7 +144,7 @@ DISAGREED: dict[str, tuple[History, list[SeenCall], list[tuple[str, str]]]] = {
         ],
     ),
     "I2: an effect without a word of it": (
-        told(TWO, called("book"), StepNotSent(step="book", attempt=1, error=""), BACK),
+        history_of_events(TWO, called("book"), StepNotSent(step="book", attempt=1, error=""), BACK),
         [seen("book")],
         [("I2", "book took effect, and the log has it as not_sent")],
     ),
@@ -150,14 +152,14 @@ DISAGREED: dict[str, tuple[History, list[SeenCall], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("history", "calls"), AGREED.values(), ids=AGREED.keys())
-def test_what_was_seen_agrees_with_the_log(history: History, calls: list[SeenCall]) -> None:
+def test_what_was_seen_agrees_with_the_log(history: History, calls: list[LedgerEntry]) -> None:
     assert violations(history) == []
     assert violations_of_calls(history, calls, EVERYBODY) == []
 
 
 @pytest.mark.parametrize(("history", "calls", "found"), DISAGREED.values(), ids=DISAGREED.keys())
 def test_what_was_seen_and_is_not_in_the_log_is_found_out(
-    history: History, calls: list[SeenCall], found: list[tuple[str, str]]
+    history: History, calls: list[LedgerEntry], found: list[tuple[str, str]]
 ) -> None:
     complaints = violations_of_calls(history, calls, EVERYBODY)
 
@@ -174,7 +176,7 @@ def test_a_completion_that_was_undone_is_found_out() -> None:
 
 
 def test_of_whom_nobody_watches_nothing_is_missed() -> None:
-    only_pay = Watch(frozenset({"pay-service"}), until=LATER)
+    only_pay = LedgerCoverage(frozenset({"pay-service"}), until=LATER)
 
     assert violations_of_calls(COMPLETED, [seen("pay")], only_pay) == []
     assert violations_of_calls(COMPENSATED, [], only_pay) == []
@@ -188,7 +190,7 @@ def test_what_happened_after_they_were_asked_is_not_missed() -> None:
 
 
 def test_what_a_person_has_undone_by_hand_was_no_call() -> None:
-    resolved = told(
+    resolved = history_of_events(
         TWO,
         *(one.event for one in PARKED.entries[1:]),
         StepResolved(step="book", verdict=Resolution.UNDONE, evidence="seen"),
@@ -218,8 +220,8 @@ def answer(
     status: SagaStatus | int | None = None,
     version: int | None = None,
     request: str | None = None,
-) -> Acknowledged:
-    return Acknowledged(at=NOON, saga_id=saga_id, status=status, version=version, request=request)
+) -> ClientAck:
+    return ClientAck(at=NOON, saga_id=saga_id, status=status, version=version, request=request)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +234,8 @@ def answer(
         answer(status=SagaStatus.RUNNING, version=5),
     ],
 )
-def test_an_answer_that_the_log_tells_too_is_kept(kept: Acknowledged) -> None:
-    assert list(answers_are_kept(COMPLETED, [kept])) == []
+def test_an_answer_that_the_log_tells_too_is_kept(kept: ClientAck) -> None:
+    assert list(acknowledgements_hold(COMPLETED, [kept])) == []
 
 
 @pytest.mark.parametrize(
@@ -247,8 +249,8 @@ def test_an_answer_that_the_log_tells_too_is_kept(kept: Acknowledged) -> None:
         ),
     ],
 )
-def test_an_answer_that_the_log_does_not_tell_is_lost(lost: Acknowledged, detail: str) -> None:
-    assert [one.detail for one in answers_are_kept(COMPLETED, [lost])] == [detail]
+def test_an_answer_that_the_log_does_not_tell_is_lost(lost: ClientAck, detail: str) -> None:
+    assert [one.detail for one in acknowledgements_hold(COMPLETED, [lost])] == [detail]
 
 
 def test_one_request_that_was_answered_with_two_sagas_is_found_out() -> None:

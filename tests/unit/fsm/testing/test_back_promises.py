@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from saga_orchestrator.fsm.call_outcome import Outcome
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.events import (
     Cause,
@@ -21,9 +22,8 @@ from saga_orchestrator.fsm.events import (
     StepSucceeded,
     WaitStarted,
 )
-from saga_orchestrator.fsm.happening import StartRequested
-from saga_orchestrator.fsm.outcome import Outcome
-from saga_orchestrator.fsm.testing import NOON, SAGA_ID, Process, Recorded, define
+from saga_orchestrator.fsm.inputs import StartSaga
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, LogRow, SimulatedProcess, define
 from saga_orchestrator.fsm.testing.back_promises import deadlines_are_kept, requests_are_followed
 
 DEFINITION = define("book", "pay pivot", "ship", deadline="1m")
@@ -35,11 +35,11 @@ REFUSED = StepRejected(step="pay", attempt=1, error="no")
 PAID = StepSucceeded(step="pay", attempt=1)
 
 
-def told(*rows: tuple[Event, datetime]) -> Process:
+def told(*rows: tuple[Event, datetime]) -> SimulatedProcess:
     """A process whose log, after its start, is made up."""
-    process = Process(DEFINITION, SAGA_ID, StartRequested(entity_id=1, input={}), now=NOON)
+    process = SimulatedProcess(DEFINITION, SAGA_ID, StartSaga(entity_id=1, input={}), now=NOON)
     process.log = process.log[:1] + [
-        Recorded(one.type_name, one.schema_version, encode(one), at) for one, at in rows
+        LogRow(one.type_name, one.schema_version, encode(one), at) for one, at in rows
     ]
     return process
 

@@ -3,8 +3,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.definition import Child, Completion, OnFailure, OnTimeout, WaitFor
-from saga_orchestrator.fsm.errors import InvalidDefinition
+from saga_orchestrator.fsm.definitions.definition import (
+    Child,
+    Completion,
+    OnFailure,
+    OnTimeout,
+    WaitFor,
+)
+from saga_orchestrator.fsm.definitions.findings import InvalidDefinition
 from saga_orchestrator.fsm.testing import define
 
 

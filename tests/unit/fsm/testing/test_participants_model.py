@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from saga_orchestrator.fsm.command import CallParticipant
-from saga_orchestrator.fsm.outcome import Direction, Outcome
-from saga_orchestrator.fsm.testing import SAGA_ID, Fate, ParticipantsModel, define, given
+from saga_orchestrator.fsm.call_outcome import Direction, Outcome
+from saga_orchestrator.fsm.instructions import CallParticipant
+from saga_orchestrator.fsm.testing import (
+    SAGA_ID,
+    ParticipantBehavior,
+    ParticipantsModel,
+    define,
+    given,
+)
 
 ACT = given(define("book")).calls[0]
 UNDO = replace(ACT, direction=Direction.COMPENSATION, key=f"{SAGA_ID}/book/compensation")
@@ -19,28 +25,30 @@ ASK = replace(ACT, direction=Direction.STATUS)
 @pytest.mark.parametrize(
     ("fate", "happens", "outcome"),
     [
-        (Fate.DONE, True, Outcome.DONE),
-        (Fate.EMPTY, True, Outcome.DONE),
-        (Fate.TOO_LARGE, True, Outcome.DONE),
-        (Fate.BUSY, True, Outcome.BUSY),
-        (Fate.LOST, True, Outcome.UNKNOWN),
-        (Fate.LOST_BEFORE, False, Outcome.UNKNOWN),
-        (Fate.REJECTED, False, Outcome.REJECTED),
-        (Fate.THROTTLED, False, Outcome.THROTTLED),
-        (Fate.NOT_SENT, False, Outcome.NOT_SENT),
+        (ParticipantBehavior.DONE, True, Outcome.DONE),
+        (ParticipantBehavior.EMPTY, True, Outcome.DONE),
+        (ParticipantBehavior.TOO_LARGE, True, Outcome.DONE),
+        (ParticipantBehavior.BUSY, True, Outcome.BUSY),
+        (ParticipantBehavior.RESPONSE_LOST, True, Outcome.UNKNOWN),
+        (ParticipantBehavior.REQUEST_LOST, False, Outcome.UNKNOWN),
+        (ParticipantBehavior.REJECTED, False, Outcome.REJECTED),
+        (ParticipantBehavior.THROTTLED, False, Outcome.THROTTLED),
+        (ParticipantBehavior.NOT_SENT, False, Outcome.NOT_SENT),
     ],
 )
 def test_a_fate_is_what_happens_and_what_is_heard_of_it(
-    fate: Fate, happens: bool, outcome: Outcome
+    fate: ParticipantBehavior, happens: bool, outcome: Outcome
 ) -> None:
     model = ParticipantsModel()
 
-    assert model.answer(ACT, fate).outcome is outcome
+    assert model.answer(ACT, fate).kind is outcome
     assert model.has_done("book") is happens
 
 
-@drawn(st.lists(st.tuples(st.sampled_from([ACT, UNDO, ASK]), st.sampled_from(Fate))))
-def test_an_effect_happens_at_most_once(calls: list[tuple[CallParticipant, Fate]]) -> None:
+@drawn(st.lists(st.tuples(st.sampled_from([ACT, UNDO, ASK]), st.sampled_from(ParticipantBehavior))))
+def test_an_effect_happens_at_most_once(
+    calls: list[tuple[CallParticipant, ParticipantBehavior]],
+) -> None:
     model = ParticipantsModel()
     for call, fate in calls:
         model.answer(call, fate)
@@ -51,20 +59,20 @@ def test_an_effect_happens_at_most_once(calls: list[tuple[CallParticipant, Fate]
 
 def test_an_action_that_arrives_after_its_undo_does_nothing() -> None:
     model = ParticipantsModel()
-    model.answer(UNDO, Fate.DONE)
+    model.answer(UNDO, ParticipantBehavior.DONE)
 
-    model.answer(ACT, Fate.DONE)
+    model.answer(ACT, ParticipantBehavior.DONE)
 
-    assert (model.has_done("book"), model.has_undone("book")) == (False, True)
+    assert (model.has_done("book"), model.has_compensated("book")) == (False, True)
 
 
 def test_what_is_done_is_not_refused_unless_an_answer_was_lost() -> None:
     heard, unheard = ParticipantsModel(), ParticipantsModel()
-    heard.answer(ACT, Fate.BUSY)
-    unheard.answer(ACT, Fate.LOST)
+    heard.answer(ACT, ParticipantBehavior.BUSY)
+    unheard.answer(ACT, ParticipantBehavior.RESPONSE_LOST)
 
-    assert heard.answer(ACT, Fate.REJECTED).outcome is Outcome.DONE
-    assert unheard.answer(ACT, Fate.REJECTED).outcome is Outcome.REJECTED
+    assert heard.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.DONE
+    assert unheard.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(("arrived", "outcome"), [(True, Outcome.DONE), (False, Outcome.NOT_DONE)])
@@ -73,60 +81,61 @@ def test_a_question_is_answered_with_the_truth(arrived: bool, outcome: Outcome) 
     model.crash_during(ACT, arrived=arrived)
     model.crash_during(ASK, arrived=True)
 
-    assert model.answer(ASK, Fate.LOST).outcome is Outcome.UNKNOWN
-    assert model.answer(ASK, Fate.DONE).outcome is outcome
+    assert model.answer(ASK, ParticipantBehavior.RESPONSE_LOST).kind is Outcome.UNKNOWN
+    assert model.answer(ASK, ParticipantBehavior.DONE).kind is outcome
 
 
 def test_after_a_clear_no_nothing_is_in_doubt() -> None:
     model = ParticipantsModel()
-    model.answer(ACT, Fate.LOST_BEFORE)
-    model.answer(ASK, Fate.DONE)
-    model.answer(ACT, Fate.BUSY)
+    model.answer(ACT, ParticipantBehavior.REQUEST_LOST)
+    model.answer(ASK, ParticipantBehavior.DONE)
+    model.answer(ACT, ParticipantBehavior.BUSY)
 
-    assert model.answer(ACT, Fate.REJECTED).outcome is Outcome.DONE
+    assert model.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.DONE
 
 
 def test_only_where_it_can_be_told_later_is_a_call_accepted() -> None:
-    assert ParticipantsModel().answer(ACT, Fate.ACCEPTED).outcome is Outcome.DONE
+    assert ParticipantsModel().answer(ACT, ParticipantBehavior.ACCEPTED).kind is Outcome.DONE
     for model, call in (
         (ParticipantsModel(), CALLED_BACK),
         (ParticipantsModel(frozenset({"book"})), ACT),
     ):
-        assert model.answer(call, Fate.ACCEPTED).outcome is Outcome.ACCEPTED
+        assert model.answer(call, ParticipantBehavior.ACCEPTED).kind is Outcome.ACCEPTED
         assert not model.has_done("book")
 
 
 @pytest.mark.parametrize("done", [True, False])
 def test_a_callback_is_sent_once_and_no_reply_contradicts_it(done: bool) -> None:
     model = ParticipantsModel()
-    assert model.reportable([CALLED_BACK]) == ["book"]
-    model.answer(CALLED_BACK, Fate.ACCEPTED)
-    assert model.reportable([]) == ["book"]
+    assert model.callback_candidates([CALLED_BACK]) == ["book"]
+    model.answer(CALLED_BACK, ParticipantBehavior.ACCEPTED)
+    assert model.callback_candidates([]) == ["book"]
 
-    assert model.report("book", done=done).done is done
+    assert model.send_callback("book", done=done).done is done
 
-    assert (model.has_done("book"), model.reportable([CALLED_BACK])) == (done, [])
-    assert model.answer(CALLED_BACK, Fate.DONE).outcome is Outcome.ACCEPTED
-    assert model.answer(CALLED_BACK, Fate.REJECTED).outcome is Outcome.ACCEPTED
-    assert model.answer(CALLED_BACK, Fate.NOT_SENT).outcome is Outcome.UNKNOWN
+    assert (model.has_done("book"), model.callback_candidates([CALLED_BACK])) == (done, [])
+    assert model.answer(CALLED_BACK, ParticipantBehavior.DONE).kind is Outcome.ACCEPTED
+    assert model.answer(CALLED_BACK, ParticipantBehavior.REJECTED).kind is Outcome.ACCEPTED
+    assert model.answer(CALLED_BACK, ParticipantBehavior.NOT_SENT).kind is Outcome.UNKNOWN
     assert model.has_done("book") is done
 
 
 def test_what_has_happened_is_never_called_failed() -> None:
     model = ParticipantsModel()
-    model.answer(CALLED_BACK, Fate.LOST)
+    model.answer(CALLED_BACK, ParticipantBehavior.RESPONSE_LOST)
 
-    assert model.report("book", done=False).done
+    assert model.send_callback("book", done=False).done
 
 
 @pytest.mark.parametrize(
-    ("fate", "outcome"), [(Fate.DONE, Outcome.DONE), (Fate.REJECTED, Outcome.NOT_DONE)]
+    ("fate", "outcome"),
+    [(ParticipantBehavior.DONE, Outcome.DONE), (ParticipantBehavior.REJECTED, Outcome.NOT_DONE)],
 )
 def test_what_was_accepted_is_done_when_it_is_asked_for_or_never(
-    fate: Fate, outcome: Outcome
+    fate: ParticipantBehavior, outcome: Outcome
 ) -> None:
     model = ParticipantsModel(frozenset({"book"}))
-    model.answer(ACT, Fate.ACCEPTED)
+    model.answer(ACT, ParticipantBehavior.ACCEPTED)
 
-    assert model.answer(ASK, fate).outcome is outcome
+    assert model.answer(ASK, fate).kind is outcome
     assert model.has_done("book") is (outcome is Outcome.DONE)

@@ -3,12 +3,12 @@ from __future__ import annotations
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.codec import TYPES
-from saga_orchestrator.fsm.definition import Definition
-from saga_orchestrator.fsm.errors import Severity
-from saga_orchestrator.fsm.strict_json import Json, parse, parse_foreign, serialize
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.definitions.findings import Severity
+from saga_orchestrator.fsm.definitions.verifier import verify
+from saga_orchestrator.fsm.formats.strict_json import Json, parse, parse_untrusted, serialize
 from saga_orchestrator.fsm.testing import given
 from saga_orchestrator.fsm.testing import strategies as some
-from saga_orchestrator.fsm.verifier import verify
 
 
 @drawn(some.definitions())
@@ -20,7 +20,7 @@ def test_definitions_can_be_registered_and_started(definition: Definition) -> No
 
 @drawn(some.json_values)
 def test_json_values_can_be_kept(value: Json) -> None:
-    assert parse_foreign(serialize(value)) == value
+    assert parse_untrusted(serialize(value)) == value
 
 
 @drawn(st.sampled_from(list(TYPES)), st.data())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from saga_orchestrator.fsm.call_outcome import Outcome
 from saga_orchestrator.fsm.events import (
     Cause,
     CompensationBackedOff,
@@ -18,7 +19,6 @@ from saga_orchestrator.fsm.events import (
     StepUnknown,
     WaitStarted,
 )
-from saga_orchestrator.fsm.outcome import Outcome
 from saga_orchestrator.fsm.testing import NOON, REJECTED, ParticipantsModel, define
 from saga_orchestrator.fsm.testing.undo_promises import (
     doubt_has_a_reason,
@@ -63,7 +63,7 @@ def test_a_doubt_about_what_was_heard_is_found_out() -> None:
     given_up = SagaAbandoned(reason="enough")
 
     assert len(list(doubt_has_a_reason([LOST], ParticipantsModel()))) == 1
-    assert list(doubt_has_a_reason([LOST], ParticipantsModel(unclear={"pay"}))) == []
+    assert list(doubt_has_a_reason([LOST], ParticipantsModel(uncertain_steps={"pay"}))) == []
     assert list(doubt_has_a_reason([LOST, given_up], ParticipantsModel())) == []
 
 

@@ -1,0 +1,104 @@
+"""The real door with nothing behind it: what is asked to start a saga is answered at once.
+
+python benchmarks/http_ingress_service.py PORT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from saga_orchestrator import examples
+from saga_orchestrator.benchmarks.load import ORDER
+from saga_orchestrator.fsm.call_outcome import CallOutcome, Outcome
+from saga_orchestrator.fsm.definitions.parser import parse_definition
+from saga_orchestrator.fsm.formats.strict_json import Json
+from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
+from saga_orchestrator.fsm.inputs import StartSaga
+from saga_orchestrator.fsm.runtime.orchestrator import StartResult
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.testing import action_answer, given
+from saga_orchestrator.http.app import build_app
+from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
+from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.http.uvicorn_server import build_server
+from starlette.types import Receive, Scope, Send
+
+STEPS = ("create_order", "process_payment", "confirm_order")
+OUTPUT: Json = {"order_id": 7, "payment_id": 8, "status": "DONE"}
+DEFINITION = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
+
+
+class Answering:
+    """Stands for the orchestrator: its saga is over a turn of the event loop after its start."""
+
+    def __init__(self, sagas: Sequence[Saga]) -> None:
+        self.started, *_, self.over = sagas
+
+    async def start(self, saga_type: str, request: StartSaga, **_: object) -> StartResult:
+        return StartResult(self.started, replayed=False)
+
+    async def rested(self, saga: Saga, within: timedelta) -> Saga:
+        loop = asyncio.get_running_loop()
+        reached: asyncio.Future[Saga] = loop.create_future()
+        loop.call_soon(reached.set_result, self.over)
+        return await reached
+
+
+class Door:
+    """The application with the lifespan that the server asks for."""
+
+    def __init__(self, services: AppContext) -> None:
+        self.app = build_app(services, version="0")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+
+
+def sagas() -> list[Saga]:
+    """An order from its start to its end."""
+    definition = parse_definition(parse_yaml(DEFINITION.read_text()))
+    case = given(definition, input={"step_data": cast(Json, ORDER["step_data"])})
+    found = [case.saga]
+    for step in STEPS:
+        case = case.when(action_answer(step, CallOutcome(kind=Outcome.DONE, output=OUTPUT)))
+        found.append(case.saga)
+    return found
+
+
+def services() -> AppContext:
+    """Whatever a start does not ask for is not there."""
+    nothing = cast(Any, None)
+    return AppContext(
+        orchestrator=cast(Any, Answering(sagas())),
+        listing=nothing,
+        health=nothing,
+        callbacks=WebhookPolicy([], loopback=False),
+        audit=nothing,
+        tokens=nothing,
+        bulk=nothing,
+        feed=nothing,
+        statistics=nothing,
+        executor=nothing,
+        event_counts=nothing,
+        participants={},
+    )
+
+
+def main() -> None:
+    door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    build_server(Door(services())).run(sockets=[door])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Membership and inbox in memory: the same promises without a database, for simulations and tests.
+
+Time is what the test says it is: a node is silent for as long as `clock` has moved since its last
+sign of life, and its life line ends with `close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .inbox import MAX_MESSAGES_PER_READ, Message
+from .membership import ClusterView, Node
+
+
+@dataclass(slots=True)
+class _NodeRecord:
+    at: datetime
+    leaving: bool
+    holds_liveness_lock: bool = True
+
+
+@dataclass(slots=True)
+class MemoryCluster:
+    """What outlives the nodes."""
+
+    records: dict[str, _NodeRecord] = field(default_factory=dict)
+    owners: dict[int, str] = field(default_factory=dict)
+    messages: dict[str, Message] = field(default_factory=dict)
+    answers: dict[str, bytes] = field(default_factory=dict)
+    notifications: defaultdict[str, asyncio.Event] = field(
+        default_factory=lambda: defaultdict(asyncio.Event)
+    )
+
+
+class InMemoryMembership:
+    """Implements Membership."""
+
+    def __init__(self, nodes: MemoryCluster, node_id: str, clock: Callable[[], datetime]) -> None:
+        self.node_id = node_id
+        self._nodes, self._clock = nodes, clock
+
+    async def heartbeat(self, *, leaving: bool = False) -> ClusterView:
+        self._nodes.records[self.node_id] = _NodeRecord(self._clock(), leaving)
+        nodes = {
+            node_id: self._node(node_id, seen) for node_id, seen in self._nodes.records.items()
+        }
+        return ClusterView(nodes, dict(self._nodes.owners))
+
+    async def acquire(self, shard_ids: Sequence[int], dead: Collection[str]) -> Sequence[int]:
+        owners = self._nodes.owners
+        free = [one for one in shard_ids if one not in owners or owners[one] in dead]
+        owners.update(dict.fromkeys(free, self.node_id))
+        return free
+
+    async def transfer(self, heirs: Mapping[int, str]) -> None:
+        for shard_id, heir in heirs.items():
+            if self._nodes.owners.get(shard_id) == self.node_id:
+                self._nodes.owners[shard_id] = heir
+                self._nodes.notifications[heir].set()
+
+    async def wait_for_notification(self, within: timedelta) -> bool:
+        nudge = self._nodes.notifications[self.node_id]
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await nudge.wait()
+        except TimeoutError:
+            return False
+        nudge.clear()
+        return True
+
+    async def leave(self) -> None:
+        self._nodes.records.pop(self.node_id, None)
+        for shard_id, owner in list(self._nodes.owners.items()):
+            if owner == self.node_id:
+                del self._nodes.owners[shard_id]
+
+    async def close(self) -> None:
+        if (seen := self._nodes.records.get(self.node_id)) is not None:
+            seen.holds_liveness_lock = False
+
+    def _node(self, node_id: str, seen: _NodeRecord) -> Node:
+        return Node(
+            node_id=node_id,
+            leaving=seen.leaving,
+            silent_for=self._clock() - seen.at,
+            holds_liveness_lock=seen.holds_liveness_lock,
+        )
+
+
+class InMemoryInbox:
+    """Implements Inbox."""
+
+    def __init__(self, nodes: MemoryCluster) -> None:
+        self._nodes = nodes
+
+    async def send(self, message: Message) -> None:
+        self._nodes.messages.setdefault(message.message_id, message)
+        if (owner := self._nodes.owners.get(message.shard_id)) is not None:
+            self._nodes.notifications[owner].set()
+
+    async def unanswered(self, shard_ids: Collection[int]) -> Sequence[Message]:
+        waiting = [
+            one
+            for one in self._nodes.messages.values()
+            if one.shard_id in shard_ids and one.message_id not in self._nodes.answers
+        ]
+        return waiting[:MAX_MESSAGES_PER_READ]
+
+    async def answer(self, message: Message, answer: bytes) -> None:
+        self._nodes.answers.setdefault(message.message_id, answer)
+        self._nodes.notifications[message.sender].set()
+
+    async def answers(self, message_ids: Collection[str]) -> Mapping[str, bytes]:
+        answers = self._nodes.answers
+        return {one: answers[one] for one in message_ids if one in answers}
+
+    async def prune(self) -> None:
+        """All of it is forgotten with the test."""

@@ -1,0 +1,171 @@
+"""Where the hosts of a database URL are, in the order in which they are worth trying.
+
+psycopg looks names up without a limit of time, and waits for each address in turn until its connect
+timeout is over. A name server or a host that is silent would cost every connection that time. Here
+a lookup has a limit, and after it the addresses of before serve. Where there are several, all are
+connected to at once, and those that neither accept nor refuse come last for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, Final, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg.pq import Conninfo
+
+logger = logging.getLogger(__name__)
+
+LookUp: TypeAlias = Callable[[str, str], Awaitable[Sequence[str]]]
+
+LOOKUP_TIMEOUT: Final = timedelta(seconds=3)
+PROBE_TIMEOUT: Final = timedelta(seconds=1)
+SLOWER_PROBES_TIMEOUT: Final = timedelta(milliseconds=250)  # once one has answered
+SILENT_HOST_PENALTY: Final = timedelta(seconds=10)
+
+
+class HostAddress(NamedTuple):
+    host: str
+    address: str
+    port: str
+
+
+async def system_lookup(host: str, port: str) -> Sequence[str]:
+    """Raises OSError, UnicodeError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(where[0]) for *_, where in found))
+
+
+class DatabaseAddresses:
+    """What is known of the hosts of all connections; belongs to one event loop."""
+
+    def __init__(
+        self, look_up: LookUp = system_lookup, lookup_limit: timedelta = LOOKUP_TIMEOUT
+    ) -> None:
+        self._look_up, self._lookup_limit = look_up, lookup_limit
+        self._lookups: dict[tuple[str, str], asyncio.Future[Sequence[str]]] = {}
+        self._known: dict[tuple[str, str], Sequence[str]] = {}
+        self._silent_until: dict[HostAddress, float] = {}
+
+    @classmethod
+    def of_running_loop(cls) -> DatabaseAddresses:
+        """Those of the running event loop, whose few threads one silent name must not occupy."""
+        loop = asyncio.get_running_loop()
+        shared = _shared.get(loop)
+        if shared is None:
+            shared = _shared[loop] = cls()
+        return shared
+
+    async def connection_parameters(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """What to connect with instead of the host and port in `given`; nothing to leave them.
+
+        Raises psycopg.OperationalError if no host has an address.
+        """
+        hosts = _given_or_default(given, "host").split(",")
+        ports = (_given_or_default(given, "port") or "5432").split(",")
+        ports = ports * len(hosts) if len(ports) == 1 else ports
+        is_one_address = len(hosts) == 1 and _is_address(hosts[0])
+        are_names = all(map(_is_name, hosts)) and len(hosts) == len(ports)
+        if _given_or_default(given, "hostaddr") or is_one_address or not are_names:
+            return {}
+        found = await asyncio.gather(*map(self._addresses_of_host, hosts, ports))
+        places = [place for some in found for place in some]
+        if not places:
+            raise psycopg.OperationalError(f"no address of {', '.join(hosts)} was found")
+        if len(places) > 1:
+            places = await self._sort_silent_last(places)
+        return {
+            "host": ",".join(one.host for one in places),
+            "hostaddr": ",".join(one.address for one in places),
+            "port": ",".join(one.port for one in places),
+        }
+
+    async def _addresses_of_host(self, host: str, port: str) -> list[HostAddress]:
+        addresses = [host] if _is_address(host) else await self._look_up_or_last_known(host, port)
+        return [HostAddress(host, address, port) for address in addresses]
+
+    async def _look_up_or_last_known(self, host: str, port: str) -> Sequence[str]:
+        key = (host, port)
+        lookup = self._lookups.get(key)
+        if lookup is None:
+            lookup = self._lookups[key] = asyncio.ensure_future(self._look_up(host, port))
+            lookup.add_done_callback(partial(self._finish_lookup, key))
+        await asyncio.wait({lookup}, timeout=self._lookup_limit.total_seconds())
+        error = lookup.exception() if lookup.done() else TimeoutError("its name server is silent")
+        if error is None:
+            self._known[key] = lookup.result()
+        else:
+            logger.warning("database host not found", extra={"host": host, "why": str(error)})
+        return self._known.get(key, [])
+
+    def _finish_lookup(self, key: tuple[str, str], lookup: asyncio.Future[Sequence[str]]) -> None:
+        self._lookups.pop(key, None)
+        if not lookup.cancelled():
+            lookup.exception()  # perhaps nobody waits for it any more
+
+    async def _sort_silent_last(self, places: Sequence[HostAddress]) -> list[HostAddress]:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        asked = {
+            asyncio.ensure_future(_probe(one)): one
+            for one in places
+            if self._silent_until.get(one, 0) <= now
+        }
+        if asked:
+            done, silent = await asyncio.wait(
+                asked,
+                timeout=PROBE_TIMEOUT.total_seconds(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if done and silent:
+                _, silent = await asyncio.wait(
+                    silent, timeout=SLOWER_PROBES_TIMEOUT.total_seconds()
+                )
+            for one in silent:
+                one.cancel()
+                self._silent_until[asked[one]] = loop.time() + SILENT_HOST_PENALTY.total_seconds()
+        return sorted(places, key=lambda one: self._silent_until.get(one, 0) > now)
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, DatabaseAddresses] = WeakKeyDictionary()
+
+
+async def _probe(place: HostAddress) -> None:
+    """Returns when there is one, which may be a refusal."""
+    family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as line:
+        line.setblocking(False)
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(line, (place.address, int(place.port)))
+        except OSError:
+            return
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_name(host: str) -> bool:
+    """And not the folder of a socket, or nothing."""
+    return bool(host) and not host.startswith(("/", "@"))
+
+
+def _given_or_default(given: Mapping[str, Any], name: str) -> str:
+    """What the URL says, else the environment (PGHOST and the like), else how libpq was built."""
+    if value := given.get(name):
+        return str(value)
+    (default,) = (one for one in Conninfo.get_defaults() if one.keyword == name.encode())
+    return (default.val or default.compiled or b"").decode()

@@ -1,0 +1,208 @@
+"""The log in PostgreSQL.
+
+Events go through the writer, one connection and one task; everything else through the readers.
+What a node reads for itself, to take shards up or to find its place in one, does not wait its turn
+behind what clients ask: those who wait for a stream would keep its new owner from going on.
+The shards that a log object owns are known to the object alone: a new one, in a new process or not,
+owns nothing before it has claimed something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from ..errors import LogTruncated, LogUnavailable
+from ..event import SHARD_COUNT, Head, NewEvent, RecordedEvent, StreamId, shard_of
+from ..event_log import (
+    DEFAULT_PAGE_EVENTS,
+    MAX_PAGE_BYTES,
+    MAX_PAGE_EVENTS,
+    Document,
+    KeyClaim,
+    PutResult,
+)
+from .binary_arrays import int4_array, uuid_array
+from .connection import NO_OWNER
+from .reader_pool import MAX_CONNECTIONS, ReaderPool
+from .refusals import Refusals
+from .statements import DatabaseMode
+from .writer import Writer
+from .writer_session import WriterSession
+
+# An index look-up and a commit take milliseconds; a server that needs longer than this is frozen.
+STATEMENT_TIMEOUT: Final = timedelta(seconds=8)
+# A ping asks for nothing: a connection that is silent for longer is lost, and another one is tried.
+PING_TIMEOUT: Final = timedelta(seconds=2)
+# Streams read by one statement.
+MAX_STREAMS_PER_READ: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _HeadRow:
+    shard_id: int
+    seq: int
+    epoch: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _PingRow:
+    read_only: bool
+
+
+class PostgresLog:
+    """Implements EventLog. Must be made in a running event loop, on a migrated database; it may be
+    made while the database is away."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        statement_timeout: timedelta = STATEMENT_TIMEOUT,
+        owner: str = NO_OWNER,
+        mode: DatabaseMode = "postgresql",
+        readers: int = MAX_CONNECTIONS,
+        ahead: int = MAX_CONNECTIONS,
+        refusals: Refusals | None = None,
+    ) -> None:
+        """`readers` and `ahead` are numbers of connections, for clients and for the node itself."""
+        refusals = Refusals() if refusals is None else refusals
+        self._session = WriterSession(database_url, statement_timeout, owner, mode, refusals)
+        self._readers = ReaderPool(
+            database_url, statement_timeout, owner=owner, mode=mode, most=readers, refusals=refusals
+        )
+        self._ahead = ReaderPool(
+            database_url, statement_timeout, owner=owner, mode=mode, most=ahead, refusals=refusals
+        )
+        self._writer = Writer(self._session)
+        # Owned by this object from here to `close`, which waits for its end.
+        self._writing = asyncio.get_running_loop().create_task(self._writer.run())
+
+    @property
+    def stalled_for(self) -> timedelta | None:
+        return self._session.stalled_for
+
+    @property
+    def truncation(self) -> LogTruncated | None:
+        return self._writer.truncation
+
+    async def open(self) -> None:
+        """Open the first connection of each group of readers. Raises psycopg.Error."""
+        await self._readers.open()
+        await self._ahead.open()
+
+    async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
+        return await self._writer.claim(shard_ids, recorded_at)
+
+    async def release(self, shard_ids: Iterable[int]) -> None:
+        await self._writer.release(shard_ids)
+
+    def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> Awaitable[Sequence[RecordedEvent]]:
+        assert events, "an append records something"
+        return self._writer.append(stream_id, expected_version, events)
+
+    async def read_stream(
+        self, stream_id: StreamId, *, after_version: int = 0, limit: int = DEFAULT_PAGE_EVENTS
+    ) -> Sequence[RecordedEvent]:
+        assert 1 <= limit <= MAX_PAGE_EVENTS
+        parameters = {
+            "shard_id": shard_of(stream_id),
+            "stream_id": stream_id,
+            "after_version": after_version,
+            "limit": limit,
+            "page_bytes": MAX_PAGE_BYTES,
+        }
+        return await self._readers.fetch(RecordedEvent, "read_stream", parameters)
+
+    async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
+        wanted = sorted(set(stream_ids))
+        events: list[RecordedEvent] = []
+        for start in range(0, len(wanted), MAX_STREAMS_PER_READ):
+            chunk = wanted[start : start + MAX_STREAMS_PER_READ]
+            shard_ids = int4_array([shard_of(stream_id) for stream_id in chunk])
+            parameters = {"shard_ids": shard_ids, "stream_ids": uuid_array(chunk)}
+            events += await self._ahead.fetch(RecordedEvent, "read_streams", parameters)
+        return events
+
+    async def read_shard(
+        self, shard_id: int, *, after_seq: int = 0, limit: int = DEFAULT_PAGE_EVENTS
+    ) -> Sequence[RecordedEvent]:
+        assert 1 <= limit <= MAX_PAGE_EVENTS
+        parameters = {
+            "shard_id": shard_id,
+            "after_seq": after_seq,
+            "limit": limit,
+            "page_bytes": MAX_PAGE_BYTES,
+        }
+        return await self._ahead.fetch(RecordedEvent, "read_shard", parameters)
+
+    async def heads(self, *, ahead: bool = False) -> Mapping[int, Head]:
+        parameters = {"shard_ids": int4_array(range(SHARD_COUNT))}
+        readers = self._ahead if ahead else self._readers
+        rows = await readers.fetch(_HeadRow, "read_heads", parameters)
+        return {row.shard_id: Head(row.seq, row.epoch, row.hash) for row in rows}
+
+    async def claim_key(
+        self, key: str, *, digest: bytes, stream_id: StreamId, claimed_at: datetime
+    ) -> KeyClaim:
+        row = {"key": key, "digest": digest, "stream_id": stream_id, "claimed_at": claimed_at}
+        await self._readers.execute("insert_key", row)
+        (claim,) = await self._readers.fetch(KeyClaim, "read_key", {"key": key})
+        return claim
+
+    async def find_key(self, key: str) -> KeyClaim | None:
+        claims = await self._readers.fetch(KeyClaim, "read_key", {"key": key})
+        return claims[0] if claims else None
+
+    async def put_document(
+        self, kind: str, name: str, version: int, content: bytes, *, put_at: datetime
+    ) -> PutResult:
+        name_of_it = {"kind": kind, "name": name, "version": version}
+        row = name_of_it | {"content": content, "put_at": put_at}
+        if await self._readers.execute("insert_document", row) == 1:
+            return PutResult.CREATED
+        (kept,) = await self._readers.fetch(Document, "read_document", name_of_it)
+        return PutResult.SAME if kept.content == content else PutResult.DIFFERENT
+
+    async def get_document(self, kind: str, name: str, version: int | None) -> Document | None:
+        parameters = {"kind": kind, "name": name, "version": version}
+        found = await self._readers.fetch(Document, "read_document", parameters)
+        return found[0] if found else None
+
+    async def list_documents(self, kind: str) -> Sequence[Document]:
+        return await self._readers.fetch(Document, "list_documents", {"kind": kind})
+
+    async def ping(self) -> None:
+        """Raises LogUnavailable when nothing can be read or written, or the writer has ended."""
+        (answer,) = await self._readers.fetch(_PingRow, "ping", {}, PING_TIMEOUT)
+        if answer.read_only:
+            raise LogUnavailable("the database takes no writes: it is a standby, or set read-only")
+        if self._writing.done():
+            raise LogUnavailable("the writer has ended")
+
+    async def wait_for_failure(self) -> None:
+        """Wait until the writer has ended, after which nothing is ever recorded again.
+
+        Raises LogUnavailable then.
+        """
+        await asyncio.wait([self._writing])
+        raise LogUnavailable("the writer has ended")
+
+    async def close_idle(self) -> None:
+        """Close the connections that nobody uses now; new ones are opened when they are needed."""
+        await self._session.close_idle()
+        await self._readers.close_idle()
+        await self._ahead.close_idle()
+
+    async def close(self) -> None:
+        self._writer.close()
+        await asyncio.wait([self._writing])
+        await self._session.close()
+        await self._readers.close()
+        await self._ahead.close()

@@ -1,0 +1,111 @@
+"""A connection whose hot statements are sent over libpq itself: prepared once, from then on only
+parameters that are packed already (`columns`), and nothing comes back but a number.
+
+A cursor spends 0.3 ms on a statement, whatever is in it: more than the rest of a small batch. What
+is rare, or returns rows, takes a cursor all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from psycopg import OperationalError
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
+
+from .connection import Connection, Connector
+from .ear import Ear
+
+_SUCCESS_STATUSES: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+_PARAMETER: Final = re.compile(rb"%\((\w+)\)s")
+
+
+async def open_prepared_connection(connector: Connector) -> PreparedConnection:
+    """Raises as `connect` does; OSError if no descriptor is left, and nothing stays open."""
+    connection = await connector.connect()
+    try:
+        return PreparedConnection(connection)
+    except OSError:
+        await connection.close()
+        raise
+
+
+class PreparedConnection:
+    """Of one user at a time. Who is cancelled leaves a statement under way, and must close it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._pgconn = connection.pgconn
+        self._ear = Ear(self._pgconn.socket)
+        self._prepared: set[str] = set()
+
+    async def execute(self, name: str, sql: bytes, parameters: Mapping[str, bytes]) -> int:
+        """The number of rows changed. The statement says the types of its parameters. Raises
+        psycopg.Error."""
+        text, names = _number_parameters(sql)
+        if name not in self._prepared:
+            self._pgconn.send_prepare(name.encode(), text)
+            await self._read_result()
+            self._prepared.add(name)
+        values = [parameters[one] for one in names]
+        formats = [Format.BINARY] * len(values)
+        self._pgconn.send_query_prepared(name.encode(), values, formats)
+        return (await self._read_result()).command_tuples or 0
+
+    async def close(self) -> None:
+        self._ear.close()
+        await self.connection.close()
+
+    async def _read_result(self) -> PGresult:
+        """Return the result of what was sent.
+
+        A failure at the commit (a deferred constraint, a full disk) follows the result that says
+        that the statement was executed, so every result counts. Raises psycopg.Error.
+        """
+        pgconn = self._pgconn
+        while pgconn.flush():
+            await _wait_until_writable(pgconn.socket)
+        answers: list[PGresult] = []
+        while True:
+            while pgconn.is_busy():
+                await self._ear.readable()
+                pgconn.consume_input()
+            answer = pgconn.get_result()
+            if answer is None:
+                break
+            answers.append(answer)
+        for answer in answers:
+            if answer.status not in _SUCCESS_STATUSES:
+                raise error_from_result(answer)
+        if not answers:
+            raise OperationalError("the connection ended without a result")
+        return answers[-1]
+
+
+@cache
+def _number_parameters(sql: bytes) -> tuple[bytes, list[str]]:
+    """The statement with its parameters as the protocol counts them, and their names in order."""
+    names = list(dict.fromkeys(_PARAMETER.findall(sql)))
+    text = _PARAMETER.sub(lambda found: b"$%d" % (names.index(found[1]) + 1), sql)
+    return text, [name.decode() for name in names]
+
+
+async def _wait_until_writable(socket: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(socket, _set_done, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(socket)
+
+
+def _set_done(ready: asyncio.Future[None]) -> None:
+    # The loop may report a socket again before whoever waits has had a turn.
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,182 @@
+"""The connections that read, and that write what is not an event.
+
+A few connections are shared; each use is bounded in time, waiting for its turn included. A
+statement that meets a dead connection is tried once more on a new one, because after a restart of
+the server every idle connection is dead: so only statements that may be repeated belong here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import class_row
+
+from ..errors import LogUnavailable, ValueRefused
+from .connection import NO_OWNER, VALUE_ERRORS, Connection, Connector, Parameters, watchdog
+from .refusals import Refusals, describe_error
+from .statements import DatabaseMode, statement
+
+Row = TypeVar("Row")
+
+# The writer has its own connection; readers are short, and a small server profits from few.
+MAX_CONNECTIONS: Final = 4
+# Waiting longer than this for one of them means that the database does not keep up. It is less than
+# clients wait for an answer: else all the work would be for those who have given up.
+ACQUIRE_TIMEOUT: Final = timedelta(seconds=3)
+_CONNECTION_LOST: Final = (
+    "08",
+    "57P",
+)  # connection exceptions, shutdowns; an error without a code is one too
+
+
+class ReaderPool:
+    def __init__(
+        self,
+        database_url: str,
+        statement_timeout: timedelta,
+        statements: Callable[[str], bytes] = statement,
+        owner: str = NO_OWNER,
+        mode: DatabaseMode = "postgresql",
+        *,
+        most: int = MAX_CONNECTIONS,
+        refusals: Refusals | None = None,
+    ) -> None:
+        """`statements` gives the SQL of a name; other rooms bring their own. There are `most`
+        connections."""
+        assert most >= 1
+        self._connector = Connector(database_url, f"node {owner} reader", mode)
+        self._statements = statements
+        self._statement_timeout = statement_timeout
+        self._refusals = Refusals() if refusals is None else refusals
+        self._turns = asyncio.Semaphore(most)
+        self._idle: list[Connection] = []
+        self._lent = 0
+        self._returned = asyncio.Condition()
+        self._closed = False
+
+    async def fetch(
+        self, row: type[Row], name: str, parameters: Parameters, within: timedelta | None = None
+    ) -> list[Row]:
+        """Return the rows of a repeatable statement as values, each try within that time instead of
+        the usual one. Raises LogUnavailable, ValueRefused."""
+        cursor = await self._execute(name, parameters, row, within or self._statement_timeout)
+        return await cursor.fetchall()
+
+    async def execute(self, name: str, parameters: Parameters) -> int:
+        """The number of rows that a repeatable statement changed. Raises LogUnavailable,
+        ValueRefused."""
+        cursor = await self._execute(name, parameters, object, self._statement_timeout)
+        return cursor.rowcount
+
+    async def open(self) -> None:
+        """Open the first connection, so that there is one to wait for. Raises psycopg.Error."""
+        async with self._borrow(self._statement_timeout):
+            pass
+
+    async def close(self) -> None:
+        self._closed = True
+        await self.close_idle()
+
+    async def _execute(
+        self, name: str, parameters: Parameters, row: type[Row], within: timedelta
+    ) -> psycopg.AsyncCursor[Row]:
+        try:
+            try:
+                return await self._execute_once(name, parameters, row, within)
+            except VALUE_ERRORS:
+                raise
+            except psycopg.Error as error:
+                # If a connection is lost, every idle one may be. One that is not stays open: where
+                # the server allows no more, another one might not be had.
+                lost = (error.sqlstate or _CONNECTION_LOST[0]).startswith(_CONNECTION_LOST)
+                return await self._execute_once(name, parameters, row, within, fresh=lost)
+        except VALUE_ERRORS as error:
+            raise ValueRefused(str(error)) from error
+        except psycopg.Error as error:
+            self._refusals.record(name, error)
+            raise LogUnavailable(describe_error(error)) from error
+        except OSError as error:  # no descriptor is left
+            raise LogUnavailable(str(error)) from error
+
+    async def _execute_once(
+        self,
+        name: str,
+        parameters: Parameters,
+        row: type[Row],
+        within: timedelta,
+        *,
+        fresh: bool = False,
+    ) -> psycopg.AsyncCursor[Row]:
+        async with self._slot(), self._borrow(within, fresh=fresh) as connection:
+            cursor = connection.cursor(binary=True, row_factory=class_row(row))
+            # Past this line everything has been received: fetching asks the server nothing.
+            await cursor.execute(self._statements(name), parameters)
+            self._refusals.clear(name)
+            return cursor
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        if self._closed:
+            raise LogUnavailable("closed")
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT.total_seconds()):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise LogUnavailable("every connection is busy") from error
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    @asynccontextmanager
+    async def _borrow(self, within: timedelta, *, fresh: bool = False) -> AsyncIterator[Connection]:
+        if fresh:
+            await self.close_idle()
+        connection = await self._idle_or_new()
+        self._lent += 1
+        try:
+            with watchdog(connection, within):
+                yield connection
+        finally:
+            self._lent -= 1
+            await self._return(connection)
+
+    async def _idle_or_new(self) -> Connection:
+        if self._idle:
+            return self._idle.pop()
+        try:
+            return await self._connector.connect()
+        except psycopg.OperationalError:
+            # There may be no more for us than there are.
+            if (connection := await self._wait_for_returned()) is None:
+                raise
+            return connection
+
+    async def _wait_for_returned(self) -> Connection | None:
+        """Return a connection that somebody else is done with, None if none comes back."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ACQUIRE_TIMEOUT.total_seconds()), self._returned:
+                await self._returned.wait_for(lambda: self._idle or not self._lent)
+        return self._idle.pop() if self._idle else None
+
+    async def _return(self, connection: Connection) -> None:
+        # A statement cut short by a cancellation may have left an answer behind.
+        usable = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        if usable and not self._closed:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+        async with self._returned:
+            self._returned.notify_all()
+
+    async def close_idle(self) -> None:
+        """Close the connections that nobody uses now; new ones are opened when they are needed."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.close()

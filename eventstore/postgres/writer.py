@@ -1,0 +1,291 @@
+"""The one task of a log object that appends.
+
+Callers queue up; while one batch is being committed the next one gathers, so the size of a batch
+follows the load without a timer. seq, version and hash are assigned when a batch is drafted, and
+callers hear of it only when it is certain:
+
+    arrivals -> draft -> insert -> landed?  yes: adopt the draft, tell everybody
+                  ^                   | no: ask the log which shards were taken over
+                  +-------------------+     and which versions are others
+
+Invariants: one batch is in flight; nobody else appends to an owned shard (the primary key sees to
+it), so what is remembered of an owned shard is true until an insert fails; a shard whose head is
+not the remembered one is lost. If the database has lost that head itself (a failover to a standby
+that was behind), this log says so and never claims anything again. A caller who goes away changes
+nothing for the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, cast
+
+import psycopg
+from psycopg import errors as database
+
+from ..append_batch import (
+    Append,
+    AppendQueue,
+    BatchPlan,
+    Claim,
+    OwnedShard,
+    QueuedWork,
+    Release,
+    Work,
+    plan_batch,
+)
+from ..errors import AppendRefused, ClaimFailed, EventStoreError, LogTruncated, LogUnavailable
+from ..event import SHARD_COUNT, Head, NewEvent, RecordedEvent, StreamId, shard_of
+from ..hash_chain import next_epoch_rows, ownership_event
+from .binary_arrays import event_parameters, head_parameters, int4_array, int8_array, uuid_array
+from .connection import VALUE_ERRORS
+from .writer_session import WriterSession
+
+logger = logging.getLogger(__name__)
+
+# In each round somebody wins, so this many losses in a row need this many rivals.
+MAX_CLAIM_ATTEMPTS: Final = 64
+# Times a claim waits `lock_timeout` for somebody else's undecided row.
+MAX_LOCK_WAITS: Final = 5
+
+
+class Writer:
+    def __init__(self, session: WriterSession) -> None:
+        self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._arrivals = AppendQueue()
+        self._owned: dict[int, OwnedShard] = {}
+        self._in_flight: Sequence[QueuedWork] = ()
+        self._left: dict[int, Head] = {}  # the last that was known of shards that were owned
+        self.truncation: LogTruncated | None = None
+
+    def append(
+        self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
+    ) -> asyncio.Future[Sequence[RecordedEvent]]:
+        done: asyncio.Future[Sequence[RecordedEvent]] = self._loop.create_future()
+        size = 0
+        for event in events:
+            size += len(event.payload)
+        shard_id = shard_of(stream_id)
+        try:
+            self._arrivals.put(
+                tuple.__new__(Append, (stream_id, shard_id, expected_version, events, size, done))
+            )
+        except EventStoreError as error:
+            done.set_exception(error)
+        return done
+
+    async def claim(self, shard_ids: Iterable[int], recorded_at: datetime) -> Mapping[int, int]:
+        wanted = sorted(set(shard_ids))
+        assert all(0 <= shard_id < SHARD_COUNT for shard_id in wanted)
+        done: asyncio.Future[Mapping[int, int]] = self._loop.create_future()
+        self._arrivals.put(Claim(wanted, recorded_at, done))
+        return await done
+
+    async def release(self, shard_ids: Iterable[int]) -> None:
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._arrivals.put(Release(sorted(set(shard_ids)), done))
+        await done
+
+    async def run(self) -> None:
+        """Serve arrivals until closed."""
+        try:
+            while (work := await self._arrivals.take()) is not None:
+                await self._serve(work)
+        except Exception:
+            # Not one of the failures that are provided for: what is remembered may be wrong now.
+            logger.exception("the writer stopped")
+        finally:
+            self._fail_remaining()
+
+    def close(self) -> None:
+        """Accept nothing more; `run` ends after what waits is written or given up."""
+        self._arrivals.close()
+        self._session.stop_retrying()
+
+    def _fail_remaining(self) -> None:
+        self._owned.clear()
+        self._arrivals.close()
+        for arrival in (*self._in_flight, *self._arrivals.drain()):
+            _fail(arrival, LogUnavailable("the writer has ended"))
+
+    async def _serve(self, work: Work) -> None:
+        self._in_flight = work if isinstance(work, list) else (work,)
+        try:
+            match work:
+                case Claim():
+                    await self._serve_claim(work)
+                case Release():
+                    self._serve_release(work)
+                case _:
+                    # Whoever went away before anything was sent need not be written.
+                    await self._write([append for append in work if not append.done.cancelled()])
+        except EventStoreError as error:
+            for arrival in self._in_flight:
+                _fail(arrival, error)
+        self._in_flight = ()
+
+    async def _write(self, appends: list[Append]) -> None:
+        try:
+            self._resolve(await self._append_until_certain(appends))
+        except VALUE_ERRORS as error:
+            await self._write_one_by_one(appends, error)
+
+    async def _write_one_by_one(self, appends: list[Append], error: psycopg.Error) -> None:
+        """The database objects to a value: find out whose it is, and spare the others."""
+        if len(appends) == 1:
+            _fail(appends[0], AppendRefused(appends[0].stream_id, str(error)))
+            return
+        for append in appends:
+            await self._write([append])
+
+    async def _append_until_certain(self, appends: list[Append]) -> BatchPlan:
+        while True:
+            drafted = plan_batch(self._owned, appends)
+            if drafted.unknown_streams:
+                await self._look_up_versions(drafted.unknown_streams)
+                drafted = plan_batch(self._owned, appends)
+            if not drafted.rows or await self._insert(drafted.rows, drafted.heads_before):
+                return drafted
+            await self._resync(drafted)
+
+    def _resolve(self, drafted: BatchPlan) -> None:
+        for shard_id, head in drafted.heads_after.items():
+            self._owned[shard_id].head = head
+        for (stream_id, shard_id, _, _, _, done), rows in drafted.accepted:
+            self._owned[shard_id].cache_version(stream_id, rows[-1].version)
+            if not done.done():
+                done.set_result(rows)
+        for append, error in drafted.refused:
+            _fail(append, error)
+
+    async def _insert(
+        self,
+        rows: Sequence[RecordedEvent],
+        before: Mapping[int, Head],
+        *,
+        wait_for_locks: bool = True,
+    ) -> bool:
+        """Whether these very rows are in the log: from this insert, or from one before it whose
+        answer was lost."""
+        parameters = event_parameters(rows) | head_parameters(before)
+        try:
+            landed = await self._session.execute(
+                "append_events", parameters, wait_for_locks=wait_for_locks
+            )
+        except database.UniqueViolation:
+            return await self._are_stored(rows)
+        return landed == len(rows) or await self._are_stored(rows)
+
+    async def _are_stored(self, rows: Sequence[RecordedEvent]) -> bool:
+        shard_ids = int4_array([row.shard_id for row in rows])
+        seqs = int8_array([row.seq for row in rows])
+        parameters = {"shard_ids": shard_ids, "seqs": seqs}
+        stored = await self._session.fetch("read_hashes", parameters)
+        if set(stored) != {(row.shard_id, row.seq, row.hash) for row in rows}:
+            return False
+        # A session that was ended while it waited for a standby shows its rows without it.
+        await self._session.fetch("confirm_commits", {})
+        return True
+
+    async def _resync(self, drafted: BatchPlan) -> None:
+        """Something unknown is in the log: drop the shards that were taken over, and correct the
+        versions in the others."""
+        heads = await self._read_heads(drafted.heads_before)
+        for shard_id, head in drafted.heads_before.items():
+            if heads.get(shard_id) != head:
+                logger.warning("shard lost", extra={"shard_id": shard_id, "epoch": head.epoch})
+                self._drop_shard(shard_id)
+                await self._verify_known_head([shard_id])
+        await self._look_up_versions(
+            append.stream_id for append, _ in drafted.accepted if append.shard_id in self._owned
+        )
+
+    async def _look_up_versions(self, stream_ids: Iterable[StreamId]) -> None:
+        versions = dict.fromkeys(stream_ids, 0)
+        if not versions:
+            return
+        shard_ids = int4_array([shard_of(stream_id) for stream_id in versions])
+        parameters = {"shard_ids": shard_ids, "stream_ids": uuid_array(list(versions))}
+        found = await self._session.fetch("read_versions", parameters)
+        versions.update(cast(list[tuple[StreamId, int]], found))
+        for stream_id, version in versions.items():
+            self._owned[shard_of(stream_id)].cache_version(stream_id, version)
+
+    # Claims and releases
+
+    def _drop_shard(self, shard_id: int) -> None:
+        if shard := self._owned.pop(shard_id, None):
+            self._left[shard_id] = shard.head
+
+    async def _verify_known_head(self, shard_ids: Iterable[int]) -> None:
+        """Whether the log still has what was last known of these shards: heirs append behind it."""
+        left = {one: self._left[one] for one in shard_ids if one in self._left}
+        if not left or self.truncation:
+            return
+        seqs = int8_array([head.seq for head in left.values()])
+        found = await self._session.fetch(
+            "read_hashes", {"shard_ids": int4_array(list(left)), "seqs": seqs}
+        )
+        there = {(shard_id, digest) for shard_id, _, digest in found}
+        for shard_id, head in left.items():
+            if (shard_id, head.hash) not in there:
+                self.truncation = LogTruncated(shard_id, head.seq)
+                logger.error("history lost", extra={"shard_id": shard_id, "seq": head.seq})
+                return
+
+    def _serve_release(self, release: Release) -> None:
+        for shard_id in release.shard_ids:
+            self._drop_shard(shard_id)
+        if not release.done.done():
+            release.done.set_result(None)
+
+    async def _serve_claim(self, claim: Claim) -> None:
+        try:
+            epochs = await self._claim_shards(claim)
+        except VALUE_ERRORS as error:
+            raise ClaimFailed(claim.shard_ids, str(error)) from error
+        if not claim.done.done():
+            claim.done.set_result(epochs)
+
+    async def _claim_shards(self, claim: Claim) -> Mapping[int, int]:
+        await self._verify_known_head(claim.shard_ids)
+        if self.truncation:
+            raise ClaimFailed(claim.shard_ids, str(self.truncation))
+        ((token,),) = await self._session.fetch("draw_token", {})
+        event = ownership_event(str(token), claim.recorded_at)
+        for _ in range(MAX_CLAIM_ATTEMPTS):
+            heads = await self._read_heads(claim.shard_ids)
+            rows = next_epoch_rows(heads, claim.shard_ids, event)
+            if await self._insert_behind_locks(claim, rows, heads):
+                return self._take_ownership(rows)
+        raise ClaimFailed(claim.shard_ids, "others were faster every time")
+
+    async def _insert_behind_locks(
+        self, claim: Claim, rows: Sequence[RecordedEvent], heads: Mapping[int, Head]
+    ) -> bool:
+        for _ in range(MAX_LOCK_WAITS):
+            try:
+                return await self._insert(rows, heads, wait_for_locks=False)
+            except database.LockNotAvailable:
+                logger.warning("a claim waits for an undecided append")
+        raise ClaimFailed(claim.shard_ids, "an append of the owner before is still undecided")
+
+    def _take_ownership(self, rows: Iterable[RecordedEvent]) -> Mapping[int, int]:
+        for row in rows:
+            self._owned[row.shard_id] = OwnedShard(Head(row.seq, row.epoch, row.hash))
+        return {row.shard_id: row.epoch for row in rows}
+
+    async def _read_heads(self, shard_ids: Iterable[int]) -> dict[int, Head]:
+        parameters = {"shard_ids": int4_array(list(shard_ids))}
+        found = await self._session.fetch("read_heads", parameters)
+        rows = cast(list[tuple[int, int, int, bytes]], found)
+        return {shard_id: Head(seq, epoch, digest) for shard_id, seq, epoch, digest in rows}
+
+
+def _fail(arrival: QueuedWork, error: EventStoreError) -> None:
+    if not arrival.done.done():
+        arrival.done.set_exception(error)

@@ -1,0 +1,158 @@
+"""The writer's connection: one statement at a time, sent again until the database has said
+something certain.
+
+After a lost connection, a restarted server, a full disk or a watchdog's cut nobody knows whether
+the statement was executed, so it is sent again, unchanged, on a new connection. That is safe
+because the writer's statements either change nothing or can land only once. Only closing ends the
+attempts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg import errors
+
+from ..errors import LogUnavailable
+from .connection import VALUE_ERRORS, Connector, Parameters, watchdog
+from .prepared_connection import PreparedConnection, open_prepared_connection
+from .refusals import Refusals, describe_error
+from .statements import DatabaseMode, statement
+
+logger = logging.getLogger(__name__)
+
+LOCK_TIMEOUT: Final = timedelta(seconds=2)
+INITIAL_RETRY_DELAY: Final = timedelta(milliseconds=50)
+MAX_RETRY_DELAY: Final = timedelta(seconds=2)
+
+_VALUE_ERRORS_OR_LOCKED: Final = (*VALUE_ERRORS, errors.LockNotAvailable)
+
+
+Rows = list[tuple[object, ...]]
+Result = TypeVar("Result")
+
+
+class WriterSession:
+    def __init__(
+        self,
+        database_url: str,
+        statement_timeout: timedelta,
+        owner: str,
+        mode: DatabaseMode,
+        refusals: Refusals,
+    ) -> None:
+        self._refusals = refusals
+        self._connector = Connector(database_url, f"node {owner} writer", mode)
+        self._mode: DatabaseMode = mode
+        self._statement_timeout = statement_timeout
+        self._line: PreparedConnection | None = None
+        self._loop = asyncio.get_running_loop()
+        self._closing = asyncio.Event()
+        self._asking_since: float | None = None
+
+    @property
+    def stalled_for(self) -> timedelta | None:
+        """How long the statement under way has been without an answer; None if there is none."""
+        if self._asking_since is None:
+            return None
+        return timedelta(seconds=self._loop.time() - self._asking_since)
+
+    async def fetch(self, name: str, parameters: Parameters) -> Rows:
+        """The rows of a statement. Raises psycopg's IntegrityError and DataError; LogUnavailable
+        when there is no answer and the session is closing."""
+
+        async def attempt(line: PreparedConnection) -> Rows:
+            cursor = line.connection.cursor(binary=True)
+            await cursor.execute(statement(name, self._mode), parameters, prepare=True)
+            return await cursor.fetchall()
+
+        return await self._retry_until_certain(name, attempt, VALUE_ERRORS)
+
+    async def execute(
+        self, name: str, parameters: Mapping[str, bytes], *, wait_for_locks: bool = True
+    ) -> int:
+        """The number of rows that a statement changed. Raises as `fetch`, and LockNotAvailable for
+        a caller who does not wait for locks."""
+
+        def attempt(line: PreparedConnection) -> Awaitable[int]:
+            return line.execute(name, statement(name), parameters)
+
+        certain = VALUE_ERRORS if wait_for_locks else _VALUE_ERRORS_OR_LOCKED
+        return await self._retry_until_certain(name, attempt, certain)
+
+    async def close_idle(self) -> None:
+        """Close the connection if no statement is under way; the next one opens another."""
+        if self._asking_since is None:
+            await self._disconnect()
+
+    def stop_retrying(self) -> None:
+        """From now on a statement without an answer is given up."""
+        self._closing.set()
+
+    async def close(self) -> None:
+        self.stop_retrying()
+        await self._disconnect()
+
+    async def _retry_until_certain(
+        self,
+        name: str,
+        attempt: Callable[[PreparedConnection], Awaitable[Result]],
+        certain: tuple[type[psycopg.Error], ...],
+    ) -> Result:
+        wait = INITIAL_RETRY_DELAY
+        self._asking_since = self._loop.time()
+        try:
+            while True:
+                try:
+                    line = self._line or await self._connect()
+                    with watchdog(line.connection, self._statement_timeout):
+                        result = await attempt(line)
+                    self._refusals.clear(name)
+                    return result
+                except certain:
+                    self._refusals.clear(name)
+                    raise
+                except (psycopg.Error, OSError) as error:
+                    await self._handle_failure(name, error, wait)
+                    wait = min(wait * 2, MAX_RETRY_DELAY)
+        finally:
+            self._asking_since = None
+
+    async def _connect(self) -> PreparedConnection:
+        line = await open_prepared_connection(self._connector)
+        self._line = line
+        lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
+        with watchdog(line.connection, self._statement_timeout):
+            configure = statement("configure_writer", self._mode)
+            await line.connection.execute(configure, {"lock_timeout": lock_timeout})
+        return line
+
+    async def _handle_failure(self, name: str, error: Exception, wait: timedelta) -> None:
+        if isinstance(error, psycopg.Error):
+            self._refusals.record(name, error)
+        facts = {
+            "statement": name,
+            "error": describe_error(error),
+            "wait_ms": wait / timedelta(milliseconds=1),
+        }
+        logger.warning("no certain answer from the database", extra=facts)
+        await self._disconnect()
+        await self._wait_before_retry(wait)
+
+    async def _wait_before_retry(self, wait: timedelta) -> None:
+        try:
+            async with asyncio.timeout(wait.total_seconds()):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        raise LogUnavailable("closing without an answer from the database")
+
+    async def _disconnect(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()

@@ -1,0 +1,338 @@
+"""The result of one call to a participant, and its classification into exactly one outcome.
+
+The difference between `NotSent` and `ResponseLost` carries money: after `NotSent` the participant
+cannot have acted, after `ResponseLost` it may have. A result that could be either is
+`ResponseLost`. What is not certain is `unknown`, and what is unknown may have happened. Nothing
+else in the project looks at a status code of a participant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from http import HTTPStatus
+from itertools import islice
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from .definitions.retry import MAX_RETRY_AFTER
+from .formats.strict_json import InvalidJson, Json, parse, parse_untrusted
+
+
+class Response(Struct, frozen=True):
+    """A complete reply. With `too_large` the status holds, but `body` is only its beginning.
+
+    `unreadable` says why its body could not be decoded to UTF-8; then `body` is empty.
+    """
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case; repeated ones joined with ", "
+    body: bytes
+    too_large: bool = False
+    unreadable: str = ""
+
+
+class NotSent(Struct, frozen=True):
+    """Certainly no byte of the request left.
+
+    Without `had_slot` it only waited here, behind others or because no URL is known, which says
+    nothing of the participant.
+    """
+
+    reason: str
+    had_slot: bool = True
+
+
+class ResponseLost(Struct, frozen=True):
+    """A byte of the request may have left and no complete reply came back."""
+
+    reason: str
+
+
+CallResult: TypeAlias = Response | NotSent | ResponseLost
+
+
+MAX_REASON_CHARACTERS: Final = 300  # characters
+UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\u2028\u2029\ud800-\udfff]")
+# Members that say why; the first one with a text counts.
+REASON_MEMBERS: Final = ("detail", "error", "message", "reason", "title")
+OTHER_REASON_MEMBERS: Final = ("errors", "msg", "description", "error_description")
+LOCATION_MEMBERS: Final = ("loc", "field", "pointer", "path", "param", "source")  # of what is wrong
+MAX_DEPTH: Final = 4
+MAX_ITEMS: Final = 20  # more would not fit into the line
+
+
+def reason_of(reply: Response) -> str:
+    """`409 Insufficient balance`: what the participant says, else its text, else the phrase."""
+    if reply.unreadable:
+        return one_line(f"{reply.status} {_phrase(reply.status)} ({reply.unreadable})")
+    try:
+        body = parse(reply.body)
+    except InvalidJson:
+        body = None
+    said = _text_of(body) or _texts_by_field(body)
+    if not said and not isinstance(body, Mapping):
+        said = reply.body.decode(errors="replace")
+    return one_line(f"{reply.status} {said or _phrase(reply.status)}")
+
+
+def one_line(text: str) -> str:
+    """Without control characters and runs of blanks, cut to LONGEST_REASON."""
+    plain = " ".join(UNPRINTABLE.sub(" ", text).split())
+    return (
+        plain if len(plain) <= MAX_REASON_CHARACTERS else plain[: MAX_REASON_CHARACTERS - 1] + "…"
+    )
+
+
+def _text_of(value: Json, depth: int = 0) -> str:
+    """The text in `value`, or in the first of its members that has one; of a list, all texts."""
+    match value:
+        case str():
+            return value.strip()
+        case list() if depth < MAX_DEPTH:
+            return "; ".join(filter(None, (_text_of(one, depth + 1) for one in value[:MAX_ITEMS])))
+        case Mapping() if depth < MAX_DEPTH:
+            return _with_location(_location(value), next(filter(None, _reasons(value, depth)), ""))
+        case _:
+            return ""
+
+
+def _reasons(value: Mapping[str, Json], depth: int) -> Iterator[str]:
+    for name in (*REASON_MEMBERS, *OTHER_REASON_MEMBERS):
+        if name in value:
+            yield _text_of(value[name], depth + 1)
+            if name == "errors":
+                yield _texts_by_field(value[name])
+
+
+def _texts_by_field(value: Json) -> str:
+    """Of `{"amount": ["must be positive"]}`: names of fields, each with what is wrong with it."""
+    if not isinstance(value, Mapping):
+        return ""
+    lists = ((name, one) for name, one in value.items() if isinstance(one, list))
+    said = (_with_location(name, _text_of(one, 1)) for name, one in islice(lists, MAX_ITEMS))
+    return "; ".join(filter(None, said))
+
+
+def _location(value: Mapping[str, Json]) -> str:
+    for name in LOCATION_MEMBERS:
+        match value.get(name):
+            case str() as place:
+                return place
+            case list() as parts:
+                return ".".join(str(one) for one in parts[:MAX_ITEMS])
+            case {"pointer": str() as place}:
+                return place
+    return ""
+
+
+def _with_location(place: str, said: str) -> str:
+    return f"{place}: {said}" if place and said else said
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+
+
+CIRCUIT_OPEN_REASON = "held back, because the participant does not answer"
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    ACCEPTED = "accepted"  # it will be done, and a callback or polling will tell
+    REJECTED = "rejected"
+    BUSY = "busy"
+    THROTTLED = "throttled"
+    UNKNOWN = "unknown"
+    NOT_SENT = "not_sent"
+    CIRCUIT_OPEN = (
+        "held"  # not sent: its participant has no URL or does not answer, or it had no turn
+    )
+    NOT_DONE = "not_done"  # said of an earlier attempt, by its participant
+
+
+class OpenCircuit(Struct, frozen=True):
+    """Why nothing is sent to a participant now, and for how long."""
+
+    retry_in: timedelta
+    reason: str = CIRCUIT_OPEN_REASON
+
+
+class Profile(StrEnum):
+    """How the answers of a participant are meant."""
+
+    HTTP = "http"
+    DTM = "dtm"
+
+
+class Direction(StrEnum):
+    ACTION = "action"
+    COMPENSATION = "compensation"
+    STATUS = "status"  # a question about the action, without an effect
+
+
+class OutputLoss(StrEnum):
+    """Why a done step has not the output that its participant sent."""
+
+    TOO_LARGE = "too_large"
+    NOT_JSON = "not_json"
+    UNMAPPABLE = "unmappable"  # a declared output that the reply does not have
+
+
+BY_STATUS: Mapping[int, Outcome] = {
+    **dict.fromkeys(range(200, 300), Outcome.DONE),
+    **dict.fromkeys(range(300, 500), Outcome.REJECTED),
+    **dict.fromkeys(range(500, 600), Outcome.UNKNOWN),
+    408: Outcome.BUSY,
+    425: Outcome.BUSY,
+    429: Outcome.THROTTLED,
+}
+# ONGOING first: what may still happen must not be taken for a refusal.
+BY_DTM = (
+    (Outcome.BUSY, 425, b"ONGOING"),
+    (Outcome.REJECTED, 409, b"FAILURE"),
+)
+# Asked for of every reply: Python takes four times longer to find `Direction.STATUS`.
+STATUS, COMPENSATION, DTM = Direction.STATUS, Direction.COMPENSATION, Profile.DTM
+DONE, UNKNOWN = Outcome.DONE, Outcome.UNKNOWN
+ALREADY_COMPENSATED = frozenset({410})
+SERVICE_UNAVAILABLE = 503
+STATUS_WORDS: Mapping[str, Outcome] = {  # by a participant that is asked for a status
+    "done": Outcome.DONE,
+    "not_done": Outcome.NOT_DONE,
+    "in_progress": Outcome.BUSY,
+    "unknown": Outcome.UNKNOWN,
+}
+UNKNOWN_TO_PARTICIPANT = 404
+RETRY_WITHOUT_SLOT = timedelta(seconds=1)
+
+
+class CallOutcome(Struct, frozen=True, kw_only=True):
+    """A classified answer. `reason` is one line; `output` is what a done reply said.
+
+    `output_is_null` if it said null, and not nothing.
+    """
+
+    kind: Outcome
+    reason: str = ""
+    output: Json = None
+    output_is_null: bool = False
+    output_loss: OutputLoss | None = None
+    retry_after: timedelta | None = None
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether an attempt that ended so may be the one that took effect."""
+        return self.kind in (Outcome.UNKNOWN, Outcome.BUSY)
+
+
+def classify(
+    answer: CallResult,
+    direction: Direction,
+    *,
+    now: Callable[[], datetime],
+    done_on: Collection[int] = (),
+    accepts: bool = False,
+    profile: Profile = Profile.HTTP,
+) -> CallOutcome:
+    """`accepts`: the step declares how a 202 is completed. `done_on` is of a compensation.
+
+    `now` is asked only if the reply names a time of day.
+    """
+    if not isinstance(answer, Response):
+        if isinstance(answer, NotSent) and not answer.had_slot:
+            reason = one_line(answer.reason)
+            return CallOutcome(
+                kind=Outcome.CIRCUIT_OPEN, reason=reason, retry_after=RETRY_WITHOUT_SLOT
+            )
+        outcome = Outcome.NOT_SENT if isinstance(answer, NotSent) else UNKNOWN
+        return CallOutcome(kind=outcome, reason=one_line(answer.reason))
+    if direction is STATUS:
+        return _classify_status(answer)
+    status, undoes = answer.status, direction is COMPENSATION
+    if undoes and status in done_on:
+        return CallOutcome(kind=DONE)
+    if profile is DTM:
+        return _classify_dtm(answer)
+    if undoes and status in ALREADY_COMPENSATED:
+        return CallOutcome(kind=DONE)
+    if accepts and not undoes and status == HTTPStatus.ACCEPTED:
+        return CallOutcome(kind=Outcome.ACCEPTED)
+    outcome = BY_STATUS.get(status, UNKNOWN)
+    return _classify_success(answer) if outcome is DONE else _classify_failure(answer, outcome, now)
+
+
+def _classify_status(reply: Response) -> CallOutcome:
+    """What a participant says about an earlier attempt; whatever is not said clearly is unknown."""
+    if reply.status == UNKNOWN_TO_PARTICIPANT:
+        return CallOutcome(kind=Outcome.NOT_DONE, reason="the participant has never heard of it")
+    if reply.status // 100 != 2 or reply.too_large or reply.unreadable:
+        return CallOutcome(kind=Outcome.UNKNOWN, reason=reason_of(reply))
+    try:
+        said = parse_untrusted(reply.body)
+    except InvalidJson as error:
+        return CallOutcome(kind=Outcome.UNKNOWN, reason=one_line(f"its status is no JSON: {error}"))
+    status = said.get("status") if isinstance(said, Mapping) else None
+    outcome = (
+        STATUS_WORDS.get(status, Outcome.UNKNOWN) if isinstance(status, str) else Outcome.UNKNOWN
+    )
+    if outcome is Outcome.DONE and isinstance(said, Mapping):
+        output = said.get("output")
+        is_null = output is None and "output" in said
+        return CallOutcome(kind=outcome, output=output, output_is_null=is_null)
+    reason = one_line(f"the participant says {status or 'nothing clear'}")
+    return CallOutcome(kind=outcome, reason=reason)
+
+
+def _classify_dtm(reply: Response) -> CallOutcome:
+    for outcome, status, word in BY_DTM:
+        if reply.status == status or word in reply.body:
+            return CallOutcome(kind=outcome, reason=reason_of(reply))
+    if reply.status == HTTPStatus.OK and not reply.unreadable:  # it may say FAILURE
+        return _classify_success(reply)
+    return CallOutcome(kind=Outcome.UNKNOWN, reason=reason_of(reply))
+
+
+def _classify_failure(
+    reply: Response, outcome: Outcome, now: Callable[[], datetime]
+) -> CallOutcome:
+    wait = _retry_after(reply, now)
+    if reply.status == SERVICE_UNAVAILABLE and wait is not None:
+        outcome = Outcome.THROTTLED
+    return CallOutcome(kind=outcome, reason=reason_of(reply), retry_after=wait)
+
+
+def _classify_success(reply: Response) -> CallOutcome:
+    if reply.too_large:
+        reason = "the reply is larger than the limit"
+        return CallOutcome(kind=DONE, reason=reason, output_loss=OutputLoss.TOO_LARGE)
+    if reply.unreadable:
+        reason = one_line(reply.unreadable)
+        return CallOutcome(kind=DONE, reason=reason, output_loss=OutputLoss.NOT_JSON)
+    if not reply.body:
+        return CallOutcome(kind=DONE)
+    try:
+        output = parse_untrusted(reply.body)
+        return CallOutcome(kind=DONE, output=output, output_is_null=output is None)
+    except InvalidJson as error:
+        reason = one_line(f"the reply is not JSON that can be kept: {error}")
+        return CallOutcome(kind=DONE, reason=reason, output_loss=OutputLoss.NOT_JSON)
+
+
+def _retry_after(reply: Response, now: Callable[[], datetime]) -> timedelta | None:
+    """Seconds or an HTTP date (RFC 9110, 10.2.3); nothing below 0, nothing above the bound."""
+    text = reply.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        wait = timedelta(seconds=min(int(text[:9]), MAX_RETRY_AFTER.total_seconds()))
+    elif text:
+        try:
+            then = parsedate_to_datetime(text)
+        except (ValueError, OverflowError):
+            return None
+        wait = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now()
+    else:
+        return None
+    return min(max(wait, timedelta()), MAX_RETRY_AFTER)

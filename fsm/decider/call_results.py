@@ -1,0 +1,253 @@
+"""What one answered call is recorded as, given the policies of its step."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ..call_outcome import CallOutcome, Direction, Outcome, OutputLoss
+from ..definitions.definition import Completion, Step
+from ..events import (
+    CallbackReceived,
+    CompensationBackedOff,
+    CompensationFailed,
+    CompensationSucceeded,
+    OutputNotReceived,
+    StepAccepted,
+    StepBackedOff,
+    StepConfirmedNotExecuted,
+    StepFact,
+    StepNotSent,
+    StepRejected,
+    StepSucceeded,
+    StepUnknown,
+)
+from ..expressions.expression import ExpressionError, MissingValue
+from ..expressions.template import render
+from ..formats.strict_json import InvalidJson, Json, JsonObject, parse_untrusted, serialize
+from ..inputs import CallCompleted
+from ..instructions import call_of
+from ..machines import StepStatus
+from ..step_state import DOES_NOT_CONSUME_ATTEMPT, StepState
+
+# Asked for with every answer: Python takes four times longer to find `Direction.COMPENSATION`.
+COMPENSATION, STATUS = Direction.COMPENSATION, Direction.STATUS
+TOO_LARGE = OutputLoss.TOO_LARGE
+POLLS_RECORDED_EACH = 2  # polls, after which not each is recorded
+
+
+def retry_delay(step: Step, state: StepState, answer: CallCompleted, jitter: float) -> timedelta:
+    """Until the next try, if there is one."""
+    retry, verdict = call_of(step, answer.direction).retry, answer.outcome
+    match verdict.kind:
+        case Outcome.REJECTED if answer.direction is not STATUS:
+            return timedelta()  # there is none, and nobody need work out when it would be
+        case Outcome.BUSY | Outcome.THROTTLED | Outcome.CIRCUIT_OPEN:
+            told = verdict.kind is not Outcome.BUSY and verdict.retry_after is not None
+            interval = verdict.retry_after if told else retry.first
+            return retry.repetition_delay(interval, state.repetitions + 1)  # type: ignore[arg-type]
+        case _:
+            return retry.delay(
+                max(answer.attempt - _attempts_before_retry(state, answer.direction), 1), jitter
+            )
+
+
+def _repetitions(state: StepState, outcome: Outcome) -> int:
+    return state.repetitions + 1 if outcome in DOES_NOT_CONSUME_ATTEMPT else 1
+
+
+def _attempts_before_retry(state: StepState, direction: Direction) -> int:
+    """The attempts that do not count any more, because a person asked for others."""
+    return (
+        state.compensation_attempts_before_retry
+        if direction is Direction.COMPENSATION
+        else state.attempts_before_retry
+    )
+
+
+def _may_try_again(step: Step, state: StepState, answer: CallCompleted) -> bool:
+    if answer.outcome.kind in DOES_NOT_CONSUME_ATTEMPT:
+        return True
+    tried = answer.attempt - _attempts_before_retry(state, answer.direction)
+    return call_of(step, answer.direction).retry.allows_another(tried)
+
+
+def event_for_success(step: Step, answer: CallCompleted) -> StepFact:
+    """What was called for is done. A question is about the attempt whose number it carries."""
+    if answer.direction is COMPENSATION:
+        return CompensationSucceeded(step=step.name, attempt=answer.attempt)
+    return _succeeded(step, answer.attempt, answer.outcome)
+
+
+def event_for_missing_output(step: Step, answer: CallCompleted) -> OutputNotReceived:
+    """Return what a repeated call is recorded as that brought no output; the step stays done."""
+    said = answer.outcome.reason or answer.outcome.kind.replace("_", " ")
+    error = f"its output was asked for again, and not received: {said}"
+    return OutputNotReceived(step=step.name, attempt=answer.attempt, error=error)
+
+
+def event_for_action_result(
+    step: Step, state: StepState, answer: CallCompleted, now: datetime, until: datetime | None
+) -> StepFact:
+    """`until` None: the saga no longer runs, so there is no next try."""
+    verdict, name, attempt = answer.outcome, answer.step, answer.attempt
+    match verdict.kind:
+        case Outcome.ACCEPTED:
+            return _accepted(step, attempt, now + step.completion_timeout, now, state)
+        case Outcome.REJECTED:
+            return StepRejected(
+                step=name, attempt=attempt, error=verdict.reason, resent=answer.resent
+            )
+    if until is not None and _may_try_again(step, state, answer):
+        return StepBackedOff(
+            step=name,
+            attempt=attempt,
+            outcome=verdict.kind,
+            error=verdict.reason,
+            until=until,
+            resent=answer.resent,
+            times=_repetitions(state, verdict.kind),
+        )
+    if verdict.may_have_happened or answer.resent or state.may_have_happened:
+        return StepUnknown(step=name, attempt=attempt, error=verdict.reason)
+    return StepNotSent(step=name, attempt=attempt, error=verdict.reason)
+
+
+def event_for_callback(callback: CallbackReceived, attempt: int) -> StepFact:
+    """One that came before the reply to its call, which is accepted or lost by now."""
+    if callback.done:
+        return StepSucceeded(
+            step=callback.step,
+            attempt=attempt,
+            output=callback.output,
+            output_is_null=callback.output is None,
+        )
+    return StepRejected(step=callback.step, attempt=attempt, error=callback.error or "")
+
+
+def _accepted(
+    step: Step, attempt: int, until: datetime, now: datetime, state: StepState
+) -> StepAccepted:
+    """Polls come at the ceilings of the retry: soon at first, then less often."""
+    if step.completion is not Completion.POLL:
+        return StepAccepted(step=step.name, attempt=attempt, until=until)
+    polls, retry = state.polls + 1, step.retry
+    return StepAccepted(
+        step=step.name,
+        attempt=attempt,
+        until=until,
+        next_poll=now + retry.repetition_delay(retry.max_delay(polls), polls),
+        polls=polls if polls > POLLS_RECORDED_EACH else 0,
+    )
+
+
+def event_for_status_result(
+    step: Step, state: StepState, answer: CallCompleted, now: datetime, until: datetime | None
+) -> StepFact:
+    """What a participant says became of an action that is in doubt, or was only accepted.
+
+    A question that gets no clear answer stands for a retry, and uses an attempt up like one.
+    """
+    verdict, tried = answer.outcome, state.attempts
+    if state.wait_deadline is not None and until is not None:
+        return _event_for_poll_result(step, state, verdict, now)
+    allows = step.retry.allows_another
+    if verdict.kind is Outcome.NOT_DONE:
+        again = until is not None and allows(tried - state.attempts_before_retry)
+        kind = StepConfirmedNotExecuted if again else StepNotSent
+        return kind(step=step.name, attempt=tried, error=verdict.reason)
+    free = verdict.kind in DOES_NOT_CONSUME_ATTEMPT
+    outcome, tried = (verdict.kind, tried) if free else (Outcome.UNKNOWN, tried + 1)
+    if until is None or not (free or allows(tried - state.attempts_before_retry)):
+        return StepUnknown(step=step.name, attempt=tried, error=verdict.reason)
+    return StepBackedOff(
+        step=step.name,
+        attempt=tried,
+        outcome=outcome,
+        error=verdict.reason,
+        until=until,
+        times=_repetitions(state, outcome),
+    )
+
+
+def _event_for_poll_result(
+    step: Step, state: StepState, verdict: CallOutcome, now: datetime
+) -> StepFact:
+    assert state.wait_deadline is not None
+    if verdict.kind is Outcome.NOT_DONE:
+        return StepRejected(step=step.name, attempt=state.attempts, error=verdict.reason)
+    return _accepted(step, state.attempts, state.wait_deadline, now, state)
+
+
+def event_for_stopped_step(step: Step, state: StepState) -> StepFact:
+    """R3: what a step that waits counts as when the saga turns round."""
+    if step.action is None:
+        off = "called off, because the saga turned back"
+        return StepRejected(step=step.name, attempt=0, error=off)
+    waits = state.status is StepStatus.WAITING
+    kind = StepUnknown if waits or state.may_have_happened else StepNotSent
+    error = state.last_error or "accepted, and not heard of again"
+    return kind(step=step.name, attempt=state.attempts, error=error)
+
+
+def event_for_abandoned_step(step: Step, state: StepState) -> StepFact | None:
+    """What is under way when the saga is abandoned: nobody will hear what becomes of it."""
+    name, why = step.name, "abandoned before it was answered"
+    if state.output_awaited:
+        return OutputNotReceived(step=name, attempt=state.attempts, error=why)
+    match state.status:
+        case StepStatus.BACKING_OFF:
+            return event_for_stopped_step(step, state)
+        case StepStatus.CALLING | StepStatus.WAITING if step.action or step.child:
+            return StepUnknown(step=name, attempt=state.attempts, error=why)
+        case StepStatus.COMPENSATING:
+            attempt = state.compensation_attempts
+            return CompensationFailed(step=name, attempt=attempt, error=why)
+        case _:
+            return None
+
+
+def _succeeded(step: Step, attempt: int, verdict: CallOutcome) -> StepSucceeded:
+    loss, error, output = verdict.output_loss, verdict.reason, verdict.output
+    is_null = verdict.output_is_null
+    if step.output is not None and loss is not TOO_LARGE:
+        said = output is not None or is_null
+        output, unmappable = _mapped_output(step, {"body": output} if said else {})
+        is_null = False
+        if unmappable:
+            loss, error = OutputLoss.UNMAPPABLE, error or unmappable
+    return StepSucceeded(
+        step=step.name,
+        attempt=attempt,
+        output=output,
+        output_is_null=is_null,
+        output_loss=loss,
+        error=error or None,
+    )
+
+
+def _mapped_output(step: Step, response: JsonObject) -> tuple[Json, str]:
+    """Return the declared output, and why it cannot be made of `response`."""
+    assert step.output is not None
+    try:
+        # Through JSON: an expression can make what the log could not be read with.
+        return parse_untrusted(serialize(render(step.output, {"response": response}))), ""
+    except MissingValue as error:
+        return None, f"its output cannot be made: {error}"
+    except (ExpressionError, InvalidJson) as error:
+        return None, str(error)
+
+
+def event_for_compensation_result(
+    step: Step, state: StepState, answer: CallCompleted, until: datetime
+) -> StepFact:
+    verdict, name, attempt = answer.outcome, answer.step, answer.attempt
+    if verdict.kind is Outcome.REJECTED or not _may_try_again(step, state, answer):
+        return CompensationFailed(step=name, attempt=attempt, error=verdict.reason)
+    return CompensationBackedOff(
+        step=name,
+        attempt=attempt,
+        outcome=verdict.kind,
+        error=verdict.reason,
+        until=until,
+        times=_repetitions(state, verdict.kind),
+    )

@@ -1,0 +1,105 @@
+"""What follows from the state while a saga compensates: settle, then undo, the last one done first.
+
+R2: nothing is undone while anything forward may still be under way. R3: undone is what succeeded
+or is unknown. R5: what follows a failed compensation is the policy of its step.
+"""
+
+from __future__ import annotations
+
+from ..call_outcome import Direction
+from ..definitions.definition import OnFailure, Step
+from ..events import CompensationImplied, SagaCompensated
+from ..machines import StepStatus
+from ..step_state import StepState
+from .call_results import event_for_stopped_step
+from .decision import DecisionBuilder
+
+COMPENSATED_STATUSES = frozenset({StepStatus.COMPENSATED, StepStatus.RESOLVED})
+UNSETTLED_STATUSES = frozenset({StepStatus.BACKING_OFF, StepStatus.WAITING})
+WAITING_STATUSES = frozenset({StepStatus.WAITING, StepStatus.COMPENSATION_BACKING_OFF})
+
+
+def continue_compensation(deciding: DecisionBuilder) -> None:
+    saga = deciding.saga
+    statuses = saga.statuses
+    if not statuses.isdisjoint(UNSETTLED_STATUSES) and _settle(deciding):
+        return
+    if (
+        _record_implied_compensation(deciding)
+        or saga.has_call_in_flight
+        or not statuses.isdisjoint(WAITING_STATUSES)
+    ):
+        return
+    has_failed = StepStatus.COMPENSATION_FAILED in statuses
+    failed = [step for step, state in saga.steps if _has_failed(state)] if has_failed else []
+    if has_failed and (again := _next_requested_retry(deciding)) is not None:
+        deciding.call(again, Direction.COMPENSATION)
+    elif any(_stops_on_failure(step) for step in failed):
+        _park_on_failures(deciding, failed)
+    elif (step := _next_to_compensate(deciding)) is not None:
+        deciding.call(step, Direction.COMPENSATION)
+    elif failed:
+        _park_on_failures(deciding, failed)
+    elif stays := saga.not_undone:
+        deciding.park_compensation(f"nothing undoes {', '.join(stays)}")
+    else:
+        deciding.record(SagaCompensated())
+
+
+def _settle(deciding: DecisionBuilder) -> bool:
+    """What waits for its next try, or for somebody else, is not waited for any more."""
+    for step, state in deciding.saga.steps:
+        waits = state.status is StepStatus.WAITING and step.child is None
+        if waits or state.status is StepStatus.BACKING_OFF:
+            deciding.record(event_for_stopped_step(step, state))
+            return True
+    return False
+
+
+def _record_implied_compensation(deciding: DecisionBuilder) -> bool:
+    """What the compensation of another step has undone as well."""
+    for step, by in deciding.saga.definition.implied_compensations:
+        if deciding.saga.status_of(by) in COMPENSATED_STATUSES and deciding.saga.needs_compensation(
+            step
+        ):
+            deciding.record(CompensationImplied(step=step.name, by=by))
+            return True
+    return False
+
+
+def _has_failed(state: StepState) -> bool:
+    """For good, as far as anybody has said."""
+    return state.status is StepStatus.COMPENSATION_FAILED and not state.compensation_retry_requested
+
+
+def _stops_on_failure(step: Step) -> bool:
+    return step.compensation is None or step.compensation.on_failure is OnFailure.PARK
+
+
+def _next_requested_retry(deciding: DecisionBuilder) -> Step | None:
+    """Return the last one done of those that an operator wants tried again."""
+    saga = deciding.saga
+    again = (
+        name
+        for name in reversed(saga.state.finished)
+        if saga.state.steps[name].compensation_retry_requested
+    )
+    name = next(again, None)
+    return None if name is None else saga.definition.by_name[name]
+
+
+def _next_to_compensate(deciding: DecisionBuilder) -> Step | None:
+    saga = deciding.saga
+    for name in reversed(saga.state.finished):
+        step = saga.definition.by_name[name]
+        if step.is_compensatable and saga.needs_compensation(step):
+            return step
+    return None
+
+
+def _park_on_failures(deciding: DecisionBuilder, failed: list[Step]) -> None:
+    state = deciding.saga.state
+    reasons = [
+        f"compensation of {one.name} failed: {state.step(one.name).last_error}" for one in failed
+    ]
+    deciding.park_compensation("; ".join(reasons))

@@ -1,0 +1,210 @@
+"""What follows from what happened.
+
+    decide(saga, happening) = the events it makes, then whatever now follows from the state
+
+The first half turns a happening into events: `reaction` for what participants, clocks and children
+do, `verb` for what people ask. The second asks the state, again and again until nothing more
+follows: `forward` while the saga runs, `backward` while it compensates. The rules R1 to R9 of the
+semantics live in these four.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from ..call_outcome import OpenCircuit
+from ..definitions.definition import Definition
+from ..errors import NotAllowed, WouldParkAgain
+from ..events import CompletionWebhookDelivered, ForwardedInputApplied, SagaStarted
+from ..inputs import (
+    CallCompleted,
+    ChildFinished,
+    ChildInstructionRefused,
+    CircuitClosed,
+    ForwardedInput,
+    Input,
+    OperatorCommand,
+    ProcessStops,
+    ResolveStep,
+    StartSaga,
+    StepCallback,
+    TimerFired,
+    WebhookDelivered,
+)
+from ..instructions import child_instructions
+from ..machines import SagaStatus
+from ..saga import Saga
+from ..state import initial_state
+from . import operator_commands as verb
+from . import reactions as reaction
+from .compensation import continue_compensation
+from .decision import NO_OPEN_CIRCUITS, Decision, DecisionBuilder
+from .forward import continue_forward
+
+NEXT_BY_STATUS: Mapping[SagaStatus, Callable[[DecisionBuilder], None]] = {
+    SagaStatus.RUNNING: continue_forward,
+    SagaStatus.COMPENSATING: continue_compensation,
+}
+
+
+def start(
+    definition: Definition,
+    saga_id: str,
+    request: StartSaga,
+    *,
+    now: datetime,
+    held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
+) -> Decision:
+    """The first events of a saga. The input must have passed `check_input`."""
+    put_off = request.start_at is not None and request.start_at > now
+    began = SagaStarted(
+        saga_type=definition.name,
+        definition_version=definition.version,
+        entity_id=request.entity_id,
+        input=request.input,
+        tags=dict(request.tags),
+        deadline=effective_deadline(definition, request, now),
+        start_at=request.start_at if put_off else None,
+        callback_url=request.callback_url,
+        actor=request.actor,
+        parent=request.parent,
+    )
+    deciding = DecisionBuilder(Saga(definition, initial_state(saga_id, began, now)), now, held=held)
+    deciding.events.append(began)
+    deciding.has_draft = True
+    _continue(deciding)
+    return _finish(deciding)
+
+
+def decide(
+    saga: Saga,
+    happening: Input,
+    *,
+    now: datetime,
+    jitter: float,
+    held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
+) -> Decision:
+    """`jitter` in [0, 1). `held`: to these participants nothing is sent forward, and why.
+
+    No events if nothing follows, or nothing that is to be recorded. Raises NotAllowed, NoSuchStep.
+    """
+    try:
+        return _decide(saga, happening, now, jitter, held)
+    except NotAllowed as refusal:
+        refusal.allowed_actions = allowed_actions(saga, now=now)
+        if saga.state.status is SagaStatus.PARKED:
+            instead = verb.alternatives_to(happening, saga)
+            refusal.possible = verb.described(
+                saga, [one for one in instead if _has_effect(saga, one, now)]
+            )
+        raise
+
+
+def allowed_actions(saga: Saga, *, now: datetime | None = None) -> tuple[str, ...]:
+    """The verbs that change something if they are asked for now, each of them tried."""
+    at = saga.state.updated_at if now is None else now
+    return tuple(
+        name
+        for name, asks in verb.candidate_commands(saga)
+        if any(_has_effect(saga, one, at) for one in asks)
+    )
+
+
+def _has_effect(saga: Saga, asked: OperatorCommand, now: datetime) -> bool:
+    try:
+        return bool(_decide(saga, asked, now, 0).events)
+    except WouldParkAgain:
+        return isinstance(asked, ResolveStep)  # with another output than the one that is tried
+    except NotAllowed:
+        return False
+
+
+def _decide(
+    saga: Saga,
+    happening: Input,
+    now: datetime,
+    jitter: float,
+    held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
+) -> Decision:
+    deciding = DecisionBuilder(saga, now, jitter, held)
+    _apply_input(deciding, happening)
+    _continue(deciding)
+    return _finish(deciding)
+
+
+def _apply_input(  # noqa: C901 - a table, one line of thought a happening
+    deciding: DecisionBuilder, happening: Input
+) -> None:
+    match happening:
+        case CallCompleted():
+            reaction.call_completed(deciding, happening)
+        case TimerFired():
+            reaction.timer_fired(deciding)
+        case CircuitClosed(participant=participant):
+            if deciding.saga.state.paused_at is None:
+                reaction.circuit_closed(deciding, participant)
+        case ProcessStops():
+            if deciding.saga.state.unrecorded:
+                deciding.record_unrecorded()
+        case StepCallback():
+            reaction.step_callback(deciding, happening)
+        case ChildFinished():
+            reaction.child_finished(deciding, happening)
+        case ChildInstructionRefused():
+            reaction.child_instruction_refused(deciding, happening)
+        case WebhookDelivered(rest_version=rested_version):
+            deciding.record(CompletionWebhookDelivered(rested_version=rested_version))
+        case ForwardedInput():
+            _apply_forwarded(deciding, happening)
+        case _:
+            before = deciding.saga
+            verb.apply(deciding, happening)
+            _continue(deciding)
+            verb.require_effect(before, happening, deciding)
+
+
+def _apply_forwarded(deciding: DecisionBuilder, message: ForwardedInput) -> None:
+    """Its sender may have been answered by nobody, and then it comes again."""
+    if message.message_id in deciding.saga.state.applied_message_ids:
+        return
+    _apply_input(deciding, message.input)
+    if deciding.events:
+        deciding.record(ForwardedInputApplied(message_id=message.message_id))
+
+
+def is_idle(saga: Saga) -> bool:
+    """Whether it waits for a time or for somebody, and nothing of it is under way or undecided."""
+    if saga.state.status.is_at_rest or saga.has_call_in_flight or child_instructions(saga):
+        return False
+    decision = decide(saga, TimerFired(), now=saga.state.updated_at, jitter=0)
+    return not (decision.events or decision.calls)
+
+
+def _continue(deciding: DecisionBuilder) -> None:
+    """Until nothing more follows. Of a paused saga nothing does, nor while its one call is out."""
+    recorded = -1
+    alone = deciding.saga.definition.is_sequential
+    while len(deciding.events) > recorded and deciding.saga.state.paused_at is None:
+        if alone and deciding.calls:
+            return
+        recorded = len(deciding.events)
+        if (follow := NEXT_BY_STATUS.get(deciding.saga.state.status)) is not None:
+            follow(deciding)
+
+
+def _finish(deciding: DecisionBuilder) -> Decision:
+    if deciding.events and deciding.saga.state.unrecorded:
+        deciding.record_unrecorded()
+    events, calls, children = deciding.events, deciding.calls, deciding.children
+    return Decision(tuple(events), deciding.saga, tuple(calls), tuple(children))
+
+
+def effective_deadline(
+    definition: Definition, request: StartSaga, now: datetime
+) -> datetime | None:
+    """The time by which the saga is to be done, if there is one."""
+    given = request.deadline if request.deadline is not None else definition.deadline
+    if isinstance(given, timedelta):
+        return max(request.start_at or now, now) + given
+    return given

@@ -1,0 +1,194 @@
+"""A definition as the core uses it: checked, parsed, with every default filled in.
+
+`language.py` makes these from what people write. A definition never changes once it is registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from ..expressions.expression import Expression
+from ..expressions.template import Template, Text, steps_read
+from .input_schema import InputSchema
+from .retry import RetryPolicy
+
+
+class OnFailure(StrEnum):
+    """What follows when a compensation fails for good."""
+
+    PARK = "park"  # stop there
+    CONTINUE = "continue"  # undo the others, then park
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to a participant, with its limits. `timeout` bounds each attempt as a whole.
+
+    `steps_read` are the steps that it is made of, or None if they may be any.
+    """
+
+    method: str
+    path: Text
+    body: Template | None
+    headers: tuple[tuple[str, Text], ...]
+    timeout: timedelta
+    retry: RetryPolicy
+    steps_read: Collection[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps_read", steps_read(self.templates))
+
+    @property
+    def templates(self) -> Sequence[Template]:
+        """All that its request is made of."""
+        body = [] if self.body is None else [self.body]
+        return [self.path, *body, *(value for _, value in self.headers)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensation(Call):
+    done_on: frozenset[int] = frozenset()
+    on_failure: OnFailure = OnFailure.PARK
+
+
+class OnTimeout(StrEnum):
+    """What follows when nobody sends a signal in time."""
+
+    REJECT = "reject"
+    PARK = "park"
+
+
+class Completion(StrEnum):
+    """How a step that was only accepted is completed."""
+
+    CALLBACK = "callback"
+    POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFor:
+    signal: str
+    timeout: timedelta
+    on_timeout: OnTimeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """Another saga. Without a `version` it is the newest when it is started."""
+
+    saga_type: str
+    version: int | None
+    input: Template | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """`after` names the steps that must be done first; without `output` the whole reply is kept.
+
+    `when` is the condition without which it is skipped. `status` asks what became of the action.
+    """
+
+    name: str
+    after: tuple[str, ...]
+    participant: str = ""
+    action: Call | None = None
+    compensation: Compensation | None = None
+    sleep: timedelta | None = None
+    wait_for: WaitFor | None = None
+    child: Child | None = None
+    pivot: bool = False
+    undone_by: str | None = None
+    has_effect: bool = True
+    compensate_on_reject: bool = False
+    output: Template | None = None
+    when: Expression | None = None
+    status: Call | None = None
+    completion: Completion | None = None
+    completion_timeout: timedelta = timedelta()
+
+    @property
+    def is_compensatable(self) -> bool:
+        """Whether it has something that undoes it."""
+        return self.compensation is not None or self.child is not None
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """Of its action."""
+        assert self.action is not None, f"{self.name} calls nobody"
+        return self.action.retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Definition:
+    """`source` is the document it came from, as canonical JSON. Equal only to itself.
+
+    Without an `input` anything may be given to a start.
+
+    `covered` are the steps that the compensation of another undoes, with the name of that;
+    `children` those that are sagas of their own, `signals` the names that steps wait for,
+    `participants` all that its steps call.
+    """
+
+    name: str
+    version: int
+    deadline: timedelta | None
+    steps: tuple[Step, ...]
+    source: bytes
+    input: InputSchema | None = None
+    by_name: Mapping[str, Step] = field(init=False, repr=False)
+    implied_compensations: tuple[tuple[Step, str], ...] = field(init=False, repr=False)
+    children: tuple[Step, ...] = field(init=False, repr=False)
+    pivots: tuple[str, ...] = field(init=False, repr=False)
+    signals: frozenset[str] = field(init=False, repr=False)
+    participants: frozenset[str] = field(init=False, repr=False)
+    after_pivot: frozenset[str] = field(init=False, repr=False)
+    is_sequential: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
+        covered = [(one, one.undone_by) for one in self.steps if one.undone_by is not None]
+        object.__setattr__(self, "covered", tuple(covered))
+        children = tuple(step for step in self.steps if step.child is not None)
+        object.__setattr__(self, "children", children)
+        pivots = tuple(step.name for step in self.steps if step.pivot)
+        object.__setattr__(self, "pivots", pivots)
+        waits = (step.wait_for for step in self.steps)
+        signals = frozenset(one.signal for one in waits if one is not None)
+        object.__setattr__(self, "signals", signals)
+        participants = frozenset(step.participant for step in self.steps if step.participant)
+        object.__setattr__(self, "participants", participants)
+        sequence = [(), *((step.name,) for step in self.steps[:-1])]
+        one_by_one = [step.after for step in self.steps] == sequence
+        object.__setattr__(self, "is_sequential", one_by_one)
+        object.__setattr__(self, "after_pivot", frozenset(self._after_pivot()))
+
+    def __getitem__(self, name: str) -> Step:
+        return self.by_name[name]
+
+    def compensated_with(self, name: str) -> tuple[Step, ...]:
+        """The steps that the compensation of `name` undoes too."""
+        return tuple(step for step, by in self.implied_compensations if by == name)
+
+    def predecessors(self, name: str) -> frozenset[str]:
+        """The steps that `name` follows, directly or not. Steps may stand in any order."""
+        found: set[str] = set()
+        pending = list(self.by_name[name].after)
+        while pending:
+            earlier = pending.pop()
+            if earlier not in found:
+                found.add(earlier)
+                pending += self.by_name[earlier].after
+        return frozenset(found)
+
+    def _after_pivot(self) -> Iterator[str]:
+        """Steps that run only once a pivot was passed.
+
+        A pivot with a condition may be skipped, and is not passed then.
+        """
+        sure = {step.name for step in self.steps if step.pivot and step.when is None}
+        for step in self.steps:
+            if sure and not sure.isdisjoint(self.predecessors(step.name)):
+                yield step.name

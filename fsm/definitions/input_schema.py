@@ -1,0 +1,310 @@
+"""The `input:` of a definition: a JSON Schema (2020-12) that a start is checked against.
+
+It is compiled once, when the definition is read. Neither its author nor a client can stop the
+service with it: nothing is ever fetched, patterns are matched in linear time, and what a schema
+costs, times the size of an input, is bounded. Numbers are compared exactly, integers and decimals
+of any length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from decimal import Context, Decimal
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError
+from jsonschema_rs import ValidationErrorKind as Kind
+
+from ..formats.json_path import Path, dotted_path
+from ..formats.json_schema import FORMATS, Place, SchemaError, cost_of
+from ..formats.numbers import MAX_DIGITS, Number, to_decimal
+from ..formats.strict_json import Json, JsonObject, serialize
+from ..formats.wording import counted, did_you_mean
+
+Violation: TypeAlias = tuple[Path, str]  # a place in the input, and what is wrong with it
+
+PATTERN_OPTIONS: Final = RegexOptions(
+    size_limit=256 * 1024, dfa_size_limit=256 * 1024
+)  # bytes of each
+EMPTY_SCHEMA: Final[JsonObject] = {}  # what is known of the schema that schemas are checked against
+BAD_PATTERN_MESSAGE: Final = (
+    "this pattern is too large, or has what is not read here: write a simpler one"
+)
+NO_LOOK_AROUND_MESSAGE: Final = (
+    "a pattern has no look-around and no references to its own groups here: leave them out"
+)
+LOOK_AROUND: Final = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?<?[=!]|\\[1-9]|\(\?P=)")
+PATTERN_FAULTS: Final = {
+    "unterminated character set": "a [ is not closed",
+    "missing )": "a ( is not closed",
+    "unbalanced parenthesis": "a ) closes nothing",
+    "nothing to repeat": "nothing stands before a *, + or ? that it could repeat",
+    "bad character range": "a range in [...] ends before it begins",
+    "min repeat greater": "the numbers in {...} are in the wrong order",
+}
+DEFAULT_PATTERN_FAULT: Final = "write \\ before a sign that is meant itself"
+# A quotient of two numbers of 400 digits on both sides of the point has all of its own.
+DIVISION_CONTEXT: Final = Context(prec=4 * MAX_DIGITS)
+MAX_WORK: Final = 20_000_000  # cost of the schema times values of the input: some 0.2 s
+MAX_INPUT_VALUES: Final = 512 * 1024  # values, for a body of 1 MiB has no more
+CHARACTERS_PER_VALUE: Final = 8
+# Where all that is wrong is looked for. An error takes 20 µs, and an `anyOf` makes those of each of
+# its schemas; to look for the first one is cheap unless there is one.
+MAX_WORK_FOR_ALL_VIOLATIONS: Final = 20_000
+MAX_VIOLATIONS: Final = 20
+ALTERNATIVE_KEYWORDS: Final = ("anyOf", "oneOf")
+
+
+class InputSchema:
+    """A compiled schema; `document` is what it was made of."""
+
+    def __init__(self, document: JsonObject) -> None:
+        """Raises SchemaError."""
+        self.document = document
+        self._cost = cost_of(document)
+        self._is_light = self._cost * MAX_INPUT_VALUES <= MAX_WORK
+        self._has_alternatives = _uses_keyword(ALTERNATIVE_KEYWORDS, document)
+        self._validator = _compile(document)
+
+    def violations(self, given: JsonObject) -> Sequence[Violation]:
+        """All that does not fit, or of much the first."""
+        if self._is_light and self._validator.is_valid(given):
+            return ()
+        work = self._cost * _count_values(given)
+        if work > MAX_WORK:
+            return [((), "has too many values to be checked against this schema: send fewer")]
+        if self._validator.is_valid(given):
+            return ()
+        if work <= MAX_WORK_FOR_ALL_VIOLATIONS:
+            return list(islice(self._all_violations(given), MAX_VIOLATIONS))
+        if self._has_alternatives:
+            return [((), "does not fit, and is too large to be searched for the place")]
+        return list(islice(self._first_violations(given), MAX_VIOLATIONS))
+
+    def _all_violations(self, given: JsonObject) -> Iterator[Violation]:
+        for error in self._validator.iter_errors(given):
+            yield from describe_violations(error, self.document)
+
+    def _first_violations(self, given: JsonObject) -> Iterator[Violation]:
+        try:
+            self._validator.validate(given)
+        except ValidationError as error:
+            yield from describe_violations(error, self.document)
+
+
+def satisfies(limits: JsonObject, value: Json) -> bool:
+    """True if `value` fits these keywords of a schema that is compiled elsewhere as a whole."""
+    return _compile(limits).is_valid(value)
+
+
+def _compile(document: JsonObject) -> Draft202012Validator:
+    try:
+        return Draft202012Validator(
+            dict(document),
+            offline=True,
+            validate_formats=True,
+            pattern_options=PATTERN_OPTIONS,
+            keywords={"multipleOf": _MultipleOf},
+        )
+    except ValidationError as error:
+        raise SchemaError(dict(_schema_errors(error))) from None
+    except (ReferencingError, ValueError) as error:
+        raise SchemaError({(): f"the schema cannot be compiled: {error}"}) from None
+
+
+def _schema_errors(error: ValidationError) -> Iterator[tuple[Place, str]]:
+    """In our words: the schema is a value that does not fit the schema of schemas."""
+    place = tuple(error.instance_path)
+    match place[-2:]:
+        case (_, "pattern") | ("pattern",) | ("patternProperties", _):
+            is_name = place[-2:-1] == ("patternProperties",)
+            yield place, _describe_pattern_error(place[-1] if is_name else error.instance)
+        case (_, "type") | ("type",) | ("type", int()):
+            yield place, f"a type is one of {', '.join(TYPE_NAMES)}, or a list of them"
+        case _:
+            yield from (
+                (path, f"this {why}") for path, why in describe_violations(error, EMPTY_SCHEMA)
+            )
+
+
+def _describe_pattern_error(pattern: object) -> str:
+    """In our words: the library does not say what it cannot read."""
+    if LOOK_AROUND.search(str(pattern)):
+        return NO_LOOK_AROUND_MESSAGE
+    try:
+        re.compile(str(pattern))
+    except re.error as error:
+        at = f" at character {error.pos + 1}" if error.pos is not None else ""
+        words = (why for begins, why in PATTERN_FAULTS.items() if error.msg.startswith(begins))
+        return f"this is no regular expression{at}: {next(words, DEFAULT_PATTERN_FAULT)}"
+    except (RecursionError, OverflowError):
+        pass
+    return BAD_PATTERN_MESSAGE
+
+
+class _MultipleOf:
+    """The keyword `multipleOf`, exactly: the library divides some decimals as binary floats."""
+
+    def __init__(self, schema: dict[str, Any], unit: Number, place: list[str | int]) -> None:
+        """As the library makes them: of a number that a float stands for it gives the float."""
+        self._unit = to_decimal(unit)
+
+    def validate(self, value: object) -> None:
+        """Raises ValueError."""
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        if is_number and DIVISION_CONTEXT.remainder(to_decimal(value), self._unit):  # type: ignore[arg-type]
+            raise ValueError("it is not a multiple")
+
+
+def _uses_keyword(keywords: Sequence[str], document: Json) -> bool:
+    """Perhaps as the name of a member, which does no harm."""
+    match document:
+        case Mapping():
+            return any(one in document for one in keywords) or any(
+                _uses_keyword(keywords, one) for one in document.values()
+            )
+        case list():
+            return any(_uses_keyword(keywords, one) for one in document)
+        case _:
+            return False
+
+
+def _count_values(given: Json) -> int:
+    """Members and entries at any depth, a long text as many."""
+    count, pending = 1, [given]
+    for value in pending:  # which grows meanwhile
+        match value:
+            case Mapping():
+                count += len(value)
+                pending += value.values()
+            case list():
+                count += len(value)
+                pending += value
+            case str():
+                count += len(value) // CHARACTERS_PER_VALUE
+    return count
+
+
+TYPE_NAMES: Final[Mapping[str, str]] = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+    "string": "a text",
+}
+MISSING_MESSAGE: Final = "is missing"
+MAX_NAMED: Final = 5  # of possible values or forms
+MAX_VALUE_CHARACTERS: Final = 60  # characters of one that the schema names
+
+
+def describe_violations(error: ValidationError, document: JsonObject) -> Iterator[tuple[Path, str]]:
+    """What is wrong, each with its place in the value; `document` is the schema."""
+    place: Path = tuple(error.instance_path)
+    schema = _schema_at(document, error.schema_path[:-1])
+    match error.kind:
+        case Kind.Required(property=name):
+            yield (*place, name), MISSING_MESSAGE
+        case Kind.AdditionalProperties() | Kind.UnevaluatedProperties():
+            known = schema.get("properties")
+            for name in error.kind.unexpected:
+                yield (*place, name), _describe_unexpected(name, known)
+        case Kind.UnevaluatedItems(unexpected=entries):
+            yield place, f"has {counted(len(entries), 'entry', 'entries')} too many"
+        case Kind.PropertyNames(error=inner):
+            _, why = next(describe_violations(inner, document))
+            yield (*place, str(inner.instance)), f"has a name that {why}"
+        case Kind.Type(types=["integer"]) if _type_name(error.instance) == TYPE_NAMES["number"]:
+            yield place, f"must be {TYPE_NAMES['integer']}, without a fraction"
+        case Kind.Type(types=types):
+            needed = join_alternatives([TYPE_NAMES[one] for one in types])
+            yield place, f"must be {needed}, not {_type_name(error.instance)}"
+        case Kind.AnyOf(context=forms) | Kind.OneOfNotValid(context=forms):
+            needs = dict.fromkeys(_describe_form(form, document) for form in forms[:MAX_NAMED])
+            yield place, f"fits none of the possible forms: {'; or '.join(needs)}"
+        case kind:
+            yield place, VIOLATION_MESSAGES[kind.name](kind.value, schema)
+
+
+# By keyword, of the value that the library tells with it and the schema that it is in.
+VIOLATION_MESSAGES: Final[Mapping[str, Callable[[Any, JsonObject], str]]] = {
+    "enum": lambda values, _: (
+        f"must be {join_alternatives([abbreviated_json(one) for one in values])}"
+    ),
+    "const": lambda value, _: f"must be {abbreviated_json(value)}",
+    "pattern": lambda pattern, schema: (
+        f"must be written like this: {schema.get('description', pattern)}"
+    ),
+    "format": lambda name, _: f"must be {FORMATS.get(name, name)}",
+    "minimum": lambda limit, _: f"must be at least {abbreviated_json(limit)}",
+    "maximum": lambda limit, _: f"must be at most {abbreviated_json(limit)}",
+    "exclusiveMinimum": lambda limit, _: f"must be more than {abbreviated_json(limit)}",
+    "exclusiveMaximum": lambda limit, _: f"must be less than {abbreviated_json(limit)}",
+    "multipleOf": lambda _, schema: (
+        f"must be a multiple of {abbreviated_json(schema.get('multipleOf'))}"
+    ),
+    "minLength": lambda limit, _: f"must have at least {counted(limit, 'character')}",
+    "maxLength": lambda limit, _: f"must have at most {counted(limit, 'character')}",
+    "minItems": lambda limit, _: f"must have at least {counted(limit, 'entry', 'entries')}",
+    "maxItems": lambda limit, _: f"must have at most {counted(limit, 'entry', 'entries')}",
+    "minProperties": lambda limit, _: f"must have at least {counted(limit, 'member')}",
+    "maxProperties": lambda limit, _: f"must have at most {counted(limit, 'member')}",
+    "uniqueItems": lambda _, __: "has an entry twice",
+    "contains": lambda _, __: "has too few or too many entries of the form that some must have",
+    "oneOf": lambda _, __: "fits several of the forms of which it must be exactly one",
+    "not": lambda _, __: "has a form that is excluded",
+    "falseSchema": lambda _, __: "must not be given",
+}
+
+
+def join_alternatives(names: Sequence[str]) -> str:
+    named = list(names[:MAX_NAMED])
+    if len(names) > MAX_NAMED:
+        named.append(f"one of {counted(len(names) - MAX_NAMED, 'other')}")
+    return " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+
+
+def abbreviated_json(value: Json) -> str:
+    text = serialize(value).decode()
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
+
+
+def _describe_unexpected(name: str, known: Json) -> str:
+    return f"is not expected{did_you_mean(name, known if isinstance(known, Mapping) else ())}"
+
+
+def _describe_form(form: Sequence[ValidationError], document: JsonObject) -> str:
+    """The first thing that the value lacks to have it."""
+    path, why = next(describe_violations(form[0], document))
+    below = path[len(form[0].instance_path) :]
+    return f"{dotted_path(below)} {why}" if below else why
+
+
+def _type_name(value: object) -> str:
+    match value:
+        case None:
+            return TYPE_NAMES["null"]
+        case bool():
+            return TYPE_NAMES["boolean"]
+        case int() | float() | Decimal():
+            return TYPE_NAMES["number"]
+        case str():
+            return TYPE_NAMES["string"]
+        case Mapping():
+            return TYPE_NAMES["object"]
+        case _:
+            return TYPE_NAMES["array"]
+
+
+def _schema_at(document: JsonObject, place: Collection[str | int]) -> JsonObject:
+    """The schema there, or an empty one where the library counts in its own way."""
+    there: Any = document
+    try:
+        for key in place:
+            there = there[key]
+    except (LookupError, TypeError):
+        return {}
+    return there if isinstance(there, Mapping) else {}

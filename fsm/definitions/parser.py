@@ -1,0 +1,335 @@
+"""From a document to a definition: models first, then templates, then the verifier.
+
+All that is wrong is collected and told at once, each with the place that has to change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from pydantic import ValidationError
+
+from ..expressions.expression import Expression, ExpressionError
+from ..expressions.template import Template, Text, parse_template, parse_text
+from ..formats.json_path import ABSENT, get_path, json_pointer
+from ..formats.json_schema import SchemaError
+from ..formats.strict_json import InvalidJson, Json, serialize
+from ..formats.wording import did_you_mean
+from .definition import (
+    Call,
+    Child,
+    Compensation,
+    Completion,
+    Definition,
+    OnFailure,
+    OnTimeout,
+    Step,
+    WaitFor,
+)
+from .findings import Finding, InvalidDefinition, Severity
+from .input_schema import InputSchema
+from .retry import RetryPolicy
+from .schema import (
+    PATTERN_MESSAGES,
+    CallModel,
+    ChildModel,
+    CompensationModel,
+    DefinitionModel,
+    StatusModel,
+    StepModel,
+    WaitForModel,
+)
+from .validation_errors import validation_findings
+from .verifier import verify
+from .verifier.likely_mistakes import suggest_condition
+
+MAX_DEFINITION_BYTES = 256 * 1024  # bytes, as canonical JSON
+ACTION_DEFAULT_RETRY = RetryPolicy(attempts=5)
+AFTER_PIVOT_DEFAULT_RETRY = RetryPolicy(attempts=None)
+COMPENSATION_DEFAULT_RETRY = RetryPolicy(attempts=12)
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+RESERVED_HEADERS = frozenset(
+    {"idempotency-key", "saga-attempt", "saga-callback-token", "saga-epoch", "saga-id", "saga-step"}
+    | {"content-type", "traceparent"}
+    # These say where a message ends and what the connection does.
+    | {"connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te"}
+    | {"trailer", "transfer-encoding", "upgrade"}
+)
+
+Place = tuple[str | int, ...]
+
+
+def parse_definition(document: Json) -> Definition:
+    """Raises InvalidDefinition. Warnings do not stop a definition: ask `verify` for them."""
+    definition = load_registered_definition(document)
+    reject_errors(definition)
+    return definition
+
+
+def reject_errors(definition: Definition, others: Collection[Definition] = ()) -> None:
+    """Raise InvalidDefinition if the verifier finds an error; `others` are for its children."""
+    findings = verify(definition, others=others)
+    _reject([one for one in findings if one.severity is Severity.ERROR])
+
+
+def load_registered_definition(document: Json) -> Definition:
+    """Make a definition without the verifier, whose errors do not concern a registered one.
+
+    Raises InvalidDefinition.
+    """
+    model, source = _validate(document)
+    reading = _DefinitionParser(model, document)
+    steps = reading.steps()
+    schema = reading.input_schema()
+    _reject(reading.findings)
+    return Definition(
+        name=model.saga,
+        version=model.version,
+        deadline=model.deadline,
+        steps=steps,
+        source=source,
+        input=schema,
+    )
+
+
+def _validate(document: Json) -> tuple[DefinitionModel, bytes]:
+    try:
+        source = serialize(document)
+        model = DefinitionModel.model_validate_json(source)
+    except InvalidJson as error:
+        raise _invalid("not-json", str(error)) from None
+    except ValidationError as error:
+        findings = validation_findings(error, DefinitionModel, PATTERN_MESSAGES)
+        raise InvalidDefinition(list(findings)) from None
+    if len(source) > MAX_DEFINITION_BYTES:
+        raise _invalid("too-large", f"the definition is larger than {MAX_DEFINITION_BYTES} bytes")
+    return model, source
+
+
+def _invalid(code: str, detail: str) -> InvalidDefinition:
+    return InvalidDefinition([Finding(code=code, pointer="", detail=detail)])
+
+
+def _reject(findings: Sequence[Finding]) -> None:
+    if findings:
+        raise InvalidDefinition(findings)
+
+
+def _describe_bad_header(header: str) -> str:
+    if header.lower() in RESERVED_HEADERS:
+        return f"{header} is sent by the service, the same on every attempt where it must be so"
+    return f"{header!r} is not the name of a header: use letters, digits and -"
+
+
+def _describe_bad_expression(error: ExpressionError | RecursionError) -> str:
+    deep = "an expression nests too deep: make two steps of it"
+    return deep if isinstance(error, RecursionError) else str(error)
+
+
+def _wait_for(model: WaitForModel | None) -> WaitFor | None:
+    if model is None:
+        return None
+    on_timeout = OnTimeout(model.on_timeout)
+    return WaitFor(signal=model.signal, timeout=model.timeout, on_timeout=on_timeout)
+
+
+def _after_pivot(
+    steps: Sequence[StepModel], after: Mapping[str, tuple[str, ...]]
+) -> frozenset[str]:
+    """The steps that run only once a pivot was passed; their retries have no limit by default.
+
+    A pivot with a condition may be skipped, and is not passed then.
+    """
+    beyond = {one.name for one in steps if one.pivot and one.when is None}
+    pivots = frozenset(beyond)
+    while found := {
+        name
+        for name, earlier in after.items()
+        if name not in beyond and not beyond.isdisjoint(earlier)
+    }:
+        beyond |= found
+    return frozenset(beyond) - {one for one in pivots if beyond.isdisjoint(after[one])}
+
+
+class _DefinitionParser:
+    """Of one document: parses its templates, and collects what is wrong with them."""
+
+    def __init__(self, model: DefinitionModel, document: Json) -> None:
+        self.model, self.document = model, document
+        self.findings: list[Finding] = []
+
+    def steps(self) -> tuple[Step, ...]:
+        self._reject_duplicate_names()
+        after = self._after()
+        beyond = _after_pivot(self.model.steps, after)
+        return tuple(
+            self._step(one, number, after[one.name], beyond=one.name in beyond)
+            for number, one in enumerate(self.model.steps)
+        )
+
+    def input_schema(self) -> InputSchema | None:
+        """Of the document, whose numbers are exact, as those of the models are not."""
+        schema = self.document.get("input") if isinstance(self.document, Mapping) else None
+        if not isinstance(schema, Mapping):
+            return None
+        try:
+            return InputSchema(schema)
+        except SchemaError as error:
+            for place, detail in error.errors.items():
+                self._add_finding("bad-schema", ("input", *place), detail)
+            return None
+
+    def _reject_duplicate_names(self) -> None:
+        names = [one.name for one in self.model.steps]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                detail = f"there is another step {name!r}"
+                self._add_finding("step-named-twice", ("steps", number, "name"), detail)
+
+    def _after(self) -> dict[str, tuple[str, ...]]:
+        """What each step follows: what it says, else the step before it."""
+        after: dict[str, tuple[str, ...]] = {}
+        previous: tuple[str, ...] = ()
+        for one in self.model.steps:
+            after[one.name] = previous if one.after is None else tuple(dict.fromkeys(one.after))
+            previous = (one.name,)
+        for number, one in enumerate(self.model.steps):
+            for unknown in (name for name in after[one.name] if name not in after):
+                meant = did_you_mean(unknown, after)
+                detail = f"there is no step {unknown!r} to come after{meant}"
+                self._add_finding("unknown-step", ("steps", number, "after"), detail)
+        if not self.findings:
+            self._reject_cycles(after)
+        return after
+
+    def _reject_cycles(self, after: dict[str, tuple[str, ...]]) -> None:
+        runnable: set[str] = set()
+        while found := {
+            name
+            for name, earlier in after.items()
+            if name not in runnable and runnable.issuperset(earlier)
+        }:
+            runnable |= found
+        for number, one in enumerate(self.model.steps):
+            if one.name not in runnable:
+                detail = f"{one.name} waits for steps that wait for it"
+                self._add_finding("circular-steps", ("steps", number, "after"), detail)
+
+    def _step(self, model: StepModel, number: int, after: tuple[str, ...], *, beyond: bool) -> Step:
+        place: Place = ("steps", number)
+        retry = AFTER_PIVOT_DEFAULT_RETRY if beyond else ACTION_DEFAULT_RETRY
+        completion = Completion(model.completion) if model.completion else None
+        return Step(
+            name=model.name,
+            after=after,
+            participant=model.participant or "",
+            action=self._action(model, retry, (*place, "action")),
+            compensation=self._compensation(model.compensation, (*place, "compensation")),
+            sleep=model.sleep,
+            wait_for=_wait_for(model.wait_for),
+            child=self._child(model.saga, (*place, "saga", "input")),
+            pivot=model.pivot,
+            undone_by=model.undone_by,
+            has_effect=model.effect != "none" and (bool(model.action) or bool(model.saga)),
+            compensate_on_reject=model.compensate_on_reject,
+            output=self._output(model, (*place, "output")),
+            when=self._when(model, (*place, "when")),
+            status=self._status(model, retry, (*place, "status")),
+            completion=completion,
+            completion_timeout=model.completion_timeout,
+        )
+
+    def _action(self, model: StepModel, retry: RetryPolicy, place: Place) -> Call | None:
+        return None if model.action is None else self._call(model.action, retry, place)
+
+    def _child(self, model: ChildModel | None, place: Place) -> Child | None:
+        if model is None:
+            return None
+        given = None if model.input is None else self._template(place)
+        return Child(saga_type=model.type, version=model.version, input=given)
+
+    def _call(self, model: CallModel, retry: RetryPolicy, place: Place) -> Call:
+        return Call(
+            method=model.method,
+            path=self._text(model.path, (*place, "path")),
+            body=self._body(model, place),
+            headers=tuple(self._headers(model, (*place, "headers"))),
+            timeout=model.timeout,
+            retry=model.retry.override(retry),
+        )
+
+    def _compensation(self, model: CompensationModel | None, place: Place) -> Compensation | None:
+        if model is None:
+            return None
+        call = self._call(model, COMPENSATION_DEFAULT_RETRY, place)
+        goes_on = model.on_failure == "continue"
+        return Compensation(
+            method=call.method,
+            path=call.path,
+            body=call.body,
+            headers=call.headers,
+            timeout=call.timeout,
+            retry=call.retry,
+            done_on=frozenset(model.done_on),
+            on_failure=OnFailure.CONTINUE if goes_on else OnFailure.PARK,
+        )
+
+    def _status(self, model: StepModel, retry: RetryPolicy, place: Place) -> Call | None:
+        if model.status is None or model.action is None:
+            return None
+        return Call(
+            method=model.status.method,
+            path=self._text(model.status.path, (*place, "path")),
+            body=None,
+            headers=tuple(self._headers(model.status, (*place, "headers"))),
+            timeout=model.status.timeout,
+            retry=model.action.retry.override(retry),
+        )
+
+    def _when(self, model: StepModel, place: Place) -> Expression | None:
+        if model.when is None:
+            return None
+        condition = self._template(place)
+        if condition is None or isinstance(condition, Expression):
+            return condition
+        detail = "a condition is one expression, ${...}, with nothing around it"
+        meant = suggest_condition(model.when)
+        cure = f": write {meant}" if meant else ""
+        self._add_finding("bad-condition", place, f"{detail}{cure}")
+        return None
+
+    def _body(self, model: CallModel, place: Place) -> Template | None:
+        if model.body is None:
+            return None
+        return self._template((*place, "body"))
+
+    def _output(self, model: StepModel, place: Place) -> Template | None:
+        if model.output is None:
+            return None
+        return self._template(place)
+
+    def _headers(self, model: CallModel | StatusModel, place: Place) -> Iterator[tuple[str, Text]]:
+        for name, value in model.headers.items():
+            if not HEADER_NAME.fullmatch(name) or name.lower() in RESERVED_HEADERS:
+                self._add_finding("bad-header", (*place, name), _describe_bad_header(name))
+            yield name.lower(), self._text(value, (*place, name))
+
+    def _text(self, text: str, place: Place) -> Text:
+        try:
+            return parse_text(text)
+        except (ExpressionError, RecursionError) as error:
+            self._add_finding("bad-expression", place, _describe_bad_expression(error))
+            return Text(())
+
+    def _template(self, place: Place) -> Template | None:
+        """Of the document itself: the models have floats for its numbers."""
+        try:
+            written = get_path(place, self.document)
+            return None if written is ABSENT else parse_template(written)
+        except (ExpressionError, RecursionError) as error:
+            self._add_finding("bad-expression", place, _describe_bad_expression(error))
+            return None
+
+    def _add_finding(self, code: str, place: Place, detail: str) -> None:
+        self.findings.append(Finding(code=code, pointer=json_pointer(place), detail=detail))

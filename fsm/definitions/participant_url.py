@@ -1,0 +1,26 @@
+"""Which setting gives a participant its URL."""
+
+from __future__ import annotations
+
+import re
+
+NAME_WITH_VARIABLE = re.compile(r"[a-z][a-z0-9-]*-service")
+PARTICIPANTS_FILE_VARIABLE = "SAGA_PARTICIPANTS_FILE"
+
+
+def url_variable(participant: str) -> str | None:
+    """Return the environment variable, if there is one for such a name."""
+    if not NAME_WITH_VARIABLE.fullmatch(participant):
+        return None
+    return f"{participant.upper().replace('-', '_')}_URL"
+
+
+def how_to_set_url(participant: str) -> str:
+    """Return what to set, to be read after a colon."""
+    variable = url_variable(participant)
+    if variable is not None:
+        return f"set {variable}, or its url in the participants file ({PARTICIPANTS_FILE_VARIABLE})"
+    return (
+        f"set its url in the participants file ({PARTICIPANTS_FILE_VARIABLE}); a variable <NAME>_SERVICE_URL gives one"
+        " only to a name in small letters that ends in -service"
+    )

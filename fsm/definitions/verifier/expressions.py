@@ -1,0 +1,111 @@
+"""Expressions that would fail whatever the data are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from jmespath.functions import Functions
+
+from ...expressions.expression import RELATIVE, Expression, find_literals
+from ...formats.json_path import Path
+from ...formats.strict_json import InvalidJson, parse_untrusted
+from ...formats.wording import counted, did_you_mean
+from ..definition import Step
+from ..findings import Finding, error
+from .context import VerifierContext, children, nodes
+from .expression_sites import EvaluationPhase, ExpressionSite, expression_sites
+from .references import declared_members
+from .type_inference import check_access, check_condition
+
+FUNCTIONS = Functions.FUNCTION_TABLE
+MAX_DEPTH = 100  # levels of an expression: it is evaluated level by level, on a stack that ends
+
+
+def check_expressions(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+    for place in expression_sites(step, at):
+        faults = [*_check_nodes(place), *_check_literals(place)]
+        if not faults:
+            faults += check_access(place.expression, place.pointer)
+        if not faults and place.phase is EvaluationPhase.CONDITION:
+            faults += check_condition(place.expression, place.pointer)
+        yield from faults
+        if _reads_whole_scope(place.expression):
+            roots = (
+                "response.body" if place.phase is EvaluationPhase.REPLY else "input, steps or saga"
+            )
+            detail = f"${{{place.expression.source}}} reads all there is: begin with {roots}"
+            yield error("unknown-reference", place.pointer, detail)
+        if place.in_text and place.expression.path and _is_object(order, place.expression.path):
+            detail = (
+                f"${{{place.expression.source}}} is an object, which cannot stand in a text:"
+                " name one of its members"
+            )
+            yield error("object-in-text", place.pointer, detail)
+
+
+def _check_nodes(place: ExpressionSite) -> Iterator[Finding]:
+    for depth, node in nodes(place.expression):
+        if depth > MAX_DEPTH:
+            detail = f"an expression nests deeper than {MAX_DEPTH} levels: make two steps of it"
+            yield error("bad-expression", place.pointer, detail)
+            return
+        if node["type"] == "function_expression":
+            yield from _check_function(place, node["value"], len(node["children"]))
+
+
+def _check_literals(place: ExpressionSite) -> Iterator[Finding]:
+    """An older definition may have one that is no JSON for us, and is still read."""
+    for _, text in find_literals(place.expression.source):
+        try:
+            parse_untrusted(text.encode())
+        except InvalidJson as reason:
+            if _is_json(text):  # else a text without quotes
+                detail = f"the literal `{text[:80]}` is not JSON that can be kept: {reason}"
+                yield error("bad-literal", place.pointer, detail)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_function(place: ExpressionSite, name: str, given: int) -> Iterator[Finding]:
+    if name not in FUNCTIONS:
+        known = ", ".join(sorted(FUNCTIONS))
+        cure = did_you_mean(name, FUNCTIONS) or f": use one of {known}"
+        detail = f"there is no function {name!r}{cure}"
+        yield error("unknown-function", place.pointer, detail)
+        return
+    signature: Sequence[dict[str, object]] = FUNCTIONS[name]["signature"]
+    least, more = len(signature), bool(signature) and "variadic" in signature[-1]
+    if given < least or (given > least and not more):
+        takes = f"{least} or more arguments" if more else counted(least, "argument")
+        detail = f"{name} takes {takes}, and is given {given}"
+        yield error("wrong-arguments", place.pointer, detail)
+
+
+def _reads_whole_scope(expression: Expression) -> bool:
+    """Whether it takes the whole scope, `@`, where data flow could not be followed."""
+    pending = [expression.tree]
+    while pending:
+        node = pending.pop()
+        if node["type"] in ("current", "identity"):
+            return True
+        if node["type"] != "expref":
+            pending += children(node)[:1] if node["type"] in RELATIVE else children(node)
+    return False
+
+
+def _is_object(order: VerifierContext, path: Path) -> bool:
+    match path:
+        case ("input",):
+            return True
+        case ("steps", str() as name, "output") if name in order.definition.by_name:
+            step = order.definition[name]
+            return step.child is not None or declared_members(step) is not None
+        case _:
+            return False

@@ -1,0 +1,211 @@
+"""Whether expressions read the input as the definition's `input:` declares it.
+
+What the schema leaves open is not known, and not complained of: `undeclared_reads` names it, for
+those who want to declare more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+
+from ...expressions.expression import Reference
+from ...formats.json_path import Path, dotted_path, json_pointer
+from ...formats.json_schema import ASSERTION_KEYWORDS, Place, subschemas
+from ...formats.schema_shape import Parts
+from ...formats.strict_json import Json, JsonObject
+from ...formats.wording import counted, did_you_mean
+from ..definition import Definition, Step
+from ..findings import Finding, error, warning
+from ..input_schema import TYPE_NAMES, abbreviated_json, satisfies
+from .context import VerifierContext
+from .expression_sites import EvaluationPhase, ExpressionSite, expression_sites
+
+TEXT_TYPES = {"string", "number", "boolean"}
+MAX_NAMED = 5  # of what is not known, in one finding
+
+
+def check_inputs(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+    if order.input is not None:
+        asked = {one.path for one in step.when.references} if step.when is not None else set()
+        for place, reference in _input_references(step, at):
+            yield from _InputReferenceCheck(place, reference, asked).findings(order.input)
+
+
+def undeclared_reads(definition: Definition) -> list[Path]:
+    """The places of the input that are read and of which its schema says nothing, each once."""
+    parts = Parts(definition.input.document if definition.input is not None else {})
+    reads = (
+        reference.path for step in definition.steps for _, reference in _input_references(step, "")
+    )
+    return [path for path in dict.fromkeys(reads) if _is_undeclared(parts, path[1:])]
+
+
+def check_input_is_declared(definition: Definition) -> Iterator[Finding]:
+    """Say what cannot be known of it. For its author alone: such a definition is sound."""
+    if unknown := undeclared_reads(definition):
+        names = ", ".join(map(dotted_path, unknown[:MAX_NAMED]))
+        more = (
+            f" and {counted(len(unknown) - MAX_NAMED, 'other')}" if len(unknown) > MAX_NAMED else ""
+        )
+        detail = (
+            f"it is not known whether a start brings {names}{more}, nor of what types they are:"
+            " declare them in input:"
+        )
+        yield warning("input-not-declared", "/input" if definition.input else "", detail)
+
+
+def _input_references(step: Step, at: str) -> Iterator[tuple[ExpressionSite, Reference]]:
+    for place in expression_sites(step, at):
+        if place.phase is not EvaluationPhase.REPLY:
+            for reference in place.expression.references:
+                if reference.path[0] == "input" and len(reference.path) > 1:
+                    yield place, reference
+
+
+def _is_undeclared(parts: Parts, path: Path) -> bool:
+    """Parts are asked for one after the other, as far as they are known."""
+    return any(parts.part(path[:length]) is None for length in range(1, len(path) + 1))
+
+
+class _InputReferenceCheck:
+    """Of one reference, at its place; `asked` is what the condition of the step reads."""
+
+    def __init__(
+        self, place: ExpressionSite, reference: Reference, asked: Collection[Path]
+    ) -> None:
+        self.place, self.reference, self.asked = place, reference, asked
+
+    def findings(self, parts: Parts) -> Iterator[Finding]:
+        path, shape = self.reference.path, parts.whole
+        for length, key in enumerate(path[1:], 1):
+            before, there = dotted_path(path[:length]), dotted_path(path[: length + 1])
+            if why := _why_no_part(shape.types, key):
+                yield error("no-such-input", self.place.pointer, self._detail(f"{before} is {why}"))
+                return
+            part = parts.part(path[1 : length + 1])
+            if part is None:
+                return
+            if part.excluded:
+                yield error(
+                    "no-such-input",
+                    self.place.pointer,
+                    self._detail(
+                        f"input: excludes {there}{_suggest_name(parts, path[1:length], key)}"
+                    ),
+                )
+                return
+            if not part.declared:
+                detail = (
+                    f"input: does not declare {there}{_suggest_name(parts, path[1:length], key)}"
+                )
+                yield warning("undeclared-input", self.place.pointer, self._detail(detail))
+                return
+            is_asked = path[: length + 1] in self.asked
+            if part.may_be_missing and self._is_required and not is_asked:
+                detail = f"a start may lack {there}, and is refused then: require it in input:"
+                yield warning(
+                    "input-may-be-missing",
+                    self.place.pointer,
+                    self._detail(f"{detail}, or give a fallback with ||"),
+                )
+            shape = part.shape
+        yield from self._check_types(shape.types)
+
+    @property
+    def _is_required(self) -> bool:
+        """A condition on what is missing does not hold."""
+        return not self.reference.optional and self.place.phase is not EvaluationPhase.CONDITION
+
+    def _check_types(self, types: frozenset[str] | None) -> Iterator[Finding]:
+        if types is None or self.place.expression.path != self.reference.path:
+            return
+        there = dotted_path(self.reference.path)
+        if self.place.in_text and not types & TEXT_TYPES:
+            detail = f"{there} is {_name_types(types)}, which cannot stand in a text"
+            yield error(
+                "object-in-text", self.place.pointer, self._detail(f"{detail}: name a part of it")
+            )
+        if self.place.phase is EvaluationPhase.CONDITION and "boolean" not in types:
+            detail = f"{there} is {_name_types(types)}, and as a condition almost always true"
+            yield warning(
+                "condition-not-boolean",
+                self.place.pointer,
+                self._detail(f"{detail}: write a comparison"),
+            )
+
+    def _detail(self, why: str) -> str:
+        return f"${{{self.place.expression.source}}}: {why}"
+
+
+def _why_no_part(types: frozenset[str] | None, key: str | int) -> str | None:
+    needed, has_none = ("object", "no members") if isinstance(key, str) else ("array", "no entries")
+    if types is None or needed in types:
+        return None
+    return f"{_name_types(types)}, which has {has_none}: read it as what it is"
+
+
+def _name_types(types: frozenset[str]) -> str:
+    return " or ".join(TYPE_NAMES[one] for one in sorted(types)) or "nothing at all"
+
+
+def _suggest_name(parts: Parts, path: Path, key: str | int) -> str:
+    meant = did_you_mean(key, parts.names(path)) if isinstance(key, str) else ""
+    return meant or ": read what it declares, or declare it"
+
+
+BOUND_PAIRS = (
+    ("minimum", "maximum"),
+    ("exclusiveMinimum", "maximum"),
+    ("minimum", "exclusiveMaximum"),
+    ("exclusiveMinimum", "exclusiveMaximum"),
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
+    ("minContains", "maxContains"),
+)
+
+
+def check_schemas(definition: Definition) -> Iterator[Finding]:
+    if definition.input is None:
+        return
+    for place, schema in _all_schemas(definition.input.document, ("input",)):
+        for keyword, why in _contradictions(schema):
+            yield error("never-fits", json_pointer((*place, keyword)), why)
+
+
+def _all_schemas(schema: Json, place: Place) -> Iterator[tuple[Place, JsonObject]]:
+    if isinstance(schema, dict):
+        yield place, schema
+        for way, inner in subschemas(schema):
+            yield from _all_schemas(inner, (*place, *way))
+
+
+def _contradictions(schema: JsonObject) -> Iterator[tuple[str, str]]:
+    for low, high in BOUND_PAIRS:
+        least, most = schema.get(low), schema.get(high)
+        if not isinstance(least, int | Decimal) or not isinstance(most, int | Decimal):
+            continue
+        is_open = low.startswith("exclusive") or high.startswith("exclusive")
+        if least > most or (is_open and least == most):
+            bounds = f"{low} is {abbreviated_json(least)} and {high} is {abbreviated_json(most)}"
+            yield low, f"no value fits, for {bounds}: change one of them"
+    if schema.get("enum") == []:
+        yield "enum", "no value fits an empty enum: name the values that are possible"
+    elif (values := _listed_values(schema)) is not None and not _any_value_fits(schema, values):
+        keyword = "const" if "const" in schema else "enum"
+        others = ", ".join(sorted((ASSERTION_KEYWORDS & schema.keys()) - {keyword}))
+        yield keyword, f"no value of {keyword} fits {others} beside it: change one of them"
+
+
+def _listed_values(schema: JsonObject) -> list[Json] | None:
+    """The only values that may fit."""
+    if "const" in schema:
+        return [schema["const"]]
+    values = schema.get("enum")
+    return values if isinstance(values, list) else None
+
+
+def _any_value_fits(schema: JsonObject, values: list[Json]) -> bool:
+    limits = {name: value for name, value in schema.items() if name in ASSERTION_KEYWORDS}
+    return len(limits) < 2 or any(satisfies(limits, one) for one in values)

@@ -1,0 +1,52 @@
+"""Steps that never run, and steps that never end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..definition import Step
+from ..findings import Finding, warning
+from .context import VerifierContext, constant_condition
+
+
+def check_termination(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+    yield from _check_condition(step, at)
+    yield from _check_signal(order, step, at)
+    yield from _check_attempts(order, step, at)
+
+
+def _check_condition(step: Step, at: str) -> Iterator[Finding]:
+    match constant_condition(step):
+        case False:
+            detail = f"the condition never holds, so {step.name} never runs: leave the step out"
+        case True:
+            detail = f"the condition always holds: leave it out, {step.name} runs without it"
+        case None:
+            return
+    yield warning("constant-condition", f"{at}/when", detail)
+
+
+def _check_signal(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+    if step.wait_for is None:
+        return
+    signal = step.wait_for.signal
+    rivals = [
+        one for one in order.concurrent_with(step) if one.wait_for and one.wait_for.signal == signal
+    ]
+    if rivals:
+        names = ", ".join(one.name for one in rivals)
+        detail = (
+            f"{names} may wait for {signal} at the same time, and one signal is for one step:"
+            " give each a signal of its own"
+        )
+        yield warning("signal-awaited-twice", f"{at}/wait_for/signal", detail)
+
+
+def _check_attempts(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+    unlimited = step.action is not None and step.action.retry.attempts is None
+    if unlimited and step.name not in order.after_pivot and order.definition.deadline is None:
+        detail = (
+            f"while its participant is down {step.name} is tried for ever, and nothing is undone:"
+            " limit the attempts, or give the saga a deadline"
+        )
+        yield warning("tries-for-ever", f"{at}/action/retry/attempts", detail)

@@ -1,0 +1,47 @@
+"""Places in JSON: as paths (`steps.create_order.output.order_id`), and as RFC 6901 pointers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Final, TypeAlias
+
+from .strict_json import Json
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+class Absent(Enum):
+    """The only member stands where there is no value, not even null."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+def get_path(path: Path, scope: Json | Absent) -> Json | Absent:
+    """Return what is there, which may be null, or ABSENT."""
+    value = scope
+    for key in path:
+        # The parser makes dicts, and asking for one is five times faster than for a Mapping. No
+        # member of theirs is called by a number, so what the key is need not be asked there.
+        if isinstance(value, dict):
+            value = value.get(key, ABSENT)
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key] if -len(value) <= key < len(value) else ABSENT
+        elif isinstance(value, Mapping) and isinstance(key, str):
+            value = value.get(key, ABSENT)
+        else:
+            return ABSENT
+    return value
+
+
+def dotted_path(path: Path) -> str:
+    """As JMESPath writes it: `input.step_data[1]`."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def json_pointer(place: Sequence[str | int]) -> str:
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)

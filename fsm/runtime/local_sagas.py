@@ -1,0 +1,140 @@
+"""Execute inputs on the sagas that this node drives. Safe to repeat: an input from another node
+may arrive twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from ...eventstore.errors import Fenced, InvalidStreamId, LogUnavailable, WrongExpectedVersion
+from ..decider.driven_by_parent import depends_on_parent, driven_verbs, require_not_driven
+from ..errors import NotAllowed
+from ..inputs import ForwardedInput, Input
+from ..saga import Saga
+from .active_saga import ActiveSaga
+from .driver import Driver
+from .errors import NotShardOwner, SagaNotFound, Unavailable, VersionConflict
+from .saga_repository import SagaRepository
+from .sharding.node_protocol import RemoteCommand, RemoteResult, RemoteStart
+
+
+class LocalSagas:
+    def __init__(self, journal: SagaRepository, driver: Driver) -> None:
+        self.repository, self.driver = journal, driver
+
+    async def start(self, begin: RemoteStart) -> tuple[Saga, bool]:
+        """The saga, and whether it was there already. Durable when it returns.
+
+        Raises DefinitionNotFound, NotDrivenHere, NotServing.
+        """
+        self._require_driven(begin.saga_id)
+        async with self.driver.creation_lock(begin.saga_id):
+            try:
+                return await self.saga(begin.saga_id), True
+            except SagaNotFound:
+                pass
+            definition = await self.repository.registry.get(begin.saga_type, begin.version)
+            try:
+                live = await self.driver.start(definition, begin.saga_id, begin.request)
+            except WrongExpectedVersion:
+                return await self.saga(begin.saga_id), True
+            return live.saga, False
+
+    async def handle(
+        self, saga_id: str, happening: Input, expected_version: int | None = None
+    ) -> Saga:
+        """Raises what the core refuses, SagaNotFound, VersionMoved, NotDrivenHere, NotServing."""
+        self._require_driven(saga_id)
+        with log_errors_as_unavailable():
+            async with self.driver.acquire(saga_id, patiently=False) as live:
+                if _was_applied(live.saga, happening):
+                    # The version it expected is gone because of itself.
+                    await self.driver.handle(live, happening)
+                else:
+                    await self._handle(live, happening, expected_version)
+                saga = live.saga
+            if saga.state.paused_at is not None and saga.definition.children:
+                await self._pause_children(saga)
+            return saga
+
+    async def _pause_children(self, saga: Saga) -> None:
+        """Return once the pause has reached the children, so that none of them sends anything new.
+
+        The saga must not be held meanwhile (see `_handle`). If the log cannot record it now,
+        the driver goes on trying.
+        """
+        with suppress(Unavailable, LogUnavailable, Fenced):
+            await self.driver.child_sagas.pause(saga)
+
+    async def _handle(
+        self, live: ActiveSaga, happening: Input, expected_version: int | None
+    ) -> None:
+        """Hold the parent of a child until what is asked of the child is recorded, if the parent
+        has a say in it: meanwhile it can neither leave its rest nor count the child.
+
+        A child is in the shard of its parent, so both are driven here. Sagas are held from the
+        child upwards only, so two requests never wait for each other. Raises DrivenByParent.
+        """
+        asked = happening.input if isinstance(happening, ForwardedInput) else happening
+        of = live.saga.state.parent
+        if of is None or not depends_on_parent(live.saga, asked):
+            await self.driver.handle(live, happening, expected_version=expected_version)
+            return
+        async with self.driver.acquire(of.saga_id, patiently=False) as parent:
+            while True:
+                child = live.saga
+                require_not_driven(child, parent.saga, asked)
+                version = child.state.version if expected_version is None else expected_version
+                try:
+                    await self.driver.handle(live, happening, expected_version=version)
+                    return
+                except VersionConflict:  # the child has moved since it was looked at
+                    if expected_version is not None:
+                        raise
+                except NotAllowed as refusal:
+                    driven = driven_verbs(child, parent.saga)
+                    left = (one for one in refusal.allowed_actions if one not in driven)
+                    refusal.allowed_actions = tuple(left)
+                    raise
+
+    async def saga(self, saga_id: str) -> Saga:
+        """As of now, wherever it is driven. Raises SagaNotFound, NotServing."""
+        live = self.driver.active.get(saga_id)
+        if live is not None and self.driver.is_current():
+            return live.saga
+        with log_errors_as_unavailable():
+            return self.driver.with_unrecorded(await self.repository.load(saga_id))
+
+    async def execute(self, message_id: str, question: RemoteCommand | RemoteStart) -> RemoteResult:
+        """What another node asks for. Raises as `begin` and `happen` do."""
+        if isinstance(question, RemoteStart):
+            saga, replayed = await self.start(question)
+            return RemoteResult(version=saga.state.version, replayed=replayed)
+        delivered = ForwardedInput(message_id=message_id, input=question.input)
+        saga = await self.handle(question.saga_id, delivered, question.expected_version)
+        return RemoteResult(version=saga.state.version)
+
+    def _require_driven(self, saga_id: str) -> None:
+        try:
+            driven = self.driver.drives(saga_id)
+        except InvalidStreamId:
+            raise SagaNotFound(saga_id) from None
+        if not driven:
+            raise NotShardOwner(saga_id)
+
+
+def _was_applied(saga: Saga, happening: Input) -> bool:
+    return (
+        isinstance(happening, ForwardedInput)
+        and happening.message_id in saga.state.applied_message_ids
+    )
+
+
+@contextmanager
+def log_errors_as_unavailable() -> Iterator[None]:
+    """A log that does not answer is told as such."""
+    try:
+        yield
+    except LogUnavailable as error:
+        raise Unavailable(str(error)) from error

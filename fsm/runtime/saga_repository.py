@@ -1,0 +1,123 @@
+"""Load sagas from the event log and append their events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from ...eventstore.errors import InvalidStreamId, LogUnavailable
+from ...eventstore.event import SHARD_OWNED, NewEvent, RecordedEvent, StreamId, shard_of
+from ...eventstore.event_log import EventLog, may_have_more
+from ..codec import decode, encode
+from ..events import Event, SagaStarted
+from ..saga import Saga, replay
+from .definition_registry import DefinitionRegistry
+from .errors import SagaNotFound, VersionNotReached
+
+EVENTS_PER_READ = 1000  # events of one read
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSagaEvent:
+    """An event with its place in the log."""
+
+    event: Event
+    recorded: RecordedEvent
+
+
+class SagaRepository:
+    def __init__(self, log: EventLog, registry: DefinitionRegistry) -> None:
+        self.log, self.registry = log, registry
+
+    def append(
+        self, saga_id: str, version: int, events: Sequence[Event], *, at: datetime
+    ) -> Awaitable[Sequence[RecordedEvent]]:
+        """Record `events` after `version` of the saga; to be awaited until they are durable."""
+        new = [
+            NewEvent(event.type_name, event.schema_version, at, encode(event)) for event in events
+        ]
+        return self.log.append(StreamId(saga_id), version, new)
+
+    async def read_events(self, saga_id: str) -> list[RecordedSagaEvent]:
+        """In order of version. Raises SagaNotFound."""
+        entries, has_more = list[RecordedSagaEvent](), True
+        while has_more:
+            after = entries[-1].recorded.version if entries else 0
+            page, has_more = await self.read_events_page(
+                saga_id, after=after, limit=EVENTS_PER_READ
+            )
+            entries += page
+        return entries
+
+    async def read_events_page(
+        self, saga_id: str, *, after: int, limit: int
+    ) -> tuple[list[RecordedSagaEvent], bool]:
+        """At most `limit` entries after that version, fewer if they fill PAGE_BYTES, and whether
+        there may be more. Raises SagaNotFound."""
+        try:
+            stream_id = StreamId(saga_id)
+            shard_of(stream_id)
+        except InvalidStreamId:
+            raise SagaNotFound(saga_id) from None
+        # One more, to know whether there is a next page.
+        found = await self.log.read_stream(stream_id, after_version=after, limit=limit + 1)
+        first = found or await self.log.read_stream(stream_id, limit=1)
+        if not first or not _belongs_to_saga(first[0]):
+            raise SagaNotFound(saga_id)
+        return [_decoded(one) for one in found[:limit]], may_have_more(found, limit + 1)
+
+    async def load(self, saga_id: str) -> Saga:
+        """Raises SagaNotFound; CorruptStream or UnreadableEvent for a broken history."""
+        return await self._replay(saga_id, await self.read_events(saga_id))
+
+    async def load_as_of(
+        self, saga_id: str, *, version: int | None = None, at: datetime | None = None
+    ) -> Saga:
+        """The saga as it was. Raises VersionNotReached if it was not yet."""
+        entries = await self.read_events(saga_id)
+        if version is not None and version > len(entries):
+            raise VersionNotReached(saga_id, f"has no version {version}, only {len(entries)}")
+        seen = [
+            one
+            for one in entries
+            if (version is None or one.recorded.version <= version)
+            and (at is None or one.recorded.recorded_at <= at)
+        ]
+        if not seen:
+            raise VersionNotReached(saga_id, "had not been started by then")
+        return await self._replay(saga_id, seen)
+
+    async def load_many(self, saga_ids: Iterable[str]) -> dict[str, Saga | Exception]:
+        """Sagas by id; one whose history is broken comes as what is wrong with it. Raises
+        LogUnavailable."""
+        recorded = await self.log.read_streams([StreamId(one) for one in saga_ids])
+        sagas: dict[str, Saga | Exception] = {}
+        for saga_id, stream in groupby(recorded, key=lambda one: one.stream_id):
+            try:
+                sagas[saga_id] = await self._replay(saga_id, [_decoded(one) for one in stream])
+            except LogUnavailable:  # says nothing about the history: it is asked for again
+                raise
+            except Exception as error:  # noqa: BLE001 - one broken history never blocks another
+                sagas[saga_id] = error
+        return sagas
+
+    async def _replay(self, saga_id: str, entries: Sequence[RecordedSagaEvent]) -> Saga:
+        first = entries[0].event
+        assert isinstance(first, SagaStarted), "the stream of a saga begins with its start"
+        definition = await self.registry.get(first.saga_type, first.definition_version)
+        history = ((one.event, one.recorded.recorded_at) for one in entries)
+        return replay(definition, saga_id, history)
+
+
+def _belongs_to_saga(recorded: RecordedEvent) -> bool:
+    """A shard has a stream of its own, which is not a saga; nor is what does not begin as one."""
+    if recorded.version == 1:
+        return recorded.type == SagaStarted.type_name
+    return recorded.type != SHARD_OWNED
+
+
+def _decoded(recorded: RecordedEvent) -> RecordedSagaEvent:
+    event = decode(recorded.type, recorded.schema_version, recorded.payload)
+    return RecordedSagaEvent(event, recorded)

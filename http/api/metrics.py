@@ -1,0 +1,119 @@
+"""What Prometheus collects: counters of this process since it began, and sagas that do not rest.
+
+Counts of finished sagas are counters of events; only what is under way or parked is asked of the
+database, which is little. Without the database the rest is still told: that is when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from ...fsm.runtime.calls.circuit_breaker import CircuitState
+from ...fsm.runtime.calls.executor import Executor
+from ...fsm.runtime.completion_webhooks import PendingWebhooks
+from ...fsm.runtime.metrics import DURATION_BUCKETS, CallMetrics, EventMetrics
+from ...projections.errors import ProjectionUnavailable
+from ...projections.stats import SagaCount, Statistics
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+BUCKET_BOUNDS: Final = (*(f"{bound.total_seconds():g}" for bound in DURATION_BUCKETS), "+Inf")
+
+
+async def render_metrics(
+    statistics: Statistics, executor: Executor, counts: EventMetrics, owed: PendingWebhooks | None
+) -> bytes:
+    """In Prometheus' text format."""
+    try:
+        unsettled: Sequence[SagaCount] | None = await statistics.open_counts()
+    except ProjectionUnavailable:
+        unsettled = None
+    registry = CollectorRegistry()
+    registry.register(_Collector(unsettled, executor, counts, owed))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+class _Collector:
+    def __init__(
+        self,
+        unsettled: Sequence[SagaCount] | None,
+        executor: Executor,
+        counts: EventMetrics,
+        owed: PendingWebhooks | None,
+    ) -> None:
+        self.unsettled, self.executor, self.counts = unsettled, executor, counts
+        self.owed = owed
+
+    def collect(self) -> Iterator[Metric]:
+        yield _events(self.counts)
+        yield from _sagas(self.unsettled)
+        yield from _calls(self.executor)
+        yield _breakers(self.executor)
+        yield from _callbacks(self.owed)
+
+
+def _events(counts: EventMetrics) -> Metric:
+    told = "Events recorded by this process."
+    family = CounterMetricFamily("saga_events_recorded", told, labels=("saga_type", "type"))
+    for (saga_type, kind), events in counts.events.items():
+        family.add_metric((saga_type, kind), events)
+    return family
+
+
+def _sagas(unsettled: Sequence[SagaCount] | None) -> Iterator[Metric]:
+    told = "Whether the status view could be read just now."
+    yield GaugeMetricFamily("saga_status_view_up", told, value=float(unsettled is not None))
+    told = "Sagas that are under way or parked, by the status view."
+    family = GaugeMetricFamily("saga_unsettled", told, labels=("saga_type", "status"))
+    for one in unsettled or ():
+        family.add_metric((one.saga_type, one.status), one.sagas)
+    yield family
+
+
+def _calls(executor: Executor) -> Iterator[Metric]:
+    labels = ("participant", "direction", "outcome")
+    calls = CounterMetricFamily("saga_calls", "Answered calls by outcome.", labels=labels)
+    in_flight = GaugeMetricFamily("saga_calls_in_flight", "Sent.", labels=labels[:1])
+    waiting = GaugeMetricFamily("saga_calls_waiting", "Not sent yet.", labels=labels[:1])
+    durations = HistogramMetricFamily("saga_call_seconds", "Until answered.", labels=labels[:1])
+    for name, traffic in executor.metrics.items():
+        for (direction, outcome), number in traffic.outcomes.items():
+            calls.add_metric((name, direction.value, outcome.value), number)
+        in_flight.add_metric((name,), traffic.semaphore.acquired)
+        waiting.add_metric((name,), traffic.semaphore.waiting)
+        durations.add_metric((name,), list(_buckets(traffic)), traffic.seconds)
+    yield from (calls, in_flight, waiting, durations)
+
+
+def _buckets(traffic: CallMetrics) -> Iterator[tuple[str, float]]:
+    """Each counts those below it as well."""
+    up_to = 0
+    for limit, number in zip(BUCKET_BOUNDS, traffic.durations, strict=True):
+        up_to += number
+        yield limit, up_to
+
+
+def _breakers(executor: Executor) -> Metric:
+    told = "Whether calls are held back, because the participant does not answer."
+    family = GaugeMetricFamily("saga_participant_held_back", told, labels=("participant",))
+    for name, breaker in executor.breakers.items():
+        family.add_metric((name,), float(breaker.state is not CircuitState.CLOSED))
+    return family
+
+
+def _callbacks(owed: PendingWebhooks | None) -> Iterator[Metric]:
+    told = "Callbacks of sagas at rest that their receivers have not taken yet."
+    yield GaugeMetricFamily("saga_callbacks_owed", told, value=owed.number if owed else 0)
+    told = "How long the oldest of them has been owed."
+    seconds = owed.oldest_age.total_seconds() if owed else 0.0
+    yield GaugeMetricFamily("saga_callbacks_owed_seconds", told, value=seconds)

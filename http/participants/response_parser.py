@@ -1,0 +1,168 @@
+"""Turns the bytes of one connection into replies; knows no socket and no clock.
+
+A reply is whole when its framing says so, or at the end of the connection if it declared no
+framing. Everything else is malformed or cut short, and then nothing is known about the call. What
+is kept of a reply is bounded: its head, its body, and its bytes on the wire (chunk extensions and
+trailers are neither head nor body).
+
+A participant says the same head again and again: its date is new once a second, and a length has
+few values. What the parser made of one is remembered, so that the next reply which begins with the
+very same bytes, and has arrived whole, needs no parsing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import httptools
+import httpx
+
+from ...fsm.call_outcome import Response
+
+# Interim replies count too, so a flood of them ends.
+MAX_HEAD_BYTES = 64 * 1024
+# A body in chunks of one byte takes six bytes on the wire for each.
+_WIRE_BYTES_PER_BODY_BYTE = 8
+_END_OF_HEAD = b"\r\n\r\n"
+
+# What a reply says in front of its body: its status, its headers, and the bytes of the body.
+Head: TypeAlias = tuple[int, Mapping[str, str], int]
+
+
+class ResponseHeadCache(dict[bytes, Head]):
+    """By their bytes, for all connections to one origin.
+
+    Only of replies that came whole in one piece, and after which their connection is used again.
+    """
+
+    MAX_ENTRIES, MAX_ENTRY_BYTES = 256, 1024
+
+    def add(self, head: bytes, reply: Response) -> None:
+        if len(head) > self.MAX_ENTRY_BYTES:
+            return
+        if len(self) == self.MAX_ENTRIES:
+            self.clear()
+        self[head] = (reply.status, reply.headers, len(reply.body))
+
+
+class ResponseParser:
+    """One reply after another: `begin`, then `feed` until it returns a reply, or `finish`."""
+
+    __slots__ = (
+        "_head_cache",
+        "_head_only",
+        "_head_read",
+        "_headers",
+        "_max_body",
+        "_max_wire",
+        "_parser",
+        "_parts",
+        "_reply",
+        "_size",
+        "_status",
+        "_wire",
+        "keep_alive",
+    )
+
+    def __init__(self, max_body: int, known_heads: ResponseHeadCache) -> None:
+        """`known_heads` are only shared with readers of the same `max_body`."""
+        self._max_body, self._head_cache = max_body, known_heads
+        self._max_wire = MAX_HEAD_BYTES + max_body * _WIRE_BYTES_PER_BODY_BYTE
+        self._parser = httptools.HttpResponseParser(self)
+        self._parts: list[bytes] = []
+        self.begin(head_only=False)
+        self.on_message_begin()
+
+    def begin(self, *, head_only: bool) -> None:
+        """Expect the reply to a new request; `head_only` if its method was HEAD."""
+        self._reply: Response | None = None
+        self._head_only = head_only
+        self._head_read = False
+        self._wire = 0
+        self.keep_alive = False  # whether another request may follow on this connection
+
+    def feed(self, data: bytes) -> Response | None:
+        """The reply, once it is whole. Raises httpx.RemoteProtocolError if it cannot become so."""
+        if self._wire or self._head_only:
+            return self._parse(data)
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if (head := self._head_cache.get(data[:end])) is not None:
+            status, headers, body_bytes = head
+            if len(data) == end + body_bytes:
+                self.keep_alive = True
+                return Response(status, headers, data[end:])
+        reply = self._parse(data)
+        # Bytes that all are the body have one framing only: the length that the head has said.
+        if reply is not None and self.keep_alive and reply.body == data[end:]:
+            self._head_cache.add(data[:end], reply)
+        return reply
+
+    def _parse(self, data: bytes) -> Response | None:
+        self._wire += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.keep_alive = False
+            if self._reply is None:
+                raise httpx.RemoteProtocolError(f"malformed reply: {error}") from error
+        if self._reply is None:
+            self._enforce_limits()
+        return self._reply
+
+    def finish(self) -> Response:
+        """The reply that ends with the connection. Raises RemoteProtocolError if cut short."""
+        if not self._head_read:
+            raise httpx.RemoteProtocolError("the connection was closed before a reply")
+        if not self._lasts_until_close():
+            raise httpx.RemoteProtocolError("the connection was closed in the middle of a reply")
+        return self._build_response()
+
+    def _enforce_limits(self) -> None:
+        if not self._head_read and self._wire > MAX_HEAD_BYTES:
+            raise httpx.RemoteProtocolError("the head of the reply is too large")
+        if self._size > self._max_body or self._wire > self._max_wire:
+            self._reply = Response(self._status, self._headers, self._body(), too_large=True)
+
+    def _lasts_until_close(self) -> bool:
+        coding = self._headers.get("transfer-encoding", "").lower()
+        return "content-length" not in self._headers and not coding.endswith("chunked")
+
+    def _build_response(self) -> Response:
+        return Response(self._status, self._headers, self._body(), self._size > self._max_body)
+
+    def _body(self) -> bytes:
+        return b"".join(self._parts)[: self._max_body]
+
+    # What httptools calls, in this order.
+
+    def on_message_begin(self) -> None:
+        if self._reply is not None:
+            self.keep_alive = False  # bytes beyond the reply: whatever they are, nobody asked
+        self._headers: dict[str, str] = {}
+        self._parts = []
+        self._size = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_read:
+            return  # a trailer must not pass for a header
+        key, text = name.lower().decode("latin-1"), value.decode("latin-1")
+        earlier = self._headers.get(key)
+        self._headers[key] = text if earlier is None else f"{earlier}, {text}"
+
+    def on_headers_complete(self) -> None:
+        self._status: int = self._parser.get_status_code()
+        self._head_read = self._status >= 200
+        if self._head_only and self._head_read and self._reply is None:
+            # The parser now waits for a body that never comes, so the connection ends here.
+            self._reply = self._build_response()
+
+    def on_body(self, data: bytes) -> None:
+        if self._size <= self._max_body:
+            self._size += len(data)
+            self._parts.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._head_read and self._reply is None:
+            self._reply = self._build_response()
+            self.keep_alive = self._parser.should_keep_alive() and not self._reply.too_large

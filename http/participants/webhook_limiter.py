@@ -1,0 +1,113 @@
+"""The places that callbacks have at their receivers, so that one that hangs keeps no other waiting.
+
+Receivers are bounded by their URL, by their origin, behind which many may live, and in all, since
+every connection takes a descriptor of the service. The first tries and the later ones have places
+apart: what has failed before waits behind what has failed too, and never before a callback that has
+not been tried. A first try may take its whole time while there is room. Once another waits for its
+place it must have been answered within `CONTENDED_TIMEOUT`, or is tried again later. So a good
+receiver gets
+its turn soon, however many of its neighbours hang; and one that is slow is not sent everything
+twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from ...fsm.runtime.concurrency import FairSemaphore
+from .base_url import Origin
+
+MAX_PER_URL: Final = 16
+MAX_FIRST_TRIES_PER_ORIGIN: Final = 100  # at an origin
+MAX_RETRIES_PER_ORIGIN: Final = 50
+MAX_FIRST_TRIES: Final = 300
+MAX_RETRIES: Final = 100
+MAX_PER_ORIGIN: Final = MAX_FIRST_TRIES_PER_ORIGIN + MAX_RETRIES_PER_ORIGIN
+TIMEOUT: Final = timedelta(seconds=10)
+CONTENDED_TIMEOUT: Final = timedelta(seconds=2)
+
+
+class WebhookSlots:
+    """A number of places. Who holds one keeps to `patience` once another waits."""
+
+    def __init__(self, number: int, patience: timedelta) -> None:
+        self.semaphore = FairSemaphore(number)
+        self.contended_seconds = patience.total_seconds()
+        self.holders: dict[asyncio.Timeout, float] = {}  # since when
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.semaphore.acquired and not self.semaphore.waiting
+
+    async def acquire(self) -> None:
+        if not self.semaphore.try_acquire():
+            self._shorten_timeouts()
+            await self.semaphore.acquire()
+
+    def _shorten_timeouts(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for limit, began in self.holders.items():
+            end = limit.when()
+            if end is not None and not limit.expired():
+                limit.reschedule(min(end, max(now, began + self.contended_seconds)))
+
+
+# Of a URL, of an origin, or of all; and whether they are for first tries.
+Key: TypeAlias = tuple[Origin | None, str | None, bool]
+
+
+class WebhookLimiter:
+    def __init__(self, hurried: timedelta = CONTENDED_TIMEOUT) -> None:
+        self._contended_timeout = hurried
+        self.slots_by_key: dict[Key, WebhookSlots] = {}
+
+    @asynccontextmanager
+    async def slot(self, origin: Origin, target: str, *, first_try: bool) -> AsyncIterator[None]:
+        """One at the URL, at its origin and in all. Raises TimeoutError in the block."""
+        keys: tuple[Key, ...] = (
+            (origin, target, first_try),
+            (origin, None, first_try),
+            (None, None, first_try),
+        )
+        async with AsyncExitStack() as stack:
+            held = list[WebhookSlots]()
+            for key in keys:
+                places = self._slots(key)
+                stack.callback(self._discard_idle, key)
+                await places.acquire()
+                stack.callback(places.semaphore.release)
+                held.append(places)
+            others_wait = any(one.semaphore.waiting for one in held)
+            seconds = held[0].contended_seconds if others_wait else TIMEOUT.total_seconds()
+            began = asyncio.get_running_loop().time()
+            async with asyncio.timeout(seconds) as limit:
+                for one in held:
+                    one.holders[limit] = began
+                    stack.callback(one.holders.pop, limit)
+                yield
+
+    def _slots(self, key: Key) -> WebhookSlots:
+        places = self.slots_by_key.get(key)
+        if places is None:
+            patience = self._contended_timeout if key[-1] else TIMEOUT
+            places = self.slots_by_key[key] = WebhookSlots(_limit_for(key), patience)
+        return places
+
+    def _discard_idle(self, key: Key) -> None:
+        """URLs come from clients, so that none must stay for ever."""
+        places = self.slots_by_key.get(key)
+        if places is not None and places.is_idle:
+            del self.slots_by_key[key]
+
+
+def _limit_for(key: Key) -> int:
+    origin, target, first_try = key
+    if target is not None:
+        return MAX_PER_URL
+    if origin is not None:
+        return MAX_FIRST_TRIES_PER_ORIGIN if first_try else MAX_RETRIES_PER_ORIGIN
+    return MAX_FIRST_TRIES if first_try else MAX_RETRIES

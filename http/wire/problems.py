@@ -1,0 +1,335 @@
+"""What goes wrong, as HTTP tells it (RFC 9457): the only place that knows status codes of errors.
+
+An exception is looked up by its class, then by those it derives from. What is not in the table is
+our mistake: 500, with the traceback in the log and nothing of it in the answer. A text that came
+from outside is cut before it is sent back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from ...fsm.definitions.findings import Finding, InvalidDefinition, InvalidInput
+from ...fsm.errors import (
+    ChildrenUnderWay,
+    CorruptStream,
+    DrivenByParent,
+    NotAllowed,
+    NotCompensatable,
+    StepNotFound,
+    TooManySignals,
+    UnknownSignal,
+)
+from ...fsm.formats.strict_json import Json, serialize
+from ...fsm.runtime.errors import (
+    DefinitionExists,
+    DefinitionNotFound,
+    IdempotencyKeyReused,
+    OutcomeUnknown,
+    SagaNotFound,
+    Unavailable,
+    VersionConflict,
+    VersionNotReached,
+)
+from ...fsm.runtime.logging import logger
+from ...projections.errors import ProjectionUnavailable
+from .errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    BulkJobNotFound,
+    ForeignHost,
+    ForeignOrigin,
+    HeadTooLarge,
+    HeadTooSlow,
+    InvalidActor,
+    InvalidIdempotencyKey,
+    InvalidIfMatch,
+    InvalidQuery,
+    InvalidRequest,
+    InvalidSignalName,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotJson,
+    NotYaml,
+    OutputNotFound,
+    PathNotFound,
+    SagaTypeNotFound,
+    SagaVersionNotFound,
+    StartUnconfirmed,
+    TooManyConnections,
+    TooManySagas,
+    UnsupportedMediaType,
+    UnsupportedTransferCoding,
+    WrongCallbackToken,
+)
+from .request import Request
+
+MEDIA_TYPE = "application/problem+json"
+MAX_DETAIL_CHARS = 500  # characters
+MAX_INSTANCE_CHARS = 200
+MAX_ERRORS = 100
+RETRY_AFTER_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`code` is a promise to clients; `retryable`: the same request may succeed later."""
+
+    status: HTTPStatus
+    code: str
+    title: str
+    retryable: bool = False
+
+
+INTERNAL_ERROR = Problem(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "The service has made a mistake"
+)
+PROBLEMS: Mapping[type[Exception], Problem] = {
+    MalformedRequest: Problem(
+        HTTPStatus.BAD_REQUEST, "malformed-request", "The request is not HTTP/1.1 as it should be"
+    ),
+    UnsupportedTransferCoding: Problem(
+        HTTPStatus.NOT_IMPLEMENTED, "unknown-transfer-coding", "Not a coding that is read here"
+    ),
+    HeadTooLarge: Problem(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large"
+    ),
+    HeadTooSlow: Problem(
+        HTTPStatus.REQUEST_TIMEOUT, "head-too-slow", "The head took too long", retryable=True
+    ),
+    TooManyConnections: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too-many-connections",
+        "There is no room for a client",
+        True,
+    ),
+    ForeignHost: Problem(
+        HTTPStatus.MISDIRECTED_REQUEST, "foreign-host", "The service has another name"
+    ),
+    ForeignOrigin: Problem(
+        HTTPStatus.FORBIDDEN, "foreign-origin", "A page of another site may not call the service"
+    ),
+    NotJson: Problem(HTTPStatus.BAD_REQUEST, "not-json", "The body is not JSON"),
+    NotYaml: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "not-yaml", "The body is not YAML that is read here"
+    ),
+    ClientDisconnect: Problem(
+        HTTPStatus.BAD_REQUEST, "body-incomplete", "The body ended early", retryable=True
+    ),
+    PathNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-path", "There is nothing here"),
+    SagaNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-saga", "No such saga"),
+    SagaTypeNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-saga-type", "No such saga type"),
+    DefinitionNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-definition", "No such definition"),
+    SagaVersionNotFound: Problem(
+        HTTPStatus.NOT_FOUND, "no-such-version", "The saga was never like that"
+    ),
+    MethodNotAllowed: Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Not a method of this path"
+    ),
+    BodyTooSlow: Problem(
+        HTTPStatus.REQUEST_TIMEOUT, "body-too-slow", "The body took too long", retryable=True
+    ),
+    NotCompensatable: Problem(
+        HTTPStatus.CONFLICT, "saga-not-compensatable", "The saga cannot be compensated"
+    ),
+    DefinitionExists: Problem(
+        HTTPStatus.CONFLICT, "definition-exists", "The version has another content"
+    ),
+    VersionNotReached: Problem(
+        HTTPStatus.CONFLICT, "version-not-reached", "The saga is not there yet", retryable=True
+    ),
+    NotAllowed: Problem(HTTPStatus.CONFLICT, "not-allowed", "This is not possible now"),
+    ChildrenUnderWay: Problem(
+        HTTPStatus.CONFLICT, "children-under-way", "Its children are under way"
+    ),
+    DrivenByParent: Problem(
+        HTTPStatus.CONFLICT, "driven-by-parent", "The parent of the saga decides this"
+    ),
+    TooManySignals: Problem(
+        HTTPStatus.CONFLICT, "too-many-signals", "More signals are not kept", retryable=True
+    ),
+    StepNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-step", "No such step"),
+    OutputNotFound: Problem(HTTPStatus.NOT_FOUND, "no-output", "The step has no output"),
+    WrongCallbackToken: Problem(
+        HTTPStatus.FORBIDDEN, "wrong-callback-token", "The callback is not trusted"
+    ),
+    BulkJobNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-bulk-job", "No such job"),
+    VersionConflict: Problem(
+        HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "The saga has moved on"
+    ),
+    BodyTooLarge: Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"
+    ),
+    UnsupportedMediaType: Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not a type that is read here"
+    ),
+    InvalidRequest: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "The body does not fit"
+    ),
+    InvalidQuery: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-query", "The query parameters do not fit"
+    ),
+    InvalidInput: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "The input does not fit the definition"
+    ),
+    InvalidDefinition: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-definition", "The definition has errors"
+    ),
+    InvalidIdempotencyKey: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-idempotency-key", "Not an idempotency key"
+    ),
+    InvalidIfMatch: Problem(
+        HTTPStatus.BAD_REQUEST, "invalid-if-match", "If-Match is not the version of a saga"
+    ),
+    InvalidActor: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-actor", "Not a name of anybody"
+    ),
+    InvalidSignalName: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-signal-name", "Not the name of a signal"
+    ),
+    UnknownSignal: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unknown-signal", "No step waits for that signal"
+    ),
+    TooManySagas: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-sagas", "The filter matches too many sagas"
+    ),
+    IdempotencyKeyReused: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "idempotency-key-reused",
+        "The idempotency key stands for another request",
+    ),
+    CorruptStream: Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "saga-corrupt", "The history of the saga is broken"
+    ),
+    Unavailable: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "not-serving", "The service cannot do this now", True
+    ),
+    OutcomeUnknown: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "unconfirmed", "It may be recorded, or not", True
+    ),
+    ProjectionUnavailable: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "read-model-unavailable", "It cannot be read now", True
+    ),
+    StartUnconfirmed: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "start-unconfirmed", "The start is not confirmed", True
+    ),
+}
+
+
+def find_problem(error: Exception) -> Problem:
+    kinds = type(error).__mro__
+    return next((PROBLEMS[kind] for kind in kinds if kind in PROBLEMS), INTERNAL_ERROR)
+
+
+def problem_response(request: Request, error: Exception) -> Response:
+    problem = find_problem(error)
+    _log_failure(request, problem, error)
+    return Response(
+        _document(problem, error, request.scope["path"]),
+        problem.status,
+        dict(_headers(problem, error)),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def render_raw_problem(error: Exception, beside: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """As the last answer of a connection, to what no application has seen, with the headers
+    `beside` that all answers have."""
+    problem = find_problem(error)
+    body = _document(problem, error, "/")
+    headers = {**dict(_headers(problem, error)), "Connection": "close"}
+    lines = [
+        f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode(),
+        *(b"%b: %b" % one for one in beside),
+        *(f"{name}: {value}".encode() for name, value in headers.items()),
+        f"Content-Type: {MEDIA_TYPE}".encode(),
+        f"Content-Length: {len(body)}".encode(),
+    ]
+    return b"\r\n".join([*lines, b"", body])
+
+
+def _document(problem: Problem, error: Exception, path: str) -> bytes:
+    document: dict[str, Json] = {
+        "type": f"/docs#{problem.code}",
+        "title": problem.title,
+        "status": problem.status.value,
+        "detail": _detail(problem, error),
+        "instance": quote(path[:MAX_INSTANCE_CHARS], errors="replace"),
+        "code": problem.code,
+        "retryable": problem.retryable,
+        **dict(_extensions(error)),
+    }
+    return serialize(document)
+
+
+def cut(text: str) -> str:
+    """Short enough to be sent back, and certainly UTF-8."""
+    plain = text.encode(errors="replace").decode()
+    return plain if len(plain) <= MAX_DETAIL_CHARS else plain[: MAX_DETAIL_CHARS - 1] + "…"
+
+
+def _detail(problem: Problem, error: Exception) -> str:
+    if problem is INTERNAL_ERROR:
+        return "It was logged, and nothing of it can be told here."
+    return cut(str(error)) or problem.title
+
+
+def _extensions(error: Exception) -> Iterator[tuple[str, Json]]:
+    match error:
+        case InvalidInput() | InvalidDefinition() | InvalidRequest():
+            yield "errors", [_error(one) for one in error.findings[:MAX_ERRORS]]
+        case NotAllowed():
+            yield "allowed_actions", list(error.allowed_actions)
+            if isinstance(error, DrivenByParent):
+                yield "parent", error.parent
+            if isinstance(error, ChildrenUnderWay):
+                yield "children", list(error.children)
+        case UnknownSignal():
+            yield "known", list(error.known)
+        case _:
+            return
+
+
+def _error(finding: Finding) -> Json:
+    return {
+        "pointer": cut(finding.pointer),
+        "detail": cut(finding.detail),
+        "code": finding.code,
+    }
+
+
+def _headers(problem: Problem, error: Exception) -> Iterator[tuple[str, str]]:
+    match error:
+        case MethodNotAllowed():
+            yield "Allow", ", ".join(error.allowed)
+        case BodyTooLarge() | BodyTooSlow():
+            yield "Connection", "close"  # whatever is left of the body is not wanted
+        case MalformedRequest() | UnsupportedTransferCoding() | HeadTooLarge():
+            yield "Connection", "close"  # where the next request begins is not certain
+        case _ if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            yield "Retry-After", str(RETRY_AFTER_SECONDS)
+        case _:
+            return
+
+
+def _log_failure(request: Request, problem: Problem, error: Exception) -> None:
+    """One line for what is not the client's doing."""
+    if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(
+        error, UnsupportedTransferCoding
+    ):
+        return
+    facts = {
+        "method": request.method,
+        "path": request.scope["path"][:MAX_INSTANCE_CHARS],
+        "status": problem.status.value,
+        "code": problem.code,
+        "why": cut(str(error)),
+    }
+    unexpected = error if problem is INTERNAL_ERROR else None
+    logger.error("request failed", extra=facts, exc_info=unexpected)

@@ -1,0 +1,253 @@
+"""What clients send, as pydantic models. Unknown members and parameters are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+
+from ...fsm.definitions.findings import Finding
+from ...fsm.definitions.input_check import merged_input
+from ...fsm.definitions.validation_errors import validation_findings
+from ...fsm.formats.json_path import json_pointer
+from ...fsm.formats.strict_json import JsonObject
+from ...fsm.inputs import ChildPolicy, StartSaga
+from ...fsm.machines import SagaStatus
+from ...projections.listing import PAGE_CURSOR_PATTERN, SagaFilter
+from .errors import InvalidQuery, InvalidRequest
+from .request import Request
+from .types import AnyArray, AnyJson, AnyObject, Deadline, EntityId, Tags, Time
+
+MAX_VERSION = 2**31 - 1
+DEFAULT_PAGE_ENTRIES = 100
+MAX_PAGE_ENTRIES = 1000
+
+# Regular expressions, and what they say in words.
+NOT_BLANK, WITHOUT_NULL = r"^[^\x00]*\S[^\x00]*$", r"^[^\x00]*$"
+CURSOR = r"^[A-Za-z0-9_-]{1,1000}$"
+PATTERN_WORDS: Mapping[str, str] = {
+    NOT_BLANK: "must not be blank, nor hold the character U+0000",
+    WITHOUT_NULL: "must not hold the character U+0000",
+    CURSOR: "must be the next of the page before",
+    PAGE_CURSOR_PATTERN: "must be the next_cursor of the page before",
+}
+
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_ENTRIES)]
+Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=NOT_BLANK)]
+OptionalReason = Annotated[str, Field(max_length=1000, pattern=WITHOUT_NULL)] | None
+Children = Annotated[ChildPolicy | None, Field(strict=False)]
+ShortText = Annotated[str, Field(max_length=200, pattern=WITHOUT_NULL)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+
+class StartRequest(Body):
+    """`step_data[i]` is what step i sends; expressions read it as `input.step_data`."""
+
+    saga_type: Annotated[str, Field(max_length=200)]
+    entity_id: EntityId
+    step_data: AnyArray = None
+    input: AnyObject = None
+    version: Version | None = None
+    tags: Tags = Field(default_factory=dict)
+    deadline: Deadline = None
+    start_at: Time | None = None
+    callback_url: str | None = None
+
+    def to_input(self, actor: str | None) -> StartSaga:
+        return StartSaga(
+            entity_id=self.entity_id,
+            input=merged_input(self.input, self.step_data),
+            tags=self.tags,
+            deadline=self.deadline,
+            start_at=self.start_at,
+            callback_url=self.callback_url,
+            actor=actor,
+        )
+
+
+class OperatorRequest(Body):
+    """Why somebody asks; it is kept with the event."""
+
+    reason: OptionalReason = None
+
+
+class RetryRequest(OperatorRequest):
+    """With a `step` only that one is called again."""
+
+    step: Annotated[str, Field(max_length=200)] | None = None
+
+
+class AbandonRequest(Body):
+    """Nothing is given up without a reason. `children` says what becomes of those under way."""
+
+    reason: Reason
+    children: Children = None
+
+
+class ResolveRequest(Body):
+    """What a person found out, and what shows it."""
+
+    outcome: Literal["done", "not_done", "undone"]
+    evidence: Reason
+    output: AnyJson = None
+    reason: OptionalReason = None
+
+
+class SignalBody(RootModel[AnyJson]):
+    """Any JSON, or nothing: it becomes the output of the step that waits for it."""
+
+
+class BulkFilter(Body):
+    """As the query of `GET /sagas`; everything given must hold."""
+
+    type: ShortText | None = None
+    status: SagaStatus | None = Field(default=None, strict=False)
+    paused: bool | None = None
+    step: ShortText | None = None
+    entity_id: ShortText | None = None
+    tags: Tags = Field(default_factory=dict)
+    started_after: Time | None = None
+    started_before: Time | None = None
+    error: ShortText | None = None
+
+    def to_filter(self) -> SagaFilter:
+        return SagaFilter(
+            saga_type=self.type,
+            status=self.status,
+            paused=self.paused,
+            step=self.step,
+            entity_id=self.entity_id,
+            tags=self.tags,
+            started_after=self.started_after,
+            started_before=self.started_before,
+            error=self.error,
+        )
+
+
+class BulkRequest(Body):
+    action: Literal["compensate", "cancel", "retry", "pause", "resume", "abandon"]
+    filter: BulkFilter
+    reason: Reason
+    children: Children = None
+    dry_run: bool = False
+
+
+class CompleteRequest(Body):
+    output: AnyJson = None
+
+
+class FailRequest(Body):
+    reason: OptionalReason = None
+
+
+class Query(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class NoQuery(Query):
+    pass
+
+
+class StatusQuery(Query):
+    """`at` and `at_version` look back, `min_version` waits: at most one of them."""
+
+    at: Time | None = None
+    at_version: Version | None = None
+    min_version: Version | None = None
+
+
+class OutputQuery(Query):
+    """`at_version` looks back."""
+
+    at_version: Version | None = None
+
+
+class CompensateQuery(Query):
+    dry_run: bool = False
+
+
+class EventsQuery(Query):
+    after: Annotated[int, Field(ge=0, le=MAX_VERSION)] = 0
+    limit: PageSize = DEFAULT_PAGE_ENTRIES
+
+
+class FeedQuery(Query):
+    """`after` is the `next` of the page before."""
+
+    after: Annotated[str, Field(pattern=CURSOR)] | None = None
+    type: ShortText | None = None
+    saga_type: ShortText | None = None
+    limit: PageSize = DEFAULT_PAGE_ENTRIES
+
+
+class SagasQuery(Query):
+    """Beside these, `tag.<name>=<value>` asks for sagas with that tag.
+
+    `cursor` is the `next_cursor` of the page before.
+    """
+
+    type: ShortText | None = None
+    status: SagaStatus | None = None
+    paused: bool | None = None
+    step: ShortText | None = None
+    entity_id: ShortText | None = None
+    started_after: Time | None = None
+    started_before: Time | None = None
+    error: ShortText | None = None
+    limit: PageSize = DEFAULT_PAGE_ENTRIES
+    cursor: Annotated[str, Field(pattern=PAGE_CURSOR_PATTERN)] | None = None
+
+
+BodyModel = TypeVar("BodyModel", bound=Body)
+QueryModel = TypeVar("QueryModel", bound=Query)
+
+
+def validate_body(model: type[BodyModel], body: JsonObject) -> BodyModel:
+    """Raises InvalidRequest."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise InvalidRequest(validation_findings(error, model, PATTERN_WORDS)) from None
+
+
+def read_query(model: type[QueryModel], request: Request) -> QueryModel:
+    """Raises InvalidQuery."""
+    if not request.scope["query_string"]:
+        nothing: QueryModel = _empty_query(model)
+        return nothing
+    return validate_query(model, unique_parameters(request))
+
+
+@cache
+def _empty_query(model: type[QueryModel]) -> QueryModel:
+    """Frozen, so that one serves all."""
+    return model()
+
+
+def validate_query(model: type[QueryModel], given: Mapping[str, str]) -> QueryModel:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidQuery(validation_findings(error, model, PATTERN_WORDS)) from None
+
+
+def unique_parameters(request: Request) -> dict[str, str]:
+    """Raises InvalidQuery if one is there twice: nobody can know which was meant."""
+    pairs = request.query_params.multi_items()
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InvalidQuery(
+            Finding(
+                code="repeated", pointer=json_pointer((name,)), detail="it is there more than once"
+            )
+            for name in given
+            if names.count(name) > 1
+        )
+    return given

@@ -1,0 +1,45 @@
+"""Whether the log is what was written: each event of each shard, by its place in the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...eventstore.errors import LogUnavailable
+from ...eventstore.event import EMPTY_HEAD, SHARD_COUNT, Head, RecordedEvent
+from ...eventstore.event_log import EventLog
+from ...eventstore.hash_chain import find_broken_event
+from ..errors import ProjectionUnavailable
+
+EVENTS_PER_READ = 1000  # events of one read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainVerdict:
+    """`first_bad` is the first event that is not what was written; `heads` what was reached."""
+
+    events: int
+    heads: Mapping[int, Head]
+    first_bad: RecordedEvent | None = None
+
+
+async def verify_log(log: EventLog) -> ChainVerdict:
+    """Reads the whole log, shard by shard. Raises ProjectionUnavailable."""
+    try:
+        return await _verify(log)
+    except LogUnavailable as error:
+        raise ProjectionUnavailable(str(error)) from error
+
+
+async def _verify(log: EventLog) -> ChainVerdict:
+    events = 0
+    heads: dict[int, Head] = {}
+    for shard_id in range(SHARD_COUNT):
+        head = EMPTY_HEAD
+        while page := await log.read_shard(shard_id, after_seq=head.seq, limit=EVENTS_PER_READ):
+            if (bad := find_broken_event(page, head)) is not None:
+                return ChainVerdict(events=events, heads=heads, first_bad=bad)
+            last, events = page[-1], events + len(page)
+            head = Head(last.seq, last.epoch, last.hash)
+        heads[shard_id] = head
+    return ChainVerdict(events=events, heads=heads)

@@ -1,0 +1,77 @@
+"""Whether the children that sagas wait for are there, and are heard; and whether parents and
+children say the same of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from ...eventstore.event import RecordedEvent, StreamId
+from ...eventstore.event_log import EventLog
+from ...fsm.errors import CorruptStream
+from ...fsm.invariants import (
+    History,
+    Invariant,
+    Violation,
+    child_results_arrive,
+    children_agree,
+    children_of,
+    parent_names_child,
+    violations_of,
+)
+from .saga_audit import Definitions, SagaAudit, replay_stream
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedSagas:
+    """Parents and children of some sagas, read after them: what is told of them has happened.
+
+    Those with a `broken` history are cases of their own.
+    """
+
+    histories: dict[str, History] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+
+async def check_children(log: EventLog, cases: Sequence[SagaAudit]) -> Sequence[Violation]:
+    """Raises LogUnavailable."""
+    histories = [(case, case.history) for case in cases if case.history is not None]
+    related = [(case, history) for case, history in histories if _related_ids(history)]
+    named = sorted({StreamId(one) for _, history in related for one in _related_ids(history)})
+    if not named:
+        return []
+    kin = _replay_related(await log.read_streams(named), related[0][0].context.definitions)
+    return [one for case, history in related for one in _check(case, history, kin)]
+
+
+def _related_ids(history: History) -> list[str]:
+    parent = history.saga.state.parent
+    return [*children_of(history).values(), *([parent.saga_id] if parent is not None else [])]
+
+
+def _replay_related(recorded: Iterable[RecordedEvent], definitions: Definitions) -> RelatedSagas:
+    kin = RelatedSagas()
+    for saga_id, stream in groupby(recorded, key=lambda one: one.stream_id):
+        kin.broken.add(saga_id)
+        with suppress(CorruptStream):
+            history = replay_stream(list(stream), definitions)
+            if history.broken is None:
+                kin.histories[saga_id] = history
+                kin.broken.discard(saga_id)
+    return kin
+
+
+def _check(case: SagaAudit, history: History, kin: RelatedSagas) -> Iterator[Violation]:
+    heard = child_results_arrive(
+        history, kin.histories, served_since=case.served_since, overdue=case.context.overdue
+    )
+    yield from violations_of(Invariant.SAGAS_MAKE_PROGRESS, case.saga_id, heard)
+    if kin.broken.isdisjoint(children_of(history).values()):
+        agree = children_agree(history, kin.histories)
+        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, agree)
+    parent = history.saga.state.parent
+    if parent is not None and parent.saga_id not in kin.broken:
+        known = parent_names_child(history, kin.histories.get(parent.saga_id))
+        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, known)

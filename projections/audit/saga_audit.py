@@ -1,0 +1,152 @@
+"""One saga under examination: its stream as it stands in the log, and what is held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from ...eventstore.event import RecordedEvent
+from ...fsm.codec import UnreadableEvent, decode
+from ...fsm.definitions.definition import Completion, Definition
+from ...fsm.errors import CorruptStream
+from ...fsm.events import SagaStarted
+from ...fsm.invariants import (
+    Breach,
+    History,
+    HistoryEntry,
+    Invariant,
+    Notice,
+    Violation,
+    acknowledgements_hold,
+    fold,
+    late_calls,
+    log_has_no_gaps,
+    sagas_make_progress,
+    secrets_are_absent,
+    violations,
+    violations_of,
+    violations_of_calls,
+)
+from .evidence import Evidence
+
+AuditFinding: TypeAlias = Violation | Notice
+Definitions: TypeAlias = Mapping[tuple[str, int], Definition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditContext:
+    """What all sagas are judged by. `secrets` in every form; `callback_token` is that of the
+    callbacks of
+    a saga's step. What should have gone on before `overdue` stands still."""
+
+    definitions: Definitions
+    evidence: Evidence
+    overdue: datetime
+    secrets: Collection[bytes] = ()
+    callback_token: Callable[[str, str], str] | None = None
+
+
+@dataclass(slots=True)
+class SagaAudit:
+    """`history` is there once `findings` has been asked, if all of it could be folded."""
+
+    stream: Sequence[RecordedEvent]
+    context: AuditContext
+    served_since: datetime
+    history: History | None = field(init=False, default=None)
+
+    @property
+    def saga_id(self) -> str:
+        return self.stream[0].stream_id
+
+    def findings(self) -> Iterator[AuditFinding]:
+        """Nothing but its damage is told of a stream that is not whole."""
+        entries, unreadable = _decode_stream(self.stream)
+        if damage := [*log_has_no_gaps(entries)] if entries else []:
+            yield from self._violations(Invariant.LOG_HAS_NO_GAPS, damage)
+            return
+        try:
+            definitions = self.context.definitions
+            yield from self._check_history(_replay(self.saga_id, entries, unreadable, definitions))
+        except Exception as error:  # noqa: BLE001 - one broken history never blocks another
+            yield from self._violations(Invariant.STATUS_IS_A_FOLD, [Breach(1, str(error))])
+        yield from self._violations(Invariant.SECRETS_ARE_ABSENT, self._exposures())
+
+    def _check_history(self, history: History) -> Iterator[AuditFinding]:
+        """Of a history that breaks off, only what stands before that."""
+        yield from violations(history)
+        if history.broken is None:
+            self.history = history
+            yield from self._check_complete_history(history)
+
+    def _check_complete_history(self, history: History) -> Iterator[AuditFinding]:
+        told = self.context.evidence
+        calls, answers = (
+            told.calls.get(self.saga_id, ()),
+            told.acknowledgements.get(self.saga_id, ()),
+        )
+        yield from violations_of_calls(history, calls, told.coverage)
+        yield from late_calls(calls)
+        yield from self._violations(
+            Invariant.ACKNOWLEDGEMENTS_HOLD, acknowledgements_hold(history, answers)
+        )
+        overdue, since = self.context.overdue, self.served_since
+        stuck = sagas_make_progress(history, served_since=since, overdue=overdue)
+        yield from self._violations(Invariant.SAGAS_MAKE_PROGRESS, stuck)
+
+    def _exposures(self) -> Iterator[Breach]:
+        payloads = ((one.version, one.payload) for one in self.stream)
+        return secrets_are_absent(payloads, [*self.context.secrets, *self._tokens()])
+
+    def _tokens(self) -> Iterator[bytes]:
+        token_of, history = self.context.callback_token, self.history
+        for step in history.definition.steps if history is not None else ():
+            if step.completion is Completion.CALLBACK and token_of is not None:
+                yield token_of(self.saga_id, step.name).encode()
+
+    def _violations(
+        self, promise: Invariant, flaws: Iterator[Breach] | Sequence[Breach]
+    ) -> Iterator[Violation]:
+        return violations_of(promise, self.saga_id, flaws)
+
+
+def replay_stream(stream: Sequence[RecordedEvent], definitions: Definitions) -> History:
+    """Raises CorruptStream."""
+    return _replay(stream[0].stream_id, *_decode_stream(stream), definitions)
+
+
+def _replay(
+    saga_id: str,
+    entries: Sequence[HistoryEntry],
+    unreadable: Breach | None,
+    definitions: Definitions,
+) -> History:
+    first = entries[0].event if entries else None
+    if not isinstance(first, SagaStarted):
+        raise CorruptStream(saga_id, 1, "it does not begin with a start that can be read")
+    named = (first.saga_type, first.definition_version)
+    if (definition := definitions.get(named)) is None:
+        raise CorruptStream(saga_id, 1, f"{named[0]} {named[1]} is not registered")
+    return fold(definition, saga_id, entries, unreadable)
+
+
+def _decode_stream(stream: Sequence[RecordedEvent]) -> tuple[Sequence[HistoryEntry], Breach | None]:
+    """The events up to the first that cannot be read, and what is wrong with that one."""
+    entries: list[HistoryEntry] = []
+    for one in stream:
+        try:
+            event = decode(one.type, one.schema_version, one.payload)
+        except UnreadableEvent as error:
+            return entries, Breach(one.version, str(error))
+        entries.append(
+            HistoryEntry(
+                event=event,
+                version=one.version,
+                seq=one.seq,
+                epoch=one.epoch,
+                recorded_at=one.recorded_at,
+            )
+        )
+    return entries, None

@@ -1,0 +1,53 @@
+"""The streams of a shard, one after the other, in memory one at a time.
+
+They are read as the unique key of the log is ordered, by stream and version, from one place to the
+next: a page costs the same wherever it is in a log of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ...eventstore.event import RecordedEvent
+from ...eventstore.event_log import MAX_PAGE_BYTES
+from ...eventstore.postgres.reader_pool import ReaderPool
+
+EVENTS_PER_READ = 1000  # events of one read
+LOWEST_STREAM_ID = "00000000-0000-0000-0000-000000000000"
+
+
+class StreamReader:
+    """Raises LogUnavailable."""
+
+    def __init__(self, readers: ReaderPool, *, page: int = EVENTS_PER_READ) -> None:
+        self._readers, self._events_a_page = readers, page
+
+    async def read_shard(self, shard_id: int, upto: int) -> AsyncIterator[list[RecordedEvent]]:
+        """All events of each stream that stand at the seq `upto` or before it."""
+        stream: list[RecordedEvent] = []
+        async for event in self._events(shard_id, upto):
+            if stream and event.stream_id != stream[-1].stream_id:
+                yield stream
+                stream = []
+            stream.append(event)
+        if stream:
+            yield stream
+
+    async def _events(self, shard_id: int, upto: int) -> AsyncIterator[RecordedEvent]:
+        place: dict[str, object] = {"after_stream": LOWEST_STREAM_ID, "after_version": 0}
+        while page := await self._page(shard_id, upto, place):
+            for event in page:
+                yield event
+            place = {"after_stream": page[-1].stream_id, "after_version": page[-1].version}
+
+    async def _page(
+        self, shard_id: int, upto: int, place: dict[str, object]
+    ) -> list[RecordedEvent]:
+        parameters = {
+            "shard_id": shard_id,
+            "upto": upto,
+            "limit": self._events_a_page,
+            "page_bytes": MAX_PAGE_BYTES,
+            **place,
+        }
+        return await self._readers.fetch(RecordedEvent, "read_streams_of_shard", parameters)

@@ -1,0 +1,235 @@
+"""The tables of the projections, over one connection that is opened anew when it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import psycopg
+
+from ..eventstore.event import SHARD_COUNT, shard_of
+from ..eventstore.postgres.binary_arrays import (
+    bool_array,
+    int4_array,
+    int8_array,
+    jsonb_array,
+    nullable_text_array,
+    nullable_timestamptz_array,
+    text_array,
+    timestamptz_array,
+    uuid_array,
+)
+from ..eventstore.postgres.connection import NO_OWNER, VALUE_ERRORS, Connection, Connector, watchdog
+from ..eventstore.postgres.prepared_connection import PreparedConnection, open_prepared_connection
+from ..eventstore.postgres.refusals import Refusals
+from ..eventstore.postgres.statements import DatabaseMode
+from ..fsm.decider.decide import is_idle
+from ..fsm.formats.strict_json import serialize
+from ..fsm.instructions import needs_no_recovery, next_wakeup
+from ..fsm.saga import Saga
+from . import statement
+from .errors import CheckpointConflict
+from .status import current_step, parked_view
+
+Result = TypeVar("Result")
+
+PROJECTION = "saga_status"
+STATEMENT_TIMEOUT = timedelta(seconds=10)  # for a statement; a server that takes longer is frozen
+REBUILD_TIMEOUT = timedelta(hours=1)  # for a rebuild
+MAX_ROWS_PER_STATEMENT = 1000
+CHECKPOINT_CONSTRAINT = "checkpoint_is_not_negative"  # what a checkpoint that has been moved meets
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedSaga:
+    """A saga that does not rest. One that is idle only waits, at the latest until `wake_at`."""
+
+    saga_id: str
+    is_idle: bool
+    wake_at: datetime | None
+
+
+class StatusTable:
+    """Raises psycopg.Error when the database does not take a statement now."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        owner: str = NO_OWNER,
+        mode: DatabaseMode = "postgresql",
+        refusals: Refusals | None = None,
+    ) -> None:
+        self._refusals = Refusals() if refusals is None else refusals
+        self._connector = Connector(database_url, f"node {owner} projections", mode)
+        self._open_connection: PreparedConnection | None = None
+        self._lock = asyncio.Lock()
+
+    async def checkpoints(self) -> dict[int, int]:
+        """The seq of each shard that has been folded."""
+        return await self._retry_once(self._checkpoints)
+
+    async def _checkpoints(self) -> dict[int, int]:
+        parameters = {"projection": PROJECTION, "shard_id": int4_array(range(SHARD_COUNT))}
+        async with self._transaction(STATEMENT_TIMEOUT) as connection:
+            await connection.execute(statement("create_checkpoints"), parameters)
+            cursor = await connection.execute(statement("read_checkpoints"), parameters)
+            rows = await cursor.fetchall()
+        return {int(str(shard_id)): int(str(seq)) for shard_id, seq in rows}
+
+    async def write(
+        self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
+    ) -> None:
+        """Rows and checkpoints together, or nothing. Raises Overtaken, also if they are there since
+        a try whose answer was lost."""
+        await self._retry_once(lambda: self._write(sagas, before, after))
+
+    async def _write(
+        self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
+    ) -> None:
+        moved = [shard_id for shard_id in after if after[shard_id] != before[shard_id]]
+        here = {shard_id: (before[shard_id], before[shard_id]) for shard_id in moved}
+        there = {shard_id: (before[shard_id], after[shard_id]) for shard_id in moved}
+        *first, last = _batches(sagas)
+        async with self._connection(STATEMENT_TIMEOUT) as line:
+            for portion in first:  # of many: the checkpoints stay until the last one
+                await _upsert(line, portion, here)
+            await _upsert(line, last, there)
+
+    async def unfinished_sagas(self, shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
+        return await self._retry_once(lambda: self._unfinished_sagas(shard_ids))
+
+    async def _unfinished_sagas(self, shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
+        parameters = {"shard_ids": int4_array(shard_ids)}
+        async with self._transaction(STATEMENT_TIMEOUT) as connection:
+            cursor = await connection.execute(statement("read_unfinished"), parameters)
+            rows = await cursor.fetchall()
+        return [_unfinished_saga(*row) for row in rows]
+
+    @asynccontextmanager
+    async def rebuilding(self) -> AsyncIterator[Rebuild]:
+        """Nobody sees the emptied table: it is filled again in the same transaction."""
+        async with self._connection(REBUILD_TIMEOUT) as line, line.connection.transaction():
+            reset = {"projection": PROJECTION}
+            await line.connection.execute(statement("reset_checkpoints"), reset)
+            await line.connection.execute(statement("delete_saga_status"))
+            yield Rebuild(line)
+
+    async def close_idle(self) -> None:
+        """Close the connection if nobody uses it now; the next statement opens another."""
+        if not self._lock.locked():
+            await self.close()
+
+    async def close(self) -> None:
+        line, self._open_connection = self._open_connection, None
+        if line is not None:
+            await line.close()
+
+    async def _retry_once(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        """A connection that was idle may have died without a word: then try on a new one."""
+        was_open = self._open_connection is not None
+        try:
+            return await attempt()
+        except VALUE_ERRORS:
+            raise
+        except psycopg.Error:
+            if not was_open:
+                raise
+        return await attempt()
+
+    @asynccontextmanager
+    async def _transaction(self, limit: timedelta) -> AsyncIterator[Connection]:
+        async with self._connection(limit) as line, line.connection.transaction():
+            yield line.connection
+
+    @asynccontextmanager
+    async def _connection(self, limit: timedelta) -> AsyncIterator[PreparedConnection]:
+        async with self._lock:
+            if self._open_connection is None or self._open_connection.connection.closed:
+                await self.close()
+                self._open_connection = await open_prepared_connection(self._connector)
+            line = self._open_connection
+            try:
+                with watchdog(line.connection, limit):
+                    yield line
+                self._refusals.clear(PROJECTION)
+            except (psycopg.Error, asyncio.CancelledError) as error:
+                if isinstance(error, psycopg.Error):
+                    self._refusals.record(PROJECTION, error)
+                # Lost, or a statement may still be under way.
+                await self.close()
+                raise
+
+
+def _unfinished_saga(saga_id: object, idle: object, wake_at: object) -> UnfinishedSaga:
+    assert wake_at is None or isinstance(wake_at, datetime)
+    return UnfinishedSaga(str(saga_id), bool(idle), wake_at)
+
+
+class Rebuild:
+    def __init__(self, line: PreparedConnection) -> None:
+        self._connection = line
+
+    async def write(self, sagas: Sequence[Saga]) -> None:
+        for portion in _batches(sagas):
+            await _upsert(self._connection, portion, {})
+
+    async def set_checkpoint(self, shard_id: int, seq: int) -> None:
+        await _upsert(self._connection, [], {shard_id: (0, seq)})
+
+
+def _batches(sagas: Sequence[Saga]) -> list[Sequence[Saga]]:
+    """At least one, which may be empty."""
+    starts = range(0, max(len(sagas), 1), MAX_ROWS_PER_STATEMENT)
+    return [sagas[start : start + MAX_ROWS_PER_STATEMENT] for start in starts]
+
+
+async def _upsert(
+    line: PreparedConnection, sagas: Sequence[Saga], moves: Mapping[int, tuple[int, int]]
+) -> None:
+    """`moves`: of checkpoints, from where to where. Raises Overtaken."""
+    parameters = status_columns(sagas) | {
+        "moved_shard_id": int4_array(list(moves)),
+        "before": int8_array([before for before, _ in moves.values()]),
+        "seq": int8_array([seq for _, seq in moves.values()]),
+    }
+    try:
+        await line.execute("write_saga_status", statement("write_saga_status"), parameters)
+    except psycopg.errors.CheckViolation as error:
+        if error.diag.constraint_name == CHECKPOINT_CONSTRAINT:
+            raise CheckpointConflict from error
+        raise
+
+
+def status_columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
+    """One array a column, as `unnest` takes them."""
+    states = [saga.state for saga in sagas]
+    return {
+        "saga_id": uuid_array([one.saga_id for one in states]),
+        "shard_id": int4_array([shard_of(one.saga_id) for one in states]),
+        "saga_type": text_array([one.saga_type for one in states]),
+        "definition_version": int4_array([one.definition_version for one in states]),
+        "entity_id": jsonb_array([serialize(one.entity_id) for one in states]),
+        "status": text_array([one.status for one in states]),
+        "rests": bool_array([needs_no_recovery(one) for one in sagas]),
+        "idle": bool_array([is_idle(one) for one in sagas]),
+        "wake_at": nullable_timestamptz_array([next_wakeup(one) for one in sagas]),
+        "current_step": nullable_text_array([current_step(one) for one in sagas]),
+        "error": nullable_text_array([one.error for one in states]),
+        "parked_at": nullable_timestamptz_array(
+            [one.parked.since if one.parked else None for one in states]
+        ),
+        # Most sagas have neither, and no need for the serializer to say so.
+        "parked": jsonb_array(
+            [serialize(parked_view(one)) if one.state.parked else b"null" for one in sagas]
+        ),
+        "paused": bool_array([one.paused_at is not None for one in states]),
+        "tags": jsonb_array([serialize(one.tags) if one.tags else b"{}" for one in states]),
+        "version": int4_array([one.version for one in states]),
+        "created_at": timestamptz_array([one.created_at for one in states]),
+        "updated_at": timestamptz_array([one.updated_at for one in states]),
+    }

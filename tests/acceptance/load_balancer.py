@@ -1,0 +1,217 @@
+"""The load balancer before several nodes.
+
+    client ──> front ──> one of the nodes whose /readyz says 200, in turn
+                  └────> another one, if that cannot be connected to: nothing was sent then
+                  └────> another one, if that dies before a byte of its answer, and the request may
+                         be repeated by the rules of HTTP and of the interface
+
+Any other request that a node takes with it when it dies is answered with 502: nobody can know what
+became of it. A request has a connection of its own on either side, so that none is stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from saga_orchestrator.tests.acceptance.load_balancer_messages import (
+    MalformedRequest,
+    Request,
+    RequestReader,
+    ResponseReader,
+)
+
+CHUNK = 65536
+HOST = "127.0.0.1"
+CHECK_INTERVAL = timedelta(milliseconds=100)
+CHECK_TIMEOUT = timedelta(seconds=1)  # twice what /readyz takes at most
+READY_TIMEOUT = timedelta(seconds=10)  # if no node is ready, a request waits for one
+MAX_ATTEMPTS = 5  # for one request, one after the other
+READINESS_REQUEST = Request("GET", "/readyz", (("host", HOST),))
+PROBLEM_RESPONSE = """\
+HTTP/1.1 {status}\r
+content-type: application/problem+json\r
+content-length: {length}\r
+connection: close\r
+\r
+{body}"""
+
+OnResponse = Callable[[Request, ResponseReader], None]
+
+
+class RequestFate(StrEnum):
+    """Of a request whose node died."""
+
+    REPEATED = "was repeated at another node"
+    LOST = "had no answer and may not be repeated"
+    BROKEN_OFF = "was cut off within its answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    request: Request
+    node: str
+    fate: RequestFate
+
+    def __str__(self) -> str:
+        return f"{self.request} at {self.node} {self.fate}"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    name: str
+    port: int
+    is_ready: bool = False
+
+
+class LoadBalancer:
+    """`hear` is told of every whole answer; `cuts` are the requests whose node died."""
+
+    def __init__(self, nodes: Sequence[Node], hear: OnResponse = lambda *_: None) -> None:
+        self.nodes, self.on_response = list(nodes), hear
+        self.interruptions: list[Interruption] = []
+        self.checked = asyncio.Condition()  # told of whenever a node was looked at
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        """Its URL."""
+        server = await asyncio.start_server(self._serve, HOST, 0)
+        async with asyncio.TaskGroup() as group:
+            watching = [group.create_task(self._check_readiness(node)) for node in self.nodes]
+            try:
+                yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+            finally:
+                server.close()
+                for one in watching:
+                    one.cancel()
+
+    async def _check_readiness(self, node: Node) -> None:
+        while True:
+            node.is_ready = await is_ready(node.port)
+            async with self.checked:
+                self.checked.notify_all()
+            await asyncio.sleep(CHECK_INTERVAL.total_seconds())
+
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        try:
+            if (request := await _read_request(reader)) is not None:
+                async with asyncio.TaskGroup() as group:
+                    answering = group.create_task(self._answer(request, client))
+                    hanging_up = group.create_task(reader.read(1))
+                    # A client that is gone is not asked for; one that is answered need not stay.
+                    hanging_up.add_done_callback(lambda _: answering.cancel())
+                    answering.add_done_callback(lambda _: hanging_up.cancel())
+        except* OSError:
+            pass  # the client has gone
+        finally:
+            client.close()
+
+    async def _answer(self, request: Request, client: asyncio.StreamWriter) -> None:
+        for _ in range(MAX_ATTEMPTS):
+            if (node := await self._next_node()) is None:
+                break
+            answer = await _forward(node, request, client)
+            if answer is None:
+                node.is_ready = False
+            elif answer.is_whole:
+                return self.on_response(request, answer)
+            elif (
+                lot := self._record_interruption(node, request, answer)
+            ) is not RequestFate.REPEATED:
+                if lot is RequestFate.LOST:
+                    client.write(
+                        problem_response(502, "the node died, and nobody knows how far it came")
+                    )
+                return None
+        return client.write(problem_response(503, "no node is ready"))
+
+    def _record_interruption(
+        self, node: Node, request: Request, answer: ResponseReader
+    ) -> RequestFate:
+        node.is_ready = False
+        self.interruptions.append(cut := Interruption(request, node.name, fate_of(request, answer)))
+        return cut.fate
+
+    async def _next_node(self) -> Node | None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_TIMEOUT.total_seconds()), self.checked:
+                await self.checked.wait_for(lambda: any(one.is_ready for one in self.nodes))
+                node = next(one for one in self.nodes if one.is_ready)
+                self.nodes.remove(node)
+                self.nodes.append(node)
+                return node
+        return None
+
+
+def fate_of(request: Request, answer: ResponseReader) -> RequestFate:
+    """`answer` is not whole."""
+    if answer.began:
+        return RequestFate.BROKEN_OFF
+    return RequestFate.REPEATED if request.may_be_repeated else RequestFate.LOST
+
+
+async def is_ready(port: int) -> bool:
+    """As a load balancer asks: in time, or it is not."""
+    answer = ResponseReader()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(CHECK_TIMEOUT.total_seconds()):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            try:
+                writer.write(READINESS_REQUEST.to_bytes())
+                while chunk := await reader.read(CHUNK):
+                    answer.feed(chunk)
+            finally:
+                writer.close()
+    return answer.is_whole and answer.status == 200
+
+
+def problem_response(status: int, detail: str) -> bytes:
+    """A problem of the front's own, RFC 9457."""
+    title = {502: "Bad Gateway", 503: "Service Unavailable"}[status]
+    body = (
+        f'{{"type": "about:blank", "title": "{title}", "status": {status}, "detail": "{detail}",'
+        f' "instance": "/", "code": "front", "retryable": {str(status == 503).lower()}}}'
+    )
+    return PROBLEM_RESPONSE.format(status=f"{status} {title}", length=len(body), body=body).encode()
+
+
+async def _read_request(reader: asyncio.StreamReader) -> Request | None:
+    """None if the client sends no request, or not all of it."""
+    reading = RequestReader()
+    with suppress(MalformedRequest):
+        while chunk := await reader.read(CHUNK):
+            if (request := reading.feed(chunk)) is not None:
+                return request
+    return None
+
+
+async def _forward(
+    node: Node, request: Request, client: asyncio.StreamWriter
+) -> ResponseReader | None:
+    """What the client got of an answer. None if the node cannot be connected to. Raises OSError if
+    the client has gone."""
+    try:
+        reader, writer = await asyncio.open_connection(HOST, node.port)
+    except OSError:
+        return None
+    answer = ResponseReader(head_only=request.method == "HEAD")
+    try:
+        writer.write(request.to_bytes())
+        while not answer.is_whole and (chunk := await _read_chunk(reader)):
+            answer.feed(chunk)
+            client.write(chunk)
+            await client.drain()
+    finally:
+        writer.close()
+    return answer
+
+
+async def _read_chunk(node: asyncio.StreamReader) -> bytes:
+    """Nothing once it has died, however it did."""
+    with suppress(OSError):
+        return await node.read(CHUNK)
+    return b""

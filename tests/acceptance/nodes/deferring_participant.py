@@ -1,0 +1,108 @@
+"""A participant that people sit behind: it takes some calls for later and some not at all.
+
+It honours keys, and remembers with which token an accepted call wants to be called back. It is
+reached through the relay, as `/desk/...` of any participant.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from saga_orchestrator.tests.acceptance.deployment import Deployment
+
+REPLIES: Final = {"/desk/later": 202, "/desk/never": 409}
+ERRAND: Final = """
+saga: errand
+version: 1
+steps:
+  - name: book
+    participant: order-service
+    action: {path: /desk/now}
+    compensation: {path: /desk/never}
+  - {name: approve, wait_for: {signal: approval, timeout: 1h}}
+  - {name: note, participant: order-service, action: {path: /desk/now}, effect: none}
+  - name: deliver
+    participant: order-service
+    action: {path: /desk/later}
+    completion: callback
+    compensation: {path: /desk/now}
+"""
+
+
+class DeferringParticipant:
+    """`ledger` is what all participants have done."""
+
+    def __init__(self, ledger: list[dict[str, Any]]) -> None:
+        self.ledger = ledger
+        self.tokens: dict[str, str] = {}  # by saga
+        self._seen: set[str] = set()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.desk = self
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Its URL."""
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{self._server.server_port}"
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+    def complete_accepted(self, saga_id: str) -> str:
+        """Do what was accepted for later; returns the token to report it with."""
+        key = f"{saga_id}/deliver/action"
+        accepted = next(one for one in self.ledger if one["key"] == key)
+        self.ledger.append({**accepted, "effect": True, "status": 200})
+        return self.tokens[saga_id]
+
+    def is_new(self, key: str) -> bool:
+        new = key not in self._seen
+        self._seen.add(key)
+        return new
+
+
+@contextmanager
+def deferring_participant(house: Deployment) -> Iterator[DeferringParticipant]:
+    """Open, and errands to it are known to the house."""
+    desk, usual = DeferringParticipant(house.proxy.ledger), house.proxy.upstreams
+    with desk.running() as url:
+        house.proxy.upstreams = {**usual, "desk": url}
+        house.api.put("/definitions/errand/1", content=ERRAND, headers=YAML).raise_for_status()
+        yield desk
+        house.proxy.upstreams = usual
+
+
+YAML: Final = {"content-type": "application/yaml"}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    desk: DeferringParticipant
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        desk = self.server.desk
+        if token := self.headers.get("Saga-Callback-Token"):
+            desk.tokens[self.headers["Saga-Id"]] = token
+        self.send_response(REPLIES.get(self.path, 200))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        if not desk.is_new(self.headers["Idempotency-Key"]):
+            self.send_header("Idempotency-Replayed", "true")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""

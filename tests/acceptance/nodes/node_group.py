@@ -1,0 +1,145 @@
+"""Fixtures: the house, and one or two nodes more on its log; all drive shards as a test begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import psycopg
+import pytest
+from saga_orchestrator.eventstore.event import SHARD_COUNT
+from saga_orchestrator.tests.acceptance.deployment import Deployment
+from saga_orchestrator.tests.acceptance.nodes.deferring_participant import (
+    DeferringParticipant,
+    deferring_participant,
+)
+from saga_orchestrator.tests.acceptance.process import ServerProcess, http_client
+from saga_orchestrator.tests.support.tcp_proxy import TcpProxy
+from saga_orchestrator.tests.support.waiting import wait_until
+
+OWNERS = "select node_id::text, count(*) from shard_owner group by node_id"
+COMPLETED = "select stream_id::text, epoch from event where type = 'SagaCompleted' order by 1"
+SESSIONS = (
+    "select distinct split_part(application_name, ' ', 2) from pg_stat_activity"
+    " where datname = current_database() and application_name like 'node %'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGroup:
+    """The house's own service, and others beside it."""
+
+    deployment: Deployment
+    others: Sequence[ServerProcess]
+
+    @property
+    def other(self) -> ServerProcess:
+        """Of a pair."""
+        (other,) = self.others
+        return other
+
+    def shares(self) -> list[int]:
+        """How many shards each node has."""
+        return sorted(self._owners().values())
+
+    def completed(self) -> dict[str, int]:
+        """The sagas that are, with the epoch in which each was."""
+        with psycopg.connect(self.deployment.database.url) as connection:
+            return dict(connection.execute(COMPLETED.encode()).fetchall())
+
+    def await_shares(self, *shares: int) -> None:
+        wait_until(lambda: self.shares() == sorted(shares), f"the nodes have {shares} shards")
+
+    def await_even_shares(self) -> None:
+        number = len(self.others) + 1
+        each, left = divmod(SHARD_COUNT, number)
+        self.await_shares(*(each + (place < left) for place in range(number)))
+
+    def await_ready(self) -> None:
+        """Each drives something."""
+        with self.clients() as doors:
+            for door in doors:
+                wait_until(lambda door=door: door.get("/readyz").is_success, "a node is ready")  # type: ignore[misc]
+
+    def await_only_owners_connected(self) -> None:
+        """Nobody else has a connection to the database."""
+        wait_until(
+            lambda: self._with_sessions() == set(self._owners()), "others have no session left"
+        )
+
+    def client_of_other(self) -> httpx.Client:
+        """A client of the other node."""
+        return http_client(self.other.url)
+
+    @contextmanager
+    def clients(self) -> Iterator[list[httpx.Client]]:
+        """A client of each node."""
+        with ExitStack() as stack:
+            urls = [self.deployment.service.url, *(one.url for one in self.others)]
+            yield [stack.enter_context(http_client(url)) for url in urls]
+
+    def _owners(self) -> dict[str, int]:
+        with psycopg.connect(self.deployment.database.url) as connection:
+            return dict(connection.execute(OWNERS.encode()).fetchall())
+
+    def _with_sessions(self) -> set[str]:
+        with psycopg.connect(self.deployment.database.url) as connection:
+            return {one for (one,) in connection.execute(SESSIONS.encode()).fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class ProxiedPair:
+    """A pair, one of them at the end of a wire; `house` is what is seen through that one."""
+
+    nodes: NodeGroup
+    deployment: Deployment
+    database_proxy: TcpProxy
+
+
+@contextmanager
+def more_nodes(house: Deployment, number: int, **settings: str) -> Iterator[NodeGroup]:
+    """As many more, all with these settings."""
+    with ExitStack() as stack:
+        others = [stack.enter_context(house.successor(**settings)) for _ in range(number)]
+        nodes = NodeGroup(house, others)
+        nodes.await_shares(SHARD_COUNT)
+        for one in others:
+            one.start()
+        nodes.await_even_shares()
+        nodes.await_ready()
+        yield nodes
+
+
+@pytest.fixture
+def pair(house: Deployment) -> Iterator[NodeGroup]:
+    with more_nodes(house, 1) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def trio(house: Deployment) -> Iterator[NodeGroup]:
+    with more_nodes(house, 2) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def far(house: Deployment) -> Iterator[ProxiedPair]:
+    parts = urlsplit(house.database.url)
+    place = parse_qs(parts.query)
+    participants = (str(one.base_url) for one in (house.orders, house.payments))
+    with TcpProxy(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
+        url = f"postgresql://{parts.username}@{wire.address}{parts.path}"
+        with (
+            more_nodes(house, 1, DATABASE_URL=url) as nodes,
+            closing(Deployment(nodes.other, house.database, house.proxy, *participants)) as through,
+        ):
+            yield ProxiedPair(nodes, through, wire)
+
+
+@pytest.fixture
+def desk(house: Deployment) -> Iterator[DeferringParticipant]:
+    with deferring_participant(house) as desk:
+        yield desk

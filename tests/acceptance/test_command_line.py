@@ -1,0 +1,219 @@
+"""The ways to start the service, what stops it at once, and the rest of the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+from saga_orchestrator.examples.scenarios import order_request
+from saga_orchestrator.settings import Settings
+from saga_orchestrator.tests.acceptance.deployment import (
+    Deployment,
+    Outcome,
+    fresh_database,
+    orchestrator_process,
+    running,
+)
+from saga_orchestrator.tests.acceptance.process import (
+    ROOT,
+    SAGA_COMMAND,
+    free_port,
+    http_client,
+    run_to_end,
+)
+from saga_orchestrator.tests.support.postgres import execute
+from saga_orchestrator.tests.support.waiting import TIME_LIMIT, wait_until
+
+pytestmark = pytest.mark.slow
+
+DEFINITION = ROOT / "examples" / "definitions" / "order_processing.yaml"
+UVICORN = (str(Path(sys.executable).with_name("uvicorn")), "server:app", "--port")
+NOWHERE = "postgresql://postgres@127.0.0.1:1/saga"  # nobody listens on port 1
+WRONG = {
+    "SAGA_SLEEP_CAP": "soon",
+    "SAGA_PARTICIPANTS_FILE": "no/such/file.yaml",
+    "SERVICE_PORT": "eighty",
+    "SAGA_HOST": "nowhere.invalid",
+    "DATABASE_URL": "mysql://root@127.0.0.1/saga",
+    "SAGA_DATA_DIR": "/dev/null",
+    "SAGA_LOG_LEVEL": "loud",
+    "SAGA_CALLS_PER_PARTICIPANT": "0",
+    "SAGA_DRAIN_TIME": "3 parsecs",
+    "SAGA_DEFINITIONS_DIR": "/dev/null",
+    "SAGA_CALLBACK_LOOPBACK": "perhaps",
+    "SAGA_DATABASE_MODE": "sideways",
+    "SAGA_DATABASE_CONNECTIONS": "a few",
+    "SAGA_NESTING_LIMIT": "deep",
+    "SAGA_ALLOWED_HOSTS": "http://saga.example",
+    "SAGA_ALLOWED_ORIGINS": "ops.example",
+    "SAGA_SHARDS": "all of them",
+    "ORDER_SERVICE_URL": "ftp://127.0.0.1",
+    "SAGA_DRAINTIME": "8s",
+}
+
+
+def refusal(**settings: str) -> str:
+    """The one line that a start ends with."""
+    ended = run_to_end(
+        *SAGA_COMMAND, "serve", within=TIME_LIMIT, **{"SERVICE_PORT": str(free_port()), **settings}
+    )
+    assert ended.returncode > 0, ended
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_every_setting_is_tried_with_a_wrong_value() -> None:
+    assert {name.upper() for name in Settings.model_fields} - {"SAGA_PARTICIPANTS"} <= set(WRONG)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(name: str) -> None:
+    # If it were accepted, the start would end at the database, and name that instead.
+    database = "" if name == "SAGA_DATA_DIR" else NOWHERE
+
+    line = refusal(**{"DATABASE_URL": database, name: WRONG[name]})
+
+    assert line.startswith("saga: ")
+    assert name in line
+
+
+def test_a_database_that_cannot_be_reached_stops_the_start_with_one_line() -> None:
+    assert refusal(DATABASE_URL=NOWHERE).startswith("saga: DATABASE_URL cannot be used: ")
+
+
+def test_a_definition_that_is_refused_stops_the_start_with_one_line(
+    postgres_server: str, tmp_path: Path
+) -> None:
+    (tmp_path / "trip.yaml").write_text("saga: trip\nversion: 1\nsteps: []\n")
+    with fresh_database(postgres_server, "refused_definition") as url:
+        line = refusal(DATABASE_URL=url, SAGA_DEFINITIONS_DIR=str(tmp_path))
+
+    assert line.startswith(f"saga: SAGA_DEFINITIONS_DIR: {tmp_path / 'trip.yaml'} is refused: ")
+
+
+def test_a_second_version_of_ones_own_stays(
+    whole_house: Deployment, postgres_server: str, tmp_path: Path
+) -> None:
+    """The one with an `input:` came later."""
+    own = DEFINITION.read_text().replace("version: 1", "version: 2\ndescription: our own")
+    (tmp_path / "order.yaml").write_text(own)
+    with fresh_database(postgres_server, f"own_version_{free_port()}") as url:
+        program = orchestrator_process(
+            tmp_path / "log",
+            whole_house.proxy,
+            DATABASE_URL=url,
+            SAGA_DEFINITIONS_DIR=str(tmp_path),
+        )
+        for _ in ("the first start", "the next one"):
+            with running(program), http_client(program.url) as web:
+                second = web.get("/definitions/order_processing/2").json()
+                assert second["description"] == "our own"
+
+
+def test_a_second_service_on_the_same_port_stops_with_one_line_and_leaves_the_first_alone(
+    house: Deployment, undisturbed: Outcome
+) -> None:
+    names = ("SERVICE_PORT", "DATABASE_URL")
+
+    line = refusal(**{name: house.service.environ[name] for name in names})
+
+    assert line.startswith("saga: cannot listen on 127.0.0.1 port ")
+    assert "SERVICE_PORT" in line
+    assert house.outcome_of(house.new_order()) == undisturbed
+
+
+@pytest.mark.parametrize(
+    "arguments", [(*SAGA_COMMAND, "serve"), (*UVICORN, "0")], ids=["saga serve", "uvicorn"]
+)
+def test_a_start_that_fails_for_any_other_reason_ends_too(
+    postgres_server: str, arguments: Sequence[str]
+) -> None:
+    with fresh_database(postgres_server, f"occupied_{free_port()}") as url:
+        execute(url, "create table {} ()", "event")
+        ended = run_to_end(*arguments, SERVICE_PORT=str(free_port()), DATABASE_URL=url)
+
+    assert ended.returncode > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        UVICORN,
+        (sys.executable, "-m", "uvicorn", "server:app", "--port"),
+        (sys.executable, "server.py"),
+    ],
+    ids=["uvicorn", "python -m uvicorn", "python server.py"],
+)
+def test_it_serves_from_the_root_without_path_tricks(
+    whole_house: Deployment, postgres_server: str, tmp_path: Path, arguments: Sequence[str]
+) -> None:
+    with fresh_database(postgres_server, f"served_{free_port()}") as url:
+        program = orchestrator_process(tmp_path / "log", whole_house.proxy, DATABASE_URL=url)
+        port = program.environ["SERVICE_PORT"]
+        program.arguments = (*arguments, port) if arguments[-1] == "--port" else arguments
+        with running(program), http_client(program.url) as web:
+            started = web.post("/sagas/start", json=order_request(1)).json()
+
+    assert started["status"] == "completed"
+
+
+def test_lint_says_what_is_wrong_with_a_definition(tmp_path: Path) -> None:
+    wrong = tmp_path / "trip.yaml"
+    wrong.write_text("saga: trip\nversion: 1\nsteps: []\n")
+
+    assert run_to_end(*SAGA_COMMAND, "definitions", "lint", str(DEFINITION)).returncode == 0
+    linted = run_to_end(*SAGA_COMMAND, "definitions", "lint", str(wrong))
+
+    assert linted.returncode == 1
+    assert f"{wrong}:3:/steps: error: " in linted.stdout
+
+
+@pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])
+def test_in_a_folder_without_a_database_nothing_is_looked_at_and_nothing_made(
+    verb: Sequence[str], tmp_path: Path
+) -> None:
+    ended = run_to_end(*SAGA_COMMAND, *verb, SAGA_DATA_DIR=str(tmp_path / "wrong"))
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"saga: there is no database in {tmp_path / 'wrong' / 'postgresql'}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])
+def test_a_database_without_a_log_stays_as_it_is(verb: Sequence[str], postgres_server: str) -> None:
+    with fresh_database(postgres_server, f"empty_{free_port()}") as url:
+        ended = run_to_end(*SAGA_COMMAND, *verb, DATABASE_URL=url)
+        with psycopg.connect(url) as connection:
+            tables = connection.execute("select from pg_tables where schemaname = 'public'")
+            assert tables.fetchall() == []
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("saga: DATABASE_URL has no log: ")
+
+
+def test_projections_are_rebuilt_while_the_service_runs(
+    house: Deployment, undisturbed: Outcome
+) -> None:
+    entity_id = house.new_order()
+    assert house.outcome_of(entity_id) == undisturbed
+    wait_until(lambda: listed(house, entity_id) == ["completed"], "the list has folded it")
+
+    rebuilt = run_to_end(
+        *SAGA_COMMAND, "projections", "rebuild", DATABASE_URL=house.service.environ["DATABASE_URL"]
+    )
+
+    assert (rebuilt.returncode, rebuilt.stdout.split()[0]) == (0, "folded"), rebuilt.stderr
+    assert listed(house, entity_id) == ["completed"]
+    assert house.outcome_of(house.new_order()) == undisturbed
+
+
+def listed(house: Deployment, entity_id: int) -> list[str]:
+    page = house.api.get("/sagas", params={"entity_id": json.dumps(entity_id)}).json()
+    return [one["status"] for one in page["sagas"]]

@@ -1,0 +1,245 @@
+"""Any node takes any request: what another one drives is asked of it by post."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+from saga_orchestrator.eventstore.cluster.inbox import Message
+from saga_orchestrator.eventstore.errors import LogUnavailable
+from saga_orchestrator.eventstore.event import StreamId, shard_of
+from saga_orchestrator.fsm.errors import NotAllowed, StepNotFound
+from saga_orchestrator.fsm.inputs import Cancel, Pause, Resume, SendSignal, SkipStep, StartSaga
+from saga_orchestrator.fsm.runtime.errors import IdempotencyKeyReused, SagaNotFound, VersionConflict
+from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
+from saga_orchestrator.fsm.runtime.sharding.node_protocol import (
+    RemoteCommand,
+    decode_result,
+    encode_request,
+)
+from saga_orchestrator.tests.support.in_memory_cluster import InMemoryCluster, Node
+from saga_orchestrator.tests.support.in_memory_service import NOON, ORDER_STEP_DATA
+
+NAP = """
+saga: nap
+version: 1
+steps:
+  - {name: book, participant: order-service, action: {path: /orders}, compensation: {path: /undo}}
+  - {name: sleep, sleep: 10m}
+  - {name: approve, wait_for: {signal: approval, timeout: 1h}}
+"""
+KEY = IdempotencyKey("a key", b"digest")
+REQUEST = StartSaga(
+    entity_id=1,
+    input={"step_data": ORDER_STEP_DATA},
+    deadline=timedelta(minutes=5),
+    tags={"a": "b"},
+)
+Result = TypeVar("Result")
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[InMemoryCluster]:
+    made = InMemoryCluster()
+    yield made
+    await made.close()
+
+
+async def two(cluster: InMemoryCluster) -> tuple[Node, Node]:
+    nodes = await cluster.join("anne", NAP), await cluster.join("bert", NAP)
+    await cluster.settle()
+    return nodes
+
+
+async def settled(cluster: InMemoryCluster, work: Awaitable[Result]) -> Result:
+    """What comes of it while the nodes look after their post."""
+    asked = asyncio.ensure_future(work)
+    while not asked.done():
+        await cluster.settle()
+    return await asked
+
+
+async def napping(cluster: InMemoryCluster, node: Node) -> StreamId:
+    saga = await node.world.start("nap")
+    await cluster.settle()
+    return StreamId(saga.state.saga_id)
+
+
+async def test_a_verb_is_taken_by_any_node(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+
+    asked = anne.world.orchestrator.execute(saga_id, Cancel(actor="anna", reason="a mistake"))
+    there = await settled(cluster, asked)
+
+    assert there.state.status in ("compensating", "compensated")
+    types = [one.type for one in cluster.store.streams[saga_id]]
+    assert types.count("ForwardedInputApplied") == 1
+
+
+async def test_a_refusal_is_told_as_if_the_saga_were_here(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+
+    with pytest.raises(NotAllowed, match="not paused") as here:
+        await bert.world.orchestrator.execute(saga_id, Resume())
+    with pytest.raises(NotAllowed, match="not paused") as there:
+        await settled(cluster, anne.world.orchestrator.execute(saga_id, Resume()))
+
+    assert str(there.value) == str(here.value)
+    assert tuple(there.value.allowed_actions) == here.value.allowed_actions
+    with pytest.raises(StepNotFound):
+        await settled(cluster, anne.world.orchestrator.execute(saga_id, SkipStep(step="nothing")))
+
+
+async def test_an_expected_version_is_demanded_there(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    orchestrator = anne.world.orchestrator
+
+    with pytest.raises(VersionConflict):
+        await settled(cluster, orchestrator.execute(saga_id, Pause(), expected_version=1))
+
+    version = (await orchestrator.saga(saga_id)).state.version
+    asked = orchestrator.execute(saga_id, Pause(), expected_version=version)
+    paused = await settled(cluster, asked)
+    assert paused.state.paused_at is not None
+
+
+async def test_a_saga_that_is_not_there_is_nobodys(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    nobody = anne.world.clock.new_saga_id(min(bert.shards), 64)
+
+    with pytest.raises(SagaNotFound):
+        await anne.world.orchestrator.execute(nobody, Pause())
+    assert cluster.nodes.messages == {}
+
+
+async def test_a_message_that_was_taken_but_not_answered_counts_once(
+    cluster: InMemoryCluster,
+) -> None:
+    """Its node dies in between; the next owner reads it again."""
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    signal = SendSignal(name="approval", body={"by": "anna"})
+
+    answer = await answered_anew(cluster, anne, RemoteCommand(saga_id=saga_id, input=signal))
+
+    saga = await anne.world.orchestrator.saga(saga_id)
+    assert len(saga.state.signals) == 1
+    assert decode_result(answer).version == saga.state.version
+
+
+async def test_a_message_that_was_taken_is_not_refused_for_the_version_it_made(
+    cluster: InMemoryCluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    version = (await anne.world.orchestrator.saga(saga_id)).state.version
+    question = RemoteCommand(saga_id=saga_id, input=Pause(), expected_version=version)
+
+    answer = await answered_anew(cluster, anne, question)
+
+    saga = await anne.world.orchestrator.saga(saga_id)
+    assert saga.state.paused_at is not None
+    assert decode_result(answer).version == saga.state.version
+
+
+async def answered_anew(cluster: InMemoryCluster, anne: Node, question: RemoteCommand) -> bytes:
+    """What anne answers to a question that bert has taken and not answered."""
+    message = Message(
+        message_id=anne.world.clock.new_saga_id(0, 1),
+        shard_id=shard_of(question.saga_id),
+        sender="anne",
+        body=encode_request(question),
+    )
+    await anne.ownership.messenger.inbox.send(message)
+    await cluster.settle()
+    del cluster.nodes.answers[message.message_id]
+    await cluster.kill("bert")
+    await cluster.settle()
+    return cluster.nodes.answers[message.message_id]
+
+
+async def test_a_question_to_a_node_that_dies_is_answered_by_its_heir(
+    cluster: InMemoryCluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    asked = asyncio.ensure_future(anne.world.orchestrator.execute(saga_id, Pause()))
+    await asyncio.sleep(0)
+
+    await cluster.kill("bert")
+    await cluster.settle()
+
+    assert (await asked).state.paused_at is not None
+
+
+async def test_a_question_is_looked_at_again_where_nobody_knows_whether_it_counted(
+    cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    append = bert.world.log.append
+
+    async def append_unheard(*append_this: Any) -> NoReturn:
+        await append(*append_this)
+        raise LogUnavailable("closing")
+
+    monkeypatch.setattr(bert.world.log, "append", append_unheard)
+    asked = await settled(cluster, anne.world.orchestrator.execute(saga_id, Pause()))
+
+    assert asked.state.paused_at is not None
+    types = [one.type for one in cluster.store.streams[saga_id]]
+    assert types.count("ForwardedInputApplied") == 1
+
+
+async def test_equal_starts_on_two_nodes_make_one_saga(cluster: InMemoryCluster) -> None:
+    nodes = await two(cluster)
+
+    started = await settled(
+        cluster,
+        asyncio.gather(
+            *(
+                node.world.orchestrator.start("order_processing", REQUEST, key=KEY)
+                for _ in range(3)
+                for node in nodes
+            )
+        ),
+    )
+
+    assert len({one.saga.state.saga_id for one in started}) == 1
+    assert [one.replayed for one in started].count(False) == 1
+
+
+async def test_what_a_key_has_started_is_found_on_any_node(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    started = await settled(
+        cluster, anne.world.orchestrator.start("order_processing", REQUEST, key=KEY)
+    )
+
+    found = await settled(cluster, bert.world.orchestrator.find_started(KEY))
+
+    assert found is not None
+    assert (found.saga.state.saga_id, found.replayed) == (started.saga.state.saga_id, True)
+    assert await bert.world.orchestrator.find_started(IdempotencyKey("another", b"")) is None
+    with pytest.raises(IdempotencyKeyReused):
+        await bert.world.orchestrator.find_started(IdempotencyKey(KEY.key, b"another"))
+
+
+async def test_a_start_whose_key_was_claimed_by_a_node_that_died_begins_where_it_belongs(
+    cluster: InMemoryCluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = StreamId(bert.world.clock.new_saga_id(min(bert.shards), 64))
+    await bert.world.log.claim_key(KEY.key, digest=KEY.digest, stream_id=saga_id, claimed_at=NOON)
+
+    orchestrator = anne.world.orchestrator
+    started = await settled(cluster, orchestrator.start("order_processing", REQUEST, key=KEY))
+
+    state = started.saga.state
+    assert (state.saga_id, started.replayed) == (saga_id, False)
+    assert (state.deadline, state.tags) == (NOON + timedelta(minutes=5), {"a": "b"})

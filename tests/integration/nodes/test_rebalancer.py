@@ -1,0 +1,302 @@
+"""Nodes come, go, die and freeze: every shard has one driver, and every saga goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.eventstore.cluster.inbox import Message
+from saga_orchestrator.eventstore.cluster.membership import ClusterView
+from saga_orchestrator.eventstore.event import SHARD_COUNT, StreamId, shard_of
+from saga_orchestrator.fsm.inputs import Pause
+from saga_orchestrator.fsm.runtime.errors import NotShardOwner
+from saga_orchestrator.fsm.runtime.sharding import rebalancer as ownership
+from saga_orchestrator.tests.support.in_memory_cluster import InMemoryCluster, Node
+
+ALL = set(range(SHARD_COUNT))
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[InMemoryCluster]:
+    made = InMemoryCluster()
+    yield made
+    await made.close()
+
+
+async def two(cluster: InMemoryCluster) -> tuple[Node, Node]:
+    nodes = await cluster.join("anne"), await cluster.join("bert")
+    await cluster.settle()
+    return nodes
+
+
+async def held_saga(cluster: InMemoryCluster, node: Node) -> StreamId:
+    """A saga whose first call has arrived and is not answered."""
+    cluster.participants.hold("create_order")
+    saga = await node.world.start("order_processing")
+    await cluster.participants.await_call("create_order")
+    return StreamId(saga.state.saga_id)
+
+
+async def test_one_node_drives_everything(cluster: InMemoryCluster) -> None:
+    anne = await cluster.join("anne")
+
+    await cluster.settle()
+
+    assert anne.shards == ALL
+    assert anne.ownership.problem(timedelta(minutes=1)) is None
+
+
+async def test_a_node_that_joins_gets_its_half_and_no_shard_has_two_drivers(
+    cluster: InMemoryCluster,
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+
+    bert = await cluster.join("bert")
+    await cluster.settle()
+
+    assert (len(anne.shards), len(bert.shards)) == (32, 32)
+    assert anne.shards | bert.shards == ALL
+
+
+async def test_starts_go_to_shards_of_the_node_that_is_asked(cluster: InMemoryCluster) -> None:
+    _, bert = await two(cluster)
+
+    sagas = [await bert.world.start("order_processing") for _ in range(5)]
+
+    assert {shard_of(one.state.saga_id) for one in sagas} <= bert.shards
+    for saga in sagas:
+        assert (await bert.world.await_rest(saga.state.saga_id)).state.status == "completed"
+
+
+async def test_the_sagas_of_a_node_that_dies_go_on_in_another(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+
+    await cluster.kill("bert")
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    assert anne.shards == ALL
+    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
+
+
+async def test_a_frozen_node_is_taken_over_and_can_append_nothing_when_it_wakes(
+    cluster: InMemoryCluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    frozen = cluster.freeze("bert")
+    await cluster.settle()
+    assert anne.shards == ALL
+    length = len(cluster.store.streams[saga_id])
+
+    with pytest.raises(NotShardOwner):
+        await frozen.world.orchestrator.local_sagas.handle(saga_id, Pause())
+
+    assert len(cluster.store.streams[saga_id]) == length
+    cluster.participants.release("create_order")
+    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
+
+
+async def test_the_late_calls_of_a_frozen_node_carry_the_older_epoch(
+    cluster: InMemoryCluster,
+) -> None:
+    _, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    cluster.freeze("bert")
+    await cluster.settle()
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    calls = [one for one in cluster.participants.sent if one.headers["saga-id"] == saga_id]
+    before, after = (int(one.headers["saga-epoch"]) for one in calls[:2])
+
+    assert before < after
+    assert len({one.headers["idempotency-key"] for one in calls[:2]}) == 1
+
+
+async def test_a_frozen_node_that_wakes_lets_go_and_takes_its_share_again(
+    cluster: InMemoryCluster,
+) -> None:
+    anne, bert = await two(cluster)
+    frozen = cluster.freeze("bert")
+    await cluster.settle()
+
+    cluster.thaw("bert", frozen)
+    await cluster.settle()
+
+    assert (len(anne.shards), len(bert.shards)) == (32, 32)
+    assert anne.shards | bert.shards == ALL
+
+
+async def test_a_node_that_wakes_up_is_current_only_once_it_has_let_go_of_what_it_lost(
+    cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log may still be at an append, and till then it holds sagas as they were."""
+    _, bert = await two(cluster)
+    frozen = cluster.freeze("bert")
+    await cluster.settle()
+    appended = asyncio.Event()
+    release = bert.world.log.release
+
+    async def release_behind_it(shard_ids: Collection[int]) -> None:
+        await appended.wait()
+        await release(shard_ids)
+
+    monkeypatch.setattr(bert.world.log, "release", release_behind_it)
+    bert.ownership._last_heartbeat_at = (
+        None  # eleven seconds have gone by on the cluster's clock alone
+    )
+    step = asyncio.ensure_future(frozen.ownership.step())
+    await asyncio.sleep(0)
+    assert not bert.ownership.is_current
+    assert bert.ownership.problem(timedelta(minutes=1)) == "no sign of life could be given"
+
+    appended.set()
+    await step
+    assert bert.ownership.is_current
+
+
+async def test_a_node_whose_shards_went_away_and_came_back_unheard_takes_them_up_anew(
+    cluster: InMemoryCluster,
+) -> None:
+    """It had given a sign of life, and the answer was lost."""
+    anne, bert = await two(cluster)
+    frozen, before = cluster.freeze("bert"), bert.shards
+    bert.ownership._last_heartbeat_at = (
+        None  # eleven seconds have gone by on the cluster's clock alone
+    )
+    await cluster.settle()
+    await bert.membership.heartbeat()
+    await cluster.settle()
+    epochs = dict(bert.world.driver.epochs)
+    assert anne.shards == ALL - before
+
+    cluster.thaw("bert", frozen)
+    await cluster.settle()
+
+    assert bert.shards == before
+    assert all(bert.world.driver.epochs[one] > epochs[one] for one in before)
+
+
+async def test_a_shard_is_handed_over_only_when_what_is_on_its_way_has_been_heard(
+    cluster: InMemoryCluster,
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+    for _ in range(SHARD_COUNT):  # one is in each shard
+        await anne.world.start("order_processing")
+    cluster.participants.hold("create_order")
+    sagas = [(await anne.world.start("order_processing")).state.saga_id for _ in range(SHARD_COUNT)]
+    await asyncio.sleep(0)
+
+    bert = await cluster.join("bert")
+    await cluster.settle()
+    assert (anne.shards, bert.shards) == (ALL, set())
+    assert len(anne.world.driver.draining) == 32
+
+    cluster.participants.release("create_order")
+    await cluster.settle()
+    assert (len(anne.shards), len(bert.shards)) == (32, 32)
+    for saga_id in sagas:
+        assert (await anne.world.await_rest(saga_id)).state.status == "completed"
+    keys = [one.headers["idempotency-key"] for one in cluster.participants.sent]
+    assert len(keys) == len(set(keys)), "nothing is sent twice for a handing over"
+
+
+async def test_a_node_that_leaves_hands_over_and_nobody_waits_for_its_silence(
+    cluster: InMemoryCluster,
+) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    before = cluster.clock.now()
+
+    bert.world.driver.begin_stop()
+    bert.ownership.leaving = True
+    await cluster.settle()
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    assert (anne.shards, bert.shards) == (ALL, set())
+    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
+    assert cluster.clock.now() == before
+
+
+async def test_whoever_waits_for_a_saga_that_moves_hears_its_end(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await held_saga(cluster, bert)
+    waiting = asyncio.create_task(anne.world.await_rest(saga_id))
+
+    await cluster.kill("bert")
+    cluster.participants.release("create_order")
+    await cluster.settle()
+
+    assert (await waiting).state.status == "completed"
+
+
+async def test_a_node_that_is_not_heard_says_so(cluster: InMemoryCluster) -> None:
+    anne = await cluster.join("anne")
+
+    assert anne.ownership.problem(timedelta(minutes=1)) == "no sign of life could be given"
+    assert not anne.ownership.is_current
+
+
+async def test_shards_whose_hand_over_failed_are_driven_again_if_their_heir_is_gone(
+    cluster: InMemoryCluster,
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+    saga_id = await held_saga(cluster, anne)
+    shard_id = shard_of(saga_id)
+
+    anne.world.driver.drain_shards([shard_id])  # and what was to hand it over has failed
+    await cluster.settle()
+    cluster.participants.release("create_order")
+
+    assert anne.world.driver.drives(saga_id)
+    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
+
+
+async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
+    cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anne = await cluster.join("anne")
+    await cluster.settle()
+    assert anne.ownership.is_alone
+
+    monkeypatch.setattr(ownership, "CURRENT_FOR", timedelta())
+
+    assert not anne.ownership.is_alone
+
+
+async def test_a_node_gives_signs_of_life_while_its_messages_cannot_be_read(
+    cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "BEAT_EVERY", timedelta())
+    anne = await cluster.join("anne")
+    beats, seen = asyncio.Semaphore(0), anne.membership.heartbeat
+
+    async def beat(*, leaving: bool = False) -> ClusterView:
+        beats.release()
+        return await seen(leaving=leaving)
+
+    async def never(shard_ids: Collection[int]) -> Sequence[Message]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(anne.membership, "beat", beat)
+    monkeypatch.setattr(anne.ownership.messenger.inbox, "waiting", never)
+    running = asyncio.create_task(anne.ownership.run())
+
+    async with asyncio.timeout(5):
+        for _ in range(5):
+            await beats.acquire()
+
+    assert anne.ownership.is_current
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

@@ -1,0 +1,156 @@
+"""Where a callback is really sent: the address is looked at, whatever name leads to it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+
+import httpx
+import pytest
+from saga_orchestrator.fsm.decider.decide import start
+from saga_orchestrator.fsm.events import StepSucceeded
+from saga_orchestrator.fsm.inputs import StartSaga
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID, define
+from saga_orchestrator.http.participants.base_url import Origin
+from saga_orchestrator.http.participants.transport import ParticipantTransport
+from saga_orchestrator.http.participants.webhook_sender import HttpWebhookSender, WebhookPolicy
+from saga_orchestrator.tests.integration.participants.names import Names
+from saga_orchestrator.tests.integration.participants.peer import PATIENCE, Answering, Peer, World
+
+TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n"
+HERE = "127.0.0.1"
+NOBODY = "127.0.0.2"  # where nobody listens
+
+
+def to_be_told(url: str) -> Saga:
+    request = StartSaga(entity_id=1, input={}, callback_url=url)
+    return start(define("book"), SAGA_ID, request, now=NOON).saga
+
+
+def sender_of(world: World, policy: WebhookPolicy) -> HttpWebhookSender:
+    return HttpWebhookSender(world.transport(may_reach=policy.allows))
+
+
+def no_participant(*, loopback: bool) -> WebhookPolicy:
+    return WebhookPolicy([], loopback=loopback)
+
+
+@pytest.fixture
+async def peer(world: World, answering: Answering) -> Peer:
+    return await world.peer(answering(TAKEN))
+
+
+async def test_a_callback_has_links_to_outputs_that_are_too_large(world: World, peer: Peer) -> None:
+    saga = to_be_told(f"http://{HERE}:{peer.port}/told")
+    saga = saga.evolve(StepSucceeded(step="book", attempt=1, output="x" * 1_000_000), NOON)
+
+    assert await sender_of(world, no_participant(loopback=True)).send(saga, 1)
+
+    (told,) = peer.requests
+    (step,) = json.loads(told.partition(b"\r\n\r\n")[2])["steps"]
+    href = f"/sagas/{SAGA_ID}/steps/book/output"
+    assert (step["output"], step["output_link"]) == (None, {"bytes": 1_000_002, "href": href})
+
+
+@pytest.mark.parametrize("host", ["localhost", HERE, "127.1", "2130706433", "[::ffff:127.0.0.1]"])
+async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer, host: str) -> None:
+    sender = sender_of(world, no_participant(loopback=False))
+
+    assert not await sender.send(to_be_told(f"http://{host}:{peer.port}/told"), 1)
+
+    assert peer.conversations == []
+
+
+async def test_a_setting_allows_this_machine(world: World, peer: Peer) -> None:
+    sender = sender_of(world, no_participant(loopback=True))
+
+    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"), 1)
+
+    assert peer.requests[0].startswith(b"POST /told HTTP/1.1\r\n")
+
+
+async def test_a_participant_is_told_wherever_it_lives_and_nobody_else_there(
+    world: World, peer: Peer, answering: Answering
+) -> None:
+    other = await world.peer(answering(TAKEN))
+    policy = WebhookPolicy([f"http://localhost:{peer.port}/api"], loopback=False)
+    sender = sender_of(world, policy)
+
+    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"), 1)
+    assert not await sender.send(to_be_told(f"http://localhost:{other.port}/told"), 1)
+
+    assert other.conversations == []
+
+
+def only_here(origin: Origin, address: str) -> bool:
+    return address == HERE
+
+
+async def get(transport: ParticipantTransport, origin: Origin) -> int:
+    return (await transport.exchange(origin, REQUEST, PATIENCE)).status
+
+
+async def test_what_was_looked_at_is_what_is_connected_to(world: World, peer: Peer) -> None:
+    names = Names([HERE], [NOBODY])
+    transport = world.transport(may_reach=only_here, resolver=names.resolver())
+
+    assert await get(transport, Origin("http", "shop.example", peer.port)) == 204
+
+    assert names.asked == ["shop.example"]
+
+
+async def test_of_several_addresses_those_that_must_not_be_reached_are_left_out(
+    world: World, peer: Peer
+) -> None:
+    resolver = Names([NOBODY, HERE]).resolver()
+    transport = world.transport(may_reach=only_here, resolver=resolver)
+
+    assert await get(transport, origin_of(peer)) == 204
+
+
+async def test_an_address_where_nobody_is_makes_way_for_the_next(world: World, peer: Peer) -> None:
+    resolver = Names([NOBODY, HERE]).resolver()
+    transport = world.transport(may_reach=anywhere, resolver=resolver)
+
+    assert await get(transport, origin_of(peer)) == 204
+
+
+async def test_a_name_that_has_changed_its_mind_is_not_connected_to_any_more(
+    world: World, peer: Peer
+) -> None:
+    resolver = Names([NOBODY], [HERE]).resolver()
+    transport = world.transport(
+        may_reach=lambda origin, address: address != HERE, resolver=resolver
+    )
+
+    for _ in range(2):
+        with pytest.raises(httpx.ConnectError):
+            await get(transport, origin_of(peer))
+
+    assert peer.conversations == []
+
+
+async def test_a_certificate_is_held_against_the_name_and_not_the_address(
+    world: World,
+    answering: Answering,
+    server_tls: ssl.SSLContext,
+    trusting_tls: ssl.SSLContext,
+) -> None:
+    """It is one for localhost and for this very address."""
+    peer = await world.peer(answering(TAKEN), tls=server_tls)
+    resolver = Names([HERE]).resolver()
+    transport = world.transport(tls=trusting_tls, may_reach=only_here, resolver=resolver)
+
+    assert await get(transport, Origin("https", "localhost", peer.port)) == 204
+    with pytest.raises(httpx.ConnectError, match="certificate"):
+        await get(transport, Origin("https", "shop.example", peer.port))
+
+
+def origin_of(peer: Peer) -> Origin:
+    return Origin("http", "shop.example", peer.port)
+
+
+def anywhere(origin: Origin, address: str) -> bool:
+    return True

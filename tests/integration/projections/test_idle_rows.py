@@ -1,0 +1,148 @@
+"""Rows say which sagas only wait, and until when: a start reads nothing else of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+import pytest
+from saga_orchestrator.eventstore.event import SHARD_COUNT
+from saga_orchestrator.fsm.call_outcome import CallResult, NotSent, Response
+from saga_orchestrator.fsm.inputs import Pause, StartSaga
+from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.status_table import StatusTable, UnfinishedSaga
+from saga_orchestrator.tests.integration.projections.random_sagas import (
+    a_random_world,
+    caught_up_projector,
+    repository_of,
+    rows,
+    run_random_sagas,
+)
+from saga_orchestrator.tests.support.in_memory_service import (
+    NOON,
+    ORDER_STEP_DATA,
+    InMemoryService,
+    in_memory_service,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle
+
+HOUR: Final = timedelta(hours=1)
+DOCUMENTS: Final = (
+    "saga: nap\nversion: 1\nsteps: [{name: doze, sleep: 1h}]",
+    "saga: approval\nversion: 1\nsteps: [{name: ok, wait_for: {signal: ok, timeout: 1h}}]",
+    "saga: parent\nversion: 1\nsteps: [{name: trip, saga: {type: nap}}]",
+    """
+saga: trip
+version: 1
+steps:
+  - name: book
+    participant: hotel
+    action: {path: /book, retry: {first: 2h, cap: 2h}}
+    compensation: {path: /unbook}
+    completion: callback
+    completion_timeout: 1h
+""",
+)
+
+
+async def a_world_of_waiting_sagas(answer: CallResult) -> InMemoryService:
+    world = await in_memory_service(*DOCUMENTS)
+    world.participants.will_reply("book", answer)
+    return world
+
+
+async def start(world: InMemoryService, saga_type: str, start_at: datetime | None = None) -> str:
+    request = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA}, start_at=start_at)
+    saga_id = (await world.orchestrator.start(saga_type, request)).saga.state.saga_id
+    await await_idle(world.driver)
+    return saga_id
+
+
+@pytest.mark.parametrize(
+    ("saga_type", "answer", "start_at", "wake_at"),
+    [
+        ("nap", Response(200, {}, b""), None, NOON + HOUR),
+        ("approval", Response(200, {}, b""), None, NOON + HOUR),
+        ("trip", Response(202, {}, b""), None, NOON + HOUR),
+        ("trip", NotSent("refused"), None, NOON + HOUR),
+        ("trip", Response(200, {}, b""), NOON + HOUR, NOON + HOUR),
+    ],
+    ids=["sleeps", "waits for a signal", "waits for a callback", "backs off", "is put off"],
+)
+async def test_who_waits_is_idle_until_its_time(
+    tables: StatusTable,
+    saga_type: str,
+    answer: CallResult,
+    start_at: datetime | None,
+    wake_at: datetime,
+) -> None:
+    world = await a_world_of_waiting_sagas(answer)
+    projector = await caught_up_projector(world, tables)
+
+    saga_id = await start(world, saga_type, start_at)
+    await projector.flush()
+
+    assert await tables.unfinished_sagas(range(SHARD_COUNT)) == [
+        UnfinishedSaga(saga_id, True, wake_at)
+    ]
+
+
+async def test_who_is_paused_waits_for_somebody(tables: StatusTable) -> None:
+    world = await a_world_of_waiting_sagas(Response(200, {}, b""))
+    projector = await caught_up_projector(world, tables)
+    saga_id = await start(world, "nap")
+
+    await world.orchestrator.execute(saga_id, Pause())
+    await projector.flush()
+
+    assert await tables.unfinished_sagas(range(SHARD_COUNT)) == [
+        UnfinishedSaga(saga_id, True, None)
+    ]
+
+
+async def test_who_is_called_or_has_a_child_is_not_idle(tables: StatusTable) -> None:
+    """A crash would lose what only this process knows of: they are read after a start."""
+    world = await a_world_of_waiting_sagas(Response(200, {}, b""))
+    projector = await caught_up_projector(world, tables)
+    parent_id = await start(world, "parent")
+    world.participants.hold("book")
+    called = (await world.start("trip")).state.saga_id
+    await world.participants.await_call("book")
+
+    await projector.flush()
+
+    unfinished = {
+        one.saga_id: one.is_idle for one in await tables.unfinished_sagas(range(SHARD_COUNT))
+    }
+    assert (unfinished.pop(parent_id), unfinished.pop(called)) == (False, False)
+    assert list(unfinished.values()) == [True]
+    await world.driver.drain(timedelta())
+
+
+async def test_shards_are_told_apart(tables: StatusTable) -> None:
+    world = await a_world_of_waiting_sagas(Response(200, {}, b""))
+    projector = await caught_up_projector(world, tables)
+    sagas = [await start(world, "nap") for _ in range(2 * SHARD_COUNT)]
+    await projector.flush()
+
+    found = [
+        [one.saga_id for one in await tables.unfinished_sagas([shard])]
+        for shard in range(SHARD_COUNT)
+    ]
+
+    assert [len(one) for one in found] == [2] * SHARD_COUNT
+    assert sorted(saga_id for one in found for saga_id in one) == sorted(sagas)
+
+
+async def test_a_rebuild_says_the_same_of_who_waits(tables: StatusTable, database_url: str) -> None:
+    world = await a_random_world(seed=21)
+    projector = await caught_up_projector(world, tables)
+    await run_random_sagas(world, Random(21), sagas=20)
+    await projector.flush()
+    kept = rows(database_url)
+
+    await Projector(tables, world.log, repository_of(world).load_many).rebuild()
+
+    assert rows(database_url) == kept
+    assert {row["idle"] for row in kept} == {True, False}

@@ -1,0 +1,82 @@
+"""Sagas that only wait, a great many of them: a crash loses none, and each is woken once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import psycopg
+from saga_orchestrator.fsm.inputs import SendSignal, StartSaga
+from saga_orchestrator.tests.integration.projections.test_restart import Process, a_process
+from saga_orchestrator.tests.support.in_memory_service import FakeClock, definition_from_yaml
+from saga_orchestrator.tests.support.virtual_time import await_idle
+
+EACH = 1000
+AT_ONCE = 100
+LONG = timedelta(minutes=3)  # far longer than they all take, even on a busy machine
+LISTENING = """
+saga: listening
+version: 1
+steps: [{name: approval, wait_for: {signal: approved, timeout: 30d}}]
+"""
+SLEEPING = """
+saga: sleeping
+version: 1
+steps: [{name: nap, sleep: 1d}]
+"""
+
+
+async def test_thousands_that_wait_are_all_woken_once_after_a_crash(database_url: str) -> None:
+    async with a_process(database_url) as first:
+        listening, sleeping = await started(first, LISTENING), await started(first, SLEEPING)
+        await first.projector.flush()
+        assert first.driver.active == {}
+
+    async with a_process(database_url) as second:
+        assert (second.resumed, second.driver.active) == (2 * EACH, {})
+        await signalled(second, listening)
+        await a_day_passes(second)
+        await a_day_passes(second)
+
+    assert woken(database_url) == Counter([*listening, *sleeping])
+
+
+async def started(process: Process, document: str) -> Sequence[str]:
+    definition = definition_from_yaml(document)
+    await process.orchestrator.register(definition)
+
+    async def start(number: int) -> str:
+        request = StartSaga(entity_id=number, input={})
+        return (await process.orchestrator.start(definition.name, request)).saga.state.saga_id
+
+    found: list[str] = []
+    for number in range(0, EACH, AT_ONCE):
+        numbers = range(number, number + AT_ONCE)
+        found += await asyncio.gather(*(start(one) for one in numbers))
+    return found
+
+
+async def signalled(process: Process, saga_ids: Sequence[str]) -> None:
+    for place in range(0, EACH, AT_ONCE):
+        page = saga_ids[place : place + AT_ONCE]
+        signal = SendSignal(name="approved")
+        await asyncio.gather(*(process.orchestrator.execute(one, signal) for one in page))
+
+
+async def a_day_passes(process: Process) -> None:
+    clock = process.driver.clock
+    assert isinstance(clock, FakeClock)
+    clock.advance(timedelta(days=1))
+    process.driver.timers.step()
+    await await_idle(process.driver, within=LONG)
+
+
+def woken(database_url: str) -> Counter[str]:
+    """How often the log says of each saga that what it waited for has come."""
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "select stream_id::text, count(*) from event where type = 'StepSucceeded' group by 1"
+        )
+        return Counter(dict(rows.fetchall()))

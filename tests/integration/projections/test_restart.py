@@ -1,0 +1,132 @@
+"""Log and status view on one PostgreSQL: what one process leaves, the next one takes up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+from saga_orchestrator.eventstore.event import SHARD_COUNT
+from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
+from saga_orchestrator.fsm.inputs import StartSaga
+from saga_orchestrator.fsm.runtime.calls.executor import Executor
+from saga_orchestrator.fsm.runtime.completion_webhooks import CompletionWebhooks
+from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
+from saga_orchestrator.fsm.runtime.driver import Driver
+from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
+from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.projections.audit.chain import verify_log
+from saga_orchestrator.projections.projector import Projector
+from saga_orchestrator.projections.status_table import StatusTable
+from saga_orchestrator.tests.integration.projections.random_sagas import rows
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_PROCESSING,
+    ORDER_STEP_DATA,
+    TIME_LIMIT,
+    TOKENS,
+    FakeClock,
+    ScriptedParticipants,
+    ScriptedWebhooks,
+    definition_from_yaml,
+)
+
+REQUEST = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    log: PostgresLog
+    participants: ScriptedParticipants
+    driver: Driver
+    orchestrator: Orchestrator
+    projector: Projector
+    resumed: int
+
+    async def start(self) -> Saga:
+        return (await self.orchestrator.start("order_processing", REQUEST)).saga
+
+
+@asynccontextmanager
+async def a_process(database_url: str) -> AsyncIterator[Process]:
+    """One that is recovered and drives its sagas; it ends without a word, like one that dies."""
+    clock, log, tables = FakeClock(), PostgresLog(database_url), StatusTable(database_url)
+    registry, participants = DefinitionRegistry(log, clock), ScriptedParticipants()
+    await registry.register(definition_from_yaml(ORDER_PROCESSING))
+    journal = SagaRepository(log, registry)
+    projector = Projector(tables, log, journal.load_many)
+    executor, callbacks = (
+        Executor(participants, TOKENS, clock, limit=10),
+        CompletionWebhooks(ScriptedWebhooks(), clock),
+    )
+    driver = Driver(journal, executor, callbacks, clock, projector.observe)
+
+    async def unfinished(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
+        await projector.acquire_shards(shard_ids)
+        waiting = await tables.unfinished_sagas(shard_ids)
+        return [UnfinishedSaga(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
+
+    resumed = await Recovery(log, journal, driver, clock, unfinished).run(range(SHARD_COUNT))
+    yield Process(
+        log=log,
+        participants=participants,
+        driver=driver,
+        orchestrator=Orchestrator(log, registry, journal, driver, clock),
+        projector=projector,
+        resumed=resumed,
+    )
+    await driver.drain(timedelta())
+    await tables.close()
+    await log.close()
+
+
+async def test_what_one_process_left_the_next_one_ends(database_url: str) -> None:
+    async with a_process(database_url) as first:
+        done = await first.orchestrator.wait_until_rest(await first.start(), TIME_LIMIT)
+        first.participants.hold("process_payment")
+        left = [await first.start() for _ in range(5)]
+        await first.participants.await_call("process_payment")
+        await first.projector.flush()
+    async with a_process(database_url) as second:
+        ended = [await second.orchestrator.wait_until_rest(one, TIME_LIMIT) for one in left]
+        await second.projector.flush()
+
+    assert (first.resumed, second.resumed) == (0, 5)
+    assert {one.state.status for one in (done, *ended)} == {"completed"}
+    assert {(row["status"], row["version"]) for row in rows(database_url)} == {("completed", 8)}
+
+
+async def test_a_process_that_wrote_no_row_is_recovered_from_the_log_alone(
+    database_url: str,
+) -> None:
+    async with a_process(database_url) as first:
+        first.participants.hold("create_order")
+        left = await first.start()
+        await first.participants.await_call("create_order")
+    assert rows(database_url) == []
+
+    async with a_process(database_url) as second:
+        ended = await second.orchestrator.wait_until_rest(left, TIME_LIMIT)
+
+    assert (second.resumed, ended.state.status) == (1, "completed")
+
+
+async def test_an_audit_names_the_event_that_somebody_altered(database_url: str) -> None:
+    async with a_process(database_url) as process:
+        saga = await process.orchestrator.wait_until_rest(await process.start(), TIME_LIMIT)
+        assert (await verify_log(process.log)).first_bad is None
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("alter table event disable trigger all")
+            connection.execute(
+                "update event set payload = replace(encode(payload, 'escape'), '50', '99')::bytea"
+                " where stream_id = %s and version = 1",
+                [saga.state.saga_id],
+            )
+
+        verdict = await verify_log(process.log)
+
+    assert verdict.first_bad is not None
+    assert (verdict.first_bad.stream_id, verdict.first_bad.version) == (saga.state.saga_id, 1)

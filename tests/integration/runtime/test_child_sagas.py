@@ -1,0 +1,310 @@
+"""Sagas that are steps of other sagas, through the shell: started, listened to, called back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.eventstore.errors import LogOverloaded, LogUnavailable
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.formats.strict_json import Json
+from saga_orchestrator.fsm.inputs import Abandon, Cancel, Compensate, Retry
+from saga_orchestrator.fsm.instructions import child_id_of, needs_no_recovery
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import CHILD, FAMILY, PARENT
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
+from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
+
+NO = Response(409, {}, b'{"detail": "no"}')
+TO_ROME: Json = [{"to": "Rome"}]
+
+
+@pytest.fixture
+async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+    made = await in_memory_service(CHILD, PARENT, log=log)
+    yield made
+    await made.driver.drain(timedelta())
+
+
+async def start(world: InMemoryService, step_data: Json = TO_ROME) -> tuple[str, str]:
+    """The names of a parent and of its child."""
+    parent_id = (await world.start("parent", step_data=step_data)).state.saga_id
+    return parent_id, child_id_of(parent_id, "trip")
+
+
+async def status_of(world: InMemoryService, *saga_ids: str) -> list[str]:
+    return [(await world.orchestrator.saga(one)).state.status for one in saga_ids]
+
+
+async def test_a_child_is_started_and_its_outputs_are_those_of_the_step(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+
+    parent = await world.orchestrator.saga(parent_id)
+    assert parent.state.status == "completed"
+    assert parent.outputs["trip"] == {"fly": {"order_id": 7, "payment_id": 8}}
+    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /ship"]
+    assert world.participants.sent[1].body == b'{"to":"Rome"}'
+    assert log.types(child_id)[-1] == "SagaCompleted"
+    assert world.driver.active == {}
+
+
+async def test_a_child_is_started_once_the_log_can_be_read_again(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    log.unreadable += [LogUnavailable("every connection is busy")] * 3
+
+    parent_id, child_id = await start(world)
+    await log.recorded(parent_id, "SagaCompleted")
+
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    assert not log.unreadable
+
+
+async def test_a_child_is_called_back_once_the_log_can_be_read_again(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    world.participants.will_reply("ship", NO)
+    parent_id, child_id = await start(world)
+    await log.recorded(child_id, "SagaCompleted")
+    log.unreadable += [LogUnavailable("every connection is busy")] * 3
+    await log.recorded(parent_id, "SagaCompensated")
+
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert not log.unreadable
+
+
+async def test_a_child_says_whose_it_is(world: InMemoryService) -> None:
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+
+    child = await world.orchestrator.saga(child_id)
+
+    assert child.state.parent is not None
+    assert (child.state.parent.saga_id, child.state.parent.step) == (parent_id, "trip")
+    assert child.state.entity_id == (await world.orchestrator.saga(parent_id)).state.entity_id
+
+
+async def test_a_child_that_is_compensated_turns_its_parent_round(world: InMemoryService) -> None:
+    world.participants.will_reply("fly", NO)
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+
+    parent = await world.orchestrator.saga(parent_id)
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert parent.status_of("trip") == "rejected"
+    assert parent.state.error == "trip was rejected: fly was rejected: 409 no"
+    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /forget"]
+
+
+async def test_a_parent_is_undone_with_its_child(world: InMemoryService) -> None:
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+
+    await world.orchestrator.execute(parent_id, Compensate())
+    await await_idle(world.driver)
+
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert world.participants.paths[3:] == ["POST /return", "POST /unfly", "POST /forget"]
+
+
+async def test_a_child_that_is_under_way_is_called_back(world: InMemoryService) -> None:
+    world.participants.hold("fly")
+    parent_id, child_id = await start(world)
+    await world.participants.await_call("fly")
+
+    await world.orchestrator.execute(parent_id, Cancel(reason="too late"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await status_of(world, parent_id, child_id) == ["compensating", "compensating"]
+    world.participants.release("fly")
+    await await_idle(world.driver)
+
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly", "POST /forget"]
+
+
+async def test_a_parked_child_leaves_its_parent_waiting_until_somebody_helps(
+    world: InMemoryService,
+) -> None:
+    world.participants.will_reply("undo fly", NO)
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+    await world.orchestrator.execute(parent_id, Compensate())
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
+
+    await world.orchestrator.execute(child_id, Retry())
+    await await_idle(world.driver)
+
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+
+
+async def test_a_child_that_is_abandoned_parks_the_parent_that_undoes_it(
+    world: InMemoryService,
+) -> None:
+    world.participants.will_reply("undo fly", NO)
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+    await world.orchestrator.execute(parent_id, Compensate())
+    await await_idle(world.driver)
+
+    await world.driver.deliver(child_id, Abandon(reason="no answer"))
+    await await_idle(world.driver)
+
+    parent = await world.orchestrator.saga(parent_id)
+    assert parent.state.status == "parked"
+    assert parent.not_undone == ("ask", "trip")
+
+
+async def test_a_child_that_nobody_has_defined_is_a_rejected_step(log: TroubledLog) -> None:
+    world = await in_memory_service(PARENT, log=log)
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+
+    parent = await world.orchestrator.saga(parent_id)
+    assert parent.state.status == "compensated"
+    assert parent.state.error == "trip was rejected: there is no definition child"
+    assert log.types(child_id) == []
+
+
+async def test_a_child_whose_input_does_not_fit_is_not_started(log: TroubledLog) -> None:
+    picky = CHILD.replace(
+        "steps:", "input: {properties: {to: {enum: [Oslo]}}, required: [to]}\nsteps:", 1
+    )
+    world = await in_memory_service(picky, PARENT, log=log)
+
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+
+    parent = await world.orchestrator.saga(parent_id)
+    assert parent.state.status == "compensated"
+    assert parent.state.error == 'trip was rejected: /input/to: input.to must be "Oslo"'
+    assert log.types(child_id) == []
+
+
+async def test_a_crash_before_the_child_was_started_starts_it(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+    cut(log, parent_id, after="WaitStarted")
+    del log.store.streams[child_id]  # type: ignore[arg-type]
+
+    restarted = await in_memory_service(CHILD, PARENT, store=log.store)
+    await restarted.recover()
+    await await_idle(restarted.driver)
+
+    assert await status_of(restarted, parent_id, child_id) == ["completed", "completed"]
+    assert restarted.participants.paths == ["POST /fly", "POST /ship"]
+
+
+async def test_a_crash_between_the_child_s_rest_and_the_parent_being_told_loses_nothing(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+    cut(log, parent_id, after="WaitStarted")
+
+    restarted = await in_memory_service(CHILD, PARENT, store=log.store)
+    await restarted.recover()
+    await await_idle(restarted.driver)
+
+    assert await status_of(restarted, parent_id, child_id) == ["completed", "completed"]
+    assert restarted.participants.paths == ["POST /ship"]
+
+
+async def test_a_crash_while_a_child_is_undone_undoes_it_once(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+    await world.orchestrator.execute(parent_id, Compensate())
+    await await_idle(world.driver)
+    cut(log, parent_id, after="CompensationSucceeded")
+    types = log.types(child_id)
+
+    restarted = await in_memory_service(CHILD, PARENT, store=log.store)
+    await restarted.recover()
+    await await_idle(restarted.driver)
+
+    assert await status_of(restarted, parent_id) == ["compensated"]
+    assert log.types(child_id) == types
+    assert restarted.participants.paths == ["POST /forget"]
+
+
+async def test_a_child_that_is_called_back_before_it_began_never_begins(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    """The parent has been told that there is nothing to undo; starting it then would be a loss."""
+    world.participants.hold("ask")
+    parent_id, child_id = await start(world)
+    await world.participants.await_call("ask")
+    async with world.driver.creation_lock(child_id):
+        world.participants.release("ask")
+        await log.recorded(parent_id, "WaitStarted")
+        await world.orchestrator.execute(parent_id, Cancel())
+    await await_idle(world.driver)
+
+    assert [log.types(one)[-1:] for one in (parent_id, child_id)] == [["SagaCompensated"], []]
+    assert world.participants.paths == ["POST /ask", "POST /forget"]
+
+
+async def test_a_busy_log_keeps_no_parent_from_its_child(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    world.participants.hold("ask")
+    parent_id, child_id = await start(world)
+    await world.participants.await_call("ask")
+    world.participants.release("ask")
+    await log.recorded(parent_id, "WaitStarted")
+    log.troubles.extend([LogOverloaded(1000)] * 2)
+
+    await await_idle(world.driver)
+
+    assert log.refused == 2
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_parked_parent_hears_of_its_child_after_a_crash_too(
+    log: TroubledLog,
+) -> None:
+    """Its other branch has parked it; who unparks it must find the child heard of."""
+    world = await in_memory_service(CHILD, FAMILY, log=log)
+    world.participants.will_reply("ship", NO)
+    world.participants.hold("fly")
+    parent_id = (await world.start("family", step_data=TO_ROME)).state.saga_id
+    await log.recorded(parent_id, "SagaParked")
+    assert needs_no_recovery(await world.orchestrator.saga_as_of(parent_id)) is False
+
+    restarted = await in_memory_service(CHILD, FAMILY, store=log.store)
+    await restarted.recover()
+    await await_idle(restarted.driver)
+
+    parent = await restarted.orchestrator.saga(parent_id)
+    assert (parent.state.status, parent.status_of("trip")) == ("parked", "succeeded")
+    assert needs_no_recovery(parent) is True
+    await restarted.orchestrator.execute(parent_id, Retry())
+    await await_idle(restarted.driver)
+    assert await status_of(restarted, parent_id) == ["completed"]
+    await world.driver.drain(timedelta())
+
+
+async def test_children_of_sagas_side_by_side_are_their_own(world: InMemoryService) -> None:
+    families = [await start(world) for _ in range(5)]
+
+    for parent_id, child_id in families:
+        assert (await run_to_rest(world, parent_id)).state.status == "completed"
+        assert await status_of(world, child_id) == ["completed"]
+    assert len({child_id for _, child_id in families}) == 5
+
+
+def cut(log: TroubledLog, saga_id: str, *, after: str) -> None:
+    """The stream as if its process had died after the first event of that type."""
+    stream = log.store.streams[saga_id]  # type: ignore[index]
+    length = [one.type for one in stream].index(after) + 1
+    del stream[length:]

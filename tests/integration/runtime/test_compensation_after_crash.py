@@ -1,0 +1,147 @@
+"""Once a saga goes back, or somebody has asked it to, nothing is sent forward that was not yet."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.inputs import Cancel, TimerFired
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
+from saga_orchestrator.tests.support.virtual_time import (
+    advance_to_next_wakeup,
+    await_idle,
+    run_to_rest,
+)
+
+TRIP = """
+saga: trip
+version: 1
+deadline: 1m
+steps:
+  - name: book
+    participant: hotel-service
+    action: {path: /book}
+    compensation: {path: /unbook}
+  - name: pay
+    participant: bank-service
+    action: {path: /pay}
+    %s
+"""
+UNDOABLE, PIVOT = "compensation: {path: /refund}", "pivot: true"
+CANCEL = Cancel(reason="enough")
+
+
+async def a_saga_whose_call_waits_for_its_turn(last: str) -> tuple[InMemoryService, Saga]:
+    """The participant of `pay` is busy with the call of another saga."""
+    world = await in_memory_service(TRIP % last, limit=1)
+    world.participants.hold("pay")
+    await world.start("trip")
+    await world.participants.await_call("pay")
+    second = await world.start("trip")
+    await is_called(world, second)
+    return world, second
+
+
+async def is_called(world: InMemoryService, saga: Saga) -> None:
+    """Until the call of `pay` is recorded."""
+    while saga.status_of("pay") != "calling":
+        version = saga.state.version + 1
+        saga = await world.orchestrator.saga_from(saga.state.saga_id, version, timedelta(seconds=9))
+
+
+@pytest.mark.parametrize("last", [UNDOABLE, PIVOT])
+@pytest.mark.parametrize("turn", [CANCEL, TimerFired()])
+async def test_a_call_that_waits_for_its_turn_is_not_sent_any_more(
+    last: str, turn: Cancel | TimerFired
+) -> None:
+    world, saga = await a_saga_whose_call_waits_for_its_turn(last)
+    saga_id = saga.state.saga_id
+
+    if isinstance(turn, TimerFired):
+        await world.advance(timedelta(minutes=1))
+    else:
+        await world.orchestrator.execute(saga_id, turn)
+    world.participants.release("pay")
+    await await_idle(world.driver)
+
+    turned = await world.orchestrator.saga(saga_id)
+    assert (turned.state.status, turned.status_of("pay")) == ("compensated", "not_sent")
+    of_it = [one.path for one in world.participants.sent if one.headers["saga-id"] == saga_id]
+    assert of_it == ["/book", "/unbook"]
+
+
+async def test_nor_is_a_further_attempt_of_a_step_that_may_have_happened() -> None:
+    world = await in_memory_service(TRIP % UNDOABLE, limit=1)
+    world.participants.will_reply("pay", Response(500, {}, b""))
+    saga = await world.start("trip")
+    saga_id = saga.state.saga_id
+    await await_idle(world.driver)
+    world.participants.hold("pay")
+    await is_called(world, await world.start("trip"))
+    advance_to_next_wakeup(world)
+    await is_called(world, saga)
+
+    await world.orchestrator.execute(saga_id, CANCEL)
+    world.participants.release("pay")
+    await await_idle(world.driver)
+
+    of_it = [one.path for one in world.participants.sent if one.headers["saga-id"] == saga_id]
+    assert of_it == ["/book", "/pay", "/refund", "/unbook"]
+
+
+async def test_a_call_that_a_crash_has_cut_off_is_not_sent_again_after_a_cancel() -> None:
+    world = await in_memory_service()
+    world.participants.hold("process_payment")
+    saga_id = (await world.start("order_processing")).state.saga_id
+    await world.participants.await_call("process_payment")
+    await world.orchestrator.execute(saga_id, CANCEL)
+    restarted = await in_memory_service(store=world.log.store)
+
+    await restarted.recover()
+    await await_idle(restarted.driver)
+
+    waiting = await restarted.orchestrator.saga(saga_id)
+    assert (waiting.state.status, restarted.participants.sent) == ("compensating", [])
+    assert (await run_to_rest(restarted, saga_id)).state.status == "compensated"
+    assert restarted.participants.paths == undone(saga_id)
+    assert restarted.clock.now() == world.clock.now() + timedelta(seconds=10)
+
+
+async def test_nor_one_that_waits_for_its_turn_to_be_sent_again() -> None:
+    """The process before may have sent it, so it is waited for all the same."""
+    world = await in_memory_service()
+    world.participants.hold("process_payment")
+    sagas = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
+    while len(world.participants.sent) < 4:
+        await world.participants.await_call("process_payment")
+        await asyncio.sleep(0)
+    restarted = await in_memory_service(store=world.log.store, limit=1)
+    restarted.participants.hold("process_payment")
+    await restarted.recover()
+    await restarted.participants.await_call("process_payment")
+    first = restarted.participants.sent[0].headers["saga-id"]
+    (second,) = {*sagas} - {first}
+
+    await restarted.orchestrator.execute(second, CANCEL)
+    restarted.participants.release("process_payment")
+    await await_idle(restarted.driver)
+
+    waiting = await restarted.orchestrator.saga(second)
+    assert (waiting.state.status, waiting.status_of("process_payment")) == (
+        "compensating",
+        "calling",
+    )
+    assert (await run_to_rest(restarted, second)).state.status == "compensated"
+    of_it = [one for one in restarted.participants.sent if one.headers["saga-id"] == second]
+    assert [f"{one.method} {one.path}" for one in of_it] == undone(second)
+
+
+def undone(saga_id: str) -> list[str]:
+    """The calls that undo an order whose payment is unknown."""
+    return [
+        f"POST /payments/{saga_id}%2Fprocess_payment%2Faction/compensate",
+        "POST /orders/7/compensate",
+    ]

@@ -1,0 +1,174 @@
+"""Whoever asked to be told of a rest is told of it, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import repeat
+
+from saga_orchestrator.fsm.inputs import Compensate, StartSaga
+from saga_orchestrator.fsm.runtime.completion_webhooks import CompletionWebhooks, PendingWebhooks
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    TIME_LIMIT,
+    InMemoryService,
+    in_memory_service,
+)
+from saga_orchestrator.tests.support.virtual_time import await_idle
+
+REQUEST = StartSaga(
+    entity_id=1, input={"step_data": ORDER_STEP_DATA}, callback_url="https://shop.example/told"
+)
+
+
+class Receiver:
+    """Refuses as often as it is told to."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.refusals, self.told = refusals, list[Saga]()
+        self.attempts: list[int] = []
+        self.asked = asyncio.Event()
+
+    async def send(self, saga: Saga, attempt: int) -> bool:
+        self.told.append(saga)
+        self.attempts.append(attempt)
+        self.asked.set()
+        self.refusals -= 1
+        return self.refusals < 0
+
+
+class Impatient(CompletionWebhooks):
+    """Tries again at once."""
+
+    def _pauses(self) -> Iterator[float]:
+        return repeat(0.0)
+
+
+def told_by(world: InMemoryService, receiver: Receiver) -> Receiver:
+    world.driver.webhooks = Impatient(receiver, world.clock)
+    return receiver
+
+
+async def start(world: InMemoryService) -> str:
+    return (await world.orchestrator.start("order_processing", REQUEST)).saga.state.saga_id
+
+
+async def test_the_callback_is_told_of_the_rest_and_that_it_was_is_recorded(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    receiver = told_by(world, Receiver())
+
+    saga_id = await start(world)
+    await await_idle(world.driver)
+
+    assert [one.state.status for one in receiver.told] == ["completed"]
+    assert log.types(saga_id)[-2:] == ["SagaCompleted", "CompletionWebhookDelivered"]
+    assert world.driver.active == {}
+
+
+async def test_a_callback_that_does_not_take_it_is_told_again(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    receiver = told_by(world, Receiver(refusals=3))
+
+    saga_id = await start(world)
+    await await_idle(world.driver)
+
+    assert len(receiver.told) == 4
+    assert log.types(saga_id).count("CompletionWebhookDelivered") == 1
+
+
+async def test_nobody_is_told_who_did_not_ask(world: InMemoryService) -> None:
+    receiver = told_by(world, Receiver())
+
+    await world.await_rest((await world.start("order_processing")).state.saga_id)
+    await await_idle(world.driver)
+
+    assert receiver.told == []
+
+
+async def test_the_next_rest_is_told_too(world: InMemoryService) -> None:
+    receiver = told_by(world, Receiver())
+    saga_id = await start(world)
+    await await_idle(world.driver)
+
+    await world.orchestrator.execute(saga_id, Compensate())
+    await await_idle(world.driver)
+
+    assert [one.state.status for one in receiver.told] == ["completed", "compensated"]
+
+
+async def test_the_next_process_tells_what_the_last_one_could_not(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    receiver = Receiver(refusals=1_000_000)
+    world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
+    saga_id = await start(world)
+    await receiver.asked.wait()
+    restarted = await in_memory_service(store=log.store)
+    heard = told_by(restarted, Receiver())
+
+    assert await restarted.recover() == 1
+
+    await await_idle(restarted.driver)
+    assert [one.state.saga_id for one in heard.told] == [saga_id]
+    assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
+
+
+async def test_a_stop_does_not_wait_for_the_next_try(world: InMemoryService) -> None:
+    receiver = Receiver(refusals=1_000_000)
+    world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
+    await start(world)
+    await receiver.asked.wait()
+
+    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
+        await world.driver.drain(timedelta(hours=1))
+
+    assert len(receiver.told) == 1
+
+
+async def test_what_is_owed_is_told_with_how_long_and_until_it_is_taken(
+    world: InMemoryService,
+) -> None:
+    receiver = Receiver(refusals=1_000_000)
+    callbacks = world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
+    assert callbacks.pending() is None
+    saga_id = await start(world)
+    await receiver.asked.wait()
+
+    world.clock.advance(timedelta(minutes=7))
+
+    assert callbacks.pending() == PendingWebhooks(1, timedelta(minutes=7), saga_id)
+    await world.driver.drain(timedelta(hours=1))
+    assert callbacks.pending() is None
+
+
+async def test_how_long_it_is_owed_outlives_the_process(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    receiver = Receiver(refusals=1_000_000)
+    world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
+    saga_id = await start(world)
+    await receiver.asked.wait()
+    restarted = await in_memory_service(store=log.store)
+    restarted.clock.advance(timedelta(hours=1))
+    next_receiver = Receiver(refusals=1_000_000)
+    callbacks = restarted.driver.webhooks = CompletionWebhooks(next_receiver, restarted.clock)
+
+    await restarted.recover()
+    await next_receiver.asked.wait()
+
+    assert callbacks.pending() == PendingWebhooks(1, timedelta(hours=1), saga_id)
+    await restarted.driver.drain(timedelta())
+
+
+async def test_a_sender_is_told_the_number_of_the_try(world: InMemoryService) -> None:
+    receiver = told_by(world, Receiver(refusals=2))
+
+    await start(world)
+    await await_idle(world.driver)
+
+    assert receiver.attempts == [1, 2, 3]

@@ -1,0 +1,137 @@
+"""Steps side by side: the answer of one comes while people deal with the trouble of another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.events import Resolution
+from saga_orchestrator.fsm.inputs import (
+    Abandon,
+    OperatorCommand,
+    Pause,
+    ResolveStep,
+    Retry,
+    SendSignal,
+)
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import SIDE_BY_SIDE
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
+from saga_orchestrator.tests.support.virtual_time import await_idle
+
+APPROVED = """
+saga: approved
+version: 1
+steps:
+  - {name: pay, participant: bank, action: {path: /pay}, pivot: true}
+  - {name: ship, after: [pay], participant: post, action: {path: /ship}}
+  - {name: mail, after: [pay], participant: office, action: {path: /mail}}
+  - {name: approve, after: [ship], wait_for: {signal: hello, timeout: 24h, on_timeout: park}}
+"""
+NO = Response(409, {}, b'{"detail": "no"}')
+DONE_BY_HAND = ResolveStep(step="ship", verdict=Resolution.DONE, evidence="seen at the door")
+
+
+@pytest.fixture
+async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+    made = await in_memory_service(SIDE_BY_SIDE, APPROVED, log=log)
+    yield made
+    await made.driver.drain(timedelta())
+
+
+async def refused_with_a_call_out(
+    world: InMemoryService, log: TroubledLog, saga_type: str = "side_by_side"
+) -> str:
+    """Shipping was refused, and mailing is not answered yet."""
+    world.participants.will_reply("ship", NO)
+    world.participants.hold("mail")
+    saga_id = (await world.start(saga_type)).state.saga_id
+    await world.participants.await_call("mail")
+    await log.recorded(saga_id, "StepRejected")
+    return saga_id
+
+
+async def test_both_are_called_at_once(world: InMemoryService, log: TroubledLog) -> None:
+    for step in ("ship", "mail"):
+        world.participants.hold(step)
+    saga_id = (await world.start("side_by_side")).state.saga_id
+    for step in ("ship", "mail"):
+        await world.participants.await_call(step)
+
+    assert log.types(saga_id)[-3:] == ["StepSucceeded", "StepCalled", "StepCalled"]
+    for step in ("mail", "ship"):
+        world.participants.release(step)
+    saga = await world.await_rest(saga_id)
+    assert saga.state.status == "completed"
+
+
+async def test_it_parks_only_when_the_other_one_is_answered(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    saga_id = await refused_with_a_call_out(world, log)
+    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+
+    world.participants.release("mail")
+    await await_idle(world.driver)
+
+    saga = await world.orchestrator.saga(saga_id)
+    assert (saga.state.status, saga.status_of("mail")) == ("parked", "succeeded")
+    assert saga.not_done == ("ship",)
+    assert world.driver.active == {}
+
+
+@pytest.mark.parametrize("verb", [Retry(), DONE_BY_HAND], ids=type)
+async def test_it_goes_on_from_where_it_was_parked(
+    world: InMemoryService, log: TroubledLog, verb: OperatorCommand
+) -> None:
+    saga_id = await refused_with_a_call_out(world, log)
+    world.participants.release("mail")
+    await await_idle(world.driver)
+
+    await world.orchestrator.execute(saga_id, verb)
+    await await_idle(world.driver)
+
+    assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
+    assert world.participants.paths.count("POST /mail") == 1
+
+
+async def test_an_answer_that_comes_after_its_saga_was_abandoned_is_only_recorded(
+    world: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    saga_id = await refused_with_a_call_out(world, log)
+    abandoned = await world.orchestrator.execute(saga_id, Abandon(reason="enough"))
+    assert (abandoned.state.status, world.driver.active) == ("abandoned", {})
+
+    world.participants.release("mail")
+    await await_idle(world.driver)
+
+    assert log.types(saga_id)[-2:] == ["SagaAbandoned", "LateReplyIgnored"]
+    assert (await world.orchestrator.saga(saga_id)).state.status == "abandoned"
+    assert caplog.records == []
+
+
+async def test_verbs_and_answers_that_come_at_once_are_decided_about_one_by_one(
+    world: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is recorded once, in some order, and none of them finds another version."""
+    saga_id = await refused_with_a_call_out(world, log, "approved")
+    log.slow = asyncio.Event()
+    log.asked.clear()
+    asking = [
+        asyncio.ensure_future(world.orchestrator.execute(saga_id, one))
+        for one in (Pause(), SendSignal(name="hello"), SendSignal(name="hello"))
+    ]
+    await log.asked.wait()
+    world.participants.release("mail")
+
+    log.slow.set()
+    await asyncio.gather(*asking)
+    await await_idle(world.driver)
+
+    types = log.types(saga_id)
+    assert [types.count(one) for one in ("SagaPaused", "SignalReceived")] == [1, 2]
+    assert types.count("StepSucceeded") == 2
+    assert caplog.records == []

@@ -1,0 +1,447 @@
+"""What is asked of a parent reaches its children; some verbs of a child are the parent's to ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.eventstore.errors import LogOverloaded
+from saga_orchestrator.fsm.call_outcome import Response
+from saga_orchestrator.fsm.errors import ChildrenUnderWay, DrivenByParent
+from saga_orchestrator.fsm.events import Resolution
+from saga_orchestrator.fsm.inputs import (
+    Abandon,
+    Cancel,
+    ChildPolicy,
+    Compensate,
+    OperatorCommand,
+    Pause,
+    ResolveStep,
+    Resume,
+    Retry,
+)
+from saga_orchestrator.fsm.instructions import child_id_of, needs_no_recovery
+from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
+from saga_orchestrator.tests.integration.runtime.waiting_sagas import CHILD, PARENT
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
+from saga_orchestrator.tests.support.virtual_time import await_idle
+
+UNDONE = Resolution.UNDONE
+NO = Response(409, {}, b'{"detail": "no"}')
+TWO_STEPS = """
+saga: child
+version: 1
+steps:
+  - {name: fly, participant: airline, action: {path: /fly}, compensation: {path: /unfly}}
+  - {name: land, participant: airline, action: {path: /land}, compensation: {path: /unland}}
+"""
+PARKED_BESIDE = """
+saga: parent
+version: 1
+steps:
+  - {name: ask, participant: office, action: {path: /ask}, compensation: {path: /forget}}
+  - {name: trip, after: [ask], saga: {type: child}}
+  - {name: approve, after: [ask], wait_for: {signal: go, timeout: 1s, on_timeout: park}}
+  - {name: ship, after: [trip, approve], participant: post, action: {path: /ship}, effect: none}
+"""
+PAST_ITS_PIVOT = """
+saga: child
+version: 1
+steps:
+  - {name: fly, participant: airline, action: {path: /fly}, pivot: true}
+  - {name: land, participant: airline, action: {path: /land}}
+"""
+GRANDPARENT = """
+saga: grandparent
+version: 1
+steps:
+  - {name: family, saga: {type: parent, input: "${input}"}}
+"""
+NESTED = """
+saga: parent
+version: 1
+steps:
+  - {name: ask, participant: office, action: {path: /ask}, compensation: {path: /forget}}
+  - name: trip
+    when: "${input.step_data[0].depth > `0`}"
+    saga: {type: parent, input: {step_data: [{depth: "${input.step_data[0].depth}"}]}}
+"""
+DRIVEN: list[OperatorCommand] = [
+    Compensate(),
+    Cancel(),
+    Abandon(reason="enough"),
+    Retry(),
+]
+
+
+@pytest.fixture
+async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+    made = await in_memory_service(TWO_STEPS, PARENT, log=log)
+    yield made
+    await made.driver.drain(timedelta())
+
+
+async def start(world: InMemoryService) -> tuple[str, str]:
+    """The ids of a parent and of its child."""
+    parent_id = (await world.start("parent", step_data=[{"to": "Rome"}])).state.saga_id
+    return parent_id, child_id_of(parent_id, "trip")
+
+
+async def flying(world: InMemoryService) -> tuple[str, str]:
+    """The first call of the child is out."""
+    world.participants.hold("fly")
+    family = await start(world)
+    await world.participants.await_call("fly")
+    return family
+
+
+async def landed(world: InMemoryService) -> None:
+    world.participants.release("fly")
+    await await_idle(world.driver)
+
+
+async def status_of(world: InMemoryService, *saga_ids: str) -> list[str]:
+    return [(await world.orchestrator.saga(one)).state.status for one in saga_ids]
+
+
+async def restarted(log: TroubledLog, *documents: str) -> InMemoryService:
+    world = await in_memory_service(*documents, store=log.store)
+    await world.recover()
+    await await_idle(world.driver)
+    return world
+
+
+@pytest.mark.parametrize("asked", DRIVEN)
+async def test_what_ends_a_child_under_way_is_its_parent_s_to_ask_for(
+    world: InMemoryService, asked: OperatorCommand
+) -> None:
+    parent_id, child_id = await flying(world)
+
+    with pytest.raises(DrivenByParent) as refused:
+        await world.orchestrator.execute(child_id, asked)
+    assert refused.value.parent == parent_id
+    assert {"compensate", "cancel", "abandon", "retry"}.isdisjoint(refused.value.allowed_actions)
+    child = await world.orchestrator.saga(child_id)
+    assert await world.orchestrator.allowed_actions(child) == ["pause", "skip"]
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+@pytest.mark.parametrize("asked", [Compensate(), Cancel()])
+async def test_a_child_that_its_parent_has_counted_is_undone_with_it_alone(
+    world: InMemoryService, asked: OperatorCommand
+) -> None:
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.execute(child_id, asked)
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.compensation_plan(child_id)
+    await world.orchestrator.execute(parent_id, Compensate())
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+
+
+async def test_a_parked_child_is_helped_on_and_nothing_else(world: InMemoryService) -> None:
+    world.participants.will_reply("undo fly", *[NO] * 2)
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+    await world.orchestrator.execute(parent_id, Compensate())
+    await await_idle(world.driver)
+
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.execute(child_id, Abandon(reason="enough"))
+    await world.orchestrator.execute(child_id, Retry())
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
+    undone = ResolveStep(step="fly", verdict=UNDONE, evidence="by hand")
+    await world.orchestrator.execute(child_id, undone)
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+
+
+async def parked_over(log: TroubledLog, *, completed: bool) -> tuple[InMemoryService, str, str]:
+    """A parent that is parked while its child is under way, or once it is completed."""
+    world = await in_memory_service(TWO_STEPS, PARKED_BESIDE, log=log)
+    parent_id, child_id = await flying(world)
+    if completed:
+        await landed(world)
+    await world.advance(timedelta(seconds=1))
+    await log.recorded(parent_id, "SagaParked")
+    return world, parent_id, child_id
+
+
+async def test_a_child_of_a_parked_parent_that_has_not_counted_it_can_be_cancelled(
+    log: TroubledLog,
+) -> None:
+    world, parent_id, child_id = await parked_over(log, completed=False)
+
+    await world.orchestrator.execute(child_id, Cancel())
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["parked", "compensated"]
+    await world.orchestrator.execute(parent_id, Retry())
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id) == ["compensated"]
+    await world.driver.drain(timedelta())
+
+
+async def test_a_child_that_completes_while_it_is_asked_is_looked_at_again(
+    log: TroubledLog,
+) -> None:
+    """Its end is being recorded, and will be reported; undoing it then is the parent's."""
+    world = await in_memory_service(CHILD, PARKED_BESIDE, log=log)
+    parent_id, child_id = await flying(world)
+    await world.advance(timedelta(seconds=1))
+    await log.recorded(parent_id, "SagaParked")
+    log.slow = recording = asyncio.Event()
+    log.asked.clear()
+    world.participants.release("fly")
+    await log.asked.wait()
+    compensation = asyncio.ensure_future(world.orchestrator.execute(child_id, Compensate()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await status_of(world, child_id) == ["running"]
+    recording.set()
+
+    with pytest.raises(DrivenByParent):
+        await compensation
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["parked", "completed"]
+    await world.driver.drain(timedelta())
+
+
+async def test_one_that_it_has_counted_cannot(log: TroubledLog) -> None:
+    world, parent_id, child_id = await parked_over(log, completed=True)
+
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.execute(child_id, Compensate())
+    assert await status_of(world, parent_id, child_id) == ["parked", "completed"]
+    await world.driver.drain(timedelta())
+
+
+async def test_a_pause_reaches_the_child_under_way_and_so_does_its_end(
+    world: InMemoryService,
+) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.execute(parent_id, Pause())
+    await landed(world)
+
+    child = await world.orchestrator.saga(child_id)
+    assert (child.state.status, child.state.paused_by_parent) == ("running", True)
+    assert world.participants.paths == ["POST /ask", "POST /fly"]
+    with pytest.raises(DrivenByParent):
+        await world.orchestrator.execute(child_id, Resume())
+    assert "resume" not in await world.orchestrator.allowed_actions(child)
+
+    await world.orchestrator.execute(parent_id, Resume())
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_pause_is_answered_when_it_has_reached_the_children_and_theirs() -> None:
+    world = await in_memory_service(TWO_STEPS, PARENT, GRANDPARENT)
+    world.participants.hold("fly")
+    top_id = (await world.start("grandparent", step_data=[{"to": "Rome"}])).state.saga_id
+    await world.participants.await_call("fly")
+    parent_id = child_id_of(top_id, "family")
+
+    await world.orchestrator.execute(top_id, Pause())
+
+    for saga_id in (parent_id, child_id_of(parent_id, "trip")):
+        assert (await world.orchestrator.saga(saga_id)).state.paused_by_parent
+    await world.driver.drain(timedelta())
+
+
+async def test_a_pause_of_the_child_s_own_outlasts_that_of_its_parent(
+    world: InMemoryService,
+) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.execute(child_id, Pause())
+    for asked in (Pause(), Resume()):
+        await world.orchestrator.execute(parent_id, asked)
+    await landed(world)
+    assert (await world.orchestrator.saga(child_id)).state.paused_at is not None
+
+    await world.orchestrator.execute(child_id, Resume())
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    async with world.driver.creation_lock(child_id):
+        pausing = asyncio.ensure_future(world.orchestrator.execute(parent_id, Pause()))
+        await log.recorded(parent_id, "SagaPaused")
+        await world.driver.drain(timedelta())
+        pausing.cancel()
+    after = await in_memory_service(TWO_STEPS, PARENT, store=log.store)
+    after.participants.hold("fly")
+    await after.recover()
+    await after.participants.await_call("fly")
+    await landed(after)
+
+    assert (await after.orchestrator.saga(child_id)).state.paused_by_parent
+    assert "POST /land" not in after.participants.paths
+    await after.orchestrator.execute(parent_id, Resume())
+    await await_idle(after.driver)
+    assert await status_of(after, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_an_end_of_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.execute(parent_id, Pause())
+    await landed(world)
+    async with world.driver.creation_lock(child_id):
+        await world.orchestrator.execute(parent_id, Resume())
+        await world.driver.drain(timedelta())
+    after = await restarted(log, TWO_STEPS, PARENT)
+
+    assert await status_of(after, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_child_does_not_begin_under_a_paused_parent(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    world.participants.hold("ask")
+    parent_id, child_id = await start(world)
+    await world.participants.await_call("ask")
+    async with world.driver.creation_lock(child_id):
+        world.participants.release("ask")
+        await log.recorded(parent_id, "WaitStarted")
+        pausing = asyncio.ensure_future(world.orchestrator.execute(parent_id, Pause()))
+        await log.recorded(parent_id, "SagaPaused")
+    await pausing
+    await await_idle(world.driver)
+    assert log.types(child_id) == []
+
+    await world.orchestrator.execute(parent_id, Resume())
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+
+
+async def test_a_parked_child_is_not_helped_on_under_a_paused_parent(
+    world: InMemoryService,
+) -> None:
+    world.participants.will_reply("undo fly", NO)
+    parent_id, child_id = await start(world)
+    await await_idle(world.driver)
+    for asked in (Compensate(), Pause()):
+        await world.orchestrator.execute(parent_id, asked)
+        await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
+
+    for help_on in (Retry(), ResolveStep(step="fly", verdict=UNDONE, evidence="by hand")):
+        with pytest.raises(DrivenByParent):
+            await world.orchestrator.execute(child_id, help_on)
+
+
+async def test_a_child_under_way_is_left_when_that_is_said(world: InMemoryService) -> None:
+    parent_id, child_id = await flying(world)
+    with pytest.raises(ChildrenUnderWay) as refused:
+        await world.orchestrator.execute(parent_id, Abandon(reason="enough"))
+    assert refused.value.children == (child_id,)
+
+    asked = Abandon(reason="enough", children=ChildPolicy.LEAVE)
+    await world.orchestrator.execute(parent_id, asked)
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["abandoned", "completed"]
+    await world.orchestrator.execute(child_id, Compensate())
+    await await_idle(world.driver)
+    assert await status_of(world, child_id) == ["compensated"]
+
+
+async def test_and_cancelled_when_that_is_said(world: InMemoryService) -> None:
+    parent_id, child_id = await flying(world)
+
+    asked = Abandon(reason="enough", children=ChildPolicy.CANCEL)
+    await world.orchestrator.execute(parent_id, asked)
+    assert not needs_no_recovery(await world.orchestrator.saga(parent_id))
+    await landed(world)
+    assert await status_of(world, parent_id, child_id) == ["abandoned", "compensated"]
+    assert needs_no_recovery(await world.orchestrator.saga(parent_id))
+    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly"]
+
+
+async def test_a_cancel_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    async with world.driver.creation_lock(child_id):
+        asked = Abandon(reason="enough", children=ChildPolicy.CANCEL)
+        await world.orchestrator.execute(parent_id, asked)
+        await world.driver.drain(timedelta())
+    after = await restarted(log, TWO_STEPS, PARENT)
+
+    assert await status_of(after, parent_id, child_id) == ["abandoned", "compensated"]
+    assert needs_no_recovery(await after.orchestrator.saga(parent_id))
+
+
+async def test_nesting_is_bounded_and_the_step_that_would_go_deeper_says_so() -> None:
+    world = await in_memory_service(NESTED, nesting_limit=3)
+    parent_id = (await world.start("parent", step_data=[{"depth": 1}])).state.saga_id
+    await await_idle(world.driver)
+
+    assert len(world.sagas) == 4
+    assert set(await status_of(world, *world.sagas)) == {"compensated"}
+    assert world.participants.paths.count("POST /ask") == 4
+    error = str((await world.orchestrator.saga(parent_id)).state.error)
+    assert "a saga 4 deep under others, and at most 3 are allowed (SAGA_NESTING_LIMIT)" in error
+
+
+@pytest.mark.parametrize(
+    ("ends", "parent"),
+    [
+        (Cancel(), "parked"),
+        (Abandon(reason="enough", children=ChildPolicy.CANCEL), "abandoned"),
+    ],
+)
+async def test_a_child_past_its_pivot_goes_on_when_its_paused_parent_calls_it_back(
+    ends: OperatorCommand, parent: str
+) -> None:
+    world = await in_memory_service(PAST_ITS_PIVOT, PARENT)
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.execute(parent_id, Pause())
+    await landed(world)
+
+    await world.orchestrator.execute(parent_id, ends)
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == [parent, "completed"]
+    await world.driver.drain(timedelta())
+
+
+async def test_a_child_called_back_by_a_paused_parent_sends_nothing_forward_if_the_log_is_busy(
+    world: InMemoryService, log: TroubledLog
+) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.execute(parent_id, Pause())
+    await landed(world)
+    async with world.driver.creation_lock(child_id):
+        await world.orchestrator.execute(parent_id, Cancel())
+        log.troubles.append(LogOverloaded(1))
+    await await_idle(world.driver)
+
+    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert "POST /land" not in world.participants.paths
+
+
+async def test_a_child_left_by_a_paused_parent_is_paused_until_it_is_resumed(
+    world: InMemoryService,
+) -> None:
+    parent_id, child_id = await flying(world)
+    await world.orchestrator.execute(parent_id, Pause())
+    await landed(world)
+    asked = Abandon(reason="enough", children=ChildPolicy.LEAVE)
+    await world.orchestrator.execute(parent_id, asked)
+    await await_idle(world.driver)
+    assert await status_of(world, parent_id, child_id) == ["abandoned", "running"]
+
+    await world.orchestrator.execute(child_id, Resume())
+    await await_idle(world.driver)
+    assert await status_of(world, child_id) == ["completed"]

@@ -1,0 +1,238 @@
+"""The way back: R2 to R5, each broken where it lives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saga_orchestrator.tests.mutations.mutation import Mutation
+
+RULES: Final = "test_saga_machine.py"
+ATTEMPTS: Final = "test_outcomes_of_a_step.py"
+BACK: Final = "test_way_back.py"
+DEADLINES: Final = "test_deadlines.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        rule="R2",
+        effect="compensation_route does not wait for calls under way",
+        file="fsm/decider/compensation.py",
+        old="or saga.has_call_in_flight or",
+        new="or",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R2",
+        effect="a step that waits for its next try is not settled",
+        file="fsm/decider/compensation.py",
+        old="if waits or state.status is StepStatus.BACKING_OFF:",
+        new="if waits:",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R2",
+        effect="a call is sent again after a crash though the saga goes back",
+        file="fsm/instructions.py",
+        old="""    if state.status is COMPENSATING:
+        return True
+    if state.status is not RUNNING or saga.pivot_succeeded:
+""",
+        new="""    if state.status is not RUNNING or saga.pivot_succeeded:
+""",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R2",
+        effect="a call that a crash has cut off is not waited for",
+        file="fsm/instructions.py",
+        old="    return since + step.action.timeout\n",
+        new="    return since\n",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R8",
+        effect="receive_disconnect wakes a saga for a call that a crash has cut off",
+        file="fsm/instructions.py",
+        old="wake = due if wake is None else min(wake, due)",
+        new="wake = wake",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R3",
+        effect="unknown_streams steps are not undone",
+        file="fsm/saga.py",
+        old="NEEDS_COMPENSATION = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})",
+        new="NEEDS_COMPENSATION = frozenset({StepStatus.SUCCEEDED})",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        effect="the first one done is undone first",
+        file="fsm/decider/compensation.py",
+        old="for name in reversed(saga.state.finished):",
+        new="for name in saga.state.finished:",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R3",
+        effect="a busy attempt leaves no doubt when the saga turns round",
+        file="fsm/step_state.py",
+        old="return self.is_uncertain or self.was_busy or said_done",
+        new="return self.is_uncertain or said_done",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        effect="what was never sent counts as unknown_streams when the saga turns round",
+        file="fsm/decider/call_results.py",
+        old="kind = StepUnknown if waits or state.may_have_happened else StepNotSent",
+        new="kind = StepUnknown",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        effect="a refusal makes up for an unknown_streams attempt",
+        file="fsm/step_state.py",
+        old="if step.is_uncertain or event.resent or said_done",
+        new="if event.resent or said_done",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        effect="a refusal makes up for what a crash may have sent",
+        file="fsm/step_state.py",
+        old="if step.is_uncertain or event.resent or said_done",
+        new="if step.is_uncertain or said_done",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        effect="a rejected step that asks to be undone is not",
+        file="fsm/saga.py",
+        old="rejected = status is StepStatus.REJECTED and step.compensate_on_reject",
+        new="rejected = False",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a deadline does not wait for the kind of a pivot",
+        file="fsm/decider/forward.py",
+        old="return not saga.pivot_is_uncertain and bool(saga.not_done)",
+        new="return bool(saga.not_done)",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a run_to_completion does not wait for the kind of a pivot",
+        file="fsm/decider/operator_commands.py",
+        old="if saga.state.status is SagaStatus.RUNNING and saga.pivot_is_uncertain:",
+        new="if saga.state.status is None and saga.pivot_is_uncertain:",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a pivot that was not executed keeps everything waiting",
+        file="fsm/saga.py",
+        old="return state.may_have_happened if waits_to_retry else state.status in UNSETTLED",
+        new="return waits_to_retry or state.status in UNSETTLED",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a run_to_completion that a pivot has kept waiting is forgotten",
+        file="fsm/decider/forward.py",
+        old="if asked is None or saga.pivot_succeeded or saga.pivot_is_uncertain:",
+        new="if asked is not None or saga.pivot_succeeded or saga.pivot_is_uncertain:",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a pivot that turns out not done is tried again though the saga goes back",
+        file="fsm/decider/reactions.py",
+        old="if isinstance(fact, StepConfirmedNotExecuted) and not (paused or is_about_to_turn(deciding)):",
+        new="if isinstance(fact, StepConfirmedNotExecuted) and not paused:",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a deadline after the pivot turns the saga back",
+        file="fsm/decider/forward.py",
+        old="""    if deciding.saga.pivot_succeeded:
+        deciding.park(error)
+    else:
+        deciding.start_compensation(CompensationStarted(cause=Cause.DEADLINE, error=error))
+""",
+        new="""    deciding.start_compensation(CompensationStarted(cause=Cause.DEADLINE,
+        error=error))
+""",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a failure after the pivot turns the saga back",
+        file="fsm/decider/forward.py",
+        old="if in_doubt or deciding.saga.pivot_succeeded:",
+        new="if in_doubt:",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a run_to_completion after the pivot turns the saga back",
+        file="fsm/decider/operator_commands.py",
+        old="""    if saga.pivot_succeeded:
+        return "a pivot was passed, so it only goes forward"
+""",
+        new="",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="deadlines are forgotten",
+        file="fsm/decider/forward.py",
+        old="return deadline is not None and deadline <= now",
+        new="return False",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a saga that is given up does not say what stays",
+        file="fsm/decider/operator_commands.py",
+        old="            not_undone=saga.not_undone,\n",
+        new="",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R5",
+        effect="a failed compensation_route stops receive_disconnect",
+        file="fsm/decider/compensation.py",
+        old="return step.compensation_route is None or step.compensation_route.on_failure is OnFailure.PARK",
+        new="return False",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R5",
+        effect="a failed compensation_route always stops the others",
+        file="fsm/decider/compensation.py",
+        old="return step.compensation_route is None or step.compensation_route.on_failure is OnFailure.PARK",
+        new="return True",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R5",
+        effect="a compensation_route is tried as often as its action",
+        file="fsm/decider/call_results.py",
+        old="return call_of(step, answer.direction).retry.allows_another(tried)",
+        new="return step.retry.allows_another(tried)",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R5",
+        effect="a failed compensation_route is not listed where the saga parks",
+        file="fsm/saga.py",
+        old="""        StepStatus.COMPENSATION_FAILED,
+    }
+""",
+        new="""    }
+""",
+        property=BACK,
+    ),
+)

@@ -1,0 +1,232 @@
+"""What the shell and the log keep: R1 and R6 to R8, each broken where it lives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saga_orchestrator.tests.mutations.mutation import Mutation
+
+RULES: Final = "test_saga_machine.py"
+ATTEMPTS: Final = "test_outcomes_of_a_step.py"
+AGAIN: Final = "test_repetitions.py"
+SHELL: Final = "test_service_machine.py"
+RACES: Final = "test_races.py"
+OPERATORS: Final = "test_operators.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        rule="R1",
+        effect="the first call leaves before the start is recorded",
+        file="fsm/runtime/driver.py",
+        old="""            recorded = await driver.append(0, decision)
+""",
+        new="""            driver.launch(ActiveSaga(decision.saga), decision.calls)
+            recorded = await driver.append(0, decision)
+""",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R1",
+        effect="calls leave while their decision is being recorded",
+        file="fsm/runtime/driver.py",
+        old="""            if decision.events:
+                recorded = await self.append(saga.state.version, decision)
+                self.on_committed(live, decision, recorded)
+            elif decision.saga is not saga:
+                self._move(live, decision)
+            if held:
+                self.watch_circuits(decision.saga, held)
+        except Fenced as error:
+            self.fenced.add(error.shard_id)
+            raise
+        finally:
+            turn.leave()
+        return decision.calls
+""",
+        new="""            self.launch(live, decision.calls)
+            if decision.events:
+                recorded = await self.append(saga.state.version, decision)
+                self.on_committed(live, decision, recorded)
+            elif decision.saga is not saga:
+                self._move(live, decision)
+            if held:
+                self.watch_circuits(decision.saga, held)
+        except Fenced as error:
+            self.fenced.add(error.shard_id)
+            raise
+        finally:
+            turn.leave()
+        return ()
+""",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R1",
+        effect="the intent of a retry names the first attempt",
+        file="fsm/decider/decision.py",
+        old="intent = INTENTS[direction](step=step.name, attempt=attempt)",
+        new="intent = INTENTS[direction](step=step.name, attempt=1)",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R1",
+        effect="an action is repeated though the log does not say that it is out",
+        file="fsm/decider/decision.py",
+        old="        return pending_call(logged) is direction and tried == attempt\n",
+        new="        return tried == attempt\n",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R7",
+        effect="what was repeated is not recorded before what follows it",
+        file="fsm/decider/decision.py",
+        old="""        if self.saga.state.unrecorded:
+            self.record_unrecorded()
+        fold(""",
+        new="""        fold(""",
+        property=AGAIN,
+    ),
+    Mutation(
+        rule="R6",
+        effect="two that come at once are decided about at once",
+        file="fsm/runtime/driver.py",
+        old="            await turn.come()\n",
+        new="            turn.taken += 1\n",
+        property=RACES,
+    ),
+    Mutation(
+        rule="R6",
+        effect="a early_callback that has lost leaves no trace",
+        file="fsm/decider/reactions.py",
+        old="""        deciding.record(late)
+""",
+        new="",
+        property=RACES,
+    ),
+    Mutation(
+        rule="R6",
+        effect="a cancel that has lost against the completion undoes it",
+        file="fsm/decider/operator_commands.py",
+        old='return "it is callback_done; compensate it instead" if done else _why_not_compensate(saga)',
+        new="return None if done else _why_not_compensate(saga)",
+        property=RACES,
+    ),
+    Mutation(
+        rule="R6",
+        effect="a early_callback before a lost reply is dropped",
+        file="fsm/decider/reactions.py",
+        old="if state.early_callback is None or not isinstance(said, StepUnknown | StepNotSent):",
+        new="if said:",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R6",
+        effect="who has lost changes the step all the same",
+        file="fsm/step_state.py",
+        old="return replace(step, child_cancelled=False) if step.child_cancelled else step",
+        new="return replace(step, last_error=event.what)",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R6",
+        effect="an answer after the giving up leaves no trace",
+        file="fsm/decider/reactions.py",
+        old="        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))\n",
+        new="",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R8",
+        effect="a retry is offered that only parks the saga again",
+        file="fsm/decider/operator_commands.py",
+        old="[SagaUnparked(accepted_steps=()), SagaParked(reason=why)] if why == parked.why:",
+        new="[SagaUnparked(accepted_steps=()), SagaParked(reason=why)] if not why:",
+        property=OPERATORS,
+    ),
+    Mutation(
+        rule="R8",
+        effect="an output that is missing cannot be supplied",
+        file="fsm/decider/operator_commands.py",
+        old="if named is not None and step.name not in named:",
+        new="if named is not None:",
+        property=OPERATORS,
+    ),
+    Mutation(
+        rule="R7",
+        effect="events are recorded with another time than was decided at",
+        file="fsm/runtime/driver.py",
+        old="state.saga_id, version, decision.events, at=state.updated_at",
+        new="state.saga_id, version, decision.events, at=self.clock.now()",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R7",
+        effect="a replay sends again what was answered",
+        file="fsm/instructions.py",
+        old="""    StepStatus.COMPENSATING: Direction.COMPENSATION,
+""",
+        new="""    StepStatus.COMPENSATING: Direction.COMPENSATION,
+    StepStatus.COMPENSATED: Direction.COMPENSATION,
+""",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R7",
+        effect="a replay tells all at the time of the start",
+        file="fsm/saga.py",
+        old="fold(state, event, recorded_at)",
+        new="fold(state, event, at)",
+        property=RULES,
+    ),
+    Mutation(
+        rule="R7",
+        effect="the status of a version lacks its last event",
+        file="fsm/runtime/repository.py",
+        old="if (version is None or one.recorded.version <= version)",
+        new="if (version is None or one.recorded.version < version)",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        effect="no timer is set for what is recorded",
+        file="fsm/runtime/driver.py",
+        old="        self.timers.set(saga_id, wake)\n",
+        new="",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        effect="the next process forgets who waits",
+        file="fsm/runtime/sharding/recovery.py",
+        old="self.driver.schedule(one.saga_id, one.wake_at)",
+        new="self.driver.schedule(one.saga_id, None)",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        effect="who is woken for receive_disconnect is not woken again",
+        file="fsm/runtime/driver.py",
+        old="if live.saga.state.version == version and due is not None:",
+        new="if live.saga.state.version == version and due is None:",
+        property=SHELL,
+    ),
+    Mutation(
+        rule="R8",
+        effect="a back-off has no wake-up",
+        file="fsm/step_state.py",
+        old="""        was_busy=step.was_busy or event.kind is Outcome.BUSY,
+        next_attempt_at=event.until,
+""",
+        new="""        was_busy=step.was_busy or event.kind is Outcome.BUSY,
+""",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R8",
+        effect="a deadline wakes nobody",
+        file="fsm/instructions.py",
+        old="return None if saga.pivot_is_uncertain else state.deadline",
+        new="return None",
+        property=RULES,
+    ),
+)

@@ -1,0 +1,60 @@
+"""What is refusal at registration: R9, broken where it lives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saga_orchestrator.tests.mutations.mutation import Mutation
+
+VERIFIER: Final = "test_what_can_be_undone.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        rule="R9",
+        effect="nobody looks whether effects can be undone",
+        file="fsm/definitions/verifier/__init__.py",
+        old="    check_compensations,\n    check_pivots,\n",
+        new="    check_pivots,\n",
+        property=VERIFIER,
+    ),
+    Mutation(
+        rule="R9",
+        effect="a pivot that may be skipped excuses what comes after it",
+        file="fsm/definitions/verifier/context.py",
+        old="{step.name for step in definition.steps if step.pivot and not step.when}",
+        new="{step.name for step in definition.steps if step.pivot}",
+        property=VERIFIER,
+    ),
+    Mutation(
+        rule="R9",
+        effect="a step may be undone by one that was skipped",
+        file="fsm/definitions/verifier/compensations.py",
+        old="elif order.may_be_skipped(other, step):",
+        new="elif False:",
+        property=VERIFIER,
+    ),
+    Mutation(
+        rule="R9",
+        effect="a step may be undone by one that cannot be undone",
+        file="fsm/definitions/verifier/compensations.py",
+        old="elif not other.is_compensatable:",
+        new="elif False:",
+        property=VERIFIER,
+    ),
+    Mutation(
+        rule="R9",
+        effect="a step may be undone by one that comes later",
+        file="fsm/definitions/verifier/compensations.py",
+        old="elif other is None or other.name not in order.before[step.name]:",
+        new="elif other is None:",
+        property=VERIFIER,
+    ),
+    Mutation(
+        rule="R9",
+        effect="pivots are asked for a compensation_route",
+        file="fsm/definitions/verifier/context.py",
+        old="return step.pivot or step.name in self.beyond",
+        new="return step.name in self.beyond",
+        property=VERIFIER,
+    ),
+)

@@ -1,0 +1,261 @@
+"""A whole orchestrator in memory: real rules, a real log, no database and no network.
+
+    world = await a_world()
+    world.participants.will("process_payment", Reply(402, {}, b'{"detail": "card declined"}'))
+    saga = await world.start("order_processing")
+
+Time stands still until the test moves it. Participants say yes unless they are told otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from saga_orchestrator.eventstore.event import SHARD_COUNT, RecordedEvent, StreamId, shard_of
+from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
+from saga_orchestrator.fsm.call_outcome import CallResult, Response
+from saga_orchestrator.fsm.decider.decide import is_idle
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.definitions.parser import parse_definition
+from saga_orchestrator.fsm.formats.strict_json import Json
+from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
+from saga_orchestrator.fsm.inputs import StartSaga
+from saga_orchestrator.fsm.instructions import needs_no_recovery, next_wakeup
+from saga_orchestrator.fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
+from saga_orchestrator.fsm.runtime.calls.executor import Executor
+from saga_orchestrator.fsm.runtime.clock import saga_id
+from saga_orchestrator.fsm.runtime.completion_webhooks import CompletionWebhooks
+from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
+from saga_orchestrator.fsm.runtime.driver import NESTING_LIMIT, Driver
+from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
+from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
+from saga_orchestrator.fsm.saga import Saga
+
+ROOT = Path(__file__).parent.parent
+ORDER_PROCESSING = (ROOT / "examples/definitions/order_processing.yaml").read_text()
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ORDER_STEP_DATA: list[Any] = [
+    {"customer_id": 1, "total_amount": 50.0},
+    {"order_id": 123, "amount": 50.0, "payment_method": "credit_card"},
+    {"order_id": 123},
+]
+TOKENS = CallbackTokens(bytes(SECRET_BYTES))
+OK_REPLY = Response(200, {}, b'{"order_id": 7, "payment_id": 8}')
+TIME_LIMIT = timedelta(seconds=10)  # of real time: a bound for what must happen, never a wait
+
+
+class FakeClock:
+    """Stands still. Ids count, and no jitter is the whole wait."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+        self.drawn = 0
+
+    def now(self) -> datetime:
+        return self.time
+
+    def jitter(self) -> float:
+        return 0.5
+
+    def new_saga_id(self, shard_id: int, shards: int) -> str:
+        self.drawn += 1
+        milliseconds = int(self.time.timestamp() * 1000)
+        return saga_id(milliseconds, self.drawn << 8, shard_id, shards)
+
+    def advance(self, by: timedelta) -> None:
+        self.time += by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentRequest:
+    """One request as a participant got it."""
+
+    participant: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+@dataclass(slots=True)
+class ScriptedParticipants:
+    """Answers each step with what it was told, then with YES. `undo <step>` is a compensation."""
+
+    sent: list[SentRequest] = field(default_factory=list)
+    script: dict[str, deque[CallResult]] = field(default_factory=lambda: defaultdict(deque))
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    arrived: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+
+    def will_reply(self, call: str, *answers: CallResult) -> None:
+        self.script[call].extend(answers)
+
+    def hold(self, call: str) -> None:
+        """No answer until it is released."""
+        self.held[call] = asyncio.Event()
+
+    def release(self, call: str) -> None:
+        self.held.pop(call).set()
+
+    async def await_call(self, call: str) -> None:
+        """Until that call has arrived for the first time."""
+        async with asyncio.timeout(TIME_LIMIT.total_seconds()):
+            await self.arrived[call].wait()
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{one.method} {one.path}" for one in self.sent]
+
+    async def send(
+        self,
+        participant: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        within: timedelta,
+    ) -> CallResult:
+        self.sent.append(
+            SentRequest(
+                participant=participant, method=method, path=path, headers=headers, body=body
+            )
+        )
+        call = _call_of(headers)
+        self.arrived[call].set()
+        if gate := self.held.get(call):
+            await gate.wait()
+        return self.script[call].popleft() if self.script[call] else OK_REPLY
+
+
+@dataclass(slots=True)
+class ScriptedWebhooks:
+    """Takes every status that it is told."""
+
+    delivered: list[Saga] = field(default_factory=list)
+
+    async def send(self, saga: Saga, attempt: int) -> bool:
+        self.delivered.append(saga)
+        return True
+
+
+def _call_of(headers: Mapping[str, str]) -> str:
+    step = headers["saga-step"]
+    return step if headers["idempotency-key"].endswith("/action") else f"undo {step}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InMemoryService:
+    clock: FakeClock
+    log: InMemoryLog
+    participants: ScriptedParticipants
+    registry: DefinitionRegistry
+    driver: Driver
+    orchestrator: Orchestrator
+
+    @property
+    def events(self) -> list[RecordedEvent]:
+        """All that sagas have recorded, by saga."""
+        streams = self.log.store.streams
+        return [one for stream in streams.values() for one in stream if one.type != "ShardOwned"]
+
+    async def start(
+        self, saga_type: str, *, step_data: Json = ORDER_STEP_DATA, entity_id: Json = 1
+    ) -> Saga:
+        """The saga as it was recorded; it goes on."""
+        request = StartSaga(entity_id=entity_id, input={"step_data": step_data})
+        return (await self.orchestrator.start(saga_type, request)).saga
+
+    async def await_rest(self, saga_id: str) -> Saga:
+        saga = await self.orchestrator.wait_until_rest(
+            await self.orchestrator.saga(saga_id), TIME_LIMIT
+        )
+        assert saga.state.status.is_at_rest, saga.state.status
+        return saga
+
+    async def advance(self, by: timedelta) -> int:
+        """Let time pass, and wake who was waiting for it; returns how many."""
+        self.clock.advance(by)
+        return self.driver.timers.step()
+
+    async def recover(self, unfinished: list[UnfinishedSaga] | None = None) -> int:
+        """Take up all sagas of the store, as a service that has just been started.
+
+        With `unfinished`, those of which a status view has told.
+        """
+        found = [UnfinishedSaga(one) for one in self.sagas] if unfinished is None else unfinished
+
+        async def told(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
+            return [one for one in found if shard_of(one.saga_id) in shard_ids]
+
+        journal = self.orchestrator.repository
+        return await Recovery(self.log, journal, self.driver, self.clock, told).run(
+            range(SHARD_COUNT)
+        )
+
+    async def unfinished(self) -> list[UnfinishedSaga]:
+        """What a status view tells of the sagas of the store."""
+        sagas = [await self.orchestrator.saga_as_of(one) for one in self.sagas]
+        return [
+            UnfinishedSaga(one.state.saga_id, is_idle(one), next_wakeup(one))
+            for one in sagas
+            if not needs_no_recovery(one)
+        ]
+
+    @property
+    def sagas(self) -> list[StreamId]:
+        streams = self.log.store.streams.items()
+        return [one for one, events in streams if events[0].type != "ShardOwned"]
+
+
+async def in_memory_service(
+    *documents: str,
+    store: MemoryStore | None = None,
+    log: InMemoryLog | None = None,
+    participants: ScriptedParticipants | None = None,
+    limit: int = 100,
+    clock: FakeClock | None = None,
+    is_alone: bool = True,
+    nesting_limit: int = NESTING_LIMIT,
+    addressed: Collection[str] | None = None,
+) -> InMemoryService:
+    """With `order_processing` and the definitions of `documents`, which are YAML.
+
+    It drives all shards, unless others do too, and has URLs of all participants or of those
+    `addressed`.
+    """
+    clock, log = clock or FakeClock(), log or InMemoryLog(store)
+    participants = participants or ScriptedParticipants()
+    registry = DefinitionRegistry(log, clock)
+    journal = SagaRepository(log, registry)
+    executor = Executor(participants, TOKENS, clock, limit=limit, addressed=addressed)
+    callbacks = CompletionWebhooks(ScriptedWebhooks(), clock)
+    driver = Driver(
+        journal,
+        executor,
+        callbacks,
+        clock,
+        lambda saga, recorded: None,
+        nesting_limit=nesting_limit,
+    )
+    if is_alone:
+        driver.epochs = dict(await log.claim(range(SHARD_COUNT), recorded_at=clock.now()))
+    for document in (ORDER_PROCESSING, *documents):
+        await registry.register(definition_from_yaml(document))
+    return InMemoryService(
+        clock=clock,
+        log=log,
+        participants=participants,
+        registry=registry,
+        driver=driver,
+        orchestrator=Orchestrator(log, registry, journal, driver, clock),
+    )
+
+
+def definition_from_yaml(document: str) -> Definition:
+    return parse_definition(parse_yaml(document))

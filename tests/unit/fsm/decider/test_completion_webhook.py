@@ -1,0 +1,47 @@
+"""R7, R8, and terminal states absorb."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.fsm.call_outcome import OutputLoss
+from saga_orchestrator.fsm.events import CompletionWebhookDelivered
+from saga_orchestrator.fsm.inputs import TimerFired, WebhookDelivered
+from saga_orchestrator.fsm.testing import (
+    DONE,
+    REJECTED,
+    UNKNOWN,
+    Scenario,
+    action_answer,
+    compensation_answer,
+    done_without_output,
+    given,
+)
+from saga_orchestrator.tests.unit.fsm.decider.scenarios import MINUTE, TWO, all_done
+
+ENDS = (
+    all_done(given(TWO), "book", "pay"),
+    given(TWO).when(action_answer("book", REJECTED)),
+    given(TWO).when(action_answer("book", done_without_output(OutputLoss.TOO_LARGE))),
+)
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: str(end.state.status))
+def test_nothing_happens_any_more(end: Scenario) -> None:
+    for happening in (
+        action_answer("book", UNKNOWN),
+        compensation_answer("pay", DONE),
+        TimerFired(),
+    ):
+        end.when(happening, after=MINUTE).then().then_calls()
+
+
+def test_that_a_callback_was_told_is_recorded_and_changes_nothing_else() -> None:
+    end = ENDS[0]
+    version = end.state.version
+
+    case = end.when(WebhookDelivered(rest_version=version))
+
+    case.then(CompletionWebhookDelivered(rested_version=version)).then_calls().then_status(
+        "completed"
+    )
+    assert (case.state.rest_version, case.state.notified_version) == (version, version)

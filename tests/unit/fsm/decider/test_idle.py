@@ -1,0 +1,86 @@
+"""A saga that is idle only waits, for a time or for somebody: it need not be in memory."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.fsm.decider.decide import is_idle
+from saga_orchestrator.fsm.events import Event, StepCalled, StepSucceeded
+from saga_orchestrator.fsm.inputs import Pause, TimerFired
+from saga_orchestrator.fsm.instructions import next_wakeup, pending_instructions
+from saga_orchestrator.fsm.machines import SagaStatus
+from saga_orchestrator.fsm.testing import (
+    ACCEPTED,
+    DONE,
+    NOON,
+    REJECTED,
+    UNKNOWN,
+    Scenario,
+    action_answer,
+    child_finished,
+    compensation_answer,
+    define,
+    given,
+)
+from saga_orchestrator.tests.unit.fsm.decider.scenarios import ASKED, MINUTE, TWO, all_done
+
+TURNED = all_done(given(TWO), "book").when(action_answer("pay", REJECTED))
+CHILD = given(define("hotel child=room"))
+IDLE = {
+    "put off": given(TWO, start_at=NOON + MINUTE),
+    "backing off": given(TWO).when(action_answer("book", UNKNOWN)),
+    "asleep": given(define("rest sleep=1m")),
+    "waiting for a signal": given(define("approve signal=go")),
+    "accepted": given(define("book callback")).when(action_answer("book", ACCEPTED)),
+    "polled": given(define("book poll")).when(action_answer("book", ACCEPTED)),
+    "undo backing off": TURNED.when(compensation_answer("book", UNKNOWN)),
+    "paused while it backs off": given(TWO).when(action_answer("book", UNKNOWN)).when(Pause()),
+    "paused with an answer": given(TWO).when(Pause()).when(action_answer("book", DONE)),
+}
+BUSY = {
+    "called": given(TWO),
+    "asked": given(define("book status"))
+    .when(action_answer("book", UNKNOWN))
+    .when(TimerFired(), after=MINUTE),
+    "undone": TURNED,
+    "paused over a call": given(TWO).when(Pause()),
+    "waiting for a child": CHILD,
+    "undoing a child": CHILD.when(child_finished("hotel", SagaStatus.COMPLETED)).when(ASKED),
+    "calling a child back": CHILD.when(ASKED),
+    "one branch called": given(define("book after=", "rest sleep=1m after=")),
+    "completed": all_done(given(TWO), "book", "pay"),
+    "compensated": given(TWO).when(action_answer("book", REJECTED)),
+    "parked": TURNED.when(compensation_answer("book", REJECTED)),
+}
+
+
+@pytest.mark.parametrize("case", IDLE.values(), ids=IDLE.keys())
+def test_who_only_waits_is_idle(case: Scenario) -> None:
+    assert is_idle(case.saga)
+    assert pending_instructions(case.saga) == []
+    assert next_wakeup(case.saga) is not None or case.state.paused_at is not None
+
+
+@pytest.mark.parametrize("case", BUSY.values(), ids=BUSY.keys())
+def test_who_is_at_work_or_at_rest_is_not(case: Scenario) -> None:
+    assert not is_idle(case.saga)
+
+
+def test_who_still_has_to_decide_is_not() -> None:
+    """A process that was stopping has recorded an answer, and not what follows from it."""
+    history: list[Event] = [
+        StepCalled(step="book", attempt=1),
+        StepSucceeded(step="book", attempt=1),
+    ]
+    case = given(TWO, history=history)
+
+    assert not is_idle(case.saga)
+    case.when(TimerFired()).then_calls("pay#1")
+
+
+def test_to_look_changes_nothing() -> None:
+    case = IDLE["backing off"]
+    before = case.saga
+
+    is_idle(case.saga)
+
+    assert case.saga == before

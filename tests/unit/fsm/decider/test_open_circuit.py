@@ -1,0 +1,103 @@
+"""What is not sent to a participant that answers nobody."""
+
+from __future__ import annotations
+
+from saga_orchestrator.fsm.call_outcome import Outcome
+from saga_orchestrator.fsm.events import StepBackedOff, StepCalled
+from saga_orchestrator.fsm.inputs import CircuitClosed, TimerFired
+from saga_orchestrator.fsm.testing import (
+    CIRCUIT_OPEN,
+    NOON,
+    NOT_SENT,
+    REJECTED,
+    UNKNOWN,
+    Scenario,
+    action_answer,
+    circuit_open,
+    compensation_answer,
+    define,
+    given,
+    status_answer,
+)
+from saga_orchestrator.tests.unit.fsm.decider.scenarios import ASKED, MINUTE, SECOND, TWO, all_done
+
+BACK = CircuitClosed("book-service")
+
+
+def held_back() -> Scenario:
+    return given(TWO).when(action_answer("book", circuit_open(MINUTE)))
+
+
+def test_what_is_held_back_waits_as_long_as_it_is_told() -> None:
+    held_back().then(
+        StepBackedOff(
+            step="book",
+            attempt=1,
+            outcome=Outcome.CIRCUIT_OPEN,
+            error="it answers nobody",
+            until=NOON + MINUTE,
+        )
+    )
+
+    not_told = given(TWO).when(action_answer("book", CIRCUIT_OPEN))
+    assert not_told.step("book").next_attempt_at == NOON + SECOND
+
+
+def test_it_uses_no_attempt_up() -> None:
+    case = given(define("book attempts=1"))
+    for _ in range(5):
+        case = case.when(action_answer("book", circuit_open(MINUTE))).when(
+            TimerFired(), after=MINUTE
+        )
+
+    case.then_calls("book#1")
+
+
+def test_it_certainly_did_not_happen() -> None:
+    held_back().when(ASKED).then_status("compensated", book="not_sent")
+
+
+def test_it_is_called_as_soon_as_the_participant_is_back() -> None:
+    held_back().when(BACK).then(StepCalled(step="book", attempt=1)).then_calls("book#1")
+
+
+def test_who_is_back_is_one_participant() -> None:
+    held_back().when(CircuitClosed("pay-service")).then()
+
+
+def test_what_backs_off_for_another_reason_waits_on() -> None:
+    given(TWO).when(action_answer("book", NOT_SENT)).when(BACK).then()
+
+
+def test_what_is_called_is_not_called_twice() -> None:
+    given(TWO).when(BACK).then()
+
+
+def test_a_question_that_was_held_back_is_asked_again() -> None:
+    case = given(define("book status")).when(action_answer("book", UNKNOWN))
+    case = case.when(TimerFired(), after=MINUTE).when(status_answer("book", circuit_open(MINUTE)))
+
+    case.when(BACK).then_calls("ask book#1")
+
+
+def test_branches_are_held_back_each_with_its_participant() -> None:
+    case = given(define("book after=", "pay after="))
+    case = case.when(action_answer("book", CIRCUIT_OPEN)).when(action_answer("pay", CIRCUIT_OPEN))
+
+    case = case.when(BACK).then_calls("book#1")
+    case.when(CircuitClosed("pay-service")).then_calls("pay#1")
+
+
+def test_after_the_deadline_it_is_not_called() -> None:
+    case = given(define("book", deadline="1m")).when(
+        action_answer("book", circuit_open(2 * MINUTE))
+    )
+
+    case.when(BACK, after=MINUTE).then_calls().then_status("compensated", book="not_sent")
+
+
+def test_a_compensation_that_was_held_back_waits_for_its_time() -> None:
+    case = all_done(given(TWO), "book").when(action_answer("pay", REJECTED))
+    case = case.when(compensation_answer("book", circuit_open(MINUTE))).when(BACK).then()
+
+    case.when(TimerFired(), after=MINUTE).then_calls("undo book#1")

@@ -1,0 +1,51 @@
+"""A service that looks at a definition knows which child sagas are defined."""
+
+from __future__ import annotations
+
+import pytest
+from saga_orchestrator.fsm.definitions.parser import load_registered_definition
+from saga_orchestrator.fsm.definitions.verifier import verify
+from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
+
+
+def parent(child: JsonObject) -> JsonObject:
+    steps: list[Json] = [{"name": "child", "saga": child}]
+    return {"saga": "trip", "version": 2, "steps": steps}
+
+
+STAY = load_registered_definition({**parent({"type": "trip"}), "saga": "stay"})
+
+
+@pytest.mark.parametrize(
+    ("child", "finding"),
+    [
+        ({"type": "stya"}, ("/steps/0/saga/type", "did you mean stay?")),
+        ({"type": "flight"}, ("/steps/0/saga/type", "register it first, or correct the name")),
+        (
+            {"type": "stay", "version": 3},
+            ("/steps/0/saga/version", "register it first, or correct the number"),
+        ),
+    ],
+)
+def test_a_child_that_is_not_defined_is_a_warning(
+    child: JsonObject, finding: tuple[str, str]
+) -> None:
+    (found,) = verify(load_registered_definition(parent(child)), (), [STAY])
+
+    assert found.code == "unknown-saga"
+    assert (found.pointer, found.detail[-len(finding[1]) :]) == finding
+
+
+@pytest.mark.parametrize("child", [{"type": "stay"}, {"type": "stay", "version": 2}])
+def test_a_child_that_is_defined_is_none(child: JsonObject) -> None:
+    assert "unknown-saga" not in codes(child, ())
+
+
+def test_without_a_service_any_child_may_be_defined() -> None:
+    assert "unknown-saga" not in codes({"type": "flight"}, None)
+
+
+def codes(child: JsonObject, participants: tuple[str, ...] | None) -> list[str]:
+    return [
+        one.code for one in verify(load_registered_definition(parent(child)), participants, [STAY])
+    ]

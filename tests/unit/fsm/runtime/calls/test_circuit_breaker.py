@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from saga_orchestrator.fsm.call_outcome import Outcome
+from saga_orchestrator.fsm.runtime.calls.circuit_breaker import (
+    FAILURES_TO_OPEN,
+    RECHECK_SPREAD,
+    CircuitBreaker,
+    CircuitState,
+)
+from saga_orchestrator.tests.support.in_memory_service import NOON
+
+SECOND = timedelta(seconds=1)
+AN_ANSWER = [
+    one for one in Outcome if one not in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.CIRCUIT_OPEN)
+]
+
+
+def at(time: datetime) -> Callable[[], datetime]:
+    return lambda: time
+
+
+def failing(breaker: CircuitBreaker, times: int = FAILURES_TO_OPEN) -> CircuitBreaker:
+    for _ in range(times):
+        assert breaker.record(Outcome.NOT_SENT, at(NOON)) is False
+    return breaker
+
+
+def an_open_breaker() -> CircuitBreaker:
+    """It lets the first probe through two seconds after noon."""
+    return failing(CircuitBreaker())
+
+
+@pytest.mark.parametrize("trouble", [Outcome.UNKNOWN, Outcome.NOT_SENT])
+def test_it_opens_after_so_many_failures_in_a_row_and_not_before(trouble: Outcome) -> None:
+    breaker = failing(CircuitBreaker(), FAILURES_TO_OPEN - 1)
+    assert breaker.should_hold(NOON) is False
+
+    breaker.record(trouble, at(NOON))
+
+    assert (breaker.state, breaker.should_hold(NOON)) == (CircuitState.OPEN, True)
+
+
+@pytest.mark.parametrize("answer", AN_ANSWER)
+def test_whoever_answers_at_all_is_there(answer: Outcome) -> None:
+    breaker = failing(CircuitBreaker(), FAILURES_TO_OPEN - 1)
+
+    assert breaker.record(answer, at(NOON)) is False
+
+    failing(breaker, FAILURES_TO_OPEN - 1)
+    assert breaker.state is CircuitState.CLOSED
+
+
+def test_after_its_time_one_call_is_the_probe_and_the_others_wait() -> None:
+    breaker = an_open_breaker()
+
+    held = [breaker.should_hold(NOON + seconds * SECOND) for seconds in (0, 1.9, 2, 2, 3.9)]
+
+    assert held == [True, True, False, True, True]
+    assert breaker.state is CircuitState.HALF_OPEN
+
+
+def test_a_clock_that_steps_back_does_not_keep_it_open() -> None:
+    breaker = an_open_breaker()
+
+    assert breaker.should_hold(NOON - timedelta(hours=1)) is False
+
+
+def test_a_probe_that_succeeds_closes_it_and_is_told_once() -> None:
+    breaker = an_open_breaker()
+    breaker.should_hold(NOON + 2 * SECOND)
+
+    closed = [breaker.record(Outcome.DONE, at(NOON + 3 * SECOND)) for _ in range(2)]
+
+    assert closed == [True, False]
+    assert breaker.should_hold(NOON + 3 * SECOND) is False
+    assert failing(breaker, FAILURES_TO_OPEN - 1).state is CircuitState.CLOSED
+
+
+def test_each_probe_that_fails_doubles_the_rest_up_to_a_cap() -> None:
+    breaker, now, rests = an_open_breaker(), NOON, []
+
+    for _ in range(7):
+        assert breaker.open_until is not None
+        rests.append((breaker.open_until - now) / SECOND)
+        now = breaker.open_until
+        assert breaker.should_hold(now) is False
+        breaker.record(Outcome.UNKNOWN, at(now))
+
+    assert rests == [2, 4, 8, 16, 30, 30, 30]
+
+
+def test_a_probe_that_is_never_heard_of_again_is_followed_by_another_one() -> None:
+    breaker = an_open_breaker()
+    assert breaker.should_hold(NOON + 2 * SECOND) is False
+
+    held = [breaker.should_hold(NOON + seconds * SECOND) for seconds in (3.9, 4, 4)]
+
+    assert held == [True, False, True]
+
+
+def test_answers_that_were_under_way_when_it_opened_do_not_make_the_rest_longer() -> None:
+    breaker = an_open_breaker()
+
+    breaker.record(Outcome.UNKNOWN, at(NOON + SECOND))
+
+    assert (breaker.openings, breaker.open_until) == (1, NOON + 2 * SECOND)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.5])
+def test_who_is_held_back_is_told_when_to_look_again(jitter: float) -> None:
+    verdict = an_open_breaker().hold("one", NOON + SECOND, jitter)
+
+    assert (verdict.kind, verdict.may_have_happened) == (Outcome.CIRCUIT_OPEN, False)
+    assert verdict.retry_after == SECOND + jitter * RECHECK_SPREAD
+
+
+def test_each_saga_that_was_held_back_is_told_of_once() -> None:
+    breaker = an_open_breaker()
+    for saga_id in ("one", "other", "one"):
+        breaker.hold(saga_id, NOON, 0.5)
+
+    assert breaker.take_held() == {"one", "other"}
+    assert breaker.take_held() == set()
+
+
+def test_a_call_that_had_no_turn_neither_opens_nor_closes_it() -> None:
+    breaker = an_open_breaker()
+
+    closed = breaker.record(Outcome.CIRCUIT_OPEN, at(NOON))
+
+    assert (closed, breaker.state, breaker.failures) == (
+        False,
+        CircuitState.OPEN,
+        FAILURES_TO_OPEN,
+    )

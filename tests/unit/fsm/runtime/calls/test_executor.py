@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+from saga_orchestrator.fsm.call_outcome import (
+    CallResult,
+    Direction,
+    NotSent,
+    Outcome,
+    Response,
+    ResponseLost,
+)
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.instructions import CallParticipant
+from saga_orchestrator.fsm.runtime.calls.call_headers import headers_of
+from saga_orchestrator.fsm.runtime.calls.callback_tokens import HEADER
+from saga_orchestrator.fsm.runtime.calls.circuit_breaker import FAILURES_TO_OPEN
+from saga_orchestrator.fsm.runtime.calls.executor import Executor
+from saga_orchestrator.fsm.testing import DONE, REJECTED, action_answer, define, given
+from saga_orchestrator.tests.support.in_memory_service import (
+    OK_REPLY,
+    TIME_LIMIT,
+    TOKENS,
+    FakeClock,
+)
+
+TRIP = define("book", "pay")
+
+
+class Counter:
+    """Counts the calls that are with a participant at the same time; answers when it is opened."""
+
+    def __init__(self, answer: CallResult = OK_REPLY) -> None:
+        self.answer, self.opened = answer, asyncio.Event()
+        self.now: dict[str, int] = {}
+        self.most: dict[str, int] = {}
+        self.received: list[tuple[str, Mapping[str, str], timedelta]] = []
+
+    async def send(
+        self,
+        participant: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        within: timedelta,
+    ) -> CallResult:
+        self.received.append((participant, headers, within))
+        self.now[participant] = self.now.get(participant, 0) + 1
+        self.most[participant] = max(self.now[participant], self.most.get(participant, 0))
+        try:
+            await self.opened.wait()
+        finally:
+            self.now[participant] -= 1
+        return self.answer
+
+
+def call_of(step: str) -> CallParticipant:
+    case = given(TRIP)
+    return (case if step == "book" else case.when(action_answer("book", DONE))).calls[0]
+
+
+def undo_of_book(definition: Definition = TRIP) -> CallParticipant:
+    case = given(definition).when(action_answer("book", DONE)).when(action_answer("pay", REJECTED))
+    return case.calls[0]
+
+
+async def settle() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_participant_has_at_most_the_limit_of_calls_at_once() -> None:
+    participants = Counter()
+    executor = Executor(participants, TOKENS, FakeClock(), limit=3)
+    book, pay = call_of("book"), call_of("pay")
+
+    calls = [asyncio.ensure_future(executor.call(book, TRIP, 1)) for _ in range(10)]
+    await settle()
+
+    assert participants.now == {"book-service": 3}
+    calls.append(asyncio.ensure_future(executor.call(pay, TRIP, 1)))
+    await settle()
+    assert participants.now == {"book-service": 3, "pay-service": 1}
+    participants.opened.set()
+    verdicts = await asyncio.wait_for(asyncio.gather(*calls), TIME_LIMIT.total_seconds())
+    assert [one.kind for one in verdicts] == [Outcome.DONE] * 11
+    assert participants.most == {"book-service": 3, "pay-service": 1}
+
+
+async def test_a_call_that_is_dropped_gives_its_turn_to_the_next() -> None:
+    participants = Counter()
+    executor = Executor(participants, TOKENS, FakeClock(), limit=1)
+    calls = [asyncio.ensure_future(executor.call(call_of("book"), TRIP, 1)) for _ in range(3)]
+    await settle()
+
+    calls[0].cancel()
+    calls[1].cancel()
+    await settle()
+
+    assert len(participants.received) == 2
+    participants.opened.set()
+    assert (await calls[2]).kind is Outcome.DONE
+
+
+def test_every_call_says_who_it_is() -> None:
+    call = call_of("book")
+
+    headers = dict(headers_of(call, epoch=7))
+
+    trace = headers.pop("traceparent")
+    assert headers == {
+        "idempotency-key": f"{call.saga_id}/book/action",
+        "saga-id": call.saga_id,
+        "saga-step": "book",
+        "saga-attempt": "1",
+        "saga-epoch": "7",
+    }
+    assert trace.startswith(f"00-{call.saga_id.replace('-', '')}-")
+    assert [len(part) for part in trace.split("-")] == [2, 32, 16, 2]
+
+
+def test_the_way_back_has_a_key_and_a_span_of_its_own() -> None:
+    there, back = headers_of(call_of("book"), 1), headers_of(undo_of_book(), 1)
+
+    assert back["idempotency-key"].endswith("/book/compensation")
+    assert there["traceparent"].split("-")[1] == back["traceparent"].split("-")[1]
+    assert there["traceparent"] != back["traceparent"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Response(200, {}, b"{}"), Outcome.DONE),
+        (Response(409, {}, b""), Outcome.REJECTED),
+        (Response(500, {}, b""), Outcome.UNKNOWN),
+        (NotSent("refused"), Outcome.NOT_SENT),
+        (ResponseLost("reset"), Outcome.UNKNOWN),
+    ],
+)
+async def test_an_answer_comes_back_classified(answer: CallResult, outcome: Outcome) -> None:
+    participants = Counter(answer)
+    participants.opened.set()
+
+    verdict = await Executor(participants, TOKENS, FakeClock(), limit=1).call(
+        call_of("book"), TRIP, 1
+    )
+
+    assert verdict.kind is outcome
+    assert participants.received[0][2] == timedelta(seconds=10)
+
+
+async def test_what_is_gone_is_undone() -> None:
+    call = undo_of_book()
+    participants = Counter(Response(410, {}, b""))
+    participants.opened.set()
+
+    verdict = await Executor(participants, TOKENS, FakeClock(), limit=1).call(call, TRIP, 1)
+
+    assert call.direction is Direction.COMPENSATION
+    assert verdict.kind is Outcome.DONE
+
+
+class Closing:
+    """Who is told that a participant answers again."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.told: list[tuple[str, set[str]]] = []
+        executor.closed = lambda participant, saga_ids: self.told.append((participant, saga_ids))
+
+
+def an_executor(participants: Counter, clock: FakeClock) -> Executor:
+    participants.opened.set()
+    return Executor(participants, TOKENS, clock, limit=1)
+
+
+async def opened(executor: Executor, participants: Counter) -> None:
+    participants.answer = NotSent("refused")
+    for _ in range(FAILURES_TO_OPEN):
+        await executor.call(call_of("book"), TRIP, 1)
+    participants.received.clear()
+
+
+async def test_a_participant_that_does_not_answer_is_left_alone_and_others_are_not() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    await opened(executor, participants)
+
+    verdict = await executor.call(call_of("book"), TRIP, 1)
+
+    assert (verdict.kind, verdict.retry_after) == (Outcome.CIRCUIT_OPEN, timedelta(seconds=3))
+    assert participants.received == []
+    assert (await executor.call(call_of("pay"), TRIP, 1)).kind is Outcome.NOT_SENT
+
+
+async def test_a_compensation_is_sent_all_the_same_and_its_answer_opens_the_door_again() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    closing = Closing(executor)
+    await opened(executor, participants)
+    held = call_of("book")
+    await executor.call(held, TRIP, 1)
+    participants.answer = Response(200, {}, b"")
+
+    assert (await executor.call(undo_of_book(), TRIP, 1)).kind is Outcome.DONE
+
+    assert closing.told == [("book-service", {held.saga_id})]
+    assert (await executor.call(held, TRIP, 1)).kind is Outcome.DONE
+
+
+async def test_one_probe_at_a_time_finds_out_whether_it_is_back() -> None:
+    participants, clock = Counter(), FakeClock()
+    executor = an_executor(participants, clock)
+    closing = Closing(executor)
+    await opened(executor, participants)
+    clock.advance(timedelta(seconds=2))
+
+    assert (await executor.call(call_of("book"), TRIP, 1)).kind is Outcome.NOT_SENT
+    assert (await executor.call(call_of("book"), TRIP, 1)).kind is Outcome.CIRCUIT_OPEN
+    participants.answer = OK_REPLY
+    clock.advance(timedelta(seconds=4))
+    assert (await executor.call(call_of("book"), TRIP, 1)).kind is Outcome.DONE
+
+    assert len(participants.received) == 2
+    assert [participant for participant, _ in closing.told] == ["book-service"]
+
+
+async def test_only_an_action_that_a_callback_completes_carries_a_token() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    call = call_of("book")
+
+    await executor.call(replace(call, awaits_callback=True), TRIP, 1)
+    await executor.call(call, TRIP, 1)
+
+    tokens = [headers.get(HEADER) for _, headers, _ in participants.received]
+    assert tokens == [TOKENS.issue(call.saga_id, "book"), None]
+
+
+async def test_headers_of_a_definition_never_replace_those_of_the_saga() -> None:
+    participants = Counter()
+    executor = an_executor(participants, FakeClock())
+    call = replace(call_of("book"), headers={"saga-id": "mine", "x-shop": "north"})
+
+    await executor.call(call, TRIP, 1)
+
+    (_, headers, _) = participants.received[0]
+    assert (headers["saga-id"], headers["x-shop"]) == (call.saga_id, "north")
+
+
+async def test_a_participant_that_repeats_the_token_of_its_call_has_it_in_no_output() -> None:
+    definition = define("book callback")
+    (call,) = given(definition).calls
+    token = TOKENS.issue(call.saga_id, "book")
+    participants = Counter(Response(200, {}, b'{"headers": {"token": "%s"}}' % token.encode()))
+    participants.opened.set()
+    executor = Executor(participants, TOKENS, FakeClock(), limit=1)
+
+    verdict = await executor.call(call, definition, 1)
+
+    assert verdict.output == {"headers": {"token": "[secret]"}}

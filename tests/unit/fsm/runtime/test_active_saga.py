@@ -1,0 +1,183 @@
+"""What a process that stops records: all that it knows, and nothing that it would send next."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from saga_orchestrator.fsm.call_outcome import CallOutcome, Direction
+from saga_orchestrator.fsm.decider.decide import decide
+from saga_orchestrator.fsm.decider.decision import Decision
+from saga_orchestrator.fsm.inputs import CallCompleted, Input, ProcessStops, StartSaga, TimerFired
+from saga_orchestrator.fsm.instructions import next_wakeup
+from saga_orchestrator.fsm.runtime.active_saga import (
+    ActiveSaga,
+    Condition,
+    is_at_rest,
+    without_calls,
+)
+from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.state import as_recorded
+from saga_orchestrator.fsm.testing import (
+    DONE,
+    NOON,
+    REJECTED,
+    SAGA_ID,
+    SimulatedProcess,
+    action_answer,
+    define,
+    given,
+)
+from saga_orchestrator.fsm.testing.replies import BUSY, DONE, REJECTED, THROTTLED
+
+NOBODY = given(define("book", "pay")).saga
+BOOKED = given(define("book", "pay")).when(action_answer("book", DONE)).saga
+AT_REST = given(define("book")).when(action_answer("book", REJECTED)).saga
+
+
+def until(live: ActiveSaga, condition: Condition) -> asyncio.Future[Saga]:
+    return live.wait_for(condition, asyncio.get_running_loop())
+
+
+async def test_who_waits_for_what_is_already_so_does_not_wait() -> None:
+    live = ActiveSaga(AT_REST)
+
+    assert await until(live, is_at_rest) is AT_REST
+
+
+async def test_who_waits_is_told_of_the_first_saga_that_fits() -> None:
+    live = ActiveSaga(NOBODY)
+    booked, resting = until(live, lambda saga: saga.state.version >= 4), until(live, is_at_rest)
+
+    live.update(BOOKED)
+
+    assert booked.result() is BOOKED
+    assert not resting.done()
+    live.update(AT_REST)
+    assert resting.result() is AT_REST
+
+
+async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
+    live = ActiveSaga(NOBODY)
+    gone, there = until(live, is_at_rest), until(live, is_at_rest)
+    gone.cancel()
+
+    live.update(AT_REST)
+
+    assert there.result() is AT_REST
+
+
+async def test_who_is_released_gets_the_newest_saga() -> None:
+    live = ActiveSaga(NOBODY)
+    waiting = [until(live, is_at_rest) for _ in range(3)]
+    live.update(BOOKED)
+
+    live.release_watchers()
+
+    assert await asyncio.gather(*waiting) == [BOOKED] * 3
+    live.update(AT_REST)
+    assert live.saga is AT_REST
+
+
+def test_the_sagas_of_these_tests_are_what_they_say() -> None:
+    def told(saga: Saga) -> tuple[str, int]:
+        return saga.state.status, saga.state.version
+
+    assert [told(NOBODY), told(BOOKED)] == [("running", 2), ("running", 4)]
+    assert is_at_rest(AT_REST)
+
+
+HOUR = timedelta(hours=1)
+
+
+def begun(*steps: str) -> SimulatedProcess:
+    request = StartSaga(entity_id=1, input={})
+    return SimulatedProcess(define(*steps), SAGA_ID, request, now=NOON)
+
+
+def repeat(process: SimulatedProcess, step: str, verdict: CallOutcome, times: int) -> None:
+    """`step` is answered so often with `verdict`, and waits."""
+    for number in range(times):
+        if number:
+            due = next_wakeup(process.saga)
+            assert due is not None
+            process.handle(TimerFired(), now=due)
+        sent = next(one for one in process.in_flight if one.call.step == step)
+        process.receive(sent, verdict, now=process.now)
+
+
+def stopping(process: SimulatedProcess, happening: Input) -> Decision:
+    """As a process decides that sends nothing any more, with what that leaves in the log."""
+    before = process.saga
+    decision = decide(before, happening, now=process.now, jitter=0.5)
+    decision = without_calls(before, decision)
+    process._commit(decision)
+    assert decision.calls == ()
+    assert process.replayed().state == as_recorded(decision.saga.state)
+    return decision
+
+
+def known(saga: Saga, step: str) -> tuple[str, int]:
+    state = saga.state.step(step)
+    return state.status, state.repetitions
+
+
+@pytest.mark.parametrize("times", range(1, 10))
+@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
+def test_a_repetition_is_recorded_when_a_process_leaves(verdict: CallOutcome, times: int) -> None:
+    process = begun("book", "pay")
+    repeat(process, "book", verdict, times)
+
+    stopping(process, ProcessStops())
+    assert known(process.replayed(), "book") == ("backing_off", times)
+
+
+@pytest.mark.parametrize("times", range(1, 10))
+@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
+def test_so_is_one_of_a_compensation(verdict: CallOutcome, times: int) -> None:
+    process = begun("book", "pay")
+    repeat(process, "book", DONE, 1)
+    repeat(process, "pay", REJECTED, 1)
+    repeat(process, "book", verdict, times)
+
+    stopping(process, ProcessStops())
+    assert known(process.replayed(), "book") == ("compensation_backing_off", times)
+
+
+@pytest.mark.parametrize("times", range(2, 10))
+@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
+def test_one_that_is_answered_while_a_process_stops_is_recorded(
+    verdict: CallOutcome, times: int
+) -> None:
+    process = begun("book", "pay")
+    repeat(process, "book", verdict, times - 1)
+    due = next_wakeup(process.saga)
+    assert due is not None
+    process.handle(TimerFired(), now=due)
+
+    stopping(process, process.in_flight[0].result(verdict))
+    assert known(process.replayed(), "book") == ("backing_off", times)
+
+
+@pytest.mark.parametrize("times", range(1, 10))
+def test_what_is_answered_after_that_follows_it_once(times: int) -> None:
+    process = begun("book", "pay after=")
+    paid = next(one for one in process.in_flight if one.call.step == "pay")
+    repeat(process, "book", THROTTLED, times)
+
+    stopping(process, ProcessStops())
+    before = len(process.log)
+    stopping(process, paid.result(DONE))
+    assert [type(one).__name__ for one in process.history[before:]] == ["StepSucceeded"]
+
+
+def test_an_answer_is_recorded_and_the_next_call_is_left_to_the_next_process() -> None:
+    process = begun("book", "pay")
+    answer = CallCompleted(step="book", direction=Direction.ACTION, attempt=1, outcome=DONE)
+
+    stopping(process, answer)
+    assert process.replayed().status_of("pay") == "pending"
+    process.now += HOUR
+    process.handle(TimerFired(), now=process.now)
+    assert process.replayed().status_of("pay") == "calling"

@@ -1,0 +1,36 @@
+"""."""
+
+from __future__ import annotations
+
+from saga_orchestrator.eventstore.event import EMPTY_HEAD
+from saga_orchestrator.eventstore.hash_chain import chain_events
+from saga_orchestrator.fsm.call_outcome import Direction, Outcome
+from saga_orchestrator.fsm.runtime.metrics import DURATION_BUCKETS, CallMetrics, EventMetrics
+from saga_orchestrator.fsm.testing import define, given
+from saga_orchestrator.tests.support.event_builders import make_event, make_stream_id
+
+
+def test_calls_are_counted_by_outcome_and_by_how_long_they_took() -> None:
+    traffic = CallMetrics(1)
+
+    traffic.record(Direction.ACTION, Outcome.DONE, DURATION_BUCKETS[0].total_seconds())
+    traffic.record(Direction.ACTION, Outcome.DONE, 60)
+
+    assert traffic.outcomes == {(Direction.ACTION, Outcome.DONE): 2}
+    assert (traffic.durations[0], traffic.durations[-1], sum(traffic.durations)) == (1, 1, 2)
+    assert traffic.seconds == DURATION_BUCKETS[0].total_seconds() + 60
+
+
+SAGA = given(define("book")).saga
+
+
+def test_events_are_counted_by_the_type_of_their_saga_and_their_own() -> None:
+    counts = EventMetrics()
+    events = chain_events(
+        EMPTY_HEAD, 1, make_stream_id(1), 0, [make_event("A"), make_event("B"), make_event("A")]
+    )
+
+    counts.observe(SAGA, events)
+    counts.observe(SAGA, events[:1])
+
+    assert counts.events == {(SAGA.state.saga_type, "A"): 3, (SAGA.state.saga_type, "B"): 1}

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from saga_orchestrator.eventstore.memory import InMemoryLog
+from saga_orchestrator.projections.audit.chain import EVENTS_PER_READ, verify_log
+from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
+
+SHARD = 7
+
+
+@pytest.fixture
+async def log() -> InMemoryLog:
+    """Two shards of more than a page."""
+    log = InMemoryLog()
+    await log.claim([SHARD, SHARD + 1], recorded_at=NOON)
+    for shard_id in (SHARD, SHARD + 1):
+        await log.append(
+            make_stream_id(shard_id), 0, [make_event() for _ in range(EVENTS_PER_READ + 10)]
+        )
+    return log
+
+
+async def test_a_log_that_is_as_it_was_written_is_sound(log: InMemoryLog) -> None:
+    verdict = await verify_log(log)
+
+    assert (verdict.first_bad, verdict.events) == (None, 2 * (EVENTS_PER_READ + 11))
+    assert {one: head for one, head in verdict.heads.items() if head.seq} == await log.heads()
+
+
+@pytest.mark.parametrize("seq", [1, 2, EVENTS_PER_READ, EVENTS_PER_READ + 1, EVENTS_PER_READ + 11])
+@pytest.mark.parametrize(
+    "forgery", [{"payload": b'{"amount":1}'}, {"type": "Other"}, {"hash": bytes(32)}, {"epoch": 9}]
+)
+async def test_an_altered_event_is_named(
+    log: InMemoryLog, seq: int, forgery: dict[str, Any]
+) -> None:
+    events = log.store.shards[SHARD]
+    events[seq - 1] = events[seq - 1]._replace(**forgery)
+
+    verdict = await verify_log(log)
+
+    assert verdict.first_bad == events[seq - 1]
+
+
+async def test_an_event_that_was_taken_out_is_missed(log: InMemoryLog) -> None:
+    events = log.store.shards[SHARD]
+    following = events[500]
+    del events[499]
+
+    verdict = await verify_log(log)
+
+    assert verdict.first_bad == following
+
+
+async def test_an_event_that_was_put_in_is_named(log: InMemoryLog) -> None:
+    events = log.store.shards[SHARD]
+    forged = events[500]._replace(seq=501, payload=b'{"forged":true}')
+    events.insert(500, forged)
+
+    verdict = await verify_log(log)
+
+    assert verdict.first_bad == forged
+
+
+async def test_an_empty_log_is_sound() -> None:
+    verdict = await verify_log(InMemoryLog())
+
+    assert (verdict.events, verdict.first_bad) == (0, None)

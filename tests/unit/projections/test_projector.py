@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from saga_orchestrator.projections.projector import ContiguousWatermark
+
+lengths = st.lists(st.integers(1, 5), min_size=1, max_size=30)
+
+
+def appends_of(start: int, sizes: list[int]) -> list[tuple[int, int]]:
+    """Ranges of seq that follow one another, from behind `start`."""
+    ranges = []
+    for size in sizes:
+        ranges.append((start + 1, start + size))
+        start += size
+    return ranges
+
+
+def reached(start: int, seen: list[tuple[int, int]]) -> int:
+    """The last seq up to which nothing is missing, by looking at every single one."""
+    numbers = {number for first, last in seen for number in range(first, last + 1)}
+    while start + 1 in numbers:
+        start += 1
+    return start
+
+
+@given(st.integers(0, 1000), lengths, st.randoms())
+def test_the_frontier_never_passes_a_gap(start: int, sizes: list[int], random: object) -> None:
+    appends = appends_of(start, sizes)
+    random.shuffle(appends)  # type: ignore[attr-defined]
+    frontier = ContiguousWatermark(start)
+
+    for number, (first, last) in enumerate(appends, 1):
+        frontier.add(first, last)
+        assert frontier.seq == reached(start, appends[:number])
+
+    assert (frontier.seq, frontier.appends_behind_gap) == (start + sum(sizes), 0)
+
+
+@given(lengths, st.data())
+def test_seeing_an_append_again_changes_nothing(sizes: list[int], data: st.DataObject) -> None:
+    appends = appends_of(0, sizes)
+    seen = data.draw(st.lists(st.sampled_from(appends), max_size=60))
+    frontier = ContiguousWatermark(0)
+
+    for first, last in seen:
+        frontier.add(first, last)
+
+    assert frontier.seq == reached(0, seen)
+
+
+@given(lengths, st.data())
+def test_reading_the_log_fills_gaps(sizes: list[int], data: st.DataObject) -> None:
+    appends = appends_of(0, sizes)
+    seen = data.draw(st.lists(st.sampled_from(appends), unique=True))
+    # The log is read up to the end of an append: it is all there or not at all.
+    read = data.draw(st.sampled_from([0, *(last for _, last in appends)]))
+    frontier = ContiguousWatermark(0)
+    for first, last in seen:
+        frontier.add(first, last)
+
+    frontier.advance_to(read)
+
+    whole = [(1, read)] if read else []
+    assert frontier.seq == reached(0, [*seen, *whole])
+    assert frontier.appends_behind_gap == sum(first > frontier.seq for first, _ in seen)
+
+
+def test_reading_what_was_seen_does_not_go_back() -> None:
+    frontier = ContiguousWatermark(5)
+
+    frontier.advance_to(3)
+
+    assert frontier.seq == 5
