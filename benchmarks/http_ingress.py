@@ -25,7 +25,7 @@ from saga_orchestrator.benchmarks.processes import (
     unwind_on_signals,
 )
 
-SERVICE = Path(__file__).with_name("door_service.py")
+SERVICE = Path(__file__).with_name("http_ingress_service.py")
 START_SECONDS = 10
 WARM_UP_SECONDS = 1
 

@@ -32,7 +32,7 @@ ORDER = {
     ],
 }
 ENDS = {"forward": ("completed", "true"), "declined": ("compensated", "false")}
-JUDGE = Path(__file__).with_name("judge.lua")
+JUDGE = Path(__file__).with_name("check_response.lua")
 
 
 class WrongAnswer(Exception):

@@ -5,13 +5,13 @@ EventStoreError
 ├── InvalidEvent          an event that must not be recorded
 ├── WrongExpectedVersion  the stream has another version: read it again and decide again
 ├── Fenced                the shard is not, or no longer, owned here: stop working on its streams
-├── HistoryLost           events that were confirmed are missing: the database is an older one
+├── LogTruncated          events that were confirmed are missing: the database is an older one
 ├── AppendRefused         the database itself refused this one append
 ├── ValueRefused          the database refused a key or a document for what it says
 ├── ClaimFailed           the shards could not be claimed now
 ├── LogOverloaded         too much is waiting: come back later
 ├── LogUnavailable        closing, or a read found no database; an append may or may not have landed
-├── DatabaseUnfit         a node cannot work on this database as it is
+├── UnsuitableDatabase    a node cannot work on this database as it is
 ├── MigrationRefused      the recorded migrations are not the ones in the folder
 └── EmbeddedServerFailed  the embedded PostgreSQL did not start
 """

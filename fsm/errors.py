@@ -1,15 +1,13 @@
 """What the core refuses.
 
 SagaError
-├── InvalidDefinition     a definition that cannot be registered; carries its findings
-├── InvalidInput          a start whose input does not fit its definition; carries its findings
 ├── NotAllowed            a verb that is not legal now; carries those that are
 │   ├── WouldParkAgain    a verb after which the saga would rest for the same cause
 │   ├── NotCompensatable  a manual compensation that is not
 │   ├── TooManySignals    more of one name than are kept
 │   ├── ChildrenUnderWay  an abandon that does not say what becomes of them; carries their ids
 │   └── DrivenByParent    a verb that is the parent's to ask for; carries its id
-├── NoSuchStep            a step that the definition has not
+├── StepNotFound          a step that the definition has not
 ├── UnknownSignal         a signal that no step waits for; carries those that are waited for
 └── CorruptStream         a history that no machine can have produced
 """

@@ -239,7 +239,7 @@ def apply_event(state: SagaState, event: Event, at: datetime) -> None:
     state.steps[name] = after
     if name in state.reply_deadlines and not _has_call_in_flight(after):
         left = {one: due for one, due in state.reply_deadlines.items() if one != name}
-        _set(state, "unanswered", left)
+        _set(state, "reply_deadlines", left)
     _set(state, "version", state.version + 1)
     _set(state, "updated_at", at)
     if after.finished_at is None:
@@ -265,7 +265,7 @@ def _apply_saga_event(state: SagaState, event: SagaFact, at: datetime) -> None:
     told = _changes(state, event, at)
     _set(state, "version", state.version + 1)
     if status.is_at_rest and not state.status.is_at_rest:
-        _set(state, "rested_version", state.version)
+        _set(state, "rest_version", state.version)
     _set(state, "status", status)
     _set(state, "updated_at", at)
     for name, value in told.items():
@@ -283,14 +283,14 @@ def _changes(  # noqa: C901 - a table, one line of thought an event
             raise CorruptStream(state.saga_id, state.version + 1, "a saga starts once")
         case CompensationRequested():
             return {
-                "asked_back": event,
-                "turned_at": state.compensation_decided_at or at,
+                "compensation_requested": event,
+                "compensation_decided_at": state.compensation_decided_at or at,
                 **_resumed(state, at),
             }
         case CompensationStarted(cause=cause, error=error):
-            ended = {"parked": None, "asked_back": None, **NOT_PAUSED}
+            ended = {"parked": None, "compensation_requested": None, **NOT_PAUSED}
             turned_at = state.compensation_decided_at or at
-            return {"cause": cause, "error": error, "turned_at": turned_at, **ended}
+            return {"cause": cause, "error": error, "compensation_decided_at": turned_at, **ended}
         case SagaParked(reason=why, without_output=without_output):
             parked = Parked(reason=why, since=at, without_output=without_output)
             return {"parked": parked, "error": state.error or why}
@@ -307,9 +307,9 @@ def _changes(  # noqa: C901 - a table, one line of thought an event
             keys = state.signal_keys | ({(name, key)} if key is not None else set())
             return {"signals": (*state.signals, event), "signal_keys": keys}
         case ForwardedInputApplied(message_id=message_id):
-            return {"messages": state.applied_message_ids | {message_id}}
+            return {"applied_message_ids": state.applied_message_ids | {message_id}}
         case CompletionWebhookDelivered(rested_version=told):
-            return {"told_version": max(told, state.notified_version)}
+            return {"notified_version": max(told, state.notified_version)}
         case _:
             assert_never(event)
 
@@ -321,7 +321,7 @@ def _unparked(state: SagaState, event: SagaUnparked, at: datetime) -> Mapping[st
         "parked": None,
         "error": state.error if event.back else None,
         "deadline": None if over else state.deadline,
-        "losses_accepted": state.all_losses_accepted or event.accepted is None,
+        "all_losses_accepted": state.all_losses_accepted or event.accepted is None,
         "steps": {name: _unparked_step(step, name, event) for name, step in state.steps.items()},
     }
 

@@ -1,1 +1,1 @@
-"""."""
+"""Membership of nodes, assignment of shards, and the inbox between nodes."""

@@ -1,1 +1,1 @@
-"""."""
+"""The event log on PostgreSQL."""

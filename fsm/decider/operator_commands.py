@@ -315,7 +315,8 @@ def _retry_step(deciding: DecisionBuilder, asked: Retry, step: Step) -> None:
     else:
         _unpark(deciding, asked)
         if is_about_to_turn(deciding) or not _call_forward(deciding, step, state):
-            why = f"{step.name} {STATUS_PHRASES[state.status]}, and its call is not one to be repeated"
+            status = STATUS_PHRASES[state.status]
+            why = f"{step.name} {status}, and its call is not one to be repeated"
             _refuse(saga, "retry", why)
 
 
@@ -498,7 +499,8 @@ def _receive_signal(deciding: DecisionBuilder, signal: SendSignal) -> None:
         raise UnknownSignal(saga_id, signal.name, sorted(known))
     kept = sum(one.name == signal.name for one in deciding.saga.state.signals)
     if kept >= MAX_BUFFERED_SIGNALS:
-        why = f"{MAX_BUFFERED_SIGNALS} signals {signal.name} are kept already, and no step has taken them"
+        count = f"{MAX_BUFFERED_SIGNALS} signals {signal.name} are kept already"
+        why = f"{count}, and no step has taken them"
         raise TooManySignals(saga_id, "signal", why)
     deciding.record(
         SignalReceived(name=signal.name, body=signal.body, key=signal.key, actor=signal.actor)

@@ -1,1 +1,1 @@
-"""."""
+"""The definition language: parse, verify and describe what a saga consists of."""

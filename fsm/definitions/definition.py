@@ -150,7 +150,7 @@ class Definition:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
         covered = [(one, one.undone_by) for one in self.steps if one.undone_by is not None]
-        object.__setattr__(self, "covered", tuple(covered))
+        object.__setattr__(self, "implied_compensations", tuple(covered))
         children = tuple(step for step in self.steps if step.child is not None)
         object.__setattr__(self, "children", children)
         pivots = tuple(step.name for step in self.steps if step.pivot)

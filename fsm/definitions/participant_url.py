@@ -21,6 +21,7 @@ def how_to_set_url(participant: str) -> str:
     if variable is not None:
         return f"set {variable}, or its url in the participants file ({PARTICIPANTS_FILE_VARIABLE})"
     return (
-        f"set its url in the participants file ({PARTICIPANTS_FILE_VARIABLE}); a variable <NAME>_SERVICE_URL gives one"
+        f"set its url in the participants file ({PARTICIPANTS_FILE_VARIABLE}); "
+        "a variable <NAME>_SERVICE_URL gives one"
         " only to a name in small letters that ends in -service"
     )

@@ -118,7 +118,7 @@ class ChildModel(Model):
 
 
 class StepModel(Model):
-    """Exactly one of `action`, `sleep`, `schedule` and `saga` says what the step does."""
+    """Exactly one of `action`, `sleep`, `wait_for` and `saga` says what the step does."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": [one]} for one in STEP_KINDS]}

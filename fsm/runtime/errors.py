@@ -1,16 +1,16 @@
 """What the shell refuses.
 
-RuntimeRefusal
+OrchestratorError
 ├── SagaNotFound            no saga of that id
-├── VersionMoved            the saga is not at the version that was expected
+├── VersionConflict         the saga is not at the version that was expected
 ├── VersionNotReached       the saga has no such version, or not yet
 ├── DefinitionNotFound      no definition of that name, or not in that version
 ├── DefinitionExists        the version exists with another content
 ├── IdempotencyKeyReused    the key was used for another body
-└── NotServing              stopping, or the log cannot take anything now
-    ├── LogBusy             too much waits to be recorded; nothing was
-    ├── NotDrivenHere       another node drives the saga; nothing was recorded
-    └── InDoubt             nobody said whether what was asked is recorded: it may be
+└── Unavailable             stopping, or the log cannot take anything now
+    ├── Overloaded          too much waits to be recorded; nothing was
+    ├── NotShardOwner       another node drives the saga; nothing was recorded
+    └── OutcomeUnknown      nobody said whether what was asked is recorded: it may be
 """
 
 from __future__ import annotations

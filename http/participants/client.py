@@ -62,7 +62,8 @@ class Participant:
         return cls(
             base=base,
             secret_headers=terms.headers,
-            lines=f"host: {base.authority}\r\n{encode_header_lines([_ACCEPT_ENCODING, *terms.headers.items()])}",
+            lines=f"host: {base.authority}\r\n"
+            + encode_header_lines([_ACCEPT_ENCODING, *terms.headers.items()]),
             patience=None if connect is None else ConnectTimeouts(connect=connect),
             redaction=Redaction(terms.headers.values()),
         )

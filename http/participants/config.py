@@ -36,7 +36,10 @@ SENDABLE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")  # as the value of a header
 RESERVED_HEADERS = RESERVED_HEADERS | FRAMING_HEADERS | {"accept-encoding", "saga-callback-token"}
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,200}$"
-PATTERN_MESSAGES = {**PATTERN_MESSAGES, VARIABLE: "must be the name of an environment variable"}
+PARTICIPANT_PATTERN_MESSAGES = {
+    **PATTERN_MESSAGES,
+    VARIABLE: "must be the name of an environment variable",
+}
 
 Secrets: TypeAlias = Callable[[str], str | None]
 
@@ -103,7 +106,7 @@ def _entries(text: str) -> Mapping[str, ParticipantModel]:
     except ValidationError as error:
         wrong = (
             f"{one.pointer or 'the file'} {one.detail}"
-            for one in validation_findings(error, patterns=PATTERN_MESSAGES)
+            for one in validation_findings(error, patterns=PARTICIPANT_PATTERN_MESSAGES)
         )
         raise ValueError("; ".join(wrong)) from None
 

@@ -7,7 +7,7 @@ RequestRefused
 ├── HeadTooLarge            more bytes or lines before the body than are read
 ├── HeadTooSlow             they did not arrive in time
 ├── TooManyConnections      all that there may be are busy
-├── UnknownCoding           a transfer coding other than chunked
+├── UnsupportedTransferCoding  a transfer coding other than chunked
 ├── BodyTooLarge            more bytes than are read
 ├── BodyTooSlow             it did not arrive in time
 ├── NotJson, NotYaml        bytes that are not what their type says
@@ -17,16 +17,16 @@ RequestRefused
 ├── InvalidIdempotencyKey   empty, too long, or not visible ASCII
 ├── InvalidIfMatch          not an entity tag, or a weak one
 ├── InvalidActor            empty, too long, or not printable
-├── UnknownSagaType         a start of something that is not registered
-├── NoSuchVersion           the saga never had, or has not yet, that version
-├── NoOutput                a step that has no output, or has none yet
+├── SagaTypeNotFound        a start of something that is not registered
+├── SagaVersionNotFound     the saga never had, or has not yet, that version
+├── OutputNotFound          a step that has no output, or has none yet
 ├── WrongCallbackToken      a callback that does not bring the token of its call
 ├── InvalidSignalName       a signal that no step can wait for
 ├── TooManySagas            more than one job is for
-├── UnknownBulkJob          no job of that name, or not any more
+├── BulkJobNotFound         no job of that name, or not any more
 ├── StartUnconfirmed        a start that may or may not have been recorded
 ├── MethodNotAllowed        the path exists, for other methods
-└── NoSuchResource          the path does not exist
+└── PathNotFound            the path does not exist
 """
 
 from __future__ import annotations

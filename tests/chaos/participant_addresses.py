@@ -13,7 +13,7 @@ from saga_orchestrator.tests.acceptance.process import free_port
 from saga_orchestrator.tests.chaos.wire import Wire
 
 LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "127.0.0.2")
-NAME_SERVICE: Final = Path(__file__).with_name("names")
+NAME_SERVICE: Final = Path(__file__).with_name("name_service")
 
 
 class ParticipantAddresses:

@@ -13,11 +13,12 @@ from saga_orchestrator.http.wire.problems import INTERNAL_ERROR, find_problem
 from saga_orchestrator.tests.house.tree import PACKAGE, files
 
 ERRORS: Final = [one for one in files() if one.endswith("/errors.py")]
-FAMILIES: Final = {"EventStoreError", "SagaError", "RuntimeRefusal", "RequestRefused"}
+FAMILIES: Final = {"EventStoreError", "SagaError", "OrchestratorError", "RequestRefused"}
 # The shell turns what the log raises into its own refusals; whatever else comes up is our mistake.
 INTERNAL: Final = {
-    "AppendRefused", "ClaimFailed", "DatabaseUnfit", "EmbeddedServerFailed", "Fenced",
-    "HistoryLost", "InvalidEvent", "InvalidStreamId", "LogOverloaded", "LogUnavailable",
+    "AppendRefused", "CheckpointConflict", "ClaimFailed", "EmbeddedServerFailed", "Fenced",
+    "UnsuitableDatabase", "LogTruncated", "InvalidCursor",
+    "InvalidEvent", "InvalidStreamId", "LogOverloaded", "LogUnavailable",
     "MigrationRefused", "ValueRefused", "WrongExpectedVersion",
 }  # fmt: skip
 

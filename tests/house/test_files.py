@@ -22,10 +22,6 @@ from saga_orchestrator.tests.house.tree import (
     text,
 )
 
-NAMELESS: Final = {
-    "util", "utils", "helper", "helpers", "common", "misc", "manager", "base", "service", "handler",
-    "handlers", "processor", "tools", "shared",
-}  # fmt: skip
 SHIPPED: Final = (*PRODUCTION, "examples")
 TEXTS: Final = (".py", ".sql", ".md", ".toml", ".yaml", ".yml", ".txt", "Makefile", ".ci/run")
 
@@ -46,18 +42,6 @@ def test_http_is_the_standard_library_s_for_whoever_starts_in_the_root(option: s
     module, file = said.stdout.split()
     assert module == "http"
     assert not file.startswith(str(ROOT / "http"))
-
-
-def test_every_file_has_a_name_that_says_what_it_is() -> None:
-    nameless = [one for one in production_files() if NAMELESS & set(_nouns(one))]
-
-    assert nameless == []
-
-
-def _nouns(file: str) -> list[str]:
-    """The last word of each part of the path: it says what sort of thing it is."""
-    path = PurePosixPath(file)
-    return [part.split("_")[-1] for part in (*path.parent.parts, path.stem)]
 
 
 def test_nothing_is_left_for_later() -> None:

@@ -46,7 +46,7 @@ def test_the_scan_sees_what_is_forbidden_and_reads_no_comments() -> None:
 
 
 def test_the_append_is_the_same_in_both_modes() -> None:
-    assert "eventstore/sql/append_events.sql" in portable_files()
+    assert "eventstore/postgres/sql/append_events.sql" in portable_files()
 
 
 @pytest.mark.parametrize("file", portable_files())

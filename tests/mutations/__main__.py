@@ -34,7 +34,7 @@ def _require_passing_baseline(copy: ProjectCopy, mutations: Sequence[Mutation]) 
     """What fails without a mutation would notice everything."""
     for property_ in sorted({one.property for one in mutations}):
         if failure := copy.failure_of(property_):
-            raise SystemExit(f"{failure} fails though receive_disconnect is broken")
+            raise SystemExit(f"{failure} fails though nothing is broken")
 
 
 def _is_caught(copy: ProjectCopy, mutation: Mutation) -> bool:

@@ -14,10 +14,10 @@ DEADLINES: Final = "test_deadlines.py"
 MUTATIONS: Final = (
     Mutation(
         rule="R2",
-        effect="compensation_route does not wait for calls under way",
+        effect="compensation does not wait for calls under way",
         file="fsm/decider/compensation.py",
-        old="or saga.has_call_in_flight or",
-        new="or",
+        old="        or saga.has_call_in_flight\n",
+        new="",
         property=RULES,
     ),
     Mutation(
@@ -50,7 +50,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="receive_disconnect wakes a saga for a call that a crash has cut off",
+        effect="nothing wakes a saga for a call that a crash has cut off",
         file="fsm/instructions.py",
         old="wake = due if wake is None else min(wake, due)",
         new="wake = wake",
@@ -148,7 +148,8 @@ MUTATIONS: Final = (
         rule="R4",
         effect="a pivot that turns out not done is tried again though the saga goes back",
         file="fsm/decider/reactions.py",
-        old="if isinstance(fact, StepConfirmedNotExecuted) and not (paused or is_about_to_turn(deciding)):",
+        old="if isinstance(fact, StepConfirmedNotExecuted) and not (paused or "
+        "is_about_to_turn(deciding)):",
         new="if isinstance(fact, StepConfirmedNotExecuted) and not paused:",
         property=DEADLINES,
     ),
@@ -202,23 +203,23 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R5",
-        effect="a failed compensation_route stops receive_disconnect",
+        effect="a failed compensation stops nothing",
         file="fsm/decider/compensation.py",
-        old="return step.compensation_route is None or step.compensation_route.on_failure is OnFailure.PARK",
+        old="return step.compensation is None or step.compensation.on_failure is OnFailure.PARK",
         new="return False",
         property=BACK,
     ),
     Mutation(
         rule="R5",
-        effect="a failed compensation_route always stops the others",
+        effect="a failed compensation always stops the others",
         file="fsm/decider/compensation.py",
-        old="return step.compensation_route is None or step.compensation_route.on_failure is OnFailure.PARK",
+        old="return step.compensation is None or step.compensation.on_failure is OnFailure.PARK",
         new="return True",
         property=BACK,
     ),
     Mutation(
         rule="R5",
-        effect="a compensation_route is tried as often as its action",
+        effect="a compensation is tried as often as its action",
         file="fsm/decider/call_results.py",
         old="return call_of(step, answer.direction).retry.allows_another(tried)",
         new="return step.retry.allows_another(tried)",
@@ -226,7 +227,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R5",
-        effect="a failed compensation_route is not listed where the saga parks",
+        effect="a failed compensation is not listed where the saga parks",
         file="fsm/saga.py",
         old="""        StepStatus.COMPENSATION_FAILED,
     }

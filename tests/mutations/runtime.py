@@ -33,29 +33,29 @@ MUTATIONS: Final = (
                 recorded = await self.append(saga.state.version, decision)
                 self.on_committed(live, decision, recorded)
             elif decision.saga is not saga:
-                self._move(live, decision)
+                self._on_unrecorded(live, decision)
             if held:
                 self.watch_circuits(decision.saga, held)
         except Fenced as error:
             self.fenced.add(error.shard_id)
             raise
         finally:
-            turn.leave()
+            turn.release()
         return decision.calls
 """,
-        new="""            self.launch(live, decision.calls)
+        new="""            self.start_calls(live, decision.calls)
             if decision.events:
                 recorded = await self.append(saga.state.version, decision)
                 self.on_committed(live, decision, recorded)
             elif decision.saga is not saga:
-                self._move(live, decision)
+                self._on_unrecorded(live, decision)
             if held:
                 self.watch_circuits(decision.saga, held)
         except Fenced as error:
             self.fenced.add(error.shard_id)
             raise
         finally:
-            turn.leave()
+            turn.release()
         return ()
 """,
         property=SHELL,
@@ -64,8 +64,8 @@ MUTATIONS: Final = (
         rule="R1",
         effect="the intent of a retry names the first attempt",
         file="fsm/decider/decision.py",
-        old="intent = INTENTS[direction](step=step.name, attempt=attempt)",
-        new="intent = INTENTS[direction](step=step.name, attempt=1)",
+        old="intent = INTENT_BY_DIRECTION[direction](step=step.name, attempt=attempt)",
+        new="intent = INTENT_BY_DIRECTION[direction](step=step.name, attempt=1)",
         property=RULES,
     ),
     Mutation(
@@ -82,15 +82,15 @@ MUTATIONS: Final = (
         file="fsm/decider/decision.py",
         old="""        if self.saga.state.unrecorded:
             self.record_unrecorded()
-        fold(""",
-        new="""        fold(""",
+        apply_event(""",
+        new="""        apply_event(""",
         property=AGAIN,
     ),
     Mutation(
         rule="R6",
         effect="two that come at once are decided about at once",
         file="fsm/runtime/driver.py",
-        old="            await turn.come()\n",
+        old="            await turn.acquire()\n",
         new="            turn.taken += 1\n",
         property=RACES,
     ),
@@ -107,7 +107,8 @@ MUTATIONS: Final = (
         rule="R6",
         effect="a cancel that has lost against the completion undoes it",
         file="fsm/decider/operator_commands.py",
-        old='return "it is callback_done; compensate it instead" if done else _why_not_compensate(saga)',
+        old='return "it is completed; compensate it instead" if done else '
+        "_why_not_compensate(saga)",
         new="return None if done else _why_not_compensate(saga)",
         property=RACES,
     ),
@@ -139,8 +140,8 @@ MUTATIONS: Final = (
         rule="R8",
         effect="a retry is offered that only parks the saga again",
         file="fsm/decider/operator_commands.py",
-        old="[SagaUnparked(accepted_steps=()), SagaParked(reason=why)] if why == parked.why:",
-        new="[SagaUnparked(accepted_steps=()), SagaParked(reason=why)] if not why:",
+        old="[SagaUnparked(accepted=()), SagaParked(reason=why)] if why == parked.reason:",
+        new="[SagaUnparked(accepted=()), SagaParked(reason=why)] if not why:",
         property=OPERATORS,
     ),
     Mutation(
@@ -174,14 +175,14 @@ MUTATIONS: Final = (
         rule="R7",
         effect="a replay tells all at the time of the start",
         file="fsm/saga.py",
-        old="fold(state, event, recorded_at)",
-        new="fold(state, event, at)",
+        old="apply_event(state, event, recorded_at)",
+        new="apply_event(state, event, at)",
         property=RULES,
     ),
     Mutation(
         rule="R7",
         effect="the status of a version lacks its last event",
-        file="fsm/runtime/repository.py",
+        file="fsm/runtime/saga_repository.py",
         old="if (version is None or one.recorded.version <= version)",
         new="if (version is None or one.recorded.version < version)",
         property=SHELL,
@@ -204,7 +205,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="who is woken for receive_disconnect is not woken again",
+        effect="who is woken for nothing is not woken again",
         file="fsm/runtime/driver.py",
         old="if live.saga.state.version == version and due is not None:",
         new="if live.saga.state.version == version and due is None:",
@@ -214,10 +215,10 @@ MUTATIONS: Final = (
         rule="R8",
         effect="a back-off has no wake-up",
         file="fsm/step_state.py",
-        old="""        was_busy=step.was_busy or event.kind is Outcome.BUSY,
+        old="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
         next_attempt_at=event.until,
 """,
-        new="""        was_busy=step.was_busy or event.kind is Outcome.BUSY,
+        new="""        was_busy=step.was_busy or event.outcome is Outcome.BUSY,
 """,
         property=ATTEMPTS,
     ),

@@ -38,7 +38,7 @@ from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
 from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
 from saga_orchestrator.fsm.saga import Saga
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ORDER_PROCESSING = (ROOT / "examples/definitions/order_processing.yaml").read_text()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER_STEP_DATA: list[Any] = [

@@ -38,9 +38,9 @@ def check_time_budget(order: VerifierContext) -> Iterator[Finding]:
         yield warning("never-in-time", "/deadline", detail)
     elif most > deadline.total_seconds():
         detail = (
-            f"with all attempts and their waits the steps may take {_format_seconds(most)}, and are given"
-            f" {format_duration(deadline)}: set a later deadline, or shorter timeouts, or allow"
-            " fewer attempts"
+            f"with all attempts and their waits the steps may take {_format_seconds(most)},"
+            f" and are given {format_duration(deadline)}: set a later deadline,"
+            " or shorter timeouts, or allow fewer attempts"
         )
         yield warning("time-budget", "/deadline", detail)
 

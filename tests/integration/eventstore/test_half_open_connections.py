@@ -62,7 +62,7 @@ async def test_nodes_whose_sessions_are_left_behind_beat_again(
     seen: HalfOpen,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgres_membership, "STATEMENT_TIMEOUT", CUT_AFTER)
+    monkeypatch.setattr(postgres_membership, "HEARTBEAT_STATEMENT_TIMEOUT", CUT_AFTER)
     nodes = [PostgresMembership(far_url, readers, one) for one in (ANNE, BERT)]
     for one in nodes:
         await one.heartbeat()

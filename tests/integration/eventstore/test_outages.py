@@ -263,7 +263,7 @@ async def test_too_many_waiting_appends_are_turned_away(
     operator: psycopg.AsyncConnection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(arrivals, "MAX_WAITING", 3)
+    monkeypatch.setattr(arrivals, "MAX_QUEUED_APPENDS", 3)
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     with frozen(*await pids(operator, WRITERS)):

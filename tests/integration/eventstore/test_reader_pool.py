@@ -65,7 +65,7 @@ async def test_who_waits_for_a_connection_longer_than_clients_do_is_turned_away(
     log: PostgresLog, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert readers.ACQUIRE_TIMEOUT < CLIENTS_WAIT
-    monkeypatch.setattr(readers, "TURN_TIMEOUT", timedelta(milliseconds=50))
+    monkeypatch.setattr(readers, "ACQUIRE_TIMEOUT", timedelta(milliseconds=50))
     connecting = psycopg.AsyncConnection.connect
     async with (
         await connecting(database_url) as other,

@@ -177,7 +177,7 @@ async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: Scrip
 async def test_all_pages_are_matched(
     client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "PAGE", 3)
+    monkeypatch.setattr(door, "READ_BATCH_SAGAS", 3)
     listed(listing, *nobodies(7))
 
     response = await client.post("/bulk", json={**STOP_ALL, "dry_run": True})
@@ -191,7 +191,7 @@ async def test_all_pages_are_matched(
 async def test_one_that_is_parked_again_between_two_pages_is_asked_once(
     client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "PAGE", 2)
+    monkeypatch.setattr(door, "READ_BATCH_SAGAS", 2)
     one, other = nobodies(2)
     times = [NOON + timedelta(minutes=number) for number in range(3)]
     listing.sagas = [
@@ -217,8 +217,8 @@ async def test_more_than_a_job_is_for_is_refused_as_a_whole(
     matched: int,
     fits: bool,
 ) -> None:
-    monkeypatch.setattr(door, "PAGE", 2)
-    monkeypatch.setattr(door, "MOST_SAGAS", 4)
+    monkeypatch.setattr(door, "READ_BATCH_SAGAS", 2)
+    monkeypatch.setattr(door, "MAX_SAGAS", 4)
     listed(listing, *nobodies(matched))
 
     response = await client.post("/bulk", json={**STOP_ALL, "dry_run": dry_run})

@@ -180,7 +180,7 @@ async def test_a_body_that_never_ends_is_not_waited_for(
         yield b"{"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(body, "BODY_SECONDS", 0.0)
+    monkeypatch.setattr(body, "MAX_BODY_SECONDS", 0.0)
     response = await client.post("/sagas/start", content=stalled(), headers=JSON)
 
     assert_problem(response, 408, "body-too-slow")
@@ -250,7 +250,7 @@ async def test_no_route_waits_for_a_body_that_never_ends(
         yield b"{"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(body, "BODY_SECONDS", 0.0)
+    monkeypatch.setattr(body, "MAX_BODY_SECONDS", 0.0)
 
     assert_problem(await send(client, route, stalled()), 408, "body-too-slow")
 

@@ -268,7 +268,7 @@ async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
     await cluster.settle()
     assert anne.ownership.is_alone
 
-    monkeypatch.setattr(ownership, "CURRENT_FOR", timedelta())
+    monkeypatch.setattr(ownership, "TRUST_WINDOW", timedelta())
 
     assert not anne.ownership.is_alone
 
@@ -276,7 +276,7 @@ async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
 async def test_a_node_gives_signs_of_life_while_its_messages_cannot_be_read(
     cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ownership, "BEAT_EVERY", timedelta())
+    monkeypatch.setattr(ownership, "HEARTBEAT_INTERVAL", timedelta())
     anne = await cluster.join("anne")
     beats, seen = asyncio.Semaphore(0), anne.membership.heartbeat
 
@@ -288,8 +288,8 @@ async def test_a_node_gives_signs_of_life_while_its_messages_cannot_be_read(
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr(anne.membership, "beat", beat)
-    monkeypatch.setattr(anne.ownership.messenger.inbox, "waiting", never)
+    monkeypatch.setattr(anne.membership, "heartbeat", beat)
+    monkeypatch.setattr(anne.ownership.messenger.inbox, "unanswered", never)
     running = asyncio.create_task(anne.ownership.run())
 
     async with asyncio.timeout(5):

@@ -38,7 +38,7 @@ async def test_a_projector_goes_on_after_commits_that_fail(
     failure: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(projecting, "PAUSE_AFTER_TROUBLE", projecting.FLUSH_INTERVAL)
+    monkeypatch.setattr(projecting, "RETRY_DELAY", projecting.FLUSH_INTERVAL)
     await run_random_sagas(world, Random(1), sagas=5)
     fail_commits(database_url, table, failure, times=3)
 

@@ -247,7 +247,7 @@ async def test_a_list_waits_for_what_another_node_has_recorded(
 async def test_a_list_does_not_wait_for_ever_for_a_node_that_writes_nothing(
     database_url: str, listing: StatusListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_listing, "OTHERS_WITHIN", timedelta(milliseconds=50))
+    monkeypatch.setattr(status_listing, "REFRESH_TIMEOUT", timedelta(milliseconds=50))
     async with a_shard_of_another_node(database_url), asyncio.timeout(10):
         await listing.refresh()
 

@@ -117,7 +117,7 @@ async def test_a_bug_stops_no_other_and_is_logged_not_told(
 async def test_of_many_refusals_some_are_told(
     world: InMemoryService, jobs: BulkJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "MOST_REFUSALS", 2)
+    monkeypatch.setattr(bulk, "MAX_REFUSALS", 2)
 
     job = jobs.start("cancel", Cancel(), ["one", "two", "three"])
     await finished(jobs)

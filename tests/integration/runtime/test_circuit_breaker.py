@@ -145,8 +145,8 @@ async def test_who_was_held_back_is_woken_when_it_closes_though_nobody_remembere
 async def test_many_are_woken_in_steps(
     world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_back, "AT_ONCE", 2)
-    monkeypatch.setattr(held_back, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(held_back, "SAGAS_PER_WAKE", 2)
+    monkeypatch.setattr(held_back, "WAKE_PAUSE_SECONDS", 0.0)
     await opened(world)
     held = await start(world, 7)
     world.participants.hold("book")

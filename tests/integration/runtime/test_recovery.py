@@ -153,7 +153,7 @@ async def test_after_a_crash_every_saga_makes_its_first_move_before_any_makes_it
 async def test_who_answers_nobody_holds_up_the_sagas_of_others_for_a_moment_only(
     world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_moves, "LOOK_EVERY", timedelta(milliseconds=10))
+    monkeypatch.setattr(first_moves, "CHECK_INTERVAL", timedelta(milliseconds=10))
     world.participants.hold("create_order")
     world.participants.hold("pay")
     for saga_type in ("order_processing", "order_processing", "side_by_side"):

@@ -117,7 +117,7 @@ async def test_a_wake_up_due_by_a_clock_that_jumped_is_noticed_without_being_tol
     world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
     await await_idle(world.driver)
-    monkeypatch.setattr("saga_orchestrator.fsm.runtime.timers.LONGEST_NAP", MAX_NAP / 100)
+    monkeypatch.setattr("saga_orchestrator.fsm.runtime.timers.MAX_NAP", MAX_NAP / 100)
     running = asyncio.create_task(world.driver.timers.run())
     await asyncio.sleep(0)  # it takes its nap now
 

@@ -356,7 +356,7 @@ def test_the_process_takes_the_descriptors_that_it_may_have() -> None:
         "most = resource.RLIMIT_NOFILE\n"
         "resource.setrlimit(most, (100, 400))\n"
         "raise_descriptor_limit()\n"
-        "print(resource.getrlimit(most), most_connections())\n"
+        "print(resource.getrlimit(most), connection_limit())\n"
     )
 
     said = subprocess.run(

@@ -85,7 +85,7 @@ async def test_a_refusal_that_was_long_ago_is_forgotten(monkeypatch: pytest.Monk
     refusals.record("read_page", errors.UndefinedTable("no such table"))
 
     monkeypatch.setattr(
-        "saga_orchestrator.eventstore.postgres.refusals.REMEMBERED_FOR", -timedelta(1)
+        "saga_orchestrator.eventstore.postgres.refusals.REFUSAL_RETENTION", -timedelta(1)
     )
 
     assert list(refusals) == []

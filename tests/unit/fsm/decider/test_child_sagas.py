@@ -187,7 +187,7 @@ def test_a_retry_asks_to_undo_the_child_again() -> None:
 def test_a_child_that_is_under_way_is_called_back_and_waited_for() -> None:
     case = started().when(ASKED).then_calls("undo hotel")
     case.then_status("compensating", hotel="waiting")
-    assert [type(one).__name__ for one in pending_instructions(case.saga)] == ["UndoChild"]
+    assert [type(one).__name__ for one in pending_instructions(case.saga)] == ["CompensateChild"]
 
     case.when(COMPENSATED).then(
         StepRejected(step="hotel", attempt=0, error="no room"),

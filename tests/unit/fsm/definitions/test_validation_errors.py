@@ -20,8 +20,8 @@ from saga_orchestrator.fsm.definitions.validation_errors import (
     finding_code,
 )
 from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
-from saga_orchestrator.http.participants import config as directory
-from saga_orchestrator.http.wire import requests as models
+from saga_orchestrator.http.participants import config
+from saga_orchestrator.http.wire import requests
 from saga_orchestrator.http.wire.errors import InvalidRequest
 
 TYPES = sorted(get_args(ErrorType))
@@ -125,11 +125,11 @@ def patterns(schema: Json) -> Iterator[str]:
 
 MODELS: list[tuple[type[BaseModel], dict[str, str]]] = [
     (DefinitionModel, dict(PATTERN_MESSAGES)),
-    (directory.ParticipantModel, directory.PATTERN_MESSAGES),
+    (config.ParticipantModel, config.PARTICIPANT_PATTERN_MESSAGES),
     *(
-        (one, dict(models.PATTERN_WORDS))
-        for one in vars(models).values()
-        if isinstance(one, type) and issubclass(one, models.Body | models.Query)
+        (one, dict(requests.PATTERN_WORDS))
+        for one in vars(requests).values()
+        if isinstance(one, type) and issubclass(one, requests.Body | requests.Query)
     ),
 ]
 
@@ -215,13 +215,13 @@ def test_the_whole_is_named_where_no_part_of_it_is_wrong() -> None:
     with pytest.raises(InvalidDefinition, match=r"^the definition: must be an object$"):
         parse_definition([])
     with pytest.raises(InvalidRequest, match=r"^the body: must be an object$"):
-        models.validate_body(models.StartRequest, [])  # type: ignore[arg-type]
+        requests.validate_body(requests.StartRequest, [])  # type: ignore[arg-type]
 
 
 def test_a_request_that_does_not_fit_is_told_plainly_too() -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        models.validate_body(
-            models.StartRequest, {"saga_tpye": "x", "entity_id": 1, "version": "1"}
+        requests.validate_body(
+            requests.StartRequest, {"saga_tpye": "x", "entity_id": 1, "version": "1"}
         )
 
     assert {one.pointer: one.detail for one in refusal.value.findings} == {

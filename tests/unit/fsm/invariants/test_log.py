@@ -113,8 +113,8 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     "a doubt that a question has settled": (
         ASKING,
         [called("book"), done("book"), called("pay"), LOST, StatusQueried(step="pay", attempt=1),
-         StepConfirmedNotExecuted(step="pay", attempt=1, error="never heard of it"), called("pay", 2),
-         rejected("pay", 2), BACK, undo("book"),
+         StepConfirmedNotExecuted(step="pay", attempt=1, error="never heard of it"), 
+         called("pay", 2), rejected("pay", 2), BACK, undo("book"),
          undone("book"), SagaCompensated()],
     ),
     "a doubt that the last question has settled": (

@@ -20,9 +20,7 @@ from saga_orchestrator.fsm.runtime.active_saga import (
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.state import as_recorded
 from saga_orchestrator.fsm.testing import (
-    DONE,
     NOON,
-    REJECTED,
     SAGA_ID,
     SimulatedProcess,
     action_answer,

@@ -201,7 +201,7 @@ async def test_starts_at_the_same_time_share_one_look_for_the_newest_version(
 async def test_a_look_that_began_long_ago_is_not_shared(
     registry: DefinitionRegistry, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry_module, "NEWEST_FOR", timedelta(seconds=-1))
+    monkeypatch.setattr(registry_module, "LATEST_VERSION_TTL", timedelta(seconds=-1))
     await registry.register(trip(1))
     log = CountingLog(store)
     other = DefinitionRegistry(log, FakeClock())

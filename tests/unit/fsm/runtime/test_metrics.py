@@ -1,5 +1,3 @@
-"""."""
-
 from __future__ import annotations
 
 from saga_orchestrator.eventstore.event import EMPTY_HEAD

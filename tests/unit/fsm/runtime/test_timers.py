@@ -132,7 +132,7 @@ def test_who_is_woken_is_what_a_plain_table_says(seed: int) -> None:
 async def test_the_loop_notices_a_wake_up_that_is_earlier_than_its_nap(
     woken: Woken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timers, "LONGEST_NAP", timedelta(hours=1))
+    monkeypatch.setattr(timers, "MAX_NAP", timedelta(hours=1))
     woken.set("far", 1_000_000)
     running = asyncio.ensure_future(woken.timers.run())
     await asyncio.sleep(0)

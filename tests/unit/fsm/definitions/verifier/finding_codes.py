@@ -8,12 +8,17 @@ from pathlib import Path
 
 from saga_orchestrator.fsm.definitions.findings import Severity
 
-ROOT = Path(__file__).parents[4]
-FILES = ("fsm/verifier/*.py", "fsm/definitions/parser.py", "cli.py", "http/api/definitions.py")
+ROOT = Path(__file__).parents[5]
+FILES = (
+    "fsm/definitions/verifier/*.py",
+    "fsm/definitions/parser.py",
+    "cli.py",
+    "http/api/definitions.py",
+)
 MAKERS = {
     "error": Severity.ERROR,
     "warning": Severity.WARNING,
-    "_complain": Severity.ERROR,
+    "_add_finding": Severity.ERROR,
     "_invalid": Severity.ERROR,
     "Finding": Severity.ERROR,
 }

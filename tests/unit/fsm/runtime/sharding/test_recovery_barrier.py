@@ -61,7 +61,7 @@ async def test_waiting_sagas_go_on_a_portion_at_a_time() -> None:
 async def test_moves_are_waited_for_as_long_as_enough_of_them_are_made(
     made: int, are_over: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_moves, "FEWEST_MOVES", 4)
+    monkeypatch.setattr(first_moves, "MIN_ARRIVALS_PER_CHECK", 4)
     moves = RecoveryBarrier()
     moves.expect(str(number) for number in range(made + 1))
     for number in range(made):
