@@ -229,7 +229,7 @@ class PostgresMembership:
         return node
 
 
-ANSWER_RETENTION: Final = timedelta(hours=1)
+KEPT_FOR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,7 @@ class PostgresInbox:
         return {one.message_id: one.answer for one in rows}
 
     async def prune(self) -> None:
-        await self._readers.execute("forget_messages", {"after": ANSWER_RETENTION})
+        await self._readers.execute("forget_messages", {"after": KEPT_FOR})
 
     async def _notify(self, name: str, whom: Mapping[str, object]) -> None:
         if self._nudges:

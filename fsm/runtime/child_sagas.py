@@ -1,7 +1,7 @@
-"""Sagas that are a step of another one: started, called back, and listened to by name.
+"""Child sagas: sagas that are a step of another one. They are started, paused and compensated here.
 
-A child's name is a function of its parent and step, so every command here can be repeated: after a
-crash the parent asks for its child again, and is told at once if it rests already.
+The id of a child is a function of its parent and step, so every instruction can be repeated: after
+a crash the parent starts its child again, and is notified at once if the child is at rest.
 """
 
 from __future__ import annotations
@@ -47,40 +47,42 @@ COMPENSATED_OR_ABANDONED = (SagaStatus.COMPENSATED, SagaStatus.ABANDONED)
 
 
 class _NestedTooDeep(Exception):
-    """A child saga that would be one too many below another."""
+    """The child would exceed the limit of nesting."""
 
     def __init__(self, depth: int, limit: int) -> None:
-        deep = f"it would be a saga {depth} deep under others"
-        super().__init__(f"{deep}, and at most {limit} are allowed (SAGA_NESTING_LIMIT)")
+        subject = f"it would be a saga {depth} deep under others"
+        super().__init__(f"{subject}, and at most {limit} are allowed (SAGA_NESTING_LIMIT)")
 
 
 class ChildSagas:
+    """Carries out the instructions of parents, and reports to parents."""
+
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
 
     async def execute(self, command: ChildInstruction) -> None:
-        """Until the log has taken it: nobody would ask again."""
+        """Carry out an instruction; repeat it until the log has recorded its effect."""
         while True:
             try:
                 await self._execute(command)
                 return
             except Overloaded:
                 await asyncio.sleep(OVERLOAD_RETRY_SECONDS)
-            except LogUnavailable:  # the log cannot be read now
+            except LogUnavailable:
                 if self.driver.stopping:
                     raise
                 await self.driver.sleep(READ_RETRY_SECONDS)
 
     async def pause(self, parent: Saga) -> None:
-        """Return once a pause has reached all children under way, and theirs."""
+        """Pause all active children of a paused parent, and theirs."""
         for command in child_instructions(parent):
             if isinstance(command, PauseChild):
                 await self.execute(command)
 
     async def notify_parent(self, child: Saga) -> None:
-        """Tell the parent how its child rests."""
+        """Notify the parent that its child is at rest."""
         parent = child.state.parent
-        assert parent is not None, "only a child has somebody to report to"
+        assert parent is not None, "only a child has a parent to notify"
         await self._deliver(parent, _finished(child, parent.step))
 
     async def _execute(self, command: ChildInstruction) -> None:
@@ -93,7 +95,7 @@ class ChildSagas:
                 await self._pause(command)
 
     async def _start(self, command: StartChild) -> None:
-        """Start the child, or let it go on if it exists, and report it if it rests."""
+        """Start the child, or let it continue if it exists; notify the parent if it is at rest."""
         try:
             child = await self._load_or_start(command)
         except (DefinitionNotFound, InvalidInput, _NestedTooDeep) as error:
@@ -108,19 +110,21 @@ class ChildSagas:
             await self.notify_parent(child)
 
     async def _pause(self, command: PauseChild) -> None:
-        """Pause a child under way, and its children. One that has not begun, or rests, is kept
-        from going on by its parent."""
+        """Pause an active child, and its children.
+
+        A child that is not started, or at rest, cannot continue anyway without its parent.
+        """
         with suppress(SagaNotFound, NotAllowed):
             async with self.driver.acquire(command.child_id) as live:
                 parent = await self._saga(command.parent.saga_id)
                 if parent.state.paused_at is not None:
-                    why = f"its parent {command.parent.saga_id} is paused"
-                    await self.driver.handle(live, Pause(by_parent=True, reason=why))
+                    reason = f"its parent {command.parent.saga_id} is paused"
+                    await self.driver.handle(live, Pause(by_parent=True, reason=reason))
                 child = live.saga
             await self.pause(child)
 
     async def _resume(self, command: StartChild) -> None:
-        """Let a child go on that its parent had paused, unless the parent is paused again."""
+        """Resume a child that its parent had paused, unless the parent is paused again."""
         async with self.driver.acquire(command.child_id) as live:
             parent = await self._saga(command.parent.saga_id)
             if parent.state.paused_at is None:
@@ -128,19 +132,21 @@ class ChildSagas:
 
     async def _end_pause(self, live: ActiveSaga, parent: Parent) -> None:
         if live.saga.state.paused_by_parent:
-            why = f"its parent {parent.saga_id} goes on"
-            await self.driver.handle(live, Resume(by_parent=True, reason=why))
+            reason = f"its parent {parent.saga_id} goes on"
+            await self.driver.handle(live, Resume(by_parent=True, reason=reason))
 
     async def _load_or_start(self, command: StartChild) -> Saga | None:
-        """None if the parent wants it no more: whoever called it back has found nothing to undo,
-        and has told the parent so."""
+        """Return the child, started if need be; None if the parent no longer waits for it.
+
+        In that case its compensation has found nothing to compensate, and notified the parent.
+        """
         async with self.driver.creation_lock(command.child_id):
             try:
                 return await self._saga(command.child_id)
             except SagaNotFound:
                 parent = await self._saga(command.parent.saga_id)
-                wanted = _awaits_child(parent, command.parent.step)
-                return await self._start_new(command) if wanted else None
+                is_awaited = _awaits_child(parent, command.parent.step)
+                return await self._start_new(command) if is_awaited else None
 
     async def _saga(self, saga_id: str) -> Saga:
         live = self.driver.active.get(saga_id)
@@ -149,29 +155,29 @@ class ChildSagas:
     async def _start_new(self, command: StartChild) -> Saga:
         if command.parent.depth > self.driver.nesting_limit:
             raise _NestedTooDeep(command.parent.depth, self.driver.nesting_limit)
-        given = _input_object(command.input)
+        child_input = _input_object(command.input)
         definition = await self.driver.repository.registry.get(command.saga_type, command.version)
-        check_input(definition, given)
-        request = StartSaga(entity_id=command.entity_id, input=given, parent=command.parent)
+        check_input(definition, child_input)
+        request = StartSaga(entity_id=command.entity_id, input=child_input, parent=command.parent)
         return (await self.driver.start(definition, command.child_id, request)).saga
 
     async def _compensate(self, command: CompensateChild) -> None:
-        """One that rests undone is only reported; one that never began need not be.
+        """Compensate the child, and notify the parent if nothing is left to do.
 
-        One that cannot be undone goes forward, and is not held up by a pause of its parent.
+        A child that cannot be compensated goes forward, whether or not its parent is paused.
         """
         step = command.parent.step
         try:
             async with self.driver.acquire(command.child_id) as live:
                 if live.saga.state.status not in COMPENSATED_OR_ABANDONED:
-                    why = f"its parent {command.parent.saga_id} is undone"
+                    reason = f"its parent {command.parent.saga_id} is undone"
                     try:
-                        await self.driver.handle(live, Compensate(reason=why))
+                        await self.driver.handle(live, Compensate(reason=reason))
                     except NotAllowed:
                         await self._end_pause(live, command.parent)
                         raise
                     await self._end_pause(live, command.parent)
-                there = live.saga
+                child = live.saga
         except SagaNotFound:
             await self._deliver(command.parent, _never_started(step))
         except NotAllowed as error:
@@ -179,8 +185,8 @@ class ChildSagas:
                 command.parent, ChildInstructionRefused(step=step, error=str(error))
             )
         else:
-            if there.state.status in COMPENSATED_OR_ABANDONED:
-                await self.notify_parent(there)
+            if child.state.status in COMPENSATED_OR_ABANDONED:
+                await self.notify_parent(child)
 
     async def _deliver(self, parent: Parent, happening: Input) -> None:
         await self.driver.deliver(parent.saga_id, happening)
@@ -188,16 +194,16 @@ class ChildSagas:
 
 def _awaits_child(parent: Saga, step: str) -> bool:
     state = parent.state
-    going = state.status in (SagaStatus.RUNNING, SagaStatus.PARKED) and state.paused_at is None
-    return going and parent.status_of(step) is StepStatus.WAITING
+    goes_forward = state.status in (SagaStatus.RUNNING, SagaStatus.PARKED)
+    return goes_forward and state.paused_at is None and parent.status_of(step) is StepStatus.WAITING
 
 
-def _input_object(given: Json) -> JsonObject:
-    """Raises InvalidInput."""
-    if given is None:
+def _input_object(value: Json) -> JsonObject:
+    """Return the value as an input. Raises InvalidInput if it is not an object."""
+    if value is None:
         return {}
-    if isinstance(given, Mapping):
-        return given
+    if isinstance(value, Mapping):
+        return value
     detail = "the input of a child saga is an object"
     raise InvalidInput([Finding(code="not-an-object", pointer="/input", detail=detail)])
 
@@ -212,5 +218,6 @@ def _finished(child: Saga, step: str) -> ChildFinished:
 
 
 def _never_started(step: str) -> ChildFinished:
-    undone = SagaStatus.COMPENSATED
-    return ChildFinished(step=step, status=undone, outputs={}, error="it was never started")
+    return ChildFinished(
+        step=step, status=SagaStatus.COMPENSATED, outputs={}, error="it was never started"
+    )

@@ -1,4 +1,4 @@
-"""Time, chance and new names: the one place that draws them."""
+"""Time, randomness and new ids: the only module that reads or draws them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """Aware, UTC."""
+        """Return the current time: aware, UTC."""
 
     def jitter(self) -> float:
-        """Evenly from [0, 1)."""
+        """Return a random number, uniform in [0, 1)."""
 
     def new_saga_id(self, shard_id: int, shards: int) -> str:
-        """A new name for a saga of that shard."""
+        """Return a new saga id that belongs to the shard."""
 
 
 class SystemClock:
+    """The clock and randomness of the operating system."""
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
@@ -33,7 +35,7 @@ class SystemClock:
 
 
 def saga_id(milliseconds: int, drawn: int, shard_id: int, shards: int) -> str:
-    """A UUID of version 7 (RFC 9562) whose last byte, modulo `shards`, is its shard.
+    """Return a UUID of version 7 (RFC 9562) whose last byte, modulo `shards`, is its shard.
 
     `drawn` has 74 random bits, of which the last eight choose among the bytes of that shard.
     """

@@ -1,7 +1,7 @@
-"""Telling whoever asked for it that a saga rests: at least once, until the answer is 2xx.
+"""Completion webhooks: notify a client that its saga is at rest, at least once, until a 2xx.
 
-That it was told is an event, so a crash repeats the telling at most. The pauses between tries are
-not recorded: after a crash it is tried at once.
+The delivery is recorded as an event, so a crash repeats it at most. The pauses between attempts are
+not recorded: after a crash the webhook is sent at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RETRY_PAUSES = RetryPolicy(attempts=None, first=timedelta(seconds=2), cap=timede
 
 
 class PendingWebhooks(NamedTuple):
-    """Callbacks that have not been taken yet: how many, and the saga that has owed one longest."""
+    """Undelivered webhooks: their number, and the saga whose webhook is the oldest."""
 
     number: int
     oldest_age: timedelta
@@ -33,18 +33,22 @@ class PendingWebhooks(NamedTuple):
 
 class WebhookSender(Protocol):
     async def send(self, saga: Saga, attempt: int) -> bool:
-        """Whether the callback of `saga` took its status. Trouble is a no."""
+        """Send the status of `saga`; return True if the receiver answered 2xx. Never raises."""
 
 
 class CompletionWebhooks:
+    """Delivers the webhooks of sagas at rest."""
+
     def __init__(self, sender: WebhookSender, clock: Clock) -> None:
         self.sender, self.clock = sender, clock
         self._pending_since: dict[str, datetime] = {}
 
     def is_delivering(self, saga_id: str) -> bool:
+        """True while the webhook of the saga is being delivered."""
         return saga_id in self._pending_since
 
     def pending(self) -> PendingWebhooks | None:
+        """Return the undelivered webhooks of this node, or None if there are none."""
         if not self._pending_since:
             return None
         saga_id, since = min(self._pending_since.items(), key=itemgetter(1))
@@ -52,7 +56,7 @@ class CompletionWebhooks:
         return PendingWebhooks(len(self._pending_since), longest, saga_id)
 
     async def deliver_until_acknowledged(self, driver: Driver, saga_id: str) -> None:
-        """Until it was told, or the saga has moved on: then its next rest will be told."""
+        """Repeat the delivery until it succeeds, or the saga has left its rest."""
         self._pending_since[saga_id] = self.clock.now()
         try:
             for attempt, pause in enumerate(self._pauses(), 1):
@@ -60,7 +64,7 @@ class CompletionWebhooks:
                     saga = live.saga
                 if driver.stopping or not saga.has_pending_webhook:
                     return
-                if attempt == 1:  # it may have rested before this process began
+                if attempt == 1:  # the saga may have come to rest before this process began
                     self._pending_since[saga_id] = saga.state.updated_at
                 if await self.sender.send(saga, attempt):
                     told = WebhookDelivered(rest_version=saga.state.rest_version)
@@ -71,6 +75,6 @@ class CompletionWebhooks:
             self._pending_since.pop(saga_id, None)
 
     def _pauses(self) -> Iterator[float]:
-        """Seconds after each try, without end."""
+        """Yield the pause in seconds after each attempt, without end."""
         for attempt in count(1):
             yield RETRY_PAUSES.delay(attempt, self.clock.jitter()).total_seconds()

@@ -1,8 +1,8 @@
-"""Definitions by name and version: immutable, and kept beside the log.
+"""Definitions by name and version: immutable documents beside the log, cached in memory.
 
-A version is known for ever once it was seen. Which one is the newest may change on another node, so
-among several nodes that is remembered for a moment only; and a new version is not said to be
-registered before everybody's memory of an older newest one is over.
+A version is cached for ever. The latest version of a name may change on another node, so among
+several nodes it is cached for a moment only; and `register` returns only after every node's cached
+latest version has expired.
 """
 
 from __future__ import annotations
@@ -29,16 +29,22 @@ LATEST_VERSION_TTL: Final = timedelta(milliseconds=250)
 
 @dataclass(frozen=True, slots=True)
 class _PendingRead:
-    """A look into the log that all share who want the same: thousands may start at once."""
+    """A read of the log that is shared by all callers of the same version: thousands may start at
+    once."""
 
-    started_at: float  # the loop's time
+    started_at: float  # time of the event loop
     task: asyncio.Task[Definition]
 
 
 class DefinitionRegistry:
+    """Registers, caches and loads definitions."""
+
     def __init__(self, log: EventLog, clock: Clock, sleep_cap: timedelta | None = None) -> None:
-        """With a `sleep_cap` no step sleeps longer. When a sleep ends is recorded as it begins, so
-        sagas that sleep already are not touched, and no replay depends on it."""
+        """With a `sleep_cap` no step sleeps longer.
+
+        The end of a sleep is recorded as it begins, so the cap touches no saga that sleeps already,
+        and no replay depends on it.
+        """
         self.log, self.clock, self.sleep_cap = log, clock, sleep_cap
         self.is_alone: Callable[[], bool] = lambda: True  # no other node can register anything
         self._known: dict[tuple[str, int], Definition] = {}
@@ -49,19 +55,19 @@ class DefinitionRegistry:
         self._worker_thread = WorkerThread()
 
     async def load(self) -> None:
-        """Read all that were ever registered."""
+        """Read all registered definitions that are not cached yet."""
         for document in await self.log.list_documents(DOCUMENT_KIND):
             if (document.name, document.version) not in self._known:
                 self._cache(await self._load_definition(document.content))
 
     async def register(self, definition: Definition) -> bool:
-        """Put it into the log; return whether it is new.
+        """Record the definition; return whether it is new.
 
-        What is registered already is not verified again: a later verifier may be stricter.
+        A recorded definition is not verified again: a later verifier may be stricter.
 
         Raises InvalidDefinition, and DefinitionExists if the version has another content.
         """
-        async with self._registering:  # or two halves of a circle would not see each other
+        async with self._registering:  # else two halves of a cycle would not see each other
             definition = await self._recorded_or_verified(definition)
             result = await self.log.put_document(
                 DOCUMENT_KIND,
@@ -78,19 +84,19 @@ class DefinitionRegistry:
         return result is PutResult.CREATED
 
     async def _recorded_or_verified(self, definition: Definition) -> Definition:
-        """Return the recorded one if its JSON has the same value: 0.50 may be there as 0.5."""
-        there = await self.log.get_document(DOCUMENT_KIND, definition.name, definition.version)
-        if there is not None and json_equal(
-            recorded := parse(there.content), parse(definition.source)
-        ):
-            return load_registered_definition(recorded)
+        """Return the recorded definition if its JSON has the same value (0.50 is kept as 0.5)."""
+        document = await self.log.get_document(DOCUMENT_KIND, definition.name, definition.version)
+        if document is not None:
+            recorded = parse(document.content)
+            if json_equal(recorded, parse(definition.source)):
+                return load_registered_definition(recorded)
         await self.load()
         size = len(definition.source)
         await self._worker_thread.run(size, reject_errors, definition, self.known())
         return definition
 
     async def get(self, name: str, version: int | None = None) -> Definition:
-        """That version, or the newest. Raises DefinitionNotFound."""
+        """Return that version, or the latest. Raises DefinitionNotFound."""
         if known := self.cached(name, version):
             return known
         now = asyncio.get_running_loop().time()
@@ -116,20 +122,21 @@ class DefinitionRegistry:
         )
 
     def _on_read_done(
-        self, place: tuple[str, int | None], reading: _PendingRead, task: asyncio.Task[Definition]
+        self, key: tuple[str, int | None], reading: _PendingRead, task: asyncio.Task[Definition]
     ) -> None:
         if not task.cancelled():
-            task.exception()  # each caller that still waits is given it
-        if self._pending_reads.get(place) is reading:
-            del self._pending_reads[place]
+            task.exception()  # retrieved here: every caller may have gone
+        if self._pending_reads.get(key) is reading:
+            del self._pending_reads[key]
 
     def cached(self, name: str, version: int | None = None) -> Definition | None:
-        """That version, or the newest, if the log need not be asked for it."""
-        wanted = version if version is not None else self._latest_version(name)
-        return None if wanted is None else self._known.get((name, wanted))
+        """Return that version, or the latest, if it is known without a read of the log."""
+        if version is None:
+            version = self._latest_version(name)
+        return None if version is None else self._known.get((name, version))
 
     def _latest_version(self, name: str) -> int | None:
-        """None if it is not known, or not any more."""
+        """Return the latest version, or None if it is not cached or the cached one has expired."""
         if not self.is_alone():
             age = asyncio.get_running_loop().time() - self._latest_read_at.get(name, 0.0)
             if age > LATEST_VERSION_TTL.total_seconds():
@@ -137,8 +144,8 @@ class DefinitionRegistry:
         return self._latest.get(name)
 
     def known(self) -> list[Definition]:
-        """In order of name and version."""
-        return [self._known[place] for place in sorted(self._known)]
+        """Return all cached definitions, in order of name and version."""
+        return [self._known[key] for key in sorted(self._known)]
 
     def _cache(self, definition: Definition) -> Definition:
         name, version = definition.name, definition.version

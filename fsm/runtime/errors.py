@@ -1,16 +1,16 @@
-"""What the shell refuses.
+"""Errors of the runtime.
 
 OrchestratorError
-├── SagaNotFound            no saga of that id
-├── VersionConflict         the saga is not at the version that was expected
-├── VersionNotReached       the saga has no such version, or not yet
-├── DefinitionNotFound      no definition of that name, or not in that version
-├── DefinitionExists        the version exists with another content
-├── IdempotencyKeyReused    the key was used for another body
-└── Unavailable             stopping, or the log cannot take anything now
-    ├── Overloaded          too much waits to be recorded; nothing was
+├── SagaNotFound            no saga has that id
+├── VersionConflict         the saga is not at the expected version
+├── VersionNotReached       the saga has no such version, or has not reached it
+├── DefinitionNotFound      no definition has that name, or that version
+├── DefinitionExists        the version exists with other content
+├── IdempotencyKeyReused    the key was used with another body
+└── Unavailable             the service is stopping, or the log cannot be written now
+    ├── Overloaded          too many appends are waiting; nothing was recorded
     ├── NotShardOwner       another node drives the saga; nothing was recorded
-    └── OutcomeUnknown      nobody said whether what was asked is recorded: it may be
+    └── OutcomeUnknown      the log did not confirm; the request may be recorded
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...eventstore.errors import Fenced, LogOverloaded, LogUnavailable
 
 
 class OrchestratorError(Exception):
-    """Whatever the shell refuses."""
+    """Base class of the runtime's errors."""
 
 
 class SagaNotFound(OrchestratorError):
@@ -35,15 +35,15 @@ class VersionConflict(OrchestratorError):
 
 
 class VersionNotReached(OrchestratorError):
-    def __init__(self, saga_id: str, why: str) -> None:
-        super().__init__(f"saga {saga_id} {why}")
+    def __init__(self, saga_id: str, detail: str) -> None:
+        super().__init__(f"saga {saga_id} {detail}")
         self.saga_id = saga_id
 
 
 class DefinitionNotFound(OrchestratorError):
     def __init__(self, name: str, version: int | None = None) -> None:
-        which = f"{name} version {version}" if version is not None else name
-        super().__init__(f"there is no definition {which}")
+        subject = f"{name} version {version}" if version is not None else name
+        super().__init__(f"there is no definition {subject}")
         self.name, self.version = name, version
 
 
@@ -63,11 +63,11 @@ class IdempotencyKeyReused(OrchestratorError):
 
 
 class Unavailable(OrchestratorError):
-    """Stopping, or the log takes nothing now. Ask again, with a key if it was a start."""
+    """The service is stopping, or the log cannot be written now. Safe to repeat with a key."""
 
 
 class Overloaded(Unavailable):
-    """Nothing was recorded, and a moment later it may be."""
+    """Nothing was recorded; a repetition may succeed a moment later."""
 
 
 class NotShardOwner(Unavailable):
@@ -77,11 +77,11 @@ class NotShardOwner(Unavailable):
 
 
 class OutcomeUnknown(Unavailable):
-    """What was asked may or may not have been recorded. If it was, it is carried out."""
+    """The request may or may not have been recorded. If it was, it is carried out."""
 
 
 def append_error(error: LogOverloaded | Fenced | LogUnavailable, saga_id: str) -> Unavailable:
-    """What the log says to an append, in the words of whoever asked something of the saga."""
+    """Return the runtime's error for a failed append to the saga."""
     match error:
         case LogOverloaded():
             return Overloaded(str(error))

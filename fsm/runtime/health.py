@@ -1,5 +1,4 @@
-"""Whether the service is well: it depends on a database that answers and takes what is written, and
-on its place among the nodes, for who drives no shard can start nothing."""
+"""Health of the service: the database answers and accepts appends, and this node drives shards."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ from .orchestrator import MAX_LOG_STALL
 from .sharding.rebalancer import ShardRebalancer
 
 MAX_WEBHOOK_AGE: Final = timedelta(minutes=5)
-MAX_HEARTBEAT_AGE: Final = timedelta(seconds=2)  # without a sign of life there is trouble
+MAX_HEARTBEAT_AGE: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """`warns`: the service works, and a person should look."""
+    """The state of one dependency. `warns`: it works, and an operator should look at it."""
 
     ok: bool
     detail: str = ""
@@ -30,6 +29,8 @@ class CheckResult:
 
 
 class HealthCheck:
+    """Checks all dependencies of the service."""
+
     def __init__(
         self,
         log: EventLog,
@@ -38,15 +39,15 @@ class HealthCheck:
         refusals: Iterable[str] = (),
         unaddressed: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`refusals` are what the database refuses until somebody changes something.
+        """`refusals` are errors that the database repeats until an operator changes its settings.
 
-        `unaddressed` gives the participants without a URL, with how many sagas wait for them.
+        `unaddressed` returns the participants without a URL, with the number of sagas that wait.
         """
         self.log, self.ownership, self.callbacks = log, ownership, callbacks
         self.refusals, self.unaddressed = refusals, unaddressed
 
     async def check(self) -> Mapping[str, CheckResult]:
-        """Each dependency by name. Trouble is a value: it never raises."""
+        """Return the state of each dependency by name. Never raises: a failure is a result."""
         return {
             "database": await self._database(),
             "statements": self._statements(),
@@ -77,7 +78,7 @@ class HealthCheck:
 
 
 def check_participants(unaddressed: Mapping[str, int]) -> CheckResult:
-    """A warning if calls wait for participants whose URL is not known."""
+    """Warn if calls wait for participants without a URL."""
     details = [
         f"{counted(sagas, 'saga waits', 'sagas wait')}: {missing_url_message(name)}"
         for name, sagas in sorted(unaddressed.items())
@@ -86,7 +87,7 @@ def check_participants(unaddressed: Mapping[str, int]) -> CheckResult:
 
 
 def check_webhooks(owed: PendingWebhooks | None) -> CheckResult:
-    """A warning if a receiver has not taken its callback for long."""
+    """Warn if a receiver has not acknowledged its webhook for a long time."""
     if owed is None or owed.oldest_age < MAX_WEBHOOK_AGE:
         return CheckResult(True)
     minutes = owed.oldest_age // timedelta(minutes=1)

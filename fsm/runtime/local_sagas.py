@@ -20,13 +20,15 @@ from .sharding.node_protocol import RemoteCommand, RemoteResult, RemoteStart
 
 
 class LocalSagas:
+    """Executes requests on the sagas of this node."""
+
     def __init__(self, journal: SagaRepository, driver: Driver) -> None:
         self.repository, self.driver = journal, driver
 
     async def start(self, begin: RemoteStart) -> tuple[Saga, bool]:
-        """The saga, and whether it was there already. Durable when it returns.
+        """Start a saga durably; return it, and whether it had been started before.
 
-        Raises DefinitionNotFound, NotDrivenHere, NotServing.
+        Raises DefinitionNotFound, NotShardOwner, Unavailable.
         """
         self._require_driven(begin.saga_id)
         async with self.driver.creation_lock(begin.saga_id):
@@ -44,12 +46,15 @@ class LocalSagas:
     async def handle(
         self, saga_id: str, happening: Input, expected_version: int | None = None
     ) -> Saga:
-        """Raises what the core refuses, SagaNotFound, VersionMoved, NotDrivenHere, NotServing."""
+        """Handle an input durably; return the saga after it.
+
+        Raises what the core refuses, SagaNotFound, VersionConflict, NotShardOwner, Unavailable.
+        """
         self._require_driven(saga_id)
         with log_errors_as_unavailable():
             async with self.driver.acquire(saga_id, patiently=False) as live:
                 if _was_applied(live.saga, happening):
-                    # The version it expected is gone because of itself.
+                    # The first delivery has changed the version that was expected.
                     await self.driver.handle(live, happening)
                 else:
                     await self._handle(live, happening, expected_version)
@@ -59,10 +64,10 @@ class LocalSagas:
             return saga
 
     async def _pause_children(self, saga: Saga) -> None:
-        """Return once the pause has reached the children, so that none of them sends anything new.
+        """Pause the children too, so that none of them sends anything new once this returns.
 
-        The saga must not be held meanwhile (see `_handle`). If the log cannot record it now,
-        the driver goes on trying.
+        The saga must not be held meanwhile (see `_handle`). If the log cannot record the pauses
+        now, the driver repeats them.
         """
         with suppress(Unavailable, LogUnavailable, Fenced):
             await self.driver.child_sagas.pause(saga)
@@ -70,36 +75,37 @@ class LocalSagas:
     async def _handle(
         self, live: ActiveSaga, happening: Input, expected_version: int | None
     ) -> None:
-        """Hold the parent of a child until what is asked of the child is recorded, if the parent
-        has a say in it: meanwhile it can neither leave its rest nor count the child.
+        """Handle an input; if it depends on the parent, hold the parent until it is recorded.
 
-        A child is in the shard of its parent, so both are driven here. Sagas are held from the
-        child upwards only, so two requests never wait for each other. Raises DrivenByParent.
+        Meanwhile the parent can neither leave its rest nor count the child. A child is in the
+        shard of its parent, so both are driven here. Sagas are held from the child upwards only,
+        so two requests never deadlock. Raises DrivenByParent.
         """
-        asked = happening.input if isinstance(happening, ForwardedInput) else happening
-        of = live.saga.state.parent
-        if of is None or not depends_on_parent(live.saga, asked):
+        command = happening.input if isinstance(happening, ForwardedInput) else happening
+        parent_id = live.saga.state.parent
+        if parent_id is None or not depends_on_parent(live.saga, command):
             await self.driver.handle(live, happening, expected_version=expected_version)
             return
-        async with self.driver.acquire(of.saga_id, patiently=False) as parent:
+        async with self.driver.acquire(parent_id.saga_id, patiently=False) as parent:
             while True:
                 child = live.saga
-                require_not_driven(child, parent.saga, asked)
+                require_not_driven(child, parent.saga, command)
                 version = child.state.version if expected_version is None else expected_version
                 try:
                     await self.driver.handle(live, happening, expected_version=version)
                     return
-                except VersionConflict:  # the child has moved since it was looked at
+                except VersionConflict:  # the child has changed since it was checked
                     if expected_version is not None:
                         raise
                 except NotAllowed as refusal:
                     driven = driven_verbs(child, parent.saga)
-                    left = (one for one in refusal.allowed_actions if one not in driven)
-                    refusal.allowed_actions = tuple(left)
+                    refusal.allowed_actions = tuple(
+                        verb for verb in refusal.allowed_actions if verb not in driven
+                    )
                     raise
 
     async def saga(self, saga_id: str) -> Saga:
-        """As of now, wherever it is driven. Raises SagaNotFound, NotServing."""
+        """Return the saga as of now, whichever node drives it. Raises SagaNotFound, Unavailable."""
         live = self.driver.active.get(saga_id)
         if live is not None and self.driver.is_current():
             return live.saga
@@ -107,7 +113,7 @@ class LocalSagas:
             return self.driver.with_unrecorded(await self.repository.load(saga_id))
 
     async def execute(self, message_id: str, question: RemoteCommand | RemoteStart) -> RemoteResult:
-        """What another node asks for. Raises as `begin` and `happen` do."""
+        """Execute the request of another node. Raises as `start` and `handle` do."""
         if isinstance(question, RemoteStart):
             saga, replayed = await self.start(question)
             return RemoteResult(version=saga.state.version, replayed=replayed)
@@ -133,7 +139,7 @@ def _was_applied(saga: Saga, happening: Input) -> bool:
 
 @contextmanager
 def log_errors_as_unavailable() -> Iterator[None]:
-    """A log that does not answer is told as such."""
+    """Raise Unavailable in place of LogUnavailable."""
     try:
         yield
     except LogUnavailable as error:

@@ -1,6 +1,6 @@
-"""The logger of the service: one JSON object a line. Messages are constants, facts are in `extra`.
+"""The logger of the service: one JSON object per line. Messages are constants; facts in `extra`.
 
-Payloads are never logged: they are the users' and may hold what nobody should read.
+Payloads are never logged: they belong to users and may hold personal data or secrets.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 
 
 class JsonLines(logging.Formatter):
+    """Formats a record as one JSON object."""
+
     def format(self, record: logging.LogRecord) -> str:
-        facts = {name: one for name, one in vars(record).items() if name not in STANDARD}
+        facts = {name: fact for name, fact in vars(record).items() if name not in STANDARD}
         line = {
             "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
@@ -31,10 +33,10 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """To standard error, in UTC."""
+    """Log to standard error, in UTC, from `level` on."""
     handler = logging.StreamHandler(sys.stderr)
     formatter = JsonLines()
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
-    logging.getLogger("transitions").setLevel(logging.WARNING)  # it tells of every trigger
+    logging.getLogger("transitions").setLevel(logging.WARNING)  # it logs every trigger
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,7 +1,7 @@
-"""What the service can be asked, in the words of sagas; the HTTP interface is made of this.
+"""The application interface of the service: start, read and command sagas. HTTP is built on it.
 
-Any node answers for any saga: what another one drives is read from the log, and what is to happen
-to it goes there by post.
+Any node serves any saga: a saga of another node is read from the log, and commands to it are sent
+to the node that drives it.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from .saga_repository import RecordedSagaEvent, SagaRepository
 from .sharding.node_messenger import NodeMessenger
 from .sharding.node_protocol import RemoteCommand, RemoteStart
 
-MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.05, 0.5  # between looks at a saga of another node
-MAX_LOG_STALL = timedelta(seconds=2)  # a log that waits longer for the database is in trouble
-RECORDING_TIMEOUT = timedelta(seconds=20)  # or whoever asks is told that it is in doubt
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.05, 0.5  # between reads of a saga of another node
+MAX_LOG_STALL = timedelta(seconds=2)  # a log that waits longer for the database takes no requests
+RECORDING_TIMEOUT = timedelta(seconds=20)  # then the outcome is unknown to the client
 NOT_CONFIRMED = "the log has not said yet whether it is recorded"
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A client's idempotency key, and the digest of what it is used for.
+    """A client's idempotency key, and the digest of the request that it belongs to.
 
-    A key that was recorded with a digest of before is compared with `former_digest`.
+    `former_digest` computes the digest as former versions of the service recorded it.
     """
 
     key: str
@@ -59,7 +59,7 @@ class IdempotencyKey:
     earlier_digest: Callable[[], bytes] | None = field(default=None, compare=False)
 
     def matches(self, recorded: bytes) -> bool:
-        """True if the recorded digest is that of the same request."""
+        """True if the recorded digest is that of this request."""
         if recorded == self.digest:
             return True
         return self.earlier_digest is not None and recorded == self.earlier_digest()
@@ -67,13 +67,15 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class StartResult:
-    """`replayed`: the key had started it before."""
+    """A started saga. `replayed`: an earlier request with the same key has started it."""
 
     saga: Saga
     replayed: bool
 
 
 class Orchestrator:
+    """Starts, reads and commands sagas on any node."""
+
     def __init__(
         self,
         log: EventLog,
@@ -101,7 +103,7 @@ class Orchestrator:
         version: int | None = None,
         key: IdempotencyKey | None = None,
     ) -> StartResult:
-        """Durable when it returns. Nothing is recorded if it raises what the core refuses.
+        """Start a saga durably. Nothing is recorded if it raises what the core refuses.
 
         Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing, InDoubt.
         """
@@ -119,9 +121,9 @@ class Orchestrator:
             raise OutcomeUnknown(NOT_CONFIRMED) from None
 
     async def find_started(self, key: IdempotencyKey) -> StartResult | None:
-        """Return the saga that this key has started, whatever would be said of its start today.
+        """Return the saga that this key has started, without a new check of the request.
 
-        Raises IdempotencyKeyReused, NotServing.
+        Raises IdempotencyKeyReused, Unavailable.
         """
         with log_errors_as_unavailable():
             claim = await self.log.find_key(key.key)
@@ -131,29 +133,32 @@ class Orchestrator:
             raise IdempotencyKeyReused(key.key)
         try:
             return StartResult(await self.saga(claim.stream_id), replayed=True)
-        except SagaNotFound:  # it died before it recorded anything, and is checked like a new one
+        except SagaNotFound:  # the start recorded nothing, and is checked like a new one
             return None
 
     def wait_until_rest(self, saga: Saga, within: timedelta) -> Awaitable[Saga]:
-        """The saga once it rests, or as it is when the time is over."""
+        """Return the saga once it is at rest, or as it is when the time is over."""
         return self._wait_for(saga, is_at_rest, within)
 
     async def saga(self, saga_id: str) -> Saga:
-        """As of now. Raises SagaNotFound."""
+        """Return the saga as of now. Raises SagaNotFound, Unavailable."""
         return await self.local_sagas.saga(saga_id)
 
     async def saga_as_of(
         self, saga_id: str, *, version: int | None = None, at: datetime | None = None
     ) -> Saga:
-        """Folded from the log. Raises SagaNotFound, VersionNotReached."""
+        """Return the saga as of a version or a time. Raises SagaNotFound, VersionNotReached."""
         with log_errors_as_unavailable():
             return await self.repository.load_as_of(saga_id, version=version, at=at)
 
     async def saga_from(self, saga_id: str, version: int, within: timedelta) -> Saga:
-        """The saga once it has reached `version`. Raises SagaNotFound, VersionNotReached."""
+        """Return the saga once it has reached `version`.
+
+        Raises SagaNotFound; VersionNotReached when the time is over.
+        """
         saga = await self.saga(saga_id)
         if saga.state.version < version:
-            saga = await self._wait_for(saga, lambda one: one.state.version >= version, within)
+            saga = await self._wait_for(saga, lambda later: later.state.version >= version, within)
         if saga.state.version < version:
             raise VersionNotReached(saga_id, f"has not reached version {version}")
         return saga
@@ -161,22 +166,24 @@ class Orchestrator:
     async def read_events_page(
         self, saga_id: str, *, after: int, limit: int
     ) -> tuple[list[RecordedSagaEvent], bool]:
-        """A page of the audit trail of one saga, in order, and whether there may be more. Raises
-        SagaNotFound."""
+        """Return a page of the saga's events, in order, and whether there may be more.
+
+        Raises SagaNotFound.
+        """
         with log_errors_as_unavailable():
             return await self.repository.read_events_page(saga_id, after=after, limit=limit)
 
     async def execute(
         self, saga_id: str, verb: OperatorCommand, *, expected_version: int | None = None
     ) -> Saga:
-        """What a person asks of a saga; it is recorded when this returns.
+        """Execute an operator's command durably; return the saga after it.
 
-        Raises SagaNotFound, NotAllowed, NoSuchStep, VersionMoved, NotServing, InDoubt.
+        Raises SagaNotFound, NotAllowed, StepNotFound, VersionConflict, Unavailable, OutcomeUnknown.
         """
         return await self._handle(saga_id, verb, expected_version)
 
     async def complete_step(self, saga_id: str, report: StepCallback) -> Saga:
-        """What a participant says of a step that it had accepted. Raises as `ask` does."""
+        """Record a participant's callback about an accepted step. Raises as `execute` does."""
         return await self._handle(saga_id, report)
 
     async def _handle(
@@ -194,7 +201,7 @@ class Orchestrator:
         except NotShardOwner:
             if self.messenger is None:
                 raise
-        await self.saga(saga_id)  # one that does not exist is nobody's to answer for
+        await self.saga(saga_id)  # raises SagaNotFound here, not at the other node
         question = RemoteCommand(
             saga_id=saga_id, input=happening, expected_version=expected_version
         )
@@ -202,7 +209,10 @@ class Orchestrator:
         return await self.saga(saga_id)
 
     async def compensation_plan(self, saga_id: str) -> CompensationPlan:
-        """What `compensate` would send. Raises SagaNotFound, NotCompensatable, DrivenByParent."""
+        """Return the calls that `compensate` would send.
+
+        Raises SagaNotFound, NotCompensatable, DrivenByParent.
+        """
         saga = await self.saga(saga_id)
         if saga.state.parent is not None:
             parent = await self.saga(saga.state.parent.saga_id)
@@ -210,31 +220,34 @@ class Orchestrator:
         return plan_compensation(saga, now=self.clock.now())
 
     async def allowed_actions(self, saga: Saga) -> list[str]:
-        """Return the verbs that can be asked of it now, also as a child of another saga."""
+        """Return the commands that are legal now, also with regard to the saga's parent."""
         allowed = allowed_actions(saga)
         if saga.state.parent is None or not allowed:
             return list(allowed)
         driven = driven_verbs(saga, await self.saga(saga.state.parent.saga_id))
-        return [one for one in allowed if one not in driven]
+        return [verb for verb in allowed if verb not in driven]
 
     async def register(self, definition: Definition) -> bool:
-        """Whether it is new. Raises InvalidDefinition, DefinitionExists."""
+        """Register a definition; return whether it is new.
+
+        Raises InvalidDefinition, DefinitionExists.
+        """
         with log_errors_as_unavailable():
             return await self.registry.register(definition)
 
     async def definition(self, name: str, version: int | None = None) -> Definition:
-        """That version, or the newest. Raises DefinitionNotFound."""
+        """Return that version, or the latest. Raises DefinitionNotFound."""
         with log_errors_as_unavailable():
             return await self.registry.get(name, version)
 
     async def definitions(self) -> list[Definition]:
-        """All, those of other nodes too, in order of name and version."""
+        """Return all definitions, in order of name and version."""
         with log_errors_as_unavailable():
             await self.registry.load()
         return self.registry.known()
 
     def _require_responsive_log(self) -> None:
-        """What would only wait, and perhaps be in doubt in the end, is a plain no."""
+        """Raise Unavailable if the log has stalled: the request could only wait for it."""
         stalled = self.log.stalled_for
         if stalled is not None and stalled > MAX_LOG_STALL:
             raise Unavailable(f"the log has not answered for {stalled.total_seconds():.0f} s")
@@ -245,7 +258,7 @@ class Orchestrator:
                 live = await self.driver.start(definition, self._new_saga_id(), request)
                 return StartResult(live.saga, replayed=False)
             except NotShardOwner:
-                continue  # the next one goes to another shard
+                continue  # with an id in another shard
 
     async def _start_once(
         self, definition: Definition, request: StartSaga, key: IdempotencyKey
@@ -268,7 +281,10 @@ class Orchestrator:
         return await self._start_with_id(begin, definition)
 
     async def _start_with_id(self, begin: RemoteStart, definition: Definition) -> StartResult:
-        """A key may be claimed by a start that then died before it recorded anything."""
+        """Start the saga of a claimed key, wherever its shard is driven.
+
+        The claim may be older: of a start that recorded nothing.
+        """
         try:
             saga, replayed = await self.local_sagas.start(begin)
             return StartResult(saga, replayed)
@@ -282,7 +298,7 @@ class Orchestrator:
         return StartResult(await self.saga(begin.saga_id), done.replayed)
 
     async def _wait_for(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
-        """Not longer than this node serves."""
+        """Return the saga once `condition` holds, when the time is over, or this node stops."""
         driver, saga_id, alarm = self.driver, saga.state.saga_id, self._timeouts_of(within)
         pause, end = MIN_POLL_SECONDS, self._loop.time() + within.total_seconds()
         while not condition(saga) and (left := end - self._loop.time()) > 0:
@@ -305,9 +321,9 @@ class Orchestrator:
         return alarm
 
     async def _watch(self, saga_id: str, condition: Condition, alarm: TimeoutQueue) -> Saga:
-        """As far as it comes here: it may move to another node."""
+        """Return the saga once `condition` holds, as far as it comes on this node."""
         live, reached = await self.driver.watch(saga_id, condition)
-        if self.driver.stopping:  # who was waiting has been released, and nobody would be again
+        if self.driver.stopping:  # watchers were released already
             return live.saga
         alarm.add(reached, partial(_resolve_with_current, live, reached))
         try:
@@ -317,9 +333,9 @@ class Orchestrator:
             self.driver.evict_if_idle(live)
 
     def _new_saga_id(self) -> str:
-        """In one of the shards that this node drives, each in turn. Raises NotServing."""
+        """Return an id in one of the shards of this node, each in turn. Raises Unavailable."""
         driver = self.driver
-        for _ in ("this round", "the next one"):
+        for _ in ("this round", "the next round"):
             while self._shard_rotation:
                 shard_id = self._shard_rotation.pop()
                 is_left = shard_id in driver.draining or shard_id in driver.fenced

@@ -1,7 +1,7 @@
-"""Wake-ups: each saga has at most one, and it is what its state says, so nothing here is stored.
+"""Timers of sagas: at most one each, derived from the state of the saga, so none is stored.
 
-A heap with lazy deletion: an entry counts only while it is the saga's current one. When most of
-the heap is stale (sagas that ended long before their deadline) it is built anew.
+A heap with lazy deletion: an entry counts only while it is the current timer of its saga. When most
+entries are stale (sagas that ended long before their deadline) the heap is rebuilt.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ MIN_STALE_TO_COMPACT = 1024
 
 
 class Timers:
+    """Calls `wake` with the sagas that fall due."""
+
     def __init__(self, clock: Clock, wake: Callable[[Sequence[str]], None]) -> None:
         self.clock, self.wake = clock, wake
         self._due: dict[str, datetime] = {}
@@ -33,7 +35,7 @@ class Timers:
         self._earlier = asyncio.Event()
 
     def set(self, saga_id: str, due: datetime | None) -> None:
-        """Wake `saga_id` then, and not at the time that was set before; None is never."""
+        """Set the timer of `saga_id`, in place of an earlier one; None removes it."""
         if due is None:
             self._due.pop(saga_id, None)
         elif self._due.get(saga_id) != due:
@@ -44,19 +46,22 @@ class Timers:
         if len(self._heap) > 2 * len(self._due) + MIN_STALE_TO_COMPACT:
             self._compact()
 
-    def discard(self, whom: Callable[[str], bool]) -> None:
-        """Wake none of those any more."""
-        self._due = {one: due for one, due in self._due.items() if not whom(one)}
+    def discard(self, is_discarded: Callable[[str], bool]) -> None:
+        """Remove the timers of all sagas for which `is_discarded` is true."""
+        self._due = {
+            saga_id: due for saga_id, due in self._due.items() if not is_discarded(saga_id)
+        }
         self._compact()
 
     def step(self) -> int:
-        """Wake every saga that is due now; returns how many."""
+        """Wake all sagas that are due; return their number."""
         due = self._take_due(self.clock.now())
         if due:
             self.wake(due)
         return len(due)
 
     async def run(self) -> None:
+        """Wake sagas as they fall due, until cancelled."""
         while True:
             self._earlier.clear()
             if self.step() == 0:
@@ -86,18 +91,24 @@ class Timers:
         heapq.heapify(self._heap)
 
 
-# Folding and waking so many takes some 30 ms, for which nothing else has its turn.
+# Replaying and waking 200 sagas takes some 30 ms, during which the event loop does nothing else.
 SAGAS_PER_READ: Final = 200
 
 
 class SagaWaker:
+    """Wakes sagas that fall due.
+
+    After an outage or a restart thousands of back-offs and sleeps fall due at once. Read one by one
+    they would occupy the reader connections for longer than anything else after a crash.
+    """
+
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self._not_in_memory: deque[str] = deque()
         self._is_reading = False
 
     def wake(self, saga_ids: Iterable[str]) -> None:
-        """Let each of these sagas see that time has passed."""
+        """Deliver TimerFired to each of these sagas."""
         for saga_id in saga_ids:
             if saga_id in self.driver.active:
                 self.driver.wake(saga_id)
@@ -115,13 +126,13 @@ class SagaWaker:
                     for _ in range(min(SAGAS_PER_READ, len(self._not_in_memory)))
                 ]
                 for saga_id, saga in (await self._read(page)).items():
-                    # One that cannot be folded is read alone, which reports what is wrong with it.
+                    # A saga that cannot be replayed is read alone, which reports its error.
                     self.driver.wake(saga_id, read=saga if isinstance(saga, Saga) else None)
-                await asyncio.sleep(0)  # what has come meanwhile goes before the next page
+                await asyncio.sleep(0)  # other tasks go before the next page
         finally:
             self._is_reading = False
 
     async def _read(self, page: Sequence[str]) -> Mapping[str, Saga | Exception]:
-        """Read the sagas of the page that are driven here, once the log can be read."""
+        """Return the sagas of the page that this node drives, once the log can be read."""
         drives = self.driver.drives
-        return await self.driver.load_many(lambda: [one for one in page if drives(one)])
+        return await self.driver.load_many(lambda: [saga_id for saga_id in page if drives(saga_id)])

@@ -183,8 +183,8 @@ MUTATIONS: Final = (
         rule="R7",
         effect="the status of a version lacks its last event",
         file="fsm/runtime/saga_repository.py",
-        old="if (version is None or one.recorded.version <= version)",
-        new="if (version is None or one.recorded.version < version)",
+        old="if (version is None or entry.recorded.version <= version)",
+        new="if (version is None or entry.recorded.version < version)",
         property=SHELL,
     ),
     Mutation(
@@ -199,8 +199,8 @@ MUTATIONS: Final = (
         rule="R8",
         effect="the next process forgets who waits",
         file="fsm/runtime/sharding/recovery.py",
-        old="self.driver.schedule(one.saga_id, one.wake_at)",
-        new="self.driver.schedule(one.saga_id, None)",
+        old="self.driver.schedule(saga.saga_id, saga.wake_at)",
+        new="self.driver.schedule(saga.saga_id, None)",
         property=SHELL,
     ),
     Mutation(

@@ -1,10 +1,10 @@
-"""A breaker a participant: one that does not answer is left alone, and costs nobody an attempt.
+"""Circuit breakers: a participant that does not answer is left alone for a while.
 
     closed ──failures in a row──> open ──its time is over──> half open ──one probe──> closed or open
 
-While it is open, forward calls are held back: they go back to waiting, and no attempt is used up.
-Compensations always pass: undoing is worth a try, and a success closes the breaker. When it closes,
-whoever was held back is woken in steps, so that the participant is not run over.
+While a circuit is open, forward calls are held: their sagas wait, and no attempt is used up.
+Compensations always pass, and a success closes the circuit. When it closes, the sagas whose calls
+were held are woken in batches, so that the participant is not overrun.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FAILURES_TO_OPEN = 20
 OPEN_DURATION = RetryPolicy(attempts=None, first=timedelta(seconds=2), cap=timedelta(seconds=30))
-RECHECK_SPREAD = timedelta(seconds=2)  # over which those who are held back look again
+RECHECK_SPREAD = timedelta(seconds=2)  # over which held calls are tried again
 NO_TIME = timedelta()
 FAILURES = (Outcome.UNKNOWN, Outcome.NOT_SENT)
 
@@ -37,25 +37,26 @@ class CircuitState(StrEnum):
     HALF_OPEN = "half_open"
 
 
-CLOSED = CircuitState.CLOSED  # asked for of every call, and found four times faster so
-
-
 @dataclass(slots=True)
 class CircuitBreaker:
-    """`held` are the sagas that wait for it to close."""
+    """The circuit of one participant. `held` are the sagas that wait for it to close."""
 
-    state: CircuitState = CLOSED
+    state: CircuitState = CircuitState.CLOSED
     failures: int = 0
     openings: int = 0
     open_until: datetime | None = None
     held: set[str] = field(default_factory=set)
 
-    def should_hold(self, now: datetime) -> bool:
-        """Whether a forward call must wait. The first one after the time of rest is the probe.
+    @property
+    def is_closed(self) -> bool:
+        return self.state is CircuitState.CLOSED
 
-        A probe that is never heard of again is followed by another one.
+    def should_hold(self, now: datetime) -> bool:
+        """True if a forward call must wait. The first call after the open time is the probe.
+
+        A probe without a result is followed by another one.
         """
-        if self.state is CLOSED:
+        if self.is_closed:
             return False
         if self.remaining(now):
             return True
@@ -66,54 +67,54 @@ class CircuitBreaker:
         return False
 
     def remaining(self, now: datetime) -> timedelta:
-        """How long nothing forward is sent yet; nothing for the probe."""
-        if (
-            self.state is CLOSED
-            or self.open_until is None
-            or self.open_until > now + OPEN_DURATION.cap
-        ):
-            return NO_TIME  # an end that is farther away was set before the clock stepped back
+        """Return how long forward calls are still held; zero lets the probe pass."""
+        if self.is_closed or self.open_until is None or self.open_until > now + OPEN_DURATION.cap:
+            return NO_TIME  # an end farther away was set before the clock stepped back
         return max(self.open_until - now, NO_TIME)
 
     def hold(self, saga_id: str, now: datetime, jitter: float) -> CallOutcome:
-        """What is said to a call that is held back: not an attempt, and when to look again."""
+        """Hold a call of the saga; return an outcome that is no attempt, with the time to retry."""
         self.held.add(saga_id)
         rest = max((self.open_until or now) - now, timedelta()) + RECHECK_SPREAD * jitter
         return CallOutcome(kind=Outcome.CIRCUIT_OPEN, reason=CIRCUIT_OPEN_REASON, retry_after=rest)
 
     def record(self, outcome: Outcome, now: Callable[[], datetime]) -> bool:
-        """What a call came to; returns whether the breaker has closed because of it.
+        """Count the outcome of a call; return True if it closes the circuit.
 
-        `now` is asked only if the breaker opens.
+        `now` is called only if the circuit opens.
         """
         if outcome not in FAILURES:
             if outcome is Outcome.CIRCUIT_OPEN:
                 return False  # nothing was sent, so nothing is known
-            closed = self.state is not CLOSED
-            self.state, self.failures, self.openings = CLOSED, 0, 0
-            return closed
+            was_open = not self.is_closed
+            self.state, self.failures, self.openings = CircuitState.CLOSED, 0, 0
+            return was_open
         self.failures += 1
-        probed = self.state is CircuitState.HALF_OPEN
-        if probed or (self.state is CLOSED and self.failures >= FAILURES_TO_OPEN):
+        is_probe = self.state is CircuitState.HALF_OPEN
+        if is_probe or (self.is_closed and self.failures >= FAILURES_TO_OPEN):
             self.state, self.openings = CircuitState.OPEN, self.openings + 1
             self.open_until = now() + OPEN_DURATION.max_delay(self.openings)
         return False
 
     def take_held(self) -> set[str]:
+        """Return the held sagas, and forget them."""
         held, self.held = self.held, set()
         return held
 
 
 SAGAS_PER_WAKE: Final = 50
 WAKE_PAUSE_SECONDS: Final = 0.1
-NO_SHARD: Final = -1  # its sagas are of many
+NO_SHARD: Final = -1  # stands for work on sagas of many shards
 
 
 class CircuitWaker:
+    """Wakes held sagas in batches: a participant that has just recovered must not be overrun."""
+
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
 
     def on_circuit_closed(self, participant: str, saga_ids: set[str]) -> None:
+        """Begin to wake the sagas that wait for the participant."""
         work = self._wake(participant, sorted(saga_ids))
         self.driver.tasks.spawn(NO_SHARD, work, calls=False)
 

@@ -1,7 +1,7 @@
-"""Sends one call to its participant and classifies what comes back.
+"""Sends calls to participants and classifies their results.
 
-How many calls a participant has at once is bounded here, not in its connection pool: a call that
-waits for its turn has not begun, and must not use up its time or an attempt.
+The number of concurrent calls to a participant is limited here, not by its connection pool: a call
+that waits for a slot has not begun, and uses up neither its timeout nor an attempt.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..logging import logger
 from ..metrics import CallMetrics
 from .call_headers import headers_of
 from .callback_tokens import CallbackTokens
-from .circuit_breaker import CLOSED, RECHECK_SPREAD, CircuitBreaker
+from .circuit_breaker import RECHECK_SPREAD, CircuitBreaker
 from .participant_settings import DEFAULTS, MissingUrls, ParticipantSettings, missing_url_message
 
 
@@ -37,11 +37,9 @@ class Participants(Protocol):
         body: bytes | None,
         within: timedelta,
     ) -> CallResult:
-        """One request, once. Trouble is an answer too."""
+        """Send a request once; return its result. Never raises: a failure is a result too."""
 
 
-# Asked for of every call: Python takes four times longer to find `Direction.ACTION`.
-ACTION = Direction.ACTION
 NO_STATUS: frozenset[int] = frozenset()
 NO_HOLDS: Mapping[str, OpenCircuit] = MappingProxyType({})
 NOT_WANTED = CallOutcome(
@@ -66,11 +64,11 @@ class Executor:
         terms: Mapping[str, ParticipantSettings] = MappingProxyType({}),
         addressed: Collection[str] | None = None,
     ) -> None:
-        """`limit` calls at a time to each participant whose `terms` have no other.
+        """`limit` is the number of concurrent calls to a participant whose settings have none.
 
-        `addressed` are the participants whose URL is known; without it all are.
+        `addressed` are the participants with a URL; None means all.
 
-        `closed` is told of a participant that answers again, and of the sagas held back from it.
+        `closed` is called when a circuit closes, with the sagas whose calls were held.
         """
         self.participants, self.tokens = participants, tokens
         self.clock, self.limit, self.settings = clock, limit, terms
@@ -78,7 +76,7 @@ class Executor:
         self.closed: Callable[[str, set[str]], None] = _ignore
         self.metrics: dict[str, CallMetrics] = {}
         self.missing_urls = MissingUrls(addressed)
-        self.open_circuits: set[str] = set()  # participants whose breaker is not closed
+        self.open_circuits: set[str] = set()  # participants whose circuit is not closed
 
     async def call(
         self,
@@ -89,10 +87,10 @@ class Executor:
         *,
         in_backlog: bool = False,
     ) -> CallOutcome:
-        """`is_still_wanted` is asked when the turn of the call has come: it may have waited for
-        long.
+        """Send a call and return its outcome.
 
-        `in_backlog`: the call is of a saga that a crash has left, and may be one of very many.
+        `is_still_wanted` is called when the call gets its slot, for which it may have waited long.
+        `in_backlog`: the call is repeated after a crash, maybe one of very many.
         """
         participant = call.participant
         traffic = self.metrics.get(participant) or self._metrics_of(participant)
@@ -103,11 +101,11 @@ class Executor:
             if not is_wanted():
                 return NOT_WANTED
             breaker = self.breakers[participant]
-            if breaker.state is not CLOSED and self._must_wait(call, breaker):
+            if not breaker.is_closed and self._must_wait(call, breaker):
                 return breaker.hold(call.saga_id, self.clock.now(), self.clock.jitter())
             token = self.tokens.issue(call.saga_id, call.step) if call.awaits_callback else None
             headers: Mapping[str, str] = headers_of(call, epoch, token)
-            if call.headers:  # those of the definition never replace ours
+            if call.headers:  # headers of the definition never replace ours
                 headers = {**call.headers, **headers}
             began = perf_counter()
             answer = await self.participants.send(
@@ -128,7 +126,7 @@ class Executor:
             answer,
             call.direction,
             now=now,
-            done_on=NO_STATUS if call.direction is ACTION else _done_on(step),
+            done_on=NO_STATUS if call.direction is Direction.ACTION else _done_on(step),
             accepts=step.completion is not None,
             profile=traffic.settings.profile,
         )
@@ -138,22 +136,22 @@ class Executor:
         if breaker.record(verdict.kind, now):
             self.open_circuits.discard(participant)
             self.closed(participant, breaker.take_held())
-        elif breaker.state is not CLOSED:
+        elif not breaker.is_closed:
             self.open_circuits.add(participant)
         return verdict
 
     def held_participants(self, definition: Definition) -> Mapping[str, OpenCircuit]:
-        """The participants to which nothing is sent forward now, with why and for how long."""
+        """Return the participants that get no forward calls now, with the reason and the time."""
         unaddressed = self.missing_urls.participants_of(definition)
         if not self.open_circuits and not unaddressed:
             return NO_HOLDS
         now, spread = self.clock.now(), RECHECK_SPREAD * self.clock.jitter()
-        rests = {one: self.breakers[one].remaining(now) for one in self.open_circuits}
-        held = {one: OpenCircuit(rest + spread) for one, rest in rests.items() if rest}
-        return held | {one: OpenCircuit(spread, missing_url_message(one)) for one in unaddressed}
+        remaining = {name: self.breakers[name].remaining(now) for name in self.open_circuits}
+        held = {name: OpenCircuit(rest + spread) for name, rest in remaining.items() if rest}
+        return held | {name: OpenCircuit(spread, missing_url_message(name)) for name in unaddressed}
 
     def wake_when_closed(self, participants: Iterable[str], saga_id: str) -> None:
-        """Let `closed` be told of the saga as well: a call of it is held back there."""
+        """Wake the saga when the circuits of the participants close: its calls are held."""
         for participant in participants:
             self.breakers[participant].held.add(saga_id)
 
@@ -170,7 +168,7 @@ class Executor:
 
 
 def _ignore(participant: str, saga_ids: set[str]) -> None:
-    """Until somebody wants to be told."""
+    """Do nothing."""
 
 
 def _done_on(step: Step) -> frozenset[int]:

@@ -17,9 +17,9 @@ from ...saga import Saga
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantSettings:
-    """None stands for what the service does with everybody.
+    """Call settings of one participant; None stands for the service-wide setting.
 
-    `headers` go with every call, and their values are secrets: they are shown nowhere.
+    `headers` are sent with every call. Their values are secrets and never shown.
     """
 
     profile: Profile = Profile.HTTP
@@ -36,12 +36,12 @@ BACKING_OFF: Final = (StepStatus.BACKING_OFF, StepStatus.COMPENSATION_BACKING_OF
 
 
 def missing_url_message(participant: str) -> str:
-    """Say that a participant cannot be called, and what to change."""
+    """Return why a participant cannot be called, and which setting to change."""
     return f"no URL is known for participant {participant}: {how_to_set_url(participant)}"
 
 
 class MissingUrls:
-    """The participants without a URL, and the sagas whose calls wait for one."""
+    """Participants without a URL, and the sagas whose calls wait for one."""
 
     def __init__(self, addressed: Collection[str] | None) -> None:
         self._addressed = None if addressed is None else frozenset(addressed)
@@ -52,7 +52,7 @@ class MissingUrls:
         return NONE if self._addressed is None else definition.participants - self._addressed
 
     def update(self, saga: Saga) -> None:
-        """Remember whether calls of the saga, as it is now, wait for a URL."""
+        """Record whether calls of the saga, in its current state, wait for a URL."""
         names = self.participants_of(saga.definition)
         waited_for = names and {
             step.participant
@@ -66,7 +66,7 @@ class MissingUrls:
                 self._waiting[name].discard(saga.state.saga_id)
 
     def waiting_sagas(self, is_ours: Callable[[str], bool]) -> Mapping[str, int]:
-        """Return how many of our sagas wait for each of them, without those of other nodes."""
+        """Return the number of waiting sagas by participant; only sagas that are `is_ours`."""
         for name, saga_ids in self._waiting.items():
-            self._waiting[name] = {one for one in saga_ids if is_ours(one)}
+            self._waiting[name] = {saga_id for saga_id in saga_ids if is_ours(saga_id)}
         return {name: len(saga_ids) for name, saga_ids in self._waiting.items() if saga_ids}

@@ -1,7 +1,7 @@
-"""What one node asks of another about a saga, and what that one answers, as bytes and back.
+"""The protocol between nodes: requests about sagas and their results, as bytes and back.
 
-A refusal travels with its facts, which are its attributes, and is raised where it was asked for as
-if the saga were driven there.
+A refusal travels with its facts, and is raised at the requesting node as if the saga were driven
+there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RemoteInput: TypeAlias = OperatorCommand | StepCallback
 
 
 class RemoteCommand(Struct, frozen=True, kw_only=True):
-    """Let this happen to a saga, if it is at `expected_version` (None: at any)."""
+    """Handle an input of a saga, if it is at `expected_version` (None: at any version)."""
 
     saga_id: str
     input: RemoteInput
@@ -56,7 +56,7 @@ class RemoteCommand(Struct, frozen=True, kw_only=True):
 
 
 class RemoteStart(Struct, frozen=True, kw_only=True):
-    """Start a saga of that name, unless it is there."""
+    """Start a saga of that id, unless it exists."""
 
     saga_id: str
     saga_type: str
@@ -65,7 +65,7 @@ class RemoteStart(Struct, frozen=True, kw_only=True):
 
 
 class RemoteResult(Struct, frozen=True, kw_only=True):
-    """The saga is at `version`, at least. `replayed`: it had been started before."""
+    """The saga is at `version` at least. `replayed`: it had been started before."""
 
     version: int
     replayed: bool = False
@@ -109,7 +109,7 @@ FIELD_DECODERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def encode_request(question: RemoteCommand | RemoteStart) -> bytes:
-    """The deadline of a start must be a time: a duration would begin anew where it is read."""
+    """Encode a request. The deadline of a start must be a time: a duration would begin anew."""
     members: dict[str, Json]
     if isinstance(question, RemoteStart):
         request = _non_default_fields(question.request)
@@ -124,7 +124,10 @@ def encode_request(question: RemoteCommand | RemoteStart) -> bytes:
 
 
 def decode_request(data: bytes) -> RemoteCommand | RemoteStart:
-    """Raises ValueError, LookupError or TypeError for what this version did not write."""
+    """Decode a request.
+
+    Raises ValueError, LookupError or TypeError for what this version did not write.
+    """
     members = cast(Mapping[str, Any], parse(data))
     if "request" in members:
         request = StartSaga(**_from_json(members["request"]))
@@ -147,7 +150,7 @@ def encode_result(answer: RemoteResult | Exception) -> bytes:
 
 
 def decode_result(data: bytes) -> RemoteResult:
-    """Raises the refusal, if it is one."""
+    """Decode a result, or raise the refusal."""
     members = cast(Mapping[str, Any], parse(data))
     if "version" in members:
         return RemoteResult(**members)
@@ -159,20 +162,20 @@ def decode_result(data: bytes) -> RemoteResult:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether whoever asked is to be told of it."""
+    """True if the error is sent to the requesting node."""
     return type(error) in REFUSAL_KIND_NAMES
 
 
 def _non_default_fields(value: RemoteInput | StartSaga) -> dict[str, Json]:
-    """Those that are not at their default."""
+    """Return the fields that differ from their default."""
     members = asdict(value)
-    usual = _default_fields(type(value))
-    return {name: _to_json(one) for name, one in members.items() if one != usual[name]}
+    defaults = _default_fields(type(value))
+    return {name: _to_json(member) for name, member in members.items() if member != defaults[name]}
 
 
 @cache
 def _default_fields(kind: type[Struct]) -> Mapping[str, Any]:
-    return {one.name: one.default for one in fields(kind)}
+    return {field.name: field.default for field in fields(kind)}
 
 
 def _to_json(value: Any) -> Json:

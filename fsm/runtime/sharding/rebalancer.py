@@ -1,12 +1,12 @@
-"""Which shards this node drives: a sign of life, a look at the others, and what follows from both.
+"""The rebalancing loop: which shards this node drives, by what each heartbeat shows.
 
-    beat ──> roster ──> lost shards are forgotten
-                   └──> allotment ──> free ones are reserved, claimed, recovered
-                                 └──> surplus ones retire, settle, are released, go to their heir
+    heartbeat ──> view ──> lost shards are dropped
+                     └──> assignment ──> free shards are reserved, claimed, recovered
+                                    └──> surplus shards drain, settle, are released and transferred
 
-Safety is the log's alone: whoever claims a shard fences its former owner, however wrong the roster
-was. So everything here may be late or mistaken, and costs time at worst. A shard is *busy* while it
-is being taken up or handed over, and until the roster shows the end of it.
+Safety is the log's alone: a claim fences the former owner, however wrong the view was. Everything
+here may be late or mistaken, and costs time at worst. A shard is *busy* while it is recovered or
+handed over, and until the view shows the end of that.
 """
 
 from __future__ import annotations
@@ -27,14 +27,12 @@ from .node_messenger import NodeMessenger
 from .recovery import Recovery
 
 HEARTBEAT_INTERVAL: Final = timedelta(milliseconds=250)
-# By then others may have taken over, if they have seen this process go.
+# Later, others may have claimed shards of this node: for so long a killed node counts as alive.
 TRUST_WINDOW: Final = timedelta(milliseconds=600)
 
 
 class ShardRebalancer:
-    """`release_shards` ends what read models make of shards that leave. The deployment has
-    `shards`.
-    """
+    """Recovers, drains and drops shards as the view of the cluster changes."""
 
     def __init__(
         self,
@@ -46,6 +44,9 @@ class ShardRebalancer:
         part_with: Callable[[Collection[int]], Awaitable[None]],
         shards: Collection[int] = range(SHARD_COUNT),
     ) -> None:
+        """`release_shards` ends the projection of shards that leave; `shards` are the
+        deployment's.
+        """
         self.membership, self.log, self.recovery = membership, log, recovery
         self.driver, self.messenger, self.part_with = driver, post, part_with
         self.shards = shards
@@ -59,7 +60,7 @@ class ShardRebalancer:
         self._stepped = asyncio.Event()
 
     async def run(self) -> None:
-        """Beat and answer messages until cancelled; a slow message never keeps a beat waiting."""
+        """Send heartbeats and execute messages until cancelled; no message delays a heartbeat."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.messenger.run(lambda: self._driven_shards))
             await self._heartbeats()
@@ -78,53 +79,57 @@ class ShardRebalancer:
                 if await self.membership.wait_for_notification(left):
                     self.messenger.notify()
             except LogUnavailable as error:
-                logger.warning("no roster", extra={"why": str(error)})
+                logger.warning("heartbeat failed", extra={"error": str(error)})
                 await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
-            except Exception:  # noqa: BLE001 - a node that does not look at the others is lost
-                logger.exception("ownership in trouble")
+            except Exception:  # noqa: BLE001 - a node without heartbeats loses its shards
+                logger.exception("rebalancing failed")
                 await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
 
     async def step(self) -> None:
-        """Raises LogUnavailable."""
+        """Send a heartbeat, and begin what its view calls for. Raises LogUnavailable."""
         began, was_silent = asyncio.get_running_loop().time(), not self.is_current
         self.view = roster = await self.membership.heartbeat(leaving=self.leaving)
         me = self.membership.node_id
         self._has_live_peers = any(
-            one.is_alive and one.node_id != me for one in roster.nodes.values()
+            node.is_alive and node.node_id != me for node in roster.nodes.values()
         )
         mine = roster.shards_owned_by(me)
         self._busy -= self._handed_over - mine
         self._handed_over &= mine
         overtaken = await self._claimed_by_others() if was_silent else set()
-        await self._drop_lost({one for one in self.driver.epochs if one not in mine} | overtaken)
-        # Only now: what is remembered of lost shards is as it was before the silence.
+        await self._drop_lost(
+            {shard for shard in self.driver.epochs if shard not in mine} | overtaken
+        )
+        # Not before: lost shards in memory are as old as the heartbeat before.
         self._last_heartbeat_at = began
         allotment = assign_shards(me, roster, self.shards)
         if allotment.acquire:
-            dead = {roster.owners.get(one) for one in allotment.acquire} - {None}
-            reserved = await self.membership.acquire(allotment.acquire, [str(one) for one in dead])
+            dead = {roster.owners.get(shard) for shard in allotment.acquire} - {None}
+            reserved = await self.membership.acquire(
+                allotment.acquire, [str(node) for node in dead]
+            )
             mine |= frozenset(reserved)
         self._start_recovery(mine - self.driver.epochs.keys() - self._busy)
         self._start_recovery(self.driver.fenced & mine - self._busy)
         self._start_handover(
-            {one: heir for one, heir in allotment.transfer.items() if one not in self._busy}
+            {shard: node for shard, node in allotment.transfer.items() if shard not in self._busy}
         )
-        # Its hand-over failed, and nobody is to have it any more.
+        # Shards whose hand-over failed, and that this node is to keep now.
         self._start_recovery(self.driver.draining & mine - self._busy)
         self._stepped.set()
 
     async def wait_for_first_shard(self, within: timedelta) -> None:
-        """Once this node drives something; or the time is over."""
+        """Wait until this node drives a shard, or the time is over."""
         try:
             async with asyncio.timeout(within.total_seconds()):
                 while not self.driver.epochs:
                     self._stepped.clear()
                     await self._stepped.wait()
         except TimeoutError:
-            logger.warning("no shard yet")
+            logger.warning("no shard was assigned in time")
 
     async def hand_over_all(self, within: timedelta) -> None:
-        """Hand over what is driven here, each shard as soon as it has settled. While `run` runs."""
+        """Hand over all shards, each as soon as it has settled. `run` must be running."""
         self.leaving = True
         try:
             async with asyncio.timeout(within.total_seconds()):
@@ -137,7 +142,7 @@ class ShardRebalancer:
             )
 
     async def close(self) -> None:
-        """What is still owned becomes free at once."""
+        """Stop all tasks, and leave the cluster: shards that are still owned become free."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -145,46 +150,50 @@ class ShardRebalancer:
         try:
             await self.membership.leave()
         except LogUnavailable as error:
-            logger.warning("nobody was told of the end", extra={"why": str(error)})
+            logger.warning("could not deregister node", extra={"error": str(error)})
         await self.membership.close()
 
     @property
     def is_current(self) -> bool:
-        """Whether nobody can have taken over anything yet without this node knowing."""
+        """True while the last heartbeat is so recent that no other node can own our shards."""
         return self._heartbeat_within(TRUST_WINDOW)
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other node is alive; who has not looked lately does not know."""
+        """True if no other node is alive, by a recent heartbeat."""
         return not self._has_live_peers and self.is_current
 
     def problem(self, patience: timedelta) -> str | None:
-        """Why this node cannot do its part, or None."""
+        """Return why this node does not do its part, or None."""
         if not self._heartbeat_within(patience):
-            return "no sign of life could be given"
+            return "no heartbeat could be sent"
         return None if self._driven_shards else "it drives no shard"
 
     @property
     def _driven_shards(self) -> list[int]:
-        return [one for one in self.driver.epochs if one not in self.driver.draining]
+        return [shard for shard in self.driver.epochs if shard not in self.driver.draining]
 
     def _heartbeat_within(self, patience: timedelta) -> bool:
         if self._last_heartbeat_at is None:
             return False
-        silent = self.driver.tasks.loop.time() - self._last_heartbeat_at
-        return silent < patience.total_seconds()
+        age = self.driver.tasks.loop.time() - self._last_heartbeat_at
+        return age < patience.total_seconds()
 
     async def _claimed_by_others(self) -> set[int]:
-        """Those that others have claimed. They may have been given back since: a sign of life is
-        seen even if its answer is lost."""
+        """Return the shards that other nodes have claimed since this node did.
+
+        Such a shard may be this node's again by now, so the view does not show it.
+        """
         if not self.driver.epochs:
             return set()
         heads = await self.log.heads(ahead=True)
-        newest = {one: head.epoch for one, head in heads.items()}
-        return {one for one, epoch in self.driver.epochs.items() if newest.get(one, 0) > epoch}
+        newest = {shard: head.epoch for shard, head in heads.items()}
+        return {
+            shard for shard, epoch in self.driver.epochs.items() if newest.get(shard, 0) > epoch
+        }
 
     async def _drop_lost(self, lost: Collection[int]) -> None:
-        """Those that another node has, or will have."""
+        """Drop shards that another node drives, or will."""
         if not lost:
             return
         logger.warning("shards lost", extra={"shards": sorted(lost)})
@@ -197,31 +206,33 @@ class ShardRebalancer:
             self._spawn(shard_ids, self._recover(sorted(shard_ids)))
 
     async def _recover(self, shard_ids: Collection[int]) -> None:
-        self.driver.drop_shards(shard_ids)  # of one that was fenced by mistake
+        self.driver.drop_shards(shard_ids)  # a fenced shard is still in memory
         try:
             await self.recovery.run(shard_ids)
         except (ClaimFailed, LogUnavailable) as error:
-            logger.warning("shards not taken up", extra={"why": str(error)})
+            logger.warning("shards not recovered", extra={"error": str(error)})
         self._busy -= set(shard_ids)
 
-    def _start_handover(self, heirs: Mapping[int, str | None]) -> None:
-        driven = {one: heir for one, heir in heirs.items() if one in self.driver.epochs}
+    def _start_handover(self, new_owners: Mapping[int, str | None]) -> None:
+        driven = {shard: node for shard, node in new_owners.items() if shard in self.driver.epochs}
         if driven:
             self.driver.drain_shards(driven)
             self._spawn(driven, self._hand_over_settled(driven))
 
-    async def _hand_over_settled(self, heirs: dict[int, str | None]) -> None:
-        """Each as soon as it has settled."""
-        while heirs:
-            settled = await self.driver.tasks.wait_until_settled(heirs)
-            await self._hand_over({one: heirs.pop(one) for one in settled})
+    async def _hand_over_settled(self, new_owners: dict[int, str | None]) -> None:
+        """Hand over each shard as soon as it has settled."""
+        while new_owners:
+            settled = await self.driver.tasks.wait_until_settled(new_owners)
+            await self._hand_over({shard: new_owners.pop(shard) for shard in settled})
 
-    async def _hand_over(self, heirs: Mapping[int, str | None]) -> None:
-        await self.log.release(heirs)
-        self.driver.drop_shards(heirs)
-        await self.part_with(heirs)
-        await self.membership.transfer({one: heir for one, heir in heirs.items() if heir})
-        self._handed_over |= heirs.keys()
+    async def _hand_over(self, new_owners: Mapping[int, str | None]) -> None:
+        await self.log.release(new_owners)
+        self.driver.drop_shards(new_owners)
+        await self.part_with(new_owners)
+        await self.membership.transfer(
+            {shard: node for shard, node in new_owners.items() if node is not None}
+        )
+        self._handed_over |= new_owners.keys()
 
     def _spawn(self, shard_ids: Collection[int], work: Coroutine[None, None, None]) -> None:
         self._busy.update(shard_ids)
@@ -236,9 +247,9 @@ class ShardRebalancer:
     async def _supervise(
         self, shard_ids: Collection[int], work: Coroutine[None, None, None]
     ) -> None:
-        """The top of what is done to shards: what fails is tried again from the next roster on."""
+        """Run work on shards; what fails is tried again after the next heartbeat."""
         try:
             await work
-        except Exception:  # noqa: BLE001 - the other shards are still to be driven
-            logger.exception("shards in trouble", extra={"shards": sorted(shard_ids)})
+        except Exception:  # noqa: BLE001 - the other shards are not affected
+            logger.exception("work on shards failed", extra={"shards": sorted(shard_ids)})
             self._busy -= set(shard_ids)

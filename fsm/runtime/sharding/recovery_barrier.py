@@ -1,13 +1,13 @@
-"""After a crash every saga makes its first move before any makes its second.
+"""Fair recovery: every resumed saga repeats its pending call before any saga proceeds.
 
-Sagas that were under way have all waited equally long. Were each of them to go on as soon as it
-can, the first would be done before the last had begun. The sagas that are expected are named before
-they are read from the log; a saga has moved once a call of it leaves, or has none to send.
+Sagas that a crash has interrupted have all waited equally long. If each proceeded as soon as it
+could, the first would be done before the last had begun. The expected sagas are named before they
+are read from the log; a saga arrives at the barrier once a call of it leaves, or if it has none.
 
-That is worth waiting for as long as this process is what the first moves wait for. If fewer than
-FEWEST_MOVES were made within LOOK_EVERY, they wait for participants, which must not hold up the
-sagas of others: then every saga goes on. A saga that is begun later, or that was here all the time,
-never waits for any of this.
+Waiting is worth while as long as this process is the bottleneck. If fewer sagas than
+MIN_ARRIVALS_PER_CHECK arrive within CHECK_INTERVAL, they wait for participants, which must not hold
+up other sagas: then the barrier opens. A saga that was started later, or that was in memory before,
+never waits here.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from typing import Final
 
 CHECK_INTERVAL: Final = timedelta(seconds=1)
 MIN_ARRIVALS_PER_CHECK: Final = 100
-# Of those that have waited; more at once would keep everything else from its turn in the loop.
+# More at once would block the event loop for other tasks.
 MAX_RELEASED_AT_ONCE: Final = 100
 
 
 class RecoveryBarrier:
+    """Holds back resumed sagas after their first call until all expected sagas have arrived."""
+
     def __init__(self) -> None:
         self._expected: set[str] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._arrivals = 0  # since the last look
+        self._arrivals = 0  # since the last check
         self._next_check: asyncio.TimerHandle | None = None
 
     def expect(self, saga_ids: Iterable[str]) -> None:
-        """Begin to wait for the first moves of these sagas."""
+        """Keep the barrier closed until these sagas have arrived."""
         self._expected.update(saga_ids)
         if self._expected and self._next_check is None:
             self._schedule_check()
@@ -42,26 +44,26 @@ class RecoveryBarrier:
         return not self._expected
 
     async def wait(self) -> None:
-        """Return once no first move is waited for any more."""
+        """Wait until the barrier is open."""
         if self._expected:
-            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(over)
-            await over
+            opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(opened)
+            await opened
 
     def arrive(self, saga_id: str) -> None:
-        """Note the first move of a saga. Safe to repeat."""
+        """Record the arrival of a saga. Safe to repeat."""
         if saga_id in self._expected:
             self._expected.discard(saga_id)
             self._arrivals += 1
             self._release_if_open()
 
     def discard(self, is_dropped: Callable[[str], bool]) -> None:
-        """Wait no longer for the sagas that another node drives now."""
-        self._expected = {one for one in self._expected if not is_dropped(one)}
+        """Stop expecting sagas that this node no longer drives."""
+        self._expected = {saga_id for saga_id in self._expected if not is_dropped(saga_id)}
         self._release_if_open()
 
     def check_progress(self) -> None:
-        """Stop waiting if too few moves were made since the last look."""
+        """Open the barrier if too few sagas have arrived since the last check."""
         self._next_check = None
         if self._arrivals < MIN_ARRIVALS_PER_CHECK:
             self._expected.clear()
@@ -85,8 +87,8 @@ class RecoveryBarrier:
 
     def _release(self) -> None:
         for _ in range(min(MAX_RELEASED_AT_ONCE, len(self._waiting))):
-            over = self._waiting.popleft()
-            if not over.done():
-                over.set_result(None)
+            opened = self._waiting.popleft()
+            if not opened.done():
+                opened.set_result(None)
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._release)

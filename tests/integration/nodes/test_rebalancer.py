@@ -154,7 +154,7 @@ async def test_a_node_that_wakes_up_is_current_only_once_it_has_let_go_of_what_i
     step = asyncio.ensure_future(frozen.ownership.step())
     await asyncio.sleep(0)
     assert not bert.ownership.is_current
-    assert bert.ownership.problem(timedelta(minutes=1)) == "no sign of life could be given"
+    assert bert.ownership.problem(timedelta(minutes=1)) == "no heartbeat could be sent"
 
     appended.set()
     await step
@@ -241,7 +241,7 @@ async def test_whoever_waits_for_a_saga_that_moves_hears_its_end(cluster: InMemo
 async def test_a_node_that_is_not_heard_says_so(cluster: InMemoryCluster) -> None:
     anne = await cluster.join("anne")
 
-    assert anne.ownership.problem(timedelta(minutes=1)) == "no sign of life could be given"
+    assert anne.ownership.problem(timedelta(minutes=1)) == "no heartbeat could be sent"
     assert not anne.ownership.is_current
 
 
