@@ -1,15 +1,20 @@
-"""Whether a saga has kept what is promised of all of them, seen from outside.
+"""The invariants of sagas: what must hold of each of them, checked from outside.
 
-    log            I1 I2 I3 I4 I5 I6 I8 I9 I11, the rules R2 and R5, pauses and signals
-    log, its kin   what a saga and its children say of each other
-    log, clock     I14: nothing stands still that should have gone on
+    log            I1 I2 I3 I4 I5 I6 I8 I9 I11, the rules R2 and R4 to R6, pauses and signals
+    log, related   what a saga and its children record of each other
+    log, clock     I14: a saga that is due makes progress
     log, secrets   I15: no secret in an event
-    log, ledger    I2 I3 I6 I7: what participants saw is what the log knows of
+    log, ledger    I2 I3 I6 I7 R2 R5: what participants saw is in the log
+    log, memory    I8: the log folds into what a process saw
     log, answers   I13 I16: what clients were told is in the log
+    log, model     R3: what only a model of the participants knows
 
-I10 (replay calls nobody) and I12 (the same seed gives the same history) are not told by a history:
-the first holds because nothing in this room can call, the second is shown by the simulation. Each
-check has eyes of its own: it reads the events, and never asks what `decide` would have done.
+Each check is a function of a history that yields breaches, and its docstring is the promise. It
+reads the events and never asks what `decide` would have done. Applied after every decision, a check
+is an online one; applied to a whole log, it judges every moment that the events show.
+
+I10 (replay calls nobody) and I12 (the same seed gives the same history) do not show in a history:
+the first holds because nothing in this room can call, the second is shown by the simulation.
 """
 
 from __future__ import annotations
@@ -19,22 +24,36 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from .calls import (
     LedgerEntry,
     calls_were_intended,
+    forward_calls_stop,
     intents_come_first,
+    interrupted_calls_get_their_time,
     keys_are_constant,
     late_calls,
+    may_have_refused,
     pauses_hold,
 )
 from .compensation import (
     calls_settle_before_compensation,
     compensation_has_a_cause,
     compensation_runs_backwards,
+    compensations_keep_to_their_attempts,
+    compensations_use_their_attempts,
+    failed_compensations_are_passed_over,
     failed_compensations_stop,
     pivots_hold,
 )
-from .effects import LedgerCoverage, effects_match_log
+from .compensation_start import deadlines_hold, requests_and_failures_turn_back
+from .effects import LedgerCoverage, effects_match_log, uncertainty_has_a_cause
 from .evidence import ClientAck, acknowledgements_hold, one_key_one_saga, secrets_are_absent
-from .history import History, HistoryEntry, fold, log_has_no_gaps, status_is_a_fold
-from .inputs import signals_count_once
+from .history import (
+    History,
+    HistoryEntry,
+    fold,
+    log_has_no_gaps,
+    states_match_log,
+    status_is_a_fold,
+)
+from .inputs import callbacks_decide, late_inputs_change_nothing, signals_count_once
 from .liveness import (
     awaited_children,
     child_results_arrive,
@@ -44,10 +63,11 @@ from .liveness import (
     sagas_make_progress,
     waits_have_a_wakeup,
 )
-from .resting import final_states_absorb, rest_report_is_true
+from .resting import final_states_absorb, parked_sagas_rest, rest_report_is_true
 from .violation import Breach, Invariant, Notice, Violation
 
 __all__ = [
+    "LOG_INVARIANTS",
     "Breach",
     "ClientAck",
     "History",
@@ -59,24 +79,33 @@ __all__ = [
     "Violation",
     "acknowledgements_hold",
     "awaited_children",
+    "calls_were_intended",
     "child_results_arrive",
     "children_agree",
     "children_of",
+    "compensations_use_their_attempts",
+    "effects_match_log",
     "fold",
+    "forward_calls_stop",
+    "keys_are_constant",
     "late_calls",
     "log_has_no_gaps",
     "one_key_one_saga",
     "parent_names_child",
     "sagas_make_progress",
     "secrets_are_absent",
+    "states_match_log",
+    "uncertainty_has_a_cause",
     "violations",
     "violations_of",
     "violations_of_calls",
+    "waits_have_a_wakeup",
 ]
 
-CHECKS: Sequence[tuple[Invariant, Callable[[History], Iterator[Breach]]]] = (
+LOG_INVARIANTS: Sequence[tuple[Invariant, Callable[[History], Iterator[Breach]]]] = (
     (Invariant.FINAL_STATES_ABSORB, final_states_absorb),
     (Invariant.REST_REPORT_IS_TRUE, rest_report_is_true),
+    (Invariant.REST_REPORT_IS_TRUE, parked_sagas_rest),
     (Invariant.COMPENSATION_HAS_A_CAUSE, compensation_has_a_cause),
     (Invariant.COMPENSATION_RUNS_BACKWARDS, compensation_runs_backwards),
     (Invariant.PIVOTS_HOLD, pivots_hold),
@@ -84,34 +113,48 @@ CHECKS: Sequence[tuple[Invariant, Callable[[History], Iterator[Breach]]]] = (
     (Invariant.STATUS_IS_A_FOLD, status_is_a_fold),
     (Invariant.WAITS_HAVE_A_WAKEUP, waits_have_a_wakeup),
     (Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, calls_settle_before_compensation),
+    (Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, interrupted_calls_get_their_time),
+    (Invariant.SAGAS_TURN_BACK_WHEN_DUE, requests_and_failures_turn_back),
+    (Invariant.SAGAS_TURN_BACK_WHEN_DUE, deadlines_hold),
     (Invariant.FAILED_COMPENSATIONS_STOP, failed_compensations_stop),
+    (Invariant.FAILED_COMPENSATIONS_STOP, failed_compensations_are_passed_over),
+    (Invariant.FAILED_COMPENSATIONS_STOP, compensations_keep_to_their_attempts),
+    (Invariant.RACES_HAVE_ONE_WINNER, callbacks_decide),
+    (Invariant.RACES_HAVE_ONE_WINNER, late_inputs_change_nothing),
     (Invariant.PAUSES_HOLD, pauses_hold),
     (Invariant.SIGNALS_COUNT_ONCE, signals_count_once),
 )
 
 
 def violations(history: History) -> list[Violation]:
-    """Of all that the log alone tells."""
-    found: list[Violation] = []
-    for promise, check in CHECKS:
-        found += violations_of(promise, history.saga_id, check(history))
-    return found
+    """Return the violations that the log alone shows."""
+    return [
+        violation
+        for invariant, check in LOG_INVARIANTS
+        for violation in violations_of(invariant, history.saga_id, check(history))
+    ]
 
 
 def violations_of_calls(
     history: History, calls: Sequence[LedgerEntry], watch: LedgerCoverage
 ) -> list[Violation]:
-    """Of what participants saw of this saga, in the order in which they saw it."""
+    """Return the violations that the calls of a saga show, in the order in which they came."""
     saga_id = history.saga_id
+    given_up = compensations_use_their_attempts(history, may_have_refused(calls))
     return [
         *violations_of(Invariant.INTENTS_COME_FIRST, saga_id, calls_were_intended(history, calls)),
         *violations_of(Invariant.KEYS_ARE_CONSTANT, saga_id, keys_are_constant(history, calls)),
         *violations_of(
             Invariant.REST_REPORT_IS_TRUE, saga_id, effects_match_log(history, calls, watch)
         ),
+        *violations_of(
+            Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, saga_id, forward_calls_stop(history, calls)
+        ),
+        *violations_of(Invariant.FAILED_COMPENSATIONS_STOP, saga_id, given_up),
     ]
 
 
 def violations_of(promise: Invariant, saga_id: str, flaws: Iterable[Breach]) -> Iterator[Violation]:
+    """Yield each breach of `promise` as a violation by the saga."""
     for flaw in flaws:
         yield Violation(code=promise, saga_id=saga_id, version=flaw.version, detail=flaw.detail)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ..call_outcome import Direction, Outcome
+from ..decider.reactions import RESTARTED
 from ..definitions.definition import Definition
 from ..events import (
     CompensationBackedOff,
@@ -17,6 +18,7 @@ from ..events import (
     CompensationSucceeded,
     Event,
     OutputNotReceived,
+    Resolution,
     SagaAbandoned,
     SagaPaused,
     SagaResumed,
@@ -27,6 +29,7 @@ from ..events import (
     StepConfirmedNotExecuted,
     StepNotSent,
     StepRejected,
+    StepResolved,
     StepSucceeded,
     StepUnknown,
     WaitStarted,
@@ -46,7 +49,7 @@ ACTION_RESULTS = (
 )
 COMPENSATION_RESULTS = (CompensationSucceeded, CompensationBackedOff, CompensationFailed)
 STARTS_WORK = (StepCalled, StatusQueried, CompensationCalled, WaitStarted)
-ENDS_EVERY_PAUSE = (SagaResumed, CompensationRequested, CompensationStarted, SagaAbandoned)
+ENDS_EVERY_PAUSE = (CompensationRequested, CompensationStarted, SagaAbandoned)
 
 
 def intents_come_first(history: History) -> Iterator[Breach]:
@@ -84,19 +87,47 @@ class _RecordedAttempts:
         return True
 
 
-def pauses_hold(history: History) -> Iterator[Breach]:
-    """A paused saga sends nothing and waits for nothing new."""
-    paused = False
+def interrupted_calls_get_their_time(history: History) -> Iterator[Breach]:
+    """Rule R2. A call that a crash has cut off, and that is not repeated, is awaited in full.
+
+    Its step is given up, or its participant asked, no sooner than its own timeout after its intent.
+    """
+    called: dict[str, datetime] = {}
     for entry in history.entries:
-        event = entry.event
-        paused = isinstance(event, SagaPaused) or (
-            paused and not isinstance(event, ENDS_EVERY_PAUSE)
-        )
-        if paused and isinstance(event, STARTS_WORK):
-            yield Breach(entry.version, f"{entry} in a pause")
+        match entry.event:
+            case StepCalled(step=step):
+                called[step] = entry.recorded_at
+            case StepUnknown(step=step, error=error) | StepBackedOff(step=step, error=error):
+                action = history.definition[step].action
+                if error != RESTARTED or action is None or step not in called:
+                    continue
+                if entry.recorded_at < called[step] + action.timeout:
+                    yield Breach(entry.version, f"{entry} sooner than its timeout {action.timeout}")
+            case _:
+                pass
+
+
+def pauses_hold(history: History) -> Iterator[Breach]:
+    """A paused saga sends nothing and waits for nothing new.
+
+    A pause of the operator and one of the parent are ended separately; a saga that is compensated
+    or abandoned on request is not paused any more.
+    """
+    pauses = set[bool]()  # of the parent, of the operator
+    for entry in history.entries:
+        match entry.event:
+            case SagaPaused(by_parent=by_parent):
+                pauses.add(by_parent)
+            case SagaResumed(by_parent=by_parent):
+                pauses.discard(by_parent)
+            case event if isinstance(event, ENDS_EVERY_PAUSE):
+                pauses.clear()
+            case event if pauses and isinstance(event, STARTS_WORK):
+                yield Breach(entry.version, f"{entry} in a pause")
 
 
 Intent = tuple[str, Direction, int]
+SERVER_ERROR = 500  # the least HTTP status of one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +149,15 @@ class LedgerEntry:
     path: str = ""
     effect: bool = False
     status: int | None = None
+    content: str = ""  # of headers and body, or a digest of them, where it was written down
+
+    @property
+    def intent(self) -> Intent:
+        return self.step, self.direction, self.attempt
+
+    @property
+    def request(self) -> tuple[str, str, str]:
+        return self.method, self.path, self.content
 
     def __str__(self) -> str:
         return f"the {self.direction} of {self.step}"
@@ -130,7 +170,7 @@ def calls_were_intended(history: History, calls: Sequence[LedgerEntry]) -> Itera
         if (intent := intent_of(entry.event)) is not None:
             intents.setdefault(intent, entry.epoch)
     for call in calls:
-        since = intents.get((call.step, call.direction, call.attempt))
+        since = intents.get(call.intent)
         if since is None:
             yield Breach(None, f"{call}, attempt {call.attempt}, was sent and never recorded")
         elif call.epoch is not None and call.epoch < since:
@@ -139,14 +179,44 @@ def calls_were_intended(history: History, calls: Sequence[LedgerEntry]) -> Itera
 
 
 def keys_are_constant(history: History, calls: Sequence[LedgerEntry]) -> Iterator[Breach]:
-    """I7. And what is sent under a key is always the same request."""
+    """Invariant I7. The key is made of saga, step and direction, and stands for one request.
+
+    A status query carries the key of the action that it is about.
+    """
     first: dict[tuple[str, Direction], LedgerEntry] = {}
     for call in calls:
-        if call.key != history.saga.key(call.step, call.direction):
+        undoes = call.direction is Direction.COMPENSATION
+        kind = "compensation" if undoes else "action"
+        if call.key != f"{history.saga_id}/{call.step}/{kind}":
             yield Breach(None, f"{call} was sent under the key {call.key}")
         known = first.setdefault((call.key, call.direction), call)
-        if (known.method, known.path) != (call.method, call.path):
+        if known.request != call.request:
             yield Breach(None, f"{call.key} was sent with two requests")
+
+
+def forward_calls_stop(history: History, calls: Sequence[LedgerEntry]) -> Iterator[Breach]:
+    """Rule R2. A later owner does not repeat a forward call once the saga was to go back.
+
+    Its own first calls are those whose intents it recorded; a repeated one was recorded by an
+    earlier owner, before whose end the saga had turned back or had been asked to.
+    """
+    for call in calls:
+        if call.direction is not Direction.ACTION or call.epoch is None:
+            continue
+        recorded = [one.epoch for one in history.entries if intent_of(one.event) == call.intent]
+        since = max((epoch for epoch in recorded if epoch <= call.epoch), default=call.epoch)
+        if since < call.epoch and _goes_back(history, before_epoch=call.epoch):
+            yield Breach(None, f"{call} was repeated in epoch {call.epoch}, and the saga goes back")
+
+
+def _goes_back(history: History, *, before_epoch: int) -> bool:
+    """True if a passed pivot does not keep the saga from going back, as it was asked to."""
+    back = False
+    for entry in history.entries:
+        if entry.epoch < before_epoch:
+            back = back or isinstance(entry.event, CompensationStarted | CompensationRequested)
+            back = back and not passes_pivot(history.definition, entry.event)
+    return back
 
 
 def late_calls(calls: Sequence[LedgerEntry]) -> Iterator[Notice]:
@@ -171,3 +241,28 @@ def intent_of(event: Event) -> Intent | None:
             return step, Direction.COMPENSATION, attempt
         case _:
             return None
+
+
+def passes_pivot(definition: Definition, event: Event) -> bool:
+    match event:
+        case StepSucceeded(step=step) | StepResolved(step=step, verdict=Resolution.DONE):
+            return step in definition.pivots
+        case _:
+            return False
+
+
+def may_have_refused(calls: Sequence[LedgerEntry]) -> Callable[[str, int], bool]:
+    """Return whether a compensation may have been refused, by its step and attempt.
+
+    It certainly was not where its participant wrote down nothing but server errors.
+    """
+    statuses: dict[tuple[str, int], list[int | None]] = {}
+    for call in calls:
+        if call.direction is Direction.COMPENSATION:
+            statuses.setdefault((call.step, call.attempt), []).append(call.status)
+    errors = {
+        attempt
+        for attempt, seen in statuses.items()
+        if all(status is not None and status >= SERVER_ERROR for status in seen)
+    }
+    return lambda step, attempt: (step, attempt) not in errors

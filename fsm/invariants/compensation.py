@@ -2,47 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from math import inf
 
 from ..definitions.definition import Definition, OnFailure
 from ..events import (
+    CompensationBackedOff,
     CompensationCalled,
     CompensationFailed,
     CompensationImplied,
     CompensationStarted,
     Event,
+    OutputNotReceived,
     Resolution,
     RetryRequested,
+    SagaAbandoned,
     SagaCompensated,
+    SagaParked,
     SagaUnparked,
     StatusQueried,
+    StepAccepted,
+    StepBackedOff,
     StepCalled,
+    StepConfirmedNotExecuted,
     StepNotSent,
     StepRejected,
     StepResolved,
     StepSucceeded,
     StepUnknown,
+    WaitStarted,
 )
-from .calls import ACTION_RESULTS
+from ..step_state import DOES_NOT_CONSUME_ATTEMPT
 from .effects import EffectTracker
-from .history import History
+from .history import History, HistoryEntry
 from .violation import Breach
 
 ENDED = (StepSucceeded, StepRejected, StepUnknown, StepNotSent)
+UNSETTLED = (
+    StepCalled,
+    StatusQueried,
+    StepAccepted,
+    StepBackedOff,
+    StepConfirmedNotExecuted,
+    WaitStarted,
+)
+SETTLED = (*ENDED, OutputNotReceived, StepResolved)
+CANNOT_BE_CALLED = "cannot be called"  # in the reason of a parked saga
 
 
 def calls_settle_before_compensation(history: History) -> Iterator[Breach]:
-    """R2. No compensation is called while an action is."""
-    under_way: set[str] = set()
+    """Rule R2. A compensation is called only once the outcome of every step that began is known.
+
+    A step that is being called, asked about, waited for or about to be tried again is unsettled:
+    its call may still take effect after the compensations of the other steps.
+    """
+    unsettled: set[str] = set()
     for entry in history.entries:
-        match entry.event:
-            case StepCalled(step=step) | StatusQueried(step=step):
-                under_way.add(step)
-            case CompensationCalled(step=step) if under_way:
-                running = ", ".join(sorted(under_way))
-                yield Breach(entry.version, f"{step} is undone while {running} may still run")
-            case event if isinstance(event, ACTION_RESULTS):
-                under_way.discard(event.step)
+        event = entry.event
+        if isinstance(event, UNSETTLED):
+            unsettled.add(event.step)
+        elif isinstance(event, SETTLED):
+            unsettled.discard(event.step)
+        elif isinstance(event, CompensationCalled) and unsettled:
+            running = ", ".join(sorted(unsettled))
+            yield Breach(entry.version, f"{event.step} is undone while {running} may still run")
 
 
 def compensation_has_a_cause(history: History) -> Iterator[Breach]:
@@ -120,9 +144,9 @@ def pivots_hold(history: History) -> Iterator[Breach]:
 
 
 def failed_compensations_stop(history: History) -> Iterator[Breach]:
-    """R5. After a failed compensation nothing else is undone, unless it may be passed over.
+    """Rule R5. A failed compensation whose policy is to park stops the others.
 
-    What a person asks for after that begins anew.
+    The policy of a child saga is to park. After an operator's retry the others may go on.
     """
     failed: str | None = None
     for entry in history.entries:
@@ -130,10 +154,100 @@ def failed_compensations_stop(history: History) -> Iterator[Breach]:
             case SagaUnparked() | RetryRequested():
                 failed = None
             case CompensationFailed(step=step):
-                undo = history.definition[step].compensation
-                parks = undo is not None and undo.on_failure is OnFailure.PARK
-                failed = step if parks else failed
+                failed = failed if _is_passed_over(history.definition, step) else step
             case CompensationCalled() if failed is not None:
                 yield Breach(
                     entry.version, f"{entry} after the failure of {failed}, which stops it"
                 )
+
+
+def failed_compensations_are_passed_over(history: History) -> Iterator[Breach]:
+    """Rule R5. Where every failed compensation may be passed over, only those steps are left.
+
+    Before such a saga parks, it has tried to compensate all other steps that are at stake, unless
+    the compensation of one of them cannot be called.
+    """
+    stakes, back = EffectTracker(history.definition), False
+    failed: set[str] = set()
+    for entry in history.entries:
+        stakes.apply(entry.event)
+        match entry.event:
+            case CompensationStarted():
+                back = True
+            case CompensationFailed(step=step):
+                failed.add(step)
+            case SagaParked(reason=reason) if back and CANNOT_BE_CALLED not in reason:
+                if all(_is_passed_over(history.definition, step) for step in failed):
+                    yield from _untried(entry, history.definition, stakes, failed)
+
+
+def _untried(
+    parked: HistoryEntry, definition: Definition, stakes: EffectTracker, failed: set[str]
+) -> Iterator[Breach]:
+    at_stake = {step for step in stakes.standing if definition[step].compensation is not None}
+    if untried := sorted(at_stake - failed):
+        yield Breach(parked.version, f"parked before the undo of {', '.join(untried)} was tried")
+
+
+def _is_passed_over(definition: Definition, step: str) -> bool:
+    compensation = definition[step].compensation
+    return compensation is not None and compensation.on_failure is OnFailure.CONTINUE
+
+
+def compensations_keep_to_their_attempts(history: History) -> Iterator[Breach]:
+    """Rule R5. A compensation is tried at most as often as its retry policy allows.
+
+    Replies that use no attempt up (busy, throttled) do not count. A child saga is asked once.
+    """
+    for entry, tried in _tries(history):
+        match entry.event:
+            case CompensationBackedOff(step=step, outcome=outcome):
+                if outcome not in DOES_NOT_CONSUME_ATTEMPT and tried >= _attempts(
+                    history.definition, step
+                ):
+                    detail = f"{step} is to be undone once more after {tried} attempts"
+                    yield Breach(entry.version, detail)
+            case _:
+                pass
+
+
+def compensations_use_their_attempts(
+    history: History, was_refused: Callable[[str, int], bool]
+) -> Iterator[Breach]:
+    """Rule R5. A compensation is given up before its last attempt only if it was refused.
+
+    `was_refused(step, attempt)` is known by the participants alone. An operator who abandons the
+    saga gives it up at any time.
+    """
+    if any(isinstance(entry.event, SagaAbandoned) for entry in history.entries):
+        return
+    for entry, tried in _tries(history):
+        match entry.event:
+            case CompensationFailed(step=step, attempt=attempt):
+                is_last = tried >= _attempts(history.definition, step)
+                if not (is_last or was_refused(step, attempt)):
+                    detail = f"the undo of {step} was given up after {tried} attempts"
+                    yield Breach(entry.version, detail)
+            case _:
+                pass
+
+
+def _tries(history: History) -> Iterator[tuple[HistoryEntry, int]]:
+    """Yield each negative answer to a compensation with the number of attempts used so far."""
+    tried: Counter[str] = Counter()
+    for entry in history.entries:
+        match entry.event:
+            case CompensationBackedOff(step=step, outcome=outcome):
+                tried[step] += outcome not in DOES_NOT_CONSUME_ATTEMPT
+                yield entry, tried[step]
+            case CompensationFailed(step=step):
+                yield entry, tried[step] + 1
+                tried[step] = 0
+            case _:
+                pass
+
+
+def _attempts(definition: Definition, step: str) -> float:
+    compensation = definition[step].compensation
+    attempts = 1 if compensation is None else compensation.retry.attempts
+    return inf if attempts is None else attempts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,15 +41,16 @@ class EffectTracker:
         self.done: set[str] = set()
         self.skipped: set[str] = set()
         self.undone: set[str] = set()
-        self.vouched: set[str] = set()  # done or undone on the word of a person
-        self._possible: set[str] = set()
+        self.resolved_done: set[str] = set()  # by an operator's verdict
+        self.resolved_undone: set[str] = set()
+        self.may_have_happened: set[str] = set()  # also what has no effect
         self._uncertain: set[str] = set()
 
     @property
     def possible(self) -> set[str]:
         """The steps whose effect may be there or have been there; a rejected one that asks for it
         is one of them."""
-        return {step for step in self._possible if self.definition[step].has_effect}
+        return {step for step in self.may_have_happened if self.definition[step].has_effect}
 
     @property
     def standing(self) -> set[str]:
@@ -66,16 +67,16 @@ class EffectTracker:
         match event:
             case StepSucceeded(step=step):
                 self.done.add(step)
-                self._possible.add(step)
+                self.may_have_happened.add(step)
             case StepUnknown(step=step):
-                self._possible.add(step)
+                self.may_have_happened.add(step)
                 self._uncertain.add(step)
             case StepRejected(step=step) if self.definition[step].child is not None:
                 self.done.discard(step)  # it was undone, also where it had been done before
                 self._mark_not_executed(step)
             case StepRejected(step=step):
                 if self._may_have_happened(event):
-                    self._possible.add(step)
+                    self.may_have_happened.add(step)
             case StepBackedOff(step=step) if event.resent or event.outcome is Outcome.UNKNOWN:
                 self._uncertain.add(step)
             case CallbackReceived(step=step, done=True):
@@ -95,19 +96,20 @@ class EffectTracker:
         return asks or rejected.resent or step in self._uncertain
 
     def _mark_not_executed(self, step: str) -> None:
-        self._possible.discard(step)
+        self.may_have_happened.discard(step)
         self._uncertain.discard(step)
 
     def _apply_resolution(self, resolved: StepResolved) -> None:
-        self.vouched.add(resolved.step)
         match resolved.verdict:
             case Resolution.DONE:
                 self.done.add(resolved.step)
-                self._possible.add(resolved.step)
+                self.resolved_done.add(resolved.step)
+                self.may_have_happened.add(resolved.step)
             case Resolution.NOT_DONE:
                 self._mark_not_executed(resolved.step)
             case Resolution.UNDONE:
                 self.undone.add(resolved.step)
+                self.resolved_undone.add(resolved.step)
 
 
 CERTAINLY_NOT_DONE = (
@@ -120,11 +122,15 @@ CERTAINLY_NOT_DONE = (
 
 @dataclass(frozen=True, slots=True)
 class LedgerCoverage:
-    """The participants that write down all that they are called for, and `until` when that was
-    read: of others, and after that, nothing is missed."""
+    """What the ledgers cover: the participants that write down every call, until when.
+
+    Of other participants, and of later calls, no entry is missed. With `marks_every_success` an
+    entry also has an effect where a step that declares none was done for the first time.
+    """
 
     participants: frozenset[str]
     until: datetime
+    marks_every_success: bool = False
 
 
 def effects_match_log(
@@ -150,7 +156,8 @@ class _LedgerEffects:
         for entry in history.entries:
             self.stakes.apply(entry.event)
         named = history.definition.by_name
-        self.effects = [one for one in calls if one.effect and one.step in named]
+        self.calls = [one for one in calls if one.step in named]
+        self.effects = [one for one in self.calls if one.effect]
         self.standing = self._standing()
 
     def twice(self) -> Iterator[Breach]:
@@ -159,18 +166,32 @@ class _LedgerEffects:
                 yield self._flaw(f"{key} took effect {times} times")
 
     def denied(self) -> Iterator[Breach]:
-        for step in self.standing:
-            status = self.history.saga.status_of(step)
-            if status in CERTAINLY_NOT_DONE and step not in self.stakes.possible:
-                yield self._flaw(f"{step} took effect, and the log has it as {status}")
+        """Yield the steps that took effect, and of which the log says that they did not."""
+        effective = self._steps_called(effect=True)
+        for step in self.history.definition.steps:
+            status = self.history.saga.status_of(step.name)
+            took_effect = step.name in (self.standing if step.has_effect else effective)
+            if took_effect and step.action is None:
+                yield self._flaw(f"{step.name} took effect, and calls no participant")
+            elif took_effect and self._was_certainly_not_done(step):
+                yield self._flaw(f"{step.name} took effect, and the log has it as {status}")
+
+    def _was_certainly_not_done(self, step: Step) -> bool:
+        status = self.history.saga.status_of(step.name)
+        return status in CERTAINLY_NOT_DONE and step.name not in self.stakes.may_have_happened
 
     def missing(self) -> Iterator[Breach]:
-        """What a participant is said to have done."""
-        there = {one.step for one in self.effects if one.direction is Direction.ACTION}
+        """Yield the done steps that a ledger lacks. What has no effect was called at least."""
+        called, effective = self._steps_called(), self._steps_called(effect=True)
+        reported = self.stakes.done - self.stakes.resolved_done
         for step in self.history.definition.steps:
-            told = step.name in self.stakes.done - self.stakes.vouched
-            if told and self._is_watched(step) and step.name not in there:
+            if step.name not in reported or not self._has_ledger(step):
+                continue
+            marked = step.has_effect or self.watch.marks_every_success
+            if marked and step.name not in effective:
                 yield self._flaw(f"{step.name} is called done, and took no effect")
+            elif not marked and step.name not in called:
+                yield self._flaw(f"{step.name} is called done, and was never called")
 
     def left_standing(self) -> Iterator[Breach]:
         told = _reported_as_standing(self.history)
@@ -208,11 +229,15 @@ class _LedgerEffects:
     def _is_undone_unseen(self, step: Step) -> bool:
         """It was undone by somebody who is not watched."""
         undoer = self.history.definition[step.undone_by or step.name]
-        unseen = undoer.name in self.stakes.vouched or not self._is_watched(undoer)
+        unseen = undoer.name in self.stakes.resolved_undone or not self._has_ledger(undoer)
         return unseen and step.name in self.stakes.undone
 
-    def _is_watched(self, step: Step) -> bool:
-        return step.has_effect and step.participant in self.watch.participants
+    def _steps_called(self, *, effect: bool = False) -> set[str]:
+        calls = self.effects if effect else self.calls
+        return {call.step for call in calls if call.direction is Direction.ACTION}
+
+    def _has_ledger(self, step: Step) -> bool:
+        return step.action is not None and step.participant in self.watch.participants
 
     def _flaw(self, detail: str) -> Breach:
         return Breach(self.history.version, detail)
@@ -231,3 +256,17 @@ def _reported_as_standing(history: History) -> tuple[str, ...] | None:
             return next(one.not_undone for one in given_up if isinstance(one, SagaAbandoned))
         case _:
             return None
+
+
+def uncertainty_has_a_cause(history: History, uncertain: Collection[str]) -> Iterator[Breach]:
+    """Rule R3. A step counts as unknown only if a reply about it was lost, or is still to come.
+
+    `uncertain` are the steps of which that holds; only a model of the participants knows them. An
+    operator who abandons the saga awaits no reply any more.
+    """
+    if any(isinstance(entry.event, SagaAbandoned) for entry in history.entries):
+        return
+    for entry in history.entries:
+        if isinstance(entry.event, StepUnknown) and entry.event.step not in uncertain:
+            detail = f"{entry.event.step} counts as unknown, and every reply about it has arrived"
+            yield Breach(entry.version, detail)

@@ -4,7 +4,7 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -14,6 +14,7 @@ from ..errors import CorruptStream
 from ..events import Event, StepEvent
 from ..machines import IllegalTransition, SagaStatus
 from ..saga import Saga, replay
+from ..state import SagaState
 from .violation import Breach
 
 
@@ -99,6 +100,15 @@ def status_is_a_fold(history: History) -> Iterator[Breach]:
     """I8. Each event is a transition that its machine has."""
     if history.broken is not None:
         yield history.broken
+
+
+def states_match_log(history: History, states: Mapping[int, SagaState]) -> Iterator[Breach]:
+    """Invariant I8. The log folds into each of the states that a process saw, by version."""
+    for version, state in states.items():
+        if version > history.version:
+            yield Breach(None, f"version {version} was seen, and the log ends at {history.version}")
+        elif history.saga_at(version).state != state:
+            yield Breach(version, f"the log folds into another state than was seen at {version}")
 
 
 def log_has_no_gaps(entries: Sequence[HistoryEntry]) -> Iterator[Breach]:

@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..events import SignalReceived, StepSucceeded
+from msgspec.structs import replace
+
+from ..events import (
+    CallbackReceived,
+    CompensationStarted,
+    LateReplyIgnored,
+    SagaAbandoned,
+    SignalReceived,
+    StepNotSent,
+    StepRejected,
+    StepSucceeded,
+    StepUnknown,
+)
 from ..formats.strict_json import Json
+from ..state import SagaState
+from ..step_state import UNTOUCHED
 from .history import History
 from .violation import Breach
 
@@ -27,3 +41,43 @@ def signals_count_once(history: History) -> Iterator[Breach]:
                     yield Breach(entry.version, f"{entry} by a {name} that nobody sent")
                 elif waiting[name].pop(0) != output:
                     yield Breach(entry.version, f"{entry} by another {name} than the first")
+
+
+def callbacks_decide(history: History) -> Iterator[Breach]:
+    """Rule R6. A callback that came before the reply to its call decides, if no reply does.
+
+    A step that has such a callback never ends unknown or as not sent while the saga runs.
+    """
+    if any(isinstance(entry.event, SagaAbandoned) for entry in history.entries):
+        return
+    early: set[str] = set()
+    for entry in history.entries:
+        match entry.event:
+            case CompensationStarted():
+                return
+            case CallbackReceived(step=step):
+                early.add(step)
+            case StepUnknown(step=step) | StepNotSent(step=step) if step in early:
+                yield Breach(entry.version, f"{entry}, and a callback had said what became of it")
+            case StepSucceeded(step=step) | StepRejected(step=step):
+                early.discard(step)
+            case _:
+                pass
+
+
+def late_inputs_change_nothing(history: History) -> Iterator[Breach]:
+    """Rule R6. Of two inputs that race, the second is recorded and changes nothing."""
+    for entry in history.entries:
+        if isinstance(entry.event, LateReplyIgnored):
+            before = history.saga_at(entry.version - 1).state
+            after = history.saga_at(entry.version).state
+            if _without_place(before) != _without_place(after):
+                yield Breach(entry.version, f"{entry} changed the saga")
+
+
+def _without_place(state: SagaState) -> SagaState:
+    """The state without its place in time, and without the wish to hear of cancelled children:
+    after an abandon their ends are recorded as late replies."""
+    steps = {name: replace(step, child_cancelled=False) for name, step in state.steps.items()}
+    touched = {name: step for name, step in steps.items() if step != UNTOUCHED}
+    return replace(state, version=0, updated_at=state.created_at, steps=touched)

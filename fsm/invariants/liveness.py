@@ -43,18 +43,28 @@ REPEATS = frozenset(
 
 
 def waits_have_a_wakeup(history: History) -> Iterator[Breach]:
-    """I11. Who rests awaits nothing; who does not waits for a call, a time, a child or a person."""
-    saga = history.saga
-    status, under_way = saga.state.status, [step.name for step in _called(saga)]
+    """Invariant I11. A saga that does not rest waits for a call, a time, a child or an operator.
+
+    A saga at rest has no call in flight. A running saga with a deadline is woken for it at the
+    latest, unless it is paused or a pivot is in doubt. A call that an earlier process had sent,
+    and that is not sent again, is waited for until a time.
+    """
+    saga, state = history.saga, history.saga.state
+    status, under_way = state.status, [step.name for step in _called(saga)]
     if status.is_at_rest and under_way:
         yield Breach(history.version, f"{status}, and {', '.join(under_way)} is under way")
-    awaits = under_way or saga.state.paused_at is not None or history.broken is not None
-    if (
-        not (status.is_at_rest or awaits)
-        and next_wakeup(saga) is None
-        and not awaited_children(saga)
-    ):
+    paused, wakes = state.paused_at is not None, next_wakeup(saga)
+    in_flight = [
+        step.name
+        for step in _called(saga)
+        if step.action is not None and step.name not in state.reply_deadlines
+    ]
+    awaits = in_flight or paused or wakes is not None or awaited_children(saga)
+    if not (status.is_at_rest or awaits or history.broken is not None):
         yield Breach(history.version, f"{status}, and waits for nothing")
+    deadline = state.deadline if status is SagaStatus.RUNNING else None
+    if deadline and not (paused or saga.pivot_is_uncertain or (wakes and wakes <= deadline)):
+        yield Breach(history.version, f"running, and its deadline {deadline} does not wake it")
 
 
 def sagas_make_progress(

@@ -1,241 +1,168 @@
-"""What an orchestrator promises, checked from outside: from the log, the calls, and the truth.
-
-Nothing here asks `decide` or trusts the folded state alone: the log is read with eyes of its own.
-Each function returns what is broken, in words; an empty list is a kept promise.
-"""
+"""Check a simulated saga against every invariant: its log, its calls, and what really happened."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TypeAlias
-
-from msgspec.structs import replace
 
 from ..call_outcome import Direction
 from ..decider.decide import is_idle
-from ..events import (
-    CallbackReceived,
-    CompensationBackedOff,
-    CompensationCalled,
-    CompensationFailed,
-    CompensationRequested,
-    CompensationStarted,
-    CompensationSucceeded,
-    Event,
-    LateReplyIgnored,
-    OutputNotReceived,
-    SagaAbandoned,
-    SagaCompensated,
-    SagaCompleted,
-    SagaPaused,
-    SagaResumed,
-    StatusQueried,
-    StepAccepted,
-    StepBackedOff,
-    StepCalled,
-    StepConfirmedNotExecuted,
-    StepNotSent,
-    StepRejected,
-    StepSucceeded,
-    StepUnknown,
-    WaitStarted,
+from ..events import Event
+from ..instructions import CallParticipant, pending_call
+from ..invariants import (
+    Breach,
+    ClientAck,
+    History,
+    HistoryEntry,
+    Invariant,
+    LedgerCoverage,
+    LedgerEntry,
+    Violation,
+    acknowledgements_hold,
+    calls_were_intended,
+    compensations_use_their_attempts,
+    effects_match_log,
+    fold,
+    forward_calls_stop,
+    keys_are_constant,
+    states_match_log,
+    uncertainty_has_a_cause,
+    violations,
+    violations_of,
+    waits_have_a_wakeup,
 )
-from ..instructions import CallParticipant, next_wakeup, pending_call, pending_instructions
-from ..machines import SagaStatus
+from ..invariants.calls import ACTION_RESULTS, COMPENSATION_RESULTS, intent_of
 from ..saga import Saga
-from .back_promises import (
-    calls_have_their_time,
-    deadlines_are_kept,
-    nothing_is_sent_again,
-    pivots_hold,
-    requests_are_followed,
-)
-from .participants_model import ParticipantsModel
+from ..state import as_recorded
+from .participants_model import Effect, ParticipantsModel
+from .scenario import NOON
 from .simulated_process import SimulatedProcess
-from .truth import truth_at_rest
-from .undo_promises import (
-    ENDS,
-    doubt_has_a_reason,
-    failures_are_passed_over,
-    failures_stop,
-    undo_follows_the_graph,
-    undo_is_tried_as_told,
-    undo_runs_backwards,
-    undo_settles_first,
-)
 
-UNDO_ANSWERED = (CompensationSucceeded, CompensationBackedOff, CompensationFailed)
-ANSWERED = (
-    *ENDS,
-    OutputNotReceived,
-    StepBackedOff,
-    StepConfirmedNotExecuted,
-    StepAccepted,
-    *UNDO_ANSWERED,
-)
-SENDS = (StepCalled, StatusQueried, CompensationCalled, WaitStarted)
-GOES_ON = (SagaResumed, CompensationRequested, CompensationStarted, SagaAbandoned)
-
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 CallId: TypeAlias = tuple[str, Direction, int]  # step, direction, attempt
 
 
-def violated_invariants(process: SimulatedProcess, participants: ParticipantsModel) -> list[str]:
-    """Everything that must hold at every moment."""
-    history = process.history
-    return [
-        *terminal_states_absorb(history),
-        *undo_settles_first(history),
-        *undo_runs_backwards(process.definition, history),
-        *undo_follows_the_graph(process.definition, history),
-        *doubt_has_a_reason(history, participants),
-        *failures_stop(process.definition, history),
-        *failures_are_passed_over(process.definition, history),
-        *undo_is_tried_as_told(process.definition, history),
-        *pivots_hold(process.definition, history),
-        *requests_are_followed(process.definition, history),
-        *nothing_is_sent_again(process),
-        *calls_have_their_time(process),
-        *deadlines_are_kept(process),
-        *races_have_one_winner(process),
-        *callbacks_count(history),
-        *pauses_hold(history),
-        *intents_come_first(history, participants.received),
-        *keys_are_constant(participants.received),
-        *replay_tells_the_same(process),
-        *nothing_is_forgotten(process.saga),
-        *the_idle_can_be_forgotten(process.saga),
-        *truth_at_rest(process, participants),
+def violated_invariants(
+    process: SimulatedProcess, participants: ParticipantsModel
+) -> list[Violation]:
+    """Return the violations of all that must hold of a saga at every moment."""
+    history = history_of(process)
+    found = [*violations(history)]
+    for promise, flaws in (
+        *_against_participants(history, process, participants),
+        *_against_memory(history, process),
+    ):
+        found += violations_of(promise, history.saga_id, flaws)
+    return list(dict.fromkeys(found))
+
+
+def history_of(process: SimulatedProcess) -> History:
+    """Return what the log of `process` says."""
+    entries = [
+        HistoryEntry(
+            event=row.event, version=version, seq=version, epoch=row.epoch, recorded_at=row.at
+        )
+        for version, row in enumerate(process.log, 1)
     ]
+    return fold(process.definition, process.saga_id, entries)
 
 
-def terminal_states_absorb(history: Sequence[Event]) -> Iterator[str]:
-    """I1. A completed saga can be turned back on request, and is one of those that go on.
-
-    Who comes too late is recorded even there.
-    """
-    told = [one for one in history if not isinstance(one, LateReplyIgnored)]
-    for end, following in pairwise(told):
-        if isinstance(end, SagaCompensated):
-            yield f"{following} follows the end"
-        if isinstance(end, SagaCompleted) and not isinstance(following, CompensationStarted):
-            yield f"{following} follows the completion"
-        if isinstance(end, SagaAbandoned):
-            yield f"{following} follows the giving up"
-
-
-def races_have_one_winner(process: SimulatedProcess) -> Iterator[str]:
-    """R6. Whoever comes second is recorded, and changes nothing. Looked at when it has come."""
-    if not isinstance(process.history[-1], LateReplyIgnored):
-        return
-    before, after = process.replayed(len(process.log) - 1).state, process.replayed().state
-    if replace(after, version=before.version, updated_at=before.updated_at) != before:
-        yield f"{process.history[-1]} changed the saga"
-
-
-def callbacks_count(history: Sequence[Event]) -> Iterator[str]:
-    """R6. A callback that is in the log before the reply to its call decides, if no reply does."""
-    heard: set[str] = set()
-    given_up = any(isinstance(one, SagaAbandoned) for one in history)
-    for event in () if given_up else history:
-        if isinstance(event, CompensationStarted):
-            return
-        match event:
-            case CallbackReceived(step=step):
-                heard.add(step)
-            case StepUnknown(step=step) | StepNotSent(step=step) if step in heard:
-                yield f"{event}, and a callback had told what became of it"
-            case StepSucceeded(step=step) | StepRejected(step=step):
-                heard.discard(step)
-            case _:
-                pass
+def _against_participants(
+    history: History, process: SimulatedProcess, participants: ParticipantsModel
+) -> Iterator[tuple[Invariant, Iterator[Breach]]]:
+    """Compare the log with the calls that left or arrived, and with their true effects."""
+    calls = [_call_entry(sent.call, sent.epoch) for sent in process.all_sent]
+    calls += [_call_entry(call, None) for call in participants.received]
+    effects = [_effect_entry(history, effect) for effect in participants.effects]
+    participants_called = frozenset(step.participant for step in history.definition.steps)
+    coverage = LedgerCoverage(participants_called, END_OF_TIME, marks_every_success=True)
+    refused = participants.refused_compensations
+    yield Invariant.INTENTS_COME_FIRST, calls_were_intended(history, calls)
+    yield Invariant.KEYS_ARE_CONSTANT, keys_are_constant(history, calls)
+    yield Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, forward_calls_stop(history, calls)
+    yield Invariant.REST_REPORT_IS_TRUE, effects_match_log(history, [*calls, *effects], coverage)
+    yield (
+        Invariant.UNCERTAINTY_HAS_A_CAUSE,
+        uncertainty_has_a_cause(history, participants.uncertain_steps),
+    )
+    yield (
+        Invariant.FAILED_COMPENSATIONS_STOP,
+        compensations_use_their_attempts(history, lambda *attempt: attempt in refused),
+    )
 
 
-def pauses_hold(history: Sequence[Event]) -> Iterator[str]:
-    """A paused saga sends nothing and waits for nothing new."""
-    paused = False
-    for event in history:
-        paused = isinstance(event, SagaPaused) or (paused and not isinstance(event, GOES_ON))
-        if paused and isinstance(event, SENDS):
-            yield f"{event} in a pause"
+def _against_memory(
+    history: History, process: SimulatedProcess
+) -> Iterator[tuple[Invariant, Iterator[Breach]]]:
+    """Compare the log with what the process knows of the saga and has answered."""
+    state = process.saga.state
+    latest = dict(list(process.states_by_version.items())[-2:])
+    states = {**latest, state.version: as_recorded(state)}
+    answer = ClientAck(
+        at=state.updated_at, saga_id=state.saga_id, status=state.status, version=state.version
+    )
+    yield Invariant.STATUS_IS_A_FOLD, states_match_log(history, states)
+    yield Invariant.STATUS_IS_A_FOLD, _memory_is_current(history, process.saga)
+    yield Invariant.ACKNOWLEDGEMENTS_HOLD, acknowledgements_hold(history, [answer])
+    yield Invariant.WAITS_HAVE_A_WAKEUP, waits_have_a_wakeup(replace(history, saga=process.saga))
+    yield Invariant.WAITS_HAVE_A_WAKEUP, _idle_sagas_have_no_calls(process.saga)
 
 
-def intents_come_first(
-    history: Sequence[Event], received: Sequence[CallParticipant]
-) -> Iterator[str]:
-    """R1. I6."""
-    recorded = {_call_of(event) for event in history}
-    for call in received:
-        if call_id(call) not in recorded:
-            yield f"{call.step} {call.direction} {call.attempt} was never recorded"
+def _memory_is_current(history: History, saga: Saga) -> Iterator[Breach]:
+    if saga.state.version != history.version:
+        detail = f"the process is at version {saga.state.version} of {history.version}"
+        yield Breach(history.version, detail)
 
 
-def keys_are_constant(received: Sequence[CallParticipant]) -> Iterator[str]:
-    """I7. And so is everything else that is sent under one key. A question has its action's."""
-    first: dict[str, CallParticipant] = {}
-    for call in received:
-        undoes = call.direction is Direction.COMPENSATION
-        if call.key != f"{call.saga_id}/{call.step}/{'compensation' if undoes else 'action'}":
-            yield f"the key {call.key} is not that of {call.step}"
-        known = first.setdefault(f"{call.direction} {call.key}", call)
-        if (known.path, known.body, known.headers) != (call.path, call.body, call.headers):
-            yield f"{call.key} was sent with two requests"
+def _idle_sagas_have_no_calls(saga: Saga) -> Iterator[Breach]:
+    """An idle saga is evicted from memory, which no task that awaits a reply may notice."""
+    called = [step.name for step, state in saga.steps if pending_call(state) is not None]
+    if called and is_idle(saga):
+        yield Breach(saga.state.version, f"idle, and {', '.join(called)} is under way")
 
 
-def replay_tells_the_same(process: SimulatedProcess) -> Iterator[str]:
-    """I8. Versions are dense, too."""
-    for version in list(process.states_by_version)[-2:]:
-        if process.replayed(version).state != process.states_by_version[version]:
-            yield f"replay differs at version {version}"
-    if process.saga.state.version != len(process.log):
-        yield f"version {process.saga.state.version} of {len(process.log)} events"
+def _call_entry(call: CallParticipant, epoch: int | None) -> LedgerEntry:
+    return LedgerEntry(
+        at=NOON,
+        participant=call.participant,
+        key=call.key,
+        saga_id=call.saga_id,
+        step=call.step,
+        direction=call.direction,
+        attempt=call.attempt,
+        epoch=epoch,
+        method=call.method,
+        path=call.path,
+        content=repr((sorted(call.headers.items()), call.body)),
+    )
 
 
-def nothing_is_forgotten(saga: Saga) -> Iterator[str]:
-    """R8. I11. Who rests sends nothing; who does not waits for a call, a time, or a person."""
-    paused, wakes = saga.state.paused_at is not None, next_wakeup(saga)
-    waits = bool(pending_instructions(saga)) or wakes is not None or paused
-    if saga.state.status.is_at_rest and pending_instructions(saga):
-        under_way = [step.name for step, state in saga.steps if pending_call(state)]
-        yield f"{saga.state.status}, and {under_way} is under way"
-    if not saga.state.status.is_at_rest and not waits:
-        yield f"{saga.state.status}, and waits for nothing"
-    deadline = saga.state.deadline if saga.state.status is SagaStatus.RUNNING else None
-    if deadline and not (paused or saga.pivot_is_uncertain or (wakes and wakes <= deadline)):
-        yield f"running, and its deadline {deadline} does not wake it"
-
-
-def the_idle_can_be_forgotten(saga: Saga) -> Iterator[str]:
-    """Who only waits for a time or a person need not be in memory: nothing of it is out."""
-    if is_idle(saga) and pending_instructions(saga):
-        yield f"idle, and {pending_instructions(saga)} is under way"
-    if is_idle(saga) and next_wakeup(saga) is None and saga.state.paused_at is None:
-        yield "idle, and nothing wakes it"
+def _effect_entry(history: History, effect: Effect) -> LedgerEntry:
+    return LedgerEntry(
+        at=NOON,
+        participant=history.definition[effect.step].participant,
+        key=history.saga.key(effect.step, effect.direction),
+        saga_id=history.saga_id,
+        step=effect.step,
+        direction=effect.direction,
+        attempt=1,
+        effect=True,
+    )
 
 
 def call_id(call: CallParticipant) -> CallId:
     return call.step, call.direction, call.attempt
 
 
-def unanswered_calls(history: Sequence[Event]) -> list[CallId]:
-    """What the log says is under way."""
-    under_way: dict[str, CallId] = {}
-    for event in history:
-        if (call := _call_of(event)) is not None:
-            under_way[call[0]] = call
-        elif isinstance(event, ANSWERED):
-            under_way.pop(event.step, None)
-    return list(under_way.values())
-
-
-def _call_of(event: Event) -> CallId | None:
-    match event:
-        case StepCalled(step=step, attempt=attempt):
-            return step, Direction.ACTION, attempt
-        case StatusQueried(step=step, attempt=attempt):
-            return step, Direction.STATUS, attempt
-        case CompensationCalled(step=step, attempt=attempt):
-            return step, Direction.COMPENSATION, attempt
-        case _:
-            return None
+def unanswered_calls(events: Sequence[Event]) -> list[CallId]:
+    """Return the calls that are in flight, as the log says."""
+    in_flight: dict[str, CallId] = {}
+    for event in events:
+        if (call := intent_of(event)) is not None:
+            in_flight[call[0]] = call
+        elif isinstance(event, (*ACTION_RESULTS, *COMPENSATION_RESULTS)):
+            in_flight.pop(event.step, None)
+    return list(in_flight.values())

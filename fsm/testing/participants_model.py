@@ -92,6 +92,7 @@ class ParticipantsModel:
     uncertain_steps: set[str] = field(default_factory=set)  # steps whose outcome may be unknown
     accepted_steps: set[str] = field(default_factory=set)  # steps that may still be done
     callbacks: dict[str, StepCallback] = field(default_factory=dict)
+    refused_compensations: set[tuple[str, int]] = field(default_factory=set)  # with their attempts
 
     def answer(self, call: CallParticipant, fate: ParticipantBehavior) -> CallOutcome:
         """What becomes of `call`; DONE instead of a refusal that no honest participant gives."""
@@ -113,6 +114,8 @@ class ParticipantsModel:
             self.uncertain_steps.add(call.step)
         if fate is ParticipantBehavior.ACCEPTED:
             self.accepted_steps.add(call.step)
+        if fate is ParticipantBehavior.REJECTED and call.direction is Direction.COMPENSATION:
+            self.refused_compensations.add((call.step, call.attempt))
         return VERDICTS[fate]
 
     def callback_candidates(self, out: Iterable[CallParticipant]) -> list[str]:

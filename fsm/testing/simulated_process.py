@@ -8,10 +8,11 @@ the saga goes back: nobody knows what became of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Self
 
 from ..call_outcome import CallOutcome
 from ..codec import decode, encode
@@ -36,6 +37,7 @@ class LogRow:
     schema_version: int
     payload: bytes
     at: datetime
+    epoch: int = 1
 
     @property
     def event(self) -> Event:
@@ -48,6 +50,7 @@ class SentCall:
 
     call: CallParticipant
     resent: bool
+    epoch: int = 1
 
     def result(self, verdict: CallOutcome) -> CallCompleted:
         return CallCompleted(
@@ -70,10 +73,27 @@ class SimulatedProcess:
         self.definition, self.saga_id = definition, saga_id
         self.log: list[LogRow] = []
         self.in_flight: list[SentCall] = []
+        self.all_sent: list[SentCall] = []
+        self.epoch = 1
         self.states_by_version: dict[int, SagaState] = {}
         self.resent_after_crash: list[tuple[int, CallParticipant]] = []
         self.now = now
         self._commit(start(definition, saga_id, request, now=now))
+
+    @classmethod
+    def from_log(cls, definition: Definition, saga_id: str, log: Iterable[LogRow]) -> Self:
+        """Return a process that has read the log of another and sent nothing itself.
+
+        Raises CorruptStream.
+        """
+        process = cls.__new__(cls)
+        process.definition, process.saga_id = definition, saga_id
+        process.log, process.in_flight, process.all_sent = list(log), [], []
+        process.states_by_version, process.resent_after_crash = {}, []
+        process.epoch = process.log[-1].epoch
+        process.now = process.log[-1].at
+        process.saga = process.replayed()
+        return process
 
     def handle(self, happening: Input, *, now: datetime, jitter: float = 0.5) -> Decision:
         """Decide, record, and only then send. Raises NotAllowed."""
@@ -91,9 +111,11 @@ class SimulatedProcess:
 
     def crash(self) -> None:
         """Die, and come back with nothing but the log."""
+        self.epoch += 1
         self.saga = recovered(self.replayed(), self.now)
         calls = [one for one in pending_instructions(self.saga) if isinstance(one, CallParticipant)]
-        self.in_flight = [SentCall(call, resent=True) for call in calls]
+        self.in_flight = []
+        self._send(calls, resent=True)
         self.resent_after_crash += [(len(self.log), call) for call in calls]
 
     def replayed(self, version: int | None = None) -> Saga:
@@ -108,8 +130,13 @@ class SimulatedProcess:
     def _commit(self, decision: Decision) -> None:
         at = decision.saga.state.updated_at
         for event in decision.events:
-            row = LogRow(event.type_name, event.schema_version, encode(event), at)
-            self.log.append(row)
+            payload = encode(event)
+            self.log.append(LogRow(event.type_name, event.schema_version, payload, at, self.epoch))
         self.saga = decision.saga
         self.states_by_version[self.saga.state.version] = as_recorded(self.saga.state)
-        self.in_flight += [SentCall(call, resent=False) for call in decision.calls]
+        self._send(decision.calls, resent=False)
+
+    def _send(self, calls: Iterable[CallParticipant], *, resent: bool) -> None:
+        sent = [SentCall(call, resent, self.epoch) for call in calls]
+        self.in_flight += sent
+        self.all_sent += sent

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 
 from saga_orchestrator.eventstore.event import RecordedEvent
 from saga_orchestrator.fsm.definitions.definition import Definition
-from saga_orchestrator.fsm.inputs import StartSaga
-from saga_orchestrator.fsm.testing import NOON, LogRow, SimulatedProcess
+from saga_orchestrator.fsm.testing import LogRow, SimulatedProcess
 
 
 def process_from_log(definition: Definition, stream: Sequence[RecordedEvent]) -> SimulatedProcess:
     """Without what its process has seen: whoever drove it is somebody else."""
-    request = StartSaga(entity_id=0, input={})
-    process = SimulatedProcess(definition, stream[0].stream_id, request, now=NOON)
-    process.log = [
-        LogRow(one.type, one.schema_version, one.payload, one.recorded_at) for one in stream
+    log = [
+        LogRow(one.type, one.schema_version, one.payload, one.recorded_at, one.epoch)
+        for one in stream
     ]
-    process.saga, process.states_by_version = process.replayed(), {}
-    return process
+    return SimulatedProcess.from_log(definition, stream[0].stream_id, log)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.events import (
@@ -11,26 +12,45 @@ from saga_orchestrator.fsm.events import (
     CompensationStarted,
     CompensationSucceeded,
     Event,
+    SagaParked,
     SagaStarted,
     StepCalled,
     StepRejected,
     StepSucceeded,
 )
 from saga_orchestrator.fsm.invariants import History, HistoryEntry, fold
-from saga_orchestrator.fsm.testing import NOON, SAGA_ID, SimulatedProcess
-from saga_orchestrator.fsm.testing.simulated_process import LogRow
+from saga_orchestrator.fsm.testing import NOON, SAGA_ID
 
 BACK = CompensationStarted(cause=Cause.STEP_FAILED, error="no")
 
 
 def history_of_events(
-    definition: Definition, *events: Event, input_: dict[str, bool] | None = None
+    definition: Definition, *events: Event, deadline: datetime | None = None
 ) -> History:
-    """The start, and then `events`, one a second."""
-    start = SagaStarted(
-        saga_type=definition.name, definition_version=1, entity_id=1, input=input_ or {}
+    """Return the history of a saga that starts at noon and records one event a second."""
+    return fold(definition, SAGA_ID, entries(started(definition, deadline), *events))
+
+
+def told_at(
+    definition: Definition, *events: tuple[Event, datetime], deadline: datetime | None = None
+) -> History:
+    """Return the history of a saga that starts at noon and records `events` at their times."""
+    rows = [(started(definition, deadline), NOON), *events]
+    timed = [
+        replace(entry(event, version), recorded_at=at)
+        for version, (event, at) in enumerate(rows, 1)
+    ]
+    return fold(definition, SAGA_ID, timed)
+
+
+def started(definition: Definition, deadline: datetime | None = None) -> SagaStarted:
+    return SagaStarted(
+        saga_type=definition.name,
+        definition_version=1,
+        entity_id=1,
+        input={},
+        deadline=deadline,
     )
-    return fold(definition, SAGA_ID, entries(start, *events))
 
 
 def entries(*events: Event) -> list[HistoryEntry]:
@@ -40,16 +60,6 @@ def entries(*events: Event) -> list[HistoryEntry]:
 def entry(event: Event, version: int, *, epoch: int = 1) -> HistoryEntry:
     at = NOON + timedelta(seconds=version - 1)
     return HistoryEntry(event=event, version=version, seq=10 + version, epoch=epoch, recorded_at=at)
-
-
-def history_of(process: SimulatedProcess) -> History:
-    """What the log of `process` tells."""
-    rows = [_entry(one, version) for version, one in enumerate(process.log, 1)]
-    return fold(process.definition, process.saga_id, rows)
-
-
-def _entry(row: LogRow, version: int) -> HistoryEntry:
-    return HistoryEntry(event=row.event, version=version, seq=version, epoch=1, recorded_at=row.at)
 
 
 def called(step: str, attempt: int = 1) -> StepCalled:
@@ -62,6 +72,10 @@ def done(step: str, attempt: int = 1) -> StepSucceeded:
 
 def rejected(step: str, attempt: int = 1) -> StepRejected:
     return StepRejected(step=step, attempt=attempt, error="no")
+
+
+def parked(*not_done: str) -> SagaParked:
+    return SagaParked(reason="no", not_done=not_done)
 
 
 def undo(step: str, attempt: int = 1) -> CompensationCalled:

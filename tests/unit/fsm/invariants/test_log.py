@@ -6,12 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace as replace_struct
 from saga_orchestrator.fsm.call_outcome import Outcome
+from saga_orchestrator.fsm.decider.reactions import RESTARTED
 from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.events import (
     CallbackReceived,
+    CompensationBackedOff,
     CompensationFailed,
     CompensationImplied,
+    CompensationRequested,
     CompletionWebhookDelivered,
     Event,
     LateReplyIgnored,
@@ -22,9 +26,11 @@ from saga_orchestrator.fsm.events import (
     SagaCompleted,
     SagaParked,
     SagaPaused,
+    SagaResumed,
     SagaStarted,
     SagaUnparked,
     StatusQueried,
+    StepAccepted,
     StepBackedOff,
     StepConfirmedNotExecuted,
     StepNotSent,
@@ -69,6 +75,12 @@ BOTH: list[Event] = [called("book"), done("book"), called("pay"), done("pay")]
 DECLINED: list[Event] = [called("book"), done("book"), called("pay"), rejected("pay"), BACK]
 FAILED = CompensationFailed(step="pay", attempt=1, error="no")
 LOST = StepBackedOff(step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON)
+THROTTLED = StepBackedOff(step="pay", attempt=1, outcome=Outcome.THROTTLED, error="", until=NOON)
+UNKNOWN = StepUnknown(step="book", attempt=1, error="")
+UNDO_BUSY = CompensationBackedOff(step="pay", attempt=1, outcome=Outcome.BUSY, error="", until=NOON)
+UNDO_LOST = CompensationBackedOff(
+    step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON
+)
 WITHOUT_OUTPUT: list[Event] = [
     called("book"),
     done("book"),
@@ -166,6 +178,49 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
          StepResolved(step="pay", verdict=Resolution.DONE, evidence="seen"),
          SagaUnparked(back=True), undo("book", 2)],
     ),
+    "a request that waits for a pivot that is busy": (
+        PIVOTAL,
+        [*BOTH[:3], replace_struct(THROTTLED, outcome=Outcome.BUSY), CompensationRequested()],
+    ),
+    "a request that waits for a pivot that a crash has sent again": (
+        PIVOTAL,
+        [*BOTH[:3], replace_struct(THROTTLED, resent=True), CompensationRequested()],
+    ),
+    "a request that a passed pivot overtakes": (
+        PIVOTAL,
+        [*BOTH[:3], CompensationRequested(), done("pay"), called("ship"), done("ship"),
+         SagaCompleted()],
+    ),
+    "a call after a failure, and a pivot is in doubt": (
+        define("book after=", "pay pivot after=", "ship after=book,pay"),
+        [called("book"), called("pay"), rejected("book"), replace_struct(LOST, resent=True),
+         called("pay", 2)],
+    ),
+    "an undo that is busy for long": (
+        define("book", "pay undo_attempts=1"),
+        [*BOTH, BACK, undo("pay"), UNDO_BUSY, undo("pay"), UNDO_BUSY, undo("pay")],
+    ),
+    "a pause that ends": (
+        TWO,
+        [called("book"), SagaPaused(), done("book"), SagaResumed(), called("pay")],
+    ),
+    "a pause that a request ends": (TWO, [*BOTH[:3], SagaPaused(), done("pay"), BACK, undo("pay")]),
+    "outcomes of what a parked saga had begun": (
+        BESIDE,
+        [called("book"), called("pay"), StepUnknown(step="pay", attempt=1, error=""),
+         SagaParked(reason="", not_done=("book", "pay", "ship")), done("book"),
+         StepResolved(step="pay", verdict=Resolution.DONE, evidence="seen"),
+         SagaUnparked(back=False), called("ship")],
+    ),
+    "a parked saga that is abandoned": (
+        TWO,
+        [called("book"), done("book"), SagaParked(reason="", not_done=("pay",)),
+         SagaAbandoned(reason="", not_done=("pay",), not_undone=("book",))],
+    ),
+    "a callback that decides": (
+        define("pay callback"),
+        [called("pay"), CallbackReceived(step="pay", done=True), done("pay"), SagaCompleted()],
+    ),
     "a sleep": (define("rest sleep=1h"), [WaitStarted(step="rest", until=NOON)]),
     "a child that is waited for": (define("trip child=room"), [WaitStarted(step="trip")]),
 }  # fmt: skip
@@ -193,18 +248,34 @@ BROKEN: dict[str, Case] = {
     ),
     "I2: a list of what is not undone that is too short": (
         TWO,
-        [called("book"), done("book"), BACK, SagaParked(reason="no")],
+        [called("book"), done("book"), BACK, SagaParked(reason="it cannot be called")],
         [("I2", 5)],
     ),
     "I2: a list of what is not undone that is too long": (
         TWO,
-        [*DECLINED, SagaParked(reason="no", not_undone=("book", "pay"))],
+        [*DECLINED, SagaParked(reason="it cannot be called", not_undone=("book", "pay"))],
         [("I2", 7)],
     ),
     "I2: a giving up without a word of what stays": (
         TWO,
         [called("book"), done("book"), SagaAbandoned(reason="", not_done=("pay",))],
         [("I2", 4)],
+    ),
+    "I2: a list of what is not done in another order": (
+        TWO,
+        [called("book"), rejected("book"), SagaParked(reason="no", not_done=("pay", "book"))],
+        [("I2", 4)],
+    ),
+    "I2: a call while the saga is parked": (
+        TWO,
+        [called("book"), done("book"), SagaParked(reason="", not_done=("pay",)), called("pay")],
+        [("I2", 5), ("I11", 5)],
+    ),
+    "I2: a verdict that unparks nothing": (
+        TWO,
+        [called("book"), UNKNOWN, SagaParked(reason="", not_done=("book", "pay")),
+         StepResolved(step="book", verdict=Resolution.DONE, evidence="seen")],
+        [("I2", 5)],
     ),
     "I3: an undo of nothing": (
         TWO,
@@ -234,7 +305,7 @@ BROKEN: dict[str, Case] = {
     "I5: a pivot that is turned back on": (
         PIVOTAL,
         [*BOTH, called("ship"), rejected("ship"), BACK,
-         SagaParked(reason="", not_undone=("book", "pay"))],
+         SagaParked(reason="it cannot be called", not_undone=("book", "pay"))],
         [("I5", 8)],
     ),
     "I6: an answer to what was never asked": (
@@ -265,6 +336,94 @@ BROKEN: dict[str, Case] = {
         BESIDE,
         [called("book"), done("book"), called("pay"), BACK, undo("book")],
         [("R2", 6)],
+    ),
+    "R2: an undo over a wait": (
+        define("book", "rest sleep=1h after=", "ship after=book,rest"),
+        [called("book"), done("book"), WaitStarted(step="rest", until=NOON), BACK, undo("book")],
+        [("R2", 6)],
+    ),
+    "R2: an undo over a call that was accepted": (
+        define("book", "pay callback"),
+        [*BOTH[:3], StepAccepted(step="pay", attempt=1, until=NOON), BACK, undo("book")],
+        [("R2", 7)],
+    ),
+    "R2: an undo over a back-off": (TWO, [*BOTH[:3], LOST, BACK, undo("book")], [("R2", 7)]),
+    "R2: an undo over a question": (
+        ASKING,
+        [*BOTH[:3], LOST, StatusQueried(step="pay", attempt=1), BACK, undo("book")],
+        [("R2", 8)],
+    ),
+    "R2: an undo over a doubt that is settled, and not for good": (
+        ASKING,
+        [*BOTH[:3], LOST, StatusQueried(step="pay", attempt=1),
+         StepConfirmedNotExecuted(step="pay", attempt=1, error=""), BACK, undo("book")],
+        [("R2", 9)],
+    ),
+    "R2: an interrupted call that is given up before its timeout": (
+        TWO,
+        [called("book"), StepUnknown(step="book", attempt=1, error=RESTARTED), BACK, undo("book")],
+        [("R2", 3)],
+    ),
+    "R4: a call after the saga has turned back": (
+        TWO,
+        [called("book"), done("book"), BACK, called("pay")],
+        [("R4", 5)],
+    ),
+    "R4: a call after compensation was requested": (
+        PIVOTAL,
+        [*BOTH[:3], CompensationRequested(), StepNotSent(step="pay", attempt=1, error=""),
+         called("pay", 2)],
+        [("R4", 7), ("R4", 7)],
+    ),
+    "R4: a request that waits for nothing": (
+        TWO,
+        [called("book"), CompensationRequested()],
+        [("R4", 3)],
+    ),
+    "R4: a request that waits for a pivot that was not executed": (
+        PIVOTAL,
+        [*BOTH[:3], THROTTLED, CompensationRequested()],
+        [("R4", 6)],
+    ),
+    "R4: a call after a failure": (
+        BESIDE,
+        [called("book"), called("pay"), rejected("pay"), done("book"), called("ship")],
+        [("R4", 6)],
+    ),
+    "R4: a call after a verdict of not done": (
+        BESIDE,
+        [called("book"), called("pay"), StepUnknown(step="pay", attempt=1, error=""),
+         SagaParked(reason="", not_done=("book", "pay", "ship")), done("book"),
+         StepResolved(step="pay", verdict=Resolution.NOT_DONE, evidence="seen"),
+         SagaUnparked(back=False), called("ship")],
+        [("R4", 9)],
+    ),
+    "R5: a failure of a child that stops": (
+        define("pay", "trip child=room"),
+        [called("pay"), done("pay"), WaitStarted(step="trip"), done("trip", 0), BACK,
+         undo("trip"), CompensationFailed(step="trip", attempt=1, error="no"), undo("pay")],
+        [("R5", 9)],
+    ),
+    "R5: a failure that may be passed over and stops the others": (
+        PASSING,
+        [*BOTH, BACK, undo("pay"), FAILED, SagaParked(reason="no", not_undone=("book", "pay"))],
+        [("R5", 9)],
+    ),
+    "R5: an undo that is tried too often": (
+        define("book", "pay undo_attempts=2"),
+        [*BOTH, BACK, undo("pay"), UNDO_LOST, undo("pay", 2), UNDO_LOST],
+        [("R5", 10)],
+    ),
+    "R6: a callback that does not decide": (
+        define("pay callback"),
+        [called("pay"), CallbackReceived(step="pay", done=True),
+         StepUnknown(step="pay", attempt=1, error="no answer"), BACK, undo("pay")],
+        [("R6", 4)],
+    ),
+    "a call in a pause of the operator after that of the parent": (
+        TWO,
+        [SagaPaused(), SagaPaused(by_parent=True), SagaResumed(by_parent=True), called("book")],
+        [("pause", 5)],
     ),
     "R5: an undo after a failure that stops": (
         TWO,

@@ -6,17 +6,22 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.call_outcome import Direction
+from saga_orchestrator.fsm.call_outcome import Direction, Outcome
 from saga_orchestrator.fsm.events import (
+    CompensationBackedOff,
     CompensationFailed,
+    CompensationRequested,
     Event,
     Resolution,
+    SagaAbandoned,
     SagaCompensated,
     SagaCompleted,
     SagaParked,
     SagaUnparked,
+    StepBackedOff,
     StepNotSent,
     StepResolved,
+    StepUnknown,
 )
 from saga_orchestrator.fsm.invariants import (
     ClientAck,
@@ -25,8 +30,12 @@ from saga_orchestrator.fsm.invariants import (
     LedgerEntry,
     Notice,
     acknowledgements_hold,
+    compensations_use_their_attempts,
+    fold,
+    forward_calls_stop,
     late_calls,
     one_key_one_saga,
+    uncertainty_has_a_cause,
     violations,
     violations_of_calls,
 )
@@ -36,15 +45,17 @@ from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     BACK,
     called,
     done,
+    entry,
     history_of_events,
     rejected,
+    started,
     undo,
     undone,
 )
 
 TWO = define("book", "pay")
 LATER = NOON + timedelta(hours=1)
-EVERYBODY = LedgerCoverage(frozenset({"book-service", "pay-service"}), until=LATER)
+EVERYBODY = LedgerCoverage(frozenset({"book-service", "pay-service", "look-service"}), until=LATER)
 COMPLETED = history_of_events(
     TWO, called("book"), done("book"), called("pay"), done("pay"), SagaCompleted()
 )
@@ -79,6 +90,12 @@ def seen(call: str, *, effect: bool = True, attempt: int = 1, epoch: int | None 
     )
 
 
+PIVOTAL = define("book", "pay pivot", "ship")
+UNDO_FAILED = CompensationFailed(step="pay", attempt=1, error="no")
+UNDO_LOST = CompensationBackedOff(
+    step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON
+)
+UNDO_BUSY = CompensationBackedOff(step="pay", attempt=1, outcome=Outcome.BUSY, error="", until=NOON)
 BOTH = [seen("book"), seen("pay")]
 UNDONE = [seen("book"), seen("pay", effect=False), seen("undo book")]
 AGREED: dict[str, tuple[History, list[LedgerEntry]]] = {
@@ -110,6 +127,19 @@ DISAGREED: dict[str, tuple[History, list[LedgerEntry], list[tuple[str, str]]]] =
         [*BOTH, replace(seen("pay", effect=False), path="/other")],
         [("I7", f"{SAGA_ID}/pay/action was sent with two requests")],
     ),
+    "I7: two bodies under one key": (
+        COMPLETED,
+        [*BOTH, replace(seen("pay", effect=False), content="{}")],
+        [("I7", f"{SAGA_ID}/pay/action was sent with two requests")],
+    ),
+    "I7: the key of an action for its compensation": (
+        COMPENSATED,
+        [*UNDONE[:2], replace(seen("undo book"), key=f"{SAGA_ID}/book/action")],
+        [
+            ("I7", f"the compensation of book was sent under the key {SAGA_ID}/book/action"),
+            ("I2", f"{SAGA_ID}/book/action took effect 2 times"),
+        ],
+    ),
     "I2: an effect that happened twice": (
         COMPLETED,
         [*BOTH, seen("pay")],
@@ -119,6 +149,32 @@ DISAGREED: dict[str, tuple[History, list[LedgerEntry], list[tuple[str, str]]]] =
         COMPLETED,
         [seen("book"), seen("pay", effect=False)],
         [("I2", "pay is called done, and took no effect")],
+    ),
+    "I2: a completion without a call of what has no effect": (
+        history_of_events(define("look no_effect"), called("look"), done("look"), SagaCompleted()),
+        [],
+        [("I2", "look is called done, and was never called")],
+    ),
+    "I2: a compensation of what a person called done, and that took no effect": (
+        history_of_events(
+            TWO,
+            called("book"),
+            StepUnknown(step="book", attempt=1, error=""),
+            SagaParked(reason="", not_done=("book", "pay")),
+            StepResolved(step="book", verdict=Resolution.DONE, evidence="seen"),
+            SagaUnparked(back=False),
+            BACK,
+            undo("book"),
+            undone("book"),
+            SagaCompensated(),
+        ),
+        [seen("book"), seen("undo book", effect=False)],
+        [("I2", "compensated, and book still stands")],
+    ),
+    "R5: a compensation that is given up after one server error": (
+        PARKED,
+        [seen("book"), replace(seen("undo book", effect=False), status=503)],
+        [("R5", "the undo of book was given up after 1 attempts")],
     ),
     "I2: a completion in another order": (
         COMPLETED,
@@ -200,6 +256,82 @@ def test_what_a_person_has_undone_by_hand_was_no_call() -> None:
 
     assert violations(resolved) == []
     assert violations_of_calls(resolved, [seen("book")], EVERYBODY) == []
+
+
+def in_epochs(*events: tuple[Event, int]) -> History:
+    rows = enumerate([(started(PIVOTAL), 1), *events], 1)
+    return fold(PIVOTAL, SAGA_ID, [entry(one, at, epoch=epoch) for at, (one, epoch) in rows])
+
+
+BOOKED: list[tuple[Event, int]] = [(called("book"), 1), (done("book"), 1), (called("pay"), 1)]
+
+
+@pytest.mark.parametrize("turn", [BACK, CompensationRequested()])
+def test_forward_call_that_a_later_owner_repeats_after_the_turn_is_a_breach(turn: Event) -> None:
+    turned = in_epochs(*BOOKED, (turn, 1))
+
+    assert list(forward_calls_stop(turned, [seen("pay", epoch=1)])) == []
+    assert [one.detail for one in forward_calls_stop(turned, [seen("pay", epoch=2)])] == [
+        "the action of pay was repeated in epoch 2, and the saga goes back"
+    ]
+
+
+def test_forward_call_may_be_repeated_by_the_owner_under_whom_the_saga_turns() -> None:
+    turned = in_epochs(*BOOKED, (BACK, 2))
+
+    assert list(forward_calls_stop(turned, [seen("pay", epoch=2)])) == []
+
+
+def test_forward_call_may_be_repeated_once_its_intent_is_recorded_again() -> None:
+    busy = StepBackedOff(step="pay", attempt=1, outcome=Outcome.BUSY, error="", until=NOON)
+    recorded = in_epochs(*BOOKED, (busy, 1), (CompensationRequested(), 1), (called("pay"), 2))
+
+    assert list(forward_calls_stop(recorded, [seen("pay", epoch=2)])) == []
+
+
+def test_forward_call_may_be_repeated_after_a_passed_pivot() -> None:
+    passed: list[tuple[Event, int]] = [(done("pay"), 1), (called("ship"), 1)]
+    history = in_epochs(*BOOKED, (CompensationRequested(), 1), *passed)
+
+    assert list(forward_calls_stop(history, [seen("ship", epoch=2)])) == []
+
+
+def test_step_that_is_unknown_without_a_lost_reply_is_a_breach() -> None:
+    lost = history_of_events(
+        TWO, called("book"), StepUnknown(step="book", attempt=1, error=""), BACK
+    )
+    abandoned = history_of_events(
+        TWO,
+        called("book"),
+        StepUnknown(step="book", attempt=1, error=""),
+        SagaAbandoned(reason="", not_done=("book", "pay"), not_undone=("book",)),
+    )
+
+    assert [one.version for one in uncertainty_has_a_cause(lost, ())] == [3]
+    assert list(uncertainty_has_a_cause(lost, {"book"})) == []
+    assert list(uncertainty_has_a_cause(abandoned, ())) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "refused", "breaches"),
+    [
+        ([UNDO_LOST, undo("pay", 2), UNDO_FAILED], False, []),
+        ([UNDO_BUSY, undo("pay"), UNDO_FAILED], False, [10]),
+        ([UNDO_FAILED], False, [8]),
+        ([UNDO_FAILED], True, []),
+        ([UNDO_FAILED, SagaAbandoned(reason="", not_undone=("book", "pay"))], False, []),
+    ],
+)
+def test_compensation_is_given_up_early_only_if_it_was_refused(
+    events: list[Event], refused: bool, breaches: list[int]
+) -> None:
+    definition = define("book", "pay undo_attempts=2")
+    done_before: list[Event] = [called("book"), done("book"), called("pay"), done("pay")]
+    history = history_of_events(definition, *done_before, BACK, undo("pay"), *events)
+
+    found = compensations_use_their_attempts(history, lambda step, attempt: refused)
+
+    assert [one.version for one in found] == breaches
 
 
 def test_a_call_of_an_owner_who_has_lost_the_shard_is_a_fact() -> None:

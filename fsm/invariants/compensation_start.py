@@ -1,0 +1,180 @@
+"""When a saga must turn back, and when it must not: pivots, requests and deadlines (rule R4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..call_outcome import Outcome
+from ..definitions.definition import Definition
+from ..events import (
+    CallbackReceived,
+    Cause,
+    CompensationRequested,
+    CompensationStarted,
+    Event,
+    Resolution,
+    SagaCompleted,
+    SagaPaused,
+    SagaResumed,
+    SagaStarted,
+    SagaUnparked,
+    StepBackedOff,
+    StepCalled,
+    StepConfirmedNotExecuted,
+    StepEvent,
+    StepNotSent,
+    StepRejected,
+    StepResolved,
+    StepUnknown,
+    WaitStarted,
+)
+from .calls import passes_pivot
+from .history import History
+from .violation import Breach
+
+FAILURES = (StepRejected, StepUnknown, StepNotSent)
+LEAVES_DOUBT = (Outcome.UNKNOWN, Outcome.BUSY)  # after which an action may have happened
+
+
+def requests_and_failures_turn_back(history: History) -> Iterator[Breach]:
+    """Rule R4. Before a pivot has passed, a failed step or a request turns the saga back.
+
+    Nothing forward begins after that, unless a pivot is in doubt: its outcome decides. A request is
+    kept waiting for nothing else. What failed while the saga was parked counts when it goes on.
+    """
+    requested = passed = turned = False
+    failed: set[str] = set()
+    pivots = PivotDoubts(history.definition)
+    for entry in history.entries:
+        event = entry.event
+        passed = passed or passes_pivot(history.definition, event)
+        turned = turned or isinstance(event, CompensationStarted)
+        begins = isinstance(event, StepCalled | WaitStarted | SagaCompleted)
+        may_begin = passed or bool(pivots.open)
+        if turned and begins:
+            yield Breach(entry.version, f"{entry} of a saga that has turned back")
+        if requested and begins and not may_begin:
+            yield Breach(entry.version, f"{entry}, and compensation was requested")
+        if failed and begins and not may_begin:
+            yield Breach(entry.version, f"{entry} after the failure of {', '.join(sorted(failed))}")
+        if isinstance(event, CompensationRequested):
+            requested = True
+            if not pivots.open:
+                yield Breach(entry.version, f"{entry} waits for a pivot that is not in doubt")
+        _count_failures(failed, event)
+        pivots.apply(event)
+
+
+def _count_failures(failed: set[str], event: Event) -> None:
+    match event:
+        case StepRejected() | StepUnknown() | StepNotSent():
+            failed.add(event.step)
+        case StepResolved(verdict=Resolution.NOT_DONE):
+            failed.add(event.step)
+        case StepCalled() | StepResolved():
+            failed.discard(event.step)
+        case _:
+            pass
+
+
+def deadlines_hold(history: History) -> Iterator[Breach]:
+    """Rule R4. A saga turns back for no deadline but its own, and only once that has passed.
+
+    After the deadline nothing begins, unless the saga cannot turn back any more. Its clock stands
+    still while it is paused, and an operator who unparks it lifts a deadline that has passed.
+    """
+    pivots, clock, passed = PivotDoubts(history.definition), _DeadlineClock(), False
+    for entry in history.entries:
+        event, at = entry.event, entry.recorded_at
+        clock.apply(event, at)
+        passed = passed or passes_pivot(history.definition, event)
+        turns = isinstance(event, CompensationStarted) and event.cause is Cause.DEADLINE
+        if turns and not clock.is_over(at):
+            yield Breach(
+                entry.version, f"turned back at {at}, before its deadline {clock.deadline}"
+            )
+        begins = isinstance(event, StepCalled | WaitStarted)
+        if begins and clock.is_over(at) and not (passed or pivots.open):
+            yield Breach(entry.version, f"{entry} at {at}, after the deadline {clock.deadline}")
+        pivots.apply(event)
+
+
+@dataclass(slots=True)
+class _DeadlineClock:
+    """The deadline of a saga, as its events move it."""
+
+    deadline: datetime | None = None
+    _paused_at: datetime | None = None
+    _pauses: frozenset[bool] = frozenset()  # of the parent, of the operator
+
+    def apply(self, event: Event, at: datetime) -> None:
+        match event:
+            case SagaStarted():
+                self.deadline = event.deadline
+            case SagaPaused(by_parent=by_parent):
+                self._paused_at = self._paused_at or at
+                self._pauses |= {by_parent}
+            case SagaResumed(by_parent=by_parent):
+                self._resume(self._pauses - {by_parent}, at)
+            case CompensationRequested():
+                self._resume(frozenset(), at)
+            case SagaUnparked() if self.is_over(at):
+                self.deadline = None
+            case _:
+                pass
+
+    def is_over(self, at: datetime) -> bool:
+        return self.deadline is not None and self.deadline <= at
+
+    def _resume(self, pauses: frozenset[bool], at: datetime) -> None:
+        self._pauses = pauses
+        if not pauses and self._paused_at is not None:
+            self.deadline = self.deadline and self.deadline + (at - self._paused_at)
+            self._paused_at = None
+
+
+class PivotDoubts:
+    """The pivots that keep a saga from turning back until their outcome is known.
+
+    `open` are those that are called, waited for or may have happened. A pivot that has succeeded
+    stays among them.
+    """
+
+    def __init__(self, definition: Definition) -> None:
+        self.open: set[str] = set()
+        self._definition = definition
+        self._uncertain: set[str] = set()
+
+    def apply(self, event: Event) -> None:
+        if isinstance(event, StepEvent) and event.step in self._definition.pivots:
+            self._apply(event)
+
+    def _apply(self, event: StepEvent) -> None:
+        match event:
+            case StepCalled(step=step) | WaitStarted(step=step):
+                self.open.add(step)
+            case CallbackReceived(step=step, done=True):
+                self._doubt(step)
+            case StepBackedOff(step=step):
+                if event.resent or event.outcome in LEAVES_DOUBT:
+                    self._doubt(step)
+                elif step not in self._uncertain:
+                    self.open.discard(step)
+            case StepConfirmedNotExecuted(step=step) | StepNotSent(step=step):
+                self._deny(step)
+            case StepResolved(step=step, verdict=Resolution.NOT_DONE):
+                self._deny(step)
+            case StepRejected(step=step) if not (event.resent or step in self._uncertain):
+                self.open.discard(step)
+            case _:
+                pass
+
+    def _doubt(self, step: str) -> None:
+        self.open.add(step)
+        self._uncertain.add(step)
+
+    def _deny(self, step: str) -> None:
+        self.open.discard(step)
+        self._uncertain.discard(step)

@@ -1,0 +1,91 @@
+"""Deadlines that turn a saga back too early, or that are forgotten."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import pytest
+from saga_orchestrator.fsm.events import (
+    Cause,
+    CompensationStarted,
+    Event,
+    SagaPaused,
+    SagaResumed,
+    SagaUnparked,
+    WaitStarted,
+)
+from saga_orchestrator.fsm.invariants.compensation_start import deadlines_hold
+from saga_orchestrator.fsm.testing import NOON, define
+from saga_orchestrator.tests.unit.fsm.invariants.histories import (
+    called,
+    done,
+    parked,
+    rejected,
+    told_at,
+)
+
+DEFINITION = define("book", "pay pivot", "ship")
+Timed: TypeAlias = tuple[Event, datetime]
+SECOND = timedelta(seconds=1)
+DEADLINE = NOON + timedelta(minutes=1)
+BACK = CompensationStarted(cause=Cause.DEADLINE, error="too late")
+
+
+def breaches(*events: Timed) -> list[int | None]:
+    history = told_at(DEFINITION, *events, deadline=DEADLINE)
+    return [breach.version for breach in deadlines_hold(history)]
+
+
+@pytest.mark.parametrize("begins", [called("book"), WaitStarted(step="book", until=DEADLINE)])
+def test_step_that_begins_after_the_deadline_is_a_breach(begins: Event) -> None:
+    assert breaches((begins, DEADLINE - SECOND)) == []
+    assert breaches((begins, DEADLINE)) == [2]
+
+
+def test_deadline_that_is_not_over_turns_nothing_back() -> None:
+    assert breaches((BACK, DEADLINE)) == []
+    assert breaches((BACK, DEADLINE - SECOND)) == [2]
+
+
+def test_pivot_in_doubt_or_passed_lets_steps_begin_after_the_deadline() -> None:
+    in_doubt: list[Timed] = [(called("pay"), NOON), (called("book"), DEADLINE)]
+    passed: list[Timed] = [(called("pay"), NOON), (done("pay"), NOON), (called("ship"), DEADLINE)]
+    refused: list[Timed] = [
+        (called("pay"), NOON),
+        (rejected("pay"), NOON),
+        (called("ship"), DEADLINE),
+    ]
+
+    assert breaches(*in_doubt) == []
+    assert breaches(*passed) == []
+    assert breaches(*refused) == [4]
+
+
+def test_operator_who_unparks_lifts_a_deadline_that_is_over() -> None:
+    unparked = SagaUnparked(back=False)
+
+    assert breaches((parked(), NOON), (unparked, DEADLINE), (called("book"), DEADLINE)) == []
+    assert breaches((parked(), NOON), (unparked, NOON), (called("book"), DEADLINE)) == [4]
+
+
+def test_deadline_stands_still_while_the_saga_is_paused() -> None:
+    pause: list[Timed] = [(SagaPaused(), NOON), (SagaResumed(), DEADLINE)]
+    due = DEADLINE + timedelta(minutes=1)
+
+    assert breaches(*pause, (called("book"), due - SECOND)) == []
+    assert breaches(*pause, (BACK, due - SECOND)) == [4]
+    assert breaches(*pause, (called("book"), due)) == [4]
+
+
+def test_deadline_stands_still_until_the_last_pause_ends() -> None:
+    pauses: list[Timed] = [
+        (SagaPaused(), NOON),
+        (SagaPaused(by_parent=True), NOON),
+        (SagaResumed(by_parent=True), NOON + 30 * SECOND),
+        (SagaResumed(), DEADLINE),
+    ]
+    due = DEADLINE + timedelta(minutes=1)
+
+    assert breaches(*pauses, (called("book"), due - SECOND)) == []
+    assert breaches(*pauses, (called("book"), due)) == [6]

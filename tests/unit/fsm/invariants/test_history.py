@@ -1,0 +1,52 @@
+"""The states that a process saw are those that its log folds into."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from saga_orchestrator.fsm.events import Event, LateReplyIgnored
+from saga_orchestrator.fsm.invariants import fold, states_match_log
+from saga_orchestrator.fsm.invariants.inputs import late_inputs_change_nothing
+from saga_orchestrator.fsm.testing import SAGA_ID, define
+from saga_orchestrator.tests.unit.fsm.invariants.histories import (
+    called,
+    done,
+    entry,
+    history_of_events,
+    started,
+)
+
+TWO = define("book", "pay")
+HISTORY = history_of_events(TWO, called("book"), done("book"), called("pay"))
+
+
+def test_states_at_every_version_match_the_log() -> None:
+    states = {version: HISTORY.saga_at(version).state for version in range(1, 5)}
+
+    assert list(states_match_log(HISTORY, states)) == []
+
+
+def test_state_that_the_log_does_not_fold_into_is_a_breach() -> None:
+    other = replace(HISTORY.saga_at(3).state, error="made up")
+
+    (breach,) = states_match_log(HISTORY, {3: other})
+
+    assert (breach.version, breach.detail) == (
+        3,
+        "the log folds into another state than was seen at 3",
+    )
+
+
+def test_version_that_was_seen_and_is_not_in_the_log_is_a_breach() -> None:
+    (breach,) = states_match_log(HISTORY, {5: HISTORY.saga.state})
+
+    assert breach.detail == "version 5 was seen, and the log ends at 4"
+
+
+def test_late_reply_that_changes_the_saga_is_a_breach() -> None:
+    late = LateReplyIgnored(step="book", what="done")
+    rows: list[Event] = [started(TWO), called("book"), late]
+    harmless = fold(TWO, SAGA_ID, [entry(one, version) for version, one in enumerate(rows, 1)])
+    at_one_version = [*harmless.entries[:2], entry(done("book"), 3), harmless.entries[2]]
+
+    assert list(late_inputs_change_nothing(harmless)) == []
+    assert [one.version for one in late_inputs_change_nothing(fold(TWO, SAGA_ID, at_one_version))]
