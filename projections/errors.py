@@ -12,9 +12,11 @@ class ProjectionUnavailable(Exception):
 
 
 class InvalidCursor(ValueError):
+    """The text is not a cursor that this service has issued."""
+
     def __init__(self) -> None:
-        super().__init__("it is not a cursor that was given out here")
+        super().__init__("it is not a cursor of this service")
 
 
 class CheckpointConflict(Exception):
-    """Somebody else has moved the checkpoint."""
+    """Another node has moved the checkpoint of a shard; nothing was written."""

@@ -1,14 +1,14 @@
-"""The whole log by cursor: the events of all sagas, each once, those of one shard in order.
+"""The feed of the whole log: the events of all sagas, each once, by cursor.
 
-    cursor ──> a window of each shard, up to its end ──> what is wanted of it, merged by time
-       ^                                                        |
-       └────────────── one of a full page, or the next window <─┘
+    cursor ──> a window of each shard, up to its end ──> matching events, merged by time
+       ^                                                    |
+       └──────── cursor of a full page, or the next window <┘
 
-A page is full in events or in bytes.
+A page is full by number of events or by bytes. The events of one shard are in order; shards are
+merged by the time of recording, without a promise about the order between shards.
 
-The end of a shard is its newest event. If sagas of one type are wanted, it is what the status view
-has folded, because only that knows the type: what is not folded yet is left for later, not skipped.
-Shards are merged by when their events were recorded; only the order within a shard is promised.
+The end of a shard is its newest event. For a filter by saga type it is the checkpoint of the status
+table, because only the table knows the type: events behind it are left for later, never skipped.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from ..fsm.formats.strict_json import Json, JsonObject, parse
 from .errors import InvalidCursor, ProjectionUnavailable
 from .status_table import PROJECTION
 
-EVENTS_PER_WINDOW = 500  # events of a shard looked at by one statement
-MAX_WINDOWS_PER_PAGE = (
-    20  # of one page; a rare type ends a page early, about two seconds into a huge log
-)
+EVENTS_PER_WINDOW = 500  # of a shard, examined by one statement
+MAX_WINDOWS_PER_PAGE = 20  # a filter with few matches ends a page early: two seconds in a huge log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedFilter:
-    """Everything given must hold."""
+    """Conditions that must all hold."""
 
     type: str | None = None
     saga_type: str | None = None
@@ -44,14 +42,14 @@ class FeedFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPage:
-    """A page may be short, even empty, before the log ends: `has_more` tells."""
+    """A page of the feed. It may be short or empty before the end of the log: see `has_more`."""
 
     events: Sequence[RecordedEvent]
     next: FeedCursor
     has_more: bool
 
 
-# Takes the view of an event onto the page that is being filled; False if it does not fit any more.
+# Adds the view of an event to the page that is being filled; False if it does not fit.
 AcceptEvent: TypeAlias = Callable[[JsonObject], Awaitable[bool]]
 
 
@@ -60,10 +58,19 @@ async def accept_all(view: JsonObject) -> bool:
 
 
 class Feed(Protocol):
+    """Pages of the whole log."""
+
     async def page(
-        self, wanted: FeedFilter, after: FeedCursor, limit: int, take: AcceptEvent = accept_all
+        self,
+        feed_filter: FeedFilter,
+        after: FeedCursor,
+        limit: int,
+        accept: AcceptEvent = accept_all,
     ) -> FeedPage:
-        """It ends before the first event that `take` refuses. Raises ProjectionUnavailable."""
+        """Return the page after a cursor; it ends before the first event that `accept` refuses.
+
+        Raises ProjectionUnavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,41 +90,45 @@ class LogFeed:
         *,
         window: int = EVENTS_PER_WINDOW,
     ) -> None:
-        """`refresh` has the status view include all that has been recorded by now."""
+        """`refresh` waits until the status table covers all events recorded so far."""
         self._log, self._readers, self._refresh = log, readers, refresh
         self._window = window
 
     async def page(
-        self, wanted: FeedFilter, after: FeedCursor, limit: int, take: AcceptEvent = accept_all
+        self,
+        feed_filter: FeedFilter,
+        after: FeedCursor,
+        limit: int,
+        accept: AcceptEvent = accept_all,
     ) -> FeedPage:
         try:
-            return await self._page(wanted, after, limit, take)
+            return await self._page(feed_filter, after, limit, accept)
         except LogUnavailable as error:
             raise ProjectionUnavailable(str(error)) from error
 
     async def _page(
-        self, wanted: FeedFilter, after: FeedCursor, limit: int, take: AcceptEvent
+        self, feed_filter: FeedFilter, after: FeedCursor, limit: int, accept: AcceptEvent
     ) -> FeedPage:
-        ends = await self._shard_ends(wanted)
-        found: list[RecordedEvent] = []
+        ends = await self._shard_ends(feed_filter)
+        page: list[RecordedEvent] = []
         for _ in range(MAX_WINDOWS_PER_PAGE):
             upto = after.advanced(self._window, ends)
             if upto == after:
                 break
-            room = limit - len(found)
-            events = await self._read(wanted, after, upto, room)
-            taken = await _count_accepted(events, take)
-            found += events[:taken]
-            if taken < len(events) or may_have_more(events, room):
+            room = limit - len(page)
+            events = await self._read(feed_filter, after, upto, room)
+            accepted = await _count_accepted(events, accept)
+            page += events[:accepted]
+            if accepted < len(events) or may_have_more(events, room):
                 return FeedPage(
-                    events=found, next=after.after_events(events[:taken]), has_more=True
+                    events=page, next=after.after_events(events[:accepted]), has_more=True
                 )
             after = upto
         has_more = after.advanced(self._window, ends) != after
-        return FeedPage(events=found, next=after, has_more=has_more)
+        return FeedPage(events=page, next=after, has_more=has_more)
 
-    async def _shard_ends(self, wanted: FeedFilter) -> FeedCursor:
-        if wanted.saga_type is None:
+    async def _shard_ends(self, feed_filter: FeedFilter) -> FeedCursor:
+        if feed_filter.saga_type is None:
             ends = {shard_id: head.seq for shard_id, head in (await self._log.heads()).items()}
         else:
             ends = await self._projected_ends()
@@ -127,52 +138,56 @@ class LogFeed:
         await self._refresh()
         parameters = {"projection": PROJECTION}
         rows = await self._readers.fetch(_Checkpoint, "read_checkpoints", parameters)
-        return {one.shard_id: one.seq for one in rows}
+        return {row.shard_id: row.seq for row in rows}
 
     async def _read(
-        self, wanted: FeedFilter, after: FeedCursor, upto: FeedCursor, limit: int
+        self, feed_filter: FeedFilter, after: FeedCursor, upto: FeedCursor, limit: int
     ) -> list[RecordedEvent]:
         parameters = {
             "shard_id": list(range(SHARD_COUNT)),
             "after": list(after.seqs),
             "upto": list(upto.seqs),
-            "types": None if wanted.type is None else list(stored_names(wanted.type)),
-            "saga_type": wanted.saga_type,
+            "types": None if feed_filter.type is None else list(stored_names(feed_filter.type)),
+            "saga_type": feed_filter.saga_type,
             "limit": limit,
             "page_bytes": MAX_PAGE_BYTES,
         }
         return await self._readers.fetch(RecordedEvent, "read_feed", parameters)
 
 
-async def _count_accepted(events: Sequence[RecordedEvent], take: AcceptEvent) -> int:
-    """How many, from the first on."""
+async def _count_accepted(events: Sequence[RecordedEvent], accept: AcceptEvent) -> int:
+    """Return the number of events accepted before the first refusal."""
     for number, event in enumerate(events):
-        if not await take(recorded_event_view(event)):
+        if not await accept(recorded_event_view(event)):
             return number
     return len(events)
 
 
-CURSOR_FORMAT = 1  # the first byte; the next form of a cursor gets the next number
+CURSOR_FORMAT = 1  # the first byte; another encoding of cursors gets another number
 MAX_SEQ = 2**63 - 1
-CONTINUATION_BIT = 0x80  # seven bits a byte, the lowest first; this one says that another follows
+CONTINUATION_BIT = 0x80  # seven bits a byte, the lowest first; this bit is set in all but the last
 
 
 @dataclass(frozen=True, slots=True)
 class FeedCursor:
-    """`seqs[shard_id]` has been read, and everything before it."""
+    """The position of a reader of the whole log: the seq last read in each shard.
+
+    A single number for all shards would have to follow the order of commits, or it would skip late
+    commits. A shard has one writer and dense numbers: no event can appear before its last seq.
+    """
 
     seqs: tuple[int, ...] = (0,) * SHARD_COUNT
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Raises InvalidCursor."""
+        """Parse a cursor. Raises InvalidCursor."""
         try:
             first, *rest = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except ValueError:
             raise InvalidCursor from None
         cursor = cls(tuple(_decode_varints(rest)))
         in_bounds = len(cursor.seqs) == SHARD_COUNT and max(cursor.seqs) <= MAX_SEQ
-        # Only one text stands for a cursor, so that a damaged one is not taken for another.
+        # A cursor has exactly one text, so that a damaged text is not mistaken for another cursor.
         if first != CURSOR_FORMAT or not in_bounds or cursor.encode() != text:
             raise InvalidCursor
         return cursor
@@ -182,12 +197,12 @@ class FeedCursor:
         return urlsafe_b64encode(data).decode().rstrip("=")
 
     def after_events(self, events: Iterable[RecordedEvent]) -> FeedCursor:
-        """After `events`, those of one shard in order; other shards stay where they are."""
-        last = {one.shard_id: one.seq for one in events}
+        """Return the cursor after `events`, which are in order within each shard."""
+        last = {event.shard_id: event.seq for event in events}
         return FeedCursor(tuple(last.get(shard_id, seq) for shard_id, seq in enumerate(self.seqs)))
 
     def advanced(self, by: int, ends: FeedCursor) -> FeedCursor:
-        """By as many events in each shard, but not beyond its end."""
+        """Return a cursor that is `by` events further in each shard, but not beyond `ends`."""
         return FeedCursor(
             tuple(
                 max(seq, min(seq + by, end)) for seq, end in zip(self.seqs, ends.seqs, strict=True)
@@ -212,20 +227,20 @@ def _decode_varints(data: Sequence[int]) -> Iterator[int]:
             number, shift = 0, 0
 
 
-TOP_LEVEL_MEMBERS = ("actor", "reason")  # who and why stand beside what an event is about
+TOP_LEVEL_MEMBERS = ("actor", "reason")  # members of an event that are shown beside its `data`
 
 
 def event_view(recorded: RecordedEvent, event: Event) -> dict[str, Json]:
-    """One entry of an audit trail."""
+    """Return an entry of an audit trail."""
     data = parse(encode(event))
     assert isinstance(data, Mapping), "the members of an event"
     return _members_view(recorded, event.type_name, data)
 
 
 def recorded_event_view(recorded: RecordedEvent) -> dict[str, Json]:
-    """One entry of the whole log.
+    """Return an entry of the feed.
 
-    One that cannot be read is told as such: it must not end the log for everybody.
+    An event that cannot be decoded is shown as unreadable: it must not end the feed.
     """
     try:
         event = decode(recorded.type, recorded.schema_version, recorded.payload)
@@ -244,5 +259,5 @@ def _members_view(recorded: RecordedEvent, type_name: str, data: JsonObject) -> 
         "type": type_name,
         "recorded_at": format_time(recorded.recorded_at),
         **{name: data[name] for name in TOP_LEVEL_MEMBERS if name in data},
-        "data": {name: one for name, one in data.items() if name not in TOP_LEVEL_MEMBERS},
+        "data": {name: data[name] for name in data if name not in TOP_LEVEL_MEMBERS},
     }

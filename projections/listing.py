@@ -1,7 +1,7 @@
-"""Sagas by the page: what can be asked, and what is told of each.
+"""Lists of sagas: filters, pages, and the summary of each saga.
 
-Newest first, by the saga id; only the parked are a queue, in which the one that waits longest for
-a person comes first. A page stays where it is whatever is started or moves on meanwhile.
+Lists are newest first, by saga id. Parked sagas are a queue, longest waiting first. A page keeps
+its place whatever is started or moves on meanwhile.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .status_table import PROJECTION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SagaFilter:
-    """Everything given must hold. `entity_id` is compared as text; both times are excluded.
+    """Conditions that must all hold. `entity_id` is compared as text; both times are excluded.
 
-    `step` is the one it is at now; `error` is a part of its text, in large or small letters.
+    `step` is the current step; `error` is a part of the error text, ignoring case.
     """
 
     saga_type: str | None = None
@@ -47,13 +47,13 @@ class SagaFilter:
         return self.status is SagaStatus.PARKED
 
     def cursor_after(self, summary: SagaSummary) -> PageCursor:
-        """Where a page that ends with `summary` ends."""
+        """Return the cursor after `summary`, the last entry of a page."""
         return PageCursor(summary.saga_id, summary.parked_at if self.is_parked_queue else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SagaSummary:
-    """`version` is that of the last event folded into it."""
+    """A row of the status table. `version` is that of the last event that it covers."""
 
     saga_id: str
     saga_type: str
@@ -72,18 +72,23 @@ class SagaSummary:
 
 
 class Listing(Protocol):
+    """Lists of sagas."""
+
     async def refresh(self) -> None:
-        """Include all that any node has recorded by now; of one that has died, what is taken over
-        in time. Raises ProjectionUnavailable."""
+        """Wait until the lists include all events that any node has recorded before this call.
+
+        Events of a node that has died count once its shards are taken over, within a limit of
+        time. Raises ProjectionUnavailable.
+        """
 
     async def page(
-        self, wanted: SagaFilter, after: PageCursor | None, limit: int
+        self, saga_filter: SagaFilter, after: PageCursor | None, limit: int
     ) -> Sequence[SagaSummary]:
-        """At most `limit` sagas, from behind the place `after`."""
+        """Return at most `limit` sagas after the cursor `after`."""
 
 
 def summary_view(summary: SagaSummary) -> dict[str, Json]:
-    """One entry of `GET /sagas`."""
+    """Return an entry of `GET /sagas`."""
     return {
         "saga_id": summary.saga_id,
         "saga_type": summary.saga_type,
@@ -108,14 +113,19 @@ PAGE_CURSOR_PATTERN: Final = rf"^(?:({TIME_PATTERN})_)?({SAGA_ID_PATTERN})$"
 
 @dataclass(frozen=True, slots=True)
 class PageCursor:
-    """`parked_at` only in the queue."""
+    """The key of the last saga of a page; the next page begins after it.
+
+    Lists are ordered by saga id, which begins with the time of the start. The queue of parked sagas
+    is ordered by the time of parking, then by id; only there `parked_at` is set. A cursor contains
+    the whole key, so it stays valid when its saga moves on.
+    """
 
     saga_id: str
     parked_at: datetime | None = None
 
     @classmethod
     def decode(cls, text: str, *, in_queue: bool) -> Self:
-        """Raises InvalidCursor, for one of the other order too."""
+        """Parse a cursor. Raises InvalidCursor, also for a cursor of the other order."""
         parts = re.fullmatch(PAGE_CURSOR_PATTERN, text)
         if parts is None or (parts[1] is not None) is not in_queue:
             raise InvalidCursor
@@ -130,15 +140,15 @@ class PageCursor:
         return f"{format_time(self.parked_at)}_{self.saga_id}"
 
 
-# A node writes within 200 ms; the shards of one that was killed are taken over in 1.5 s. Who is
-# away for longer may be so for good, and lists of all the others are not to wait for that.
+# A node writes within 200 ms; the shards of a killed node are taken over in 1.5 s. A node that is
+# away for longer may be away for good, and lists of the others must not wait for it.
 REFRESH_TIMEOUT: Final = timedelta(seconds=3)
 REFRESH_POLL_INTERVAL: Final = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardLag:
-    """A shard, how far the view has come in it, and what was recorded last."""
+    """A shard in which the status table is behind: its checkpoint and its newest seq."""
 
     shard_id: int
     seq: int
@@ -149,7 +159,7 @@ class StatusListing:
     """Implements Listing. Raises ProjectionUnavailable."""
 
     def __init__(self, readers: ReaderPool, project: Callable[[], Awaitable[object]]) -> None:
-        """`project` writes what this node has not written yet."""
+        """`project` flushes the projector of this node."""
         self._readers, self._flush = readers, project
 
     async def refresh(self) -> None:
@@ -162,21 +172,21 @@ class StatusListing:
             await self._flush_own()
 
     async def _still_behind(self, missing: Mapping[int, ShardLag]) -> Mapping[int, ShardLag]:
-        """Those whose head, as it was then, the view has not yet come to."""
+        """Return the shards of `missing` whose checkpoint is still before the head noted there."""
         behind = await self._lagging_shards() if missing else {}
         return {
-            shard_id: one
-            for shard_id, one in missing.items()
-            if shard_id in behind and behind[shard_id].seq < one.head
+            shard_id: lag
+            for shard_id, lag in missing.items()
+            if shard_id in behind and behind[shard_id].seq < lag.head
         }
 
     async def _lagging_shards(self) -> Mapping[int, ShardLag]:
         parameters = {"projection": PROJECTION}
         try:
-            found = await self._readers.fetch(ShardLag, "find_unfolded", parameters)
+            lags = await self._readers.fetch(ShardLag, "find_unfolded", parameters)
         except LogUnavailable as error:
             raise ProjectionUnavailable(str(error)) from error
-        return {one.shard_id: one for one in found}
+        return {lag.shard_id: lag for lag in lags}
 
     async def _flush_own(self) -> None:
         try:
@@ -185,23 +195,23 @@ class StatusListing:
             raise ProjectionUnavailable(str(error)) from error
 
     async def page(
-        self, wanted: SagaFilter, after: PageCursor | None, limit: int
+        self, saga_filter: SagaFilter, after: PageCursor | None, limit: int
     ) -> Sequence[SagaSummary]:
         parameters = {
             "after": after and after.saga_id,
             "parked_at": after and after.parked_at,
-            "saga_type": wanted.saga_type,
-            "status": wanted.status and wanted.status.value,
-            "paused": wanted.paused,
-            "step": wanted.step,
-            "entity_id": wanted.entity_id,
-            "tags": Jsonb(dict(wanted.tags)) if wanted.tags else None,
-            "started_after": wanted.started_after,
-            "started_before": wanted.started_before,
-            "error": wanted.error,
+            "saga_type": saga_filter.saga_type,
+            "status": saga_filter.status and saga_filter.status.value,
+            "paused": saga_filter.paused,
+            "step": saga_filter.step,
+            "entity_id": saga_filter.entity_id,
+            "tags": Jsonb(dict(saga_filter.tags)) if saga_filter.tags else None,
+            "started_after": saga_filter.started_after,
+            "started_before": saga_filter.started_before,
+            "error": saga_filter.error,
             "limit": limit,
         }
-        name = "read_queue" if wanted.is_parked_queue else "read_page"
+        name = "read_queue" if saga_filter.is_parked_queue else "read_page"
         try:
             rows = await self._readers.fetch(SagaSummary, name, parameters)
         except LogUnavailable as error:
@@ -210,5 +220,5 @@ class StatusListing:
 
 
 def _to_summary(row: SagaSummary) -> SagaSummary:
-    """As the driver has read it, with its own kinds of names."""
+    """Convert the values that the database driver has returned for ids and enumerations."""
     return replace(row, saga_id=str(row.saga_id), status=SagaStatus(row.status))

@@ -1,16 +1,16 @@
-"""Keeps the status view behind the log: effect and checkpoint in one transaction.
+"""The projector keeps the status table up to date: rows and checkpoints in one transaction.
 
-While it runs, the owner tells it of every commit with the saga that it made, so that nothing is
-read twice; what it was not told of (before a start, after a gap, after it was overtaken) it folds
-from the log. The checkpoint moves by compare-and-set, so two projectors never mix their work: the
-one that comes late aborts, reads where the other one is, and goes on from there.
+The driver reports every commit together with the saga that it has produced, so nothing is read
+twice. Events that were not reported (before a start, behind a gap, after a checkpoint conflict) are
+read from the log. Checkpoints move by compare-and-set, so two projectors never mix their work: the
+later one aborts, reads the checkpoints of the other, and continues from there.
 
-    told ──> dirty sagas, frontiers ──(100 ms or 500 sagas)──> rows + checkpoints
-    log  ──> pages of a shard ──> the sagas in them, folded whole ──> rows + checkpoint
+    commits ──> dirty sagas, watermarks ──(100 ms or 500 sagas)──> rows + checkpoints
+    log ──> pages of a shard ──> their sagas, replayed whole ──> rows + checkpoint
 
-Most sagas rest within 100 ms. So a row that would soon be written again is left for the next time,
-once, and the checkpoint of its shard waits before it: a saga that rests is shown within 100 ms, one
-that is under way within 200.
+Most sagas come to rest within 100 ms. A row that would soon be written again is therefore deferred
+once, and the checkpoint of its shard stays before it. A saga at rest is shown within 100 ms, a saga
+in progress within 200 ms.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from .status_table import Rebuild, StatusTable
 logger = logging.getLogger("saga_orchestrator")
 
 FLUSH_INTERVAL = timedelta(milliseconds=100)
-MAX_DIRTY_SAGAS = 500  # sagas, until they are written without waiting any longer
-MAX_APPENDS_BEHIND_GAP = 1000  # appends of a shard, until the log is read instead
-EVENTS_PER_READ = 1000  # events
+MAX_DIRTY_SAGAS = 500  # with more the projector writes without waiting for the interval to end
+MAX_APPENDS_BEHIND_GAP = 1000  # with more in a shard the projector reads the log instead
+EVENTS_PER_READ = 1000
 RETRY_DELAY = timedelta(seconds=1)
 DATABASE_ERRORS = (psycopg.Error, OSError, LogUnavailable)
 
@@ -44,7 +44,7 @@ LoadSagas = Callable[[Iterable[str]], Awaitable[Mapping[str, Saga | Exception]]]
 
 @dataclass(slots=True)
 class DirtySaga:
-    """A saga as it is now, and where the first event lies that its row does not show."""
+    """The newest state of a saga, and the seq of the first event that its row does not show."""
 
     saga: Saga
     shard_id: int
@@ -57,7 +57,7 @@ class DirtySaga:
 
 
 class Projector:
-    """`load` folds sagas from their streams."""
+    """`load` replays sagas from their streams."""
 
     def __init__(self, tables: StatusTable, log: EventLog, load: LoadSagas) -> None:
         self.table, self.log, self.load = tables, log, load
@@ -69,7 +69,7 @@ class Projector:
         self._batch_is_full = asyncio.Event()
 
     def observe(self, saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
-        """`recorded` is durable, and has made `saga`."""
+        """Note that the commit of the events `recorded` has produced `saga`."""
         first, last = recorded[0], recorded[-1]
         change = self._dirty.get(saga.state.saga_id)
         if change is None:
@@ -83,50 +83,54 @@ class Projector:
             self._batch_is_full.set()
 
     async def flush(self) -> int:
-        """Write all that was observed; returns how many sagas.
+        """Write all dirty sagas and return their number.
 
-        One at a time: a later write must not move the checkpoint past one that has failed.
+        Writes never overlap: a later one must not move the checkpoint past one that has failed.
         """
         async with self._lock:
             changes, self._dirty = self._dirty, {}
             return await self._write(changes)
 
     async def flush_due(self) -> int:
-        """As `step`, but leave sagas under way that have not been left before."""
+        """Write the sagas at rest and those deferred before, and return their number.
+
+        Sagas in progress are deferred once.
+        """
         async with self._lock:
-            due = {name: one for name, one in self._dirty.items() if one.is_due}
-            self._dirty = {name: one for name, one in self._dirty.items() if not one.is_due}
+            dirty = self._dirty.items()
+            due = {saga_id: change for saga_id, change in dirty if change.is_due}
+            self._dirty = {saga_id: change for saga_id, change in dirty if not change.is_due}
             self._defer(self._dirty)
             return await self._write(due)
 
     def _defer(self, changes: Mapping[str, DirtySaga]) -> None:
-        """For the next time, and no longer."""
+        """Keep `changes` dirty, and due at the next flush."""
         for saga_id, change in changes.items():
             self._dirty.setdefault(saga_id, change).was_deferred = True
 
     async def _write(self, changes: Mapping[str, DirtySaga]) -> int:
         reached = self._next_checkpoints()
         try:
-            sagas = [one.saga for one in changes.values()]
+            sagas = [change.saga for change in changes.values()]
             await self.table.write(sagas, self._checkpoints, reached)
         except CheckpointConflict:
-            # Kept until the log has been read: that may fail, and the frontiers count them as seen.
+            # Kept until the log has been read, which may fail: the watermarks cover them already.
             self._defer(changes)
             await self._catch_up(sorted(self._watermarks))
             return len(changes)
-        except BaseException:  # a stop cancels it too, and what it held must still be written
+        except BaseException:  # a stop cancels the write, too; its rows must still be written
             self._defer(changes)
             raise
         self._checkpoints.update(reached)
         if any(
-            one.appends_behind_gap > MAX_APPENDS_BEHIND_GAP for one in self._watermarks.values()
+            mark.appends_behind_gap > MAX_APPENDS_BEHIND_GAP for mark in self._watermarks.values()
         ):
             await self._catch_up(sorted(self._watermarks))
         return len(changes)
 
     def _next_checkpoints(self) -> dict[int, int]:
-        """How far the rows will then show each shard: up to what is left."""
-        reached = {shard_id: one.seq for shard_id, one in self._watermarks.items()}
+        """Return the checkpoints that the rows will cover: those before the deferred sagas."""
+        reached = {shard_id: mark.seq for shard_id, mark in self._watermarks.items()}
         for change in self._dirty.values():
             if change.shard_id in reached:
                 seq = max(change.seq - 1, self._checkpoints[change.shard_id])
@@ -134,6 +138,7 @@ class Projector:
         return reached
 
     async def run(self) -> None:
+        """Write dirty sagas every 100 ms, or as soon as there are many, until cancelled."""
         while True:
             await self._has_dirty.wait()
             await self._wait_for_batch()
@@ -144,33 +149,33 @@ class Projector:
                 if self._dirty:
                     self._has_dirty.set()
             except DATABASE_ERRORS as error:
-                logger.warning("projection is behind", extra={"why": str(error)})
+                logger.warning("projection is behind", extra={"error": str(error)})
                 self._has_dirty.set()
                 await asyncio.sleep(RETRY_DELAY.total_seconds())
 
     async def acquire_shards(self, shard_ids: Iterable[int]) -> None:
-        """From now on these shards are observed here; fold from the log what was not."""
+        """Begin to follow these shards, after reading from the log what is not projected yet."""
         await self._catch_up(sorted(shard_ids))
 
     async def release_shards(self, shard_ids: Iterable[int]) -> None:
-        """Write what was observed of these shards; from now on somebody else does.
+        """Write the dirty sagas and stop following these shards.
 
-        What cannot be written is folded from the log by them.
+        What cannot be written now is read from the log by the next owner.
         """
         try:
             await self.flush()
         except DATABASE_ERRORS as error:
-            logger.warning("projection is behind", extra={"why": str(error)})
+            logger.warning("projection is behind", extra={"error": str(error)})
         for shard_id in shard_ids:
             self._watermarks.pop(shard_id, None)
             self._checkpoints.pop(shard_id, None)
 
     async def _catch_up(self, shard_ids: Sequence[int]) -> None:
         while not await self._try_catch_up(shard_ids):
-            logger.info("projection was overtaken while it caught up")
+            logger.info("checkpoint conflict while catching up")
 
     async def _try_catch_up(self, shard_ids: Sequence[int]) -> bool:
-        """Whether nobody else did the same meanwhile; who did has got further."""
+        """False if another node has moved a checkpoint meanwhile; it has then got further."""
         checkpoints = await self.table.checkpoints()
         try:
             for shard_id in shard_ids:
@@ -180,7 +185,7 @@ class Projector:
         return True
 
     async def rebuild(self) -> int:
-        """Fold everything anew; returns the number of events."""
+        """Project the whole log again and return the number of its events."""
         await self.table.checkpoints()
         events = 0
         async with self.table.rebuilding() as rebuild:
@@ -205,9 +210,9 @@ class Projector:
         self._watermarks.setdefault(shard_id, ContiguousWatermark(seq)).advance_to(seq)
 
     async def _sagas_in(self, page: Sequence[RecordedEvent]) -> list[Saga]:
-        named = dict.fromkeys(one.stream_id for one in page if one.type != SHARD_OWNED)
-        loaded = await self.load(named)
-        return [one for one in loaded.values() if isinstance(one, Saga)]
+        saga_ids = dict.fromkeys(event.stream_id for event in page if event.type != SHARD_OWNED)
+        loaded = await self.load(saga_ids)
+        return [saga for saga in loaded.values() if isinstance(saga, Saga)]
 
     async def _wait_for_batch(self) -> None:
         try:
@@ -218,13 +223,19 @@ class Projector:
 
 
 class ContiguousWatermark:
+    """The last seq of a shard before which no event is missing.
+
+    Appends are reported in the order in which their callers resume, which is nearly that of the
+    log. Appends behind a gap count once the gap is closed.
+    """
+
     def __init__(self, seq: int) -> None:
         self.seq = seq
         self._behind_gap: dict[int, int] = {}
 
     def add(self, first: int, last: int) -> None:
-        """The events from `first` to `last` have been seen. Seeing them again changes nothing."""
-        if first == self.seq + 1 and not self._behind_gap:  # as nearly always
+        """Add the events from `first` to `last`. Safe to repeat."""
+        if first == self.seq + 1 and not self._behind_gap:  # nearly always
             self.seq = last
             return
         if first > self.seq:
@@ -232,7 +243,7 @@ class ContiguousWatermark:
         self._close_gaps()
 
     def advance_to(self, seq: int) -> None:
-        """Everything up to `seq` has been seen, by reading it."""
+        """Count every event up to `seq` as known. Never moves back."""
         if seq > self.seq:
             self.seq = seq
             self._behind_gap = {
@@ -246,5 +257,5 @@ class ContiguousWatermark:
 
     @property
     def appends_behind_gap(self) -> int:
-        """How many appends lie beyond a gap."""
+        """The number of appends behind a gap."""
         return len(self._behind_gap)

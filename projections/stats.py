@@ -1,8 +1,8 @@
-"""How sagas fare: how many there are, how long they take, how often they and their steps fail.
+"""Statistics: numbers of sagas, durations, and failure rates of sagas and steps.
 
-Counts are of all sagas, as the status view has folded them. Durations and failure rates are of a
-sample that is bounded whatever the log has grown to: the newest sagas, and the newest events of
-each shard, in either case of the last 24 hours only.
+Numbers are those of all sagas in the status table. Durations and failure rates come from a sample
+whose size is bounded however long the log is: the newest sagas, and the newest events of each
+shard, of the last 24 hours.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SagaCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SagaSample:
-    """Of the sagas that rest; those that rest otherwise than completed have failed."""
+    """Sampled sagas at rest. `failed` counts those that rest otherwise than completed."""
 
     saga_type: str
     rested: int
@@ -55,7 +55,7 @@ class SagaSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSample:
-    """How often each was recorded. A backed off attempt is not the end of a step."""
+    """Sampled events of a step. An attempt that backed off is not the end of a step."""
 
     saga_type: str
     step: str
@@ -77,20 +77,20 @@ class Stats:
 
 
 class Statistics(Protocol):
-    """Raises ProjectionUnavailable."""
+    """Statistics of all sagas. Every method raises ProjectionUnavailable."""
 
     async def stats(self, now: datetime) -> Stats:
-        """As of now."""
+        """Return the statistics as of `now`."""
 
     async def open_counts(self) -> Sequence[SagaCount]:
-        """Only of sagas that go on, or wait for a person: few, however many there have been."""
+        """Count the sagas that are in progress or parked: few, however many have ended."""
 
 
 class StatusTableStatistics:
     """Implements Statistics."""
 
     def __init__(self, readers: ReaderPool, refresh: Callable[[], Awaitable[None]]) -> None:
-        """`refresh` has the status view include all that has been recorded by now."""
+        """`refresh` waits until the status table covers all events recorded so far."""
         self._readers, self._refresh = readers, refresh
 
     async def stats(self, now: datetime) -> Stats:
@@ -110,7 +110,7 @@ class StatusTableStatistics:
         )
 
     async def open_counts(self) -> Sequence[SagaCount]:
-        statuses = [one.value for one in OPEN_STATUSES]
+        statuses = [status.value for status in OPEN_STATUSES]
         return await self._fetch(SagaCount, "count_sagas", {"statuses": statuses})
 
     async def _fetch(
@@ -123,24 +123,24 @@ class StatusTableStatistics:
 
 
 def stats_view(stats: Stats) -> dict[str, Json]:
-    """The answer of `GET /stats`."""
+    """Return the body of `GET /stats`."""
     totals: Counter[str] = Counter()
-    for one in stats.counts:
-        totals[one.status] += one.sagas
+    for count in stats.counts:
+        totals[count.status] += count.sagas
     return {
         "totals": {status.value: totals[status] for status in SagaStatus},
         "since": format_time(stats.since),
         "sagas": [
             _type_view(saga_type, stats)
-            for saga_type in sorted({one.saga_type for one in stats.counts})
+            for saga_type in sorted({count.saga_type for count in stats.counts})
         ],
-        "steps": [_step_view(one) for one in stats.steps],
+        "steps": [_step_view(sample) for sample in stats.steps],
     }
 
 
 def _type_view(saga_type: str, stats: Stats) -> Json:
-    counts = {one.status: one.sagas for one in stats.counts if one.saga_type == saga_type}
-    sample = next((one for one in stats.sagas if one.saga_type == saga_type), None)
+    counts = {c.status: c.sagas for c in stats.counts if c.saga_type == saga_type}
+    sample = next((s for s in stats.sagas if s.saga_type == saga_type), None)
     return {
         "saga_type": saga_type,
         "counts": {status.value: counts.get(status, 0) for status in SagaStatus},
@@ -176,5 +176,5 @@ def _step_view(sample: StepSample) -> Json:
     }
 
 
-def _rate(some: int, of_all: int) -> Decimal | None:
-    return to_decimal(round(some / of_all, 4)) if of_all else None
+def _rate(part: int, total: int) -> Decimal | None:
+    return to_decimal(round(part / total, 4)) if total else None

@@ -1,4 +1,4 @@
-"""The status of one saga, as a client sees it: a pure function of the saga, at any version."""
+"""The status of one saga as clients see it: a pure function of the saga at any version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CURRENT_STEP_STATUSES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class OutputLink:
-    """Where an output is that is too large for an answer, and how large it is as JSON."""
+    """The address of an output that is too large for a response, and its size as JSON."""
 
     bytes: int
     href: str
@@ -37,7 +37,7 @@ NO_LINKS: Final[Mapping[str, OutputLink]] = {}
 
 
 def status_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
-    """The answer of `GET /sagas/{id}/status`; of steps in `links` the output is a link."""
+    """Return the body of `GET /sagas/{id}/status`; outputs of the steps in `links` are links."""
     state = saga.state
     return {
         "saga_id": state.saga_id,
@@ -60,7 +60,7 @@ def status_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[
 
 
 def start_result_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
-    """The answer to a start, whatever has become of the saga by then."""
+    """Return the body of the response to a start, for a saga in any state."""
     state = saga.state
     error = _final_error(state) if state.status.is_at_rest else "still running"
     return {
@@ -75,24 +75,24 @@ def start_result_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) ->
 
 
 def _final_error(state: SagaState) -> str | None:
-    """What went wrong first and, of a saga that is parked, why it stopped."""
-    why = None if state.parked is None else state.parked.reason
-    return state.error if why in (None, state.error) else f"{state.error}; parked: {why}"
+    """Return the first error and, for a parked saga, the reason why it is parked."""
+    reason = None if state.parked is None else state.parked.reason
+    return state.error if reason in (None, state.error) else f"{state.error}; parked: {reason}"
 
 
 def outputs_view(saga: Saga, links: Mapping[str, OutputLink] = NO_LINKS) -> dict[str, Json]:
-    """The outputs of steps that were done; those in `links` stand beside them, if there are any."""
+    """Return the outputs of done steps, and beside them the links to those in `links`."""
     outputs = saga.outputs
     if not links:
         return {"outputs": outputs}
     return {
-        "outputs": {name: one for name, one in outputs.items() if name not in links},
+        "outputs": {name: outputs[name] for name in outputs if name not in links},
         "outputs_by_link": {name: _link_view(links[name]) for name in outputs if name in links},
     }
 
 
 def current_step(saga: Saga) -> str | None:
-    """The step now being called, waited for or undone; of several the first."""
+    """Return the first step that is being called, waited for or compensated."""
     if saga.state.status.is_at_rest:
         return None
     return next((step.name for step, state in saga.steps if _is_current(state)), None)
@@ -124,19 +124,19 @@ def _link_view(link: OutputLink) -> Json:
 
 
 def parked_view(saga: Saga) -> Json:
-    """What is not done, or on the way back not undone, by now: the steps say it, not the event.
+    """Return why the saga is parked, and which steps are not done or not undone now.
 
-    A callback or a child may have ended since it parked.
+    The steps decide, not the event: a callback or a child may have arrived since it was recorded.
     """
     state = saga.state
     if state.parked is None:
         return None
-    back = state.cause is not None
+    is_compensating = state.cause is not None
     return {
         "reason": state.parked.reason,
         "since": _time(state.parked.since),
-        "not_done": [] if back else list(saga.not_done),
-        "not_undone": list(saga.not_undone) if back else [],
+        "not_done": [] if is_compensating else list(saga.not_done),
+        "not_undone": list(saga.not_undone) if is_compensating else [],
     }
 
 

@@ -1,4 +1,4 @@
-"""The tables of the projections, over one connection that is opened anew when it was lost."""
+"""The status table and its checkpoints, over one connection that is reopened when it is lost."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from .status import current_step, parked_view
 Result = TypeVar("Result")
 
 PROJECTION = "saga_status"
-STATEMENT_TIMEOUT = timedelta(seconds=10)  # for a statement; a server that takes longer is frozen
+STATEMENT_TIMEOUT = timedelta(seconds=10)  # a server that takes longer is frozen
 REBUILD_TIMEOUT = timedelta(hours=1)  # for a rebuild
 MAX_ROWS_PER_STATEMENT = 1000
-CHECKPOINT_CONSTRAINT = "checkpoint_is_not_negative"  # what a checkpoint that has been moved meets
+CHECKPOINT_CONSTRAINT = "checkpoint_is_not_negative"  # violated by a checkpoint that has been moved
 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedSaga:
-    """A saga that does not rest. One that is idle only waits, at the latest until `wake_at`."""
+    """A saga that does not rest. An idle one only waits, until `wake_at` at the latest."""
 
     saga_id: str
     is_idle: bool
@@ -54,7 +54,7 @@ class UnfinishedSaga:
 
 
 class StatusTable:
-    """Raises psycopg.Error when the database does not take a statement now."""
+    """Reads and writes rows and checkpoints. Raises psycopg.Error if the database refuses."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class StatusTable:
         self._lock = asyncio.Lock()
 
     async def checkpoints(self) -> dict[int, int]:
-        """The seq of each shard that has been folded."""
+        """Return the seq of each shard up to which it is projected."""
         return await self._retry_once(self._checkpoints)
 
     async def _checkpoints(self) -> dict[int, int]:
@@ -84,23 +84,26 @@ class StatusTable:
     async def write(
         self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
     ) -> None:
-        """Rows and checkpoints together, or nothing. Raises Overtaken, also if they are there since
-        a try whose answer was lost."""
+        """Write rows and checkpoints in one transaction.
+
+        Raises CheckpointConflict, also if an attempt whose result was lost has written them.
+        """
         await self._retry_once(lambda: self._write(sagas, before, after))
 
     async def _write(
         self, sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
     ) -> None:
         moved = [shard_id for shard_id in after if after[shard_id] != before[shard_id]]
-        here = {shard_id: (before[shard_id], before[shard_id]) for shard_id in moved}
-        there = {shard_id: (before[shard_id], after[shard_id]) for shard_id in moved}
+        unmoved = {shard_id: (before[shard_id], before[shard_id]) for shard_id in moved}
+        moves = {shard_id: (before[shard_id], after[shard_id]) for shard_id in moved}
         *first, last = _batches(sagas)
         async with self._connection(STATEMENT_TIMEOUT) as line:
-            for portion in first:  # of many: the checkpoints stay until the last one
-                await _upsert(line, portion, here)
-            await _upsert(line, last, there)
+            for portion in first:  # the checkpoints move with the last batch
+                await _upsert(line, portion, unmoved)
+            await _upsert(line, last, moves)
 
     async def unfinished_sagas(self, shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
+        """Return the sagas of these shards that do not rest, oldest first."""
         return await self._retry_once(lambda: self._unfinished_sagas(shard_ids))
 
     async def _unfinished_sagas(self, shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
@@ -112,7 +115,7 @@ class StatusTable:
 
     @asynccontextmanager
     async def rebuilding(self) -> AsyncIterator[Rebuild]:
-        """Nobody sees the emptied table: it is filled again in the same transaction."""
+        """Empty the table and fill it again in one transaction; readers see the old rows."""
         async with self._connection(REBUILD_TIMEOUT) as line, line.connection.transaction():
             reset = {"projection": PROJECTION}
             await line.connection.execute(statement("reset_checkpoints"), reset)
@@ -120,7 +123,7 @@ class StatusTable:
             yield Rebuild(line)
 
     async def close_idle(self) -> None:
-        """Close the connection if nobody uses it now; the next statement opens another."""
+        """Close the connection unless it is in use; the next statement opens another."""
         if not self._lock.locked():
             await self.close()
 
@@ -130,7 +133,7 @@ class StatusTable:
             await line.close()
 
     async def _retry_once(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
-        """A connection that was idle may have died without a word: then try on a new one."""
+        """Repeat `attempt` on a new connection if the old one may have died while idle."""
         was_open = self._open_connection is not None
         try:
             return await attempt()
@@ -160,7 +163,7 @@ class StatusTable:
             except (psycopg.Error, asyncio.CancelledError) as error:
                 if isinstance(error, psycopg.Error):
                     self._refusals.record(PROJECTION, error)
-                # Lost, or a statement may still be under way.
+                # The connection is lost, or a statement may still run on it.
                 await self.close()
                 raise
 
@@ -171,6 +174,8 @@ def _unfinished_saga(saga_id: object, idle: object, wake_at: object) -> Unfinish
 
 
 class Rebuild:
+    """A rebuild in progress; it commits when the transaction around it ends."""
+
     def __init__(self, line: PreparedConnection) -> None:
         self._connection = line
 
@@ -183,7 +188,7 @@ class Rebuild:
 
 
 def _batches(sagas: Sequence[Saga]) -> list[Sequence[Saga]]:
-    """At least one, which may be empty."""
+    """Split `sagas`; the result has at least one batch, which may be empty."""
     starts = range(0, max(len(sagas), 1), MAX_ROWS_PER_STATEMENT)
     return [sagas[start : start + MAX_ROWS_PER_STATEMENT] for start in starts]
 
@@ -191,7 +196,7 @@ def _batches(sagas: Sequence[Saga]) -> list[Sequence[Saga]]:
 async def _upsert(
     line: PreparedConnection, sagas: Sequence[Saga], moves: Mapping[int, tuple[int, int]]
 ) -> None:
-    """`moves`: of checkpoints, from where to where. Raises Overtaken."""
+    """`moves` maps a shard to the old and the new checkpoint. Raises CheckpointConflict."""
     parameters = status_columns(sagas) | {
         "moved_shard_id": int4_array(list(moves)),
         "before": int8_array([before for before, _ in moves.values()]),
@@ -206,30 +211,30 @@ async def _upsert(
 
 
 def status_columns(sagas: Sequence[Saga]) -> dict[str, bytes]:
-    """One array a column, as `unnest` takes them."""
+    """Return one binary array per column, as `unnest` takes them."""
     states = [saga.state for saga in sagas]
     return {
-        "saga_id": uuid_array([one.saga_id for one in states]),
-        "shard_id": int4_array([shard_of(one.saga_id) for one in states]),
-        "saga_type": text_array([one.saga_type for one in states]),
-        "definition_version": int4_array([one.definition_version for one in states]),
-        "entity_id": jsonb_array([serialize(one.entity_id) for one in states]),
-        "status": text_array([one.status for one in states]),
-        "rests": bool_array([needs_no_recovery(one) for one in sagas]),
-        "idle": bool_array([is_idle(one) for one in sagas]),
-        "wake_at": nullable_timestamptz_array([next_wakeup(one) for one in sagas]),
-        "current_step": nullable_text_array([current_step(one) for one in sagas]),
-        "error": nullable_text_array([one.error for one in states]),
+        "saga_id": uuid_array([state.saga_id for state in states]),
+        "shard_id": int4_array([shard_of(state.saga_id) for state in states]),
+        "saga_type": text_array([state.saga_type for state in states]),
+        "definition_version": int4_array([state.definition_version for state in states]),
+        "entity_id": jsonb_array([serialize(state.entity_id) for state in states]),
+        "status": text_array([state.status for state in states]),
+        "rests": bool_array([needs_no_recovery(saga) for saga in sagas]),
+        "idle": bool_array([is_idle(saga) for saga in sagas]),
+        "wake_at": nullable_timestamptz_array([next_wakeup(saga) for saga in sagas]),
+        "current_step": nullable_text_array([current_step(saga) for saga in sagas]),
+        "error": nullable_text_array([state.error for state in states]),
         "parked_at": nullable_timestamptz_array(
-            [one.parked.since if one.parked else None for one in states]
+            [state.parked.since if state.parked else None for state in states]
         ),
-        # Most sagas have neither, and no need for the serializer to say so.
+        # Most sagas have neither: constants are faster than the serializer.
         "parked": jsonb_array(
-            [serialize(parked_view(one)) if one.state.parked else b"null" for one in sagas]
+            [serialize(parked_view(saga)) if saga.state.parked else b"null" for saga in sagas]
         ),
-        "paused": bool_array([one.paused_at is not None for one in states]),
-        "tags": jsonb_array([serialize(one.tags) if one.tags else b"{}" for one in states]),
-        "version": int4_array([one.version for one in states]),
-        "created_at": timestamptz_array([one.created_at for one in states]),
-        "updated_at": timestamptz_array([one.updated_at for one in states]),
+        "paused": bool_array([state.paused_at is not None for state in states]),
+        "tags": jsonb_array([serialize(state.tags) if state.tags else b"{}" for state in states]),
+        "version": int4_array([state.version for state in states]),
+        "created_at": timestamptz_array([state.created_at for state in states]),
+        "updated_at": timestamptz_array([state.updated_at for state in states]),
     }

@@ -1,4 +1,4 @@
-"""Whether the log is what was written: each event of each shard, by its place in the chain."""
+"""Verification of the log: the hash chain of every shard."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ...eventstore.event_log import EventLog
 from ...eventstore.hash_chain import find_broken_event
 from ..errors import ProjectionUnavailable
 
-EVENTS_PER_READ = 1000  # events of one read
+EVENTS_PER_READ = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainVerdict:
-    """`first_bad` is the first event that is not what was written; `heads` what was reached."""
+    """The result of a verification: `heads` of the shards verified, and the first wrong event."""
 
     events: int
     heads: Mapping[int, Head]
@@ -24,7 +24,7 @@ class ChainVerdict:
 
 
 async def verify_log(log: EventLog) -> ChainVerdict:
-    """Reads the whole log, shard by shard. Raises ProjectionUnavailable."""
+    """Verify the whole log, shard by shard. Raises ProjectionUnavailable."""
     try:
         return await _verify(log)
     except LogUnavailable as error:

@@ -1,5 +1,4 @@
-"""Whether the children that sagas wait for are there, and are heard; and whether parents and
-children say the same of each other."""
+"""Checks across parents and children: awaited children exist and end, and both sides agree."""
 
 from __future__ import annotations
 
@@ -26,9 +25,9 @@ from .saga_audit import Definitions, SagaAudit, replay_stream
 
 @dataclass(frozen=True, slots=True)
 class RelatedSagas:
-    """Parents and children of some sagas, read after them: what is told of them has happened.
+    """Parents and children of some sagas, read after them: they contain all that is known of them.
 
-    Those with a `broken` history are cases of their own.
+    Sagas with a `broken` history are reported by their own audits.
     """
 
     histories: dict[str, History] = field(default_factory=dict)
@@ -36,14 +35,15 @@ class RelatedSagas:
 
 
 async def check_children(log: EventLog, cases: Sequence[SagaAudit]) -> Sequence[Violation]:
-    """Raises LogUnavailable."""
+    """Check the sagas of `cases` against their parents and children. Raises LogUnavailable."""
     histories = [(case, case.history) for case in cases if case.history is not None]
     related = [(case, history) for case, history in histories if _related_ids(history)]
-    named = sorted({StreamId(one) for _, history in related for one in _related_ids(history)})
-    if not named:
+    saga_ids = {saga_id for _, history in related for saga_id in _related_ids(history)}
+    if not saga_ids:
         return []
-    kin = _replay_related(await log.read_streams(named), related[0][0].context.definitions)
-    return [one for case, history in related for one in _check(case, history, kin)]
+    streams = await log.read_streams([StreamId(saga_id) for saga_id in sorted(saga_ids)])
+    kin = _replay_related(streams, related[0][0].context.definitions)
+    return [violation for case, history in related for violation in _check(case, history, kin)]
 
 
 def _related_ids(history: History) -> list[str]:
@@ -53,7 +53,7 @@ def _related_ids(history: History) -> list[str]:
 
 def _replay_related(recorded: Iterable[RecordedEvent], definitions: Definitions) -> RelatedSagas:
     kin = RelatedSagas()
-    for saga_id, stream in groupby(recorded, key=lambda one: one.stream_id):
+    for saga_id, stream in groupby(recorded, key=lambda event: event.stream_id):
         kin.broken.add(saga_id)
         with suppress(CorruptStream):
             history = replay_stream(list(stream), definitions)
@@ -64,14 +64,14 @@ def _replay_related(recorded: Iterable[RecordedEvent], definitions: Definitions)
 
 
 def _check(case: SagaAudit, history: History, kin: RelatedSagas) -> Iterator[Violation]:
-    heard = child_results_arrive(
+    unheard = child_results_arrive(
         history, kin.histories, served_since=case.served_since, overdue=case.context.overdue
     )
-    yield from violations_of(Invariant.SAGAS_MAKE_PROGRESS, case.saga_id, heard)
+    yield from violations_of(Invariant.SAGAS_MAKE_PROGRESS, case.saga_id, unheard)
     if kin.broken.isdisjoint(children_of(history).values()):
-        agree = children_agree(history, kin.histories)
-        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, agree)
+        breaches = children_agree(history, kin.histories)
+        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, breaches)
     parent = history.saga.state.parent
     if parent is not None and parent.saga_id not in kin.broken:
-        known = parent_names_child(history, kin.histories.get(parent.saga_id))
-        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, known)
+        breaches = parent_names_child(history, kin.histories.get(parent.saga_id))
+        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, breaches)

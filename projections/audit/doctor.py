@@ -1,12 +1,12 @@
-"""Whether an installation has kept its promises, from its log alone, or with what others saw of it.
+"""The doctor: checks the invariants of an installation against its log and outside evidence.
 
-    shard by shard    the chain, in order of seq
-                      stream by stream: is it whole, does it fold, what do the invariants say
-                      some sagas at a time: are their rows in the status view what they fold into
-    at the end        what keys stand for, and what others tell of sagas that the log does not know
+    shard by shard    the hash chain, in order of seq
+                      stream by stream: is it complete, does it replay, do the invariants hold
+                      batches of sagas: do their rows in the status table match their replays
+    at the end        idempotency keys, and evidence of sagas that the log does not contain
 
-It reads, and changes nothing. Nodes may serve meanwhile: it judges the log up to the heads that it
-is given. Of a saga whose events do not stand where they belong nothing else is judged.
+The doctor only reads. Nodes may serve meanwhile: it audits the log up to given heads. If the
+events of a saga are out of place, nothing else of the saga is checked.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from ...eventstore.event import EMPTY_HEAD, SHARD_OWNED, Head, RecordedEvent, shard_stream
 from ...eventstore.event_log import EventLog
@@ -25,12 +26,12 @@ from .saga_audit import AuditContext, AuditFinding, SagaAudit
 from .streams import EVENTS_PER_READ, StreamReader
 from .view_checks import check_rows, read_checkpoints
 
-MAX_SAGAS_PER_CHECK = 200  # whose rows are compared by one statement
+MAX_SAGAS_PER_CHECK = 200  # one statement compares their rows
 
 
 @dataclass(slots=True)
 class AuditProgress:
-    """How much, so far."""
+    """How much of the log has been audited so far."""
 
     shards: int = 0
     sagas: int = 0
@@ -39,12 +40,17 @@ class AuditProgress:
 
 @dataclass(frozen=True, slots=True)
 class SharedSaga:
+    """A saga that more than one idempotency key stands for."""
+
     saga_id: str
     keys: int
 
 
 class Doctor:
-    """`readers` read the statements of this room. Raises LogUnavailable."""
+    """An audit of the log up to `heads`. `readers` execute the statements of projections/sql.
+
+    Every method raises LogUnavailable.
+    """
 
     def __init__(
         self, log: EventLog, readers: ReaderPool, heads: Mapping[int, Head], grounds: AuditContext
@@ -57,7 +63,7 @@ class Doctor:
     async def findings(
         self, show: Callable[[AuditProgress], None] = lambda examined: None
     ) -> AsyncIterator[AuditFinding]:
-        """`show` is told after each shard."""
+        """Yield all findings. `show` is called after each shard."""
         checkpoints = await read_checkpoints(self._readers)
         for shard_id, head in sorted(self._heads.items()):
             async for finding in self._audit_shard(shard_id, head, checkpoints.get(shard_id, 0)):
@@ -78,8 +84,8 @@ class Doctor:
                 for finding in case.findings():
                     yield finding
                 self._count(case)
-            whole = [case.history for case in cases if case.history is not None]
-            rows = await check_rows(self._readers, whole, checkpoint)
+            histories = [case.history for case in cases if case.history is not None]
+            rows = await check_rows(self._readers, histories, checkpoint)
             for violation in (*rows, *await check_children(self._log, cases)):
                 yield violation
 
@@ -94,7 +100,7 @@ class Doctor:
         return None
 
     async def _saga_audits(self, shard_id: int, head: Head) -> AsyncIterator[Sequence[SagaAudit]]:
-        """Some at a time. The stream of the shard itself is none."""
+        """Yield audits of the sagas of a shard, in batches; the shard's own stream is skipped."""
         served_since, cases = await self._owned_since(shard_id, head), list[SagaAudit]()
         async for stream in self._streams.read_shard(shard_id, head.seq):
             if stream[0].type != SHARD_OWNED:
@@ -106,9 +112,9 @@ class Doctor:
             yield cases
 
     async def _owned_since(self, shard_id: int, head: Head) -> datetime:
-        """When its owner took the shard over: in the stream of a shard the version is the epoch."""
-        owned = shard_stream(shard_id)
-        claims = await self._log.read_stream(owned, after_version=head.epoch - 1, limit=1)
+        """Return when the owner claimed the shard. In a shard's stream the version is the epoch."""
+        stream_id = shard_stream(shard_id)
+        claims = await self._log.read_stream(stream_id, after_version=head.epoch - 1, limit=1)
         return claims[0].recorded_at if claims else self._context.overdue
 
     def _count(self, case: SagaAudit) -> None:
@@ -117,23 +123,23 @@ class Doctor:
         self.progress.events += len(case.stream)
 
     async def _check_keys(self) -> Sequence[Violation]:
-        """I13. One key stands for one saga by its primary key; here it is one saga, one key."""
+        """Check I13: the primary key ensures one saga per key; here, that a saga has one key."""
         shared = await self._readers.fetch(SharedSaga, "find_shared_sagas", {})
-        named = [
-            _violation(Invariant.ONE_KEY_ONE_SAGA, one.saga_id, f"{one.keys} keys stand for it")
-            for one in shared
+        violations = [
+            _violation(Invariant.ONE_KEY_ONE_SAGA, saga.saga_id, f"{saga.keys} keys stand for it")
+            for saga in shared
         ]
-        answers = self._context.evidence.acknowledgements.values()
-        return [*named, *one_key_one_saga(one for told in answers for one in told)]
+        acks = chain.from_iterable(self._context.evidence.acknowledgements.values())
+        return [*violations, *one_key_one_saga(acks)]
 
     def _check_unseen_sagas(self) -> Iterator[Violation]:
-        witnesses = self._context.evidence
+        evidence = self._context.evidence
         for saga_id in sorted(self._unseen_sagas):
-            if saga_id in witnesses.acknowledgements:
-                detail = "it was acknowledged, and the log does not know it"
+            if saga_id in evidence.acknowledgements:
+                detail = "it was acknowledged to a client, and the log does not contain it"
                 yield _violation(Invariant.ACKNOWLEDGEMENTS_HOLD, saga_id, detail)
-            if saga_id in witnesses.calls:
-                detail = "participants were called for it, and the log does not know it"
+            if saga_id in evidence.calls:
+                detail = "participants were called for it, and the log does not contain it"
                 yield _violation(Invariant.INTENTS_COME_FIRST, saga_id, detail)
 
 

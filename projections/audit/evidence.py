@@ -1,12 +1,12 @@
-"""What others have written down of sagas: participants of calls, clients of answers.
+"""Outside evidence about sagas: ledgers of participants and acknowledgements to clients.
 
-Both are JSON lines, one call or one answer a line:
+Both are JSON lines, one call or one acknowledgement per line:
 
     {"at", "participant", "key", "saga_id", "step", "direction", "attempt", "epoch", "method",
      "path", "effect": true|false, "status"}
     {"at", "saga_id", "status", "version"?, "request"}
 
-Whoever is killed while writing leaves half a line at the end: that is not counted.
+An incomplete line at the end, from a writer that was killed, is ignored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ Record = TypeVar("Record", LedgerEntry, ClientAck)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """By saga, each in order of time. `watch` tells whose silence means something."""
+    """Calls and acknowledgements by saga, in order of time.
+
+    `watch` says for which participants the ledgers are complete, and until when.
+    """
 
     coverage: LedgerCoverage
     calls: Mapping[str, Sequence[LedgerEntry]] = field(default_factory=dict)
@@ -38,19 +41,22 @@ class Evidence:
 def collect_evidence(
     calls: Iterable[LedgerEntry], answers: Iterable[ClientAck], *, at: datetime
 ) -> Evidence:
-    """`at` is from before they were asked: of what happened later nothing is missed."""
-    heard = list(calls)
-    watch = LedgerCoverage(frozenset(one.participant for one in heard), until=at)
-    return Evidence(coverage=watch, calls=_by_saga(heard), acknowledgements=_by_saga(answers))
+    """Group calls and acknowledgements by saga.
+
+    `at` is a time before they were collected: until then the ledgers are complete.
+    """
+    entries = list(calls)
+    watch = LedgerCoverage(frozenset(call.participant for call in entries), until=at)
+    return Evidence(coverage=watch, calls=_by_saga(entries), acknowledgements=_by_saga(answers))
 
 
 def read_calls(lines: Iterable[bytes]) -> Iterator[LedgerEntry]:
-    """Raises ValueError that names the line."""
+    """Parse the lines of a ledger. Raises ValueError that names the line."""
     return _read(CALL, lines)
 
 
 def read_acknowledgements(lines: Iterable[bytes]) -> Iterator[ClientAck]:
-    """Raises ValueError that names the line."""
+    """Parse the lines of a client's record. Raises ValueError that names the line."""
     return _read(ACKNOWLEDGEMENT, lines)
 
 
@@ -62,12 +68,12 @@ def _read(adapter: TypeAdapter[Record], lines: Iterable[bytes]) -> Iterator[Reco
             yield adapter.validate_json(line)
         except ValidationError as error:
             first = next(validation_findings(error))
-            where = first.pointer or "it"
-            raise ValueError(f"line {number}: {where} {first.detail}") from None
+            subject = first.pointer or "it"
+            raise ValueError(f"line {number}: {subject} {first.detail}") from None
 
 
-def _by_saga(told: Iterable[Record]) -> Mapping[str, Sequence[Record]]:
-    found: defaultdict[str, list[Record]] = defaultdict(list)
-    for one in sorted(told, key=lambda one: one.at):
-        found[one.saga_id].append(one)
-    return found
+def _by_saga(records: Iterable[Record]) -> Mapping[str, Sequence[Record]]:
+    by_saga: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: record.at):
+        by_saga[record.saga_id].append(record)
+    return by_saga

@@ -1,4 +1,4 @@
-"""One saga under examination: its stream as it stands in the log, and what is held against it."""
+"""The audit of one saga: its stream as recorded, checked against the invariants."""
 
 from __future__ import annotations
 
@@ -37,9 +37,12 @@ Definitions: TypeAlias = Mapping[tuple[str, int], Definition]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditContext:
-    """What all sagas are judged by. `secrets` in every form; `callback_token` is that of the
-    callbacks of
-    a saga's step. What should have gone on before `overdue` stands still."""
+    """Inputs shared by all audits.
+
+    `secrets` are in every form in which they may be spelled. `callback_token` returns the
+    callback token
+    of a saga's step. A saga that should have gone on before `overdue` is overdue.
+    """
 
     definitions: Definitions
     evidence: Evidence
@@ -50,7 +53,7 @@ class AuditContext:
 
 @dataclass(slots=True)
 class SagaAudit:
-    """`history` is there once `findings` has been asked, if all of it could be folded."""
+    """The audit of one saga. `findings` sets `history` if the whole stream can be replayed."""
 
     stream: Sequence[RecordedEvent]
     context: AuditContext
@@ -62,7 +65,7 @@ class SagaAudit:
         return self.stream[0].stream_id
 
     def findings(self) -> Iterator[AuditFinding]:
-        """Nothing but its damage is told of a stream that is not whole."""
+        """Yield all findings; of a damaged stream only the damage."""
         entries, unreadable = _decode_stream(self.stream)
         if damage := [*log_has_no_gaps(entries)] if entries else []:
             yield from self._violations(Invariant.LOG_HAS_NO_GAPS, damage)
@@ -75,29 +78,27 @@ class SagaAudit:
         yield from self._violations(Invariant.SECRETS_ARE_ABSENT, self._exposures())
 
     def _check_history(self, history: History) -> Iterator[AuditFinding]:
-        """Of a history that breaks off, only what stands before that."""
+        """Check a history, up to the event at which its replay fails."""
         yield from violations(history)
         if history.broken is None:
             self.history = history
             yield from self._check_complete_history(history)
 
     def _check_complete_history(self, history: History) -> Iterator[AuditFinding]:
-        told = self.context.evidence
-        calls, answers = (
-            told.calls.get(self.saga_id, ()),
-            told.acknowledgements.get(self.saga_id, ()),
-        )
-        yield from violations_of_calls(history, calls, told.coverage)
+        evidence = self.context.evidence
+        calls = evidence.calls.get(self.saga_id, ())
+        acks = evidence.acknowledgements.get(self.saga_id, ())
+        yield from violations_of_calls(history, calls, evidence.coverage)
         yield from late_calls(calls)
         yield from self._violations(
-            Invariant.ACKNOWLEDGEMENTS_HOLD, acknowledgements_hold(history, answers)
+            Invariant.ACKNOWLEDGEMENTS_HOLD, acknowledgements_hold(history, acks)
         )
         overdue, since = self.context.overdue, self.served_since
-        stuck = sagas_make_progress(history, served_since=since, overdue=overdue)
-        yield from self._violations(Invariant.SAGAS_MAKE_PROGRESS, stuck)
+        breaches = sagas_make_progress(history, served_since=since, overdue=overdue)
+        yield from self._violations(Invariant.SAGAS_MAKE_PROGRESS, breaches)
 
     def _exposures(self) -> Iterator[Breach]:
-        payloads = ((one.version, one.payload) for one in self.stream)
+        payloads = ((event.version, event.payload) for event in self.stream)
         return secrets_are_absent(payloads, [*self.context.secrets, *self._tokens()])
 
     def _tokens(self) -> Iterator[bytes]:
@@ -107,13 +108,13 @@ class SagaAudit:
                 yield token_of(self.saga_id, step.name).encode()
 
     def _violations(
-        self, promise: Invariant, flaws: Iterator[Breach] | Sequence[Breach]
+        self, invariant: Invariant, breaches: Iterator[Breach] | Sequence[Breach]
     ) -> Iterator[Violation]:
-        return violations_of(promise, self.saga_id, flaws)
+        return violations_of(invariant, self.saga_id, breaches)
 
 
 def replay_stream(stream: Sequence[RecordedEvent], definitions: Definitions) -> History:
-    """Raises CorruptStream."""
+    """Replay a recorded stream. Raises CorruptStream."""
     return _replay(stream[0].stream_id, *_decode_stream(stream), definitions)
 
 
@@ -125,28 +126,28 @@ def _replay(
 ) -> History:
     first = entries[0].event if entries else None
     if not isinstance(first, SagaStarted):
-        raise CorruptStream(saga_id, 1, "it does not begin with a start that can be read")
-    named = (first.saga_type, first.definition_version)
-    if (definition := definitions.get(named)) is None:
-        raise CorruptStream(saga_id, 1, f"{named[0]} {named[1]} is not registered")
+        raise CorruptStream(saga_id, 1, "it does not begin with a readable SagaStarted")
+    saga_type, version = first.saga_type, first.definition_version
+    if (definition := definitions.get((saga_type, version))) is None:
+        raise CorruptStream(saga_id, 1, f"{saga_type} {version} is not registered")
     return fold(definition, saga_id, entries, unreadable)
 
 
 def _decode_stream(stream: Sequence[RecordedEvent]) -> tuple[Sequence[HistoryEntry], Breach | None]:
-    """The events up to the first that cannot be read, and what is wrong with that one."""
+    """Return the events before the first unreadable event, and the breach of that event."""
     entries: list[HistoryEntry] = []
-    for one in stream:
+    for recorded in stream:
         try:
-            event = decode(one.type, one.schema_version, one.payload)
+            event = decode(recorded.type, recorded.schema_version, recorded.payload)
         except UnreadableEvent as error:
-            return entries, Breach(one.version, str(error))
+            return entries, Breach(recorded.version, str(error))
         entries.append(
             HistoryEntry(
                 event=event,
-                version=one.version,
-                seq=one.seq,
-                epoch=one.epoch,
-                recorded_at=one.recorded_at,
+                version=recorded.version,
+                seq=recorded.seq,
+                epoch=recorded.epoch,
+                recorded_at=recorded.recorded_at,
             )
         )
     return entries, None

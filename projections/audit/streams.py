@@ -1,7 +1,7 @@
-"""The streams of a shard, one after the other, in memory one at a time.
+"""The streams of a shard, read one after the other; only one is in memory at a time.
 
-They are read as the unique key of the log is ordered, by stream and version, from one place to the
-next: a page costs the same wherever it is in a log of any size.
+Pages follow the unique key of the log, stream and version, so a page costs the same anywhere in a
+log of any size.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from ...eventstore.event import RecordedEvent
 from ...eventstore.event_log import MAX_PAGE_BYTES
 from ...eventstore.postgres.reader_pool import ReaderPool
 
-EVENTS_PER_READ = 1000  # events of one read
+EVENTS_PER_READ = 1000
 LOWEST_STREAM_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class StreamReader:
-    """Raises LogUnavailable."""
+    """Reads whole streams. Raises LogUnavailable."""
 
     def __init__(self, readers: ReaderPool, *, page: int = EVENTS_PER_READ) -> None:
         self._readers, self._events_a_page = readers, page
 
     async def read_shard(self, shard_id: int, upto: int) -> AsyncIterator[list[RecordedEvent]]:
-        """All events of each stream that stand at the seq `upto` or before it."""
+        """Yield the events of each stream up to the seq `upto`."""
         stream: list[RecordedEvent] = []
         async for event in self._events(shard_id, upto):
             if stream and event.stream_id != stream[-1].stream_id:
@@ -34,20 +34,20 @@ class StreamReader:
             yield stream
 
     async def _events(self, shard_id: int, upto: int) -> AsyncIterator[RecordedEvent]:
-        place: dict[str, object] = {"after_stream": LOWEST_STREAM_ID, "after_version": 0}
-        while page := await self._page(shard_id, upto, place):
+        position: dict[str, object] = {"after_stream": LOWEST_STREAM_ID, "after_version": 0}
+        while page := await self._page(shard_id, upto, position):
             for event in page:
                 yield event
-            place = {"after_stream": page[-1].stream_id, "after_version": page[-1].version}
+            position = {"after_stream": page[-1].stream_id, "after_version": page[-1].version}
 
     async def _page(
-        self, shard_id: int, upto: int, place: dict[str, object]
+        self, shard_id: int, upto: int, position: dict[str, object]
     ) -> list[RecordedEvent]:
         parameters = {
             "shard_id": shard_id,
             "upto": upto,
             "limit": self._events_a_page,
             "page_bytes": MAX_PAGE_BYTES,
-            **place,
+            **position,
         }
         return await self._readers.fetch(RecordedEvent, "read_streams_of_shard", parameters)

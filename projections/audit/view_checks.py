@@ -1,4 +1,4 @@
-"""Whether the rows of the status view are what their sagas fold into, each at its own version."""
+"""Checks of the status table: each row must match the replay of its saga at the row's version."""
 
 from __future__ import annotations
 
@@ -13,52 +13,58 @@ from ..status_table import PROJECTION, status_columns
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
+    """The seq up to which a shard is projected."""
+
     shard_id: int
     seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class RowVersion:
+    """The version of the last event that a row covers."""
+
     saga_id: str
     version: int
 
 
 async def read_checkpoints(readers: ReaderPool) -> Mapping[int, int]:
-    """By shard. Raises LogUnavailable."""
-    found = await readers.fetch(Checkpoint, "read_checkpoints", {"projection": PROJECTION})
-    return {one.shard_id: one.seq for one in found}
+    """Return the checkpoint of each shard. Raises LogUnavailable."""
+    rows = await readers.fetch(Checkpoint, "read_checkpoints", {"projection": PROJECTION})
+    return {row.shard_id: row.seq for row in rows}
 
 
 async def check_rows(
     readers: ReaderPool, histories: Sequence[History], checkpoint: int
 ) -> Sequence[Violation]:
-    """Of sagas of one shard; `checkpoint` is what their rows had reached when the histories were
-    read. Raises LogUnavailable."""
-    named = {"saga_id": uuid_array([one.saga_id for one in histories])}
-    found = await readers.fetch(RowVersion, "read_row_versions", named)
-    reached = {one.saga_id: one.version for one in found}
-    told = [
-        one.saga_at(reached[one.saga_id])
-        for one in histories
-        if 1 <= reached.get(one.saga_id, 0) <= one.version
+    """Compare the rows of sagas of one shard with their histories.
+
+    `checkpoint` is the one of the shard before the histories were read. Raises LogUnavailable.
+    """
+    saga_ids = {"saga_id": uuid_array([history.saga_id for history in histories])}
+    rows = await readers.fetch(RowVersion, "read_row_versions", saga_ids)
+    versions = {row.saga_id: row.version for row in rows}
+    replayed = [
+        history.saga_at(versions[history.saga_id])
+        for history in histories
+        if 1 <= versions.get(history.saga_id, 0) <= history.version
     ]
-    differing = await readers.fetch(RowVersion, "find_differing_rows", status_columns(told))
-    return [*_behind(histories, reached, checkpoint), *map(_differs, differing)]
+    differing = await readers.fetch(RowVersion, "find_differing_rows", status_columns(replayed))
+    return [*_behind(histories, versions, checkpoint), *map(_differs, differing)]
 
 
 def _behind(
-    histories: Sequence[History], reached: Mapping[str, int], checkpoint: int
+    histories: Sequence[History], versions: Mapping[str, int], checkpoint: int
 ) -> Iterator[Violation]:
     for history in histories:
-        covered = max((one.version for one in history.entries if one.seq <= checkpoint), default=0)
-        row = reached.get(history.saga_id, 0)
-        if row < covered:
-            detail = f"the checkpoint covers version {covered}, and its row is at version {row}"
+        covered = max((e.version for e in history.entries if e.seq <= checkpoint), default=0)
+        version = versions.get(history.saga_id, 0)
+        if version < covered:
+            detail = f"the checkpoint covers version {covered}, but its row is at version {version}"
             yield _violation(history.saga_id, covered, detail)
 
 
 def _differs(row: RowVersion) -> Violation:
-    return _violation(row.saga_id, row.version, "its row is not what the saga folds into")
+    return _violation(row.saga_id, row.version, "its row differs from the replay of the saga")
 
 
 def _violation(saga_id: str, version: int, detail: str) -> Violation:

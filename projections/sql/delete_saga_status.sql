@@ -1,2 +1,2 @@
--- Of a rebuild, whose transaction fills the table again: readers see the old rows until it commits.
+-- Used by a rebuild, whose transaction fills the table again: readers see the old rows until it commits.
 delete from saga_status

@@ -1,5 +1,5 @@
--- Rows that are not what their sagas fold into. One that has moved on to another version since it was folded is not
--- compared: the database may be written to all the while.
+-- Rows that differ from what their sagas replay to. A row that has moved on to another version since the replay is not
+-- compared, because nodes may write meanwhile.
 select row.saga_id::text as saga_id, row.version
 from unnest(
   %(saga_id)s::uuid[], %(shard_id)s::integer[], %(saga_type)s::text[],

@@ -1,4 +1,4 @@
--- Sagas that more than one key stands for. Reads all keys: for whoever looks for what is wrong, not for a request.
+-- Sagas with more than one idempotency key. Reads all keys: for the doctor, not for a request.
 select stream_id::text as saga_id, count(*)::integer as keys
 from stream_key
 group by stream_id

@@ -1,5 +1,5 @@
--- The shards that the status view is behind in: how far it has come, and what was recorded last. One look-up in the
--- primary key a shard.
+-- The shards in which the status table is behind the log: its checkpoint, and the newest event. One look-up in the
+-- primary key per shard.
 select shard_id, seq, head
 from (
   select shard_id, seq, (select max(seq) from event where event.shard_id = checkpoint.shard_id) as head

@@ -1,2 +1,2 @@
--- How far a projection has folded each shard.
+-- The seq of each shard up to which a projection has projected the log.
 select shard_id, seq from projection_checkpoint where projection = %(projection)s

@@ -1,7 +1,8 @@
--- Events of sagas from one place in each shard to another. A shard gives a prefix of what is wanted of it, in order of
--- seq, whatever its clock did: its events are merged with others by the latest time that it has shown. Laterals with a
--- limit keep to the primary keys however large the log is; the saga's type is looked up only if it is asked for. The
--- last event is the one that fills a page: the length of a payload is known without reading it.
+-- Events of sagas between two positions in each shard. Each shard contributes a prefix of its matching events, in order
+-- of seq, whatever its clock did: its events are merged with those of other shards by the latest time that the shard has
+-- shown so far. Lateral joins with a limit use the primary keys however large the log is; the saga's type is looked up
+-- only if the filter needs it. The last event is the one that fills the page: the length of a payload is known without
+-- reading it.
 with wanted as (
   select event.shard_id, event.seq, event.recorded_at, event.bytes
   from unnest(%(shard_id)s::integer[], %(after)s::bigint[], %(upto)s::bigint[])

@@ -1,5 +1,5 @@
--- Sagas from below an id, newest first. Each condition that is null holds for all. What is looked for in
--- the error is no pattern; which letters are small and large versions of one another is the locale's to say.
+-- Sagas below an id, newest first. A condition that is null holds for all sagas. The filter on the error is a plain
+-- text, not a pattern; which letters are lower and upper case of each other depends on the locale.
 select saga_id::text as saga_id, saga_type, definition_version, entity_id, status, current_step, error, parked_at, parked,
        paused, tags, version, created_at, updated_at
 from saga_status

@@ -1,5 +1,5 @@
--- Parked sagas, the one that has waited longest first. The conditions are those of `read_page`; who is parked is at no
--- step. An index that holds the parked alone is read in order.
+-- Parked sagas, the longest waiting first. The conditions are those of `read_page`; a parked saga has no current step.
+-- A partial index of the parked sagas is read in order.
 select saga_id::text as saga_id, saga_type, definition_version, entity_id, status, current_step, error, parked_at, parked,
        paused, tags, version, created_at, updated_at
 from saga_status

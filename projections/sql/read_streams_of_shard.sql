@@ -1,5 +1,5 @@
--- Whole streams of a shard, from a place in the order of the unique key to the next: one range of its index, wherever
--- it begins. Events behind `upto` were appended after the reading began, and are left out. A page ends with the event
+-- Whole streams of a shard, from one position in the order of the unique key to the next: one range of its index,
+-- wherever it begins. Events after `upto` were appended after the audit began, and are left out. A page ends with the event
 -- that fills it: the length of a payload is known without reading it.
 select shard_id, seq, stream_id::text as stream_id, version, epoch, type, schema_version, recorded_at, payload, hash
 from (

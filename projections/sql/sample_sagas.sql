@@ -1,5 +1,5 @@
--- How the newest sagas ended and how long they took. An id begins with the time of the start, so the primary key knows
--- which are the newest, and the sample is bounded whatever the size of the table.
+-- How the newest sagas ended and how long they took. An id begins with the time of the start, so the primary key gives
+-- the newest ones, and the sample is bounded whatever the size of the table.
 select saga_type,
        count(*) as rested,
        count(*) filter (where status <> 'completed') as failed,

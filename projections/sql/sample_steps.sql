@@ -1,5 +1,5 @@
--- What became of steps lately: the newest events of each shard, from the end of its range in the primary key. A payload
--- is canonical JSON with the step first; its beginning is read as bytes, because one that is damaged must not make the
+-- Recent results of steps: the newest events of each shard, from the end of its range in the primary key. A payload is
+-- canonical JSON with the step first; its beginning is read as bytes, because a damaged payload must not make the
 -- statement fail.
 select saga_type, step,
        count(*) filter (where type = 'StepSucceeded') as succeeded,

@@ -1,7 +1,7 @@
--- Rows of sagas as they are now, and the checkpoints that say so: both or neither.
--- * Compare and set: where somebody else has moved a checkpoint, -1 meets the check of the table, and all is refused.
---   So it is beyond the end of the log: the database went back to an older state, and what was told is not true any more.
--- * The count is asked once, before the first row: checkpoints are locked first by everybody, so nobody waits in a ring.
+-- The newest rows of sagas together with the checkpoints that cover them: both or neither.
+-- * Compare and set: if another node has moved a checkpoint, -1 violates the check of the table, and nothing is written.
+--   The same happens beyond the end of the log: the database went back to an older state, and the rows are wrong.
+-- * The count is taken once, before the first row: all projectors lock checkpoints first, so they cannot deadlock.
 -- * Safe to repeat and to reorder: an older version never replaces a newer one.
 with moved as (
   update projection_checkpoint as checkpoint
