@@ -1,4 +1,4 @@
-"""A world in memory whose status view is in PostgreSQL."""
+"""An in-memory service whose status table is in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ async def world() -> AsyncIterator[InMemoryService]:
 
 @pytest.fixture
 async def projector(world: InMemoryService, tables: StatusTable) -> Projector:
-    """It has caught up, and is told of every commit of the world."""
+    """A projector that has caught up and observes every commit of the service."""
     return await caught_up_projector(world, tables)

@@ -1,4 +1,4 @@
-"""Tables whose database goes away when a test wants it to."""
+"""A status table whose database fails on request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from saga_orchestrator.projections.status_table import StatusTable
 
 
 class FailingStatusTable(StatusTable):
-    """Fail as often as they are told to."""
+    """Fails the next `failures` writes."""
 
     failures = 0
 

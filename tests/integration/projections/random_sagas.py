@@ -1,4 +1,4 @@
-"""Sagas with all sorts of fates, and what their status rows must be."""
+"""Random sagas with all kinds of outcomes, and the rows that the status table must have."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Row = Mapping[str, object]
 
 @dataclass(slots=True)
 class RandomParticipants(ScriptedParticipants):
-    """Answer what comes to their mind."""
+    """Participants that reply at random."""
 
     random: Random = field(default_factory=lambda: Random(0))
 
@@ -77,7 +77,7 @@ async def a_random_world(seed: int, store: MemoryStore | None = None) -> InMemor
 
 
 async def caught_up_projector(world: InMemoryService, tables: StatusTable) -> Projector:
-    """A projector that has caught up and is told of every commit of the world."""
+    """Return a projector that has caught up and observes every commit of the service."""
     projector = Projector(tables, world.log, repository_of(world).load_many)
     await projector.acquire_shards(range(SHARD_COUNT))
     world.driver.observe = projector.observe
@@ -89,7 +89,7 @@ def repository_of(world: InMemoryService) -> SagaRepository:
 
 
 async def run_random_sagas(world: InMemoryService, random: Random, sagas: int) -> None:
-    """Start `sagas`, let some of them end, turn a few round, and pause a few."""
+    """Start `sagas`, let some of them end, compensate a few, and pause a few."""
     for number in range(sagas):
         request = StartSaga(
             entity_id=random.choice([number, str(number), None]),
@@ -109,7 +109,7 @@ async def run_random_sagas(world: InMemoryService, random: Random, sagas: int) -
 
 async def compensate(world: InMemoryService, saga_id: str) -> None:
     try:
-        await world.orchestrator.execute(saga_id, Compensate(reason="a whim"))
+        await world.orchestrator.execute(saga_id, Compensate(reason="random"))
     except NotCompensatable:
         return
 
@@ -123,13 +123,13 @@ async def pause(world: InMemoryService, saga_id: str) -> None:
 
 def saga_ids_of(world: InMemoryService) -> list[str]:
     streams = world.log.store.streams.items()
-    return sorted(one for one, events in streams if events[0].type == "SagaStarted")
+    return sorted(stream_id for stream_id, events in streams if events[0].type == "SagaStarted")
 
 
 async def replayed_rows(world: InMemoryService) -> list[Row]:
-    """What the rows must be: each stream folded anew."""
-    folded = [await world.orchestrator.saga_as_of(one) for one in saga_ids_of(world)]
-    return [_replayed_row(saga) for saga in folded]
+    """Return the rows that the table must have: each saga replayed from its stream."""
+    sagas = [await world.orchestrator.saga_as_of(saga_id) for saga_id in saga_ids_of(world)]
+    return [_replayed_row(saga) for saga in sagas]
 
 
 def _replayed_row(saga: Saga) -> Row:
@@ -159,12 +159,12 @@ def _replayed_row(saga: Saga) -> Row:
 def rows(database_url: str) -> Sequence[Row]:
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         connection.execute("set timezone = 'UTC'")
-        found = connection.execute("select * from saga_status order by saga_id").fetchall()
-    return [{**row, "saga_id": str(row["saga_id"])} for row in found]
+        table = connection.execute("select * from saga_status order by saga_id").fetchall()
+    return [{**row, "saga_id": str(row["saga_id"])} for row in table]
 
 
 def rows_as_bytes(database_url: str) -> Sequence[tuple[object, ...]]:
-    """As the database itself writes them."""
+    """Return the rows as the database itself renders them."""
     with psycopg.connect(database_url) as connection:
         return connection.execute(
             "select saga_status::text from saga_status order by saga_id"
@@ -173,8 +173,8 @@ def rows_as_bytes(database_url: str) -> Sequence[tuple[object, ...]]:
 
 def checkpoints(database_url: str) -> dict[int, int]:
     with psycopg.connect(database_url) as connection:
-        found = connection.execute("select shard_id, seq from projection_checkpoint").fetchall()
-    return dict(found)
+        table = connection.execute("select shard_id, seq from projection_checkpoint").fetchall()
+    return dict(table)
 
 
 def heads(world: InMemoryService) -> dict[int, int]:

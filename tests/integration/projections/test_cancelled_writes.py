@@ -1,4 +1,4 @@
-"""A write that is cancelled, as by a stop, must not take what it held with it."""
+"""The rows of a cancelled write, as by a stop, are still written later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
 
 class BlockingStatusTable(StatusTable):
-    """A write that begins while it sticks never comes to its end."""
+    """A status table whose writes never return while it blocks."""
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
@@ -37,7 +37,7 @@ class BlockingStatusTable(StatusTable):
         await super().write(sagas, before, after)
 
 
-async def test_the_checkpoint_does_not_pass_what_a_cancelled_write_has_held(
+async def test_checkpoint_does_not_pass_a_cancelled_write(
     world: InMemoryService, database_url: str
 ) -> None:
     tables = BlockingStatusTable(database_url)

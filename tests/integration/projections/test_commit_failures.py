@@ -1,4 +1,4 @@
-"""The status view when its commits fail although their statements were executed."""
+"""The status table when commits fail although their statements were executed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_a_projector_goes_on_after_commits_that_fail(
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
-async def test_a_write_whose_commit_fails_is_trouble_and_no_rival(
+async def test_failed_commit_is_a_database_error_and_no_checkpoint_conflict(
     world: InMemoryService, projector: Projector, database_url: str, failure: str
 ) -> None:
     await run_random_sagas(world, Random(2), sagas=3)
@@ -64,7 +64,7 @@ async def test_a_write_whose_commit_fails_is_trouble_and_no_rival(
     with pytest.raises(DATABASE_ERRORS):
         await projector.flush()
 
-    with suppress(*DATABASE_ERRORS):  # a constraint is not tried twice
+    with suppress(*DATABASE_ERRORS):  # after a constraint violation there is no second attempt
         await projector.flush()
     await projector.flush()
     assert checkpoints(database_url) == heads(world)

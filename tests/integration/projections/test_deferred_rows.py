@@ -1,4 +1,4 @@
-"""What is still under way is not written at once, and nothing is lost by that."""
+"""Rows of sagas in progress are deferred, and nothing is lost by that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 from saga_orchestrator.tests.support.virtual_time import advance_to_next_wakeup, await_idle
 
 
-async def test_a_saga_under_way_is_left_once_and_the_checkpoint_waits_for_it(
+async def test_saga_in_progress_is_deferred_once_and_its_checkpoint_waits(
     world: InMemoryService, projector: Projector, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(21), sagas=20)
@@ -41,7 +41,7 @@ async def test_a_saga_under_way_is_left_once_and_the_checkpoint_waits_for_it(
 
 
 def folded(checkpoints: Mapping[int, int], world: InMemoryService) -> set[str]:
-    """The sagas without an event behind a checkpoint."""
+    """Return the sagas without an event behind a checkpoint."""
     behind = {
         event.stream_id
         for shard_id, events in world.log.store.shards.items()
@@ -51,7 +51,7 @@ def folded(checkpoints: Mapping[int, int], world: InMemoryService) -> set[str]:
     return set(saga_ids_of(world)) - behind
 
 
-async def test_who_is_left_may_change_and_keeps_the_checkpoint_before_its_first_event(
+async def test_deferred_saga_keeps_the_checkpoint_before_its_first_event(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     before = checkpoints(database_url)
@@ -68,7 +68,7 @@ async def test_who_is_left_may_change_and_keeps_the_checkpoint_before_its_first_
     assert rows(database_url) == await replayed_rows(restarted)
 
 
-async def test_what_was_left_and_could_not_be_written_is_written_with_the_next(
+async def test_deferred_rows_survive_a_failed_write(
     world: InMemoryService, database_url: str
 ) -> None:
     tables = FailingStatusTable(database_url)

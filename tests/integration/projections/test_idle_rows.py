@@ -1,4 +1,4 @@
-"""Rows say which sagas only wait, and until when: a start reads nothing else of them."""
+"""Rows of idle sagas have their next wake-up, so a start need not read their streams."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ async def start(world: InMemoryService, saga_type: str, start_at: datetime | Non
         ("trip", NotSent("refused"), None, NOON + HOUR),
         ("trip", Response(200, {}, b""), NOON + HOUR, NOON + HOUR),
     ],
-    ids=["sleeps", "waits for a signal", "waits for a callback", "backs off", "is put off"],
+    ids=["sleep", "signal", "callback", "back-off", "scheduled start"],
 )
-async def test_who_waits_is_idle_until_its_time(
+async def test_waiting_saga_is_idle_until_its_wakeup(
     tables: StatusTable,
     saga_type: str,
     answer: CallResult,
@@ -88,7 +88,7 @@ async def test_who_waits_is_idle_until_its_time(
     ]
 
 
-async def test_who_is_paused_waits_for_somebody(tables: StatusTable) -> None:
+async def test_paused_saga_is_idle_without_wakeup(tables: StatusTable) -> None:
     world = await a_world_of_waiting_sagas(Response(200, {}, b""))
     projector = await caught_up_projector(world, tables)
     saga_id = await start(world, "nap")
@@ -101,8 +101,8 @@ async def test_who_is_paused_waits_for_somebody(tables: StatusTable) -> None:
     ]
 
 
-async def test_who_is_called_or_has_a_child_is_not_idle(tables: StatusTable) -> None:
-    """A crash would lose what only this process knows of: they are read after a start."""
+async def test_saga_with_a_call_or_a_child_is_not_idle(tables: StatusTable) -> None:
+    """A crash would lose what only this process knows, so such sagas are read after a start."""
     world = await a_world_of_waiting_sagas(Response(200, {}, b""))
     projector = await caught_up_projector(world, tables)
     parent_id = await start(world, "parent")
@@ -112,30 +112,26 @@ async def test_who_is_called_or_has_a_child_is_not_idle(tables: StatusTable) -> 
 
     await projector.flush()
 
-    unfinished = {
-        one.saga_id: one.is_idle for one in await tables.unfinished_sagas(range(SHARD_COUNT))
-    }
+    sagas = await tables.unfinished_sagas(range(SHARD_COUNT))
+    unfinished = {saga.saga_id: saga.is_idle for saga in sagas}
     assert (unfinished.pop(parent_id), unfinished.pop(called)) == (False, False)
     assert list(unfinished.values()) == [True]
     await world.driver.drain(timedelta())
 
 
-async def test_shards_are_told_apart(tables: StatusTable) -> None:
+async def test_unfinished_sagas_are_read_by_shard(tables: StatusTable) -> None:
     world = await a_world_of_waiting_sagas(Response(200, {}, b""))
     projector = await caught_up_projector(world, tables)
     sagas = [await start(world, "nap") for _ in range(2 * SHARD_COUNT)]
     await projector.flush()
 
-    found = [
-        [one.saga_id for one in await tables.unfinished_sagas([shard])]
-        for shard in range(SHARD_COUNT)
-    ]
+    by_shard = [await tables.unfinished_sagas([shard_id]) for shard_id in range(SHARD_COUNT)]
 
-    assert [len(one) for one in found] == [2] * SHARD_COUNT
-    assert sorted(saga_id for one in found for saga_id in one) == sorted(sagas)
+    assert [len(unfinished) for unfinished in by_shard] == [2] * SHARD_COUNT
+    assert sorted(saga.saga_id for unfinished in by_shard for saga in unfinished) == sorted(sagas)
 
 
-async def test_a_rebuild_says_the_same_of_who_waits(tables: StatusTable, database_url: str) -> None:
+async def test_rebuild_keeps_idle_rows(tables: StatusTable, database_url: str) -> None:
     world = await a_random_world(seed=21)
     projector = await caught_up_projector(world, tables)
     await run_random_sagas(world, Random(21), sagas=20)

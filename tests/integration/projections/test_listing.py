@@ -1,4 +1,4 @@
-"""Lists of sagas: filters, pages, and what a page is while sagas go on."""
+"""Lists of sagas: filters, and pages that keep their place while sagas go on."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def listing(database_url: str, projector: Projector) -> AsyncIterator[Stat
 
 @pytest.fixture
 async def folds(world: InMemoryService, projector: Projector) -> Sequence[Row]:
-    """Sagas of two hours, newest first, as their streams tell them."""
+    """Replayed rows of sagas that were started over two hours, newest first."""
     await run_random_sagas(world, Random(1), sagas=25)
     world.clock.time = max(world.clock.time, LATER)
     await run_random_sagas(world, Random(3), sagas=25)
@@ -111,61 +111,63 @@ def cut_to_summary(row: Row) -> Row:
     return {name: row[name] for name in SagaSummary.__slots__}
 
 
-def in_order(wanted: SagaFilter, folds: Sequence[Row]) -> Sequence[Row]:
-    if not wanted.is_parked_queue:
+def ids_of(rows: Iterable[Row]) -> list[object]:
+    return [row["saga_id"] for row in rows]
+
+
+def in_order(saga_filter: SagaFilter, folds: Sequence[Row]) -> Sequence[Row]:
+    if not saga_filter.is_parked_queue:
         return folds
-    parked = [one for one in folds if one["status"] == "parked"]
-    return sorted(parked, key=lambda one: (str(one["parked_at"]), str(one["saga_id"])))
+    parked = [row for row in folds if row["status"] == "parked"]
+    return sorted(parked, key=lambda row: (str(row["parked_at"]), str(row["saga_id"])))
 
 
-async def all_pages(listing: StatusListing, wanted: SagaFilter, size: int) -> list[str]:
-    found: list[str] = []
+async def all_pages(listing: StatusListing, saga_filter: SagaFilter, size: int) -> list[str]:
+    saga_ids: list[str] = []
     after = None
-    while page := await listing.page(wanted, after, size):
+    while page := await listing.page(saga_filter, after, size):
         assert len(page) <= size
-        found += [one.saga_id for one in page]
-        after = wanted.cursor_after(page[-1])
-    return found
+        saga_ids += [summary.saga_id for summary in page]
+        after = saga_filter.cursor_after(page[-1])
+    return saga_ids
 
 
-async def test_all_are_listed_newest_first(listing: StatusListing, folds: Sequence[Row]) -> None:
-    found = await listing.page(ALL, None, 1000)
+async def test_sagas_are_listed_newest_first(listing: StatusListing, folds: Sequence[Row]) -> None:
+    page = await listing.page(ALL, None, 1000)
 
-    assert [as_row(one) for one in found] == [cut_to_summary(one) for one in folds]
-    assert all(isinstance(one.status, SagaStatus) for one in found)
-    assert [summary_view(one)["saga_id"] for one in found] == [one["saga_id"] for one in folds]
+    assert [*map(as_row, page)] == [*map(cut_to_summary, folds)]
+    assert all(isinstance(summary.status, SagaStatus) for summary in page)
+    assert [summary_view(summary)["saga_id"] for summary in page] == ids_of(folds)
 
 
-async def test_everything_that_is_asked_for_must_hold(
+async def test_all_conditions_of_a_filter_must_hold(
     listing: StatusListing, folds: Sequence[Row]
 ) -> None:
-    for wanted, holds in FILTERS:
-        found = await listing.page(wanted, None, 1000)
-        expected = [one["saga_id"] for one in in_order(wanted, folds) if holds(one)]
-        assert [one.saga_id for one in found] == expected, wanted
+    for saga_filter, holds in FILTERS:
+        page = await listing.page(saga_filter, None, 1000)
+        expected = ids_of(filter(holds, in_order(saga_filter, folds)))
+        assert [summary.saga_id for summary in page] == expected, saga_filter
 
 
 async def test_pages_follow_one_another_without_gap_or_overlap(
     listing: StatusListing, folds: Sequence[Row]
 ) -> None:
-    for wanted in (ALL, PARKED):
-        expected = [one["saga_id"] for one in in_order(wanted, folds)]
+    for saga_filter in (ALL, PARKED):
+        expected = ids_of(in_order(saga_filter, folds))
         assert len(expected) > 4
         for size in (1, 4, 50, 51):
-            assert await all_pages(listing, wanted, size) == expected
+            assert await all_pages(listing, saga_filter, size) == expected
 
 
-async def test_everything_can_be_asked_of_the_queue_too(
-    listing: StatusListing, folds: Sequence[Row]
-) -> None:
-    for wanted, holds in FILTERS:
-        if wanted.status is None:
-            found = await listing.page(replace(wanted, status=SagaStatus.PARKED), None, 1000)
-            expected = [one["saga_id"] for one in in_order(PARKED, folds) if holds(one)]
-            assert [one.saga_id for one in found] == expected, wanted
+async def test_filters_apply_to_the_queue_too(listing: StatusListing, folds: Sequence[Row]) -> None:
+    for saga_filter, holds in FILTERS:
+        if saga_filter.status is None:
+            page = await listing.page(replace(saga_filter, status=SagaStatus.PARKED), None, 1000)
+            expected = ids_of(filter(holds, in_order(PARKED, folds)))
+            assert [summary.saga_id for summary in page] == expected, saga_filter
 
 
-async def test_the_queue_goes_on_behind_a_saga_that_is_not_parked_any_more(
+async def test_queue_continues_after_a_saga_that_is_no_longer_parked(
     listing: StatusListing, folds: Sequence[Row], world: InMemoryService, projector: Projector
 ) -> None:
     first = await listing.page(PARKED, None, 2)
@@ -176,11 +178,11 @@ async def test_the_queue_goes_on_behind_a_saga_that_is_not_parked_any_more(
     rest = await listing.page(PARKED, PARKED.cursor_after(first[-1]), 1000)
 
     assert rest == expected
-    assert [one.saga_id for one in await listing.page(PARKED, None, 1)] == [first[0].saga_id]
+    assert (await listing.page(PARKED, None, 1))[0].saga_id == first[0].saga_id
     assert first[-1].saga_id not in await all_pages(listing, PARKED, 1)
 
 
-async def test_a_page_stays_where_it_is_while_sagas_are_started(
+async def test_page_keeps_its_place_while_sagas_are_started(
     listing: StatusListing, folds: Sequence[Row], world: InMemoryService, projector: Projector
 ) -> None:
     first = await listing.page(ALL, None, 10)
@@ -191,11 +193,11 @@ async def test_a_page_stays_where_it_is_while_sagas_are_started(
 
     second = await listing.page(ALL, PageCursor(first[-1].saga_id), 10)
 
-    assert [one.saga_id for one in second] == [one.saga_id for one in expected]
+    assert [saga.saga_id for saga in second] == [saga.saga_id for saga in expected]
     assert (await listing.page(ALL, None, 1))[0].saga_id == started.saga.state.saga_id
 
 
-async def test_an_entity_that_is_an_object_is_listed_as_it_was_given(
+async def test_entity_id_that_is_an_object_is_listed_unchanged(
     listing: StatusListing, world: InMemoryService, projector: Projector
 ) -> None:
     entity = {"order": [1, "a'b", None], "big": 2**70}
@@ -203,12 +205,12 @@ async def test_an_entity_that_is_an_object_is_listed_as_it_was_given(
     await world.orchestrator.start("order_processing", request)
     await projector.flush()
 
-    (found,) = await listing.page(ALL, None, 10)
+    (summary,) = await listing.page(ALL, None, 10)
 
-    assert found.entity_id == entity
+    assert summary.entity_id == entity
 
 
-async def test_a_list_can_be_asked_to_include_what_has_just_happened(
+async def test_refreshed_list_includes_the_latest_events(
     listing: StatusListing, world: InMemoryService
 ) -> None:
     await world.orchestrator.start("order_processing", REQUEST)
@@ -218,7 +220,7 @@ async def test_a_list_can_be_asked_to_include_what_has_just_happened(
     await listing.refresh()
 
     (fold,) = await replayed_rows(world)
-    assert [as_row(one) for one in await listing.page(ALL, None, 10)] == [cut_to_summary(fold)]
+    assert [*map(as_row, await listing.page(ALL, None, 10))] == [cut_to_summary(fold)]
 
 
 async def test_a_list_waits_for_what_another_node_has_recorded(
@@ -256,7 +258,7 @@ async def test_a_list_does_not_wait_for_ever_for_a_node_that_writes_nothing(
 
 @asynccontextmanager
 async def a_shard_of_another_node(database_url: str) -> AsyncIterator[PostgresLog]:
-    """It has two events, of claims; the view has come to the first one, as in the world."""
+    """Another node claims a shard twice; the status table covers the first claim only."""
     log = PostgresLog(database_url)
     await log.claim([SHARD], recorded_at=NOON)
     assert await lagging_shards(database_url) == []
@@ -267,9 +269,9 @@ async def a_shard_of_another_node(database_url: str) -> AsyncIterator[PostgresLo
 
 async def lagging_shards(database_url: str) -> list[int]:
     readers = ReaderPool(database_url, LIMIT, statement)
-    found = await readers.fetch(ShardLag, "find_unfolded", {"projection": PROJECTION})
+    shards = await readers.fetch(ShardLag, "find_unfolded", {"projection": PROJECTION})
     await readers.close()
-    return [one.shard_id for one in found]
+    return [shard.shard_id for shard in shards]
 
 
 async def load_no_saga(saga_ids: Iterable[str]) -> Mapping[str, Saga | Exception]:
@@ -279,7 +281,7 @@ async def load_no_saga(saga_ids: Iterable[str]) -> Mapping[str, Saga | Exception
 @pytest.mark.parametrize(
     "trouble", [psycopg.OperationalError("cut"), OSError("away"), LogUnavailable("no database")]
 )
-async def test_what_cannot_be_brought_up_to_date_is_told_as_such(
+async def test_failed_refresh_is_projection_unavailable(
     database_url: str, trouble: Exception
 ) -> None:
     async def project() -> None:
@@ -292,7 +294,7 @@ async def test_what_cannot_be_brought_up_to_date_is_told_as_such(
     await readers.close()
 
 
-async def test_a_database_that_is_away_is_told_as_such() -> None:
+async def test_unreachable_database_is_projection_unavailable() -> None:
     readers = ReaderPool("postgresql://127.0.0.1:1/nowhere", LIMIT, statement)
 
     with pytest.raises(ProjectionUnavailable):

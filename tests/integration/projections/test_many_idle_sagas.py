@@ -1,4 +1,4 @@
-"""Sagas that only wait, a great many of them: a crash loses none, and each is woken once."""
+"""Thousands of waiting sagas: a crash loses none, and each is woken once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saga_orchestrator.tests.support.virtual_time import await_idle
 
 EACH = 1000
 AT_ONCE = 100
-LONG = timedelta(minutes=3)  # far longer than they all take, even on a busy machine
+LONG = timedelta(minutes=3)  # far longer than all sagas take, even on a busy machine
 LISTENING = """
 saga: listening
 version: 1
@@ -28,7 +28,9 @@ steps: [{name: nap, sleep: 1d}]
 """
 
 
-async def test_thousands_that_wait_are_all_woken_once_after_a_crash(database_url: str) -> None:
+async def test_thousands_of_waiting_sagas_are_each_woken_once_after_a_crash(
+    database_url: str,
+) -> None:
     async with a_process(database_url) as first:
         listening, sleeping = await started(first, LISTENING), await started(first, SLEEPING)
         await first.projector.flush()
@@ -51,18 +53,18 @@ async def started(process: Process, document: str) -> Sequence[str]:
         request = StartSaga(entity_id=number, input={})
         return (await process.orchestrator.start(definition.name, request)).saga.state.saga_id
 
-    found: list[str] = []
-    for number in range(0, EACH, AT_ONCE):
-        numbers = range(number, number + AT_ONCE)
-        found += await asyncio.gather(*(start(one) for one in numbers))
-    return found
+    saga_ids: list[str] = []
+    for first in range(0, EACH, AT_ONCE):
+        numbers = range(first, first + AT_ONCE)
+        saga_ids += await asyncio.gather(*(start(number) for number in numbers))
+    return saga_ids
 
 
 async def signalled(process: Process, saga_ids: Sequence[str]) -> None:
-    for place in range(0, EACH, AT_ONCE):
-        page = saga_ids[place : place + AT_ONCE]
+    for first in range(0, EACH, AT_ONCE):
+        page = saga_ids[first : first + AT_ONCE]
         signal = SendSignal(name="approved")
-        await asyncio.gather(*(process.orchestrator.execute(one, signal) for one in page))
+        await asyncio.gather(*(process.orchestrator.execute(saga_id, signal) for saga_id in page))
 
 
 async def a_day_passes(process: Process) -> None:
@@ -74,7 +76,7 @@ async def a_day_passes(process: Process) -> None:
 
 
 def woken(database_url: str) -> Counter[str]:
-    """How often the log says of each saga that what it waited for has come."""
+    """Count, by saga, the recorded ends of waits."""
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
             "select stream_id::text, count(*) from event where type = 'StepSucceeded' group by 1"

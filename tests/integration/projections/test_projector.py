@@ -1,4 +1,4 @@
-"""The status view is a fold of the log, whatever happens to it and to who keeps it."""
+"""The status table equals the replay of the log, whatever happens to it and to its projectors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from saga_orchestrator.tests.support.virtual_time import advance_to_next_wakeup,
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_every_row_is_a_fresh_fold_of_its_stream(
+async def test_every_row_equals_the_replay_of_its_stream(
     seed: int, tables: StatusTable, database_url: str
 ) -> None:
     random, world = Random(seed), await a_random_world(seed)
@@ -50,7 +50,7 @@ async def test_every_row_is_a_fresh_fold_of_its_stream(
     assert {row["status"] for row in rows(database_url)} >= {"completed", "compensated", "parked"}
 
 
-async def test_a_rebuild_gives_the_same_bytes(
+async def test_rebuild_produces_the_same_bytes(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(1), sagas=30)
@@ -63,7 +63,7 @@ async def test_a_rebuild_gives_the_same_bytes(
     assert (events, checkpoints(database_url)) == (sum(heads(world).values()), heads(world))
 
 
-async def test_a_rebuild_repairs_what_somebody_has_spoilt(
+async def test_rebuild_repairs_a_damaged_table(
     world: InMemoryService, projector: Projector, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(1), sagas=10)
@@ -81,7 +81,7 @@ async def test_a_rebuild_repairs_what_somebody_has_spoilt(
     assert rows(database_url) == await replayed_rows(world)
 
 
-async def test_who_was_told_nothing_folds_it_from_the_log(
+async def test_projector_without_reports_reads_the_log(
     world: InMemoryService, tables: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(2), sagas=20)
@@ -94,7 +94,7 @@ async def test_who_was_told_nothing_folds_it_from_the_log(
     assert checkpoints(database_url) == heads(world)
 
 
-async def test_a_process_that_died_before_it_wrote_is_caught_up_with(
+async def test_rows_that_a_dead_process_did_not_write_are_caught_up(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(3), sagas=10)
@@ -104,19 +104,17 @@ async def test_a_process_that_died_before_it_wrote_is_caught_up_with(
     restarted = await a_random_world(seed=5, store=world.log.store)
     await caught_up_projector(restarted, tables)
 
-    found = rows(database_url)
-    assert found == await replayed_rows(restarted)
-    unfinished = {
-        one.saga_id: (one.is_idle, one.wake_at)
-        for one in await tables.unfinished_sagas(range(SHARD_COUNT))
-    }
+    table = rows(database_url)
+    assert table == await replayed_rows(restarted)
+    sagas = await tables.unfinished_sagas(range(SHARD_COUNT))
+    unfinished = {saga.saga_id: (saga.is_idle, saga.wake_at) for saga in sagas}
     assert unfinished == {
-        row["saga_id"]: (row["idle"], row["wake_at"]) for row in found if not row["rests"]
+        row["saga_id"]: (row["idle"], row["wake_at"]) for row in table if not row["rests"]
     }
     assert {is_idle for is_idle, _ in unfinished.values()} == {True}
 
 
-async def test_a_projector_that_was_overtaken_aborts_and_goes_on_from_there(
+async def test_projector_continues_from_the_other_s_checkpoint_after_a_conflict(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     other = StatusTable(database_url)
@@ -135,12 +133,12 @@ async def test_a_projector_that_was_overtaken_aborts_and_goes_on_from_there(
     await other.close()
 
 
-async def test_a_stale_write_leaves_nothing_behind(
+async def test_stale_write_changes_nothing(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(8), sagas=3)
     before = await tables.checkpoints()
-    sagas = [await world.orchestrator.saga(one) for one in saga_ids_of(world)]
+    sagas = [await world.orchestrator.saga(saga_id) for saga_id in saga_ids_of(world)]
 
     with pytest.raises(CheckpointConflict):
         await tables.write(sagas, {**before, 5: 99}, {**before, 5: 100})
@@ -149,40 +147,42 @@ async def test_a_stale_write_leaves_nothing_behind(
     assert await tables.checkpoints() == before
 
 
-async def test_an_older_fold_never_replaces_a_newer_one(
+async def test_older_row_never_replaces_a_newer_one(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(9), sagas=10)
     await projector.flush()
     newest = rows(database_url)
-    old = [await world.orchestrator.saga_as_of(one, version=1) for one in saga_ids_of(world)]
+    old = [
+        await world.orchestrator.saga_as_of(saga_id, version=1) for saga_id in saga_ids_of(world)
+    ]
 
     await tables.write(old, {}, {})
 
     assert rows(database_url) == newest
 
 
-async def test_the_checkpoint_waits_for_what_was_not_told(
+async def test_checkpoint_waits_for_an_unreported_append(
     world: InMemoryService, projector: Projector, database_url: str
 ) -> None:
-    told: list[tuple[Saga, Sequence[RecordedEvent]]] = []
-    world.driver.observe = lambda saga, recorded: told.append((saga, recorded))
+    commits: list[tuple[Saga, Sequence[RecordedEvent]]] = []
+    world.driver.observe = lambda saga, recorded: commits.append((saga, recorded))
     await run_random_sagas(world, Random(10), sagas=1)
-    shard_id = told[0][1][0].shard_id
+    shard_id = commits[0][1][0].shard_id
     before = checkpoints(database_url)[shard_id]
 
-    for saga, recorded in told[1:]:
+    for saga, recorded in commits[1:]:
         projector.observe(saga, recorded)
     await projector.flush()
 
     assert rows(database_url) == await replayed_rows(world)
     assert checkpoints(database_url)[shard_id] == before
-    projector.observe(*told[0])
+    projector.observe(*commits[0])
     await projector.flush()
     assert checkpoints(database_url) == heads(world)
 
 
-async def test_what_could_not_be_written_is_written_with_the_next(
+async def test_failed_write_is_repeated_with_the_next_flush(
     world: InMemoryService, database_url: str
 ) -> None:
     tables = FailingStatusTable(database_url)
@@ -216,7 +216,7 @@ async def test_a_connection_that_was_cut_is_opened_anew(
     assert rows(database_url) == await replayed_rows(world)
 
 
-async def test_who_writes_at_once_writes_one_after_the_other(
+async def test_concurrent_flushes_run_one_after_the_other(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     """A write that fails keeps its sagas; the next one must not move the checkpoint past them."""
@@ -250,7 +250,7 @@ async def test_who_writes_at_once_writes_one_after_the_other(
 
 
 class FailingLog(InMemoryLog):
-    """Cannot be read for as long as it is told to."""
+    """A log whose shards cannot be read from `fails_from_shard` on."""
 
     fails_from_shard = 64
 
@@ -262,13 +262,13 @@ class FailingLog(InMemoryLog):
         return await super().read_shard(shard_id, after_seq=after_seq, limit=limit)
 
 
-async def test_nothing_is_lost_if_the_log_fails_while_an_overtaken_projector_catches_up(
+async def test_rows_survive_a_log_failure_while_catching_up(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     silent = FailingLog(world.log.store)
     projector.log = silent
     await run_random_sagas(world, Random(14), sagas=10)
-    shard_id = min(shard_of(one) for one in saga_ids_of(world))
+    shard_id = min(map(shard_of, saga_ids_of(world)))
     seq = (await tables.checkpoints())[shard_id]
     await tables.write([], {shard_id: seq}, {shard_id: seq + 1})
     silent.fails_from_shard = shard_id + 1
@@ -282,7 +282,7 @@ async def test_nothing_is_lost_if_the_log_fails_while_an_overtaken_projector_cat
 
 
 class RacingStatusTable(StatusTable):
-    """Somebody else moves a checkpoint just before this one does."""
+    """A status table in which another projector moves each checkpoint first."""
 
     races = 0
 
@@ -295,7 +295,7 @@ class RacingStatusTable(StatusTable):
         await super().write(sagas, before, after)
 
 
-async def test_who_is_overtaken_while_catching_up_catches_up_again(
+async def test_checkpoint_conflict_while_catching_up_is_repeated(
     world: InMemoryService, database_url: str
 ) -> None:
     tables = RacingStatusTable(database_url)
@@ -310,7 +310,7 @@ async def test_who_is_overtaken_while_catching_up_catches_up_again(
     await tables.close()
 
 
-async def test_a_broken_history_has_no_row_and_stops_no_other(
+async def test_broken_history_has_no_row_and_stops_no_other(
     world: InMemoryService, tables: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(16), sagas=5)
@@ -320,12 +320,12 @@ async def test_a_broken_history_has_no_row_and_stops_no_other(
 
     await caught_up_projector(world, tables)
 
-    sound = [one for one in saga_ids_of(world) if one != broken]
+    sound = [saga_id for saga_id in saga_ids_of(world) if saga_id != broken]
     assert [row["saga_id"] for row in rows(database_url)] == sound
     assert checkpoints(database_url) == heads(world)
 
 
-async def test_the_loop_writes_what_it_is_told(
+async def test_loop_writes_reported_sagas(
     world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
 ) -> None:
     written = asyncio.Event()
@@ -349,7 +349,7 @@ async def test_the_loop_writes_what_it_is_told(
     assert rows(database_url) == await replayed_rows(world)
 
 
-async def test_many_sagas_are_written_at_once(
+async def test_many_dirty_sagas_are_written_in_one_flush(
     world: InMemoryService, projector: Projector, database_url: str
 ) -> None:
     for _ in range(MAX_DIRTY_SAGAS + 10):
@@ -365,7 +365,7 @@ async def test_many_sagas_are_written_at_once(
     assert all(row["rests"] for row in rows(database_url))
 
 
-async def test_definitions_of_another_node_are_found_while_folding(
+async def test_definitions_of_another_node_are_loaded_during_a_rebuild(
     world: InMemoryService, tables: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(18), sagas=5)

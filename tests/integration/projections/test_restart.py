@@ -1,4 +1,4 @@
-"""Log and status view on one PostgreSQL: what one process leaves, the next one takes up."""
+"""Log and status table on one PostgreSQL: a new process continues where the last one stopped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Process:
 
 @asynccontextmanager
 async def a_process(database_url: str) -> AsyncIterator[Process]:
-    """One that is recovered and drives its sagas; it ends without a word, like one that dies."""
+    """Run a process that has recovered and drives its sagas; it ends like a killed process."""
     clock, log, tables = FakeClock(), PostgresLog(database_url), StatusTable(database_url)
     registry, participants = DefinitionRegistry(log, clock), ScriptedParticipants()
     await registry.register(definition_from_yaml(ORDER_PROCESSING))
@@ -67,7 +67,7 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
     async def unfinished(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
         await projector.acquire_shards(shard_ids)
         waiting = await tables.unfinished_sagas(shard_ids)
-        return [UnfinishedSaga(one.saga_id, one.is_idle, one.wake_at) for one in waiting]
+        return [UnfinishedSaga(saga.saga_id, saga.is_idle, saga.wake_at) for saga in waiting]
 
     resumed = await Recovery(log, journal, driver, clock, unfinished).run(range(SHARD_COUNT))
     yield Process(
@@ -83,7 +83,7 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
     await log.close()
 
 
-async def test_what_one_process_left_the_next_one_ends(database_url: str) -> None:
+async def test_next_process_ends_the_sagas_of_the_one_before(database_url: str) -> None:
     async with a_process(database_url) as first:
         done = await first.orchestrator.wait_until_rest(await first.start(), TIME_LIMIT)
         first.participants.hold("process_payment")
@@ -91,15 +91,15 @@ async def test_what_one_process_left_the_next_one_ends(database_url: str) -> Non
         await first.participants.await_call("process_payment")
         await first.projector.flush()
     async with a_process(database_url) as second:
-        ended = [await second.orchestrator.wait_until_rest(one, TIME_LIMIT) for one in left]
+        ended = [await second.orchestrator.wait_until_rest(saga, TIME_LIMIT) for saga in left]
         await second.projector.flush()
 
     assert (first.resumed, second.resumed) == (0, 5)
-    assert {one.state.status for one in (done, *ended)} == {"completed"}
+    assert {saga.state.status for saga in (done, *ended)} == {"completed"}
     assert {(row["status"], row["version"]) for row in rows(database_url)} == {("completed", 8)}
 
 
-async def test_a_process_that_wrote_no_row_is_recovered_from_the_log_alone(
+async def test_process_that_wrote_no_row_is_recovered_from_the_log(
     database_url: str,
 ) -> None:
     async with a_process(database_url) as first:
@@ -114,7 +114,7 @@ async def test_a_process_that_wrote_no_row_is_recovered_from_the_log_alone(
     assert (second.resumed, ended.state.status) == (1, "completed")
 
 
-async def test_an_audit_names_the_event_that_somebody_altered(database_url: str) -> None:
+async def test_audit_reports_the_altered_event(database_url: str) -> None:
     async with a_process(database_url) as process:
         saga = await process.orchestrator.wait_until_rest(await process.start(), TIME_LIMIT)
         assert (await verify_log(process.log)).first_bad is None

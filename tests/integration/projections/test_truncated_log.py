@@ -1,4 +1,4 @@
-"""The log went back to an older state, and the projector was told of more."""
+"""The log went back to an older state than the projector has observed."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Folders = Sequence[tuple[str, Path]]
 
 
 @pytest.mark.parametrize("files", ["000[12]_*.sql", "000[123]_*.sql"])
-async def test_rows_of_an_older_release_are_folded_anew(
+async def test_rows_of_an_older_release_are_projected_again(
     empty_database_url: str, migration_folders: Folders, tmp_path: Path, files: str
 ) -> None:
     await migrate(empty_database_url, [("projections", older(migration_folders, tmp_path, files))])
@@ -36,20 +36,20 @@ async def test_rows_of_an_older_release_are_folded_anew(
 
     folds = await replayed_rows(world)
     assert rows(empty_database_url) == folds
-    assert any(one["parked"] for one in folds)
-    assert any(one["paused"] for one in folds)
+    assert any(row["parked"] for row in folds)
+    assert any(row["paused"] for row in folds)
     await tables.close()
 
 
 def older(folders: Folders, tmp_path: Path, files: str) -> Path:
-    """The migrations of the projections before there was a queue of the parked, or the paused."""
+    """Copy the migrations before lists had a queue of parked sagas, or paused sagas."""
     for file in sorted(dict(folders)["projections"].glob(files)):
         shutil.copy(file, tmp_path)
     return tmp_path
 
 
 def leave_a_row(database_url: str) -> None:
-    """Of a saga, and a checkpoint that says that all is folded."""
+    """Insert a row of an old saga, and checkpoints that cover the whole log."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "insert into saga_status values (gen_random_uuid(), 1, 'old', 1, '1', 'parked', true,"

@@ -29,21 +29,21 @@ def an_event(shard_id: int, seq: int) -> RecordedEvent:
 
 
 @given(cursors)
-def test_a_cursor_survives_its_text(cursor: FeedCursor) -> None:
+def test_feed_cursor_survives_encoding(cursor: FeedCursor) -> None:
     assert FeedCursor.decode(cursor.encode()) == cursor
 
 
 @given(cursors, cursors)
-def test_cursors_of_one_text_are_the_same(one: FeedCursor, other: FeedCursor) -> None:
-    assert (one.encode() == other.encode()) == (one == other)
+def test_feed_cursors_with_equal_texts_are_equal(first: FeedCursor, second: FeedCursor) -> None:
+    assert (first.encode() == second.encode()) == (first == second)
 
 
-def test_a_cursor_in_a_log_of_millions_fits_in_an_address() -> None:
+def test_feed_cursor_of_a_log_of_millions_fits_into_a_url() -> None:
     assert len(FeedCursor((1_000_000,) * SHARD_COUNT).encode()) == 258
 
 
 @given(st.text(alphabet="ABCabc019-_=+/ é", max_size=300))
-def test_any_other_text_is_refused(text: str) -> None:
+def test_text_that_is_no_feed_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor):
         FeedCursor.decode(text)
 
@@ -59,12 +59,12 @@ def test_any_other_text_is_refused(text: str) -> None:
     ],
     ids=["cut", "longer", "another format", "padded", "with a line break"],
 )
-def test_a_damaged_cursor_is_refused(damage) -> None:  # type: ignore[no-untyped-def]
+def test_damaged_feed_cursor_is_refused(damage) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InvalidCursor):
         FeedCursor.decode(damage(FeedCursor(tuple(range(SHARD_COUNT))).encode()))
 
 
-def test_only_the_shards_of_the_events_are_passed() -> None:
+def test_feed_cursor_moves_in_the_shards_of_the_events_only() -> None:
     start = FeedCursor((5,) * SHARD_COUNT)
 
     after = start.after_events([an_event(3, 6), an_event(0, 9), an_event(3, 8)])
@@ -73,7 +73,7 @@ def test_only_the_shards_of_the_events_are_passed() -> None:
 
 
 @given(cursors, cursors, st.integers(0, 1000))
-def test_a_cursor_never_goes_back_nor_beyond_the_end(
+def test_feed_cursor_never_moves_back_or_beyond_the_end(
     start: FeedCursor, ends: FeedCursor, by: int
 ) -> None:
     after = start.advanced(by, ends)

@@ -5,7 +5,7 @@ from saga_orchestrator.projections.listing import SagaSummary, summary_view
 from saga_orchestrator.tests.support.in_memory_service import NOON
 
 
-def test_a_summary_is_told_as_json() -> None:
+def test_summary_as_json() -> None:
     summary = SagaSummary(
         saga_id="018f",
         saga_type="trip",

@@ -1,4 +1,4 @@
-"""Places in lists: what is given out is taken back, and nothing else."""
+"""Page cursors: an issued text is accepted, and no other text is."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 
 
 @given(st.uuids(), st.none() | TIMES)
-def test_what_is_given_out_is_taken_back(saga_id: object, parked_at: datetime | None) -> None:
+def test_page_cursor_survives_encoding(saga_id: object, parked_at: datetime | None) -> None:
     place = PageCursor(str(saga_id), parked_at)
 
     assert PageCursor.decode(place.encode(), in_queue=parked_at is not None) == place
 
 
-def test_places_of_the_two_orders_are_not_mistaken_for_one_another() -> None:
+def test_page_cursor_of_the_other_order_is_refused() -> None:
     listed, queued = PageCursor(SAGA_ID).encode(), PageCursor(SAGA_ID, NOON).encode()
 
     for text, in_queue in ((listed, True), (queued, False)):
@@ -42,12 +42,12 @@ def test_places_of_the_two_orders_are_not_mistaken_for_one_another() -> None:
         "2026-03-01T12:00:00.000000Z",
     ],
 )
-def test_what_was_not_given_out_is_refused(text: str) -> None:
+def test_text_that_is_no_page_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor):
         PageCursor.decode(text, in_queue=True)
 
 
-def test_a_moment_is_kept_to_the_microsecond() -> None:
+def test_page_cursor_keeps_microseconds() -> None:
     place = PageCursor(SAGA_ID, NOON + timedelta(microseconds=1))
 
     assert PageCursor.decode(place.encode(), in_queue=True).parked_at == place.parked_at

@@ -8,7 +8,7 @@ lengths = st.lists(st.integers(1, 5), min_size=1, max_size=30)
 
 
 def appends_of(start: int, sizes: list[int]) -> list[tuple[int, int]]:
-    """Ranges of seq that follow one another, from behind `start`."""
+    """Return ranges of seq that follow one another, the first one after `start`."""
     ranges = []
     for size in sizes:
         ranges.append((start + 1, start + size))
@@ -17,7 +17,7 @@ def appends_of(start: int, sizes: list[int]) -> list[tuple[int, int]]:
 
 
 def reached(start: int, seen: list[tuple[int, int]]) -> int:
-    """The last seq up to which nothing is missing, by looking at every single one."""
+    """Return the last seq before which no event is missing, by checking each number."""
     numbers = {number for first, last in seen for number in range(first, last + 1)}
     while start + 1 in numbers:
         start += 1
@@ -25,7 +25,7 @@ def reached(start: int, seen: list[tuple[int, int]]) -> int:
 
 
 @given(st.integers(0, 1000), lengths, st.randoms())
-def test_the_frontier_never_passes_a_gap(start: int, sizes: list[int], random: object) -> None:
+def test_watermark_never_passes_a_gap(start: int, sizes: list[int], random: object) -> None:
     appends = appends_of(start, sizes)
     random.shuffle(appends)  # type: ignore[attr-defined]
     frontier = ContiguousWatermark(start)
@@ -38,7 +38,7 @@ def test_the_frontier_never_passes_a_gap(start: int, sizes: list[int], random: o
 
 
 @given(lengths, st.data())
-def test_seeing_an_append_again_changes_nothing(sizes: list[int], data: st.DataObject) -> None:
+def test_repeated_append_changes_nothing(sizes: list[int], data: st.DataObject) -> None:
     appends = appends_of(0, sizes)
     seen = data.draw(st.lists(st.sampled_from(appends), max_size=60))
     frontier = ContiguousWatermark(0)
@@ -50,7 +50,7 @@ def test_seeing_an_append_again_changes_nothing(sizes: list[int], data: st.DataO
 
 
 @given(lengths, st.data())
-def test_reading_the_log_fills_gaps(sizes: list[int], data: st.DataObject) -> None:
+def test_reading_the_log_closes_gaps(sizes: list[int], data: st.DataObject) -> None:
     appends = appends_of(0, sizes)
     seen = data.draw(st.lists(st.sampled_from(appends), unique=True))
     # The log is read up to the end of an append: it is all there or not at all.
@@ -66,7 +66,7 @@ def test_reading_the_log_fills_gaps(sizes: list[int], data: st.DataObject) -> No
     assert frontier.appends_behind_gap == sum(first > frontier.seq for first, _ in seen)
 
 
-def test_reading_what_was_seen_does_not_go_back() -> None:
+def test_reading_known_events_does_not_move_the_watermark_back() -> None:
     frontier = ContiguousWatermark(5)
 
     frontier.advance_to(3)

@@ -1,4 +1,4 @@
-"""The status of canned histories, version by version: a fold, and nothing but a fold."""
+"""The status of fixed histories, version by version, depends on the history alone."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def glance(saga: Saga) -> tuple[object, ...]:
     view = status_view(saga)
     steps = view["steps"]
     assert isinstance(steps, list)
-    return view["status"], view["current_step"], *(one["status"] for one in steps)
+    return view["status"], view["current_step"], *(step["status"] for step in steps)
 
 
-def test_a_completed_saga_version_by_version() -> None:
+def test_completed_saga_version_by_version() -> None:
     assert [glance(saga_after(COMPLETED[:number])) for number in range(len(COMPLETED) + 1)] == [
         ("running", None, "pending", "pending"),
         ("running", "book", "calling", "pending"),
@@ -96,7 +96,7 @@ def test_a_completed_saga_version_by_version() -> None:
     ]
 
 
-def test_a_compensated_saga_version_by_version() -> None:
+def test_compensated_saga_version_by_version() -> None:
     assert [glance(saga_after(COMPENSATED[:number])) for number in range(4, 9)] == [
         ("running", None, "succeeded", "rejected"),
         ("compensating", None, "succeeded", "rejected"),
@@ -115,14 +115,14 @@ def test_each_event_is_one_version(end: str) -> None:
 
 
 @pytest.mark.parametrize("end", HISTORIES)
-def test_the_same_history_has_the_same_status(end: str) -> None:
-    one, other = saga_after(HISTORIES[end]), saga_after(HISTORIES[end])
+def test_equal_histories_have_equal_status(end: str) -> None:
+    view, other_view = (status_view(saga_after(HISTORIES[end])) for _ in range(2))
 
-    assert status_view(one) == status_view(other)
-    assert status_view(one)["status"] == end
+    assert view == other_view
+    assert view["status"] == end
 
 
-def test_the_whole_view_of_a_saga_under_way() -> None:
+def test_complete_view_of_a_saga_in_progress() -> None:
     at_noon, later = "2026-03-01T12:00:00.000000Z", "2026-03-01T12:00:01.000000Z"
 
     view = status_view(saga_after(COMPLETED[:4]))
@@ -168,7 +168,7 @@ def test_the_whole_view_of_a_saga_under_way() -> None:
     ]
 
 
-def test_a_parked_saga_says_what_is_not_undone() -> None:
+def test_parked_saga_lists_steps_that_are_not_undone() -> None:
     view = status_view(saga_after(PARKED))
 
     assert view["parked"] == {
@@ -186,7 +186,7 @@ def left_of(saga: Saga) -> tuple[object, object]:
     return parked["not_done"], parked["not_undone"]
 
 
-def test_what_is_done_after_it_parked_is_not_called_undone_any_more() -> None:
+def test_step_done_after_parking_is_no_longer_listed_as_not_done() -> None:
     definition = define("pay pivot", "ship after=pay callback", "mail after=pay", "thank")
     case = given(definition).when(action_answer("pay", DONE)).when(action_answer("ship", ACCEPTED))
     parked = case.when(action_answer("mail", REJECTED))
@@ -196,7 +196,7 @@ def test_what_is_done_after_it_parked_is_not_called_undone_any_more() -> None:
     assert left_of(parked.when(callback_failed("ship")).saga) == (["ship", "mail", "thank"], [])
 
 
-def test_the_version_at_which_it_parked_still_tells_what_was_left_then() -> None:
+def test_version_of_parking_keeps_its_list_of_steps_not_undone() -> None:
     history = [*PARKED, SagaUnparked(back=True), CompensationCalled(step="book", attempt=2)]
 
     assert left_of(saga_after(history[: len(PARKED)])) == ([], ["book"])
@@ -218,13 +218,13 @@ def test_the_version_at_which_it_parked_still_tells_what_was_left_then() -> None
         ([*COMPLETED[:-1], SagaParked(reason="no id")], False, "no id"),
     ],
 )
-def test_the_answer_to_a_start(events: list[Event], success: bool, error: str | None) -> None:
+def test_result_of_a_start(events: list[Event], success: bool, error: str | None) -> None:
     answer = start_result_view(saga_after(events))
 
     assert (answer["success"], answer["error"]) == (success, error)
 
 
-def test_outputs_are_those_of_the_steps_that_are_done() -> None:
+def test_outputs_are_those_of_done_steps() -> None:
     assert start_result_view(saga_after(COMPLETED))["outputs"] == {
         "book": {"id": 7},
         "pay": {"id": 8},
@@ -233,5 +233,5 @@ def test_outputs_are_those_of_the_steps_that_are_done() -> None:
 
 
 @pytest.mark.parametrize("end", HISTORIES)
-def test_who_rests_is_at_no_step(end: str) -> None:
+def test_resting_saga_has_no_current_step(end: str) -> None:
     assert current_step(saga_after(HISTORIES[end])) is None

@@ -1,4 +1,4 @@
-"""What is wrong with an installation is found in its database, and nothing else is."""
+"""The doctor finds what is wrong in the database of an installation, and nothing else."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
 LATER = NOON + timedelta(days=1)
 NO_EVIDENCE = collect_evidence([], [], at=LATER)
 PARENT = "{saga: parent, version: 1, steps: [{name: order, saga: {type: order_processing}}]}"
+PIVOTAL = b'"saga_type":"pivotal"'
 UNKNOWN = "018f0000-0000-7000-8000-0000000000ff"
 UNBORN = "018f0000-0000-7000-8000-0000000002ff"
 ORPHAN = "018f0000-0000-7000-8000-0000000001ff"
@@ -52,7 +53,7 @@ ORPHAN = "018f0000-0000-7000-8000-0000000001ff"
 
 @dataclass(slots=True)
 class Installation:
-    """What a world in memory has recorded, in a database."""
+    """The log of an in-memory service, copied into a database."""
 
     world: InMemoryService
     projector: Projector
@@ -67,14 +68,14 @@ class Installation:
         await self.projector.flush()
 
     async def append(self, saga_id: str, *events: Event | NewEvent) -> None:
-        """As nobody who decides does."""
+        """Append events that no decision would produce."""
         version = len(self.world.log.store.streams.get(StreamId(saga_id), ()))
-        new = [one if isinstance(one, NewEvent) else recordable(one) for one in events]
+        new = [event if isinstance(event, NewEvent) else recordable(event) for event in events]
         await self.world.log.append(StreamId(saga_id), version, new)
         await self.copy()
 
     async def copy(self) -> None:
-        """What is not in the database yet."""
+        """Copy the events that are not in the database yet."""
         shards = self.world.log.store.shards.values()
         heads = await self.log.heads()
         rows = [
@@ -88,33 +89,33 @@ class Installation:
             await connection.execute(log_statement("append_events"), parameters)
 
     def first_saga(self, status: SagaStatus) -> str:
-        """A saga that rests like that."""
+        """Return the first saga with this status."""
         return self.all_sagas(status)[0]
 
     def all_sagas(self, status: SagaStatus) -> list[str]:
         query = "select saga_id::text from saga_status where status = %s order by saga_id"
         with psycopg.connect(self.database_url) as operator:
-            found = [str(row[0]) for row in operator.execute(query, (status.value,))]
-        assert found, f"a saga that is {status}"
-        return found
+            saga_ids = [str(row[0]) for row in operator.execute(query, (status.value,))]
+        assert saga_ids, f"there is a saga that is {status}"
+        return saga_ids
 
     @contextmanager
     def forger(self) -> Iterator[psycopg.Connection]:
-        """Somebody with all rights, and no scruples."""
+        """Connect with the append-only trigger disabled."""
         with psycopg.connect(self.database_url) as operator:
             operator.execute("alter table event disable trigger event_is_append_only")
             yield operator
 
     async def doctor(self, grounds: AuditContext | None = None) -> Doctor:
-        known = grounds or self.context()
-        return Doctor(self.log, self.readers, await self.log.heads(), known)
+        return Doctor(self.log, self.readers, await self.log.heads(), grounds or self.context())
 
     def context(self) -> AuditContext:
-        known = {(one.name, one.version): one for one in self.world.registry.known()}
-        return AuditContext(definitions=known, evidence=NO_EVIDENCE, overdue=NOON)
+        known = self.world.registry.known()
+        definitions = {(definition.name, definition.version): definition for definition in known}
+        return AuditContext(definitions=definitions, evidence=NO_EVIDENCE, overdue=NOON)
 
     async def findings(self, grounds: AuditContext | None = None) -> list[AuditFinding]:
-        return [one async for one in (await self.doctor(grounds)).findings()]
+        return [finding async for finding in (await self.doctor(grounds)).findings()]
 
 
 def recordable(event: Event) -> NewEvent:
@@ -130,7 +131,7 @@ def recordable(event: Event) -> NewEvent:
 async def installation(
     world: InMemoryService, projector: Projector, database_url: str
 ) -> AsyncIterator[Installation]:
-    """Thirty sagas with all sorts of fates."""
+    """An installation with thirty random sagas."""
     log = PostgresLog(database_url)
     readers = ReaderPool(database_url, timedelta(seconds=10), statement)
     made = Installation(world, projector, database_url, log, readers)
@@ -141,49 +142,51 @@ async def installation(
 
 
 def codes_of(findings: list[AuditFinding]) -> list[tuple[str, str, int | None]]:
-    """Promise, saga and version of each."""
-    assert all(isinstance(one, Violation) for one in findings)
-    return [(one.code, one.saga_id, one.version) for one in findings if isinstance(one, Violation)]
+    """Return invariant, saga and version of each violation; there must be no notices."""
+    violations = [finding for finding in findings if isinstance(finding, Violation)]
+    assert len(violations) == len(findings)
+    return [(violation.code, violation.saga_id, violation.version) for violation in violations]
 
 
-async def test_of_a_sound_installation_nothing_is_found(installation: Installation) -> None:
+async def test_sound_installation_has_no_findings(installation: Installation) -> None:
     doctor = await installation.doctor()
 
-    assert [one async for one in doctor.findings()] == []
+    assert [finding async for finding in doctor.findings()] == []
     assert doctor.progress.sagas == len(installation.world.sagas)
     assert doctor.progress.events == len(installation.world.events)
 
 
-async def test_what_is_recorded_meanwhile_is_left_for_the_next_time(
+async def test_events_recorded_during_an_audit_are_left_for_the_next(
     installation: Installation,
 ) -> None:
     doctor = await installation.doctor()
     sagas = len(installation.world.sagas)
     await installation.live(seed=2)
 
-    assert [one async for one in doctor.findings()] == []
+    assert [finding async for finding in doctor.findings()] == []
     assert doctor.progress.sagas == sagas
     assert await installation.findings() == []
 
 
-async def test_streams_are_read_whole_and_one_by_one_whatever_the_page(
+async def test_streams_are_read_whole_whatever_the_page_size(
     installation: Installation,
 ) -> None:
     streams = installation.world.log.store.streams
     for shard_id, head in (await installation.log.heads()).items():
         pages = StreamReader(installation.readers, page=3)
-        found = [one async for one in pages.read_shard(shard_id, head.seq)]
 
-        assert found == [
+        assert [stream async for stream in pages.read_shard(shard_id, head.seq)] == [
             events for _, events in sorted(streams.items()) if events[0].shard_id == shard_id
         ]
 
 
-async def test_an_event_after_the_end_is_found(installation: Installation) -> None:
+async def test_event_after_the_end_is_found(installation: Installation) -> None:
     compensated = installation.all_sagas(SagaStatus.COMPENSATED)
-    sagas = [await installation.world.orchestrator.saga(one) for one in compensated]
+    sagas = [await installation.world.orchestrator.saga(saga_id) for saga_id in compensated]
     saga_id, step = next(
-        (one.state.saga_id, step.name) for one in sagas for step in one.steps_in(StepStatus.PENDING)
+        (saga.state.saga_id, step.name)
+        for saga in sagas
+        for step in saga.steps_in(StepStatus.PENDING)
     )
     version = len(installation.world.log.store.streams[StreamId(saga_id)])
     await installation.append(saga_id, StepSkipped(step=step))
@@ -191,7 +194,7 @@ async def test_an_event_after_the_end_is_found(installation: Installation) -> No
     assert codes_of(await installation.findings()) == [("I1", saga_id, version + 1)]
 
 
-async def test_an_event_that_cannot_be_read_is_found(installation: Installation) -> None:
+async def test_unreadable_event_is_found(installation: Installation) -> None:
     saga_id = installation.first_saga(SagaStatus.COMPLETED)
     version = len(installation.world.log.store.streams[StreamId(saga_id)])
     nonsense = NewEvent(type="Nonsense", schema_version=1, recorded_at=LATER, payload=b"{}")
@@ -200,24 +203,23 @@ async def test_an_event_that_cannot_be_read_is_found(installation: Installation)
     assert codes_of(await installation.findings()) == [("I8", saga_id, version + 1)]
 
 
-async def test_a_saga_whose_definition_is_gone_is_found(installation: Installation) -> None:
+async def test_saga_without_its_definition_is_found(installation: Installation) -> None:
     sound = installation.context()
-    known = {name: one for name, one in sound.definitions.items() if name[0] != "pivotal"}
-    pivotal = sorted(one.stream_id for one in installation.world.events if is_pivotal(one.payload))
+    known = {key: value for key, value in sound.definitions.items() if key[0] != "pivotal"}
+    pivotal = pivotal_sagas(installation)
 
-    found = codes_of(await installation.findings(replace(sound, definitions=known)))
+    violations = codes_of(await installation.findings(replace(sound, definitions=known)))
 
-    assert sorted(found) == [("I8", one, 1) for one in pivotal]
+    assert sorted(violations) == [("I8", saga_id, 1) for saga_id in pivotal]
 
 
-def is_pivotal(payload: bytes) -> bool:
-    return b'"saga_type":"pivotal"' in payload
+def pivotal_sagas(installation: Installation) -> list[str]:
+    events = installation.world.events
+    return sorted(event.stream_id for event in events if PIVOTAL in event.payload)
 
 
 @pytest.mark.parametrize("column", ["status = 'running'", "error = 'made up'", "idle = not idle"])
-async def test_a_row_of_the_status_view_that_was_changed_is_found(
-    installation: Installation, column: str
-) -> None:
+async def test_changed_row_is_found(installation: Installation, column: str) -> None:
     saga_id = installation.first_saga(SagaStatus.COMPLETED)
     with psycopg.connect(installation.database_url) as operator:
         change = f"update saga_status set {column} where saga_id = %s"
@@ -227,7 +229,7 @@ async def test_a_row_of_the_status_view_that_was_changed_is_found(
     assert codes_of(await installation.findings()) == [("I8", saga_id, version)]
 
 
-async def test_a_row_of_the_status_view_that_is_missing_is_found(
+async def test_missing_row_is_found(
     installation: Installation,
 ) -> None:
     saga_id = installation.first_saga(SagaStatus.COMPLETED)
@@ -238,7 +240,7 @@ async def test_a_row_of_the_status_view_that_is_missing_is_found(
     assert codes_of(await installation.findings()) == [("I8", saga_id, version)]
 
 
-async def test_an_altered_event_breaks_the_chain(installation: Installation) -> None:
+async def test_altered_event_breaks_the_chain(installation: Installation) -> None:
     saga_id = installation.first_saga(SagaStatus.COMPLETED)
     with installation.forger() as forger:
         forger.execute(
@@ -250,18 +252,18 @@ async def test_an_altered_event_breaks_the_chain(installation: Installation) -> 
     assert codes_of(await installation.findings()) == [("I9", saga_id, 2)]
 
 
-async def test_an_event_that_was_taken_out_is_missed(installation: Installation) -> None:
+async def test_removed_event_is_noticed(installation: Installation) -> None:
     saga_id = installation.first_saga(SagaStatus.COMPLETED)
     with installation.forger() as forger:
         forger.execute("delete from event where stream_id = %s and version = 3", (saga_id,))
 
-    found = codes_of(await installation.findings())
+    violations = codes_of(await installation.findings())
 
-    assert {code for code, _, _ in found} == {"I9"}
-    assert ("I9", saga_id, 4) in found
+    assert {code for code, _, _ in violations} == {"I9"}
+    assert ("I9", saga_id, 4) in violations
 
 
-async def test_a_saga_that_two_keys_stand_for_is_found(installation: Installation) -> None:
+async def test_saga_with_two_idempotency_keys_is_found(installation: Installation) -> None:
     saga_id = installation.first_saga(SagaStatus.COMPLETED)
     for key in ("order-1", "order-2"):
         await installation.log.claim_key(
@@ -271,21 +273,22 @@ async def test_a_saga_that_two_keys_stand_for_is_found(installation: Installatio
     assert codes_of(await installation.findings()) == [("I13", saga_id, None)]
 
 
-async def test_sagas_that_stand_still_are_found(installation: Installation) -> None:
+async def test_overdue_sagas_are_found(installation: Installation) -> None:
     overdue = datetime.fromisoformat("2099-01-01T00:00:00Z")
 
-    found = codes_of(await installation.findings(replace(installation.context(), overdue=overdue)))
+    violations = codes_of(
+        await installation.findings(replace(installation.context(), overdue=overdue))
+    )
 
-    waiting = [
-        one.saga_id for one in await installation.world.unfinished() if one.wake_at is not None
-    ]
+    unfinished = await installation.world.unfinished()
+    waiting = [saga.saga_id for saga in unfinished if saga.wake_at is not None]
     assert waiting
-    assert sorted((code, saga_id) for code, saga_id, _ in found) == sorted(
+    assert sorted((code, saga_id) for code, saga_id, _ in violations) == sorted(
         ("I14", saga_id) for saga_id in waiting
     )
 
 
-async def test_a_parent_whose_child_has_ended_unheard_is_found(
+async def test_parent_that_missed_the_end_of_its_child_is_found(
     installation: Installation,
 ) -> None:
     child_id = installation.first_saga(SagaStatus.COMPLETED)
@@ -295,12 +298,12 @@ async def test_a_parent_whose_child_has_ended_unheard_is_found(
     await installation.append(UNKNOWN, start, waits)
     grounds = replace(installation.context(), overdue=LATER + timedelta(days=1))
 
-    found = codes_of(await installation.findings(grounds))
+    violations = codes_of(await installation.findings(grounds))
 
-    assert ("I14", UNKNOWN, 2) in found
+    assert ("I14", UNKNOWN, 2) in violations
 
 
-async def test_parents_and_children_that_contradict_each_other_are_found(
+async def test_contradictions_between_parents_and_children_are_found(
     installation: Installation,
 ) -> None:
     await installation.world.registry.register(definition_from_yaml(PARENT))
@@ -310,24 +313,24 @@ async def test_parents_and_children_that_contradict_each_other_are_found(
     parent = Parent(saga_id=installation.first_saga(SagaStatus.COMPLETED), step="order")
     await installation.append(ORPHAN, structs.replace(start, parent=parent))
 
-    found = codes_of(await installation.findings())
+    violations = codes_of(await installation.findings())
 
-    assert {one for one in found if one[0] == "child"} == {
+    assert {codes for codes in violations if codes[0] == "child"} == {
         ("child", UNKNOWN, 3),
         ("child", ORPHAN, 1),
     }
 
 
-async def test_a_secret_in_an_event_is_found(installation: Installation) -> None:
-    grounds = replace(installation.context(), secrets=[b'"saga_type":"pivotal"'])
-    pivotal = sorted(one.stream_id for one in installation.world.events if is_pivotal(one.payload))
+async def test_secret_in_an_event_is_found(installation: Installation) -> None:
+    grounds = replace(installation.context(), secrets=[PIVOTAL])
+    pivotal = pivotal_sagas(installation)
 
-    found = codes_of(await installation.findings(grounds))
+    violations = codes_of(await installation.findings(grounds))
 
-    assert sorted(found) == [("I15", one, 1) for one in pivotal]
+    assert sorted(violations) == [("I15", saga_id, 1) for saga_id in pivotal]
 
 
-async def test_what_was_acknowledged_or_called_and_is_unknown_is_found(
+async def test_saga_known_only_from_evidence_is_found(
     installation: Installation,
 ) -> None:
     call = LedgerEntry(
@@ -348,6 +351,6 @@ async def test_what_was_acknowledged_or_called_and_is_unknown_is_found(
     ]
     grounds = replace(installation.context(), evidence=collect_evidence([call], answers, at=NOON))
 
-    found = codes_of(await installation.findings(grounds))
+    violations = codes_of(await installation.findings(grounds))
 
-    assert found == [("I16", saga_id, None), ("I16", UNKNOWN, None), ("I6", UNKNOWN, None)]
+    assert violations == [("I16", saga_id, None), ("I16", UNKNOWN, None), ("I6", UNKNOWN, None)]

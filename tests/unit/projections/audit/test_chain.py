@@ -12,7 +12,7 @@ SHARD = 7
 
 @pytest.fixture
 async def log() -> InMemoryLog:
-    """Two shards of more than a page."""
+    """A log with two shards that are longer than a page."""
     log = InMemoryLog()
     await log.claim([SHARD, SHARD + 1], recorded_at=NOON)
     for shard_id in (SHARD, SHARD + 1):
@@ -22,18 +22,18 @@ async def log() -> InMemoryLog:
     return log
 
 
-async def test_a_log_that_is_as_it_was_written_is_sound(log: InMemoryLog) -> None:
+async def test_unchanged_log_is_sound(log: InMemoryLog) -> None:
     verdict = await verify_log(log)
 
     assert (verdict.first_bad, verdict.events) == (None, 2 * (EVENTS_PER_READ + 11))
-    assert {one: head for one, head in verdict.heads.items() if head.seq} == await log.heads()
+    assert {shard: head for shard, head in verdict.heads.items() if head.seq} == await log.heads()
 
 
 @pytest.mark.parametrize("seq", [1, 2, EVENTS_PER_READ, EVENTS_PER_READ + 1, EVENTS_PER_READ + 11])
 @pytest.mark.parametrize(
     "forgery", [{"payload": b'{"amount":1}'}, {"type": "Other"}, {"hash": bytes(32)}, {"epoch": 9}]
 )
-async def test_an_altered_event_is_named(
+async def test_altered_event_is_reported(
     log: InMemoryLog, seq: int, forgery: dict[str, Any]
 ) -> None:
     events = log.store.shards[SHARD]
@@ -44,7 +44,7 @@ async def test_an_altered_event_is_named(
     assert verdict.first_bad == events[seq - 1]
 
 
-async def test_an_event_that_was_taken_out_is_missed(log: InMemoryLog) -> None:
+async def test_removed_event_is_noticed(log: InMemoryLog) -> None:
     events = log.store.shards[SHARD]
     following = events[500]
     del events[499]
@@ -54,7 +54,7 @@ async def test_an_event_that_was_taken_out_is_missed(log: InMemoryLog) -> None:
     assert verdict.first_bad == following
 
 
-async def test_an_event_that_was_put_in_is_named(log: InMemoryLog) -> None:
+async def test_inserted_event_is_reported(log: InMemoryLog) -> None:
     events = log.store.shards[SHARD]
     forged = events[500]._replace(seq=501, payload=b'{"forged":true}')
     events.insert(500, forged)
@@ -64,7 +64,7 @@ async def test_an_event_that_was_put_in_is_named(log: InMemoryLog) -> None:
     assert verdict.first_bad == forged
 
 
-async def test_an_empty_log_is_sound() -> None:
+async def test_empty_log_is_sound() -> None:
     verdict = await verify_log(InMemoryLog())
 
     assert (verdict.events, verdict.first_bad) == (0, None)

@@ -1,4 +1,4 @@
-"""What others have written down is read line by line."""
+"""Ledgers and acknowledgements are read line by line."""
 
 from __future__ import annotations
 
@@ -34,40 +34,44 @@ def line(**members: object) -> bytes:
     return json.dumps({**CALL, **members}).encode() + b"\n"
 
 
-def test_calls_are_told_by_saga_in_order_of_time() -> None:
+def test_calls_are_grouped_by_saga_in_order_of_time() -> None:
     early = line(at="2026-03-01T12:00:01Z", direction="compensation", epoch=None)
-    told = collect_evidence(read_calls([line(), line(saga_id="saga-2"), early]), [], at=NOON)
+    evidence = collect_evidence(read_calls([line(), line(saga_id="saga-2"), early]), [], at=NOON)
 
-    assert [one.direction for one in told.calls["saga-1"]] == [
+    assert [call.direction for call in evidence.calls["saga-1"]] == [
         Direction.COMPENSATION,
         Direction.ACTION,
     ]
-    assert [one.epoch for one in told.calls["saga-2"]] == [3]
-    assert told.coverage == LedgerCoverage(frozenset({"order-service"}), until=NOON)
+    assert [call.epoch for call in evidence.calls["saga-2"]] == [3]
+    assert evidence.coverage == LedgerCoverage(frozenset({"order-service"}), until=NOON)
 
 
-def test_half_a_line_at_the_end_is_not_counted() -> None:
+def test_incomplete_last_line_is_ignored() -> None:
     assert len(list(read_calls([line(), line()[:-20]]))) == 1
 
 
 @pytest.mark.parametrize(
-    ("members", "trouble"),
+    ("members", "message"),
     [
         ({"direction": "sideways"}, "line 2: /direction must be"),
         ({"attempt": "x"}, "line 2: /attempt must be"),
     ],
 )
-def test_a_line_that_is_no_call_is_named(members: dict[str, object], trouble: str) -> None:
-    with pytest.raises(ValueError, match=trouble):
+def test_invalid_line_is_reported_with_its_number(members: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         list(read_calls([line(), line(**members)]))
 
 
 @pytest.mark.parametrize(
     ("status", "read"), [('"completed"', "completed"), ("202", 202), ("null", None)]
 )
-def test_an_answer_has_the_status_of_a_saga_or_of_http(status: str, read: object) -> None:
-    told = f'{{"at":"2026-03-01T12:00:00Z","saga_id":"saga-1","status":{status}}}\n'
+def test_acknowledgement_has_the_status_of_a_saga_or_of_http(status: str, read: object) -> None:
+    record = f'{{"at":"2026-03-01T12:00:00Z","saga_id":"saga-1","status":{status}}}\n'
 
-    (answer,) = read_acknowledgements([told.encode()])
+    (acknowledgement,) = read_acknowledgements([record.encode()])
 
-    assert (answer.status, answer.version, answer.request) == (read, None, None)
+    assert (acknowledgement.status, acknowledgement.version, acknowledgement.request) == (
+        read,
+        None,
+        None,
+    )
