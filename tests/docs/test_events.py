@@ -41,7 +41,9 @@ def test_all_events_are_listed_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: str(fact.type_name))
-def test_its_row_says_what_it_is(fact: type[SagaEvent | StepEvent]) -> None:
+def test_row_of_an_event_lists_its_members_and_transitions(
+    fact: type[SagaEvent | StepEvent],
+) -> None:
     says, members, fires = rows()[fact.type_name]
 
     assert says.endswith(".")

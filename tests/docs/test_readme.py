@@ -94,7 +94,7 @@ def test_the_targets_of_make_exist() -> None:
     assert all(re.search(rf"^{one}:", makefile, re.MULTILINE) for one in targets), targets
 
 
-def test_the_documents_it_points_to_exist() -> None:
+def test_documents_linked_in_the_readme_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README.text)
 
     assert links

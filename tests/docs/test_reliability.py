@@ -33,6 +33,6 @@ def test_every_promise_names_a_test_that_exists() -> None:
 
 
 @pytest.mark.parametrize("folder", PROOFS)
-def test_every_proof_is_told_of(folder: str) -> None:
+def test_every_proof_is_listed(folder: str) -> None:
     assert names_below(folder) <= set(RELIABILITY.quoted())
     assert names_below(folder)
