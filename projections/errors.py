@@ -2,13 +2,14 @@
 
 ProjectionUnavailable    the database does not answer at the moment
 InvalidCursor            the text is not a cursor that this service has issued
-CheckpointConflict       another node has moved the checkpoint of a shard"""
+CheckpointConflict       another node has moved the checkpoint of a shard
+"""
 
 from __future__ import annotations
 
 
 class ProjectionUnavailable(Exception):
-    """Ask again: nothing was changed by asking."""
+    """The database does not answer at the moment. Reading changes nothing: repeat the request."""
 
 
 class InvalidCursor(ValueError):

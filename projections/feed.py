@@ -26,7 +26,7 @@ from ..fsm.codec import UnreadableEvent, decode, encode, format_time, stored_nam
 from ..fsm.events import Event
 from ..fsm.formats.strict_json import Json, JsonObject, parse
 from .errors import InvalidCursor, ProjectionUnavailable
-from .status_table import PROJECTION
+from .status_table import read_checkpoints
 
 EVENTS_PER_WINDOW = 500  # of a shard, examined by one statement
 MAX_WINDOWS_PER_PAGE = 20  # a filter with few matches ends a page early: two seconds in a huge log
@@ -71,12 +71,6 @@ class Feed(Protocol):
 
         Raises ProjectionUnavailable.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class _Checkpoint:
-    shard_id: int
-    seq: int
 
 
 class LogFeed:
@@ -128,17 +122,13 @@ class LogFeed:
         return FeedPage(events=page, next=after, has_more=has_more)
 
     async def _shard_ends(self, feed_filter: FeedFilter) -> FeedCursor:
+        ends: Mapping[int, int]
         if feed_filter.saga_type is None:
             ends = {shard_id: head.seq for shard_id, head in (await self._log.heads()).items()}
         else:
-            ends = await self._projected_ends()
+            await self._refresh()
+            ends = await read_checkpoints(self._readers)
         return FeedCursor(tuple(ends.get(shard_id, 0) for shard_id in range(SHARD_COUNT)))
-
-    async def _projected_ends(self) -> dict[int, int]:
-        await self._refresh()
-        parameters = {"projection": PROJECTION}
-        rows = await self._readers.fetch(_Checkpoint, "read_checkpoints", parameters)
-        return {row.shard_id: row.seq for row in rows}
 
     async def _read(
         self, feed_filter: FeedFilter, after: FeedCursor, upto: FeedCursor, limit: int

@@ -59,8 +59,8 @@ class DirtySaga:
 class Projector:
     """`load` replays sagas from their streams."""
 
-    def __init__(self, tables: StatusTable, log: EventLog, load: LoadSagas) -> None:
-        self.table, self.log, self.load = tables, log, load
+    def __init__(self, table: StatusTable, log: EventLog, load: LoadSagas) -> None:
+        self.table, self.log, self.load = table, log, load
         self._checkpoints: dict[int, int] = {}
         self._watermarks: dict[int, ContiguousWatermark] = {}
         self._dirty: dict[str, DirtySaga] = {}
@@ -77,8 +77,8 @@ class Projector:
             self._has_dirty.set()
         else:
             change.saga = saga
-        if (frontier := self._watermarks.get(first.shard_id)) is not None:
-            frontier.add(first.seq, last.seq)
+        if (watermark := self._watermarks.get(first.shard_id)) is not None:
+            watermark.add(first.seq, last.seq)
         if len(self._dirty) >= MAX_DIRTY_SAGAS:
             self._batch_is_full.set()
 
@@ -109,10 +109,10 @@ class Projector:
             self._dirty.setdefault(saga_id, change).was_deferred = True
 
     async def _write(self, changes: Mapping[str, DirtySaga]) -> int:
-        reached = self._next_checkpoints()
+        checkpoints = self._next_checkpoints()
         try:
             sagas = [change.saga for change in changes.values()]
-            await self.table.write(sagas, self._checkpoints, reached)
+            await self.table.write(sagas, self._checkpoints, checkpoints)
         except CheckpointConflict:
             # Kept until the log has been read, which may fail: the watermarks cover them already.
             self._defer(changes)
@@ -121,7 +121,7 @@ class Projector:
         except BaseException:  # a stop cancels the write, too; its rows must still be written
             self._defer(changes)
             raise
-        self._checkpoints.update(reached)
+        self._checkpoints.update(checkpoints)
         if any(
             mark.appends_behind_gap > MAX_APPENDS_BEHIND_GAP for mark in self._watermarks.values()
         ):
@@ -130,12 +130,12 @@ class Projector:
 
     def _next_checkpoints(self) -> dict[int, int]:
         """Return the checkpoints that the rows will cover: those before the deferred sagas."""
-        reached = {shard_id: mark.seq for shard_id, mark in self._watermarks.items()}
+        checkpoints = {shard_id: mark.seq for shard_id, mark in self._watermarks.items()}
         for change in self._dirty.values():
-            if change.shard_id in reached:
+            if change.shard_id in checkpoints:
                 seq = max(change.seq - 1, self._checkpoints[change.shard_id])
-                reached[change.shard_id] = min(reached[change.shard_id], seq)
-        return reached
+                checkpoints[change.shard_id] = min(checkpoints[change.shard_id], seq)
+        return checkpoints
 
     async def run(self) -> None:
         """Write dirty sagas every 100 ms, or as soon as there are many, until cancelled."""

@@ -25,6 +25,7 @@ from ..eventstore.postgres.binary_arrays import (
 )
 from ..eventstore.postgres.connection import NO_OWNER, VALUE_ERRORS, Connection, Connector, watchdog
 from ..eventstore.postgres.prepared_connection import PreparedConnection, open_prepared_connection
+from ..eventstore.postgres.reader_pool import ReaderPool
 from ..eventstore.postgres.refusals import Refusals
 from ..eventstore.postgres.statements import DatabaseMode
 from ..fsm.decider.decide import is_idle
@@ -39,7 +40,7 @@ Result = TypeVar("Result")
 
 PROJECTION = "saga_status"
 STATEMENT_TIMEOUT = timedelta(seconds=10)  # a server that takes longer is frozen
-REBUILD_TIMEOUT = timedelta(hours=1)  # for a rebuild
+REBUILD_TIMEOUT = timedelta(hours=1)
 MAX_ROWS_PER_STATEMENT = 1000
 CHECKPOINT_CONSTRAINT = "checkpoint_is_not_negative"  # violated by a checkpoint that has been moved
 
@@ -51,6 +52,20 @@ class UnfinishedSaga:
     saga_id: str
     is_idle: bool
     wake_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The seq up to which the status table covers a shard."""
+
+    shard_id: int
+    seq: int
+
+
+async def read_checkpoints(readers: ReaderPool) -> Mapping[int, int]:
+    """Return the checkpoint of each shard. Raises LogUnavailable."""
+    rows = await readers.fetch(Checkpoint, "read_checkpoints", {"projection": PROJECTION})
+    return {row.shard_id: row.seq for row in rows}
 
 
 class StatusTable:
@@ -97,10 +112,10 @@ class StatusTable:
         unmoved = {shard_id: (before[shard_id], before[shard_id]) for shard_id in moved}
         moves = {shard_id: (before[shard_id], after[shard_id]) for shard_id in moved}
         *first, last = _batches(sagas)
-        async with self._connection(STATEMENT_TIMEOUT) as line:
-            for portion in first:  # the checkpoints move with the last batch
-                await _upsert(line, portion, unmoved)
-            await _upsert(line, last, moves)
+        async with self._connection(STATEMENT_TIMEOUT) as prepared:
+            for batch in first:  # the checkpoints move with the last batch
+                await _upsert(prepared, batch, unmoved)
+            await _upsert(prepared, last, moves)
 
     async def unfinished_sagas(self, shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
         """Return the sagas of these shards that do not rest, oldest first."""
@@ -116,11 +131,14 @@ class StatusTable:
     @asynccontextmanager
     async def rebuilding(self) -> AsyncIterator[Rebuild]:
         """Empty the table and fill it again in one transaction; readers see the old rows."""
-        async with self._connection(REBUILD_TIMEOUT) as line, line.connection.transaction():
+        async with (
+            self._connection(REBUILD_TIMEOUT) as prepared,
+            prepared.connection.transaction(),
+        ):
             reset = {"projection": PROJECTION}
-            await line.connection.execute(statement("reset_checkpoints"), reset)
-            await line.connection.execute(statement("delete_saga_status"))
-            yield Rebuild(line)
+            await prepared.connection.execute(statement("reset_checkpoints"), reset)
+            await prepared.connection.execute(statement("delete_saga_status"))
+            yield Rebuild(prepared)
 
     async def close_idle(self) -> None:
         """Close the connection unless it is in use; the next statement opens another."""
@@ -128,9 +146,9 @@ class StatusTable:
             await self.close()
 
     async def close(self) -> None:
-        line, self._open_connection = self._open_connection, None
-        if line is not None:
-            await line.close()
+        prepared, self._open_connection = self._open_connection, None
+        if prepared is not None:
+            await prepared.close()
 
     async def _retry_once(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat `attempt` on a new connection if the old one may have died while idle."""
@@ -146,8 +164,8 @@ class StatusTable:
 
     @asynccontextmanager
     async def _transaction(self, limit: timedelta) -> AsyncIterator[Connection]:
-        async with self._connection(limit) as line, line.connection.transaction():
-            yield line.connection
+        async with self._connection(limit) as prepared, prepared.connection.transaction():
+            yield prepared.connection
 
     @asynccontextmanager
     async def _connection(self, limit: timedelta) -> AsyncIterator[PreparedConnection]:
@@ -155,10 +173,10 @@ class StatusTable:
             if self._open_connection is None or self._open_connection.connection.closed:
                 await self.close()
                 self._open_connection = await open_prepared_connection(self._connector)
-            line = self._open_connection
+            prepared = self._open_connection
             try:
-                with watchdog(line.connection, limit):
-                    yield line
+                with watchdog(prepared.connection, limit):
+                    yield prepared
                 self._refusals.clear(PROJECTION)
             except (psycopg.Error, asyncio.CancelledError) as error:
                 if isinstance(error, psycopg.Error):
@@ -176,12 +194,12 @@ def _unfinished_saga(saga_id: object, idle: object, wake_at: object) -> Unfinish
 class Rebuild:
     """A rebuild in progress; it commits when the transaction around it ends."""
 
-    def __init__(self, line: PreparedConnection) -> None:
-        self._connection = line
+    def __init__(self, connection: PreparedConnection) -> None:
+        self._connection = connection
 
     async def write(self, sagas: Sequence[Saga]) -> None:
-        for portion in _batches(sagas):
-            await _upsert(self._connection, portion, {})
+        for batch in _batches(sagas):
+            await _upsert(self._connection, batch, {})
 
     async def set_checkpoint(self, shard_id: int, seq: int) -> None:
         await _upsert(self._connection, [], {shard_id: (0, seq)})
@@ -194,7 +212,7 @@ def _batches(sagas: Sequence[Saga]) -> list[Sequence[Saga]]:
 
 
 async def _upsert(
-    line: PreparedConnection, sagas: Sequence[Saga], moves: Mapping[int, tuple[int, int]]
+    connection: PreparedConnection, sagas: Sequence[Saga], moves: Mapping[int, tuple[int, int]]
 ) -> None:
     """`moves` maps a shard to the old and the new checkpoint. Raises CheckpointConflict."""
     parameters = status_columns(sagas) | {
@@ -203,7 +221,7 @@ async def _upsert(
         "seq": int8_array([seq for _, seq in moves.values()]),
     }
     try:
-        await line.execute("write_saga_status", statement("write_saga_status"), parameters)
+        await connection.execute("write_saga_status", statement("write_saga_status"), parameters)
     except psycopg.errors.CheckViolation as error:
         if error.diag.constraint_name == CHECKPOINT_CONSTRAINT:
             raise CheckpointConflict from error

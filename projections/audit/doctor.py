@@ -21,10 +21,11 @@ from ...eventstore.event_log import EventLog
 from ...eventstore.hash_chain import find_broken_event
 from ...eventstore.postgres.reader_pool import ReaderPool
 from ...fsm.invariants import Invariant, Violation, one_key_one_saga
+from ..status_table import read_checkpoints
 from .child_checks import check_children
 from .saga_audit import AuditContext, AuditFinding, SagaAudit
 from .streams import EVENTS_PER_READ, StreamReader
-from .view_checks import check_rows, read_checkpoints
+from .view_checks import check_rows
 
 MAX_SAGAS_PER_CHECK = 200  # one statement compares their rows
 

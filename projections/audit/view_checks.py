@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from ...eventstore.postgres.binary_arrays import uuid_array
 from ...eventstore.postgres.reader_pool import ReaderPool
 from ...fsm.invariants import History, Invariant, Violation
-from ..status_table import PROJECTION, status_columns
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """The seq up to which a shard is projected."""
-
-    shard_id: int
-    seq: int
+from ..status_table import status_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +17,6 @@ class RowVersion:
 
     saga_id: str
     version: int
-
-
-async def read_checkpoints(readers: ReaderPool) -> Mapping[int, int]:
-    """Return the checkpoint of each shard. Raises LogUnavailable."""
-    rows = await readers.fetch(Checkpoint, "read_checkpoints", {"projection": PROJECTION})
-    return {row.shard_id: row.seq for row in rows}
 
 
 async def check_rows(

@@ -16,7 +16,7 @@ from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
 
 @pytest.fixture
-async def tables(database_url: str) -> AsyncIterator[StatusTable]:
+async def status_table(database_url: str) -> AsyncIterator[StatusTable]:
     made = StatusTable(database_url)
     yield made
     await made.close()
@@ -30,6 +30,6 @@ async def world() -> AsyncIterator[InMemoryService]:
 
 
 @pytest.fixture
-async def projector(world: InMemoryService, tables: StatusTable) -> Projector:
+async def projector(world: InMemoryService, status_table: StatusTable) -> Projector:
     """A projector that has caught up and observes every commit of the service."""
-    return await caught_up_projector(world, tables)
+    return await caught_up_projector(world, status_table)

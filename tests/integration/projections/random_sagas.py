@@ -76,9 +76,9 @@ async def a_random_world(seed: int, store: MemoryStore | None = None) -> InMemor
     )
 
 
-async def caught_up_projector(world: InMemoryService, tables: StatusTable) -> Projector:
+async def caught_up_projector(world: InMemoryService, status_table: StatusTable) -> Projector:
     """Return a projector that has caught up and observes every commit of the service."""
-    projector = Projector(tables, world.log, repository_of(world).load_many)
+    projector = Projector(status_table, world.log, repository_of(world).load_many)
     await projector.acquire_shards(range(SHARD_COUNT))
     world.driver.observe = projector.observe
     return projector

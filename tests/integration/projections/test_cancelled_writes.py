@@ -40,22 +40,22 @@ class BlockingStatusTable(StatusTable):
 async def test_checkpoint_does_not_pass_a_cancelled_write(
     world: InMemoryService, database_url: str
 ) -> None:
-    tables = BlockingStatusTable(database_url)
-    projector = await caught_up_projector(world, tables)
+    status_table = BlockingStatusTable(database_url)
+    projector = await caught_up_projector(world, status_table)
     before = checkpoints(database_url)
     await run_random_sagas(world, Random(21), sagas=5)
 
-    tables.blocks = True
+    status_table.blocks = True
     writing = asyncio.ensure_future(projector.flush())
-    await tables.is_blocked.wait()
+    await status_table.is_blocked.wait()
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    tables.blocks = False
+    status_table.blocks = False
     assert (rows(database_url), checkpoints(database_url)) == ([], before)
     await run_random_sagas(world, Random(22), sagas=5)
     await projector.flush()
 
     assert rows(database_url) == await replayed_rows(world)
     assert checkpoints(database_url) == heads(world)
-    await tables.close()
+    await status_table.close()

@@ -52,7 +52,7 @@ def folded(checkpoints: Mapping[int, int], world: InMemoryService) -> set[str]:
 
 
 async def test_deferred_saga_keeps_the_checkpoint_before_its_first_event(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     before = checkpoints(database_url)
     await world.start("pivotal")
@@ -63,7 +63,7 @@ async def test_deferred_saga_keeps_the_checkpoint_before_its_first_event(
 
     restarted = await a_random_world(seed=5, store=world.log.store)
     assert checkpoints(database_url) == before
-    await caught_up_projector(restarted, tables)
+    await caught_up_projector(restarted, status_table)
 
     assert rows(database_url) == await replayed_rows(restarted)
 
@@ -71,10 +71,10 @@ async def test_deferred_saga_keeps_the_checkpoint_before_its_first_event(
 async def test_deferred_rows_survive_a_failed_write(
     world: InMemoryService, database_url: str
 ) -> None:
-    tables = FailingStatusTable(database_url)
-    projector = await caught_up_projector(world, tables)
+    status_table = FailingStatusTable(database_url)
+    projector = await caught_up_projector(world, status_table)
     await run_random_sagas(world, Random(22), sagas=5)
-    tables.failures = 1
+    status_table.failures = 1
     with pytest.raises(psycopg.OperationalError):
         await projector.flush_due()
     await run_random_sagas(world, Random(23), sagas=5)
@@ -84,4 +84,4 @@ async def test_deferred_rows_survive_a_failed_write(
 
     assert rows(database_url) == await replayed_rows(world)
     assert checkpoints(database_url) == heads(world)
-    await tables.close()
+    await status_table.close()

@@ -71,40 +71,40 @@ async def start(world: InMemoryService, saga_type: str, start_at: datetime | Non
     ids=["sleep", "signal", "callback", "back-off", "scheduled start"],
 )
 async def test_waiting_saga_is_idle_until_its_wakeup(
-    tables: StatusTable,
+    status_table: StatusTable,
     saga_type: str,
     answer: CallResult,
     start_at: datetime | None,
     wake_at: datetime,
 ) -> None:
     world = await a_world_of_waiting_sagas(answer)
-    projector = await caught_up_projector(world, tables)
+    projector = await caught_up_projector(world, status_table)
 
     saga_id = await start(world, saga_type, start_at)
     await projector.flush()
 
-    assert await tables.unfinished_sagas(range(SHARD_COUNT)) == [
+    assert await status_table.unfinished_sagas(range(SHARD_COUNT)) == [
         UnfinishedSaga(saga_id, True, wake_at)
     ]
 
 
-async def test_paused_saga_is_idle_without_wakeup(tables: StatusTable) -> None:
+async def test_paused_saga_is_idle_without_wakeup(status_table: StatusTable) -> None:
     world = await a_world_of_waiting_sagas(Response(200, {}, b""))
-    projector = await caught_up_projector(world, tables)
+    projector = await caught_up_projector(world, status_table)
     saga_id = await start(world, "nap")
 
     await world.orchestrator.execute(saga_id, Pause())
     await projector.flush()
 
-    assert await tables.unfinished_sagas(range(SHARD_COUNT)) == [
+    assert await status_table.unfinished_sagas(range(SHARD_COUNT)) == [
         UnfinishedSaga(saga_id, True, None)
     ]
 
 
-async def test_saga_with_a_call_or_a_child_is_not_idle(tables: StatusTable) -> None:
+async def test_saga_with_a_call_or_a_child_is_not_idle(status_table: StatusTable) -> None:
     """A crash would lose what only this process knows, so such sagas are read after a start."""
     world = await a_world_of_waiting_sagas(Response(200, {}, b""))
-    projector = await caught_up_projector(world, tables)
+    projector = await caught_up_projector(world, status_table)
     parent_id = await start(world, "parent")
     world.participants.hold("book")
     called = (await world.start("trip")).state.saga_id
@@ -112,33 +112,33 @@ async def test_saga_with_a_call_or_a_child_is_not_idle(tables: StatusTable) -> N
 
     await projector.flush()
 
-    sagas = await tables.unfinished_sagas(range(SHARD_COUNT))
+    sagas = await status_table.unfinished_sagas(range(SHARD_COUNT))
     unfinished = {saga.saga_id: saga.is_idle for saga in sagas}
     assert (unfinished.pop(parent_id), unfinished.pop(called)) == (False, False)
     assert list(unfinished.values()) == [True]
     await world.driver.drain(timedelta())
 
 
-async def test_unfinished_sagas_are_read_by_shard(tables: StatusTable) -> None:
+async def test_unfinished_sagas_are_read_by_shard(status_table: StatusTable) -> None:
     world = await a_world_of_waiting_sagas(Response(200, {}, b""))
-    projector = await caught_up_projector(world, tables)
+    projector = await caught_up_projector(world, status_table)
     sagas = [await start(world, "nap") for _ in range(2 * SHARD_COUNT)]
     await projector.flush()
 
-    by_shard = [await tables.unfinished_sagas([shard_id]) for shard_id in range(SHARD_COUNT)]
+    by_shard = [await status_table.unfinished_sagas([shard_id]) for shard_id in range(SHARD_COUNT)]
 
     assert [len(unfinished) for unfinished in by_shard] == [2] * SHARD_COUNT
     assert sorted(saga.saga_id for unfinished in by_shard for saga in unfinished) == sorted(sagas)
 
 
-async def test_rebuild_keeps_idle_rows(tables: StatusTable, database_url: str) -> None:
+async def test_rebuild_keeps_idle_rows(status_table: StatusTable, database_url: str) -> None:
     world = await a_random_world(seed=21)
-    projector = await caught_up_projector(world, tables)
+    projector = await caught_up_projector(world, status_table)
     await run_random_sagas(world, Random(21), sagas=20)
     await projector.flush()
     kept = rows(database_url)
 
-    await Projector(tables, world.log, repository_of(world).load_many).rebuild()
+    await Projector(status_table, world.log, repository_of(world).load_many).rebuild()
 
     assert rows(database_url) == kept
     assert {row["idle"] for row in kept} == {True, False}

@@ -18,7 +18,7 @@ from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
 from saga_orchestrator.fsm.inputs import Abandon, StartSaga
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.projections import listing as status_listing
+from saga_orchestrator.projections import listing as listing_module
 from saga_orchestrator.projections import statement
 from saga_orchestrator.projections.errors import ProjectionUnavailable
 from saga_orchestrator.projections.listing import (
@@ -94,7 +94,7 @@ async def listing(database_url: str, projector: Projector) -> AsyncIterator[Stat
 
 
 @pytest.fixture
-async def folds(world: InMemoryService, projector: Projector) -> Sequence[Row]:
+async def expected_rows(world: InMemoryService, projector: Projector) -> Sequence[Row]:
     """Replayed rows of sagas that were started over two hours, newest first."""
     await run_random_sagas(world, Random(1), sagas=25)
     world.clock.time = max(world.clock.time, LATER)
@@ -115,10 +115,10 @@ def ids_of(rows: Iterable[Row]) -> list[object]:
     return [row["saga_id"] for row in rows]
 
 
-def in_order(saga_filter: SagaFilter, folds: Sequence[Row]) -> Sequence[Row]:
+def in_order(saga_filter: SagaFilter, expected_rows: Sequence[Row]) -> Sequence[Row]:
     if not saga_filter.is_parked_queue:
-        return folds
-    parked = [row for row in folds if row["status"] == "parked"]
+        return expected_rows
+    parked = [row for row in expected_rows if row["status"] == "parked"]
     return sorted(parked, key=lambda row: (str(row["parked_at"]), str(row["saga_id"])))
 
 
@@ -132,43 +132,50 @@ async def all_pages(listing: StatusListing, saga_filter: SagaFilter, size: int) 
     return saga_ids
 
 
-async def test_sagas_are_listed_newest_first(listing: StatusListing, folds: Sequence[Row]) -> None:
+async def test_sagas_are_listed_newest_first(
+    listing: StatusListing, expected_rows: Sequence[Row]
+) -> None:
     page = await listing.page(ALL, None, 1000)
 
-    assert [*map(as_row, page)] == [*map(cut_to_summary, folds)]
+    assert [*map(as_row, page)] == [*map(cut_to_summary, expected_rows)]
     assert all(isinstance(summary.status, SagaStatus) for summary in page)
-    assert [summary_view(summary)["saga_id"] for summary in page] == ids_of(folds)
+    assert [summary_view(summary)["saga_id"] for summary in page] == ids_of(expected_rows)
 
 
 async def test_all_conditions_of_a_filter_must_hold(
-    listing: StatusListing, folds: Sequence[Row]
+    listing: StatusListing, expected_rows: Sequence[Row]
 ) -> None:
     for saga_filter, holds in FILTERS:
         page = await listing.page(saga_filter, None, 1000)
-        expected = ids_of(filter(holds, in_order(saga_filter, folds)))
+        expected = ids_of(filter(holds, in_order(saga_filter, expected_rows)))
         assert [summary.saga_id for summary in page] == expected, saga_filter
 
 
 async def test_pages_follow_one_another_without_gap_or_overlap(
-    listing: StatusListing, folds: Sequence[Row]
+    listing: StatusListing, expected_rows: Sequence[Row]
 ) -> None:
     for saga_filter in (ALL, PARKED):
-        expected = ids_of(in_order(saga_filter, folds))
+        expected = ids_of(in_order(saga_filter, expected_rows))
         assert len(expected) > 4
         for size in (1, 4, 50, 51):
             assert await all_pages(listing, saga_filter, size) == expected
 
 
-async def test_filters_apply_to_the_queue_too(listing: StatusListing, folds: Sequence[Row]) -> None:
+async def test_filters_apply_to_the_queue_too(
+    listing: StatusListing, expected_rows: Sequence[Row]
+) -> None:
     for saga_filter, holds in FILTERS:
         if saga_filter.status is None:
             page = await listing.page(replace(saga_filter, status=SagaStatus.PARKED), None, 1000)
-            expected = ids_of(filter(holds, in_order(PARKED, folds)))
+            expected = ids_of(filter(holds, in_order(PARKED, expected_rows)))
             assert [summary.saga_id for summary in page] == expected, saga_filter
 
 
 async def test_queue_continues_after_a_saga_that_is_no_longer_parked(
-    listing: StatusListing, folds: Sequence[Row], world: InMemoryService, projector: Projector
+    listing: StatusListing,
+    expected_rows: Sequence[Row],
+    world: InMemoryService,
+    projector: Projector,
 ) -> None:
     first = await listing.page(PARKED, None, 2)
     expected = await listing.page(PARKED, PARKED.cursor_after(first[-1]), 1000)
@@ -183,7 +190,10 @@ async def test_queue_continues_after_a_saga_that_is_no_longer_parked(
 
 
 async def test_page_keeps_its_place_while_sagas_are_started(
-    listing: StatusListing, folds: Sequence[Row], world: InMemoryService, projector: Projector
+    listing: StatusListing,
+    expected_rows: Sequence[Row],
+    world: InMemoryService,
+    projector: Projector,
 ) -> None:
     first = await listing.page(ALL, None, 10)
     expected = await listing.page(ALL, PageCursor(first[-1].saga_id), 10)
@@ -224,7 +234,7 @@ async def test_refreshed_list_includes_the_latest_events(
 
 
 async def test_a_list_waits_for_what_another_node_has_recorded(
-    database_url: str, projector: Projector, tables: StatusTable
+    database_url: str, projector: Projector, status_table: StatusTable
 ) -> None:
     looked_again = asyncio.Event()
 
@@ -238,7 +248,7 @@ async def test_a_list_waits_for_what_another_node_has_recorded(
     async with a_shard_of_another_node(database_url) as other, asyncio.timeout(10):
         refreshing = asyncio.create_task(StatusListing(readers, project).refresh())
         await looked_again.wait()
-        await Projector(tables, other, load_no_saga).acquire_shards([SHARD])
+        await Projector(status_table, other, load_no_saga).acquire_shards([SHARD])
         await refreshing
 
     assert set(missing) == {SHARD}
@@ -249,7 +259,7 @@ async def test_a_list_waits_for_what_another_node_has_recorded(
 async def test_a_list_does_not_wait_for_ever_for_a_node_that_writes_nothing(
     database_url: str, listing: StatusListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_listing, "REFRESH_TIMEOUT", timedelta(milliseconds=50))
+    monkeypatch.setattr(listing_module, "REFRESH_TIMEOUT", timedelta(milliseconds=50))
     async with a_shard_of_another_node(database_url), asyncio.timeout(10):
         await listing.refresh()
 

@@ -36,10 +36,10 @@ from saga_orchestrator.tests.support.virtual_time import advance_to_next_wakeup,
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_every_row_equals_the_replay_of_its_stream(
-    seed: int, tables: StatusTable, database_url: str
+    seed: int, status_table: StatusTable, database_url: str
 ) -> None:
     random, world = Random(seed), await a_random_world(seed)
-    projector = await caught_up_projector(world, tables)
+    projector = await caught_up_projector(world, status_table)
 
     for _ in range(4):
         await run_random_sagas(world, random, sagas=8)
@@ -51,13 +51,13 @@ async def test_every_row_equals_the_replay_of_its_stream(
 
 
 async def test_rebuild_produces_the_same_bytes(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(1), sagas=30)
     await projector.flush()
     kept = rows_as_bytes(database_url)
 
-    events = await Projector(tables, world.log, repository_of(world).load_many).rebuild()
+    events = await Projector(status_table, world.log, repository_of(world).load_many).rebuild()
 
     assert rows_as_bytes(database_url) == kept
     assert (events, checkpoints(database_url)) == (sum(heads(world).values()), heads(world))
@@ -82,11 +82,11 @@ async def test_rebuild_repairs_a_damaged_table(
 
 
 async def test_projector_without_reports_reads_the_log(
-    world: InMemoryService, tables: StatusTable, database_url: str
+    world: InMemoryService, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(2), sagas=20)
 
-    await Projector(tables, world.log, repository_of(world).load_many).acquire_shards(
+    await Projector(status_table, world.log, repository_of(world).load_many).acquire_shards(
         range(SHARD_COUNT)
     )
 
@@ -95,18 +95,18 @@ async def test_projector_without_reports_reads_the_log(
 
 
 async def test_rows_that_a_dead_process_did_not_write_are_caught_up(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(3), sagas=10)
     await projector.flush()
     await run_random_sagas(world, Random(4), sagas=10)
 
     restarted = await a_random_world(seed=5, store=world.log.store)
-    await caught_up_projector(restarted, tables)
+    await caught_up_projector(restarted, status_table)
 
     table = rows(database_url)
     assert table == await replayed_rows(restarted)
-    sagas = await tables.unfinished_sagas(range(SHARD_COUNT))
+    sagas = await status_table.unfinished_sagas(range(SHARD_COUNT))
     unfinished = {saga.saga_id: (saga.is_idle, saga.wake_at) for saga in sagas}
     assert unfinished == {
         row["saga_id"]: (row["idle"], row["wake_at"]) for row in table if not row["rests"]
@@ -115,7 +115,7 @@ async def test_rows_that_a_dead_process_did_not_write_are_caught_up(
 
 
 async def test_projector_continues_from_the_other_s_checkpoint_after_a_conflict(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     other = StatusTable(database_url)
     await run_random_sagas(world, Random(6), sagas=10)
@@ -134,21 +134,21 @@ async def test_projector_continues_from_the_other_s_checkpoint_after_a_conflict(
 
 
 async def test_stale_write_changes_nothing(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(8), sagas=3)
-    before = await tables.checkpoints()
+    before = await status_table.checkpoints()
     sagas = [await world.orchestrator.saga(saga_id) for saga_id in saga_ids_of(world)]
 
     with pytest.raises(CheckpointConflict):
-        await tables.write(sagas, {**before, 5: 99}, {**before, 5: 100})
+        await status_table.write(sagas, {**before, 5: 99}, {**before, 5: 100})
 
     assert rows(database_url) == []
-    assert await tables.checkpoints() == before
+    assert await status_table.checkpoints() == before
 
 
 async def test_older_row_never_replaces_a_newer_one(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(9), sagas=10)
     await projector.flush()
@@ -157,7 +157,7 @@ async def test_older_row_never_replaces_a_newer_one(
         await world.orchestrator.saga_as_of(saga_id, version=1) for saga_id in saga_ids_of(world)
     ]
 
-    await tables.write(old, {}, {})
+    await status_table.write(old, {}, {})
 
     assert rows(database_url) == newest
 
@@ -185,10 +185,10 @@ async def test_checkpoint_waits_for_an_unreported_append(
 async def test_failed_write_is_repeated_with_the_next_flush(
     world: InMemoryService, database_url: str
 ) -> None:
-    tables = FailingStatusTable(database_url)
-    projector = await caught_up_projector(world, tables)
+    status_table = FailingStatusTable(database_url)
+    projector = await caught_up_projector(world, status_table)
     await run_random_sagas(world, Random(11), sagas=5)
-    tables.failures = 1
+    status_table.failures = 1
     with pytest.raises(psycopg.OperationalError):
         await projector.flush()
     await run_random_sagas(world, Random(12), sagas=5)
@@ -197,11 +197,11 @@ async def test_failed_write_is_repeated_with_the_next_flush(
 
     assert rows(database_url) == await replayed_rows(world)
     assert checkpoints(database_url) == heads(world)
-    await tables.close()
+    await status_table.close()
 
 
 async def test_a_connection_that_was_cut_is_opened_anew(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(13), sagas=5)
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -217,22 +217,22 @@ async def test_a_connection_that_was_cut_is_opened_anew(
 
 
 async def test_concurrent_flushes_run_one_after_the_other(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     """A write that fails keeps its sagas; the next one must not move the checkpoint past them."""
     await run_random_sagas(world, Random(19), sagas=5)
     before = checkpoints(database_url)
-    write, asked, fails = tables.write, asyncio.Event(), asyncio.Event()
+    write, asked, fails = status_table.write, asyncio.Event(), asyncio.Event()
 
     async def cut(
         sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
     ) -> None:
-        tables.write = write  # type: ignore[method-assign]
+        status_table.write = write  # type: ignore[method-assign]
         asked.set()
         await fails.wait()
         raise psycopg.OperationalError("cut")
 
-    tables.write = cut  # type: ignore[method-assign]
+    status_table.write = cut  # type: ignore[method-assign]
     failing = asyncio.ensure_future(projector.flush())
     await asked.wait()
     await run_random_sagas(world, Random(20), sagas=5)
@@ -263,14 +263,14 @@ class FailingLog(InMemoryLog):
 
 
 async def test_rows_survive_a_log_failure_while_catching_up(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     silent = FailingLog(world.log.store)
     projector.log = silent
     await run_random_sagas(world, Random(14), sagas=10)
     shard_id = min(map(shard_of, saga_ids_of(world)))
-    seq = (await tables.checkpoints())[shard_id]
-    await tables.write([], {shard_id: seq}, {shard_id: seq + 1})
+    seq = (await status_table.checkpoints())[shard_id]
+    await status_table.write([], {shard_id: seq}, {shard_id: seq + 1})
     silent.fails_from_shard = shard_id + 1
     with pytest.raises(LogUnavailable):
         await projector.flush()
@@ -298,27 +298,27 @@ class RacingStatusTable(StatusTable):
 async def test_checkpoint_conflict_while_catching_up_is_repeated(
     world: InMemoryService, database_url: str
 ) -> None:
-    tables = RacingStatusTable(database_url)
+    status_table = RacingStatusTable(database_url)
     await run_random_sagas(world, Random(15), sagas=10)
-    tables.races = 3
+    status_table.races = 3
 
-    await caught_up_projector(world, tables)
+    await caught_up_projector(world, status_table)
 
-    assert tables.races == 0
+    assert status_table.races == 0
     assert rows(database_url) == await replayed_rows(world)
     assert checkpoints(database_url) == heads(world)
-    await tables.close()
+    await status_table.close()
 
 
 async def test_broken_history_has_no_row_and_stops_no_other(
-    world: InMemoryService, tables: StatusTable, database_url: str
+    world: InMemoryService, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(16), sagas=5)
     broken = saga_ids_of(world)[2]
     version = len(world.log.store.streams[StreamId(broken)])
     await world.log.append(StreamId(broken), version, [make_event("Nonsense")])
 
-    await caught_up_projector(world, tables)
+    await caught_up_projector(world, status_table)
 
     sound = [saga_id for saga_id in saga_ids_of(world) if saga_id != broken]
     assert [row["saga_id"] for row in rows(database_url)] == sound
@@ -326,10 +326,10 @@ async def test_broken_history_has_no_row_and_stops_no_other(
 
 
 async def test_loop_writes_reported_sagas(
-    world: InMemoryService, projector: Projector, tables: StatusTable, database_url: str
+    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     written = asyncio.Event()
-    write = tables.write
+    write = status_table.write
 
     async def write_and_tell(
         sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
@@ -338,7 +338,7 @@ async def test_loop_writes_reported_sagas(
         if checkpoints(database_url) == heads(world):
             written.set()
 
-    tables.write = write_and_tell  # type: ignore[method-assign]
+    status_table.write = write_and_tell  # type: ignore[method-assign]
     running = asyncio.ensure_future(projector.run())
 
     await run_random_sagas(world, Random(17), sagas=3)
@@ -366,12 +366,12 @@ async def test_many_dirty_sagas_are_written_in_one_flush(
 
 
 async def test_definitions_of_another_node_are_loaded_during_a_rebuild(
-    world: InMemoryService, tables: StatusTable, database_url: str
+    world: InMemoryService, status_table: StatusTable, database_url: str
 ) -> None:
     await run_random_sagas(world, Random(18), sagas=5)
     journal = repository_of(world)
     journal.registry = DefinitionRegistry(world.log, world.clock)
 
-    await Projector(tables, world.log, journal.load_many).rebuild()
+    await Projector(status_table, world.log, journal.load_many).rebuild()
 
     assert rows(database_url) == await replayed_rows(world)

@@ -53,11 +53,11 @@ class Process:
 @asynccontextmanager
 async def a_process(database_url: str) -> AsyncIterator[Process]:
     """Run a process that has recovered and drives its sagas; it ends like a killed process."""
-    clock, log, tables = FakeClock(), PostgresLog(database_url), StatusTable(database_url)
+    clock, log, status_table = FakeClock(), PostgresLog(database_url), StatusTable(database_url)
     registry, participants = DefinitionRegistry(log, clock), ScriptedParticipants()
     await registry.register(definition_from_yaml(ORDER_PROCESSING))
     journal = SagaRepository(log, registry)
-    projector = Projector(tables, log, journal.load_many)
+    projector = Projector(status_table, log, journal.load_many)
     executor, callbacks = (
         Executor(participants, TOKENS, clock, limit=10),
         CompletionWebhooks(ScriptedWebhooks(), clock),
@@ -66,7 +66,7 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
 
     async def unfinished(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
         await projector.acquire_shards(shard_ids)
-        waiting = await tables.unfinished_sagas(shard_ids)
+        waiting = await status_table.unfinished_sagas(shard_ids)
         return [UnfinishedSaga(saga.saga_id, saga.is_idle, saga.wake_at) for saga in waiting]
 
     resumed = await Recovery(log, journal, driver, clock, unfinished).run(range(SHARD_COUNT))
@@ -79,7 +79,7 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
         resumed=resumed,
     )
     await driver.drain(timedelta())
-    await tables.close()
+    await status_table.close()
     await log.close()
 
 

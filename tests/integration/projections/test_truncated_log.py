@@ -11,17 +11,17 @@ from saga_orchestrator.tests.support.event_builders import NOON, make_event, mak
 
 
 async def test_a_checkpoint_never_passes_the_end_of_the_log(
-    tables: StatusTable, database_url: str
+    status_table: StatusTable, database_url: str
 ) -> None:
     log = PostgresLog(database_url)
     await log.claim(range(SHARD_COUNT), recorded_at=NOON)
     (last,) = await log.append(make_stream_id(1), 0, [make_event()])
-    before = await tables.checkpoints()
+    before = await status_table.checkpoints()
 
     with pytest.raises(CheckpointConflict):
-        await tables.write([], before, {1: last.seq + 1, 2: 1})
+        await status_table.write([], before, {1: last.seq + 1, 2: 1})
 
-    assert await tables.checkpoints() == before
-    await tables.write([], before, {1: last.seq, 2: 1})
-    assert await tables.checkpoints() == before | {1: last.seq, 2: 1}
+    assert await status_table.checkpoints() == before
+    await status_table.write([], before, {1: last.seq, 2: 1})
+    assert await status_table.checkpoints() == before | {1: last.seq, 2: 1}
     await log.close()

@@ -28,17 +28,17 @@ async def test_rows_of_an_older_release_are_projected_again(
 ) -> None:
     await migrate(empty_database_url, [("projections", older(migration_folders, tmp_path, files))])
     leave_a_row(empty_database_url)
-    world, tables = await a_random_world(3), StatusTable(empty_database_url)
+    world, status_table = await a_random_world(3), StatusTable(empty_database_url)
     await run_random_sagas(world, Random(3), sagas=25)
 
     await migrate(empty_database_url, migration_folders)
-    await caught_up_projector(world, tables)
+    await caught_up_projector(world, status_table)
 
-    folds = await replayed_rows(world)
-    assert rows(empty_database_url) == folds
-    assert any(row["parked"] for row in folds)
-    assert any(row["paused"] for row in folds)
-    await tables.close()
+    expected_rows = await replayed_rows(world)
+    assert rows(empty_database_url) == expected_rows
+    assert any(row["parked"] for row in expected_rows)
+    assert any(row["paused"] for row in expected_rows)
+    await status_table.close()
 
 
 def older(folders: Folders, tmp_path: Path, files: str) -> Path:

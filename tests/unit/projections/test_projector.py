@@ -28,25 +28,25 @@ def reached(start: int, seen: list[tuple[int, int]]) -> int:
 def test_watermark_never_passes_a_gap(start: int, sizes: list[int], random: object) -> None:
     appends = appends_of(start, sizes)
     random.shuffle(appends)  # type: ignore[attr-defined]
-    frontier = ContiguousWatermark(start)
+    watermark = ContiguousWatermark(start)
 
     for number, (first, last) in enumerate(appends, 1):
-        frontier.add(first, last)
-        assert frontier.seq == reached(start, appends[:number])
+        watermark.add(first, last)
+        assert watermark.seq == reached(start, appends[:number])
 
-    assert (frontier.seq, frontier.appends_behind_gap) == (start + sum(sizes), 0)
+    assert (watermark.seq, watermark.appends_behind_gap) == (start + sum(sizes), 0)
 
 
 @given(lengths, st.data())
 def test_repeated_append_changes_nothing(sizes: list[int], data: st.DataObject) -> None:
     appends = appends_of(0, sizes)
     seen = data.draw(st.lists(st.sampled_from(appends), max_size=60))
-    frontier = ContiguousWatermark(0)
+    watermark = ContiguousWatermark(0)
 
     for first, last in seen:
-        frontier.add(first, last)
+        watermark.add(first, last)
 
-    assert frontier.seq == reached(0, seen)
+    assert watermark.seq == reached(0, seen)
 
 
 @given(lengths, st.data())
@@ -55,20 +55,20 @@ def test_reading_the_log_closes_gaps(sizes: list[int], data: st.DataObject) -> N
     seen = data.draw(st.lists(st.sampled_from(appends), unique=True))
     # The log is read up to the end of an append: it is all there or not at all.
     read = data.draw(st.sampled_from([0, *(last for _, last in appends)]))
-    frontier = ContiguousWatermark(0)
+    watermark = ContiguousWatermark(0)
     for first, last in seen:
-        frontier.add(first, last)
+        watermark.add(first, last)
 
-    frontier.advance_to(read)
+    watermark.advance_to(read)
 
     whole = [(1, read)] if read else []
-    assert frontier.seq == reached(0, [*seen, *whole])
-    assert frontier.appends_behind_gap == sum(first > frontier.seq for first, _ in seen)
+    assert watermark.seq == reached(0, [*seen, *whole])
+    assert watermark.appends_behind_gap == sum(first > watermark.seq for first, _ in seen)
 
 
 def test_reading_known_events_does_not_move_the_watermark_back() -> None:
-    frontier = ContiguousWatermark(5)
+    watermark = ContiguousWatermark(5)
 
-    frontier.advance_to(3)
+    watermark.advance_to(3)
 
-    assert frontier.seq == 5
+    assert watermark.seq == 5
