@@ -57,6 +57,7 @@ from saga_orchestrator.fsm.runtime.logging import configure_logging
 from saga_orchestrator.fsm.runtime.metrics import EventMetrics
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
+from saga_orchestrator.fsm.runtime.sharding.lease import NodeLease
 from saga_orchestrator.fsm.runtime.sharding.node_messenger import NodeMessenger
 from saga_orchestrator.fsm.runtime.sharding.rebalancer import ShardRebalancer
 from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
@@ -130,39 +131,47 @@ async def open_service(settings: Settings) -> AsyncIterator[AppContext]:
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, clock.new_saga_id(0, 1), stack)
         log = stores.log
-        registry = DefinitionRegistry(log, clock, settings.saga_sleep_cap)
+        lease = NodeLease()
+        registry = DefinitionRegistry(log, clock, settings.saga_sleep_cap, lease)
         await _register_definitions(registry, settings)
-        journal = SagaRepository(log, registry)
-        projector = Projector(stores.tables, log, journal.load_many)
+        repository = SagaRepository(log, registry)
+        projector = Projector(stores.tables, log, repository.load_many)
         tokens = CallbackTokens(await _callback_secret(log, clock))
-        driver, event_counts = _driver(settings, directory, journal, projector, tokens, stack)
+        driver, event_metrics = _driver(settings, directory, repository, projector, tokens, stack)
+        local_sagas = LocalSagas(repository, driver, lease)
         nudges = settings.saga_database_mode == "postgresql"
         inbox = PostgresInbox(stores.readers, nudges=nudges)
-        post = NodeMessenger(inbox, LocalSagas(journal, driver), clock, stores.node_id)
+        messenger = NodeMessenger(inbox, local_sagas, clock, stores.node_id)
         unfinished = partial(_unfinished_sagas, projector, stores.tables)
-        recovery = Recovery(log, journal, driver, clock, unfinished)
-        part_with, shards = projector.release_shards, settings.saga_shards
-        ownership = ShardRebalancer(
-            stores.membership, log, recovery, driver, post, part_with, shards=shards
+        rebalancer = ShardRebalancer(
+            stores.membership,
+            Recovery(log, driver, clock, unfinished),
+            driver,
+            messenger,
+            lease,
+            projector.release_shards,
+            shards=settings.saga_shards,
         )
-        driver.is_current = lambda: ownership.is_current
-        registry.is_alone = lambda: ownership.is_alone
-        stack.push_async_callback(ownership.close)
-        orchestrator = Orchestrator(log, registry, journal, driver, clock, post)
+        stack.push_async_callback(rebalancer.close)
+        orchestrator = Orchestrator(log, registry, local_sagas, clock, messenger)
         bulk = BulkJobs(orchestrator, clock)
         listing = StatusListing(stores.views, projector.flush)
         async with asyncio.TaskGroup() as group:
             loops = (
-                projector.run(), driver.timers.run(), ownership.run(), log.wait_for_failure(),
+                projector.run(), driver.timers.run(), rebalancer.run(), log.wait_for_failure(),
             )  # fmt: skip
-            tasks = [group.create_task(one) for one in loops]
-            await ownership.wait_for_first_shard(FIRST_SHARD_TIMEOUT)
+            tasks = [group.create_task(loop) for loop in loops]
+            await rebalancer.wait_for_first_shard(FIRST_SHARD_TIMEOUT)
             yield AppContext(
                 orchestrator=orchestrator,
                 listing=listing,
                 health=HealthQuestion(
                     HealthCheck(
-                        log, ownership, driver.webhooks, stores.refusals, driver.sagas_awaiting_urls
+                        log,
+                        rebalancer,
+                        driver.webhooks,
+                        stores.refusals,
+                        driver.sagas_awaiting_urls,
                     )
                 ),
                 callbacks=_callback_policy(settings, directory),
@@ -172,13 +181,13 @@ async def open_service(settings: Settings) -> AsyncIterator[AppContext]:
                 feed=LogFeed(log, stores.views, listing.refresh),
                 statistics=StatusTableStatistics(stores.views, listing.refresh),
                 executor=driver.executor,
-                event_counts=event_counts,
+                event_counts=event_metrics,
                 participants=directory.urls,
                 redaction=Redaction(directory.secrets()),
             )
             await bulk.close()
             driver.begin_stop()
-            await ownership.hand_over_all(settings.saga_drain_time)
+            await rebalancer.hand_over_all(settings.saga_drain_time)
             await driver.drain(timedelta())
             for task in tasks:
                 task.cancel()
@@ -247,7 +256,7 @@ def _reader_pool_sizes(connections: int) -> Sequence[int]:
 def _driver(
     settings: Settings,
     directory: ParticipantsConfig,
-    journal: SagaRepository,
+    repository: SagaRepository,
     projector: Projector,
     tokens: CallbackTokens,
     stack: AsyncExitStack,
@@ -263,7 +272,7 @@ def _driver(
         tokens,
         clock,
         limit=limit,
-        terms=directory.terms,
+        settings=directory.terms,
         addressed=directory.urls,
     )
     guarded = ParticipantTransport(
@@ -271,11 +280,11 @@ def _driver(
         may_reach=_callback_policy(settings, directory).allows,
     )
     stack.push_async_callback(guarded.aclose)
-    callbacks, event_counts = CompletionWebhooks(HttpWebhookSender(guarded), clock), EventMetrics()
-    observe = partial(_observe, event_counts, projector)
+    webhooks, event_metrics = CompletionWebhooks(HttpWebhookSender(guarded), clock), EventMetrics()
+    observe = partial(_observe, event_metrics, projector)
     limit = settings.saga_nesting_limit
-    driver = Driver(journal, executor, callbacks, clock, observe, nesting_limit=limit)
-    return driver, event_counts
+    driver = Driver(repository, executor, webhooks, clock, observe, nesting_limit=limit)
+    return driver, event_metrics
 
 
 def _callback_policy(settings: Settings, directory: ParticipantsConfig) -> WebhookPolicy:
@@ -472,7 +481,7 @@ async def _serving() -> AsyncIterator[ASGIApp]:
     settings = read_settings()
     configure_logging(settings.saga_log_level)
     async with open_service(settings) as services:
-        with on_termination_signal(services.orchestrator.driver.begin_stop):
+        with on_termination_signal(services.orchestrator.begin_stop):
             tune_garbage_collector()
             yield build_app(
                 services,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Final
 
 from ...eventstore.errors import LogUnavailable
 from ..definitions.findings import Finding, InvalidInput
@@ -35,14 +35,11 @@ from ..instructions import (
 )
 from ..machines import SagaStatus, StepStatus
 from ..saga import Saga
+from .active_saga import OVERLOAD_RETRY_SECONDS, ActiveSaga, SagaHost
+from .definition_registry import DefinitionRegistry
 from .errors import DefinitionNotFound, Overloaded, SagaNotFound
 
-if TYPE_CHECKING:
-    from .active_saga import ActiveSaga
-    from .driver import Driver
-
-OVERLOAD_RETRY_SECONDS = 0.1
-READ_RETRY_SECONDS = 0.2
+READ_RETRY_SECONDS: Final = 0.2
 COMPENSATED_OR_ABANDONED = (SagaStatus.COMPENSATED, SagaStatus.ABANDONED)
 
 
@@ -57,27 +54,28 @@ class _NestedTooDeep(Exception):
 class ChildSagas:
     """Carries out the instructions of parents, and reports to parents."""
 
-    def __init__(self, driver: Driver) -> None:
-        self.driver = driver
+    def __init__(self, host: SagaHost, registry: DefinitionRegistry, nesting_limit: int) -> None:
+        """`nesting_limit` is the number of sagas that may be above another one."""
+        self.host, self.registry, self.nesting_limit = host, registry, nesting_limit
 
-    async def execute(self, command: ChildInstruction) -> None:
+    async def execute(self, instruction: ChildInstruction) -> None:
         """Carry out an instruction; repeat it until the log has recorded its effect."""
         while True:
             try:
-                await self._execute(command)
+                await self._execute(instruction)
                 return
             except Overloaded:
                 await asyncio.sleep(OVERLOAD_RETRY_SECONDS)
             except LogUnavailable:
-                if self.driver.stopping:
+                if self.host.is_stopping:
                     raise
-                await self.driver.sleep(READ_RETRY_SECONDS)
+                await self.host.sleep(READ_RETRY_SECONDS)
 
     async def pause(self, parent: Saga) -> None:
         """Pause all active children of a paused parent, and theirs."""
-        for command in child_instructions(parent):
-            if isinstance(command, PauseChild):
-                await self.execute(command)
+        for instruction in child_instructions(parent):
+            if isinstance(instruction, PauseChild):
+                await self.execute(instruction)
 
     async def notify_parent(self, child: Saga) -> None:
         """Notify the parent that its child is at rest."""
@@ -85,111 +83,109 @@ class ChildSagas:
         assert parent is not None, "only a child has a parent to notify"
         await self._deliver(parent, _finished(child, parent.step))
 
-    async def _execute(self, command: ChildInstruction) -> None:
-        match command:
+    async def _execute(self, instruction: ChildInstruction) -> None:
+        match instruction:
             case StartChild():
-                await self._start(command)
+                await self._start(instruction)
             case CompensateChild():
-                await self._compensate(command)
+                await self._compensate(instruction)
             case PauseChild():
-                await self._pause(command)
+                await self._pause(instruction)
 
-    async def _start(self, command: StartChild) -> None:
+    async def _start(self, instruction: StartChild) -> None:
         """Start the child, or let it continue if it exists; notify the parent if it is at rest."""
         try:
-            child = await self._load_or_start(command)
+            child = await self._load_or_start(instruction)
         except (DefinitionNotFound, InvalidInput, _NestedTooDeep) as error:
-            refused = ChildInstructionRefused(step=command.parent.step, error=str(error))
-            await self._deliver(command.parent, refused)
+            refused = ChildInstructionRefused(step=instruction.parent.step, error=str(error))
+            await self._deliver(instruction.parent, refused)
             return
         if child is None:
             return
         if child.state.paused_by_parent:
-            await self._resume(command)
+            await self._resume(instruction)
         if child.state.status.is_at_rest:
             await self.notify_parent(child)
 
-    async def _pause(self, command: PauseChild) -> None:
+    async def _pause(self, instruction: PauseChild) -> None:
         """Pause an active child, and its children.
 
         A child that is not started, or at rest, cannot continue anyway without its parent.
         """
         with suppress(SagaNotFound, NotAllowed):
-            async with self.driver.acquire(command.child_id) as live:
-                parent = await self._saga(command.parent.saga_id)
+            async with self.host.acquire(instruction.child_id) as active:
+                parent = await self.host.load(instruction.parent.saga_id)
                 if parent.state.paused_at is not None:
-                    reason = f"its parent {command.parent.saga_id} is paused"
-                    await self.driver.handle(live, Pause(by_parent=True, reason=reason))
-                child = live.saga
+                    reason = f"its parent {instruction.parent.saga_id} is paused"
+                    await self.host.handle(active, Pause(by_parent=True, reason=reason))
+                child = active.saga
             await self.pause(child)
 
-    async def _resume(self, command: StartChild) -> None:
+    async def _resume(self, instruction: StartChild) -> None:
         """Resume a child that its parent had paused, unless the parent is paused again."""
-        async with self.driver.acquire(command.child_id) as live:
-            parent = await self._saga(command.parent.saga_id)
+        async with self.host.acquire(instruction.child_id) as active:
+            parent = await self.host.load(instruction.parent.saga_id)
             if parent.state.paused_at is None:
-                await self._end_pause(live, command.parent)
+                await self._end_pause(active, instruction.parent)
 
-    async def _end_pause(self, live: ActiveSaga, parent: Parent) -> None:
-        if live.saga.state.paused_by_parent:
+    async def _end_pause(self, active: ActiveSaga, parent: Parent) -> None:
+        if active.saga.state.paused_by_parent:
             reason = f"its parent {parent.saga_id} goes on"
-            await self.driver.handle(live, Resume(by_parent=True, reason=reason))
+            await self.host.handle(active, Resume(by_parent=True, reason=reason))
 
-    async def _load_or_start(self, command: StartChild) -> Saga | None:
+    async def _load_or_start(self, instruction: StartChild) -> Saga | None:
         """Return the child, started if need be; None if the parent no longer waits for it.
 
         In that case its compensation has found nothing to compensate, and notified the parent.
         """
-        async with self.driver.creation_lock(command.child_id):
+        async with self.host.creation_lock(instruction.child_id):
             try:
-                return await self._saga(command.child_id)
+                return await self.host.load(instruction.child_id)
             except SagaNotFound:
-                parent = await self._saga(command.parent.saga_id)
-                is_awaited = _awaits_child(parent, command.parent.step)
-                return await self._start_new(command) if is_awaited else None
+                parent = await self.host.load(instruction.parent.saga_id)
+                is_awaited = _awaits_child(parent, instruction.parent.step)
+                return await self._start_new(instruction) if is_awaited else None
 
-    async def _saga(self, saga_id: str) -> Saga:
-        live = self.driver.active.get(saga_id)
-        return live.saga if live is not None else await self.driver.repository.load(saga_id)
-
-    async def _start_new(self, command: StartChild) -> Saga:
-        if command.parent.depth > self.driver.nesting_limit:
-            raise _NestedTooDeep(command.parent.depth, self.driver.nesting_limit)
-        child_input = _input_object(command.input)
-        definition = await self.driver.repository.registry.get(command.saga_type, command.version)
+    async def _start_new(self, instruction: StartChild) -> Saga:
+        if instruction.parent.depth > self.nesting_limit:
+            raise _NestedTooDeep(instruction.parent.depth, self.nesting_limit)
+        child_input = _input_object(instruction.input)
+        definition = await self.registry.get(instruction.saga_type, instruction.version)
         check_input(definition, child_input)
-        request = StartSaga(entity_id=command.entity_id, input=child_input, parent=command.parent)
-        return (await self.driver.start(definition, command.child_id, request)).saga
+        request = StartSaga(
+            entity_id=instruction.entity_id, input=child_input, parent=instruction.parent
+        )
+        return (await self.host.start(definition, instruction.child_id, request)).saga
 
-    async def _compensate(self, command: CompensateChild) -> None:
+    async def _compensate(self, instruction: CompensateChild) -> None:
         """Compensate the child, and notify the parent if nothing is left to do.
 
         A child that cannot be compensated goes forward, whether or not its parent is paused.
         """
-        step = command.parent.step
+        step = instruction.parent.step
         try:
-            async with self.driver.acquire(command.child_id) as live:
-                if live.saga.state.status not in COMPENSATED_OR_ABANDONED:
-                    reason = f"its parent {command.parent.saga_id} is undone"
+            async with self.host.acquire(instruction.child_id) as active:
+                if active.saga.state.status not in COMPENSATED_OR_ABANDONED:
+                    reason = f"its parent {instruction.parent.saga_id} is undone"
                     try:
-                        await self.driver.handle(live, Compensate(reason=reason))
+                        await self.host.handle(active, Compensate(reason=reason))
                     except NotAllowed:
-                        await self._end_pause(live, command.parent)
+                        await self._end_pause(active, instruction.parent)
                         raise
-                    await self._end_pause(live, command.parent)
-                child = live.saga
+                    await self._end_pause(active, instruction.parent)
+                child = active.saga
         except SagaNotFound:
-            await self._deliver(command.parent, _never_started(step))
+            await self._deliver(instruction.parent, _never_started(step))
         except NotAllowed as error:
             await self._deliver(
-                command.parent, ChildInstructionRefused(step=step, error=str(error))
+                instruction.parent, ChildInstructionRefused(step=step, error=str(error))
             )
         else:
             if child.state.status in COMPENSATED_OR_ABANDONED:
                 await self.notify_parent(child)
 
     async def _deliver(self, parent: Parent, happening: Input) -> None:
-        await self.driver.deliver(parent.saga_id, happening)
+        await self.host.deliver(parent.saga_id, happening)
 
 
 def _awaits_child(parent: Saga, step: str) -> bool:

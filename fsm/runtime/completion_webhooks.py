@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ..definitions.retry import RetryPolicy
 from ..inputs import WebhookDelivered
 from ..saga import Saga
+from .active_saga import SagaHost
 from .clock import Clock
 
-if TYPE_CHECKING:
-    from .driver import Driver
-
-RETRY_PAUSES = RetryPolicy(attempts=None, first=timedelta(seconds=2), cap=timedelta(minutes=5))
+RETRY_PAUSES: Final = RetryPolicy(
+    attempts=None, first=timedelta(seconds=2), cap=timedelta(minutes=5)
+)
 
 
 class PendingWebhooks(NamedTuple):
@@ -55,22 +55,22 @@ class CompletionWebhooks:
         longest = max(self.clock.now() - since, timedelta())
         return PendingWebhooks(len(self._pending_since), longest, saga_id)
 
-    async def deliver_until_acknowledged(self, driver: Driver, saga_id: str) -> None:
+    async def deliver_until_acknowledged(self, host: SagaHost, saga_id: str) -> None:
         """Repeat the delivery until it succeeds, or the saga has left its rest."""
         self._pending_since[saga_id] = self.clock.now()
         try:
             for attempt, pause in enumerate(self._pauses(), 1):
-                async with driver.acquire(saga_id) as live:
-                    saga = live.saga
-                if driver.stopping or not saga.has_pending_webhook:
+                async with host.acquire(saga_id) as active:
+                    saga = active.saga
+                if host.is_stopping or not saga.has_pending_webhook:
                     return
                 if attempt == 1:  # the saga may have come to rest before this process began
                     self._pending_since[saga_id] = saga.state.updated_at
                 if await self.sender.send(saga, attempt):
-                    told = WebhookDelivered(rest_version=saga.state.rest_version)
-                    await driver.deliver(saga_id, told)
+                    delivered = WebhookDelivered(rest_version=saga.state.rest_version)
+                    await host.deliver(saga_id, delivered)
                 else:
-                    await driver.sleep(pause)
+                    await host.sleep(pause)
         finally:
             self._pending_since.pop(saga_id, None)
 

@@ -1,5 +1,7 @@
-"""Semaphore, timeouts and task registry of the runtime, each cheaper than asyncio's on the hot
-path.
+"""Concurrency of the runtime: a fair semaphore, shared timeouts, tasks by shard, a worker thread.
+
+What asyncio offers for the first two is right and costs more than most of what they guard; the
+figures are beside each class.
 """
 
 from __future__ import annotations
@@ -17,9 +19,13 @@ WaiterQueue: TypeAlias = deque[asyncio.Future[None]]
 
 
 class FairSemaphore:
-    """FIFO semaphore: `try_acquire()`, else `await acquire()`; always `release()`.
+    """FIFO semaphore with two queues: `try_acquire()`, else `await acquire()`; always `release()`.
 
-    An uncontended acquisition costs no coroutine (0.9 µs a saga less than asyncio.Semaphore).
+    After a crash thousands of calls may be repeated; they wait in the backlog. Waiters of the
+    backlog and of the usual queue alternate, so that neither a new saga waits for the end of the
+    backlog nor the backlog for the end of new sagas.
+
+    An uncontended acquisition costs no coroutine: 0.9 µs a saga less than asyncio.Semaphore.
     """
 
     __slots__ = ("_backlog", "_backlog_is_next", "_limit", "_queue", "acquired", "waiting")
@@ -79,7 +85,12 @@ class FairSemaphore:
 
 
 class TimeoutQueue:
-    """Timeouts of one length, in the running event loop."""
+    """One timer of the running event loop for many timeouts of equal length.
+
+    They expire in the order in which they began, so the timer follows the first of them only.
+    Nearly all end early: arming and cancelling a timer of the loop for each costs 4 to 5 µs a saga
+    more (1.4 %).
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._loop = seconds, asyncio.get_running_loop()
@@ -115,9 +126,9 @@ class TimeoutQueue:
 
 
 class SharedTimeout:
-    """Context manager that raises TimeoutError if its block takes longer than `limit`.
+    """`asyncio.timeout` for many tasks with one shared duration.
 
-    A task is in one block at a time.
+    Its block raises TimeoutError if it takes longer than `limit`. A task is in one block at a time.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -151,7 +162,17 @@ Result = TypeVar("Result")
 Task = asyncio.Task[Any]
 
 
+NO_SHARD: Final = -1  # for tasks that concern sagas of many shards
+
+
 class ShardTasks:
+    """The tasks of a driver, by shard, so that one shard can be stopped while the others go on.
+
+    Work may be cancelled at any time, as a crash would: the log says what to do next. A request has
+    a caller that waits for it; it is never cancelled, and fails by itself as soon as nothing can be
+    recorded any more. A shard is settled when none of its calls is in flight.
+    """
+
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._work: defaultdict[int, set[Task]] = defaultdict(set)
@@ -236,7 +257,11 @@ Returned = TypeVar("Returned")
 
 
 class WorkerThread:
-    """Runs functions of documents, large ones in a thread."""
+    """Runs functions of documents, of large ones in a thread beside the event loop.
+
+    Parsing and verifying a definition of 200 KB takes more than half a second. One document is
+    worked on at a time, which leaves half the processor to sagas, however many documents arrive.
+    """
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()

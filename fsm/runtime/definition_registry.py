@@ -8,7 +8,6 @@ latest version has expired.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -22,6 +21,7 @@ from ..formats.strict_json import parse
 from .clock import Clock
 from .concurrency import WorkerThread
 from .errors import DefinitionExists, DefinitionNotFound
+from .sharding.lease import SOLE_NODE, LeaseView
 
 DOCUMENT_KIND = "definition"
 LATEST_VERSION_TTL: Final = timedelta(milliseconds=250)
@@ -39,14 +39,19 @@ class _PendingRead:
 class DefinitionRegistry:
     """Registers, caches and loads definitions."""
 
-    def __init__(self, log: EventLog, clock: Clock, sleep_cap: timedelta | None = None) -> None:
-        """With a `sleep_cap` no step sleeps longer.
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        sleep_cap: timedelta | None = None,
+        lease: LeaseView = SOLE_NODE,
+    ) -> None:
+        """With a `sleep_cap` no step sleeps longer. A node that is alone registers all versions.
 
         The end of a sleep is recorded as it begins, so the cap touches no saga that sleeps already,
         and no replay depends on it.
         """
-        self.log, self.clock, self.sleep_cap = log, clock, sleep_cap
-        self.is_alone: Callable[[], bool] = lambda: True  # no other node can register anything
+        self.log, self.clock, self.sleep_cap, self.lease = log, clock, sleep_cap, lease
         self._known: dict[tuple[str, int], Definition] = {}
         self._latest: dict[str, int] = {}
         self._latest_read_at: dict[str, float] = {}
@@ -79,7 +84,7 @@ class DefinitionRegistry:
             if result is PutResult.DIFFERENT:
                 raise DefinitionExists(definition.name, definition.version)
             self._cache(definition)
-        if result is PutResult.CREATED and not self.is_alone():
+        if result is PutResult.CREATED and not self.lease.is_alone:
             await asyncio.sleep(LATEST_VERSION_TTL.total_seconds())
         return result is PutResult.CREATED
 
@@ -137,7 +142,7 @@ class DefinitionRegistry:
 
     def _latest_version(self, name: str) -> int | None:
         """Return the latest version, or None if it is not cached or the cached one has expired."""
-        if not self.is_alone():
+        if not self.lease.is_alone:
             age = asyncio.get_running_loop().time() - self._latest_read_at.get(name, 0.0)
             if age > LATEST_VERSION_TTL.total_seconds():
                 return None

@@ -1,17 +1,14 @@
-"""Drives sagas: decide, append, then call; and again with what the participant answered.
+"""The driver: the sagas of this node, their tasks, timers and shards.
 
-    happening ──> decide ──> append (durable) ──> calls leave ──> their answers are happenings
+It creates and loads sagas, hands them their inputs, starts the calls that they decide, and evicts
+them from memory. All memory here can be lost: recovery rebuilds it from the log.
 
-Nothing leaves before the decision that intends it is committed (R1). One saga is decided about by
-one happening at a time; sagas do not wait for one another, except in the log's group commit. The
-chain call-answer-call of a saga is one task. All memory here can be lost: `resume` rebuilds it.
+A saga whose history or events are refused is quarantined: it is left as it is in the log, with an
+error in ours, and blocks no other saga. A draining shard ends its calls in flight and sends nothing
+new; then another node goes on with it.
 
-A saga whose history or events are refused is quarantined: it is left as it stands in the log, with
-an error in ours, and blocks nobody. A driver drives the shards of `epochs`. One of them may retire:
-what is on its way is still heard, nothing new is sent, and then another node goes on with it.
-
-Sagas that a crash has left are taken up page by page while their shards are already served, and at
-once if a request or a message needs one of them before.
+Sagas that a crash has interrupted are recovered page by page while their shards are in service
+already, and at once if a request or a message needs one of them earlier.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Collection,
     Coroutine,
@@ -30,119 +26,157 @@ from collections.abc import (
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from ...eventstore.errors import Fenced, LogOverloaded, LogUnavailable, WrongExpectedVersion
 from ...eventstore.event import RecordedEvent, shard_of
-from ..call_outcome import OpenCircuit, Outcome
-from ..decider.decide import decide, start
+from ..decider.decide import start
 from ..decider.decision import Decision
 from ..definitions.definition import Definition
-from ..inputs import CallCompleted, Input, ProcessStops, ResolveStep, Retry, StartSaga, TimerFired
+from ..inputs import (
+    CallCompleted,
+    Input,
+    ProcessStops,
+    ResolveStep,
+    Retry,
+    StartSaga,
+    TimerFired,
+)
 from ..instructions import (
     CallParticipant,
-    awaiting_replies,
     needs_no_recovery,
     next_wakeup,
     pending_instructions,
     recovered,
-    resends_no_actions,
 )
 from ..saga import Saga
 from ..state import UnrecordedChanges, unrecorded_changes_of, with_unrecorded_changes
-from .active_saga import ActiveSaga, Condition, is_still_wanted, without_calls
-from .calls.circuit_breaker import CircuitWaker
-from .calls.executor import NOT_WANTED, Executor
-from .child_sagas import OVERLOAD_RETRY_SECONDS, ChildSagas
+from .active_saga import ActiveSaga, Condition
+from .calls.circuit_breaker import wake_in_batches
+from .calls.executor import Executor
+from .child_sagas import ChildSagas
 from .clock import Clock
 from .completion_webhooks import CompletionWebhooks
-from .concurrency import ShardTasks
-from .errors import OutcomeUnknown, Unavailable, VersionConflict, append_error
+from .concurrency import NO_SHARD, ShardTasks
+from .errors import OutcomeUnknown, Unavailable, append_error
 from .logging import logger
 from .saga_repository import SagaRepository
+from .sharding.driven_shards import DrivenShards
 from .sharding.recovery_barrier import RecoveryBarrier
 from .timers import SagaWaker, Timers
 
-RETRY_PAUSE_SECONDS = 0.2
-MIN_REWAKE_DELAY = timedelta(seconds=1)
-NESTING_LIMIT = 16
-TIMER_FIRED = TimerFired()
-PROCESS_LEAVES = ProcessStops()
+RETRY_PAUSE_SECONDS: Final = 0.2
+MIN_REWAKE_DELAY: Final = timedelta(seconds=1)
+NESTING_LIMIT: Final = 16
+TIMER_FIRED: Final = TimerFired()
+PROCESS_STOPS: Final = ProcessStops()
 CommitObserver = Callable[[Saga, Sequence[RecordedEvent]], None]
 
 
 class Driver:
-    """`observe` is told of every committed decision, with the saga that it made.
+    """Drives the sagas of the shards that this node owns.
 
-    `fenced` are shards that another process has claimed: nothing can be recorded there any more.
-    `is_current`: nobody can have claimed a shard yet without this process knowing.
+    `observe` is called with every committed decision: the saga after it, and its events.
     """
 
     def __init__(
         self,
-        journal: SagaRepository,
+        repository: SagaRepository,
         executor: Executor,
-        callbacks: CompletionWebhooks,
+        webhooks: CompletionWebhooks,
         clock: Clock,
         observe: CommitObserver,
         *,
         nesting_limit: int = NESTING_LIMIT,
     ) -> None:
-        self.repository, self.executor, self.webhooks = journal, executor, callbacks
+        """`nesting_limit` is the number of sagas that may be above another one."""
+        self.repository, self.executor, self.webhooks = repository, executor, webhooks
         self.clock, self.observe = clock, observe
-        self.nesting_limit = nesting_limit  # sagas that may stand above another one
+        self.shards, self.tasks = DrivenShards(), ShardTasks()
+        self.recovery_barrier = RecoveryBarrier()
         self.timers = Timers(clock, SagaWaker(self).wake)
-        self.child_sagas = ChildSagas(self)
-        executor.closed = CircuitWaker(self).on_circuit_closed
-        self.epochs: dict[int, int] = {}
-        self.draining: set[int] = set()
-        self.fenced: set[int] = set()
+        self.child_sagas = ChildSagas(self, repository.registry, nesting_limit)
         self.active: dict[str, ActiveSaga] = {}
-        self.unrecorded: dict[
-            str, UnrecordedChanges
-        ] = {}  # what is not recorded, of sagas that may leave memory
+        self.unrecorded: dict[str, UnrecordedChanges] = {}  # of sagas that may leave memory
+        self.is_stopping = False
         self._to_recover: set[str] = set()
-        self.stopping = False
-        self.is_current: Callable[[], bool] = lambda: True
         self._stop_requested = asyncio.Event()
         self._creation_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.tasks, self.recovery_barrier = ShardTasks(), RecoveryBarrier()
 
     def start(
         self, definition: Definition, saga_id: str, request: StartSaga
     ) -> asyncio.Future[ActiveSaga]:
-        """To be awaited until it is durable. Raises NotServing; WrongExpectedVersion if it exists.
+        """Start a saga; the result is ready once the start is durable.
 
-        Raises InDoubt if the log went away before it said whether the start is durable.
-
-        A caller who gives up waiting does not stop it: what lands in the log must be driven.
+        A caller that stops waiting does not stop the start: what is in the log must be driven.
+        Raises Unavailable; WrongExpectedVersion if the saga exists; OutcomeUnknown if the log
+        failed before it confirmed the start.
         """
-        if self.stopping:
+        if self.is_stopping:
             raise Unavailable("the service is stopping")
-        start = SagaStart(self, definition, saga_id, request)
-        self.spawn(start.run(), saga_id, has_called=True).add_done_callback(start.on_task_done)
-        return start.recorded
+        recorded: asyncio.Future[ActiveSaga] = self.tasks.loop.create_future()
+        work = self._start(definition, saga_id, request, recorded)
+        task = self.spawn(work, saga_id, has_called=True)
+        task.add_done_callback(partial(_fail_if_cancelled, recorded))
+        return recorded
+
+    def is_in_memory(self, saga_id: str) -> bool:
+        return saga_id in self.active
+
+    async def _start(
+        self,
+        definition: Definition,
+        saga_id: str,
+        request: StartSaga,
+        recorded: asyncio.Future[ActiveSaga],
+    ) -> None:
+        """Append a start, then run its first calls, whether or not the caller still waits."""
+        try:
+            now = self.clock.now()
+            held = self.executor.held_participants(definition)
+            decision = start(definition, saga_id, request, now=now, held=held)
+            updated_at = decision.saga.state.updated_at
+            events = await self.repository.append(saga_id, 0, decision.events, at=updated_at)
+        except (LogOverloaded, Fenced, LogUnavailable) as error:
+            if isinstance(error, Fenced):
+                self.shards.mark_fenced(error.shard_id)
+            _fail(recorded, append_error(error, saga_id))
+            return
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            _fail(recorded, error)
+            return
+        active = ActiveSaga(decision.saga, self)
+        self.on_committed(active, decision, events)
+        if held:
+            self.executor.register_held(decision.saga, held)
+        if not recorded.done():
+            recorded.set_result(active)
+        if decision.calls and active.shard_id in self.shards:
+            first, *others = decision.calls
+            self.start_calls(active, others)
+            await active.run_call_chain(first)
 
     async def handle(
-        self, live: ActiveSaga, happening: Input, *, expected_version: int | None = None
+        self, active: ActiveSaga, happening: Input, *, expected_version: int | None = None
     ) -> None:
-        """Let `happening` have its consequences. Raises what the core refuses, NotServing, InDoubt.
+        """Handle an input of a saga in memory, and start the calls that follow.
 
-        Raises VersionMoved if the saga is not at `expected_version` any more.
+        Runs to completion even if the caller is cancelled. Raises what the core refuses,
+        Unavailable, OutcomeUnknown; VersionConflict if the saga is not at `expected_version`.
         """
-        work = self._handle(live, happening, expected_version)
-        await self.tasks.run_to_completion(live.shard_id, work)
+        work = self._handle(active, happening, expected_version)
+        await self.tasks.run_to_completion(active.shard_id, work)
 
     async def _handle(
-        self, live: ActiveSaga, happening: Input, expected_version: int | None = None
+        self, active: ActiveSaga, happening: Input, expected_version: int | None
     ) -> None:
-        if self.stopping and isinstance(happening, Retry | ResolveStep):
+        if self.is_stopping and isinstance(happening, Retry | ResolveStep):
             raise Unavailable("the service is stopping, and could not send what this asks for")
         try:
-            self.start_calls(live, await self._decide(live, happening, expected_version))
+            self.start_calls(active, await active.handle(happening, expected_version))
         except (LogOverloaded, Fenced, LogUnavailable) as error:
-            raise append_error(error, live.saga.state.saga_id) from error
+            raise append_error(error, active.saga.state.saga_id) from error
 
     async def deliver(
         self,
@@ -150,325 +184,253 @@ class Driver:
         happening: Input,
         *,
         read: Saga | None = None,
-        is_first_move: bool = False,
+        is_recovered: bool = False,
     ) -> None:
-        """As `happen`, wherever the saga is and however busy the log is.
+        """Handle an input of a saga wherever it is, and however overloaded the log is.
 
-        `read` is the saga as it was read a moment ago, which is used if it is not in memory.
+        `read` is the saga as it was read a moment ago, used if it is not in memory.
         """
         while True:
             try:
-                async with self.acquire(saga_id, read=read) as live:
-                    await self._deliver(live, happening, is_first_move=is_first_move)
+                async with self.acquire(saga_id, read=read) as active:
+                    await self._deliver(active, happening, is_recovered=is_recovered)
                     return
             except WrongExpectedVersion:
-                logger.warning("saga read again", extra={"saga_id": saga_id})
+                logger.warning("saga outdated, reading it again", extra={"saga_id": saga_id})
                 self.active.pop(saga_id, None)
                 read = None
                 await self.sleep(RETRY_PAUSE_SECONDS)
 
-    async def _deliver(self, live: ActiveSaga, happening: Input, *, is_first_move: bool) -> None:
-        version = live.saga.state.version
-        calls = await self._decide_until_recorded(live, happening)
-        self.start_calls(live, calls, in_backlog=True, is_first_move=is_first_move)
-        if is_first_move and not live.saga.has_call_in_flight:
-            self.recovery_barrier.arrive(live.saga.state.saga_id)
-        due = next_wakeup(live.saga)
-        if live.saga.state.version == version and due is not None:
-            # It was woken for nothing, by a clock that has stepped back: its timer is gone.
-            self.timers.set(live.saga.state.saga_id, max(due, self.clock.now() + MIN_REWAKE_DELAY))
+    async def _deliver(self, active: ActiveSaga, happening: Input, *, is_recovered: bool) -> None:
+        version = active.saga.state.version
+        calls = await active.handle_until_recorded(happening)
+        self.start_calls(active, calls, in_backlog=True, is_recovered=is_recovered)
+        saga = active.saga
+        if is_recovered and not saga.has_call_in_flight:
+            self.recovery_barrier.arrive(saga.state.saga_id)
+        due = next_wakeup(saga)
+        if saga.state.version == version and due is not None:
+            # A clock that stepped back has woken it too early, and its timer is spent.
+            self.timers.set(saga.state.saga_id, max(due, self.clock.now() + MIN_REWAKE_DELAY))
+
+    async def redeliver(self, active: ActiveSaga, call_result: CallCompleted) -> None:
+        """Handle a call's result with the saga as it is in the log: `active` is outdated."""
+        saga_id = active.saga.state.saga_id
+        if self.active.get(saga_id) is active:
+            del self.active[saga_id]
+        await self.deliver(saga_id, call_result)
 
     @asynccontextmanager
     async def acquire(
-        self, saga_id: str, *, patiently: bool = True, read: Saga | None = None
+        self, saga_id: str, *, waits_for_log: bool = True, read: Saga | None = None
     ) -> AsyncIterator[ActiveSaga]:
-        """The saga, brought back into memory if it rests; one holder at a time.
+        """Hold the saga, loaded from the log if it is not in memory; one holder at a time.
 
-        Whoever is not patient is told with LogUnavailable that the log cannot be read now.
-        Raises SagaNotFound, and what a broken history raises.
+        Raises SagaNotFound, and what a broken history raises; without `waits_for_log` also
+        LogUnavailable.
         """
         async with self.creation_lock(saga_id):
-            live = self.active.get(saga_id)
-            if live is None:
-                saga = read or await self._load(saga_id, patiently=patiently)
-                live = self._activate(saga)
-            yield live
+            active = self.active.get(saga_id)
+            if active is None:
+                saga = read or await self._load(saga_id, waits_for_log=waits_for_log)
+                active = self._activate(saga)
+            yield active
 
-    async def _load(self, saga_id: str, *, patiently: bool) -> Saga:
-        """A wake-up, a report or an answer is not thrown away because the log cannot be read."""
+    async def _load(self, saga_id: str, *, waits_for_log: bool) -> Saga:
         while True:
             try:
                 return await self.repository.load(saga_id)
             except LogUnavailable:
-                if self.stopping or not patiently:
+                if self.is_stopping or not waits_for_log:
                     raise
             await self.sleep(RETRY_PAUSE_SECONDS)
 
+    async def load(self, saga_id: str) -> Saga:
+        """Return the saga from memory, else from the log. Raises SagaNotFound, LogUnavailable."""
+        active = self.active.get(saga_id)
+        return active.saga if active is not None else await self.repository.load(saga_id)
+
     async def load_many(
-        self, wanted: Callable[[], Sequence[str]]
+        self, saga_ids: Callable[[], Sequence[str]]
     ) -> Mapping[str, Saga | Exception]:
-        """Read the sagas that are `wanted`, once the log can be read; none if the service stops."""
-        while not self.stopping and (saga_ids := wanted()):
+        """Load sagas once the log can be read; `saga_ids` is called before each attempt.
+
+        Returns nothing if the service stops.
+        """
+        while not self.is_stopping and (page := saga_ids()):
             try:
-                return await self.repository.load_many(saga_ids)
+                return await self.repository.load_many(page)
             except LogUnavailable as error:
-                logger.warning("sagas are not read yet", extra={"why": str(error)})
+                logger.warning("sagas could not be read", extra={"error": str(error)})
             await self.sleep(RETRY_PAUSE_SECONDS)
         return {}
 
     async def watch(
         self, saga_id: str, condition: Condition
     ) -> tuple[ActiveSaga, asyncio.Future[Saga]]:
-        """The saga, kept in memory until `leave`, and what comes once it fulfils `condition`."""
-        live = self.active.get(saga_id)
-        if live is not None:
-            return live, live.wait_for(condition, self.tasks.loop)
-        async with self.acquire(saga_id, patiently=False) as live:
-            reached = live.wait_for(condition, self.tasks.loop)
-            if live.is_needed_in_memory(self.clock.now(), next_wakeup(live.saga)):
-                self.active[saga_id] = live
-            return live, reached
+        """Return the saga and a future of its first state that fulfils `condition`.
+
+        The saga stays in memory until `evict_if_idle`. Raises SagaNotFound, LogUnavailable.
+        """
+        active = self.active.get(saga_id)
+        if active is not None:
+            return active, active.wait_for(condition)
+        async with self.acquire(saga_id, waits_for_log=False) as active:
+            reached = active.wait_for(condition)
+            if active.is_needed_in_memory(self.clock.now(), next_wakeup(active.saga)):
+                self.active[saga_id] = active
+            return active, reached
+
+    def evict_if_idle(self, active: ActiveSaga) -> None:
+        """Evict a saga that is no longer watched, if nothing else needs it in memory."""
+        saga_id = active.saga.state.saga_id
+        if self.active.get(saga_id) is not active:
+            return
+        if not active.is_needed_in_memory(self.clock.now(), next_wakeup(active.saga)):
+            del self.active[saga_id]
 
     def creation_lock(self, saga_id: str) -> asyncio.Lock:
-        """What keeps two from bringing the same saga into being, or back."""
+        """Return the lock of the saga that serialises creating and loading."""
         return self._creation_locks.setdefault(saga_id, asyncio.Lock())
 
+    def with_unrecorded(self, saga: Saga) -> Saga:
+        """Return a saga that was read from the log, with what only this process knows of it."""
+        changes = self.unrecorded.get(saga.state.saga_id)
+        if changes is None:
+            return saga
+        return Saga(saga.definition, with_unrecorded_changes(saga.state, changes))
+
+    def drives(self, saga_id: str) -> bool:
+        """True if everything that can be asked of the saga can be done here."""
+        return self.shards.drives(saga_id)
+
+    def acquire_shards(self, epochs: Mapping[int, int], to_recover: Collection[str]) -> None:
+        """Serve the shards of `epochs` from now on; `to_recover` are their interrupted sagas."""
+        self._to_recover.update(to_recover)
+        self.recovery_barrier.expect(to_recover)
+        self.shards.acquire(epochs)
+
     def schedule(self, saga_id: str, wake_at: datetime | None) -> None:
-        """Take up a saga that only waits: it stays where it is until then."""
+        """Set the timer of a saga that is asleep; it is not loaded before."""
         self.timers.set(saga_id, wake_at)
 
-    def acquire_shards(self, epochs: Mapping[int, int], not_taken_up: Collection[str]) -> None:
-        """Serve the shards of `epochs` from now on; `not_taken_up` are sagas of them to resume."""
-        self._to_recover.update(not_taken_up)
-        self.recovery_barrier.expect(not_taken_up)
-        self.epochs.update(epochs)
-
     def still_to_recover(self, saga_ids: Iterable[str]) -> list[str]:
-        """Those that no request has taken up meanwhile, and whose shards are still driven here."""
-        return [one for one in saga_ids if one in self._to_recover]
+        """Return the sagas that no request has recovered, and whose shards are still driven."""
+        return [saga_id for saga_id in saga_ids if saga_id in self._to_recover]
 
     async def recover(self, saga: Saga) -> bool:
-        """Go on with a saga as it was read; False if it rests, or goes on already."""
+        """Resume a saga as it was read; return False if it is at rest or was resumed before."""
         saga_id = saga.state.saga_id
         async with self.creation_lock(saga_id):
             if saga_id not in self._to_recover:
                 return False
-            live = self._activate(saga)
-            return self.active.get(saga_id) is live
+            active = self._activate(saga)
+            return self.active.get(saga_id) is active
 
     def skip_recovery(self, saga_id: str) -> None:
-        """Do not take up a saga, as nothing can be done about it."""
+        """Leave a saga as it is: its history cannot be replayed."""
         self._to_recover.discard(saga_id)
         self.recovery_barrier.arrive(saga_id)
 
     def _activate(self, saga: Saga) -> ActiveSaga:
-        """The saga in memory; the first time after a crash it goes on."""
+        """Bring a saga into memory; resume it if a crash has interrupted it."""
         saga_id = saga.state.saga_id
         if saga_id not in self._to_recover:
-            return ActiveSaga(self.with_unrecorded(saga))
+            return ActiveSaga(self.with_unrecorded(saga), self)
         self._to_recover.discard(saga_id)
         if not needs_no_recovery(saga):
             return self._resume(saga)
         self.recovery_barrier.arrive(saga_id)
-        return ActiveSaga(saga)
+        return ActiveSaga(saga, self)
 
     def _resume(self, saga: Saga) -> ActiveSaga:
-        """Send again what the process before has sent, unless the saga goes back; then go on."""
+        """Send again what the crashed process has sent, unless the saga compensates; then go on."""
         saga_id, saga = saga.state.saga_id, recovered(saga, self.clock.now())
-        live = self.active[saga_id] = ActiveSaga(saga)
-        wake = next_wakeup(saga)
-        self.timers.set(saga_id, wake if wake is None or wake > self.clock.now() else None)
+        active = self.active[saga_id] = ActiveSaga(saga, self)
+        wakeup = next_wakeup(saga)
+        is_due = wakeup is not None and wakeup <= self.clock.now()
+        self.timers.set(saga_id, None if is_due else wakeup)
         if saga.has_pending_webhook:
             self.spawn(self.webhooks.deliver_until_acknowledged(self, saga_id), saga_id)
-        for command in pending_instructions(saga):
-            if isinstance(command, CallParticipant):
-                work = self.run_call_chain(
-                    live, command, resent=True, in_backlog=True, is_first_move=True
+        for instruction in pending_instructions(saga):
+            if isinstance(instruction, CallParticipant):
+                work = active.run_call_chain(
+                    instruction, resent=True, in_backlog=True, is_recovered=True
                 )
                 self.spawn(work, saga_id, has_called=True)
             else:
-                self.spawn(self.child_sagas.execute(command), saga_id)
-        self.spawn(self.deliver(saga_id, TIMER_FIRED, is_first_move=True), saga_id)
-        return live
-
-    def drives(self, saga_id: str) -> bool:
-        """Whether all that is asked of the saga can be done here."""
-        shard_id = shard_of(saga_id)
-        return shard_id in self.epochs and shard_id not in self.draining
+                self.spawn(self.child_sagas.execute(instruction), saga_id)
+        self.spawn(self.deliver(saga_id, TIMER_FIRED, is_recovered=True), saga_id)
+        return active
 
     def drain_shards(self, shard_ids: Collection[int]) -> None:
-        """Send nothing new of these shards."""
-        self.draining.update(shard_ids)
+        """Start nothing new in these shards."""
+        self.shards.drain(shard_ids)
         self._persist_unrecorded()
 
     def drop_shards(self, shard_ids: Collection[int]) -> None:
-        """Drop all that is known of these shards: somebody else drives them, or will."""
-        gone = set(shard_ids)
-        for shard_id in gone:
-            self.epochs.pop(shard_id, None)
+        """Drop everything in memory about these shards: another node drives them, or will."""
+        dropped = set(shard_ids)
+
+        def is_dropped(saga_id: str) -> bool:
+            return shard_of(saga_id) in dropped
+
+        for shard_id in dropped:
             self.tasks.cancel(shard_id)
-        self._to_recover = {one for one in self._to_recover if shard_of(one) not in gone}
-        self.recovery_barrier.discard(lambda saga_id: shard_of(saga_id) in gone)
-        for saga_id in [one for one in self.active if shard_of(one) in gone]:
+        self._to_recover = {saga_id for saga_id in self._to_recover if not is_dropped(saga_id)}
+        self.recovery_barrier.discard(is_dropped)
+        for saga_id in list(filter(is_dropped, self.active)):
             self.active.pop(saga_id).release_watchers()
-        self.timers.discard(lambda saga_id: shard_of(saga_id) in gone)
-        for saga_id in [one for one in self.unrecorded if shard_of(one) in gone]:
+        self.timers.discard(is_dropped)
+        for saga_id in list(filter(is_dropped, self.unrecorded)):
             del self.unrecorded[saga_id]
-        self.draining -= gone
-        self.fenced -= gone
+        self.shards.drop(dropped)
 
     def begin_stop(self) -> None:
-        """Send nothing new from now on, and keep nobody waiting."""
-        self.stopping = True
+        """Send nothing new from now on, and let no caller wait."""
+        self.is_stopping = True
         self._stop_requested.set()
-        for live in self.active.values():
-            live.release_watchers()
+        for active in self.active.values():
+            active.release_watchers()
 
     async def drain(self, within: timedelta) -> None:
-        """Record what is still answered within that time, and drop the rest as a crash would."""
+        """Record the results that arrive within that time, and drop the rest as a crash would."""
         self.begin_stop()
         self._persist_unrecorded()
         await self.tasks.drain(within)
 
     def _persist_unrecorded(self) -> None:
-        """Let the next process know what this one alone knows of sagas that it leaves."""
+        """Record what only this process knows of sagas that it gives up."""
         for saga_id in list(self.unrecorded):
-            if self.stopping or shard_of(saga_id) in self.draining:
-                self.spawn(self.deliver(saga_id, PROCESS_LEAVES), saga_id, has_called=True)
+            if self.is_stopping or self.shards.is_draining(shard_of(saga_id)):
+                self.spawn(self.deliver(saga_id, PROCESS_STOPS), saga_id, has_called=True)
 
-    async def run_call_chain(
-        self,
-        live: ActiveSaga,
-        call: CallParticipant,
-        *,
-        resent: bool = False,
-        in_backlog: bool = False,
-        is_first_move: bool = False,
-    ) -> None:
-        """One call, and those that follow.
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, cut short when the service begins to stop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop_requested.wait()
 
-        `resent`: the process before has sent it already. `in_backlog`: no client waits for it.
-        After a first move the others' first moves come before the next call.
-        """
-        calls: Sequence[CallParticipant] = (call,)
-        while calls:
-            first = calls[0]
-            if len(calls) > 1:
-                self.start_calls(live, calls[1:], in_backlog=in_backlog)
-            verdict = await self.executor.call(
-                first,
-                live.saga.definition,
-                self.epochs[live.shard_id],
-                partial(self._may_send, live, first, resent, is_first_move),
-                in_backlog=in_backlog,
-            )
-            if verdict is NOT_WANTED and resent and await self._awaits_reply_instead(live, first):
-                return
-            answer = CallCompleted(
-                step=first.step,
-                direction=first.direction,
-                attempt=first.attempt,
-                outcome=verdict,
-                resent=resent,
-            )
-            try:
-                try:
-                    calls = await self._decide(live, answer)
-                except LogOverloaded:
-                    calls = await self._decide_until_recorded(live, answer)
-            except WrongExpectedVersion:
-                # Somebody else holds a newer state: what was answered still counts there.
-                if self.active.get(first.saga_id) is live:
-                    del self.active[first.saga_id]
-                await self.deliver(first.saga_id, answer)
-                return
-            resent = False
-            if is_first_move and calls and not self.recovery_barrier.is_open:
-                await self.recovery_barrier.wait()
-
-    def _may_send(
-        self, live: ActiveSaga, call: CallParticipant, resent: bool, is_first_move: bool
-    ) -> bool:
-        """True if a call whose turn has come is still to be sent."""
-        if is_first_move:
-            self.recovery_barrier.arrive(call.saga_id)
-        return is_still_wanted(live, call, resent=resent, now=self.clock.now)
-
-    async def _awaits_reply_instead(self, live: ActiveSaga, call: CallParticipant) -> bool:
-        """True if the saga goes back by now: then a call that a process which died may have sent
-        is not sent again, but waited for."""
-        if not live.lock.try_acquire():
-            await live.lock.acquire()
-        try:
-            now = self.clock.now()
-            waits = resends_no_actions(live.saga, now)
-            if waits:
-                live.update(awaiting_replies(live.saga, [call.step], now))
-                self.timers.set(call.saga_id, next_wakeup(live.saga))
-            return waits
-        finally:
-            live.lock.release()
-
-    async def _decide_until_recorded(
-        self, live: ActiveSaga, happening: Input
-    ) -> Sequence[CallParticipant]:
-        """An answer is not thrown away because the log is busy."""
-        while True:
-            try:
-                return await self._decide(live, happening)
-            except LogOverloaded:
-                await asyncio.sleep(OVERLOAD_RETRY_SECONDS)
-
-    async def _decide(
-        self, live: ActiveSaga, happening: Input, expected_version: int | None = None
-    ) -> Sequence[CallParticipant]:
-        """The calls that are to leave now: their intent is durable."""
-        turn, clock = live.lock, self.clock
-        if not turn.try_acquire():
-            await turn.acquire()
-        try:
-            saga = live.saga
-            if expected_version is not None and saga.state.version != expected_version:
-                raise VersionConflict(saga.state.saga_id, saga.state.version)
-            held = self.executor.held_participants(saga.definition)
-            decision = decide(saga, happening, now=clock.now(), jitter=clock.jitter(), held=held)
-            if self.stopping or live.shard_id in self.draining:
-                decision = without_calls(saga, decision)
-            if decision.events:
-                recorded = await self.append(saga.state.version, decision)
-                self.on_committed(live, decision, recorded)
-            elif decision.saga is not saga:
-                self._on_unrecorded(live, decision)
-            if held:
-                self.watch_circuits(decision.saga, held)
-        except Fenced as error:
-            self.fenced.add(error.shard_id)
-            raise
-        finally:
-            turn.release()
-        return decision.calls
-
-    def append(self, version: int, decision: Decision) -> Awaitable[Sequence[RecordedEvent]]:
-        """To be awaited until it is durable."""
-        state = decision.saga.state
-        return self.repository.append(state.saga_id, version, decision.events, at=state.updated_at)
+    def may_send(self, shard_id: int) -> bool:
+        """False if nothing new may be sent for sagas of the shard."""
+        return not self.is_stopping and not self.shards.is_draining(shard_id)
 
     def on_committed(
-        self, live: ActiveSaga, decision: Decision, recorded: Sequence[RecordedEvent]
+        self, active: ActiveSaga, decision: Decision, recorded: Sequence[RecordedEvent]
     ) -> None:
-        """What was decided is durable: everybody may know, and what it commands begins."""
+        """Publish a durable decision, and begin what it instructs."""
         saga = decision.saga
         saga_id = saga.state.saga_id
-        live.update(saga)
+        active.update(saga)
         self.observe(saga, recorded)
         self.unrecorded.pop(saga_id, None)
-        for command in decision.children:
-            self.spawn(self.child_sagas.execute(command), saga_id)
-        if live.shard_id not in self.epochs:  # it was the last thing that could be recorded
+        for instruction in decision.children:
+            self.spawn(self.child_sagas.execute(instruction), saga_id)
+        if active.shard_id not in self.shards:  # this was the last append that succeeded
             return
         if saga.state.status.is_at_rest:
             self._on_rest(saga)
-        self._set_timer(live, saga.state.updated_at, has_calls=bool(decision.calls))
+        self._schedule(active, saga.state.updated_at, has_calls=bool(decision.calls))
 
     def _on_rest(self, saga: Saga) -> None:
         saga_id, parent = saga.state.saga_id, saga.state.parent
@@ -477,163 +439,108 @@ class Driver:
         if saga.has_pending_webhook and not self.webhooks.is_delivering(saga_id):
             self.spawn(self.webhooks.deliver_until_acknowledged(self, saga_id), saga_id)
 
-    def _on_unrecorded(self, live: ActiveSaga, decision: Decision) -> None:
-        """What was decided is not to be recorded: this process alone knows of it."""
+    def on_unrecorded(self, active: ActiveSaga, decision: Decision) -> None:
+        """Keep a decision that is not worth an event: only this process knows of it."""
         saga = decision.saga
-        saga_id = saga.state.saga_id
-        live.update(saga)
-        if live.shard_id not in self.epochs:
+        active.update(saga)
+        if active.shard_id not in self.shards:
             return
         if saga.state.unrecorded:
-            self.unrecorded[saga_id] = unrecorded_changes_of(saga.state)
-        self._set_timer(live, self.clock.now(), has_calls=bool(decision.calls))
+            self.unrecorded[saga.state.saga_id] = unrecorded_changes_of(saga.state)
+        self._schedule(active, self.clock.now(), has_calls=bool(decision.calls))
 
-    def _set_timer(self, live: ActiveSaga, now: datetime, *, has_calls: bool) -> None:
+    def set_timer(self, saga: Saga) -> None:
+        """Wake the saga at the time that its state says."""
+        self.timers.set(saga.state.saga_id, next_wakeup(saga))
+
+    def _schedule(self, active: ActiveSaga, now: datetime, *, has_calls: bool) -> None:
         """Set the timer of the saga, and keep it in memory if it is needed there."""
-        saga_id, wake = live.saga.state.saga_id, next_wakeup(live.saga)
-        self.timers.set(saga_id, wake)
-        if has_calls or live.is_needed_in_memory(now, wake):
-            self.active[saga_id] = live
-        elif self.active.get(saga_id) is live:
+        saga_id, wakeup = active.saga.state.saga_id, next_wakeup(active.saga)
+        self.timers.set(saga_id, wakeup)
+        if has_calls or active.is_needed_in_memory(now, wakeup):
+            self.active[saga_id] = active
+        elif self.active.get(saga_id) is active:
             del self.active[saga_id]
-
-    def watch_circuits(self, saga: Saga, held: Mapping[str, OpenCircuit]) -> None:
-        """Be told once those are back from which calls of the saga are held back."""
-        waited_for = {
-            step.participant
-            for step, state in saga.steps
-            if state.last_outcome is Outcome.CIRCUIT_OPEN and step.participant in held
-        }
-        unaddressed = self.executor.missing_urls
-        back = waited_for - unaddressed.participants_of(
-            saga.definition
-        )  # the others come with a restart
-        self.executor.wake_when_closed(back, saga.state.saga_id)
-        unaddressed.update(saga)
-
-    def sagas_awaiting_urls(self) -> Mapping[str, int]:
-        """Return the participants without a URL, with how many sagas of this node wait for them."""
-        return self.executor.missing_urls.waiting_sagas(self.drives)
-
-    def with_unrecorded(self, saga: Saga) -> Saga:
-        """The saga that was read from its log, with what this process knows beside that."""
-        kept = self.unrecorded.get(saga.state.saga_id)
-        return (
-            saga
-            if kept is None
-            else Saga(saga.definition, with_unrecorded_changes(saga.state, kept))
-        )
-
-    def evict_if_idle(self, live: ActiveSaga) -> None:
-        """Forget a saga that nobody waits for any more, if it can be forgotten."""
-        saga_id = live.saga.state.saga_id
-        if self.active.get(saga_id) is not live:
-            return
-        if not live.is_needed_in_memory(self.clock.now(), next_wakeup(live.saga)):
-            del self.active[saga_id]
-
-    async def sleep(self, seconds: float) -> None:
-        """Cut short when the service begins to stop."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop_requested.wait()
 
     def start_calls(
         self,
-        live: ActiveSaga,
+        active: ActiveSaga,
         calls: Sequence[CallParticipant],
         *,
         in_backlog: bool = False,
-        is_first_move: bool = False,
+        is_recovered: bool = False,
     ) -> None:
-        for call in calls if live.shard_id in self.epochs else ():
-            work = self.run_call_chain(
-                live, call, in_backlog=in_backlog, is_first_move=is_first_move
-            )
+        """Run a chain for each of the calls."""
+        for call in calls if active.shard_id in self.shards else ():
+            work = active.run_call_chain(call, in_backlog=in_backlog, is_recovered=is_recovered)
             self.spawn(work, call.saga_id, has_called=True)
 
     def wake(
         self, saga_id: str, happening: Input = TIMER_FIRED, *, read: Saga | None = None
     ) -> None:
-        """Unless it is not, or not any more, for this driver to go on with it."""
-        if not self.stopping and self.drives(saga_id):
+        """Deliver an input to the saga in a task of its own.
+
+        Ignored when the driver is stopping or no longer drives the saga.
+        """
+        if not self.is_stopping and self.drives(saga_id):
             self.spawn(self.deliver(saga_id, happening, read=read), saga_id)
+
+    def wake_held(self) -> None:
+        """Wake the sagas whose calls were held by circuits that are closed now."""
+        for participant, saga_ids in self.executor.take_closed_circuits():
+            self.spawn_for_many(wake_in_batches(participant, saga_ids, self.wake))
+
+    def sagas_awaiting_urls(self) -> Mapping[str, int]:
+        """Return the number of waiting sagas of this node by participant without a URL."""
+        return self.executor.missing_urls.waiting_sagas(self.drives)
 
     def spawn(
         self, work: Coroutine[Any, Any, None], saga_id: str, *, has_called: bool = False
     ) -> asyncio.Task[None]:
-        guarded = self._supervise(work, saga_id, has_called)
-        return self.tasks.spawn(shard_of(saga_id), guarded, calls=has_called)
+        """Run `work` for the saga in a task; `has_called`: it sends calls or records results."""
+        supervised = self._supervise(work, saga_id, has_called)
+        return self.tasks.spawn(shard_of(saga_id), supervised, calls=has_called)
+
+    def spawn_for_many(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` for sagas of any shard in a task."""
+        self.tasks.spawn(NO_SHARD, work, calls=False)
 
     async def _supervise(
         self, work: Coroutine[Any, Any, None], saga_id: str, has_called: bool
     ) -> None:
-        """The top of every task."""
+        """Run `work`; if it fails, release the saga. The top of every task of a saga."""
         try:
             await work
         except (Fenced, LogUnavailable, Unavailable) as error:
-            logger.warning("saga let go", extra={"saga_id": saga_id, "why": str(error)})
+            logger.warning("saga released", extra={"saga_id": saga_id, "error": str(error)})
             self._release(saga_id, has_called)
-        except Exception:  # noqa: BLE001 - one saga never takes another with it
+        except Exception:  # noqa: BLE001 - one saga never affects another
             logger.exception("saga quarantined", extra={"saga_id": saga_id})
             self._release(saga_id, has_called)
 
     def _release(self, saga_id: str, has_called: bool) -> None:
-        """Not while another one's call is out: whoever has sent it still holds the saga."""
-        live = self.active.get(saga_id)
-        awaits = (
-            live is not None
-            and live.saga.has_call_in_flight
-            and not live.saga.state.reply_deadlines
+        """Evict the saga from memory, unless one of its calls is in flight: the task that awaits
+        that reply still uses it."""
+        active = self.active.get(saga_id)
+        awaits_reply = (
+            active is not None
+            and active.saga.has_call_in_flight
+            and not active.saga.state.reply_deadlines
         )
-        if awaits and not has_called:
+        if awaits_reply and not has_called:
             return
         self.timers.set(saga_id, None)
-        if live is not None:
+        if active is not None:
             del self.active[saga_id]
-            live.release_watchers()
+            active.release_watchers()
 
 
-class SagaStart:
-    def __init__(
-        self, driver: Driver, definition: Definition, saga_id: str, request: StartSaga
-    ) -> None:
-        self.driver, self.definition = driver, definition
-        self.saga_id, self.request = saga_id, request
-        self.recorded: asyncio.Future[ActiveSaga] = driver.tasks.loop.create_future()
+def _fail(recorded: asyncio.Future[ActiveSaga], error: Exception) -> None:
+    if not recorded.done():
+        recorded.set_exception(error)
+        recorded.exception()  # retrieved here: the caller may have gone
 
-    async def run(self) -> None:
-        driver = self.driver
-        try:
-            now = driver.clock.now()
-            held = driver.executor.held_participants(self.definition)
-            decision = start(self.definition, self.saga_id, self.request, now=now, held=held)
-            recorded = await driver.append(0, decision)
-        except (LogOverloaded, Fenced, LogUnavailable) as error:
-            if isinstance(error, Fenced):
-                driver.fenced.add(error.shard_id)
-            self._fail(append_error(error, self.saga_id))
-            return
-        except Exception as error:  # noqa: BLE001 - whoever asked for the start is told
-            self._fail(error)
-            return
-        live = ActiveSaga(decision.saga)
-        driver.on_committed(live, decision, recorded)
-        if held:
-            driver.watch_circuits(decision.saga, held)
-        if not self.recorded.done():
-            self.recorded.set_result(live)
-        if decision.calls and live.shard_id in driver.epochs:
-            first, *others = decision.calls
-            driver.start_calls(live, others)
-            await driver.run_call_chain(live, first)
 
-    def on_task_done(self, _: asyncio.Task[None]) -> None:
-        """Its task is over, and may have been dropped at any time, even before it began."""
-        if not self.recorded.done():
-            self._fail(OutcomeUnknown("the start was dropped while it was recorded"))
-
-    def _fail(self, error: Exception) -> None:
-        if not self.recorded.done():
-            self.recorded.set_exception(error)
-            self.recorded.exception()  # whoever asked may have gone
+def _fail_if_cancelled(recorded: asyncio.Future[ActiveSaga], _: asyncio.Task[None]) -> None:
+    """The task of a start may be cancelled at any time, even before it began."""
+    _fail(recorded, OutcomeUnknown("the start was dropped while it was recorded"))

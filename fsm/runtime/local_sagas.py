@@ -1,5 +1,7 @@
-"""Execute inputs on the sagas that this node drives. Safe to repeat: an input from another node
-may arrive twice.
+"""Requests about the sagas that this node drives.
+
+A request may come through another node, and then twice: a start is recognised by the id of its
+saga, every other input by the id of its message.
 """
 
 from __future__ import annotations
@@ -16,32 +18,36 @@ from .active_saga import ActiveSaga
 from .driver import Driver
 from .errors import NotShardOwner, SagaNotFound, Unavailable, VersionConflict
 from .saga_repository import SagaRepository
+from .sharding.lease import SOLE_NODE, LeaseView
 from .sharding.node_protocol import RemoteCommand, RemoteResult, RemoteStart
 
 
 class LocalSagas:
     """Executes requests on the sagas of this node."""
 
-    def __init__(self, journal: SagaRepository, driver: Driver) -> None:
-        self.repository, self.driver = journal, driver
+    def __init__(
+        self, repository: SagaRepository, driver: Driver, lease: LeaseView = SOLE_NODE
+    ) -> None:
+        """While the `lease` is current, a saga in memory is the newest there is."""
+        self.repository, self.driver, self.lease = repository, driver, lease
 
-    async def start(self, begin: RemoteStart) -> tuple[Saga, bool]:
+    async def start(self, start: RemoteStart) -> tuple[Saga, bool]:
         """Start a saga durably; return it, and whether it had been started before.
 
         Raises DefinitionNotFound, NotShardOwner, Unavailable.
         """
-        self._require_driven(begin.saga_id)
-        async with self.driver.creation_lock(begin.saga_id):
+        self._require_driven(start.saga_id)
+        async with self.driver.creation_lock(start.saga_id):
             try:
-                return await self.saga(begin.saga_id), True
+                return await self.saga(start.saga_id), True
             except SagaNotFound:
                 pass
-            definition = await self.repository.registry.get(begin.saga_type, begin.version)
+            definition = await self.repository.registry.get(start.saga_type, start.version)
             try:
-                live = await self.driver.start(definition, begin.saga_id, begin.request)
+                active = await self.driver.start(definition, start.saga_id, start.request)
             except WrongExpectedVersion:
-                return await self.saga(begin.saga_id), True
-            return live.saga, False
+                return await self.saga(start.saga_id), True
+            return active.saga, False
 
     async def handle(
         self, saga_id: str, happening: Input, expected_version: int | None = None
@@ -52,13 +58,13 @@ class LocalSagas:
         """
         self._require_driven(saga_id)
         with log_errors_as_unavailable():
-            async with self.driver.acquire(saga_id, patiently=False) as live:
-                if _was_applied(live.saga, happening):
+            async with self.driver.acquire(saga_id, waits_for_log=False) as active:
+                if _was_applied(active.saga, happening):
                     # The first delivery has changed the version that was expected.
-                    await self.driver.handle(live, happening)
+                    await self.driver.handle(active, happening)
                 else:
-                    await self._handle(live, happening, expected_version)
-                saga = live.saga
+                    await self._handle(active, happening, expected_version)
+                saga = active.saga
             if saga.state.paused_at is not None and saga.definition.children:
                 await self._pause_children(saga)
             return saga
@@ -73,7 +79,7 @@ class LocalSagas:
             await self.driver.child_sagas.pause(saga)
 
     async def _handle(
-        self, live: ActiveSaga, happening: Input, expected_version: int | None
+        self, active: ActiveSaga, happening: Input, expected_version: int | None
     ) -> None:
         """Handle an input; if it depends on the parent, hold the parent until it is recorded.
 
@@ -81,18 +87,18 @@ class LocalSagas:
         shard of its parent, so both are driven here. Sagas are held from the child upwards only,
         so two requests never deadlock. Raises DrivenByParent.
         """
-        command = happening.input if isinstance(happening, ForwardedInput) else happening
-        parent_id = live.saga.state.parent
-        if parent_id is None or not depends_on_parent(live.saga, command):
-            await self.driver.handle(live, happening, expected_version=expected_version)
+        original = happening.input if isinstance(happening, ForwardedInput) else happening
+        parent_ref = active.saga.state.parent
+        if parent_ref is None or not depends_on_parent(active.saga, original):
+            await self.driver.handle(active, happening, expected_version=expected_version)
             return
-        async with self.driver.acquire(parent_id.saga_id, patiently=False) as parent:
+        async with self.driver.acquire(parent_ref.saga_id, waits_for_log=False) as parent:
             while True:
-                child = live.saga
-                require_not_driven(child, parent.saga, command)
+                child = active.saga
+                require_not_driven(child, parent.saga, original)
                 version = child.state.version if expected_version is None else expected_version
                 try:
-                    await self.driver.handle(live, happening, expected_version=version)
+                    await self.driver.handle(active, happening, expected_version=version)
                     return
                 except VersionConflict:  # the child has changed since it was checked
                     if expected_version is not None:
@@ -106,19 +112,19 @@ class LocalSagas:
 
     async def saga(self, saga_id: str) -> Saga:
         """Return the saga as of now, whichever node drives it. Raises SagaNotFound, Unavailable."""
-        live = self.driver.active.get(saga_id)
-        if live is not None and self.driver.is_current():
-            return live.saga
+        active = self.driver.active.get(saga_id)
+        if active is not None and self.lease.is_current:
+            return active.saga
         with log_errors_as_unavailable():
             return self.driver.with_unrecorded(await self.repository.load(saga_id))
 
-    async def execute(self, message_id: str, question: RemoteCommand | RemoteStart) -> RemoteResult:
+    async def execute(self, message_id: str, request: RemoteCommand | RemoteStart) -> RemoteResult:
         """Execute the request of another node. Raises as `start` and `handle` do."""
-        if isinstance(question, RemoteStart):
-            saga, replayed = await self.start(question)
+        if isinstance(request, RemoteStart):
+            saga, replayed = await self.start(request)
             return RemoteResult(version=saga.state.version, replayed=replayed)
-        delivered = ForwardedInput(message_id=message_id, input=question.input)
-        saga = await self.handle(question.saga_id, delivered, question.expected_version)
+        delivered = ForwardedInput(message_id=message_id, input=request.input)
+        saga = await self.handle(request.saga_id, delivered, request.expected_version)
         return RemoteResult(version=saga.state.version)
 
     def _require_driven(self, saga_id: str) -> None:

@@ -33,6 +33,14 @@ class CallMetrics:
         self.durations = [0] * (len(DURATION_BUCKETS) + 1)
         self.seconds = 0.0
 
+    @property
+    def in_flight(self) -> int:
+        return self.semaphore.acquired
+
+    @property
+    def queued(self) -> int:
+        return self.semaphore.waiting
+
     def record(self, direction: Direction, outcome: Outcome, seconds: float) -> None:
         """Count one finished call."""
         self.outcomes[direction, outcome] += 1

@@ -25,9 +25,9 @@ from ..inputs import Compensate, OperatorCommand, StartSaga, StepCallback
 from ..saga import Saga
 from .active_saga import ActiveSaga, Condition, is_at_rest
 from .clock import Clock
+from .completion_webhooks import PendingWebhooks
 from .concurrency import SharedTimeout, TimeoutQueue
 from .definition_registry import DefinitionRegistry
-from .driver import Driver
 from .errors import (
     IdempotencyKeyReused,
     NotShardOwner,
@@ -37,7 +37,7 @@ from .errors import (
     VersionNotReached,
 )
 from .local_sagas import LocalSagas, log_errors_as_unavailable
-from .saga_repository import RecordedSagaEvent, SagaRepository
+from .saga_repository import RecordedSagaEvent
 from .sharding.node_messenger import NodeMessenger
 from .sharding.node_protocol import RemoteCommand, RemoteStart
 
@@ -51,7 +51,7 @@ NOT_CONFIRMED = "the log has not said yet whether it is recorded"
 class IdempotencyKey:
     """A client's idempotency key, and the digest of the request that it belongs to.
 
-    `former_digest` computes the digest as former versions of the service recorded it.
+    `earlier_digest` computes the digest as former versions of the service recorded it.
     """
 
     key: str
@@ -80,20 +80,19 @@ class Orchestrator:
         self,
         log: EventLog,
         registry: DefinitionRegistry,
-        journal: SagaRepository,
-        driver: Driver,
+        local_sagas: LocalSagas,
         clock: Clock,
-        post: NodeMessenger | None = None,
+        messenger: NodeMessenger | None = None,
     ) -> None:
-        """Without a `post` there are no other nodes."""
-        self.log, self.registry, self.repository = log, registry, journal
-        self.driver, self.clock, self.messenger = driver, clock, post
-        self.local_sagas = LocalSagas(journal, driver)
+        """Without a `messenger` there are no other nodes."""
+        self.log, self.registry, self.local_sagas = log, registry, local_sagas
+        self.repository, self.driver = local_sagas.repository, local_sagas.driver
+        self.clock, self.messenger = clock, messenger
         self._loop = asyncio.get_running_loop()
         self._recording = SharedTimeout(RECORDING_TIMEOUT)
-        # By how long is waited: clients ask for whole seconds, and not for many.
+        # By length: clients wait for whole seconds, and not for many.
         self._timeouts: dict[timedelta, TimeoutQueue] = {}
-        self._shard_rotation: list[int] = []  # of shards, until each has had one
+        self._shard_rotation: list[int] = []  # shards that get the next new sagas
 
     async def start(
         self,
@@ -105,7 +104,7 @@ class Orchestrator:
     ) -> StartResult:
         """Start a saga durably. Nothing is recorded if it raises what the core refuses.
 
-        Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, NotServing, InDoubt.
+        Raises DefinitionNotFound, InvalidInput, IdempotencyKeyReused, Unavailable, OutcomeUnknown.
         """
         self._require_responsive_log()
         try:
@@ -174,17 +173,17 @@ class Orchestrator:
             return await self.repository.read_events_page(saga_id, after=after, limit=limit)
 
     async def execute(
-        self, saga_id: str, verb: OperatorCommand, *, expected_version: int | None = None
+        self, saga_id: str, command: OperatorCommand, *, expected_version: int | None = None
     ) -> Saga:
         """Execute an operator's command durably; return the saga after it.
 
         Raises SagaNotFound, NotAllowed, StepNotFound, VersionConflict, Unavailable, OutcomeUnknown.
         """
-        return await self._handle(saga_id, verb, expected_version)
+        return await self._handle(saga_id, command, expected_version)
 
-    async def complete_step(self, saga_id: str, report: StepCallback) -> Saga:
+    async def complete_step(self, saga_id: str, callback: StepCallback) -> Saga:
         """Record a participant's callback about an accepted step. Raises as `execute` does."""
-        return await self._handle(saga_id, report)
+        return await self._handle(saga_id, callback)
 
     async def _handle(
         self,
@@ -202,10 +201,8 @@ class Orchestrator:
             if self.messenger is None:
                 raise
         await self.saga(saga_id)  # raises SagaNotFound here, not at the other node
-        question = RemoteCommand(
-            saga_id=saga_id, input=happening, expected_version=expected_version
-        )
-        await self.messenger.request(question)
+        request = RemoteCommand(saga_id=saga_id, input=happening, expected_version=expected_version)
+        await self.messenger.request(request)
         return await self.saga(saga_id)
 
     async def compensation_plan(self, saga_id: str) -> CompensationPlan:
@@ -246,6 +243,17 @@ class Orchestrator:
             await self.registry.load()
         return self.registry.known()
 
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def pending_webhooks(self) -> PendingWebhooks | None:
+        """Return the undelivered completion webhooks of this node, or None if there are none."""
+        return self.driver.webhooks.pending()
+
+    def begin_stop(self) -> None:
+        """Send nothing new from now on, and let no client wait."""
+        self.driver.begin_stop()
+
     def _require_responsive_log(self) -> None:
         """Raise Unavailable if the log has stalled: the request could only wait for it."""
         stalled = self.log.stalled_for
@@ -255,8 +263,8 @@ class Orchestrator:
     async def _start_anywhere(self, definition: Definition, request: StartSaga) -> StartResult:
         while True:
             try:
-                live = await self.driver.start(definition, self._new_saga_id(), request)
-                return StartResult(live.saga, replayed=False)
+                active = await self.driver.start(definition, self._new_saga_id(), request)
+                return StartResult(active.saga, replayed=False)
             except NotShardOwner:
                 continue  # with an id in another shard
 
@@ -272,79 +280,78 @@ class Orchestrator:
             )
         if not key.matches(claim.digest):
             raise IdempotencyKeyReused(key.key)
-        begin = RemoteStart(
+        start = RemoteStart(
             saga_id=claim.stream_id,
             saga_type=definition.name,
             version=definition.version,
             request=request,
         )
-        return await self._start_with_id(begin, definition)
+        return await self._start_with_id(start, definition)
 
-    async def _start_with_id(self, begin: RemoteStart, definition: Definition) -> StartResult:
+    async def _start_with_id(self, start: RemoteStart, definition: Definition) -> StartResult:
         """Start the saga of a claimed key, wherever its shard is driven.
 
         The claim may be older: of a start that recorded nothing.
         """
         try:
-            saga, replayed = await self.local_sagas.start(begin)
+            saga, replayed = await self.local_sagas.start(start)
             return StartResult(saga, replayed)
         except NotShardOwner:
             if self.messenger is None:
                 raise
-        deadline = effective_deadline(definition, begin.request, self.clock.now())
-        done = await self.messenger.request(
-            replace(begin, request=replace(begin.request, deadline=deadline))
+        deadline = effective_deadline(definition, start.request, self.clock.now())
+        result = await self.messenger.request(
+            replace(start, request=replace(start.request, deadline=deadline))
         )
-        return StartResult(await self.saga(begin.saga_id), done.replayed)
+        return StartResult(await self.saga(start.saga_id), result.replayed)
 
     async def _wait_for(self, saga: Saga, condition: Condition, within: timedelta) -> Saga:
         """Return the saga once `condition` holds, when the time is over, or this node stops."""
-        driver, saga_id, alarm = self.driver, saga.state.saga_id, self._timeouts_of(within)
+        driver, saga_id, timeouts = self.driver, saga.state.saga_id, self._timeouts_of(within)
         pause, end = MIN_POLL_SECONDS, self._loop.time() + within.total_seconds()
         while not condition(saga) and (left := end - self._loop.time()) > 0:
             if driver.drives(saga_id):
-                saga = await self._watch(saga_id, condition, alarm)
+                saga = await self._watch(saga_id, condition, timeouts)
                 if driver.drives(saga_id):
                     break
             else:
                 await driver.sleep(min(pause, left))
                 pause = min(2 * pause, MAX_POLL_SECONDS)
-                saga, alarm = await self.saga(saga_id), TimeoutQueue(end - self._loop.time())
-                if driver.stopping:
+                saga, timeouts = await self.saga(saga_id), TimeoutQueue(end - self._loop.time())
+                if driver.is_stopping:
                     break
         return saga
 
     def _timeouts_of(self, within: timedelta) -> TimeoutQueue:
-        alarm = self._timeouts.get(within)
-        if alarm is None:
-            alarm = self._timeouts[within] = TimeoutQueue(within.total_seconds())
-        return alarm
+        timeouts = self._timeouts.get(within)
+        if timeouts is None:
+            timeouts = self._timeouts[within] = TimeoutQueue(within.total_seconds())
+        return timeouts
 
-    async def _watch(self, saga_id: str, condition: Condition, alarm: TimeoutQueue) -> Saga:
+    async def _watch(self, saga_id: str, condition: Condition, timeouts: TimeoutQueue) -> Saga:
         """Return the saga once `condition` holds, as far as it comes on this node."""
-        live, reached = await self.driver.watch(saga_id, condition)
-        if self.driver.stopping:  # watchers were released already
-            return live.saga
-        alarm.add(reached, partial(_resolve_with_current, live, reached))
+        active, reached = await self.driver.watch(saga_id, condition)
+        if self.driver.is_stopping:  # watchers were released already
+            return active.saga
+        timeouts.add(reached, partial(_resolve_with_current, active, reached))
         try:
             return await reached
         finally:
-            alarm.remove(reached)
-            self.driver.evict_if_idle(live)
+            timeouts.remove(reached)
+            self.driver.evict_if_idle(active)
 
     def _new_saga_id(self) -> str:
         """Return an id in one of the shards of this node, each in turn. Raises Unavailable."""
-        driver = self.driver
+        shards = self.driver.shards
         for _ in ("this round", "the next round"):
             while self._shard_rotation:
                 shard_id = self._shard_rotation.pop()
-                is_left = shard_id in driver.draining or shard_id in driver.fenced
-                if shard_id in driver.epochs and not is_left:
+                if shards.accepts_starts(shard_id):
                     return self.clock.new_saga_id(shard_id, SHARD_COUNT)
-            self._shard_rotation = list(driver.epochs)
+            self._shard_rotation = list(shards)
         raise Unavailable("this node owns no shard yet")
 
 
-def _resolve_with_current(live: ActiveSaga, reached: asyncio.Future[Saga]) -> None:
+def _resolve_with_current(active: ActiveSaga, reached: asyncio.Future[Saga]) -> None:
     if not reached.done():
-        reached.set_result(live.saga)
+        reached.set_result(active.saga)

@@ -9,20 +9,15 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 from ..saga import Saga
-from .calls.circuit_breaker import NO_SHARD
 from .clock import Clock
 
-if TYPE_CHECKING:
-    from .driver import Driver
-
-
-MAX_NAP = timedelta(seconds=1)  # so that a wall clock that jumps is noticed
-MIN_STALE_TO_COMPACT = 1024
+MAX_NAP: Final = timedelta(seconds=1)  # so that a wall clock that jumps is noticed
+MIN_STALE_TO_COMPACT: Final = 1024
 
 
 class Timers:
@@ -95,6 +90,26 @@ class Timers:
 SAGAS_PER_READ: Final = 200
 
 
+class WakeHost(Protocol):
+    """The sagas of this node, as the waker sees them."""
+
+    def is_in_memory(self, saga_id: str) -> bool: ...
+
+    def drives(self, saga_id: str) -> bool:
+        """True if this node drives the saga."""
+
+    def wake(self, saga_id: str, *, read: Saga | None = None) -> None:
+        """Deliver TimerFired to the saga in a task of its own; `read` is the saga as just read."""
+
+    async def load_many(
+        self, saga_ids: Callable[[], Sequence[str]]
+    ) -> Mapping[str, Saga | Exception]:
+        """Load sagas once the log can be read; `saga_ids` is called before each attempt."""
+
+    def spawn_for_many(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` for sagas of any shard in a task."""
+
+
 class SagaWaker:
     """Wakes sagas that fall due.
 
@@ -102,21 +117,21 @@ class SagaWaker:
     they would occupy the reader connections for longer than anything else after a crash.
     """
 
-    def __init__(self, driver: Driver) -> None:
-        self.driver = driver
+    def __init__(self, host: WakeHost) -> None:
+        self.host = host
         self._not_in_memory: deque[str] = deque()
         self._is_reading = False
 
     def wake(self, saga_ids: Iterable[str]) -> None:
         """Deliver TimerFired to each of these sagas."""
         for saga_id in saga_ids:
-            if saga_id in self.driver.active:
-                self.driver.wake(saga_id)
+            if self.host.is_in_memory(saga_id):
+                self.host.wake(saga_id)
             else:
                 self._not_in_memory.append(saga_id)
         if self._not_in_memory and not self._is_reading:
             self._is_reading = True
-            self.driver.tasks.spawn(NO_SHARD, self._read_and_wake(), calls=False)
+            self.host.spawn_for_many(self._read_and_wake())
 
     async def _read_and_wake(self) -> None:
         try:
@@ -127,12 +142,12 @@ class SagaWaker:
                 ]
                 for saga_id, saga in (await self._read(page)).items():
                     # A saga that cannot be replayed is read alone, which reports its error.
-                    self.driver.wake(saga_id, read=saga if isinstance(saga, Saga) else None)
+                    self.host.wake(saga_id, read=saga if isinstance(saga, Saga) else None)
                 await asyncio.sleep(0)  # other tasks go before the next page
         finally:
             self._is_reading = False
 
     async def _read(self, page: Sequence[str]) -> Mapping[str, Saga | Exception]:
         """Return the sagas of the page that this node drives, once the log can be read."""
-        drives = self.driver.drives
-        return await self.driver.load_many(lambda: [saga_id for saga_id in page if drives(saga_id)])
+        drives = self.host.drives
+        return await self.host.load_many(lambda: [saga_id for saga_id in page if drives(saga_id)])

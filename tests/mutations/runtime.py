@@ -18,45 +18,23 @@ MUTATIONS: Final = (
         rule="R1",
         effect="the first call leaves before the start is recorded",
         file="fsm/runtime/driver.py",
-        old="""            recorded = await driver.append(0, decision)
-""",
-        new="""            driver.launch(ActiveSaga(decision.saga), decision.calls)
-            recorded = await driver.append(0, decision)
-""",
+        old="""            updated_at = decision.saga.state.updated_at
+            events =""",
+        new="""            updated_at = decision.saga.state.updated_at
+            self.start_calls(ActiveSaga(decision.saga, self), decision.calls)
+            events =""",
         property=SHELL,
     ),
     Mutation(
         rule="R1",
         effect="calls leave while their decision is being recorded",
-        file="fsm/runtime/driver.py",
+        file="fsm/runtime/active_saga.py",
         old="""            if decision.events:
-                recorded = await self.append(saga.state.version, decision)
-                self.on_committed(live, decision, recorded)
-            elif decision.saga is not saga:
-                self._on_unrecorded(live, decision)
-            if held:
-                self.watch_circuits(decision.saga, held)
-        except Fenced as error:
-            self.fenced.add(error.shard_id)
-            raise
-        finally:
-            turn.release()
-        return decision.calls
+                state = decision.saga.state
 """,
-        new="""            self.start_calls(live, decision.calls)
+        new="""            runtime.start_calls(self, decision.calls)
             if decision.events:
-                recorded = await self.append(saga.state.version, decision)
-                self.on_committed(live, decision, recorded)
-            elif decision.saga is not saga:
-                self._on_unrecorded(live, decision)
-            if held:
-                self.watch_circuits(decision.saga, held)
-        except Fenced as error:
-            self.fenced.add(error.shard_id)
-            raise
-        finally:
-            turn.release()
-        return ()
+                state = decision.saga.state
 """,
         property=SHELL,
     ),
@@ -89,9 +67,15 @@ MUTATIONS: Final = (
     Mutation(
         rule="R6",
         effect="two that come at once are decided about at once",
-        file="fsm/runtime/driver.py",
-        old="            await turn.acquire()\n",
-        new="            turn.taken += 1\n",
+        file="fsm/runtime/active_saga.py",
+        old="""        runtime, lock = self._runtime, self.lock
+        if not lock.try_acquire():
+            await lock.acquire()
+""",
+        new="""        runtime, lock = self._runtime, self.lock
+        if not lock.try_acquire():
+            lock.acquired += 1
+""",
         property=RACES,
     ),
     Mutation(
@@ -155,9 +139,9 @@ MUTATIONS: Final = (
     Mutation(
         rule="R7",
         effect="events are recorded with another time than was decided at",
-        file="fsm/runtime/driver.py",
-        old="state.saga_id, version, decision.events, at=state.updated_at",
-        new="state.saga_id, version, decision.events, at=self.clock.now()",
+        file="fsm/runtime/active_saga.py",
+        old="state.saga_id, saga.state.version, decision.events, at=state.updated_at",
+        new="state.saga_id, saga.state.version, decision.events, at=runtime.clock.now()",
         property=SHELL,
     ),
     Mutation(
@@ -191,8 +175,9 @@ MUTATIONS: Final = (
         rule="R8",
         effect="no timer is set for what is recorded",
         file="fsm/runtime/driver.py",
-        old="        self.timers.set(saga_id, wake)\n",
-        new="",
+        old="""        self.timers.set(saga_id, wakeup)
+        if has_calls""",
+        new="        if has_calls",
         property=SHELL,
     ),
     Mutation(
@@ -207,8 +192,8 @@ MUTATIONS: Final = (
         rule="R8",
         effect="who is woken for nothing is not woken again",
         file="fsm/runtime/driver.py",
-        old="if live.saga.state.version == version and due is not None:",
-        new="if live.saga.state.version == version and due is None:",
+        old="if saga.state.version == version and due is not None:",
+        new="if saga.state.version == version and due is None:",
         property=SHELL,
     ),
     Mutation(

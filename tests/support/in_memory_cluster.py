@@ -22,7 +22,7 @@ from saga_orchestrator.eventstore.cluster.memory import (
 from saga_orchestrator.eventstore.event import shard_of
 from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
 from saga_orchestrator.fsm.instructions import needs_no_recovery
-from saga_orchestrator.fsm.runtime.local_sagas import LocalSagas
+from saga_orchestrator.fsm.runtime.sharding.lease import NodeLease
 from saga_orchestrator.fsm.runtime.sharding.node_messenger import NodeMessenger
 from saga_orchestrator.fsm.runtime.sharding.rebalancer import ShardRebalancer
 from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
@@ -42,11 +42,12 @@ LOOP_ITERATIONS = 50  # of the event loop, in which all that can go on in memory
 class Node:
     world: InMemoryService
     ownership: ShardRebalancer
+    lease: NodeLease
     membership: InMemoryMembership
 
     @property
     def shards(self) -> set[int]:
-        return set(self.world.driver.epochs)
+        return set(self.world.driver.shards)
 
 
 @dataclass(slots=True)
@@ -66,16 +67,20 @@ class InMemoryCluster:
             is_alone=False,
         )
         membership = InMemoryMembership(self.nodes, name, self.clock.now)
-        driver, journal = world.driver, world.orchestrator.repository
-        post = NodeMessenger(
-            InMemoryInbox(self.nodes), LocalSagas(journal, driver), self.clock, name
+        driver, lease = world.driver, NodeLease()
+        inbox, local_sagas = InMemoryInbox(self.nodes), world.orchestrator.local_sagas
+        world.orchestrator.messenger = NodeMessenger(inbox, local_sagas, self.clock, name)
+        rebalancer = ShardRebalancer(
+            membership,
+            Recovery(world.log, driver, self.clock, self._unfinished),
+            driver,
+            world.orchestrator.messenger,
+            lease,
+            _release_no_shards,
         )
-        world.orchestrator.messenger = post
-        recovery = Recovery(world.log, journal, driver, self.clock, self._unfinished)
-        ownership = ShardRebalancer(
-            membership, world.log, recovery, driver, post, _release_no_shards
+        self.alive[name] = Node(
+            world=world, ownership=rebalancer, lease=lease, membership=membership
         )
-        self.alive[name] = Node(world=world, ownership=ownership, membership=membership)
         return self.alive[name]
 
     async def settle(self) -> None:

@@ -33,6 +33,7 @@ from saga_orchestrator.fsm.runtime.clock import saga_id
 from saga_orchestrator.fsm.runtime.completion_webhooks import CompletionWebhooks
 from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
 from saga_orchestrator.fsm.runtime.driver import NESTING_LIMIT, Driver
+from saga_orchestrator.fsm.runtime.local_sagas import LocalSagas
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
 from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
@@ -193,10 +194,7 @@ class InMemoryService:
         async def told(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
             return [one for one in found if shard_of(one.saga_id) in shard_ids]
 
-        journal = self.orchestrator.repository
-        return await Recovery(self.log, journal, self.driver, self.clock, told).run(
-            range(SHARD_COUNT)
-        )
+        return await Recovery(self.log, self.driver, self.clock, told).run(range(SHARD_COUNT))
 
     async def unfinished(self) -> list[UnfinishedSaga]:
         """What a status view tells of the sagas of the store."""
@@ -244,7 +242,8 @@ async def in_memory_service(
         nesting_limit=nesting_limit,
     )
     if is_alone:
-        driver.epochs = dict(await log.claim(range(SHARD_COUNT), recorded_at=clock.now()))
+        epochs = await log.claim(range(SHARD_COUNT), recorded_at=clock.now())
+        driver.acquire_shards(epochs, ())
     for document in (ORDER_PROCESSING, *documents):
         await registry.register(definition_from_yaml(document))
     return InMemoryService(
@@ -253,7 +252,7 @@ async def in_memory_service(
         participants=participants,
         registry=registry,
         driver=driver,
-        orchestrator=Orchestrator(log, registry, journal, driver, clock),
+        orchestrator=Orchestrator(log, registry, LocalSagas(journal, driver), clock),
     )
 
 

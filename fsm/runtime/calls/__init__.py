@@ -1,1 +1,1 @@
-"""Calls to participants: concurrency, circuit breakers, metrics and settings."""
+"""Calls to participants: concurrency limits, circuit breakers and callback tokens."""

@@ -10,19 +10,15 @@ were held are woken in batches, so that the participant is not overrun.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ...call_outcome import CIRCUIT_OPEN_REASON, CallOutcome, Outcome
 from ...definitions.retry import RetryPolicy
 from ...inputs import CircuitClosed
-
-if TYPE_CHECKING:
-    from ..driver import Driver
-
 
 FAILURES_TO_OPEN = 20
 OPEN_DURATION = RetryPolicy(attempts=None, first=timedelta(seconds=2), cap=timedelta(seconds=30))
@@ -78,11 +74,8 @@ class CircuitBreaker:
         rest = max((self.open_until or now) - now, timedelta()) + RECHECK_SPREAD * jitter
         return CallOutcome(kind=Outcome.CIRCUIT_OPEN, reason=CIRCUIT_OPEN_REASON, retry_after=rest)
 
-    def record(self, outcome: Outcome, now: Callable[[], datetime]) -> bool:
-        """Count the outcome of a call; return True if it closes the circuit.
-
-        `now` is called only if the circuit opens.
-        """
+    def record(self, outcome: Outcome, now: datetime) -> bool:
+        """Count the outcome of a call; return True if it closes the circuit."""
         if outcome not in FAILURES:
             if outcome is Outcome.CIRCUIT_OPEN:
                 return False  # nothing was sent, so nothing is known
@@ -93,7 +86,7 @@ class CircuitBreaker:
         is_probe = self.state is CircuitState.HALF_OPEN
         if is_probe or (self.is_closed and self.failures >= FAILURES_TO_OPEN):
             self.state, self.openings = CircuitState.OPEN, self.openings + 1
-            self.open_until = now() + OPEN_DURATION.max_delay(self.openings)
+            self.open_until = now + OPEN_DURATION.max_delay(self.openings)
         return False
 
     def take_held(self) -> set[str]:
@@ -104,22 +97,13 @@ class CircuitBreaker:
 
 SAGAS_PER_WAKE: Final = 50
 WAKE_PAUSE_SECONDS: Final = 0.1
-NO_SHARD: Final = -1  # stands for work on sagas of many shards
 
 
-class CircuitWaker:
-    """Wakes held sagas in batches: a participant that has just recovered must not be overrun."""
-
-    def __init__(self, driver: Driver) -> None:
-        self.driver = driver
-
-    def on_circuit_closed(self, participant: str, saga_ids: set[str]) -> None:
-        """Begin to wake the sagas that wait for the participant."""
-        work = self._wake(participant, sorted(saga_ids))
-        self.driver.tasks.spawn(NO_SHARD, work, calls=False)
-
-    async def _wake(self, participant: str, saga_ids: list[str]) -> None:
-        for number, saga_id in enumerate(saga_ids):
-            if number % SAGAS_PER_WAKE == SAGAS_PER_WAKE - 1:
-                await asyncio.sleep(WAKE_PAUSE_SECONDS)
-            self.driver.wake(saga_id, CircuitClosed(participant))
+async def wake_in_batches(
+    participant: str, saga_ids: Collection[str], wake: Callable[[str, CircuitClosed], None]
+) -> None:
+    """Wake held sagas in batches: a participant that has just recovered must not be overrun."""
+    for number, saga_id in enumerate(sorted(saga_ids)):
+        if number % SAGAS_PER_WAKE == SAGAS_PER_WAKE - 1:
+            await asyncio.sleep(WAKE_PAUSE_SECONDS)
+        wake(saga_id, CircuitClosed(participant))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from time import perf_counter
 from types import MappingProxyType
@@ -18,12 +18,13 @@ from ...call_outcome import CallOutcome, CallResult, Direction, OpenCircuit, Out
 from ...definitions.definition import Definition, Step
 from ...formats.redaction import Redaction
 from ...instructions import CallParticipant
+from ...saga import Saga
 from ..clock import Clock
 from ..logging import logger
 from ..metrics import CallMetrics
 from .call_headers import headers_of
 from .callback_tokens import CallbackTokens
-from .circuit_breaker import RECHECK_SPREAD, CircuitBreaker
+from .circuit_breaker import RECHECK_SPREAD, CircuitBreaker, CircuitState
 from .participant_settings import DEFAULTS, MissingUrls, ParticipantSettings, missing_url_message
 
 
@@ -54,6 +55,8 @@ def _always() -> bool:
 
 
 class Executor:
+    """Sends calls within the limits and circuits of their participants."""
+
     def __init__(
         self,
         participants: Participants,
@@ -61,22 +64,20 @@ class Executor:
         clock: Clock,
         *,
         limit: int,
-        terms: Mapping[str, ParticipantSettings] = MappingProxyType({}),
+        settings: Mapping[str, ParticipantSettings] = MappingProxyType({}),
         addressed: Collection[str] | None = None,
     ) -> None:
         """`limit` is the number of concurrent calls to a participant whose settings have none.
 
         `addressed` are the participants with a URL; None means all.
-
-        `closed` is called when a circuit closes, with the sagas whose calls were held.
         """
         self.participants, self.tokens = participants, tokens
-        self.clock, self.limit, self.settings = clock, limit, terms
+        self.clock, self.limit, self.settings = clock, limit, settings
         self.breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
-        self.closed: Callable[[str, set[str]], None] = _ignore
         self.metrics: dict[str, CallMetrics] = {}
         self.missing_urls = MissingUrls(addressed)
         self.open_circuits: set[str] = set()  # participants whose circuit is not closed
+        self.closed_circuits: dict[str, set[str]] = {}  # just now, with the sagas that were held
 
     async def call(
         self,
@@ -89,14 +90,14 @@ class Executor:
     ) -> CallOutcome:
         """Send a call and return its outcome.
 
-        `is_still_wanted` is called when the call gets its slot, for which it may have waited long.
+        `is_wanted` is called when the call gets its slot, for which it may have waited long.
         `in_backlog`: the call is repeated after a crash, maybe one of very many.
         """
         participant = call.participant
-        traffic = self.metrics.get(participant) or self._metrics_of(participant)
-        turns = traffic.semaphore
-        if not turns.try_acquire():
-            await turns.acquire(in_backlog=in_backlog)
+        metrics = self.metrics.get(participant) or self._metrics_of(participant)
+        semaphore = metrics.semaphore
+        if not semaphore.try_acquire():
+            await semaphore.acquire(in_backlog=in_backlog)
         try:
             if not is_wanted():
                 return NOT_WANTED
@@ -108,7 +109,7 @@ class Executor:
             if call.headers:  # headers of the definition never replace ours
                 headers = {**call.headers, **headers}
             began = perf_counter()
-            answer = await self.participants.send(
+            result = await self.participants.send(
                 participant,
                 call.method,
                 call.path,
@@ -118,64 +119,76 @@ class Executor:
             )
             seconds = perf_counter() - began
             if token is not None:
-                answer = Redaction([token]).redact(answer)
+                result = Redaction([token]).redact(result)
         finally:
-            turns.release()
-        now, step = self.clock.now, definition[call.step]
-        verdict = classify(
-            answer,
+            semaphore.release()
+        step = definition[call.step]
+        outcome = classify(
+            result,
             call.direction,
-            now=now,
+            now=self.clock.now,
             done_on=NO_STATUS if call.direction is Direction.ACTION else _done_on(step),
             accepts=step.completion is not None,
-            profile=traffic.settings.profile,
+            profile=metrics.settings.profile,
         )
-        traffic.record(call.direction, verdict.kind, seconds)
+        metrics.record(call.direction, outcome.kind, seconds)
         if logger.isEnabledFor(logging.DEBUG):
-            _log_result(call, verdict, seconds)
-        if breaker.record(verdict.kind, now):
+            _log_result(call, outcome, seconds)
+        if breaker.record(outcome.kind, self.clock.now()):
             self.open_circuits.discard(participant)
-            self.closed(participant, breaker.take_held())
+            self.closed_circuits.setdefault(participant, set()).update(breaker.take_held())
         elif not breaker.is_closed:
             self.open_circuits.add(participant)
-        return verdict
+        return outcome
+
+    def take_closed_circuits(self) -> list[tuple[str, set[str]]]:
+        """Return the participants whose circuits have closed, with the sagas that were held."""
+        closed, self.closed_circuits = self.closed_circuits, {}
+        return list(closed.items())
+
+    def circuit_state(self, participant: str) -> CircuitState:
+        """Return the state of a participant's circuit; it is closed before the first call."""
+        breaker = self.breakers.get(participant)
+        return CircuitState.CLOSED if breaker is None else breaker.state
 
     def held_participants(self, definition: Definition) -> Mapping[str, OpenCircuit]:
         """Return the participants that get no forward calls now, with the reason and the time."""
-        unaddressed = self.missing_urls.participants_of(definition)
-        if not self.open_circuits and not unaddressed:
+        without_url = self.missing_urls.participants_of(definition)
+        if not self.open_circuits and not without_url:
             return NO_HOLDS
         now, spread = self.clock.now(), RECHECK_SPREAD * self.clock.jitter()
         remaining = {name: self.breakers[name].remaining(now) for name in self.open_circuits}
         held = {name: OpenCircuit(rest + spread) for name, rest in remaining.items() if rest}
-        return held | {name: OpenCircuit(spread, missing_url_message(name)) for name in unaddressed}
+        return held | {name: OpenCircuit(spread, missing_url_message(name)) for name in without_url}
 
-    def wake_when_closed(self, participants: Iterable[str], saga_id: str) -> None:
-        """Wake the saga when the circuits of the participants close: its calls are held."""
-        for participant in participants:
-            self.breakers[participant].held.add(saga_id)
+    def register_held(self, saga: Saga, held: Collection[str]) -> None:
+        """Register the saga with the `held` participants whose calls it waits to send."""
+        waited_for = {
+            step.participant
+            for step, state in saga.steps
+            if state.last_outcome is Outcome.CIRCUIT_OPEN and step.participant in held
+        }
+        # A missing URL comes with a restart only.
+        for participant in waited_for - self.missing_urls.participants_of(saga.definition):
+            self.breakers[participant].held.add(saga.state.saga_id)
+        self.missing_urls.update(saga)
 
     def _metrics_of(self, participant: str) -> CallMetrics:
-        terms = self.settings.get(participant, DEFAULTS)
-        traffic = self.metrics[participant] = CallMetrics(
-            terms.calls_at_a_time or self.limit, terms
-        )
-        return traffic
+        settings = self.settings.get(participant, DEFAULTS)
+        limit = settings.calls_at_a_time or self.limit
+        metrics = self.metrics[participant] = CallMetrics(limit, settings)
+        return metrics
 
     def _must_wait(self, call: CallParticipant, breaker: CircuitBreaker) -> bool:
-        forward = call.direction is not Direction.COMPENSATION
-        return forward and breaker.should_hold(self.clock.now())
-
-
-def _ignore(participant: str, saga_ids: set[str]) -> None:
-    """Do nothing."""
+        is_forward = call.direction is not Direction.COMPENSATION
+        return is_forward and breaker.should_hold(self.clock.now())
 
 
 def _done_on(step: Step) -> frozenset[int]:
     return NO_STATUS if step.compensation is None else step.compensation.done_on
 
 
-def _log_result(call: CallParticipant, verdict: CallOutcome, seconds: float) -> None:
+def _log_result(call: CallParticipant, outcome: CallOutcome, seconds: float) -> None:
     logger.debug(
         "call answered",
         extra={
@@ -183,7 +196,7 @@ def _log_result(call: CallParticipant, verdict: CallOutcome, seconds: float) -> 
             "step": call.step,
             "direction": call.direction,
             "attempt": call.attempt,
-            "outcome": verdict.kind,
+            "outcome": outcome.kind,
             "duration_ms": round(seconds * 1000, 1),
         },
     )

@@ -39,22 +39,22 @@ RESULT_TIMEOUT: Final = timedelta(seconds=30)
 class NodeMessenger:
     """Sends requests to other nodes, and executes those for the shards of this node."""
 
-    def __init__(self, inbox: Inbox, local: LocalSagas, clock: Clock, node_id: str) -> None:
-        self.inbox, self.local_sagas, self.clock, self.node_id = inbox, local, clock, node_id
+    def __init__(self, inbox: Inbox, local_sagas: LocalSagas, clock: Clock, node_id: str) -> None:
+        self.inbox, self.local_sagas, self.clock, self.node_id = inbox, local_sagas, clock, node_id
         self._pending: dict[str, asyncio.Future[bytes]] = {}
         self._executing: dict[str, asyncio.Task[None]] = {}
         self._notified = asyncio.Event()
 
-    async def request(self, question: RemoteCommand | RemoteStart) -> RemoteResult:
+    async def request(self, request: RemoteCommand | RemoteStart) -> RemoteResult:
         """Let the node that drives the saga execute a request; return its result.
 
         Raises the refusal of that node; Unavailable; OutcomeUnknown if no result arrives.
         """
         message = Message(
             message_id=self.clock.new_saga_id(0, 1),
-            shard_id=shard_of(question.saga_id),
+            shard_id=shard_of(request.saga_id),
             sender=self.node_id,
-            body=encode_request(question),
+            body=encode_request(request),
         )
         result: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._pending[message.message_id] = result

@@ -20,15 +20,13 @@ from ....eventstore.cluster.assignment import assign_shards
 from ....eventstore.cluster.membership import ClusterView, Membership
 from ....eventstore.errors import ClaimFailed, LogUnavailable
 from ....eventstore.event import SHARD_COUNT
-from ....eventstore.event_log import EventLog
 from ..driver import Driver
 from ..logging import logger
+from .lease import NodeLease
 from .node_messenger import NodeMessenger
 from .recovery import Recovery
 
 HEARTBEAT_INTERVAL: Final = timedelta(milliseconds=250)
-# Later, others may have claimed shards of this node: for so long a killed node counts as alive.
-TRUST_WINDOW: Final = timedelta(milliseconds=600)
 
 
 class ShardRebalancer:
@@ -37,32 +35,31 @@ class ShardRebalancer:
     def __init__(
         self,
         membership: Membership,
-        log: EventLog,
         recovery: Recovery,
         driver: Driver,
-        post: NodeMessenger,
-        part_with: Callable[[Collection[int]], Awaitable[None]],
+        messenger: NodeMessenger,
+        lease: NodeLease,
+        release_shards: Callable[[Collection[int]], Awaitable[None]],
         shards: Collection[int] = range(SHARD_COUNT),
     ) -> None:
-        """`release_shards` ends the projection of shards that leave; `shards` are the
-        deployment's.
+        """Renew `lease` with every heartbeat. `shards` are those of the deployment.
+
+        `release_shards` ends the projection of shards that leave this node.
         """
-        self.membership, self.log, self.recovery = membership, log, recovery
-        self.driver, self.messenger, self.part_with = driver, post, part_with
-        self.shards = shards
+        self.membership, self.recovery, self.log = membership, recovery, recovery.log
+        self.driver, self.messenger, self.lease = driver, messenger, lease
+        self.release_shards, self.shards = release_shards, shards
         self.view = ClusterView()
-        self._has_live_peers = False
         self.leaving = False
         self._busy: set[int] = set()
         self._handed_over: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last_heartbeat_at: float | None = None
         self._stepped = asyncio.Event()
 
     async def run(self) -> None:
         """Send heartbeats and execute messages until cancelled; no message delays a heartbeat."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.messenger.run(lambda: self._driven_shards))
+            group.create_task(self.messenger.run(lambda: self.driver.shards.in_service))
             await self._heartbeats()
 
     async def _heartbeats(self) -> None:
@@ -87,42 +84,40 @@ class ShardRebalancer:
 
     async def step(self) -> None:
         """Send a heartbeat, and begin what its view calls for. Raises LogUnavailable."""
-        began, was_silent = asyncio.get_running_loop().time(), not self.is_current
-        self.view = roster = await self.membership.heartbeat(leaving=self.leaving)
-        me = self.membership.node_id
-        self._has_live_peers = any(
-            node.is_alive and node.node_id != me for node in roster.nodes.values()
+        sent_at, was_silent = asyncio.get_running_loop().time(), not self.lease.is_current
+        self.view = view = await self.membership.heartbeat(leaving=self.leaving)
+        me, shards = self.membership.node_id, self.driver.shards
+        self.lease.observe_peers(
+            any(node.is_alive and node.node_id != me for node in view.nodes.values())
         )
-        mine = roster.shards_owned_by(me)
+        mine = view.shards_owned_by(me)
         self._busy -= self._handed_over - mine
         self._handed_over &= mine
         overtaken = await self._claimed_by_others() if was_silent else set()
-        await self._drop_lost(
-            {shard for shard in self.driver.epochs if shard not in mine} | overtaken
-        )
-        # Not before: lost shards in memory are as old as the heartbeat before.
-        self._last_heartbeat_at = began
-        allotment = assign_shards(me, roster, self.shards)
-        if allotment.acquire:
-            dead = {roster.owners.get(shard) for shard in allotment.acquire} - {None}
-            reserved = await self.membership.acquire(
-                allotment.acquire, [str(node) for node in dead]
+        await self._drop_lost({shard for shard in shards if shard not in mine} | overtaken)
+        # Not before: until here, lost shards in memory are as old as the heartbeat before.
+        self.lease.renew(sent_at)
+        assignment = assign_shards(me, view, self.shards)
+        if assignment.acquire:
+            dead = {view.owners.get(shard) for shard in assignment.acquire} - {None}
+            acquired = await self.membership.acquire(
+                assignment.acquire, [str(node) for node in dead]
             )
-            mine |= frozenset(reserved)
-        self._start_recovery(mine - self.driver.epochs.keys() - self._busy)
-        self._start_recovery(self.driver.fenced & mine - self._busy)
+            mine |= frozenset(acquired)
+        self._start_recovery({shard for shard in mine if shard not in shards} - self._busy)
+        self._start_recovery(shards.fenced & mine - self._busy)
         self._start_handover(
-            {shard: node for shard, node in allotment.transfer.items() if shard not in self._busy}
+            {shard: node for shard, node in assignment.transfer.items() if shard not in self._busy}
         )
         # Shards whose hand-over failed, and that this node is to keep now.
-        self._start_recovery(self.driver.draining & mine - self._busy)
+        self._start_recovery(shards.draining & mine - self._busy)
         self._stepped.set()
 
     async def wait_for_first_shard(self, within: timedelta) -> None:
         """Wait until this node drives a shard, or the time is over."""
         try:
             async with asyncio.timeout(within.total_seconds()):
-                while not self.driver.epochs:
+                while not self.driver.shards:
                     self._stepped.clear()
                     await self._stepped.wait()
         except TimeoutError:
@@ -133,13 +128,12 @@ class ShardRebalancer:
         self.leaving = True
         try:
             async with asyncio.timeout(within.total_seconds()):
-                while self.driver.epochs or self._tasks:
+                while self.driver.shards or self._tasks:
                     self._stepped.clear()
                     await self._stepped.wait()
         except TimeoutError:
-            logger.warning(
-                "not all shards were handed over", extra={"left": len(self._driven_shards)}
-            )
+            left = len(self.driver.shards.in_service)
+            logger.warning("not all shards were handed over", extra={"left": left})
 
     async def close(self) -> None:
         """Stop all tasks, and leave the cluster: shards that are still owned become free."""
@@ -153,44 +147,21 @@ class ShardRebalancer:
             logger.warning("could not deregister node", extra={"error": str(error)})
         await self.membership.close()
 
-    @property
-    def is_current(self) -> bool:
-        """True while the last heartbeat is so recent that no other node can own our shards."""
-        return self._heartbeat_within(TRUST_WINDOW)
-
-    @property
-    def is_alone(self) -> bool:
-        """True if no other node is alive, by a recent heartbeat."""
-        return not self._has_live_peers and self.is_current
-
-    def problem(self, patience: timedelta) -> str | None:
+    def problem(self, max_heartbeat_age: timedelta) -> str | None:
         """Return why this node does not do its part, or None."""
-        if not self._heartbeat_within(patience):
+        if not self.lease.was_renewed_within(max_heartbeat_age):
             return "no heartbeat could be sent"
-        return None if self._driven_shards else "it drives no shard"
-
-    @property
-    def _driven_shards(self) -> list[int]:
-        return [shard for shard in self.driver.epochs if shard not in self.driver.draining]
-
-    def _heartbeat_within(self, patience: timedelta) -> bool:
-        if self._last_heartbeat_at is None:
-            return False
-        age = self.driver.tasks.loop.time() - self._last_heartbeat_at
-        return age < patience.total_seconds()
+        return None if self.driver.shards.in_service else "it drives no shard"
 
     async def _claimed_by_others(self) -> set[int]:
         """Return the shards that other nodes have claimed since this node did.
 
         Such a shard may be this node's again by now, so the view does not show it.
         """
-        if not self.driver.epochs:
+        if not self.driver.shards:
             return set()
         heads = await self.log.heads(ahead=True)
-        newest = {shard: head.epoch for shard, head in heads.items()}
-        return {
-            shard for shard, epoch in self.driver.epochs.items() if newest.get(shard, 0) > epoch
-        }
+        return self.driver.shards.overtaken({shard: head.epoch for shard, head in heads.items()})
 
     async def _drop_lost(self, lost: Collection[int]) -> None:
         """Drop shards that another node drives, or will."""
@@ -199,7 +170,7 @@ class ShardRebalancer:
         logger.warning("shards lost", extra={"shards": sorted(lost)})
         await self.log.release(lost)
         self.driver.drop_shards(lost)
-        await self.part_with(lost)
+        await self.release_shards(lost)
 
     def _start_recovery(self, shard_ids: Collection[int]) -> None:
         if shard_ids:
@@ -214,7 +185,7 @@ class ShardRebalancer:
         self._busy -= set(shard_ids)
 
     def _start_handover(self, new_owners: Mapping[int, str | None]) -> None:
-        driven = {shard: node for shard, node in new_owners.items() if shard in self.driver.epochs}
+        driven = {shard: node for shard, node in new_owners.items() if shard in self.driver.shards}
         if driven:
             self.driver.drain_shards(driven)
             self._spawn(driven, self._hand_over_settled(driven))
@@ -228,7 +199,7 @@ class ShardRebalancer:
     async def _hand_over(self, new_owners: Mapping[int, str | None]) -> None:
         await self.log.release(new_owners)
         self.driver.drop_shards(new_owners)
-        await self.part_with(new_owners)
+        await self.release_shards(new_owners)
         await self.membership.transfer(
             {shard: node for shard, node in new_owners.items() if node is not None}
         )

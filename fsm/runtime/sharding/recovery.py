@@ -19,7 +19,6 @@ from ....eventstore.event_log import EventLog
 from ..clock import Clock
 from ..driver import Driver
 from ..logging import logger
-from ..saga_repository import SagaRepository
 from ..timers import SAGAS_PER_READ
 
 
@@ -42,13 +41,11 @@ class Recovery:
     def __init__(
         self,
         log: EventLog,
-        journal: SagaRepository,
         driver: Driver,
         clock: Clock,
         unfinished: Callable[[Sequence[int]], Awaitable[Sequence[UnfinishedSaga]]],
     ) -> None:
-        self.log, self.repository, self.driver, self.clock = log, journal, driver, clock
-        self.unfinished = unfinished
+        self.log, self.driver, self.clock, self.unfinished = log, driver, clock, unfinished
 
     async def run(self, shard_ids: Iterable[int]) -> int:
         """Claim and recover the shards; return the number of sagas that were resumed or wait."""

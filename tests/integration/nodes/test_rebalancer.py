@@ -13,7 +13,7 @@ from saga_orchestrator.eventstore.cluster.membership import ClusterView
 from saga_orchestrator.eventstore.event import SHARD_COUNT, StreamId, shard_of
 from saga_orchestrator.fsm.inputs import Pause
 from saga_orchestrator.fsm.runtime.errors import NotShardOwner
-from saga_orchestrator.fsm.runtime.sharding import rebalancer as ownership
+from saga_orchestrator.fsm.runtime.sharding import lease, rebalancer
 from saga_orchestrator.tests.support.in_memory_cluster import InMemoryCluster, Node
 
 ALL = set(range(SHARD_COUNT))
@@ -148,17 +148,15 @@ async def test_a_node_that_wakes_up_is_current_only_once_it_has_let_go_of_what_i
         await release(shard_ids)
 
     monkeypatch.setattr(bert.world.log, "release", release_behind_it)
-    bert.ownership._last_heartbeat_at = (
-        None  # eleven seconds have gone by on the cluster's clock alone
-    )
+    bert.lease._renewed_at = None  # eleven seconds have gone by on the cluster's clock alone
     step = asyncio.ensure_future(frozen.ownership.step())
     await asyncio.sleep(0)
-    assert not bert.ownership.is_current
+    assert not bert.lease.is_current
     assert bert.ownership.problem(timedelta(minutes=1)) == "no heartbeat could be sent"
 
     appended.set()
     await step
-    assert bert.ownership.is_current
+    assert bert.lease.is_current
 
 
 async def test_a_node_whose_shards_went_away_and_came_back_unheard_takes_them_up_anew(
@@ -167,20 +165,18 @@ async def test_a_node_whose_shards_went_away_and_came_back_unheard_takes_them_up
     """It had given a sign of life, and the answer was lost."""
     anne, bert = await two(cluster)
     frozen, before = cluster.freeze("bert"), bert.shards
-    bert.ownership._last_heartbeat_at = (
-        None  # eleven seconds have gone by on the cluster's clock alone
-    )
+    bert.lease._renewed_at = None  # eleven seconds have gone by on the cluster's clock alone
     await cluster.settle()
     await bert.membership.heartbeat()
     await cluster.settle()
-    epochs = dict(bert.world.driver.epochs)
+    epochs = {one: bert.world.driver.shards.epoch_of(one) for one in bert.shards}
     assert anne.shards == ALL - before
 
     cluster.thaw("bert", frozen)
     await cluster.settle()
 
     assert bert.shards == before
-    assert all(bert.world.driver.epochs[one] > epochs[one] for one in before)
+    assert all(bert.world.driver.shards.epoch_of(one) > epochs[one] for one in before)
 
 
 async def test_a_shard_is_handed_over_only_when_what_is_on_its_way_has_been_heard(
@@ -197,7 +193,7 @@ async def test_a_shard_is_handed_over_only_when_what_is_on_its_way_has_been_hear
     bert = await cluster.join("bert")
     await cluster.settle()
     assert (anne.shards, bert.shards) == (ALL, set())
-    assert len(anne.world.driver.draining) == 32
+    assert len(anne.world.driver.shards.draining) == 32
 
     cluster.participants.release("create_order")
     await cluster.settle()
@@ -242,7 +238,7 @@ async def test_a_node_that_is_not_heard_says_so(cluster: InMemoryCluster) -> Non
     anne = await cluster.join("anne")
 
     assert anne.ownership.problem(timedelta(minutes=1)) == "no heartbeat could be sent"
-    assert not anne.ownership.is_current
+    assert not anne.lease.is_current
 
 
 async def test_shards_whose_hand_over_failed_are_driven_again_if_their_heir_is_gone(
@@ -266,17 +262,17 @@ async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
 ) -> None:
     anne = await cluster.join("anne")
     await cluster.settle()
-    assert anne.ownership.is_alone
+    assert anne.lease.is_alone
 
-    monkeypatch.setattr(ownership, "TRUST_WINDOW", timedelta())
+    monkeypatch.setattr(lease, "TRUST_WINDOW", timedelta())
 
-    assert not anne.ownership.is_alone
+    assert not anne.lease.is_alone
 
 
 async def test_a_node_gives_signs_of_life_while_its_messages_cannot_be_read(
     cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ownership, "HEARTBEAT_INTERVAL", timedelta())
+    monkeypatch.setattr(rebalancer, "HEARTBEAT_INTERVAL", timedelta())
     anne = await cluster.join("anne")
     beats, seen = asyncio.Semaphore(0), anne.membership.heartbeat
 
@@ -296,7 +292,7 @@ async def test_a_node_gives_signs_of_life_while_its_messages_cannot_be_read(
         for _ in range(5):
             await beats.acquire()
 
-    assert anne.ownership.is_current
+    assert anne.lease.is_current
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

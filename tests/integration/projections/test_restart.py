@@ -15,6 +15,7 @@ from saga_orchestrator.fsm.runtime.calls.executor import Executor
 from saga_orchestrator.fsm.runtime.completion_webhooks import CompletionWebhooks
 from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
 from saga_orchestrator.fsm.runtime.driver import Driver
+from saga_orchestrator.fsm.runtime.local_sagas import LocalSagas
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
 from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
@@ -69,12 +70,12 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
         waiting = await status_table.unfinished_sagas(shard_ids)
         return [UnfinishedSaga(saga.saga_id, saga.is_idle, saga.wake_at) for saga in waiting]
 
-    resumed = await Recovery(log, journal, driver, clock, unfinished).run(range(SHARD_COUNT))
+    resumed = await Recovery(log, driver, clock, unfinished).run(range(SHARD_COUNT))
     yield Process(
         log=log,
         participants=participants,
         driver=driver,
-        orchestrator=Orchestrator(log, registry, journal, driver, clock),
+        orchestrator=Orchestrator(log, registry, LocalSagas(journal, driver), clock),
         projector=projector,
         resumed=resumed,
     )

@@ -81,17 +81,17 @@ class Surprising(Orchestrator):
     """Has a bug, and counts how many sagas it is asked about at the same time."""
 
     def __init__(self, world: InMemoryService) -> None:
-        asked = world.orchestrator
-        super().__init__(asked.log, asked.registry, asked.repository, asked.driver, asked.clock)
-        self.now = self.most = 0
+        original = world.orchestrator
+        super().__init__(original.log, original.registry, original.local_sagas, original.clock)
+        self.concurrent = self.most = 0
 
     async def execute(
         self, saga_id: str, verb: OperatorCommand, *, expected_version: int | None = None
     ) -> Saga:
-        self.now += 1
-        self.most = max(self.now, self.most)
+        self.concurrent += 1
+        self.most = max(self.concurrent, self.most)
         await asyncio.sleep(0)
-        self.now -= 1
+        self.concurrent -= 1
         raise KeyError("secret")
 
 

@@ -133,8 +133,10 @@ async def test_who_was_held_back_is_woken_when_it_closes_though_nobody_remembere
     world.driver.active.clear()
     world.driver.timers._due.clear()
 
-    world.driver.executor.closed("hotel", world.driver.executor.breakers["hotel"].take_held())
-    world.driver.executor.breakers.clear()
+    executor = world.driver.executor
+    executor.closed_circuits["hotel"] = executor.breakers["hotel"].take_held()
+    executor.breakers.clear()
+    world.driver.wake_held()
     await await_idle(world.driver)
 
     for saga_id in held:
@@ -152,7 +154,8 @@ async def test_many_are_woken_in_steps(
     world.participants.hold("book")
     world.driver.executor.breakers.clear()
 
-    world.driver.executor.closed("hotel", set(held))
+    world.driver.executor.closed_circuits["hotel"] = set(held)
+    world.driver.wake_held()
     await settle()
     world.participants.release("book")
     await await_idle(world.driver)
@@ -167,7 +170,8 @@ async def test_a_paused_saga_is_not_woken(world: InMemoryService) -> None:
     await world.orchestrator.execute(held, Pause())
     world.driver.executor.breakers.clear()
 
-    world.driver.executor.closed("hotel", {held})
+    world.driver.executor.closed_circuits["hotel"] = {held}
+    world.driver.wake_held()
     await await_idle(world.driver)
 
     assert world.participants.sent == []

@@ -155,5 +155,5 @@ async def test_a_wake_up_for_a_saga_that_somebody_else_has_moved_reads_it_again(
     await world.advance(timedelta(hours=1))
     await await_idle(world.driver)
 
-    assert [one.message for one in caplog.records] == ["saga read again"]
+    assert [one.message for one in caplog.records] == ["saga outdated, reading it again"]
     assert (await world.orchestrator.saga(saga_id)).state.status == "completed"

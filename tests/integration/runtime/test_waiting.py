@@ -264,7 +264,7 @@ async def test_of_two_who_expect_the_same_version_one_is_refused(world: InMemory
         return_exceptions=True,
     )
 
-    assert sorted(type(one).__name__ for one in answers) == ["Saga", "VersionMoved"]
+    assert sorted(type(one).__name__ for one in answers) == ["Saga", "VersionConflict"]
 
 
 async def settle() -> None:

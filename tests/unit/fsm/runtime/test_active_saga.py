@@ -1,4 +1,4 @@
-"""What a process that stops records: all that it knows, and nothing that it would send next."""
+"""An active saga: its watchers, and the decisions of a process that stops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from saga_orchestrator.fsm.inputs import CallCompleted, Input, ProcessStops, Sta
 from saga_orchestrator.fsm.instructions import next_wakeup
 from saga_orchestrator.fsm.runtime.active_saga import (
     ActiveSaga,
-    Condition,
     is_at_rest,
     without_calls,
 )
@@ -28,54 +27,56 @@ from saga_orchestrator.fsm.testing import (
     given,
 )
 from saga_orchestrator.fsm.testing.replies import BUSY, DONE, REJECTED, THROTTLED
+from saga_orchestrator.tests.support.in_memory_service import in_memory_service
 
 NOBODY = given(define("book", "pay")).saga
 BOOKED = given(define("book", "pay")).when(action_answer("book", DONE)).saga
 AT_REST = given(define("book")).when(action_answer("book", REJECTED)).saga
 
 
-def until(live: ActiveSaga, condition: Condition) -> asyncio.Future[Saga]:
-    return live.wait_for(condition, asyncio.get_running_loop())
+async def active_saga(saga: Saga) -> ActiveSaga:
+    return ActiveSaga(saga, (await in_memory_service()).driver)
 
 
 async def test_who_waits_for_what_is_already_so_does_not_wait() -> None:
-    live = ActiveSaga(AT_REST)
+    active = await active_saga(AT_REST)
 
-    assert await until(live, is_at_rest) is AT_REST
+    assert await active.wait_for(is_at_rest) is AT_REST
 
 
 async def test_who_waits_is_told_of_the_first_saga_that_fits() -> None:
-    live = ActiveSaga(NOBODY)
-    booked, resting = until(live, lambda saga: saga.state.version >= 4), until(live, is_at_rest)
+    active = await active_saga(NOBODY)
+    booked = active.wait_for(lambda saga: saga.state.version >= 4)
+    resting = active.wait_for(is_at_rest)
 
-    live.update(BOOKED)
+    active.update(BOOKED)
 
     assert booked.result() is BOOKED
     assert not resting.done()
-    live.update(AT_REST)
+    active.update(AT_REST)
     assert resting.result() is AT_REST
 
 
 async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
-    live = ActiveSaga(NOBODY)
-    gone, there = until(live, is_at_rest), until(live, is_at_rest)
+    active = await active_saga(NOBODY)
+    gone, left = active.wait_for(is_at_rest), active.wait_for(is_at_rest)
     gone.cancel()
 
-    live.update(AT_REST)
+    active.update(AT_REST)
 
-    assert there.result() is AT_REST
+    assert left.result() is AT_REST
 
 
 async def test_who_is_released_gets_the_newest_saga() -> None:
-    live = ActiveSaga(NOBODY)
-    waiting = [until(live, is_at_rest) for _ in range(3)]
-    live.update(BOOKED)
+    active = await active_saga(NOBODY)
+    waiting = [active.wait_for(is_at_rest) for _ in range(3)]
+    active.update(BOOKED)
 
-    live.release_watchers()
+    active.release_watchers()
 
     assert await asyncio.gather(*waiting) == [BOOKED] * 3
-    live.update(AT_REST)
-    assert live.saga is AT_REST
+    active.update(AT_REST)
+    assert active.saga is AT_REST
 
 
 def test_the_sagas_of_these_tests_are_what_they_say() -> None:

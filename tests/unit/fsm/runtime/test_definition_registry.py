@@ -13,6 +13,7 @@ from saga_orchestrator.fsm.formats.strict_json import Json, parse
 from saga_orchestrator.fsm.runtime import definition_registry as registry_module
 from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
 from saga_orchestrator.fsm.runtime.errors import DefinitionExists, DefinitionNotFound
+from saga_orchestrator.fsm.runtime.sharding.lease import NodeLease
 from saga_orchestrator.fsm.testing import define, document
 from saga_orchestrator.tests.support.in_memory_service import FakeClock
 
@@ -185,8 +186,10 @@ async def test_starts_at_the_same_time_share_one_look_for_the_newest_version(
 ) -> None:
     await registry.register(trip(1))
     log = CountingLog(store)
-    other = DefinitionRegistry(log, FakeClock())
-    other.is_alone = lambda: False
+    lease = NodeLease()
+    lease.renew(asyncio.get_running_loop().time())
+    lease.observe_peers(True)
+    other = DefinitionRegistry(log, FakeClock(), lease=lease)
     starts = [asyncio.create_task(other.get("trip")) for _ in range(100)]
     await asyncio.sleep(0)
 

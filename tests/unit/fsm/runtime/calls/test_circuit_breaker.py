@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.call_outcome import Outcome
@@ -19,13 +18,9 @@ AN_ANSWER = [
 ]
 
 
-def at(time: datetime) -> Callable[[], datetime]:
-    return lambda: time
-
-
 def failing(breaker: CircuitBreaker, times: int = FAILURES_TO_OPEN) -> CircuitBreaker:
     for _ in range(times):
-        assert breaker.record(Outcome.NOT_SENT, at(NOON)) is False
+        assert breaker.record(Outcome.NOT_SENT, NOON) is False
     return breaker
 
 
@@ -39,7 +34,7 @@ def test_it_opens_after_so_many_failures_in_a_row_and_not_before(trouble: Outcom
     breaker = failing(CircuitBreaker(), FAILURES_TO_OPEN - 1)
     assert breaker.should_hold(NOON) is False
 
-    breaker.record(trouble, at(NOON))
+    breaker.record(trouble, NOON)
 
     assert (breaker.state, breaker.should_hold(NOON)) == (CircuitState.OPEN, True)
 
@@ -48,7 +43,7 @@ def test_it_opens_after_so_many_failures_in_a_row_and_not_before(trouble: Outcom
 def test_whoever_answers_at_all_is_there(answer: Outcome) -> None:
     breaker = failing(CircuitBreaker(), FAILURES_TO_OPEN - 1)
 
-    assert breaker.record(answer, at(NOON)) is False
+    assert breaker.record(answer, NOON) is False
 
     failing(breaker, FAILURES_TO_OPEN - 1)
     assert breaker.state is CircuitState.CLOSED
@@ -73,7 +68,7 @@ def test_a_probe_that_succeeds_closes_it_and_is_told_once() -> None:
     breaker = an_open_breaker()
     breaker.should_hold(NOON + 2 * SECOND)
 
-    closed = [breaker.record(Outcome.DONE, at(NOON + 3 * SECOND)) for _ in range(2)]
+    closed = [breaker.record(Outcome.DONE, NOON + 3 * SECOND) for _ in range(2)]
 
     assert closed == [True, False]
     assert breaker.should_hold(NOON + 3 * SECOND) is False
@@ -88,7 +83,7 @@ def test_each_probe_that_fails_doubles_the_rest_up_to_a_cap() -> None:
         rests.append((breaker.open_until - now) / SECOND)
         now = breaker.open_until
         assert breaker.should_hold(now) is False
-        breaker.record(Outcome.UNKNOWN, at(now))
+        breaker.record(Outcome.UNKNOWN, now)
 
     assert rests == [2, 4, 8, 16, 30, 30, 30]
 
@@ -105,7 +100,7 @@ def test_a_probe_that_is_never_heard_of_again_is_followed_by_another_one() -> No
 def test_answers_that_were_under_way_when_it_opened_do_not_make_the_rest_longer() -> None:
     breaker = an_open_breaker()
 
-    breaker.record(Outcome.UNKNOWN, at(NOON + SECOND))
+    breaker.record(Outcome.UNKNOWN, NOON + SECOND)
 
     assert (breaker.openings, breaker.open_until) == (1, NOON + 2 * SECOND)
 
@@ -130,7 +125,7 @@ def test_each_saga_that_was_held_back_is_told_of_once() -> None:
 def test_a_call_that_had_no_turn_neither_opens_nor_closes_it() -> None:
     breaker = an_open_breaker()
 
-    closed = breaker.record(Outcome.CIRCUIT_OPEN, at(NOON))
+    closed = breaker.record(Outcome.CIRCUIT_OPEN, NOON)
 
     assert (closed, breaker.state, breaker.failures) == (
         False,

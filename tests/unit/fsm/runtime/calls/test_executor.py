@@ -166,14 +166,6 @@ async def test_what_is_gone_is_undone() -> None:
     assert verdict.kind is Outcome.DONE
 
 
-class Closing:
-    """Who is told that a participant answers again."""
-
-    def __init__(self, executor: Executor) -> None:
-        self.told: list[tuple[str, set[str]]] = []
-        executor.closed = lambda participant, saga_ids: self.told.append((participant, saga_ids))
-
-
 def an_executor(participants: Counter, clock: FakeClock) -> Executor:
     participants.opened.set()
     return Executor(participants, TOKENS, clock, limit=1)
@@ -201,7 +193,6 @@ async def test_a_participant_that_does_not_answer_is_left_alone_and_others_are_n
 async def test_a_compensation_is_sent_all_the_same_and_its_answer_opens_the_door_again() -> None:
     participants = Counter()
     executor = an_executor(participants, FakeClock())
-    closing = Closing(executor)
     await opened(executor, participants)
     held = call_of("book")
     await executor.call(held, TRIP, 1)
@@ -209,14 +200,14 @@ async def test_a_compensation_is_sent_all_the_same_and_its_answer_opens_the_door
 
     assert (await executor.call(undo_of_book(), TRIP, 1)).kind is Outcome.DONE
 
-    assert closing.told == [("book-service", {held.saga_id})]
+    assert executor.take_closed_circuits() == [("book-service", {held.saga_id})]
+    assert executor.take_closed_circuits() == []
     assert (await executor.call(held, TRIP, 1)).kind is Outcome.DONE
 
 
 async def test_one_probe_at_a_time_finds_out_whether_it_is_back() -> None:
     participants, clock = Counter(), FakeClock()
     executor = an_executor(participants, clock)
-    closing = Closing(executor)
     await opened(executor, participants)
     clock.advance(timedelta(seconds=2))
 
@@ -227,7 +218,7 @@ async def test_one_probe_at_a_time_finds_out_whether_it_is_back() -> None:
     assert (await executor.call(call_of("book"), TRIP, 1)).kind is Outcome.DONE
 
     assert len(participants.received) == 2
-    assert [participant for participant, _ in closing.told] == ["book-service"]
+    assert [name for name, _ in executor.take_closed_circuits()] == ["book-service"]
 
 
 async def test_only_an_action_that_a_callback_completes_carries_a_token() -> None:
