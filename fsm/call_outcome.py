@@ -23,9 +23,9 @@ from .formats.strict_json import InvalidJson, Json, parse, parse_untrusted
 
 
 class Response(Struct, frozen=True):
-    """A complete reply. With `too_large` the status holds, but `body` is only its beginning.
+    """A complete response. If `too_large`, `body` is only the beginning of its body.
 
-    `unreadable` says why its body could not be decoded to UTF-8; then `body` is empty.
+    `unreadable` says why the body could not be decoded to UTF-8; then `body` is empty.
     """
 
     status: int
@@ -36,10 +36,10 @@ class Response(Struct, frozen=True):
 
 
 class NotSent(Struct, frozen=True):
-    """Certainly no byte of the request left.
+    """No byte of the request was sent.
 
-    Without `had_slot` it only waited here, behind others or because no URL is known, which says
-    nothing of the participant.
+    Without `had_slot` the call only waited in this process, behind others or because no URL is
+    configured, which says nothing about the participant.
     """
 
     reason: str
@@ -47,7 +47,7 @@ class NotSent(Struct, frozen=True):
 
 
 class ResponseLost(Struct, frozen=True):
-    """A byte of the request may have left and no complete reply came back."""
+    """A byte of the request may have been sent, and no complete response came back."""
 
     reason: str
 
@@ -66,7 +66,10 @@ MAX_ITEMS: Final = 20  # more would not fit into the line
 
 
 def reason_of(reply: Response) -> str:
-    """`409 Insufficient balance`: what the participant says, else its text, else the phrase."""
+    """Return one line like `409 Insufficient balance`.
+
+    After the status comes the reason in the body, else its text, else the phrase of the status.
+    """
     if reply.unreadable:
         return one_line(f"{reply.status} {_phrase(reply.status)} ({reply.unreadable})")
     try:
@@ -80,7 +83,7 @@ def reason_of(reply: Response) -> str:
 
 
 def one_line(text: str) -> str:
-    """Without control characters and runs of blanks, cut to LONGEST_REASON."""
+    """Return `text` without control characters and runs of blanks, cut to MAX_REASON_CHARACTERS."""
     plain = " ".join(UNPRINTABLE.sub(" ", text).split())
     return (
         plain if len(plain) <= MAX_REASON_CHARACTERS else plain[: MAX_REASON_CHARACTERS - 1] + "…"
@@ -88,7 +91,7 @@ def one_line(text: str) -> str:
 
 
 def _text_of(value: Json, depth: int = 0) -> str:
-    """The text in `value`, or in the first of its members that has one; of a list, all texts."""
+    """Return the text in `value`, or in the first member that has one; of a list, all texts."""
     match value:
         case str():
             return value.strip()
@@ -109,7 +112,7 @@ def _reasons(value: Mapping[str, Json], depth: int) -> Iterator[str]:
 
 
 def _texts_by_field(value: Json) -> str:
-    """Of `{"amount": ["must be positive"]}`: names of fields, each with what is wrong with it."""
+    """Return the errors in `{"amount": ["must be positive"]}`, each with its field."""
     if not isinstance(value, Mapping):
         return ""
     lists = ((name, one) for name, one in value.items() if isinstance(one, list))
@@ -142,27 +145,27 @@ CIRCUIT_OPEN_REASON = "held back, because the participant does not answer"
 
 class Outcome(StrEnum):
     DONE = "done"
-    ACCEPTED = "accepted"  # it will be done, and a callback or polling will tell
+    ACCEPTED = "accepted"  # a callback or polling will complete it
     REJECTED = "rejected"
     BUSY = "busy"
     THROTTLED = "throttled"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
     CIRCUIT_OPEN = (
-        "held"  # not sent: its participant has no URL or does not answer, or it had no turn
+        "held"  # withheld: the participant has no URL or does not respond, or no slot was free
     )
-    NOT_DONE = "not_done"  # said of an earlier attempt, by its participant
+    NOT_DONE = "not_done"  # of an earlier attempt, as its participant reports
 
 
 class OpenCircuit(Struct, frozen=True):
-    """Why nothing is sent to a participant now, and for how long."""
+    """Why no call is sent to a participant now, and for how long."""
 
     retry_in: timedelta
     reason: str = CIRCUIT_OPEN_REASON
 
 
 class Profile(StrEnum):
-    """How the answers of a participant are meant."""
+    """The convention by which the replies of a participant are classified."""
 
     HTTP = "http"
     DTM = "dtm"
@@ -171,11 +174,11 @@ class Profile(StrEnum):
 class Direction(StrEnum):
     ACTION = "action"
     COMPENSATION = "compensation"
-    STATUS = "status"  # a question about the action, without an effect
+    STATUS = "status"  # a query for the outcome of the action, without an effect
 
 
 class OutputLoss(StrEnum):
-    """Why a done step has not the output that its participant sent."""
+    """Why the output of a done step could not be kept."""
 
     TOO_LARGE = "too_large"
     NOT_JSON = "not_json"
@@ -190,17 +193,18 @@ BY_STATUS: Mapping[int, Outcome] = {
     425: Outcome.BUSY,
     429: Outcome.THROTTLED,
 }
-# ONGOING first: what may still happen must not be taken for a refusal.
+# ONGOING first: a call that may still succeed must not be classified as a refusal.
 BY_DTM = (
     (Outcome.BUSY, 425, b"ONGOING"),
     (Outcome.REJECTED, 409, b"FAILURE"),
 )
-# Asked for of every reply: Python takes four times longer to find `Direction.STATUS`.
-STATUS, COMPENSATION, DTM = Direction.STATUS, Direction.COMPENSATION, Profile.DTM
+# Looked for with each call: Python 3.11 takes four times longer to find them by their class.
+ACTION, STATUS, COMPENSATION = Direction.ACTION, Direction.STATUS, Direction.COMPENSATION
+DTM = Profile.DTM
 DONE, UNKNOWN = Outcome.DONE, Outcome.UNKNOWN
 ALREADY_COMPENSATED = frozenset({410})
 SERVICE_UNAVAILABLE = 503
-STATUS_WORDS: Mapping[str, Outcome] = {  # by a participant that is asked for a status
+STATUS_WORDS: Mapping[str, Outcome] = {  # of a reply to a status query
     "done": Outcome.DONE,
     "not_done": Outcome.NOT_DONE,
     "in_progress": Outcome.BUSY,
@@ -211,9 +215,9 @@ RETRY_WITHOUT_SLOT = timedelta(seconds=1)
 
 
 class CallOutcome(Struct, frozen=True, kw_only=True):
-    """A classified answer. `reason` is one line; `output` is what a done reply said.
+    """A classified result. `reason` is one line; `output` is the body of a successful response.
 
-    `output_is_null` if it said null, and not nothing.
+    `output_is_null` distinguishes the output null from no output.
     """
 
     kind: Outcome
@@ -225,7 +229,7 @@ class CallOutcome(Struct, frozen=True, kw_only=True):
 
     @property
     def may_have_happened(self) -> bool:
-        """Whether an attempt that ended so may be the one that took effect."""
+        """True if the attempt may have taken effect."""
         return self.kind in (Outcome.UNKNOWN, Outcome.BUSY)
 
 
@@ -238,9 +242,10 @@ def classify(
     accepts: bool = False,
     profile: Profile = Profile.HTTP,
 ) -> CallOutcome:
-    """`accepts`: the step declares how a 202 is completed. `done_on` is of a compensation.
+    """Classify the result of a call.
 
-    `now` is asked only if the reply names a time of day.
+    `accepts`: the step declares how a 202 is completed. `done_on`: statuses that also mean success
+    of a compensation. `now` is called only for a `Retry-After` with a date.
     """
     if not isinstance(answer, Response):
         if isinstance(answer, NotSent) and not answer.had_slot:
@@ -266,22 +271,22 @@ def classify(
 
 
 def _classify_status(reply: Response) -> CallOutcome:
-    """What a participant says about an earlier attempt; whatever is not said clearly is unknown."""
+    """Classify the reply to a status query; one that is not clear is unknown."""
     if reply.status == UNKNOWN_TO_PARTICIPANT:
         return CallOutcome(kind=Outcome.NOT_DONE, reason="the participant has never heard of it")
     if reply.status // 100 != 2 or reply.too_large or reply.unreadable:
         return CallOutcome(kind=Outcome.UNKNOWN, reason=reason_of(reply))
     try:
-        said = parse_untrusted(reply.body)
+        body = parse_untrusted(reply.body)
     except InvalidJson as error:
         return CallOutcome(kind=Outcome.UNKNOWN, reason=one_line(f"its status is no JSON: {error}"))
-    status = said.get("status") if isinstance(said, Mapping) else None
+    status = body.get("status") if isinstance(body, Mapping) else None
     outcome = (
         STATUS_WORDS.get(status, Outcome.UNKNOWN) if isinstance(status, str) else Outcome.UNKNOWN
     )
-    if outcome is Outcome.DONE and isinstance(said, Mapping):
-        output = said.get("output")
-        is_null = output is None and "output" in said
+    if outcome is DONE and isinstance(body, Mapping):
+        output = body.get("output")
+        is_null = output is None and "output" in body
         return CallOutcome(kind=outcome, output=output, output_is_null=is_null)
     reason = one_line(f"the participant says {status or 'nothing clear'}")
     return CallOutcome(kind=outcome, reason=reason)
@@ -323,7 +328,7 @@ def _classify_success(reply: Response) -> CallOutcome:
 
 
 def _retry_after(reply: Response, now: Callable[[], datetime]) -> timedelta | None:
-    """Seconds or an HTTP date (RFC 9110, 10.2.3); nothing below 0, nothing above the bound."""
+    """Return `Retry-After`, seconds or an HTTP date (RFC 9110, 10.2.3), within its bounds."""
     text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         wait = timedelta(seconds=min(int(text[:9]), MAX_RETRY_AFTER.total_seconds()))

@@ -1,14 +1,14 @@
-"""What the core refuses.
+"""The refusals of the core.
 
 SagaError
-├── NotAllowed            a verb that is not legal now; carries those that are
-│   ├── WouldParkAgain    a verb after which the saga would rest for the same cause
-│   ├── NotCompensatable  a manual compensation that is not
-│   ├── TooManySignals    more of one name than are kept
-│   ├── ChildrenUnderWay  an abandon that does not say what becomes of them; carries their ids
-│   └── DrivenByParent    a verb that is the parent's to ask for; carries its id
-├── StepNotFound          a step that the definition has not
-├── UnknownSignal         a signal that no step waits for; carries those that are waited for
+├── NotAllowed            a command that is not legal now; carries the verbs that are
+│   ├── WouldParkAgain    a command after which the saga would park for the same cause
+│   ├── NotCompensatable  a compensation that is not legal now
+│   ├── TooManySignals    more signals of one name than are buffered
+│   ├── ChildrenUnderWay  an abandon without a policy for active child sagas; carries their ids
+│   └── DrivenByParent    a command that only the parent saga may get; carries its id
+├── StepNotFound          a step that the definition does not have
+├── UnknownSignal         a signal that no step waits for; carries the known ones
 └── CorruptStream         a history that no machine can have produced
 """
 
@@ -18,23 +18,29 @@ from collections.abc import Sequence
 
 
 class SagaError(Exception):
-    """Whatever the core refuses."""
+    """A refusal of the core."""
 
 
 class NotAllowed(SagaError):
-    """`allowed_actions`, and `possible`: what to ask for instead, are filled in by `decide`."""
+    """A command that is not legal now. `decide` fills in `allowed_actions`, and `possible`: what to
+    ask for instead."""
 
     def __init__(
-        self, saga_id: str, verb: str, why: str, allowed_actions: Sequence[str] = ()
+        self,
+        saga_id: str,
+        verb: str,
+        reason: str,
+        allowed_actions: Sequence[str] = (),
+        *,
+        possible: Sequence[str] = (),
     ) -> None:
-        super().__init__(saga_id, verb, why)
-        self.saga_id, self.verb, self.why = saga_id, verb, why
-        self.allowed_actions = tuple(allowed_actions)
-        self.possible: tuple[str, ...] = ()
+        super().__init__(saga_id, verb, reason)
+        self.saga_id, self.verb, self.reason = saga_id, verb, reason
+        self.allowed_actions, self.possible = tuple(allowed_actions), tuple(possible)
 
     def __str__(self) -> str:
         possible = f" (possible now: {'; '.join(self.possible)})" if self.possible else ""
-        return f"{self.verb} of saga {self.saga_id} is not possible{possible}: {self.why}"
+        return f"{self.verb} of saga {self.saga_id} is not possible{possible}: {self.reason}"
 
 
 class WouldParkAgain(NotAllowed):
@@ -51,8 +57,8 @@ class TooManySignals(NotAllowed):
 
 class ChildrenUnderWay(NotAllowed):
     def __init__(self, saga_id: str, children: Sequence[str]) -> None:
-        why = f"{', '.join(children)} under way; say whether to leave or to cancel the children"
-        super().__init__(saga_id, "abandon", why)
+        reason = f"{', '.join(children)} under way; say whether to leave or to cancel the children"
+        super().__init__(saga_id, "abandon", reason)
         self.children = tuple(children)
 
 
@@ -60,8 +66,8 @@ class DrivenByParent(NotAllowed):
     def __init__(
         self, saga_id: str, verb: str, parent: str, allowed_actions: Sequence[str]
     ) -> None:
-        why = f"it is a step of saga {parent}, which decides that; ask it of the parent"
-        super().__init__(saga_id, verb, why, allowed_actions)
+        reason = f"it is a step of saga {parent}, which decides that; ask it of the parent"
+        super().__init__(saga_id, verb, reason, allowed_actions)
         self.parent = parent
 
 
@@ -75,10 +81,10 @@ class UnknownSignal(SagaError):
     def __init__(self, saga_id: str, name: str, known: Sequence[str]) -> None:
         waited_for = f"it waits for {', '.join(known)}" if known else "it waits for none"
         super().__init__(f"no step of saga {saga_id} waits for {name[:80]!r}; {waited_for}")
-        self.saga_id, self.known = saga_id, tuple(known)
+        self.saga_id, self.name, self.known = saga_id, name, tuple(known)
 
 
 class CorruptStream(SagaError):
-    def __init__(self, saga_id: str, version: int, why: str) -> None:
-        super().__init__(f"saga {saga_id} is corrupt at version {version}: {why}")
-        self.saga_id, self.version = saga_id, version
+    def __init__(self, saga_id: str, version: int, reason: str) -> None:
+        super().__init__(f"saga {saga_id} is corrupt at version {version}: {reason}")
+        self.saga_id, self.version, self.reason = saga_id, version, reason

@@ -18,15 +18,15 @@ from .formats.strict_json import Json, JsonObject
 
 
 class Cause(StrEnum):
-    """Why a saga turned round."""
+    """Why a saga began to compensate."""
 
     STEP_FAILED = "step_failed"
     DEADLINE = "deadline"
     REQUEST = "request"
 
 
-class SagaEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fires `trigger` on the saga's machine."""
+class SagaEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An event of a saga as a whole; `trigger` is that of the saga's machine."""
 
     type_name: ClassVar[str]
     former_names: ClassVar[tuple[str, ...]] = ()
@@ -34,8 +34,8 @@ class SagaEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema_version: ClassVar[int] = 1
 
 
-class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The step that a child saga is. `depth` counts the sagas above the child."""
+class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The step of the parent that a child saga is. `depth` counts the sagas above the child."""
 
     saga_id: str
     step: str
@@ -43,10 +43,9 @@ class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SagaStarted(SagaEvent, frozen=True, kw_only=True):
-    """Always the first. `input` is what expressions read; a `start_at` is waited for.
+    """Always the first event. With `start_at` the saga begins at that time.
 
-    Without `input_checked` nobody has looked whether the input has what expressions need, and null
-    stands for what it lacks.
+    Without `input_checked` the input may lack what expressions need, and null stands for that.
     """
 
     type_name = "SagaStarted"
@@ -69,7 +68,7 @@ class SagaStarted(SagaEvent, frozen=True, kw_only=True):
 
 
 class ScheduledStartReached(SagaEvent, frozen=True, kw_only=True):
-    """The time that a start was put off to has come."""
+    """The `start_at` of a scheduled saga has been reached."""
 
     type_name = "ScheduledStartReached"
     former_names = ("SagaFellDue",)
@@ -77,17 +76,17 @@ class ScheduledStartReached(SagaEvent, frozen=True, kw_only=True):
 
 
 class CompensationRequested(SagaEvent, frozen=True, kw_only=True):
-    """Somebody asked while a pivot was in doubt: its outcome decides."""
+    """A request to compensate came while the outcome of a pivot was open; that outcome decides."""
 
     type_name = "CompensationRequested"
-    trigger = "ask_back"
+    trigger = "request_compensation"
     actor: str | None = None
     reason: str | None = None
 
 
 class CompensationStarted(SagaEvent, frozen=True, kw_only=True):
     type_name = "CompensationStarted"
-    trigger = "turn_back"
+    trigger = "start_compensation"
     cause: Cause
     error: str
     actor: str | None = None
@@ -101,14 +100,15 @@ class SagaCompleted(SagaEvent, frozen=True, kw_only=True):
 
 class SagaCompensated(SagaEvent, frozen=True, kw_only=True):
     type_name = "SagaCompensated"
-    trigger = "finish_undo"
+    trigger = "finish_compensation"
 
 
 class SagaParked(SagaEvent, frozen=True, kw_only=True):
-    """`not_done` and `not_undone` name steps, in the order of the definition.
+    """The saga rests undecided, until an operator deals with it.
 
-    `without_output` are the done steps whose output is lost, or lacks what was needed; None where
-    an event of schema version 1 does not say.
+    `not_done` and `not_undone` name steps, in the order of the definition. `without_output` are the
+    done steps whose output is lost, or lacks what was needed; None in events of schema version 1,
+    which do not record it.
     """
 
     type_name = "SagaParked"
@@ -121,19 +121,19 @@ class SagaParked(SagaEvent, frozen=True, kw_only=True):
 
 
 class CompletionWebhookDelivered(SagaEvent, frozen=True, kw_only=True):
-    """Whoever asked for it has been told that the saga rested at `rest_version`."""
+    """The receiver of `callback_url` has acknowledged that the saga rested at `rested_version`."""
 
     type_name = "CompletionWebhookDelivered"
     former_names = ("CallbackDelivered",)
-    trigger = "tell"
+    trigger = "record_webhook"
     rested_version: int
 
 
 class SignalReceived(SagaEvent, frozen=True, kw_only=True):
-    """Kept until a step waits for it. `key` is what makes a repeated one known."""
+    """A signal, buffered until a step waits for it. One with a `key` is recorded once."""
 
     type_name = "SignalReceived"
-    trigger = "hear"
+    trigger = "receive_signal"
     name: str
     body: Json = None
     key: str | None = None
@@ -141,20 +141,22 @@ class SignalReceived(SagaEvent, frozen=True, kw_only=True):
 
 
 class ForwardedInputApplied(SagaEvent, frozen=True, kw_only=True):
-    """The events before it in the same append came of a message, which is not to count twice."""
+    """An input from another node was applied by the events before this one, in the same append.
+
+    A message that is delivered again is known by its id.
+    """
 
     type_name = "ForwardedInputApplied"
     former_names = ("MessageTaken",)
-    trigger = "take"
+    trigger = "apply_forwarded"
     message_id: str
 
 
 class SagaUnparked(SagaEvent, frozen=True, kw_only=True):
-    """An operator has dealt with what it was parked for. `back`: it was on its way back.
+    """An operator has dealt with the cause of the parking. `back`: the saga was compensating.
 
-    `accepted` are the steps whose lost outputs it goes on without,
-    `compensation_retry_requested` those whose failed
-    compensations are tried again. None, in events of schema version 1, means all of them, and of
+    `accepted` are the steps whose lost outputs the saga goes on without, `undo_again` those whose
+    failed compensations are retried. None, in events of schema version 1, means all of them, and of
     lost outputs also all later ones.
     """
 
@@ -168,23 +170,23 @@ class SagaUnparked(SagaEvent, frozen=True, kw_only=True):
 
     @property
     def trigger(self) -> str:  # type: ignore[override]
-        return "unpark_back" if self.back else "unpark_forward"
+        return "unpark_compensating" if self.back else "unpark_running"
 
 
 class RetryRequested(SagaEvent, frozen=True, kw_only=True):
-    """An operator does not want to wait for the next try, of `step` or of all."""
+    """An operator asked to skip the back-off, of `step` or of all steps."""
 
     type_name = "RetryRequested"
-    trigger = "hurry"
+    trigger = "request_retry"
     step: str | None = None
     actor: str | None = None
     reason: str | None = None
 
 
 class SagaPaused(SagaEvent, frozen=True, kw_only=True):
-    """Nothing new is sent from here on, and its clocks stand still.
+    """No new call is sent, and the clocks of the saga stand still.
 
-    `by_parent`: because its parent is paused, until that goes on.
+    `by_parent`: its parent is paused, and resumes it.
     """
 
     type_name = "SagaPaused"
@@ -195,7 +197,10 @@ class SagaPaused(SagaEvent, frozen=True, kw_only=True):
 
 
 class SagaResumed(SagaEvent, frozen=True, kw_only=True):
-    """Its times are put off by as long as it was paused. `by_parent` as of the pause it ends."""
+    """All times of the saga are postponed by the length of the pause.
+
+    `by_parent` as of the pause that it ends.
+    """
 
     type_name = "SagaResumed"
     trigger = "resume"
@@ -205,7 +210,7 @@ class SagaResumed(SagaEvent, frozen=True, kw_only=True):
 
 
 class SagaAbandoned(SagaEvent, frozen=True, kw_only=True):
-    """Given up by a person: nothing is done or undone any more, and this is what stays.
+    """An operator has given the saga up: no step is executed or compensated any more.
 
     `children` are the child sagas that were under way; they are left, or else cancelled.
     """
@@ -220,8 +225,11 @@ class SagaAbandoned(SagaEvent, frozen=True, kw_only=True):
     children_cancelled: bool = False
 
 
-class StepEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fires `trigger` on the machine of `step`; attempts count from 1, each way for itself."""
+class StepEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An event of `step`; `trigger` is that of its machine.
+
+    Attempts count from 1, those of the action and of the compensation separately.
+    """
 
     type_name: ClassVar[str]
     former_names: ClassVar[tuple[str, ...]] = ()
@@ -231,7 +239,7 @@ class StepEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Resolution(StrEnum):
-    """What a person found out about a step."""
+    """The outcome of a step as an operator has established it."""
 
     DONE = "done"
     NOT_DONE = "not_done"
@@ -239,7 +247,10 @@ class Resolution(StrEnum):
 
 
 class StepCalled(StepEvent, frozen=True, kw_only=True):
-    """The intent: recorded before the request leaves. A done step is called for its output."""
+    """The intent to call the action, recorded before the request is sent.
+
+    The call of a done step is repeated for its missing output.
+    """
 
     type_name = "StepCalled"
     trigger = "call"
@@ -247,7 +258,7 @@ class StepCalled(StepEvent, frozen=True, kw_only=True):
 
 
 class StepSkipped(StepEvent, frozen=True, kw_only=True):
-    """Left out: its condition does not hold, or somebody has said so."""
+    """The step is left out: its condition does not hold, or an operator has skipped it."""
 
     type_name = "StepSkipped"
     trigger = "skip"
@@ -256,7 +267,7 @@ class StepSkipped(StepEvent, frozen=True, kw_only=True):
 
 
 class WaitStarted(StepEvent, frozen=True, kw_only=True):
-    """The step waits: for the time `until`, for a signal, or for a child saga to rest."""
+    """The step waits for the time `until`, for a signal, or for a child saga to rest."""
 
     type_name = "WaitStarted"
     trigger = "wait"
@@ -266,21 +277,21 @@ class WaitStarted(StepEvent, frozen=True, kw_only=True):
 
 
 class StepAccepted(StepEvent, frozen=True, kw_only=True):
-    """The participant will do it: a callback or polling completes it, at the latest `until`."""
+    """The participant has accepted the call: a callback or polling completes it before `until`."""
 
     type_name = "StepAccepted"
     trigger = "accept"
     attempt: int
     until: datetime
     next_poll: datetime | None = None
-    polls: int = 0  # how often the participant has been called or asked; 0: once more
+    polls: int = 0  # calls and status queries so far; 0: one more than before
 
 
 class CallbackReceived(StepEvent, frozen=True, kw_only=True):
-    """A callback that came before the reply to its call: it counts once the call is accepted."""
+    """A callback that came before the reply to its call; it counts once the call is accepted."""
 
     type_name = "CallbackReceived"
-    trigger = "hear"
+    trigger = "buffer_callback"
     done: bool
     output: Json = None
     error: str | None = None
@@ -288,17 +299,17 @@ class CallbackReceived(StepEvent, frozen=True, kw_only=True):
 
 
 class LateReplyIgnored(StepEvent, frozen=True, kw_only=True):
-    """It lost a race: another event of the step was in the log first."""
+    """A reply or callback that came after another event had decided; it changes nothing."""
 
     type_name = "LateReplyIgnored"
-    trigger = "ignore"
+    trigger = "ignore_late_reply"
     what: str
     error: str | None = None
     actor: str | None = None
 
 
 class StepResolved(StepEvent, frozen=True, kw_only=True):
-    """A person's verdict, with what it rests on."""
+    """An operator has established the outcome of the step, and gives the evidence."""
 
     type_name = "StepResolved"
     verdict: Resolution
@@ -314,16 +325,16 @@ class StepResolved(StepEvent, frozen=True, kw_only=True):
 
 
 class StatusQueried(StepEvent, frozen=True, kw_only=True):
-    """The participant is asked what became of an attempt whose outcome is unknown."""
+    """The intent to query the participant for the status of an attempt."""
 
     type_name = "StatusQueried"
     former_names = ("StatusAsked",)
-    trigger = "ask"
+    trigger = "query_status"
     attempt: int
 
 
 class StepConfirmedNotExecuted(StepEvent, frozen=True, kw_only=True):
-    """The participant says that it has not happened: whatever was in doubt is no more."""
+    """The participant has confirmed that the action was not executed."""
 
     type_name = "StepConfirmedNotExecuted"
     former_names = ("StepFoundNotDone",)
@@ -337,24 +348,27 @@ class StepSucceeded(StepEvent, frozen=True, kw_only=True):
     trigger = "succeed"
     attempt: int
     output: Json = None
-    output_is_null: bool = False  # null is what it said: a null that is left out is no output
+    output_is_null: bool = False  # the output is null; otherwise None means that there is none
     output_loss: OutputLoss | None = None
     error: str | None = None  # why the output was lost
-    signal: str | None = None  # whose body is the output
+    signal: str | None = None  # the name of the signal whose body is the output
     actor: str | None = None  # of a callback
 
 
 class OutputNotReceived(StepEvent, frozen=True, kw_only=True):
-    """The call of a done step was repeated for its output, and the answer brought none."""
+    """The call of a done step was repeated for its output, and the reply brought none."""
 
     type_name = "OutputNotReceived"
-    trigger = "miss"
+    trigger = "miss_output"
     attempt: int
     error: str
 
 
 class StepRejected(StepEvent, frozen=True, kw_only=True):
-    """A definite no to this request. `resent`: a crash had sent it once before."""
+    """The participant has definitely refused the request.
+
+    `resent`: the request had been sent once before, by a process that died.
+    """
 
     type_name = "StepRejected"
     trigger = "reject"
@@ -365,9 +379,9 @@ class StepRejected(StepEvent, frozen=True, kw_only=True):
 
 
 class StepBackedOff(StepEvent, frozen=True, kw_only=True):
-    """The wake-up of the next try is recorded with it. `resent` as of a rejection.
+    """An attempt has failed, and the next one is due at `until`. `resent` as of a rejection.
 
-    `times`: so often in a row an answer has come that uses no attempt up. Not each is recorded.
+    `times` counts the replies in a row that do not consume an attempt. Not each one is recorded.
     """
 
     type_name = "StepBackedOff"
@@ -381,25 +395,25 @@ class StepBackedOff(StepEvent, frozen=True, kw_only=True):
 
 
 class StepUnknown(StepEvent, frozen=True, kw_only=True):
-    """No further try: it may or may not have happened."""
+    """No attempt is left, and the action may or may not have been executed."""
 
     type_name = "StepUnknown"
-    trigger = "lose"
+    trigger = "mark_unknown"
     attempt: int
     error: str
 
 
 class StepNotSent(StepEvent, frozen=True, kw_only=True):
-    """No further try: it certainly did not happen."""
+    """No attempt is left, and the action was certainly not executed."""
 
     type_name = "StepNotSent"
-    trigger = "give_up"
+    trigger = "mark_not_sent"
     attempt: int
     error: str
 
 
 class CompensationCalled(StepEvent, frozen=True, kw_only=True):
-    """The intent: recorded before the request leaves."""
+    """The intent to call the compensation, recorded before the request is sent."""
 
     type_name = "CompensationCalled"
     trigger = "compensate"
@@ -408,24 +422,27 @@ class CompensationCalled(StepEvent, frozen=True, kw_only=True):
 
 class CompensationSucceeded(StepEvent, frozen=True, kw_only=True):
     type_name = "CompensationSucceeded"
-    trigger = "undo"
+    trigger = "succeed_compensation"
     attempt: int
 
 
 class CompensationImplied(StepEvent, frozen=True, kw_only=True):
-    """The compensation of another step has undone this one as well."""
+    """The compensation of step `by` has compensated this step as well."""
 
     type_name = "CompensationImplied"
     former_names = ("CompensationCovered",)
-    trigger = "cover"
+    trigger = "imply_compensation"
     by: str
 
 
 class CompensationBackedOff(StepEvent, frozen=True, kw_only=True):
-    """`times` as of an action that backs off."""
+    """An attempt to compensate has failed, and the next one is due at `until`.
+
+    `times` as of an action that backs off.
+    """
 
     type_name = "CompensationBackedOff"
-    trigger = "back_off_undo"
+    trigger = "back_off_compensation"
     attempt: int
     outcome: Outcome
     error: str
@@ -434,10 +451,10 @@ class CompensationBackedOff(StepEvent, frozen=True, kw_only=True):
 
 
 class CompensationFailed(StepEvent, frozen=True, kw_only=True):
-    """Refused, or out of attempts."""
+    """The compensation was refused, or no attempt is left."""
 
     type_name = "CompensationFailed"
-    trigger = "fail_undo"
+    trigger = "fail_compensation"
     attempt: int
     error: str
 

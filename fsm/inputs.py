@@ -16,7 +16,7 @@ from .machines import SagaStatus
 
 
 class StartSaga(Struct, frozen=True, kw_only=True):
-    """`deadline` is a time, or a duration from the start; it comes before the definition's."""
+    """A request for a new saga. Its `deadline`, a time or a duration, replaces the definition's."""
 
     entity_id: Json
     input: JsonObject
@@ -29,7 +29,7 @@ class StartSaga(Struct, frozen=True, kw_only=True):
 
 
 class CallCompleted(Struct, frozen=True, kw_only=True):
-    """`resent`: this attempt was sent once before, by a process that died before the answer."""
+    """A call has ended. `resent`: a process that died had sent the same attempt before."""
 
     step: str
     direction: Direction
@@ -39,27 +39,27 @@ class CallCompleted(Struct, frozen=True, kw_only=True):
 
 
 class TimerFired(Struct, frozen=True):
-    """Something may have fallen due."""
+    """The clock has moved: timers of the saga may be due."""
 
 
 class ProcessStops(Struct, frozen=True):
-    """Another process goes on with the saga: it is to know all that this one knows."""
+    """The process is about to stop: what it has not recorded yet must be recorded."""
 
 
 class WebhookDelivered(Struct, frozen=True, kw_only=True):
-    """The callback was told of the rest at that version."""
+    """The receiver of `callback_url` has acknowledged the rest at that version."""
 
     rest_version: int
 
 
 class CircuitClosed(Struct, frozen=True):
-    """A participant answers again: what was held back from it need not wait any longer."""
+    """A participant responds again: calls that were withheld from it are due."""
 
     participant: str
 
 
 class StepCallback(Struct, frozen=True, kw_only=True):
-    """A callback of the participant: the step that it had accepted is done, or will not be."""
+    """A callback of the participant: the accepted step is done, or has failed."""
 
     step: str
     done: bool
@@ -69,7 +69,7 @@ class StepCallback(Struct, frozen=True, kw_only=True):
 
 
 class ChildFinished(Struct, frozen=True, kw_only=True):
-    """The child saga that a step is, as it rests. `error` is why it was compensated."""
+    """The child saga of a step has come to rest. `error` is why it was compensated."""
 
     step: str
     status: SagaStatus
@@ -78,76 +78,83 @@ class ChildFinished(Struct, frozen=True, kw_only=True):
 
 
 class ChildInstructionRefused(Struct, frozen=True, kw_only=True):
-    """The child saga that a step is could not be started, or cannot be undone."""
+    """The child saga of a step could not be started, or cannot be compensated."""
 
     step: str
     error: str
 
 
 class BaseCommand(Struct, frozen=True, kw_only=True):
-    """What a person asks of a saga."""
+    """A command of an operator, with the members that all have."""
 
     actor: str | None = None
     reason: str | None = None
 
 
 class Compensate(BaseCommand, frozen=True, kw_only=True):
-    """Undo it, whether it is under way or completed."""
+    """Compensate the saga, whether it is under way or completed."""
 
 
 class Cancel(BaseCommand, frozen=True, kw_only=True):
-    """Undo it, if it is under way."""
+    """Compensate the saga if it is under way."""
 
 
 class Retry(BaseCommand, frozen=True, kw_only=True):
-    """Leave the parking place, or skip the wait for the next try; with a `step`, of that one alone.
+    """Retry a parked saga, or skip the current back-off; with a `step`, of that step alone.
 
-    Of a done step whose output is missing the call is repeated.
+    The call of a done step is repeated for its missing output.
     """
 
     step: str | None = None
 
 
 class Pause(BaseCommand, frozen=True, kw_only=True):
-    """`by_parent`: its parent is paused."""
+    """Send nothing new. `by_parent`: the parent of the saga is paused."""
 
     by_parent: bool = False
 
 
 class Resume(BaseCommand, frozen=True, kw_only=True):
-    """`by_parent`: its parent goes on, which leaves a pause of its own. An operator ends both."""
+    """End the pause. `by_parent`: only the one of the parent; an operator ends both."""
 
     by_parent: bool = False
 
 
 class ChildPolicy(StrEnum):
-    """What becomes of the children under way of a saga that is abandoned."""
+    """The fate of the active child sagas when their parent is abandoned."""
 
     LEAVE = "leave"
     CANCEL = "cancel"
 
 
 class Abandon(BaseCommand, frozen=True, kw_only=True):
-    """`reason` is never empty; `children` is needed if some are under way."""
+    """Give the saga up. `reason` is never empty; `children` is required if some are active."""
 
     children: ChildPolicy | None = None
 
 
 class SkipStep(BaseCommand, frozen=True, kw_only=True):
+    """Leave a pending step out."""
+
     step: str
 
 
 class ResolveStep(BaseCommand, frozen=True, kw_only=True):
-    """`done` with an output also supplies that of a done step, where it is missing."""
+    """Record the outcome of a step as established outside.
+
+    `done` with an output also supplies the missing output of a done step.
+    """
 
     step: str
     verdict: Resolution
     evidence: str
     output: Json = None
-    output_is_null: bool = False  # null was given as the output; else none was
+    output_is_null: bool = False  # null was given as the output; otherwise None means that none was
 
 
 class SendSignal(BaseCommand, frozen=True, kw_only=True):
+    """A signal for a step that waits for it, now or later; with a `key` it counts once."""
+
     name: str
     body: Json = None
     key: str | None = None
@@ -159,7 +166,7 @@ OperatorCommand: TypeAlias = (
 
 
 class ForwardedInput(Struct, frozen=True, kw_only=True):
-    """Through another node, and maybe not for the first time."""
+    """An input that another node forwards, and may forward again with the same id."""
 
     message_id: str
     input: StepCallback | OperatorCommand

@@ -1,4 +1,7 @@
-"""What must be sent now. Derived from the state and never stored, so that no crash can lose it."""
+"""The instructions of a decision to the runtime.
+
+They are derived from the state and never stored, so that no crash can lose one.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .call_outcome import Direction
+from .call_outcome import ACTION, STATUS, Direction
 from .definitions.definition import Call, Child, Completion, Step
 from .events import Parent
 from .expressions.expression import ExpressionError, MissingValue
@@ -25,15 +28,12 @@ from .expressions.template import (
     render_text,
 )
 from .formats.strict_json import InvalidJson, Json, serialize
-from .machines import RESTING, SagaStatus, StepStatus
+from .machines import COMPENSATING, RUNNING, SagaStatus, StepStatus
 from .saga import Saga
 from .step_state import StepState
 
-# Those that are asked for again and again: Python takes four times longer to find `SagaStatus.X`.
-RUNNING, PENDING, WAITING = SagaStatus.RUNNING, SagaStatus.PENDING, StepStatus.WAITING
-COMPENSATING = SagaStatus.COMPENSATING
-ACTION, STATUS, CALLBACK = Direction.ACTION, Direction.STATUS, Completion.CALLBACK
-# Of the scope: below these, null stands for what is absent.
+CALLBACK = Completion.CALLBACK
+# Members of the scope below which null stands for absent values.
 INPUT_ONLY = ("input",)
 ALL_ROOTS = ("input", "steps", "saga")
 CHILD_IS_ACTIVE = frozenset({StepStatus.WAITING, StepStatus.COMPENSATING})
@@ -51,7 +51,7 @@ DIRECTION_BY_STATUS: Mapping[StepStatus, Direction] = {
 
 
 class CallParticipant(Struct, frozen=True, kw_only=True):
-    """`key` goes with every attempt; `timeout` bounds this one as a whole."""
+    """Send a request to a participant. `key` is that of all attempts; `timeout` bounds this one."""
 
     saga_id: str
     step: str
@@ -68,7 +68,7 @@ class CallParticipant(Struct, frozen=True, kw_only=True):
 
 
 class StartChild(Struct, frozen=True, kw_only=True):
-    """Safe to repeat: the child's name is a function of its parent and step."""
+    """Start a child saga. Safe to repeat: its id is a function of parent and step."""
 
     child_id: str
     saga_type: str
@@ -79,14 +79,14 @@ class StartChild(Struct, frozen=True, kw_only=True):
 
 
 class CompensateChild(Struct, frozen=True, kw_only=True):
-    """Safe to repeat."""
+    """Compensate a child saga. Safe to repeat."""
 
     child_id: str
     parent: Parent
 
 
 class PauseChild(Struct, frozen=True, kw_only=True):
-    """Safe to repeat."""
+    """Pause a child saga. Safe to repeat."""
 
     child_id: str
     parent: Parent
@@ -97,47 +97,47 @@ Instruction: TypeAlias = CallParticipant | ChildInstruction
 
 
 def pending_instructions(saga: Saga) -> list[Instruction]:
-    """All that is recorded as under way and has no recorded answer.
+    """Return an instruction for each call and child saga whose result is not recorded.
 
-    What is sent could be made when it was recorded, and what it is made of never changes.
+    A recorded call can always be built again: the values that it is made of never change.
     """
     return [*_pending_calls(saga), *child_instructions(saga)]
 
 
 def child_instructions(saga: Saga) -> list[ChildInstruction]:
-    """Of steps that are sagas of their own, and are under way."""
+    """Return the instructions for child sagas that are active."""
     back = saga.state.status is SagaStatus.COMPENSATING
-    found: list[ChildInstruction] = []
+    instructions: list[ChildInstruction] = []
     for step in saga.definition.children:
         state = saga.state.step(step.name)
         if state.child_cancelled:
-            found.append(build_child_compensation(saga, step))
+            instructions.append(build_child_compensation(saga, step))
         elif state.status not in CHILD_IS_ACTIVE:
             continue
         elif saga.state.paused_at is not None:
             child_id = child_id_of(saga.state.saga_id, step.name)
-            found.append(PauseChild(child_id=child_id, parent=_parent_of_child(saga, step)))
+            instructions.append(PauseChild(child_id=child_id, parent=_parent_of_child(saga, step)))
         elif back or state.status is StepStatus.COMPENSATING:
-            found.append(build_child_compensation(saga, step))
+            instructions.append(build_child_compensation(saga, step))
         else:
-            found.append(_rebuild_child_start(saga, step))
-    return found
+            instructions.append(_rebuild_child_start(saga, step))
+    return instructions
 
 
 def recovered(saga: Saga, now: datetime) -> Saga:
-    """The saga as a process goes on with it that did not send its calls.
+    """Return the saga as another process goes on with it after a crash.
 
-    Once it goes back, or was asked to, a forward call that is out is not sent again: it is waited
-    for as long as its own timeout says.
+    Once it compensates, or is requested to, a forward call in flight is not sent again: its reply
+    is awaited for as long as its timeout.
     """
     if not resends_no_actions(saga, now):
         return saga
-    called = [one.name for one, state in saga.steps if pending_call(state) is ACTION]
+    called = [step.name for step, state in saga.steps if pending_call(state) is ACTION]
     return awaiting_replies(saga, called, now)
 
 
 def awaiting_replies(saga: Saga, steps: Iterable[str], now: datetime) -> Saga:
-    """The saga that waits for the calls of these steps as well, and does not send them again."""
+    """Return the saga that awaits the replies to the calls of `steps`, and does not resend them."""
     due = {name: _reply_deadline(saga, name, now) for name in steps}
     return Saga(
         saga.definition, replace(saga.state, reply_deadlines={**saga.state.reply_deadlines, **due})
@@ -145,7 +145,7 @@ def awaiting_replies(saga: Saga, steps: Iterable[str], now: datetime) -> Saga:
 
 
 def resends_no_actions(saga: Saga, now: datetime) -> bool:
-    """Whether a forward call that a process which died had sent is not to be sent again."""
+    """True if forward calls that were sent before a crash are not to be sent again."""
     state = saga.state
     if state.status is COMPENSATING:
         return True
@@ -156,10 +156,10 @@ def resends_no_actions(saga: Saga, now: datetime) -> bool:
 
 
 def _reply_deadline(saga: Saga, name: str, now: datetime) -> datetime:
-    """When a call that is out has had all its time.
+    """Return the time at which the timeout of a call in flight has certainly passed.
 
-    After its intent was recorded it may have been sent again, by a process that has died as well,
-    until the saga went back; or because an answer was no news, which the log does not say.
+    After its intent was recorded the call may have been sent again, by a process that has died too,
+    until the saga began to compensate; or after a repetition, which the log does not have.
     """
     step, state = saga.definition.by_name[name], saga.state.steps[name]
     assert step.action is not None
@@ -171,16 +171,16 @@ def _reply_deadline(saga: Saga, name: str, now: datetime) -> datetime:
 
 
 def active_children(saga: Saga) -> list[str]:
-    """Return the ids of the child sagas that are waited for or undone."""
+    """Return the ids of the child sagas that are awaited or compensated."""
     children = saga.definition.children
     names = (step.name for step in children if saga.status_of(step.name) in CHILD_IS_ACTIVE)
     return [child_id_of(saga.state.saga_id, name) for name in names]
 
 
 def needs_no_recovery(saga: Saga) -> bool:
-    """Whether there is nothing to take up after a crash.
+    """True if recovery has nothing to do for this saga.
 
-    A saga may rest while a child of it is at work, and must be told what becomes of that.
+    A saga may rest while a child saga of it is active, whose result it must still receive.
     """
     status = saga.state.status
     if not status.is_at_rest or saga.has_pending_webhook:
@@ -189,13 +189,13 @@ def needs_no_recovery(saga: Saga) -> bool:
 
 
 def build_child_start(saga: Saga, step: Step) -> StartChild:
-    """Raises ExpressionError."""
+    """Return the instruction to start the child saga of `step`. Raises ExpressionError."""
     assert step.child is not None
     return _child_start(saga, step, step.child, () if saga.state.input_checked else INPUT_ONLY)
 
 
 def _rebuild_child_start(saga: Saga, step: Step) -> StartChild:
-    """As `rebuild_call`."""
+    """Return the recorded start of a child saga once more, as `rebuild_call` does."""
     assert step.child is not None
     return _child_start(saga, step, step.child, ALL_ROOTS)
 
@@ -224,9 +224,9 @@ def _parent_of_child(saga: Saga, step: Step) -> Parent:
 
 
 def child_id_of(saga_id: str, step: str) -> str:
-    """A function of parent and step, with the parent's time in front and its shard at the end."""
-    drawn = hashlib.sha256(f"{saga_id}/{step}".encode()).hexdigest()
-    return f"{saga_id[:14]}7{drawn[:3]}-a{drawn[3:6]}-{drawn[6:16]}{saga_id[-2:]}"
+    """Return the id of a child saga: a function of parent and step, in the parent's shard."""
+    digest = hashlib.sha256(f"{saga_id}/{step}".encode()).hexdigest()
+    return f"{saga_id[:14]}7{digest[:3]}-a{digest[3:6]}-{digest[6:16]}{saga_id[-2:]}"
 
 
 def _pending_calls(saga: Saga) -> list[CallParticipant]:
@@ -239,7 +239,7 @@ def _pending_calls(saga: Saga) -> list[CallParticipant]:
 
 
 def build_call(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallParticipant:
-    """The request that `step` makes of its participant. Raises ExpressionError."""
+    """Return the call of `step` in that direction. Raises ExpressionError."""
     call = call_of(step, direction)
     if saga.state.input_checked:
         return _build_call(saga, step, direction, attempt, call)
@@ -247,10 +247,10 @@ def build_call(saga: Saga, step: Step, direction: Direction, attempt: int) -> Ca
 
 
 def rebuild_call(saga: Saga, step: Step, direction: Direction, attempt: int) -> CallParticipant:
-    """Make a recorded request once more.
+    """Return a recorded call once more.
 
-    Before there was a difference, null was sent for what was absent. A call of that time may have
-    arrived, and its key promises the same request.
+    Earlier versions sent null for absent values. A call of theirs may have arrived, and its key
+    promises the same request.
     """
     try:
         return build_call(saga, step, direction, attempt)
@@ -296,7 +296,7 @@ def call_of(step: Step, direction: Direction) -> Call:
 
 
 def pending_call(state: StepState) -> Direction | None:
-    """What a step has been called for, and has no answer to yet."""
+    """Return the direction of the call in flight, if there is one."""
     called_for = DIRECTION_BY_STATUS.get(state.status) or (ACTION if state.output_awaited else None)
     return STATUS if state.is_querying_status and called_for is ACTION else called_for
 
@@ -307,9 +307,9 @@ def _attempts_made(state: StepState, direction: Direction) -> int:
 
 
 def next_wakeup(saga: Saga) -> datetime | None:
-    """When the saga must be looked at again though nobody has answered or asked."""
+    """Return the time of the next timer of the saga, if there is one."""
     state = saga.state
-    if state.status in RESTING or state.paused_at is not None:
+    if state.status.is_at_rest or state.paused_at is not None:
         return None
     wake = _saga_timer(saga)
     for step in state.steps.values():
@@ -322,11 +322,11 @@ def next_wakeup(saga: Saga) -> datetime | None:
 
 
 def _saga_timer(saga: Saga) -> datetime | None:
-    """When time alone makes the saga as a whole start or turn round."""
+    """Return the time of the scheduled start, or of the deadline."""
     state = saga.state
     if state.status is RUNNING:
         return None if saga.pivot_is_uncertain else state.deadline
-    return state.start_at if state.status is PENDING else None
+    return state.start_at if state.status is SagaStatus.PENDING else None
 
 
 def _headers(call: Call, scope: Scope) -> dict[str, str]:
@@ -339,7 +339,7 @@ def _headers(call: Call, scope: Scope) -> dict[str, str]:
 
 
 def _body(call: Call, scope: Scope) -> bytes | None:
-    """A body that is null is not sent."""
+    """Return the body of the call; one that is null is not sent."""
     value = render(call.body, scope) if call.body is not None else None
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""The two machines, declared as data: the whole of what can happen to a saga and to a step.
+"""The two state machines, of a saga and of a step, declared as data.
 
 Each event of the log fires one trigger of one of them. A machine is built once and shared, and it
 has no callbacks, so firing is a pure function of state and trigger: each pair goes through
@@ -9,28 +9,29 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from transitions import Machine, MachineError
 
 
 class SagaStatus(StrEnum):
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPENSATING = "compensating"
-    COMPLETED = "completed"
-    COMPENSATED = "compensated"
-    PARKED = "parked"
-    ABANDONED = "abandoned"
+    """A saga that rests does nothing any more until an operator, or its parent, asks for it."""
 
-    is_at_rest: bool  # nothing happens any more unless somebody asks for it
+    is_at_rest: bool
 
+    PENDING = "pending", False
+    RUNNING = "running", False
+    COMPENSATING = "compensating", False
+    COMPLETED = "completed", True
+    COMPENSATED = "compensated", True
+    PARKED = "parked", True
+    ABANDONED = "abandoned", True
 
-RESTING = frozenset(
-    {SagaStatus.COMPLETED, SagaStatus.COMPENSATED, SagaStatus.PARKED, SagaStatus.ABANDONED}
-)
-for one in SagaStatus:
-    one.is_at_rest = one in RESTING  # said once: it is asked some twenty times a saga
+    def __new__(cls, value: str, rests: bool = False) -> Self:
+        status = str.__new__(cls, value)
+        status._value_ = value
+        status.is_at_rest = rests
+        return status
 
 
 class StepStatus(StrEnum):
@@ -50,6 +51,12 @@ class StepStatus(StrEnum):
     RESOLVED = "resolved"
 
 
+# Each decision looks for these members many times, and Python 3.11 takes four times longer to find
+# them by their class. `PENDING` is that of a step, `COMPENSATING` that of a saga.
+RUNNING, COMPENSATING = SagaStatus.RUNNING, SagaStatus.COMPENSATING
+PENDING, BACKING_OFF, WAITING = StepStatus.PENDING, StepStatus.BACKING_OFF, StepStatus.WAITING
+SUCCEEDED, SKIPPED, UNKNOWN = StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.UNKNOWN
+
 Transition: TypeAlias = tuple[str, str | list[str], str]  # trigger, source, destination
 
 COMPENSABLE = ["succeeded", "unknown", "compensation_backing_off", "compensation_failed"]
@@ -59,61 +66,61 @@ SAGA_TRANSITIONS: list[Transition] = [
     ("schedule", "pending", "="),
     ("begin", "pending", "running"),
     ("complete", "running", "completed"),
-    ("ask_back", "running", "="),
-    ("turn_back", ["pending", "running", "completed", "parked"], "compensating"),
-    ("finish_undo", "compensating", "compensated"),
+    ("request_compensation", "running", "="),
+    ("start_compensation", ["pending", "running", "completed", "parked"], "compensating"),
+    ("finish_compensation", "compensating", "compensated"),
     ("park", ["running", "compensating"], "parked"),
-    ("unpark_forward", "parked", "running"),
-    ("unpark_back", "parked", "compensating"),
+    ("unpark_running", "parked", "running"),
+    ("unpark_compensating", "parked", "compensating"),
     ("abandon", [*NOT_AT_REST, "parked"], "abandoned"),
-    # What changes no status: somebody was told, has asked, or has sent something.
-    ("take", "*", "="),
-    ("tell", "*", "="),
-    ("hurry", ["running", "compensating"], "="),
+    # No change of status.
+    ("apply_forwarded", "*", "="),
+    ("record_webhook", "*", "="),
+    ("request_retry", ["running", "compensating"], "="),
     ("pause", NOT_AT_REST, "="),
     ("resume", NOT_AT_REST, "="),
-    ("hear", [*NOT_AT_REST, "parked"], "="),
+    ("receive_signal", [*NOT_AT_REST, "parked"], "="),
 ]
 
 STEP_TRANSITIONS: list[Transition] = [
     ("skip", "pending", "skipped"),
     ("call", ["pending", "backing_off", "rejected", "unknown", "not_sent"], "calling"),
-    ("ask", ["backing_off", "waiting"], "calling"),
+    ("query_status", ["backing_off", "waiting"], "calling"),
     ("accept", "calling", "waiting"),
     ("wait", ["pending", "waiting", "rejected", "unknown", "not_sent"], "waiting"),
     ("succeed", ["calling", "waiting"], "succeeded"),
-    # What was done stays done while its call is repeated for an output that is missing.
+    # A done step stays done while its call is repeated for a missing output.
     ("call", "succeeded", "="),
-    ("ask", "succeeded", "="),
+    ("query_status", "succeeded", "="),
     ("succeed", "succeeded", "="),
-    ("miss", "succeeded", "="),
+    ("miss_output", "succeeded", "="),
     ("reject", ["calling", "waiting"], "rejected"),
-    ("reject_in_doubt", ["calling", "waiting"], "unknown"),
-    ("disown", "succeeded", "rejected"),  # the child saga that it was is undone
+    ("reject_uncertain", ["calling", "waiting"], "unknown"),
+    ("revoke", "succeeded", "rejected"),  # its child saga was compensated
     ("back_off", ["pending", "calling", "backing_off"], "backing_off"),
-    ("lose", ["calling", "backing_off", "waiting"], "unknown"),
-    ("give_up", ["calling", "backing_off"], "not_sent"),
+    ("mark_unknown", ["calling", "backing_off", "waiting"], "unknown"),
+    ("mark_not_sent", ["calling", "backing_off"], "not_sent"),
     ("compensate", [*COMPENSABLE, "rejected"], "compensating"),
-    ("undo", "compensating", "compensated"),
-    ("cover", ["succeeded", "unknown", "rejected"], "compensated"),
-    ("back_off_undo", "compensating", "compensation_backing_off"),
-    ("fail_undo", "compensating", "compensation_failed"),
-    # A person's verdict.
+    ("succeed_compensation", "compensating", "compensated"),
+    ("imply_compensation", ["succeeded", "unknown", "rejected"], "compensated"),
+    ("back_off_compensation", "compensating", "compensation_backing_off"),
+    ("fail_compensation", "compensating", "compensation_failed"),
+    # Resolutions by an operator.
     ("resolve_done", ["unknown", "rejected", "not_sent", "succeeded"], "succeeded"),
     ("resolve_not_done", ["unknown", "rejected", "not_sent"], "not_sent"),
     ("resolve_undone", ["compensation_failed", "succeeded", "unknown"], "resolved"),
-    # What changes no status: an early callback is kept, a late one is not.
-    ("hear", ["calling", "backing_off"], "="),
-    ("ignore", "*", "="),
+    # No change of status: an early callback is kept, a late one is not.
+    ("buffer_callback", ["calling", "backing_off"], "="),
+    ("ignore_late_reply", "*", "="),
 ]
 
 
 class IllegalTransition(Exception):
-    """A trigger that the machine has not in this state."""
+    """A trigger that the machine does not have in this state."""
 
 
 class _StateHolder:
-    """What `transitions` keeps a state in while it fires."""
+    """The object in which `transitions` keeps the state while it fires a trigger."""
 
     state: str
 
@@ -122,7 +129,7 @@ def _machine(states: type[StrEnum], transitions: list[Transition], initial: StrE
     return Machine(
         model=None,
         states=[state.value for state in states],
-        transitions=[list(one) for one in transitions],  # type: ignore[misc]
+        transitions=[list(transition) for transition in transitions],  # type: ignore[misc]
         initial=initial.value,
         auto_transitions=False,
         send_event=False,
@@ -135,19 +142,19 @@ STEP_MACHINE = _machine(StepStatus, STEP_TRANSITIONS, StepStatus.PENDING)
 
 @cache
 def next_saga_status(status: SagaStatus, trigger: str) -> SagaStatus:
-    """Raises IllegalTransition."""
+    """Return the status after `trigger`. Raises IllegalTransition."""
     return SagaStatus(_fire(SAGA_MACHINE, status.value, trigger))
 
 
 @cache
 def next_step_status(status: StepStatus, trigger: str) -> StepStatus:
-    """Raises IllegalTransition."""
+    """Return the status after `trigger`. Raises IllegalTransition."""
     return StepStatus(_fire(STEP_MACHINE, status.value, trigger))
 
 
 @cache
 def accepts_trigger(status: StepStatus, trigger: str) -> bool:
-    """Whether the machine has `trigger` in this status."""
+    """True if the machine has `trigger` in this status."""
     try:
         next_step_status(status, trigger)
     except IllegalTransition:

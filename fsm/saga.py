@@ -1,4 +1,4 @@
-"""A saga: its definition and its state, and what expressions can read of the two."""
+"""A saga: its definition, its state, and the data that its expressions read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .events import Event, SagaStarted
 from .expressions.template import Scope
 from .formats.strict_json import Json
 from .machines import StepStatus
-from .state import SagaState, apply_event, evolve, initial_state
+from .state import SagaState, evolve, initial_state
 from .step_state import UNTOUCHED, StepState
 
 PASSED = frozenset({StepStatus.SUCCEEDED})
@@ -31,7 +31,7 @@ COMPENSATION_UNFINISHED = frozenset(
 
 
 CALL_IN_FLIGHT = frozenset({StepStatus.CALLING, StepStatus.COMPENSATING})
-# A question about an action carries the key of the action, which it is about.
+# A status query carries the key of the action that it is about.
 KEY_SUFFIX: Mapping[Direction, str] = {
     Direction.ACTION: "action",
     Direction.STATUS: "action",
@@ -40,19 +40,21 @@ KEY_SUFFIX: Mapping[Direction, str] = {
 
 
 class Saga(Struct, frozen=True):
+    """A definition with the state that the events of one saga have led to."""
+
     definition: Definition
     state: SagaState
 
     @property
     def steps(self) -> list[tuple[Step, StepState]]:
-        """In the order of the definition."""
+        """The steps with their states, in the order of the definition."""
         states = self.state.steps
         return [(step, states.get(step.name, UNTOUCHED)) for step in self.definition.steps]
 
     @property
     def statuses(self) -> set[StepStatus]:
-        """Of the steps that anything has happened to."""
-        return {one.status for one in self.state.steps.values()}
+        """The statuses of the steps that have had an event."""
+        return {step.status for step in self.state.steps.values()}
 
     def evolve(self, event: Event, at: datetime) -> Saga:
         return Saga(self.definition, evolve(self.state, event, at))
@@ -65,7 +67,7 @@ class Saga(Struct, frozen=True):
 
     @property
     def not_undone(self) -> tuple[str, ...]:
-        """What has, or may have, taken effect and is not undone."""
+        """The names of the steps that have, or may have, taken effect and are not compensated."""
         return tuple(
             [step.name for step, state in self.steps if _is_not_undone(step, state.status)]
         )
@@ -76,31 +78,33 @@ class Saga(Struct, frozen=True):
 
     @property
     def outputs(self) -> dict[str, Json]:
-        """What the steps that were done said, by name."""
+        """The outputs of the done steps, by name; null for one without an output."""
         done = StepStatus.SUCCEEDED
         return {step.name: state.output for step, state in self.steps if state.status is done}
 
     @property
     def known_outputs(self) -> dict[str, Json]:
-        """The outputs without those that are absent, which `outputs` shows as null."""
+        """The outputs of the done steps that have one, by name."""
         states = self.state.steps
-        return {name: one for name, one in self.outputs.items() if states[name].has_output}
+        return {name: output for name, output in self.outputs.items() if states[name].has_output}
 
     @property
     def pivot_succeeded(self) -> bool:
         pivots = self.definition.pivots
-        return bool(pivots) and any(self.status_of(one) in PASSED for one in pivots)
+        return bool(pivots) and any(self.status_of(pivot) in PASSED for pivot in pivots)
 
     @property
     def pivot_is_uncertain(self) -> bool:
-        """R4: one is being called, or may have happened. One that waits for its next try, and was
-        certainly not executed so far, is not in doubt."""
+        """R4: true while a pivot is being called, or may have been executed.
+
+        A pivot that backs off, and was certainly not executed so far, does not count.
+        """
         pivots, states = self.definition.pivots, self.state.steps
-        return bool(pivots) and any(_is_uncertain(states.get(one, UNTOUCHED)) for one in pivots)
+        return bool(pivots) and any(_is_uncertain(states.get(pivot, UNTOUCHED)) for pivot in pivots)
 
     @property
     def has_call_in_flight(self) -> bool:
-        """Whether an answer of a participant is awaited."""
+        """True while the reply to a call is awaited."""
         for state in self.state.steps.values():
             if state.status in CALL_IN_FLIGHT or state.output_awaited:
                 return True
@@ -108,34 +112,34 @@ class Saga(Struct, frozen=True):
 
     @property
     def has_pending_webhook(self) -> bool:
-        """Whether it rests, and whoever asked to be told has not been."""
+        """True if the saga rests and the receiver of `callback_url` has not acknowledged that."""
         state = self.state
         if state.callback_url is None or not state.status.is_at_rest:
             return False
         return state.notified_version < state.rest_version
 
     def needs_compensation(self, step: Step) -> bool:
-        """R3: what succeeded or is unknown, and what asks for it when it was rejected."""
+        """R3: true of a step that succeeded or is unknown, or was rejected and asks for it."""
         return _needs_compensation(step, self.status_of(step.name))
 
     def key(self, step: str, direction: Direction) -> str:
-        """A pure function of saga, step and direction: the same on every attempt."""
+        """Return the idempotency key of a call: the same on every attempt."""
         return f"{self.state.saga_id}/{step}/{KEY_SUFFIX[direction]}"
 
     def scope(self, steps: Collection[str] | None = None) -> Scope:
-        """What expressions read; of all steps, unless it is known which they read of.
+        """Return the data that expressions read, with all steps unless `steps` names some.
 
-        A step that has said nothing has no member `output`.
+        A step without an output has no member `output`.
         """
         state, states, by_name = self.state, self.state.steps, self.definition.by_name
         read: dict[str, Json] = {}
         for name in by_name if steps is None else steps:
             if name in by_name:
-                said: dict[str, Json] = {"key": f"{state.saga_id}/{name}/action"}
+                members: dict[str, Json] = {"key": f"{state.saga_id}/{name}/action"}
                 step = states.get(name, UNTOUCHED)
                 if step.output is not None or step.output_is_null:
-                    said["output"] = step.output
-                read[name] = said
+                    members["output"] = step.output
+                read[name] = members
         return {
             "input": state.input,
             "steps": read,
@@ -164,7 +168,7 @@ def _is_not_undone(step: Step, status: StepStatus) -> bool:
 
 
 def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, datetime]]) -> Saga:
-    """The saga that `history` tells of. Makes no call. Raises CorruptStream."""
+    """Return the saga after all events of `history`. Raises CorruptStream."""
     events = iter(history)
     first, at = next(events, (None, None))
     if not isinstance(first, SagaStarted) or at is None:
@@ -173,5 +177,5 @@ def replay(definition: Definition, saga_id: str, history: Iterable[tuple[Event, 
         raise CorruptStream(saga_id, 1, f"it is not of {definition.name} {definition.version}")
     state = initial_state(saga_id, first, at)
     for event, recorded_at in events:
-        apply_event(state, event, recorded_at)
+        state = evolve(state, event, recorded_at)
     return Saga(definition, state)

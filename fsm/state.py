@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from msgspec import Struct
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import replace
 
 from .errors import CorruptStream
 from .events import (
@@ -47,35 +47,34 @@ from .step_state import UNTOUCHED, StepState, step_after
 
 
 class Parked(Struct, frozen=True, kw_only=True):
-    """`without_output` as of the event, None where that does not say."""
+    """Why a saga rests undecided, and since when. `without_output` as of the event."""
 
     reason: str
     since: datetime
     without_output: tuple[str, ...] | None = ()
 
 
-NOT_PAUSED = {"paused_at": None, "paused_by_operator": False, "paused_by_parent": False}
-PAUSED_BY = {True: "paused_by_parent", False: "paused_by_operator"}
-
 CALL_INTENTS = (StepCalled, StatusQueried, CompensationCalled)
-_set = force_setattr  # only `fold` does so, to a state that nobody else holds yet
 
 
 class Unrecorded(Struct, frozen=True):
-    """What a process knows of a step and has not recorded: `logged` is the step as the log has it,
-    and `events` lead from there to what it is."""
+    """The unrecorded events of a step, and the step as recorded, from which they lead to its state.
+
+    Repetitions without news are not recorded; until the next record this process alone knows them.
+    """
 
     recorded: StepState
     events: tuple[StepFact, ...] = ()
 
 
 class SagaState(Struct, frozen=True, kw_only=True):
-    """`version` is that of the last event folded; `finished` names steps in order of completion.
+    """`version` is that of the last event; `finished` names steps in order of completion.
 
-    `rest_version` is that of the event by which it last came to rest, `notified_version` that of
-    which its callback was told. Two are known to a process and not to the log: `unanswered`, the
-    steps whose call a process that died had sent, which is waited for until then and not sent
-    again; and `unrecorded`, what has been repeated without news since the log was written.
+    `rest_version` is the version at which the saga last came to rest, `notified_version` the
+    one that
+    the receiver of `callback_url` has acknowledged. Two members are known to the process and not
+    in the log: `unanswered`, the steps whose call was sent by a process that died, with the time
+    until which the reply is awaited; and `unrecorded`, repetitions without news.
     """
 
     saga_id: str
@@ -97,24 +96,26 @@ class SagaState(Struct, frozen=True, kw_only=True):
     cause: Cause | None = None
     parked: Parked | None = None
     compensation_requested: CompensationRequested | None = None
-    compensation_decided_at: datetime | None = None  # when it first went back, or was asked to
+    compensation_decided_at: datetime | None = (
+        None  # when it was first compensated, or requested to be
+    )
     rest_version: int = 0
     notified_version: int = 0
     parent: Parent | None = None
     paused_at: datetime | None = None
     paused_by_operator: bool = False
     paused_by_parent: bool = False
-    signals: tuple[SignalReceived, ...] = ()  # that no step has waited for yet
-    signal_keys: frozenset[tuple[str, str]] = frozenset()  # with the names that they are of
-    applied_message_ids: frozenset[str] = frozenset()  # that were taken from other nodes
-    input_checked: bool = True  # at the start, for all that its expressions need
-    all_losses_accepted: bool = False  # all of them, in histories that do not name them
+    signals: tuple[SignalReceived, ...] = ()  # that no step has consumed yet
+    signal_keys: frozenset[tuple[str, str]] = frozenset()  # each with the name of its signal
+    applied_message_ids: frozenset[str] = frozenset()  # of inputs from other nodes
+    input_checked: bool = True  # the start has checked that it has all that expressions need
+    all_losses_accepted: bool = False  # in histories that do not name the steps
     reply_deadlines: dict[str, datetime] = {}
     unrecorded: dict[str, Unrecorded] = {}
 
     @property
     def depth(self) -> int:
-        """How many sagas stand above it."""
+        """The number of sagas above this one."""
         return 0 if self.parent is None else self.parent.depth
 
     def step(self, name: str) -> StepState:
@@ -122,7 +123,7 @@ class SagaState(Struct, frozen=True, kw_only=True):
 
 
 def initial_state(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
-    """The state after the first event."""
+    """Return the state after the first event."""
     return SagaState(
         saga_id=saga_id,
         saga_type=event.saga_type,
@@ -143,52 +144,54 @@ def initial_state(saga_id: str, event: SagaStarted, at: datetime) -> SagaState:
 
 
 def evolve(state: SagaState, event: Event, at: datetime) -> SagaState:
-    """The state after `event`, which was recorded `at`. Raises CorruptStream."""
-    after = draft_of(state)
-    apply_event(after, event, at)
-    return after
-
-
-def draft_of(state: SagaState) -> SagaState:
-    """The same state, of which whoever asks is the only holder."""
-    return replace(state, steps={**state.steps})
+    """Return the state after `event`, which was recorded `at`. Raises CorruptStream."""
+    try:
+        if isinstance(event, StepEvent):
+            return _after_step_event(state, event, at)
+        return _after_saga_event(state, event, at)
+    except IllegalTransition as error:
+        raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
 
 
 def as_recorded(state: SagaState) -> SagaState:
-    """The same state, without what only its process knows."""
+    """Return the state without what only its process knows."""
     if not (state.reply_deadlines or state.unrecorded):
         return state
     return replace(without_unrecorded(state), reply_deadlines={})
 
 
 def without_unrecorded(state: SagaState) -> SagaState:
-    """The same state, with its steps as the log has them."""
-    logged = {name: one.recorded for name, one in state.unrecorded.items()}
+    """Return the state with its steps as recorded."""
+    logged = {name: changes.recorded for name, changes in state.unrecorded.items()}
     return replace(state, steps={**state.steps, **logged}, unrecorded={})
 
 
-def apply_unrecorded(state: SagaState, event: StepFact, at: datetime) -> None:
-    """Make `state`, which nobody else may hold, the one after `event`, which is not recorded now.
+def apply_unrecorded(state: SagaState, event: StepFact, at: datetime) -> SagaState:
+    """Return the state after `event`, which is not recorded now. Raises CorruptStream.
 
-    Of what is kept of a step the newest answer counts, with the question before it, if the log does
-    not have one. Raises CorruptStream.
+    Of the unrecorded events of a step only the newest result is kept, with the intent before it if
+    that is not recorded either.
     """
     name = event.step
     before = state.steps.get(name, UNTOUCHED)
     kept = state.unrecorded.get(name) or Unrecorded(before)
     try:
-        state.steps[name] = step_after(before, event, at)
+        after = step_after(before, event, at)
     except IllegalTransition as error:
         raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
     events = kept.events
     if not isinstance(event, CALL_INTENTS):
-        events = tuple([one for one in events[:1] if isinstance(one, CALL_INTENTS)])
+        events = tuple([first for first in events[:1] if isinstance(first, CALL_INTENTS)])
     unrecorded = Unrecorded(kept.recorded, (*events, event))
-    _set(state, "unrecorded", {**state.unrecorded, name: unrecorded})
+    return replace(
+        state,
+        steps={**state.steps, name: after},
+        unrecorded={**state.unrecorded, name: unrecorded},
+    )
 
 
 class UnrecordedChanges(Struct, frozen=True):
-    """What of a saga is not recorded, for as long as its log ends at `version`."""
+    """The unrecorded changes of a saga; they are void once its log passes `version`."""
 
     version: int
     steps: dict[str, StepState]
@@ -201,133 +204,142 @@ def unrecorded_changes_of(state: SagaState) -> UnrecordedChanges:
 
 
 def with_unrecorded_changes(state: SagaState, kept: UnrecordedChanges) -> SagaState:
-    """The state that its process knows, of the one that its log tells."""
+    """Return the recorded `state` with the unrecorded changes, unless the log has moved on."""
     if kept.version != state.version:
         return state
     return replace(state, steps={**state.steps, **kept.steps}, unrecorded=kept.unrecorded)
 
 
-def record_unrecorded(state: SagaState, at: datetime) -> list[StepFact]:
-    """Make `state`, which nobody else may hold, what it is once its unrecorded events are recorded;
-    returns these events."""
-    kept, events = state.unrecorded, []
-    _set(state, "unrecorded", {})
-    for name, one in kept.items():
-        state.steps[name] = one.recorded
-        for event in one.events:
-            apply_event(state, event, at)
-            events.append(event)
-    return events
+def record_unrecorded(state: SagaState, at: datetime) -> tuple[SagaState, list[StepFact]]:
+    """Return the state once its unrecorded events are recorded, and these events."""
+    events = [event for kept in state.unrecorded.values() for event in kept.events]
+    recorded = without_unrecorded(state)
+    for event in events:
+        recorded = evolve(recorded, event, at)
+    return recorded, events
 
 
-def apply_event(state: SagaState, event: Event, at: datetime) -> None:
-    """Make `state`, which nobody else may hold, the one after `event`. Raises CorruptStream.
-
-    A decision and a replay fold several events into one state, which they have made for that.
-    """
-    try:
-        if not isinstance(event, StepEvent):
-            _apply_saga_event(state, event, at)
-            return
-        name = event.step
-        before = state.steps.get(name, UNTOUCHED)
-        after = step_after(before, event, at)
-    except IllegalTransition as error:
-        raise CorruptStream(state.saga_id, state.version + 1, str(error)) from error
+def _after_step_event(state: SagaState, event: StepFact, at: datetime) -> SagaState:
+    name = event.step
+    before = state.steps.get(name, UNTOUCHED)
+    after = step_after(before, event, at)
     if state.paused_at is not None and isinstance(event, StepConfirmedNotExecuted):
         after = replace(after, next_attempt_at=state.paused_at)
-    state.steps[name] = after
-    if name in state.reply_deadlines and not _has_call_in_flight(after):
-        left = {one: due for one, due in state.reply_deadlines.items() if one != name}
-        _set(state, "reply_deadlines", left)
-    _set(state, "version", state.version + 1)
-    _set(state, "updated_at", at)
-    if after.finished_at is None:
-        if before.finished_at is not None:
-            _set(state, "finished", tuple([one for one in state.finished if one != name]))
-    elif before.finished_at is None:
-        _set(state, "finished", (*state.finished, name))
-    if isinstance(event, StepSucceeded) and event.signal is not None:
-        _set(state, "signals", _without_first(state.signals, event.signal))
+    return replace(
+        state,
+        version=state.version + 1,
+        updated_at=at,
+        steps={**state.steps, name: after},
+        finished=_finished(state.finished, name, before, after),
+        signals=_without_consumed(state.signals, event),
+        reply_deadlines=_still_unanswered(state.reply_deadlines, name, after),
+    )
 
 
-def _has_call_in_flight(step: StepState) -> bool:
-    return step.status is StepStatus.CALLING or step.output_awaited
+def _finished(
+    finished: tuple[str, ...], name: str, before: StepState, after: StepState
+) -> tuple[str, ...]:
+    if (before.finished_at is None) is (after.finished_at is None):
+        return finished
+    if before.finished_at is None:
+        return (*finished, name)
+    return tuple([other for other in finished if other != name])
 
 
-def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[SignalReceived, ...]:
-    place = next((place for place, one in enumerate(signals) if one.name == name), len(signals))
-    return signals[:place] + signals[place + 1 :]
+def _without_consumed(
+    signals: tuple[SignalReceived, ...], event: StepFact
+) -> tuple[SignalReceived, ...]:
+    """Return the signals without the one that `event` has consumed."""
+    if not isinstance(event, StepSucceeded) or event.signal is None:
+        return signals
+    first = next(
+        (i for i, signal in enumerate(signals) if signal.name == event.signal), len(signals)
+    )
+    return signals[:first] + signals[first + 1 :]
 
 
-def _apply_saga_event(state: SagaState, event: SagaFact, at: datetime) -> None:
-    status = next_saga_status(state.status, event.trigger)
-    told = _changes(state, event, at)
-    _set(state, "version", state.version + 1)
-    if status.is_at_rest and not state.status.is_at_rest:
-        _set(state, "rest_version", state.version)
-    _set(state, "status", status)
-    _set(state, "updated_at", at)
-    for name, value in told.items():
-        _set(state, name, value)
+def _still_unanswered(
+    unanswered: dict[str, datetime], name: str, step: StepState
+) -> dict[str, datetime]:
+    if name not in unanswered or step.status is StepStatus.CALLING or step.output_awaited:
+        return unanswered
+    return {other: due for other, due in unanswered.items() if other != name}
 
 
-def _changes(  # noqa: C901 - a table, one line of thought an event
-    state: SagaState, event: SagaFact, at: datetime
-) -> Mapping[str, Any]:
-    """What an event says beside the status that it leads to."""
+def _after_saga_event(  # noqa: C901 - a table, one line of thought an event
+    before: SagaState, event: SagaFact, at: datetime
+) -> SagaState:
+    status, version = next_saga_status(before.status, event.trigger), before.version + 1
+    comes_to_rest = status.is_at_rest and not before.status.is_at_rest
+    state = replace(
+        before,
+        status=status,
+        version=version,
+        updated_at=at,
+        rest_version=version if comes_to_rest else before.rest_version,
+    )
     match event:
         case SagaCompleted() | SagaCompensated() | ScheduledStartReached() | RetryRequested():
-            return {}
+            return state
         case SagaStarted():
-            raise CorruptStream(state.saga_id, state.version + 1, "a saga starts once")
+            raise CorruptStream(state.saga_id, version, "a saga starts once")
         case CompensationRequested():
-            return {
-                "compensation_requested": event,
-                "compensation_decided_at": state.compensation_decided_at or at,
-                **_resumed(state, at),
-            }
-        case CompensationStarted(cause=cause, error=error):
-            ended = {"parked": None, "compensation_requested": None, **NOT_PAUSED}
             turned_at = state.compensation_decided_at or at
-            return {"cause": cause, "error": error, "compensation_decided_at": turned_at, **ended}
-        case SagaParked(reason=why, without_output=without_output):
-            parked = Parked(reason=why, since=at, without_output=without_output)
-            return {"parked": parked, "error": state.error or why}
+            return replace(
+                _resumed(state, at), compensation_requested=event, compensation_decided_at=turned_at
+            )
+        case CompensationStarted(cause=cause, error=error):
+            return replace(
+                _unpaused(state),
+                cause=cause,
+                error=error,
+                parked=None,
+                compensation_requested=None,
+                compensation_decided_at=state.compensation_decided_at or at,
+            )
+        case SagaParked(reason=reason, without_output=without_output):
+            parked = Parked(reason=reason, since=at, without_output=without_output)
+            return replace(state, parked=parked, error=state.error or reason)
         case SagaUnparked():
             return _unparked(state, event, at)
-        case SagaPaused(by_parent=by_parent):
-            return {"paused_at": state.paused_at or at, PAUSED_BY[by_parent]: True}
-        case SagaResumed(by_parent=by_parent):
-            still = state.paused_by_operator if by_parent else state.paused_by_parent
-            return {PAUSED_BY[by_parent]: False} if still else _resumed(state, at)
+        case SagaPaused(by_parent=True):
+            return replace(state, paused_at=state.paused_at or at, paused_by_parent=True)
+        case SagaPaused():
+            return replace(state, paused_at=state.paused_at or at, paused_by_operator=True)
+        case SagaResumed(by_parent=True) if state.paused_by_operator:
+            return replace(state, paused_by_parent=False)
+        case SagaResumed(by_parent=False) if state.paused_by_parent:
+            return replace(state, paused_by_operator=False)
+        case SagaResumed():
+            return _resumed(state, at)
         case SagaAbandoned():
             return _abandoned(state, event)
         case SignalReceived(name=name, key=key):
-            keys = state.signal_keys | ({(name, key)} if key is not None else set())
-            return {"signals": (*state.signals, event), "signal_keys": keys}
+            keys = state.signal_keys if key is None else state.signal_keys | {(name, key)}
+            return replace(state, signals=(*state.signals, event), signal_keys=keys)
         case ForwardedInputApplied(message_id=message_id):
-            return {"applied_message_ids": state.applied_message_ids | {message_id}}
-        case CompletionWebhookDelivered(rested_version=told):
-            return {"notified_version": max(told, state.notified_version)}
+            return replace(state, applied_message_ids=state.applied_message_ids | {message_id})
+        case CompletionWebhookDelivered(rested_version=rested_version):
+            return replace(state, notified_version=max(rested_version, state.notified_version))
         case _:
             assert_never(event)
 
 
-def _unparked(state: SagaState, event: SagaUnparked, at: datetime) -> Mapping[str, Any]:
-    """Forward it has no error any more, and no deadline that has passed."""
+def _unparked(state: SagaState, event: SagaUnparked, at: datetime) -> SagaState:
+    """Return the saga as it goes on: forward it has no error any more, and no past deadline."""
     over = state.deadline is not None and state.deadline <= at
-    return {
-        "parked": None,
-        "error": state.error if event.back else None,
-        "deadline": None if over else state.deadline,
-        "all_losses_accepted": state.all_losses_accepted or event.accepted is None,
-        "steps": {name: _unparked_step(step, name, event) for name, step in state.steps.items()},
-    }
+    return replace(
+        state,
+        parked=None,
+        error=state.error if event.back else None,
+        deadline=None if over else state.deadline,
+        all_losses_accepted=state.all_losses_accepted or event.accepted is None,
+        steps={name: _unparked_step(step, name, event) for name, step in state.steps.items()},
+    )
 
 
 def _unparked_step(step: StepState, name: str, event: SagaUnparked) -> StepState:
-    """Return the step with what the operator who unparked the saga has decided about it."""
+    """Return the step with what the operator has decided about it."""
     failed = step.status is StepStatus.COMPENSATION_FAILED
     if failed and (event.undo_again is None or name in event.undo_again):
         return replace(step, compensation_retry_requested=True)
@@ -336,26 +348,27 @@ def _unparked_step(step: StepState, name: str, event: SagaUnparked) -> StepState
     return step
 
 
-def _abandoned(state: SagaState, event: SagaAbandoned) -> Mapping[str, Any]:
-    said: dict[str, Any] = {
-        "parked": None,
-        "error": state.error or f"abandoned: {event.reason}",
-        **NOT_PAUSED,
-    }
+def _abandoned(state: SagaState, event: SagaAbandoned) -> SagaState:
+    steps = state.steps
     if event.children_cancelled:
-        said["steps"] = {
+        steps = {
             name: replace(step, child_cancelled=True) if step.child_id in event.children else step
-            for name, step in state.steps.items()
+            for name, step in steps.items()
         }
-    return said
+    error = state.error or f"abandoned: {event.reason}"
+    return replace(_unpaused(state), parked=None, error=error, steps=steps)
 
 
-def _resumed(state: SagaState, at: datetime) -> Mapping[str, Any]:
-    """The clocks of a paused saga have stood still."""
+def _unpaused(state: SagaState) -> SagaState:
+    return replace(state, paused_at=None, paused_by_operator=False, paused_by_parent=False)
+
+
+def _resumed(state: SagaState, at: datetime) -> SagaState:
+    """Postpone all times by as long as the saga was paused: its clocks have stood still."""
     by = at - (state.paused_at or at)
-    return {
-        **NOT_PAUSED,
-        "deadline": state.deadline and state.deadline + by,
-        "start_at": state.start_at and state.start_at + by,
-        "steps": {name: step.postponed(by) for name, step in state.steps.items()},
-    }
+    return replace(
+        _unpaused(state),
+        deadline=state.deadline and state.deadline + by,
+        start_at=state.start_at and state.start_at + by,
+        steps={name: step.postponed(by) for name, step in state.steps.items()},
+    )

@@ -1,4 +1,4 @@
-"""The state of one step, and what each event of a step changes of it."""
+"""The state of one step, and how each event of the step changes it."""
 
 from __future__ import annotations
 
@@ -34,30 +34,31 @@ from .events import (
     WaitStarted,
 )
 from .formats.strict_json import Json
-from .machines import IllegalTransition, StepStatus, next_step_status
+from .machines import (
+    BACKING_OFF,
+    SUCCEEDED,
+    UNKNOWN,
+    IllegalTransition,
+    StepStatus,
+    next_step_status,
+)
 
-# Those that are asked for again and again: Python takes four times longer to find `StepStatus.X`.
-BACKING_OFF, COMPENSATION_BACKING_OFF = StepStatus.BACKING_OFF, StepStatus.COMPENSATION_BACKING_OFF
-UNKNOWN, SUCCEEDED = StepStatus.UNKNOWN, StepStatus.SUCCEEDED
+COMPENSATION_BACKING_OFF = StepStatus.COMPENSATION_BACKING_OFF
 NO_OUTCOMES: frozenset[Outcome] = frozenset()
-DOES_NOT_CONSUME_ATTEMPT = (
-    Outcome.BUSY,
-    Outcome.THROTTLED,
-    Outcome.CIRCUIT_OPEN,
-)  # what uses no attempt up
+DOES_NOT_CONSUME_ATTEMPT = (Outcome.BUSY, Outcome.THROTTLED, Outcome.CIRCUIT_OPEN)
 
 
 class StepState(Struct, frozen=True, kw_only=True):
-    """`doubtful`: an attempt ended unknown, so the action may have happened whatever came later.
-    `was_busy`: one was still at it. `asking`: what is called is not the action but its status.
+    """The state of one step.
 
-    `next_attempt_at` is when it must be looked at again, `until` when its waiting is over.
-    `floor` and `compensation_attempts_before_retry` are the attempts that were used up before a
-    person's retry.
-    `output_awaited`: it is done, and its call is repeated for the output, which is missing.
-    `loss_accepted`: the saga goes on without the output that was lost. `output_changed_at`: when
-    another output came, of an operator or of a repeated call, than others may have read before.
-    `child_cancelled`: the saga is abandoned, and its child is called back until it rests.
+    `doubtful`: an attempt ended unknown, so the action may have been executed whatever came later.
+    `was_busy`: the participant was still executing one. `asking`: the call in flight is a status
+    query. `next_attempt_at` is the next timer of the step, `until` the end of its wait. `floor` and
+    `compensation_attempts_before_retry` are the attempts that were made before an operator's retry.
+    `output_awaited`: the call of the done step is repeated for its missing output.
+    `loss_accepted`: the saga goes on without the lost output. `output_changed_at`: when an operator
+    or a repeated call replaced an output that other calls may have read. `child_cancelled`: the
+    saga is abandoned, and its child saga is compensated until it rests.
     """
 
     status: StepStatus = StepStatus.PENDING
@@ -65,28 +66,26 @@ class StepState(Struct, frozen=True, kw_only=True):
     attempts_before_retry: int = 0
     compensation_attempts: int = 0
     compensation_attempts_before_retry: int = 0
-    compensation_retry_requested: bool = (
-        False  # its compensation had failed, and a person wants it tried again
-    )
-    last_outcome: Outcome | None = None  # of the attempt that is backed off from
-    repetitions: int = 0  # that this attempt was answered in a row with what uses no attempt up
-    repeated_outcomes: frozenset[Outcome] = NO_OUTCOMES  # that have come in this row
-    last_queried_attempt: int = 0  # the attempt of which its participant was asked last
+    compensation_retry_requested: bool = False  # an operator retries the failed compensation
+    last_outcome: Outcome | None = None  # for which it backs off
+    repetitions: int = 0  # replies in a row that do not consume an attempt
+    repeated_outcomes: frozenset[Outcome] = NO_OUTCOMES  # the kinds of these replies
+    last_queried_attempt: int = 0  # the attempt of the last status query
     is_uncertain: bool = False
     was_busy: bool = False
     is_querying_status: bool = False
     polls: int = 0
-    signal: str | None = None  # that it waits for
+    signal: str | None = None  # it waits for
     child_id: str | None = None
-    early_callback: CallbackReceived | None = None  # that came before its time
+    early_callback: CallbackReceived | None = None  # that came before the reply to its call
     started_at: datetime | None = None
-    called_at: datetime | None = None  # when the intent of its latest attempt was recorded
+    called_at: datetime | None = None  # when the intent of the latest attempt was recorded
     finished_at: datetime | None = None
     next_attempt_at: datetime | None = None
     wait_deadline: datetime | None = None
     last_error: str | None = None
     output: Json = None
-    output_is_null: bool = False  # and not absent
+    output_is_null: bool = False  # the output is null, and not absent
     output_loss: OutputLoss | None = None
     output_awaited: bool = False
     loss_accepted: bool = False
@@ -99,7 +98,7 @@ class StepState(Struct, frozen=True, kw_only=True):
 
     @property
     def next_attempt(self) -> int:
-        """Of the action. Busy and throttled use no attempt up."""
+        """The number of the next attempt of the action."""
         free = self.status is BACKING_OFF and self.last_outcome in DOES_NOT_CONSUME_ATTEMPT
         return self.attempts + (not free)
 
@@ -113,12 +112,12 @@ class StepState(Struct, frozen=True, kw_only=True):
 
     @property
     def may_have_happened(self) -> bool:
-        """Whether an attempt that has ended may have taken effect."""
+        """True if an attempt that has ended may have taken effect."""
         said_done = self.early_callback is not None and self.early_callback.done
         return self.is_uncertain or self.was_busy or said_done
 
     def postponed(self, by: timedelta) -> StepState:
-        """All that it waits for comes later."""
+        """Return the step with all its times later."""
         later = self.next_attempt_at and self.next_attempt_at + by
         return replace(
             self,
@@ -133,7 +132,7 @@ UNTOUCHED = StepState()
 def step_after(  # noqa: C901 - a table, one line of thought an event
     step: StepState, event: StepFact, at: datetime
 ) -> StepState:
-    """Raises IllegalTransition."""
+    """Return the step after `event`. Raises IllegalTransition."""
     trigger = _rejection_trigger(step, event) if isinstance(event, StepRejected) else event.trigger
     status = next_step_status(step.status, trigger)
     match event:
@@ -178,16 +177,22 @@ def step_after(  # noqa: C901 - a table, one line of thought an event
 
 
 def _rejection_trigger(step: StepState, event: StepRejected) -> str:
-    """A no, where an earlier try may have worked, leaves the step in doubt. A child saga can come
-    to be undone after it was done."""
+    """Return the trigger of a rejection.
+
+    The step is unknown if an earlier attempt may have been executed. A child saga can be
+    compensated after it was completed.
+    """
     if step.status is SUCCEEDED and step.child_id is not None:
-        return "disown"
+        return "revoke"
     said_done = step.early_callback is not None and step.early_callback.done
-    return "reject_in_doubt" if step.is_uncertain or event.resent or said_done else event.trigger
+    return "reject_uncertain" if step.is_uncertain or event.resent or said_done else event.trigger
 
 
 def _called(step: StepState, status: StepStatus, event: StepCalled, at: datetime) -> StepState:
-    """One that had ended, and that a person wants tried again, has all its attempts once more."""
+    """Return the step with its call in flight.
+
+    An operator's retry of a finished step resets its attempt budget.
+    """
     if status is SUCCEEDED:
         return _called_for_output(step, event, at)
     again = step.finished_at is not None
@@ -221,7 +226,7 @@ def _status_queried(step: StepState, status: StepStatus, event: StatusQueried) -
 def _called_for_output(
     step: StepState, event: StepCalled | StatusQueried, at: datetime
 ) -> StepState:
-    """Repeat the call of a done step, or ask its status. Raises IllegalTransition."""
+    """Return the done step with a call for its output in flight. Raises IllegalTransition."""
     asking = isinstance(event, StatusQueried)
     if step.output_awaited or event.attempt != step.attempts + (not asking):
         raise IllegalTransition(f"'{event.trigger}' is not possible when it is done")
@@ -249,7 +254,7 @@ def _succeeded(
 
 
 def _output_received(step: StepState, event: StepSucceeded, at: datetime) -> StepState:
-    """Take the output of a done step, if it is awaited. Raises IllegalTransition."""
+    """Return the done step with the output it awaited. Raises IllegalTransition."""
     if not step.output_awaited:
         raise IllegalTransition("'succeed' is not possible when its output is not awaited")
     return replace(
@@ -266,14 +271,14 @@ def _output_received(step: StepState, event: StepSucceeded, at: datetime) -> Ste
 
 
 def _output_not_received(step: StepState, event: OutputNotReceived) -> StepState:
-    """Raises IllegalTransition."""
+    """Return the done step without the output it awaited. Raises IllegalTransition."""
     if not step.output_awaited:
-        raise IllegalTransition("'miss' is not possible when its output is not awaited")
+        raise IllegalTransition("'miss_output' is not possible when its output is not awaited")
     return replace(step, is_querying_status=False, output_awaited=False, last_error=event.error)
 
 
 def _is_null(event: StepSucceeded) -> bool:
-    """Whether an output of null is there, as that of a signal always is, and not absent."""
+    """True if the output is null, and not absent; the body of a signal is always an output."""
     return event.output_is_null or event.signal is not None
 
 
@@ -422,7 +427,7 @@ def _repetitions(event: StepBackedOff | CompensationBackedOff) -> int:
 
 
 def is_repetition(event: StepFact) -> bool:
-    """Whether it says once more what uses no attempt up."""
+    """True of a result that repeats one which does not consume an attempt."""
     match event:
         case StepBackedOff() | CompensationBackedOff():
             return event.times > 1
@@ -433,8 +438,8 @@ def is_repetition(event: StepFact) -> bool:
 
 
 def must_be_recorded(step: StepState, event: StepFact) -> bool:
-    """Whether such an event says of `step` what the log must have: an answer of another kind, one
-    of a call that a crash has repeated, or the next power of two."""
+    """True if a repetition must be recorded: its kind is new, its call was resent after a crash, or
+    its number is a power of two."""
     match event:
         case StepBackedOff() | CompensationBackedOff():
             again = isinstance(event, StepBackedOff) and event.resent

@@ -1,10 +1,10 @@
-"""What one answered call is recorded as, given the policies of its step."""
+"""The events that the results of calls are recorded as, given the policies of their steps."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ..call_outcome import CallOutcome, Direction, Outcome, OutputLoss
+from ..call_outcome import COMPENSATION, STATUS, CallOutcome, Direction, Outcome, OutputLoss
 from ..definitions.definition import Completion, Step
 from ..events import (
     CallbackReceived,
@@ -29,21 +29,19 @@ from ..instructions import call_of
 from ..machines import StepStatus
 from ..step_state import DOES_NOT_CONSUME_ATTEMPT, StepState
 
-# Asked for with every answer: Python takes four times longer to find `Direction.COMPENSATION`.
-COMPENSATION, STATUS = Direction.COMPENSATION, Direction.STATUS
 TOO_LARGE = OutputLoss.TOO_LARGE
-POLLS_RECORDED_EACH = 2  # polls, after which not each is recorded
+POLLS_RECORDED_EACH = 2  # later polls are not all recorded
 
 
 def retry_delay(step: Step, state: StepState, answer: CallCompleted, jitter: float) -> timedelta:
-    """Until the next try, if there is one."""
+    """Return the time until the next attempt, if there is one."""
     retry, verdict = call_of(step, answer.direction).retry, answer.outcome
     match verdict.kind:
         case Outcome.REJECTED if answer.direction is not STATUS:
-            return timedelta()  # there is none, and nobody need work out when it would be
+            return timedelta()  # there is none
         case Outcome.BUSY | Outcome.THROTTLED | Outcome.CIRCUIT_OPEN:
-            told = verdict.kind is not Outcome.BUSY and verdict.retry_after is not None
-            interval = verdict.retry_after if told else retry.first
+            is_given = verdict.kind is not Outcome.BUSY and verdict.retry_after is not None
+            interval = verdict.retry_after if is_given else retry.first
             return retry.repetition_delay(interval, state.repetitions + 1)  # type: ignore[arg-type]
         case _:
             return retry.delay(
@@ -56,7 +54,7 @@ def _repetitions(state: StepState, outcome: Outcome) -> int:
 
 
 def _attempts_before_retry(state: StepState, direction: Direction) -> int:
-    """The attempts that do not count any more, because a person asked for others."""
+    """Return the attempts that do not count, because an operator has retried the step since."""
     return (
         state.compensation_attempts_before_retry
         if direction is Direction.COMPENSATION
@@ -72,23 +70,26 @@ def _may_try_again(step: Step, state: StepState, answer: CallCompleted) -> bool:
 
 
 def event_for_success(step: Step, answer: CallCompleted) -> StepFact:
-    """What was called for is done. A question is about the attempt whose number it carries."""
+    """Return the event of a call that succeeded; a status query is about the attempt it names."""
     if answer.direction is COMPENSATION:
         return CompensationSucceeded(step=step.name, attempt=answer.attempt)
     return _succeeded(step, answer.attempt, answer.outcome)
 
 
 def event_for_missing_output(step: Step, answer: CallCompleted) -> OutputNotReceived:
-    """Return what a repeated call is recorded as that brought no output; the step stays done."""
-    said = answer.outcome.reason or answer.outcome.kind.replace("_", " ")
-    error = f"its output was asked for again, and not received: {said}"
+    """Return the event of a repeated call that brought no output; the step stays done."""
+    reason = answer.outcome.reason or answer.outcome.kind.replace("_", " ")
+    error = f"its output was asked for again, and not received: {reason}"
     return OutputNotReceived(step=step.name, attempt=answer.attempt, error=error)
 
 
 def event_for_action_result(
     step: Step, state: StepState, answer: CallCompleted, now: datetime, until: datetime | None
 ) -> StepFact:
-    """`until` None: the saga no longer runs, so there is no next try."""
+    """Return the event of an action that did not succeed.
+
+    `until` is the time of the next attempt, None if the saga no longer runs.
+    """
     verdict, name, attempt = answer.outcome, answer.step, answer.attempt
     match verdict.kind:
         case Outcome.ACCEPTED:
@@ -113,7 +114,7 @@ def event_for_action_result(
 
 
 def event_for_callback(callback: CallbackReceived, attempt: int) -> StepFact:
-    """One that came before the reply to its call, which is accepted or lost by now."""
+    """Return the event of a callback that came before the reply to its call."""
     if callback.done:
         return StepSucceeded(
             step=callback.step,
@@ -127,7 +128,7 @@ def event_for_callback(callback: CallbackReceived, attempt: int) -> StepFact:
 def _accepted(
     step: Step, attempt: int, until: datetime, now: datetime, state: StepState
 ) -> StepAccepted:
-    """Polls come at the ceilings of the retry: soon at first, then less often."""
+    """Return the event of an accepted call; polls come at the ceilings of the retry delay."""
     if step.completion is not Completion.POLL:
         return StepAccepted(step=step.name, attempt=attempt, until=until)
     polls, retry = state.polls + 1, step.retry
@@ -143,9 +144,9 @@ def _accepted(
 def event_for_status_result(
     step: Step, state: StepState, answer: CallCompleted, now: datetime, until: datetime | None
 ) -> StepFact:
-    """What a participant says became of an action that is in doubt, or was only accepted.
+    """Return the event of a status query for an action that is uncertain or was only accepted.
 
-    A question that gets no clear answer stands for a retry, and uses an attempt up like one.
+    A query without a clear reply stands for a retry and consumes an attempt like one.
     """
     verdict, tried = answer.outcome, state.attempts
     if state.wait_deadline is not None and until is not None:
@@ -179,7 +180,7 @@ def _event_for_poll_result(
 
 
 def event_for_stopped_step(step: Step, state: StepState) -> StepFact:
-    """R3: what a step that waits counts as when the saga turns round."""
+    """R3: return the event of a waiting step when the saga begins to compensate."""
     if step.action is None:
         off = "called off, because the saga turned back"
         return StepRejected(step=step.name, attempt=0, error=off)
@@ -190,7 +191,7 @@ def event_for_stopped_step(step: Step, state: StepState) -> StepFact:
 
 
 def event_for_abandoned_step(step: Step, state: StepState) -> StepFact | None:
-    """What is under way when the saga is abandoned: nobody will hear what becomes of it."""
+    """Return the event of a step that is active when its saga is abandoned."""
     name, why = step.name, "abandoned before it was answered"
     if state.output_awaited:
         return OutputNotReceived(step=name, attempt=state.attempts, error=why)
@@ -210,8 +211,8 @@ def _succeeded(step: Step, attempt: int, verdict: CallOutcome) -> StepSucceeded:
     loss, error, output = verdict.output_loss, verdict.reason, verdict.output
     is_null = verdict.output_is_null
     if step.output is not None and loss is not TOO_LARGE:
-        said = output is not None or is_null
-        output, unmappable = _mapped_output(step, {"body": output} if said else {})
+        has_body = output is not None or is_null
+        output, unmappable = _mapped_output(step, {"body": output} if has_body else {})
         is_null = False
         if unmappable:
             loss, error = OutputLoss.UNMAPPABLE, error or unmappable

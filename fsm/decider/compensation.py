@@ -1,7 +1,7 @@
-"""What follows from the state while a saga compensates: settle, then undo, the last one done first.
+"""The rules of a compensating saga: settle all calls, then compensate in reverse order.
 
-R2: nothing is undone while anything forward may still be under way. R3: undone is what succeeded
-or is unknown. R5: what follows a failed compensation is the policy of its step.
+R2: nothing is compensated while a forward call may still be in flight. R3: compensated is what
+succeeded or is unknown. R5: the policy of its step decides about a failed compensation.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def continue_compensation(deciding: DecisionBuilder) -> None:
 
 
 def _settle(deciding: DecisionBuilder) -> bool:
-    """What waits for its next try, or for somebody else, is not waited for any more."""
+    """Record the end of a step that backs off or waits."""
     for step, state in deciding.saga.steps:
         waits = state.status is StepStatus.WAITING and step.child is None
         if waits or state.status is StepStatus.BACKING_OFF:
@@ -57,7 +57,7 @@ def _settle(deciding: DecisionBuilder) -> bool:
 
 
 def _record_implied_compensation(deciding: DecisionBuilder) -> bool:
-    """What the compensation of another step has undone as well."""
+    """Record the compensation of a step by that of another."""
     for step, by in deciding.saga.definition.implied_compensations:
         if deciding.saga.status_of(by) in COMPENSATED_STATUSES and deciding.saga.needs_compensation(
             step
@@ -68,7 +68,7 @@ def _record_implied_compensation(deciding: DecisionBuilder) -> bool:
 
 
 def _has_failed(state: StepState) -> bool:
-    """For good, as far as anybody has said."""
+    """True of a failed compensation that no operator retries."""
     return state.status is StepStatus.COMPENSATION_FAILED and not state.compensation_retry_requested
 
 
@@ -77,7 +77,7 @@ def _stops_on_failure(step: Step) -> bool:
 
 
 def _next_requested_retry(deciding: DecisionBuilder) -> Step | None:
-    """Return the last one done of those that an operator wants tried again."""
+    """Return the last finished of the steps whose compensation an operator retries."""
     saga = deciding.saga
     again = (
         name
@@ -100,6 +100,6 @@ def _next_to_compensate(deciding: DecisionBuilder) -> Step | None:
 def _park_on_failures(deciding: DecisionBuilder, failed: list[Step]) -> None:
     state = deciding.saga.state
     reasons = [
-        f"compensation of {one.name} failed: {state.step(one.name).last_error}" for one in failed
+        f"compensation of {step.name} failed: {state.step(step.name).last_error}" for step in failed
     ]
     deciding.park_compensation("; ".join(reasons))

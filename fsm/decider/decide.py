@@ -1,10 +1,10 @@
-"""What follows from what happened.
+"""The decision: which events and calls follow from an input.
 
-    decide(saga, happening) = the events it makes, then whatever now follows from the state
+    decide(saga, input) = the events of the input, then all that follows from the state
 
-The first half turns a happening into events: `reaction` for what participants, clocks and children
-do, `verb` for what people ask. The second asks the state, again and again until nothing more
-follows: `forward` while the saga runs, `backward` while it compensates. The rules R1 to R9 of the
+The first half turns an input into events: `reactions` for participants, timers and child sagas,
+`operator_commands` for operators. The second half asks the state, until nothing more follows:
+`forward` while the saga runs, `compensation` while it compensates. The rules R1 to R9 of the
 semantics live in these four.
 """
 
@@ -72,7 +72,6 @@ def start(
     )
     deciding = DecisionBuilder(Saga(definition, initial_state(saga_id, began, now)), now, held=held)
     deciding.events.append(began)
-    deciding.has_draft = True
     _continue(deciding)
     return _finish(deciding)
 
@@ -85,9 +84,10 @@ def decide(
     jitter: float,
     held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
 ) -> Decision:
-    """`jitter` in [0, 1). `held`: to these participants nothing is sent forward, and why.
+    """Decide what follows from an input. Raises NotAllowed and NoSuchStep.
 
-    No events if nothing follows, or nothing that is to be recorded. Raises NotAllowed, NoSuchStep.
+    `jitter` is in [0, 1). No action is sent to the participants in `held`. There are no events if
+    nothing follows that must be recorded.
     """
     try:
         return _decide(saga, happening, now, jitter, held)
@@ -102,7 +102,7 @@ def decide(
 
 
 def allowed_actions(saga: Saga, *, now: datetime | None = None) -> tuple[str, ...]:
-    """The verbs that change something if they are asked for now, each of them tried."""
+    """Return the verbs that would have an effect now; each one is tried."""
     at = saga.state.updated_at if now is None else now
     return tuple(
         name
@@ -115,7 +115,7 @@ def _has_effect(saga: Saga, asked: OperatorCommand, now: datetime) -> bool:
     try:
         return bool(_decide(saga, asked, now, 0).events)
     except WouldParkAgain:
-        return isinstance(asked, ResolveStep)  # with another output than the one that is tried
+        return isinstance(asked, ResolveStep)  # another output than the one tried may be enough
     except NotAllowed:
         return False
 
@@ -133,7 +133,7 @@ def _decide(
     return _finish(deciding)
 
 
-def _apply_input(  # noqa: C901 - a table, one line of thought a happening
+def _apply_input(  # noqa: C901 - a table, one entry for each input
     deciding: DecisionBuilder, happening: Input
 ) -> None:
     match happening:
@@ -165,7 +165,7 @@ def _apply_input(  # noqa: C901 - a table, one line of thought a happening
 
 
 def _apply_forwarded(deciding: DecisionBuilder, message: ForwardedInput) -> None:
-    """Its sender may have been answered by nobody, and then it comes again."""
+    """Apply an input of another node once: it is delivered again if the reply was lost."""
     if message.message_id in deciding.saga.state.applied_message_ids:
         return
     _apply_input(deciding, message.input)
@@ -174,7 +174,7 @@ def _apply_forwarded(deciding: DecisionBuilder, message: ForwardedInput) -> None
 
 
 def is_idle(saga: Saga) -> bool:
-    """Whether it waits for a time or for somebody, and nothing of it is under way or undecided."""
+    """True if the saga only waits: no call is in flight, and nothing follows now."""
     if saga.state.status.is_at_rest or saga.has_call_in_flight or child_instructions(saga):
         return False
     decision = decide(saga, TimerFired(), now=saga.state.updated_at, jitter=0)
@@ -182,7 +182,7 @@ def is_idle(saga: Saga) -> bool:
 
 
 def _continue(deciding: DecisionBuilder) -> None:
-    """Until nothing more follows. Of a paused saga nothing does, nor while its one call is out."""
+    """Decide until nothing more follows; nothing does while a sequence has its call in flight."""
     recorded = -1
     alone = deciding.saga.definition.is_sequential
     while len(deciding.events) > recorded and deciding.saga.state.paused_at is None:
@@ -203,7 +203,7 @@ def _finish(deciding: DecisionBuilder) -> Decision:
 def effective_deadline(
     definition: Definition, request: StartSaga, now: datetime
 ) -> datetime | None:
-    """The time by which the saga is to be done, if there is one."""
+    """Return the time by which the saga must be done, if there is one."""
     given = request.deadline if request.deadline is not None else definition.deadline
     if isinstance(given, timedelta):
         return max(request.start_at or now, now) + given

@@ -36,7 +36,7 @@ from ..instructions import (
 )
 from ..machines import SagaStatus, StepStatus
 from ..saga import Saga
-from ..state import apply_event, apply_unrecorded, draft_of, record_unrecorded
+from ..state import apply_unrecorded, evolve, record_unrecorded
 from ..step_state import UNTOUCHED, StepState, is_repetition, must_be_recorded
 from .missing_outputs import UnbuildableCall, explain_unbuildable
 
@@ -48,7 +48,7 @@ INTENT_BY_DIRECTION: Mapping[Direction, type[StepCalled | StatusQueried | Compen
     Direction.STATUS: StatusQueried,
     Direction.COMPENSATION: CompensationCalled,
 }
-# The number of the call that is to be made. A question is about the attempt before it.
+# The attempt that a call has. A status query is about the latest one.
 ATTEMPT_BY_DIRECTION: Mapping[Direction, Callable[[StepState], int]] = {
     Direction.ACTION: attrgetter("next_attempt"),
     Direction.STATUS: attrgetter("attempts"),
@@ -57,7 +57,10 @@ ATTEMPT_BY_DIRECTION: Mapping[Direction, Callable[[StepState], int]] = {
 
 
 class DecisionBuilder:
-    """`held` are participants to which nothing is sent forward now, with why and for how long."""
+    """Collects the events, calls and instructions of one decision.
+
+    No action is sent to the participants in `held`.
+    """
 
     def __init__(
         self,
@@ -66,28 +69,25 @@ class DecisionBuilder:
         jitter: float = 0.0,
         held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
     ) -> None:
-        earliest = saga.state.updated_at  # whatever a clock says that was set back
+        earliest = saga.state.updated_at  # also if the clock was set back
         self.now = now if now > earliest else earliest
         self.saga, self.jitter, self.held = saga, jitter, held
-        self.lacking: frozenset[str] = frozenset()  # outputs that keep a request from being made
-        self.has_draft = False  # the saga, which then grows with each event
+        self.lacking: frozenset[str] = frozenset()  # steps whose output a request lacks
         self.events: list[Event] = []
         self.calls: list[CallParticipant] = []
         self.children: list[ChildInstruction] = []
 
     def record(self, event: Event) -> None:
-        if not self.has_draft:
-            self._make_draft()
         if self.saga.state.unrecorded:
             self.record_unrecorded()
-        apply_event(self.saga.state, event, self.now)
+        self.saga = Saga(self.saga.definition, evolve(self.saga.state, event, self.now))
         self.events.append(event)
 
     def record_call_result(self, fact: StepFact) -> None:
-        """Record the answer to a call, unless it repeats what the log has.
+        """Record the result of a call, unless it repeats one without news.
 
-        An answer that uses no attempt up is recorded the first time and then at each power of two,
-        or once something else of the saga is recorded. Until then this process alone knows of it.
+        A result that does not consume an attempt is recorded the first time and then at each power
+        of two, or with the next event of the saga. Until then this process alone knows it.
         """
         if not is_repetition(fact):
             self.record(fact)
@@ -98,20 +98,15 @@ class DecisionBuilder:
             self.record_unrecorded()
 
     def apply_unrecorded(self, event: StepFact) -> None:
-        if not self.has_draft:
-            self._make_draft()
-        apply_unrecorded(self.saga.state, event, self.now)
+        self.saga = Saga(self.saga.definition, apply_unrecorded(self.saga.state, event, self.now))
 
     def record_unrecorded(self) -> None:
-        if not self.has_draft:
-            self._make_draft()
-        self.events += record_unrecorded(self.saga.state, self.now)
-
-    def _make_draft(self) -> None:
-        self.saga, self.has_draft = Saga(self.saga.definition, draft_of(self.saga.state)), True
+        state, events = record_unrecorded(self.saga.state, self.now)
+        self.saga = Saga(self.saga.definition, state)
+        self.events += events
 
     def begin_step(self, step: Step) -> None:
-        """Whatever the step does, from its beginning."""
+        """Begin the step: call, sleep, wait for a signal, or start the child saga."""
         if step.action is not None:
             self.call(step, Direction.ACTION)
         elif step.sleep is not None:
@@ -127,14 +122,14 @@ class DecisionBuilder:
         self.record(WaitStarted(step=step.name, until=until, signal=step.wait_for.signal))
 
     def call(self, step: Step, direction: Direction) -> None:
-        """Record the intent and keep the call; park if its request cannot be made."""
+        """Record the intent to call; park if the request cannot be built."""
         state = self.saga.state.steps.get(step.name, UNTOUCHED)
         attempt = ATTEMPT_BY_DIRECTION[direction](state)
         if step.child is not None:
             self.record(CompensationCalled(step=step.name, attempt=attempt))
             self.children.append(build_child_compensation(self.saga, step))
             return
-        # Only sagas whose input nobody looked at can have sent null for what was absent.
+        # Only sagas whose input was not checked can have sent null for absent values.
         again = not self.saga.state.input_checked and _may_have_arrived(state, direction)
         make = rebuild_call if again else build_call
         try:
@@ -142,7 +137,7 @@ class DecisionBuilder:
         except ExpressionError as error:
             undoes = direction is Direction.COMPENSATION
             if self.saga.state.status is SagaStatus.COMPENSATING and not undoes:
-                return  # a question that cannot be asked; without an answer the step is unknown
+                return  # a status query that cannot be built; without a reply the step is unknown
             what = f"the {direction} of {step.name} cannot be called: {error}"
             unmade = explain_unbuildable(self.saga, call_of(step, direction).templates, what)
             self.park_for(unmade, undoes=undoes)
@@ -158,9 +153,9 @@ class DecisionBuilder:
         self.calls.append(call)
 
     def _is_recorded(self, step: Step, direction: Direction, attempt: int) -> bool:
-        """Whether the log says that this very call is out.
+        """True if the log has this call in flight.
 
-        A question changes nothing: it is enough if the log says that it was asked before.
+        A status query has no effect: it suffices that the log has one of the same attempt.
         """
         state = self.saga.state
         kept = state.unrecorded.get(step.name)
@@ -176,7 +171,7 @@ class DecisionBuilder:
         return forward and step.participant in self.held and state.status in MAY_BE_DEFERRED
 
     def _defer(self, step: Step, attempt: int, state: StepState) -> None:
-        """Nothing is sent, so no call is recorded."""
+        """Back off without a call: nothing is sent to the participant now."""
         times = state.repetitions + 1
         hold = self.held[step.participant]
         self.record_call_result(
@@ -191,21 +186,21 @@ class DecisionBuilder:
         )
 
     def start_compensation(self, event: CompensationStarted) -> None:
-        """Nothing goes forward any more; children that are under way are called back."""
+        """Begin to compensate; active child sagas are compensated too."""
         self.record(event)
         self.instruct_children()
 
     def instruct_children(self) -> None:
-        """Derive what the children under way are to do from the saga as it is now."""
+        """Derive the instructions for active child sagas from the present state."""
         self.children = child_instructions(self.saga)
 
     def call_for_output(self, step: Step) -> None:
-        """Repeat the call of a done step whose output is missing; one that is polled is asked."""
+        """Repeat the call of a done step for its missing output; query one that is polled."""
         polled = step.completion is Completion.POLL
         self.call(step, Direction.STATUS if polled else Direction.ACTION)
 
     def park(self, why: str, without_output: tuple[str, ...] = ()) -> None:
-        """As soon as all that is out is answered: a saga at rest awaits nothing."""
+        """Park once no call is in flight."""
         if not self.saga.has_call_in_flight:
             not_done = self.saga.not_done
             self.record(SagaParked(reason=why, not_done=not_done, without_output=without_output))
@@ -234,7 +229,7 @@ class DecisionBuilder:
 
     @property
     def saga_time(self) -> datetime:
-        """Its clock stands still while it is paused: all its times are put off afterwards."""
+        """The clock of the saga, which stands still while the saga is paused."""
         return self.saga.state.paused_at or self.now
 
     def time_after(self, wait: timedelta) -> datetime:
@@ -242,16 +237,16 @@ class DecisionBuilder:
 
 
 def _may_have_arrived(state: StepState, direction: Direction) -> bool:
-    """Whether a participant may have acted on this very request before."""
+    """True if the participant may have executed this request before."""
     if direction is Direction.COMPENSATION:
         return state.compensation_attempts > 0
     return state.attempts > 0 and (state.may_have_happened or state.status is StepStatus.SUCCEEDED)
 
 
 class Decision(Struct, frozen=True):
-    """Append `events`; once they are committed the saga is `saga`, and the rest may leave.
+    """Append `events`; once they are committed, the saga is `saga` and `calls` may be sent.
 
-    Without events the saga may be another one all the same, as this process alone knows it.
+    Without events `saga` may differ all the same, by what is not recorded.
     """
 
     events: tuple[Event, ...]

@@ -1,7 +1,7 @@
-"""The verbs of a child saga that are its parent's to ask for.
+"""The commands that a child saga takes from its parent only.
 
-A child belongs to its parent while that is not at rest, or has counted it as done. To end the child
-then would leave the parent with a step that is not what its history says.
+A parent drives its child while the parent is not at rest, or has counted the child as done. If an
+operator ended the child then, the history of the parent would be wrong about it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ RELEASES_CHILDREN = frozenset({SagaStatus.ABANDONED, SagaStatus.COMPENSATED})
 
 
 def depends_on_parent(saga: Saga, asked: Input) -> bool:
-    """True if the parent must be looked at before this happens to `saga`."""
+    """True if the parent decides whether `saga` may get this input."""
     return saga.state.parent is not None and type(asked) in VERB_BY_COMMAND
 
 
 def require_not_driven(child: Saga, parent: Saga, asked: Input) -> None:
-    """Raise DrivenByParent if `asked` is the parent's to ask for now."""
+    """Raise DrivenByParent if only the parent may send this command now."""
     verb, driven = VERB_BY_COMMAND[type(asked)], driven_verbs(child, parent)
     if verb in driven:
-        left = [one for one in allowed_actions(child) if one not in driven]
-        raise DrivenByParent(child.state.saga_id, verb, parent.state.saga_id, left)
+        allowed = [verb for verb in allowed_actions(child) if verb not in driven]
+        raise DrivenByParent(child.state.saga_id, verb, parent.state.saga_id, allowed)
 
 
 def driven_verbs(child: Saga, parent: Saga) -> Collection[str]:
-    """Return the verbs that are the parent's to ask for now."""
+    """Return the verbs that only the parent may use now."""
     if not _is_driven(child, parent):
         return NO_VERBS
     parked, paused = child.state.status is SagaStatus.PARKED, parent.state.paused_at is not None
@@ -59,7 +59,7 @@ def _is_driven(child: Saga, parent: Saga) -> bool:
     if status in RELEASES_CHILDREN:
         return False
     if status is SagaStatus.PARKED:
-        # One that is completed and waited for is about to be counted.
+        # A completed child that is still awaited is about to be counted as done.
         is_done = child.state.status is SagaStatus.COMPLETED and counted is StepStatus.WAITING
         return is_done or counted is StepStatus.SUCCEEDED
     return True

@@ -1,6 +1,6 @@
-"""A dry run of compensation: which calls would be sent, in which order, and what cannot be undone.
+"""A dry run of compensation: the calls that would be sent, in order, and what cannot be undone.
 
-It is the real thing: the request is decided, and every call is answered with done.
+It uses the decider itself: the request is decided, and every call succeeds.
 """
 
 from __future__ import annotations
@@ -34,20 +34,16 @@ class CompensationPlan:
 
 
 def plan_compensation(saga: Saga, *, now: datetime) -> CompensationPlan:
-    """Of a paused saga it is that of the saga without the pause. Raises NotCompensatable."""
+    """Return the plan; of a paused saga the one without the pause. Raises NotCompensatable."""
     if saga.state.paused_at is not None:
         saga = decide(saga, Resume(), now=now, jitter=0).saga
     saga = decide(saga, Compensate(), now=now, jitter=0).saga
     calls: list[CallParticipant | CompensateChild] = []
     while (happening := _next_input(saga)) is not None:
         if happening is TIMER:
-            # What is due may have to wait for calls that are out and not sent again.
+            # A due timer may have to wait for calls in flight that are not sent again.
             now = max(now, next_wakeup(saga) or now, *saga.state.reply_deadlines.values())
-        calls += [
-            one
-            for one in map(_compensation_only, pending_instructions(saga)[:1])
-            if one is not None
-        ]
+        calls += filter(None, map(_compensation_only, pending_instructions(saga)[:1]))
         saga = decide(saga, happening, now=now, jitter=0).saga
     left = NEEDS_COMPENSATION | {StepStatus.COMPENSATION_FAILED}
     stays = (one for one in saga.definition.steps if saga.status_of(one.name) in left)
@@ -63,7 +59,7 @@ def _compensation_only(command: Instruction) -> CallParticipant | CompensateChil
 
 
 def _next_input(saga: Saga) -> Input | None:
-    """What is out is answered with done; with nothing out, what is waited for comes at once."""
+    """Return the success of a pending call; without one, the timer that the saga waits for."""
     if pending := pending_instructions(saga):
         return _success_of(pending[0])
     return TIMER if next_wakeup(saga) is not None else None

@@ -1,12 +1,11 @@
-"""What follows from the state while a saga runs: at most one thing at a time.
+"""The rules of a running saga: at most one of them applies at a time.
 
-The order is that of the rules: a failure turns the saga round before anything new begins, a pivot
-in doubt keeps everybody waiting, a lost output stops it, and only then comes the next step.
+They apply in this order: a failed step makes the saga compensate before anything new begins, an
+uncertain pivot makes all other steps wait, a lost output stops them, and then comes the next step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ..call_outcome import OutputLoss
@@ -20,9 +19,9 @@ from ..events import (
     StepSucceeded,
 )
 from ..expressions.expression import ExpressionError
-from ..machines import SagaStatus, StepStatus
+from ..machines import PENDING, RUNNING, SKIPPED, SUCCEEDED, StepStatus
 from ..saga import DONE, Saga
-from ..step_state import StepState
+from ..step_state import UNTOUCHED, StepState
 from .call_results import event_for_callback
 from .decision import DecisionBuilder
 from .missing_outputs import explain_unbuildable
@@ -34,66 +33,37 @@ FAILED = {
 }
 NEEDS_FULL_RULES = frozenset({*FAILED, StepStatus.WAITING})
 STOPPING_LOSSES = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
-# Those that are asked for again and again: Python takes four times longer to find `SagaStatus.X`.
-RUNNING, SUCCEEDED = SagaStatus.RUNNING, StepStatus.SUCCEEDED
-PENDING, SKIPPED = StepStatus.PENDING, StepStatus.SKIPPED
 
 
 def continue_forward(deciding: DecisionBuilder) -> None:
-    if not continue_sequence(deciding):
-        continue_graph(deciding)
+    if not _only_next_step_can_follow(deciding):
+        for rule in (
+            _handle_failed_step,
+            _apply_compensation_request,
+            _enforce_deadline,
+            _handle_lost_output,
+            _consume_arrived,
+        ):
+            if rule(deciding):
+                return
+    _next_step(deciding)
 
 
-def continue_sequence(deciding: DecisionBuilder) -> bool:
-    """What nearly always follows, or False: the next of a sequence in which all else has succeeded.
-
-    It is what `continue_graph` comes to in such a saga, which asks far more.
-    """
-    saga = deciding.saga
-    states = saga.state.steps
-    if not saga.definition.is_sequential:
+def _only_next_step_can_follow(deciding: DecisionBuilder) -> bool:
+    """True if no failure, request, deadline or lost output is there, as in most sagas."""
+    state = deciding.saga.state
+    if state.compensation_requested is not None or _is_past(state.deadline, deciding.now):
         return False
-    for passed, step in enumerate(saga.definition.steps):
-        if (state := states.get(step.name)) is None:
-            if passed < len(states) or step.when or _is_past(saga.state.deadline, deciding.now):
-                return False
-            deciding.begin_step(step)
-            return True
-        if state.status is not SUCCEEDED or state.output_loss is not None or state.output_awaited:
+    for step in state.steps.values():
+        if step.status is not SUCCEEDED and step.status in NEEDS_FULL_RULES:
             return False
-    deciding.record(SagaCompleted())
+        if step.output_loss is not None or step.output_awaited:
+            return False
     return True
 
 
-def continue_graph(deciding: DecisionBuilder) -> None:
-    for way in _applicable_rules(deciding.saga):
-        if way(deciding):
-            return
-    if not deciding.saga.not_done:
-        deciding.record(SagaCompleted())
-
-
-def _applicable_rules(saga: Saga) -> Sequence[Callable[[DecisionBuilder], bool]]:
-    """What can follow: where all goes well, as it nearly always does, only what time asks for."""
-    for state in saga.state.steps.values():
-        if (
-            state.status in NEEDS_FULL_RULES
-            or state.output_loss is not None
-            or state.output_awaited
-        ):
-            return (
-                _handle_failed_step,
-                _apply_compensation_request,
-                _enforce_deadline,
-                _handle_lost_output,
-                _consume_arrived,
-                _next_step,
-            )
-    return (_apply_compensation_request, _enforce_deadline, _next_step)
-
-
 def is_overdue(deciding: DecisionBuilder) -> bool:
-    """Whether its deadline has passed and nothing keeps it from going back or parking."""
+    """True if the deadline has passed and can be enforced now."""
     saga = deciding.saga
     state = saga.state
     if state.status is not RUNNING or not _is_past(state.deadline, deciding.now):
@@ -102,7 +72,7 @@ def is_overdue(deciding: DecisionBuilder) -> bool:
 
 
 def is_about_to_turn(deciding: DecisionBuilder) -> bool:
-    """Whether it goes back, or parks, before anything forward is sent."""
+    """True if the saga compensates or parks before anything forward is sent."""
     if is_overdue(deciding):
         return True
     saga = deciding.saga
@@ -119,9 +89,9 @@ def compensation_on_request(asked: CompensationRequested) -> CompensationStarted
 
 
 def _handle_failed_step(deciding: DecisionBuilder) -> bool:
-    """A step that ended badly: before the pivot all goes back, after it a person decides."""
+    """Compensate for a failed step; after the pivot, park for an operator."""
     failed = [(step, state) for step, state in deciding.saga.steps if state.status in FAILED]
-    # A pivot that nobody knows of comes first: until it is known nothing else can be decided.
+    # An unknown pivot comes first: until it is resolved nothing else can be decided.
     failed.sort(key=lambda one: not (one[0].pivot and one[1].status is StepStatus.UNKNOWN))
     for step, state in failed[:1]:
         error = f"{step.name} {FAILED[state.status]}: {state.last_error}"
@@ -146,7 +116,7 @@ def _park_or_compensate(
 
 
 def _apply_compensation_request(deciding: DecisionBuilder) -> bool:
-    """A request that a pivot in doubt has kept waiting, once that pivot has not happened."""
+    """Compensate on request, once it is certain that no pivot was executed."""
     saga = deciding.saga
     asked = saga.state.compensation_requested
     if asked is None or saga.pivot_succeeded or saga.pivot_is_uncertain:
@@ -156,7 +126,7 @@ def _apply_compensation_request(deciding: DecisionBuilder) -> bool:
 
 
 def _enforce_deadline(deciding: DecisionBuilder) -> bool:
-    """Unless the outcome of a pivot is awaited."""
+    """Compensate or park after the deadline, unless the outcome of a pivot is awaited."""
     if not is_overdue(deciding):
         return False
     error = f"the deadline passed before {', '.join(deciding.saga.not_done)} could be done"
@@ -168,10 +138,7 @@ def _enforce_deadline(deciding: DecisionBuilder) -> bool:
 
 
 def _handle_lost_output(deciding: DecisionBuilder) -> bool:
-    """A done step stays done, but what needs its reply cannot go on without it.
-
-    While the reply is asked for again, everything waits for it.
-    """
+    """Park for the lost output of a done step; wait while its call is repeated."""
     saga = deciding.saga
     if any(state.output_awaited for state in saga.state.steps.values()):
         return True
@@ -190,7 +157,7 @@ def is_lost(saga: Saga, state: StepState) -> bool:
 
 
 def _consume_arrived(deciding: DecisionBuilder) -> bool:
-    """What a waiting step waits for may be there already."""
+    """Complete a waiting step whose signal or callback has already arrived."""
     for step, state in deciding.saga.steps:
         if state.status is StepStatus.WAITING and _complete_from_arrived(deciding, step, state):
             return True
@@ -210,39 +177,50 @@ def _complete_from_arrived(deciding: DecisionBuilder, step: Step, state: StepSta
     return False
 
 
-def _next_step(deciding: DecisionBuilder) -> bool:
+def _next_step(deciding: DecisionBuilder) -> None:
+    """Begin or skip the first step that is ready; complete the saga once every step is done."""
     saga = deciding.saga
-    for step, state in saga.steps:
-        if state.status is PENDING and _is_ready(saga, step):
+    states, is_done = saga.state.steps, True
+    for step in saga.definition.steps:
+        status = states.get(step.name, UNTOUCHED).status
+        if status is SUCCEEDED or status is SKIPPED:
+            continue
+        if status is PENDING and _is_ready(saga, step):
             if not _skip_if_condition_fails(deciding, step):
                 deciding.begin_step(step)
-            return True
-    return False
+            return
+        is_done = False
+    if is_done:
+        deciding.record(SagaCompleted())
 
 
 def _is_ready(saga: Saga, step: Step) -> bool:
-    """What it comes after is done. A person may have skipped that before its own turn came."""
-    statuses = [saga.status_of(one) for one in step.after]
-    if not DONE.issuperset(statuses):
-        return False
-    if SKIPPED not in statuses:
-        return True
-    return all(saga.status_of(one) in DONE for one in saga.definition.predecessors(step.name))
+    """True if all steps before it are done; an operator may have skipped one before its turn."""
+    states, skipped = saga.state.steps, False
+    for name in step.after:
+        status = states.get(name, UNTOUCHED).status
+        if status is SKIPPED:
+            skipped = True
+        elif status is not SUCCEEDED:
+            return False
+    return not skipped or all(
+        saga.status_of(one) in DONE for one in saga.definition.predecessors(step.name)
+    )
 
 
 def _skip_if_condition_fails(deciding: DecisionBuilder, step: Step) -> bool:
-    """Leave out a step whose condition does not hold; park if nobody can tell."""
+    """Skip a step whose condition does not hold; park if the condition cannot be evaluated."""
     if step.when is None:
         return False
     try:
-        wanted = step.when.holds(deciding.saga.scope())
+        holds = step.when.holds(deciding.saga.scope())
     except ExpressionError as error:
         what = f"whether {step.name} is wanted cannot be told: {error}"
         deciding.park_for(explain_unbuildable(deciding.saga, [step.when], what))
         return True
-    if not wanted:
+    if not holds:
         deciding.record(StepSkipped(step=step.name))
-    return not wanted
+    return not holds
 
 
 def _is_past(deadline: datetime | None, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""The steps whose outputs are missing where a request cannot be made."""
+"""The explanation of a request that cannot be built: the steps whose outputs it lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..saga import Saga
 
 
 class UnbuildableCall(NamedTuple):
-    """A request that cannot be made: why, the done steps whose outputs would let the saga go on,
+    """A request that cannot be built: why, the done steps whose outputs would let the saga go on,
     and the steps whose outputs certainly lack something."""
 
     reason: str
@@ -21,9 +21,10 @@ class UnbuildableCall(NamedTuple):
 
 
 def explain_unbuildable(saga: Saga, templates: Iterable[Template], what: str) -> UnbuildableCall:
-    """Find the steps that keep a request from being made of `templates`; `what` says which it is.
+    """Find the steps whose outputs keep a request from being built of `templates`.
 
-    If no output lacks anything, one of them cannot be used, and any step that is read may be it.
+    `what` names the request. If no output lacks anything, one of them has an unsuitable value, and
+    each step that is read may be the one.
     """
     read, lacking = _read_and_insufficient(saga, templates)
     causes = lacking or read

@@ -81,7 +81,7 @@ COMPENSATION_MAY_BE_RESENT = (COMPENSATION_BACKING_OFF, StepStatus.COMPENSATION_
 
 
 def apply(deciding: DecisionBuilder, verb: OperatorCommand) -> None:
-    """Raises NotAllowed and its kinds, NoSuchStep, and UnknownSignal."""
+    """Apply a command. Raises NotAllowed and its subclasses, NoSuchStep and UnknownSignal."""
     match verb:
         case Compensate() | Cancel():
             _compensate(deciding, verb)
@@ -109,7 +109,7 @@ def apply(deciding: DecisionBuilder, verb: OperatorCommand) -> None:
 
 
 def candidate_commands(saga: Saga) -> Iterator[tuple[str, Iterable[OperatorCommand]]]:
-    """Yield what can be asked with each verb; of steps only where it is possible of any."""
+    """Yield for each verb the commands to try, none for a verb that no step can get."""
     yield "compensate", [Compensate()]
     yield "cancel", [Cancel()]
     yield "retry", _if_possible(saga, "retry", _retries)
@@ -146,7 +146,7 @@ def _resolutions(saga: Saga) -> Iterator[ResolveStep]:
 
 
 def alternatives_to(asked: Input, saga: Saga) -> Iterator[OperatorCommand]:
-    """Yield what may be asked instead of a retry or a verdict that a parked saga refuses."""
+    """Yield commands to suggest instead of a retry or resolve that a parked saga refuses."""
     match asked:
         case Retry():
             yield from _retries(saga)
@@ -159,7 +159,7 @@ def alternatives_to(asked: Input, saga: Saga) -> Iterator[OperatorCommand]:
 
 
 def described(saga: Saga, verbs: Iterable[OperatorCommand]) -> tuple[str, ...]:
-    """Say what `verbs` ask for, in the words of their requests; not more than MOST_NAMED steps."""
+    """Describe commands in the words of their requests; at most MOST_NAMED of them."""
     said: dict[str, list[str]] = {}
     for verb in verbs:
         match verb:
@@ -177,8 +177,8 @@ def described(saga: Saga, verbs: Iterable[OperatorCommand]) -> tuple[str, ...]:
 
 
 def require_effect(before: Saga, asked: Input, deciding: DecisionBuilder) -> None:
-    """Refuse a retry that would do no more than park the saga again for the same reason, and an
-    output that lacks what is needed of it."""
+    """Refuse a retry that would only park the saga again for the same reason, and an output that
+    still lacks what the parked request needs."""
     parked = before.state.parked
     if parked is None:
         return
@@ -195,7 +195,7 @@ def require_effect(before: Saga, asked: Input, deciding: DecisionBuilder) -> Non
 def _output_is_insufficient(
     step: str, again: SagaParked, deciding: DecisionBuilder, parked: Parked
 ) -> bool:
-    """Whether the saga parks `again` for the output of `step`, and not for that of another."""
+    """True if the saga parks again because of the output of `step`."""
     is_only_cause = again.without_output == (step,)
     is_still_cause = step in (again.without_output or ()) and again.reason == parked.reason
     return step in deciding.lacking or is_only_cause or is_still_cause
@@ -216,7 +216,7 @@ def _require_allowed(saga: Saga, verb: str) -> None:
 
 
 def _compensate(deciding: DecisionBuilder, asked: BaseCommand) -> None:
-    """Asking again changes nothing. While a pivot is in doubt, its outcome decides."""
+    """Compensate, or leave the decision to an uncertain pivot. A repeated command has no effect."""
     saga = deciding.saga
     verb = "cancel" if isinstance(asked, Cancel) else "compensate"
     if saga.state.status in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED):
@@ -234,7 +234,7 @@ def _compensate(deciding: DecisionBuilder, asked: BaseCommand) -> None:
 
 
 def _pause(deciding: DecisionBuilder, asked: Pause) -> None:
-    """Record a pause, of the parent's or of the saga's own: the two are ended separately."""
+    """Record a pause by the parent or by an operator: the two end separately."""
     state = deciding.saga.state
     if not (state.paused_by_parent if asked.by_parent else state.paused_by_operator):
         _require_allowed(deciding.saga, "pause")
@@ -244,7 +244,7 @@ def _pause(deciding: DecisionBuilder, asked: Pause) -> None:
 
 
 def _resume(deciding: DecisionBuilder, asked: BaseCommand) -> None:
-    """End every pause of the saga; for its parent only the parent's."""
+    """End all pauses of the saga; a parent ends only its own."""
     state, parent_only = deciding.saga.state, isinstance(asked, Resume) and asked.by_parent
     actor, reason = asked.actor, asked.reason
     if state.paused_by_parent:
@@ -255,7 +255,7 @@ def _resume(deciding: DecisionBuilder, asked: BaseCommand) -> None:
 
 
 def _retry_now(deciding: DecisionBuilder, asked: Retry) -> None:
-    """Call now what waits for its next try."""
+    """Skip the current back-off."""
     saga = deciding.saga
     named = None if asked.step is None else _step(saga, asked.step)
     if named is not None and (status := saga.status_of(named.name)) not in WAITS_TO_RETRY:
@@ -274,8 +274,11 @@ def _retry_now(deciding: DecisionBuilder, asked: Retry) -> None:
 
 
 def _retry_parked(deciding: DecisionBuilder, asked: Retry) -> None:
-    """Call again all that failed, or what is named. A step that ended badly while the saga was
-    parked turns it back instead, unless a pivot keeps it from that."""
+    """Retry all that failed, or the named step.
+
+    A step that failed while the saga was parked makes the saga compensate instead, unless a pivot
+    prevents that.
+    """
     saga = deciding.saga
     if asked.step is not None:
         _retry_step(deciding, asked, _step(saga, asked.step))
@@ -321,7 +324,7 @@ def _retry_step(deciding: DecisionBuilder, asked: Retry, step: Step) -> None:
 
 
 def _call_forward(deciding: DecisionBuilder, step: Step, state: StepState) -> bool:
-    """Call the step again if a retry is for it; return whether it is."""
+    """Call the step again if a retry applies to it; return whether it does."""
     if state.status is StepStatus.BACKING_OFF:
         call_again(deciding, step, state)
     elif is_called_again(deciding.saga, step, state.status):
@@ -346,8 +349,10 @@ def _named_losses(saga: Saga) -> list[str]:
 
 
 def _require_missing_output(saga: Saga, verb: str, step: Step) -> None:
-    """Refuse to change the output of a done step that the saga is not parked for. An event of
-    schema version 1 does not say which that is, and leaves it to the operator."""
+    """Refuse to change the output of a done step that the saga is not parked for.
+
+    An event of schema version 1 does not name the steps and leaves the choice to the operator.
+    """
     parked = saga.state.parked
     named = None if parked is None else parked.without_output
     if named is not None and step.name not in named:
@@ -355,7 +360,7 @@ def _require_missing_output(saga: Saga, verb: str, step: Step) -> None:
 
 
 def _resendable_reader_of(saga: Saga, step: Step) -> str | None:
-    """Return a step whose request reads of `step`, and was sent without a definite answer."""
+    """Return a step whose request reads the output of `step` and may be sent again."""
     for other, direction in _resendable_calls(saga):
         read = call_of(other, direction).steps_read
         if other is not step and (read is None or step.name in read):
@@ -364,7 +369,7 @@ def _resendable_reader_of(saga: Saga, step: Step) -> str | None:
 
 
 def _input_changed_since(saga: Saga, step: Step, state: StepState) -> str | None:
-    """Return a step that the request of `step` reads, and whose output was changed since."""
+    """Return a step that the request of `step` reads and whose output has changed since."""
     assert step.action is not None
     assert state.finished_at is not None
     read = step.action.steps_read
@@ -405,7 +410,7 @@ def _unpark(
 
 
 def _abandon(deciding: DecisionBuilder, asked: Abandon) -> None:
-    """What is under way is given up too: what may have taken effect stays, and is named."""
+    """Give up all active steps; those that may have taken effect are named."""
     children = active_children(deciding.saga)
     if children and asked.children is None:
         raise ChildrenUnderWay(deciding.saga.state.saga_id, children)
@@ -428,7 +433,7 @@ def _abandon(deciding: DecisionBuilder, asked: Abandon) -> None:
 
 
 def _skip(deciding: DecisionBuilder, asked: SkipStep) -> None:
-    """Leave out a pending step. A parked saga goes on: it may have been parked for that step."""
+    """Skip a pending step. A parked saga goes on, because it may be parked for that step."""
     step = _step(deciding.saga, asked.step)
     status = deciding.saga.status_of(step.name)
     _require_allowed(deciding.saga, "skip")
@@ -482,7 +487,7 @@ def _require_output(saga: Saga, asked: ResolveStep, step: Step) -> None:
 
 
 def _require_unchanged_requests(before: Saga, after: Saga, step: Step) -> None:
-    """Refuse an output that changes a request which may be sent again with the same key."""
+    """Refuse an output that would change a request which may be sent again under its key."""
     for other, direction in _resendable_calls(before):
         if _request(before, other, direction) != _request(after, other, direction):
             why = f"{other.name} may be sent again, and that output would change its request"
@@ -490,7 +495,7 @@ def _require_unchanged_requests(before: Saga, after: Saga, step: Step) -> None:
 
 
 def _receive_signal(deciding: DecisionBuilder, signal: SendSignal) -> None:
-    """A signal that is there already, by its name and key, changes nothing."""
+    """Buffer a signal, unless one of the same name and key was received."""
     if (signal.name, signal.key) in deciding.saga.state.signal_keys:
         return
     _require_allowed(deciding.saga, "signal")

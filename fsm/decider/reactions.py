@@ -1,8 +1,8 @@
-"""What is recorded of what happens to a saga: an answer, a time, a callback, a child."""
+"""The events of inputs that no operator sends: results, timers, callbacks, child sagas."""
 
 from __future__ import annotations
 
-from ..call_outcome import Direction, Outcome
+from ..call_outcome import COMPENSATION, DONE, Direction, Outcome
 from ..definitions.definition import Completion, OnTimeout, Step
 from ..errors import StepNotFound
 from ..events import (
@@ -37,8 +37,6 @@ from .call_results import (
 from .decision import DecisionBuilder
 from .forward import is_about_to_turn, is_overdue
 
-# Asked for with every answer: Python takes four times longer to find `SagaStatus.ABANDONED`.
-ABANDONED, DONE, COMPENSATION = SagaStatus.ABANDONED, Outcome.DONE, Direction.COMPENSATION
 RESTARTED = "the service was restarted before its answer came"
 
 
@@ -46,7 +44,7 @@ def call_completed(deciding: DecisionBuilder, answer: CallCompleted) -> None:
     saga = deciding.saga
     step = saga.definition.by_name[answer.step]
     state = saga.state.steps.get(answer.step, UNTOUCHED)
-    if saga.state.status is ABANDONED:
+    if saga.state.status is SagaStatus.ABANDONED:
         what = f"the {answer.direction} was answered: {answer.outcome.kind}"
         error = answer.outcome.reason or None
         deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))
@@ -65,24 +63,24 @@ def call_completed(deciding: DecisionBuilder, answer: CallCompleted) -> None:
     next_try = until if saga.state.status is SagaStatus.RUNNING else None
     match answer.direction:
         case Direction.ACTION:
-            said = event_for_action_result(step, state, answer, deciding.saga_time, next_try)
-            deciding.record_call_result(_or_early_callback(state, said))
+            event = event_for_action_result(step, state, answer, deciding.saga_time, next_try)
+            deciding.record_call_result(_or_early_callback(state, event))
         case Direction.STATUS:
-            said = event_for_status_result(step, state, answer, deciding.saga_time, next_try)
-            _apply_status_result(deciding, step, _or_early_callback(state, said))
+            event = event_for_status_result(step, state, answer, deciding.saga_time, next_try)
+            _apply_status_result(deciding, step, _or_early_callback(state, event))
         case Direction.COMPENSATION:
             deciding.record_call_result(event_for_compensation_result(step, state, answer, until))
 
 
-def _or_early_callback(state: StepState, said: StepFact) -> StepFact:
-    """Where no reply says what became of a step, a callback that came before it does."""
-    if state.early_callback is None or not isinstance(said, StepUnknown | StepNotSent):
-        return said
-    return event_for_callback(state.early_callback, said.attempt)
+def _or_early_callback(state: StepState, event: StepFact) -> StepFact:
+    """Return the event of an earlier callback if the result of the call is inconclusive."""
+    if state.early_callback is None or not isinstance(event, StepUnknown | StepNotSent):
+        return event
+    return event_for_callback(state.early_callback, event.attempt)
 
 
 def _apply_status_result(deciding: DecisionBuilder, step: Step, fact: StepFact) -> None:
-    """An action that has certainly not happened is tried again at once, unless the saga turns."""
+    """Record the result of a status query; retry at once an action that was not executed."""
     deciding.record_call_result(fact)
     paused = deciding.saga.state.paused_at is not None
     if isinstance(fact, StepConfirmedNotExecuted) and not (paused or is_about_to_turn(deciding)):
@@ -96,7 +94,7 @@ def timer_fired(deciding: DecisionBuilder) -> None:
     if state.status is SagaStatus.PENDING and state.start_at and state.start_at <= deciding.now:
         deciding.record(ScheduledStartReached())
     if is_overdue(deciding):
-        return  # nothing new is sent; what follows turns the saga round
+        return  # nothing new is sent; the deadline is enforced by what follows
     for name, answer_due in sorted(state.reply_deadlines.items()):
         if answer_due <= deciding.now:
             _reply_deadline_reached(deciding, deciding.saga.definition[name])
@@ -116,7 +114,7 @@ def _step_timer_fired(deciding: DecisionBuilder, step: Step, due: StepState) -> 
 
 
 def _reply_deadline_reached(deciding: DecisionBuilder, step: Step) -> None:
-    """A call that was out when its process died: its participant is asked, if it can be."""
+    """Query the status of a call that was in flight at a crash; without a query it is unknown."""
     state = deciding.saga.state.step(step.name)
     attempt, why = state.attempts, RESTARTED
     if state.output_awaited:
@@ -149,9 +147,9 @@ def circuit_closed(deciding: DecisionBuilder, participant: str) -> None:
 
 
 def call_again(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
-    """Before an action whose outcome is unknown is repeated, its participant is asked.
+    """Repeat the action, or query its status first if its outcome is unknown.
 
-    A saga that turns, as the next thing that is decided, sends nothing forward any more.
+    Nothing is sent if the saga is about to compensate or to park.
     """
     if is_about_to_turn(deciding):
         return
@@ -160,7 +158,7 @@ def call_again(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
 
 
 def _wait_ended(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
-    """The time that a step waits for has come, or is over."""
+    """Complete a step whose time has come, or end its wait."""
     over = due.wait_deadline is not None and due.wait_deadline <= deciding.now
     if step.sleep is not None:
         deciding.record(StepSucceeded(step=step.name, attempt=0))
@@ -183,7 +181,7 @@ def _signal_timed_out(deciding: DecisionBuilder, step: Step) -> None:
 
 
 def step_callback(deciding: DecisionBuilder, report: StepCallback) -> None:
-    """A callback: kept if it is early, counted if it is awaited, else only recorded."""
+    """Complete a step that waits for the callback; keep an early one, record a late one."""
     step = deciding.saga.definition.by_name.get(report.step)
     if step is None or step.completion is not Completion.CALLBACK:
         raise StepNotFound(deciding.saga.state.saga_id, report.step)
@@ -246,7 +244,7 @@ def child_finished(deciding: DecisionBuilder, child: ChildFinished) -> None:
 
 
 def _child_compensated(deciding: DecisionBuilder, child: ChildFinished) -> None:
-    """Take back a child that was counted as done, if the saga can still be held up."""
+    """Revoke a child step that was done, unless the saga has come to its final rest."""
     status = deciding.saga.state.status
     if status.is_at_rest and status is not SagaStatus.PARKED:
         what = "the child saga is compensated"
@@ -259,12 +257,12 @@ def _child_compensated(deciding: DecisionBuilder, child: ChildFinished) -> None:
 def _record_cancelled_child(
     deciding: DecisionBuilder, step: str, what: str, error: str | None = None
 ) -> None:
-    """Record the end of a child whose parent is abandoned; nothing more is asked of it."""
+    """Record the end of a child saga whose parent is abandoned."""
     deciding.record(LateReplyIgnored(step=step, what=what, error=error))
 
 
 def child_instruction_refused(deciding: DecisionBuilder, child: ChildInstructionRefused) -> None:
-    """It could not be started; or it cannot be undone, and if it is under way it goes on."""
+    """Record that a child saga was not started, or cannot be compensated."""
     state = deciding.saga.state.step(child.step)
     back = deciding.saga.state.status is SagaStatus.COMPENSATING
     if state.child_cancelled:

@@ -24,8 +24,8 @@ FACTS: Sequence[type[SagaEvent | StepEvent]] = (*get_args(SagaFact), *get_args(S
 # Which of the two it is depends on what stands in the event, and in its stream.
 EITHER = {
     SagaStarted: ("schedule", "begin"),
-    SagaUnparked: ("unpark_forward", "unpark_back"),
-    StepRejected: ("reject", "reject_in_doubt", "disown"),
+    SagaUnparked: ("unpark_running", "unpark_compensating"),
+    StepRejected: ("reject", "reject_uncertain", "revoke"),
     StepResolved: ("resolve_done", "resolve_not_done", "resolve_undone"),
 }
 PLACES = {"*": "any", "=": "the same"}

@@ -60,8 +60,8 @@ MUTATIONS: Final = (
         file="fsm/decider/decision.py",
         old="""        if self.saga.state.unrecorded:
             self.record_unrecorded()
-        apply_event(""",
-        new="""        apply_event(""",
+        self.saga = Saga(""",
+        new="""        self.saga = Saga(""",
         property=AGAIN,
     ),
     Mutation(
@@ -80,7 +80,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="a early_callback that has lost leaves no trace",
+        effect="a callback that has lost leaves no trace",
         file="fsm/decider/reactions.py",
         old="""        deciding.record(late)
 """,
@@ -98,10 +98,10 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="a early_callback before a lost reply is dropped",
+        effect="a callback before a lost reply is dropped",
         file="fsm/decider/reactions.py",
-        old="if state.early_callback is None or not isinstance(said, StepUnknown | StepNotSent):",
-        new="if said:",
+        old="if state.early_callback is None or not isinstance(event, StepUnknown | StepNotSent):",
+        new="if event:",
         property=ATTEMPTS,
     ),
     Mutation(
@@ -159,8 +159,8 @@ MUTATIONS: Final = (
         rule="R7",
         effect="a replay tells all at the time of the start",
         file="fsm/saga.py",
-        old="apply_event(state, event, recorded_at)",
-        new="apply_event(state, event, at)",
+        old="evolve(state, event, recorded_at)",
+        new="evolve(state, event, at)",
         property=RULES,
     ),
     Mutation(

@@ -145,7 +145,9 @@ async def test_a_broken_history_comes_as_what_is_wrong_and_blocks_no_other(
         SAGA: "CorruptStream",
         OTHER: "Saga",
     }
-    with pytest.raises(CorruptStream, match="corrupt at version 2: 'undo' is not possible"):
+    with pytest.raises(
+        CorruptStream, match="corrupt at version 2: 'succeed_compensation' is not possible"
+    ):
         await journal.load(SAGA)
 
 
