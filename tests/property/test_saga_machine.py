@@ -71,12 +71,12 @@ class SagaMachine(RuleBasedStateMachine):
         request = StartSaga(entity_id="order-1", input=some.INPUT, start_at=start_at)
         self.process = SimulatedProcess(definition, SAGA_ID, request, now=self.now)
 
-    @precondition(lambda self: self.process.sent)
+    @precondition(lambda self: self.process.in_flight)
     @rule()
     def participant_does_it(self) -> None:
         self.participant_answers(ParticipantBehavior.DONE, timedelta(), 0.5, 0)
 
-    @precondition(lambda self: self.process.sent)
+    @precondition(lambda self: self.process.in_flight)
     @rule(fate=some.behaviors, takes=LATER, jitter=some.jitters, which=st.integers(0, 4))
     def participant_answers(
         self, fate: ParticipantBehavior, takes: timedelta, jitter: float, which: int
@@ -95,7 +95,7 @@ class SagaMachine(RuleBasedStateMachine):
         steps = self.reportable()
         self.somebody_reports(self.participants.send_callback(steps[which % len(steps)], done=done))
 
-    @precondition(lambda self: self.participants.reported)
+    @precondition(lambda self: self.participants.callbacks)
     @rule(which=st.integers(0, 4))
     def callback_is_repeated(self, which: int) -> None:
         reports = list(self.participants.callbacks.values())
@@ -224,7 +224,7 @@ class SagaMachine(RuleBasedStateMachine):
             ]
         return found
 
-    @precondition(lambda self: self.process.saga.state.status.rests)
+    @precondition(lambda self: self.process.saga.state.status.is_at_rest)
     @rule()
     def saga_rests(self) -> None:
         assert next_wakeup(self.process.saga) is None
