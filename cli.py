@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from . import server
+from . import server, wiring
 from .document_files import UnreadableFile, describe_os_error, is_json, parse_document, read_text
 from .eventstore.errors import LogUnavailable
 from .fsm.definitions.definition import Definition
@@ -92,7 +92,7 @@ def schema() -> int:
 def rebuild() -> int:
     """Prints how many events were folded; 2 if there is nothing that could be."""
     try:
-        events = asyncio.run(server.rebuild_projections(read_settings()))
+        events = asyncio.run(wiring.rebuild_projections(read_settings()))
     except (InvalidSettings, LogUnavailable) as error:
         print(f"saga: {error}", file=sys.stderr)
         return 2
@@ -117,7 +117,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 async def _examine(witnesses: Evidence, patience: timedelta, *, as_json: bool) -> int:
     violations = 0
-    async with server.open_doctor(read_settings(), witnesses, patience) as examining:
+    async with wiring.open_doctor(read_settings(), witnesses, patience) as examining:
         async for finding in examining.findings(_show_progress):
             violations += isinstance(finding, Violation)
             print(_json(finding) if as_json else _line(finding))
@@ -165,7 +165,7 @@ def _participants() -> Collection[str] | None:
 
     Raises InvalidSettings.
     """
-    return server.addressed_participants(read_settings()) if has_participant_variables() else None
+    return wiring.addressed_participants(read_settings()) if has_participant_variables() else None
 
 
 def _findings(

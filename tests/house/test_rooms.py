@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Final
 
@@ -18,6 +19,7 @@ from saga_orchestrator.tests.house.tree import (
     python_files,
     room_of,
     text,
+    tree,
 )
 
 MAY_KNOW: Final = {
@@ -113,18 +115,18 @@ def test_production_does_not_know_the_tools_of_tests() -> None:
 def test_only_the_composition_root_wires() -> None:
     wired = {one: called_names(one) & PARTS for one in production_files()}
 
-    assert [one for one, names in wired.items() if names] == ["server.py"]
+    assert [one for one, names in wired.items() if names] == ["wiring.py"]
 
 
-def test_nobody_imports_the_composition_root_but_the_command_line() -> None:
+def test_only_server_and_command_line_import_the_composition_root() -> None:
     importers = {
         one.importer
         for file in production_files()
         for one in imports(file)
-        if one.is_ours and "server.py" in imported_files(one)
+        if one.is_ours and "wiring.py" in imported_files(one)
     }
 
-    assert importers == {"cli.py"}
+    assert importers == {"cli.py", "server.py"}
 
 
 def test_only_settings_read_the_environment() -> None:
@@ -175,3 +177,17 @@ def test_examples_are_programs_of_their_own() -> None:
     ]
 
     assert known == []
+
+
+@pytest.mark.parametrize("file", ["wiring.py", "server.py"])
+def test_collaborators_are_passed_to_constructors_and_not_assigned(file: str) -> None:
+    assigned = [
+        f"{file}:{node.lineno}"
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        for part in ast.walk(target)
+        if isinstance(part, ast.Attribute)
+    ]
+
+    assert assigned == []

@@ -22,6 +22,7 @@ PRODUCTION: Final = (
     "projections",
     "http",
     "server.py",
+    "wiring.py",
     "settings.py",
     "cli.py",
 )

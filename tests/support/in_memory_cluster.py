@@ -25,13 +25,15 @@ from saga_orchestrator.fsm.instructions import needs_no_recovery
 from saga_orchestrator.fsm.runtime.sharding.lease import NodeLease
 from saga_orchestrator.fsm.runtime.sharding.node_messenger import NodeMessenger
 from saga_orchestrator.fsm.runtime.sharding.rebalancer import ShardRebalancer
-from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
+from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery
 from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.projections.status_table import UnfinishedSaga
 from saga_orchestrator.tests.support.in_memory_service import (
     FakeClock,
     InMemoryService,
     ScriptedParticipants,
     in_memory_service,
+    unfinished_saga,
 )
 
 SETTLE_ROUNDS = 20
@@ -118,7 +120,7 @@ class InMemoryCluster:
         going = [
             one for one, saga in found if isinstance(saga, Saga) and not needs_no_recovery(saga)
         ]
-        return [UnfinishedSaga(one) for one in going]
+        return [unfinished_saga(saga_id) for saga_id in going]
 
 
 async def _release_no_shards(shard_ids: Collection[int]) -> None:

@@ -36,8 +36,9 @@ from saga_orchestrator.fsm.runtime.driver import NESTING_LIMIT, Driver
 from saga_orchestrator.fsm.runtime.local_sagas import LocalSagas
 from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
-from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
+from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery
 from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.projections.status_table import UnfinishedSaga
 
 ROOT = Path(__file__).parents[2]
 ORDER_PROCESSING = (ROOT / "examples/definitions/order_processing.yaml").read_text()
@@ -189,12 +190,15 @@ class InMemoryService:
 
         With `unfinished`, those of which a status view has told.
         """
-        found = [UnfinishedSaga(one) for one in self.sagas] if unfinished is None else unfinished
+        if unfinished is None:
+            unfinished = [unfinished_saga(saga_id) for saga_id in self.sagas]
 
-        async def told(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
-            return [one for one in found if shard_of(one.saga_id) in shard_ids]
+        async def unfinished_in(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
+            return [saga for saga in unfinished if shard_of(saga.saga_id) in shard_ids]
 
-        return await Recovery(self.log, self.driver, self.clock, told).run(range(SHARD_COUNT))
+        return await Recovery(self.log, self.driver, self.clock, unfinished_in).run(
+            range(SHARD_COUNT)
+        )
 
     async def unfinished(self) -> list[UnfinishedSaga]:
         """What a status view tells of the sagas of the store."""
@@ -254,6 +258,11 @@ async def in_memory_service(
         driver=driver,
         orchestrator=Orchestrator(log, registry, LocalSagas(journal, driver), clock),
     )
+
+
+def unfinished_saga(saga_id: str) -> UnfinishedSaga:
+    """A saga that has something to do at once."""
+    return UnfinishedSaga(saga_id, is_idle=False, wake_at=None)
 
 
 def definition_from_yaml(document: str) -> Definition:

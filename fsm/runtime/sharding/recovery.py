@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 
 from ....eventstore.event_log import EventLog
 from ..clock import Clock
@@ -22,17 +22,17 @@ from ..logging import logger
 from ..timers import SAGAS_PER_READ
 
 
-@dataclass(frozen=True, slots=True)
-class UnfinishedSaga:
+class UnfinishedSaga(Protocol):
     """A saga that is not at rest. If it is idle it only waits, at the latest until `wake_at`."""
 
-    saga_id: str
-    is_idle: bool = False
-    wake_at: datetime | None = None
+    @property
+    def saga_id(self) -> str: ...
 
-    def is_asleep_at(self, now: datetime) -> bool:
-        """True if the saga has nothing to do at the time `now`."""
-        return self.is_idle and (self.wake_at is None or self.wake_at > now)
+    @property
+    def is_idle(self) -> bool: ...
+
+    @property
+    def wake_at(self) -> datetime | None: ...
 
 
 class Recovery:
@@ -52,10 +52,10 @@ class Recovery:
         epochs = await self.log.claim(shard_ids, recorded_at=self.clock.now())
         unfinished = await self.unfinished(sorted(epochs))
         now = self.clock.now()
-        asleep = [saga for saga in unfinished if saga.is_asleep_at(now)]
+        asleep = [saga for saga in unfinished if _is_asleep(saga, now)]
         for saga in asleep:
             self.driver.schedule(saga.saga_id, saga.wake_at)
-        to_resume = [saga.saga_id for saga in unfinished if not saga.is_asleep_at(now)]
+        to_resume = [saga.saga_id for saga in unfinished if not _is_asleep(saga, now)]
         self.driver.acquire_shards(epochs, to_resume)
         resumed = 0
         for page in _pages(to_resume):
@@ -77,6 +77,11 @@ class Recovery:
                 resumed += await self.driver.recover(saga)
         await asyncio.sleep(0)  # other tasks go before the next page
         return resumed
+
+
+def _is_asleep(saga: UnfinishedSaga, now: datetime) -> bool:
+    """True if the saga has nothing to do at the time `now`."""
+    return saga.is_idle and (saga.wake_at is None or saga.wake_at > now)
 
 
 def _pages(saga_ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -65,10 +65,9 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
     )
     driver = Driver(journal, executor, callbacks, clock, projector.observe)
 
-    async def unfinished(shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
+    async def unfinished(shard_ids: Sequence[int]) -> Sequence[UnfinishedSaga]:
         await projector.acquire_shards(shard_ids)
-        waiting = await status_table.unfinished_sagas(shard_ids)
-        return [UnfinishedSaga(saga.saga_id, saga.is_idle, saga.wake_at) for saga in waiting]
+        return await status_table.unfinished_sagas(shard_ids)
 
     resumed = await Recovery(log, driver, clock, unfinished).run(range(SHARD_COUNT))
     yield Process(

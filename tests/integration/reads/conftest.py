@@ -11,8 +11,8 @@ import pytest
 from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.services import AppContext
-from saga_orchestrator.server import open_service
 from saga_orchestrator.settings import Settings
+from saga_orchestrator.wiring import open_service
 from starlette.types import ASGIApp
 
 Answer: TypeAlias = dict[str, Any]

@@ -12,7 +12,6 @@ from saga_orchestrator.eventstore.event import RecordedEvent, StreamId
 from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
 from saga_orchestrator.fsm.inputs import Cancel, SendSignal
 from saga_orchestrator.fsm.runtime.sharding import recovery_barrier as first_moves
-from saga_orchestrator.fsm.runtime.sharding.recovery import UnfinishedSaga
 from saga_orchestrator.fsm.runtime.timers import SAGAS_PER_READ
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import APPROVAL, NAP, SIDE_BY_SIDE
@@ -20,6 +19,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     TIME_LIMIT,
     InMemoryService,
     in_memory_service,
+    unfinished_saga,
 )
 from saga_orchestrator.tests.support.virtual_time import await_idle
 
@@ -229,7 +229,7 @@ async def test_a_history_that_cannot_be_folded_keeps_no_other_saga_waiting(
     stream[0] = stream[0]._replace(payload=b"{}")
     process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
 
-    assert await process.recover([UnfinishedSaga(broken), UnfinishedSaga(whole)]) == 1
+    assert await process.recover([unfinished_saga(broken), unfinished_saga(whole)]) == 1
 
     assert (await process.await_rest(whole)).state.status == "completed"
     assert process.driver.recovery_barrier.is_open
