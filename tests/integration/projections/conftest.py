@@ -9,8 +9,8 @@ import pytest
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.status_table import StatusTable
 from saga_orchestrator.tests.integration.projections.random_sagas import (
-    a_random_world,
     caught_up_projector,
+    random_service,
 )
 from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
@@ -23,13 +23,13 @@ async def status_table(database_url: str) -> AsyncIterator[StatusTable]:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[InMemoryService]:
-    made = await a_random_world(seed=1)
+async def service() -> AsyncIterator[InMemoryService]:
+    made = await random_service(seed=1)
     yield made
     await made.driver.drain(timedelta())
 
 
 @pytest.fixture
-async def projector(world: InMemoryService, status_table: StatusTable) -> Projector:
+async def projector(service: InMemoryService, status_table: StatusTable) -> Projector:
     """A projector that has caught up and observes every commit of the service."""
-    return await caught_up_projector(world, status_table)
+    return await caught_up_projector(service, status_table)

@@ -70,25 +70,25 @@ class RandomParticipants(ScriptedParticipants):
         return self.random.choice(ANSWERS)
 
 
-async def a_random_world(seed: int, store: MemoryStore | None = None) -> InMemoryService:
+async def random_service(seed: int, store: MemoryStore | None = None) -> InMemoryService:
     return await in_memory_service(
         PIVOTAL, store=store, participants=RandomParticipants(random=Random(seed))
     )
 
 
-async def caught_up_projector(world: InMemoryService, status_table: StatusTable) -> Projector:
+async def caught_up_projector(service: InMemoryService, status_table: StatusTable) -> Projector:
     """Return a projector that has caught up and observes every commit of the service."""
-    projector = Projector(status_table, world.log, repository_of(world).load_many)
+    projector = Projector(status_table, service.log, repository_of(service).load_many)
     await projector.acquire_shards(range(SHARD_COUNT))
-    world.driver.observe = projector.observe
+    service.driver.observe = projector.observe
     return projector
 
 
-def repository_of(world: InMemoryService) -> SagaRepository:
-    return world.orchestrator.repository
+def repository_of(service: InMemoryService) -> SagaRepository:
+    return service.orchestrator.repository
 
 
-async def run_random_sagas(world: InMemoryService, random: Random, sagas: int) -> None:
+async def run_random_sagas(service: InMemoryService, random: Random, sagas: int) -> None:
     """Start `sagas`, let some of them end, compensate a few, and pause a few."""
     for number in range(sagas):
         request = StartSaga(
@@ -96,39 +96,39 @@ async def run_random_sagas(world: InMemoryService, random: Random, sagas: int) -
             input={"step_data": ORDER_STEP_DATA},
             tags=random.choice([{}, {"shop": "north"}, {"shop": "south", "vip": "yes"}]),
         )
-        await world.orchestrator.start(random.choice(TYPES), request)
+        await service.orchestrator.start(random.choice(TYPES), request)
         if random.random() < 0.5:
-            await await_idle(world.driver)
-            advance_to_next_wakeup(world)
+            await await_idle(service.driver)
+            advance_to_next_wakeup(service)
         if random.random() < 0.2:
-            await compensate(world, random.choice(saga_ids_of(world)))
+            await compensate(service, random.choice(saga_ids_of(service)))
         if random.random() < 0.2:
-            await pause(world, random.choice(saga_ids_of(world)))
-    await await_idle(world.driver)
+            await pause(service, random.choice(saga_ids_of(service)))
+    await await_idle(service.driver)
 
 
-async def compensate(world: InMemoryService, saga_id: str) -> None:
+async def compensate(service: InMemoryService, saga_id: str) -> None:
     try:
-        await world.orchestrator.execute(saga_id, Compensate(reason="random"))
+        await service.orchestrator.execute(saga_id, Compensate(reason="random"))
     except NotCompensatable:
         return
 
 
-async def pause(world: InMemoryService, saga_id: str) -> None:
+async def pause(service: InMemoryService, saga_id: str) -> None:
     try:
-        await world.orchestrator.execute(saga_id, Pause())
+        await service.orchestrator.execute(saga_id, Pause())
     except NotAllowed:
         return
 
 
-def saga_ids_of(world: InMemoryService) -> list[str]:
-    streams = world.log.store.streams.items()
+def saga_ids_of(service: InMemoryService) -> list[str]:
+    streams = service.log.store.streams.items()
     return sorted(stream_id for stream_id, events in streams if events[0].type == "SagaStarted")
 
 
-async def replayed_rows(world: InMemoryService) -> list[Row]:
+async def replayed_rows(service: InMemoryService) -> list[Row]:
     """Return the rows that the table must have: each saga replayed from its stream."""
-    sagas = [await world.orchestrator.saga_as_of(saga_id) for saga_id in saga_ids_of(world)]
+    sagas = [await service.orchestrator.saga_as_of(saga_id) for saga_id in saga_ids_of(service)]
     return [_replayed_row(saga) for saga in sagas]
 
 
@@ -177,5 +177,5 @@ def checkpoints(database_url: str) -> dict[int, int]:
     return dict(table)
 
 
-def heads(world: InMemoryService) -> dict[int, int]:
-    return {shard_id: len(events) for shard_id, events in world.log.store.shards.items()}
+def heads(service: InMemoryService) -> dict[int, int]:
+    return {shard_id: len(events) for shard_id, events in service.log.store.shards.items()}

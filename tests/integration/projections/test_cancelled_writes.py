@@ -38,12 +38,12 @@ class BlockingStatusTable(StatusTable):
 
 
 async def test_checkpoint_does_not_pass_a_cancelled_write(
-    world: InMemoryService, database_url: str
+    service: InMemoryService, database_url: str
 ) -> None:
     status_table = BlockingStatusTable(database_url)
-    projector = await caught_up_projector(world, status_table)
+    projector = await caught_up_projector(service, status_table)
     before = checkpoints(database_url)
-    await run_random_sagas(world, Random(21), sagas=5)
+    await run_random_sagas(service, Random(21), sagas=5)
 
     status_table.blocks = True
     writing = asyncio.ensure_future(projector.flush())
@@ -53,9 +53,9 @@ async def test_checkpoint_does_not_pass_a_cancelled_write(
         await writing
     status_table.blocks = False
     assert (rows(database_url), checkpoints(database_url)) == ([], before)
-    await run_random_sagas(world, Random(22), sagas=5)
+    await run_random_sagas(service, Random(22), sagas=5)
     await projector.flush()
 
-    assert rows(database_url) == await replayed_rows(world)
-    assert checkpoints(database_url) == heads(world)
+    assert rows(database_url) == await replayed_rows(service)
+    assert checkpoints(database_url) == heads(service)
     await status_table.close()

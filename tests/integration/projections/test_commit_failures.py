@@ -31,7 +31,7 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 @pytest.mark.parametrize("table", ["saga_status", "projection_checkpoint"])
 async def test_a_projector_goes_on_after_commits_that_fail(
-    world: InMemoryService,
+    service: InMemoryService,
     projector: Projector,
     database_url: str,
     table: str,
@@ -39,26 +39,26 @@ async def test_a_projector_goes_on_after_commits_that_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(projecting, "RETRY_DELAY", projecting.FLUSH_INTERVAL)
-    await run_random_sagas(world, Random(1), sagas=5)
+    await run_random_sagas(service, Random(1), sagas=5)
     fail_commits(database_url, table, failure, times=3)
 
     running = asyncio.create_task(projector.run())
     async with asyncio.timeout(10):
-        while checkpoints(database_url) != heads(world):
+        while checkpoints(database_url) != heads(service):
             assert not running.done()
             await asyncio.sleep(0)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
 
-    assert rows(database_url) == await replayed_rows(world)
+    assert rows(database_url) == await replayed_rows(service)
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 async def test_failed_commit_is_a_database_error_and_no_checkpoint_conflict(
-    world: InMemoryService, projector: Projector, database_url: str, failure: str
+    service: InMemoryService, projector: Projector, database_url: str, failure: str
 ) -> None:
-    await run_random_sagas(world, Random(2), sagas=3)
+    await run_random_sagas(service, Random(2), sagas=3)
     fail_commits(database_url, "projection_checkpoint", failure, times=2)
 
     with pytest.raises(DATABASE_ERRORS):
@@ -67,4 +67,4 @@ async def test_failed_commit_is_a_database_error_and_no_checkpoint_conflict(
     with suppress(*DATABASE_ERRORS):  # after a constraint violation there is no second attempt
         await projector.flush()
     await projector.flush()
-    assert checkpoints(database_url) == heads(world)
+    assert checkpoints(database_url) == heads(service)

@@ -13,8 +13,8 @@ from saga_orchestrator.fsm.inputs import Pause, StartSaga
 from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.status_table import StatusTable, UnfinishedSaga
 from saga_orchestrator.tests.integration.projections.random_sagas import (
-    a_random_world,
     caught_up_projector,
+    random_service,
     repository_of,
     rows,
     run_random_sagas,
@@ -46,16 +46,16 @@ steps:
 )
 
 
-async def a_world_of_waiting_sagas(answer: CallResult) -> InMemoryService:
-    world = await in_memory_service(*DOCUMENTS)
-    world.participants.will_reply("book", answer)
-    return world
+async def service_of_waiting_sagas(answer: CallResult) -> InMemoryService:
+    service = await in_memory_service(*DOCUMENTS)
+    service.participants.will_reply("book", answer)
+    return service
 
 
-async def start(world: InMemoryService, saga_type: str, start_at: datetime | None = None) -> str:
+async def start(service: InMemoryService, saga_type: str, start_at: datetime | None = None) -> str:
     request = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA}, start_at=start_at)
-    saga_id = (await world.orchestrator.start(saga_type, request)).saga.state.saga_id
-    await await_idle(world.driver)
+    saga_id = (await service.orchestrator.start(saga_type, request)).saga.state.saga_id
+    await await_idle(service.driver)
     return saga_id
 
 
@@ -77,10 +77,10 @@ async def test_waiting_saga_is_idle_until_its_wakeup(
     start_at: datetime | None,
     wake_at: datetime,
 ) -> None:
-    world = await a_world_of_waiting_sagas(answer)
-    projector = await caught_up_projector(world, status_table)
+    service = await service_of_waiting_sagas(answer)
+    projector = await caught_up_projector(service, status_table)
 
-    saga_id = await start(world, saga_type, start_at)
+    saga_id = await start(service, saga_type, start_at)
     await projector.flush()
 
     assert await status_table.unfinished_sagas(range(SHARD_COUNT)) == [
@@ -89,11 +89,11 @@ async def test_waiting_saga_is_idle_until_its_wakeup(
 
 
 async def test_paused_saga_is_idle_without_wakeup(status_table: StatusTable) -> None:
-    world = await a_world_of_waiting_sagas(Response(200, {}, b""))
-    projector = await caught_up_projector(world, status_table)
-    saga_id = await start(world, "nap")
+    service = await service_of_waiting_sagas(Response(200, {}, b""))
+    projector = await caught_up_projector(service, status_table)
+    saga_id = await start(service, "nap")
 
-    await world.orchestrator.execute(saga_id, Pause())
+    await service.orchestrator.execute(saga_id, Pause())
     await projector.flush()
 
     assert await status_table.unfinished_sagas(range(SHARD_COUNT)) == [
@@ -103,12 +103,12 @@ async def test_paused_saga_is_idle_without_wakeup(status_table: StatusTable) -> 
 
 async def test_saga_with_a_call_or_a_child_is_not_idle(status_table: StatusTable) -> None:
     """A crash would lose what only this process knows, so such sagas are read after a start."""
-    world = await a_world_of_waiting_sagas(Response(200, {}, b""))
-    projector = await caught_up_projector(world, status_table)
-    parent_id = await start(world, "parent")
-    world.participants.hold("book")
-    called = (await world.start("trip")).state.saga_id
-    await world.participants.await_call("book")
+    service = await service_of_waiting_sagas(Response(200, {}, b""))
+    projector = await caught_up_projector(service, status_table)
+    parent_id = await start(service, "parent")
+    service.participants.hold("book")
+    called = (await service.start("trip")).state.saga_id
+    await service.participants.await_call("book")
 
     await projector.flush()
 
@@ -116,13 +116,13 @@ async def test_saga_with_a_call_or_a_child_is_not_idle(status_table: StatusTable
     unfinished = {saga.saga_id: saga.is_idle for saga in sagas}
     assert (unfinished.pop(parent_id), unfinished.pop(called)) == (False, False)
     assert list(unfinished.values()) == [True]
-    await world.driver.drain(timedelta())
+    await service.driver.drain(timedelta())
 
 
 async def test_unfinished_sagas_are_read_by_shard(status_table: StatusTable) -> None:
-    world = await a_world_of_waiting_sagas(Response(200, {}, b""))
-    projector = await caught_up_projector(world, status_table)
-    sagas = [await start(world, "nap") for _ in range(2 * SHARD_COUNT)]
+    service = await service_of_waiting_sagas(Response(200, {}, b""))
+    projector = await caught_up_projector(service, status_table)
+    sagas = [await start(service, "nap") for _ in range(2 * SHARD_COUNT)]
     await projector.flush()
 
     by_shard = [await status_table.unfinished_sagas([shard_id]) for shard_id in range(SHARD_COUNT)]
@@ -132,13 +132,13 @@ async def test_unfinished_sagas_are_read_by_shard(status_table: StatusTable) -> 
 
 
 async def test_rebuild_keeps_idle_rows(status_table: StatusTable, database_url: str) -> None:
-    world = await a_random_world(seed=21)
-    projector = await caught_up_projector(world, status_table)
-    await run_random_sagas(world, Random(21), sagas=20)
+    service = await random_service(seed=21)
+    projector = await caught_up_projector(service, status_table)
+    await run_random_sagas(service, Random(21), sagas=20)
     await projector.flush()
     kept = rows(database_url)
 
-    await Projector(status_table, world.log, repository_of(world).load_many).rebuild()
+    await Projector(status_table, service.log, repository_of(service).load_many).rebuild()
 
     assert rows(database_url) == kept
     assert {row["idle"] for row in kept} == {True, False}

@@ -94,13 +94,13 @@ async def listing(database_url: str, projector: Projector) -> AsyncIterator[Stat
 
 
 @pytest.fixture
-async def expected_rows(world: InMemoryService, projector: Projector) -> Sequence[Row]:
+async def expected_rows(service: InMemoryService, projector: Projector) -> Sequence[Row]:
     """Replayed rows of sagas that were started over two hours, newest first."""
-    await run_random_sagas(world, Random(1), sagas=25)
-    world.clock.time = max(world.clock.time, LATER)
-    await run_random_sagas(world, Random(3), sagas=25)
+    await run_random_sagas(service, Random(1), sagas=25)
+    service.clock.time = max(service.clock.time, LATER)
+    await run_random_sagas(service, Random(3), sagas=25)
     await projector.flush()
-    return (await replayed_rows(world))[::-1]
+    return (await replayed_rows(service))[::-1]
 
 
 def as_row(summary: SagaSummary) -> Row:
@@ -174,12 +174,12 @@ async def test_filters_apply_to_the_queue_too(
 async def test_queue_continues_after_a_saga_that_is_no_longer_parked(
     listing: StatusListing,
     expected_rows: Sequence[Row],
-    world: InMemoryService,
+    service: InMemoryService,
     projector: Projector,
 ) -> None:
     first = await listing.page(PARKED, None, 2)
     expected = await listing.page(PARKED, PARKED.cursor_after(first[-1]), 1000)
-    await world.orchestrator.execute(first[-1].saga_id, Abandon(reason="settled"))
+    await service.orchestrator.execute(first[-1].saga_id, Abandon(reason="settled"))
     await projector.flush()
 
     rest = await listing.page(PARKED, PARKED.cursor_after(first[-1]), 1000)
@@ -192,13 +192,13 @@ async def test_queue_continues_after_a_saga_that_is_no_longer_parked(
 async def test_page_keeps_its_place_while_sagas_are_started(
     listing: StatusListing,
     expected_rows: Sequence[Row],
-    world: InMemoryService,
+    service: InMemoryService,
     projector: Projector,
 ) -> None:
     first = await listing.page(ALL, None, 10)
     expected = await listing.page(ALL, PageCursor(first[-1].saga_id), 10)
-    world.clock.advance(timedelta(hours=1))
-    started = await world.orchestrator.start("order_processing", REQUEST)
+    service.clock.advance(timedelta(hours=1))
+    started = await service.orchestrator.start("order_processing", REQUEST)
     await projector.flush()
 
     second = await listing.page(ALL, PageCursor(first[-1].saga_id), 10)
@@ -208,11 +208,11 @@ async def test_page_keeps_its_place_while_sagas_are_started(
 
 
 async def test_entity_id_that_is_an_object_is_listed_unchanged(
-    listing: StatusListing, world: InMemoryService, projector: Projector
+    listing: StatusListing, service: InMemoryService, projector: Projector
 ) -> None:
     entity = {"order": [1, "a'b", None], "big": 2**70}
     request = StartSaga(entity_id=entity, input={"step_data": ORDER_STEP_DATA})  # type: ignore[arg-type]
-    await world.orchestrator.start("order_processing", request)
+    await service.orchestrator.start("order_processing", request)
     await projector.flush()
 
     (summary,) = await listing.page(ALL, None, 10)
@@ -221,15 +221,15 @@ async def test_entity_id_that_is_an_object_is_listed_unchanged(
 
 
 async def test_refreshed_list_includes_the_latest_events(
-    listing: StatusListing, world: InMemoryService
+    listing: StatusListing, service: InMemoryService
 ) -> None:
-    await world.orchestrator.start("order_processing", REQUEST)
-    await await_idle(world.driver)
+    await service.orchestrator.start("order_processing", REQUEST)
+    await await_idle(service.driver)
     assert await listing.page(ALL, None, 10) == []
 
     await listing.refresh()
 
-    (fold,) = await replayed_rows(world)
+    (fold,) = await replayed_rows(service)
     assert [*map(as_row, await listing.page(ALL, None, 10))] == [cut_to_summary(fold)]
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import psycopg
 from saga_orchestrator.fsm.inputs import SendSignal, StartSaga
-from saga_orchestrator.tests.integration.projections.test_restart import Process, a_process
+from saga_orchestrator.tests.integration.projections.test_restart import Process, running_process
 from saga_orchestrator.tests.support.in_memory_service import FakeClock, definition_from_yaml
 from saga_orchestrator.tests.support.virtual_time import await_idle
 
@@ -31,12 +31,12 @@ steps: [{name: nap, sleep: 1d}]
 async def test_thousands_of_waiting_sagas_are_each_woken_once_after_a_crash(
     database_url: str,
 ) -> None:
-    async with a_process(database_url) as first:
+    async with running_process(database_url) as first:
         listening, sleeping = await started(first, LISTENING), await started(first, SLEEPING)
         await first.projector.flush()
         assert first.driver.active == {}
 
-    async with a_process(database_url) as second:
+    async with running_process(database_url) as second:
         assert (second.resumed, second.driver.active) == (2 * EACH, {})
         await signalled(second, listening)
         await a_day_passes(second)

@@ -18,10 +18,10 @@ from saga_orchestrator.projections.projector import MAX_DIRTY_SAGAS, Projector
 from saga_orchestrator.projections.status_table import StatusTable
 from saga_orchestrator.tests.integration.projections.failing_status_table import FailingStatusTable
 from saga_orchestrator.tests.integration.projections.random_sagas import (
-    a_random_world,
     caught_up_projector,
     checkpoints,
     heads,
+    random_service,
     replayed_rows,
     repository_of,
     rows,
@@ -38,35 +38,35 @@ from saga_orchestrator.tests.support.virtual_time import advance_to_next_wakeup,
 async def test_every_row_equals_the_replay_of_its_stream(
     seed: int, status_table: StatusTable, database_url: str
 ) -> None:
-    random, world = Random(seed), await a_random_world(seed)
-    projector = await caught_up_projector(world, status_table)
+    random, service = Random(seed), await random_service(seed)
+    projector = await caught_up_projector(service, status_table)
 
     for _ in range(4):
-        await run_random_sagas(world, random, sagas=8)
+        await run_random_sagas(service, random, sagas=8)
         await projector.flush()
-        assert rows(database_url) == await replayed_rows(world)
-        assert checkpoints(database_url) == heads(world)
+        assert rows(database_url) == await replayed_rows(service)
+        assert checkpoints(database_url) == heads(service)
 
     assert {row["status"] for row in rows(database_url)} >= {"completed", "compensated", "parked"}
 
 
 async def test_rebuild_produces_the_same_bytes(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(1), sagas=30)
+    await run_random_sagas(service, Random(1), sagas=30)
     await projector.flush()
     kept = rows_as_bytes(database_url)
 
-    events = await Projector(status_table, world.log, repository_of(world).load_many).rebuild()
+    events = await Projector(status_table, service.log, repository_of(service).load_many).rebuild()
 
     assert rows_as_bytes(database_url) == kept
-    assert (events, checkpoints(database_url)) == (sum(heads(world).values()), heads(world))
+    assert (events, checkpoints(database_url)) == (sum(heads(service).values()), heads(service))
 
 
 async def test_rebuild_repairs_a_damaged_table(
-    world: InMemoryService, projector: Projector, database_url: str
+    service: InMemoryService, projector: Projector, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(1), sagas=10)
+    await run_random_sagas(service, Random(1), sagas=10)
     await projector.flush()
     with psycopg.connect(database_url) as connection:
         connection.execute("update saga_status set status = 'completed', version = 1000000")
@@ -78,30 +78,30 @@ async def test_rebuild_repairs_a_damaged_table(
 
     await projector.rebuild()
 
-    assert rows(database_url) == await replayed_rows(world)
+    assert rows(database_url) == await replayed_rows(service)
 
 
 async def test_projector_without_reports_reads_the_log(
-    world: InMemoryService, status_table: StatusTable, database_url: str
+    service: InMemoryService, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(2), sagas=20)
+    await run_random_sagas(service, Random(2), sagas=20)
 
-    await Projector(status_table, world.log, repository_of(world).load_many).acquire_shards(
+    await Projector(status_table, service.log, repository_of(service).load_many).acquire_shards(
         range(SHARD_COUNT)
     )
 
-    assert rows(database_url) == await replayed_rows(world)
-    assert checkpoints(database_url) == heads(world)
+    assert rows(database_url) == await replayed_rows(service)
+    assert checkpoints(database_url) == heads(service)
 
 
 async def test_rows_that_a_dead_process_did_not_write_are_caught_up(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(3), sagas=10)
+    await run_random_sagas(service, Random(3), sagas=10)
     await projector.flush()
-    await run_random_sagas(world, Random(4), sagas=10)
+    await run_random_sagas(service, Random(4), sagas=10)
 
-    restarted = await a_random_world(seed=5, store=world.log.store)
+    restarted = await random_service(seed=5, store=service.log.store)
     await caught_up_projector(restarted, status_table)
 
     table = rows(database_url)
@@ -115,30 +115,30 @@ async def test_rows_that_a_dead_process_did_not_write_are_caught_up(
 
 
 async def test_projector_continues_from_the_other_s_checkpoint_after_a_conflict(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     other = StatusTable(database_url)
-    await run_random_sagas(world, Random(6), sagas=10)
-    await Projector(other, world.log, repository_of(world).load_many).acquire_shards(
+    await run_random_sagas(service, Random(6), sagas=10)
+    await Projector(other, service.log, repository_of(service).load_many).acquire_shards(
         range(SHARD_COUNT)
     )
 
     await projector.flush()
 
-    assert checkpoints(database_url) == heads(world)
-    await run_random_sagas(world, Random(7), sagas=10)
+    assert checkpoints(database_url) == heads(service)
+    await run_random_sagas(service, Random(7), sagas=10)
     await projector.flush()
-    assert rows(database_url) == await replayed_rows(world)
-    assert checkpoints(database_url) == heads(world)
+    assert rows(database_url) == await replayed_rows(service)
+    assert checkpoints(database_url) == heads(service)
     await other.close()
 
 
 async def test_stale_write_changes_nothing(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(8), sagas=3)
+    await run_random_sagas(service, Random(8), sagas=3)
     before = await status_table.checkpoints()
-    sagas = [await world.orchestrator.saga(saga_id) for saga_id in saga_ids_of(world)]
+    sagas = [await service.orchestrator.saga(saga_id) for saga_id in saga_ids_of(service)]
 
     with pytest.raises(CheckpointConflict):
         await status_table.write(sagas, {**before, 5: 99}, {**before, 5: 100})
@@ -148,13 +148,14 @@ async def test_stale_write_changes_nothing(
 
 
 async def test_older_row_never_replaces_a_newer_one(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(9), sagas=10)
+    await run_random_sagas(service, Random(9), sagas=10)
     await projector.flush()
     newest = rows(database_url)
     old = [
-        await world.orchestrator.saga_as_of(saga_id, version=1) for saga_id in saga_ids_of(world)
+        await service.orchestrator.saga_as_of(saga_id, version=1)
+        for saga_id in saga_ids_of(service)
     ]
 
     await status_table.write(old, {}, {})
@@ -163,11 +164,11 @@ async def test_older_row_never_replaces_a_newer_one(
 
 
 async def test_checkpoint_waits_for_an_unreported_append(
-    world: InMemoryService, projector: Projector, database_url: str
+    service: InMemoryService, projector: Projector, database_url: str
 ) -> None:
     commits: list[tuple[Saga, Sequence[RecordedEvent]]] = []
-    world.driver.observe = lambda saga, recorded: commits.append((saga, recorded))
-    await run_random_sagas(world, Random(10), sagas=1)
+    service.driver.observe = lambda saga, recorded: commits.append((saga, recorded))
+    await run_random_sagas(service, Random(10), sagas=1)
     shard_id = commits[0][1][0].shard_id
     before = checkpoints(database_url)[shard_id]
 
@@ -175,35 +176,35 @@ async def test_checkpoint_waits_for_an_unreported_append(
         projector.observe(saga, recorded)
     await projector.flush()
 
-    assert rows(database_url) == await replayed_rows(world)
+    assert rows(database_url) == await replayed_rows(service)
     assert checkpoints(database_url)[shard_id] == before
     projector.observe(*commits[0])
     await projector.flush()
-    assert checkpoints(database_url) == heads(world)
+    assert checkpoints(database_url) == heads(service)
 
 
 async def test_failed_write_is_repeated_with_the_next_flush(
-    world: InMemoryService, database_url: str
+    service: InMemoryService, database_url: str
 ) -> None:
     status_table = FailingStatusTable(database_url)
-    projector = await caught_up_projector(world, status_table)
-    await run_random_sagas(world, Random(11), sagas=5)
+    projector = await caught_up_projector(service, status_table)
+    await run_random_sagas(service, Random(11), sagas=5)
     status_table.failures = 1
     with pytest.raises(psycopg.OperationalError):
         await projector.flush()
-    await run_random_sagas(world, Random(12), sagas=5)
+    await run_random_sagas(service, Random(12), sagas=5)
 
     await projector.flush()
 
-    assert rows(database_url) == await replayed_rows(world)
-    assert checkpoints(database_url) == heads(world)
+    assert rows(database_url) == await replayed_rows(service)
+    assert checkpoints(database_url) == heads(service)
     await status_table.close()
 
 
 async def test_a_connection_that_was_cut_is_opened_anew(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(13), sagas=5)
+    await run_random_sagas(service, Random(13), sagas=5)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -213,14 +214,14 @@ async def test_a_connection_that_was_cut_is_opened_anew(
 
     await projector.flush()
 
-    assert rows(database_url) == await replayed_rows(world)
+    assert rows(database_url) == await replayed_rows(service)
 
 
 async def test_concurrent_flushes_run_one_after_the_other(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     """A write that fails keeps its sagas; the next one must not move the checkpoint past them."""
-    await run_random_sagas(world, Random(19), sagas=5)
+    await run_random_sagas(service, Random(19), sagas=5)
     before = checkpoints(database_url)
     write, asked, fails = status_table.write, asyncio.Event(), asyncio.Event()
 
@@ -235,7 +236,7 @@ async def test_concurrent_flushes_run_one_after_the_other(
     status_table.write = cut  # type: ignore[method-assign]
     failing = asyncio.ensure_future(projector.flush())
     await asked.wait()
-    await run_random_sagas(world, Random(20), sagas=5)
+    await run_random_sagas(service, Random(20), sagas=5)
     following = asyncio.ensure_future(projector.flush())
     await asyncio.sleep(0)
     assert checkpoints(database_url) == before
@@ -245,8 +246,8 @@ async def test_concurrent_flushes_run_one_after_the_other(
 
     await following
 
-    assert rows(database_url) == await replayed_rows(world)
-    assert checkpoints(database_url) == heads(world)
+    assert rows(database_url) == await replayed_rows(service)
+    assert checkpoints(database_url) == heads(service)
 
 
 class FailingLog(InMemoryLog):
@@ -263,12 +264,12 @@ class FailingLog(InMemoryLog):
 
 
 async def test_rows_survive_a_log_failure_while_catching_up(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
-    silent = FailingLog(world.log.store)
+    silent = FailingLog(service.log.store)
     projector.log = silent
-    await run_random_sagas(world, Random(14), sagas=10)
-    shard_id = min(map(shard_of, saga_ids_of(world)))
+    await run_random_sagas(service, Random(14), sagas=10)
+    shard_id = min(map(shard_of, saga_ids_of(service)))
     seq = (await status_table.checkpoints())[shard_id]
     await status_table.write([], {shard_id: seq}, {shard_id: seq + 1})
     silent.fails_from_shard = shard_id + 1
@@ -278,7 +279,7 @@ async def test_rows_survive_a_log_failure_while_catching_up(
 
     await projector.flush()
 
-    assert rows(database_url) == await replayed_rows(world)
+    assert rows(database_url) == await replayed_rows(service)
 
 
 class RacingStatusTable(StatusTable):
@@ -296,37 +297,37 @@ class RacingStatusTable(StatusTable):
 
 
 async def test_checkpoint_conflict_while_catching_up_is_repeated(
-    world: InMemoryService, database_url: str
+    service: InMemoryService, database_url: str
 ) -> None:
     status_table = RacingStatusTable(database_url)
-    await run_random_sagas(world, Random(15), sagas=10)
+    await run_random_sagas(service, Random(15), sagas=10)
     status_table.races = 3
 
-    await caught_up_projector(world, status_table)
+    await caught_up_projector(service, status_table)
 
     assert status_table.races == 0
-    assert rows(database_url) == await replayed_rows(world)
-    assert checkpoints(database_url) == heads(world)
+    assert rows(database_url) == await replayed_rows(service)
+    assert checkpoints(database_url) == heads(service)
     await status_table.close()
 
 
 async def test_broken_history_has_no_row_and_stops_no_other(
-    world: InMemoryService, status_table: StatusTable, database_url: str
+    service: InMemoryService, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(16), sagas=5)
-    broken = saga_ids_of(world)[2]
-    version = len(world.log.store.streams[StreamId(broken)])
-    await world.log.append(StreamId(broken), version, [make_event("Nonsense")])
+    await run_random_sagas(service, Random(16), sagas=5)
+    broken = saga_ids_of(service)[2]
+    version = len(service.log.store.streams[StreamId(broken)])
+    await service.log.append(StreamId(broken), version, [make_event("Nonsense")])
 
-    await caught_up_projector(world, status_table)
+    await caught_up_projector(service, status_table)
 
-    sound = [saga_id for saga_id in saga_ids_of(world) if saga_id != broken]
+    sound = [saga_id for saga_id in saga_ids_of(service) if saga_id != broken]
     assert [row["saga_id"] for row in rows(database_url)] == sound
-    assert checkpoints(database_url) == heads(world)
+    assert checkpoints(database_url) == heads(service)
 
 
 async def test_loop_writes_reported_sagas(
-    world: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
+    service: InMemoryService, projector: Projector, status_table: StatusTable, database_url: str
 ) -> None:
     written = asyncio.Event()
     write = status_table.write
@@ -335,43 +336,43 @@ async def test_loop_writes_reported_sagas(
         sagas: Sequence[Saga], before: Mapping[int, int], after: Mapping[int, int]
     ) -> None:
         await write(sagas, before, after)
-        if checkpoints(database_url) == heads(world):
+        if checkpoints(database_url) == heads(service):
             written.set()
 
     status_table.write = write_and_tell  # type: ignore[method-assign]
     running = asyncio.ensure_future(projector.run())
 
-    await run_random_sagas(world, Random(17), sagas=3)
+    await run_random_sagas(service, Random(17), sagas=3)
     async with asyncio.timeout(TIME_LIMIT.total_seconds()):
         await written.wait()
     running.cancel()
 
-    assert rows(database_url) == await replayed_rows(world)
+    assert rows(database_url) == await replayed_rows(service)
 
 
 async def test_many_dirty_sagas_are_written_in_one_flush(
-    world: InMemoryService, projector: Projector, database_url: str
+    service: InMemoryService, projector: Projector, database_url: str
 ) -> None:
     for _ in range(MAX_DIRTY_SAGAS + 10):
-        await world.start("pivotal")
-    await await_idle(world.driver)
+        await service.start("pivotal")
+    await await_idle(service.driver)
 
     assert await projector.flush() == MAX_DIRTY_SAGAS + 10
 
-    assert rows(database_url) == await replayed_rows(world)
-    while advance_to_next_wakeup(world):
-        await await_idle(world.driver)
+    assert rows(database_url) == await replayed_rows(service)
+    while advance_to_next_wakeup(service):
+        await await_idle(service.driver)
     await projector.flush()
     assert all(row["rests"] for row in rows(database_url))
 
 
 async def test_definitions_of_another_node_are_loaded_during_a_rebuild(
-    world: InMemoryService, status_table: StatusTable, database_url: str
+    service: InMemoryService, status_table: StatusTable, database_url: str
 ) -> None:
-    await run_random_sagas(world, Random(18), sagas=5)
-    journal = repository_of(world)
-    journal.registry = DefinitionRegistry(world.log, world.clock)
+    await run_random_sagas(service, Random(18), sagas=5)
+    journal = repository_of(service)
+    journal.registry = DefinitionRegistry(service.log, service.clock)
 
-    await Projector(status_table, world.log, journal.load_many).rebuild()
+    await Projector(status_table, service.log, journal.load_many).rebuild()
 
-    assert rows(database_url) == await replayed_rows(world)
+    assert rows(database_url) == await replayed_rows(service)

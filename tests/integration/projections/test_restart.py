@@ -52,7 +52,7 @@ class Process:
 
 
 @asynccontextmanager
-async def a_process(database_url: str) -> AsyncIterator[Process]:
+async def running_process(database_url: str) -> AsyncIterator[Process]:
     """Run a process that has recovered and drives its sagas; it ends like a killed process."""
     clock, log, status_table = FakeClock(), PostgresLog(database_url), StatusTable(database_url)
     registry, participants = DefinitionRegistry(log, clock), ScriptedParticipants()
@@ -84,13 +84,13 @@ async def a_process(database_url: str) -> AsyncIterator[Process]:
 
 
 async def test_next_process_ends_the_sagas_of_the_one_before(database_url: str) -> None:
-    async with a_process(database_url) as first:
+    async with running_process(database_url) as first:
         done = await first.orchestrator.wait_until_rest(await first.start(), TIME_LIMIT)
         first.participants.hold("process_payment")
         left = [await first.start() for _ in range(5)]
         await first.participants.await_call("process_payment")
         await first.projector.flush()
-    async with a_process(database_url) as second:
+    async with running_process(database_url) as second:
         ended = [await second.orchestrator.wait_until_rest(saga, TIME_LIMIT) for saga in left]
         await second.projector.flush()
 
@@ -102,20 +102,20 @@ async def test_next_process_ends_the_sagas_of_the_one_before(database_url: str) 
 async def test_process_that_wrote_no_row_is_recovered_from_the_log(
     database_url: str,
 ) -> None:
-    async with a_process(database_url) as first:
+    async with running_process(database_url) as first:
         first.participants.hold("create_order")
         left = await first.start()
         await first.participants.await_call("create_order")
     assert rows(database_url) == []
 
-    async with a_process(database_url) as second:
+    async with running_process(database_url) as second:
         ended = await second.orchestrator.wait_until_rest(left, TIME_LIMIT)
 
     assert (second.resumed, ended.state.status) == (1, "completed")
 
 
 async def test_audit_reports_the_altered_event(database_url: str) -> None:
-    async with a_process(database_url) as process:
+    async with running_process(database_url) as process:
         saga = await process.orchestrator.wait_until_rest(await process.start(), TIME_LIMIT)
         assert (await verify_log(process.log)).first_bad is None
         with psycopg.connect(database_url, autocommit=True) as connection:

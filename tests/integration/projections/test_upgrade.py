@@ -1,4 +1,4 @@
-"""A status view of an older release: what it lacks is folded anew from the log."""
+"""A status table of an older release is projected again from the log."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from saga_orchestrator.eventstore.postgres.migrations import migrate
 from saga_orchestrator.projections.status_table import StatusTable
 from saga_orchestrator.tests.integration.projections.random_sagas import (
-    a_random_world,
     caught_up_projector,
+    random_service,
     replayed_rows,
     rows,
     run_random_sagas,
@@ -28,13 +28,13 @@ async def test_rows_of_an_older_release_are_projected_again(
 ) -> None:
     await migrate(empty_database_url, [("projections", older(migration_folders, tmp_path, files))])
     leave_a_row(empty_database_url)
-    world, status_table = await a_random_world(3), StatusTable(empty_database_url)
-    await run_random_sagas(world, Random(3), sagas=25)
+    service, status_table = await random_service(3), StatusTable(empty_database_url)
+    await run_random_sagas(service, Random(3), sagas=25)
 
     await migrate(empty_database_url, migration_folders)
-    await caught_up_projector(world, status_table)
+    await caught_up_projector(service, status_table)
 
-    expected_rows = await replayed_rows(world)
+    expected_rows = await replayed_rows(service)
     assert rows(empty_database_url) == expected_rows
     assert any(row["parked"] for row in expected_rows)
     assert any(row["paused"] for row in expected_rows)

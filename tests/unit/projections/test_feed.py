@@ -13,7 +13,7 @@ seqs = st.lists(st.integers(0, MAX_SEQ), min_size=SHARD_COUNT, max_size=SHARD_CO
 cursors = seqs.map(FeedCursor)
 
 
-def an_event(shard_id: int, seq: int) -> RecordedEvent:
+def make_event(shard_id: int, seq: int) -> RecordedEvent:
     return RecordedEvent(
         shard_id=shard_id,
         seq=seq,
@@ -67,7 +67,7 @@ def test_damaged_feed_cursor_is_refused(damage) -> None:  # type: ignore[no-unty
 def test_feed_cursor_moves_in_the_shards_of_the_events_only() -> None:
     start = FeedCursor((5,) * SHARD_COUNT)
 
-    after = start.after_events([an_event(3, 6), an_event(0, 9), an_event(3, 8)])
+    after = start.after_events([make_event(3, 6), make_event(0, 9), make_event(3, 8)])
 
     assert after.seqs == (9, 5, 5, 8, *(5,) * (SHARD_COUNT - 4))
 

@@ -55,7 +55,7 @@ ORPHAN = "018f0000-0000-7000-8000-0000000001ff"
 class Installation:
     """The log of an in-memory service, copied into a database."""
 
-    world: InMemoryService
+    service: InMemoryService
     projector: Projector
     database_url: str
     log: PostgresLog
@@ -63,20 +63,20 @@ class Installation:
     copied: int = 0
 
     async def live(self, seed: int, sagas: int = 30) -> None:
-        await run_random_sagas(self.world, Random(seed), sagas)
+        await run_random_sagas(self.service, Random(seed), sagas)
         await self.copy()
         await self.projector.flush()
 
     async def append(self, saga_id: str, *events: Event | NewEvent) -> None:
         """Append events that no decision would produce."""
-        version = len(self.world.log.store.streams.get(StreamId(saga_id), ()))
+        version = len(self.service.log.store.streams.get(StreamId(saga_id), ()))
         new = [event if isinstance(event, NewEvent) else recordable(event) for event in events]
-        await self.world.log.append(StreamId(saga_id), version, new)
+        await self.service.log.append(StreamId(saga_id), version, new)
         await self.copy()
 
     async def copy(self) -> None:
         """Copy the events that are not in the database yet."""
-        shards = self.world.log.store.shards.values()
+        shards = self.service.log.store.shards.values()
         heads = await self.log.heads()
         rows = [
             row
@@ -110,7 +110,7 @@ class Installation:
         return Doctor(self.log, self.readers, await self.log.heads(), grounds or self.context())
 
     def context(self) -> AuditContext:
-        known = self.world.registry.known()
+        known = self.service.registry.known()
         definitions = {(definition.name, definition.version): definition for definition in known}
         return AuditContext(definitions=definitions, evidence=NO_EVIDENCE, overdue=NOON)
 
@@ -129,12 +129,12 @@ def recordable(event: Event) -> NewEvent:
 
 @pytest.fixture
 async def installation(
-    world: InMemoryService, projector: Projector, database_url: str
+    service: InMemoryService, projector: Projector, database_url: str
 ) -> AsyncIterator[Installation]:
     """An installation with thirty random sagas."""
     log = PostgresLog(database_url)
     readers = ReaderPool(database_url, timedelta(seconds=10), statement)
-    made = Installation(world, projector, database_url, log, readers)
+    made = Installation(service, projector, database_url, log, readers)
     await made.live(seed=1)
     yield made
     await log.close()
@@ -152,15 +152,15 @@ async def test_sound_installation_has_no_findings(installation: Installation) ->
     doctor = await installation.doctor()
 
     assert [finding async for finding in doctor.findings()] == []
-    assert doctor.progress.sagas == len(installation.world.sagas)
-    assert doctor.progress.events == len(installation.world.events)
+    assert doctor.progress.sagas == len(installation.service.sagas)
+    assert doctor.progress.events == len(installation.service.events)
 
 
 async def test_events_recorded_during_an_audit_are_left_for_the_next(
     installation: Installation,
 ) -> None:
     doctor = await installation.doctor()
-    sagas = len(installation.world.sagas)
+    sagas = len(installation.service.sagas)
     await installation.live(seed=2)
 
     assert [finding async for finding in doctor.findings()] == []
@@ -171,7 +171,7 @@ async def test_events_recorded_during_an_audit_are_left_for_the_next(
 async def test_streams_are_read_whole_whatever_the_page_size(
     installation: Installation,
 ) -> None:
-    streams = installation.world.log.store.streams
+    streams = installation.service.log.store.streams
     for shard_id, head in (await installation.log.heads()).items():
         pages = StreamReader(installation.readers, page=3)
 
@@ -182,13 +182,13 @@ async def test_streams_are_read_whole_whatever_the_page_size(
 
 async def test_event_after_the_end_is_found(installation: Installation) -> None:
     compensated = installation.all_sagas(SagaStatus.COMPENSATED)
-    sagas = [await installation.world.orchestrator.saga(saga_id) for saga_id in compensated]
+    sagas = [await installation.service.orchestrator.saga(saga_id) for saga_id in compensated]
     saga_id, step = next(
         (saga.state.saga_id, step.name)
         for saga in sagas
         for step in saga.steps_in(StepStatus.PENDING)
     )
-    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    version = len(installation.service.log.store.streams[StreamId(saga_id)])
     await installation.append(saga_id, StepSkipped(step=step))
 
     assert codes_of(await installation.findings()) == [("I1", saga_id, version + 1)]
@@ -196,7 +196,7 @@ async def test_event_after_the_end_is_found(installation: Installation) -> None:
 
 async def test_unreadable_event_is_found(installation: Installation) -> None:
     saga_id = installation.first_saga(SagaStatus.COMPLETED)
-    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    version = len(installation.service.log.store.streams[StreamId(saga_id)])
     nonsense = NewEvent(type="Nonsense", schema_version=1, recorded_at=LATER, payload=b"{}")
     await installation.append(saga_id, nonsense)
 
@@ -214,7 +214,7 @@ async def test_saga_without_its_definition_is_found(installation: Installation) 
 
 
 def pivotal_sagas(installation: Installation) -> list[str]:
-    events = installation.world.events
+    events = installation.service.events
     return sorted(event.stream_id for event in events if PIVOTAL in event.payload)
 
 
@@ -225,7 +225,7 @@ async def test_changed_row_is_found(installation: Installation, column: str) -> 
         change = f"update saga_status set {column} where saga_id = %s"
         operator.execute(change.encode(), (saga_id,))
 
-    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    version = len(installation.service.log.store.streams[StreamId(saga_id)])
     assert codes_of(await installation.findings()) == [("I8", saga_id, version)]
 
 
@@ -236,7 +236,7 @@ async def test_missing_row_is_found(
     with psycopg.connect(installation.database_url) as operator:
         operator.execute("delete from saga_status where saga_id = %s", (saga_id,))
 
-    version = len(installation.world.log.store.streams[StreamId(saga_id)])
+    version = len(installation.service.log.store.streams[StreamId(saga_id)])
     assert codes_of(await installation.findings()) == [("I8", saga_id, version)]
 
 
@@ -280,7 +280,7 @@ async def test_overdue_sagas_are_found(installation: Installation) -> None:
         await installation.findings(replace(installation.context(), overdue=overdue))
     )
 
-    unfinished = await installation.world.unfinished()
+    unfinished = await installation.service.unfinished()
     waiting = [saga.saga_id for saga in unfinished if saga.wake_at is not None]
     assert waiting
     assert sorted((code, saga_id) for code, saga_id, _ in violations) == sorted(
@@ -292,7 +292,7 @@ async def test_parent_that_missed_the_end_of_its_child_is_found(
     installation: Installation,
 ) -> None:
     child_id = installation.first_saga(SagaStatus.COMPLETED)
-    await installation.world.registry.register(definition_from_yaml(PARENT))
+    await installation.service.registry.register(definition_from_yaml(PARENT))
     start = SagaStarted(saga_type="parent", definition_version=1, entity_id=1, input={})
     waits = WaitStarted(step="order", child_id=child_id)
     await installation.append(UNKNOWN, start, waits)
@@ -306,7 +306,7 @@ async def test_parent_that_missed_the_end_of_its_child_is_found(
 async def test_contradictions_between_parents_and_children_are_found(
     installation: Installation,
 ) -> None:
-    await installation.world.registry.register(definition_from_yaml(PARENT))
+    await installation.service.registry.register(definition_from_yaml(PARENT))
     start = SagaStarted(saga_type="parent", definition_version=1, entity_id=1, input={})
     waits = WaitStarted(step="order", child_id=UNBORN)
     await installation.append(UNKNOWN, start, waits, StepSucceeded(step="order", attempt=0))
