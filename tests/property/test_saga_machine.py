@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from saga_orchestrator.fsm.call_outcome import Direction
 from saga_orchestrator.fsm.decider.decide import allowed_actions
 from saga_orchestrator.fsm.definitions.definition import Completion, Definition
-from saga_orchestrator.fsm.errors import NotAllowed, UnknownSignal
+from saga_orchestrator.fsm.errors import NotAllowed, UnknownSignal, WouldParkAgain
 from saga_orchestrator.fsm.events import Resolution, SagaParked
 from saga_orchestrator.fsm.inputs import (
     Abandon,
@@ -203,6 +203,8 @@ class SagaMachine(RuleBasedStateMachine):
         try:
             self.process.handle(asked, now=self.now)
             assert allowed or (repeats and self.process.saga.state == before)
+        except WouldParkAgain:  # a verb that helps for another step, or with an output
+            assert self.process.saga.state == before
         except NotAllowed:
             assert not allowed
             assert self.process.saga.state == before
