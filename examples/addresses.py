@@ -1,4 +1,4 @@
-"""Where the demo's three processes listen, from the same settings that the service reads."""
+"""The addresses of the demo's three processes, from the same settings that the service reads."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class DemoFailed(Exception):
-    """Why the demo cannot begin or go on, in words for its user."""
+    """The demo cannot start or continue; the message is for its user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    setting: str  # the environment variable that moves it
+    """A host and a port to listen on."""
+
+    setting: str  # the environment variable that changes the address
     host: str
     port: int
 

@@ -1,17 +1,18 @@
-"""What makes a participant safe to call twice, too late, or for nothing.
+"""The barrier: makes a participant safe against calls that are repeated, empty or late.
 
-A saga's calls come over a network that loses, repeats and reorders. Three rules answer that:
+A saga's calls come over a network that loses, repeats and reorders messages. Three rules handle
+that (DTM calls such a component a barrier):
 
-* Repeat: a key that has been answered gets the same answer again, and no second effect. The same
-  key with another request is a mistake of the caller and is told so.
-* Empty compensation: undoing an action that never arrived is no error. It is remembered that the
-  action was undone.
-* Hanging action: an action that arrives after it was undone would stay for ever, since nobody will
-  undo it again. It is refused.
+* Repeated call: a key that has been answered gets the same answer again, and no second effect. The
+  same key with another request is an error of the caller and is refused.
+* Empty compensation: compensating an action that never arrived is no error. The action is recorded
+  as compensated.
+* Hanging action: an action that arrives after its compensation would never be compensated again.
+  It is refused.
 
-An action is remembered as undone under its key, `<saga>/<step>/action`. It is known from the
-headers Saga-Id and Saga-Step of the compensation, or is named in the compensation's body. A call
-without a key and without these headers (a person with curl) is simply done.
+An action is recorded as compensated under its key, `<saga>/<step>/action`. The key follows from the
+headers Saga-Id and Saga-Step of the compensation, or is part of the compensation's path. A call
+without a key and without these headers, such as a person's with curl, is performed as it is.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from pydantic import ValidationError
 from .call import Answer, Call, JsonObject, refusal
 from .ledger import Transaction
 
-MAX_KEPT_CALLS = 1000  # the newest ones, for whoever asks what was called
+MAX_KEPT_CALLS = 1000  # the newest calls, which GET /calls shows
 
 Perform = Callable[[Transaction, Call], Answer]
 
 
 def perform_action(book: Transaction, call: Call, perform: Perform) -> Answer:
-    """Perform an action, unless it was performed or undone before."""
+    """Perform an action, unless it has been performed or compensated before."""
 
     def unless_undone(book: Transaction, call: Call) -> Answer:
         return refuse_if_undone(book, call) or perform(book, call)
@@ -40,7 +41,7 @@ def perform_action(book: Transaction, call: Call, perform: Perform) -> Answer:
 
 
 def perform_compensation(book: Transaction, call: Call, perform: Perform) -> Answer:
-    """Perform a compensation; from now on the action it belongs to is refused."""
+    """Perform a compensation; from now on its action is refused."""
 
     def and_remember(book: Transaction, call: Call) -> Answer:
         remember_undone(book, call.action_key)
@@ -55,7 +56,7 @@ def remember_undone(book: Transaction, action_key: str | None) -> None:
 
 
 def recent_calls(book: Transaction) -> list[JsonObject]:
-    """The newest calls, oldest first."""
+    """Return the newest calls, the oldest of them first."""
     rows = book.rows("list_calls", limit=MAX_KEPT_CALLS)
     return [dict(row) | {"replayed": bool(row["replayed"])} for row in rows]
 
@@ -120,8 +121,8 @@ def record_call(book: Transaction, call: Call, answer: Answer) -> None:
 
 
 def describe_errors(error: ValidationError) -> str:
-    """One line: where, and what is wrong there."""
+    """Describe validation errors in one line, each with its place."""
     return "; ".join(
-        f"{'.'.join(map(str, finding['loc'])) or 'body'}: {finding['msg']}"
-        for finding in error.errors(include_url=False, include_context=False, include_input=False)
+        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)
     )

@@ -1,4 +1,4 @@
-"""What a participant is asked, and what it answers."""
+"""Calls to a participant and its answers to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 MAX_BODY_BYTES = 1024 * 1024  # bytes; the orchestrator sends no more
 MAX_KEY_CHARACTERS = 255  # characters
-MAX_ID = 2**63 - 1  # SQLite's largest integer; no row ever gets it
+MAX_ID = 2**63 - 1  # SQLite's largest integer, which no row ever reaches
 
 JsonObject = Mapping[str, object]
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
@@ -27,8 +27,8 @@ class BodyTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One POST; `ids` are the numbers in its path. `named` is the key of an action instead of one:
-    who does not know the number of what it made can say who asked for it.
+    """One POST. `ids` are the numbers in its path. `named` is the key of an action in place of a
+    number: a caller that never received the number can name the action that made the thing.
     """
 
     method: str
@@ -43,13 +43,13 @@ class Call:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for requests that ask the same; the attempt does not count."""
-        asked = f"{self.method} {self.path}\n".encode() + canonical(self.body)
-        return hashlib.sha256(asked).hexdigest()
+        """A hash that is equal for equal requests; the attempt does not count."""
+        request = f"{self.method} {self.path}\n".encode() + canonical(self.body)
+        return hashlib.sha256(request).hexdigest()
 
     @property
     def action_key(self) -> str | None:
-        """The key under which this saga's step calls its action, whichever direction this is."""
+        """The idempotency key of the step's action, also for a call of its compensation."""
         if self.saga_id is None or self.step is None:
             return None
         return f"{self.saga_id}/{self.step}/action"
@@ -63,10 +63,10 @@ class Answer:
 
     @property
     def is_kept(self) -> bool:
-        """Whether a repeat of the call must get this very answer.
+        """True if a repetition of the call must get the same answer.
 
-        A declined card stays declined for its key, since the caller may have acted on it. Other
-        refusals had no effect and are decided anew: an operator repeats them with the same key.
+        A declined card stays declined for its key, since the caller may have acted on that. Other
+        refusals had no effect and are decided anew: an operator retries them with the same key.
         """
         return self.status < HTTPStatus.MULTIPLE_CHOICES or self.status == 402
 
@@ -76,13 +76,13 @@ def refusal(status: HTTPStatus, detail: str) -> Answer:
 
 
 async def read_call(request: Request) -> Call:
-    """Raises BodyTooLarge as soon as the body is."""
+    """Read a call from an HTTP request. Raises BodyTooLarge."""
     headers = request.headers
     return Call(
         method=request.method,
         path=request.url.path,
         body=await read_body(request),
-        # A longer number names nothing either, and SQLite would not take it.
+        # A larger number names nothing either, and SQLite does not accept it.
         ids={
             name: min(value, MAX_ID)
             for name, value in request.path_params.items()
@@ -106,7 +106,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def canonical(body: bytes) -> bytes:
-    """The same bytes for the same JSON; what is not JSON stays as it is."""
+    """Return the same bytes for equal JSON documents; a body that is not JSON is unchanged."""
     try:
         return json.dumps(json.loads(body, parse_float=_exact), sort_keys=True).encode()
     except (ValueError, ArithmeticError, RecursionError):
@@ -114,10 +114,11 @@ def canonical(body: bytes) -> bytes:
 
 
 def _exact(text: str) -> float | str:
-    """A float where it has the value that is written; else two amounts could be one request."""
+    """Return a float if it is exact, else the text: two amounts must not become one request."""
     number = float(text)
     return number if Decimal(repr(number)) == Decimal(text) else text
 
 
 def parse_attempt(text: str) -> int | None:
+    """Parse the number of an attempt, or return None."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

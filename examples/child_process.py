@@ -1,8 +1,8 @@
-"""The processes of the demo: started together, watched, stopped in reverse order.
+"""The child processes of the demo: started in order, watched, stopped in reverse order.
 
-Each child is the leader of a session of its own, so Ctrl-C in the terminal reaches the demo only,
-which then stops them one after the other: the orchestrator before the participants that it calls.
-A child that ends by itself ends the demo, with the last lines of its log.
+Each child is the leader of its own session, so Ctrl-C in the terminal reaches only the demo, which
+then stops the children one after the other: the orchestrator before the participants that it calls.
+A child that exits by itself ends the demo, with the last lines of its log.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOG_TAIL_LINES = 15  # lines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run, and where it will listen."""
+    """A program to run, and the address on which it will listen."""
 
     name: str
     arguments: Sequence[str]
@@ -64,16 +64,16 @@ class ChildProcess:
         return False
 
     def failure(self, what: str) -> DemoFailed:
-        """`what` happened to it, and the last lines of its log."""
+        """Return an error with `what` happened and the last lines of the log."""
         return DemoFailed(with_log_tail(f"{self.program.name} {what}", self.program.log))
 
     async def fail_on_exit(self) -> NoReturn:
-        """Raises DemoFailed when the process ends."""
+        """Wait for the process to exit, then raise DemoFailed."""
         code = await self._process.wait()
         raise self.failure(describe_exit(code))
 
     async def stop(self) -> None:
-        """Ask, wait, then force. Returns when the process is gone."""
+        """Terminate the process, kill it if that takes too long, and return when it is gone."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -87,7 +87,7 @@ class ChildProcess:
 
 @asynccontextmanager
 async def running_children(programs: Sequence[Program]) -> AsyncIterator[Sequence[ChildProcess]]:
-    """All of `programs`, started in order; stopped in reverse order, whatever happens."""
+    """Start `programs` in order, and stop them in reverse order, whatever happens."""
     for program in programs:
         require_free_port(program)
     children: list[ChildProcess] = []
@@ -115,7 +115,7 @@ async def start(program: Program) -> ChildProcess:
 
 
 def require_free_port(program: Program) -> None:
-    """Another listener there would answer our health checks in the child's place."""
+    """Raise DemoFailed if the port is in use: that listener would answer our health checks."""
     address = program.address
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
@@ -130,7 +130,7 @@ def require_free_port(program: Program) -> None:
 
 
 def describe_exit(code: int) -> str:
-    """A negative code is the number of the signal that ended it."""
+    """Describe an exit code; a negative one is the number of the signal that ended the process."""
     return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal_name(-code)}"
 
 

@@ -1,12 +1,12 @@
 """The demo: `python -m saga_orchestrator.examples.demo`.
 
 It starts the two participants and the orchestrator, sends one order that completes and one whose
-card is declined, and shows what the log recorded and what the participants hold at the end. Then
-it stays up, so that one can look around, until Ctrl-C. With --once it ends by itself and says with
-its exit code whether both sagas came out as they must.
+card is declined, and shows the recorded events and the state of the participants at the end. Then
+it stays up until Ctrl-C, for a look around. With --once it ends by itself, and its exit code is 0
+if both sagas ended as they must.
 
-Three things can end it: the play is over, a signal, or a child that died. They race; the losers are
-cancelled, and in every case the children are stopped before the demo ends.
+Three things can end it: the last scenario, a signal, or a child that exits. They race; the losers
+are cancelled, and in every case the children are stopped before the demo ends.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """`environ` is passed on to the children, with the addresses and the data folder set in it."""
+    """One run of the demo. The children get `environ` with the addresses and the data folder."""
 
     addresses: Addresses
     data: Path
@@ -50,7 +50,7 @@ class Demo:
     orchestrator: Sequence[str] = ORCHESTRATOR  # arguments of the interpreter
 
     async def run(self) -> int:
-        """Play, and return the exit code. Raises DemoFailed if it could not be played."""
+        """Run the demo and return the exit code. Raises DemoFailed."""
         signalled = signal_received()
         async with (
             running_children(self.programs()) as children,
@@ -63,7 +63,7 @@ class Demo:
             )
 
     def programs(self) -> Sequence[Program]:
-        """The orchestrator last: it is stopped first, while those that it calls still answer."""
+        """Return the programs, the orchestrator last: it is stopped before the participants."""
         orders, payments = self.addresses.orders, self.addresses.payments
         return [
             self.program("order-service", orders, self.participant("order_service", orders)),
@@ -100,7 +100,7 @@ class Demo:
                 await await_health(child, web)
             wrong = await self.run_scenarios(DemoClient(web, self.addresses))
         except httpx.TransportError as error:
-            # If a child died, that is the better explanation: let it win the race.
+            # If a child has exited, its log explains more: let it win the race.
             await asyncio.sleep(EXIT_NOTICE_TIME.total_seconds())
             raise DemoFailed(f"a service does not answer: {error!r}") from error
         for line in wrong:
@@ -111,7 +111,7 @@ class Demo:
         return await wait_forever()
 
     async def run_scenarios(self, teller: DemoClient) -> Sequence[str]:
-        """What came out wrong."""
+        """Run all scenarios and return the mismatches."""
         wrong: list[str] = []
         for scene in SCENARIOS:
             wrong += await self.run_scenario(scene, teller)
@@ -128,14 +128,14 @@ class Demo:
         return list(mismatches(scene, story))
 
     async def wait_for_signal(self, signalled: asyncio.Event) -> int:
-        """Being stopped is how the demo ends; with --once it is not."""
+        """Return the exit code for a signal: the usual end of the demo, but not with --once."""
         await signalled.wait()
         print_lines("", "stopping")
         return 1 if self.once else 0
 
 
 async def await_health(child: ChildProcess, web: httpx.AsyncClient) -> None:
-    """Raises DemoFailed if it takes more than HEALTHY_WITHIN."""
+    """Wait until `child` is healthy. Raises DemoFailed after HEALTHY_WITHIN."""
     program = child.program
     for _ in range(HEALTHY_TIMEOUT // PROGRESS_INTERVAL):
         if await child.healthy_within(web, PROGRESS_INTERVAL):
@@ -166,7 +166,8 @@ def curl(method: str, url: str, body: Mapping[str, object]) -> str:
 
 
 def signal_received() -> asyncio.Event:
-    """Set by the first signal; later ones change nothing, since stopping is bounded anyway."""
+    """Return an event that the first signal sets; later signals change nothing, since stopping has
+    a time limit."""
     event = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, event.set)
@@ -174,7 +175,7 @@ def signal_received() -> asyncio.Event:
 
 
 async def first_result(*coroutines: Coroutine[object, object, int]) -> int:
-    """The result, or the exception, of the one that ends first; the others are cancelled."""
+    """Return the result, or raise the exception, of the first to end; cancel the others."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

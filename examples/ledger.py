@@ -1,9 +1,9 @@
-"""The durable state of a participant: one SQLite file, one writer at a time.
+"""The ledger: the durable state of a participant in one SQLite file, with one writer at a time.
 
-The effect of a call and the answer to it are written in one transaction, so there is no moment at
-which a crash leaves an effect without its answer, or an answer without its effect. `synchronous =
-FULL` makes a commit survive the machine as well as the process: a caller who got an answer may
-rely on it. Reads go through transactions too, and so never see half of a write.
+The effect of a call and the answer to it are written in one transaction, so a crash never leaves an
+effect without its answer, or an answer without its effect. With `synchronous = FULL` a commit
+survives a crash of the machine as well as of the process: a caller that got an answer may rely on
+it. Reads are transactions too, and so never see half of a write.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Value = str | int | float | None
 
 
 class Ledger:
-    """Thread-safe. `schema` names the statement file with the tables of this participant."""
+    """A thread-safe SQLite file. `schema` names the file of statements that makes its tables."""
 
     def __init__(self, file: Path, schema: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Committed at the end, undone by an exception."""
+        """Run a transaction: committed at the end, rolled back by an exception."""
         with self._lock:
             # Immediate: the write lock is taken before the first read, so what was read stays true.
             self._connection.execute("begin immediate")
@@ -51,7 +51,7 @@ class Ledger:
 
 
 class Transaction:
-    """The ledger, opened for one transaction."""
+    """One transaction on the ledger."""
 
     def __init__(self, connection: sqlite3.Connection, statements: Mapping[str, str]) -> None:
         self._connection = connection
@@ -61,7 +61,7 @@ class Transaction:
         return self._connection.execute(self._statements[statement], values).fetchall()
 
     def row(self, statement: str, /, **values: Value) -> sqlite3.Row | None:
-        """The first row, if there is one."""
+        """Return the first row, or None."""
         return next(iter(self.rows(statement, **values)), None)
 
 

@@ -1,4 +1,4 @@
-"""Amounts of money: exact on the way in, whole cents in the ledger."""
+"""Amounts of money: exact decimals in requests, whole cents in the ledger."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def to_cents(amount: Decimal) -> int:
 
 
 def from_cents(cents: int) -> float:
-    """For JSON; exact to the cent, as every amount up to MAX_AMOUNT is."""
+    """Return an amount for JSON, exact to the cent up to MAX_AMOUNT."""
     return cents / 100

@@ -1,10 +1,10 @@
-"""order-service: takes orders, confirms them, cancels them.
+"""order-service: creates orders, confirms them, cancels them.
 
     PENDING_PAYMENT ──confirm──▶ CONFIRMED
            │                         │
            └──────compensate─────────┴──▶ CANCELLED
 
-A cancelled order stays cancelled. Cancelling undoes a confirmation too, so the saga's step
+A cancelled order stays cancelled. Cancelling also undoes a confirmation, so the saga's step
 confirm_order needs no compensation of its own.
 """
 
@@ -39,7 +39,7 @@ from .participant import (
 
 NAME = "order-service"
 PORT = 8003
-MAX_LISTED = 1000  # orders in one answer, the newest
+MAX_LISTED = 1000  # orders in one answer
 
 
 class OrderStatus(StrEnum):
@@ -55,7 +55,7 @@ class OrderedItem(BaseModel):
 
 
 class NewOrder(BaseModel):
-    """A status that is sent along is not believed: an order starts as PENDING_PAYMENT."""
+    """A new order. A status in the request is ignored: an order starts as PENDING_PAYMENT."""
 
     customer_id: Id
     restaurant_id: Id
@@ -122,7 +122,7 @@ def compensate(book: Transaction, call: Call) -> Answer:
 
 
 def compensate_by_key(book: Transaction, call: Call) -> Answer:
-    """Cancel the order that `key` made; if there is none yet, there never will be."""
+    """Cancel the order that the action `named` made, or prevent it if it was not made yet."""
     key = call.named
     barrier.remember_undone(book, key)
     row = book.row("find_order_by_key", action_key=key)
@@ -146,7 +146,7 @@ def show_order(book: Transaction, request: Request) -> JsonObject | None:
 
 
 def list_orders(book: Transaction, request: Request) -> JsonObject:
-    """The newest first; `?saga_id=` asks for those of one saga."""
+    """List the orders, the newest first; `?saga_id=` selects those of one saga."""
     rows = book.rows("list_orders", saga_id=request.query_params.get("saga_id"), limit=MAX_LISTED)
     return {"orders": [view(row) for row in rows]}
 

@@ -1,4 +1,4 @@
-"""What the two services have in common: endpoints around a ledger, and a program around them."""
+"""The base of both participants: endpoints on a ledger, and the program that serves them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from . import barrier
 from .call import Answer, BodyTooLarge, Call, JsonObject, read_call
 from .ledger import Ledger, Transaction
 
-STOP_TIMEOUT = timedelta(seconds=5)  # what is being answered gets this long to finish
+STOP_TIMEOUT = timedelta(seconds=5)  # for requests in flight
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Rule = Callable[[Transaction, Call, barrier.Perform], Answer]
@@ -30,7 +30,7 @@ Reading = Callable[[Transaction, Request], JsonObject | None]
 
 
 def application(name: str, ledger: Ledger, routes: Sequence[Route]) -> Starlette:
-    """`routes`, with /health and /calls; closes the ledger at the end."""
+    """Return an app with `routes`, /health and /calls, which closes the ledger at its end."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -66,7 +66,7 @@ def compensation_route(ledger: Ledger, path: str, perform: barrier.Perform) -> R
 
 
 def setting_route(ledger: Ledger, path: str, perform: barrier.Perform) -> Route:
-    """A PUT: the same however often it comes, so nothing is remembered about it."""
+    """Return a route for a PUT, which is idempotent by itself and so passes no barrier."""
     return Route(path, call_endpoint(ledger, barrier.perform_validated, perform), methods=["PUT"])
 
 
@@ -84,7 +84,7 @@ def call_endpoint(ledger: Ledger, rule: Rule, perform: barrier.Perform) -> Endpo
 
 
 def read_endpoint(ledger: Ledger, read: Reading) -> Endpoint:
-    """A GET; `read` returns None for what does not exist."""
+    """Return the endpoint of a GET; `read` returns None if there is no such thing."""
 
     def in_one_transaction(request: Request) -> JsonObject | None:
         with ledger.transaction() as book:
@@ -108,7 +108,7 @@ async def body_too_large(_: Request, __: Exception) -> Response:
 def argument_parser(name: str, port: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name, description=f"The participant {name}.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=port, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=port, help="0 takes a free port")
     parser.add_argument("--data", type=Path, default=Path(".state"), help="folder of its state")
     return parser
 
@@ -116,14 +116,14 @@ def argument_parser(name: str, port: int) -> argparse.ArgumentParser:
 def serve(name: str, build: Callable[[], Starlette], *, host: str, port: int) -> int:
     """Serve until SIGTERM or SIGINT; 1 if the port is taken."""
     try:
-        door = socket.create_server((host, port))
+        listener = socket.create_server((host, port))
     except OSError as error:
         print(f"{name}: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)
         return 1
-    with door:
-        print(f"{name} listens on http://{host}:{door.getsockname()[1]}", flush=True)
+    with listener:
+        print(f"{name} listens on http://{host}:{listener.getsockname()[1]}", flush=True)
         with suppress(KeyboardInterrupt):
-            uvicorn_server(build).run(sockets=[door])
+            uvicorn_server(build).run(sockets=[listener])
     return 0
 
 

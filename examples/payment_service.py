@@ -1,10 +1,10 @@
-"""payment-service: takes payments and gives them back.
+"""payment-service: takes payments and refunds them.
 
     PAID ──compensate──▶ REFUNDED
 
-A declined payment is no payment: the card's answer is kept under the call's key, and nothing else.
-The switch at /decline makes every card decline, which is how the demo shows a saga that turns
-round; it is part of the durable state, so a restart does not flip it.
+A declined payment makes no row: only the answer is kept, under the key of the call. The switch at
+/decline makes every card decline, with which the demo shows a saga that compensates; the switch is
+durable, so a restart does not change it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .participant import (
 
 NAME = "payment-service"
 PORT = 8004
-MAX_LISTED = 1000  # payments in one answer, the newest
+MAX_LISTED = 1000  # payments in one answer
 
 
 class PaymentStatus(StrEnum):
@@ -48,7 +48,7 @@ class PaymentStatus(StrEnum):
 
 
 class NewPayment(BaseModel):
-    """A status that is sent along is not believed: a payment that is taken is PAID."""
+    """A new payment. A status in the request is ignored: a payment that is taken is PAID."""
 
     order_id: Id
     amount: Money
@@ -60,7 +60,7 @@ class DeclineSwitch(BaseModel):
 
 
 def create_app(data: Path, *, decline: bool = False) -> Starlette:
-    """`decline` turns the switch on; without it, it stays as it was."""
+    """Return the app; `decline` turns the switch on, and otherwise it stays as it was."""
     ledger = Ledger(data / f"{NAME}.sqlite3", schema="payment_schema")
     if decline:
         with ledger.transaction() as book:
@@ -102,7 +102,7 @@ def compensate(book: Transaction, call: Call) -> Answer:
 
 
 def compensate_by_key(book: Transaction, call: Call) -> Answer:
-    """Refund the payment that `key` made; if there is none yet, there never will be."""
+    """Refund the payment that the action `named` made, or prevent it if it was not made yet."""
     key = call.named
     barrier.remember_undone(book, key)
     row = book.row("find_payment_by_key", action_key=key)
@@ -124,7 +124,7 @@ def show_payment(book: Transaction, request: Request) -> JsonObject | None:
 
 
 def list_payments(book: Transaction, request: Request) -> JsonObject:
-    """The newest first; `?saga_id=` asks for those of one saga."""
+    """List the payments, the newest first; `?saga_id=` selects those of one saga."""
     rows = book.rows("list_payments", saga_id=request.query_params.get("saga_id"), limit=MAX_LISTED)
     return {"payments": [view(row) for row in rows]}
 

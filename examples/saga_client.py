@@ -1,4 +1,4 @@
-"""One saga from outside: started over HTTP, and then told by those who took part."""
+"""The demo's HTTP client: start a saga, then collect its status, its events and its effects."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from .addresses import Addresses, DemoFailed
 
-MAX_START_WAIT = timedelta(seconds=60)  # the most that a start may be asked to wait
-START_TIMEOUT = timedelta(seconds=75)  # longer than that, or a slow saga would look like a dead one
+MAX_START_WAIT = timedelta(seconds=60)  # the longest wait that a start accepts
+START_TIMEOUT = timedelta(
+    seconds=75
+)  # longer, so that a slow saga does not look like a dead service
 MAX_PAGES = 20  # of events; a saga of three steps needs one
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class ResponseModel(BaseModel):
-    """What the demo reads of an answer; further members are no concern of it."""
+    """The members of a response that the demo reads; it ignores all others."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,6 +79,8 @@ class Payments(ResponseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SagaSnapshot:
+    """One saga: its status, its events, and its effects at the participants."""
+
     saga_id: str
     status: SagaStatus
     events: Sequence[RecordedEvent]
@@ -85,14 +89,14 @@ class SagaSnapshot:
 
 
 class DemoClient:
-    """Asks the three services. Raises DemoFailed for an answer that nobody could tell from."""
+    """A client of the three services. Raises DemoFailed for an unusable response."""
 
     def __init__(self, client: httpx.AsyncClient, addresses: Addresses) -> None:
         self._client = client
         self._addresses = addresses
 
     async def start_saga(self, order: Mapping[str, object]) -> str:
-        """Start it and let it come to rest; returns its id."""
+        """Start a saga, wait until it is at rest, and return its id."""
         reply = await self._client.post(
             f"{self._addresses.service.url}/sagas/start",
             json=order,
@@ -139,10 +143,10 @@ class DemoClient:
 
 
 def read_response(model: type[Model], reply: httpx.Response) -> Model:
-    asked = f"{reply.request.method} {reply.request.url}"
+    request = f"{reply.request.method} {reply.request.url}"
     if not reply.is_success:
-        raise DemoFailed(f"{asked} answered {reply.status_code}: {reply.text[:300]}")
+        raise DemoFailed(f"{request} answered {reply.status_code}: {reply.text[:300]}")
     try:
         return model.model_validate_json(reply.content)
     except ValidationError as error:
-        raise DemoFailed(f"{asked} answered what the demo cannot read: {error}") from error
+        raise DemoFailed(f"{request} has an unexpected response: {error}") from error

@@ -1,4 +1,4 @@
-"""What the demo plays: one order that completes, and one whose card is declined."""
+"""The scenarios of the demo: one order that completes, and one whose card is declined."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .saga_client import SagaSnapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a saga ended, for its caller and at the participants."""
+    """The end of a saga, as its client and the participants see it."""
 
     status: str
     success: bool
@@ -21,6 +21,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
+    """One order to run, and the outcome that it must have."""
+
     title: str
     entity_id: int
     declined: bool
@@ -56,7 +58,7 @@ SCENARIOS = (
 
 
 def order_request(entity_id: int) -> Mapping[str, object]:
-    """The body of POST /sagas/start; the order_id in it is replaced by the real one."""
+    """Return the body of POST /sagas/start; its order_id is replaced by that of the new order."""
     bought = {"menu_item_id": 1, "quantity": 2, "price": 25.00}
     placed = {
         "customer_id": 1,
@@ -92,9 +94,9 @@ def outcome(story: SagaSnapshot) -> Outcome:
 
 
 def mismatches(scene: Scenario, story: SagaSnapshot) -> Iterator[str]:
-    """What came out otherwise than expected, one line each."""
-    came = outcome(story)
+    """Yield a line for each member of the outcome that is not as expected."""
+    actual = outcome(story)
     for field in fields(Outcome):
-        is_, should_be = getattr(came, field.name), getattr(scene.expected, field.name)
-        if is_ != should_be:
-            yield f"{scene.title}: {field.name} is {is_!r}, and should be {should_be!r}"
+        value, expected = getattr(actual, field.name), getattr(scene.expected, field.name)
+        if value != expected:
+            yield f"{scene.title}: {field.name} is {value!r}, and should be {expected!r}"

@@ -1,4 +1,4 @@
-"""A story as lines of text: what happened when, in columns, and how it ended."""
+"""The timeline of a saga as text: its events in columns, then its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ink(StrEnum):
 
 
 class Paint:
-    """Colours text, or leaves it as it is."""
+    """A function that colours text, or returns it unchanged."""
 
     def __init__(self, *, on: bool) -> None:
         self._on = on
@@ -72,11 +72,11 @@ def event_columns(event: RecordedEvent, since: datetime) -> tuple[str, str, str,
     data = event.data
     note = [
         f"attempt {data.attempt}" if data.attempt is not None else "",
-        *(printable(str(said)) for said in (data.error, event.reason) if said is not None),
+        *(printable(str(text)) for text in (data.error, event.reason) if text is not None),
         f"by {printable(str(event.actor))}" if event.actor is not None else "",
     ]
-    said = ", ".join(filter(None, note))
-    return f"+{after_ms:,} ms", printable(event.type), printable(data.step or ""), said
+    notes = ", ".join(filter(None, note))
+    return f"+{after_ms:,} ms", printable(event.type), printable(data.step or ""), notes
 
 
 def result_line(what: str, how: str) -> str:
@@ -116,5 +116,5 @@ def status_ink(status: str) -> Ink:
 
 
 def printable(text: str) -> str:
-    """On one line, and without codes that a terminal would obey."""
-    return "".join(each if each.isprintable() else " " for each in text)
+    """Return `text` on one line and without control codes."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,6 +1,6 @@
-"""A definition as the core uses it: checked, parsed, with every default filled in.
+"""A definition as the core uses it: parsed, checked, and with every default filled in.
 
-`language.py` makes these from what people write. A definition never changes once it is registered.
+A definition never changes once it is registered.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .retry import RetryPolicy
 
 
 class OnFailure(StrEnum):
-    """What follows when a compensation fails for good."""
+    """The reaction to a compensation that fails for good."""
 
-    PARK = "park"  # stop there
-    CONTINUE = "continue"  # undo the others, then park
+    PARK = "park"  # at once
+    CONTINUE = "continue"  # compensate the other steps first, then park
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request to a participant, with its limits. `timeout` bounds each attempt as a whole.
 
-    `steps_read` are the steps that it is made of, or None if they may be any.
+    `steps_read` are the steps whose outputs or keys the request reads, or None if they may be any.
     """
 
     method: str
@@ -43,7 +43,7 @@ class Call:
 
     @property
     def templates(self) -> Sequence[Template]:
-        """All that its request is made of."""
+        """The path, the body and the headers of the request."""
         body = [] if self.body is None else [self.body]
         return [self.path, *body, *(value for _, value in self.headers)]
 
@@ -55,14 +55,14 @@ class Compensation(Call):
 
 
 class OnTimeout(StrEnum):
-    """What follows when nobody sends a signal in time."""
+    """The reaction to a signal that does not arrive in time."""
 
     REJECT = "reject"
     PARK = "park"
 
 
 class Completion(StrEnum):
-    """How a step that was only accepted is completed."""
+    """How a step is completed whose action was only accepted (202)."""
 
     CALLBACK = "callback"
     POLL = "poll"
@@ -77,7 +77,7 @@ class WaitFor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """Another saga. Without a `version` it is the newest when it is started."""
+    """A child saga. Without a `version`, the newest version at the time of its start."""
 
     saga_type: str
     version: int | None
@@ -86,10 +86,8 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """`after` names the steps that must be done first; without `output` the whole reply is kept.
-
-    `when` is the condition without which it is skipped. `status` asks what became of the action.
-    """
+    """One step. `after` names the steps it runs after; `when` is the condition for running at all;
+    `status` queries the outcome of the action; without `output` the whole reply is kept."""
 
     name: str
     after: tuple[str, ...]
@@ -111,25 +109,24 @@ class Step:
 
     @property
     def is_compensatable(self) -> bool:
-        """Whether it has something that undoes it."""
+        """True if the step has a compensation, or is a child saga, which compensates itself."""
         return self.compensation is not None or self.child is not None
 
     @property
     def retry(self) -> RetryPolicy:
-        """Of its action."""
-        assert self.action is not None, f"{self.name} calls nobody"
+        """The retry policy of the action."""
+        assert self.action is not None, f"{self.name} calls no participant"
         return self.action.retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Definition:
-    """`source` is the document it came from, as canonical JSON. Equal only to itself.
+    """One version of a saga type. Equal only to itself.
 
-    Without an `input` anything may be given to a start.
-
-    `covered` are the steps that the compensation of another undoes, with the name of that;
-    `children` those that are sagas of their own, `signals` the names that steps wait for,
-    `participants` all that its steps call.
+    `source` is the document as canonical JSON. Without an `input` schema a start accepts any input.
+    `covered` are the steps that another step's compensation undoes, each with the name of that
+    step; `children` the steps that are child sagas; `signals` the names that steps wait for;
+    `participants` the participants that steps call.
     """
 
     name: str
@@ -149,14 +146,14 @@ class Definition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
-        covered = [(one, one.undone_by) for one in self.steps if one.undone_by is not None]
+        covered = [(step, step.undone_by) for step in self.steps if step.undone_by is not None]
         object.__setattr__(self, "implied_compensations", tuple(covered))
         children = tuple(step for step in self.steps if step.child is not None)
         object.__setattr__(self, "children", children)
         pivots = tuple(step.name for step in self.steps if step.pivot)
         object.__setattr__(self, "pivots", pivots)
         waits = (step.wait_for for step in self.steps)
-        signals = frozenset(one.signal for one in waits if one is not None)
+        signals = frozenset(wait.signal for wait in waits if wait is not None)
         object.__setattr__(self, "signals", signals)
         participants = frozenset(step.participant for step in self.steps if step.participant)
         object.__setattr__(self, "participants", participants)
@@ -169,7 +166,7 @@ class Definition:
         return self.by_name[name]
 
     def compensated_with(self, name: str) -> tuple[Step, ...]:
-        """The steps that the compensation of `name` undoes too."""
+        """Return the other steps that the compensation of step `name` undoes."""
         return tuple(step for step, by in self.implied_compensations if by == name)
 
     def predecessors(self, name: str) -> frozenset[str]:

@@ -1,10 +1,10 @@
-"""Whether the input of a start fits its definition, before anything is recorded.
+"""Check the input of a start against its definition, before anything is recorded.
 
-What an expression needs of `input` must be there: without it a call could not be made later, in the
-middle of the saga. A fallback (`||`, `not_null`) is asked only where what stands before it fails,
-and a step whose condition is false for this input needs nothing. Conditions themselves take what is
-absent for false. Null is a value, except where nothing can be made of it: in a text, or as the
-argument of a function that takes none.
+Each part of `input` that an expression needs must be there; otherwise a call could not be made
+later, in the middle of the saga. A fallback (`||`, `not_null`) counts only where the operand before
+it has no value, and a step whose condition is false for this input needs nothing. Conditions take a
+missing part for false. Null is a value, except in a text and as an argument of a function that does
+not take null.
 """
 
 from __future__ import annotations
@@ -13,17 +13,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from jmespath.exceptions import JMESPathError
-from jmespath.functions import Functions
-
 from ..expressions.compiled import is_truthy
-from ..expressions.evaluation import (
-    EVALUATION_FAILURES,
-    ExpressionError,
-    Interpreter,
-    StrictInterpreter,
-)
+from ..expressions.evaluation import ExpressionError, evaluate_tree
 from ..expressions.expression import RELATIVE, Expression, Node, leading_path, references
+from ..expressions.functions import PARAMETERS
 from ..expressions.template import Template, Text, expressions
 from ..formats.json_path import ABSENT, Absent, Path, dotted_path, get_path, json_pointer
 from ..formats.strict_json import Json, JsonObject
@@ -31,14 +24,14 @@ from .definition import Definition, Step
 from .findings import Finding, InvalidInput
 from .input_schema import MISSING_MESSAGE
 
-FUNCTIONS = Functions.FUNCTION_TABLE
 MAX_SHOWN_CHARACTERS = 60  # characters of an expression
 OR, AND, CALL = "or_expression", "and_expression", "function_expression"
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredInput:
-    """A place of the input that `step` needs for `expression`; `value` if null is not enough."""
+    """A part of the input that `expression` of `step` needs; `value` is true if null is not
+    enough."""
 
     path: Path
     value: bool
@@ -48,7 +41,7 @@ class RequiredInput:
 
 @dataclass(frozen=True, slots=True)
 class AlternativeInputs:
-    """A part of `expression` that needs one place or another."""
+    """A node of `expression` that needs one part of the input or another."""
 
     node: Node
     value: bool
@@ -57,8 +50,8 @@ class AlternativeInputs:
 
 
 def check_input(definition: Definition, given: JsonObject) -> None:
-    """Raises InvalidInput that names each place once: what the schema says of it, else what needs
-    it."""
+    """Raise InvalidInput unless `given` fits: each place once, for the schema's reason if it has
+    one, else for the expression that needs it."""
     scope: Mapping[str, Json] = {"input": given}
     missing: dict[Path, Finding] = {}
     for need in required_inputs(definition):
@@ -74,26 +67,28 @@ def check_input(definition: Definition, given: JsonObject) -> None:
                 missing.setdefault(path, _missing_finding(path, need))
     misfits = definition.input.violations(given) if definition.input is not None else ()
     if missing or misfits:
-        said = {("input", *path) for path, _ in misfits if path}
-        empty = [
-            one for one in (*said, *missing) if not isinstance(get_path(one, scope), dict | list)
-        ]
+        violated = {("input", *path) for path, _ in misfits if path}
+        partless = frozenset(
+            path
+            for path in (*violated, *missing)
+            if not isinstance(get_path(path, scope), dict | list)
+        )
         needed = [
-            one
-            for path, one in missing.items()
-            if path not in said and not _is_within(path, frozenset(empty))
+            finding
+            for path, finding in missing.items()
+            if path not in violated and not _is_within(path, partless)
         ]
         raise InvalidInput([*needed, *(_violation_finding(path, why) for path, why in misfits)])
 
 
 def _is_within(path: Path, places: Collection[Path]) -> bool:
-    """True if `path` leads into one of `places`, which has no parts: that one is to be mended."""
+    """True if `path` leads into one of `places`, which has no parts and is a finding itself."""
     return any(path[:length] in places for length in range(1, len(path)))
 
 
 @cache
 def required_inputs(definition: Definition) -> tuple[RequiredInput | AlternativeInputs, ...]:
-    """What the expressions of all calls and child sagas need of the input."""
+    """Return what the expressions of all calls and child sagas need of the input."""
     return tuple(
         AlternativeInputs(part, value, step, expression)
         if isinstance(part, Mapping)
@@ -106,9 +101,10 @@ def required_inputs(definition: Definition) -> tuple[RequiredInput | Alternative
 
 
 def _required_parts(node: Node, *, value: bool) -> Iterator[tuple[Path | Node, bool]]:
-    """The places of the input that `node` needs, and the choices in it, each with whether a value
-    other than null must be there."""
-    kind, children = node["type"], [one for one in node["children"] if isinstance(one, Mapping)]
+    """Yield the paths of the input that `node` needs, and the alternatives in it, each with whether
+    a value other than null is needed."""
+    kind = node["type"]
+    children = [child for child in node["children"] if isinstance(child, Mapping)]
     if kind == "path":
         if node["value"][0] == "input":
             yield node["value"], value
@@ -119,7 +115,7 @@ def _required_parts(node: Node, *, value: bool) -> Iterator[tuple[Path | Node, b
             yield from _required_parts(child, value=not _accepts_null(node["value"], number))
     elif kind == "pipe":
         yield from _required_parts(children[0], value=False)
-    elif kind in RELATIVE:  # in null there is nothing to go on with
+    elif kind in RELATIVE:  # null has no parts to go on with
         path = leading_path(node)
         start: Node = {"type": "path", "value": path, "children": []} if path else children[0]
         yield from _required_parts(start, value=True)
@@ -129,19 +125,19 @@ def _required_parts(node: Node, *, value: bool) -> Iterator[tuple[Path | Node, b
 
 
 def _is_fallback(node: Node) -> bool:
-    """Whether it goes from one part to the next until one has a value."""
+    """True if `node` evaluates its operands in turn until one has a value."""
     kind: str = node["type"]
     return kind == OR or (kind == CALL and node["value"] == "not_null")
 
 
 def _accepts_null(function: str, number: int) -> bool:
-    signature = FUNCTIONS.get(function, {}).get("signature", ())
-    argument = signature[min(number, len(signature) - 1)] if signature else {"types": []}
-    return not argument["types"] and function != "to_number"
+    parameters = PARAMETERS.get(function)
+    takes_any = not parameters or not parameters[min(number, len(parameters) - 1)].types
+    return takes_any and function != "to_number"
 
 
 def _missing_paths(node: Node, scope: Mapping[str, Json], *, value: bool) -> list[Path]:
-    """The places without which `node` certainly has no value."""
+    """Return the paths without which `node` certainly has no value."""
     if node["type"] == AND:
         return _missing_in_and(node["children"], scope, value=value)
     if _is_fallback(node):
@@ -178,7 +174,8 @@ def _missing_in_fallback(node: Node, scope: Mapping[str, Json], *, value: bool) 
 
 
 def _tries_next(node: Node, child: Node, scope: Mapping[str, Json]) -> bool:
-    """Whether `node` certainly goes on to the part after `child`, which has a value."""
+    """True if `node` certainly evaluates the operand after `child`, although `child` has a
+    value."""
     value = _known_value(child, scope)
     if value is ABSENT:
         return False
@@ -190,10 +187,9 @@ def _known_value(node: Node, scope: Mapping[str, Json]) -> Json | Absent:
     if any(path[0] != "input" for path in _paths_read(node)):
         return ABSENT
     try:
-        value: Json | Absent = StrictInterpreter().visit(node, scope)
-    except (ExpressionError, JMESPathError, *EVALUATION_FAILURES):
+        return evaluate_tree(node, scope)
+    except ExpressionError:
         return ABSENT
-    return value
 
 
 def _is_certainly_skipped(step: Step, scope: Mapping[str, Json]) -> bool:
@@ -201,7 +197,7 @@ def _is_certainly_skipped(step: Step, scope: Mapping[str, Json]) -> bool:
 
 
 def _is_certainly_false(node: Node, scope: Mapping[str, Json]) -> bool:
-    """Whether a condition is false whatever steps will say."""
+    """True if a condition is false for this input, whatever the outputs of steps will be."""
     match node["type"]:
         case "and_expression":
             return any(_is_certainly_false(child, scope) for child in node["children"])
@@ -210,8 +206,8 @@ def _is_certainly_false(node: Node, scope: Mapping[str, Json]) -> bool:
     if any(path[0] != "input" for path in _paths_read(node)):
         return False
     try:
-        return not is_truthy(Interpreter().visit(node, scope))
-    except (ExpressionError, JMESPathError, *EVALUATION_FAILURES):
+        return not is_truthy(evaluate_tree(node, scope, lenient=True))
+    except ExpressionError:
         return False
 
 
@@ -220,12 +216,12 @@ def _paths_read(node: Node) -> Iterator[Path]:
 
 
 def _step_expressions(step: Step) -> Iterator[tuple[Expression, bool]]:
-    """Each with whether its value is put into a text."""
+    """Yield each expression of `step`, with whether its value becomes part of a text."""
     for call in (step.action, step.status, step.compensation):
         if call is None:
             continue
         for text in (call.path, *(value for _, value in call.headers)):
-            yield from ((one, True) for one in expressions(text))
+            yield from ((expression, True) for expression in expressions(text))
         if call.body is not None:
             yield from _template_expressions(call.body)
     if step.child is not None and step.child.input is not None:
@@ -233,9 +229,9 @@ def _step_expressions(step: Step) -> Iterator[tuple[Expression, bool]]:
 
 
 def _template_expressions(template: Template) -> Iterator[tuple[Expression, bool]]:
-    texts = {id(one) for text in _template_texts(template) for one in expressions(text)}
-    for one in expressions(template):
-        yield one, id(one) in texts
+    in_texts = {id(part) for text in _template_texts(template) for part in expressions(text)}
+    for expression in expressions(template):
+        yield expression, id(expression) in in_texts
 
 
 def _template_texts(template: Template) -> Iterator[Text]:
@@ -243,7 +239,7 @@ def _template_texts(template: Template) -> Iterator[Text]:
         case Text():
             yield template
         case _:
-            children = [one for _, one in getattr(template, "members", ())]
+            children = [member for _, member in getattr(template, "members", ())]
             for child in (*children, *getattr(template, "items", ())):
                 yield from _template_texts(child)
 
@@ -263,10 +259,10 @@ def _violation_finding(path: Path, why: str) -> Finding:
 
 
 def _request_pointer(path: Path) -> str:
-    """`input.step_data[1]` is the member `step_data` of a start, all else is in its `input`."""
+    """Return the pointer into the request: `step_data` stands beside `input`, not in it."""
     return json_pointer(path[1:] if path[1:2] == ("step_data",) else path)
 
 
 def merged_input(given: JsonObject | None, step_data: Json) -> JsonObject:
-    """What expressions read as `input`."""
+    """Return the object that expressions read as `input`."""
     return {**(given or {}), **({} if step_data is None else {"step_data": step_data})}

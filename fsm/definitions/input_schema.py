@@ -1,9 +1,9 @@
 """The `input:` of a definition: a JSON Schema (2020-12) that a start is checked against.
 
-It is compiled once, when the definition is read. Neither its author nor a client can stop the
-service with it: nothing is ever fetched, patterns are matched in linear time, and what a schema
-costs, times the size of an input, is bounded. Numbers are compared exactly, integers and decimals
-of any length.
+The schema is compiled once, when the definition is parsed. Neither its author nor a client can
+exhaust the service with it: nothing is ever fetched, patterns are matched in linear time, and the
+cost of the schema times the size of the input is bounded. Numbers are compared exactly, integers
+and decimals of any length. Violations are described in plain words, each with its place.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ from ..formats.numbers import MAX_DIGITS, Number, to_decimal
 from ..formats.strict_json import Json, JsonObject, serialize
 from ..formats.wording import counted, did_you_mean
 
-Violation: TypeAlias = tuple[Path, str]  # a place in the input, and what is wrong with it
+Violation: TypeAlias = tuple[Path, str]  # a place in the input, and the fault there
 
 PATTERN_OPTIONS: Final = RegexOptions(
     size_limit=256 * 1024, dfa_size_limit=256 * 1024
 )  # bytes of each
-EMPTY_SCHEMA: Final[JsonObject] = {}  # what is known of the schema that schemas are checked against
+EMPTY_SCHEMA: Final[JsonObject] = {}  # stands for the meta-schema, whose text the library keeps
 BAD_PATTERN_MESSAGE: Final = (
-    "this pattern is too large, or has what is not read here: write a simpler one"
+    "this pattern is too large, or uses a feature that is not supported: simplify it"
 )
 NO_LOOK_AROUND_MESSAGE: Final = (
-    "a pattern has no look-around and no references to its own groups here: leave them out"
+    "look-around and references to groups are not supported in a pattern: leave them out"
 )
 LOOK_AROUND: Final = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?<?[=!]|\\[1-9]|\(\?P=)")
 PATTERN_FAULTS: Final = {
     "unterminated character set": "a [ is not closed",
     "missing )": "a ( is not closed",
     "unbalanced parenthesis": "a ) closes nothing",
-    "nothing to repeat": "nothing stands before a *, + or ? that it could repeat",
+    "nothing to repeat": "there is nothing before a *, + or ? to repeat",
     "bad character range": "a range in [...] ends before it begins",
     "min repeat greater": "the numbers in {...} are in the wrong order",
 }
-DEFAULT_PATTERN_FAULT: Final = "write \\ before a sign that is meant itself"
-# A quotient of two numbers of 400 digits on both sides of the point has all of its own.
+DEFAULT_PATTERN_FAULT: Final = "write \\ before a character that is meant literally"
+# Enough digits for the exact quotient of two numbers with 400 digits on both sides of the point.
 DIVISION_CONTEXT: Final = Context(prec=4 * MAX_DIGITS)
 MAX_WORK: Final = 20_000_000  # cost of the schema times values of the input: some 0.2 s
-MAX_INPUT_VALUES: Final = 512 * 1024  # values, for a body of 1 MiB has no more
+MAX_INPUT_VALUES: Final = 512 * 1024  # values; a body of 1 MiB cannot have more
 CHARACTERS_PER_VALUE: Final = 8
-# Where all that is wrong is looked for. An error takes 20 µs, and an `anyOf` makes those of each of
-# its schemas; to look for the first one is cheap unless there is one.
+# Up to this much work all violations are collected. One takes 20 µs, and an `anyOf` makes those of
+# each of its schemas; stopping at the first is cheap, unless that is in an `anyOf`.
 MAX_WORK_FOR_ALL_VIOLATIONS: Final = 20_000
 MAX_VIOLATIONS: Final = 20
 ALTERNATIVE_KEYWORDS: Final = ("anyOf", "oneOf")
 
 
 class InputSchema:
-    """A compiled schema; `document` is what it was made of."""
+    """A compiled schema; `document` is its source."""
 
     def __init__(self, document: JsonObject) -> None:
-        """Raises SchemaError."""
+        """Compile `document`. Raises SchemaError."""
         self.document = document
         self._cost = cost_of(document)
         self._is_light = self._cost * MAX_INPUT_VALUES <= MAX_WORK
@@ -69,7 +69,7 @@ class InputSchema:
         self._validator = _compile(document)
 
     def violations(self, given: JsonObject) -> Sequence[Violation]:
-        """All that does not fit, or of much the first."""
+        """Return the violations: all of a small input, the first ones of a large one."""
         if self._is_light and self._validator.is_valid(given):
             return ()
         work = self._cost * _count_values(given)
@@ -80,7 +80,7 @@ class InputSchema:
         if work <= MAX_WORK_FOR_ALL_VIOLATIONS:
             return list(islice(self._all_violations(given), MAX_VIOLATIONS))
         if self._has_alternatives:
-            return [((), "does not fit, and is too large to be searched for the place")]
+            return [((), "does not fit the schema, and is too large to find the place")]
         return list(islice(self._first_violations(given), MAX_VIOLATIONS))
 
     def _all_violations(self, given: JsonObject) -> Iterator[Violation]:
@@ -95,7 +95,7 @@ class InputSchema:
 
 
 def satisfies(limits: JsonObject, value: Json) -> bool:
-    """True if `value` fits these keywords of a schema that is compiled elsewhere as a whole."""
+    """True if `value` satisfies `limits`, some keywords of a schema that is known to be valid."""
     return _compile(limits).is_valid(value)
 
 
@@ -115,7 +115,7 @@ def _compile(document: JsonObject) -> Draft202012Validator:
 
 
 def _schema_errors(error: ValidationError) -> Iterator[tuple[Place, str]]:
-    """In our words: the schema is a value that does not fit the schema of schemas."""
+    """Describe why a schema is invalid: it is a value that violates the meta-schema."""
     place = tuple(error.instance_path)
     match place[-2:]:
         case (_, "pattern") | ("pattern",) | ("patternProperties", _):
@@ -130,7 +130,7 @@ def _schema_errors(error: ValidationError) -> Iterator[tuple[Place, str]]:
 
 
 def _describe_pattern_error(pattern: object) -> str:
-    """In our words: the library does not say what it cannot read."""
+    """Describe the fault of a pattern: the library does not say what it cannot compile."""
     if LOOK_AROUND.search(str(pattern)):
         return NO_LOOK_AROUND_MESSAGE
     try:
@@ -145,36 +145,36 @@ def _describe_pattern_error(pattern: object) -> str:
 
 
 class _MultipleOf:
-    """The keyword `multipleOf`, exactly: the library divides some decimals as binary floats."""
+    """The keyword `multipleOf`, computed exactly: the library divides some decimals as floats."""
 
     def __init__(self, schema: dict[str, Any], unit: Number, place: list[str | int]) -> None:
-        """As the library makes them: of a number that a float stands for it gives the float."""
+        """Take the arguments that the library gives: `unit` is a float if that has its value."""
         self._unit = to_decimal(unit)
 
     def validate(self, value: object) -> None:
-        """Raises ValueError."""
+        """Raise ValueError if `value` is a number and no multiple."""
         is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         if is_number and DIVISION_CONTEXT.remainder(to_decimal(value), self._unit):  # type: ignore[arg-type]
             raise ValueError("it is not a multiple")
 
 
 def _uses_keyword(keywords: Sequence[str], document: Json) -> bool:
-    """Perhaps as the name of a member, which does no harm."""
+    """True if `document` has one of `keywords`, perhaps as the name of a member, which is safe."""
     match document:
         case Mapping():
-            return any(one in document for one in keywords) or any(
-                _uses_keyword(keywords, one) for one in document.values()
+            return any(keyword in document for keyword in keywords) or any(
+                _uses_keyword(keywords, value) for value in document.values()
             )
         case list():
-            return any(_uses_keyword(keywords, one) for one in document)
+            return any(_uses_keyword(keywords, item) for item in document)
         case _:
             return False
 
 
 def _count_values(given: Json) -> int:
-    """Members and entries at any depth, a long text as many."""
+    """Count members and entries at any depth; a long text counts as several."""
     count, pending = 1, [given]
-    for value in pending:  # which grows meanwhile
+    for value in pending:  # `pending` grows meanwhile
         match value:
             case Mapping():
                 count += len(value)
@@ -197,12 +197,12 @@ TYPE_NAMES: Final[Mapping[str, str]] = {
     "string": "a text",
 }
 MISSING_MESSAGE: Final = "is missing"
-MAX_NAMED: Final = 5  # of possible values or forms
-MAX_VALUE_CHARACTERS: Final = 60  # characters of one that the schema names
+MAX_NAMED: Final = 5  # possible values or forms in one message
+MAX_VALUE_CHARACTERS: Final = 60  # characters of a value of the schema
 
 
 def describe_violations(error: ValidationError, document: JsonObject) -> Iterator[tuple[Path, str]]:
-    """What is wrong, each with its place in the value; `document` is the schema."""
+    """Yield each fault with its place in the value; `document` is the schema."""
     place: Path = tuple(error.instance_path)
     schema = _schema_at(document, error.schema_path[:-1])
     match error.kind:
@@ -220,7 +220,7 @@ def describe_violations(error: ValidationError, document: JsonObject) -> Iterato
         case Kind.Type(types=["integer"]) if _type_name(error.instance) == TYPE_NAMES["number"]:
             yield place, f"must be {TYPE_NAMES['integer']}, without a fraction"
         case Kind.Type(types=types):
-            needed = join_alternatives([TYPE_NAMES[one] for one in types])
+            needed = join_alternatives([TYPE_NAMES[name] for name in types])
             yield place, f"must be {needed}, not {_type_name(error.instance)}"
         case Kind.AnyOf(context=forms) | Kind.OneOfNotValid(context=forms):
             needs = dict.fromkeys(_describe_form(form, document) for form in forms[:MAX_NAMED])
@@ -229,10 +229,10 @@ def describe_violations(error: ValidationError, document: JsonObject) -> Iterato
             yield place, VIOLATION_MESSAGES[kind.name](kind.value, schema)
 
 
-# By keyword, of the value that the library tells with it and the schema that it is in.
+# By keyword: the message for the keyword's value, which the library reports, and its schema.
 VIOLATION_MESSAGES: Final[Mapping[str, Callable[[Any, JsonObject], str]]] = {
     "enum": lambda values, _: (
-        f"must be {join_alternatives([abbreviated_json(one) for one in values])}"
+        f"must be {join_alternatives([abbreviated_json(value) for value in values])}"
     ),
     "const": lambda value, _: f"must be {abbreviated_json(value)}",
     "pattern": lambda pattern, schema: (
@@ -253,7 +253,7 @@ VIOLATION_MESSAGES: Final[Mapping[str, Callable[[Any, JsonObject], str]]] = {
     "minProperties": lambda limit, _: f"must have at least {counted(limit, 'member')}",
     "maxProperties": lambda limit, _: f"must have at most {counted(limit, 'member')}",
     "uniqueItems": lambda _, __: "has an entry twice",
-    "contains": lambda _, __: "has too few or too many entries of the form that some must have",
+    "contains": lambda _, __: "has too few or too many entries that fit contains",
     "oneOf": lambda _, __: "fits several of the forms of which it must be exactly one",
     "not": lambda _, __: "has a form that is excluded",
     "falseSchema": lambda _, __: "must not be given",
@@ -277,7 +277,7 @@ def _describe_unexpected(name: str, known: Json) -> str:
 
 
 def _describe_form(form: Sequence[ValidationError], document: JsonObject) -> str:
-    """The first thing that the value lacks to have it."""
+    """Describe the first violation of one form."""
     path, why = next(describe_violations(form[0], document))
     below = path[len(form[0].instance_path) :]
     return f"{dotted_path(below)} {why}" if below else why
@@ -300,11 +300,12 @@ def _type_name(value: object) -> str:
 
 
 def _schema_at(document: JsonObject, place: Collection[str | int]) -> JsonObject:
-    """The schema there, or an empty one where the library counts in its own way."""
-    there: Any = document
+    """Return the schema at `place`, or an empty one where the library numbers places in its own
+    way."""
+    schema: Any = document
     try:
         for key in place:
-            there = there[key]
+            schema = schema[key]
     except (LookupError, TypeError):
         return {}
-    return there if isinstance(there, Mapping) else {}
+    return schema if isinstance(schema, Mapping) else {}

@@ -1,6 +1,6 @@
-"""From a document to a definition: models first, then templates, then the verifier.
+"""Parse a document into a `Definition`: models first, then templates, then the verifier.
 
-All that is wrong is collected and told at once, each with the place that has to change.
+All errors of a document are collected and raised at once, each with the place that has to change.
 """
 
 from __future__ import annotations
@@ -61,20 +61,21 @@ Place = tuple[str | int, ...]
 
 
 def parse_definition(document: Json) -> Definition:
-    """Raises InvalidDefinition. Warnings do not stop a definition: ask `verify` for them."""
+    """Parse and verify a definition. Raises InvalidDefinition for errors; `verify` has the
+    warnings."""
     definition = load_registered_definition(document)
     reject_errors(definition)
     return definition
 
 
 def reject_errors(definition: Definition, others: Collection[Definition] = ()) -> None:
-    """Raise InvalidDefinition if the verifier finds an error; `others` are for its children."""
+    """Raise InvalidDefinition if the verifier finds errors; `others` are possible children."""
     findings = verify(definition, others=others)
-    _reject([one for one in findings if one.severity is Severity.ERROR])
+    _reject([finding for finding in findings if finding.severity is Severity.ERROR])
 
 
 def load_registered_definition(document: Json) -> Definition:
-    """Make a definition without the verifier, whose errors do not concern a registered one.
+    """Parse a definition without the verifier, whose newer rules must not stop a registered one.
 
     Raises InvalidDefinition.
     """
@@ -118,12 +119,12 @@ def _reject(findings: Sequence[Finding]) -> None:
 
 def _describe_bad_header(header: str) -> str:
     if header.lower() in RESERVED_HEADERS:
-        return f"{header} is sent by the service, the same on every attempt where it must be so"
+        return f"the service itself sends {header}: leave it out"
     return f"{header!r} is not the name of a header: use letters, digits and -"
 
 
 def _describe_bad_expression(error: ExpressionError | RecursionError) -> str:
-    deep = "an expression nests too deep: make two steps of it"
+    deep = "the expression nests too deep: divide it into two steps"
     return deep if isinstance(error, RecursionError) else str(error)
 
 
@@ -153,7 +154,7 @@ def _after_pivot(
 
 
 class _DefinitionParser:
-    """Of one document: parses its templates, and collects what is wrong with them."""
+    """The parser of one document: it parses the templates and collects the findings."""
 
     def __init__(self, model: DefinitionModel, document: Json) -> None:
         self.model, self.document = model, document
@@ -164,12 +165,12 @@ class _DefinitionParser:
         after = self._after()
         beyond = _after_pivot(self.model.steps, after)
         return tuple(
-            self._step(one, number, after[one.name], beyond=one.name in beyond)
-            for number, one in enumerate(self.model.steps)
+            self._step(step, number, after[step.name], beyond=step.name in beyond)
+            for number, step in enumerate(self.model.steps)
         )
 
     def input_schema(self) -> InputSchema | None:
-        """Of the document, whose numbers are exact, as those of the models are not."""
+        """Compile the schema from the document: its numbers are exact, those of the models not."""
         schema = self.document.get("input") if isinstance(self.document, Mapping) else None
         if not isinstance(schema, Mapping):
             return None
@@ -181,23 +182,23 @@ class _DefinitionParser:
             return None
 
     def _reject_duplicate_names(self) -> None:
-        names = [one.name for one in self.model.steps]
+        names = [step.name for step in self.model.steps]
         for number, name in enumerate(names):
             if name in names[:number]:
-                detail = f"there is another step {name!r}"
+                detail = f"there is another step {name!r}: rename one of them"
                 self._add_finding("step-named-twice", ("steps", number, "name"), detail)
 
     def _after(self) -> dict[str, tuple[str, ...]]:
-        """What each step follows: what it says, else the step before it."""
+        """Return the steps that each step runs after: its `after`, else the step before it."""
         after: dict[str, tuple[str, ...]] = {}
         previous: tuple[str, ...] = ()
-        for one in self.model.steps:
-            after[one.name] = previous if one.after is None else tuple(dict.fromkeys(one.after))
-            previous = (one.name,)
-        for number, one in enumerate(self.model.steps):
-            for unknown in (name for name in after[one.name] if name not in after):
-                meant = did_you_mean(unknown, after)
-                detail = f"there is no step {unknown!r} to come after{meant}"
+        for step in self.model.steps:
+            after[step.name] = previous if step.after is None else tuple(dict.fromkeys(step.after))
+            previous = (step.name,)
+        for number, step in enumerate(self.model.steps):
+            for unknown in (name for name in after[step.name] if name not in after):
+                cure = did_you_mean(unknown, after) or ": correct the name"
+                detail = f"there is no step {unknown!r}{cure}"
                 self._add_finding("unknown-step", ("steps", number, "after"), detail)
         if not self.findings:
             self._reject_cycles(after)
@@ -205,15 +206,15 @@ class _DefinitionParser:
 
     def _reject_cycles(self, after: dict[str, tuple[str, ...]]) -> None:
         runnable: set[str] = set()
-        while found := {
+        while ready := {
             name
             for name, earlier in after.items()
             if name not in runnable and runnable.issuperset(earlier)
         }:
-            runnable |= found
-        for number, one in enumerate(self.model.steps):
-            if one.name not in runnable:
-                detail = f"{one.name} waits for steps that wait for it"
+            runnable |= ready
+        for number, step in enumerate(self.model.steps):
+            if step.name not in runnable:
+                detail = f"{step.name} runs after steps that run after it: correct after"
                 self._add_finding("circular-steps", ("steps", number, "after"), detail)
 
     def _step(self, model: StepModel, number: int, after: tuple[str, ...], *, beyond: bool) -> Step:
@@ -323,10 +324,10 @@ class _DefinitionParser:
             return Text(())
 
     def _template(self, place: Place) -> Template | None:
-        """Of the document itself: the models have floats for its numbers."""
+        """Parse from the document: the models have floats for its numbers."""
         try:
-            written = get_path(place, self.document)
-            return None if written is ABSENT else parse_template(written)
+            source = get_path(place, self.document)
+            return None if source is ABSENT else parse_template(source)
         except (ExpressionError, RecursionError) as error:
             self._add_finding("bad-expression", place, _describe_bad_expression(error))
             return None

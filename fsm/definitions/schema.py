@@ -1,7 +1,7 @@
-"""The definition language: what people write, as pydantic models.
+"""The definition language: the documents that authors write, as pydantic models.
 
-The models are also the JSON Schema that editors complete from. Unknown members are refused.
-`reader.py` makes definitions of them.
+The models are also the JSON Schema that editors complete from. Unknown members are refused. The
+parser makes a `Definition` of the models.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Model(BaseModel):
 
 
 class RetryModel(Model):
-    """Each left out keeps the default of its place."""
+    """A member that is left out keeps its default, which depends on where the call is made."""
 
     attempts: Annotated[int, Field(ge=1, le=1_000_000)] | None = 5
     """5 for an action, 12 for a compensation; null, without limit, for an action after the pivot"""
@@ -93,7 +93,7 @@ class CompensationModel(CallModel):
 
 
 class StatusModel(Model):
-    """A question: it has no effect, and is repeated at the waits of the action's retry."""
+    """A query for the outcome of the action. It has no effect and is repeated like the action."""
 
     method: Literal["GET", "POST"] = "GET"
     path: Path
@@ -102,7 +102,7 @@ class StatusModel(Model):
 
 
 class WaitForModel(Model):
-    """Until somebody sends the signal; its body is the step's output."""
+    """A wait for a signal from outside; the body of the signal is the step's output."""
 
     signal: Name
     timeout: Annotated[Duration, Field(gt=timedelta(0))]
@@ -110,7 +110,7 @@ class WaitForModel(Model):
 
 
 class ChildModel(Model):
-    """Another saga as a step. Without a version the newest at the time is started."""
+    """Another saga as a step. Without a version, the newest when the step runs is started."""
 
     type: Name
     version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
@@ -118,10 +118,10 @@ class ChildModel(Model):
 
 
 class StepModel(Model):
-    """Exactly one of `action`, `sleep`, `wait_for` and `saga` says what the step does."""
+    """A step does exactly one of `action`, `sleep`, `wait_for` and `saga`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [one]} for one in STEP_KINDS]}
+        json_schema_extra={"oneOf": [{"required": [kind]} for kind in STEP_KINDS]}
     )
 
     name: Name
@@ -131,25 +131,25 @@ class StepModel(Model):
     wait_for: WaitForModel | None = None
     saga: ChildModel | None = None
     after: Annotated[list[Name], Field(max_length=200)] | None = None
-    """the steps that must be done first; without it, the one written before"""
+    """the steps that this one runs after; by default the step written before it"""
     compensation: CompensationModel | None = None
     pivot: bool = False
-    """once it is done the saga only goes forward"""
+    """true: once this step has succeeded, the saga only goes forward"""
     undone_by: Name | None = None
-    """the earlier step whose compensation undoes this one too"""
+    """the earlier step whose compensation undoes this step too"""
     effect: Literal["none"] | None = None
-    """none: there is nothing to undo"""
+    """none: the step has no effect, so there is nothing to undo"""
     compensate_on_reject: bool = False
-    """whether it is undone even when its action was refused"""
+    """true: the step is compensated even when its action was rejected"""
     output: dict[Name, str] | None = None
-    """what is kept of the reply, made of response.body; without it, the whole body"""
+    """the output, made of response.body; by default the whole body of the reply"""
     when: Annotated[str, Field(max_length=2000)] | None = None
-    """the condition, ${...}, without which it is skipped"""
+    """the condition, one ${...}; if it does not hold, the step is skipped"""
     status: StatusModel | None = None
     completion: Literal["callback", "poll"] | None = None
-    """who says that an action is done which was answered with 202"""
+    """how an action that was answered with 202 is completed: by a callback, or by polling status"""
     completion_timeout: Annotated[Duration, Field(gt=timedelta(0))] = DEFAULT_COMPLETION_TIMEOUT
-    """after which nobody knows whether an accepted action was done"""
+    """the time after which the outcome of an accepted action (202) is unknown"""
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
@@ -162,7 +162,7 @@ class StepModel(Model):
         if self.action is None and (self.compensation or self.status or self.completion):
             raise ValueError("only an action has a compensation, a status or a completion")
         if self.completion == "poll" and self.status is None:
-            raise ValueError("completion: poll needs a status to ask")
+            raise ValueError("completion: poll needs a status: the request to poll with")
         return self
 
 
@@ -177,7 +177,7 @@ class DefinitionModel(Model):
 
 
 def definition_schema() -> JsonObject:
-    """What editors check definitions against while they are written."""
+    """Return the JSON Schema of definitions, which editors check and complete them with."""
     schema = DefinitionModel.model_json_schema(
         schema_generator=_DefinitionSchema, mode="validation"
     )
@@ -185,7 +185,7 @@ def definition_schema() -> JsonObject:
 
 
 class SchemaWithDurations(GenerateJsonSchema):
-    """Defaults that are durations are written as they are read."""
+    """A schema in which default durations are written as in a definition: `15m`."""
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
@@ -193,5 +193,5 @@ class SchemaWithDurations(GenerateJsonSchema):
 
 class _DefinitionSchema(SchemaWithDurations):
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """A title that only repeats the name of the member tells nobody anything."""
+        """Return False: a title that repeats the name of the member has no information."""
         return False

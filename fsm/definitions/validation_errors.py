@@ -1,8 +1,8 @@
-"""What pydantic finds wrong, in plain words.
+"""Turn pydantic's validation errors into findings in plain words.
 
-Its own words name Python's types and print regular expressions, and change with its versions. Here
-each type of error has words of ours; a place that a model does not have is named with the one that
-is probably meant.
+pydantic's own messages name Python types, print regular expressions and change with its versions.
+Here each type of error has a message of ours; for an unknown member the closest known name is
+suggested.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .findings import Finding
 Context: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = str | Callable[[Context], str]
 
-KEY_MARKER = "[key]"  # pydantic's place of the name of a member
+KEY_MARKER = "[key]"  # pydantic's marker for an error in the name of a member
 MUST_BE_TEXT, MUST_BE_NUMBER, MUST_BE_WHOLE_NUMBER = (
     "must be a text",
     "must be a number",
@@ -55,7 +55,7 @@ MESSAGES: Mapping[str, Message] = {
     "string_not_ascii": "must be plain ASCII",
     "string_too_short": lambda context: _at_least(context["min_length"], "character"),
     "string_too_long": lambda context: _at_most(context["max_length"], "character"),
-    "string_pattern_mismatch": "must be written in another way",
+    "string_pattern_mismatch": "does not have the form that is needed here",
     "too_short": lambda context: _at_least(context["min_length"], "entry", "entries"),
     "too_long": lambda context: _at_most(context["max_length"], "entry", "entries"),
     **dict.fromkeys(("bool_type", "bool_parsing"), MUST_BE_BOOLEAN),
@@ -116,8 +116,8 @@ MESSAGES: Mapping[str, Message] = {
 }
 
 
-# By the name of a type of error, whole; the first that fits counts. The names are pydantic's, and
-# change with it; the codes are promised.
+# Codes by the type of pydantic's error; the first pattern that matches counts. The types may change
+# with pydantic's versions, the codes are part of the API.
 FINDING_CODES: Final = (
     (re.compile(r"missing(_.*)?"), "missing"),
     (re.compile(r"extra_forbidden|unexpected_.*"), "unexpected"),
@@ -136,7 +136,7 @@ DEFAULT_CODE: Final = "does-not-fit"
 
 
 def finding_code(kind: str) -> str:
-    """Return the code of a type of pydantic's errors."""
+    """Return the finding code for a type of pydantic error."""
     return next((code for names, code in FINDING_CODES if names.fullmatch(kind)), DEFAULT_CODE)
 
 
@@ -145,11 +145,12 @@ def validation_findings(
     model: type[BaseModel] | None = None,
     patterns: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
-    """`patterns` has words for regular expressions, `model` the names that are known."""
-    for one in error.errors(include_url=False, include_input=False):
-        kind, place = one["type"], tuple(part for part in one["loc"] if part != KEY_MARKER)
-        detail = describe_error(kind, one.get("ctx", {}), patterns)
-        if KEY_MARKER in one["loc"]:
+    """Yield a finding for each error. `patterns` has messages for regular expressions, `model` the
+    known names to suggest."""
+    for fault in error.errors(include_url=False, include_input=False):
+        kind, place = fault["type"], tuple(part for part in fault["loc"] if part != KEY_MARKER)
+        detail = describe_error(kind, fault.get("ctx", {}), patterns)
+        if KEY_MARKER in fault["loc"]:
             detail = f"has a name that {detail}"
         if kind == "extra_forbidden" and model is not None:
             detail += did_you_mean(str(place[-1]), _known_members(model, place[:-1]))
@@ -157,9 +158,9 @@ def validation_findings(
 
 
 def describe_error(kind: str, context: Context, patterns: Mapping[str, str] | None = None) -> str:
-    """What is wrong, to be read after the name of the place."""
+    """Describe an error, to be read after the name of the place."""
     if kind in ("value_error", "assertion_error"):
-        return str(context["error"])  # which a validator of ours has raised
+        return str(context["error"])  # raised by one of our validators
     if kind == "string_pattern_mismatch" and patterns and context["pattern"] in patterns:
         return patterns[context["pattern"]]
     words = MESSAGES.get(kind, DEFAULT_MESSAGE)
@@ -167,7 +168,7 @@ def describe_error(kind: str, context: Context, patterns: Mapping[str, str] | No
 
 
 def _known_members(model: type[BaseModel], place: Sequence[str | int]) -> Collection[str]:
-    """The members that an object there can have."""
+    """Return the members that the object at `place` can have."""
     parts, shape = _schema_parts(model), _schema_parts(model).whole
     for length in range(1, len(place) + 1):
         part = parts.part(tuple(place[:length]))
@@ -200,7 +201,7 @@ def _format_limit(limit: object) -> str:
             return format_duration(limit)
         case float():
             return f"{limit:g}"
-        case "datetime.timedelta(0)":  # as pydantic has it where it reads JSON
+        case "datetime.timedelta(0)":  # pydantic's limit where it validates JSON
             return "0s"
         case _:
             return str(limit)

@@ -1,8 +1,8 @@
-"""Expressions that only pick, fall back, group and merge, as functions: most bodies and paths.
+"""The fast path: expressions of paths, `||`, `{}` and `merge()`, compiled into Python functions.
 
-Visiting the tree of such an expression takes several times longer than what it says. Whatever is
-unusual, in the expression or in the data, is left to the interpreter, which knows what to complain
-of; so there is one meaning, and two ways to it.
+Most bodies and URL paths are such expressions, and interpreting their trees takes several times
+longer than calling the function. Everything else, in the expression or in the data, is left to the
+interpreter, which also has the error messages; so there is one meaning, and two ways to compute it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ CompiledExpression: TypeAlias = Callable[[Mapping[str, Json]], Json | Absent]
 
 
 class NeedsInterpreter(Exception):
-    """Data that only the interpreter has words for."""
+    """Raised for data that the compiled function leaves to the interpreter."""
 
 
 def compile_expression(node: Mapping[str, Any]) -> CompiledExpression | None:
-    """Of a tree whose plain paths are single nodes. It raises Unusual."""
+    """Compile a tree whose plain paths are single nodes, or return None if it uses more than paths,
+    `||`, `{}` and `merge()`. The compiled function raises Unusual."""
     match node["type"]:
         case "path":
             return partial(get_path, node["value"])
@@ -39,7 +40,9 @@ def compile_expression(node: Mapping[str, Any]) -> CompiledExpression | None:
             return partial(_evaluate_object, members) if None not in values else None
         case "function_expression" if node["value"] == "merge" and node["children"]:
             parts = [
-                one for child in node["children"] if (one := compile_expression(child)) is not None
+                part
+                for child in node["children"]
+                if (part := compile_expression(child)) is not None
             ]
             return partial(_evaluate_merge, parts) if len(parts) == len(node["children"]) else None
         case _:
@@ -47,10 +50,8 @@ def compile_expression(node: Mapping[str, Any]) -> CompiledExpression | None:
 
 
 def is_truthy(value: Json | Absent) -> bool:
-    """As JMESPath has it: null, false, and an empty text, list or object are false; 0 is true.
-
-    What is absent is false too.
-    """
+    """True unless `value` is false for JMESPath: null, false, an empty text, list or object, and an
+    absent value. 0 is true."""
     if value is None or value is False or value is ABSENT:
         return False
     return value not in ("", [], {})
@@ -68,9 +69,9 @@ def _evaluate_object(
 ) -> Json:
     made: dict[str, Json] = {}
     for name, value in members:  # in Python 3.11 a comprehension is a call of its own
-        if (found := value(scope)) is ABSENT:
+        if (member := value(scope)) is ABSENT:
             raise NeedsInterpreter
-        made[name] = found
+        made[name] = member
     return made
 
 

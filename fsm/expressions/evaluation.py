@@ -1,19 +1,19 @@
-"""The nodes of a JMESPath expression evaluated, under a budget.
+"""The interpreter of JMESPath expressions: evaluates the nodes of a tree, within a budget.
 
-JMESPath has one null for two things: a member that is null, and one that is not there. Here they
-differ, because what is not there must never be sent as null:
+JMESPath has one null for two cases: a member that is null, and a member that is absent. Here they
+differ, because an absent value must never be sent as null:
 
-    a path                  is absent where its last member is, and wherever something before it is
-                            null or neither an object nor a list
-    || and not_null         take the next value where one is absent
+    a path                  is absent if its last member is, or if a value before it is null or
+                            neither an object nor a list
+    || and not_null         take the next value if one is absent
     a projection            leaves out the elements whose value is null or absent, as in JMESPath;
-                            one of what is no list, or no object, is absent
-    the condition of [?…]   takes what is absent for null
-    a function              has no value where JMESPath's has null, as `max` of an empty list has
-    everything else         needs its parts: `{a: x}`, `[x]`, `x == y`, `!x`, arguments, keys
+                            a projection of a value that is no list, or no object, is absent
+    the condition of [?…]   takes an absent value for null
+    a function              is absent where JMESPath's is null, like `max` of an empty list
+    everything else         requires its parts: `{a: x}`, `[x]`, `x == y`, `!x`, arguments, keys
 
-`Interpreter` is JMESPath with its one null, which is right for conditions; `StrictInterpreter` is
-the above.
+`StrictInterpreter` implements this table. `Interpreter` is JMESPath as specified, with its one
+null, which is right for conditions.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 from jmespath.exceptions import (
     ArityError,
+    JMESPathError,
     JMESPathTypeError,
     UnknownFunctionError,
 )
@@ -41,16 +42,16 @@ from .functions import (
     sort_key,
 )
 
-MAX_VISITS = 10_000  # nodes of the expression, counted each time one is evaluated
+MAX_VISITS = 10_000  # evaluations of nodes
 MAX_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in the result
 
-CHARACTERS_PER_ELEMENT = 256  # how long texts count
+CHARACTERS_PER_ELEMENT = 256  # a long text counts as one element for each of these
 CONTAINERS = (dict, list)
 EQUALITY = ("eq", "ne")
 COMPARISON_SIGNS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 FUNCTIONS = ExactFunctions()
 EVALUATION_FAILURES = (RecursionError, TypeError, ValueError, AttributeError, ArithmeticError)
-ZERO_STEP_MESSAGE = "a slice has a step of 0, which leads nowhere: write another, or leave it out"
+ZERO_STEP_MESSAGE = "a slice has a step of 0: write another step, or leave it out"
 TYPE_NAMES = {  # of JMESPath's types
     "string": "a text",
     "number": "a number",
@@ -65,11 +66,11 @@ Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, val
 
 
 class ExpressionError(Exception):
-    """An expression that cannot be parsed, or not be evaluated on these data."""
+    """An expression that cannot be parsed, or cannot be evaluated on the given data."""
 
 
 class MissingValue(ExpressionError):
-    """An expression that needs what is not there: `paths` are the places of the scope, if any."""
+    """An expression that needs an absent value; `paths` are those of the scope that are absent."""
 
     def __init__(self, message: str, paths: tuple[Path, ...] = ()) -> None:
         super().__init__(message)
@@ -77,7 +78,7 @@ class MissingValue(ExpressionError):
 
 
 class Budget:
-    """What one evaluation may still use."""
+    """The visits and elements that one evaluation may still use."""
 
     def __init__(self) -> None:
         self.visits, self.elements = MAX_VISITS, MAX_ELEMENTS
@@ -92,20 +93,20 @@ class Budget:
 
 
 def charge_elements(elements: int, value: Json) -> int:
-    """Without every member of `value`, at any depth: shared ones as often as they are written.
+    """Return `elements` minus the members of `value` at any depth, shared ones counted each time.
 
-    Raises ExpressionError.
+    Raises ExpressionError if less than none are left.
     """
     pending = [value]
-    for one in pending:  # which grows meanwhile
+    for container in pending:  # `pending` grows meanwhile
         members: Iterable[Json]
-        if isinstance(one, dict):
-            elements, members = elements - len(one), one.values()
-        elif isinstance(one, list):
-            elements, members = elements - len(one), one
+        if isinstance(container, dict):
+            elements, members = elements - len(container), container.values()
+        elif isinstance(container, list):
+            elements, members = elements - len(container), container
         else:
-            members = (one,)
-        # Asked by type in turn, twice as fast as matched; most members are short texts.
+            members = (container,)
+        # `isinstance` in turn is twice as fast as `match`; most members are short texts.
         for member in members:
             if isinstance(member, str):
                 if len(member) >= CHARACTERS_PER_ELEMENT:
@@ -118,9 +119,9 @@ def charge_elements(elements: int, value: Json) -> int:
 
 
 class Interpreter(TreeInterpreter):
-    """JMESPath as it is specified: what is absent is null."""
+    """JMESPath as specified: an absent value is null."""
 
-    last_absent_path: Path = ()  # that was followed in vain last
+    last_absent_path: Path = ()  # the last path that had no value
 
     def __init__(self, budget: Budget | None = None) -> None:
         super().__init__(Options(custom_functions=FUNCTIONS))
@@ -134,8 +135,8 @@ class Interpreter(TreeInterpreter):
         return result
 
     def visit_path(self, node: Any, value: Any) -> Any:
-        found = get_path(node["value"], value)
-        return None if found is ABSENT else found
+        result = get_path(node["value"], value)
+        return None if result is ABSENT else result
 
     def visit_slice(self, node: Any, value: Any) -> Any:
         if node["children"][2] == 0:
@@ -146,7 +147,7 @@ class Interpreter(TreeInterpreter):
         return self.operand(node["children"][0], value)
 
     def operand(self, node: Node, value: Any) -> Any:
-        """Return the value of a part without which there is no result."""
+        """Return the value of a part that the result requires."""
         return self.visit(node, value)
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
@@ -161,7 +162,7 @@ class Interpreter(TreeInterpreter):
         return self.compare_unordered(operator, left, right)
 
     def compare_unordered(self, operator: str, left: Any, right: Any) -> Any:
-        """JMESPath has null for a comparison with what has no order."""
+        """Return null: JMESPath's result for values that have no order."""
         if None in (_ordered_type(left), _ordered_type(right)):
             return None
         raise ExpressionError(_describe_comparison(operator, left, right))
@@ -171,43 +172,43 @@ class Interpreter(TreeInterpreter):
         try:
             return self.call_function(node["value"], arguments)
         except JMESPathTypeError:
-            if any(one is None for one in arguments):
-                return None  # of nothing there is nothing to be said
+            if any(argument is None for argument in arguments):
+                return None  # a function of null is null
             raise
 
     def call_function(self, name: str, arguments: list[Any]) -> Any:
         self.budget.charge(arguments)
-        for one in arguments if name == "merge" else ():  # the library asks only for the first
-            if not isinstance(one, Mapping):
-                raise JMESPathTypeError(name, one, "", ["object"])
+        for argument in arguments if name == "merge" else ():  # the library checks only the first
+            if not isinstance(argument, Mapping):
+                raise JMESPathTypeError(name, argument, "", ["object"])
         return FUNCTIONS.call_function(name, arguments)
 
 
 class StrictInterpreter(Interpreter):
-    """JMESPath in which null is a value, and what is absent is missed where it is needed."""
+    """JMESPath in which null is a value and an absent value is an error where it is required."""
 
     def operand(self, node: Node, value: Any) -> Any:
-        """Raises MissingValue."""
-        found = self.visit(node, value)
-        if found is ABSENT:
+        """Return the value of a required part. Raises MissingValue."""
+        result = self.visit(node, value)
+        if result is ABSENT:
             raise MissingValue("a part has no value")
-        return found
+        return result
 
     def visit_path(self, node: Any, value: Any) -> Any:
-        found = get_path(node["value"], value)
-        if found is ABSENT:
+        result = get_path(node["value"], value)
+        if result is ABSENT:
             self.last_absent_path = node["value"]
-        return found
+        return result
 
     def visit_or_expression(self, node: Any, value: Any) -> Any:
         first, second = node["children"]
-        found = self._visit_or_absent(first, value)
-        return found if is_truthy(found) else self.visit(second, value)
+        result = self._visit_or_absent(first, value)
+        return result if is_truthy(result) else self.visit(second, value)
 
     def visit_and_expression(self, node: Any, value: Any) -> Any:
         first, second = node["children"]
-        found = self.visit(first, value)
-        return self.visit(second, value) if is_truthy(found) else found
+        result = self.visit(first, value)
+        return self.visit(second, value) if is_truthy(result) else result
 
     def visit_not_expression(self, node: Any, value: Any) -> Any:
         return not is_truthy(self.operand(node["children"][0], value))
@@ -242,24 +243,26 @@ class StrictInterpreter(Interpreter):
 
     def _project(self, node: Node, elements: Iterable[Any]) -> list[Any]:
         values = [self.visit(node["children"][1], element) for element in elements]
-        return [one for one in values if one is not None and one is not ABSENT]
+        return [value for value in values if value is not None and value is not ABSENT]
 
     def visit_flatten(self, node: Any, value: Any) -> Any:
-        found = super().visit_flatten(node, value)
-        return ABSENT if found is None else found
+        result = super().visit_flatten(node, value)
+        return ABSENT if result is None else result
 
     def visit_slice(self, node: Any, value: Any) -> Any:
-        found = super().visit_slice(node, value)
-        return ABSENT if found is None else found
+        result = super().visit_slice(node, value)
+        return ABSENT if result is None else result
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         name, children = node["value"], node["children"]
         part = self._visit_or_absent if name == "not_null" else self.operand
-        found = self.call_function(name, [part(child, value) for child in children])
-        return ABSENT if found is None else found
+        result = self.call_function(name, [part(child, value) for child in children])
+        return ABSENT if result is None else result
 
     def call_function(self, name: str, arguments: list[Any]) -> Any:
-        return super().call_function(name, [None if one is ABSENT else one for one in arguments])
+        return super().call_function(
+            name, [None if argument is ABSENT else argument for argument in arguments]
+        )
 
     def _visit_or_absent(self, node: Node, value: Any) -> Any:
         try:
@@ -268,8 +271,21 @@ class StrictInterpreter(Interpreter):
             return ABSENT
 
 
+def evaluate_tree(tree: Node, scope: Json, *, lenient: bool = False) -> Json | Absent:
+    """Return the value of a node, or ABSENT. Raises ExpressionError.
+
+    If `lenient`, an absent part is null, as in JMESPath.
+    """
+    interpreter = Interpreter() if lenient else StrictInterpreter()
+    try:
+        value: Json | Absent = interpreter.visit(tree, scope)
+    except (JMESPathError, *EVALUATION_FAILURES) as error:
+        raise ExpressionError(describe_failure(error)) from error
+    return value
+
+
 def describe_failure(error: Exception) -> str:
-    """Return why an expression cannot be evaluated, in plain words."""
+    """Describe in plain words why an expression cannot be evaluated."""
     match error:
         case ExpressionError():
             return str(error)
@@ -278,7 +294,7 @@ def describe_failure(error: Exception) -> str:
         case ArityError():
             return f"{error.function_name} takes {counted(error.expected_arity, 'argument')}"
         case JMESPathTypeError():
-            takes = " or ".join(TYPE_NAMES.get(one, one) for one in error.expected_types)
+            takes = " or ".join(TYPE_NAMES.get(kind, kind) for kind in error.expected_types)
             given = _detailed_type_name(error.current_value)
             return f"{error.function_name} takes {takes}, and is given {given}"
         case NumberTooLong() | ArithmeticError():
@@ -290,7 +306,7 @@ def describe_failure(error: Exception) -> str:
 
 
 def type_name(value: Json | Absent) -> str:
-    """Return what `value` is in the words of messages."""
+    """Return the type of `value` as messages name it."""
     match value:
         case None:
             return "null"
@@ -307,15 +323,15 @@ def type_name(value: Json | Absent) -> str:
 
 
 def _detailed_type_name(value: Json) -> str:
-    """As `type_name`, with the kinds of what is in a list."""
+    """Return the type of `value` as messages name it, for a list with the types of its items."""
     if not isinstance(value, list):
         return type_name(value)
-    items = sorted({type_name(one) for one in value})
+    items = sorted({type_name(item) for item in value})
     return f"a list with {' and '.join(items)} in it" if items else "an empty list"
 
 
 def _ordered_type(value: Any) -> type[Any] | None:
-    """Return what values have an order among themselves, the same type for each such kind."""
+    """Return the type by which `value` is ordered: str or int, or None if it has no order."""
     if isinstance(value, str):
         return str
     return int if is_number(value) else None

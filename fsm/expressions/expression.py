@@ -1,9 +1,8 @@
-"""JMESPath expressions: parsed once, with what they read of the scope.
+"""JMESPath expressions: parsed once, with the paths of the scope that they read.
 
-An expression comes from a definition, the data from callers and participants, and neither may stop
-the service: `[@,@][]|[@,@][]|...` is 159 characters and a million elements. So every visited node
-is counted, and everywhere the size of what is built. Most expressions are a plain path
-(`steps.create_order.output.order_id`), which is simply followed.
+An expression comes from a definition, the data from clients and participants, and neither may
+exhaust the service: `[@,@][]|[@,@][]|...` is 159 characters and a million elements. So every
+visited node is counted, and so is the size of every value that is built.
 """
 
 from __future__ import annotations
@@ -51,14 +50,14 @@ LITERAL = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place of the scope that an expression reads, `optional` if it has a fallback."""
+    """A path of the scope that an expression reads; `optional` if it has a fallback."""
 
     path: Path
     optional: bool = False
 
     @property
     def step(self) -> str | None:
-        """The step whose output it reads."""
+        """The step whose output is read, or None."""
         if len(self.path) > 2 and self.path[0] == "steps" and self.path[2] == "output":
             return str(self.path[1])
         return None
@@ -66,51 +65,53 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
+    """A parsed expression. `path` is set if the expression is just a path."""
+
     source: str
     tree: Node
-    path: Path | None  # if it is no more than that
+    path: Path | None
     references: tuple[Reference, ...]
     compiled: CompiledExpression | None = field(default=None, compare=False, repr=False)
 
     @property
     def steps_read(self) -> Collection[str] | None:
-        """The steps that it reads of, if that is all that can be read by it, or None.
+        """The steps that it reads, or None if they may be any.
 
-        A path says where it leads, and so does what picks and merges paths.
+        They are known if the expression only picks and merges paths.
         """
         if self.path is None and self.compiled is None:
             return None
-        paths = [one.path for one in self.references if one.path[0] == "steps"]
+        paths = [reference.path for reference in self.references if reference.path[0] == "steps"]
         if any(len(path) == 1 for path in paths):
             return None
         return frozenset(str(path[1]) for path in paths)
 
     def evaluate(self, scope: Mapping[str, Json]) -> Json:
-        """Return its value, which may be null. Raises MissingValue if a part of it is absent."""
+        """Return the value, which may be null. Raises MissingValue if a part of it is absent."""
         if self.path is not None:
-            found = get_path(self.path, scope)
-            if found is ABSENT:
+            value = get_path(self.path, scope)
+            if value is ABSENT:
                 raise self._missing_value(scope)
-            return found
+            return value
         if self.compiled is not None:
             try:
-                found = self.compiled(scope)
+                value = self.compiled(scope)
             except (NeedsInterpreter, RecursionError):
-                found = ABSENT
-            if found is not ABSENT:
-                charge_elements(MAX_ELEMENTS, found)
-                return found
+                value = ABSENT
+            if value is not ABSENT:
+                charge_elements(MAX_ELEMENTS, value)
+                return value
         return self._interpret(scope, StrictInterpreter())
 
     def holds(self, scope: Mapping[str, Json]) -> bool:
-        """Whether it is true as a condition, in which null and what is absent are both false."""
+        """True if the expression is true as a condition; null and absent parts are false."""
         return is_truthy(self.evaluate_leniently(scope))
 
     def evaluate_leniently(self, scope: Mapping[str, Json]) -> Json:
-        """Return its value, with null for each part that is absent."""
+        """Return the value, with null for each part that is absent."""
         if self.path is not None:
-            found = get_path(self.path, scope)
-            return None if found is ABSENT else found
+            value = get_path(self.path, scope)
+            return None if value is ABSENT else value
         return self._interpret(scope, Interpreter())
 
     def _interpret(self, scope: Mapping[str, Json], interpreter: Interpreter) -> Json:
@@ -126,8 +127,8 @@ class Expression:
         return value
 
     def _missing_value(self, scope: Mapping[str, Json], last: Path = ()) -> MissingValue:
-        """Say what is not there and in which output, and what needs it."""
-        needed = tuple(one.path for one in self.references if not one.optional)
+        """Describe which part of which output is absent."""
+        needed = tuple(reference.path for reference in self.references if not reference.optional)
         absent = tuple(path for path in needed if get_path(path, scope) is ABSENT)
         if absent:
             lacking = " and ".join(dict.fromkeys(_describe_absent(path, scope) for path in absent))
@@ -137,18 +138,17 @@ class Expression:
         return MissingValue(f"${{{self.source}}} has no value{why}{read}", needed)
 
     def _evaluation_error(self, scope: Mapping[str, Json], error: Exception) -> ExpressionError:
-        nothing = [
-            dotted_path(one.path) for one in self.references if get_path(one.path, scope) is None
-        ]
+        paths = [reference.path for reference in self.references]
+        nulls = [dotted_path(path) for path in paths if get_path(path, scope) is None]
         why = describe_failure(error)
-        if isinstance(error, JMESPathTypeError) and error.current_value is None and nothing:
-            why = f"{why}: {', '.join(nothing)} is null"
+        if isinstance(error, JMESPathTypeError) and error.current_value is None and nulls:
+            why = f"{why}: {', '.join(nulls)} is null"
         return ExpressionError(f"${{{self.source}}} cannot be evaluated: {why}")
 
 
 @dataclass(frozen=True, slots=True)
 class LenientExpression(Expression):
-    """An expression that has null for what is absent below these roots of the scope."""
+    """An expression in which a part that is absent below `roots` of the scope is null."""
 
     roots: Collection[str] = ()
 
@@ -162,7 +162,7 @@ class LenientExpression(Expression):
 
 
 def parse(source: str) -> Expression:
-    """Raises ExpressionError."""
+    """Parse the text between `${` and `}`. Raises ExpressionError."""
     if len(source) > MAX_EXPRESSION_CHARACTERS:
         raise ExpressionError(
             f"an expression is longer than {MAX_EXPRESSION_CHARACTERS} characters"
@@ -173,23 +173,24 @@ def parse(source: str) -> Expression:
         raise ExpressionError(
             f"${{{source}}} is not JMESPath: {describe_syntax_error(error, source)}"
         ) from None
-    seen = tuple(references(tree))
     short = with_path_nodes(tree)
-    return Expression(source, short, plain_path(tree), seen, compile_expression(short))
+    return Expression(
+        source, short, plain_path(tree), tuple(references(tree)), compile_expression(short)
+    )
 
 
 def _with_exact_literals(source: str, tree: Node) -> Node:
-    """The same tree with the numbers of literals as they are written.
+    """Return the tree with exact numbers in its literals, of which the parser makes floats.
 
-    The parser makes floats of them. So it parses the expression again with the number of each
-    literal in its place, and the literals are read here.
+    The expression is parsed again with an index in place of each literal; the literals themselves
+    are read here.
     """
     literals: list[Json] = []
     pieces, at = list[str](), 0
     for (start, end), text in find_literals(source):
         try:
             literals.append(json.loads(text, parse_float=Decimal, parse_constant=Decimal))
-        except (ValueError, DecimalException):  # a text without quotes, which the parser takes
+        except (ValueError, DecimalException):  # a text without quotes, which the parser accepts
             continue
         pieces += [source[at:start], f"`{len(literals) - 1}`"]
         at = end
@@ -200,11 +201,11 @@ def _with_exact_literals(source: str, tree: Node) -> Node:
 
 
 def find_literals(source: str) -> Iterator[tuple[tuple[int, int], str]]:
-    """Where each literal between backticks begins and ends, and its text."""
+    """Yield the span and the text of each literal between backticks."""
     for token in jmespath.lexer.Lexer().tokenize(source):
-        found = LITERAL.match(source, token["start"])
-        if token["type"] == "literal" and found is not None:
-            yield found.span(), found[1].replace("\\`", "`")
+        match = LITERAL.match(source, token["start"])
+        if token["type"] == "literal" and match is not None:
+            yield match.span(), match[1].replace("\\`", "`")
 
 
 def _with_literals(node: Node, literals: Sequence[Json]) -> Node:
@@ -218,6 +219,7 @@ def _with_literals(node: Node, literals: Sequence[Json]) -> Node:
 
 
 def plain_path(node: Node) -> Path | None:
+    """Return the path that `node` is, or None if it is more than a path."""
     match node["type"]:
         case "path":
             path: Path = node["value"]
@@ -234,14 +236,15 @@ def plain_path(node: Node) -> Path | None:
 
 
 def with_path_nodes(node: Node) -> Node:
-    """The same tree with a single node, `path`, for each plain path in it.
+    """Return the tree with a single node, `path`, for each plain path in it.
 
-    What a function is given to evaluate for each element, `&x`, is marked as `needed` there.
+    An expression that a function evaluates for each element, `&x`, becomes a node `needed`.
     """
     if (path := plain_path(node)) is not None:
         return {"type": "path", "value": path, "children": []}
     children = [
-        one if not isinstance(one, Mapping) else with_path_nodes(one) for one in node["children"]
+        with_path_nodes(child) if isinstance(child, Mapping) else child
+        for child in node["children"]
     ]
     if node["type"] == "expref":
         children = [{"type": "needed", "value": None, "children": children}]
@@ -249,18 +252,20 @@ def with_path_nodes(node: Node) -> Node:
 
 
 CHAINS = {"subexpression", "index_expression"}
-# What follows the first child of these is evaluated on its result, not on the scope.
+# The children of these nodes after the first are evaluated on its result, not on the scope.
 RELATIVE = CHAINS | {"pipe", "projection", "value_projection", "filter_projection", "flatten"}
 
 
 def references(node: Node, *, optional: bool = False) -> Iterator[Reference]:
-    """What `node` reads of the scope."""
+    """Yield the paths of the scope that `node` reads."""
     if path := leading_path(node):
         yield Reference(path, optional)
         return
-    if node["type"] == "expref":  # of an element, whatever that will be
+    if node["type"] == "expref":  # evaluated on an element, not on the scope
         return
-    children: Sequence[Node] = [one for one in node.get("children", ()) if isinstance(one, Mapping)]
+    children: Sequence[Node] = [
+        child for child in node.get("children", ()) if isinstance(child, Mapping)
+    ]
     if node["type"] == "or_expression":
         yield from references(children[0], optional=True)
         yield from references(children[1], optional=optional)
@@ -275,17 +280,17 @@ def references(node: Node, *, optional: bool = False) -> Iterator[Reference]:
 
 
 def leading_path(node: Node) -> Path:
-    """The plain path that `node` walks before it does anything else."""
+    """Return the plain path that `node` follows before it does anything else."""
     if (path := plain_path(node)) is not None:
         return path
     if node["type"] not in RELATIVE:
         return ()
     first, *others = node["children"]
     path = leading_path(first)
-    for one in others if node["type"] in CHAINS else ():
+    for other in others if node["type"] in CHAINS else ():
         if plain_path(first) is None:
             break
-        path, first = path + leading_path(one), one
+        path, first = path + leading_path(other), other
     return path
 
 

@@ -1,8 +1,8 @@
-"""What expressions compute: JMESPath's functions and its equality, on exact numbers.
+"""JMESPath's functions, equality and order, on exact numbers.
 
-`jmespath` knows only Python's `int` and `float`, adds in floats, and takes `true` for 1 inside a
-list. So everything that touches a number is written here; the rest is inherited. Only `avg`
-rounds, to 34 digits; a result that is too long to be kept is an error.
+The library `jmespath` knows only Python's `int` and `float`, adds in floats, and takes `true` for 1
+inside a list. So everything that touches a number is written here; the rest is inherited. Only
+`avg` rounds, to 34 digits; a result with more digits than can be stored is an error.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DecimalException, Inexact
 from math import ceil, floor
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from jmespath.exceptions import (
     ArityError,
@@ -24,7 +24,7 @@ from ..formats.numbers import MAX_DIGITS, Number, format_number, is_storable, to
 from ..formats.strict_json import Json, serialize
 
 QUOTIENT_CONTEXT = Context(prec=34, rounding=ROUND_HALF_EVEN)
-# All digits of a sum of numbers that are kept; what else would be rounded is an error.
+# Enough digits for an exact sum of numbers that can be stored; rounding is an error.
 SUM_CONTEXT = Context(prec=2 * MAX_DIGITS + 10, traps=[Inexact])
 NUMBER_TOO_LONG_MESSAGE = f"a number has more than {MAX_DIGITS} digits before or after the point"
 ANY: Any = {"types": []}
@@ -33,22 +33,22 @@ SORTABLE: Any = {"types": ["array-number", "array-string"]}
 
 
 class NumberTooLong(ValueError):
-    """A result that cannot be kept."""
+    """A result with more digits than can be stored."""
 
 
-def json_equal(one: Any, other: Any) -> bool:
+def json_equal(left: Any, right: Any) -> bool:
     """True if two JSON values are equal: 1 is 1.0, but not true."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, float) or isinstance(other, float):
-        return is_number(one) and is_number(other) and to_decimal(one) == to_decimal(other)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(json_equal, one, other))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(
-            json_equal(one[name], other[name]) for name in one
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, float) or isinstance(right, float):
+        return is_number(left) and is_number(right) and to_decimal(left) == to_decimal(right)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(json_equal, left, right))
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(
+            json_equal(left[name], right[name]) for name in left
         )
-    return bool(one == other)
+    return bool(left == right)
 
 
 def is_number(value: Any) -> bool:
@@ -56,7 +56,7 @@ def is_number(value: Any) -> bool:
 
 
 def jmespath_type(value: Any) -> str:
-    """Return what JMESPath calls the type of a value."""
+    """Return JMESPath's name for the type of `value`."""
     match value:
         case None:
             return "null"
@@ -76,7 +76,7 @@ def jmespath_type(value: Any) -> str:
 
 class ExactFunctions(Functions):
     def call_function(self, function_name: str, resolved_args: Iterable[Any]) -> Any:
-        """Raises JMESPathError if there is no such function, or it does not take the arguments."""
+        """Call a function. Raises JMESPathError for an unknown one, or for wrong arguments."""
         arguments = list(resolved_args)
         if (function := self.FUNCTION_TABLE.get(function_name)) is None:
             raise UnknownFunctionError(f"Unknown function: {function_name}()")
@@ -161,10 +161,29 @@ class ExactFunctions(Functions):
         ]
 
 
+class Parameter(NamedTuple):
+    """A parameter of a function: the names of its types, none for any. A variadic parameter is the
+    last one and takes one or more arguments."""
+
+    types: Sequence[str]
+    is_variadic: bool
+
+
+# By the name of the function.
+PARAMETERS: Final[Mapping[str, Sequence[Parameter]]] = {
+    name: tuple(
+        Parameter(parameter["types"], bool(parameter.get("variadic")))
+        for parameter in function["signature"]
+    )
+    for name, function in ExactFunctions.FUNCTION_TABLE.items()
+}
+
+
 def _check_arguments(
     name: str, expected: Sequence[Mapping[str, Any]], given: Sequence[Any]
 ) -> None:
-    """Raises JMESPathError. Arguments past those that are expected may be of any type."""
+    """Raise JMESPathError for a wrong number of arguments, or one of a wrong type; variadic
+    arguments may be of any type."""
     if expected and expected[-1].get("variadic"):
         if len(given) < len(expected):
             raise VariadictArityError(len(expected), len(given), name)
@@ -177,10 +196,10 @@ def _check_arguments(
 
 
 def _has_type(kind: str, value: Any) -> bool:
-    """`kind` is a type, or an array with the type of its items: `array-number`."""
+    """True if `value` is of `kind`: a type, or an array of items of a type, `array-number`."""
     whole, _, item = kind.partition("-")
     return jmespath_type(value) == whole and (
-        not item or all(jmespath_type(one) == item for one in value)
+        not item or all(jmespath_type(part) == item for part in value)
     )
 
 
@@ -200,7 +219,7 @@ def _require_storable(number: Number) -> Number:
 
 
 def _parse_number(text: str) -> Number | None:
-    """Return None for a text that is no number, or too long a one to be kept."""
+    """Return the number that `text` writes, or None if it writes none that can be stored."""
     try:
         number: Number = int(text)
     except ValueError:
@@ -212,12 +231,12 @@ def _parse_number(text: str) -> Number | None:
 
 
 def sort_key(value: Any) -> Any:
-    """Return what a number or a text is compared by."""
+    """Return the key by which a number or a text is ordered."""
     return value if isinstance(value, str) else to_decimal(value)
 
 
 def _with_sort_keys(name: str, items: list[Json], expression: Any) -> list[tuple[Any, Json]]:
-    """Each item with what the expression gives for it: numbers for all, or texts."""
+    """Return each item with its key, the value of the expression: all numbers, or all texts."""
     ranks = [expression.visit(expression.expression, item) for item in items]
     kinds = ("number", "string")
     for rank in ranks:

@@ -1,7 +1,7 @@
-"""Why a text cannot be read as a JMESPath expression, and what was probably meant.
+"""Describe syntax errors of JMESPath expressions, with a hint at what was probably meant.
 
-Authors write what other languages have: numbers without backticks, `not`, `+`, `a["b"]`. Each such
-mistake is recognised by the text before and behind the place where the parser stopped.
+Authors write the syntax of other languages: numbers without backticks, `not`, `+`, `a["b"]`. Each
+such mistake is recognised by the text before and after the place where the parser stopped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NO_ARITHMETIC_MESSAGE: Final = "there is no arithmetic, but sum([...]) adds numb
 
 
 def describe_syntax_error(error: Exception, source: str) -> str:
-    """Return why `source` cannot be read as an expression, in plain words."""
+    """Describe in plain words why `source` is no expression."""
     match error:
         case EmptyExpressionError():
             return "it is empty"
@@ -32,7 +32,7 @@ def describe_syntax_error(error: Exception, source: str) -> str:
             at, sign = error.lex_position, error.lexer_value[:1]
             if sign in "'\"`":
                 return f"the {sign} at character {at + 1} is not closed"
-            return f"the {sign} at character {at + 1} is no part of it{_hint(source, at)}"
+            return f"{sign} is not expected at character {at + 1}{_hint(source, at)}"
         case IncompleteExpressionError():
             return "it ends too early"
         case ParseError() if error.token_type == "EOF":
@@ -43,12 +43,12 @@ def describe_syntax_error(error: Exception, source: str) -> str:
         case RecursionError():
             return "it nests too deep"
         case _:
-            return "it holds something that cannot be read"
+            return "it cannot be parsed"
 
 
 def _hint(source: str, at: int) -> str:
     before, behind = source[:at].rstrip(), source[at:]
-    if adjoins := re.search(r"[\w-]+$", source[:at]):  # a name that the parser ends too soon
+    if adjoins := re.search(r"[\w-]+$", source[:at]):  # a name with a character that ends it
         name = re.match(r"[\w-]*", behind)
         if behind.startswith("-") and name and re.search(r"\w$", adjoins[0]):
             whole = f"{adjoins[0]}{name[0]}"
@@ -62,7 +62,7 @@ def _hint(source: str, at: int) -> str:
     return ""
 
 
-# What stands before the place, what begins there, and what to write.
+# The text before the place, the text that begins there, and the hint.
 HINTS: Final[tuple[tuple[str, str, Hint], ...]] = (
     (r"\bnot", "", lambda _, __: "write ! for not, as in !(input.a)"),
     (

@@ -1,8 +1,8 @@
-"""JSON with `${...}` in it: parsed once, rendered for every call.
+"""Templates: JSON with `${...}` in it, parsed once and rendered for every call.
 
-A string that is one expression keeps the type of its value; otherwise values are put into the text.
-A value that is put into a text must be there and be a text, a number or a boolean. In a path it is
-percent-encoded, and it may not be empty, `.` or `..`, which would name another resource.
+A string that is one expression keeps the type of its value; otherwise the values become part of the
+text. Such a value must be there and be a text, a number or a boolean. In a path it is
+percent-encoded, and it must not be empty, `.` or `..`, which would name another resource.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .expression import Expression, ExpressionError, LenientExpression, parse
 
 Scope: TypeAlias = Mapping[str, Json]
 is_header_value = re.compile(r"[\t -~]*", re.ASCII).fullmatch  # one line of printable ASCII
-UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # what `quote` would leave as it is
+UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # characters that `quote` does not change
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Literal pieces and expressions, in turn."""
+    """A text of literal pieces and expressions."""
 
     parts: tuple[str | Expression, ...]
 
@@ -52,12 +52,12 @@ Template: TypeAlias = Literal | Expression | Text | ObjectTemplate | ListTemplat
 
 
 def parse_template(value: Json) -> Template:
-    """Raises ExpressionError."""
+    """Parse a JSON value with expressions in its texts. Raises ExpressionError."""
     match value:
         case str():
             return _parse_string(value)
         case Mapping():
-            members = tuple((name, parse_template(one)) for name, one in value.items())
+            members = tuple((name, parse_template(member)) for name, member in value.items())
             if all(isinstance(template, Literal) for _, template in members):
                 return Literal(value)
             return ObjectTemplate(members)
@@ -71,12 +71,12 @@ def parse_template(value: Json) -> Template:
 
 
 def parse_text(text: str) -> Text:
-    """As `parse_template`, for what must be a text: a path, a header."""
+    """Parse a value that must be a text: a path, a header. Raises ExpressionError."""
     return Text(tuple(_split(text)))
 
 
 def render(template: Template, scope: Scope) -> Json:
-    """Raises ExpressionError, and its kind MissingValue."""
+    """Return the value of `template`. Raises ExpressionError, of which MissingValue is one."""
     match template:
         case Expression():
             return template.evaluate(scope)
@@ -85,7 +85,7 @@ def render(template: Template, scope: Scope) -> Json:
         case Text():
             return render_text(template, scope)
         case ObjectTemplate(members=members):
-            return {name: render(one, scope) for name, one in members}
+            return {name: render(member, scope) for name, member in members}
         case ListTemplate(items=items):
             return [render(item, scope) for item in items]
 
@@ -95,19 +95,19 @@ def make_lenient(template: Text, roots: Collection[str]) -> Text: ...
 @overload
 def make_lenient(template: Template, roots: Collection[str]) -> Template: ...
 def make_lenient(template: Template, roots: Collection[str]) -> Template:
-    """Return the same template, with null for what is absent below these roots of the scope."""
+    """Return the same template in which an absent part below `roots` of the scope is null."""
     match template:
         case Expression():
             return _make_expression_lenient(template, roots)
         case Text(parts=parts):
             pieces = [
-                one if isinstance(one, str) else _make_expression_lenient(one, roots)
-                for one in parts
+                part if isinstance(part, str) else _make_expression_lenient(part, roots)
+                for part in parts
             ]
             return Text(tuple(pieces))
         case ObjectTemplate(members=members):
             return ObjectTemplate(
-                tuple([(name, make_lenient(one, roots)) for name, one in members])
+                tuple([(name, make_lenient(member, roots)) for name, member in members])
             )
         case ListTemplate(items=items):
             return ListTemplate(tuple([make_lenient(item, roots) for item in items]))
@@ -115,12 +115,14 @@ def make_lenient(template: Template, roots: Collection[str]) -> Template:
             return template
 
 
-def _make_expression_lenient(one: Expression, roots: Collection[str]) -> Expression:
-    return LenientExpression(one.source, one.tree, one.path, one.references, roots=roots)
+def _make_expression_lenient(strict: Expression, roots: Collection[str]) -> Expression:
+    return LenientExpression(
+        strict.source, strict.tree, strict.path, strict.references, roots=roots
+    )
 
 
 def steps_read(templates: Iterable[Template]) -> Collection[str] | None:
-    """The steps that these read of; None if it may be any."""
+    """Return the steps that `templates` read, or None if they may be any."""
     names: set[str] = set()
     for template in templates:
         for expression in expressions(template):
@@ -138,7 +140,7 @@ def render_text(text: Text, scope: Scope) -> str:
 
 def render_path(text: Text, scope: Scope) -> str:
     first = text.parts[0] if len(text.parts) == 1 else None
-    if isinstance(first, str):  # as the paths of most steps are
+    if isinstance(first, str):  # most paths have no expression
         return first
     return "".join(
         [part if isinstance(part, str) else _evaluate_segment(part, scope) for part in text.parts]
@@ -175,7 +177,8 @@ def _evaluate_text(expression: Expression, scope: Scope) -> str:
 def _evaluate_segment(expression: Expression, scope: Scope) -> str:
     value = _evaluate_text(expression, scope)
     if value in ("", ".", ".."):
-        raise ExpressionError(f"${{{expression.source}}} is {value!r}, which names no resource")
+        what = f"${{{expression.source}}} is {value!r}"
+        raise ExpressionError(f"{what}, which cannot be a segment of a path")
     return value if UNRESERVED(value) else quote(value, safe="")
 
 
@@ -203,7 +206,7 @@ def _split(text: str) -> Iterator[str | Expression]:
 
 
 def _closing_brace(text: str, start: int) -> int:
-    """Where the expression from `start` ends; JMESPath has braces and quotes of its own."""
+    """Return where the expression from `start` ends; JMESPath itself has braces and quotes."""
     depth, quoted_by, at = 0, "", start
     while at < len(text):
         char = text[at]

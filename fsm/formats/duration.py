@@ -1,4 +1,4 @@
-"""Durations as people write them: `500ms`, `10s`, `1.5m`, `24h`."""
+"""Durations as texts: `500ms`, `10s`, `1.5m`, `24h`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_DURATION = timedelta(days=3660)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Raises ValueError if `text` has no unit, is no duration, or is longer than ten years."""
+    """Parse a duration of at most ten years. Raises ValueError for any other text."""
     if (parts := DURATION.fullmatch(text)) is None:
         shown = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
         raise ValueError(f"{shown!r} {_describe_error(text)}")
@@ -32,14 +32,14 @@ def parse_duration(text: str) -> timedelta:
 
 def _describe_error(text: str) -> str:
     if ANY_LENGTH.fullmatch(text):
-        return "has too many digits: at most 9 stand before the point and 6 after it"
+        return "has too many digits: write at most 9 before the point and 6 after it"
     if SEVERAL_UNITS.fullmatch(text):
         return "has several units; write one number and one unit, like 90m"
     return "is not a duration; write a number and a unit, like 500ms, 10s, 5m"
 
 
 def format_duration(duration: timedelta) -> str:
-    """In the largest unit that keeps it a whole number."""
+    """Format a duration in the largest unit that keeps it a whole number."""
     for unit in ("d", "h", "m", "s"):
         if duration and duration % UNITS[unit] == timedelta():
             return f"{duration // UNITS[unit]}{unit}"

@@ -1,4 +1,4 @@
-"""Which JSON Schemas an `input:` may be, and what it costs to check a value against one."""
+"""The subset of JSON Schema (2020-12) that is supported, and the cost of checking a value."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ KEYWORDS: Final = sorted(
     | {"$ref"}
 )
 
-MAX_NESTING: Final = 64  # schemas in schemas, with those that a $ref leads to
+MAX_NESTING: Final = 64  # levels of schemas, those behind a $ref included
 MAX_COST: Final = 2_000
 MAX_PATTERNS: Final = 100
-# Of what takes longer than the check of one number, 10 ns. A pattern and a format read a text.
+# Costs of the expensive keywords, relative to the check of one number, 10 ns.
 KEYWORD_COSTS: Final = {"format": 10, "multipleOf": 100, "pattern": 10, "uniqueItems": 100}
 
 
 class SchemaError(Exception):
-    """What is wrong with a schema: the places that have to change, and why."""
+    """An invalid schema; `errors` has the places that have to change, each with its fault."""
 
     def __init__(self, errors: Mapping[Place, str]) -> None:
         super().__init__("; ".join(errors.values()))
@@ -72,7 +72,7 @@ class SchemaError(Exception):
 
 
 def cost_of(document: JsonObject) -> int:
-    """Return what it costs to check one value against it. Raises SchemaError."""
+    """Return the cost of checking one value against `document`. Raises SchemaError."""
     counting = _CostCounter(document)
     cost, _ = counting.schema(document, (), 0)
     if cost > MAX_COST:
@@ -87,18 +87,18 @@ def cost_of(document: JsonObject) -> int:
 
 
 def subschemas(schema: JsonObject) -> Iterator[tuple[Place, Json]]:
-    """The schemas directly in it, each with the way to it."""
+    """Yield the schemas directly in `schema`, each with its relative place."""
     for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
             yield (keyword,), value
         elif keyword in SCHEMA_LIST_KEYWORDS and isinstance(value, list):
-            yield from (((keyword, number), one) for number, one in enumerate(value))
+            yield from (((keyword, number), inner) for number, inner in enumerate(value))
         elif keyword in SCHEMA_MAP_KEYWORDS and isinstance(value, Mapping):
-            yield from (((keyword, name), one) for name, one in value.items())
+            yield from (((keyword, name), inner) for name, inner in value.items())
 
 
 def resolve_reference(document: JsonObject, schema: JsonObject) -> tuple[Place, Json] | None:
-    """Where its `$ref` leads, and what is there; None if it has none, or that leads nowhere."""
+    """Return the place and the schema that the `$ref` of `schema` names, or None."""
     match schema.get("$ref"):
         case str() as reference if reference.startswith("#"):
             return _resolve_pointer(document, reference)
@@ -108,23 +108,23 @@ def resolve_reference(document: JsonObject, schema: JsonObject) -> tuple[Place, 
 
 def _resolve_pointer(document: JsonObject, reference: str) -> tuple[Place, Json] | None:
     place: list[str | int] = []
-    there: Json = document
+    target: Json = document
     for token in unquote(reference[1:]).split("/")[1:]:
         name = token.replace("~1", "/").replace("~0", "~")
-        match there:
-            case Mapping() if name in there:
+        match target:
+            case Mapping() if name in target:
                 place.append(name)
-                there = there[name]
-            case list() if name.isdecimal() and int(name) < len(there):
+                target = target[name]
+            case list() if name.isdecimal() and int(name) < len(target):
                 place.append(int(name))
-                there = there[int(name)]
+                target = target[int(name)]
             case _:
                 return None
-    return tuple(place), there
+    return tuple(place), target
 
 
 class _CostCounter:
-    """Of one document: what is wrong in it, and the cost and height of each schema, found once."""
+    """The count over one document: its errors, and the cost and height of each schema."""
 
     def __init__(self, document: JsonObject) -> None:
         self.document = document
@@ -134,7 +134,7 @@ class _CostCounter:
         self._open: set[int] = set()
 
     def schema(self, schema: Json, place: Place, depth: int) -> tuple[int, int]:
-        """Its cost and its height."""
+        """Return the cost and the height of `schema`."""
         if isinstance(schema, bool):
             return 1, 1
         if not isinstance(schema, Mapping):
@@ -158,14 +158,14 @@ class _CostCounter:
             cost += 0 if way[0] == "$defs" else inner_cost
             cost += KEYWORD_COSTS["pattern"] if way[0] == "patternProperties" else 0
             height = max(height, inner_height)
-        if there := resolve_reference(self.document, schema):
-            inner_cost, inner_height = self._count_target(*there, (*place, "$ref"), depth + 1)
+        if target := resolve_reference(self.document, schema):
+            inner_cost, inner_height = self._count_target(*target, (*place, "$ref"), depth + 1)
             cost, height = cost + inner_cost, max(height, inner_height)
         return cost, height + 1
 
     def _count_target(self, place: Place, schema: Json, ref: Place, depth: int) -> tuple[int, int]:
         if id(schema) in self._open:
-            detail = "this $ref leads back to itself: declare each level that there may be"
+            detail = "this $ref leads back to itself, which is not supported: declare each level"
             self.errors.setdefault(ref, detail)
             return 1, 1
         return self.schema(schema, place, depth)
@@ -183,19 +183,20 @@ class _CostCounter:
             case "$ref" if resolve_reference(self.document, schema) is None:
                 return self._reference_error(value)
             case "$schema" if value != DIALECT:
-                return f"a schema is written in the dialect {DIALECT}"
+                return f"the dialect of a schema is {DIALECT}: write that, or leave out $schema"
             case "format" if value not in FORMATS:
                 return f"a format is one of {', '.join(FORMATS)}"
             case _ if keyword in KEYWORDS:
                 return None
             case _:
                 return (
-                    f"{keyword[:80]!r} is no keyword of a schema{did_you_mean(keyword, KEYWORDS)}"
+                    f"{keyword[:80]!r} is not a supported keyword of a schema"
+                    f"{did_you_mean(keyword, KEYWORDS)}"
                 )
 
     def _reference_error(self, reference: Json) -> str:
         if not isinstance(reference, str) or not reference.startswith("#/"):
-            return "a $ref leads to a place in this schema, like #/$defs/address"
+            return "a $ref names a place in this schema, like #/$defs/address"
         defined = self.document.get("$defs")
         places = [f"#/$defs/{name}" for name in defined] if isinstance(defined, Mapping) else []
         meant = did_you_mean(reference, places) or ": define it there, or correct the $ref"

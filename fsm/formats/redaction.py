@@ -1,12 +1,12 @@
-"""Secrets that went out in a header are removed from what comes back.
+"""Redaction: remove secrets that were sent in headers from the replies of participants.
 
-What a participant answers is recorded and shown. One that repeats the headers of a call, in an
-error message say, would put a secret into the log for good, so it is replaced before anything is
-recorded. A text can be spelled in many ways: JSON writes `/` also as `\\/` or `\\u002F`, a URL as
-`%2F`, HTML as `&#47;`, and each of them inside another. So a document is read several times: as it
-came, then with its escapes read, then with the escapes that this has brought to light, and so on.
-A secret that stands in one of these readings is cut out of the document as it came, whatever its
-format is and even if it is cut short.
+Replies are recorded and shown. A participant that repeats the headers of a call, in an error
+message for example, would put a secret into the log for good, so the secret is replaced before
+anything is recorded. A text can be escaped in many ways: JSON writes `/` also as `\\/` or
+`\\u002F`, a URL as `%2F`, HTML as `&#47;`, and these escapes can be nested. So a document is read
+several times: as it came, then with its escapes decoded, then with the escapes that appeared
+decoded, and so on. A secret that is found in one of these readings is cut out of the original
+document, whatever its format is, and even if the document is truncated.
 """
 
 from __future__ import annotations
@@ -23,20 +23,18 @@ from msgspec.structs import replace
 from ..call_outcome import CallResult, Response
 from .strict_json import Json
 
-MIN_SECRET_CHARACTERS: Final = (
-    8  # characters; anything shorter is found in texts that do not repeat it
-)
+MIN_SECRET_CHARACTERS: Final = 8  # characters; a shorter secret would be found in unrelated texts
 REDACTED: Final = "[secret]"
-MAX_ESCAPE_DEPTH: Final = 5  # escapes inside of escapes
-# The escapes of printable ASCII, of which the value of a header consists.
+MAX_ESCAPE_DEPTH: Final = 5  # levels of nested escapes
+# The escapes of printable ASCII, which is all that the value of a header can have.
 JSON_ESCAPE: Final = re.compile(rb"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[!-/:-@\[-`{-~])")
 URL_OR_HTML_ESCAPE: Final = re.compile(
     rb"%(?:u00)?[2-7][0-9a-fA-F]"
     rb"|&(?:#0{0,6}[0-9]{2,3}|#[xX]0{0,6}[0-9a-fA-F]{2}|[A-Za-z]{2,10});"
 )
 ANY_ESCAPE: Final = re.compile(rb"|".join((JSON_ESCAPE.pattern, URL_OR_HTML_ESCAPE.pattern)))
-# The escapes that are read one after the other. In the second order a backslash that an escape of a
-# URL or of HTML has brought to light is one of the secret itself.
+# The orders in which escapes are decoded. In the second one a backslash that was itself escaped for
+# a URL or HTML is a character of the secret, not the beginning of another escape.
 DECODING_ORDERS: Final = (
     (ANY_ESCAPE,) * MAX_ESCAPE_DEPTH,
     (JSON_ESCAPE, *(URL_OR_HTML_ESCAPE,) * (MAX_ESCAPE_DEPTH - 1)),
@@ -44,7 +42,7 @@ DECODING_ORDERS: Final = (
 
 
 class Redaction:
-    """Replaces `secrets`, whole or without a scheme like `Bearer` before them."""
+    """Replaces `secrets`, with or without a scheme like `Bearer` before them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._forms = secret_forms(secret.encode() for secret in secrets)
@@ -58,7 +56,7 @@ class Redaction:
         return answer if body is answer.body else replace(answer, body=body)
 
     def redact_bytes(self, document: bytes) -> bytes:
-        """`document` without the secrets, and otherwise byte by byte the same."""
+        """Return `document` without the secrets, and otherwise byte for byte the same."""
         if not contains_secret(document, self._forms):
             return document
         kept, end = list[bytes](), 0
@@ -72,7 +70,7 @@ class Redaction:
         return self.redact_bytes(text.encode(errors="replace")).decode(errors="replace")
 
     def redact_json(self, value: Json) -> Json:
-        """The same for what has been parsed already: names of members count as well."""
+        """Return a parsed document without the secrets, in values and in names of members."""
         if not self._forms:
             return value
         match value:
@@ -90,9 +88,13 @@ class Redaction:
 
 
 def secret_forms(secrets: Iterable[bytes]) -> frozenset[bytes]:
-    """What must stand in no reading of a document: also what an encoding makes of a secret, and
-    the password inside of `Basic` credentials."""
-    parts = {part for one in secrets for part in (one, *one.split(), *_basic_credentials(one))}
+    """Return the forms of `secrets` to look for: encodings of them, and the password inside of
+    `Basic` credentials, included."""
+    parts = {
+        part
+        for secret in secrets
+        for part in (secret, *secret.split(), *_basic_credentials(secret))
+    }
     forms = {
         reading
         for part in parts
@@ -104,14 +106,14 @@ def secret_forms(secrets: Iterable[bytes]) -> frozenset[bytes]:
 
 
 def contains_secret(document: bytes, forms: Collection[bytes]) -> bool:
-    """Whether one of `forms` stands in a reading of `document`."""
+    """True if one of `forms` is found in a reading of `document`."""
     return bool(forms) and any(
         reading.find(form) >= 0 for reading in readings(document) for form in forms
     )
 
 
 def readings(document: bytes) -> Iterator[bytes]:
-    """`document` as it came, then as often as there are escapes in it with these read."""
+    """Yield `document` as it came, then with its escapes decoded, level by level."""
     yield document
     for order in DECODING_ORDERS:
         reading = document
@@ -130,7 +132,7 @@ def _decode_match(escape: re.Match[bytes]) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _decode_escape(escape: bytes) -> bytes:
-    """What `escape` stands for; the escape itself if that is no printable ASCII."""
+    """Return the character that `escape` stands for, or `escape` if that is no printable ASCII."""
     text = escape.decode()
     if text[0] == "&":
         character = unescape(text)
@@ -143,9 +145,9 @@ def _decode_escape(escape: bytes) -> bytes:
 
 
 def _secret_spans(document: bytes, forms: Collection[bytes]) -> Iterator[tuple[int, int]]:
-    """From where to where in `document` a form stands, in any reading."""
+    """Yield the spans of `document` in which a form is found, in any reading."""
     for order in DECODING_ORDERS:
-        starts: Sequence[int] = range(len(document) + 1)  # of each byte read, in `document`
+        starts: Sequence[int] = range(len(document) + 1)  # where each byte read is in `document`
         reading = document
         yield from _spans_in_reading(reading, starts, forms)
         for escape in order:
@@ -170,10 +172,10 @@ def _occurrences(form: bytes, reading: bytes) -> Iterator[int]:
 def _decode_once(
     reading: bytes, starts: Sequence[int], pattern: re.Pattern[bytes]
 ) -> tuple[bytes, Sequence[int]]:
-    """The next reading, and where each of its bytes and its end stood at first."""
-    escapes = [one for one in pattern.finditer(reading) if _decode_match(one) != one[0]]
-    ends = [0, *(one.end() for one in escapes)]
-    begins = [*(one.start() for one in escapes), len(reading)]
+    """Return the next reading, and where each of its bytes, and its end, is in the document."""
+    escapes = [match for match in pattern.finditer(reading) if _decode_match(match) != match[0]]
+    ends = [0, *(escape.end() for escape in escapes)]
+    begins = [*(escape.start() for escape in escapes), len(reading)]
     pieces, places = list[bytes](), list[int]()
     for end, begin, escape in zip(ends, begins, [*escapes, None], strict=True):
         pieces.append(reading[end:begin])

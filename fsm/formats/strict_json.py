@@ -1,8 +1,8 @@
-"""JSON that can be kept: what PostgreSQL, JavaScript and the next reader will all accept.
+"""Strict JSON: only documents that PostgreSQL, JavaScript and any other parser accept as well.
 
-Python's own reader takes NaN, Infinity, lone surrogates, `\\u0000` and a member twice; others turn
-long integers into floats or 1e999 into infinity. Here each of these is an error, and a number keeps
-its value and its digits: it is an `int`, or else a `Decimal`, and never a float (see `numbers.py`).
+Python's own parser accepts NaN, Infinity, lone surrogates, `\\u0000` and a duplicate member; others
+turn long integers into floats or 1e999 into infinity. Here each of these is an error, and a number
+keeps its value and its digits: it is an `int` or a `Decimal`, never a float (see `numbers.py`).
 """
 
 from __future__ import annotations
@@ -22,22 +22,21 @@ from .utf8 import NotUtf8, read_utf8
 if TYPE_CHECKING:
     Json: TypeAlias = bool | int | Decimal | str | Sequence["Json"] | Mapping[str, "Json"] | None
 else:
-    Json = object  # who asks a class for its types where it runs could not follow a recursive one
+    Json = object  # type hints that are evaluated at run time cannot be recursive
 JsonObject: TypeAlias = Mapping[str, Json]
 
-# Of what comes from outside. We keep it inside of more levels, and read many more.
-MAX_DEPTH = 100
+MAX_DEPTH = 100  # levels of an untrusted document; our own, which contain it, may be deeper
 _read_short = Decoder(float_hook=SHORT_NUMBER_CONTEXT.create_decimal).decode
 _read_any = Decoder(float_hook=parse_decimal).decode
 _write = Encoder(decimal_format="number").encode
-# Digits become 0 and all else a blank, so that a run of digits is found by what it looks like.
+# Maps digits to 0 and every other byte to a blank, so that `find` finds a long run of digits.
 _DIGITS = bytes(48 if byte in b"0123456789" else 32 for byte in range(256))
 _TOO_MANY_DIGITS = b"0" * (MAX_DIGITS + 1)
 
 
 MALFORMED = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 HALF_SURROGATE_MESSAGE = "is half of a surrogate pair, and no character"
-# An escape that the parser cannot take further, and all others, so that none is found inside one.
+# An escape that stands for no character, or any other escape, so that no match begins inside one.
 ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|u[0-9a-fA-F]{4}|(?P<short>u)|.)",
@@ -47,15 +46,15 @@ MAX_ESCAPE_CHARACTERS = len(r"\u0000\u0000")
 
 
 class InvalidJson(ValueError):
-    """Bytes or a value that are not JSON, or JSON that not everybody can read."""
+    """Bytes or a value that are not JSON, or JSON that other parsers would not accept."""
 
 
 def parse(data: bytes | str) -> Json:
-    """Raises NotKeepable with what is wrong and where."""
+    """Parse one document. Raises NotKeepable, which names the fault and its place."""
     try:
         text = data if isinstance(data, bytes) else data.encode()
         value: Json = _read(text)
-        # One byte is found far faster than several.
+        # Finding one byte is far faster than finding several.
         if text.find(b"\\") >= 0 and text.find(rb"\u0000") >= 0:
             _reject_null_character(value)
     except (MsgspecError, ValueError, RecursionError) as error:
@@ -64,7 +63,7 @@ def parse(data: bytes | str) -> Json:
 
 
 def _read(data: bytes) -> Any:
-    """Read JSON; a number that is not short, or might be -0, is looked at digit by digit."""
+    """Parse `data`; if a number is long, or might be -0, every number is checked by its digits."""
     if data.find(b"-0") < 0:
         try:
             return _read_short(data)
@@ -74,7 +73,7 @@ def _read(data: bytes) -> Any:
 
 
 def _describe_error(error: Exception, data: bytes | str) -> str:
-    """What is wrong, without the notation of the parser, which takes some faults for others."""
+    """Describe an error in our own words: the parser mistakes some faults for others."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
     if isinstance(error, UnicodeEncodeError):
@@ -83,41 +82,43 @@ def _describe_error(error: Exception, data: bytes | str) -> str:
         text = data if isinstance(data, str) else read_utf8(data)
     except NotUtf8 as fault:
         return str(fault)
-    said = str(error).partition(" - at `")[0]
-    if "truncated" in said or "surrogate" in said:
+    message = str(error).partition(" - at `")[0]
+    if "truncated" in message or "surrogate" in message:
         return _describe_broken_escape(text) or (
             "it ends too early" if text.strip() else "it is empty"
         )
-    if found := MALFORMED.fullmatch(said):
-        return f"{found[1]} at byte {found[2]}"
-    return said
+    if match := MALFORMED.fullmatch(message):
+        return f"{match[1]} at byte {match[2]}"
+    return message
 
 
 def _describe_broken_escape(text: str) -> str | None:
-    """What is wrong with the first escape that stands for no character; None if there is none."""
-    for found in ESCAPE.finditer(text):
-        at, cut_off = (
-            found.start(),
-            '"' not in text[found.start() : found.start() + MAX_ESCAPE_CHARACTERS],
-        )
-        if (found["half"] or found["short"]) and cut_off and at + MAX_ESCAPE_CHARACTERS > len(text):
+    """Describe the first escape that stands for no character, or return None if there is none."""
+    for escape in ESCAPE.finditer(text):
+        at = escape.start()
+        is_cut_off = '"' not in text[at : at + MAX_ESCAPE_CHARACTERS]
+        if (
+            (escape["half"] or escape["short"])
+            and is_cut_off
+            and at + MAX_ESCAPE_CHARACTERS > len(text)
+        ):
             return None
         place = f"at byte {len(text[:at].encode())}"
-        if found["half"]:
-            return f"the escape {found[0]} {HALF_SURROGATE_MESSAGE}, {place}"
-        if found["short"]:
+        if escape["half"]:
+            return f"the escape {escape[0]} {HALF_SURROGATE_MESSAGE}, {place}"
+        if escape["short"]:
             return f"the escape \\u needs four hexadecimal digits, {place}"
     return None
 
 
 def parse_untrusted(data: bytes) -> Json:
-    """Read what somebody else wrote.
+    """Parse a document from outside.
 
-    Raises NotKeepable also for what is too deep for us, a member that is there twice, and an
-    integer that is too long.
+    Raises NotKeepable also for more than 100 levels, a duplicate member, and an integer of more
+    than 400 digits.
     """
     value = parse(data)
-    # A level takes two brackets; less of them than levels allowed need no look at how they nest.
+    # A level takes two brackets: with fewer opening brackets the depth need not be checked.
     may_be_deep = len(data) > 2 * MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH
     if may_be_deep and _is_deeper_than(MAX_DEPTH, value):
         raise InvalidJson(f"it nests deeper than {MAX_DEPTH} levels")
@@ -129,15 +130,15 @@ def parse_untrusted(data: bytes) -> Json:
 
 
 def serialize(value: Json) -> bytes:
-    """Compact; the same value gives the same bytes. Raises NotKeepable for what is not JSON."""
+    """Return compact JSON, the same bytes for the same value. Raises NotKeepable if `value` is no
+    JSON."""
     try:
         data = _write(value)
     except UnicodeEncodeError as error:
         raise InvalidJson(_describe_error(error, b"")) from None
     except (MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidJson(str(error)) from None
-    # As numbers these are no JSON; in a text they may stand. Bytes find twice as fast as they are
-    # asked for what is `in` them.
+    # These are not JSON as numbers, but may be part of a text. `find` is twice as fast as `in`.
     if data.find(b"Infinity") >= 0 or data.find(b"NaN") >= 0:
         try:
             _read(data)
@@ -174,19 +175,21 @@ def _reject_long_integers(value: Json) -> None:
 def _is_deeper_than(levels: int, value: Json) -> bool:
     match value:
         case Mapping():
-            return levels == 0 or any(_is_deeper_than(levels - 1, one) for one in value.values())
+            return levels == 0 or any(
+                _is_deeper_than(levels - 1, member) for member in value.values()
+            )
         case list():
-            return levels == 0 or any(_is_deeper_than(levels - 1, one) for one in value)
+            return levels == 0 or any(_is_deeper_than(levels - 1, item) for item in value)
         case _:
             return False
 
 
 def _may_repeat_a_member(data: bytes, value: Json) -> bool:
-    """True if a member is there twice, and for some texts with escapes in them.
+    """True if there is a duplicate member; also true for some documents with escapes.
 
-    The reader keeps the last of two equal members. What it drops takes a colon with it, and what it
-    keeps has as many as it had, unless one was written as an escape: writing the value again and
-    counting takes a tenth of the time of a reader that reports every member.
+    The parser keeps the last of two equal members, and the one that it drops takes a colon with it.
+    So the value, serialized again, has fewer colons than `data`, unless a colon was written as an
+    escape. This takes a tenth of the time of a parser that reports every member.
     """
     colons = data.count(b":")
     if colons < 2 or (type(value) is dict and len(value) == colons):

@@ -1,6 +1,6 @@
-"""YAML as people mean it: the core schema of YAML 1.2, and nothing that surprises.
+"""Strict YAML: the core schema of YAML 1.2, without the features that surprise.
 
-No aliases or anchors (306 bytes can stand for gigabytes), no merge keys, no tags, no key twice;
+No aliases or anchors (306 bytes can stand for gigabytes), no merge keys, no tags, no duplicate key;
 `no` and `1:30` are texts; `012` and `+49`, which would be sent as 12 and 49, are refused. Size and
 depth are bounded.
 """
@@ -31,7 +31,9 @@ CORE_SCHEMA = [
 ]
 
 
-PADDED_NUMBER = re.compile(r"\+|-?0[0-9]")  # how a number begins that JSON writes otherwise
+PADDED_NUMBER = re.compile(
+    r"\+|-?0[0-9]"
+)  # the beginning of a number that would lose a character in JSON
 OWN_PROBLEMS = (
     "a number begins",
     "aliases are",
@@ -41,7 +43,7 @@ OWN_PROBLEMS = (
     "the key ",
 )
 QUOTING_HINT = "between brackets, put a text with ${...}, a comma or a colon in quotes"
-PARSER_PROBLEMS = {  # by how a problem begins in the words of the parser
+PARSER_PROBLEMS = {  # by the beginning of the parser's message
     "mapping values are not allowed": "a : is not expected here: put quotes around the text",
     "could not find expected ':'": "a key has no : after it",
     "found character '\\t'": "a tab is no indentation: use spaces",
@@ -59,15 +61,15 @@ PARSER_PROBLEMS = {  # by how a problem begins in the words of the parser
 
 
 class InvalidYaml(ValueError):
-    """Not YAML, or YAML that we do not read; the message has line and column."""
+    """A document that is not YAML, or not supported; the message has line and column."""
 
 
 def parse_yaml(text: str) -> Json:
-    """One document. Raises InvalidYaml."""
+    """Parse one document. Raises InvalidYaml."""
     if len(text.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
         raise InvalidYaml(f"the document is larger than {MAX_DOCUMENT_BYTES} bytes")
     try:
-        # Through JSON: 1e999 and "\\0" are YAML, and nobody could read them again.
+        # Through JSON, because 1e999 and "\\0" are YAML that could not be stored as JSON.
         return parse_untrusted(serialize(yaml.load(text, Loader=_CoreLoader)))
     except yaml.MarkedYAMLError as error:
         raise InvalidYaml(
@@ -82,26 +84,26 @@ def parse_yaml(text: str) -> Json:
 
 
 def line_numbers(text: str) -> dict[str, int]:
-    """The line of each place, by its RFC 6901 pointer. Raises InvalidYaml as `parse_yaml`."""
+    """Return the line of each place, by its JSON pointer (RFC 6901). Raises InvalidYaml."""
     parse_yaml(text)
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     root = yaml.compose(text, Loader=_CoreLoader)
     if root is None:  # nothing but blanks and comments
         return {"": 1}
-    _collect_line_numbers(root, (), found)
-    return found
+    _collect_line_numbers(root, (), lines)
+    return lines
 
 
-def _collect_line_numbers(node: Any, place: tuple[str | int, ...], found: dict[str, int]) -> None:
-    found.setdefault(json_pointer(place), node.start_mark.line + 1)
+def _collect_line_numbers(node: Any, place: tuple[str | int, ...], lines: dict[str, int]) -> None:
+    lines.setdefault(json_pointer(place), node.start_mark.line + 1)
     match node:
         case yaml.MappingNode():
             for key, value in node.value:
-                found[json_pointer((*place, key.value))] = key.start_mark.line + 1
-                _collect_line_numbers(value, (*place, key.value), found)
+                lines[json_pointer((*place, key.value))] = key.start_mark.line + 1
+                _collect_line_numbers(value, (*place, key.value), lines)
         case yaml.SequenceNode():
             for number, item in enumerate(node.value):
-                _collect_line_numbers(item, (*place, number), found)
+                _collect_line_numbers(item, (*place, number), lines)
 
 
 def _format_position(mark: Any) -> str:
@@ -109,17 +111,15 @@ def _format_position(mark: Any) -> str:
 
 
 def _describe_error(error: yaml.MarkedYAMLError) -> str:
-    """Of what the parser says only that is told which is ours, or has words of ours."""
+    """Describe an error in our own words; the parser's messages are written for programmers."""
     problem = str(error.problem)
     if problem.startswith(OWN_PROBLEMS):
         return problem
-    told = (problem, str(error.context))
-    found = (
-        words
-        for said, words in PARSER_PROBLEMS.items()
-        if any(one.startswith(said) for one in told)
-    )
-    return next(found, "this is not YAML that is read here")
+    messages = (problem, str(error.context))
+    for beginning, description in PARSER_PROBLEMS.items():
+        if any(message.startswith(beginning) for message in messages):
+            return description
+    return "this is not YAML, or uses a feature that is not supported"
 
 
 class _CoreLoader(yaml.SafeLoader):
@@ -165,7 +165,8 @@ class _CoreLoader(yaml.SafeLoader):
         return Decimal(self._number(node))
 
     def _number(self, node: Any) -> str:
-        """Return its text. A code or a telephone number would lose its first sign."""
+        """Return the text of a number. Refuses codes and telephone numbers, which would lose their
+        first character."""
         text = str(self.construct_scalar(node))
         if PADDED_NUMBER.match(text):
             padded = f"a number begins with {text[0]} and would lose it: put {text[:40]} in quotes"

@@ -1,14 +1,14 @@
-"""Text in UTF-8, and where bytes are no such text."""
+"""Decode UTF-8, with an error that names the place of the first wrong byte."""
 
 from __future__ import annotations
 
 
 class NotUtf8(ValueError):
-    """Bytes that are not UTF-8; the message says where."""
+    """Bytes that are not UTF-8; the message names the line and the byte."""
 
 
 def read_utf8(data: bytes) -> str:
-    """Raises NotUtf8."""
+    """Decode `data`. Raises NotUtf8."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:

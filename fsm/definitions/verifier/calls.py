@@ -1,4 +1,4 @@
-"""Requests that no participant would get, or would get wrongly."""
+"""Check the requests: URLs, headers and retries that cannot work as they are written."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .context import VerifierContext
 from .expression_sites import header_pointer
 from .likely_mistakes import PLACEHOLDER, suggest_expression
 
-EXPRESSION_STAND_IN = "x"  # what stands for a value that is put into a text
+EXPRESSION_STAND_IN = "x"  # a stand-in for the value that an expression puts into a text
 PRINTABLE_ASCII = re.compile(r"[!-~]*", re.ASCII)
 NOT_IN_URL = re.compile(r"[\"<>\\^`{|}]")  # RFC 3986; brackets are widely taken in queries
 BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Beside those that `reader` refuses, the headers that say how a call is made.
+# Headers that say how a call is made, beside the reserved ones that the parser rejects.
 SERVICE_HEADERS = frozenset({"accept-encoding", "content-encoding"})
 SERVICE_HEADER_PREFIX = "saga-"
 
@@ -28,7 +28,7 @@ def check_participant(step: Step, at: str, known: Collection[str]) -> Iterator[F
         names = ", ".join(sorted(known)) or "none"
         detail = (
             f"no URL is known for participant {step.participant}, so its calls will wait:"
-            f" {how_to_set_url(step.participant)}, or name one of those that are known"
+            f" {how_to_set_url(step.participant)}, or name a known participant"
             f" ({names}){did_you_mean(step.participant, known)}"
         )
         yield warning("unknown-participant", f"{at}/participant", detail)
@@ -40,7 +40,7 @@ def check_calls(order: VerifierContext, step: Step, at: str) -> Iterator[Finding
         if step.has_effect and step.action.method == "GET":
             detail = (
                 f"a GET should change nothing: use another method, or declare effect: none if"
-                f" {step.name} only looks"
+                f" {step.name} only reads"
             )
             yield warning("get-with-effect", f"{at}/action/method", detail)
     if step.status is not None:
@@ -48,7 +48,7 @@ def check_calls(order: VerifierContext, step: Step, at: str) -> Iterator[Finding
     if step.compensation is not None:
         yield from _check_call(step.compensation, f"{at}/compensation")
         if step.compensation.method == "GET":
-            detail = "a GET should change nothing, and so undo nothing: use another method"
+            detail = "a GET should change nothing, so it cannot undo anything: use another method"
             yield warning("get-with-effect", f"{at}/compensation/method", detail)
 
 
@@ -58,13 +58,13 @@ def _check_call(call: Call, at: str) -> Iterator[Finding]:
         detail = "many servers ignore or refuse the body of a GET: use another method, or the query"
         yield warning("body-of-get", f"{at}/body", detail)
     if call.retry.cap < call.retry.first:
-        detail = "the cap is shorter than the first wait, which so never applies: set both"
+        detail = "the cap is shorter than the first wait, so first never applies: set both"
         yield warning("cap-below-first", f"{at}/retry/cap", detail)
     for name, wait in (("first", call.retry.first), ("cap", call.retry.cap)):
         if not wait:
             detail = (
-                "with a wait of nothing the first tries follow one another at once, and a second"
-                " apart from the eleventh on: write 500ms, say"
+                "with a wait of 0 the first ten attempts follow each other at once, and the later"
+                " ones a second apart: write a longer wait, like 500ms"
             )
             yield warning("zero-wait", f"{at}/retry/{name}", detail)
 
@@ -76,13 +76,13 @@ def _check_request(call: Call, at: str) -> Iterator[Finding]:
     for name, value in call.headers:
         place = header_pointer(at, name)
         if not is_header_value(_outline(value)):
-            detail = "a header is one line of printable ASCII: leave out what is not"
+            detail = "a header is one line of printable ASCII: leave out other characters"
             yield error("bad-header", place, detail)
         if name in SERVICE_HEADERS or name.startswith(SERVICE_HEADER_PREFIX):
-            detail = f"{name} says how the call is made, which the service decides: leave it out"
+            detail = f"the service itself sets {name}: leave it out"
             yield error("bad-header", place, detail)
         if name in seen:
-            detail = f"{name} is there twice, for case does not count: keep one"
+            detail = f"the header {name} is there twice (case does not matter): keep one"
             yield error("bad-header", place, detail)
         seen.add(name)
 
@@ -98,17 +98,17 @@ def _describe_bad_path(path: str) -> str | None:
         return "a % is followed by two hexadecimal digits: write %25 for the sign itself"
     segments = path.partition("?")[0].lower().replace("%2e", ".").split("/")
     if {".", ".."} & set(segments):
-        return "a dot segment would lead away from the participant: write the path it stands for"
+        return "the path has a segment . or ..: write the path that it stands for"
     return None
 
 
 def _describe_bad_character(path: str, sign: str) -> str:
     encoded = f"%{ord(sign):02X}"
     if sign in "{}" and (slip := PLACEHOLDER.search(path)):
-        return f"{slip[0]} is sent as it stands: write {suggest_expression(slip)} for a value"
+        return f"{slip[0]} is sent as it is: write {suggest_expression(slip)} for a value"
     return f"{sign} cannot stand in a URL: percent-encode it as {encoded}"
 
 
 def _outline(text: Text) -> str:
-    """Its literal pieces, with something harmless for each expression."""
+    """Return the literal pieces of `text`, with a harmless stand-in for each expression."""
     return "".join(part if isinstance(part, str) else EXPRESSION_STAND_IN for part in text.parts)

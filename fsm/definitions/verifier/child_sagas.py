@@ -1,7 +1,7 @@
-"""Sagas that start each other without end, and children that are not defined.
+"""Check the child sagas: those that are not defined, and cycles of sagas that start each other.
 
-Each saga of such a circle starts the next one before it can end. A condition on one of the steps
-may end it; how deep sagas then nest is bounded when they run.
+Each saga of a cycle starts the next one before it can end. A condition on one of the steps may end
+the cycle; the depth of nesting is then bounded at run time.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ MAX_NAMED = 6  # of a circle, in its finding
 def check_endless_children(
     definition: Definition, others: Collection[Definition]
 ) -> Iterator[Finding]:
-    """Find the steps by which a saga of `definition` starts another one of it, and that another.
+    """Find the steps through which each saga of `definition` starts another saga of `definition`.
 
-    A child without a version is the newest one of `others` and `definition`.
+    A child without a version is the newest version among `others` and `definition`.
     """
     if not any(map(_certain_child, definition.steps)):
         return
@@ -33,7 +33,7 @@ def check_endless_children(
 
 
 def check_child(step: Step, at: str, known: Collection[Definition]) -> Iterator[Finding]:
-    """Find a child saga that is not defined, or not in the version that is named."""
+    """Warn of a child saga that is not defined, or not in the version that the step names."""
     if step.child is None:
         return
     name, version = step.child.saga_type, step.child.version
@@ -48,27 +48,28 @@ def check_child(step: Step, at: str, known: Collection[Definition]) -> Iterator[
 
 
 class _ChildGraph:
-    """Definitions, and which of them each saga starts whatever its data are."""
+    """The definitions, and the child sagas that each of them starts unconditionally."""
 
     def __init__(self, root: Definition, others: Collection[Definition]) -> None:
         self.root = root
         self.versions: dict[str, dict[int, Definition]] = {}
-        for one in (*others, root):
-            self.versions.setdefault(one.name, {})[one.version] = one
+        for definition in (*others, root):
+            versions = self.versions.setdefault(definition.name, {})
+            versions[definition.version] = definition
 
     def cycle(self, first: Child) -> Sequence[Definition]:
-        """The shortest way from `first` back to the root, with the root at both ends, or none."""
-        ways: deque[tuple[Definition, ...]] = deque()
-        ways.extend((self.root, one) for one in self._started(first))
+        """Return the shortest cycle through `first`, with the root at both ends, or ()."""
+        paths: deque[tuple[Definition, ...]] = deque()
+        paths.extend((self.root, child) for child in self._started(first))
         seen: set[Definition] = set()
-        while ways:
-            way = ways.popleft()
-            last = way[-1]
+        while paths:
+            path = paths.popleft()
+            last = path[-1]
             if last is self.root:
-                return way
+                return path
             if last not in seen:
                 seen.add(last)
-                ways.extend((*way, one) for one in self._children(last))
+                paths.extend((*path, child) for child in self._children(last))
         return ()
 
     def _children(self, definition: Definition) -> Iterator[Definition]:
@@ -84,7 +85,7 @@ class _ChildGraph:
 
 
 def _certain_child(step: Step) -> Child | None:
-    """The child that it starts whenever its turn comes."""
+    """Return the child saga that `step` starts unconditionally, if any."""
     return step.child if step.when is None or constant_condition(step) else None
 
 

@@ -1,4 +1,4 @@
-"""Whether every effect can be undone, by a call that will be made and can be made again."""
+"""Check that every effect can be compensated, by a call that is made and is safe to repeat."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_compensations(order: VerifierContext, step: Step, at: str) -> Iterator
         )
         yield error("cannot-be-undone", at, detail)
     if step.compensate_on_reject and step.undone_by is None and not step.is_compensatable:
-        detail = f"{step.name} asks to be undone when it is rejected: declare a compensation"
+        detail = f"{step.name} has compensate_on_reject and no compensation: declare one"
         yield error("cannot-be-undone", f"{at}/compensate_on_reject", detail)
     yield from _check_unreachable_compensation(order, step, at)
     yield from _check_compensation_call(step, f"{at}/compensation")
@@ -30,12 +30,12 @@ def check_compensations(order: VerifierContext, step: Step, at: str) -> Iterator
 def _check_unneeded_compensation(step: Step, at: str) -> Iterator[Finding]:
     if step.compensation is not None:
         detail = (
-            f"{step.name} has no effect, so its compensation would never be called:"
-            " leave out the one or the other"
+            f"{step.name} has effect: none, so its compensation would never be called:"
+            " leave out one of the two"
         )
         yield error("undo-of-nothing", f"{at}/compensation", detail)
     if step.undone_by is not None:
-        detail = f"{step.name} has no effect that could be undone: leave out undone_by"
+        detail = f"{step.name} has no effect, so there is nothing to undo: leave out undone_by"
         yield error("undo-of-nothing", f"{at}/undone_by", detail)
 
 
@@ -43,21 +43,21 @@ def _check_undone_by(order: VerifierContext, step: Step, at: str) -> Iterator[Fi
     other = order.definition.by_name.get(step.undone_by or "")
     place = f"{at}/undone_by"
     if step.compensation is not None:
-        detail = f"{step.name} has a compensation of its own; keep one of the two"
+        detail = f"{step.name} has undone_by and a compensation of its own: keep one of the two"
         yield error("undone-twice", place, detail)
     elif other is None or other.name not in order.predecessors[step.name]:
-        detail = f"{step.undone_by} is not a step before {step.name}: name one that surely is"
+        detail = f"{step.undone_by} is not a step that runs before {step.name}: name one that does"
         yield error("undone-by-nobody", place, detail)
     elif order.may_be_skipped(other, step):
         detail = (
-            f"{other.name} may be skipped, and would not undo {step.name} then:"
-            f" give {step.name} the same condition, or a compensation"
+            f"{other.name} may be skipped, and then nothing undoes {step.name}:"
+            f" give {step.name} the same condition, or a compensation of its own"
         )
         yield error("undone-by-nobody", place, detail)
     elif not other.is_compensatable:
         detail = (
             f"{other.name} has no compensation that could undo {step.name}:"
-            f" declare it there, or one for {step.name}"
+            f" declare one there, or one for {step.name}"
         )
         yield error("undone-by-nobody", place, detail)
 
@@ -65,11 +65,11 @@ def _check_undone_by(order: VerifierContext, step: Step, at: str) -> Iterator[Fi
 def _check_unreachable_compensation(
     order: VerifierContext, step: Step, at: str
 ) -> Iterator[Finding]:
-    """An author who declares it may believe that it will be called."""
+    """Warn of a compensation that is never called: its author may rely on it."""
     asks = step.compensate_on_reject and step.pivot
     if order.is_never_compensated(step) and step.has_effect and not asks:
-        why = "is a pivot" if step.pivot else "runs only once a pivot was passed"
-        detail = f"{step.name} {why}, so nothing ever undoes it: leave this out, or move the pivot"
+        why = "is a pivot" if step.pivot else "runs only after a pivot"
+        detail = f"{step.name} {why}, so it is never undone: leave this out, or move the pivot"
         for member, value in (("compensation", step.compensation), ("undone_by", step.undone_by)):
             if value is not None:
                 yield warning("undo-never-called", f"{at}/{member}", detail)
@@ -81,16 +81,19 @@ def _check_compensation_call(step: Step, at: str) -> Iterator[Finding]:
         return
     if undo.retry.attempts == 1:
         detail = (
-            f"one lost reply would leave {step.name} not undone until a person looks:"
-            " allow more attempts, a compensation is safe to repeat"
+            f"with a single attempt one lost reply leaves {step.name} not undone and parks the"
+            " saga: allow more attempts, for a compensation is safe to repeat"
         )
         yield warning("single-undo-attempt", f"{at}/retry/attempts", detail)
     if undo.retry.attempts is None:
         detail = (
-            f"if {step.name} cannot be undone, nobody would ever be told:"
-            " limit the attempts, and the saga parks after the last"
+            f"if {step.name} cannot be undone, its compensation is tried for ever and no operator"
+            " is notified: limit the attempts, and the saga parks after the last"
         )
         yield warning("tries-for-ever", f"{at}/retry/attempts", detail)
     if (undo.method, undo.path, undo.body) == (action.method, action.path, action.body):
-        detail = f"this is the request of the action again: name the one that undoes {step.name}"
+        detail = (
+            "the compensation sends the same request as the action:"
+            f" write the request that undoes {step.name}"
+        )
         yield warning("undo-repeats-action", at, detail)

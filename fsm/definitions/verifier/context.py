@@ -1,4 +1,4 @@
-"""Which steps surely come before which, and which may be left out."""
+"""What all checks share: the order of the steps, their conditions, and the declared input."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from ...formats.schema_shape import Parts
 from ..definition import Definition, Step
 from ..input_schema import InputSchema
 
-MAX_SCHEMA_LOOKUPS = 20_000  # at schemas, and names in them, of the input: some 0.3 s
+MAX_SCHEMA_LOOKUPS = 20_000  # look-ups of schemas and names in the input's schema: some 0.3 s
 
 
 class VerifierContext:
-    """Of the steps of one definition.
+    """The order of the steps of one definition.
 
-    `before` has, for each step, all that it follows. `beyond` are the steps that run only once a
-    pivot was passed for certain: one that has a condition may be skipped, and is not passed then.
-    `input` is what the definition declares of it.
+    `before` has the predecessors of each step. `beyond` are the steps that run only after a pivot
+    without a condition, which cannot be skipped. `input` is the declared input.
     """
 
     def __init__(self, definition: Definition) -> None:
@@ -33,8 +32,8 @@ class VerifierContext:
         self.conditions = {step.name: frozenset(_conjuncts(step)) for step in definition.steps}
 
     def concurrent_with(self, step: Step) -> list[Step]:
-        """The steps that may run at the same time."""
-        return [one for one in self.definition.steps if self.are_concurrent(step, one)]
+        """Return the steps that may run at the same time as `step`."""
+        return [other for other in self.definition.steps if self.are_concurrent(step, other)]
 
     def are_concurrent(self, one: Step, other: Step) -> bool:
         follows = (
@@ -46,10 +45,10 @@ class VerifierContext:
         return step.pivot or step.name in self.after_pivot
 
     def may_be_skipped(self, earlier: Step, later: Step) -> bool:
-        """Whether `earlier` may have been skipped although `later` was not.
+        """True if `earlier` may have been skipped although `later` was not.
 
-        What conditions read never changes once it is there, so what held for the one that has all
-        conditions of the other held for both.
+        The values that conditions read never change, so if `later` has all conditions of `earlier`
+        and they held for it, they held for `earlier` too.
         """
         return not self.conditions[earlier.name] <= self.conditions[later.name]
 
@@ -59,7 +58,7 @@ def _schema_parts(schema: InputSchema | None) -> Parts | None:
 
 
 def constant_condition(step: Step) -> bool | None:
-    """Whether it always or never runs, if that is the same for all sagas."""
+    """Return the value of the condition of `step` if it is the same for all sagas, else None."""
     if step.when is None or any(reads_scope(node) for _, node in nodes(step.when)):
         return None
     try:
@@ -69,7 +68,7 @@ def constant_condition(step: Step) -> bool | None:
 
 
 def nodes(expression: Expression) -> Iterator[tuple[int, Node]]:
-    """All of its tree, each with how deep it stands. Without recursion: some are very deep."""
+    """Yield each node with its depth, without recursion: an expression may nest deeply."""
     pending = [(1, expression.tree)]
     while pending:
         depth, node = pending.pop()
@@ -78,16 +77,16 @@ def nodes(expression: Expression) -> Iterator[tuple[int, Node]]:
 
 
 def children(node: Node) -> list[Node]:
-    return [one for one in node["children"] if isinstance(one, dict)]
+    return [child for child in node["children"] if isinstance(child, dict)]
 
 
 def reads_scope(node: Node) -> bool:
-    """Whether the value of `node` is one of the scope."""
+    """True if `node` reads a value of the scope."""
     return node["type"] in ("path", "current", "identity")
 
 
 def _conjuncts(step: Step) -> Iterator[str]:
-    """What must hold, each by itself."""
+    """Yield the operands of the conjunction that the condition of `step` is."""
     if constant_condition(step) is True or step.when is None:
         return
     pending = [step.when.tree]

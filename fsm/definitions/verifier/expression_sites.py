@@ -1,4 +1,4 @@
-"""Where the expressions of a step stand."""
+"""Find the expressions of a step: where each is written, and when it is evaluated."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ class EvaluationPhase(StrEnum):
     CONDITION = "condition"  # before the step begins
     FORWARD = "forward"  # for each attempt of its action, and each question about it
     BACKWARD = "backward"  # for each attempt of its compensation
-    REPLY = "reply"  # once its action was answered
+    REPLY = "reply"  # when the reply of its action has arrived
 
 
 @dataclass(frozen=True, slots=True)
 class ExpressionSite:
-    """`in_text` if the value is put into a text, which only texts, numbers and booleans can be."""
+    """An expression and its place. `in_text` is true if the value becomes part of a text, which
+    only texts, numbers and booleans can."""
 
     pointer: str
     phase: EvaluationPhase
@@ -31,7 +32,7 @@ class ExpressionSite:
 
 
 def expression_sites(step: Step, at: str) -> Iterator[ExpressionSite]:
-    """All of its expressions, in the order in which they are evaluated."""
+    """Yield the expressions of `step` in the order in which they are evaluated."""
     if step.when is not None:
         yield ExpressionSite(f"{at}/when", EvaluationPhase.CONDITION, step.when)
     if step.action is not None:
@@ -86,5 +87,5 @@ def _template_sites(
 
 
 def escape_pointer_token(name: str) -> str:
-    """RFC 6901."""
+    """Escape a member name for a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")

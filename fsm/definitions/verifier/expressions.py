@@ -1,13 +1,12 @@
-"""Expressions that would fail whatever the data are."""
+"""Check for expressions that fail whatever the data are."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-
-from jmespath.functions import Functions
+from collections.abc import Iterator
 
 from ...expressions.expression import RELATIVE, Expression, find_literals
+from ...expressions.functions import PARAMETERS
 from ...formats.json_path import Path
 from ...formats.strict_json import InvalidJson, parse_untrusted
 from ...formats.wording import counted, did_you_mean
@@ -18,8 +17,7 @@ from .expression_sites import EvaluationPhase, ExpressionSite, expression_sites
 from .references import declared_members
 from .type_inference import check_access, check_condition
 
-FUNCTIONS = Functions.FUNCTION_TABLE
-MAX_DEPTH = 100  # levels of an expression: it is evaluated level by level, on a stack that ends
+MAX_DEPTH = 100  # levels of an expression: each takes frames of the evaluator's stack
 
 
 def check_expressions(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
@@ -34,7 +32,7 @@ def check_expressions(order: VerifierContext, step: Step, at: str) -> Iterator[F
             roots = (
                 "response.body" if place.phase is EvaluationPhase.REPLY else "input, steps or saga"
             )
-            detail = f"${{{place.expression.source}}} reads all there is: begin with {roots}"
+            detail = f"${{{place.expression.source}}} reads the whole scope: begin with {roots}"
             yield error("unknown-reference", place.pointer, detail)
         if place.in_text and place.expression.path and _is_object(order, place.expression.path):
             detail = (
@@ -47,7 +45,9 @@ def check_expressions(order: VerifierContext, step: Step, at: str) -> Iterator[F
 def _check_nodes(place: ExpressionSite) -> Iterator[Finding]:
     for depth, node in nodes(place.expression):
         if depth > MAX_DEPTH:
-            detail = f"an expression nests deeper than {MAX_DEPTH} levels: make two steps of it"
+            detail = (
+                f"the expression nests deeper than {MAX_DEPTH} levels: divide it into two steps"
+            )
             yield error("bad-expression", place.pointer, detail)
             return
         if node["type"] == "function_expression":
@@ -55,7 +55,7 @@ def _check_nodes(place: ExpressionSite) -> Iterator[Finding]:
 
 
 def _check_literals(place: ExpressionSite) -> Iterator[Finding]:
-    """An older definition may have one that is no JSON for us, and is still read."""
+    """Check the literals; definitions registered before this check may have invalid ones."""
     for _, text in find_literals(place.expression.source):
         try:
             parse_untrusted(text.encode())
@@ -74,22 +74,22 @@ def _is_json(text: str) -> bool:
 
 
 def _check_function(place: ExpressionSite, name: str, given: int) -> Iterator[Finding]:
-    if name not in FUNCTIONS:
-        known = ", ".join(sorted(FUNCTIONS))
-        cure = did_you_mean(name, FUNCTIONS) or f": use one of {known}"
+    if name not in PARAMETERS:
+        known = ", ".join(sorted(PARAMETERS))
+        cure = did_you_mean(name, PARAMETERS) or f": use one of {known}"
         detail = f"there is no function {name!r}{cure}"
         yield error("unknown-function", place.pointer, detail)
         return
-    signature: Sequence[dict[str, object]] = FUNCTIONS[name]["signature"]
-    least, more = len(signature), bool(signature) and "variadic" in signature[-1]
-    if given < least or (given > least and not more):
-        takes = f"{least} or more arguments" if more else counted(least, "argument")
+    parameters = PARAMETERS[name]
+    least, is_variadic = len(parameters), parameters[-1].is_variadic
+    if given < least or (given > least and not is_variadic):
+        takes = f"{least} or more arguments" if is_variadic else counted(least, "argument")
         detail = f"{name} takes {takes}, and is given {given}"
         yield error("wrong-arguments", place.pointer, detail)
 
 
 def _reads_whole_scope(expression: Expression) -> bool:
-    """Whether it takes the whole scope, `@`, where data flow could not be followed."""
+    """True if `expression` reads the whole scope, `@`, which hides the steps that it needs."""
     pending = [expression.tree]
     while pending:
         node = pending.pop()

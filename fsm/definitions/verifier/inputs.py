@@ -1,7 +1,8 @@
-"""Whether expressions read the input as the definition's `input:` declares it.
+"""Check that expressions read the input as the definition's `input:` declares it.
 
-What the schema leaves open is not known, and not complained of: `undeclared_reads` names it, for
-those who want to declare more.
+A part of which the schema says nothing is no finding of `verify`; `undeclared_reads` lists such
+parts
+for an author who wants to declare more.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from .context import VerifierContext
 from .expression_sites import EvaluationPhase, ExpressionSite, expression_sites
 
 TEXT_TYPES = {"string", "number", "boolean"}
-MAX_NAMED = 5  # of what is not known, in one finding
+MAX_NAMED = 5  # undeclared parts that one finding names
 
 
 def check_inputs(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if order.input is not None:
-        asked = {one.path for one in step.when.references} if step.when is not None else set()
+        references = step.when.references if step.when is not None else ()
+        conditions = {reference.path for reference in references}
         for place, reference in _input_references(step, at):
-            yield from _InputReferenceCheck(place, reference, asked).findings(order.input)
+            yield from _InputReferenceCheck(place, reference, conditions).findings(order.input)
 
 
 def undeclared_reads(definition: Definition) -> list[Path]:
-    """The places of the input that are read and of which its schema says nothing, each once."""
+    """Return the parts of the input that are read and of which its schema says nothing."""
     parts = Parts(definition.input.document if definition.input is not None else {})
     reads = (
         reference.path for step in definition.steps for _, reference in _input_references(step, "")
@@ -42,15 +44,15 @@ def undeclared_reads(definition: Definition) -> list[Path]:
 
 
 def check_input_is_declared(definition: Definition) -> Iterator[Finding]:
-    """Say what cannot be known of it. For its author alone: such a definition is sound."""
+    """Warn of reads that `input:` does not declare; a definition with such reads is sound."""
     if unknown := undeclared_reads(definition):
         names = ", ".join(map(dotted_path, unknown[:MAX_NAMED]))
         more = (
             f" and {counted(len(unknown) - MAX_NAMED, 'other')}" if len(unknown) > MAX_NAMED else ""
         )
         detail = (
-            f"it is not known whether a start brings {names}{more}, nor of what types they are:"
-            " declare them in input:"
+            f"input: does not declare {names}{more}, so their types are not checked at a start:"
+            " declare them there"
         )
         yield warning("input-not-declared", "/input" if definition.input else "", detail)
 
@@ -64,24 +66,24 @@ def _input_references(step: Step, at: str) -> Iterator[tuple[ExpressionSite, Ref
 
 
 def _is_undeclared(parts: Parts, path: Path) -> bool:
-    """Parts are asked for one after the other, as far as they are known."""
+    """True if the schema says nothing of some part on the way to `path`."""
     return any(parts.part(path[:length]) is None for length in range(1, len(path) + 1))
 
 
 class _InputReferenceCheck:
-    """Of one reference, at its place; `asked` is what the condition of the step reads."""
+    """The check of one reference; `conditions` are the paths that the step's condition reads."""
 
     def __init__(
-        self, place: ExpressionSite, reference: Reference, asked: Collection[Path]
+        self, place: ExpressionSite, reference: Reference, conditions: Collection[Path]
     ) -> None:
-        self.place, self.reference, self.asked = place, reference, asked
+        self.place, self.reference, self.conditions = place, reference, conditions
 
     def findings(self, parts: Parts) -> Iterator[Finding]:
         path, shape = self.reference.path, parts.whole
         for length, key in enumerate(path[1:], 1):
-            before, there = dotted_path(path[:length]), dotted_path(path[: length + 1])
+            whole, name = dotted_path(path[:length]), dotted_path(path[: length + 1])
             if why := _why_no_part(shape.types, key):
-                yield error("no-such-input", self.place.pointer, self._detail(f"{before} is {why}"))
+                yield error("no-such-input", self.place.pointer, self._detail(f"{whole} is {why}"))
                 return
             part = parts.part(path[1 : length + 1])
             if part is None:
@@ -91,19 +93,22 @@ class _InputReferenceCheck:
                     "no-such-input",
                     self.place.pointer,
                     self._detail(
-                        f"input: excludes {there}{_suggest_name(parts, path[1:length], key)}"
+                        f"input: excludes {name}{_suggest_name(parts, path[1:length], key)}"
                     ),
                 )
                 return
             if not part.declared:
                 detail = (
-                    f"input: does not declare {there}{_suggest_name(parts, path[1:length], key)}"
+                    f"input: does not declare {name}{_suggest_name(parts, path[1:length], key)}"
                 )
                 yield warning("undeclared-input", self.place.pointer, self._detail(detail))
                 return
-            is_asked = path[: length + 1] in self.asked
-            if part.may_be_missing and self._is_required and not is_asked:
-                detail = f"a start may lack {there}, and is refused then: require it in input:"
+            is_in_condition = path[: length + 1] in self.conditions
+            if part.may_be_missing and self._is_required and not is_in_condition:
+                detail = (
+                    f"input: allows a start without {name}, which this step needs:"
+                    " require it in input:"
+                )
                 yield warning(
                     "input-may-be-missing",
                     self.place.pointer,
@@ -114,20 +119,20 @@ class _InputReferenceCheck:
 
     @property
     def _is_required(self) -> bool:
-        """A condition on what is missing does not hold."""
+        """False for a condition, which takes a missing value for false."""
         return not self.reference.optional and self.place.phase is not EvaluationPhase.CONDITION
 
     def _check_types(self, types: frozenset[str] | None) -> Iterator[Finding]:
         if types is None or self.place.expression.path != self.reference.path:
             return
-        there = dotted_path(self.reference.path)
+        name = dotted_path(self.reference.path)
         if self.place.in_text and not types & TEXT_TYPES:
-            detail = f"{there} is {_name_types(types)}, which cannot stand in a text"
+            detail = f"{name} is {_name_types(types)}, which cannot stand in a text"
             yield error(
                 "object-in-text", self.place.pointer, self._detail(f"{detail}: name a part of it")
             )
         if self.place.phase is EvaluationPhase.CONDITION and "boolean" not in types:
-            detail = f"{there} is {_name_types(types)}, and as a condition almost always true"
+            detail = f"{name} is {_name_types(types)}, which as a condition is almost always true"
             yield warning(
                 "condition-not-boolean",
                 self.place.pointer,
@@ -142,16 +147,18 @@ def _why_no_part(types: frozenset[str] | None, key: str | int) -> str | None:
     needed, has_none = ("object", "no members") if isinstance(key, str) else ("array", "no entries")
     if types is None or needed in types:
         return None
-    return f"{_name_types(types)}, which has {has_none}: read it as what it is"
+    return (
+        f"{_name_types(types)}, which has {has_none}: read it as a whole, or declare another type"
+    )
 
 
 def _name_types(types: frozenset[str]) -> str:
-    return " or ".join(TYPE_NAMES[one] for one in sorted(types)) or "nothing at all"
+    return " or ".join(TYPE_NAMES[name] for name in sorted(types)) or "nothing at all"
 
 
 def _suggest_name(parts: Parts, path: Path, key: str | int) -> str:
     meant = did_you_mean(key, parts.names(path)) if isinstance(key, str) else ""
-    return meant or ": read what it declares, or declare it"
+    return meant or ": correct the name, or declare it"
 
 
 BOUND_PAIRS = (
@@ -189,17 +196,17 @@ def _contradictions(schema: JsonObject) -> Iterator[tuple[str, str]]:
         is_open = low.startswith("exclusive") or high.startswith("exclusive")
         if least > most or (is_open and least == most):
             bounds = f"{low} is {abbreviated_json(least)} and {high} is {abbreviated_json(most)}"
-            yield low, f"no value fits, for {bounds}: change one of them"
+            yield low, f"no value fits, because {bounds}: change one of them"
     if schema.get("enum") == []:
-        yield "enum", "no value fits an empty enum: name the values that are possible"
+        yield "enum", "no value fits an empty enum: list the possible values"
     elif (values := _listed_values(schema)) is not None and not _any_value_fits(schema, values):
         keyword = "const" if "const" in schema else "enum"
         others = ", ".join(sorted((ASSERTION_KEYWORDS & schema.keys()) - {keyword}))
-        yield keyword, f"no value of {keyword} fits {others} beside it: change one of them"
+        yield keyword, f"no value of {keyword} fits its {others}: change one of them"
 
 
 def _listed_values(schema: JsonObject) -> list[Json] | None:
-    """The only values that may fit."""
+    """Return the only values that may fit, or None if any may."""
     if "const" in schema:
         return [schema["const"]]
     values = schema.get("enum")

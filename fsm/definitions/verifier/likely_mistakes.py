@@ -1,7 +1,7 @@
-"""Texts that are sent as they stand, and were probably meant otherwise.
+"""Warn of texts that are valid and were probably meant as an expression.
 
-`{name}` without `$` is a text like any other, and so are `$input.a` and `:id` without braces, and
-the address of a signal that no step waits for.
+`{name}` without `$` is sent literally, and so are `$input.a` and `:id` without braces. The URL of a
+signal that no step waits for is found here as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOTS = ("input", "steps", "saga", "response")
 PATH_TAIL = r"(?:\.[\w-]+|\[-?\d+\])"
 DOLLAR_WITHOUT_BRACES = re.compile(rf"\$\.?((?:{'|'.join(ROOTS)}){PATH_TAIL}*)(?!\w)", re.ASCII)
 NAME_IN_PATH = re.compile(r"/:([A-Za-z_]\w*)(?=[/?]|$)", re.ASCII)
-# A whole text that could hardly be anything else.
+# A whole text that is almost certainly meant as a reference.
 BARE_REFERENCE = re.compile(
     r"input(?:\.[A-Za-z_]\w*)+|steps\.[A-Za-z][\w-]*\.(?:key|output\b[\w.\[\]-]*)"
     r"|saga\.(?:id|type|entity_id|error)|response\.body\b[\w.\[\]-]*",
@@ -47,30 +47,30 @@ def check_likely_mistakes(order: VerifierContext, step: Step, at: str) -> Iterat
 
 
 def suggest_expression(placeholder: re.Match[str], root: str = "input") -> str:
-    """The expression that a text like `{id}` probably is to be."""
+    """Return the expression that a text like `{id}` is probably meant as."""
     name = placeholder[1]
     return f"${{{name}}}" if name.startswith(ROOTS) else f"${{{root}.{name}}}"
 
 
 def suggest_condition(text: str) -> str | None:
-    """Return the one expression that `$input.a`, `{{input.a}}` or `${input.a} == 'x'` is to be."""
-    source = WRAPPED.sub(lambda found: found[1] or found[2] or "", text).strip()
+    """Return the expression that `$input.a`, `{{input.a}}` or `${input.a} == 'x'` is meant as."""
+    source = WRAPPED.sub(lambda match: match[1] or match[2] or "", text).strip()
     try:
         references = parse(source).references
     except ExpressionError:
         return None
-    is_meant = references and all(one.path[0] in ROOTS for one in references)
+    is_meant = references and all(reference.path[0] in ROOTS for reference in references)
     return f"${{{source}}}" if is_meant else None
 
 
 def _check_call(order: VerifierContext, call: Call, at: str) -> Iterator[Finding]:
     yield from _check_signal_urls(
         order, call.path, f"{at}/path"
-    )  # its braces are an error of the path
+    )  # braces in a path are an error: see calls
     yield from _check_dollars(call.path, f"{at}/path")
     for part in call.path.parts:
-        for found in NAME_IN_PATH.finditer(part) if isinstance(part, str) else ():
-            yield _sent_as_text(found[0][1:], f"${{input.{found[1]}}}", f"{at}/path")
+        for match in NAME_IN_PATH.finditer(part) if isinstance(part, str) else ():
+            yield _sent_as_text(match[0][1:], f"${{input.{match[1]}}}", f"{at}/path")
     if call.body is not None:
         yield from _check_template(order, call.body, f"{at}/body")
     for name, value in call.headers:
@@ -116,35 +116,33 @@ def _check_literal(value: Json, at: str, root: str) -> Iterator[Finding]:
 
 def _check_dollars(text: Text, at: str) -> Iterator[Finding]:
     for part in text.parts:
-        for found in DOLLAR_WITHOUT_BRACES.finditer(part) if isinstance(part, str) else ():
-            yield _sent_as_text(found[0], f"${{{found[1]}}}", at)
+        for match in DOLLAR_WITHOUT_BRACES.finditer(part) if isinstance(part, str) else ():
+            yield _sent_as_text(match[0], f"${{{match[1]}}}", at)
     match text.parts:
         case ("$", Expression(source=source), *_):
             yield _sent_as_text(f"the $ before ${{{source}}}", f"${{{source}}}", at)
 
 
 def _sent_as_text(what: str, meant: str, at: str) -> Finding:
-    detail = f"{what} is sent as it stands: write {meant} for a value"
+    detail = f"{what} is sent as it is: write {meant} for a value"
     return warning("dollar-without-braces", at, detail)
 
 
 def _check_placeholders(text: str, at: str, root: str) -> Iterator[Finding]:
-    for found in PLACEHOLDER.finditer(text):
-        detail = (
-            f"{found[0]} is sent as it stands: write {suggest_expression(found, root)} for a value"
-        )
+    for match in PLACEHOLDER.finditer(text):
+        detail = f"{match[0]} is sent as it is: write {suggest_expression(match, root)} for a value"
         yield warning("braces-without-dollar", at, detail)
 
 
 def _check_signal_urls(order: VerifierContext, text: Text, at: str) -> Iterator[Finding]:
-    """Addresses of signals to the saga itself, which a participant may be given."""
-    known = [one.wait_for.signal for one in order.definition.steps if one.wait_for is not None]
+    """Check the URLs of signals to the saga itself, which a participant may be sent."""
+    known = [step.wait_for.signal for step in order.definition.steps if step.wait_for is not None]
     for before, part in zip(text.parts, text.parts[1:], strict=False):
         is_own = isinstance(before, Expression) and before.path == SAGA_ID_PATH
-        if not is_own or not isinstance(part, str) or not (found := SIGNAL.match(part)):
+        if not is_own or not isinstance(part, str) or not (match := SIGNAL.match(part)):
             continue
-        if found[1] not in known:
-            like = get_close_matches(found[1], known, n=1)
+        if (signal := match[1]) not in known:
+            like = get_close_matches(signal, known, n=1)
             cure = f"did you mean {like[0]}?" if like else "correct it, or add a step that waits"
-            detail = f"no step waits for the signal {found[1]}, which would be refused: {cure}"
+            detail = f"no step waits for the signal {signal}, so it would be refused: {cure}"
             yield warning("unawaited-signal", at, detail)

@@ -1,7 +1,7 @@
-"""The order of what cannot be taken back.
+"""Check the steps before, beside and after a pivot.
 
-Once a pivot was passed the saga only goes forward, so whatever may still be refused belongs before
-it, and what comes after it must be tried until it is done.
+Once a pivot has succeeded the saga only goes forward, so a step that may be rejected belongs before
+it, and a step after it must be retried until it succeeds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def check_pivots(order: VerifierContext, step: Step, at: str) -> Iterator[Findin
         yield from _check_concurrent_with_pivot(order, step, at)
     elif step.action is not None and step.action.retry.attempts is not None:
         detail = (
-            f"after the pivot {step.name} can only be done: when its {step.action.retry.attempts}"
-            " attempts are used up a person has to help; leave out attempts, and it is tried until"
-            " it is done"
+            f"{step.name} runs after the pivot, so the saga cannot go back: when its"
+            f" {step.action.retry.attempts} attempts are used up, the saga parks until an operator"
+            " acts; leave out attempts, and it is tried until it succeeds"
         )
         yield warning("gives-up-after-pivot", f"{at}/action/retry/attempts", detail)
 
@@ -30,14 +30,14 @@ def check_pivots(order: VerifierContext, step: Step, at: str) -> Iterator[Findin
 def _check_pivot(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if step.when is not None and constant_condition(step) is not True:
         detail = (
-            f"when {step.name} is skipped no pivot is passed, and all that follows it may have to"
-            " be undone: leave out the condition, or see that every step has a compensation"
+            f"if the pivot {step.name} is skipped, the steps after it may have to be undone:"
+            " leave out the condition, or give every step after it a compensation"
         )
         yield warning("pivot-may-be-skipped", f"{at}/when", detail)
     if step.name in order.after_pivot:
         detail = (
-            f"a pivot was passed before {step.name}, and the saga only goes forward since:"
-            " leave out one of them"
+            f"{step.name} runs after another pivot, from which on the saga only goes forward:"
+            " leave out one of the two pivots"
         )
         yield warning("second-pivot", f"{at}/pivot", detail)
     rivals = [
@@ -45,9 +45,9 @@ def _check_pivot(order: VerifierContext, step: Step, at: str) -> Iterator[Findin
     ]
     if rivals:
         detail = (
-            f"{step.name} and {', '.join(rivals)} are pivots side by side: when one is passed and"
-            " another refused, the saga can go neither forward nor back; let one follow the other,"
-            " and be the only pivot"
+            f"{step.name} and {', '.join(rivals)} are concurrent pivots: if one succeeds and"
+            " another is rejected, the saga can go neither forward nor back; let one follow the"
+            " other, and make only the later one a pivot"
         )
         yield error("parallel-pivots", f"{at}/pivot", detail)
 
@@ -57,8 +57,9 @@ def _check_concurrent_with_pivot(order: VerifierContext, step: Step, at: str) ->
     if pivots and _may_be_rejected(step):
         names = ", ".join(pivots)
         detail = (
-            f"{step.name} runs side by side with the pivot {names}: if it is refused once {names}"
-            f" is done, the saga can go neither forward nor back; let {names} come after it"
+            f"{step.name} runs concurrently with the pivot {names}: if {step.name} is rejected once"
+            f" {names} has succeeded, the saga can go neither forward nor back; let {names} run"
+            f" after {step.name}"
         )
         yield warning("beside-pivot", at, detail)
 

@@ -1,9 +1,9 @@
-"""Whether every value is there when it is read.
+"""Check that every value is there when it is read.
 
-Forward, a step has the outputs of those that it follows, and nothing else that would be the same
-on every attempt: what a step beside it says comes at any time, and a call that is repeated with the
-same key must not change. On the way back the outputs are settled, but whatever does not surely
-precede the action may be missing, as is the output of an action that nobody knows to have happened.
+Going forward, a step may read the outputs of its predecessors only: the output of a concurrent step
+may arrive between two attempts, and a call that is repeated with the same key must not change. A
+compensation runs when all outputs are settled, but the output of a step that is no predecessor may
+be missing, and so may the output of its own action if the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ FALLBACK_HINT = "give a fallback with ||"
 def check_references(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if step.output is not None and step.action is None:
         detail = (
-            f"{step.name} calls nobody, so there is no reply to make an output of: leave it out"
+            f"{step.name} calls no participant, so there is no reply to make an output of:"
+            " leave out output"
         )
         yield error("output-of-no-reply", f"{at}/output", detail)
     for place in expression_sites(step, at):
@@ -37,7 +38,8 @@ def check_references(order: VerifierContext, step: Step, at: str) -> Iterator[Fi
 
 
 def declared_members(step: Step) -> frozenset[str] | None:
-    """The members of its output, if they are known. A callback brings an output of its own."""
+    """Return the members of the output of `step`, or None if they are not known, as for a step
+    whose callback brings its own output."""
     match step.output:
         case _ if step.completion is Completion.CALLBACK or step.action is None:
             return None
@@ -50,7 +52,7 @@ def declared_members(step: Step) -> frozenset[str] | None:
 
 
 class _ReferenceCheck:
-    """Of one reference, at its place."""
+    """The check of one reference in one expression."""
 
     def __init__(
         self, order: VerifierContext, step: Step, place: ExpressionSite, reference: Reference
@@ -84,8 +86,7 @@ class _ReferenceCheck:
         match path:
             case ("error",) if self.place.phase is not EvaluationPhase.BACKWARD:
                 detail = (
-                    "nothing has failed while the saga goes forward, so saga.error is null:"
-                    " leave it out"
+                    "saga.error is null while the saga goes forward: read it in a compensation only"
                 )
                 yield warning("error-before-any", self.place.pointer, self._detail(detail))
             case ("entity_id", *_) | ("id" | "type" | "error",):
@@ -129,12 +130,12 @@ class _ReferenceCheck:
         name = self.step.name
         if self.place.phase is not EvaluationPhase.BACKWARD:
             yield self._unknown_reference(
-                f"step {name!r} has not run by then: read what comes before it"
+                f"step {name!r} has not run yet: read a step that runs before it"
             )
         elif not self.reference.optional:
             detail = (
-                f"${{{self.place.expression.source}}} is not there when the outcome of {name} is"
-                f" unknown; {FALLBACK_HINT}, or use steps.{name}.key"
+                f"${{{self.place.expression.source}}} is missing when the outcome of {name} is"
+                f" unknown: {FALLBACK_HINT}, or use steps.{name}.key"
             )
             yield warning("undo-needs-own-output", self.place.pointer, detail)
 
@@ -149,27 +150,29 @@ class _ReferenceCheck:
 
     def _may_lack_output(self, other: Step) -> bool:
         if self.place.phase is EvaluationPhase.CONDITION:
-            return False  # what is absent is false there
-        asks = self.step.when.references if self.step.when is not None else ()
-        is_asked = any(one.step == other.name for one in asks)
-        return self.order.may_be_skipped(other, self.step) and not is_asked
+            return False  # a condition takes a missing value for false
+        conditions = self.step.when.references if self.step.when is not None else ()
+        is_in_condition = any(reference.step == other.name for reference in conditions)
+        return self.order.may_be_skipped(other, self.step) and not is_in_condition
 
     def _check_unordered(self, other: Step) -> Iterator[Finding]:
-        """One that comes later, or at the same time."""
+        """Check a read of a step that runs later or concurrently."""
         backward = self.place.phase is EvaluationPhase.BACKWARD
         if backward and self.reference.optional:
             return
-        cure = (
-            f"{FALLBACK_HINT}, for it may not have run" if backward else "read what comes before it"
+        fallback, earlier = (
+            f"{FALLBACK_HINT}, for it may not have run",
+            "read a step that runs before",
         )
+        cure = fallback if backward else f"{earlier} {self.step.name}"
         if self.order.are_concurrent(self.step, other):
-            detail = f"{other.name} runs side by side with {self.step.name}"
-            cure = cure if backward else f"add {other.name} to its after"
+            detail = f"{other.name} runs concurrently with {self.step.name}"
+            cure = cure if backward else f"add {other.name} to the after of {self.step.name}"
             yield error(
                 "unordered-reference", self.place.pointer, self._detail(f"{detail}: {cure}")
             )
         else:
-            yield self._unknown_reference(f"step {other.name!r} has not run by then: {cure}")
+            yield self._unknown_reference(f"step {other.name!r} has not run yet: {cure}")
 
     def _unknown_reference(self, why: str) -> Finding:
         return error("unknown-reference", self.place.pointer, self._detail(why))
@@ -179,7 +182,7 @@ class _ReferenceCheck:
 
 
 def _suggest_reference(path: Path, root: str, roots: Collection[str]) -> str:
-    """Say what is probably meant by a path that begins with none of `roots`."""
+    """Suggest what is meant by a path that begins with none of `roots`."""
     first, whole = str(path[0]), dotted_path(path)
     if len(path) == 1 and first.lower() in JSON_WORDS:
         return f"write `{first.lower()}`, between backticks, for {first.lower()} itself"

@@ -1,4 +1,4 @@
-"""Steps that never run, and steps that never end."""
+"""Check for steps that never run, and for steps that never end."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _check_signal(order: VerifierContext, step: Step, at: str) -> Iterator[Findi
     if rivals:
         names = ", ".join(one.name for one in rivals)
         detail = (
-            f"{names} may wait for {signal} at the same time, and one signal is for one step:"
-            " give each a signal of its own"
+            f"{names} may wait for the signal {signal} at the same time, and a signal completes"
+            " only one step: give each step a signal of its own"
         )
         yield warning("signal-awaited-twice", f"{at}/wait_for/signal", detail)
 
@@ -46,7 +46,7 @@ def _check_attempts(order: VerifierContext, step: Step, at: str) -> Iterator[Fin
     unlimited = step.action is not None and step.action.retry.attempts is None
     if unlimited and step.name not in order.after_pivot and order.definition.deadline is None:
         detail = (
-            f"while its participant is down {step.name} is tried for ever, and nothing is undone:"
-            " limit the attempts, or give the saga a deadline"
+            f"while its participant is down, {step.name} is tried for ever and the saga never"
+            " compensates: limit the attempts, or give the saga a deadline"
         )
         yield warning("tries-for-ever", f"{at}/action/retry/attempts", detail)

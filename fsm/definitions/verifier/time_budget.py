@@ -1,8 +1,8 @@
-"""The deadline against what the steps may take.
+"""Compare the deadline with the time that the steps may take.
 
 The most that a step takes is all its attempts, each until its timeout, with the longest waits in
-between. Of attempts without a limit one is counted, and of a child nothing, for nobody knows. The
-least is what it sleeps. A saga takes as long as the longest way through its graph.
+between; unlimited attempts count as one, and a child saga, whose time is not known, as nothing. The
+least is the time that it sleeps. A saga takes as long as the longest path through its graph.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..findings import Finding, warning
 from ..retry import RetryPolicy
 from .context import VerifierContext
 
-ATTEMPTS_TO_CAP = 65  # attempts after which the longest wait grows no more
+ATTEMPTS_TO_CAP = 65  # attempts after which the longest wait no longer grows
 
 Seconds: TypeAlias = float
 
 
 def check_time_budget(order: VerifierContext) -> Iterator[Finding]:
-    """Of all steps together."""
+    """Compare the deadline with the time of all steps together."""
     deadline = order.definition.deadline
     if deadline is None or any(
         _spans_over_deadline(step, deadline) for step in order.definition.steps
@@ -39,27 +39,27 @@ def check_time_budget(order: VerifierContext) -> Iterator[Finding]:
     elif most > deadline.total_seconds():
         detail = (
             f"with all attempts and their waits the steps may take {_format_seconds(most)},"
-            f" and are given {format_duration(deadline)}: set a later deadline,"
-            " or shorter timeouts, or allow fewer attempts"
+            f" but the deadline is {format_duration(deadline)}: set a later deadline, or shorter"
+            " timeouts, or allow fewer attempts"
         )
         yield warning("time-budget", "/deadline", detail)
 
 
 def check_step_time(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
-    """Of each by itself."""
+    """Compare the deadline with each duration of `step`."""
     deadline = order.definition.deadline
     if deadline is None:
         return
     for place in _spans_over_deadline(step, deadline):
         detail = (
             f"this is longer than the deadline of the saga, {format_duration(deadline)}, which"
-            " would come first: shorten it, or set a later deadline"
+            " would pass first: shorten it, or set a later deadline"
         )
         yield warning("longer-than-deadline", f"{at}/{place}", detail)
 
 
 def _spans_over_deadline(step: Step, deadline: timedelta) -> list[str]:
-    """Where the step says something that takes longer."""
+    """Return the members of `step` whose duration is longer than `deadline`."""
     spans = {
         "sleep": step.sleep,
         "wait_for/timeout": step.wait_for.timeout if step.wait_for else None,
@@ -70,10 +70,10 @@ def _spans_over_deadline(step: Step, deadline: timedelta) -> list[str]:
 
 
 def _longest_path(order: VerifierContext, duration: Callable[[Step], Seconds]) -> Seconds:
-    """Of all ways through the graph; steps with fewer steps before them come first."""
+    """Return the length of the longest path; steps with fewer predecessors are visited first."""
     ends: dict[str, Seconds] = {}
-    for step in sorted(order.definition.steps, key=lambda one: len(order.predecessors[one.name])):
-        ends[step.name] = duration(step) + max((ends[one] for one in step.after), default=0.0)
+    for step in sorted(order.definition.steps, key=lambda step: len(order.predecessors[step.name])):
+        ends[step.name] = duration(step) + max((ends[name] for name in step.after), default=0.0)
     return max(ends.values())
 
 

@@ -1,8 +1,8 @@
-"""What kinds of values an expression can come to, whatever the data are.
+"""Infer the types that an expression can have whatever the data are, and check their use.
 
-JMESPath binds `!` closer than `.`, so `!a.b` is a member of true or false, which is nothing; and a
-number is always true, also 0. Such expressions can be evaluated, and never mean what their author
-meant.
+JMESPath binds `!` closer than `.`, so `!a.b` is a member of true or false, which does not exist;
+and a number is always true, also 0. Such expressions can be evaluated, and never do what their
+author meant.
 """
 
 from __future__ import annotations
@@ -10,26 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from jmespath.exceptions import JMESPathError
-
 from ...expressions.compiled import is_truthy
 from ...expressions.evaluation import (
     COMPARISON_SIGNS,
-    EVALUATION_FAILURES,
-    FUNCTIONS,
     ZERO_STEP_MESSAGE,
     ExpressionError,
-    Interpreter,
-    describe_failure,
+    evaluate_tree,
     type_name,
 )
 from ...expressions.evaluation import TYPE_NAMES as NAMES_OF_TYPES
 from ...expressions.expression import RELATIVE, Expression, Node, plain_path
+from ...expressions.functions import PARAMETERS
 from ...formats.json_path import Path, dotted_path
 from ..findings import Finding, error
 from .context import children, nodes, reads_scope
 
-PossibleTypes: TypeAlias = frozenset[str]  # of those below, as `type_name` says them
+PossibleTypes: TypeAlias = frozenset[str]  # of the names below, which are those of `type_name`
 
 TEXT, NUMBER, NULL = "a text", "a number", "null"
 BOOLEAN, LIST, OBJECT = "true or false", "a list", "an object"
@@ -65,7 +61,7 @@ TRUE_OR_FALSE = frozenset({True, False})
 
 
 def possible_types(node: Node) -> PossibleTypes:
-    """Return what `node` can come to, if it has a value."""
+    """Return the types that the value of `node` can have, if it has one."""
     match node["type"]:
         case "literal":
             return frozenset({type_name(node["value"])})
@@ -82,7 +78,7 @@ def possible_types(node: Node) -> PossibleTypes:
 
 
 def check_access(expression: Expression, pointer: str) -> Iterator[Finding]:
-    """Members and items of what has none, and what functions and slices never take."""
+    """Find reads that never find anything, and calls and comparisons that always fail."""
     for _, node in nodes(expression):
         if node["type"] == "comparator" and (why := _why_not_comparable(node)):
             yield error("never-comparable", pointer, f"${{{expression.source}}}: {why}")
@@ -91,11 +87,11 @@ def check_access(expression: Expression, pointer: str) -> Iterator[Finding]:
             return
         elif why := _why_never_present(node):
             yield error("never-there", pointer, f"${{{expression.source}}} {why}")
-            return  # what surrounds it cannot be there for the same reason
+            return  # the surrounding nodes have no value for the same reason
 
 
 def check_condition(expression: Expression, pointer: str) -> Iterator[Finding]:
-    """Conditions that hold always or never though they read something."""
+    """Find a condition that reads something and yet always or never holds."""
     if not any(reads_scope(node) for _, node in nodes(expression)):
         return
     truths = _possible_truths(expression.tree)
@@ -108,7 +104,7 @@ def check_condition(expression: Expression, pointer: str) -> Iterator[Finding]:
 
 
 def _why_never_present(node: Node) -> str | None:
-    """Why what `node` reads of its first part, or of the first part of that, is never there."""
+    """Say why `node`, or a base of it, reads a part that the value before it never has."""
     rest: list[Node] = []
     while (needed := _required_base_types(node)) is not None:
         base, *then = children(node)
@@ -122,7 +118,7 @@ def _why_never_present(node: Node) -> str | None:
 
 
 def _required_base_types(node: Node) -> PossibleTypes | None:
-    """What the first part of `node` must be, for the rest to find something in it."""
+    """Return the types of the first part of `node` in which the rest can find something."""
     match node["type"]:
         case kind if kind in SINGLE_VALUE_CHAINS:
             return _types_required_by(children(node)[1])
@@ -149,7 +145,7 @@ def _types_required_by(then: Node) -> PossibleTypes:
 
 
 def _suggest_negation(base: Node, rest: list[Node]) -> str | None:
-    """The form that is meant where `!` was to negate the whole."""
+    """Suggest where to put `!` if it was meant to negate the whole path."""
     if base["type"] != "not_expression":
         return None
     signs, inner = "!", children(base)[0]
@@ -160,15 +156,15 @@ def _suggest_negation(base: Node, rest: list[Node]) -> str | None:
     meant = f"{signs}({whole})" if all(paths) else f"{signs}(...) around the whole path"
     first = dotted_path(paths[0]) if paths[0] else "what comes first"
     return (
-        f"negates {first} alone, for ! binds closer than what follows, and true or false has no"
-        f" parts: write {meant}"
+        f"negates {first} alone, because ! binds closer than what follows, and true or false has"
+        f" no parts: write {meant}"
     )
 
 
 def _describe_misread(given: PossibleTypes, path: Path | None) -> str:
-    what = dotted_path(path) if path else "the parts"
+    what = dotted_path(path) if path else "parts"
     return (
-        f"reads {what} of what is always {' or '.join(sorted(given))}, where nothing is:"
+        f"reads {what} of a value that is always {' or '.join(sorted(given))} and has none:"
         " set parentheses, or leave it out"
     )
 
@@ -188,15 +184,15 @@ def _why_not_comparable(node: Node) -> str | None:
 
 
 def _why_always_fails(node: Node) -> str | None:
-    """Why a function, or a slice, fails whatever the data are."""
+    """Say why a function, or a slice, fails whatever the data are."""
     if node["type"] == "slice" and node["children"][2] == 0:
         return ZERO_STEP_MESSAGE
     if node["type"] != "function_expression":
         return None
-    signature = FUNCTIONS.FUNCTION_TABLE.get(node["value"], {}).get("signature", ())
-    for number, child in enumerate(children(node) if signature else ()):
-        taken = signature[min(number, len(signature) - 1)]["types"]  # the last one may be repeated
-        given = possible_types(child) - {NULL}  # of which there is nothing to be said
+    parameters = PARAMETERS.get(node["value"], ())
+    for number, child in enumerate(children(node) if parameters else ()):
+        taken = parameters[min(number, len(parameters) - 1)].types  # the last may be variadic
+        given = possible_types(child) - {NULL}  # a function of null is null
         if taken and "expref" not in taken and given and not given & _types_taken(taken):
             takes = " or ".join(NAMES_OF_TYPES[one] for one in taken)
             return f"{node['value']} takes {takes}, and is given {' or '.join(sorted(given))}"
@@ -208,26 +204,26 @@ def _types_taken(types: Sequence[str]) -> PossibleTypes:
 
 
 def _why_constant_call_fails(node: Node) -> str | None:
-    """Why a function fails that is given nothing but literals."""
+    """Say why a call with nothing but literals fails."""
     pending = [node]
-    for one in pending:
-        if reads_scope(one):
+    for part in pending:
+        if reads_scope(part):
             return None
-        pending += children(one)
+        pending += children(part)
     try:
-        Interpreter().visit(node, None)
-    except (ExpressionError, JMESPathError, *EVALUATION_FAILURES) as error:
-        return describe_failure(error)
+        evaluate_tree(node, None, lenient=True)
+    except ExpressionError as error:
+        return str(error)
     return None
 
 
 def _possible_truths(node: Node) -> frozenset[bool]:
-    """What `node` can be as a condition; what is absent is false."""
+    """Return the truth values that `node` can have as a condition; a missing value is false."""
     match node["type"]:
         case "literal":
             return frozenset({is_truthy(node["value"])})
         case "not_expression":
-            return frozenset(not one for one in _possible_truths(children(node)[0]))
+            return frozenset(not truth for truth in _possible_truths(children(node)[0]))
         case "or_expression":
             first, second = map(_possible_truths, children(node))
             return (first & {True}) | (second if False in first else frozenset())
@@ -253,11 +249,11 @@ def _why_constant(tree: Node) -> str:
     pending = [tree]
     for node in pending:
         if node["type"] == "comparator" and _never_equal(node):
-            left, right = (" or ".join(sorted(possible_types(one))) for one in children(node))
-            return f", for it compares {left} with {right}: correct the one or the other"
+            left, right = (" or ".join(sorted(possible_types(side))) for side in children(node))
+            return f", because it compares {left} with {right}: correct one of them"
         if node["type"] == "function_expression" and possible_types(node) == {NUMBER}:
-            return ", for a number is always true, 0 too: compare it, as in ... > `0`"
+            return ", because a number is always true, 0 too: compare it, as in ... > `0`"
         if node["type"] in ALWAYS_TRUE_NODES:
-            return ", for {...} and [...] are always true: name what they are to have"
+            return ", because {...} and [...] are always true: compare a member instead"
         pending += children(node)
     return ": compare it with something, or leave it out"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from saga_orchestrator.fsm.testing import define
 
 
-def test_a_definition_gives_its_steps_by_name() -> None:
+def test_definition_finds_its_steps_by_name() -> None:
     definition = define("book", "pay pivot", "ship", "mail")
 
     assert definition["ship"] is definition.steps[2]
@@ -11,18 +11,18 @@ def test_a_definition_gives_its_steps_by_name() -> None:
     assert definition.after_pivot == {"ship", "mail"}
 
 
-def test_without_a_pivot_nothing_is_after_it() -> None:
+def test_definition_without_a_pivot_has_no_step_after_it() -> None:
     assert define("book", "pay").after_pivot == frozenset()
 
 
-def test_a_definition_knows_what_a_compensation_covers() -> None:
+def test_compensation_of_a_step_implies_that_of_the_steps_undone_by_it() -> None:
     definition = define("book", "confirm undone_by=book", "pay", "mail undone_by=book")
 
     assert [step.name for step in definition.compensated_with("book")] == ["confirm", "mail"]
     assert definition.compensated_with("pay") == ()
 
 
-def test_a_definition_is_equal_to_itself_alone() -> None:
+def test_definition_equals_only_itself() -> None:
     definition = define("book")
 
     assert definition == definition

@@ -36,8 +36,8 @@ DATA: list[Json] = [{"amount": 1}, {"card": 2}, {"confirm": 3}]
 def trip(*steps: dict[str, Json]) -> Definition:
     common: dict[str, Json] = {"participant": "hotel", "effect": "none"}
     named = [
-        {"name": f"step_{number}", **({} if "saga" in one else common), **one}
-        for number, one in enumerate(steps)
+        {"name": f"step_{number}", **({} if "saga" in step else common), **step}
+        for number, step in enumerate(steps)
     ]
     return parse_definition({"saga": "trip", "version": 1, "steps": named})
 
@@ -47,7 +47,7 @@ def missing(definition: Definition, given: JsonObject) -> list[str]:
     try:
         check_input(definition, given)
     except InvalidInput as refusal:
-        return [one.pointer for one in refusal.findings if one.code == "missing-input"]
+        return [finding.pointer for finding in refusal.findings if finding.code == "missing-input"]
     return []
 
 
@@ -55,14 +55,14 @@ def missing_for(expression: str, given: JsonObject) -> list[str]:
     return missing(trip({"action": {"path": "/", "body": {"x": f"${{{expression}}}"}}}), given)
 
 
-def test_an_order_needs_the_data_of_each_step() -> None:
+def test_order_requires_the_data_of_each_step() -> None:
     check_input(order_definition(), {"step_data": DATA})
     check_input(order_definition(), {"step_data": [{}, {}, {}]})
 
     with pytest.raises(InvalidInput) as refusal:
         check_input(order_definition(), {"step_data": DATA[:1]})
 
-    assert {one.pointer: one.code for one in refusal.value.findings} == {
+    assert {finding.pointer: finding.code for finding in refusal.value.findings} == {
         "/step_data/1": "missing-input",
         "/step_data/2": "missing-input",
         "/step_data": "input-misfit",
@@ -99,7 +99,9 @@ PLACES: dict[str, tuple[dict[str, Json], ...]] = {
 
 
 @pytest.mark.parametrize("steps", PLACES.values(), ids=PLACES.keys())
-def test_what_a_call_or_a_child_needs_must_be_there(steps: tuple[dict[str, Json], ...]) -> None:
+def test_missing_part_that_a_call_or_child_needs_is_refused(
+    steps: tuple[dict[str, Json], ...],
+) -> None:
     definition = trip(*steps)
 
     assert missing(definition, {}) == ["/input/a"]
@@ -112,7 +114,7 @@ def test_null_is_a_value_of_the_input(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["path", "header", "text", "status"])
-def test_null_has_no_spelling_in_a_text(place: str) -> None:
+def test_null_in_a_text_is_refused(place: str) -> None:
     assert missing(trip(*PLACES[place]), {"a": None}) == ["/input/a"]
 
 
@@ -158,7 +160,7 @@ def test_null_has_no_spelling_in_a_text(place: str) -> None:
         ("'not_null' || input.b", {}, []),
     ],
 )
-def test_an_expression_needs_what_it_has_no_fallback_for(
+def test_expression_requires_parts_without_a_fallback(
     expression: str, given: JsonObject, pointers: list[str]
 ) -> None:
     assert missing_for(expression, given) == pointers
@@ -180,16 +182,14 @@ def test_an_expression_needs_what_it_has_no_fallback_for(
         ("input.a || input.b", {}, []),
     ],
 )
-def test_a_step_that_is_left_out_needs_nothing(
-    when: str, given: JsonObject, pointers: list[str]
-) -> None:
+def test_skipped_step_requires_nothing(when: str, given: JsonObject, pointers: list[str]) -> None:
     definition = trip(request(), {**request(body={"a": A}), "when": f"${{{when}}}"})
 
     assert missing(definition, given) == pointers
 
 
 @given(st.sampled_from(EXPRESSIONS), inputs)
-def test_what_is_let_in_is_not_missed_later(expression: str, data: JsonObject) -> None:
+def test_accepted_input_is_never_missing_later(expression: str, data: JsonObject) -> None:
     """Of an expression that reads nothing else: the check says what its evaluation says."""
     try:
         parse(expression).evaluate({"input": data})
@@ -202,7 +202,7 @@ def test_what_is_let_in_is_not_missed_later(expression: str, data: JsonObject) -
     assert bool(missing_for(expression, data)) == lacks
 
 
-def test_the_input_is_the_given_members_and_the_step_data() -> None:
+def test_input_has_the_given_members_and_step_data() -> None:
     assert merged_input(None, None) == {}
     assert merged_input({"a": 1}, DATA) == {"a": 1, "step_data": DATA}
     assert merged_input({"step_data": 1}, None) == {"step_data": 1}
@@ -233,7 +233,7 @@ WITH_INPUT: JsonObject = {
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reported"),
     [
         (
             {},
@@ -261,7 +261,9 @@ WITH_INPUT: JsonObject = {
         ),
     ],
 )
-def test_each_place_is_told_once(given: JsonObject, told: list[tuple[str, str, str]]) -> None:
+def test_each_place_is_reported_once(
+    given: JsonObject, reported: list[tuple[str, str, str]]
+) -> None:
     long = "${merge(input.to, {town: input.to.town, street: input.to.street, full: `true`})}"
     bodies = ["${input.to.street}", long, "${input.to}", long]
     steps: list[Json] = [
@@ -279,11 +281,13 @@ def test_each_place_is_told_once(given: JsonObject, told: list[tuple[str, str, s
     with pytest.raises(InvalidInput) as refusal:
         check_input(definition, given)
 
-    assert [(one.pointer, one.code, one.detail) for one in refusal.value.findings] == told
+    assert [
+        (finding.pointer, finding.code, finding.detail) for finding in refusal.value.findings
+    ] == reported
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reported"),
     [
         ({"amount": 1, "note": "a"}, {}),
         ({"amount": 1, "note": "a", "step_data": [{}]}, {}),
@@ -313,21 +317,19 @@ def test_each_place_is_told_once(given: JsonObject, told: list[tuple[str, str, s
         ),
     ],
 )
-def test_an_input_fits_the_schema_of_its_definition(
-    given: JsonObject, told: dict[str, str]
-) -> None:
+def test_input_must_fit_the_schema(given: JsonObject, reported: dict[str, str]) -> None:
     """A place is that of the request, in which `step_data` stands beside the input."""
     definition = parse_definition(WITH_INPUT)
     findings = {}
     try:
         check_input(definition, given)
     except InvalidInput as refusal:
-        findings = {one.pointer: one.detail for one in refusal.findings}
+        findings = {finding.pointer: finding.detail for finding in refusal.findings}
 
-    places = {pointer: pointer.removeprefix("/input") for pointer in told}
+    places = {pointer: pointer.removeprefix("/input") for pointer in reported}
     assert findings == {
         pointer: "input" + places[pointer].replace("/1", "[1]").replace("/", ".") + f" {why}"
-        for pointer, why in told.items()
+        for pointer, why in reported.items()
     }
 
 
@@ -335,7 +337,7 @@ def test_an_input_fits_the_schema_of_its_definition(
     "given",
     [{"step_data": [{}, {}, {}]}, {"step_data": DATA, "coupon": "X"}, {"step_data": [*DATA, 4]}],
 )
-def test_an_order_asks_for_no_more_than_its_steps_use(given: JsonObject) -> None:
+def test_order_schema_requires_no_more_than_the_steps_use(given: JsonObject) -> None:
     check_input(order_definition(), given)
 
 
@@ -349,10 +351,8 @@ def test_an_order_asks_for_no_more_than_its_steps_use(given: JsonObject) -> None
         ([{}, {}, "x"], ["/step_data/2"]),
     ],
 )
-def test_an_order_that_lacks_what_a_step_sends_is_refused(
-    step_data: Json, pointers: list[str]
-) -> None:
+def test_order_without_the_data_of_a_step_is_refused(step_data: Json, pointers: list[str]) -> None:
     with pytest.raises(InvalidInput) as refusal:
         check_input(order_definition(), merged_input({}, step_data))
 
-    assert [one.pointer for one in refusal.value.findings] == pointers
+    assert [finding.pointer for finding in refusal.value.findings] == pointers

@@ -87,11 +87,11 @@ MISFITS: list[tuple[str, JsonObject, Json, list[Violation]]] = [
     ("maxProperties", {"maxProperties": 0}, {"a": 1}, [(("x",), "must have at most 0 members")]),
     ("uniqueItems", {"uniqueItems": True}, [1, Decimal("1.0")], [(("x",), "has an entry twice")]),
     ("contains", {"contains": {"const": 1}}, [2],
-     [(("x",), "has too few or too many entries of the form that some must have")]),
+     [(("x",), "has too few or too many entries that fit contains")]),
     ("minContains", {"contains": {"const": 1}, "minContains": 2}, [1],
-     [(("x",), "has too few or too many entries of the form that some must have")]),
+     [(("x",), "has too few or too many entries that fit contains")]),
     ("maxContains", {"contains": {"const": 1}, "maxContains": 1}, [1, 1],
-     [(("x",), "has too few or too many entries of the form that some must have")]),
+     [(("x",), "has too few or too many entries that fit contains")]),
     ("propertyNames", {"propertyNames": {"maxLength": 1}}, {"ab": 1},
      [(("x", "ab"), "has a name that must have at most 1 character")]),
     ("patternProperties", {"patternProperties": {"^a": {"type": "null"}}}, {"ab": 1},
@@ -119,15 +119,15 @@ MISFITS: list[tuple[str, JsonObject, Json, list[Violation]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("keyword", "schema", "value", "told"), MISFITS)
-def test_what_does_not_fit_is_told_in_plain_words(
-    keyword: str, schema: JsonObject, value: Json, told: list[Violation]
+@pytest.mark.parametrize(("keyword", "schema", "value", "violations"), MISFITS)
+def test_violation_is_described_in_plain_words(
+    keyword: str, schema: JsonObject, value: Json, violations: list[Violation]
 ) -> None:
     assert keyword in schema
-    assert misfits(schema, value) == told
+    assert misfits(schema, value) == violations
 
 
-def test_there_are_words_for_every_keyword() -> None:
+def test_every_keyword_has_a_message() -> None:
     limiting = {
         *ASSERTION_KEYWORDS,
         *SCHEMA_KEYWORDS,
@@ -138,7 +138,7 @@ def test_there_are_words_for_every_keyword() -> None:
     assert {keyword for keyword, *_ in MISFITS} == limiting
 
 
-def test_a_reference_is_told_at_the_value() -> None:
+def test_violation_behind_a_reference_names_the_value() -> None:
     schema: JsonObject = {
         "properties": {"home": {"$ref": "#/$defs/address"}},
         "$defs": {"address": {"required": ["street"]}},
@@ -150,15 +150,15 @@ def test_a_reference_is_told_at_the_value() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_format_is_one_that_is_looked_at(name: str) -> None:
+def test_each_format_is_checked(name: str) -> None:
     assert misfits({"format": name}, "\t<nothing of this kind> %")
 
 
 BAD: list[tuple[JsonObject, tuple[str | int, ...], str]] = [
     ({"requried": ["a"]}, ("requried",), "did you mean required?"),
     ({"properties": {"a": {"typ": "string"}}}, ("properties", "a", "typ"), "did you mean type?"),
-    ({"$id": "https://example.com/a"}, ("$id",), "no keyword"),
-    ({"$dynamicRef": "#a"}, ("$dynamicRef",), "no keyword"),
+    ({"$id": "https://example.com/a"}, ("$id",), "not a supported keyword"),
+    ({"$dynamicRef": "#a"}, ("$dynamicRef",), "not a supported keyword"),
     ({"type": "strng"}, ("type",), "a type is one of array, boolean"),
     ({"type": ["string", "strng"]}, ("type",), "a type is one of array, boolean"),
     ({"minimum": "5"}, ("minimum",), "this must be a number, not a text"),
@@ -176,11 +176,11 @@ BAD: list[tuple[JsonObject, tuple[str | int, ...], str]] = [
     ),
     ({"pattern": "[a"}, ("pattern",), "at character 1: a [ is not closed"),
     ({"pattern": "ab)"}, ("pattern",), "at character 3: a ) closes nothing"),
-    ({"pattern": "*a"}, ("pattern",), "nothing stands before a *, + or ?"),
+    ({"pattern": "*a"}, ("pattern",), "there is nothing before a *, + or ?"),
     ({"pattern": "[b-a]"}, ("pattern",), "a range in [...] ends before it begins"),
     ({"pattern": "a{2,1}"}, ("pattern",), "the numbers in {...} are in the wrong order"),
-    ({"pattern": "(?=a)"}, ("pattern",), "no look-around and no references"),
-    ({"pattern": r"(a)\1"}, ("pattern",), "no look-around and no references"),
+    ({"pattern": "(?=a)"}, ("pattern",), "look-around and references to groups"),
+    ({"pattern": r"(a)\1"}, ("pattern",), "look-around and references to groups"),
     ({"pattern": "(((a{1,99}){1,99}){1,99}){1,99}"}, ("pattern",), "this pattern is too large"),
     ({"patternProperties": {"(": True}}, ("patternProperties", "("), "a ( is not closed"),
     ({"$ref": "#/$defs/a"}, ("$ref",), "there is no #/$defs/a in this schema: define it there"),
@@ -189,10 +189,10 @@ BAD: list[tuple[JsonObject, tuple[str | int, ...], str]] = [
         ("$ref",),
         "there is no #/$defs/adress in this schema; did you mean #/$defs/address?",
     ),
-    ({"$ref": "other.json"}, ("$ref",), "leads to a place in this schema"),
-    ({"$ref": "https://example.com/schema"}, ("$ref",), "leads to a place in this schema"),
-    ({"$ref": "file:///etc/passwd"}, ("$ref",), "leads to a place in this schema"),
-    ({"$ref": 5}, ("$ref",), "leads to a place in this schema"),
+    ({"$ref": "other.json"}, ("$ref",), "names a place in this schema"),
+    ({"$ref": "https://example.com/schema"}, ("$ref",), "names a place in this schema"),
+    ({"$ref": "file:///etc/passwd"}, ("$ref",), "names a place in this schema"),
+    ({"$ref": 5}, ("$ref",), "names a place in this schema"),
     ({"$ref": "#"}, ("$ref",), "leads back to itself"),
     ({"properties": {"a": {"$ref": "#"}}}, ("properties", "a", "$ref"), "leads back to itself"),
     (
@@ -203,15 +203,17 @@ BAD: list[tuple[JsonObject, tuple[str | int, ...], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "place", "words"), BAD, ids=[str(one)[:60] for one, *_ in BAD])
-def test_what_is_no_schema_is_told_at_its_place(
+@pytest.mark.parametrize(
+    ("schema", "place", "words"), BAD, ids=[str(schema)[:60] for schema, *_ in BAD]
+)
+def test_invalid_schema_is_described_at_its_place(
     schema: JsonObject, place: tuple[str | int, ...], words: str
 ) -> None:
     assert list(errors(schema)) == [place]
     assert words in errors(schema)[place]
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_all_faults_of_a_schema_are_reported_at_once() -> None:
     assert list(errors({"typ": 1, "properties": {"a": {"format": "x", "$ref": "#/b"}}})) == [
         ("typ",),
         ("properties", "a", "format"),
@@ -247,14 +249,14 @@ def nested(levels: int) -> JsonObject:
     ],
     ids=["doubling", "a long chain", "too deep", "too many", "patterns", "names as patterns"],
 )
-def test_a_schema_that_would_cost_too_much_is_refused(schema: JsonObject) -> None:
+def test_too_expensive_schema_is_refused(schema: JsonObject) -> None:
     began = process_time()
 
     assert list(errors(schema)) == [()]
     assert process_time() - began < MOST_SECONDS
 
 
-def test_a_schema_as_deep_as_allowed_is_read() -> None:
+def test_schema_of_the_maximal_depth_is_accepted() -> None:
     value: Json = {}
     for _ in range(MAX_NESTING - 2):
         value = {"a": value}
@@ -285,23 +287,23 @@ LARGE: dict[str, tuple[JsonObject, Json]] = {
 
 
 @pytest.mark.parametrize(("schema", "value"), LARGE.values(), ids=LARGE)
-def test_the_largest_input_is_answered_soon(schema: JsonObject, value: Json) -> None:
+def test_largest_input_is_checked_fast(schema: JsonObject, value: Json) -> None:
     compiled = InputSchema({"properties": {"x": schema}})
     began = process_time()
 
-    told = compiled.violations({"x": value})
+    violations = compiled.violations({"x": value})
 
     assert process_time() - began < MOST_SECONDS
-    assert len(told) <= 20
+    assert len(violations) <= 20
 
 
-def test_the_first_mistake_of_a_large_input_is_told_at_its_place() -> None:
+def test_first_violation_of_a_large_input_has_its_place() -> None:
     assert misfits({"items": {"type": "integer"}}, [*MANY, "1"]) == [
         (("x", 500_000), "must be a whole number, not a text")
     ]
 
 
-def test_of_many_mistakes_a_few_are_told() -> None:
+def test_number_of_reported_violations_is_limited() -> None:
     assert len(misfits({"items": {"type": "string"}}, [1] * 100)) == 20
 
 
@@ -332,9 +334,9 @@ def test_numbers_are_compared_exactly(keyword: str, value: Any, limit: Any, fact
     """Against fractions, which have all digits."""
     if keyword == "multipleOf":
         limit = abs(limit) or 1
-    for one in (value, limit, factor):
-        fits = not misfits({keyword: limit}, one)
-        assert fits is rules[keyword](Fraction(one), Fraction(limit)), (keyword, one, limit)
+    for number in (value, limit, factor):
+        fits = not misfits({keyword: limit}, number)
+        assert fits is rules[keyword](Fraction(number), Fraction(limit)), (keyword, number, limit)
 
 
 def test_cents_are_multiples_of_a_cent() -> None:

@@ -27,14 +27,14 @@ def one_step(**members: Json) -> JsonObject:
 def findings(document: Json) -> list[tuple[str, str]]:
     with pytest.raises(InvalidDefinition) as refusal:
         parse_definition(document)
-    return [(one.pointer, one.code) for one in refusal.value.findings]
+    return [(finding.pointer, finding.code) for finding in refusal.value.findings]
 
 
 def action(**members: Json) -> JsonObject:
     return one_step(action={"path": "/book", **members})
 
 
-def test_the_order_of_the_examples_is_read() -> None:
+def test_example_definition_is_parsed() -> None:
     order = order_definition()
 
     assert (order.name, order.version, order.deadline) == (
@@ -51,7 +51,7 @@ def test_the_order_of_the_examples_is_read() -> None:
     assert order["confirm_order"].undone_by == "create_order"
 
 
-def test_what_is_left_out_has_its_default() -> None:
+def test_omitted_members_have_their_defaults() -> None:
     book = define("book")["book"]
 
     assert book.action
@@ -65,7 +65,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert (book.has_effect, book.pivot, book.compensate_on_reject) == (True, False, False)
 
 
-def test_after_the_pivot_attempts_have_no_limit_unless_one_is_given() -> None:
+def test_attempts_after_the_pivot_are_unlimited_by_default() -> None:
     definition = define("book", "pay pivot", "ship", "mail attempts=3")
 
     limits = [step.retry.attempts for step in definition.steps]
@@ -73,7 +73,7 @@ def test_after_the_pivot_attempts_have_no_limit_unless_one_is_given() -> None:
     assert limits == [5, 5, None, 3]
 
 
-def test_a_member_of_a_retry_leaves_the_others_at_the_default_of_its_place() -> None:
+def test_partial_retry_keeps_the_other_defaults() -> None:
     definition = parse_definition(
         one_step(compensation={"path": "/undo", "retry": {"first": "1s"}})
     )
@@ -136,10 +136,8 @@ def test_headers_are_lower_case_and_may_have_expressions() -> None:
         ({"saga": "trip", "version": 1, "steps": [STEP] * 201}, "/steps"),
     ],
 )
-def test_what_does_not_fit_the_language_is_refused_with_its_place(
-    document: Json, place: str
-) -> None:
-    assert place in [found for found, _ in findings(document)]
+def test_invalid_member_is_refused_with_its_place(document: Json, place: str) -> None:
+    assert place in [pointer for pointer, _ in findings(document)]
 
 
 @pytest.mark.parametrize(
@@ -173,13 +171,13 @@ def test_what_does_not_fit_the_language_is_refused_with_its_place(
         ),
     ],
 )
-def test_what_cannot_be_called_is_refused_with_its_place(
+def test_impossible_call_is_refused_with_its_place(
     document: Json, finding: tuple[str, str]
 ) -> None:
     assert finding in findings(document)
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     document: Json = {
         "saga": "trip",
         "version": 1,
@@ -197,15 +195,15 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     ]
 
 
-def test_a_definition_that_is_too_large_is_refused() -> None:
+def test_too_large_definition_is_refused() -> None:
     assert findings(action(body="x" * MAX_DEFINITION_BYTES)) == [("", "too-large")]
 
 
-def test_a_document_that_is_not_json_is_refused() -> None:
+def test_document_that_is_not_json_is_refused() -> None:
     assert findings(action(body=Decimal("NaN"))) == [("", "not-json")]
 
 
-def test_findings_say_what_to_change_and_never_what_was_sent() -> None:
+def test_findings_name_the_cure_and_never_quote_the_document() -> None:
     with pytest.raises(InvalidDefinition) as refusal:
         parse_definition(action(timeout="secret"))
 
@@ -223,18 +221,18 @@ def test_findings_say_what_to_change_and_never_what_was_sent() -> None:
     ("place", "text"),
     [((), ""), (("a", 0), "/a/0"), (("a/b", "c~d"), "/a~1b/c~0d"), (("",), "/")],
 )
-def test_a_pointer_is_that_of_rfc_6901(place: tuple[str | int, ...], text: str) -> None:
+def test_pointer_follows_rfc_6901(place: tuple[str | int, ...], text: str) -> None:
     assert json_pointer(place) == text
 
 
-def test_the_source_is_the_canonical_document() -> None:
+def test_source_is_the_canonical_document() -> None:
     definition = parse_definition(one_step())
 
     assert parse_definition(one_step()).source == definition.source
     assert definition.source.startswith(b'{"saga":"trip","version":1,"steps":[{"name":"book"')
 
 
-def test_numbers_of_a_schema_are_those_of_the_document() -> None:
+def test_numbers_of_a_schema_are_exact() -> None:
     schema: Json = {"properties": {"amount": {"maximum": 12345678901234567890}}}
 
     definition = parse_definition({**one_step(), "input": schema})
@@ -245,6 +243,6 @@ def test_numbers_of_a_schema_are_those_of_the_document() -> None:
     assert definition.input.violations({"amount": 12345678901234567891})
 
 
-def test_a_definition_without_an_input_takes_anything() -> None:
+def test_definition_without_a_schema_accepts_any_input() -> None:
     assert parse_definition(one_step()).input is None
     assert parse_definition({**one_step(), "input": None}).input is None

@@ -16,7 +16,7 @@ URL = "http://127.0.0.1:9000"
     st.from_regex(re.compile(NAME_PATTERN, re.ASCII), fullmatch=True)
     | st.from_regex(re.compile(r"[a-z][a-z0-9-]{0,20}-service", re.ASCII), fullmatch=True)
 )
-def test_the_variable_that_is_named_is_the_one_that_gives_the_url(participant: str) -> None:
+def test_suggested_variable_is_read_by_the_settings(participant: str) -> None:
     variable = url_variable(participant)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SAGA_PARTICIPANTS_FILE", raising=False)

@@ -22,7 +22,7 @@ policies = st.builds(
 attempts = st.integers(1, 10**9)
 
 
-def test_the_ceiling_doubles_from_the_first_wait_to_the_cap() -> None:
+def test_max_delay_doubles_from_first_to_cap() -> None:
     policy = RetryPolicy()
 
     seconds = [policy.max_delay(attempt).total_seconds() for attempt in range(1, 10)]
@@ -31,7 +31,7 @@ def test_the_ceiling_doubles_from_the_first_wait_to_the_cap() -> None:
 
 
 @given(policies, attempts, jitters)
-def test_a_delay_lies_between_nothing_and_the_cap(
+def test_delay_is_between_zero_and_the_cap(
     policy: RetryPolicy, attempt: int, jitter: float
 ) -> None:
     longest = policy.max_delay(attempt)
@@ -42,25 +42,25 @@ def test_a_delay_lies_between_nothing_and_the_cap(
 
 
 @given(policies, attempts)
-def test_the_ceiling_never_falls(policy: RetryPolicy, attempt: int) -> None:
+def test_max_delay_never_decreases(policy: RetryPolicy, attempt: int) -> None:
     assert policy.max_delay(attempt) <= policy.max_delay(attempt + 1)
 
 
 @given(policies, st.integers(1, UNTHROTTLED_REPETITIONS))
-def test_full_jitter_reaches_all_of_the_ceiling(policy: RetryPolicy, attempt: int) -> None:
+def test_full_jitter_reaches_the_max_delay(policy: RetryPolicy, attempt: int) -> None:
     assert policy.delay(attempt, 0) == timedelta()
     assert policy.delay(attempt, 0.5) * 2 - policy.max_delay(attempt) <= timedelta(microseconds=1)
 
 
 @given(policies, st.integers(UNTHROTTLED_REPETITIONS + 1, 10**9), jitters)
-def test_what_fails_for_long_is_not_tried_more_than_once_a_second(
+def test_later_attempts_are_at_least_a_second_apart(
     policy: RetryPolicy, attempt: int, jitter: float
 ) -> None:
     assert policy.delay(attempt, jitter) >= MIN_REPETITION_DELAY
 
 
 @given(policies, st.timedeltas(timedelta(), timedelta(minutes=5)), attempts)
-def test_what_is_repeated_waits_a_second_or_what_was_asked_for_and_never_less_than_before(
+def test_repetition_delay_is_at_least_the_interval_and_never_decreases(
     policy: RetryPolicy, interval: timedelta, times: int
 ) -> None:
     wait = policy.repetition_delay(interval, times)
@@ -73,7 +73,7 @@ def test_what_is_repeated_waits_a_second_or_what_was_asked_for_and_never_less_th
 
 
 @pytest.mark.parametrize("jitter", [-0.1, 1.0, 2.0])
-def test_a_jitter_outside_of_its_range_is_a_mistake_of_ours(jitter: float) -> None:
+def test_jitter_outside_of_its_range_is_an_assertion_error(jitter: float) -> None:
     with pytest.raises(AssertionError):
         RetryPolicy().delay(1, jitter)
 
@@ -83,7 +83,7 @@ def test_attempts_count_from_one() -> None:
         RetryPolicy().max_delay(0)
 
 
-def test_the_last_attempt_allows_no_other() -> None:
+def test_last_attempt_allows_no_other() -> None:
     policy = RetryPolicy(attempts=3)
 
     assert [policy.allows_another(attempt) for attempt in (1, 2, 3, 4)] == [
@@ -94,5 +94,5 @@ def test_the_last_attempt_allows_no_other() -> None:
     ]
 
 
-def test_without_a_limit_there_is_always_another() -> None:
+def test_unlimited_policy_always_allows_another_attempt() -> None:
     assert RetryPolicy(attempts=None).allows_another(10**9)

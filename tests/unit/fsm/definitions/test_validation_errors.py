@@ -46,7 +46,7 @@ RAW = re.compile(
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_each_type_of_error_is_told_in_words_of_ours(kind: str) -> None:
+def test_each_error_type_has_its_own_message(kind: str) -> None:
     words = describe_error(kind, CONTEXT)
 
     assert not RAW.search(words)
@@ -79,7 +79,7 @@ def test_each_type_of_error_is_told_in_words_of_ours(kind: str) -> None:
         ("a_type_of_tomorrow_that_is_new", "does-not-fit"),
     ],
 )
-def test_each_type_of_error_has_a_code_of_ours(kind: str, code: str) -> None:
+def test_each_error_type_has_a_code(kind: str, code: str) -> None:
     assert finding_code(kind) == code
 
 
@@ -90,7 +90,7 @@ def raw(kind: str) -> str | None:
         return None  # its context is another one
 
 
-def test_words_are_there_for_types_that_there_are() -> None:
+def test_messages_exist_only_for_existing_error_types() -> None:
     of_settings = {"path_not_file", "path_not_directory", "string_sub_type"}
 
     assert set(MESSAGES) - of_settings <= set(TYPES)
@@ -108,14 +108,14 @@ def test_words_are_there_for_types_that_there_are() -> None:
         ("literal_error", {"expected": "'park', 'continue' or 'stop'"}, "must be park, continue"),
     ],
 )
-def test_limits_and_choices_are_told(kind: str, context: dict[str, Any], words: str) -> None:
+def test_message_names_limits_and_choices(kind: str, context: dict[str, Any], words: str) -> None:
     assert describe_error(kind, context).startswith(words)
 
 
 def patterns(schema: Json) -> Iterator[str]:
     match schema:
         case dict():
-            yield from (one for one in [schema.get("pattern")] if isinstance(one, str))
+            yield from (pattern for pattern in [schema.get("pattern")] if isinstance(pattern, str))
             for member in schema.values():
                 yield from patterns(member)
         case list():
@@ -127,19 +127,21 @@ MODELS: list[tuple[type[BaseModel], dict[str, str]]] = [
     (DefinitionModel, dict(PATTERN_MESSAGES)),
     (config.ParticipantModel, config.PARTICIPANT_PATTERN_MESSAGES),
     *(
-        (one, dict(requests.PATTERN_WORDS))
-        for one in vars(requests).values()
-        if isinstance(one, type) and issubclass(one, requests.Body | requests.Query)
+        (model, dict(requests.PATTERN_WORDS))
+        for model in vars(requests).values()
+        if isinstance(model, type) and issubclass(model, requests.Body | requests.Query)
     ),
 ]
 
 
-@pytest.mark.parametrize(("model", "words"), MODELS, ids=lambda one: getattr(one, "__name__", ""))
-def test_no_regular_expression_is_shown(model: type[BaseModel], words: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("model", "words"), MODELS, ids=lambda model: getattr(model, "__name__", "")
+)
+def test_message_shows_no_regular_expression(model: type[BaseModel], words: dict[str, str]) -> None:
     """A duration is read by a function of ours, which says what is wrong."""
-    found = {one for one in patterns(model.model_json_schema()) if "ms|s|m" not in one}
+    shown = {text for text in patterns(model.model_json_schema()) if "ms|s|m" not in text}
 
-    assert found <= set(words)
+    assert shown <= set(words)
 
 
 STEP: JsonObject = {"name": "a", "participant": "p", "action": {"path": "/"}, "effect": "none"}
@@ -182,13 +184,15 @@ STEP: JsonObject = {"name": "a", "participant": "p", "action": {"path": "/"}, "e
         ({"after": "x"}, "/steps/0/after", "must be a list"),
     ],
 )
-def test_a_member_of_a_definition_that_does_not_fit_is_told_plainly(
+def test_invalid_member_of_a_definition_is_described_plainly(
     members: JsonObject, pointer: str, detail: str
 ) -> None:
     with pytest.raises(InvalidDefinition) as refusal:
         parse_definition({"saga": "trip", "version": 1, "steps": [{**STEP, **members}]})
 
-    assert (pointer, detail) in [(one.pointer, one.detail) for one in refusal.value.findings]
+    assert (pointer, detail) in [
+        (finding.pointer, finding.detail) for finding in refusal.value.findings
+    ]
 
 
 @pytest.mark.parametrize(
@@ -204,27 +208,27 @@ def test_a_member_of_a_definition_that_does_not_fit_is_told_plainly(
         ),
     ],
 )
-def test_an_action_alone_has_a_participant(step: JsonObject, detail: str) -> None:
+def test_participant_is_refused_without_an_action(step: JsonObject, detail: str) -> None:
     with pytest.raises(InvalidDefinition) as refusal:
         parse_definition({"saga": "trip", "version": 1, "steps": [step]})
 
-    assert [one.detail for one in refusal.value.findings] == [detail]
+    assert [finding.detail for finding in refusal.value.findings] == [detail]
 
 
-def test_the_whole_is_named_where_no_part_of_it_is_wrong() -> None:
+def test_fault_of_a_whole_object_names_the_object() -> None:
     with pytest.raises(InvalidDefinition, match=r"^the definition: must be an object$"):
         parse_definition([])
     with pytest.raises(InvalidRequest, match=r"^the body: must be an object$"):
         requests.validate_body(requests.StartRequest, [])  # type: ignore[arg-type]
 
 
-def test_a_request_that_does_not_fit_is_told_plainly_too() -> None:
+def test_invalid_request_is_described_plainly() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         requests.validate_body(
             requests.StartRequest, {"saga_tpye": "x", "entity_id": 1, "version": "1"}
         )
 
-    assert {one.pointer: one.detail for one in refusal.value.findings} == {
+    assert {finding.pointer: finding.detail for finding in refusal.value.findings} == {
         "/saga_type": "is missing",
         "/saga_tpye": "is not expected; did you mean saga_type?",
         "/version": "must be a whole number",

@@ -37,7 +37,7 @@ values: st.SearchStrategy[Json] = st.recursive(
 )
 
 
-def said(expression: Expression, scope: dict[str, Json]) -> Json:
+def outcome_of(expression: Expression, scope: dict[str, Json]) -> Json:
     """What it evaluates to, or what it complains of."""
     try:
         return expression.evaluate(scope)
@@ -49,18 +49,18 @@ def said(expression: Expression, scope: dict[str, Json]) -> Json:
 @given(given_input=values)
 @example(given_input={"a": 0, "b": 1})
 @example(given_input={"a": [], "b": "x"})
-def test_the_short_way_says_what_the_interpreter_says(source: str, given_input: Json) -> None:
+def test_compiled_expression_agrees_with_the_interpreter(source: str, given_input: Json) -> None:
     short = parse(source)
     scope: dict[str, Json] = {"input": given_input}
 
-    assert said(short, scope) == said(replace(short, path=None, compiled=None), scope)
+    assert outcome_of(short, scope) == outcome_of(replace(short, path=None, compiled=None), scope)
 
 
 @pytest.mark.parametrize("source", SHORT)
-def test_picking_falling_back_grouping_and_merging_take_the_short_way(source: str) -> None:
+def test_paths_fallbacks_objects_and_merges_are_compiled(source: str) -> None:
     assert parse(source).compiled is not None
 
 
 @pytest.mark.parametrize("source", LONG)
-def test_everything_else_is_left_to_the_interpreter(source: str) -> None:
+def test_other_expressions_are_left_to_the_interpreter(source: str) -> None:
     assert parse(source).compiled is None

@@ -48,7 +48,7 @@ NEEDING = [
     "input.gone || {}",
     "({})",
 ]
-TAKING_NULL = [one for one in NEEDING if "not_null" not in one]
+TAKING_NULL = [source for source in NEEDING if "not_null" not in source]
 GONE = ["steps.book.output.gone", "steps.book.output.none.gone", "steps.pay.output"]
 
 
@@ -64,7 +64,7 @@ def nested(contexts: list[str], part: str) -> str:
 
 @pytest.mark.parametrize("context", NEEDING)
 @pytest.mark.parametrize("gone", GONE)
-def test_a_part_that_is_absent_is_missed_wherever_it_stands(context: str, gone: str) -> None:
+def test_absent_part_is_an_error_in_every_position(context: str, gone: str) -> None:
     step = gone.split(".")[1]
 
     with pytest.raises(MissingValue, match=rf"\b{step}\b") as missing:
@@ -77,22 +77,22 @@ contexts = st.lists(st.sampled_from(NEEDING), min_size=1, max_size=4)
 
 
 @given(contexts, st.sampled_from(GONE))
-def test_it_is_missed_however_deep_it_stands(around: list[str], gone: str) -> None:
+def test_absent_part_is_an_error_at_any_depth(around: list[str], gone: str) -> None:
     with pytest.raises(MissingValue):
         value_of(nested(around, gone))
 
 
 @given(contexts, st.sampled_from(GONE))
-def test_a_fallback_anywhere_around_it_is_taken(around: list[str], gone: str) -> None:
+def test_fallback_around_an_absent_part_is_taken(around: list[str], gone: str) -> None:
     inner, outer = around[: len(around) // 2], around[len(around) // 2 :]
 
-    found = value_of(nested([*inner, "{} || 'none'", *outer], gone))
+    value = value_of(nested([*inner, "{} || 'none'", *outer], gone))
 
-    assert found == value_of(nested(outer, "'none'"))
+    assert value == value_of(nested(outer, "'none'"))
 
 
 @given(st.lists(st.sampled_from(TAKING_NULL), min_size=1, max_size=4))
-def test_null_is_a_value_wherever_it_stands(around: list[str]) -> None:
+def test_null_is_a_value_in_every_position(around: list[str]) -> None:
     source = nested(around, "steps.book.output.none")
 
     assert value_of(source) == jmespath.search(source, SCOPE)
@@ -124,7 +124,7 @@ def test_null_is_a_value_wherever_it_stands(around: list[str]) -> None:
         ("`null`", None),
     ],
 )
-def test_what_is_there_is_read(source: str, value: Json) -> None:
+def test_present_value_is_read(source: str, value: Json) -> None:
     assert value_of(source) == value
 
 
@@ -154,7 +154,7 @@ def test_what_is_there_is_read(source: str, value: Json) -> None:
         "not_null(steps.pay.output.id, steps.book.output.none)",
     ],
 )
-def test_what_is_read_of_nothing_or_comes_to_nothing_has_no_value(source: str) -> None:
+def test_read_from_an_absent_value_is_absent(source: str) -> None:
     with pytest.raises(MissingValue):
         value_of(source)
 
@@ -200,7 +200,7 @@ def test_what_is_read_of_nothing_or_comes_to_nothing_has_no_value(source: str) -
         ),
     ],
 )
-def test_a_complaint_says_what_is_missing_where(source: str, message: str) -> None:
+def test_error_names_the_missing_part_and_its_place(source: str, message: str) -> None:
     with pytest.raises(ExpressionError) as complaint:
         value_of(source)
 
@@ -227,11 +227,11 @@ def test_a_complaint_says_what_is_missing_where(source: str, message: str) -> No
         ("steps.book.output.id && steps.pay.output.id", False),
     ],
 )
-def test_in_a_condition_null_and_what_is_absent_are_both_false(source: str, holds: bool) -> None:
+def test_null_and_absent_are_false_in_a_condition(source: str, holds: bool) -> None:
     assert parse(source).holds(SCOPE) is holds
 
 
 @pytest.mark.parametrize("source", ["length(steps.book.output.id)", "steps.book.output.id > 'x'"])
-def test_a_condition_on_the_wrong_kind_of_value_cannot_be_evaluated(source: str) -> None:
+def test_condition_on_a_wrong_type_is_an_error(source: str) -> None:
     with pytest.raises(ExpressionError, match="cannot be evaluated"):
         parse(source).holds(SCOPE)

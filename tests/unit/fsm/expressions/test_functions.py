@@ -89,19 +89,19 @@ def test_expressions_compute_exactly(source: str, result: str) -> None:
         "to_number(`true`)",
     ],
 )
-def test_what_comes_to_nothing_has_no_value(source: str) -> None:
+def test_null_result_of_a_function_is_absent(source: str) -> None:
     with pytest.raises(MissingValue):
         computed(source)
 
 
-def test_a_literal_belongs_to_its_place_in_the_expression() -> None:
+def test_literal_keeps_its_place_in_the_expression() -> None:
     data: Json = parse_json('[{"b": 1.1, "c": [{"d": 2.5, "e": 3}]}]')
 
     assert computed("n[?b == `1.10`].{x: c[?d == `2.50`].e} | [0].x[0]", data) == "3"
 
 
 @pytest.mark.parametrize("literal", ["1e400", "NaN", "1" * 401, '{"a": 1, "a": 2}'])
-def test_a_literal_that_is_no_json_for_us_is_refused_and_one_of_before_is_read(
+def test_unstorable_literal_is_refused_unless_registered_before(
     literal: str,
 ) -> None:
     call: Json = {"path": "/", "body": f"${{[`{literal}`]}}"}
@@ -114,12 +114,12 @@ def test_a_literal_that_is_no_json_for_us_is_refused_and_one_of_before_is_read(
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity"])
-def test_a_number_that_is_none_never_becomes_null(literal: str) -> None:
+def test_nan_never_becomes_null(literal: str) -> None:
     with pytest.raises(InvalidJson):
         computed(f"[`{literal}`]")
 
 
-def test_comparing_large_values_again_and_again_is_stopped() -> None:
+def test_repeated_comparison_of_large_values_is_stopped() -> None:
     large = list(range(10_000))
 
     with pytest.raises(ExpressionError, match="more than 100000 elements"):
@@ -141,20 +141,20 @@ def test_comparing_large_values_again_and_again_is_stopped() -> None:
         "not_null()",
     ],
 )
-def test_what_cannot_be_computed_or_kept_is_an_error(source: str) -> None:
+def test_result_that_cannot_be_stored_is_an_error(source: str) -> None:
     with pytest.raises(ExpressionError, match="cannot be evaluated"):
         computed(source, 10**400 - 1)
 
 
 @given(st.lists(numbers, max_size=8))
-def test_a_sum_is_that_of_fractions(values: list[int | Decimal]) -> None:
+def test_sum_is_exact(values: list[int | Decimal]) -> None:
     total = parse("sum(n)").evaluate({"n": values})
 
     assert Fraction(total) == sum(map(Fraction, values))  # type: ignore[arg-type]
 
 
 @given(st.lists(numbers, min_size=1, max_size=8))
-def test_an_average_is_that_of_fractions_to_34_digits(values: list[int | Decimal]) -> None:
+def test_average_is_exact_to_34_digits(values: list[int | Decimal]) -> None:
     mean = Fraction(parse("avg(n)").evaluate({"n": values}))  # type: ignore[arg-type]
     exact = Fraction(sum(map(Fraction, values)), len(values))
 
@@ -162,37 +162,37 @@ def test_an_average_is_that_of_fractions_to_34_digits(values: list[int | Decimal
 
 
 @given(numbers, numbers)
-def test_comparisons_are_those_of_fractions(one: int | Decimal, other: int | Decimal) -> None:
+def test_comparisons_are_exact(left: int | Decimal, right: int | Decimal) -> None:
     seen = [
-        parse(f"n[0] {operator} n[1]").evaluate({"n": [one, other]})
+        parse(f"n[0] {operator} n[1]").evaluate({"n": [left, right]})
         for operator in ("<", "<=", "==", "!=", ">=", ">")
     ]
 
-    a, b = Fraction(one), Fraction(other)
+    a, b = Fraction(left), Fraction(right)
     assert seen == [a < b, a <= b, a == b, a != b, a >= b, a > b]
 
 
 @given(st.lists(numbers, min_size=1, max_size=8))
-def test_the_order_is_that_of_fractions(values: list[int | Decimal]) -> None:
+def test_order_is_exact(values: list[int | Decimal]) -> None:
     assert parse("sort(n)").evaluate({"n": values}) == sorted(values, key=Fraction)
     assert parse("max(n)").evaluate({"n": values}) == max(values, key=Fraction)
     assert parse("min(n)").evaluate({"n": values}) == min(values, key=Fraction)
 
 
 @given(json_values)
-def test_a_value_is_the_same_as_itself_read_again(value: Json) -> None:
+def test_value_equals_itself_after_a_round_trip(value: Json) -> None:
     assert json_equal(value, parse_json(serialize(value)))
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [(1, True), ([0], [False]), ({"a": 1}, {"a": True}), ({"a": 1}, {"b": 1}), ([1], [1, 1])],
 )
-def test_what_differs_in_json_is_not_the_same(one: Json, other: Json) -> None:
-    assert not json_equal(one, other)
+def test_different_json_values_are_not_equal(left: Json, right: Json) -> None:
+    assert not json_equal(left, right)
 
 
-def test_a_float_of_python_is_the_number_that_it_shows() -> None:
+def test_python_float_equals_the_decimal_that_it_shows() -> None:
     assert json_equal(0.1, Decimal("0.10"))
     assert parse("sum(n)").evaluate({"n": [0.1, 0.2]}) == Decimal("0.3")  # type: ignore[list-item]
     assert parse("n > `0.1` || n < `0.1`").evaluate({"n": 0.1}) is False  # type: ignore[dict-item]

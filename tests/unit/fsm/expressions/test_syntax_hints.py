@@ -58,7 +58,7 @@ from saga_orchestrator.tests.unit.fsm.definitions.verifier.fault import call, fi
         ("input.a == {}", "write `{}`, between backticks, for an empty object"),
     ],
 )
-def test_a_mistake_of_beginners_is_refused_with_what_to_write(source: str, hint: str) -> None:
+def test_common_mistake_is_refused_with_a_hint(source: str, hint: str) -> None:
     with pytest.raises(ExpressionError) as refusal:
         parse(source)
 
@@ -67,7 +67,7 @@ def test_a_mistake_of_beginners_is_refused_with_what_to_write(source: str, hint:
 
 
 @given(st.text("inputnot and or is [\"'].-+*/%?=<>{}$0123a_é", max_size=20))
-def test_whatever_is_written_is_read_or_refused_in_words(source: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_message(source: str) -> None:
     with suppress(ExpressionError):
         parse(source)
 
@@ -84,7 +84,7 @@ def test_whatever_is_written_is_read_or_refused_in_words(source: str) -> None:
         ("imput.a", "imput.a does not begin with input, steps, saga; did you mean input?"),
     ],
 )
-def test_a_name_that_nothing_has_is_refused_with_what_it_may_be(source: str, why: str) -> None:
+def test_unknown_root_is_refused_with_a_suggestion(source: str, why: str) -> None:
     (finding,) = findings(document(step("book", action=call("/", body=f"${{{source}}}"))))
 
     assert finding.code == "unknown-reference"
@@ -101,7 +101,7 @@ def test_a_name_that_nothing_has_is_refused_with_what_it_may_be(source: str, why
         ),
     ],
 )
-def test_an_output_is_made_of_the_body(source: str, why: str) -> None:
+def test_output_outside_the_body_is_refused_with_a_suggestion(source: str, why: str) -> None:
     (finding,) = findings(document(step("book", output={"id": f"${{{source}}}"})))
 
     assert finding.detail.endswith(why)
@@ -120,20 +120,18 @@ def test_an_output_is_made_of_the_body(source: str, why: str) -> None:
         ("on a + b", ""),
     ],
 )
-def test_what_is_no_condition_is_refused_with_the_one_that_is_meant(
-    condition: str, meant: str
-) -> None:
+def test_text_as_a_condition_is_refused_with_a_suggestion(condition: str, meant: str) -> None:
     (finding,) = findings(document(step("book", when=condition)))
 
     assert finding.code == "bad-condition"
     assert finding.detail.endswith(f"${{...}}, with nothing around it{meant}")
 
 
-def test_a_condition_that_cannot_be_read_is_refused_once() -> None:
+def test_invalid_condition_is_one_finding() -> None:
     with pytest.raises(InvalidDefinition) as refusal:
         parse_definition(document(step("book", when="${input.a == 1}")))
 
-    assert [one.code for one in refusal.value.findings] == ["bad-expression"]
+    assert [finding.code for finding in refusal.value.findings] == ["bad-expression"]
 
 
 def document(*steps: Json) -> JsonObject:

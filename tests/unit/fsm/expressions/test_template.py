@@ -63,7 +63,7 @@ def rendered(value: Json) -> Json:
         ([None, True, 1.5], [None, True, 1.5]),
     ],
 )
-def test_a_template_is_json_with_expressions(template: Json, value: Json) -> None:
+def test_template_is_json_with_expressions(template: Json, value: Json) -> None:
     if value is None and template != "${input.none}":
         with pytest.raises(ExpressionError, match="cannot stand in a text"):
             rendered(template)
@@ -71,11 +71,11 @@ def test_a_template_is_json_with_expressions(template: Json, value: Json) -> Non
         assert rendered(template) == value
 
 
-def test_a_member_that_is_one_expression_may_be_null() -> None:
+def test_member_that_is_one_expression_may_be_null() -> None:
     assert rendered({"a": "${input.none}"}) == {"a": None}
 
 
-def test_a_text_needs_what_is_put_into_it() -> None:
+def test_text_requires_its_values() -> None:
     with pytest.raises(MissingValue, match="input has no nothing"):
         rendered("x${input.nothing}")
 
@@ -87,7 +87,7 @@ def test_null_and_lists_cannot_stand_in_a_text(name: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
-def test_a_lenient_template_has_null_for_what_is_absent_below_its_roots(depth: int) -> None:
+def test_lenient_template_has_null_for_absent_values_below_its_roots(depth: int) -> None:
     template: Json = {"a": "${[input.gone]}", "b": "${input.n}", "c": ["x${to_string(input.gone)}"]}
     expected: Json = {"a": [None], "b": 5, "c": ["xnull"]}
     for _ in range(depth):
@@ -99,42 +99,42 @@ def test_a_lenient_template_has_null_for_what_is_absent_below_its_roots(depth: i
 
 
 @pytest.mark.parametrize("text", ["${input.n", "${", "a ${'}", "${{a: b}", '${"}'])
-def test_an_expression_must_be_closed(text: str) -> None:
+def test_expression_must_be_closed(text: str) -> None:
     with pytest.raises(ExpressionError, match="is not closed"):
         parse_template(text)
 
 
 @pytest.mark.parametrize("text", ["${}", "${ }", "${input.}"])
-def test_an_expression_must_be_one(text: str) -> None:
+def test_text_in_braces_must_be_an_expression(text: str) -> None:
     with pytest.raises(ExpressionError, match="is not JMESPath"):
         parse_template(text)
 
 
-def test_a_text_stays_a_text() -> None:
+def test_text_without_an_expression_is_unchanged() -> None:
     assert render_text(parse_text("${input.n}"), SCOPE) == "5"
     assert render_text(parse_text(""), SCOPE) == ""
 
 
-def test_a_value_in_a_path_is_one_segment() -> None:
+def test_value_in_a_path_is_one_segment() -> None:
     path = parse_text("/orders/${input.name}/items/${input.n}?all=${input.yes}")
 
     assert render_path(path, SCOPE) == "/orders/a%20b%2Fc/items/5?all=true"
 
 
 @pytest.mark.parametrize("name", ["dots", "empty", "none"])
-def test_a_segment_that_names_another_resource_is_refused(name: str) -> None:
+def test_dot_segment_is_refused(name: str) -> None:
     with pytest.raises(ExpressionError):
         render_path(parse_text(f"/orders/${{input.{name}}}"), SCOPE)
 
 
 @pytest.mark.parametrize("value", [".", "..", ""])
-def test_a_dot_is_not_a_resource(value: str) -> None:
-    with pytest.raises(ExpressionError, match="names no resource"):
+def test_dot_as_a_value_is_refused(value: str) -> None:
+    with pytest.raises(ExpressionError, match="cannot be a segment of a path"):
         render_path(parse_text("/orders/${input}"), {"input": value})
 
 
 @given(texts)
-def test_any_other_text_in_a_path_is_encoded_and_comes_back(value: str) -> None:
+def test_text_in_a_path_survives_percent_encoding(value: str) -> None:
     if value in ("", ".", ".."):
         return
     segment = render_path(parse_text("${input}"), {"input": value})
@@ -145,20 +145,24 @@ def test_any_other_text_in_a_path_is_encoded_and_comes_back(value: str) -> None:
 
 
 @given(json_values)
-def test_json_without_an_expression_is_itself(value: Json) -> None:
+def test_json_without_an_expression_is_unchanged(value: Json) -> None:
     template = parse_template(value)
 
     assert template == Literal(value) or list(expressions(template))
     assert list(expressions(template)) or render(template, {}) == value
 
 
-def test_all_expressions_of_a_template_are_found() -> None:
+def test_all_expressions_of_a_template_are_listed() -> None:
     template = parse_template({"a": ["${input.n}", "x${input.name}y${input.yes}"], "b": 1})
 
-    assert [one.source for one in expressions(template)] == ["input.n", "input.name", "input.yes"]
+    assert [expression.source for expression in expressions(template)] == [
+        "input.n",
+        "input.name",
+        "input.yes",
+    ]
 
 
-def test_what_templates_read_of_steps_is_what_each_of_them_does() -> None:
+def test_steps_read_by_templates_are_the_union_of_each() -> None:
     plain = parse_template({"a": "${steps.pay.key}", "b": ["x${steps.ship.output.id}", 1]})
 
     assert steps_read([plain, parse_text("/${input.n}")]) == {"pay", "ship"}

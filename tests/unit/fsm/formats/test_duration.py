@@ -18,19 +18,19 @@ from saga_orchestrator.fsm.formats.duration import MAX_DURATION, format_duration
         ("3660d", MAX_DURATION),
     ],
 )
-def test_a_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> None:
+def test_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> None:
     assert parse_duration(text) == duration
 
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "-5s", "s", "5S", "1e3s", "PT5S", "٣s", "5s\n"])
-def test_what_has_no_unit_or_no_number_is_refused(text: str) -> None:
+def test_text_without_number_or_unit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["9999999999d", "1.1234567s", "12345678901ms"])
 def test_too_many_digits_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="has too many digits: at most 9"):
+    with pytest.raises(ValueError, match="has too many digits: write at most 9"):
         parse_duration(text)
 
 
@@ -40,7 +40,7 @@ def test_several_units_are_refused(text: str) -> None:
         parse_duration(text)
 
 
-def test_a_long_text_is_cut() -> None:
+def test_long_text_is_shortened_in_the_error() -> None:
     with pytest.raises(ValueError, match="x…' is not a duration"):
         parse_duration("x" * 2000)
 
@@ -62,10 +62,10 @@ def test_more_than_ten_years_are_refused(text: str) -> None:
         (timedelta(microseconds=1_500), "1.5ms"),
     ],
 )
-def test_a_duration_is_written_in_its_largest_whole_unit(duration: timedelta, text: str) -> None:
+def test_duration_is_formatted_in_its_largest_whole_unit(duration: timedelta, text: str) -> None:
     assert format_duration(duration) == text
 
 
 @given(st.timedeltas(timedelta(), timedelta(days=11)))
-def test_what_is_written_is_read_as_the_same(duration: timedelta) -> None:
+def test_round_trip_keeps_the_value(duration: timedelta) -> None:
     assert parse_duration(format_duration(duration)) == duration

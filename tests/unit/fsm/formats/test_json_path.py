@@ -20,11 +20,9 @@ SCOPE: Json = {"input": {"step_data": [{"a": 1}, {"b": None}], "text": "no list"
         (("nothing", "here"), ABSENT),
     ],
 )
-def test_a_path_leads_to_a_value_which_may_be_null_or_nowhere(
-    path: Path, value: Json | Absent
-) -> None:
+def test_path_leads_to_a_value_or_is_absent(path: Path, value: Json | Absent) -> None:
     assert get_path(path, SCOPE) == value
 
 
-def test_a_path_is_written_as_in_an_expression() -> None:
+def test_path_is_formatted_like_an_expression() -> None:
     assert dotted_path(("input", "step_data", 1, "b")) == "input.step_data[1].b"

@@ -29,7 +29,7 @@ def value_of(literal: str) -> Fraction:
 
 
 @given(literals)
-def test_a_number_keeps_its_value_however_often_it_is_read_and_written(literal: str) -> None:
+def test_number_survives_repeated_round_trips(literal: str) -> None:
     once = serialize(parse_untrusted(literal.encode()))
     again = serialize(parse(once))
 
@@ -38,7 +38,7 @@ def test_a_number_keeps_its_value_however_often_it_is_read_and_written(literal: 
 
 
 @given(literals)
-def test_a_number_in_an_event_keeps_its_value(literal: str) -> None:
+def test_number_in_an_event_keeps_its_value(literal: str) -> None:
     event = StepSucceeded(step="pay", attempt=1, output=[parse_untrusted(literal.encode())])
 
     recorded = decode("StepSucceeded", 1, encode(event))
@@ -48,7 +48,7 @@ def test_a_number_in_an_event_keeps_its_value(literal: str) -> None:
 
 
 @given(literals)
-def test_a_number_in_yaml_is_that_of_json(literal: str) -> None:
+def test_number_in_yaml_equals_that_in_json(literal: str) -> None:
     assert parse_yaml(literal) == parse_untrusted(literal.encode())
 
 
@@ -78,9 +78,7 @@ def test_a_number_in_yaml_is_that_of_json(literal: str) -> None:
         ("9" * 400 + "." + "9" * 400, "9" * 400 + "." + "9" * 400),
     ],
 )
-def test_a_number_in_a_text_or_path_is_written_as_it_came_with_its_exponent_as_digits(
-    literal: str, text: str
-) -> None:
+def test_number_in_a_text_or_path_keeps_its_digits(literal: str, text: str) -> None:
     scope = {"n": parse_untrusted(literal.encode())}
 
     assert render_text(parse_text("n=${n}"), scope) == f"n={text}"
@@ -102,7 +100,7 @@ def test_a_number_in_a_text_or_path_is_written_as_it_came_with_its_exponent_as_d
         "1e-9999999999999999999",
     ],
 )
-def test_a_number_with_more_digits_than_are_kept_is_no_json(literal: str) -> None:
+def test_number_with_too_many_digits_is_refused(literal: str) -> None:
     for text in (literal, f'{{"a": [{literal}]}}'):
         with pytest.raises(InvalidJson):
             parse_untrusted(text.encode())
@@ -114,7 +112,7 @@ def test_a_number_with_more_digits_than_are_kept_is_no_json(literal: str) -> Non
         fullmatch=True,
     )
 )
-def test_exactly_what_is_longer_written_out_is_refused(literal: str) -> None:
+def test_only_numbers_with_too_many_written_digits_are_refused(literal: str) -> None:
     before, _, after = format(Decimal(literal), "f").lstrip("-0").partition(".")
 
     if max(len(before), len(after)) > 400:
@@ -132,9 +130,7 @@ def test_exactly_what_is_longer_written_out_is_refused(literal: str) -> None:
         (b'{"step":"pay","attempt":1,"output":1e-7}', "0.0000001"),
     ],
 )
-def test_a_number_that_was_recorded_as_a_float_is_read_as_its_digits(
-    payload: bytes, text: str
-) -> None:
+def test_number_recorded_as_a_float_is_read_as_its_digits(payload: bytes, text: str) -> None:
     event = decode("StepSucceeded", 1, payload)
 
     assert isinstance(event, StepSucceeded)

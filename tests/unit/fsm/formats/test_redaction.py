@@ -81,9 +81,9 @@ def texts_in(value: Json) -> list[str]:
         case str():
             return [value]
         case dict():
-            return [*value, *(text for one in value.values() for text in texts_in(one))]
+            return [*value, *(text for member in value.values() for text in texts_in(member))]
         case list():
-            return [text for one in value for text in texts_in(one)]
+            return [text for item in value for text in texts_in(item)]
         case _:
             return []
 
@@ -99,9 +99,7 @@ def decoded(text: str) -> Iterator[str]:
 
 
 @given_any(st.data(), SECRETS, st.sampled_from([200, 402, 500]))
-def test_a_secret_in_any_spelling_of_a_document_is_recorded_nowhere(
-    data: st.DataObject, secret: str, status: int
-) -> None:
+def test_secret_in_any_spelling_is_removed(data: st.DataObject, secret: str, status: int) -> None:
     document = data.draw(documents(secret)).encode()
 
     reply = Redaction([f"Bearer {secret}"]).redact(Response(status, {}, document))
@@ -112,7 +110,7 @@ def test_a_secret_in_any_spelling_of_a_document_is_recorded_nowhere(
 
 
 @given_any(st.data(), st.text(st.sampled_from("abcXYZ0189+/=-_."), min_size=8, max_size=40))
-def test_nothing_but_the_secret_is_taken_out(data: st.DataObject, secret: str) -> None:
+def test_redaction_removes_only_the_secret(data: st.DataObject, secret: str) -> None:
     document = data.draw(documents(secret)).encode()
 
     kept = Redaction([secret]).redact_bytes(document)
@@ -124,7 +122,7 @@ def test_nothing_but_the_secret_is_taken_out(data: st.DataObject, secret: str) -
 
 
 @pytest.mark.parametrize("spelled", ["%5c%2530", r"%5c\u002530", r"&#92;%\u00330"])
-def test_a_backslash_of_a_secret_is_not_taken_for_an_escape(spelled: str) -> None:
+def test_backslash_of_a_secret_is_not_an_escape(spelled: str) -> None:
     redaction = Redaction(["Bearer 0000000000000\\0"])
 
     kept = redaction.redact_bytes(f'"0000000000000{spelled}"'.encode())
@@ -133,7 +131,7 @@ def test_a_backslash_of_a_secret_is_not_taken_for_an_escape(spelled: str) -> Non
 
 
 @given_any(st.binary(max_size=200))
-def test_what_holds_no_secret_comes_back_byte_by_byte(document: bytes) -> None:
+def test_document_without_a_secret_is_unchanged(document: bytes) -> None:
     assert Redaction([TOKEN]).redact_bytes(document) == document
 
 
@@ -153,7 +151,7 @@ def test_what_holds_no_secret_comes_back_byte_by_byte(document: bytes) -> None:
         b64encode(TOKEN.encode()).decode(),
     ],
 )
-def test_every_usual_encoding_is_read(text: str) -> None:
+def test_secret_in_every_usual_encoding_is_found(text: str) -> None:
     kept = Redaction([f"Bearer {TOKEN}"]).redact_text(text)
 
     assert "[secret]" in kept
@@ -169,20 +167,18 @@ def test_every_usual_encoding_is_read(text: str) -> None:
         ("user is locked", "user is locked"),
     ],
 )
-def test_the_password_in_basic_credentials_is_a_secret_too(came: str, kept: str) -> None:
+def test_password_in_basic_credentials_is_removed(came: str, kept: str) -> None:
     basic = f"Basic {b64encode(b'user:hunter2hunter2').decode()}"
 
     assert Redaction([basic]).redact_text(came) == kept
 
 
 @pytest.mark.parametrize("kind", [ResponseLost, NotSent])
-def test_a_reason_of_the_transport_holds_no_secret(
-    kind: type[ResponseLost] | type[NotSent],
-) -> None:
+def test_secret_is_removed_from_a_transport_error(kind: type[ResponseLost] | type[NotSent]) -> None:
     assert Redaction([TOKEN]).redact(kind(f"bad line: {TOKEN}")) == kind("bad line: [secret]")
 
 
-def test_what_is_parsed_already_loses_secrets_in_names_and_values() -> None:
+def test_secret_is_removed_from_names_and_values_of_parsed_json() -> None:
     value: Json = {TOKEN: [f"a {TOKEN}", 7, None, {"deep": "ab%2Fcd%2Bef=Q7zz12345678"}]}
 
     kept = Redaction([TOKEN]).redact_json(value)
@@ -190,7 +186,7 @@ def test_what_is_parsed_already_loses_secrets_in_names_and_values() -> None:
     assert kept == {"[secret]": ["a [secret]", 7, None, {"deep": "[secret]"}]}
 
 
-def test_a_document_full_of_escapes_of_escapes_is_read_in_bounded_time() -> None:
+def test_deeply_nested_escapes_take_bounded_time() -> None:
     document = b"%25" * 200_000 + b"\\" * 200_000
 
     assert Redaction([TOKEN]).redact_bytes(document) == document

@@ -31,7 +31,7 @@ NAMES = st.sampled_from("ab")
 MEMBERS: Final[list[Json]] = [None, True, 1, "x", [], [1, None], {}, {"a": 1}, {"b": {"a": "x"}}]
 # All that are so small: what is wrong with a schema shows in some of them.
 VALUES: Final[list[dict[str, Json]]] = [
-    {name: one for name, one in zip("ab", pair, strict=True) if one is not ABSENT}
+    {name: value for name, value in zip("ab", pair, strict=True) if value is not ABSENT}
     for pair in product([ABSENT, *MEMBERS], repeat=2)
 ]
 values = st.sampled_from(MEMBERS)
@@ -39,11 +39,11 @@ types = st.sampled_from(["object", "array", "string", "integer", "null"])
 
 
 def keywords(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[tuple[str, Json]]:
-    one = st.sampled_from(sorted(SCHEMA_KEYWORDS))
+    single = st.sampled_from(sorted(SCHEMA_KEYWORDS))
     several = st.sampled_from(sorted(SCHEMA_LIST_KEYWORDS))
     named = st.sampled_from(sorted(SCHEMA_MAP_KEYWORDS - {"$defs"}))
     return st.one_of(
-        st.tuples(one, inner),
+        st.tuples(single, inner),
         st.tuples(several, st.lists(inner, min_size=1, max_size=2)),
         st.tuples(named, st.dictionaries(NAMES, inner, max_size=2)),
         st.tuples(st.just("type"), types | st.lists(types, min_size=1, unique=True)),
@@ -64,7 +64,7 @@ schemas: st.SearchStrategy[Json] = st.recursive(
 
 @settings(max_examples=400)
 @given(st.lists(keywords(schemas), min_size=1, max_size=4).map(dict), schemas)
-def test_it_holds_for_every_value_that_fits(schema: JsonObject, referenced: Json) -> None:
+def test_shape_holds_for_every_value_that_fits(schema: JsonObject, referenced: Json) -> None:
     document = {**schema, "$defs": {"a": referenced}}
     try:
         compiled = InputSchema(document)
@@ -73,19 +73,19 @@ def test_it_holds_for_every_value_that_fits(schema: JsonObject, referenced: Json
     parts = Parts(document)
     for value in VALUES:
         if not compiled.violations(value):
-            for path, there in places((), value):
-                assert_holds(parts, path, there)
+            for path, inner in places((), value):
+                assert_holds(parts, path, inner)
 
 
-def assert_holds(parts: Parts, path: Path, there: Json) -> None:
-    """Of what is there, as far as the schema says anything of it."""
+def assert_holds(parts: Parts, path: Path, value: Json) -> None:
+    """Check the value at `path`, as far as the schema says anything of it."""
     for length in range(1, len(path) + 1):
         part = parts.part(path[:length])
         if part is None:
             return
         assert not part.excluded
     shape = parts.shape(path)
-    assert shape.types is None or TYPES[type(there)] in shape.types
+    assert shape.types is None or TYPES[type(value)] in shape.types
 
 
 def places(path: Path, value: Json) -> Iterator[tuple[Path, Json]]:

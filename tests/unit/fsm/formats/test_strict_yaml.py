@@ -41,7 +41,7 @@ from saga_orchestrator.fsm.testing.strategies import numbers
         ("123456789012345678901234567890", 123456789012345678901234567890),
     ],
 )
-def test_scalars_mean_what_they_say(text: str, value: Json) -> None:
+def test_scalars_follow_the_core_schema(text: str, value: Json) -> None:
     assert parse_yaml(f"a: {text}") == {"a": value}
 
 
@@ -82,12 +82,12 @@ def test_scalars_mean_what_they_say(text: str, value: Json) -> None:
         ("a: " + "x" * MAX_DOCUMENT_BYTES, "larger than"),
     ],
 )
-def test_what_surprises_is_refused(text: str, why: str) -> None:
+def test_surprising_yaml_is_refused(text: str, why: str) -> None:
     with pytest.raises(InvalidYaml, match=why):
         parse_yaml(text)
 
 
-def test_the_aliases_that_stand_for_gigabytes_are_refused_at_once() -> None:
+def test_alias_bomb_is_refused_fast() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
 
@@ -95,11 +95,11 @@ def test_the_aliases_that_stand_for_gigabytes_are_refused_at_once() -> None:
         parse_yaml("\n".join(lines))
 
 
-def test_a_merge_key_is_a_key_like_any_other() -> None:
+def test_merge_key_is_an_ordinary_key() -> None:
     assert parse_yaml("<<: {a: 1}\nb: 2") == {"<<": {"a": 1}, "b": 2}
 
 
-def test_depth_up_to_the_bound_is_read() -> None:
+def test_depth_up_to_the_limit_is_read() -> None:
     assert parse_yaml("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)) is not None
 
 
@@ -115,6 +115,6 @@ def test_json_is_yaml(value: Json) -> None:
 
 
 @given(st.text(max_size=80) | st.text("{}[]:,-?!&*%|>'\"#@` \n\ta1~.e+", max_size=40))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with suppress(InvalidYaml):
         parse_yaml(text)

@@ -26,17 +26,20 @@ MAKERS = {
 
 def codes_in_source() -> dict[str, Severity]:
     files = (file for pattern in FILES for file in sorted(ROOT.glob(pattern)))
-    found: dict[str, Severity] = {}
+    codes: dict[str, Severity] = {}
     for file in files:
         for code, severity in _codes(ast.parse(file.read_text())):
-            assert found.setdefault(code, severity) is severity, f"{code} is of one severity"
-    return found
+            assert codes.setdefault(code, severity) is severity, f"{code} is of one severity"
+    return codes
 
 
 def _codes(tree: ast.Module) -> Iterator[tuple[str, Severity]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (severity := MAKERS.get(_name(node.func))):
-            given = [*node.args[:1], *(one.value for one in node.keywords if one.arg == "code")]
+            given = [
+                *node.args[:1],
+                *(keyword.value for keyword in node.keywords if keyword.arg == "code"),
+            ]
             for code in given:
                 if isinstance(code, ast.Constant):
                     yield str(code.value), severity

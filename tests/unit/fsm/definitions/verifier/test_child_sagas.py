@@ -25,16 +25,20 @@ class Start:
 
 def saga(name: str, *starts: Start, version: int = 1) -> Definition:
     steps: list[Json] = [{"name": "nap", "sleep": "1s"}]
-    for number, one in enumerate(starts):
-        child: Json = {"type": one.name, **({"version": one.version} if one.version else {})}
-        when: JsonObject = {"when": one.when} if one.when else {}
+    for number, start in enumerate(starts):
+        child: Json = {"type": start.name, **({"version": start.version} if start.version else {})}
+        when: JsonObject = {"when": start.when} if start.when else {}
         steps.append({"name": f"child{number}", "saga": child, **when})
     return load_registered_definition({"saga": name, "version": version, "steps": steps})
 
 
 def circles(definition: Definition, *others: Definition) -> dict[str, str]:
-    found = verify(definition, others=others)
-    return {one.pointer: one.detail for one in found if one.code == "endless-children"}
+    findings = verify(definition, others=others)
+    return {
+        finding.pointer: finding.detail
+        for finding in findings
+        if finding.code == "endless-children"
+    }
 
 
 ENDLESS: dict[str, Sequence[Definition]] = {
@@ -94,16 +98,16 @@ FINITE: dict[str, Sequence[Definition]] = {
 
 
 @pytest.mark.parametrize("family", ENDLESS.values(), ids=ENDLESS)
-def test_without_a_condition_it_is_refused(family: Sequence[Definition]) -> None:
+def test_cycle_without_a_condition_is_refused(family: Sequence[Definition]) -> None:
     assert circles(*family)
 
 
 @pytest.mark.parametrize("family", FINITE.values(), ids=FINITE)
-def test_what_may_end_is_not_refused(family: Sequence[Definition]) -> None:
+def test_cycle_that_may_end_is_accepted(family: Sequence[Definition]) -> None:
     assert circles(*family) == {}
 
 
-def test_the_circle_is_named() -> None:
+def test_cycle_is_named_in_the_finding() -> None:
     ping = saga("ping", Start("pang"), Start("pong", 3))
     others = [saga("pang"), saga("pong", Start("ping"), version=3)]
 
@@ -114,7 +118,7 @@ def test_the_circle_is_named() -> None:
     }
 
 
-def test_a_long_circle_is_named_in_a_few_words() -> None:
+def test_long_cycle_is_abbreviated() -> None:
     chain = [saga(f"s{number}", Start(f"s{(number + 1) % 200}")) for number in range(200)]
 
     (detail,) = circles(*chain).values()
@@ -123,7 +127,7 @@ def test_a_long_circle_is_named_in_a_few_words() -> None:
     assert "which starts 196 others, which starts" in detail
 
 
-def test_a_definition_is_looked_at_as_it_is_and_not_as_it_was_registered() -> None:
+def test_definition_is_checked_in_place_of_its_registered_version() -> None:
     ping = saga("ping", Start("pong"))
     others = [saga("ping"), saga("pong", Start("ping"))]
 
@@ -140,7 +144,7 @@ families = st.dictionaries(
 
 
 @given(families)
-def test_a_finding_is_there_exactly_if_walking_on_leads_back(
+def test_cycle_is_found_exactly_if_the_walk_returns(
     family: dict[tuple[str, int], list[Start]],
 ) -> None:
     """Walked by brute force: all that can be reached in as many steps as there are definitions."""
@@ -154,9 +158,11 @@ def test_a_finding_is_there_exactly_if_walking_on_leads_back(
     for place, definition in definitions.items():
         endless = set()
         for number, start in enumerate(family[place]):
-            there = reached(start)
+            reachable = reached(start)
             for _ in family:
-                there |= {two for one in there for next_ in family[one] for two in reached(next_)}
-            if place in there:
+                reachable |= {
+                    two for one in reachable for next_ in family[one] for two in reached(next_)
+                }
+            if place in reachable:
                 endless.add(f"/steps/{number + 1}/saga/type")
         assert circles(definition, *definitions.values()).keys() == endless

@@ -30,19 +30,19 @@ def test_every_code_is_documented_with_its_severity() -> None:
     )
 
 
-def test_the_rules_of_the_language_are_named_as_they_are_told() -> None:
+def test_every_rule_of_the_language_is_documented() -> None:
     rules = set(RULE.findall(FINDINGS))
 
-    assert rules == {finding_code(one) for one in get_args(ErrorType)}
+    assert rules == {finding_code(kind) for kind in get_args(ErrorType)}
 
 
-def test_the_schema_in_the_docs_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_in_the_docs_equals_the_printed_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["definitions", "schema"]) == 0
 
     assert capsys.readouterr().out == SCHEMA.read_text()
 
 
-def test_the_schema_speaks_as_definitions_do() -> None:
+def test_defaults_in_the_schema_are_written_like_definitions() -> None:
     """Editors offer the defaults, so they must be written as people write them."""
     schema: Any = definition_schema()
 

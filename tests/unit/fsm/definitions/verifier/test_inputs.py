@@ -25,7 +25,7 @@ MOST_SECONDS = 3  # of processor time; it took a minute
 def codes(expression: Json, schema: JsonObject) -> list[str]:
     steps: list[Json] = [step("book", action=call("/book", body=expression))]
     definition = load_registered_definition(Fault("", ("", ""), steps, input=schema).document)
-    return [one.code for one in verify(definition)]
+    return [finding.code for finding in verify(definition)]
 
 
 def needs(name: str, schema: Json) -> JsonObject:
@@ -76,16 +76,18 @@ FAULTY: list[tuple[str, JsonObject, str]] = [
 
 
 @pytest.mark.parametrize(("expression", "schema"), SOUND)
-def test_what_fits_is_not_complained_of(expression: str, schema: JsonObject) -> None:
+def test_read_that_fits_the_schema_has_no_finding(expression: str, schema: JsonObject) -> None:
     assert codes(expression, schema) == []
 
 
 @pytest.mark.parametrize(("expression", "schema", "code"), FAULTY)
-def test_what_does_not_fit_is_found(expression: str, schema: JsonObject, code: str) -> None:
+def test_read_that_does_not_fit_the_schema_is_found(
+    expression: str, schema: JsonObject, code: str
+) -> None:
     assert codes(expression, schema) == [code]
 
 
-def test_a_likely_name_is_suggested() -> None:
+def test_close_name_is_suggested() -> None:
     schema = needs("amount", {"type": "number"})
     steps: list[Json] = [step("book", action=call("/book", body="${input.amont}"))]
 
@@ -99,7 +101,7 @@ def test_a_likely_name_is_suggested() -> None:
     )
 
 
-def test_a_condition_may_read_what_is_missing() -> None:
+def test_condition_may_read_an_optional_part() -> None:
     schema: JsonObject = {"properties": {"insured": {"type": ["boolean", "null"]}}}
     steps: list[Json] = [step("book", when="${input.insured}")]
 
@@ -108,7 +110,7 @@ def test_a_condition_may_read_what_is_missing() -> None:
     )
 
 
-def test_a_step_that_asks_whether_it_is_there_may_read_it() -> None:
+def test_step_may_read_an_optional_part_of_its_condition() -> None:
     schema: JsonObject = {"properties": {"coupon": {}}}
     steps: list[Json] = [
         step("book", when="${input.coupon}", action=call("/book", body="${input.coupon}"))
@@ -119,14 +121,14 @@ def test_a_step_that_asks_whether_it_is_there_may_read_it() -> None:
     )
 
 
-def test_the_order_of_the_examples_reads_what_it_declares() -> None:
-    found = [*verify(order_definition()), *check_input_is_declared(order_definition())]
+def test_example_definition_reads_only_declared_input() -> None:
+    findings = [*verify(order_definition()), *check_input_is_declared(order_definition())]
 
-    assert [one.code for one in found] == []
+    assert [finding.code for finding in findings] == []
 
 
 @pytest.mark.parametrize(
-    ("schema", "unknown"),
+    ("schema", "undeclared"),
     [
         (None, "input.a.b, input.c"),
         ({}, "input.a.b, input.c"),
@@ -134,21 +136,20 @@ def test_the_order_of_the_examples_reads_what_it_declares() -> None:
         (needs("a", needs("b", TEXT)), None),
     ],
 )
-def test_the_author_is_told_what_is_not_known_of_the_input(
-    schema: JsonObject | None, unknown: str | None
+def test_undeclared_reads_are_one_warning_for_the_author(
+    schema: JsonObject | None, undeclared: str | None
 ) -> None:
     body: Json = {"b": "${input.a.b}", "c": "${input.c}", "again": "${input.c}"}
     steps: list[Json] = [step("book", action=call("/book", body=body))]
     definition = load_registered_definition(Fault("", ("", ""), steps, input=schema).document)
 
-    found = [one.detail for one in check_input_is_declared(definition)]
+    details = [finding.detail for finding in check_input_is_declared(definition)]
 
-    assert [one.partition(" brings ")[2].partition(", nor ")[0] for one in found] == (
-        [] if unknown is None else [unknown]
-    )
+    names = [detail.partition(" declare ")[2].partition(", so ")[0] for detail in details]
+    assert names == ([] if undeclared is None else [undeclared])
 
 
-def test_a_large_schema_that_is_read_at_many_places_is_looked_at_for_a_moment() -> None:
+def test_large_schema_with_many_reads_is_checked_fast() -> None:
     schema: JsonObject = {"allOf": [{"properties": {f"a{n}": TEXT}} for n in range(330)]}
     steps: list[Json] = [
         step(

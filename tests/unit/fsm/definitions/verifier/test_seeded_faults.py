@@ -47,34 +47,34 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.name))
-def test_it_is_found_when(fault: Fault) -> None:
-    found = [(one.pointer, one.code) for one in findings(fault.document)]
+def test_fault_is_found(fault: Fault) -> None:
+    reported = [(finding.pointer, finding.code) for finding in findings(fault.document)]
 
-    assert fault.finding in found
-    assert {code for place, code in found if (place, code) != fault.finding} <= MAY_GO_WITH
+    assert fault.finding in reported
+    assert {code for place, code in reported if (place, code) != fault.finding} <= MAY_GO_WITH
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.name))
-def test_it_is_told_in_plain_words_when(fault: Fault) -> None:
+def test_fault_is_described_in_plain_words(fault: Fault) -> None:
     for finding in findings(fault.document):
         assert 20 <= len(finding.detail) <= 400
         assert not finding.detail.endswith((".", " "))
 
 
-def test_an_error_refuses_and_a_warning_does_not() -> None:
+def test_only_errors_refuse_a_definition() -> None:
     refused = {fault.name for fault in FAULTS if is_refused(fault.document)}
 
     in_error = {
         fault.name
         for fault in FAULTS
-        if any(one.severity is Severity.ERROR for one in findings(fault.document))
+        if any(finding.severity is Severity.ERROR for finding in findings(fault.document))
     }
 
     assert refused == in_error
 
 
-def test_every_code_is_that_of_some_mistake() -> None:
-    of_the_language = {finding_code(one) for one in get_args(ErrorType)}
+def test_every_code_has_a_seeded_fault() -> None:
+    of_the_language = {finding_code(kind) for kind in get_args(ErrorType)}
 
     seeded = {fault.finding[1] for fault in FAULTS} - of_the_language
 

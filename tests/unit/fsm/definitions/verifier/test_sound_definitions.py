@@ -143,7 +143,7 @@ SOUND: dict[str, list[Json]] = {
 
 
 @pytest.mark.parametrize("steps", SOUND.values(), ids=SOUND)
-def test_nothing_is_told_of(steps: list[Json]) -> None:
+def test_sound_definition_has_no_finding(steps: list[Json]) -> None:
     document: Json = {"saga": "trip", "version": 1, "steps": steps}
 
     assert findings(document) == []
@@ -160,13 +160,13 @@ def test_nothing_is_told_of(steps: list[Json]) -> None:
         ([sleep("nap", "30m", when="${input.nap}"), sleep("doze", "20m")], "50m"),
     ],
 )
-def test_nothing_is_told_of_what_fits_its_deadline(steps: list[Json], deadline: str) -> None:
+def test_definition_within_its_deadline_has_no_finding(steps: list[Json], deadline: str) -> None:
     fault = Fault("none", ("", ""), steps, deadline)
 
     assert findings(fault.document) == []
 
 
-def test_the_waits_between_attempts_count_with_the_longest_way() -> None:
+def test_waits_between_attempts_count_for_the_time_budget() -> None:
     """5 attempts of 10 s, 7.5 s of waits; the way with two steps is the longer one."""
     diamond: list[Json] = [
         step("a"),
@@ -178,24 +178,24 @@ def test_the_waits_between_attempts_count_with_the_longest_way() -> None:
     not_quite = Fault("none", ("", ""), diamond, "115s")
 
     assert findings(fits.document) == []
-    (told,) = findings(not_quite.document)
-    assert told.detail.startswith("with all attempts and their waits the steps may take 116s")
+    (finding,) = findings(not_quite.document)
+    assert finding.detail.startswith("with all attempts and their waits the steps may take 116s")
 
 
-def test_a_time_beyond_all_bounds_is_told_in_words() -> None:
+def test_time_beyond_ten_years_is_described_in_words() -> None:
     endless = call("/book", timeout="3660d", retry={"attempts": 1_000_000, "cap": "3660d"})
-    (told,) = findings(Fault("", ("", ""), [step("book", action=endless)], "3660d").document)
+    (finding,) = findings(Fault("", ("", ""), [step("book", action=endless)], "3660d").document)
 
-    assert "more than ten years" in told.detail
+    assert "more than ten years" in finding.detail
 
 
-def test_unknown_participants_are_told_if_the_known_ones_are() -> None:
+def test_unknown_participant_is_found_only_if_the_known_ones_are_given() -> None:
     definition = parse_definition(Fault("none", ("", ""), [BOOK, sleep("nap", "1s")]).document)
 
     assert verify(definition) == []
     assert verify(definition, {"hotel"}) == []
-    (told,) = verify(definition, {"bank"})
-    assert (told.pointer, told.code) == ("/steps/0/participant", "unknown-participant")
+    (finding,) = verify(definition, {"bank"})
+    assert (finding.pointer, finding.code) == ("/steps/0/participant", "unknown-participant")
 
 
 def test_findings_come_in_the_order_of_the_document() -> None:
@@ -204,7 +204,7 @@ def test_findings_come_in_the_order_of_the_document() -> None:
         step("pay", compensation=None),
     ]
 
-    assert [one.pointer for one in findings(Fault("", ("", ""), steps).document)] == [
+    assert [finding.pointer for finding in findings(Fault("", ("", ""), steps).document)] == [
         "/steps/0/action/path",
         "/steps/0/action/headers/x-a",
         "/steps/1",

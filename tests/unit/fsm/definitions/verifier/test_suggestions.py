@@ -25,24 +25,24 @@ PAY = "/steps/1/action/body"
         ([step("book", action=call("/", pth="/"))], "/steps/0/action/pth", "path"),
     ],
 )
-def test_what_is_probably_meant_is_said(steps: list[Json], pointer: str, meant: str) -> None:
+def test_likely_name_is_suggested(steps: list[Json], pointer: str, meant: str) -> None:
     with pytest.raises(InvalidDefinition) as refusal:
         parse_definition({"saga": "trip", "version": 1, "steps": steps})
 
-    found = {one.pointer: one.detail for one in refusal.value.findings}
-    assert found[pointer].endswith(f"; did you mean {meant}?")
+    details = {finding.pointer: finding.detail for finding in refusal.value.findings}
+    assert details[pointer].endswith(f"; did you mean {meant}?")
 
 
-def test_a_participant_that_is_probably_meant_is_said() -> None:
+def test_likely_participant_is_suggested() -> None:
     definition = parse_definition({"saga": "trip", "version": 1, "steps": [BOOK]})
 
     (finding,) = verify(definition, ["hotels", "bank"])
     assert finding.detail.endswith("; did you mean hotels?")
 
 
-def test_nothing_is_said_to_be_meant_where_nothing_is_close() -> None:
+def test_no_name_is_suggested_if_none_is_close() -> None:
     unlike = step("pay", action=call("/", body="${steps.zzz.output}"))
     with pytest.raises(InvalidDefinition) as refusal:
         parse_definition({"saga": "trip", "version": 1, "steps": [BOOK, unlike]})
 
-    assert not any("did you mean" in one.detail for one in refusal.value.findings)
+    assert not any("did you mean" in finding.detail for finding in refusal.value.findings)

@@ -12,10 +12,10 @@ from saga_orchestrator.fsm.formats.strict_json import Json
 from saga_orchestrator.tests.unit.fsm.definitions.verifier.fault import call, findings, step, wait
 
 
-def found(source: str) -> list[tuple[str, str]]:
+def findings_of(source: str) -> list[tuple[str, str]]:
     expression = parse(source)
     faults = [*check_access(expression, "")] or [*check_condition(expression, "")]
-    return [(one.code, one.detail.removeprefix(f"${{{source}}}")) for one in faults]
+    return [(finding.code, finding.detail.removeprefix(f"${{{source}}}")) for finding in faults]
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def found(source: str) -> list[tuple[str, str]]:
         ("!input.a.contains(@, 'x')", "!(...) around the whole path"),
     ],
 )
-def test_a_negated_path_is_refused_with_the_form_that_is_meant(negated: str, meant: str) -> None:
-    ((code, detail),) = found(negated)
+def test_negated_path_is_refused_with_a_suggestion(negated: str, meant: str) -> None:
+    ((code, detail),) = findings_of(negated)
 
     assert code == "never-there"
     assert detail.endswith(f": write {meant}")
@@ -45,52 +45,52 @@ def test_a_negated_path_is_refused_with_the_form_that_is_meant(negated: str, mea
 @pytest.mark.parametrize(
     ("source", "what"),
     [
-        ("'text'.length", "reads length of what is always a text"),
-        ("(input.a == input.b).c", "reads c of what is always true or false"),
-        ("length(input.a).b", "reads b of what is always a number"),
-        ("to_string(input.a)[0]", "reads [0] of what is always a text"),
-        ("keys(input.a).b", "reads b of what is always a list"),
-        ("merge(input.a)[0]", "reads [0] of what is always an object"),
-        ("merge(input.a)[*].b", "reads the parts of what is always an object"),
-        ("keys(input.a).*", "reads the parts of what is always a list"),
-        ("to_string(input.a)[:3]", "reads the parts of what is always a text"),
-        ("contains(input.a, 'x').{b: c}", "reads the parts of what is always true or false"),
-        ("sum(input.a)[?b]", "reads the parts of what is always a number"),
-        ("length(input.a)[]", "reads the parts of what is always a number"),
+        ("'text'.length", "reads length of a value that is always a text"),
+        ("(input.a == input.b).c", "reads c of a value that is always true or false"),
+        ("length(input.a).b", "reads b of a value that is always a number"),
+        ("to_string(input.a)[0]", "reads [0] of a value that is always a text"),
+        ("keys(input.a).b", "reads b of a value that is always a list"),
+        ("merge(input.a)[0]", "reads [0] of a value that is always an object"),
+        ("merge(input.a)[*].b", "reads parts of a value that is always an object"),
+        ("keys(input.a).*", "reads parts of a value that is always a list"),
+        ("to_string(input.a)[:3]", "reads parts of a value that is always a text"),
+        ("contains(input.a, 'x').{b: c}", "reads parts of a value that is always true or false"),
+        ("sum(input.a)[?b]", "reads parts of a value that is always a number"),
+        ("length(input.a)[]", "reads parts of a value that is always a number"),
         (
             "(length(input.a) || join('', input.b)).c",
-            "reads c of what is always a number or a text",
+            "reads c of a value that is always a number or a text",
         ),
-        ("length(input.a) | b", "reads b of what is always a number"),
-        ("[input.a].b", "reads b of what is always a list"),
+        ("length(input.a) | b", "reads b of a value that is always a number"),
+        ("[input.a].b", "reads b of a value that is always a list"),
         ("length(input.a) > 'x'", "compares"),
         ("(input.a == 'x') > `1`", "compares"),
         ("input.a < `true`", "compares"),
     ],
 )
-def test_what_is_read_where_nothing_is_is_refused(source: str, what: str) -> None:
-    (one,) = found(source)
+def test_read_that_never_finds_a_value_is_refused(source: str, what: str) -> None:
+    ((code, detail),) = findings_of(source)
 
-    assert one[0] in ("never-there", "never-comparable")
-    assert what in one[1]
+    assert code in ("never-there", "never-comparable")
+    assert what in detail
 
 
 @pytest.mark.parametrize(
     ("condition", "why"),
     [
-        ("length(input.a)", " always holds, for a number is always true"),
-        ("sum(input.a) || input.b", " always holds, for a number is always true"),
-        ("!(length(input.a))", " never holds, for a number is always true"),
-        ("length(input.a) == '3'", " never holds, for it compares a number with a text"),
-        ("type(input.a) != `1`", " always holds, for it compares a text with a number"),
-        ("input.a && contains(input.b, 'x') == 'true'", " never holds, for it compares"),
-        ("[input.a, input.b]", " always holds, for {...} and [...] are always true"),
+        ("length(input.a)", " always holds, because a number is always true"),
+        ("sum(input.a) || input.b", " always holds, because a number is always true"),
+        ("!(length(input.a))", " never holds, because a number is always true"),
+        ("length(input.a) == '3'", " never holds, because it compares a number with a text"),
+        ("type(input.a) != `1`", " always holds, because it compares a text with a number"),
+        ("input.a && contains(input.b, 'x') == 'true'", " never holds, because it compares"),
+        ("[input.a, input.b]", " always holds, because {...} and [...] are always true"),
         ("input.a || `true`", " always holds"),
         ("input.a && `false`", " never holds"),
     ],
 )
-def test_a_condition_that_holds_always_or_never_is_refused(condition: str, why: str) -> None:
-    ((code, detail),) = found(condition)
+def test_condition_that_always_or_never_holds_is_refused(condition: str, why: str) -> None:
+    ((code, detail),) = findings_of(condition)
 
     assert code == "never-varies"
     assert detail.startswith(why)
@@ -126,8 +126,8 @@ def test_a_condition_that_holds_always_or_never_is_refused(condition: str, why: 
         "length(input.a) == length(input.b)",
     ],
 )
-def test_what_may_mean_what_it_says_is_not_refused(source: str) -> None:
-    assert [code for code, _ in found(source) if code != "never-varies"] == []
+def test_expression_that_can_vary_is_accepted(source: str) -> None:
+    assert [code for code, _ in findings_of(source) if code != "never-varies"] == []
 
 
 PLACES: dict[str, Json] = {
@@ -148,10 +148,12 @@ PLACES: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_refused_wherever_it_stands(place: str) -> None:
+def test_bad_expression_is_refused_in_every_position(place: str) -> None:
     document: Json = {"saga": "trip", "version": 1, "steps": [PLACES[place]]}
 
-    assert [(one.pointer, one.code) for one in findings(document)] == [(place, "never-there")]
+    assert [(finding.pointer, finding.code) for finding in findings(document)] == [
+        (place, "never-there")
+    ]
 
 
 values = st.sampled_from([None, True, 0, "x", "", [], ["x", 1], {}, {"a": {"b": 1}, "b": [1]}])
@@ -175,21 +177,21 @@ SOURCES = [
 
 
 @given(st.sampled_from(SOURCES), st.dictionaries(st.sampled_from("abc"), values))
-def test_what_is_said_to_be_never_there_is_null_in_jmespath(source: str, data: Json) -> None:
+def test_read_that_never_finds_a_value_is_null_in_jmespath(source: str, data: Json) -> None:
     try:
         value = jmespath.search(source, data)
     except (jmespath.exceptions.JMESPathError, TypeError, ValueError):
         return
 
     if value is not None:
-        assert found(source) == [] or found(source)[0][0] == "never-varies"
+        assert findings_of(source) == [] or findings_of(source)[0][0] == "never-varies"
 
 
-def test_a_wait_may_have_a_condition_too() -> None:
+def test_condition_of_a_wait_is_checked() -> None:
     document: Json = {
         "saga": "trip",
         "version": 1,
         "steps": [wait("ask", "approval", when="${!input.a}")],
     }
 
-    assert [one.code for one in findings(document)] == ["never-there"]
+    assert [finding.code for finding in findings(document)] == ["never-there"]

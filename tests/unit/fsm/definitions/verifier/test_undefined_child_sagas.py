@@ -27,25 +27,24 @@ STAY = load_registered_definition({**parent({"type": "trip"}), "saga": "stay"})
         ),
     ],
 )
-def test_a_child_that_is_not_defined_is_a_warning(
-    child: JsonObject, finding: tuple[str, str]
-) -> None:
-    (found,) = verify(load_registered_definition(parent(child)), (), [STAY])
+def test_undefined_child_is_a_warning(child: JsonObject, finding: tuple[str, str]) -> None:
+    (reported,) = verify(load_registered_definition(parent(child)), (), [STAY])
 
-    assert found.code == "unknown-saga"
-    assert (found.pointer, found.detail[-len(finding[1]) :]) == finding
+    assert reported.code == "unknown-saga"
+    assert (reported.pointer, reported.detail[-len(finding[1]) :]) == finding
 
 
 @pytest.mark.parametrize("child", [{"type": "stay"}, {"type": "stay", "version": 2}])
-def test_a_child_that_is_defined_is_none(child: JsonObject) -> None:
+def test_defined_child_is_no_warning(child: JsonObject) -> None:
     assert "unknown-saga" not in codes(child, ())
 
 
-def test_without_a_service_any_child_may_be_defined() -> None:
+def test_child_is_not_checked_without_a_service() -> None:
     assert "unknown-saga" not in codes({"type": "flight"}, None)
 
 
 def codes(child: JsonObject, participants: tuple[str, ...] | None) -> list[str]:
     return [
-        one.code for one in verify(load_registered_definition(parent(child)), participants, [STAY])
+        finding.code
+        for finding in verify(load_registered_definition(parent(child)), participants, [STAY])
     ]

@@ -20,7 +20,7 @@ def refusals(*steps: dict[str, Json]) -> list[tuple[str, str]]:
     try:
         parse_definition({"saga": "trip", "version": 1, "steps": list(steps)})
     except InvalidDefinition as refusal:
-        return [(one.pointer, one.code) for one in refusal.findings]
+        return [(finding.pointer, finding.code) for finding in refusal.findings]
     return []
 
 
@@ -31,7 +31,7 @@ def refused_action(expression: str) -> list[tuple[str, str]]:
 class TestEveryEffectCanBeUndone:
     """R9."""
 
-    def test_a_step_with_an_effect_and_no_compensation_is_refused(self) -> None:
+    def test_step_with_an_effect_and_no_compensation_is_refused(self) -> None:
         assert refusals(BARE) == [("/steps/0", "cannot-be-undone")]
         assert refusals(BOOK, BARE) == [("/steps/1", "cannot-be-undone")]
 
@@ -42,54 +42,54 @@ class TestEveryEffectCanBeUndone:
     @pytest.mark.parametrize(
         "members", [{"pivot": True}, {"effect": "none"}, {"undone_by": "book"}]
     )
-    def test_what_needs_no_compensation_is_accepted(self, members: dict[str, Json]) -> None:
+    def test_step_that_needs_no_compensation_is_accepted(self, members: dict[str, Json]) -> None:
         assert refusals(BOOK, {**BARE, **members}) == []
 
-    def test_after_the_pivot_nothing_has_to_be_undone(self) -> None:
+    def test_step_after_the_pivot_needs_no_compensation(self) -> None:
         assert refusals({**BARE, "pivot": True}, {**BARE, "name": "ship"}) == []
         assert refusals(BARE, {**BARE, "name": "ship", "pivot": True}) == [
             ("/steps/0", "cannot-be-undone")
         ]
 
     @pytest.mark.parametrize("members", [{"pivot": True}, {"effect": "none"}])
-    def test_who_asks_to_be_undone_must_have_a_compensation(self, members: dict[str, Json]) -> None:
+    def test_compensate_on_reject_requires_a_compensation(self, members: dict[str, Json]) -> None:
         assert refusals({**BARE, **members, "compensate_on_reject": True}) == [
             ("/steps/0/compensate_on_reject", "cannot-be-undone")
         ]
 
-    def test_a_compensation_of_nothing_is_refused(self) -> None:
+    def test_compensation_of_a_step_without_effect_is_refused(self) -> None:
         assert refusals({**BOOK, "effect": "none"}) == [
             ("/steps/0/compensation", "undo-of-nothing")
         ]
 
     @pytest.mark.parametrize("other", ["nobody", "pay", "ship"])
-    def test_who_undoes_must_be_a_step_before(self, other: str) -> None:
+    def test_undone_by_must_name_an_earlier_step(self, other: str) -> None:
         ship = {**BOOK, "name": "ship"}
 
         assert refusals(BOOK, {**BARE, "undone_by": other}, ship) == [
             ("/steps/1/undone_by", "undone-by-nobody")
         ]
 
-    def test_who_undoes_must_have_a_compensation(self) -> None:
+    def test_undone_by_must_name_a_step_with_a_compensation(self) -> None:
         look = {**BARE, "name": "look", "effect": "none"}
 
         assert refusals(look, {**BARE, "undone_by": "look"}) == [
             ("/steps/1/undone_by", "undone-by-nobody")
         ]
 
-    def test_who_undoes_must_not_be_skipped(self) -> None:
+    def test_undone_by_must_not_name_a_step_that_may_be_skipped(self) -> None:
         book = {**BOOK, "when": "${input.book}"}
 
         assert refusals(book, {**BARE, "undone_by": "book"}) == [
             ("/steps/1/undone_by", "undone-by-nobody")
         ]
 
-    def test_a_pivot_that_may_be_skipped_is_no_reason_to_undo_nothing(self) -> None:
+    def test_step_after_a_skippable_pivot_needs_a_compensation(self) -> None:
         pivot = {**BARE, "pivot": True, "when": "${input.pay}"}
 
         assert refusals(BOOK, pivot, {**BARE, "name": "ship"}) == [("/steps/2", "cannot-be-undone")]
 
-    def test_a_step_is_undone_in_one_way(self) -> None:
+    def test_undone_by_and_a_compensation_exclude_each_other(self) -> None:
         assert refusals(BOOK, {**BOOK, "name": "pay", "undone_by": "book"}) == [
             ("/steps/1/undone_by", "undone-twice")
         ]
@@ -113,7 +113,7 @@ class TestEveryEffectCanBeUndone:
         "${'text'}",
     ],
 )
-def test_what_will_be_there_may_be_read(expression: str) -> None:
+def test_value_that_is_always_there_may_be_read(expression: str) -> None:
     assert refused_action(expression) == []
 
 
@@ -135,11 +135,11 @@ def test_what_will_be_there_may_be_read(expression: str) -> None:
         "${input.a[*].b || steps.nobody.output.items[0]}",
     ],
 )
-def test_what_cannot_be_there_is_refused(expression: str) -> None:
+def test_value_that_is_never_there_is_refused(expression: str) -> None:
     assert refused_action(expression) == [("/steps/1/action/body", "unknown-reference")]
 
 
-def test_a_later_output_is_refused() -> None:
+def test_output_of_a_later_step_is_refused() -> None:
     book = {**BOOK, "action": {"path": "/${steps.pay.output.id}"}}
 
     assert refusals(book, {**BARE, "effect": "none"}) == [
@@ -147,7 +147,7 @@ def test_a_later_output_is_refused() -> None:
     ]
 
 
-def test_a_header_is_looked_at_too() -> None:
+def test_expression_in_a_header_is_checked() -> None:
     call: Json = {"path": "/", "headers": {"x-a": "${nothing}"}}
 
     assert refusals({**BOOK, "action": call}) == [
@@ -155,7 +155,7 @@ def test_a_header_is_looked_at_too() -> None:
     ]
 
 
-def test_a_compensation_may_read_the_output_of_its_own_step() -> None:
+def test_compensation_may_read_the_output_of_its_own_step() -> None:
     book = {**BOOK, "compensation": {"path": "/${steps.book.output.id}"}}
     pay = {**BARE, "compensation": {"path": "/${steps.ship.output.id}"}}
 
@@ -166,37 +166,37 @@ def test_a_compensation_may_read_the_output_of_its_own_step() -> None:
 
 
 @pytest.mark.parametrize("expression", ["${input.a}", "${steps.book.output}", "${response.status}"])
-def test_an_output_is_made_of_the_reply(expression: str) -> None:
+def test_output_reads_only_the_reply(expression: str) -> None:
     assert refusals({**BOOK, "output": {"id": expression}}) == [
         ("/steps/0/output", "unknown-reference")
     ]
 
 
-def test_an_output_of_the_body_is_accepted() -> None:
+def test_output_of_the_body_is_accepted() -> None:
     output: Json = {"id": "${response.body.id}", "all": "${response.body}", "one": "1"}
 
     assert refusals({**BOOK, "output": output}) == []
 
 
-def test_an_undo_that_needs_its_own_output_is_a_warning() -> None:
+def test_compensation_that_needs_its_own_output_is_a_warning() -> None:
     step = {**BOOK, "compensation": {"path": "/${steps.book.output.id}"}}
     definition = parse_definition({"saga": "trip", "version": 1, "steps": [step]})
 
-    assert [(one.pointer, one.code, one.severity) for one in verify(definition)] == [
-        ("/steps/0/compensation/path", "undo-needs-own-output", Severity.WARNING)
-    ]
+    assert [
+        (finding.pointer, finding.code, finding.severity) for finding in verify(definition)
+    ] == [("/steps/0/compensation/path", "undo-needs-own-output", Severity.WARNING)]
 
 
 @pytest.mark.parametrize(
     "path", ["/${steps.book.output.id || steps.book.key}", "/${steps.book.key}"]
 )
-def test_with_a_fallback_there_is_nothing_to_warn_of(path: str) -> None:
+def test_fallback_prevents_the_warning(path: str) -> None:
     step = {**BOOK, "compensation": {"path": path}}
     definition = parse_definition({"saga": "trip", "version": 1, "steps": [step]})
 
     assert verify(definition) == []
 
 
-def test_a_sound_definition_has_no_findings() -> None:
+def test_sound_definition_has_no_findings() -> None:
     assert verify(define("look no_effect", "book", "pay pivot", "ship")) == []
     assert document("book")["saga"] == "trip"
