@@ -19,28 +19,35 @@ from saga_orchestrator.eventstore.errors import EventStoreError
 from saga_orchestrator.fsm.runtime.logging import configure_logging
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.open_connections import raise_descriptor_limit
-from saga_orchestrator.http.uvicorn_server import LifespanApp, build_server, on_termination_signal
+from saga_orchestrator.http.state import AppState
+from saga_orchestrator.http.uvicorn_server import (
+    build_server,
+    ending_on_failure,
+    on_termination_signal,
+)
 from saga_orchestrator.settings import InvalidSettings, Settings, read_settings
 from saga_orchestrator.wiring import open_service
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 VERSION = metadata.version("saga-orchestrator")
+FAILURES = (InvalidSettings, EventStoreError, psycopg.Error)  # reported in one line
 GC_THRESHOLD_OBJECTS = 20_000  # some 200 sagas; Python's own 700 are seven
 
 
 @asynccontextmanager
-async def _serving() -> AsyncIterator[ASGIApp]:
+async def _lifespan(_: Starlette) -> AsyncIterator[AppState]:
+    async with ending_on_failure(_serving(), FAILURES) as state:
+        yield state
+
+
+@asynccontextmanager
+async def _serving() -> AsyncIterator[AppState]:
     settings = read_settings()
     configure_logging(settings.saga_log_level)
-    async with open_service(settings) as context:
-        with on_termination_signal(context.orchestrator.begin_stop):
+    async with open_service(settings) as state:
+        with on_termination_signal(state["orchestrator"].begin_stop):
             tune_garbage_collector()
-            yield build_app(
-                context,
-                version=VERSION,
-                hosts=(socket.gethostname(), settings.saga_host, *settings.saga_allowed_hosts),
-                origins=settings.saga_allowed_origins,
-            )
+            yield state
 
 
 def tune_garbage_collector() -> None:
@@ -82,7 +89,7 @@ def bind_listener(settings: Settings) -> socket.socket:
     return listener
 
 
-app = LifespanApp(_serving, (InvalidSettings, EventStoreError, psycopg.Error))
+app = build_app(_lifespan, version=VERSION)
 
 if __name__ == "__main__":
     main()

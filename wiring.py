@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from .fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
 from .fsm.runtime.calls.executor import Executor
 from .fsm.runtime.clock import SystemClock
 from .fsm.runtime.completion_webhooks import CompletionWebhooks
+from .fsm.runtime.concurrency import WorkerThread
 from .fsm.runtime.definition_registry import DefinitionRegistry
 from .fsm.runtime.driver import Driver
 from .fsm.runtime.errors import DefinitionExists
@@ -69,7 +71,7 @@ from .http.participants.system_errors import describe_os_error
 from .http.participants.transport import ParticipantTransport
 from .http.participants.webhook_limiter import MAX_PER_ORIGIN
 from .http.participants.webhook_sender import HttpWebhookSender, WebhookPolicy
-from .http.services import AppContext
+from .http.state import AppState
 from .projections import statement
 from .projections.audit.chain import verify_log
 from .projections.audit.doctor import Doctor
@@ -110,7 +112,7 @@ class Stores:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[AppContext]:
+async def open_service(settings: Settings) -> AsyncIterator[AppState]:
     """Open the service: wired, recovered and driving its sagas; stop it in order at the end."""
     directory = _directory(settings)
     clock = SystemClock()
@@ -148,7 +150,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppContext]:
             )  # fmt: skip
             tasks = [group.create_task(loop) for loop in loops]
             await rebalancer.wait_for_first_shard(FIRST_SHARD_TIMEOUT)
-            yield AppContext(
+            yield AppState(
                 orchestrator=orchestrator,
                 listing=listing,
                 health=HealthQuestion(
@@ -160,7 +162,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppContext]:
                         driver.sagas_awaiting_urls,
                     )
                 ),
-                callbacks=_callback_policy(settings, directory),
+                webhook_policy=_callback_policy(settings, directory),
                 audit=partial(verify_log, log),
                 tokens=tokens,
                 bulk=bulk,
@@ -169,7 +171,14 @@ async def open_service(settings: Settings) -> AsyncIterator[AppContext]:
                 executor=driver.executor,
                 event_counts=event_metrics,
                 participants=directory.urls,
+                workroom=WorkerThread(),
                 redaction=Redaction(directory.secrets()),
+                allowed_hosts=(
+                    socket.gethostname(),
+                    settings.saga_host,
+                    *settings.saga_allowed_hosts,
+                ),
+                allowed_origins=settings.saga_allowed_origins,
             )
             await bulk.close()
             driver.begin_stop()

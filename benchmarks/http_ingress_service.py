@@ -9,6 +9,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -25,9 +26,8 @@ from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import action_answer, given
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
-from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.http.state import AppState
 from saga_orchestrator.http.uvicorn_server import build_server
-from starlette.types import Receive, Scope, Send
 
 STEPS = ("create_order", "process_payment", "confirm_order")
 OUTPUT: Json = {"order_id": 7, "payment_id": 8, "status": "DONE"}
@@ -50,21 +50,6 @@ class Answering:
         return await reached
 
 
-class Door:
-    """The application with the lifespan that the server asks for."""
-
-    def __init__(self, services: AppContext) -> None:
-        self.app = build_app(services, version="0")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await self.app(scope, receive, send)
-            return
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
-
-
 def sagas() -> list[Saga]:
     """An order from its start to its end."""
     definition = parse_definition(parse_yaml(DEFINITION.read_text()))
@@ -76,14 +61,14 @@ def sagas() -> list[Saga]:
     return found
 
 
-def services() -> AppContext:
+def state() -> AppState:
     """Whatever a start does not ask for is not there."""
     nothing = cast(Any, None)
-    return AppContext(
+    return AppState(
         orchestrator=cast(Any, Answering(sagas())),
         listing=nothing,
         health=nothing,
-        callbacks=WebhookPolicy([], loopback=False),
+        webhook_policy=WebhookPolicy([], loopback=False),
         audit=nothing,
         tokens=nothing,
         bulk=nothing,
@@ -92,12 +77,16 @@ def services() -> AppContext:
         executor=nothing,
         event_counts=nothing,
         participants={},
+        workroom=nothing,
+        redaction=nothing,
+        allowed_hosts=(),
+        allowed_origins=(),
     )
 
 
 def main() -> None:
     door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-    build_server(Door(services())).run(sockets=[door])
+    build_server(build_app(lambda _: nullcontext(state()), version="0")).run(sockets=[door])
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
-"""Which requests are let in, by what their heads say of where they come from.
+"""Admission of requests, by what their heads say of where they come from.
 
-A browser runs pages of anybody on machines that can reach this service, so a request that a page of
-another site has made is refused, and so is one under a name that is not ours: whoever owns a name
-can point it here once the page is loaded (DNS rebinding). A client that is no browser sends neither
-`Origin` nor `Sec-Fetch-Site`, and reaches the service under an address or a name of it.
+A browser runs pages of any site on machines that can reach this service. So a request that a page
+of another site has made is refused, and so is a request under a name that is not ours: the owner of
+a name can point it here after the page is loaded (DNS rebinding). A client that is no browser sends
+neither `Origin` nor `Sec-Fetch-Site`, and reaches the service under its address or a name of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .openapi import RESPONSE_HEADERS
@@ -27,12 +28,11 @@ from .wire.errors import (
     UnsupportedTransferCoding,
 )
 from .wire.problems import problem_response
-from .wire.request import Request
 
 AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{0,5}))?")
 ORIGIN: Final = re.compile(r"(https?)://(.+)")
-MAX_HEADER_LINES: Final = 100  # lines; browsers send some twenty
-MAX_HOST_BYTES: Final = 300  # bytes: a name has 253, a port five
+MAX_HEADER_LINES: Final = 100  # browsers send some twenty
+MAX_HOST_BYTES: Final = 300  # a name has 253, a port five
 HOST_CACHE_ENTRIES: Final = 64
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 HOST, ORIGIN_HEADER, TRANSFER_ENCODING = b"host", b"origin", b"transfer-encoding"
@@ -42,50 +42,71 @@ FOREIGN_SITES: Final = (b"cross-site", b"same-site")
 
 
 class Authority(NamedTuple):
-    """`host` in small letters and without the dot of the root; `port` None if it was not given."""
+    """A host in small letters and without the dot of the root, and its port if one was given."""
 
     host: str
     port: int | None
 
 
 class AdmissionMiddleware:
-    """ASGI middleware that answers what is refused, and browsers' questions about pages that are
-    allowed to call (CORS)."""
+    """ASGI middleware that refuses requests, and answers the CORS requests of browsers for pages
+    that may call the service.
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str]) -> None:
-        """`hosts` are names of this service, `*.name` those of all hosts below it; `origins` are
-        written as browsers do: without the default port, in small letters."""
+    The names of the service and the origins of such pages are `allowed_hosts` and `allowed_origins`
+    in the state of the application, which is known once its lifespan has begun.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._names = frozenset(one.lower().rstrip(".") for one in ("localhost", *hosts))
-        self._domains = tuple(one[1:] for one in self._names if one.startswith("*."))
-        self._origins = frozenset(one.encode() for one in origins)
-        # Such pages are trusted with all that clients can ask; a wrong method is told by the route.
+        self._admission: Admission | None = None
+        self._cors: ASGIApp = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        admission = self._admission or self._begin(scope["state"])
+        try:
+            is_cross_origin = admission.check(scope)
+        except RequestRefused as error:
+            response = await problem_response(Request(scope), error)
+            await response(scope, receive, send)
+        else:
+            await (self._cors if is_cross_origin else self.app)(scope, receive, send)
+
+    def _begin(self, state: Mapping[str, Any]) -> Admission:
+        origins = state["allowed_origins"]
+        # These pages may do all that clients can; a wrong method is refused by the router.
         self._cors = CORSMiddleware(
-            app,
+            self.app,
             allow_origins=frozenset(origins),
             allow_methods=("*",),
             allow_headers=("*",),
             allow_private_network=True,
             expose_headers=tuple(RESPONSE_HEADERS),
         )
+        self._admission = Admission(state["allowed_hosts"], origins)
+        return self._admission
+
+
+class Admission:
+    """The rules by which requests are admitted.
+
+    `hosts` are names of the service, `*.name` those of all hosts below it; `origins` are written as
+    browsers do: in small letters, without the default port.
+    """
+
+    def __init__(self, hosts: Collection[str], origins: Collection[str]) -> None:
+        self._names = frozenset(name.lower().rstrip(".") for name in ("localhost", *hosts))
+        self._domains = tuple(name[1:] for name in self._names if name.startswith("*."))
+        self._origins = frozenset(origin.encode() for origin in origins)
         self._authority_of = lru_cache(HOST_CACHE_ENTRIES)(self._check_host)
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] != "http":
-            return self.app(scope, receive, send)
-        try:
-            is_of_page = self._admit(scope)
-        except RequestRefused as error:
-            return problem_response(Request(scope, receive), error)(scope, receive, send)
-        if is_of_page:
-            # Headers are added to what is sent as ASGI says, and to nothing that passes it by.
-            return self._cors({**scope, "extensions": {}}, receive, send)
-        return self.app(scope, receive, send)
+    def check(self, scope: Scope) -> bool:
+        """True if a page of another origin, which is allowed to, has made the request.
 
-    def _admit(self, scope: Scope) -> bool:
-        """Whether a page of another origin, one that is allowed to, has made the request.
-
-        Raises HeadTooLarge, MalformedRequest, UnknownCoding, ForeignHost, ForeignOrigin.
+        Raises HeadTooLarge, MalformedRequest, UnsupportedTransferCoding, ForeignHost,
+        ForeignOrigin.
         """
         headers = scope["headers"]
         head: dict[bytes, bytes] = dict(headers)
@@ -106,9 +127,9 @@ class AdmissionMiddleware:
     def _is_cross_origin(
         self, scope: Scope, head: dict[bytes, bytes], authority: Authority | None
     ) -> bool:
-        """Raises ForeignOrigin."""
+        """True if a page of another origin has made the request. Raises ForeignOrigin."""
         if scope["method"] == "GET" and head.get(FETCH_MODE) == b"navigate":
-            return False  # a link that is followed shows its answer to a person and to no page
+            return False  # a followed link: the user sees the response, and no page reads it
         origin = head.get(ORIGIN_HEADER)
         if origin is None:
             if head.get(FETCH_SITE) in FOREIGN_SITES:
@@ -121,7 +142,7 @@ class AdmissionMiddleware:
         return False
 
     def _check_host(self, host: bytes) -> Authority:
-        """Raises MalformedRequest, ForeignHost."""
+        """Return the host and port of a Host header. Raises MalformedRequest, ForeignHost."""
         authority = _parse_authority(host) if len(host) <= MAX_HOST_BYTES else None
         if authority is None:
             raise MalformedRequest("the Host header is not a host with perhaps a port")
@@ -132,7 +153,7 @@ class AdmissionMiddleware:
 
 
 def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
-    """Raises MalformedRequest for what may be there once. Others may be a list in several lines."""
+    """Raises MalformedRequest if a header that may be there once is repeated."""
     names = [name for name, _ in headers]
     for name in (HOST, TRANSFER_ENCODING, *BROWSER_HEADERS):
         if names.count(name) > 1:
@@ -140,14 +161,16 @@ def _refuse_repeated(headers: Sequence[tuple[bytes, bytes]]) -> None:
 
 
 def _is_same_origin(origin: bytes, authority: Authority) -> bool:
-    """Whether pages of `origin` come from `authority`. The scheme may be that of a proxy before
-    us, so it only says which port is meant where none is given."""
+    """True if `origin` is that of `authority`.
+
+    The scheme may be that of a proxy in front, so it only gives the port where there is none.
+    """
     parts = ORIGIN.fullmatch(origin.decode("latin-1"))
     page = parts and _parse_authority(parts[2].encode("latin-1"))
     if not parts or not page:
         return False
-    usual = DEFAULT_PORTS[parts[1]]
-    return (page.host, page.port or usual) == (authority.host, authority.port or usual)
+    default = DEFAULT_PORTS[parts[1]]
+    return (page.host, page.port or default) == (authority.host, authority.port or default)
 
 
 def _parse_authority(authority: bytes) -> Authority | None:

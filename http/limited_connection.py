@@ -1,12 +1,12 @@
-"""A connection of a client with limits in bytes and time, whatever serves what comes over it.
+"""Limits in bytes and time on the connections of clients, in front of uvicorn's own protocol.
 
-    socket ──> LimitedConnection ──> the protocol of the server ──> the application
-                  reads where heads and bodies end                     │
-                  └─────────── says when an answer is finished ────────┘
+    socket ──> LimitedConnection ──> uvicorn's protocol ──> the application
+                  finds where heads and bodies end              │
+                  └────── notices that a response is finished ──┘
 
-The server's protocol is held and not derived from: it is told what asyncio tells a protocol, and
-nothing else is asked of it. A second parser finds where heads begin and end; without callbacks for
-what stands in them it takes less than a microsecond a request.
+It is for uvicorn's setting `http`. Uvicorn's protocol gets what asyncio tells a protocol, and
+nothing of it is used or replaced beyond that. A second parser finds where heads begin and end;
+without callbacks for their content it takes less than a microsecond a request.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from weakref import ReferenceType, ref
 import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from .connection import Connection
 from .open_connections import ConnectionLimits, OpenConnections, connection_limit
 from .wire.errors import (
     HeadTooLarge,
@@ -32,11 +32,9 @@ from .wire.errors import (
 )
 from .wire.problems import render_raw_problem
 
-SERVER_STATE_KEY: Final = (
-    "saga.connections"  # in the state that uvicorn has for all connections of a server
-)
+SERVER_STATE_KEY: Final = "saga.connections"  # in the state that all connections of a server share
 CONNECTION_STATE_KEY: Final = "saga.connection"  # in the state of one request
-SLICE_BYTES: Final = 16 * 1024  # bytes of what is looked at piece by piece
+SLICE_BYTES: Final = 16 * 1024  # of long packets, which are parsed piece by piece
 
 
 class SharedState:
@@ -50,22 +48,22 @@ class SharedState:
 
 
 class _ResponseObserver:
-    """ASGI middleware that tells a connection when an answer is finished."""
+    """ASGI middleware that tells a connection when a response is finished."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        this: ReferenceType[LimitedConnection] = scope["state"].pop(CONNECTION_STATE_KEY)
+        reference: ReferenceType[LimitedConnection] = scope["state"].pop(CONNECTION_STATE_KEY)
         try:
             await self._app(scope, receive, send)
         finally:
-            if (connection := this()) is not None:
+            if (connection := reference()) is not None:
                 connection.response_finished()
 
 
 class LimitedConnection(asyncio.Protocol):
-    """For uvicorn's setting `http`."""
+    """A connection whose client must send, and read, within limits."""
 
     def __init__(
         self,
@@ -75,38 +73,34 @@ class LimitedConnection(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         loop = _loop or asyncio.get_running_loop()
-        server: SharedState | None = app_state.get(SERVER_STATE_KEY)
-        if server is None:
+        shared: SharedState | None = app_state.get(SERVER_STATE_KEY)
+        if shared is None:
             if not config.loaded:
                 config.load()
             connections = OpenConnections(loop, ConnectionLimits(), connection_limit())
-            server = app_state[SERVER_STATE_KEY] = SharedState(config, connections)
-        self._connections, self._limits = server.connections, server.connections.limits
-        self._idle = server.connections.idle
+            shared = app_state[SERVER_STATE_KEY] = SharedState(config, connections)
+        self._connections, self._limits = shared.connections, shared.connections.limits
+        self._idle = shared.connections.idle
         self._max_head_bytes = self._limits.head_bytes
         self._headers = server_state.default_headers
-        state = {
-            **app_state,
-            CONNECTION_STATE_KEY: ref(self),
-        }  # a weak one: no answer keeps its connection
+        # The reference is weak: a response under way does not keep its connection alive.
+        state = {**app_state, CONNECTION_STATE_KEY: ref(self)}
         del state[SERVER_STATE_KEY]
-        self._server_protocol: asyncio.Protocol = Connection(
-            config=server.config, server_state=server_state, app_state=state, _loop=_loop
+        self._server_protocol: asyncio.Protocol = HttpToolsProtocol(
+            config=shared.config, server_state=server_state, app_state=state, _loop=_loop
         )
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
-        self._parser: httptools.HttpRequestParser | None = None  # none: what comes is thrown away
+        self._parser: httptools.HttpRequestParser | None = None  # None: bytes are discarded
         self._is_admitted = False  # and not lost
-        self._heads = self._requests = 0  # that have come whole; in a body they differ
-        self._is_in_head = False  # of which something has come in packets of its own
+        self._heads = self._requests = 0  # received whole; within a body they differ
+        self._is_in_head = False  # part of a head has come in packets of its own
         self._head_bytes = 0
-        self._deadline_part: tuple[bool, int] | None = (
-            None  # the part of a request that must come soon
-        )
-        self._unanswered = 0  # requests that were passed on, and are not answered yet
+        self._deadline_part: tuple[bool, int] | None = None  # the part the read deadline is for
+        self._unanswered = 0  # requests passed on whose responses are not finished
         self._refusal: RequestRefused | None = None
-        self._closes_when_idle = False  # hung up on once all is answered
+        self._closes_when_idle = False
 
-    # What asyncio tells a protocol.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's is one in all but its class.
@@ -116,7 +110,7 @@ class LimitedConnection(asyncio.Protocol):
             transport.close()
             return
         self._parser = httptools.HttpRequestParser(self)
-        # As uvicorn has its own: what comes behind a last request is no error.
+        # As in uvicorn's parser: bytes behind a last request are no error.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._is_admitted = True
         self._connections.set_read_deadline(self, self._limits.silent_seconds)
@@ -148,7 +142,7 @@ class LimitedConnection(asyncio.Protocol):
             self._server_protocol.connection_lost(exc)
         self._parser = None  # no circle is left for the collector
 
-    # What the parser tells.
+    # Called by the parser.
 
     def on_headers_complete(self) -> None:
         self._heads += 1
@@ -160,7 +154,7 @@ class LimitedConnection(asyncio.Protocol):
     def _is_in_body(self) -> bool:
         return self._heads > self._requests
 
-    # What the application and the other connections tell.
+    # Called by the application and by other connections.
 
     def response_finished(self) -> None:
         self._unanswered -= 1
@@ -177,7 +171,7 @@ class LimitedConnection(asyncio.Protocol):
         if self._refusal is not None:
             self._transport.abort()
         elif self._unanswered > self._is_in_body:
-            # An earlier request is being answered, and nothing may have been read meanwhile.
+            # The response to an earlier request is under way, and reading may be paused meanwhile.
             self._connections.set_read_deadline(self, self._limits.head_seconds)
         elif self._is_in_head:
             self._refuse(HeadTooSlow(self._limits.head_seconds))
@@ -188,7 +182,7 @@ class LimitedConnection(asyncio.Protocol):
         self._transport.abort()
 
     def evict(self) -> None:
-        # Not closed: that would wait for the client to take what it was sent, and it may never.
+        # `close` would wait for the client to read what it was sent, and it may never do so.
         self._closes_when_idle = True
         self._transport.abort()
 
@@ -199,21 +193,21 @@ class LimitedConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Nothing else is spoken here: the request is answered as if it had not asked for it.
+            # Upgrades are not supported: the response is as if none had been asked for.
             self._parser, self._closes_when_idle = None, True
         except httptools.HttpParserError as error:
             self._parser = None
             if self._requests == requests:
-                self._heads = heads  # this one is not passed on
+                self._heads = heads  # this request is not passed on
                 self._refuse(MalformedRequest(f"it cannot be read: {error}"))
                 return
             self._closes_when_idle = (
                 True  # what came before it in the same packet is for the server
             )
-        if begun := self._heads - heads:
+        if new_requests := self._heads - heads:
             if not self._unanswered:
                 self._idle.pop(self, None)
-            self._unanswered += begun
+            self._unanswered += new_requests
             self._head_bytes, self._is_in_head = 0, False
         elif heads == requests:
             self._is_in_head = True
@@ -226,7 +220,7 @@ class LimitedConnection(asyncio.Protocol):
         self._server_protocol.data_received(data)
 
     def _update_read_deadline(self) -> None:
-        """By when the part that is under way must have come."""
+        """Set the deadline of the part of a request that is under way."""
         if not self._is_in_head and not self._is_in_body:
             self._deadline_part = None
             self._connections.clear_read_deadline(self)
@@ -236,7 +230,7 @@ class LimitedConnection(asyncio.Protocol):
             self._connections.set_read_deadline(self, within)
 
     def _refuse(self, error: RequestRefused) -> None:
-        """Once all that came before is answered."""
+        """Respond with `error` after the responses to all earlier requests."""
         self._parser, self._refusal = None, error
         self._connections.clear_read_deadline(self)
         if self._unanswered <= self._is_in_body:
@@ -247,9 +241,9 @@ class LimitedConnection(asyncio.Protocol):
             return
         self._transport.write(render_raw_problem(error, self._headers))
         if self._unanswered or not self._transport.can_write_eof():
-            self._transport.close()  # the application learns that no body comes
+            self._transport.close()  # the application gets a disconnect instead of the body
         else:
-            # What the client still sends is read and thrown away: hung up on at once, it would see
-            # a broken connection and no answer.
+            # What the client still sends is read and discarded: if the connection were closed at
+            # once, it would see a broken connection and no response.
             self._transport.write_eof()
             self._connections.set_read_deadline(self, self._limits.linger_seconds)

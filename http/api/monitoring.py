@@ -1,4 +1,4 @@
-"""All sagas, events and participants at once: for people, monitoring and exports."""
+"""All sagas, events and participants at once: statistics, the event feed, and metrics."""
 
 from __future__ import annotations
 
@@ -12,66 +12,29 @@ from ...fsm.definitions.findings import Finding
 from ...fsm.formats.strict_json import Json
 from ...fsm.runtime.calls.circuit_breaker import CircuitBreaker
 from ...fsm.runtime.metrics import CallMetrics
-from ...projections.errors import InvalidCursor
+from ...projections.errors import InvalidCursor, ProjectionUnavailable
 from ...projections.feed import FeedCursor, FeedFilter, FeedPage
 from ...projections.stats import stats_view
-from ..services import AppContext
+from ..state import Request
 from ..wire.errors import InvalidQuery
 from ..wire.json_response import JsonPage, json_response
-from ..wire.request import Request
 from ..wire.requests import FeedQuery, NoQuery, read_query
+from ..wire.responses import FeedResponse, ParticipantsResponse, StatsResponse
+from ..wire.route import ResponseSpec, RouteSpec
 from .metrics import CONTENT_TYPE, render_metrics
-
-
-async def stats(request: Request, services: AppContext) -> Response:
-    read_query(NoQuery, request)
-    now = services.orchestrator.clock.now()
-    return json_response(stats_view(await services.statistics.stats(now)))
-
-
-async def participants(request: Request, services: AppContext) -> Response:
-    read_query(NoQuery, request)
-    executor = services.executor
-    named = sorted({*services.participants, *executor.metrics})
-    views: list[Json] = [
-        {
-            "name": name,
-            "url": services.participants.get(name),
-            **_calls_view(executor.metrics.get(name)),
-            "breaker": executor.breakers.get(name, CircuitBreaker()).state.value,
-        }
-        for name in named
-    ]
-    return json_response({"participants": views})
-
-
-async def metrics(request: Request, services: AppContext) -> Response:
-    owed = services.orchestrator.driver.webhooks.pending()
-    text = await render_metrics(services.statistics, services.executor, services.event_counts, owed)
-    return Response(text, headers={"Content-Type": CONTENT_TYPE})
-
-
-def _calls_view(traffic: CallMetrics | None) -> dict[str, Json]:
-    if traffic is None:
-        return {"in_flight": 0, "waiting": 0, "outcomes": {}}
-    outcomes: Counter[str] = Counter()
-    for (_, outcome), calls in traffic.outcomes.items():
-        outcomes[outcome.value] += calls
-    turns = traffic.semaphore
-    return {"in_flight": turns.acquired, "waiting": turns.waiting, "outcomes": dict(outcomes)}
-
 
 START: Final = FeedCursor()
 
 
-async def all_events(request: Request, services: AppContext) -> Response:
+async def all_events(request: Request) -> Response:
     query = read_query(FeedQuery, request)
-    wanted, entries = FeedFilter(type=query.type, saga_type=query.saga_type), JsonPage()
-    page = await services.feed.page(wanted, _read_cursor(query), query.limit, entries.add)
-    return entries.to_response("events", {"next": page.next.encode()}, _next_link(query, page))
+    feed_filter, page = FeedFilter(type=query.type, saga_type=query.saga_type), JsonPage()
+    end = await request.state["feed"].page(feed_filter, _read_cursor(query), query.limit, page.add)
+    return page.to_response("events", {"next": end.next.encode()}, _next_link(query, end))
 
 
 def _read_cursor(query: FeedQuery) -> FeedCursor:
+    """Raises InvalidQuery."""
     if query.after is None:
         return START
     try:
@@ -84,5 +47,88 @@ def _read_cursor(query: FeedQuery) -> FeedCursor:
 def _next_link(query: FeedQuery, page: FeedPage) -> dict[str, str]:
     if not page.has_more:
         return {}
-    given = query.model_dump(exclude_none=True)
-    return {"Link": f'</events?{urlencode({**given, "after": page.next.encode()})}>; rel="next"'}
+    parameters = {**query.model_dump(exclude_none=True), "after": page.next.encode()}
+    return {"Link": f'</events?{urlencode(parameters)}>; rel="next"'}
+
+
+async def stats(request: Request) -> Response:
+    read_query(NoQuery, request)
+    now = request.state["orchestrator"].clock.now()
+    return json_response(stats_view(await request.state["statistics"].stats(now)))
+
+
+async def participants(request: Request) -> Response:
+    read_query(NoQuery, request)
+    executor, urls = request.state["executor"], request.state["participants"]
+    views: list[Json] = [
+        {
+            "name": name,
+            "url": urls.get(name),
+            **_calls_view(executor.metrics.get(name)),
+            "breaker": executor.breakers.get(name, CircuitBreaker()).state.value,
+        }
+        for name in sorted({*urls, *executor.metrics})
+    ]
+    return json_response({"participants": views})
+
+
+def _calls_view(traffic: CallMetrics | None) -> dict[str, Json]:
+    if traffic is None:
+        return {"in_flight": 0, "waiting": 0, "outcomes": {}}
+    outcomes: Counter[str] = Counter()
+    for (_, outcome), calls in traffic.outcomes.items():
+        outcomes[outcome.value] += calls
+    turns = traffic.semaphore
+    return {"in_flight": turns.acquired, "waiting": turns.waiting, "outcomes": dict(outcomes)}
+
+
+async def metrics(request: Request) -> Response:
+    state = request.state
+    owed = state["orchestrator"].pending_webhooks()
+    text = await render_metrics(state["statistics"], state["executor"], state["event_counts"], owed)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+
+ROUTES: Final = (
+    RouteSpec(
+        method="GET",
+        path="/events",
+        endpoint=all_events,
+        summary="The events of all sagas, by cursor",
+        query=FeedQuery,
+        responses={
+            200: ResponseSpec(
+                "A page. A short one that has a Link is not the last.",
+                FeedResponse,
+                headers=("Link",),
+            )
+        },
+        problems=(ProjectionUnavailable,),
+    ),
+    RouteSpec(
+        method="GET",
+        path="/stats",
+        endpoint=stats,
+        summary="Statistics: how many sagas there are, how long they take, and what fails",
+        query=NoQuery,
+        responses={
+            200: ResponseSpec("Counts of all sagas; the rest of the newest.", StatsResponse)
+        },
+        problems=(ProjectionUnavailable,),
+    ),
+    RouteSpec(
+        method="GET",
+        path="/participants",
+        endpoint=participants,
+        summary="The participants: where they are, and the outcomes of their calls",
+        query=NoQuery,
+        responses={200: ResponseSpec("As this process sees them.", ParticipantsResponse)},
+    ),
+    RouteSpec(
+        method="GET",
+        path="/metrics",
+        endpoint=metrics,
+        summary="Metrics for Prometheus",
+        responses={200: ResponseSpec("In the text format.", media_type="text/plain")},
+    ),
+)

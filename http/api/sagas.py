@@ -13,20 +13,19 @@ from starlette.responses import Response
 
 from ...fsm.codec import format_time
 from ...fsm.definitions.findings import Finding
-from ...fsm.errors import StepNotFound
+from ...fsm.errors import CorruptStream, StepNotFound
 from ...fsm.formats.strict_json import Json, parse
-from ...fsm.runtime.errors import VersionNotReached
+from ...fsm.runtime.errors import SagaNotFound, Unavailable, VersionNotReached
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
-from ...projections.errors import InvalidCursor
+from ...projections.errors import InvalidCursor, ProjectionUnavailable
 from ...projections.feed import event_view
 from ...projections.listing import Listing, PageCursor, SagaFilter, summary_view
 from ...projections.status import OutputLink, outputs_view, status_view
-from ..services import AppContext
+from ..state import Request
 from ..wire.errors import InvalidQuery, OutputNotFound, SagaVersionNotFound
 from ..wire.headers import DEFAULT_WAIT, Preferences, etag, matches_if_none_match, read_preferences
-from ..wire.json_response import JsonBytesResponse, JsonPage, json_response
-from ..wire.request import Request
+from ..wire.json_response import JSON, JsonPage, json_response
 from ..wire.requests import (
     EventsQuery,
     NoQuery,
@@ -37,14 +36,26 @@ from ..wire.requests import (
     unique_parameters,
     validate_query,
 )
-from ..wire.saga_response import status_response, written
+from ..wire.responses import (
+    EventsResponse,
+    OutputResponse,
+    SagaResponse,
+    SagasResponse,
+    SagaStatusResponse,
+)
+from ..wire.route import ResponseSpec, RouteSpec
+from ..wire.saga_response import render_view, status_response
 from ..wire.types import MAX_TAG_CHARS, MAX_TAG_NAME_CHARS, MAX_TAGS
 
+TAG_PREFIX: Final = "tag."
+READ_BATCH_SAGAS: Final = 250  # of some 60 KB at most
 
-async def status(request: Request, services: AppContext) -> Response:
+
+async def status(request: Request) -> Response:
+    orchestrator = request.state["orchestrator"]
     query = read_query(StatusQuery, request)
     preferences = read_preferences(request)
-    saga = await _requested_state(services.orchestrator, _saga_id(request), query, preferences)
+    saga = await _requested_state(orchestrator, _saga_id(request), query, preferences)
     headers = {"ETag": etag(saga.state.version)}
     if query.min_version is not None and preferences.wait is not None:
         headers["Preference-Applied"] = preferences.applied or ""
@@ -54,24 +65,25 @@ async def status(request: Request, services: AppContext) -> Response:
     return await status_response(saga, headers=headers, as_of=is_past)
 
 
-async def everything(request: Request, services: AppContext) -> Response:
+async def get_saga(request: Request) -> Response:
+    orchestrator = request.state["orchestrator"]
     read_query(NoQuery, request)
-    saga = await services.orchestrator.saga(_saga_id(request))
+    saga = await orchestrator.saga(_saga_id(request))
     headers = {"ETag": etag(saga.state.version)}
     if matches_if_none_match(request, saga.state.version):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    allowed = await services.orchestrator.allowed_actions(saga)
-    view = partial(_saga_view, allowed_actions=allowed)
-    return JsonBytesResponse(await written(view, saga), HTTPStatus.OK, headers)
+    view = partial(_saga_view, allowed_actions=await orchestrator.allowed_actions(saga))
+    return Response(await render_view(view, saga), headers=headers, media_type=JSON)
 
 
-async def output(request: Request, services: AppContext) -> Response:
+async def output(request: Request) -> Response:
+    orchestrator = request.state["orchestrator"]
     query, saga_id = read_query(OutputQuery, request), _saga_id(request)
     step: str = request.path_params["step"]
     if query.at_version is None:
-        saga = await services.orchestrator.saga(saga_id)
+        saga = await orchestrator.saga(saga_id)
     else:
-        saga = await _as_of(services.orchestrator, saga_id, version=query.at_version)
+        saga = await _as_of(orchestrator, saga_id, version=query.at_version)
     if step not in saga.definition.by_name:
         raise StepNotFound(saga_id, step)
     state = saga.state.step(step)
@@ -80,27 +92,29 @@ async def output(request: Request, services: AppContext) -> Response:
     return json_response(state.output)
 
 
-async def events(request: Request, services: AppContext) -> Response:
-    query, entries = read_query(EventsQuery, request), JsonPage()
+async def events(request: Request) -> Response:
+    orchestrator = request.state["orchestrator"]
+    query, page = read_query(EventsQuery, request), JsonPage()
     saga_id, after = _saga_id(request), query.after
-    found, has_more = await services.orchestrator.read_events_page(
-        saga_id, after=after, limit=query.limit
-    )
-    for one in found:
-        if not await entries.add(event_view(one.recorded, one.event)):
+    entries, has_more = await orchestrator.read_events_page(saga_id, after=after, limit=query.limit)
+    for entry in entries:
+        if not await page.add(event_view(entry.recorded, entry.event)):
             break
-        after = one.recorded.version
+        after = entry.recorded.version
     headers = {}
-    if has_more or len(entries) < len(found):
-        place = f"{saga_id}/events?after={after}&limit={query.limit}"
-        headers["Link"] = f'</sagas/{place}>; rel="next"'
-    return entries.to_response("events", {}, headers)
+    if has_more or len(page) < len(entries):
+        next_page = f"/sagas/{saga_id}/events?after={after}&limit={query.limit}"
+        headers["Link"] = f'<{next_page}>; rel="next"'
+    return page.to_response("events", {}, headers)
 
 
 async def _requested_state(
     orchestrator: Orchestrator, saga_id: str, query: StatusQuery, preferences: Preferences
 ) -> Saga:
-    """Raises InvalidQuery, SagaNotFound, NoSuchVersion, VersionNotReached."""
+    """Return the saga now, as it was, or from a version on.
+
+    Raises InvalidQuery, SagaNotFound, SagaVersionNotFound, VersionNotReached.
+    """
     _check_single_selector(query)
     if query.min_version is not None:
         wait = preferences.wait_or(DEFAULT_WAIT)
@@ -117,7 +131,7 @@ async def _as_of(
     version: int | None = None,
     at: datetime | None = None,
 ) -> Saga:
-    """Raises SagaNotFound, NoSuchVersion."""
+    """Raises SagaNotFound, SagaVersionNotFound."""
     try:
         return await orchestrator.saga_as_of(saga_id, version=version, at=at)
     except VersionNotReached as error:
@@ -125,10 +139,11 @@ async def _as_of(
 
 
 def _check_single_selector(query: StatusQuery) -> None:
-    given = sorted(query.model_fields_set)
-    if len(given) > 1:
-        detail = f"give only one of {', '.join(given)}"
-        raise InvalidQuery([Finding(code="too-many", pointer=f"/{given[1]}", detail=detail)])
+    """Raises InvalidQuery."""
+    selectors = sorted(query.model_fields_set)
+    if len(selectors) > 1:
+        detail = f"give only one of {', '.join(selectors)}"
+        raise InvalidQuery([Finding(code="too-many", pointer=f"/{selectors[1]}", detail=detail)])
 
 
 def _saga_view(
@@ -151,50 +166,52 @@ def _saga_id(request: Request) -> str:
     return saga_id
 
 
-TAG_PREFIX: Final = "tag."
-READ_BATCH_SAGAS: Final = 250  # sagas, of some 60 KB at most
-
-
-async def list_sagas(request: Request, services: AppContext) -> Response:
-    given = unique_parameters(request)
-    tags = _tags(given)
-    plain = {name: value for name, value in given.items() if not name.startswith(TAG_PREFIX)}
-    query = validate_query(SagasQuery, plain)
-    wanted = _filter(query, tags)
-    await services.listing.refresh()
-    entries = JsonPage()
-    end = await _fill(entries, services.listing, wanted, _start_of_page(query, wanted), query.limit)
+async def list_sagas(request: Request) -> Response:
+    listing = request.state["listing"]
+    parameters = unique_parameters(request)
+    tags = _tags(parameters)
+    query = validate_query(
+        SagasQuery,
+        {name: value for name, value in parameters.items() if not name.startswith(TAG_PREFIX)},
+    )
+    saga_filter = _filter(query, tags)
+    await listing.refresh()
+    page = JsonPage()
+    end = await _fill(page, listing, saga_filter, _page_start(query, saga_filter), query.limit)
     cursor = None if end is None else end.encode()
-    return entries.to_response("sagas", {"next_cursor": cursor}, _next_link(given, cursor))
+    return page.to_response("sagas", {"next_cursor": cursor}, _next_link(parameters, cursor))
 
 
 async def _fill(
-    entries: JsonPage, listing: Listing, wanted: SagaFilter, after: PageCursor | None, limit: int
+    page: JsonPage, listing: Listing, saga_filter: SagaFilter, after: PageCursor | None, limit: int
 ) -> PageCursor | None:
-    """Where the page ends, if there are more. Few are read at a time: tags make one large."""
+    """Fill the page and return where it ends, or None if there are no more sagas.
+
+    Sagas are read in small batches, because tags make one large.
+    """
     while True:
-        # One more than are wanted, to know whether there is a next page.
-        asked = min(READ_BATCH_SAGAS, limit + 1 - len(entries))
-        found = await listing.page(wanted, after, asked)
-        for one in found:
-            if len(entries) == limit or not await entries.add(summary_view(one)):
+        # One more than the page holds shows whether there is a next page.
+        batch_size = min(READ_BATCH_SAGAS, limit + 1 - len(page))
+        sagas = await listing.page(saga_filter, after, batch_size)
+        for saga in sagas:
+            if len(page) == limit or not await page.add(summary_view(saga)):
                 return after
-            after = wanted.cursor_after(one)
-        if len(found) < asked:
+            after = saga_filter.cursor_after(saga)
+        if len(sagas) < batch_size:
             return None
 
 
-def _tags(given: dict[str, str]) -> dict[str, str]:
-    """Raises InvalidQuery for tags that no saga can have."""
+def _tags(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags to filter by. Raises InvalidQuery for tags that no saga can have."""
     tags = {
         name.removeprefix(TAG_PREFIX): value
-        for name, value in given.items()
+        for name, value in parameters.items()
         if name.startswith(TAG_PREFIX)
     }
     wrong = [name for name, value in tags.items() if not _is_tag(name, value)]
     if wrong or len(tags) > MAX_TAGS:
-        place = f"/{TAG_PREFIX}{wrong[0]}" if wrong else ""
-        raise InvalidQuery([Finding(code="bad-tag", pointer=place, detail="no saga can have it")])
+        pointer = f"/{TAG_PREFIX}{wrong[0]}" if wrong else ""
+        raise InvalidQuery([Finding(code="bad-tag", pointer=pointer, detail="no saga can have it")])
     return tags
 
 
@@ -217,18 +234,83 @@ def _filter(query: SagasQuery, tags: dict[str, str]) -> SagaFilter:
     )
 
 
-def _start_of_page(query: SagasQuery, wanted: SagaFilter) -> PageCursor | None:
+def _page_start(query: SagasQuery, saga_filter: SagaFilter) -> PageCursor | None:
     """Raises InvalidQuery."""
     if query.cursor is None:
         return None
     try:
-        return PageCursor.decode(query.cursor, in_queue=wanted.is_parked_queue)
+        return PageCursor.decode(query.cursor, in_queue=saga_filter.is_parked_queue)
     except InvalidCursor as error:
         finding = Finding(code="bad-cursor", pointer="/cursor", detail=str(error))
         raise InvalidQuery([finding]) from error
 
 
-def _next_link(given: dict[str, str], cursor: str | None) -> dict[str, str]:
+def _next_link(parameters: Mapping[str, str], cursor: str | None) -> dict[str, str]:
     if cursor is None:
         return {}
-    return {"Link": f'</sagas?{urlencode({**given, "cursor": cursor})}>; rel="next"'}
+    return {"Link": f'</sagas?{urlencode({**parameters, "cursor": cursor})}>; rel="next"'}
+
+
+SAGA_PROBLEMS: Final = (SagaNotFound, CorruptStream, Unavailable)
+NOT_MODIFIED: Final = ResponseSpec(
+    "The client has this version.", media_type=None, headers=("ETag",)
+)
+PAGE: Final = "A page; Link leads to the next one."
+
+ROUTES: Final = (
+    RouteSpec(
+        method="GET",
+        path="/sagas/{saga_id}/status",
+        endpoint=status,
+        summary="The status of a saga: now, as it was, or from a version on",
+        query=StatusQuery,
+        headers=("If-None-Match", "Prefer"),
+        responses={
+            200: ResponseSpec(
+                "The status.", SagaStatusResponse, headers=("ETag", "Preference-Applied")
+            ),
+            304: NOT_MODIFIED,
+        },
+        problems=(*SAGA_PROBLEMS, SagaVersionNotFound, VersionNotReached),
+    ),
+    RouteSpec(
+        method="GET",
+        path="/sagas/{saga_id}",
+        endpoint=get_saga,
+        summary="A saga with its definition, input, outputs and allowed actions",
+        query=NoQuery,
+        headers=("If-None-Match",),
+        responses={
+            200: ResponseSpec("The saga as it is now.", SagaResponse, headers=("ETag",)),
+            304: NOT_MODIFIED,
+        },
+        problems=SAGA_PROBLEMS,
+    ),
+    RouteSpec(
+        method="GET",
+        path="/sagas/{saga_id}/steps/{step}/output",
+        endpoint=output,
+        summary="The output of a step, however large",
+        query=OutputQuery,
+        responses={200: ResponseSpec("The output.", OutputResponse)},
+        problems=(*SAGA_PROBLEMS, StepNotFound, OutputNotFound, SagaVersionNotFound),
+    ),
+    RouteSpec(
+        method="GET",
+        path="/sagas/{saga_id}/events",
+        endpoint=events,
+        summary="The audit trail of a saga",
+        query=EventsQuery,
+        responses={200: ResponseSpec(PAGE, EventsResponse, headers=("Link",))},
+        problems=SAGA_PROBLEMS,
+    ),
+    RouteSpec(
+        method="GET",
+        path="/sagas",
+        endpoint=list_sagas,
+        summary="Sagas, newest first; parked sagas in the order of their parking",
+        query=SagasQuery,
+        responses={200: ResponseSpec(PAGE, SagasResponse, headers=("Link",))},
+        problems=(ProjectionUnavailable,),
+    ),
+)

@@ -1,7 +1,7 @@
-"""Waiting for a saga whose change is recorded already.
+"""Wait for a saga whose change is already recorded.
 
-Trouble with the wait is no longer trouble with the request: whoever waited is told how far the
-saga has come, and never an error on which they would send the request again.
+A failure of the wait is not a failure of the request: the response shows how far the saga has come,
+and is never an error on which the client would send the request again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ...fsm.runtime.errors import Unavailable
 from ...fsm.runtime.orchestrator import Orchestrator
 from ...fsm.saga import Saga
 
-RETRY_AFTER_SECONDS: Final = "1"  # seconds until it is worth asking how far it is
+RETRY_AFTER_SECONDS: Final = "1"  # until it is worth asking for the saga again
 
 
-async def wait_for_rest(orchestrator: Orchestrator, saga: Saga, within: timedelta) -> Saga:
-    """The saga once it rests, or as far as it has come."""
-    if not within or saga.state.status.is_at_rest:
+async def wait_for_rest(orchestrator: Orchestrator, saga: Saga, limit: timedelta) -> Saga:
+    """Return the saga as soon as it is at rest, or as it is after `limit`."""
+    if not limit or saga.state.status.is_at_rest:
         return saga
     try:
-        return await orchestrator.wait_until_rest(saga, within)
+        return await orchestrator.wait_until_rest(saga, limit)
     except Unavailable:
         return saga

@@ -16,7 +16,7 @@ import httpx
 from ...fsm.runtime.logging import logger
 from ...fsm.saga import Saga
 from ...projections.status import status_view
-from ..wire.saga_response import written
+from ..wire.saga_response import render_view
 from .base_url import BaseUrl, Origin
 from .request_encoder import encode
 from .transport import ParticipantTransport
@@ -64,7 +64,7 @@ class HttpWebhookSender:
             origin, target = parse_webhook_url(url)
             values = ("application/json", saga.state.saga_id)
             async with self.limiter.slot(origin, target, first_try=attempt == 1):
-                body = await written(status_view, saga)
+                body = await render_view(status_view, saga)
                 request = encode("POST", target, str(origin), HEADERS, values, body)
                 reply = await self.transport.exchange(origin, request, TIMEOUT)
         except (ValueError, httpx.RequestError, TimeoutError) as error:

@@ -1,26 +1,23 @@
-"""Bodies: read within bounds, then as JSON or YAML, strictly.
+"""Request bodies: read within bounds of size and time, then as JSON or YAML, strictly.
 
-A body that is too large is still received for a while, and thrown away: a client reads an answer
-only once it has sent what it wanted to, and if we hung up on it meanwhile it would see a broken
-connection and no answer. A member that is not checked here reaches nobody: see `models.py`.
+A body that is too large is still received for a while and discarded: a client reads a response only
+after it has sent its whole request, and would see a broken connection instead if we closed it
+before. Unknown members are refused by the models in `requests.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.requests import Request
 
 from ...fsm.definitions.findings import Finding
 from ...fsm.formats.strict_json import InvalidJson, Json, JsonObject, parse_untrusted
 from ...fsm.formats.strict_yaml import InvalidYaml, parse_yaml
 from ...fsm.formats.utf8 import NotUtf8, read_utf8
 from ...fsm.runtime.concurrency import WorkerThread
-from ..begun import Begun
-from ..whole import whole_of
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -29,18 +26,20 @@ from .errors import (
     NotYaml,
     UnsupportedMediaType,
 )
-from .request import Request
+from .json_response import JSON
 
-MAX_BODY_BYTES: Final = 1024 * 1024  # bytes
-MAX_DISCARDED_BYTES: Final = 32 * MAX_BODY_BYTES  # what is larger is hung up on
+MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_DISCARDED_BYTES: Final = 32 * MAX_BODY_BYTES  # beyond, the connection is closed
 MAX_BODY_SECONDS: Final = 30.0
-JSON: Final = "application/json"
 JSON_ONLY: Final = (JSON,)
 YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
-async def read_json_object(request: Request, *, may_be_empty: bool = False) -> JsonObject:
-    """Raises whatever `errors.py` says of bodies."""
+async def read_json_object(request: Request[Any], *, may_be_empty: bool = False) -> JsonObject:
+    """Return the object in the body, or {} for no body if it `may_be_empty`.
+
+    Raises the errors of `errors.py` that concern bodies.
+    """
     data = await _read_supported(request, JSON_ONLY)
     if not data:
         if may_be_empty:
@@ -52,86 +51,77 @@ async def read_json_object(request: Request, *, may_be_empty: bool = False) -> J
     return value
 
 
-async def read_json(request: Request) -> Json:
-    """Any JSON; nothing at all is null. Raises whatever `errors.py` says of bodies."""
+async def read_json(request: Request[Any]) -> Json:
+    """Return the JSON in the body, or None for no body. Raises as `read_json_object`."""
     data = await _read_supported(request, JSON_ONLY)
     return _parse_json(data) if data else None
 
 
-async def document(request: Request, workroom: WorkerThread) -> tuple[Json, int]:
-    """JSON or YAML, as the request says, and its size."""
+async def read_document(request: Request[Any], workroom: WorkerThread) -> tuple[Json, int]:
+    """Return the definition in the body, JSON or YAML by its media type, and its size in bytes."""
     data = await _read_supported(request, (JSON, *YAML_TYPES))
     if not data:
         raise NotJson("there is no body; send a definition as JSON or YAML")
-    read = _parse_yaml if _media_type(request) in YAML_TYPES else _parse_json
-    return await workroom.run(len(data), read, data), len(data)
+    parse = _parse_yaml if _media_type(request) in YAML_TYPES else _parse_json
+    return await workroom.run(len(data), parse, data), len(data)
 
 
-async def _read_supported(request: Request, supported: Sequence[str]) -> bytes:
-    """Of one of these types. A body without a type is refused: a page of any site can have a
-    browser send one without asking first. No body needs no type."""
+async def _read_supported(request: Request[Any], supported: Sequence[str]) -> bytes:
+    """Return a body of one of the `supported` types; no body needs no type.
+
+    A body without a type is refused: a page of any site can make a browser send one without asking
+    first.
+    """
     media_type = _media_type(request)
-    is_read = media_type in supported or media_type.endswith("+json")
-    if not is_read and request.header(b"content-length") not in (None, "0"):
+    is_supported = media_type in supported or media_type.endswith("+json")
+    if not is_supported and request.headers.get("content-length") not in (None, "0"):
         raise UnsupportedMediaType(supported)
-    data = _arrived(request) or await read(request)
-    if data and not is_read:
+    data = await read_body(request)
+    if data and not is_supported:
         raise UnsupportedMediaType(supported)
     return data
 
 
-def _arrived(request: Request) -> bytes:
-    """All of it, if it is there already and not too large; else nothing."""
-    whole = whole_of(request.scope)
-    return (whole is not None and whole.take_body(MAX_BODY_BYTES)) or b""
-
-
-async def read(request: Request) -> bytes:
-    """All of it. Raises BodyTooLarge, BodyTooSlow."""
+async def read_body(request: Request[Any]) -> bytes:
+    """Return the whole body. Raises BodyTooLarge, BodyTooSlow, ClientDisconnect."""
     if _is_refused_by_length(request):
         raise BodyTooLarge(MAX_BODY_BYTES)
-    reading = Begun(_receive(request.receive))
-    if reading.is_done:
-        return await reading
     try:
         async with asyncio.timeout(MAX_BODY_SECONDS):
-            return await reading
+            return await _receive(request)
     except TimeoutError:
         raise BodyTooSlow(MAX_BODY_SECONDS) from None
 
 
-def _is_refused_by_length(request: Request) -> bool:
-    """Hopelessly large; or too large, and the client asks before it sends."""
-    announced = request.header(b"content-length")
+def _is_refused_by_length(request: Request[Any]) -> bool:
+    """True if the body is too large even to be discarded, or if it is too large and its client
+    waits for a 100 before it sends it."""
+    announced = request.headers.get("content-length")
     if announced is None or not announced.isdecimal():
         return False
-    asks = request.header(b"expect") is not None
-    limit = MAX_BODY_BYTES if asks else MAX_DISCARDED_BYTES
+    limit = MAX_BODY_BYTES if "expect" in request.headers else MAX_DISCARDED_BYTES
     return len(announced) > 10 or int(announced) > limit
 
 
-async def _receive(receive: Receive) -> bytes:
-    chunks, size, more = list[bytes](), 0, True
-    while more and size <= MAX_DISCARDED_BYTES:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk, more = message.get("body", b""), message.get("more_body", False)
+async def _receive(request: Request[Any]) -> bytes:
+    chunks, size = list[bytes](), 0
+    async for chunk in request.stream():
         size += len(chunk)
         if size <= MAX_BODY_BYTES:
             chunks.append(chunk)
+        elif size > MAX_DISCARDED_BYTES:
+            break
     if size > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
     return b"".join(chunks)
 
 
-def _media_type(request: Request) -> str:
-    """Without parameters; empty if it is not said."""
-    encoding = request.header(b"content-encoding")
+def _media_type(request: Request[Any]) -> str:
+    """Return the media type without its parameters, or "" if there is none."""
+    encoding = request.headers.get("content-encoding")
     if encoding is not None and encoding.lower() != "identity":
         raise UnsupportedMediaType(())
-    given = request.header(b"content-type") or ""
-    return given.partition(";")[0].strip().lower()
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _parse_json(data: bytes) -> Json:

@@ -9,31 +9,52 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Context, Decimal
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from msgspec.json import Decoder, Encoder
+from starlette.requests import Request
 
 from ...fsm.formats.numbers import MAX_DIGITS
 from ...fsm.formats.strict_json import JsonObject, serialize
 from ...fsm.runtime.orchestrator import IdempotencyKey
 from .errors import InvalidActor, InvalidIdempotencyKey, InvalidIfMatch
-from .request import Request
 
 ACTOR_HEADER: Final = "Saga-Actor"
-ACTOR_FIELD: Final = ACTOR_HEADER.lower().encode()
-MAX_ACTOR_CHARS: Final = 200  # characters
+MAX_ACTOR_CHARS: Final = 200
+MAX_CONDITION_CHARS: Final = 1000
+MAX_PREFER_CHARS: Final = 1000
+DEFAULT_WAIT: Final = timedelta(seconds=30)
+MAX_WAIT: Final = timedelta(seconds=60)
+
+# An entity tag and a list of them (RFC 9110, section 8.8.3).
+ENTITY_TAG: Final = re.compile(r'(W/)?"([^"]*)"')
+ENTITY_TAGS: Final = re.compile(rf"{ENTITY_TAG.pattern}(?:[ \t]*,[ \t]*{ENTITY_TAG.pattern})*")
+
+# An idempotency key as it is, and as a quoted string.
+VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
+QUOTED_KEY: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+EXACT_CONTEXT: Final = Context(prec=2 * MAX_DIGITS)  # digits before and after the point
+DIGEST_VERSION: Final = b"\x02"  # prefix of a digest; those of the first version have none
+
+# One preference at a time, up to the comma after it; a quoted value may hold commas.
+PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+NAME_AND_VALUE: Final = re.compile(r'\s*([\w-]+)\s*(?:=\s*"?([^";]*)"?\s*)?(?:;.*)?', re.ASCII)
+SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
-def read_actor(request: Request) -> str | None:
-    """None without the header. Raises InvalidActor."""
-    given = request.headers(ACTOR_FIELD)
-    if len(given) > 1:
+def read_actor(request: Request[Any]) -> str | None:
+    """Return the actor that `Saga-Actor` claims; events record it. Raises InvalidActor.
+
+    The header is not authenticated: a proxy in front must set it, and strip what clients send.
+    """
+    values = request.headers.getlist(ACTOR_HEADER)
+    if len(values) > 1:
         raise InvalidActor(MAX_ACTOR_CHARS)
-    return parse_actor(given[0].encode("latin-1")) if given else None
+    return parse_actor(values[0].encode("latin-1")) if values else None
 
 
 def parse_actor(header: bytes) -> str:
-    """UTF-8, as proxies send names. Raises InvalidActor."""
+    """Decode UTF-8, as proxies send names. Raises InvalidActor."""
     try:
         actor = header.strip().decode()
     except UnicodeDecodeError:
@@ -43,68 +64,64 @@ def parse_actor(header: bytes) -> str:
     return actor
 
 
-MAX_CONDITION_CHARS: Final = 1000  # characters
-ENTITY_TAG: Final = re.compile(r'(W/)?"([^"]*)"')
-ENTITY_TAGS: Final = re.compile(rf"{ENTITY_TAG.pattern}(?:[ \t]*,[ \t]*{ENTITY_TAG.pattern})*")
-
-
 def etag(version: int) -> str:
+    """Return the version of a saga as an entity tag."""
     return f'"{version}"'
 
 
-def matches_if_none_match(request: Request, version: int) -> bool:
-    """Whether If-None-Match says that the client has this version."""
-    given = _condition(request, b"if-none-match")
-    return given == "*" or any(tag[2] == str(version) for tag in ENTITY_TAG.finditer(given))
+def matches_if_none_match(request: Request[Any], version: int) -> bool:
+    """True if If-None-Match says that the client has this version."""
+    condition = _condition(request, "if-none-match")
+    tags = ENTITY_TAG.finditer(condition)
+    return condition == "*" or any(tag[2] == str(version) for tag in tags)
 
 
-def has_if_match(request: Request) -> bool:
-    """Whether If-Match is more than a demand that the saga exists. Raises InvalidIfMatch.
+def has_if_match(request: Request[Any]) -> bool:
+    """True if If-Match demands a version, and not only that the saga exists.
 
-    A weak tag is refused too: it matches no version, and a client that sends one means the other.
+    Raises InvalidIfMatch, also for weak tags alone: they match no version, and a client that sends
+    one means a strong tag.
     """
-    given = _condition(request, b"if-match")
-    if given in ("", "*"):
+    condition = _condition(request, "if-match")
+    if condition in ("", "*"):
         return False
-    if not ENTITY_TAGS.fullmatch(given) or all(tag[1] for tag in ENTITY_TAG.finditer(given)):
-        raise InvalidIfMatch(given)
+    if not ENTITY_TAGS.fullmatch(condition) or all(
+        tag[1] for tag in ENTITY_TAG.finditer(condition)
+    ):
+        raise InvalidIfMatch(condition)
     return True
 
 
-def satisfies_if_match(request: Request, version: int) -> bool:
-    """Whether If-Match allows to act on this version; without the header all are allowed."""
+def satisfies_if_match(request: Request[Any], version: int) -> bool:
+    """True if If-Match allows acting on this version, or is absent. Raises InvalidIfMatch."""
     if not has_if_match(request):
         return True
-    given = _condition(request, b"if-match")
-    return any(tag[2] == str(version) and not tag[1] for tag in ENTITY_TAG.finditer(given))
+    tags = ENTITY_TAG.finditer(_condition(request, "if-match"))
+    return any(tag[2] == str(version) and not tag[1] for tag in tags)
 
 
-def _condition(request: Request, name: bytes) -> str:
-    return ",".join(request.headers(name))[:MAX_CONDITION_CHARS].strip()
+def _condition(request: Request[Any], name: str) -> str:
+    return ",".join(request.headers.getlist(name))[:MAX_CONDITION_CHARS].strip()
 
 
-VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
-EXACT_CONTEXT: Final = Context(prec=2 * MAX_DIGITS)  # of a number before and after the point
-DIGEST_VERSION: Final = b"\x02"  # before a digest; the first ones have none
-QUOTED_KEY: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
-
-
-def read_start_key(request: Request, body: JsonObject) -> IdempotencyKey | None:
-    """None without the header. Raises InvalidIdempotencyKey."""
+def read_start_key(request: Request[Any], body: JsonObject) -> IdempotencyKey | None:
+    """Return the idempotency key with the digest of the request. Raises InvalidIdempotencyKey."""
     key = read_idempotency_key(request)
-    return None if key is None else IdempotencyKey(key, digest(body), partial(former_digest, body))
+    if key is None:
+        return None
+    return IdempotencyKey(key, request_digest(body), partial(former_digest, body))
 
 
-def read_idempotency_key(request: Request) -> str | None:
-    """None without the header. Raises InvalidIdempotencyKey."""
-    given = request.headers(b"idempotency-key")
-    if len(given) > 1:
+def read_idempotency_key(request: Request[Any]) -> str | None:
+    """Return the key, or None without the header. Raises InvalidIdempotencyKey."""
+    values = request.headers.getlist("idempotency-key")
+    if len(values) > 1:
         raise InvalidIdempotencyKey
-    return parse_idempotency_key(given[0]) if given else None
+    return parse_idempotency_key(values[0]) if values else None
 
 
 def parse_idempotency_key(header: str) -> str:
-    """Bare or a string of RFC 8941: the same key either way. Raises InvalidIdempotencyKey."""
+    """Return the key, bare or as a string of RFC 8941. Raises InvalidIdempotencyKey."""
     key = header.strip()
     if key.startswith('"'):
         if not (quoted := QUOTED_KEY.fullmatch(key)):
@@ -115,19 +132,19 @@ def parse_idempotency_key(header: str) -> str:
     return key
 
 
-def digest(body: JsonObject) -> bytes:
-    """Return the same for the same request, however it is written.
+def request_digest(body: JsonObject) -> bytes:
+    """Return a digest that is the same for the same request, however it is written.
 
     Blanks, the order of members and the spelling of numbers do not count, and a member at its
-    default, which is null or empty for all of them, is one that is left out.
+    default, which is null or empty for all of them, counts as left out.
     """
-    given = {name: value for name, value in body.items() if value is not None and value != {}}
-    canonical = _encode_canonical(_decode_canonical(serialize(given)))
+    members = {name: value for name, value in body.items() if value is not None and value != {}}
+    canonical = _encode_canonical(_decode_canonical(serialize(members)))
     return DIGEST_VERSION + hashlib.sha256(canonical).digest()
 
 
 def former_digest(body: JsonObject) -> bytes:
-    """Return what was recorded before there were versions of digests, when numbers were floats."""
+    """Return the digest as recorded before digests had versions, when numbers were floats."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=float)
     return hashlib.sha256(canonical.encode()).digest()
 
@@ -141,26 +158,16 @@ _decode_canonical = Decoder(float_hook=_canonical_number).decode
 _encode_canonical = Encoder(decimal_format="number", order="sorted").encode
 
 
-DEFAULT_WAIT: Final = timedelta(seconds=30)
-MAX_WAIT: Final = timedelta(seconds=60)
-MAX_PREFER_CHARS: Final = 1000  # characters
-
-# One preference at a time, up to the comma after it; a quoted value may hold commas.
-PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-NAME_AND_VALUE: Final = re.compile(r'\s*([\w-]+)\s*(?:=\s*"?([^";]*)"?\s*)?(?:;.*)?', re.ASCII)
-SECONDS: Final = re.compile(r"[0-9]{1,9}")
-
-
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`wait` is None if none was asked for; it is within bounds."""
+    """The preferences of RFC 7240 that are applied. `wait` is None if the client gave none."""
 
     wait: timedelta | None = None
     respond_async: bool = False
 
     @property
     def applied(self) -> str | None:
-        """For Preference-Applied."""
+        """The value of Preference-Applied, from which a client learns that its wait was cut."""
         if self.respond_async:
             return "respond-async"
         return None if self.wait is None else f"wait={self.wait.total_seconds():.0f}"
@@ -171,23 +178,24 @@ class Preferences:
         return default if self.wait is None else self.wait
 
 
-def read_preferences(request: Request) -> Preferences:
-    headers = request.headers(b"prefer")
-    return parse_preferences(",".join(headers)) if headers else NO_PREFERENCES
+NO_PREFERENCES: Final = Preferences()
+
+
+def read_preferences(request: Request[Any]) -> Preferences:
+    """Return what Prefer says. A preference that cannot be read counts as absent."""
+    values = request.headers.getlist("prefer")
+    return parse_preferences(",".join(values)) if values else NO_PREFERENCES
 
 
 def parse_preferences(header: str) -> Preferences:
-    given: dict[str, str] = {}
+    values: dict[str, str] = {}
     for preference in PREFERENCE.findall(header[:MAX_PREFER_CHARS]):
         if parts := NAME_AND_VALUE.fullmatch(preference):
-            given.setdefault(parts[1].lower(), (parts[2] or "").strip())
-    return Preferences(_parse_wait(given.get("wait", "")), "respond-async" in given)
+            values.setdefault(parts[1].lower(), (parts[2] or "").strip())
+    return Preferences(_parse_wait(values.get("wait", "")), "respond-async" in values)
 
 
 def _parse_wait(value: str) -> timedelta | None:
     if not SECONDS.fullmatch(value):
         return None
     return min(timedelta(seconds=int(value)), MAX_WAIT)
-
-
-NO_PREFERENCES: Final = Preferences()

@@ -1,8 +1,8 @@
-"""What goes wrong, as HTTP tells it (RFC 9457): the only place that knows status codes of errors.
+"""Problem details of errors (RFC 9457): the only place that knows status codes of errors.
 
-An exception is looked up by its class, then by those it derives from. What is not in the table is
-our mistake: 500, with the traceback in the log and nothing of it in the answer. A text that came
-from outside is cut before it is sent back.
+An exception is looked up by its class, then by its base classes. One that is not in the table is a
+defect of the service: the response is 500 and says nothing of it, the log has the traceback. Texts
+from outside are shortened before they are sent back.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any, Final
 from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ExceptionHandler
 
 from ...fsm.definitions.findings import Finding, InvalidDefinition, InvalidInput
 from ...fsm.errors import (
@@ -68,13 +71,12 @@ from .errors import (
     UnsupportedTransferCoding,
     WrongCallbackToken,
 )
-from .request import Request
 
-MEDIA_TYPE = "application/problem+json"
-MAX_DETAIL_CHARS = 500  # characters
-MAX_INSTANCE_CHARS = 200
-MAX_ERRORS = 100
-RETRY_AFTER_SECONDS = 1
+MEDIA_TYPE: Final = "application/problem+json"
+MAX_DETAIL_CHARS: Final = 500
+MAX_INSTANCE_CHARS: Final = 200
+MAX_ERRORS: Final = 100
+RETRY_AFTER_SECONDS: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,8 @@ def find_problem(error: Exception) -> Problem:
     return next((PROBLEMS[kind] for kind in kinds if kind in PROBLEMS), INTERNAL_ERROR)
 
 
-def problem_response(request: Request, error: Exception) -> Response:
+async def problem_response(request: Request[Any], error: Exception) -> Response:
+    """Return the response to `error`, as a Starlette exception handler."""
     problem = find_problem(error)
     _log_failure(request, problem, error)
     return Response(
@@ -238,16 +241,39 @@ def problem_response(request: Request, error: Exception) -> Response:
     )
 
 
-def render_raw_problem(error: Exception, beside: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """As the last answer of a connection, to what no application has seen, with the headers
-    `beside` that all answers have."""
+async def path_not_found(request: Request[Any], error: Exception) -> Response:
+    """Handle the 404 of Starlette's router."""
+    return await problem_response(request, PathNotFound())
+
+
+async def method_not_allowed(request: Request[Any], error: Exception) -> Response:
+    """Handle the 405 of Starlette's router, which knows the methods of one route of the path."""
+    path = request.scope["route"].path
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    methods = {method for route in routes if route.path == path for method in route.methods or ()}
+    return await problem_response(request, MethodNotAllowed(sorted(methods - {"HEAD"})))
+
+
+EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
+    HTTPStatus.NOT_FOUND.value: path_not_found,
+    HTTPStatus.METHOD_NOT_ALLOWED.value: method_not_allowed,
+    Exception: problem_response,
+    **dict.fromkeys(PROBLEMS, problem_response),
+}
+
+
+def render_raw_problem(error: Exception, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the last response of a connection, as bytes, to what no application has seen.
+
+    `headers` are those that every response of the server has.
+    """
     problem = find_problem(error)
     body = _document(problem, error, "/")
-    headers = {**dict(_headers(problem, error)), "Connection": "close"}
+    own_headers = {**dict(_headers(problem, error)), "Connection": "close"}
     lines = [
         f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode(),
-        *(b"%b: %b" % one for one in beside),
-        *(f"{name}: {value}".encode() for name, value in headers.items()),
+        *(b"%b: %b" % header for header in headers),
+        *(f"{name}: {value}".encode() for name, value in own_headers.items()),
         f"Content-Type: {MEDIA_TYPE}".encode(),
         f"Content-Length: {len(body)}".encode(),
     ]
@@ -268,8 +294,8 @@ def _document(problem: Problem, error: Exception, path: str) -> bytes:
     return serialize(document)
 
 
-def cut(text: str) -> str:
-    """Short enough to be sent back, and certainly UTF-8."""
+def shorten(text: str) -> str:
+    """Return `text` cut to a length that is sent back, and certainly UTF-8."""
     plain = text.encode(errors="replace").decode()
     return plain if len(plain) <= MAX_DETAIL_CHARS else plain[: MAX_DETAIL_CHARS - 1] + "…"
 
@@ -277,13 +303,13 @@ def cut(text: str) -> str:
 def _detail(problem: Problem, error: Exception) -> str:
     if problem is INTERNAL_ERROR:
         return "It was logged, and nothing of it can be told here."
-    return cut(str(error)) or problem.title
+    return shorten(str(error)) or problem.title
 
 
 def _extensions(error: Exception) -> Iterator[tuple[str, Json]]:
     match error:
         case InvalidInput() | InvalidDefinition() | InvalidRequest():
-            yield "errors", [_error(one) for one in error.findings[:MAX_ERRORS]]
+            yield "errors", [_error(finding) for finding in error.findings[:MAX_ERRORS]]
         case NotAllowed():
             yield "allowed_actions", list(error.allowed_actions)
             if isinstance(error, DrivenByParent):
@@ -298,8 +324,8 @@ def _extensions(error: Exception) -> Iterator[tuple[str, Json]]:
 
 def _error(finding: Finding) -> Json:
     return {
-        "pointer": cut(finding.pointer),
-        "detail": cut(finding.detail),
+        "pointer": shorten(finding.pointer),
+        "detail": shorten(finding.detail),
         "code": finding.code,
     }
 
@@ -309,17 +335,20 @@ def _headers(problem: Problem, error: Exception) -> Iterator[tuple[str, str]]:
         case MethodNotAllowed():
             yield "Allow", ", ".join(error.allowed)
         case BodyTooLarge() | BodyTooSlow():
-            yield "Connection", "close"  # whatever is left of the body is not wanted
+            yield "Connection", "close"  # the rest of the body is not read
         case MalformedRequest() | UnsupportedTransferCoding() | HeadTooLarge():
             yield "Connection", "close"  # where the next request begins is not certain
+        case _ if problem is INTERNAL_ERROR:
+            # Starlette raises the error again for the server to see, which then hangs up.
+            yield "Connection", "close"
         case _ if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
             yield "Retry-After", str(RETRY_AFTER_SECONDS)
         case _:
             return
 
 
-def _log_failure(request: Request, problem: Problem, error: Exception) -> None:
-    """One line for what is not the client's doing."""
+def _log_failure(request: Request[Any], problem: Problem, error: Exception) -> None:
+    """Log one line for a failure that the client has not caused."""
     if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(
         error, UnsupportedTransferCoding
     ):
@@ -329,7 +358,7 @@ def _log_failure(request: Request, problem: Problem, error: Exception) -> None:
         "path": request.scope["path"][:MAX_INSTANCE_CHARS],
         "status": problem.status.value,
         "code": problem.code,
-        "why": cut(str(error)),
+        "why": shorten(str(error)),
     }
     unexpected = error if problem is INTERNAL_ERROR else None
     logger.error("request failed", extra=facts, exc_info=unexpected)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from starlette.requests import Request
 
 from ...fsm.definitions.findings import Finding
 from ...fsm.definitions.input_check import merged_input
@@ -17,7 +18,6 @@ from ...fsm.inputs import ChildPolicy, StartSaga
 from ...fsm.machines import SagaStatus
 from ...projections.listing import PAGE_CURSOR_PATTERN, SagaFilter
 from .errors import InvalidQuery, InvalidRequest
-from .request import Request
 from .types import AnyArray, AnyJson, AnyObject, Deadline, EntityId, Tags, Time
 
 MAX_VERSION = 2**31 - 1
@@ -209,45 +209,47 @@ QueryModel = TypeVar("QueryModel", bound=Query)
 
 
 def validate_body(model: type[BodyModel], body: JsonObject) -> BodyModel:
-    """Raises InvalidRequest."""
+    """Return the model of `body`. Raises InvalidRequest."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
         raise InvalidRequest(validation_findings(error, model, PATTERN_WORDS)) from None
 
 
-def read_query(model: type[QueryModel], request: Request) -> QueryModel:
-    """Raises InvalidQuery."""
+def read_query(model: type[QueryModel], request: Request[Any]) -> QueryModel:
+    """Return the model of the query string. Raises InvalidQuery."""
     if not request.scope["query_string"]:
-        nothing: QueryModel = _empty_query(model)
-        return nothing
+        empty: QueryModel = _empty_query(model)
+        return empty
     return validate_query(model, unique_parameters(request))
 
 
 @cache
 def _empty_query(model: type[QueryModel]) -> QueryModel:
-    """Frozen, so that one serves all."""
+    """Return the query without parameters. It is frozen, so requests share it."""
     return model()
 
 
-def validate_query(model: type[QueryModel], given: Mapping[str, str]) -> QueryModel:
+def validate_query(model: type[QueryModel], parameters: Mapping[str, str]) -> QueryModel:
+    """Return the model of `parameters`. Raises InvalidQuery."""
     try:
-        return model.model_validate(given)
+        return model.model_validate(parameters)
     except ValidationError as error:
         raise InvalidQuery(validation_findings(error, model, PATTERN_WORDS)) from None
 
 
-def unique_parameters(request: Request) -> dict[str, str]:
-    """Raises InvalidQuery if one is there twice: nobody can know which was meant."""
+def unique_parameters(request: Request[Any]) -> dict[str, str]:
+    """Return the query parameters. Raises InvalidQuery if one is repeated: which of its values is
+    meant would be a guess."""
     pairs = request.query_params.multi_items()
-    given = dict(pairs)
-    if len(given) < len(pairs):
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
         names = [name for name, _ in pairs]
         raise InvalidQuery(
             Finding(
                 code="repeated", pointer=json_pointer((name,)), detail="it is there more than once"
             )
-            for name in given
+            for name in parameters
             if names.count(name) > 1
         )
-    return given
+    return parameters

@@ -1,25 +1,28 @@
-"""A route: what is served where, and all that can be said about it."""
+"""A route of the API: where it is, its endpoint, and all that the API document says of it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
-from ..services import AppContext
 from .json_response import JSON
-from .request import Request
 
-Endpoint: TypeAlias = Callable[[Request, AppContext], Awaitable[Response]]
+Endpoint: TypeAlias = Callable[[Request[Any]], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """Without a model the body is not ours to describe, without a type there is none."""
+    """A response that a route gives. Without a model its body is not described here, without a
+    media type it has none."""
 
     description: str
     model: type[BaseModel] | None = None
@@ -29,8 +32,9 @@ class ResponseSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
-    """`problems` are those of its own; what every body or query can meet goes without saying.
-    Without a `query` whatever is asked is ignored.
+    """`problems` are those of this route alone; `openapi.py` adds what any body or query can cause.
+
+    Without a `query` model every query parameter is ignored.
     """
 
     method: str
@@ -43,7 +47,7 @@ class RouteSpec:
     body_required: bool = True
     query: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
-    problems: tuple[type[Exception], ...] = field(default=())
+    problems: tuple[type[Exception], ...] = ()
 
     @property
     def name(self) -> str:
@@ -52,3 +56,33 @@ class RouteSpec:
     @property
     def path_parameters(self) -> list[str]:
         return re.findall(r"{(\w+)}", self.path)
+
+    def to_route(self) -> Route:
+        return SegmentRoute(self.path, self.endpoint, methods=[self.method])
+
+
+class SegmentRoute(Route):
+    """A Starlette route that is matched segment by segment.
+
+    An encoded slash is a part of its segment and separates none (RFC 3986, section 2.2). A path
+    without parameters is never one with them, whatever the method: `GET /sagas/start` is refused,
+    and does not read the saga `start`. It therefore has one route only.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        raw_path: bytes = scope.get("raw_path") or b""
+        if b"%" in raw_path:
+            match, child_scope = super().matches({**scope, "path": _encode_segments(raw_path)})
+            parameters: Mapping[str, str] = child_scope.get("path_params", {})
+            child_scope["path_params"] = {name: unquote(text) for name, text in parameters.items()}
+        else:
+            match, child_scope = super().matches(scope)
+        if match is Match.PARTIAL and not self.param_convertors:
+            return Match.FULL, child_scope  # for `handle` to refuse the method
+        return match, child_scope
+
+
+def _encode_segments(raw_path: bytes) -> str:
+    """Return the path with every character encoded that may be, except the separating slashes."""
+    segments = raw_path.decode("latin-1").split("/")
+    return "/".join(quote(unquote(segment), safe="") for segment in segments)

@@ -17,29 +17,32 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from saga_orchestrator.http.uvicorn_server import LifespanApp, build_server
+from saga_orchestrator.http.uvicorn_server import build_server, ending_on_failure
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[ASGIApp]:
-    asked = asyncio.Event()
+async def serving() -> AsyncIterator[dict[str, asyncio.Event]]:
+    requested = asyncio.Event()
 
     async def fail() -> None:
-        await asked.wait()
+        await requested.wait()
         raise RuntimeError("a part has failed")
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse("ok")(scope, receive, send)
-        asked.set()
 
     async with asyncio.TaskGroup() as parts:
         parts.create_task(fail())
         try:
-            yield answer
+            yield {"requested": requested}
         finally:
             await get_stuck(os.environ.get("STUCK"))
+
+
+async def respond(request: Request) -> PlainTextResponse:
+    request.state.requested.set()
+    return PlainTextResponse("ok")
 
 
 async def get_stuck(what: str | None) -> None:
@@ -52,7 +55,10 @@ async def get_stuck(what: str | None) -> None:
             threading.Event().wait()
 
 
-app = LifespanApp(serving, (), ends_within=timedelta(seconds=1))
+app = Starlette(
+    routes=[Route("/", respond)],
+    lifespan=lambda _: ending_on_failure(serving(), (), timedelta(seconds=1)),
+)
 
 if __name__ == "__main__":
     door = socket.create_server(("127.0.0.1", int(sys.argv[1])))

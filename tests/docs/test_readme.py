@@ -13,8 +13,8 @@ from saga_orchestrator.fsm.definitions.parser import parse_definition
 from saga_orchestrator.fsm.definitions.verifier import verify
 from saga_orchestrator.fsm.definitions.verifier.inputs import check_input_is_declared
 from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
+from saga_orchestrator.http.app import ROUTES
 from saga_orchestrator.http.participants.config import read_participants_config
-from saga_orchestrator.http.routes import ROUTES
 from saga_orchestrator.http.wire.requests import StartRequest
 from saga_orchestrator.settings import DEFAULT_PARTICIPANTS, SERVICE_URL, Settings
 from saga_orchestrator.tests.docs.markdown import ROOT, document, quoted_in

@@ -1,10 +1,10 @@
-"""Requests as the door sees them, of which nobody reads the body."""
+"""Requests without a body, as endpoints get them."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from saga_orchestrator.http.wire.request import Request
+from starlette.requests import Request
 from starlette.types import Message
 
 JSON: Final = {"Content-Type": "application/json"}

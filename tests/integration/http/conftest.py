@@ -11,12 +11,12 @@ import httpx
 import pytest
 from saga_orchestrator.fsm.formats.redaction import Redaction
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
+from saga_orchestrator.fsm.runtime.concurrency import WorkerThread
 from saga_orchestrator.fsm.runtime.health import CheckResult
 from saga_orchestrator.fsm.runtime.metrics import EventMetrics
-from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
-from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.http.state import AppState
 from saga_orchestrator.projections.audit.chain import verify_log
 from saga_orchestrator.projections.feed import (
     AcceptEvent,
@@ -27,7 +27,7 @@ from saga_orchestrator.projections.feed import (
 )
 from saga_orchestrator.projections.listing import PageCursor, SagaFilter, SagaSummary
 from saga_orchestrator.projections.stats import SagaCount, Stats
-from saga_orchestrator.tests.integration.http.clients import client_of
+from saga_orchestrator.tests.integration.http.clients import client_of, served_app
 from saga_orchestrator.tests.support.in_memory_service import (
     TOKENS,
     InMemoryService,
@@ -112,20 +112,20 @@ async def bulk(world: InMemoryService) -> AsyncIterator[BulkJobs]:
 
 
 @pytest.fixture
-def services(
+def state(
     world: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
-) -> AppContext:
-    return services_of(world, listing, health, bulk)
+) -> AppState:
+    return state_of(world, listing, health, bulk)
 
 
-def services_of(
+def state_of(
     world: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
-) -> AppContext:
-    return AppContext(
+) -> AppState:
+    return AppState(
         orchestrator=world.orchestrator,
         listing=listing,
         health=HealthQuestion(health),
-        callbacks=WebhookPolicy([PARTICIPANT], loopback=False),
+        webhook_policy=WebhookPolicy([PARTICIPANT], loopback=False),
         audit=partial(verify_log, world.log),
         tokens=TOKENS,
         bulk=bulk,
@@ -133,17 +133,20 @@ def services_of(
         statistics=NoStatistics(),
         executor=world.driver.executor,
         event_counts=EventMetrics(),
+        workroom=WorkerThread(),
         redaction=Redaction([SECRET]),
+        allowed_hosts=("saga",),
+        allowed_origins=(),
         participants=dict.fromkeys(("order-service", "payment-service", "airline"), PARTICIPANT),
     )
 
 
 @pytest.fixture
-def app(services: AppContext) -> ASGIApp:
-    return build_app(services, version="1.2.3", hosts=("saga",))
+def app(state: AppState) -> ASGIApp:
+    return served_app(state)
 
 
 @pytest.fixture
-async def client(services: AppContext) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(services) as made:
+async def client(state: AppState) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(state) as made:
         yield made

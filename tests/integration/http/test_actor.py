@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
-from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.http.app import ROUTES
 from saga_orchestrator.http.wire.headers import ACTOR_HEADER
 from saga_orchestrator.http.wire.responses import EventModel, ProblemDetails
 from saga_orchestrator.http.wire.route import RouteSpec

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.http.admission import AdmissionMiddleware
-from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.http.app import ROUTES
 from saga_orchestrator.http.wire.route import RouteSpec
 from saga_orchestrator.tests.support.in_memory_service import ORDER_STEP_DATA, InMemoryService
 from starlette.responses import Response
@@ -40,13 +40,14 @@ async def answer(
     *headers: tuple[str, str], method: str = "GET", version: str = "1.1"
 ) -> tuple[int, dict[str, str], bytes]:
     """Of a service with these names, which a friend's pages may call."""
-    app, sent = AdmissionMiddleware(Behind(), NAMES, (FRIEND,)), list[Message]()
+    app, sent = AdmissionMiddleware(Behind()), list[Message]()
     scope = {
         "type": "http",
         "http_version": version,
         "method": method,
         "path": "/",
         "headers": [(name.lower().encode(), one.encode("latin-1")) for name, one in headers],
+        "state": {"allowed_hosts": NAMES, "allowed_origins": (FRIEND,)},
     }
 
     async def receive() -> Message:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.http.app import ROUTES
 from saga_orchestrator.http.wire.route import RouteSpec
 from saga_orchestrator.tests.support.asgi_requests import JSON
 from saga_orchestrator.tests.support.in_memory_service import (

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema_rs import validator_for
+from saga_orchestrator.http.app import ROUTES
 from saga_orchestrator.http.openapi import openapi_document
-from saga_orchestrator.http.routes import ROUTES
 from saga_orchestrator.http.wire.problems import PROBLEMS
 from saga_orchestrator.http.wire.route import RouteSpec
 from saga_orchestrator.tests.support.in_memory_service import (

@@ -26,7 +26,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     in_memory_service,
 )
 
-from .conftest import ScriptedHealth, ScriptedListing, services_of
+from .conftest import ScriptedHealth, ScriptedListing, state_of
 
 MONEY = """
 saga: money
@@ -162,7 +162,7 @@ AT_ONCE = {**JSON, "Prefer": "respond-async"}
 
 def client_of_world(world: InMemoryService) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     bulk = BulkJobs(world.orchestrator, world.clock)
-    return client_of(services_of(world, ScriptedListing(), ScriptedHealth(), bulk))
+    return client_of(state_of(world, ScriptedListing(), ScriptedHealth(), bulk))
 
 
 async def seen(client: httpx.AsyncClient, saga_id: str) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.http.routes import ROUTES
+from saga_orchestrator.http.app import ROUTES
 from saga_orchestrator.http.wire import body
 from saga_orchestrator.http.wire.responses import ProblemDetails
 from saga_orchestrator.http.wire.route import RouteSpec

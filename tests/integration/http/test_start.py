@@ -12,8 +12,8 @@ from saga_orchestrator.eventstore.event import StreamId
 from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout
 from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
-from saga_orchestrator.http.services import AppContext
-from saga_orchestrator.http.wire.headers import digest, former_digest
+from saga_orchestrator.http.state import AppState
+from saga_orchestrator.http.wire.headers import former_digest, request_digest
 from saga_orchestrator.tests.integration.http.clients import client_of
 from saga_orchestrator.tests.support.asgi_requests import JSON
 from saga_orchestrator.tests.support.in_memory_service import (
@@ -175,33 +175,33 @@ async def test_a_key_is_not_used_for_another_body(
     assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
-async def stricter_definition(services: AppContext) -> AppContext:
+async def stricter_definition(state: AppState) -> AppState:
     """Version 2 needs what the first start did not give."""
     document = ORDER_PROCESSING.replace("version: 1", "version: 2", 1)
     document = document.replace("path: /orders,", 'path: "/${input.branch}",', 1)
     assert "input.branch" in document
-    await services.orchestrator.register(definition_from_yaml(document))
-    return services
+    await state["orchestrator"].register(definition_from_yaml(document))
+    return state
 
 
-async def stricter_callbacks(services: AppContext) -> AppContext:
+async def stricter_callbacks(state: AppState) -> AppState:
     """As after a restart with other settings."""
-    return replace(services, callbacks=WebhookPolicy([], loopback=False))
+    return {**state, "webhook_policy": WebhookPolicy([], loopback=False)}
 
 
 @pytest.mark.parametrize("become_stricter", [stricter_definition, stricter_callbacks])
 async def test_a_keyed_repeat_is_answered_whatever_is_asked_of_a_start_by_then(
-    services: AppContext,
+    state: AppState,
     world: InMemoryService,
-    become_stricter: Callable[[AppContext], Awaitable[AppContext]],
+    become_stricter: Callable[[AppState], Awaitable[AppState]],
 ) -> None:
     start = {**START, "callback_url": "http://127.0.0.1:9001/api/told"}
     keyed = {"Idempotency-Key": "k"}
-    async with client_of(services) as client:
+    async with client_of(state) as client:
         first = await client.post("/sagas/start", json=start, headers=keyed)
     recorded = len(world.events)
 
-    async with client_of(await become_stricter(services)) as client:
+    async with client_of(await become_stricter(state)) as client:
         unkeyed = await client.post("/sagas/start", json=start)
         new = await client.post("/sagas/start", json=start, headers={"Idempotency-Key": "n"})
         other = await client.post("/sagas/start", json={**start, "entity_id": 9}, headers=keyed)
@@ -235,7 +235,7 @@ async def test_a_key_whose_start_died_unrecorded_is_checked_like_a_new_one(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     start: dict[str, Any] = {**START, "step_data": []}
-    key = digest(start)
+    key = request_digest(start)
     await world.log.claim_key("k", digest=key, stream_id=StreamId(NOBODY), claimed_at=NOON)
 
     response = await client.post("/sagas/start", json=start, headers={"Idempotency-Key": "k"})

@@ -6,11 +6,13 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 
 import pytest
+from saga_orchestrator.http.app import build_app
+from saga_orchestrator.http.state import AppState
 from saga_orchestrator.http.uvicorn_server import build_server
 from saga_orchestrator.tests.support.in_memory_service import ORDER_STEP_DATA, TIME_LIMIT
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: saga\r\n\r\n"
 A_SAGA = "019ca945-0a00-7000-8000-000000000101"  # of an id that one can have
@@ -23,18 +25,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 
 @pytest.fixture
-async def port(app: ASGIApp) -> AsyncIterator[int]:
-    async def alive(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            for phase in ("startup", "shutdown"):
-                await receive()
-                await send({"type": f"lifespan.{phase}.complete"})
-        else:
-            await app(scope, receive, send)
-
+async def port(state: AppState) -> AsyncIterator[int]:
+    app = build_app(lambda _: nullcontext(state), version="1.2.3")
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
-        server = build_server(alive)
+        server = build_server(app)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server._serve([door]))
             yield door.getsockname()[1]

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import httpx
 import pytest
 from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
-from saga_orchestrator.http.app import build_app
-from saga_orchestrator.http.services import AppContext
+from saga_orchestrator.http.state import AppState
 from saga_orchestrator.settings import Settings
+from saga_orchestrator.tests.integration.http.clients import served_app
 from saga_orchestrator.wiring import open_service
 from starlette.types import ASGIApp
 
@@ -44,7 +44,7 @@ DEFINITIONS: Mapping[str, Answer] = {
 @dataclass(frozen=True, slots=True)
 class Service:
     client: httpx.AsyncClient
-    services: AppContext
+    state: AppState
     app: ASGIApp
     database_url: str
 
@@ -76,13 +76,14 @@ async def service(empty_database_url: str, database_mode: DatabaseMode) -> Async
         database_url=empty_database_url,
         saga_database_mode=database_mode,
         saga_participants=participants,
+        saga_allowed_hosts=("saga",),
     )
-    async with open_service(settings) as services:
-        app = build_app(services, version="1.2.3", hosts=("saga",))
+    async with open_service(settings) as state:
+        app = served_app(state)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://saga") as client:
             await register(client, DEFINITIONS)
-            yield Service(client, services, app, empty_database_url)
+            yield Service(client, state, app, empty_database_url)
 
 
 async def register(client: httpx.AsyncClient, definitions: Mapping[str, Answer]) -> None:

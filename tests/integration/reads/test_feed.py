@@ -221,7 +221,7 @@ async def test_a_limit_is_bounded(service: Service) -> None:
 @asynccontextmanager
 async def a_feed(service: Service, *, window: int = 500) -> AsyncIterator[LogFeed]:
     """Beside the one of the service, of a status view that has all and is not told more."""
-    await service.services.listing.refresh()
+    await service.state["listing"].refresh()
     log = PostgresLog(service.database_url)
     readers = ReaderPool(service.database_url, timedelta(seconds=10), statement)
     try:

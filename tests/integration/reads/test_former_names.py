@@ -73,7 +73,7 @@ async def record_under_both_names(service: Service) -> None:
 
 
 async def record(service: Service, saga_id: str, *events: NewEvent) -> None:
-    await service.services.orchestrator.repository.log.append(StreamId(saga_id), 0, events)
+    await service.state["orchestrator"].repository.log.append(StreamId(saga_id), 0, events)
 
 
 async def events_of_type(service: Service, type_name: str) -> list[Answer]:
@@ -120,8 +120,8 @@ async def test_stored_bytes_and_their_chain_stay_as_they_were_written(service: S
 
 async def test_doctor_finds_nothing_wrong_with_former_names(service: Service) -> None:
     await record_under_both_names(service)
-    log = service.services.orchestrator.repository.log
-    known = service.services.orchestrator.registry.known()
+    log = service.state["orchestrator"].repository.log
+    known = service.state["orchestrator"].registry.known()
     grounds = AuditContext(
         definitions={(one.name, one.version): one for one in known},
         evidence=collect_evidence([], [], at=NOON + timedelta(days=1)),

@@ -73,7 +73,7 @@ async def test_participants_with_what_they_answered(service: Service) -> None:
 async def test_metrics_can_be_collected(service: Service) -> None:
     for one in ("quick", "stuck", "refused"):
         await service.start(one)
-    await service.services.listing.refresh()
+    await service.state["listing"].refresh()
 
     answer = await service.client.get("/metrics")
 
@@ -96,9 +96,9 @@ async def test_metrics_can_be_collected(service: Service) -> None:
 
 async def test_metrics_are_told_without_the_database(service: Service) -> None:
     await service.start("refused")
-    services = service.services
+    state = service.state
 
-    text = await render_metrics(NoStatistics(), services.executor, services.event_counts, OWED)
+    text = await render_metrics(NoStatistics(), state["executor"], state["event_counts"], OWED)
 
     assert b"saga_status_view_up 0.0" in text
     assert b"saga_callbacks_owed 3.0" in text

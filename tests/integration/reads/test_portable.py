@@ -19,7 +19,7 @@ def empty_database_url(empty_portable_database_url: str) -> str:
 
 async def test_sagas_are_driven_listed_counted_and_told(service: Service) -> None:
     quick, stuck = await service.start("quick"), await service.start("stuck")
-    await service.services.listing.refresh()
+    await service.state["listing"].refresh()
 
     listed = (await service.get("/sagas"))["sagas"]
     parked = (await service.get("/sagas", status="parked"))["sagas"]

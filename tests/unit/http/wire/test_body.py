@@ -1,70 +1,46 @@
-"""Bodies that are there as a whole; those that are received: tests/integration/http."""
+"""Bodies as one message; those in several: tests/integration/http."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
 from saga_orchestrator.fsm.runtime.concurrency import WorkerThread
-from saga_orchestrator.http.whole import EXTENSION
-from saga_orchestrator.http.wire.body import MAX_BODY_BYTES, document, read_json_object
+from saga_orchestrator.http.wire.body import MAX_BODY_BYTES, read_document, read_json_object
 from saga_orchestrator.http.wire.errors import BodyTooLarge, NotJson
-from saga_orchestrator.http.wire.request import Request
-from starlette.responses import Response
+from starlette.requests import Request
 from starlette.types import Message
 
 
-@dataclass(slots=True)
-class Arrived:
-    """It can be taken at once, or received."""
+def request_with(body: bytes) -> Request:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
 
-    body: bytes
-    received: int = 0
-
-    def take_body(self, most: int) -> bytes | None:
-        return self.body if len(self.body) <= most else None
-
-    def answer(self, response: Response) -> bool:
-        return False
-
-    async def receive(self) -> Message:
-        self.received += 1
-        return {"type": "http.request", "body": self.body, "more_body": False}
-
-    @property
-    def request(self) -> Request:
-        headers = [(b"content-type", b"application/json")]
-        scope = {"type": "http", "headers": headers, "extensions": {EXTENSION: self}}
-        return Request(scope, self.receive)
+    return Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
 
 
-async def test_what_is_there_is_not_received() -> None:
-    arrived = Arrived(b'{"a":1}')
-
-    assert await read_json_object(arrived.request) == {"a": 1}
-    assert arrived.received == 0
+async def test_object_is_read() -> None:
+    assert await read_json_object(request_with(b'{"a":1}')) == {"a": 1}
 
 
-async def test_what_is_there_and_too_large_is_too_large() -> None:
-    arrived = Arrived(b'"' + b"x" * (MAX_BODY_BYTES - 1) + b'"')
+async def test_largest_body_is_read_and_a_larger_one_refused() -> None:
+    largest = b'{"a":"%b"}' % (b"x" * (MAX_BODY_BYTES - 8))
 
+    assert len(largest) == MAX_BODY_BYTES
+    assert await read_json_object(request_with(largest))
     with pytest.raises(BodyTooLarge):
-        await read_json_object(arrived.request)
+        await read_json_object(request_with(largest + b" "))
 
 
 @pytest.mark.parametrize(
-    "read", [read_json_object, lambda request: document(request, WorkerThread())]
+    "read", [read_json_object, lambda request: read_document(request, WorkerThread())]
 )
-async def test_no_body_where_one_is_needed_is_said(
+async def test_missing_body_is_refused_with_what_to_send(
     read: Callable[[Request], Awaitable[object]],
 ) -> None:
     with pytest.raises(NotJson, match="there is no body; send "):
-        await read(Arrived(b"").request)
+        await read(request_with(b""))
 
 
-async def test_nothing_is_there_and_comes() -> None:
-    arrived = Arrived(b"")
-
-    assert await read_json_object(arrived.request, may_be_empty=True) == {}
-    assert arrived.received == 1
+async def test_missing_body_is_an_empty_object_where_it_may_be_missing() -> None:
+    assert await read_json_object(request_with(b""), may_be_empty=True) == {}

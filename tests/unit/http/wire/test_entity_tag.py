@@ -8,8 +8,8 @@ from saga_orchestrator.http.wire.headers import (
     matches_if_none_match,
     satisfies_if_match,
 )
-from saga_orchestrator.http.wire.request import Request
 from saga_orchestrator.tests.support.asgi_requests import asgi_request
+from starlette.requests import Request
 
 
 def with_header(name: bytes, *values: bytes) -> Request:

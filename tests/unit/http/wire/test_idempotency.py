@@ -9,7 +9,7 @@ from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject, parse_un
 from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
 from saga_orchestrator.fsm.testing.strategies import json_values, texts
 from saga_orchestrator.http.wire.errors import InvalidIdempotencyKey
-from saga_orchestrator.http.wire.headers import digest, former_digest, parse_idempotency_key
+from saga_orchestrator.http.wire.headers import former_digest, parse_idempotency_key, request_digest
 from saga_orchestrator.http.wire.requests import StartRequest
 
 
@@ -44,7 +44,7 @@ def test_what_is_no_key(header: str) -> None:
 def test_the_digest_is_of_the_request_and_not_of_how_it_is_written(body: dict[str, Json]) -> None:
     turned = dict(reversed(list(body.items())))
 
-    assert digest(turned) == digest(body)
+    assert request_digest(turned) == request_digest(body)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_digest_is_of_the_request_and_not_of_how_it_is_written(body: dict[st
     ],
 )
 def test_another_request_has_another_digest(one: str, other: str) -> None:
-    assert digest(body_of(one)) != digest(body_of(other))
+    assert request_digest(body_of(one)) != request_digest(body_of(other))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_another_request_has_another_digest(one: str, other: str) -> None:
     ],
 )
 def test_one_request_in_two_spellings_has_one_digest(one: str, other: str) -> None:
-    assert digest(body_of(one)) == digest(body_of(other))
+    assert request_digest(body_of(one)) == request_digest(body_of(other))
 
 
 def test_every_member_that_may_be_left_out_is_null_or_empty_then() -> None:
@@ -92,7 +92,7 @@ def test_every_member_that_may_be_left_out_is_null_or_empty_then() -> None:
 def test_the_longest_numbers_that_are_read_have_a_digest() -> None:
     body = body_of('{"a": ' + "9" * 400 + ', "b": 1e399, "c": ' + f"{'9' * 400}.{'9' * 400}" + "}")
 
-    assert len(digest(body)) == 33
+    assert len(request_digest(body)) == 33
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_a_key_that_was_recorded_before_is_compared_as_it_was_made(
     body: str, recorded: str
 ) -> None:
     given_body = body_of(body)
-    key = IdempotencyKey("k", digest(given_body), partial(former_digest, given_body))
+    key = IdempotencyKey("k", request_digest(given_body), partial(former_digest, given_body))
 
     assert key.matches(bytes.fromhex(recorded))
-    assert key.matches(digest(given_body))
+    assert key.matches(request_digest(given_body))
     assert not key.matches(bytes(32))

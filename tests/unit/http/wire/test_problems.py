@@ -41,9 +41,11 @@ def test_a_code_stands_for_one_problem() -> None:
     assert len(codes) == len(set(codes))
 
 
-def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        response = problem_response(REQUEST, ZeroDivisionError("postgresql://user:secret@host"))
+        response = await problem_response(
+            REQUEST, ZeroDivisionError("postgresql://user:secret@host")
+        )
 
     assert response.status_code == 500
     assert response.media_type == "application/problem+json"
@@ -60,23 +62,23 @@ def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCaptureFix
     assert caplog.records[0].exc_info is not None
 
 
-def test_what_the_client_did_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_the_client_did_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        problem_response(REQUEST, shell_errors.SagaNotFound("x"))
+        await problem_response(REQUEST, shell_errors.SagaNotFound("x"))
 
     assert caplog.records == []
 
 
-def test_a_service_in_trouble_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_service_in_trouble_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        response = problem_response(REQUEST, shell_errors.Unavailable("the log is away"))
+        response = await problem_response(REQUEST, shell_errors.Unavailable("the log is away"))
 
     assert response.headers["retry-after"] == "1"
     assert [one.exc_info for one in caplog.records] == [None]
 
 
-def test_a_long_text_is_cut(caplog: pytest.LogCaptureFixture) -> None:
-    response = problem_response(REQUEST, shell_errors.DefinitionNotFound("\ud800" * 100_000))
+async def test_a_long_text_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    response = await problem_response(REQUEST, shell_errors.DefinitionNotFound("\ud800" * 100_000))
 
     assert len(response.body) < 2000
 

@@ -18,7 +18,7 @@ from saga_orchestrator.http.wire.saga_response import (
     FEW_STEPS,
     MAX_INLINE_OUTPUT_BYTES,
     MAX_INLINE_OUTPUTS_BYTES,
-    written,
+    render_view,
 )
 from saga_orchestrator.projections.status import start_result_view, status_view
 
@@ -46,7 +46,7 @@ def an_order(*sizes: int) -> Saga:
 
 
 async def status_of(saga: Saga, *, as_of: bool = False) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(await written(status_view, saga, as_of=as_of))
+    answer: dict[str, Any] = json.loads(await render_view(status_view, saga, as_of=as_of))
     return answer
 
 
@@ -56,7 +56,7 @@ async def test_an_answer_is_bounded_whatever_participants_have_said(sizes: list[
     saga = an_order(*sizes)
 
     status = await status_of(saga)
-    answer = json.loads(await written(start_result_view, saga))
+    answer = json.loads(await render_view(start_result_view, saga))
 
     together = 0
     for step, size in zip(status["steps"], sizes, strict=True):
@@ -78,9 +78,9 @@ async def test_an_answer_is_bounded_whatever_participants_have_said(sizes: list[
 async def test_small_outputs_stand_where_they_always_stood(steps: int) -> None:
     saga = an_order(*[20] * steps)
 
-    assert await written(status_view, saga) == serialize(status_view(saga))
-    assert await written(start_result_view, saga) == serialize(start_result_view(saga))
-    assert b"link" not in await written(start_result_view, saga)
+    assert await render_view(status_view, saga) == serialize(status_view(saga))
+    assert await render_view(start_result_view, saga) == serialize(start_result_view(saga))
+    assert b"link" not in await render_view(start_result_view, saga)
 
 
 async def test_a_status_of_the_past_links_to_the_past() -> None:
@@ -92,7 +92,7 @@ async def test_a_status_of_the_past_links_to_the_past() -> None:
     assert step["output_link"]["href"] == f"/sagas/{SAGA_ID}/steps/s0/output?at_version={version}"
 
 
-async def test_others_have_their_turn_while_a_large_answer_is_written() -> None:
+async def test_others_have_their_turn_while_a_large_answer_is_render_view() -> None:
     saga, turns = an_order(*[MEGABYTE] * 20), 0
 
     async def others() -> None:
@@ -102,7 +102,7 @@ async def test_others_have_their_turn_while_a_large_answer_is_written() -> None:
             turns += 1
 
     working = asyncio.ensure_future(others())
-    await written(status_view, saga)
+    await render_view(status_view, saga)
     working.cancel()
 
     assert turns >= 15

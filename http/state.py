@@ -1,10 +1,14 @@
-"""What endpoints work with."""
+"""What the lifespan of the application hands to its endpoints, as Starlette's `request.state`.
+
+An endpoint takes out of it the two or three things that it works with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TypeAlias, TypedDict
+
+from starlette import requests
 
 from ..fsm.formats.redaction import Redaction
 from ..fsm.runtime.bulk import BulkJobs
@@ -23,18 +27,17 @@ from .participants.webhook_sender import WebhookPolicy
 Audit: TypeAlias = Callable[[], Awaitable[ChainVerdict]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppContext:
-    """`openapi` and `docs` are the finished documents about the routes, made with the app.
+class AppState(TypedDict):
+    """`participants` are base URLs by name. They hold no credentials: a call that needs some has
+    them in its headers, and `redaction` removes these from what participants send.
 
-    `participants` are the base URLs by name, and hold no credentials: a call that needs some has
-    them in its headers, as secrets. `redaction` removes these from what participants report.
+    `allowed_hosts` are names of this service, `allowed_origins` those of pages that may call it.
     """
 
     orchestrator: Orchestrator
     listing: Listing
     health: HealthQuestion
-    callbacks: WebhookPolicy
+    webhook_policy: WebhookPolicy
     audit: Audit
     tokens: CallbackTokens
     bulk: BulkJobs
@@ -43,7 +46,10 @@ class AppContext:
     executor: Executor
     event_counts: EventMetrics
     participants: Mapping[str, str]
-    workroom: WorkerThread = field(default_factory=WorkerThread)
-    redaction: Redaction = field(default_factory=lambda: Redaction(()))
-    openapi: bytes = b""
-    docs: bytes = b""
+    workroom: WorkerThread
+    redaction: Redaction
+    allowed_hosts: Collection[str]
+    allowed_origins: Collection[str]
+
+
+Request: TypeAlias = requests.Request[AppState]
