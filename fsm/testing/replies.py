@@ -43,7 +43,7 @@ def circuit_open(retry_after: timedelta) -> CallOutcome:
     )
 
 
-def callback_done(step: str, output: Json = None) -> StepCallback:
+def callback_done(step: str, output: Json | None = None) -> StepCallback:
     """A callback: what `step` had accepted is done."""
     return StepCallback(step=step, done=True, output=output)
 
