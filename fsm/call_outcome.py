@@ -140,7 +140,7 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
 
 
-CIRCUIT_OPEN_REASON = "held back, because the participant does not answer"
+CIRCUIT_OPEN_REASON = "withheld, because the participant does not respond"
 
 
 class Outcome(StrEnum):
@@ -273,7 +273,7 @@ def classify(
 def _classify_status(reply: Response) -> CallOutcome:
     """Classify the reply to a status query; one that is not clear is unknown."""
     if reply.status == UNKNOWN_TO_PARTICIPANT:
-        return CallOutcome(kind=Outcome.NOT_DONE, reason="the participant has never heard of it")
+        return CallOutcome(kind=Outcome.NOT_DONE, reason="the participant does not know the call")
     if reply.status // 100 != 2 or reply.too_large or reply.unreadable:
         return CallOutcome(kind=Outcome.UNKNOWN, reason=reason_of(reply))
     try:
@@ -288,7 +288,7 @@ def _classify_status(reply: Response) -> CallOutcome:
         output = body.get("output")
         is_null = output is None and "output" in body
         return CallOutcome(kind=outcome, output=output, output_is_null=is_null)
-    reason = one_line(f"the participant says {status or 'nothing clear'}")
+    reason = one_line(f"the participant reports {status or 'no known status'}")
     return CallOutcome(kind=outcome, reason=reason)
 
 

@@ -79,7 +79,7 @@ def event_for_success(step: Step, answer: CallCompleted) -> StepFact:
 def event_for_missing_output(step: Step, answer: CallCompleted) -> OutputNotReceived:
     """Return the event of a repeated call that brought no output; the step stays done."""
     reason = answer.outcome.reason or answer.outcome.kind.replace("_", " ")
-    error = f"its output was asked for again, and not received: {reason}"
+    error = f"output requested again, and not received: {reason}"
     return OutputNotReceived(step=step.name, attempt=answer.attempt, error=error)
 
 
@@ -182,17 +182,17 @@ def _event_for_poll_result(
 def event_for_stopped_step(step: Step, state: StepState) -> StepFact:
     """R3: return the event of a waiting step when the saga begins to compensate."""
     if step.action is None:
-        off = "called off, because the saga turned back"
+        off = "stopped, because the saga compensates"
         return StepRejected(step=step.name, attempt=0, error=off)
     waits = state.status is StepStatus.WAITING
     kind = StepUnknown if waits or state.may_have_happened else StepNotSent
-    error = state.last_error or "accepted, and not heard of again"
+    error = state.last_error or "accepted, but completion never reported"
     return kind(step=step.name, attempt=state.attempts, error=error)
 
 
 def event_for_abandoned_step(step: Step, state: StepState) -> StepFact | None:
     """Return the event of a step that is active when its saga is abandoned."""
-    name, why = step.name, "abandoned before it was answered"
+    name, why = step.name, "abandoned before its reply arrived"
     if state.output_awaited:
         return OutputNotReceived(step=name, attempt=state.attempts, error=why)
     match state.status:

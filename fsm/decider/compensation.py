@@ -41,7 +41,7 @@ def continue_compensation(deciding: DecisionBuilder) -> None:
     elif failed:
         _park_on_failures(deciding, failed)
     elif stays := saga.not_undone:
-        deciding.park_compensation(f"nothing undoes {', '.join(stays)}")
+        deciding.park_compensation(f"no compensation for {', '.join(stays)}")
     else:
         deciding.record(SagaCompensated())
 

@@ -215,7 +215,7 @@ def _skip_if_condition_fails(deciding: DecisionBuilder, step: Step) -> bool:
     try:
         holds = step.when.holds(deciding.saga.scope())
     except ExpressionError as error:
-        what = f"whether {step.name} is wanted cannot be told: {error}"
+        what = f"the condition of {step.name} cannot be evaluated: {error}"
         deciding.park_for(explain_unbuildable(deciding.saga, [step.when], what))
         return True
     if not holds:

@@ -456,7 +456,11 @@ def _resolve(deciding: DecisionBuilder, asked: ResolveStep) -> None:
         why = f"{step.name} {STATUS_PHRASES[status]}, so its outcome cannot be {asked.verdict}"
         _refuse(deciding.saga, "resolve", why)
     if asked.verdict is Resolution.UNDONE and deciding.saga.state.cause is None:
-        _refuse(deciding.saga, "resolve", "it is on its way forward, where nothing is undone")
+        _refuse(
+            deciding.saga,
+            "resolve",
+            "it is not compensating, and only a compensation can be resolved as undone",
+        )
     supplies = asked.verdict is Resolution.DONE and status is StepStatus.SUCCEEDED
     if supplies:
         _require_output(deciding.saga, asked, step)
@@ -532,13 +536,13 @@ def _request(saga: Saga, step: Step, direction: Direction) -> CallParticipant | 
 def _why_not_compensate(saga: Saga) -> str | None:
     status = saga.state.status
     if saga.pivot_succeeded:
-        return "a pivot was passed, so it only goes forward"
+        return "its pivot has succeeded, so it can only go forward"
     if status is SagaStatus.ABANDONED:
         return "it was abandoned"
     if status is SagaStatus.PARKED and saga.state.cause is not None:
-        return "it is parked on its way back"
+        return "it is parked while compensating"
     if status is SagaStatus.PARKED and saga.pivot_is_uncertain:
-        return "whether its pivot happened is unknown"
+        return "the outcome of its pivot is unknown"
     if status in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED):
         return f"it is {status}"
     return None
@@ -579,7 +583,7 @@ def _why_not_skip(saga: Saga) -> str | None:
     if status.is_at_rest and status is not SagaStatus.PARKED:
         return f"it is {status}"
     if saga.state.cause is not None:
-        return "it is on its way back, where nothing is skipped"
+        return "it is compensating, and no step of it can be skipped any more"
     return None if saga.steps_in(StepStatus.PENDING) else "no step of it is pending"
 
 

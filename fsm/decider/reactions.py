@@ -37,7 +37,7 @@ from .call_results import (
 from .decision import DecisionBuilder
 from .forward import is_about_to_turn, is_overdue
 
-RESTARTED = "the service was restarted before its answer came"
+RESTARTED = "the service restarted before the reply arrived"
 
 
 def call_completed(deciding: DecisionBuilder, answer: CallCompleted) -> None:
@@ -165,7 +165,7 @@ def _wait_ended(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
     elif step.wait_for is not None:
         _signal_timed_out(deciding, step)
     elif over:
-        error = f"nobody said within {format_duration(step.completion_timeout)} that it is done"
+        error = f"not completed within {format_duration(step.completion_timeout)}"
         deciding.record(StepUnknown(step=step.name, attempt=due.attempts, error=error))
     elif step.completion is Completion.POLL:
         deciding.call(step, Direction.STATUS)
@@ -173,7 +173,8 @@ def _wait_ended(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
 
 def _signal_timed_out(deciding: DecisionBuilder, step: Step) -> None:
     assert step.wait_for is not None
-    error = f"no signal {step.wait_for.signal} came within {format_duration(step.wait_for.timeout)}"
+    timeout = format_duration(step.wait_for.timeout)
+    error = f"signal {step.wait_for.signal} not received within {timeout}"
     if step.wait_for.on_timeout is OnTimeout.PARK:
         deciding.park(f"{step.name}: {error}")
     else:

@@ -18,7 +18,7 @@ BUSY = CallOutcome(kind=Outcome.BUSY, reason="425 still at it")
 THROTTLED = CallOutcome(kind=Outcome.THROTTLED, reason="429 not now")
 UNKNOWN = CallOutcome(kind=Outcome.UNKNOWN, reason="500 oops")
 NOT_SENT = CallOutcome(kind=Outcome.NOT_SENT, reason="refused")
-NOT_DONE = CallOutcome(kind=Outcome.NOT_DONE, reason="never heard of it")
+NOT_DONE = CallOutcome(kind=Outcome.NOT_DONE, reason="the participant does not know the call")
 ACCEPTED = CallOutcome(kind=Outcome.ACCEPTED)
 CIRCUIT_OPEN = CallOutcome(kind=Outcome.CIRCUIT_OPEN, reason="it answers nobody")
 

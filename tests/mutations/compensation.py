@@ -180,7 +180,7 @@ MUTATIONS: Final = (
         effect="a run_to_completion after the pivot turns the saga back",
         file="fsm/decider/operator_commands.py",
         old="""    if saga.pivot_succeeded:
-        return "a pivot was passed, so it only goes forward"
+        return "its pivot has succeeded, so it can only go forward"
 """,
         new="",
         property=DEADLINES,

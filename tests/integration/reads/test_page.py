@@ -61,7 +61,7 @@ async def test_a_parked_saga_is_shown_with_its_reason(service: Service, tmp_path
 
     assert shown.count(saga_id) == 2  # what the button says, and what it is found by
     assert "Healthy" in shown
-    assert "no signal go came within 1ms" in shown
+    assert "signal go not received within 1ms" in shown
     assert "SagaParked" not in shown
     assert "SagaParked" in opened
     assert offered(opened) == ["retry", "cancel", "abandon", "resolve"]

@@ -114,7 +114,7 @@ async def test_nobody_signals_in_time(world: InMemoryService) -> None:
     saga = await world.orchestrator.saga(saga_id)
     assert saga.state.status == "compensated"
     assert saga.state.error is not None
-    assert "no signal approval came within" in saga.state.error
+    assert "signal approval not received within" in saga.state.error
     assert world.participants.paths == ["POST /ask", "POST /forget"]
 
 

@@ -223,15 +223,15 @@ def test_only_unknown_and_busy_may_have_happened(outcome: Outcome) -> None:
         (b'{"status": "done"}', CallOutcome(kind=Outcome.DONE)),
         (
             b'{"status": "not_done"}',
-            CallOutcome(kind=Outcome.NOT_DONE, reason="the participant says not_done"),
+            CallOutcome(kind=Outcome.NOT_DONE, reason="the participant reports not_done"),
         ),
         (
             b'{"status": "in_progress"}',
-            CallOutcome(kind=Outcome.BUSY, reason="the participant says in_progress"),
+            CallOutcome(kind=Outcome.BUSY, reason="the participant reports in_progress"),
         ),
         (
             b'{"status": "unknown"}',
-            CallOutcome(kind=Outcome.UNKNOWN, reason="the participant says unknown"),
+            CallOutcome(kind=Outcome.UNKNOWN, reason="the participant reports unknown"),
         ),
     ],
 )

@@ -54,7 +54,7 @@ from saga_orchestrator.fsm.testing import (
 from saga_orchestrator.tests.unit.fsm.decider.scenarios import ASKED, MINUTE, THREE, TWO, all_done
 
 ABANDON = Abandon(actor="anna", reason="settled in court")
-GIVEN_UP = "abandoned before it was answered"
+GIVEN_UP = "abandoned before its reply arrived"
 
 
 def abandoned(not_done: tuple[str, ...], not_undone: tuple[str, ...]) -> SagaAbandoned:
@@ -154,7 +154,7 @@ def test_a_child_that_is_cancelled_is_called_back_until_it_rests(end: SagaStatus
 def test_a_child_that_cannot_be_cancelled_is_asked_once() -> None:
     case = abandoned_with(ChildPolicy.CANCEL)
 
-    case = case.when(ChildInstructionRefused(step="hotel", error="a pivot was passed"))
+    case = case.when(ChildInstructionRefused(step="hotel", error="its pivot has succeeded"))
     assert needs_no_recovery(case.saga)
 
 

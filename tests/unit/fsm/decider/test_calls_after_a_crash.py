@@ -36,7 +36,7 @@ from saga_orchestrator.fsm.testing import (
 )
 from saga_orchestrator.tests.unit.fsm.decider.scenarios import MINUTE, SECOND
 
-CUT_OFF = "the service was restarted before its answer came"
+CUT_OFF = "the service restarted before the reply arrived"
 TIMEOUT = 10 * SECOND
 CANCEL = Cancel(reason="enough")
 

@@ -44,7 +44,7 @@ from saga_orchestrator.tests.unit.fsm.decider.scenarios import (
 )
 
 DEFINITION = define("book", "hotel child=room", "pay")
-REFUSED = ChildInstructionRefused(step="hotel", error="a pivot was passed")
+REFUSED = ChildInstructionRefused(step="hotel", error="its pivot has succeeded")
 COMPLETED = child_finished("hotel", SagaStatus.COMPLETED, outputs={"bed": {"id": 7}})
 COMPENSATED = child_finished("hotel", SagaStatus.COMPENSATED)
 ABANDONED = child_finished("hotel", SagaStatus.ABANDONED)
@@ -169,9 +169,9 @@ def test_a_child_on_its_way_back_is_waited_for(rested: object) -> None:
 
 def test_a_child_that_cannot_be_undone_parks_its_parent() -> None:
     undoing().when(REFUSED).then(
-        CompensationFailed(step="hotel", attempt=1, error="a pivot was passed"),
+        CompensationFailed(step="hotel", attempt=1, error="its pivot has succeeded"),
         SagaParked(
-            reason="compensation of hotel failed: a pivot was passed",
+            reason="compensation of hotel failed: its pivot has succeeded",
             not_undone=("book", "hotel"),
         ),
     )
@@ -202,7 +202,7 @@ def test_a_child_that_is_completed_before_it_is_called_back_is_undone() -> None:
 
 
 def test_a_child_that_goes_on_when_it_is_called_back_is_waited_for() -> None:
-    """Its pivot was passed, so it will be done; a rejection would leave it out of the undoing."""
+    """Its pivot has succeeded, so it will be done; if it were rejected, it would not be undone."""
     case = started().when(ASKED).when(REFUSED).then()
 
     case = case.when(COMPLETED).then_calls("undo hotel")

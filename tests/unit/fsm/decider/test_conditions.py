@@ -63,4 +63,4 @@ def test_a_condition_that_cannot_be_told_parks() -> None:
     case = given(definition).when(action_answer("book", done({"n": "many"})))
 
     case.then_calls().then_status("parked", book="succeeded", pay="pending")
-    assert "whether pay is wanted cannot be told" in str(case.state.error)
+    assert "the condition of pay cannot be evaluated" in str(case.state.error)

@@ -153,7 +153,7 @@ def test_nobody_can_undo_around_an_unknown_pivot() -> None:
     definition = define("book", "pay pivot attempts=1", "ship")
     case = all_done(given(definition), "book").when(action_answer("pay", UNKNOWN)).when(ASKED)
 
-    case.then_refused(NotCompensatable, "whether its pivot happened is unknown")
+    case.then_refused(NotCompensatable, "the outcome of its pivot is unknown")
     assert allowed_actions(case.latest_saga) == ("retry", "abandon", "skip", "resolve")
 
 
@@ -215,7 +215,7 @@ def test_after_a_passed_pivot_nothing_can_be_undone(
 ) -> None:
     case = all_done(given(PIVOT), *steps)
 
-    case.when(ASKED).then_refused(NotCompensatable, "a pivot was passed")
+    case.when(ASKED).then_refused(NotCompensatable, "its pivot has succeeded")
     assert allowed_actions(case.saga) == allowed
 
 
@@ -238,4 +238,4 @@ def test_a_saga_parked_on_its_way_back_cannot() -> None:
     case = given(TWO).when(action_answer("book", DONE)).when(action_answer("pay", REJECTED))
     case = case.when(compensation_answer("book", REJECTED)).then_status("parked")
 
-    case.when(ASKED).then_refused(NotCompensatable, "parked on its way back")
+    case.when(ASKED).then_refused(NotCompensatable, "parked while compensating")

@@ -237,7 +237,7 @@ def test_where_the_repeated_call_brings_nothing_the_step_stays_done(said: CallOu
     case = parked_for_pay().when(Retry(step="pay"))
     case = case.when(action_answer("pay", said, attempt=2)).then_status("parked", pay="succeeded")
 
-    error = f"its output was asked for again, and not received: {said.reason}"
+    error = f"output requested again, and not received: {said.reason}"
     assert case.events[0] == OutputNotReceived(step="pay", attempt=2, error=error)
     assert error in str(case.state.error)
     case.when(Retry(step="pay")).then_calls("pay#3")

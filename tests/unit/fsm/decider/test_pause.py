@@ -169,7 +169,9 @@ def test_what_was_not_done_is_called_after_the_pause() -> None:
     case = case.when(TimerFired(), after=MINUTE).then_calls("ask book#1").when(PAUSE)
     case = case.when(status_answer("book", NOT_DONE), after=HOUR)
     case.then(
-        StepConfirmedNotExecuted(step="book", attempt=1, error="never heard of it")
+        StepConfirmedNotExecuted(
+            step="book", attempt=1, error="the participant does not know the call"
+        )
     ).then_calls()
 
     case.when(RESUME).when(TimerFired()).then_calls("book#2")

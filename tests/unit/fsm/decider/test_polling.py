@@ -69,7 +69,9 @@ def test_done_is_done() -> None:
 def test_not_done_is_a_rejection() -> None:
     case = asked().when(status_answer("pay", NOT_DONE)).then_calls("undo book#1")
 
-    assert case.events[0] == StepRejected(step="pay", attempt=1, error="never heard of it")
+    assert case.events[0] == StepRejected(
+        step="pay", attempt=1, error="the participant does not know the call"
+    )
 
 
 @pytest.mark.parametrize("verdict", [BUSY, UNKNOWN, NOT_SENT, THROTTLED, CIRCUIT_OPEN])
@@ -101,9 +103,7 @@ def test_the_end_of_its_time_does_not_move_and_makes_it_unknown() -> None:
     assert case.step("pay").wait_deadline == NOON + LIMIT
 
     case = case.when(TimerFired(), after=MINUTE).then_calls("undo pay#1")
-    assert case.events[0] == StepUnknown(
-        step="pay", attempt=1, error="nobody said within 15m that it is done"
-    )
+    assert case.events[0] == StepUnknown(step="pay", attempt=1, error="not completed within 15m")
 
 
 def test_an_answer_at_the_end_of_its_time_still_counts() -> None:

@@ -211,10 +211,10 @@ def test_what_was_undone_by_hand_is_not_undone_again() -> None:
 
 def test_on_the_way_forward_nothing_is_undone_by_hand() -> None:
     case = unknown_pivot().when(found("book", "undone"))
-    case.then_refused(NotAllowed, "on its way forward, where nothing is undone")
+    case.then_refused(NotAllowed, "it is not compensating")
 
     lost = given(TWO).when(action_answer("book", done_without_output(OutputLoss.TOO_LARGE)))
-    lost.when(found("book", "undone")).then_refused(NotAllowed, "on its way forward")
+    lost.when(found("book", "undone")).then_refused(NotAllowed, "it is not compensating")
 
 
 @pytest.mark.parametrize(

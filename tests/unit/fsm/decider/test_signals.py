@@ -161,13 +161,15 @@ def test_nobody_in_time_is_a_rejection() -> None:
 
     case = case.when(TimerFired(), after=DAY).then_calls("undo book#1")
     assert case.events[0] == StepRejected(
-        step="approve", attempt=0, error="no signal approval came within 1d"
+        step="approve", attempt=0, error="signal approval not received within 1d"
     )
 
 
 def test_nobody_in_time_parks_if_it_says_so() -> None:
     waiting(given(PARKS)).when(TimerFired(), after=DAY).then(
-        SagaParked(reason="approve: no signal approval came within 1d", not_done=("approve", "pay"))
+        SagaParked(
+            reason="approve: signal approval not received within 1d", not_done=("approve", "pay")
+        )
     ).then_status("parked", approve="waiting")
 
 

@@ -85,7 +85,7 @@ def test_a_step_that_does_not_exist_cannot_be_skipped() -> None:
 
 
 def test_on_the_way_back_nothing_is_skipped() -> None:
-    back = "it is on its way back, where nothing is skipped"
+    back = "it is compensating, and no step of it can be skipped any more"
     case = given(THREE).when(ASKED).then_status("compensating", ship="pending")
     case.when(skip("ship")).then_refused(NotAllowed, back)
 
@@ -118,7 +118,7 @@ def test_what_nothing_undoes_because_the_pivot_was_skipped_parks_and_is_named() 
     )
 
     case = case.when(compensation_answer("book", DONE)).then_status("parked", ship="succeeded")
-    assert case.events[-1] == SagaParked(reason="nothing undoes ship", not_undone=("ship",))
+    assert case.events[-1] == SagaParked(reason="no compensation for ship", not_undone=("ship",))
 
 
 def test_what_nothing_undoes_because_the_one_that_would_was_skipped_parks_and_is_named() -> None:
@@ -128,4 +128,6 @@ def test_what_nothing_undoes_because_the_one_that_would_was_skipped_parks_and_is
     case.then(StepSucceeded(step="confirm", attempt=1), *case.events[1:]).then_calls("pay#1")
 
     case = case.when(action_answer("pay", REJECTED))
-    assert case.events[-1] == SagaParked(reason="nothing undoes confirm", not_undone=("confirm",))
+    assert case.events[-1] == SagaParked(
+        reason="no compensation for confirm", not_undone=("confirm",)
+    )

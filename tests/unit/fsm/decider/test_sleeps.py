@@ -52,7 +52,7 @@ def test_a_sleep_is_called_off_when_the_saga_turns_back() -> None:
             actor="anna",
             reason="a mistake",
         ),
-        StepRejected(step="rest", attempt=0, error="called off, because the saga turned back"),
+        StepRejected(step="rest", attempt=0, error="stopped, because the saga compensates"),
         CompensationCalled(step="book", attempt=1),
     )
 

@@ -170,9 +170,7 @@ def test_nobody_in_time_makes_it_unknown() -> None:
     case.when(TimerFired(), after=LIMIT - MINUTE).then()
 
     case = case.when(TimerFired(), after=LIMIT).then_calls("undo pay#1")
-    assert case.events[0] == StepUnknown(
-        step="pay", attempt=1, error="nobody said within 15m that it is done"
-    )
+    assert case.events[0] == StepUnknown(step="pay", attempt=1, error="not completed within 15m")
 
 
 def test_a_callback_after_its_time_is_late() -> None:
@@ -193,7 +191,7 @@ def test_what_was_accepted_is_undone_when_the_saga_turns_back() -> None:
     case = accepted().when(ASKED)
 
     assert case.events[1:] == (
-        StepUnknown(step="pay", attempt=1, error="accepted, and not heard of again"),
+        StepUnknown(step="pay", attempt=1, error="accepted, but completion never reported"),
         CompensationCalled(step="pay", attempt=1),
     )
     case.when(callback_done("pay")).then(LateReplyIgnored(step="pay", what="completed by callback"))
@@ -228,7 +226,7 @@ def test_an_unheard_pivot_parks() -> None:
 
     assert case.events[1:] == (
         SagaParked(
-            reason="pay has an unknown outcome: nobody said within 15m that it is done",
+            reason="pay has an unknown outcome: not completed within 15m",
             not_done=("pay", "ship"),
         ),
     )

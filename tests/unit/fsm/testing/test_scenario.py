@@ -92,7 +92,7 @@ def test_a_refusal_must_be_looked_at() -> None:
         refused.then_calls()
     with pytest.raises(NotCompensatable):
         refused.when(action_answer("pay", DONE))
-    assert refused.then_refused(NotCompensatable, "pivot was passed").saga == passed.saga
+    assert refused.then_refused(NotCompensatable, "pivot has succeeded").saga == passed.saga
 
 
 @pytest.mark.parametrize(("kind", "why"), [(CorruptStream, ""), (NotCompensatable, "the moon")])
