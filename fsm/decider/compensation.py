@@ -19,50 +19,50 @@ UNSETTLED_STATUSES = frozenset({StepStatus.BACKING_OFF, StepStatus.WAITING})
 WAITING_STATUSES = frozenset({StepStatus.WAITING, StepStatus.COMPENSATION_BACKING_OFF})
 
 
-def continue_compensation(deciding: DecisionBuilder) -> None:
-    saga = deciding.saga
+def continue_compensation(builder: DecisionBuilder) -> None:
+    saga = builder.saga
     statuses = saga.statuses
-    if not statuses.isdisjoint(UNSETTLED_STATUSES) and _settle(deciding):
+    if not statuses.isdisjoint(UNSETTLED_STATUSES) and _settle(builder):
         return
     if (
-        _record_implied_compensation(deciding)
+        _record_implied_compensation(builder)
         or saga.has_call_in_flight
         or not statuses.isdisjoint(WAITING_STATUSES)
     ):
         return
     has_failed = StepStatus.COMPENSATION_FAILED in statuses
     failed = [step for step, state in saga.steps if _has_failed(state)] if has_failed else []
-    if has_failed and (again := _next_requested_retry(deciding)) is not None:
-        deciding.call(again, Direction.COMPENSATION)
+    if has_failed and (again := _next_requested_retry(builder)) is not None:
+        builder.call(again, Direction.COMPENSATION)
     elif any(_stops_on_failure(step) for step in failed):
-        _park_on_failures(deciding, failed)
-    elif (step := _next_to_compensate(deciding)) is not None:
-        deciding.call(step, Direction.COMPENSATION)
+        _park_on_failures(builder, failed)
+    elif (step := _next_to_compensate(builder)) is not None:
+        builder.call(step, Direction.COMPENSATION)
     elif failed:
-        _park_on_failures(deciding, failed)
+        _park_on_failures(builder, failed)
     elif stays := saga.not_undone:
-        deciding.park_compensation(f"no compensation for {', '.join(stays)}")
+        builder.park_compensation(f"no compensation for {', '.join(stays)}")
     else:
-        deciding.record(SagaCompensated())
+        builder.record(SagaCompensated())
 
 
-def _settle(deciding: DecisionBuilder) -> bool:
+def _settle(builder: DecisionBuilder) -> bool:
     """Record the end of a step that backs off or waits."""
-    for step, state in deciding.saga.steps:
+    for step, state in builder.saga.steps:
         waits = state.status is StepStatus.WAITING and step.child is None
         if waits or state.status is StepStatus.BACKING_OFF:
-            deciding.record(event_for_stopped_step(step, state))
+            builder.record(event_for_stopped_step(step, state))
             return True
     return False
 
 
-def _record_implied_compensation(deciding: DecisionBuilder) -> bool:
+def _record_implied_compensation(builder: DecisionBuilder) -> bool:
     """Record the compensation of a step by that of another."""
-    for step, by in deciding.saga.definition.implied_compensations:
-        if deciding.saga.status_of(by) in COMPENSATED_STATUSES and deciding.saga.needs_compensation(
+    for step, by in builder.saga.definition.implied_compensations:
+        if builder.saga.status_of(by) in COMPENSATED_STATUSES and builder.saga.needs_compensation(
             step
         ):
-            deciding.record(CompensationImplied(step=step.name, by=by))
+            builder.record(CompensationImplied(step=step.name, by=by))
             return True
     return False
 
@@ -76,9 +76,9 @@ def _stops_on_failure(step: Step) -> bool:
     return step.compensation is None or step.compensation.on_failure is OnFailure.PARK
 
 
-def _next_requested_retry(deciding: DecisionBuilder) -> Step | None:
+def _next_requested_retry(builder: DecisionBuilder) -> Step | None:
     """Return the last finished of the steps whose compensation an operator retries."""
-    saga = deciding.saga
+    saga = builder.saga
     again = (
         name
         for name in reversed(saga.state.finished)
@@ -88,8 +88,8 @@ def _next_requested_retry(deciding: DecisionBuilder) -> Step | None:
     return None if name is None else saga.definition.by_name[name]
 
 
-def _next_to_compensate(deciding: DecisionBuilder) -> Step | None:
-    saga = deciding.saga
+def _next_to_compensate(builder: DecisionBuilder) -> Step | None:
+    saga = builder.saga
     for name in reversed(saga.state.finished):
         step = saga.definition.by_name[name]
         if step.is_compensatable and saga.needs_compensation(step):
@@ -97,9 +97,9 @@ def _next_to_compensate(deciding: DecisionBuilder) -> Step | None:
     return None
 
 
-def _park_on_failures(deciding: DecisionBuilder, failed: list[Step]) -> None:
-    state = deciding.saga.state
+def _park_on_failures(builder: DecisionBuilder, failed: list[Step]) -> None:
+    state = builder.saga.state
     reasons = [
         f"compensation of {step.name} failed: {state.step(step.name).last_error}" for step in failed
     ]
-    deciding.park_compensation("; ".join(reasons))
+    builder.park_compensation("; ".join(reasons))

@@ -70,10 +70,10 @@ def start(
         actor=request.actor,
         parent=request.parent,
     )
-    deciding = DecisionBuilder(Saga(definition, initial_state(saga_id, began, now)), now, held=held)
-    deciding.events.append(began)
-    _continue(deciding)
-    return _finish(deciding)
+    builder = DecisionBuilder(Saga(definition, initial_state(saga_id, began, now)), now, held=held)
+    builder.events.append(began)
+    _continue(builder)
+    return _finish(builder)
 
 
 def decide(
@@ -127,50 +127,50 @@ def _decide(
     jitter: float,
     held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
 ) -> Decision:
-    deciding = DecisionBuilder(saga, now, jitter, held)
-    _apply_input(deciding, happening)
-    _continue(deciding)
-    return _finish(deciding)
+    builder = DecisionBuilder(saga, now, jitter, held)
+    _apply_input(builder, happening)
+    _continue(builder)
+    return _finish(builder)
 
 
 def _apply_input(  # noqa: C901 - a table, one entry for each input
-    deciding: DecisionBuilder, happening: Input
+    builder: DecisionBuilder, happening: Input
 ) -> None:
     match happening:
         case CallCompleted():
-            reaction.call_completed(deciding, happening)
+            reaction.call_completed(builder, happening)
         case TimerFired():
-            reaction.timer_fired(deciding)
+            reaction.timer_fired(builder)
         case CircuitClosed(participant=participant):
-            if deciding.saga.state.paused_at is None:
-                reaction.circuit_closed(deciding, participant)
+            if builder.saga.state.paused_at is None:
+                reaction.circuit_closed(builder, participant)
         case ProcessStops():
-            if deciding.saga.state.unrecorded:
-                deciding.record_unrecorded()
+            if builder.saga.state.unrecorded:
+                builder.record_unrecorded()
         case StepCallback():
-            reaction.step_callback(deciding, happening)
+            reaction.step_callback(builder, happening)
         case ChildFinished():
-            reaction.child_finished(deciding, happening)
+            reaction.child_finished(builder, happening)
         case ChildInstructionRefused():
-            reaction.child_instruction_refused(deciding, happening)
+            reaction.child_instruction_refused(builder, happening)
         case WebhookDelivered(rest_version=rested_version):
-            deciding.record(CompletionWebhookDelivered(rested_version=rested_version))
+            builder.record(CompletionWebhookDelivered(rested_version=rested_version))
         case ForwardedInput():
-            _apply_forwarded(deciding, happening)
+            _apply_forwarded(builder, happening)
         case _:
-            before = deciding.saga
-            verb.apply(deciding, happening)
-            _continue(deciding)
-            verb.require_effect(before, happening, deciding)
+            before = builder.saga
+            verb.apply(builder, happening)
+            _continue(builder)
+            verb.require_effect(before, happening, builder)
 
 
-def _apply_forwarded(deciding: DecisionBuilder, message: ForwardedInput) -> None:
+def _apply_forwarded(builder: DecisionBuilder, message: ForwardedInput) -> None:
     """Apply an input of another node once: it is delivered again if the reply was lost."""
-    if message.message_id in deciding.saga.state.applied_message_ids:
+    if message.message_id in builder.saga.state.applied_message_ids:
         return
-    _apply_input(deciding, message.input)
-    if deciding.events:
-        deciding.record(ForwardedInputApplied(message_id=message.message_id))
+    _apply_input(builder, message.input)
+    if builder.events:
+        builder.record(ForwardedInputApplied(message_id=message.message_id))
 
 
 def is_idle(saga: Saga) -> bool:
@@ -181,23 +181,23 @@ def is_idle(saga: Saga) -> bool:
     return not (decision.events or decision.calls)
 
 
-def _continue(deciding: DecisionBuilder) -> None:
+def _continue(builder: DecisionBuilder) -> None:
     """Decide until nothing more follows; nothing does while a sequence has its call in flight."""
     recorded = -1
-    alone = deciding.saga.definition.is_sequential
-    while len(deciding.events) > recorded and deciding.saga.state.paused_at is None:
-        if alone and deciding.calls:
+    alone = builder.saga.definition.is_sequential
+    while len(builder.events) > recorded and builder.saga.state.paused_at is None:
+        if alone and builder.calls:
             return
-        recorded = len(deciding.events)
-        if (follow := NEXT_BY_STATUS.get(deciding.saga.state.status)) is not None:
-            follow(deciding)
+        recorded = len(builder.events)
+        if (follow := NEXT_BY_STATUS.get(builder.saga.state.status)) is not None:
+            follow(builder)
 
 
-def _finish(deciding: DecisionBuilder) -> Decision:
-    if deciding.events and deciding.saga.state.unrecorded:
-        deciding.record_unrecorded()
-    events, calls, children = deciding.events, deciding.calls, deciding.children
-    return Decision(tuple(events), deciding.saga, tuple(calls), tuple(children))
+def _finish(builder: DecisionBuilder) -> Decision:
+    if builder.events and builder.saga.state.unrecorded:
+        builder.record_unrecorded()
+    events, calls, children = builder.events, builder.calls, builder.children
+    return Decision(tuple(events), builder.saga, tuple(calls), tuple(children))
 
 
 def effective_deadline(

@@ -35,8 +35,8 @@ NEEDS_FULL_RULES = frozenset({*FAILED, StepStatus.WAITING})
 STOPPING_LOSSES = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
 
 
-def continue_forward(deciding: DecisionBuilder) -> None:
-    if not _only_next_step_can_follow(deciding):
+def continue_forward(builder: DecisionBuilder) -> None:
+    if not _only_next_step_can_follow(builder):
         for rule in (
             _handle_failed_step,
             _apply_compensation_request,
@@ -44,15 +44,15 @@ def continue_forward(deciding: DecisionBuilder) -> None:
             _handle_lost_output,
             _consume_arrived,
         ):
-            if rule(deciding):
+            if rule(builder):
                 return
-    _next_step(deciding)
+    _next_step(builder)
 
 
-def _only_next_step_can_follow(deciding: DecisionBuilder) -> bool:
+def _only_next_step_can_follow(builder: DecisionBuilder) -> bool:
     """True if no failure, request, deadline or lost output is there, as in most sagas."""
-    state = deciding.saga.state
-    if state.compensation_requested is not None or _is_past(state.deadline, deciding.now):
+    state = builder.saga.state
+    if state.compensation_requested is not None or _is_past(state.deadline, builder.now):
         return False
     for step in state.steps.values():
         if step.status is not SUCCEEDED and step.status in NEEDS_FULL_RULES:
@@ -62,20 +62,20 @@ def _only_next_step_can_follow(deciding: DecisionBuilder) -> bool:
     return True
 
 
-def is_overdue(deciding: DecisionBuilder) -> bool:
+def is_overdue(builder: DecisionBuilder) -> bool:
     """True if the deadline has passed and can be enforced now."""
-    saga = deciding.saga
+    saga = builder.saga
     state = saga.state
-    if state.status is not RUNNING or not _is_past(state.deadline, deciding.now):
+    if state.status is not RUNNING or not _is_past(state.deadline, builder.now):
         return False
     return not saga.pivot_is_uncertain and bool(saga.not_done)
 
 
-def is_about_to_turn(deciding: DecisionBuilder) -> bool:
+def is_about_to_turn(builder: DecisionBuilder) -> bool:
     """True if the saga compensates or parks before anything forward is sent."""
-    if is_overdue(deciding):
+    if is_overdue(builder):
         return True
-    saga = deciding.saga
+    saga = builder.saga
     if saga.pivot_succeeded or saga.pivot_is_uncertain:
         return False
     return saga.state.compensation_requested is not None or not saga.statuses.isdisjoint(FAILED)
@@ -88,14 +88,14 @@ def compensation_on_request(asked: CompensationRequested) -> CompensationStarted
     )
 
 
-def _handle_failed_step(deciding: DecisionBuilder) -> bool:
+def _handle_failed_step(builder: DecisionBuilder) -> bool:
     """Compensate for a failed step; after the pivot, park for an operator."""
-    failed = [(step, state) for step, state in deciding.saga.steps if state.status in FAILED]
+    failed = [(step, state) for step, state in builder.saga.steps if state.status in FAILED]
     # An unknown pivot comes first: until it is resolved nothing else can be decided.
     failed.sort(key=lambda one: not (one[0].pivot and one[1].status is StepStatus.UNKNOWN))
     for step, state in failed[:1]:
         error = f"{step.name} {FAILED[state.status]}: {state.last_error}"
-        _park_or_compensate(deciding, step, state.status, error)
+        _park_or_compensate(builder, step, state.status, error)
     return bool(failed)
 
 
@@ -106,47 +106,47 @@ def is_called_again(saga: Saga, step: Step, status: StepStatus) -> bool:
 
 
 def _park_or_compensate(
-    deciding: DecisionBuilder, step: Step, status: StepStatus, error: str
+    builder: DecisionBuilder, step: Step, status: StepStatus, error: str
 ) -> None:
     in_doubt = step.pivot and status is StepStatus.UNKNOWN
-    if in_doubt or deciding.saga.pivot_succeeded:
-        deciding.park(error)
-    elif not deciding.saga.pivot_is_uncertain:
-        deciding.start_compensation(CompensationStarted(cause=Cause.STEP_FAILED, error=error))
+    if in_doubt or builder.saga.pivot_succeeded:
+        builder.park(error)
+    elif not builder.saga.pivot_is_uncertain:
+        builder.start_compensation(CompensationStarted(cause=Cause.STEP_FAILED, error=error))
 
 
-def _apply_compensation_request(deciding: DecisionBuilder) -> bool:
+def _apply_compensation_request(builder: DecisionBuilder) -> bool:
     """Compensate on request, once it is certain that no pivot was executed."""
-    saga = deciding.saga
+    saga = builder.saga
     asked = saga.state.compensation_requested
     if asked is None or saga.pivot_succeeded or saga.pivot_is_uncertain:
         return False
-    deciding.start_compensation(compensation_on_request(asked))
+    builder.start_compensation(compensation_on_request(asked))
     return True
 
 
-def _enforce_deadline(deciding: DecisionBuilder) -> bool:
+def _enforce_deadline(builder: DecisionBuilder) -> bool:
     """Compensate or park after the deadline, unless the outcome of a pivot is awaited."""
-    if not is_overdue(deciding):
+    if not is_overdue(builder):
         return False
-    error = f"the deadline passed before {', '.join(deciding.saga.not_done)} could be done"
-    if deciding.saga.pivot_succeeded:
-        deciding.park(error)
+    error = f"the deadline passed before {', '.join(builder.saga.not_done)} could be done"
+    if builder.saga.pivot_succeeded:
+        builder.park(error)
     else:
-        deciding.start_compensation(CompensationStarted(cause=Cause.DEADLINE, error=error))
+        builder.start_compensation(CompensationStarted(cause=Cause.DEADLINE, error=error))
     return True
 
 
-def _handle_lost_output(deciding: DecisionBuilder) -> bool:
+def _handle_lost_output(builder: DecisionBuilder) -> bool:
     """Park for the lost output of a done step; wait while its call is repeated."""
-    saga = deciding.saga
+    saga = builder.saga
     if any(state.output_awaited for state in saga.state.steps.values()):
         return True
     lost = [step.name for step, state in saga.steps if is_lost(saga, state)]
     if lost:
         steps = saga.state.steps
         reasons = (f"{name} is done, but {steps[name].last_error}" for name in lost)
-        deciding.park("; ".join(reasons), tuple(lost))
+        builder.park("; ".join(reasons), tuple(lost))
     return bool(lost)
 
 
@@ -156,42 +156,42 @@ def is_lost(saga: Saga, state: StepState) -> bool:
     return state.output_loss in STOPPING_LOSSES and not accepted
 
 
-def _consume_arrived(deciding: DecisionBuilder) -> bool:
+def _consume_arrived(builder: DecisionBuilder) -> bool:
     """Complete a waiting step whose signal or callback has already arrived."""
-    for step, state in deciding.saga.steps:
-        if state.status is StepStatus.WAITING and _complete_from_arrived(deciding, step, state):
+    for step, state in builder.saga.steps:
+        if state.status is StepStatus.WAITING and _complete_from_arrived(builder, step, state):
             return True
     return False
 
 
-def _complete_from_arrived(deciding: DecisionBuilder, step: Step, state: StepState) -> bool:
+def _complete_from_arrived(builder: DecisionBuilder, step: Step, state: StepState) -> bool:
     if (callback := state.early_callback) is not None:
-        deciding.record(event_for_callback(callback, state.attempts))
+        builder.record(event_for_callback(callback, state.attempts))
         return True
-    for signal in deciding.saga.state.signals:
+    for signal in builder.saga.state.signals:
         if signal.name == state.signal:
-            deciding.record(
+            builder.record(
                 StepSucceeded(step=step.name, attempt=0, output=signal.body, signal=signal.name)
             )
             return True
     return False
 
 
-def _next_step(deciding: DecisionBuilder) -> None:
+def _next_step(builder: DecisionBuilder) -> None:
     """Begin or skip the first step that is ready; complete the saga once every step is done."""
-    saga = deciding.saga
+    saga = builder.saga
     states, is_done = saga.state.steps, True
     for step in saga.definition.steps:
         status = states.get(step.name, UNTOUCHED).status
         if status is SUCCEEDED or status is SKIPPED:
             continue
         if status is PENDING and _is_ready(saga, step):
-            if not _skip_if_condition_fails(deciding, step):
-                deciding.begin_step(step)
+            if not _skip_if_condition_fails(builder, step):
+                builder.begin_step(step)
             return
         is_done = False
     if is_done:
-        deciding.record(SagaCompleted())
+        builder.record(SagaCompleted())
 
 
 def _is_ready(saga: Saga, step: Step) -> bool:
@@ -208,18 +208,18 @@ def _is_ready(saga: Saga, step: Step) -> bool:
     )
 
 
-def _skip_if_condition_fails(deciding: DecisionBuilder, step: Step) -> bool:
+def _skip_if_condition_fails(builder: DecisionBuilder, step: Step) -> bool:
     """Skip a step whose condition does not hold; park if the condition cannot be evaluated."""
     if step.when is None:
         return False
     try:
-        holds = step.when.holds(deciding.saga.scope())
+        holds = step.when.holds(builder.saga.scope())
     except ExpressionError as error:
         what = f"the condition of {step.name} cannot be evaluated: {error}"
-        deciding.park_for(explain_unbuildable(deciding.saga, [step.when], what))
+        builder.park_for(explain_unbuildable(builder.saga, [step.when], what))
         return True
     if not holds:
-        deciding.record(StepSkipped(step=step.name))
+        builder.record(StepSkipped(step=step.name))
     return not holds
 
 

@@ -80,30 +80,30 @@ STATUS_PHRASES: Mapping[StepStatus, str] = {
 COMPENSATION_MAY_BE_RESENT = (COMPENSATION_BACKING_OFF, StepStatus.COMPENSATION_FAILED)
 
 
-def apply(deciding: DecisionBuilder, verb: OperatorCommand) -> None:
+def apply(builder: DecisionBuilder, verb: OperatorCommand) -> None:
     """Apply a command. Raises NotAllowed and its subclasses, NoSuchStep and UnknownSignal."""
     match verb:
         case Compensate() | Cancel():
-            _compensate(deciding, verb)
+            _compensate(builder, verb)
         case Retry():
-            _require_allowed(deciding.saga, "retry")
-            parked = deciding.saga.state.status is SagaStatus.PARKED
-            _retry_parked(deciding, verb) if parked else _retry_now(deciding, verb)
+            _require_allowed(builder.saga, "retry")
+            parked = builder.saga.state.status is SagaStatus.PARKED
+            _retry_parked(builder, verb) if parked else _retry_now(builder, verb)
         case Pause():
-            _pause(deciding, verb)
+            _pause(builder, verb)
         case Resume():
             if not verb.by_parent:
-                _require_allowed(deciding.saga, "resume")
-            _resume(deciding, verb)
+                _require_allowed(builder.saga, "resume")
+            _resume(builder, verb)
         case Abandon():
-            _require_allowed(deciding.saga, "abandon")
-            _abandon(deciding, verb)
+            _require_allowed(builder.saga, "abandon")
+            _abandon(builder, verb)
         case SkipStep():
-            _skip(deciding, verb)
+            _skip(builder, verb)
         case ResolveStep():
-            _resolve(deciding, verb)
+            _resolve(builder, verb)
         case SendSignal():
-            _receive_signal(deciding, verb)
+            _receive_signal(builder, verb)
         case _:
             assert_never(verb)
 
@@ -176,29 +176,27 @@ def described(saga: Saga, verbs: Iterable[OperatorCommand]) -> tuple[str, ...]:
     return tuple(words[:MAX_SUGGESTIONS])
 
 
-def require_effect(before: Saga, asked: Input, deciding: DecisionBuilder) -> None:
+def require_effect(before: Saga, asked: Input, builder: DecisionBuilder) -> None:
     """Refuse a retry that would only park the saga again for the same reason, and an output that
     still lacks what the parked request needs."""
     parked = before.state.parked
     if parked is None:
         return
-    match asked, deciding.events:
+    match asked, builder.events:
         case Retry(), [SagaUnparked(accepted=()), SagaParked(reason=why)] if why == parked.reason:
             _refuse_to_park_again(before, "retry", why)
         case ResolveStep(), [StepResolved(), SagaUnparked(), SagaParked() as again]:
-            if _gives_output(asked) and _output_is_insufficient(
-                asked.step, again, deciding, parked
-            ):
+            if _gives_output(asked) and _output_is_insufficient(asked.step, again, builder, parked):
                 _refuse_to_park_again(before, "resolve", again.reason)
 
 
 def _output_is_insufficient(
-    step: str, again: SagaParked, deciding: DecisionBuilder, parked: Parked
+    step: str, again: SagaParked, builder: DecisionBuilder, parked: Parked
 ) -> bool:
     """True if the saga parks again because of the output of `step`."""
     is_only_cause = again.without_output == (step,)
     is_still_cause = step in (again.without_output or ()) and again.reason == parked.reason
-    return step in deciding.lacking or is_only_cause or is_still_cause
+    return step in builder.lacking or is_only_cause or is_still_cause
 
 
 def _gives_output(asked: ResolveStep) -> bool:
@@ -215,93 +213,93 @@ def _require_allowed(saga: Saga, verb: str) -> None:
         raise refusal(saga.state.saga_id, verb, why)
 
 
-def _compensate(deciding: DecisionBuilder, asked: BaseCommand) -> None:
+def _compensate(builder: DecisionBuilder, asked: BaseCommand) -> None:
     """Compensate, or leave the decision to an uncertain pivot. A repeated command has no effect."""
-    saga = deciding.saga
+    saga = builder.saga
     verb = "cancel" if isinstance(asked, Cancel) else "compensate"
     if saga.state.status in (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED):
         if verb == "cancel" and saga.state.paused_at is not None:
-            _resume(deciding, asked)
+            _resume(builder, asked)
         return
     _require_allowed(saga, verb)
     request = CompensationRequested(actor=asked.actor, reason=asked.reason)
     if saga.state.status is SagaStatus.RUNNING and saga.pivot_is_uncertain:
         if saga.state.compensation_requested is None or saga.state.paused_at is not None:
-            deciding.record(request)
-            deciding.instruct_children()
+            builder.record(request)
+            builder.instruct_children()
     else:
-        deciding.start_compensation(compensation_on_request(request))
+        builder.start_compensation(compensation_on_request(request))
 
 
-def _pause(deciding: DecisionBuilder, asked: Pause) -> None:
+def _pause(builder: DecisionBuilder, asked: Pause) -> None:
     """Record a pause by the parent or by an operator: the two end separately."""
-    state = deciding.saga.state
+    state = builder.saga.state
     if not (state.paused_by_parent if asked.by_parent else state.paused_by_operator):
-        _require_allowed(deciding.saga, "pause")
+        _require_allowed(builder.saga, "pause")
         by_parent = asked.by_parent
-        deciding.record(SagaPaused(actor=asked.actor, reason=asked.reason, by_parent=by_parent))
-        deciding.instruct_children()
+        builder.record(SagaPaused(actor=asked.actor, reason=asked.reason, by_parent=by_parent))
+        builder.instruct_children()
 
 
-def _resume(deciding: DecisionBuilder, asked: BaseCommand) -> None:
+def _resume(builder: DecisionBuilder, asked: BaseCommand) -> None:
     """End all pauses of the saga; a parent ends only its own."""
-    state, parent_only = deciding.saga.state, isinstance(asked, Resume) and asked.by_parent
+    state, parent_only = builder.saga.state, isinstance(asked, Resume) and asked.by_parent
     actor, reason = asked.actor, asked.reason
     if state.paused_by_parent:
-        deciding.record(SagaResumed(actor=actor, reason=reason, by_parent=True))
+        builder.record(SagaResumed(actor=actor, reason=reason, by_parent=True))
     if state.paused_by_operator and not parent_only:
-        deciding.record(SagaResumed(actor=actor, reason=reason))
-    deciding.instruct_children()
+        builder.record(SagaResumed(actor=actor, reason=reason))
+    builder.instruct_children()
 
 
-def _retry_now(deciding: DecisionBuilder, asked: Retry) -> None:
+def _retry_now(builder: DecisionBuilder, asked: Retry) -> None:
     """Skip the current back-off."""
-    saga = deciding.saga
+    saga = builder.saga
     named = None if asked.step is None else _step(saga, asked.step)
     if named is not None and (status := saga.status_of(named.name)) not in WAITS_TO_RETRY:
         _refuse(
             saga, "retry", f"{named.name} {STATUS_PHRASES[status]}, and no next try of it waits"
         )
-    deciding.record(RetryRequested(step=asked.step, actor=asked.actor, reason=asked.reason))
-    for step, state in deciding.saga.steps:
+    builder.record(RetryRequested(step=asked.step, actor=asked.actor, reason=asked.reason))
+    for step, state in builder.saga.steps:
         if named is not None and step is not named:
             continue
-        match deciding.saga.state.status, state.status:  # a call that cannot be made parks it
+        match builder.saga.state.status, state.status:  # a call that cannot be made parks it
             case SagaStatus.RUNNING, StepStatus.BACKING_OFF:
-                call_again(deciding, step, state)
+                call_again(builder, step, state)
             case SagaStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF:
-                deciding.call(step, Direction.COMPENSATION)
+                builder.call(step, Direction.COMPENSATION)
 
 
-def _retry_parked(deciding: DecisionBuilder, asked: Retry) -> None:
+def _retry_parked(builder: DecisionBuilder, asked: Retry) -> None:
     """Retry all that failed, or the named step.
 
     A step that failed while the saga was parked makes the saga compensate instead, unless a pivot
     prevents that.
     """
-    saga = deciding.saga
+    saga = builder.saga
     if asked.step is not None:
-        _retry_step(deciding, asked, _step(saga, asked.step))
+        _retry_step(builder, asked, _step(saga, asked.step))
     elif saga.state.cause is not None:
         failed = saga.steps_in(StepStatus.COMPENSATION_FAILED)
-        _unpark(deciding, asked, undo_again=[step.name for step in failed])
+        _unpark(builder, asked, undo_again=[step.name for step in failed])
     else:
-        _unpark(deciding, asked, accepted=_named_losses(saga))
-        if is_about_to_turn(deciding):
+        _unpark(builder, asked, accepted=_named_losses(saga))
+        if is_about_to_turn(builder):
             return
         for step, state in saga.steps:
-            if deciding.saga.state.status is SagaStatus.RUNNING:
-                _call_forward(deciding, step, state)
+            if builder.saga.state.status is SagaStatus.RUNNING:
+                _call_forward(builder, step, state)
 
 
-def _retry_step(deciding: DecisionBuilder, asked: Retry, step: Step) -> None:
-    saga = deciding.saga
+def _retry_step(builder: DecisionBuilder, asked: Retry, step: Step) -> None:
+    saga = builder.saga
     state = saga.state.step(step.name)
     if saga.state.cause is not None:
         if state.status is not StepStatus.COMPENSATION_FAILED:
             why = f"{step.name} {STATUS_PHRASES[state.status]}, and its compensation has not failed"
             _refuse(saga, "retry", why)
-        _unpark(deciding, asked, undo_again=[step.name])
+        _unpark(builder, asked, undo_again=[step.name])
     elif state.status is StepStatus.SUCCEEDED:
         _require_missing_output(saga, "retry", step)
         if step.action is None:
@@ -313,28 +311,28 @@ def _retry_step(deciding: DecisionBuilder, asked: Retry, step: Step) -> None:
         if (read := _input_changed_since(saga, step, state)) is not None:
             why = f"{step.name} was called before the output of {read} was changed"
             _refuse(saga, "retry", f"{why}, so the same key would carry another request")
-        _unpark(deciding, asked)
-        deciding.call_for_output(step)
+        _unpark(builder, asked)
+        builder.call_for_output(step)
     else:
-        _unpark(deciding, asked)
-        if is_about_to_turn(deciding) or not _call_forward(deciding, step, state):
+        _unpark(builder, asked)
+        if is_about_to_turn(builder) or not _call_forward(builder, step, state):
             status = STATUS_PHRASES[state.status]
             why = f"{step.name} {status}, and its call is not one to be repeated"
             _refuse(saga, "retry", why)
 
 
-def _call_forward(deciding: DecisionBuilder, step: Step, state: StepState) -> bool:
+def _call_forward(builder: DecisionBuilder, step: Step, state: StepState) -> bool:
     """Call the step again if a retry applies to it; return whether it does."""
     if state.status is StepStatus.BACKING_OFF:
-        call_again(deciding, step, state)
-    elif is_called_again(deciding.saga, step, state.status):
-        deciding.begin_step(step)
+        call_again(builder, step, state)
+    elif is_called_again(builder.saga, step, state.status):
+        builder.begin_step(step)
     elif (
         step.wait_for is not None
         and state.wait_deadline is not None
-        and state.wait_deadline <= deciding.now
+        and state.wait_deadline <= builder.now
     ):
-        deciding.await_signal(step)
+        builder.await_signal(step)
     else:
         return False
     return True
@@ -392,15 +390,15 @@ def _resendable_calls(saga: Saga) -> Iterator[tuple[Step, Direction]]:
 
 
 def _unpark(
-    deciding: DecisionBuilder,
+    builder: DecisionBuilder,
     asked: BaseCommand,
     *,
     accepted: Iterable[str] = (),
     undo_again: Iterable[str] = (),
 ) -> None:
-    deciding.record(
+    builder.record(
         SagaUnparked(
-            back=deciding.saga.state.cause is not None,
+            back=builder.saga.state.cause is not None,
             actor=asked.actor,
             reason=asked.reason,
             accepted=tuple(accepted),
@@ -409,17 +407,17 @@ def _unpark(
     )
 
 
-def _abandon(deciding: DecisionBuilder, asked: Abandon) -> None:
+def _abandon(builder: DecisionBuilder, asked: Abandon) -> None:
     """Give up all active steps; those that may have taken effect are named."""
-    children = active_children(deciding.saga)
+    children = active_children(builder.saga)
     if children and asked.children is None:
-        raise ChildrenUnderWay(deciding.saga.state.saga_id, children)
-    for step, state in deciding.saga.steps:
+        raise ChildrenUnderWay(builder.saga.state.saga_id, children)
+    for step, state in builder.saga.steps:
         if (end := event_for_abandoned_step(step, state)) is not None:
-            deciding.record(end)
-    saga = deciding.saga
+            builder.record(end)
+    saga = builder.saga
     back = saga.state.cause is not None
-    deciding.record(
+    builder.record(
         SagaAbandoned(
             reason=asked.reason or "",
             actor=asked.actor,
@@ -429,43 +427,43 @@ def _abandon(deciding: DecisionBuilder, asked: Abandon) -> None:
             children_cancelled=bool(children) and asked.children is ChildPolicy.CANCEL,
         )
     )
-    deciding.instruct_children()
+    builder.instruct_children()
 
 
-def _skip(deciding: DecisionBuilder, asked: SkipStep) -> None:
+def _skip(builder: DecisionBuilder, asked: SkipStep) -> None:
     """Skip a pending step. A parked saga goes on, because it may be parked for that step."""
-    step = _step(deciding.saga, asked.step)
-    status = deciding.saga.status_of(step.name)
-    _require_allowed(deciding.saga, "skip")
+    step = _step(builder.saga, asked.step)
+    status = builder.saga.status_of(step.name)
+    _require_allowed(builder.saga, "skip")
     if status is not StepStatus.PENDING:
         _refuse(
-            deciding.saga,
+            builder.saga,
             "skip",
             f"{step.name} {STATUS_PHRASES[status]}, and only a pending step is skipped",
         )
-    deciding.record(StepSkipped(step=step.name, actor=asked.actor, reason=asked.reason))
-    if deciding.saga.state.status is SagaStatus.PARKED:
-        _unpark(deciding, asked)
+    builder.record(StepSkipped(step=step.name, actor=asked.actor, reason=asked.reason))
+    if builder.saga.state.status is SagaStatus.PARKED:
+        _unpark(builder, asked)
 
 
-def _resolve(deciding: DecisionBuilder, asked: ResolveStep) -> None:
-    step = _step(deciding.saga, asked.step)
-    _require_allowed(deciding.saga, "resolve")
-    status = deciding.saga.status_of(step.name)
+def _resolve(builder: DecisionBuilder, asked: ResolveStep) -> None:
+    step = _step(builder.saga, asked.step)
+    _require_allowed(builder.saga, "resolve")
+    status = builder.saga.status_of(step.name)
     if not accepts_trigger(status, f"resolve_{asked.verdict}"):
         why = f"{step.name} {STATUS_PHRASES[status]}, so its outcome cannot be {asked.verdict}"
-        _refuse(deciding.saga, "resolve", why)
-    if asked.verdict is Resolution.UNDONE and deciding.saga.state.cause is None:
+        _refuse(builder.saga, "resolve", why)
+    if asked.verdict is Resolution.UNDONE and builder.saga.state.cause is None:
         _refuse(
-            deciding.saga,
+            builder.saga,
             "resolve",
             "it is not compensating, and only a compensation can be resolved as undone",
         )
     supplies = asked.verdict is Resolution.DONE and status is StepStatus.SUCCEEDED
     if supplies:
-        _require_output(deciding.saga, asked, step)
-    before = deciding.saga
-    deciding.record(
+        _require_output(builder.saga, asked, step)
+    before = builder.saga
+    builder.record(
         StepResolved(
             step=step.name,
             verdict=asked.verdict,
@@ -477,11 +475,11 @@ def _resolve(deciding: DecisionBuilder, asked: ResolveStep) -> None:
         )
     )
     if supplies:
-        _require_unchanged_requests(before, deciding.saga, step)
-    _unpark(deciding, asked)
-    forward = deciding.saga.state.status is SagaStatus.RUNNING and deciding.saga.pivot_succeeded
+        _require_unchanged_requests(before, builder.saga, step)
+    _unpark(builder, asked)
+    forward = builder.saga.state.status is SagaStatus.RUNNING and builder.saga.pivot_succeeded
     if forward and asked.verdict is Resolution.NOT_DONE:
-        deciding.begin_step(step)
+        builder.begin_step(step)
 
 
 def _require_output(saga: Saga, asked: ResolveStep, step: Step) -> None:
@@ -498,20 +496,20 @@ def _require_unchanged_requests(before: Saga, after: Saga, step: Step) -> None:
             _refuse(before, "resolve", f"{why}; decide about {other.name} first")
 
 
-def _receive_signal(deciding: DecisionBuilder, signal: SendSignal) -> None:
+def _receive_signal(builder: DecisionBuilder, signal: SendSignal) -> None:
     """Buffer a signal, unless one of the same name and key was received."""
-    if (signal.name, signal.key) in deciding.saga.state.signal_keys:
+    if (signal.name, signal.key) in builder.saga.state.signal_keys:
         return
-    _require_allowed(deciding.saga, "signal")
-    saga_id, known = deciding.saga.state.saga_id, deciding.saga.definition.signals
+    _require_allowed(builder.saga, "signal")
+    saga_id, known = builder.saga.state.saga_id, builder.saga.definition.signals
     if signal.name not in known:
         raise UnknownSignal(saga_id, signal.name, sorted(known))
-    kept = sum(one.name == signal.name for one in deciding.saga.state.signals)
+    kept = sum(one.name == signal.name for one in builder.saga.state.signals)
     if kept >= MAX_BUFFERED_SIGNALS:
         count = f"{MAX_BUFFERED_SIGNALS} signals {signal.name} are kept already"
         why = f"{count}, and no step has taken them"
         raise TooManySignals(saga_id, "signal", why)
-    deciding.record(
+    builder.record(
         SignalReceived(name=signal.name, body=signal.body, key=signal.key, actor=signal.actor)
     )
 

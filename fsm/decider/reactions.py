@@ -40,36 +40,36 @@ from .forward import is_about_to_turn, is_overdue
 RESTARTED = "the service restarted before the reply arrived"
 
 
-def call_completed(deciding: DecisionBuilder, answer: CallCompleted) -> None:
-    saga = deciding.saga
+def call_completed(builder: DecisionBuilder, answer: CallCompleted) -> None:
+    saga = builder.saga
     step = saga.definition.by_name[answer.step]
     state = saga.state.steps.get(answer.step, UNTOUCHED)
     if saga.state.status is SagaStatus.ABANDONED:
         what = f"the {answer.direction} was answered: {answer.outcome.kind}"
         error = answer.outcome.reason or None
-        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))
+        builder.record(LateReplyIgnored(step=step.name, what=what, error=error))
         return
     undoes = answer.direction is COMPENSATION
     tried = state.compensation_attempts if undoes else state.attempts
     if answer.attempt != tried or pending_call(state) is not answer.direction:
         return
     if answer.outcome.kind is DONE:
-        deciding.record(event_for_success(step, answer))
+        builder.record(event_for_success(step, answer))
         return
     if state.output_awaited:
-        deciding.record(event_for_missing_output(step, answer))
+        builder.record(event_for_missing_output(step, answer))
         return
-    until = deciding.time_after(retry_delay(step, state, answer, deciding.jitter))
+    until = builder.time_after(retry_delay(step, state, answer, builder.jitter))
     next_try = until if saga.state.status is SagaStatus.RUNNING else None
     match answer.direction:
         case Direction.ACTION:
-            event = event_for_action_result(step, state, answer, deciding.saga_time, next_try)
-            deciding.record_call_result(_or_early_callback(state, event))
+            event = event_for_action_result(step, state, answer, builder.saga_time, next_try)
+            builder.record_call_result(_or_early_callback(state, event))
         case Direction.STATUS:
-            event = event_for_status_result(step, state, answer, deciding.saga_time, next_try)
-            _apply_status_result(deciding, step, _or_early_callback(state, event))
+            event = event_for_status_result(step, state, answer, builder.saga_time, next_try)
+            _apply_status_result(builder, step, _or_early_callback(state, event))
         case Direction.COMPENSATION:
-            deciding.record_call_result(event_for_compensation_result(step, state, answer, until))
+            builder.record_call_result(event_for_compensation_result(step, state, answer, until))
 
 
 def _or_early_callback(state: StepState, event: StepFact) -> StepFact:
@@ -79,53 +79,53 @@ def _or_early_callback(state: StepState, event: StepFact) -> StepFact:
     return event_for_callback(state.early_callback, event.attempt)
 
 
-def _apply_status_result(deciding: DecisionBuilder, step: Step, fact: StepFact) -> None:
+def _apply_status_result(builder: DecisionBuilder, step: Step, fact: StepFact) -> None:
     """Record the result of a status query; retry at once an action that was not executed."""
-    deciding.record_call_result(fact)
-    paused = deciding.saga.state.paused_at is not None
-    if isinstance(fact, StepConfirmedNotExecuted) and not (paused or is_about_to_turn(deciding)):
-        deciding.call(step, Direction.ACTION)
+    builder.record_call_result(fact)
+    paused = builder.saga.state.paused_at is not None
+    if isinstance(fact, StepConfirmedNotExecuted) and not (paused or is_about_to_turn(builder)):
+        builder.call(step, Direction.ACTION)
 
 
-def timer_fired(deciding: DecisionBuilder) -> None:
-    state = deciding.saga.state
+def timer_fired(builder: DecisionBuilder) -> None:
+    state = builder.saga.state
     if state.paused_at is not None:
         return
-    if state.status is SagaStatus.PENDING and state.start_at and state.start_at <= deciding.now:
-        deciding.record(ScheduledStartReached())
-    if is_overdue(deciding):
+    if state.status is SagaStatus.PENDING and state.start_at and state.start_at <= builder.now:
+        builder.record(ScheduledStartReached())
+    if is_overdue(builder):
         return  # nothing new is sent; the deadline is enforced by what follows
     for name, answer_due in sorted(state.reply_deadlines.items()):
-        if answer_due <= deciding.now:
-            _reply_deadline_reached(deciding, deciding.saga.definition[name])
-    for step, due in deciding.saga.steps:
-        if due.next_attempt_at is not None and due.next_attempt_at <= deciding.now:
-            _step_timer_fired(deciding, step, due)
+        if answer_due <= builder.now:
+            _reply_deadline_reached(builder, builder.saga.definition[name])
+    for step, due in builder.saga.steps:
+        if due.next_attempt_at is not None and due.next_attempt_at <= builder.now:
+            _step_timer_fired(builder, step, due)
 
 
-def _step_timer_fired(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
-    match deciding.saga.state.status, due.status:
+def _step_timer_fired(builder: DecisionBuilder, step: Step, due: StepState) -> None:
+    match builder.saga.state.status, due.status:
         case SagaStatus.RUNNING, StepStatus.BACKING_OFF:
-            call_again(deciding, step, due)
+            call_again(builder, step, due)
         case SagaStatus.RUNNING, StepStatus.WAITING:
-            _wait_ended(deciding, step, due)
+            _wait_ended(builder, step, due)
         case SagaStatus.COMPENSATING, StepStatus.COMPENSATION_BACKING_OFF:
-            deciding.call(step, Direction.COMPENSATION)
+            builder.call(step, Direction.COMPENSATION)
 
 
-def _reply_deadline_reached(deciding: DecisionBuilder, step: Step) -> None:
+def _reply_deadline_reached(builder: DecisionBuilder, step: Step) -> None:
     """Query the status of a call that was in flight at a crash; without a query it is unknown."""
-    state = deciding.saga.state.step(step.name)
+    state = builder.saga.state.step(step.name)
     attempt, why = state.attempts, RESTARTED
     if state.output_awaited:
-        deciding.record(OutputNotReceived(step=step.name, attempt=attempt, error=why))
+        builder.record(OutputNotReceived(step=step.name, attempt=attempt, error=why))
         return
     if step.status is None or state.early_callback is not None:
         unknown = StepUnknown(step=step.name, attempt=attempt, error=why)
-        deciding.record(_or_early_callback(state, unknown))
+        builder.record(_or_early_callback(state, unknown))
         return
-    now = deciding.now
-    deciding.record(
+    now = builder.now
+    builder.record(
         StepBackedOff(
             step=step.name,
             attempt=attempt,
@@ -135,60 +135,60 @@ def _reply_deadline_reached(deciding: DecisionBuilder, step: Step) -> None:
             resent=True,
         )
     )
-    deciding.call(step, Direction.STATUS)
+    builder.call(step, Direction.STATUS)
 
 
-def circuit_closed(deciding: DecisionBuilder, participant: str) -> None:
-    for step, state in deciding.saga.steps:
+def circuit_closed(builder: DecisionBuilder, participant: str) -> None:
+    for step, state in builder.saga.steps:
         held = state.status is StepStatus.BACKING_OFF and state.last_outcome is Outcome.CIRCUIT_OPEN
-        running = deciding.saga.state.status is SagaStatus.RUNNING
+        running = builder.saga.state.status is SagaStatus.RUNNING
         if held and running and step.participant == participant:
-            call_again(deciding, step, state)
+            call_again(builder, step, state)
 
 
-def call_again(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
+def call_again(builder: DecisionBuilder, step: Step, due: StepState) -> None:
     """Repeat the action, or query its status first if its outcome is unknown.
 
     Nothing is sent if the saga is about to compensate or to park.
     """
-    if is_about_to_turn(deciding):
+    if is_about_to_turn(builder):
         return
     asks = step.status is not None and due.is_uncertain
-    deciding.call(step, Direction.STATUS if asks else Direction.ACTION)
+    builder.call(step, Direction.STATUS if asks else Direction.ACTION)
 
 
-def _wait_ended(deciding: DecisionBuilder, step: Step, due: StepState) -> None:
+def _wait_ended(builder: DecisionBuilder, step: Step, due: StepState) -> None:
     """Complete a step whose time has come, or end its wait."""
-    over = due.wait_deadline is not None and due.wait_deadline <= deciding.now
+    over = due.wait_deadline is not None and due.wait_deadline <= builder.now
     if step.sleep is not None:
-        deciding.record(StepSucceeded(step=step.name, attempt=0))
+        builder.record(StepSucceeded(step=step.name, attempt=0))
     elif step.wait_for is not None:
-        _signal_timed_out(deciding, step)
+        _signal_timed_out(builder, step)
     elif over:
         error = f"not completed within {format_duration(step.completion_timeout)}"
-        deciding.record(StepUnknown(step=step.name, attempt=due.attempts, error=error))
+        builder.record(StepUnknown(step=step.name, attempt=due.attempts, error=error))
     elif step.completion is Completion.POLL:
-        deciding.call(step, Direction.STATUS)
+        builder.call(step, Direction.STATUS)
 
 
-def _signal_timed_out(deciding: DecisionBuilder, step: Step) -> None:
+def _signal_timed_out(builder: DecisionBuilder, step: Step) -> None:
     assert step.wait_for is not None
     timeout = format_duration(step.wait_for.timeout)
     error = f"signal {step.wait_for.signal} not received within {timeout}"
     if step.wait_for.on_timeout is OnTimeout.PARK:
-        deciding.park(f"{step.name}: {error}")
+        builder.park(f"{step.name}: {error}")
     else:
-        deciding.record(StepRejected(step=step.name, attempt=0, error=error))
+        builder.record(StepRejected(step=step.name, attempt=0, error=error))
 
 
-def step_callback(deciding: DecisionBuilder, report: StepCallback) -> None:
+def step_callback(builder: DecisionBuilder, report: StepCallback) -> None:
     """Complete a step that waits for the callback; keep an early one, record a late one."""
-    step = deciding.saga.definition.by_name.get(report.step)
+    step = builder.saga.definition.by_name.get(report.step)
     if step is None or step.completion is not Completion.CALLBACK:
-        raise StepNotFound(deciding.saga.state.saga_id, report.step)
-    state = deciding.saga.state.step(step.name)
+        raise StepNotFound(builder.saga.state.saga_id, report.step)
+    state = builder.saga.state.step(step.name)
     if state.status is StepStatus.WAITING:
-        deciding.record(_event_for_awaited_callback(report, state.attempts))
+        builder.record(_event_for_awaited_callback(report, state.attempts))
     elif (
         state.status in (StepStatus.CALLING, StepStatus.BACKING_OFF)
         and state.early_callback is None
@@ -200,13 +200,13 @@ def step_callback(deciding: DecisionBuilder, report: StepCallback) -> None:
             error=report.error or None,
             actor=report.actor,
         )
-        deciding.record(early)
+        builder.record(early)
     else:
         what = "completed by callback" if report.done else "failed by callback"
         late = LateReplyIgnored(
             step=step.name, what=what, error=report.error or None, actor=report.actor
         )
-        deciding.record(late)
+        builder.record(late)
 
 
 def _event_for_awaited_callback(report: StepCallback, attempt: int) -> StepSucceeded | StepRejected:
@@ -222,60 +222,60 @@ def _event_for_awaited_callback(report: StepCallback, attempt: int) -> StepSucce
     return StepRejected(step=step, attempt=attempt, error=report.error, actor=actor)
 
 
-def child_finished(deciding: DecisionBuilder, child: ChildFinished) -> None:
-    state = deciding.saga.state.step(child.step)
+def child_finished(builder: DecisionBuilder, child: ChildFinished) -> None:
+    state = builder.saga.state.step(child.step)
     if state.child_cancelled and child.status is not SagaStatus.PARKED:
-        _record_cancelled_child(deciding, child.step, f"the child saga is {child.status}")
+        _record_cancelled_child(builder, child.step, f"the child saga is {child.status}")
         return
     match state.status, child.status:
         case StepStatus.SUCCEEDED, SagaStatus.COMPENSATED:
-            _child_compensated(deciding, child)
+            _child_compensated(builder, child)
         case StepStatus.WAITING, SagaStatus.COMPLETED:
             done = StepSucceeded(step=child.step, attempt=0, output=dict(child.outputs))
-            deciding.record(done)
+            builder.record(done)
         case StepStatus.WAITING, SagaStatus.COMPENSATED:
-            deciding.record(StepRejected(step=child.step, attempt=0, error=child.error))
+            builder.record(StepRejected(step=child.step, attempt=0, error=child.error))
         case StepStatus.WAITING, SagaStatus.ABANDONED:
-            deciding.record(StepUnknown(step=child.step, attempt=0, error=child.error))
+            builder.record(StepUnknown(step=child.step, attempt=0, error=child.error))
         case StepStatus.COMPENSATING, SagaStatus.COMPENSATED:
             attempt = state.compensation_attempts
-            deciding.record(CompensationSucceeded(step=child.step, attempt=attempt))
+            builder.record(CompensationSucceeded(step=child.step, attempt=attempt))
         case StepStatus.COMPENSATING, SagaStatus.ABANDONED:
-            _fail_compensation(deciding, child.step, f"the child saga was abandoned: {child.error}")
+            _fail_compensation(builder, child.step, f"the child saga was abandoned: {child.error}")
 
 
-def _child_compensated(deciding: DecisionBuilder, child: ChildFinished) -> None:
+def _child_compensated(builder: DecisionBuilder, child: ChildFinished) -> None:
     """Revoke a child step that was done, unless the saga has come to its final rest."""
-    status = deciding.saga.state.status
+    status = builder.saga.state.status
     if status.is_at_rest and status is not SagaStatus.PARKED:
         what = "the child saga is compensated"
-        deciding.record(LateReplyIgnored(step=child.step, what=what))
+        builder.record(LateReplyIgnored(step=child.step, what=what))
     else:
         error = f"its child saga was undone: {child.error}"
-        deciding.record(StepRejected(step=child.step, attempt=0, error=error))
+        builder.record(StepRejected(step=child.step, attempt=0, error=error))
 
 
 def _record_cancelled_child(
-    deciding: DecisionBuilder, step: str, what: str, error: str | None = None
+    builder: DecisionBuilder, step: str, what: str, error: str | None = None
 ) -> None:
     """Record the end of a child saga whose parent is abandoned."""
-    deciding.record(LateReplyIgnored(step=step, what=what, error=error))
+    builder.record(LateReplyIgnored(step=step, what=what, error=error))
 
 
-def child_instruction_refused(deciding: DecisionBuilder, child: ChildInstructionRefused) -> None:
+def child_instruction_refused(builder: DecisionBuilder, child: ChildInstructionRefused) -> None:
     """Record that a child saga was not started, or cannot be compensated."""
-    state = deciding.saga.state.step(child.step)
-    back = deciding.saga.state.status is SagaStatus.COMPENSATING
+    state = builder.saga.state.step(child.step)
+    back = builder.saga.state.status is SagaStatus.COMPENSATING
     if state.child_cancelled:
         _record_cancelled_child(
-            deciding, child.step, "the child saga was not cancelled", child.error
+            builder, child.step, "the child saga was not cancelled", child.error
         )
     elif state.status is StepStatus.COMPENSATING:
-        _fail_compensation(deciding, child.step, child.error)
+        _fail_compensation(builder, child.step, child.error)
     elif state.status is StepStatus.WAITING and not back:
-        deciding.record(StepRejected(step=child.step, attempt=0, error=child.error))
+        builder.record(StepRejected(step=child.step, attempt=0, error=child.error))
 
 
-def _fail_compensation(deciding: DecisionBuilder, step: str, error: str) -> None:
-    attempt = deciding.saga.state.step(step).compensation_attempts
-    deciding.record(CompensationFailed(step=step, attempt=attempt, error=error))
+def _fail_compensation(builder: DecisionBuilder, step: str, error: str) -> None:
+    attempt = builder.saga.state.step(step).compensation_attempts
+    builder.record(CompensationFailed(step=step, attempt=attempt, error=error))

@@ -149,7 +149,7 @@ MUTATIONS: Final = (
         effect="a pivot that turns out not done is tried again though the saga goes back",
         file="fsm/decider/reactions.py",
         old="if isinstance(fact, StepConfirmedNotExecuted) and not (paused or "
-        "is_about_to_turn(deciding)):",
+        "is_about_to_turn(builder)):",
         new="if isinstance(fact, StepConfirmedNotExecuted) and not paused:",
         property=DEADLINES,
     ),
@@ -157,12 +157,12 @@ MUTATIONS: Final = (
         rule="R4",
         effect="a deadline after the pivot turns the saga back",
         file="fsm/decider/forward.py",
-        old="""    if deciding.saga.pivot_succeeded:
-        deciding.park(error)
+        old="""    if builder.saga.pivot_succeeded:
+        builder.park(error)
     else:
-        deciding.start_compensation(CompensationStarted(cause=Cause.DEADLINE, error=error))
+        builder.start_compensation(CompensationStarted(cause=Cause.DEADLINE, error=error))
 """,
-        new="""    deciding.start_compensation(CompensationStarted(cause=Cause.DEADLINE,
+        new="""    builder.start_compensation(CompensationStarted(cause=Cause.DEADLINE,
         error=error))
 """,
         property=DEADLINES,
@@ -171,7 +171,7 @@ MUTATIONS: Final = (
         rule="R4",
         effect="a failure after the pivot turns the saga back",
         file="fsm/decider/forward.py",
-        old="if in_doubt or deciding.saga.pivot_succeeded:",
+        old="if in_doubt or builder.saga.pivot_succeeded:",
         new="if in_doubt:",
         property=DEADLINES,
     ),

@@ -82,7 +82,7 @@ MUTATIONS: Final = (
         rule="R6",
         effect="a callback that has lost leaves no trace",
         file="fsm/decider/reactions.py",
-        old="""        deciding.record(late)
+        old="""        builder.record(late)
 """,
         new="",
         property=RACES,
@@ -116,7 +116,7 @@ MUTATIONS: Final = (
         rule="R6",
         effect="an answer after the giving up leaves no trace",
         file="fsm/decider/reactions.py",
-        old="        deciding.record(LateReplyIgnored(step=step.name, what=what, error=error))\n",
+        old="        builder.record(LateReplyIgnored(step=step.name, what=what, error=error))\n",
         new="",
         property=RULES,
     ),
