@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct, field
 
@@ -87,6 +87,8 @@ class ChildInstructionRefused(Struct, frozen=True, kw_only=True):
 class BaseCommand(Struct, frozen=True, kw_only=True):
     """A command of an operator, with the members that all have."""
 
+    verb: ClassVar[str]
+
     actor: str | None = None
     reason: str | None = None
 
@@ -94,9 +96,13 @@ class BaseCommand(Struct, frozen=True, kw_only=True):
 class Compensate(BaseCommand, frozen=True, kw_only=True):
     """Compensate the saga, whether it is under way or completed."""
 
+    verb = "compensate"
+
 
 class Cancel(BaseCommand, frozen=True, kw_only=True):
     """Compensate the saga if it is under way."""
+
+    verb = "cancel"
 
 
 class Retry(BaseCommand, frozen=True, kw_only=True):
@@ -105,18 +111,21 @@ class Retry(BaseCommand, frozen=True, kw_only=True):
     The call of a done step is repeated for its missing output.
     """
 
+    verb = "retry"
     step: str | None = None
 
 
 class Pause(BaseCommand, frozen=True, kw_only=True):
     """Send nothing new. `by_parent`: the parent of the saga is paused."""
 
+    verb = "pause"
     by_parent: bool = False
 
 
 class Resume(BaseCommand, frozen=True, kw_only=True):
     """End the pause. `by_parent`: only the one of the parent; an operator ends both."""
 
+    verb = "resume"
     by_parent: bool = False
 
 
@@ -130,12 +139,14 @@ class ChildPolicy(StrEnum):
 class Abandon(BaseCommand, frozen=True, kw_only=True):
     """Give the saga up. `reason` is never empty; `children` is required if some are active."""
 
+    verb = "abandon"
     children: ChildPolicy | None = None
 
 
 class SkipStep(BaseCommand, frozen=True, kw_only=True):
     """Leave a pending step out."""
 
+    verb = "skip"
     step: str
 
 
@@ -145,6 +156,7 @@ class ResolveStep(BaseCommand, frozen=True, kw_only=True):
     `done` with an output also supplies the missing output of a done step.
     """
 
+    verb = "resolve"
     step: str
     verdict: Resolution
     evidence: str
@@ -155,6 +167,7 @@ class ResolveStep(BaseCommand, frozen=True, kw_only=True):
 class SendSignal(BaseCommand, frozen=True, kw_only=True):
     """A signal for a step that waits for it, now or later; with a `key` it counts once."""
 
+    verb = "signal"
     name: str
     body: Json = None
     key: str | None = None

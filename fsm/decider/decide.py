@@ -36,11 +36,12 @@ from ..instructions import child_instructions
 from ..machines import SagaStatus
 from ..saga import Saga
 from ..state import initial_state
-from . import operator_commands as verb
-from . import reactions as reaction
+from . import operator_commands, reactions
+from .candidate_commands import alternatives_to, candidate_commands, describe
 from .compensation import continue_compensation
 from .decision import NO_OPEN_CIRCUITS, Decision, DecisionBuilder
 from .forward import continue_forward
+from .output_guards import require_effect
 
 NEXT_BY_STATUS: Mapping[SagaStatus, Callable[[DecisionBuilder], None]] = {
     SagaStatus.RUNNING: continue_forward,
@@ -54,10 +55,10 @@ def start(
     request: StartSaga,
     *,
     now: datetime,
-    held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
+    open_circuits: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
 ) -> Decision:
-    """The first events of a saga. The input must have passed `check_input`."""
-    put_off = request.start_at is not None and request.start_at > now
+    """Decide the first events of a saga. Its input must have passed `check_input`."""
+    is_scheduled = request.start_at is not None and request.start_at > now
     began = SagaStarted(
         saga_type=definition.name,
         definition_version=definition.version,
@@ -65,39 +66,40 @@ def start(
         input=request.input,
         tags=dict(request.tags),
         deadline=effective_deadline(definition, request, now),
-        start_at=request.start_at if put_off else None,
+        start_at=request.start_at if is_scheduled else None,
         callback_url=request.callback_url,
         actor=request.actor,
         parent=request.parent,
     )
-    builder = DecisionBuilder(Saga(definition, initial_state(saga_id, began, now)), now, held=held)
+    builder = DecisionBuilder(
+        Saga(definition, initial_state(saga_id, began, now)), now, open_circuits=open_circuits
+    )
     builder.events.append(began)
     _continue(builder)
-    return _finish(builder)
+    return builder.decision
 
 
 def decide(
     saga: Saga,
-    happening: Input,
+    input_: Input,
     *,
     now: datetime,
     jitter: float,
-    held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
+    open_circuits: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
 ) -> Decision:
-    """Decide what follows from an input. Raises NotAllowed and NoSuchStep.
+    """Decide what follows from an input. Raises NotAllowed and StepNotFound.
 
-    `jitter` is in [0, 1). No action is sent to the participants in `held`. There are no events if
-    nothing follows that must be recorded.
+    `jitter` is in [0, 1). No action is sent to the participants in `open_circuits`. There are no
+    events if nothing follows that must be recorded.
     """
     try:
-        return _decide(saga, happening, now, jitter, held)
+        return _decide(saga, input_, now, jitter, open_circuits)
     except NotAllowed as refusal:
         refusal.allowed_actions = allowed_actions(saga, now=now)
         if saga.state.status is SagaStatus.PARKED:
-            instead = verb.alternatives_to(happening, saga)
-            refusal.possible = verb.described(
-                saga, [one for one in instead if _has_effect(saga, one, now)]
-            )
+            alternatives = alternatives_to(input_, saga)
+            possible = [command for command in alternatives if _has_effect(saga, command, now)]
+            refusal.possible = describe(saga, possible)
         raise
 
 
@@ -105,63 +107,63 @@ def allowed_actions(saga: Saga, *, now: datetime | None = None) -> tuple[str, ..
     """Return the verbs that would have an effect now; each one is tried."""
     at = saga.state.updated_at if now is None else now
     return tuple(
-        name
-        for name, asks in verb.candidate_commands(saga)
-        if any(_has_effect(saga, one, at) for one in asks)
+        verb
+        for verb, commands in candidate_commands(saga)
+        if any(_has_effect(saga, command, at) for command in commands)
     )
 
 
-def _has_effect(saga: Saga, asked: OperatorCommand, now: datetime) -> bool:
+def _has_effect(saga: Saga, command: OperatorCommand, now: datetime) -> bool:
     try:
-        return bool(_decide(saga, asked, now, 0).events)
+        return bool(_decide(saga, command, now, 0).events)
     except WouldParkAgain:
-        return isinstance(asked, ResolveStep)  # another output than the one tried may be enough
+        return isinstance(command, ResolveStep)  # another output than the one tried may be enough
     except NotAllowed:
         return False
 
 
 def _decide(
     saga: Saga,
-    happening: Input,
+    input_: Input,
     now: datetime,
     jitter: float,
-    held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
+    open_circuits: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
 ) -> Decision:
-    builder = DecisionBuilder(saga, now, jitter, held)
-    _apply_input(builder, happening)
+    builder = DecisionBuilder(saga, now, jitter, open_circuits)
+    _apply_input(builder, input_)
     _continue(builder)
-    return _finish(builder)
+    return builder.decision
 
 
 def _apply_input(  # noqa: C901 - a table, one entry for each input
-    builder: DecisionBuilder, happening: Input
+    builder: DecisionBuilder, input_: Input
 ) -> None:
-    match happening:
+    match input_:
         case CallCompleted():
-            reaction.call_completed(builder, happening)
+            reactions.call_completed(builder, input_)
         case TimerFired():
-            reaction.timer_fired(builder)
+            reactions.timer_fired(builder)
         case CircuitClosed(participant=participant):
             if builder.saga.state.paused_at is None:
-                reaction.circuit_closed(builder, participant)
+                reactions.circuit_closed(builder, participant)
         case ProcessStops():
             if builder.saga.state.unrecorded:
                 builder.record_unrecorded()
         case StepCallback():
-            reaction.step_callback(builder, happening)
+            reactions.step_callback(builder, input_)
         case ChildFinished():
-            reaction.child_finished(builder, happening)
+            reactions.child_finished(builder, input_)
         case ChildInstructionRefused():
-            reaction.child_instruction_refused(builder, happening)
-        case WebhookDelivered(rest_version=rested_version):
-            builder.record(CompletionWebhookDelivered(rested_version=rested_version))
+            reactions.child_instruction_refused(builder, input_)
+        case WebhookDelivered(rest_version=version):
+            builder.record(CompletionWebhookDelivered(rested_version=version))
         case ForwardedInput():
-            _apply_forwarded(builder, happening)
+            _apply_forwarded(builder, input_)
         case _:
             before = builder.saga
-            verb.apply(builder, happening)
+            operator_commands.apply(builder, input_)
             _continue(builder)
-            verb.require_effect(before, happening, builder)
+            require_effect(before, input_, builder)
 
 
 def _apply_forwarded(builder: DecisionBuilder, message: ForwardedInput) -> None:
@@ -183,28 +185,20 @@ def is_idle(saga: Saga) -> bool:
 
 def _continue(builder: DecisionBuilder) -> None:
     """Decide until nothing more follows; nothing does while a sequence has its call in flight."""
-    recorded = -1
-    alone = builder.saga.definition.is_sequential
+    is_sequential, recorded = builder.saga.definition.is_sequential, -1
     while len(builder.events) > recorded and builder.saga.state.paused_at is None:
-        if alone and builder.calls:
+        if is_sequential and builder.calls:
             return
         recorded = len(builder.events)
-        if (follow := NEXT_BY_STATUS.get(builder.saga.state.status)) is not None:
-            follow(builder)
-
-
-def _finish(builder: DecisionBuilder) -> Decision:
-    if builder.events and builder.saga.state.unrecorded:
-        builder.record_unrecorded()
-    events, calls, children = builder.events, builder.calls, builder.children
-    return Decision(tuple(events), builder.saga, tuple(calls), tuple(children))
+        if (next_of := NEXT_BY_STATUS.get(builder.saga.state.status)) is not None:
+            next_of(builder)
 
 
 def effective_deadline(
     definition: Definition, request: StartSaga, now: datetime
 ) -> datetime | None:
     """Return the time by which the saga must be done, if there is one."""
-    given = request.deadline if request.deadline is not None else definition.deadline
-    if isinstance(given, timedelta):
-        return max(request.start_at or now, now) + given
-    return given
+    deadline = request.deadline if request.deadline is not None else definition.deadline
+    if isinstance(deadline, timedelta):
+        return max(request.start_at or now, now) + deadline
+    return deadline

@@ -59,7 +59,7 @@ ATTEMPT_BY_DIRECTION: Mapping[Direction, Callable[[StepState], int]] = {
 class DecisionBuilder:
     """Collects the events, calls and instructions of one decision.
 
-    No action is sent to the participants in `held`.
+    No action is sent to the participants in `open_circuits`.
     """
 
     def __init__(
@@ -67,15 +67,22 @@ class DecisionBuilder:
         saga: Saga,
         now: datetime,
         jitter: float = 0.0,
-        held: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
+        open_circuits: Mapping[str, OpenCircuit] = NO_OPEN_CIRCUITS,
     ) -> None:
         earliest = saga.state.updated_at  # also if the clock was set back
         self.now = now if now > earliest else earliest
-        self.saga, self.jitter, self.held = saga, jitter, held
+        self.saga, self.jitter, self.open_circuits = saga, jitter, open_circuits
         self.lacking: frozenset[str] = frozenset()  # steps whose output a request lacks
         self.events: list[Event] = []
         self.calls: list[CallParticipant] = []
         self.children: list[ChildInstruction] = []
+
+    @property
+    def decision(self) -> Decision:
+        """The decision, with what is unrecorded as part of its events, if it has any."""
+        if self.events and self.saga.state.unrecorded:
+            self.record_unrecorded()
+        return Decision(tuple(self.events), self.saga, tuple(self.calls), tuple(self.children))
 
     def record(self, event: Event) -> None:
         if self.saga.state.unrecorded:
@@ -142,7 +149,7 @@ class DecisionBuilder:
             unmade = explain_unbuildable(self.saga, call_of(step, direction).templates, what)
             self.park_for(unmade, undoes=undoes)
             return
-        if self.held and self._circuit_is_open(step, direction, state):
+        if self.open_circuits and self._circuit_is_open(step, direction, state):
             self._defer(step, attempt, state)
             return
         intent = INTENT_BY_DIRECTION[direction](step=step.name, attempt=attempt)
@@ -168,12 +175,14 @@ class DecisionBuilder:
 
     def _circuit_is_open(self, step: Step, direction: Direction, state: StepState) -> bool:
         forward = direction is not Direction.COMPENSATION
-        return forward and step.participant in self.held and state.status in MAY_BE_DEFERRED
+        return (
+            forward and step.participant in self.open_circuits and state.status in MAY_BE_DEFERRED
+        )
 
     def _defer(self, step: Step, attempt: int, state: StepState) -> None:
         """Back off without a call: nothing is sent to the participant now."""
         times = state.repetitions + 1
-        hold = self.held[step.participant]
+        hold = self.open_circuits[step.participant]
         self.record_call_result(
             StepBackedOff(
                 step=step.name,

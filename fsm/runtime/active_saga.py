@@ -109,7 +109,9 @@ class ActiveSaga:
                 raise VersionConflict(saga.state.saga_id, saga.state.version)
             clock, executor = runtime.clock, runtime.executor
             held = executor.held_participants(saga.definition)
-            decision = decide(saga, happening, now=clock.now(), jitter=clock.jitter(), held=held)
+            decision = decide(
+                saga, happening, now=clock.now(), jitter=clock.jitter(), open_circuits=held
+            )
             if not runtime.may_send(self.shard_id):
                 decision = without_calls(saga, decision)
             if decision.events:

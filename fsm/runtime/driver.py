@@ -135,7 +135,7 @@ class Driver:
         try:
             now = self.clock.now()
             held = self.executor.held_participants(definition)
-            decision = start(definition, saga_id, request, now=now, held=held)
+            decision = start(definition, saga_id, request, now=now, open_circuits=held)
             updated_at = decision.saga.state.updated_at
             events = await self.repository.append(saga_id, 0, decision.events, at=updated_at)
         except (LogOverloaded, Fenced, LogUnavailable) as error:

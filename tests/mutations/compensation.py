@@ -177,8 +177,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a run_to_completion after the pivot turns the saga back",
-        file="fsm/decider/operator_commands.py",
+        effect="a request after the pivot turns the saga back",
+        file="fsm/decider/refusals.py",
         old="""    if saga.pivot_succeeded:
         return "its pivot has succeeded, so it can only go forward"
 """,

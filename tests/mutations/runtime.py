@@ -90,10 +90,9 @@ MUTATIONS: Final = (
     Mutation(
         rule="R6",
         effect="a cancel that has lost against the completion undoes it",
-        file="fsm/decider/operator_commands.py",
-        old='return "it is completed; compensate it instead" if done else '
-        "_why_not_compensate(saga)",
-        new="return None if done else _why_not_compensate(saga)",
+        file="fsm/decider/refusals.py",
+        old='        return "it is completed; compensate it instead"\n',
+        new="        return None\n",
         property=RACES,
     ),
     Mutation(
@@ -123,15 +122,15 @@ MUTATIONS: Final = (
     Mutation(
         rule="R8",
         effect="a retry is offered that only parks the saga again",
-        file="fsm/decider/operator_commands.py",
-        old="[SagaUnparked(accepted=()), SagaParked(reason=why)] if why == parked.reason:",
-        new="[SagaUnparked(accepted=()), SagaParked(reason=why)] if not why:",
+        file="fsm/decider/output_guards.py",
+        old="if again.reason == parked.reason:",
+        new="if not again.reason:",
         property=OPERATORS,
     ),
     Mutation(
         rule="R8",
         effect="an output that is missing cannot be supplied",
-        file="fsm/decider/operator_commands.py",
+        file="fsm/decider/output_guards.py",
         old="if named is not None and step.name not in named:",
         new="if named is not None:",
         property=OPERATORS,

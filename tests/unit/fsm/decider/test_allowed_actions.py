@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.call_outcome import OutputLoss
+from saga_orchestrator.fsm.decider.candidate_commands import candidate_commands
 from saga_orchestrator.fsm.decider.decide import allowed_actions, decide
-from saga_orchestrator.fsm.decider.operator_commands import candidate_commands
 from saga_orchestrator.fsm.errors import NotAllowed, NotCompensatable, SagaError
 from saga_orchestrator.fsm.events import Cause, CompensationStarted, Resolution, StepRejected
 from saga_orchestrator.fsm.inputs import (

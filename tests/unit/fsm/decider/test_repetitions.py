@@ -206,7 +206,7 @@ def test_what_is_held_back_at_once_is_not_recorded_as_called() -> None:
     held = {"book-service": OpenCircuit(MINUTE)}
     saga = given(define("rest sleep=1m", "book")).saga
     now = saga.state.updated_at + MINUTE
-    woken = decide(saga, TimerFired(), now=now, jitter=0, held=held)
+    woken = decide(saga, TimerFired(), now=now, jitter=0, open_circuits=held)
 
     assert [type(one) for one in woken.events] == [StepSucceeded, StepBackedOff]
     assert (woken.calls, woken.saga.status_of("book")) == ((), "backing_off")
@@ -214,7 +214,7 @@ def test_what_is_held_back_at_once_is_not_recorded_as_called() -> None:
     saga = woken.saga
     for number in range(2, 18):
         now += NEXT
-        decision = decide(saga, TimerFired(), now=now, jitter=0, held=held)
+        decision = decide(saga, TimerFired(), now=now, jitter=0, open_circuits=held)
         recorded += [number] * bool(decision.events)
         assert decision.calls == ()
         saga = decision.saga
@@ -234,7 +234,7 @@ def test_what_cannot_be_called_is_not_held_back_but_parks_and_can_be_skipped() -
         action_answer("book", DONE),
         now=now,
         jitter=0,
-        held={"pay-service": OpenCircuit(MINUTE)},
+        open_circuits={"pay-service": OpenCircuit(MINUTE)},
     )
 
     assert (parked.saga.state.status, parked.saga.status_of("pay")) == ("parked", "pending")

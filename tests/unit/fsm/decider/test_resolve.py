@@ -237,7 +237,7 @@ def test_there_is_no_verdict_on_a_step_that_does_not_exist() -> None:
 
 def test_a_saga_that_is_not_parked_waits_for_no_verdict() -> None:
     given(TWO).when(action_answer("book", UNKNOWN)).when(found("book", "done")).then_refused(
-        NotAllowed, "it is not parked, so nothing waits for a verdict"
+        NotAllowed, "it is not parked, so no step of it can be resolved"
     )
 
 
