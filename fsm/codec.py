@@ -141,7 +141,9 @@ def _is_written_alike(time: datetime | None) -> bool:
 
 
 def _times_of(kind: type[Event]) -> Sequence[str]:
-    return [one.name for one in fields(kind) if datetime in {one.type, *get_args(one.type)}]
+    return [
+        member.name for member in fields(kind) if datetime in {member.type, *get_args(member.type)}
+    ]
 
 
 _TIMES = {kind: _times_of(kind) for kind in TYPES.values()}

@@ -333,8 +333,8 @@ def _headers(call: Call, scope: Scope) -> dict[str, str]:
     headers = {name: render_text(value, scope) for name, value in call.headers}
     for name, value in headers.items():
         if not is_header_value(value):
-            why = f"the header {name} would be {value[:80]!r}"
-            raise ExpressionError(f"{why}, and a header is one line of printable ASCII")
+            header = f"the header {name} would be {value[:80]!r}"
+            raise ExpressionError(f"{header}, and a header is one line of printable ASCII")
     return headers
 
 

@@ -70,11 +70,10 @@ class Unrecorded(Struct, frozen=True):
 class SagaState(Struct, frozen=True, kw_only=True):
     """`version` is that of the last event; `finished` names steps in order of completion.
 
-    `rest_version` is the version at which the saga last came to rest, `notified_version` the
-    one that
-    the receiver of `callback_url` has acknowledged. Two members are known to the process and not
-    in the log: `unanswered`, the steps whose call was sent by a process that died, with the time
-    until which the reply is awaited; and `unrecorded`, repetitions without news.
+    `rest_version` is the version at which the saga last came to rest, `notified_version` the one
+    that the receiver of `callback_url` has acknowledged. Two members are known to the process and
+    not in the log: `reply_deadlines`, until when the replies to calls are awaited that a process
+    sent which died; and `unrecorded`, repetitions without news.
     """
 
     saga_id: str

@@ -51,14 +51,15 @@ DOES_NOT_CONSUME_ATTEMPT = (Outcome.BUSY, Outcome.THROTTLED, Outcome.CIRCUIT_OPE
 class StepState(Struct, frozen=True, kw_only=True):
     """The state of one step.
 
-    `doubtful`: an attempt ended unknown, so the action may have been executed whatever came later.
-    `was_busy`: the participant was still executing one. `asking`: the call in flight is a status
-    query. `next_attempt_at` is the next timer of the step, `until` the end of its wait. `floor` and
-    `compensation_attempts_before_retry` are the attempts that were made before an operator's retry.
-    `output_awaited`: the call of the done step is repeated for its missing output.
-    `loss_accepted`: the saga goes on without the lost output. `output_changed_at`: when an operator
-    or a repeated call replaced an output that other calls may have read. `child_cancelled`: the
-    saga is abandoned, and its child saga is compensated until it rests.
+    `is_uncertain`: an attempt ended unknown, so the action may have been executed whatever came
+    later. `was_busy`: the participant was still executing an attempt. `is_querying_status`: the
+    call in flight is a status query. `next_attempt_at` is the next timer of the step.
+    `attempts_before_retry` and `compensation_attempts_before_retry` do not count, because an
+    operator has retried the step since. `output_awaited`: the call of the done step is repeated for
+    its missing output. `loss_accepted`: the saga goes on without the lost output.
+    `output_changed_at`: when an operator or a repeated call replaced an output that other calls may
+    have read. `child_cancelled`: the saga is abandoned, and its child saga is compensated until it
+    rests.
     """
 
     status: StepStatus = StepStatus.PENDING
@@ -75,7 +76,7 @@ class StepState(Struct, frozen=True, kw_only=True):
     was_busy: bool = False
     is_querying_status: bool = False
     polls: int = 0
-    signal: str | None = None  # it waits for
+    signal: str | None = None  # the name of the one that it waits for
     child_id: str | None = None
     early_callback: CallbackReceived | None = None  # that came before the reply to its call
     started_at: datetime | None = None

@@ -182,14 +182,14 @@ class DecisionBuilder:
     def _defer(self, step: Step, attempt: int, state: StepState) -> None:
         """Back off without a call: nothing is sent to the participant now."""
         times = state.repetitions + 1
-        hold = self.open_circuits[step.participant]
+        circuit = self.open_circuits[step.participant]
         self.record_call_result(
             StepBackedOff(
                 step=step.name,
                 attempt=attempt,
                 outcome=Outcome.CIRCUIT_OPEN,
-                error=hold.reason,
-                until=self.time_after(step.retry.repetition_delay(hold.retry_in, times)),
+                error=circuit.reason,
+                until=self.time_after(step.retry.repetition_delay(circuit.retry_in, times)),
                 times=times,
             )
         )
@@ -208,15 +208,15 @@ class DecisionBuilder:
         polled = step.completion is Completion.POLL
         self.call(step, Direction.STATUS if polled else Direction.ACTION)
 
-    def park(self, why: str, without_output: tuple[str, ...] = ()) -> None:
+    def park(self, reason: str, without_output: tuple[str, ...] = ()) -> None:
         """Park once no call is in flight."""
         if not self.saga.has_call_in_flight:
             not_done = self.saga.not_done
-            self.record(SagaParked(reason=why, not_done=not_done, without_output=without_output))
+            self.record(SagaParked(reason=reason, not_done=not_done, without_output=without_output))
 
-    def park_compensation(self, why: str, without_output: tuple[str, ...] = ()) -> None:
+    def park_compensation(self, reason: str, without_output: tuple[str, ...] = ()) -> None:
         not_undone = self.saga.not_undone
-        self.record(SagaParked(reason=why, not_undone=not_undone, without_output=without_output))
+        self.record(SagaParked(reason=reason, not_undone=not_undone, without_output=without_output))
 
     def park_for(self, unmade: UnbuildableCall, *, undoes: bool = False) -> None:
         self.lacking = unmade.insufficient

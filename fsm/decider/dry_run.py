@@ -39,15 +39,15 @@ def plan_compensation(saga: Saga, *, now: datetime) -> CompensationPlan:
         saga = decide(saga, Resume(), now=now, jitter=0).saga
     saga = decide(saga, Compensate(), now=now, jitter=0).saga
     calls: list[CallParticipant | CompensateChild] = []
-    while (happening := _next_input(saga)) is not None:
-        if happening is TIMER:
+    while (input_ := _next_input(saga)) is not None:
+        if input_ is TIMER:
             # A due timer may have to wait for calls in flight that are not sent again.
             now = max(now, next_wakeup(saga) or now, *saga.state.reply_deadlines.values())
         calls += filter(None, map(_compensation_only, pending_instructions(saga)[:1]))
-        saga = decide(saga, happening, now=now, jitter=0).saga
+        saga = decide(saga, input_, now=now, jitter=0).saga
     left = NEEDS_COMPENSATION | {StepStatus.COMPENSATION_FAILED}
-    stays = (one for one in saga.definition.steps if saga.status_of(one.name) in left)
-    return CompensationPlan(tuple(calls), tuple(one.name for one in stays if one.has_effect))
+    remaining = [step for step in saga.definition.steps if saga.status_of(step.name) in left]
+    return CompensationPlan(tuple(calls), tuple(step.name for step in remaining if step.has_effect))
 
 
 def _compensation_only(command: Instruction) -> CallParticipant | CompensateChild | None:

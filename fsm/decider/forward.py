@@ -81,10 +81,13 @@ def is_about_to_turn(builder: DecisionBuilder) -> bool:
     return saga.state.compensation_requested is not None or not saga.statuses.isdisjoint(FAILED)
 
 
-def compensation_on_request(asked: CompensationRequested) -> CompensationStarted:
-    why = f"compensation was requested{f': {asked.reason}' if asked.reason else ''}"
+def compensation_on_request(request: CompensationRequested) -> CompensationStarted:
+    reason = f": {request.reason}" if request.reason else ""
     return CompensationStarted(
-        cause=Cause.REQUEST, error=why, actor=asked.actor, reason=asked.reason
+        cause=Cause.REQUEST,
+        error=f"compensation was requested{reason}",
+        actor=request.actor,
+        reason=request.reason,
     )
 
 
@@ -92,7 +95,7 @@ def _handle_failed_step(builder: DecisionBuilder) -> bool:
     """Compensate for a failed step; after the pivot, park for an operator."""
     failed = [(step, state) for step, state in builder.saga.steps if state.status in FAILED]
     # An unknown pivot comes first: until it is resolved nothing else can be decided.
-    failed.sort(key=lambda one: not (one[0].pivot and one[1].status is StepStatus.UNKNOWN))
+    failed.sort(key=lambda pair: not (pair[0].pivot and pair[1].status is StepStatus.UNKNOWN))
     for step, state in failed[:1]:
         error = f"{step.name} {FAILED[state.status]}: {state.last_error}"
         _park_or_compensate(builder, step, state.status, error)
@@ -100,7 +103,7 @@ def _handle_failed_step(builder: DecisionBuilder) -> bool:
 
 
 def is_called_again(saga: Saga, step: Step, status: StepStatus) -> bool:
-    """True if a retry calls a step that has ended badly, because it does not turn the saga back."""
+    """True if a retry calls a failed step, because the saga does not compensate for it."""
     unknown_pivot = step.pivot and status is StepStatus.UNKNOWN
     return status in FAILED and (unknown_pivot or saga.pivot_succeeded)
 
@@ -118,10 +121,10 @@ def _park_or_compensate(
 def _apply_compensation_request(builder: DecisionBuilder) -> bool:
     """Compensate on request, once it is certain that no pivot was executed."""
     saga = builder.saga
-    asked = saga.state.compensation_requested
-    if asked is None or saga.pivot_succeeded or saga.pivot_is_uncertain:
+    request = saga.state.compensation_requested
+    if request is None or saga.pivot_succeeded or saga.pivot_is_uncertain:
         return False
-    builder.start_compensation(compensation_on_request(asked))
+    builder.start_compensation(compensation_on_request(request))
     return True
 
 
@@ -204,7 +207,7 @@ def _is_ready(saga: Saga, step: Step) -> bool:
         elif status is not SUCCEEDED:
             return False
     return not skipped or all(
-        saga.status_of(one) in DONE for one in saga.definition.predecessors(step.name)
+        saga.status_of(name) in DONE for name in saga.definition.predecessors(step.name)
     )
 
 

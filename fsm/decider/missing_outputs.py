@@ -28,7 +28,7 @@ def explain_unbuildable(saga: Saga, templates: Iterable[Template], what: str) ->
     """
     read, lacking = _read_and_insufficient(saga, templates)
     causes = lacking or read
-    reasons = [what, *(why for name in causes if (why := _reason(saga, name)))]
+    reasons = [what, *filter(None, (_reason(saga, name) for name in causes))]
     done = tuple(name for name in causes if saga.status_of(name) is StepStatus.SUCCEEDED)
     return UnbuildableCall("; ".join(reasons), done, frozenset(lacking))
 

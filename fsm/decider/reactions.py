@@ -40,36 +40,36 @@ from .forward import is_about_to_turn, is_overdue
 RESTARTED = "the service restarted before the reply arrived"
 
 
-def call_completed(builder: DecisionBuilder, answer: CallCompleted) -> None:
+def call_completed(builder: DecisionBuilder, completed: CallCompleted) -> None:
     saga = builder.saga
-    step = saga.definition.by_name[answer.step]
-    state = saga.state.steps.get(answer.step, UNTOUCHED)
+    step = saga.definition.by_name[completed.step]
+    state = saga.state.steps.get(completed.step, UNTOUCHED)
     if saga.state.status is SagaStatus.ABANDONED:
-        what = f"the {answer.direction} was answered: {answer.outcome.kind}"
-        error = answer.outcome.reason or None
+        what = f"the {completed.direction} was answered: {completed.outcome.kind}"
+        error = completed.outcome.reason or None
         builder.record(LateReplyIgnored(step=step.name, what=what, error=error))
         return
-    undoes = answer.direction is COMPENSATION
+    undoes = completed.direction is COMPENSATION
     tried = state.compensation_attempts if undoes else state.attempts
-    if answer.attempt != tried or pending_call(state) is not answer.direction:
+    if completed.attempt != tried or pending_call(state) is not completed.direction:
         return
-    if answer.outcome.kind is DONE:
-        builder.record(event_for_success(step, answer))
+    if completed.outcome.kind is DONE:
+        builder.record(event_for_success(step, completed))
         return
     if state.output_awaited:
-        builder.record(event_for_missing_output(step, answer))
+        builder.record(event_for_missing_output(step, completed))
         return
-    until = builder.time_after(retry_delay(step, state, answer, builder.jitter))
+    until = builder.time_after(retry_delay(step, state, completed, builder.jitter))
     next_try = until if saga.state.status is SagaStatus.RUNNING else None
-    match answer.direction:
+    match completed.direction:
         case Direction.ACTION:
-            event = event_for_action_result(step, state, answer, builder.saga_time, next_try)
+            event = event_for_action_result(step, state, completed, builder.saga_time, next_try)
             builder.record_call_result(_or_early_callback(state, event))
         case Direction.STATUS:
-            event = event_for_status_result(step, state, answer, builder.saga_time, next_try)
+            event = event_for_status_result(step, state, completed, builder.saga_time, next_try)
             _apply_status_result(builder, step, _or_early_callback(state, event))
         case Direction.COMPENSATION:
-            builder.record_call_result(event_for_compensation_result(step, state, answer, until))
+            builder.record_call_result(event_for_compensation_result(step, state, completed, until))
 
 
 def _or_early_callback(state: StepState, event: StepFact) -> StepFact:
@@ -95,8 +95,8 @@ def timer_fired(builder: DecisionBuilder) -> None:
         builder.record(ScheduledStartReached())
     if is_overdue(builder):
         return  # nothing new is sent; the deadline is enforced by what follows
-    for name, answer_due in sorted(state.reply_deadlines.items()):
-        if answer_due <= builder.now:
+    for name, deadline in sorted(state.reply_deadlines.items()):
+        if deadline <= builder.now:
             _reply_deadline_reached(builder, builder.saga.definition[name])
     for step, due in builder.saga.steps:
         if due.next_attempt_at is not None and due.next_attempt_at <= builder.now:
@@ -116,12 +116,12 @@ def _step_timer_fired(builder: DecisionBuilder, step: Step, due: StepState) -> N
 def _reply_deadline_reached(builder: DecisionBuilder, step: Step) -> None:
     """Query the status of a call that was in flight at a crash; without a query it is unknown."""
     state = builder.saga.state.step(step.name)
-    attempt, why = state.attempts, RESTARTED
+    attempt, error = state.attempts, RESTARTED
     if state.output_awaited:
-        builder.record(OutputNotReceived(step=step.name, attempt=attempt, error=why))
+        builder.record(OutputNotReceived(step=step.name, attempt=attempt, error=error))
         return
     if step.status is None or state.early_callback is not None:
-        unknown = StepUnknown(step=step.name, attempt=attempt, error=why)
+        unknown = StepUnknown(step=step.name, attempt=attempt, error=error)
         builder.record(_or_early_callback(state, unknown))
         return
     now = builder.now
@@ -130,7 +130,7 @@ def _reply_deadline_reached(builder: DecisionBuilder, step: Step) -> None:
             step=step.name,
             attempt=attempt,
             outcome=Outcome.UNKNOWN,
-            error=why,
+            error=error,
             until=now,
             resent=True,
         )

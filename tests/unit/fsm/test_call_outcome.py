@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.call_outcome import (
-    MAX_REASON_CHARACTERS,
     CallOutcome,
     Direction,
     NotSent,
@@ -23,6 +22,7 @@ from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.definitions.retry import MAX_RETRY_AFTER
 from saga_orchestrator.fsm.events import StepNotSent
 from saga_orchestrator.fsm.formats.strict_json import Json
+from saga_orchestrator.fsm.refusal_reason import MAX_REASON_CHARACTERS
 from saga_orchestrator.fsm.testing import NOON
 
 BOTH = (Direction.ACTION, Direction.COMPENSATION)

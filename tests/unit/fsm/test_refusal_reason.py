@@ -1,19 +1,14 @@
-"""Why a participant refused, in whatever shape its framework says it."""
+"""The reason of a refusal is found in the shapes in which frameworks give it."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.call_outcome import MAX_REASON_CHARACTERS, Response, one_line, reason_of
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.events import StepNotSent
 from saga_orchestrator.fsm.formats.strict_json import Json, serialize
-
-
-def reply(status: int, body: bytes = b"") -> Response:
-    return Response(status, {}, body)
-
+from saga_orchestrator.fsm.refusal_reason import MAX_REASON_CHARACTERS, one_line, refusal_reason
 
 NAMES = st.sampled_from(["detail", "error", "errors", "msg", "loc", "source", "pointer", "x"])
 SHAPES = st.recursive(
@@ -70,12 +65,12 @@ SHAPES = st.recursive(
         ("gro\u2028\u00df\x1b[31m".encode(), "409 gro \u00df [31m"),
     ],
 )
-def test_a_reason_is_what_the_participant_says_in_one_line(body: bytes, reason: str) -> None:
-    assert reason_of(reply(409, body)) == reason
+def test_reason_is_the_text_of_the_body_in_one_line(body: bytes, reason: str) -> None:
+    assert refusal_reason(409, body) == reason
 
 
-def test_a_status_without_a_phrase_stands_alone() -> None:
-    assert reason_of(reply(499)) == "499"
+def test_status_without_a_phrase_stands_alone() -> None:
+    assert refusal_reason(499, b"") == "499"
 
 
 @given(st.text())
@@ -88,7 +83,7 @@ def test_one_line_is_one_bounded_line_that_can_be_recorded(text: str) -> None:
 
 
 @pytest.mark.parametrize("length", [MAX_REASON_CHARACTERS, MAX_REASON_CHARACTERS + 1])
-def test_a_long_reason_is_cut_visibly(length: int) -> None:
+def test_long_reason_is_cut_visibly(length: int) -> None:
     line = one_line("x" * length)
 
     assert len(line) == MAX_REASON_CHARACTERS
@@ -97,14 +92,14 @@ def test_a_long_reason_is_cut_visibly(length: int) -> None:
 
 @given(SHAPES)
 def test_every_shape_gives_one_bounded_line(body: Json) -> None:
-    reason = reason_of(reply(409, serialize(body)))
+    reason = refusal_reason(409, serialize(body))
 
     assert reason.startswith("409")
     assert len(reason) <= MAX_REASON_CHARACTERS
     assert len(reason.splitlines()) == 1
 
 
-def test_a_body_that_could_not_be_decoded_is_named() -> None:
-    refused = Response(402, {}, b"", unreadable="the reply is in the encoding br")
+def test_body_that_could_not_be_decoded_is_named() -> None:
+    reason = refusal_reason(402, b"", "the reply is in the encoding br")
 
-    assert reason_of(refused) == "402 Payment Required (the reply is in the encoding br)"
+    assert reason == "402 Payment Required (the reply is in the encoding br)"
