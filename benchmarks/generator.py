@@ -49,7 +49,7 @@ class Tally:
 
 async def start_sagas(client: ParticipantsClient, body: bytes, tally: Tally, end: float) -> None:
     while (began := time.perf_counter()) < end:
-        answer = await client.send("service", "POST", "/sagas/start", HEADERS, body, LONGEST)
+        answer = await client.request("service", "POST", "/sagas/start", HEADERS, body, LONGEST)
         tally.judge(answer, (time.perf_counter() - began) * 1000)
 
 

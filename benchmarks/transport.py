@@ -98,7 +98,7 @@ async def lean(url: str, at_once: int) -> AsyncIterator[Call]:
     client = ParticipantsClient({"shop": url}, transport)
 
     async def call() -> None:
-        answer = await client.send("shop", "POST", "/orders", HEADERS, BODY, TIMEOUT)
+        answer = await client.request("shop", "POST", "/orders", HEADERS, BODY, TIMEOUT)
         assert isinstance(answer, Response), answer
 
     yield call

@@ -142,7 +142,7 @@ class Crowd:
     ) -> Any:
         given = {"content-type": "application/json", **(headers or {})}
         content = None if body is None else json.dumps(body).encode()
-        answer = await self.client.send("service", method, path, given, content, LONGEST)
+        answer = await self.client.request("service", method, path, given, content, LONGEST)
         if not isinstance(answer, Response) or answer.status != expected:
             raise WrongAnswer(f"{method} {path}: {answer}")
         is_json = answer.headers.get("content-type", "").startswith("application/json")

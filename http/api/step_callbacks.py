@@ -16,8 +16,8 @@ from ...fsm.errors import StepNotFound
 from ...fsm.formats.redaction import Redaction
 from ...fsm.formats.strict_json import Json
 from ...fsm.inputs import StepCallback
-from ...fsm.runtime.calls.callback_tokens import HEADER
 from ...fsm.runtime.errors import OutcomeUnknown
+from ..participants.call_headers import CALLBACK_TOKEN_HEADER
 from ..state import Request
 from ..wire.body import read_json_object
 from ..wire.errors import WrongCallbackToken
@@ -59,7 +59,7 @@ def _require_token(request: Request) -> None:
 
 
 def _token(request: Request) -> str:
-    return request.headers.get(HEADER, "")
+    return request.headers.get(CALLBACK_TOKEN_HEADER, "")
 
 
 def _redact(value: Json, request: Request) -> Json:

@@ -19,13 +19,14 @@ import httpx
 
 from ...fsm.call_outcome import CallResult, NotSent, Response, ResponseLost
 from ...fsm.formats.redaction import Redaction
-from ...fsm.runtime.calls.call_headers import CallHeaders
+from ...fsm.instructions import CallParticipant
 from ...fsm.runtime.calls.participant_settings import (
     DEFAULTS,
     ParticipantSettings,
     missing_url_message,
 )
 from .base_url import BaseUrl
+from .call_headers import CallHeaders, headers_of
 from .pool import ConnectTimeouts, LookupQueueTimeout
 from .request_encoder import encode, encode_header_lines, encode_request_with_lines
 from .response_decoder import decoded, needs_no_decoding
@@ -104,7 +105,16 @@ class ParticipantsClient:
         self._transport = transport
         self._max_body = max_body
 
-    async def send(
+    async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
+        """Send a call of a saga once. A callback of the participant brings back `token`."""
+        headers: Mapping[str, str] = headers_of(call, epoch, token)
+        if call.headers:  # headers of the definition never replace those of the saga
+            headers = {**call.headers, **headers}
+        return await self.request(
+            call.participant, call.method, call.path, headers, call.body, call.timeout
+        )
+
+    async def request(
         self,
         participant: str,
         method: str,
@@ -113,7 +123,7 @@ class ParticipantsClient:
         body: bytes | None,
         timeout: timedelta,  # noqa: ASYNC109 (a fact of the call: the deadline is set here)
     ) -> CallResult:
-        """One call, never repeated. `path` is percent-encoded and may have a query.
+        """Send a request once. `path` is percent-encoded and may have a query.
 
         Only cancellation passes through; a cancelled call may have been sent.
         """

@@ -19,14 +19,14 @@ from typing import Any
 
 from saga_orchestrator.eventstore.event import SHARD_COUNT, RecordedEvent, StreamId, shard_of
 from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
-from saga_orchestrator.fsm.call_outcome import CallResult, Response
+from saga_orchestrator.fsm.call_outcome import CallResult, Direction, Response
 from saga_orchestrator.fsm.decider.decide import is_idle
 from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.definitions.parser import parse_definition
 from saga_orchestrator.fsm.formats.strict_json import Json
 from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
 from saga_orchestrator.fsm.inputs import StartSaga
-from saga_orchestrator.fsm.instructions import needs_no_recovery, next_wakeup
+from saga_orchestrator.fsm.instructions import CallParticipant, needs_no_recovery, next_wakeup
 from saga_orchestrator.fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
 from saga_orchestrator.fsm.runtime.calls.executor import Executor
 from saga_orchestrator.fsm.runtime.clock import saga_id
@@ -38,6 +38,7 @@ from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
 from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
 from saga_orchestrator.fsm.runtime.sharding.recovery import Recovery
 from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.http.participants.call_headers import headers_of
 from saga_orchestrator.projections.status_table import UnfinishedSaga
 
 ROOT = Path(__file__).parents[2]
@@ -114,25 +115,22 @@ class ScriptedParticipants:
     def paths(self) -> list[str]:
         return [f"{one.method} {one.path}" for one in self.sent]
 
-    async def send(
-        self,
-        participant: str,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        within: timedelta,
-    ) -> CallResult:
+    async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
+        headers = headers_of(call, epoch, token)
         self.sent.append(
             SentRequest(
-                participant=participant, method=method, path=path, headers=headers, body=body
+                participant=call.participant,
+                method=call.method,
+                path=call.path,
+                headers=headers,
+                body=call.body,
             )
         )
-        call = _call_of(headers)
-        self.arrived[call].set()
-        if gate := self.held.get(call):
+        name = _name_of(call)
+        self.arrived[name].set()
+        if gate := self.held.get(name):
             await gate.wait()
-        return self.script[call].popleft() if self.script[call] else OK_REPLY
+        return self.script[name].popleft() if self.script[name] else OK_REPLY
 
 
 @dataclass(slots=True)
@@ -146,9 +144,8 @@ class ScriptedWebhooks:
         return True
 
 
-def _call_of(headers: Mapping[str, str]) -> str:
-    step = headers["saga-step"]
-    return step if headers["idempotency-key"].endswith("/action") else f"undo {step}"
+def _name_of(call: CallParticipant) -> str:
+    return call.step if call.direction is Direction.ACTION else f"undo {call.step}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-HEADER = "saga-callback-token"
 SECRET_BYTES = 32
 
 

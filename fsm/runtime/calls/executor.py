@@ -22,23 +22,17 @@ from ...saga import Saga
 from ..clock import Clock
 from ..logging import logger
 from ..metrics import CallMetrics
-from .call_headers import headers_of
 from .callback_tokens import CallbackTokens
 from .circuit_breaker import RECHECK_SPREAD, CircuitBreaker, CircuitState
 from .participant_settings import DEFAULTS, MissingUrls, ParticipantSettings, missing_url_message
 
 
 class Participants(Protocol):
-    async def send(
-        self,
-        participant: str,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        within: timedelta,
-    ) -> CallResult:
-        """Send a request once; return its result. Never raises: a failure is a result too."""
+    async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
+        """Send a call once; return its result. Never raises: a failure is a result too.
+
+        `epoch` is that of the shard; a step callback of the participant brings back `token`.
+        """
 
 
 NO_STATUS: frozenset[int] = frozenset()
@@ -105,18 +99,8 @@ class Executor:
             if not breaker.is_closed and self._must_wait(call, breaker):
                 return breaker.hold(call.saga_id, self.clock.now(), self.clock.jitter())
             token = self.tokens.issue(call.saga_id, call.step) if call.awaits_callback else None
-            headers: Mapping[str, str] = headers_of(call, epoch, token)
-            if call.headers:  # headers of the definition never replace ours
-                headers = {**call.headers, **headers}
             began = perf_counter()
-            result = await self.participants.send(
-                participant,
-                call.method,
-                call.path,
-                headers,
-                call.body,
-                call.timeout,
-            )
+            result = await self.participants.send(call, epoch, token)
             seconds = perf_counter() - began
             if token is not None:
                 result = Redaction([token]).redact(result)

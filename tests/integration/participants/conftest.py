@@ -59,7 +59,7 @@ def ask() -> Ask:
         within: timedelta = PATIENCE,
         body: bytes | None = b"{}",
     ) -> CallResult:
-        return await client.send("shop", method, path, {"Saga-Id": "s1"}, body, within)
+        return await client.request("shop", method, path, {"Saga-Id": "s1"}, body, within)
 
     return call
 

@@ -51,7 +51,7 @@ def deaf_port() -> Iterator[int]:
 async def test_an_unknown_participant_was_not_called(world: World) -> None:
     client = world.client(1)
 
-    answer = await client.send("bank", "GET", "/", {}, None, timedelta(seconds=1))
+    answer = await client.request("bank", "GET", "/", {}, None, timedelta(seconds=1))
 
     assert isinstance(answer, NotSent)
     assert not answer.had_slot
@@ -140,7 +140,7 @@ async def test_what_could_forge_a_request_is_not_sent(
     peer = await world.peer(answering(OK))
     client = world.client(peer.port)
 
-    answer = await client.send("shop", method, path, headers, b"", timedelta(seconds=1))
+    answer = await client.request("shop", method, path, headers, b"", timedelta(seconds=1))
 
     assert isinstance(answer, NotSent)
     assert answer.reason.startswith("the request was refused here")

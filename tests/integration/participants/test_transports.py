@@ -138,7 +138,7 @@ async def test_ours_over_a_mock() -> None:
 
     client = over(httpx.MockTransport(handle))
 
-    answer = await client.send(
+    answer = await client.request(
         "shop", "POST", "/orders/7%2F8?a=b", {"Saga-Id": "s1"}, b"{}", timedelta(seconds=1)
     )
 
@@ -153,7 +153,7 @@ async def test_ours_over_an_application() -> None:
 
     client = over(httpx.ASGITransport(application))
 
-    answer = await client.send("shop", "POST", "/", {}, b"ab", timedelta(seconds=1))
+    answer = await client.request("shop", "POST", "/", {}, b"ab", timedelta(seconds=1))
 
     assert answer == Response(200, {}, b"abab")
 
@@ -179,7 +179,7 @@ async def test_a_foreign_transport_is_believed(
 
     client = over(httpx.MockTransport(handle))
 
-    assert await client.send("shop", "GET", "/", {}, None, timedelta(seconds=1)) == expected
+    assert await client.request("shop", "GET", "/", {}, None, timedelta(seconds=1)) == expected
 
 
 async def test_a_foreign_transport_is_bounded_in_time() -> None:
@@ -189,7 +189,7 @@ async def test_a_foreign_transport_is_bounded_in_time() -> None:
 
     client = over(httpx.MockTransport(handle))
 
-    answer = await client.send("shop", "GET", "/", {}, None, timedelta(milliseconds=20))
+    answer = await client.request("shop", "GET", "/", {}, None, timedelta(milliseconds=20))
 
     assert answer == ResponseLost("no complete reply within the call's timeout")
 
@@ -197,6 +197,6 @@ async def test_a_foreign_transport_is_bounded_in_time() -> None:
 async def test_a_foreign_transport_is_bounded_in_size() -> None:
     client = over(httpx.MockTransport(lambda _: httpx.Response(200, content=b"x" * 11)), 10)
 
-    answer = await client.send("shop", "GET", "/", {}, None, timedelta(seconds=1))
+    answer = await client.request("shop", "GET", "/", {}, None, timedelta(seconds=1))
 
     assert answer == Response(200, {"content-length": "11"}, b"x" * 10, too_large=True)

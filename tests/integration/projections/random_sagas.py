@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from random import Random
 
 import psycopg
@@ -15,7 +14,7 @@ from saga_orchestrator.fsm.call_outcome import CallResult, NotSent, Response, Re
 from saga_orchestrator.fsm.decider.decide import is_idle
 from saga_orchestrator.fsm.errors import NotAllowed, NotCompensatable
 from saga_orchestrator.fsm.inputs import Compensate, Pause, StartSaga
-from saga_orchestrator.fsm.instructions import needs_no_recovery, next_wakeup
+from saga_orchestrator.fsm.instructions import CallParticipant, needs_no_recovery, next_wakeup
 from saga_orchestrator.fsm.runtime.saga_repository import SagaRepository
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.projections.projector import Projector
@@ -58,15 +57,7 @@ class RandomParticipants(ScriptedParticipants):
 
     random: Random = field(default_factory=lambda: Random(0))
 
-    async def send(
-        self,
-        participant: str,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        within: timedelta,
-    ) -> CallResult:
+    async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
         return self.random.choice(ANSWERS)
 
 

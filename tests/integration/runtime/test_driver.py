@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.call_outcome import CallResult, Response
 from saga_orchestrator.fsm.inputs import Compensate
+from saga_orchestrator.fsm.instructions import CallParticipant
 from saga_orchestrator.fsm.runtime.errors import Unavailable
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.support.in_memory_service import (
@@ -32,23 +31,13 @@ class Witnesses(ScriptedParticipants):
 
     log: TroubledLog | None = None
 
-    async def send(
-        self,
-        participant: str,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        within: timedelta,
-    ) -> CallResult:
+    async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
         assert self.log is not None
-        recorded = Counter(self.log.types(headers["saga-id"]))
-        called = sum(one.headers["saga-id"] == headers["saga-id"] for one in self.sent)
+        recorded = Counter(self.log.types(call.saga_id))
+        called = sum(sent.headers["saga-id"] == call.saga_id for sent in self.sent)
         assert sum(recorded[one] for one in INTENTS) > called, "a call without its intent"
         # Slots and super() without arguments do not go together.
-        return await ScriptedParticipants.send(
-            self, participant, method, path, headers, body, within
-        )
+        return await ScriptedParticipants.send(self, call, epoch, token)
 
 
 async def test_every_call_finds_its_intent_in_the_log(log: TroubledLog) -> None:

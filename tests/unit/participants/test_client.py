@@ -5,9 +5,9 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from saga_orchestrator.fsm.instructions import CallParticipant
-from saga_orchestrator.fsm.runtime.calls.call_headers import headers_of
 from saga_orchestrator.fsm.runtime.calls.participant_settings import ParticipantSettings
 from saga_orchestrator.fsm.testing import define, given
+from saga_orchestrator.http.participants.call_headers import headers_of
 from saga_orchestrator.http.participants.client import Participant
 
 SHOP = "http://shop.test:8001/base"

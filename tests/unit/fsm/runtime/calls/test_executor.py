@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -16,8 +15,6 @@ from saga_orchestrator.fsm.call_outcome import (
 )
 from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.instructions import CallParticipant
-from saga_orchestrator.fsm.runtime.calls.call_headers import headers_of
-from saga_orchestrator.fsm.runtime.calls.callback_tokens import HEADER
 from saga_orchestrator.fsm.runtime.calls.circuit_breaker import FAILURES_TO_OPEN
 from saga_orchestrator.fsm.runtime.calls.executor import Executor
 from saga_orchestrator.fsm.testing import DONE, REJECTED, action_answer, define, given
@@ -38,18 +35,13 @@ class Counter:
         self.answer, self.opened = answer, asyncio.Event()
         self.now: dict[str, int] = {}
         self.most: dict[str, int] = {}
-        self.received: list[tuple[str, Mapping[str, str], timedelta]] = []
+        self.received: list[CallParticipant] = []
+        self.tokens: list[str | None] = []
 
-    async def send(
-        self,
-        participant: str,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        within: timedelta,
-    ) -> CallResult:
-        self.received.append((participant, headers, within))
+    async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
+        self.received.append(call)
+        self.tokens.append(token)
+        participant = call.participant
         self.now[participant] = self.now.get(participant, 0) + 1
         self.most[participant] = max(self.now[participant], self.most.get(participant, 0))
         try:
@@ -108,31 +100,6 @@ async def test_a_call_that_is_dropped_gives_its_turn_to_the_next() -> None:
     assert (await calls[2]).kind is Outcome.DONE
 
 
-def test_every_call_says_who_it_is() -> None:
-    call = call_of("book")
-
-    headers = dict(headers_of(call, epoch=7))
-
-    trace = headers.pop("traceparent")
-    assert headers == {
-        "idempotency-key": f"{call.saga_id}/book/action",
-        "saga-id": call.saga_id,
-        "saga-step": "book",
-        "saga-attempt": "1",
-        "saga-epoch": "7",
-    }
-    assert trace.startswith(f"00-{call.saga_id.replace('-', '')}-")
-    assert [len(part) for part in trace.split("-")] == [2, 32, 16, 2]
-
-
-def test_the_way_back_has_a_key_and_a_span_of_its_own() -> None:
-    there, back = headers_of(call_of("book"), 1), headers_of(undo_of_book(), 1)
-
-    assert back["idempotency-key"].endswith("/book/compensation")
-    assert there["traceparent"].split("-")[1] == back["traceparent"].split("-")[1]
-    assert there["traceparent"] != back["traceparent"]
-
-
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
@@ -152,7 +119,7 @@ async def test_an_answer_comes_back_classified(answer: CallResult, outcome: Outc
     )
 
     assert verdict.kind is outcome
-    assert participants.received[0][2] == timedelta(seconds=10)
+    assert participants.received[0].timeout == timedelta(seconds=10)
 
 
 async def test_what_is_gone_is_undone() -> None:
@@ -229,19 +196,7 @@ async def test_only_an_action_that_a_callback_completes_carries_a_token() -> Non
     await executor.call(replace(call, awaits_callback=True), TRIP, 1)
     await executor.call(call, TRIP, 1)
 
-    tokens = [headers.get(HEADER) for _, headers, _ in participants.received]
-    assert tokens == [TOKENS.issue(call.saga_id, "book"), None]
-
-
-async def test_headers_of_a_definition_never_replace_those_of_the_saga() -> None:
-    participants = Counter()
-    executor = an_executor(participants, FakeClock())
-    call = replace(call_of("book"), headers={"saga-id": "mine", "x-shop": "north"})
-
-    await executor.call(call, TRIP, 1)
-
-    (_, headers, _) = participants.received[0]
-    assert (headers["saga-id"], headers["x-shop"]) == (call.saga_id, "north")
+    assert participants.tokens == [TOKENS.issue(call.saga_id, "book"), None]
 
 
 async def test_a_participant_that_repeats_the_token_of_its_call_has_it_in_no_output() -> None:
