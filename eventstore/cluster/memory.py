@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from .inbox import MAX_MESSAGES_PER_READ, Message
+from .inbox import ANSWER_RETENTION, MAX_MESSAGES_PER_PRUNE, MAX_MESSAGES_PER_READ, Message
 from .membership import ClusterView, Node
 
 
@@ -31,6 +31,7 @@ class MemoryCluster:
     owners: dict[int, str] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     answers: dict[str, bytes] = field(default_factory=dict)
+    answered_at: dict[str, datetime] = field(default_factory=dict)
     notifications: defaultdict[str, asyncio.Event] = field(
         default_factory=lambda: defaultdict(asyncio.Event)
     )
@@ -94,8 +95,8 @@ class InMemoryMembership:
 class InMemoryInbox:
     """Implements Inbox."""
 
-    def __init__(self, nodes: MemoryCluster) -> None:
-        self._nodes = nodes
+    def __init__(self, nodes: MemoryCluster, clock: Callable[[], datetime]) -> None:
+        self._nodes, self._clock = nodes, clock
 
     async def send(self, message: Message) -> None:
         self._nodes.messages.setdefault(message.message_id, message)
@@ -111,12 +112,24 @@ class InMemoryInbox:
         return waiting[:MAX_MESSAGES_PER_READ]
 
     async def answer(self, message: Message, answer: bytes) -> None:
-        self._nodes.answers.setdefault(message.message_id, answer)
+        if message.message_id in self._nodes.messages:
+            self._nodes.answers.setdefault(message.message_id, answer)
+            self._nodes.answered_at.setdefault(message.message_id, self._clock())
         self._nodes.notifications[message.sender].set()
 
     async def answers(self, message_ids: Collection[str]) -> Mapping[str, bytes]:
         answers = self._nodes.answers
         return {one: answers[one] for one in message_ids if one in answers}
 
-    async def prune(self) -> None:
-        """All of it is forgotten with the test."""
+    async def prune(self, shard_ids: Collection[int]) -> int:
+        now = self._clock()
+        old = [
+            message_id
+            for message_id, answered_at in self._nodes.answered_at.items()
+            if now - answered_at > ANSWER_RETENTION
+            and self._nodes.messages[message_id].shard_id in shard_ids
+        ][:MAX_MESSAGES_PER_PRUNE]
+        for message_id in old:
+            for record in (self._nodes.messages, self._nodes.answers, self._nodes.answered_at):
+                del record[message_id]
+        return len(old)

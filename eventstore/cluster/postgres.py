@@ -28,7 +28,7 @@ from ..postgres.ear import Ear
 from ..postgres.reader_pool import ReaderPool
 from ..postgres.refusals import Refusals, describe_error
 from ..postgres.statements import DatabaseMode, statement
-from .inbox import MAX_MESSAGES_PER_READ, Message
+from .inbox import ANSWER_RETENTION, MAX_MESSAGES_PER_PRUNE, MAX_MESSAGES_PER_READ, Message
 from .membership import ClusterView, Node
 
 # A node whose own connection broke cannot tell who else has lost theirs and who is dead: the server
@@ -229,9 +229,6 @@ class PostgresMembership:
         return node
 
 
-KEPT_FOR: Final = timedelta(hours=1)
-
-
 @dataclass(frozen=True, slots=True)
 class _AnswerRow:
     message_id: str
@@ -268,8 +265,13 @@ class PostgresInbox:
         rows = await self._readers.fetch(_AnswerRow, "read_answers", wanted)
         return {one.message_id: one.answer for one in rows}
 
-    async def prune(self) -> None:
-        await self._readers.execute("forget_messages", {"after": KEPT_FOR})
+    async def prune(self, shard_ids: Collection[int]) -> int:
+        parameters = {
+            "shard_ids": int4_array(sorted(shard_ids)),
+            "after": ANSWER_RETENTION,
+            "limit": MAX_MESSAGES_PER_PRUNE,
+        }
+        return await self._readers.execute("prune_messages", parameters)
 
     async def _notify(self, name: str, whom: Mapping[str, object]) -> None:
         if self._nudges:

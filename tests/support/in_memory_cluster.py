@@ -70,7 +70,8 @@ class InMemoryCluster:
         )
         membership = InMemoryMembership(self.nodes, name, self.clock.now)
         driver, lease = world.driver, NodeLease()
-        inbox, local_sagas = InMemoryInbox(self.nodes), world.orchestrator.local_sagas
+        inbox = InMemoryInbox(self.nodes, self.clock.now)
+        local_sagas = world.orchestrator.local_sagas
         world.orchestrator.messenger = NodeMessenger(inbox, local_sagas, self.clock, name)
         rebalancer = ShardRebalancer(
             membership,

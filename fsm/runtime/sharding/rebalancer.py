@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Final
 
 from ....eventstore.cluster.assignment import assign_shards
+from ....eventstore.cluster.inbox import prune_regularly
 from ....eventstore.cluster.membership import ClusterView, Membership
 from ....eventstore.errors import ClaimFailed, LogUnavailable
 from ....eventstore.event import SHARD_COUNT
@@ -60,6 +61,9 @@ class ShardRebalancer:
         """Send heartbeats and execute messages until cancelled; no message delays a heartbeat."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.messenger.run(lambda: self.driver.shards.in_service))
+            group.create_task(
+                prune_regularly(self.messenger.inbox, lambda: self.driver.shards.in_service)
+            )
             await self._heartbeats()
 
     async def _heartbeats(self) -> None:
