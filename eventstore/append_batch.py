@@ -19,13 +19,12 @@ from .errors import EventStoreError, Fenced, LogOverloaded, LogUnavailable, Wron
 from .event import Head, NewEvent, RecordedEvent, StreamId
 from .hash_chain import chain_events
 
-# Versions remembered in a shard; a stream beyond that costs one look-up when it is appended to
-# again.
+# Of each shard. A stream whose version is not cached costs one look-up at its next append.
 MAX_CACHED_VERSIONS: Final = 256
 
 
 class Append(NamedTuple):
-    """The events of one caller, who waits for `done`."""
+    """The events of one caller, which waits for `done`. `size` is that of the payloads in bytes."""
 
     stream_id: StreamId
     shard_id: int
@@ -37,14 +36,13 @@ class Append(NamedTuple):
 
 @dataclass(slots=True)
 class OwnedShard:
-    """What the owner of a shard knows without asking: nobody else can append to it."""
+    """What the owner of a shard knows without reading: no other node can append to it."""
 
     head: Head
     versions: dict[StreamId, int] = field(default_factory=dict)
 
     def cache_version(self, stream_id: StreamId, version: int) -> None:
-        # Taken out and put back, so that the first of the dict is always the one unused for
-        # longest.
+        # Removed and inserted again, so that the first entry is always the least recently used.
         self.versions.pop(stream_id, None)
         self.versions[stream_id] = version
         if len(self.versions) > MAX_CACHED_VERSIONS:
@@ -52,8 +50,11 @@ class OwnedShard:
 
 
 class BatchPlan(NamedTuple):
-    """The rows of a batch, and what will be true once they are in the log. `unknown` are streams
-    that are said to exist and were taken for new, because nothing was remembered of them."""
+    """The rows of a batch, and what is true once they are in the log.
+
+    `unknown` are the streams that appends expect to exist, and that were taken for new because
+    their versions are not cached.
+    """
 
     rows: Sequence[RecordedEvent]
     heads_before: Mapping[int, Head]
@@ -64,14 +65,13 @@ class BatchPlan(NamedTuple):
 
 
 def plan_batch(owned: Mapping[int, OwnedShard], appends: Iterable[Append]) -> BatchPlan:
-    """Give every event its seq, version and hash, or every append its refusal."""
+    """Give every event its seq, version and hash, or refuse its append."""
     rows: list[RecordedEvent] = []
     after: dict[int, Head] = {}
     versions: dict[StreamId, int] = {}
     accepted: list[tuple[Append, Sequence[RecordedEvent]]] = []
     refused: list[tuple[Append, EventStoreError]] = []
     unknown: list[StreamId] = []
-    made = tuple.__new__  # as in `link`
     for append in appends:
         stream_id, shard_id, expected, events, _, _ = append
         shard = owned.get(shard_id)
@@ -80,7 +80,7 @@ def plan_batch(owned: Mapping[int, OwnedShard], appends: Iterable[Append]) -> Ba
             continue
         version = versions.get(stream_id) or shard.versions.get(stream_id)
         if version is None:
-            # One never heard of counts as new: if it is not, the unique constraint objects.
+            # A stream that is not cached counts as new: else the unique constraint objects.
             version = 0
             if expected > 0:
                 unknown.append(stream_id)
@@ -93,7 +93,7 @@ def plan_batch(owned: Mapping[int, OwnedShard], appends: Iterable[Append]) -> Ba
             after.get(shard_id) or shard.head, shard_id, stream_id, version, events
         )
         _, seq, _, version, epoch, _, _, _, _, digest = linked[-1]
-        after[shard_id] = made(Head, (seq, epoch, digest))
+        after[shard_id] = Head(seq, epoch, digest)
         versions[stream_id] = version
         rows += linked
         accepted.append((append, linked))
@@ -101,17 +101,17 @@ def plan_batch(owned: Mapping[int, OwnedShard], appends: Iterable[Append]) -> Ba
     return BatchPlan(rows, before, after, accepted, refused, unknown)
 
 
-# A batch is one statement: big enough to share a commit, small enough not to hold up the next.
+# A batch is one statement: large enough to share a commit, small enough not to delay the next.
 MAX_BATCH_EVENTS: Final = 512
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
-# What may wait while the database is away: a few seconds of full load, then callers are told.
+# While the database is away, a few seconds of full load may wait; then appends are refused.
 MAX_QUEUED_APPENDS: Final = 20_000
 MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """The shards that a caller wants to own; `done` gives their epochs."""
+    """A request of a caller to own shards; `done` gives their epochs."""
 
     shard_ids: Sequence[int]
     recorded_at: datetime
@@ -121,7 +121,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Release:
-    """The shards that a caller does not want to own any more."""
+    """A request of a caller to stop owning shards."""
 
     shard_ids: Sequence[int]
     done: asyncio.Future[None]
@@ -133,6 +133,8 @@ QueuedWork = Append | Claim | Release
 
 
 class AppendQueue:
+    """The bounded queue of what the writer is to do, in order of arrival."""
+
     def __init__(self) -> None:
         self._waiting: deque[QueuedWork] = deque()
         self._bytes = 0
@@ -144,7 +146,7 @@ class AppendQueue:
         if self._closed:
             raise LogUnavailable("closed")
         waiting = self._waiting
-        if not waiting:  # or else it has been set already
+        if not waiting:  # else it has been set already
             self._something.set()
         elif len(waiting) >= MAX_QUEUED_APPENDS or self._bytes >= MAX_QUEUED_BYTES:
             raise LogOverloaded(len(waiting))
@@ -152,7 +154,10 @@ class AppendQueue:
         self._bytes += arrival.size
 
     async def take(self) -> Work | None:
-        """A claim, a release or the appends of one batch, in order; None when closed and empty."""
+        """Wait for and return a claim, a release or the appends of one batch, in order.
+
+        Returns None once the queue is closed and empty.
+        """
         while not self._waiting:
             if self._closed:
                 return None
@@ -162,12 +167,12 @@ class AppendQueue:
         return self._next_batch(first) if isinstance(first, Append) else first
 
     def close(self) -> None:
-        """Accept nothing more; what waits is still handed out."""
+        """Accept nothing more. What waits can still be taken."""
         self._closed = True
         self._something.set()
 
     def drain(self) -> list[QueuedWork]:
-        """Everything that waits, handed out at once."""
+        """Remove and return everything that waits."""
         return [self._pop() for _ in range(len(self._waiting))]
 
     def _next_batch(self, first: Append) -> list[Append]:

@@ -1,17 +1,17 @@
-"""What the log refuses, and why.
+"""The errors of the event store.
 
 EventStoreError
 ├── InvalidStreamId       not a canonical UUID
 ├── InvalidEvent          an event that must not be recorded
 ├── WrongExpectedVersion  the stream has another version: read it again and decide again
-├── Fenced                the shard is not, or no longer, owned here: stop working on its streams
+├── Fenced                another owner has the shard, or this one never had it: stop working on it
 ├── LogTruncated          events that were confirmed are missing: the database is an older one
 ├── AppendRefused         the database itself refused this one append
-├── ValueRefused          the database refused a key or a document for what it says
+├── ValueRefused          the database refused the value of a key or a document
 ├── ClaimFailed           the shards could not be claimed now
-├── LogOverloaded         too much is waiting: come back later
-├── LogUnavailable        closing, or a read found no database; an append may or may not have landed
-├── UnsuitableDatabase    a node cannot work on this database as it is
+├── LogOverloaded         too many appends are waiting: try again later
+├── LogUnavailable        closing, or no database for a read; an append may or may not be recorded
+├── UnsuitableDatabase    a node cannot work on this database as it is configured
 ├── MigrationRefused      the recorded migrations are not the ones in the folder
 └── EmbeddedServerFailed  the embedded PostgreSQL did not start
 """
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 
 class EventStoreError(Exception):
-    """Anything the event store raises on purpose."""
+    """The base of all errors that the event store raises on purpose."""
 
 
 class InvalidStreamId(EventStoreError):

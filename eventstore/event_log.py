@@ -1,8 +1,8 @@
-"""The log as its users see it: what every implementation promises.
+"""The interface of the log, and what every implementation promises.
 
 Two implementations exist, PostgreSQL and memory, and one contract suite holds for both. A log
-object is one *owner*: it appends only to shards that it has claimed, and stops being able to as
-soon as somebody else has claimed them.
+object is one *owner*: it appends only to shards that it has claimed, and can no longer append to a
+shard as soon as another owner has claimed it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from .errors import LogTruncated
 from .event import Head, NewEvent, RecordedEvent, StreamId
 
 DEFAULT_PAGE_EVENTS: Final = 1_000
-# A caller who asks for more than this is asking for memory trouble.
+# A larger page could take too much memory.
 MAX_PAGE_EVENTS: Final = 10_000
-# An event may hold a megabyte: a page ends with the event that fills it, however few they are.
+# Events may be large: a page ends with the event that fills it.
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class KeyClaim:
-    """What a key stands for, whoever claimed it first."""
+    """The stream that a key is bound to, and the digest of the request that bound it."""
 
     stream_id: StreamId
     digest: bytes
@@ -51,77 +51,93 @@ class PutResult(StrEnum):
 class EventLog(Protocol):
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long the writer has been waiting for the database; None while it wants nothing."""
+        """How long the writer has been waiting for the database; None if it is not waiting."""
 
     @property
     def truncation(self) -> LogTruncated | None:
-        """An event that was confirmed and is gone, if the database ever went back to an older
-        state. This log then claims nothing any more."""
+        """A confirmed event that is missing, if the database has gone back to an older state.
+
+        This log then refuses every further claim.
+        """
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
-        """Become the owner of the shards; returns their new epochs. Every earlier owner is fenced.
-        Raises ClaimFailed."""
+        """Become the owner of the shards, fence every earlier owner, and return the new epochs.
+
+        Raises ClaimFailed.
+        """
 
     async def release(self, shard_ids: Iterable[int]) -> None:
-        """Stop being the owner, once what was to be appended before has been. Whoever wants to
-        append there then has to claim."""
+        """Stop being the owner of the shards, after the appends that are already waiting."""
 
     def append(
         self, stream_id: StreamId, expected_version: int, events: Sequence[NewEvent]
     ) -> Awaitable[Sequence[RecordedEvent]]:
-        """Record `events` together at the end of the stream; to be awaited until they are durable.
+        """Record `events` together at the end of the stream. They are durable once it is awaited.
 
-        Raises WrongExpectedVersion, Fenced, LogOverloaded; LogUnavailable when the log is closing,
-        and then the events may or may not have been recorded. The same holds for a caller who is
-        cancelled.
+        Raises WrongExpectedVersion, Fenced, LogOverloaded; LogUnavailable if the log is closing:
+        then the events may or may not have been recorded, as for a caller that is cancelled.
         """
 
     async def read_stream(
         self, stream_id: StreamId, *, after_version: int = 0, limit: int = DEFAULT_PAGE_EVENTS
     ) -> Sequence[RecordedEvent]:
-        """At most `limit` events of a stream, in order of version; fewer if they fill PAGE_BYTES
-        (`may_have_more` tells)."""
+        """Return at most `limit` events of a stream, in order of version.
+
+        They are fewer if they fill PAGE_BYTES (see `may_have_more`).
+        """
 
     async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
-        """All events of the streams, in order of stream and version."""
+        """Return all events of the streams, in order of stream and version."""
 
     async def read_shard(
         self, shard_id: int, *, after_seq: int = 0, limit: int = DEFAULT_PAGE_EVENTS
     ) -> Sequence[RecordedEvent]:
-        """At most `limit` events of a shard, in order of seq; fewer if they fill PAGE_BYTES."""
+        """Return at most `limit` events of a shard, in order of seq.
+
+        They are fewer if they fill PAGE_BYTES (see `may_have_more`).
+        """
 
     async def heads(self, *, ahead: bool = False) -> Mapping[int, Head]:
-        """Return the newest event of every shard that has events; `ahead` of what clients ask."""
+        """Return the newest event of every shard that has events.
+
+        With `ahead` the read does not queue behind those of clients.
+        """
 
     async def claim_key(
         self, key: str, *, digest: bytes, stream_id: StreamId, claimed_at: datetime
     ) -> KeyClaim:
-        """Bind `key` to `stream_id` unless it is bound already; returns what it is bound to. Safe
-        to repeat."""
+        """Bind `key` to `stream_id` unless it is bound already, and return what it is bound to.
+
+        Safe to repeat.
+        """
 
     async def find_key(self, key: str) -> KeyClaim | None:
-        """Return what `key` is bound to, if it is, and bind nothing."""
+        """Return what `key` is bound to, or None. Binds nothing."""
 
     async def put_document(
         self, kind: str, name: str, version: int, content: bytes, *, put_at: datetime
     ) -> PutResult:
-        """Keep a version for ever. A version that exists is never changed: the result says whether
-        it is the same."""
+        """Store a version of a document for ever.
+
+        A version that exists is never changed: the result says whether its content is the same.
+        """
 
     async def get_document(self, kind: str, name: str, version: int | None) -> Document | None:
-        """That version, or the newest for None."""
+        """Return a version of a document, or the newest for None. None if it is missing."""
 
     async def list_documents(self, kind: str) -> Sequence[Document]:
-        """All versions of all documents of a kind, in order of name and version."""
+        """Return all versions of all documents of a kind, in order of name and version."""
 
     async def ping(self) -> None:
-        """Ask the database for a sign of life. Raises LogUnavailable."""
+        """Check that the database answers. Raises LogUnavailable."""
 
     async def close(self) -> None:
-        """Finish what is waiting if the database answers, refuse the rest, release everything. Safe
-        to repeat."""
+        """Finish the waiting appends if the database answers, refuse the others, close connections.
+
+        Safe to repeat.
+        """
 
 
 def may_have_more(page: Sequence[RecordedEvent], limit: int) -> bool:
-    """Whether more may follow a page that was read with `limit`."""
+    """True if more events may follow a page that was read with `limit`."""
     return len(page) == limit or sum(len(one.payload) for one in page) >= MAX_PAGE_BYTES

@@ -1,7 +1,7 @@
 """The log in memory: the same promises without a database, for simulations and fast tests.
 
-A `MemoryStore` is what the database is to the other implementation: several logs on one store are
-several owners. Nothing here waits, so every append is decided alone and at once.
+A `MemoryStore` takes the place of the database: several logs on one store are several owners.
+Nothing here waits, so every append is decided alone and at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .hash_chain import chain_events, next_epoch_rows, ownership_event
 
 @dataclass(slots=True)
 class MemoryStore:
-    """What outlives the logs on it."""
+    """The contents of a log, which outlive the log objects that use it."""
 
     shards: dict[int, list[RecordedEvent]] = field(default_factory=dict)
     streams: dict[StreamId, list[RecordedEvent]] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class InMemoryLog:
 
 
 def _cut_to_page_bytes(events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
-    """Up to the one with which PAGE_BYTES are reached."""
+    """Return the events up to the one that fills a page."""
     size = 0
     for number, event in enumerate(events, start=1):
         size += len(event.payload)

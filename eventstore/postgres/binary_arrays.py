@@ -1,9 +1,9 @@
-"""A batch as binary arrays, one a column.
+"""Columns of a batch as PostgreSQL's binary arrays.
 
-psycopg turns lists into arrays one element at a time in Python; on the hot path that was most of
+psycopg converts lists to arrays one element at a time in Python; on the hot path that was most of
 the writer's time. Here a column is one join: a header (dimensions, no nulls, element type, length,
-first index), then each element behind its length. Where all elements have one length, it is what
-joins them; numbers are packed with their lengths at once.
+first index), then each element behind its length. If all elements have the same length, that
+length is the separator of the join; numbers are packed together with their lengths.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TIMESTAMPTZ: Final = struct.Struct(">iq")
 _YEAR_2000: Final = 946_684_800_000_000  # PostgreSQL counts its microseconds from here
 # Lengths of columns. A format takes 64 bytes an element, so 256 of them are some megabytes at most.
 _MAX_CACHED_FORMATS: Final = 256
-# Types of events, names of states: many rows, few texts.
+# Types of events and names of states: many rows, few texts.
 _MAX_CACHED_TEXTS: Final = 1_024
 
 
@@ -87,7 +87,7 @@ class _PackedDumper(Dumper):
 
 
 def register_array_types(connection: AsyncConnection[tuple[object, ...]]) -> None:
-    """Teach a connection to send the arrays of this module as they are."""
+    """Let a connection send the arrays of this module as they are."""
     for array, element in _ELEMENTS.items():
         dumper = type(
             f"{array.__name__}Dumper", (_PackedDumper,), {"oid": types[element].array_oid}
@@ -96,7 +96,7 @@ def register_array_types(connection: AsyncConnection[tuple[object, ...]]) -> Non
 
 
 def event_parameters(rows: Sequence[RecordedEvent]) -> dict[str, bytes]:
-    """The rows, as the parameters of `append_events`."""
+    """Return rows as the parameters of `append_events`."""
     shard_id, seq, stream_id, version, epoch, *content = zip(*rows, strict=True)
     kind, schema_version, recorded_at, payload, digest = content
     return {
@@ -114,7 +114,7 @@ def event_parameters(rows: Sequence[RecordedEvent]) -> dict[str, bytes]:
 
 
 def head_parameters(heads: Mapping[int, Head]) -> dict[str, bytes]:
-    """The rows that must stand before a batch. A shard without events has none."""
+    """Return the heads that a batch must follow, as parameters. A shard without events has none."""
     known = [(shard_id, *head) for shard_id, head in heads.items() if head.seq > 0]
     shard_id, seq, epoch, digest = zip(*known, strict=True) if known else ((), (), (), ())
     return {
@@ -142,7 +142,10 @@ def text_array(values: Sequence[str]) -> TextArray:
 
 
 def nullable_text_array(values: Sequence[str | None]) -> TextArray:
-    """None is null. The header still says that there are no nulls: the server looks itself."""
+    """Return an array with null for None.
+
+    The header still says that there are no nulls: the server looks itself.
+    """
     elements = [_NULL if value is None else _text(value) for value in values]
     return TextArray(_array(TextArray, len(values), elements))
 
@@ -154,7 +157,7 @@ def bool_array(values: Sequence[bool]) -> BoolArray:
 
 
 def jsonb_array(values: Sequence[bytes]) -> JsonbArray:
-    """Of JSON texts; the first byte is the version of the format."""
+    """Return an array of JSON texts, each behind the version of the binary format."""
     return JsonbArray(_variable_width_array(JsonbArray, [b"\1" + value for value in values]))
 
 
@@ -163,7 +166,7 @@ def timestamptz_array(values: Sequence[datetime]) -> TimestamptzArray:
 
 
 def nullable_timestamptz_array(values: Sequence[datetime | None]) -> TimestamptzArray:
-    """None is null."""
+    """Return an array with null for None."""
     elements = [
         _NULL if value is None else _TIMESTAMPTZ.pack(8, unix_microseconds(value) - _YEAR_2000)
         for value in values
@@ -176,7 +179,7 @@ def bytea_array(values: Sequence[bytes]) -> ByteaArray:
 
 
 def hash_array(values: Sequence[bytes]) -> ByteaArray:
-    """Of 32 bytes each."""
+    """Return an array of hashes of 32 bytes."""
     return ByteaArray(_fixed_width_array(ByteaArray, 32, values))
 
 
@@ -187,7 +190,7 @@ def _text(value: str) -> bytes:
 
 
 def _microseconds(values: Iterable[datetime]) -> list[int]:
-    """As PostgreSQL counts them. Events that are recorded together share their instant."""
+    """Return the microseconds since 2000. Events that are recorded together share their instant."""
     numbers = []
     shared = None
     for value in values:
@@ -198,7 +201,7 @@ def _microseconds(values: Iterable[datetime]) -> list[int]:
 
 
 def _number_array(array: type[bytes], size: int, element: str, values: Sequence[int]) -> bytes:
-    """`element` is the format of a length and a number."""
+    """Return an array of numbers. `element` is the format of a length and a number."""
     length = len(values)
     if length == 0:
         return _array(array, 0, ())
@@ -213,7 +216,7 @@ def _format(element: str, length: int) -> struct.Struct:
 
 
 def _fixed_width_array(array: type[bytes], size: int, values: Sequence[bytes]) -> bytes:
-    """Of elements that all have `size` bytes."""
+    """Return an array of elements that all have `size` bytes."""
     length = _LENGTH.pack(size)
     return _array(array, len(values), (length, length.join(values)))
 

@@ -1,13 +1,13 @@
-"""Opening a connection, and getting one back from a server that has stopped answering.
+"""Connections to PostgreSQL, with a time limit that holds even if the server is frozen.
 
-A frozen server (or a lost network) leaves psycopg waiting: cancelling asks that very server to
-help. The watchdog shuts the socket down instead, so that the driver sees its end at once. It does
-not close the file descriptor, which the event loop still watches and the next connection could be
-given.
+A frozen server (or a lost network) leaves psycopg waiting: a cancellation needs the help of that
+very server. The watchdog shuts the socket down instead, so that psycopg sees its end at once. It
+does not close the file descriptor, which the event loop still watches and which the next
+connection could be given.
 
-A network that drops a connection (NAT, a firewall, a failover) tells nobody. The server then keeps
-the session, and with it what the same process needs again: an advisory lock, a row that is not
-decided. So whoever opens connections ends the sessions of those it has lost.
+A network that drops a connection (NAT, a firewall, a failover) does so silently. The server then
+keeps the session, and with it what the same process needs again: an advisory lock, an undecided
+row. So a `Connector` ends the sessions of the connections that it has lost.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 Connection = AsyncConnection[tuple[object, ...]]
 Parameters = Mapping[str, object]
 
-# Sessions are named `node <owner> <purpose>`, so that those of a node that is dead can be ended.
+# Sessions are named `node <owner> <purpose>`, so that those of a dead node can be ended.
 NO_OWNER: Final = "-"
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 # A server that does not acknowledge what is sent is noticed after this, unless the URL says more.
@@ -46,14 +46,14 @@ KEEPALIVE_PARAMETERS: Final[dict[str, int | str | None]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,  # milliseconds
 }
-# The statement was refused for the values in it: it would be refused again. Every other error says
-# nothing about them (the server is away, full, read-only, its tables or rights are being changed),
-# so the same statement may succeed later: "not now".
+# The statement was refused for the values in it, and would be refused again. Every other error has
+# another cause (the server is away, full, read-only, its tables or rights are being changed), so
+# the same statement may succeed later.
 VALUE_ERRORS: Final = (psycopg.IntegrityError, psycopg.DataError)
 
 
 class Connector:
-    """The connections of one user, under one name."""
+    """Opens the connections of one purpose, all under one name."""
 
     def __init__(
         self, database_url: str, application_name: str, mode: DatabaseMode = "postgresql"
@@ -62,7 +62,7 @@ class Connector:
         self._sessions: dict[Connection, _ServerSession] = {}
 
     async def connect(self) -> Connection:
-        """Open a connection as `connect` does, and end what is left of the closed ones."""
+        """Open a connection as `connect` does, and end the lost sessions of earlier ones."""
         connection = await connect(self._database_url, self._name, self._mode)
         if self._mode == "portable":
             return connection
@@ -88,7 +88,7 @@ class Connector:
         except psycopg.errors.InsufficientPrivilege as error:
             logger.warning("lost sessions are not ended", extra={"why": str(error)})
         for one in lost:
-            self._sessions.pop(one, None)  # connections that are opened side by side may end it too
+            self._sessions.pop(one, None)  # a connection opened at the same time may have ended it
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ async def _identify_session(connection: Connection) -> _ServerSession:
 async def connect(
     database_url: str, application_name: str, mode: DatabaseMode = "postgresql"
 ) -> Connection:
-    """An autocommit connection that reads instants as UTC. Raises psycopg.OperationalError."""
+    """Open an autocommit connection that reads instants as UTC. Raises psycopg.OperationalError."""
     parameters = KEEPALIVE_PARAMETERS | conninfo_to_dict(database_url)
     parameters |= await DatabaseAddresses.of_running_loop().connection_parameters(parameters)
     connection = await AsyncConnection.connect(
@@ -129,8 +129,10 @@ async def connect(
 
 @contextmanager
 def watchdog(connection: Connection, timeout: timedelta) -> Iterator[None]:
-    """Cut the connection if the block takes longer than `timeout`; the driver then raises
-    OperationalError."""
+    """Cut the connection if the block takes longer than `timeout`.
+
+    psycopg then raises OperationalError.
+    """
     loop = asyncio.get_running_loop()
     alarm = loop.call_later(timeout.total_seconds(), _shut_down_socket, connection)
     try:
@@ -144,5 +146,5 @@ def _shut_down_socket(connection: Connection) -> None:
         with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
             line.shutdown(socket.SHUT_RDWR)
     except (OSError, psycopg.OperationalError):
-        # It is gone already, which is all that was wanted.
+        # The connection is gone already.
         return

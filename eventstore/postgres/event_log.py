@@ -1,9 +1,9 @@
 """The log in PostgreSQL.
 
-Events go through the writer, one connection and one task; everything else through the readers.
-What a node reads for itself, to take shards up or to find its place in one, does not wait its turn
-behind what clients ask: those who wait for a stream would keep its new owner from going on.
-The shards that a log object owns are known to the object alone: a new one, in a new process or not,
+Events go through the writer, one connection and one task; everything else through two pools of
+readers. What a node reads for itself, to take shards over or to find its position in one, has a
+pool of its own: requests of clients that wait for a stream must not keep its new owner from going
+on. Only the log object knows which shards it owns: a new object, in the same process or another,
 owns nothing before it has claimed something.
 """
 
@@ -33,9 +33,9 @@ from .statements import DatabaseMode
 from .writer import Writer
 from .writer_session import WriterSession
 
-# An index look-up and a commit take milliseconds; a server that needs longer than this is frozen.
+# An index look-up and a commit take milliseconds; a server that takes longer than this is frozen.
 STATEMENT_TIMEOUT: Final = timedelta(seconds=8)
-# A ping asks for nothing: a connection that is silent for longer is lost, and another one is tried.
+# A ping needs no work: a connection without an answer for longer is lost, and another is tried.
 PING_TIMEOUT: Final = timedelta(seconds=2)
 # Streams read by one statement.
 MAX_STREAMS_PER_READ: Final = 200
@@ -55,8 +55,10 @@ class _PingRow:
 
 
 class PostgresLog:
-    """Implements EventLog. Must be made in a running event loop, on a migrated database; it may be
-    made while the database is away."""
+    """Implements EventLog on a migrated database.
+
+    It must be made in a running event loop, and may be made while the database is away.
+    """
 
     def __init__(
         self,
@@ -179,7 +181,10 @@ class PostgresLog:
         return await self._readers.fetch(Document, "list_documents", {"kind": kind})
 
     async def ping(self) -> None:
-        """Raises LogUnavailable when nothing can be read or written, or the writer has ended."""
+        """Check that the database takes reads and writes and the writer runs.
+
+        Raises LogUnavailable.
+        """
         (answer,) = await self._readers.fetch(_PingRow, "ping", {}, PING_TIMEOUT)
         if answer.read_only:
             raise LogUnavailable("the database takes no writes: it is a standby, or set read-only")
@@ -187,15 +192,12 @@ class PostgresLog:
             raise LogUnavailable("the writer has ended")
 
     async def wait_for_failure(self) -> None:
-        """Wait until the writer has ended, after which nothing is ever recorded again.
-
-        Raises LogUnavailable then.
-        """
+        """Raise LogUnavailable once the writer has ended and nothing can be recorded any more."""
         await asyncio.wait([self._writing])
         raise LogUnavailable("the writer has ended")
 
     async def close_idle(self) -> None:
-        """Close the connections that nobody uses now; new ones are opened when they are needed."""
+        """Close the connections that no task uses now. New ones are opened when needed."""
         await self._session.close_idle()
         await self._readers.close_idle()
         await self._ahead.close_idle()

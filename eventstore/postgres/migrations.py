@@ -1,11 +1,11 @@
 """Migrations: numbered SQL files, applied in order, once, and never edited afterwards.
 
-Every room that keeps tables has a folder of `NNNN_name.sql` files; a mode may have its own version
-of a file in a folder below. All that is missing is applied in one transaction, so a database is
+Every room with tables has a folder of `NNNN_name.sql` files; a mode may have its own version of a
+file in a folder below. All missing migrations are applied in one transaction, so a database is
 never left half-way. Of nodes that start together one records a migration first; the others collide
-with its record, and look again. A file whose content is not the one that was applied is refused:
-the database would not be what the code believes. Numbers that the database has and the folder has
-not are a newer release's, and left alone.
+with its record, and look again. A file whose content differs from what was applied is refused: the
+database would not be what the code expects. Numbers that the database has and the folder lacks
+belong to a newer release, and are left alone.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .statements import DatabaseMode, statement
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-# To see whether anything is missing. Mostly nothing is, and a start must not wait for a database
-# that has fallen silent as long as for one that is at work.
+# For the check whether anything is missing. Mostly nothing is, and a start must not wait as long
+# for a database that does not answer as for one that is migrating.
 CHECK_TIMEOUT: Final = timedelta(seconds=10)
-# Of all that is missing, on a log of any size.
+# For all missing migrations together, on a log of any size.
 MIGRATION_TIMEOUT: Final = timedelta(hours=1)
 _FILE_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-# Somebody else was faster, and is done by now or has failed: look again.
+# Another node was faster, and has finished or failed: look again.
 _CONCURRENT_MIGRATION_ERRORS: Final = (database.UniqueViolation, database.SerializationFailure)
 _MAX_ATTEMPTS: Final = 10
 
@@ -56,10 +56,10 @@ async def migrate(
     mode: DatabaseMode = "postgresql",
     look_timeout: timedelta = CHECK_TIMEOUT,
 ) -> Sequence[str]:
-    """Apply what is missing; returns the names of what was applied, as `room/file`.
+    """Apply the missing migrations and return their names, as `room/file`.
 
     Raises MigrationRefused, and psycopg.Error, also if the database does not answer. Safe to
-    repeat, and from several nodes at once.
+    repeat, and to call from several nodes at once.
     """
     wanted = [
         migration for room, folder in folders for migration in read_folder(room, folder, mode)
@@ -79,7 +79,7 @@ async def migrate(
 
 
 def read_folder(room: str, folder: Path, mode: DatabaseMode) -> list[Migration]:
-    """The migrations of a room, numbered 1, 2, 3 … Raises MigrationRefused."""
+    """Return the migrations of a room, numbered 1, 2, 3 … Raises MigrationRefused."""
     files = {file.name: file for place in (folder, folder / mode) for file in place.glob("*.sql")}
     migrations = [_read(room, files[name]) for name in sorted(files)]
     for expected, migration in enumerate(migrations, start=1):
@@ -96,7 +96,7 @@ def _read(room: str, file: Path) -> Migration:
 
 
 async def _are_applied(connection: Connection, wanted: Sequence[Migration]) -> bool:
-    """True if nothing is missing and nothing was edited."""
+    """True if no migration is missing and none was edited."""
     try:
         rooms = {
             room: await _read_applied(connection, room) for room in {one.room for one in wanted}

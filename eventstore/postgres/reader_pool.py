@@ -1,8 +1,8 @@
-"""The connections that read, and that write what is not an event.
+"""The connections that read, and that write everything but events.
 
-A few connections are shared; each use is bounded in time, waiting for its turn included. A
+A few connections are shared; each use is bounded in time, including the wait for a connection. A
 statement that meets a dead connection is tried once more on a new one, because after a restart of
-the server every idle connection is dead: so only statements that may be repeated belong here.
+the server every idle connection is dead. So only statements that may be repeated belong here.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .statements import DatabaseMode, statement
 
 Row = TypeVar("Row")
 
-# The writer has its own connection; readers are short, and a small server profits from few.
+# The writer has its own connection; reads are short, and a small server profits from few.
 MAX_CONNECTIONS: Final = 4
-# Waiting longer than this for one of them means that the database does not keep up. It is less than
-# clients wait for an answer: else all the work would be for those who have given up.
+# A longer wait for a connection means that the database does not keep up. This is less than clients
+# wait for an answer: else all the work would be for clients that have given up.
 ACQUIRE_TIMEOUT: Final = timedelta(seconds=3)
 _CONNECTION_LOST: Final = (
     "08",
@@ -36,6 +36,8 @@ _CONNECTION_LOST: Final = (
 
 
 class ReaderPool:
+    """A bounded pool of connections for statements that may be repeated."""
+
     def __init__(
         self,
         database_url: str,
@@ -47,8 +49,10 @@ class ReaderPool:
         most: int = MAX_CONNECTIONS,
         refusals: Refusals | None = None,
     ) -> None:
-        """`statements` gives the SQL of a name; other rooms bring their own. There are `most`
-        connections."""
+        """Make an empty pool of at most `most` connections.
+
+        `statements` returns the SQL of a name; other rooms have their own.
+        """
         assert most >= 1
         self._connector = Connector(database_url, f"node {owner} reader", mode)
         self._statements = statements
@@ -63,14 +67,19 @@ class ReaderPool:
     async def fetch(
         self, row: type[Row], name: str, parameters: Parameters, within: timedelta | None = None
     ) -> list[Row]:
-        """Return the rows of a repeatable statement as values, each try within that time instead of
-        the usual one. Raises LogUnavailable, ValueRefused."""
+        """Return the rows of a repeatable statement as values.
+
+        Each of the two tries is limited to `within` instead of the usual time. Raises
+        LogUnavailable, ValueRefused.
+        """
         cursor = await self._execute(name, parameters, row, within or self._statement_timeout)
         return await cursor.fetchall()
 
     async def execute(self, name: str, parameters: Parameters) -> int:
-        """The number of rows that a repeatable statement changed. Raises LogUnavailable,
-        ValueRefused."""
+        """Return the number of rows that a repeatable statement changed.
+
+        Raises LogUnavailable, ValueRefused.
+        """
         cursor = await self._execute(name, parameters, object, self._statement_timeout)
         return cursor.rowcount
 
@@ -92,8 +101,8 @@ class ReaderPool:
             except VALUE_ERRORS:
                 raise
             except psycopg.Error as error:
-                # If a connection is lost, every idle one may be. One that is not stays open: where
-                # the server allows no more, another one might not be had.
+                # If one connection is lost, all idle ones may be. Otherwise the connection stays
+                # open: a server at its limit might not allow another.
                 lost = (error.sqlstate or _CONNECTION_LOST[0]).startswith(_CONNECTION_LOST)
                 return await self._execute_once(name, parameters, row, within, fresh=lost)
         except VALUE_ERRORS as error:
@@ -115,7 +124,7 @@ class ReaderPool:
     ) -> psycopg.AsyncCursor[Row]:
         async with self._slot(), self._borrow(within, fresh=fresh) as connection:
             cursor = connection.cursor(binary=True, row_factory=class_row(row))
-            # Past this line everything has been received: fetching asks the server nothing.
+            # After this line every row has been received: fetching does not wait for the server.
             await cursor.execute(self._statements(name), parameters)
             self._refusals.clear(name)
             return cursor
@@ -153,20 +162,20 @@ class ReaderPool:
         try:
             return await self._connector.connect()
         except psycopg.OperationalError:
-            # There may be no more for us than there are.
+            # The server may allow no more connections than there are.
             if (connection := await self._wait_for_returned()) is None:
                 raise
             return connection
 
     async def _wait_for_returned(self) -> Connection | None:
-        """Return a connection that somebody else is done with, None if none comes back."""
+        """Return a connection that another task returns in time, or None."""
         with suppress(TimeoutError):
             async with asyncio.timeout(ACQUIRE_TIMEOUT.total_seconds()), self._returned:
                 await self._returned.wait_for(lambda: self._idle or not self._lent)
         return self._idle.pop() if self._idle else None
 
     async def _return(self, connection: Connection) -> None:
-        # A statement cut short by a cancellation may have left an answer behind.
+        # A cancelled statement may have left an answer behind.
         usable = connection.pgconn.transaction_status == TransactionStatus.IDLE
         if usable and not self._closed:
             self._idle.append(connection)
@@ -176,7 +185,7 @@ class ReaderPool:
             self._returned.notify_all()
 
     async def close_idle(self) -> None:
-        """Close the connections that nobody uses now; new ones are opened when they are needed."""
+        """Close the connections that no task uses now. New ones are opened when needed."""
         idle, self._idle = self._idle, []
         for connection in idle:
             await connection.close()

@@ -1,7 +1,7 @@
-"""What a database refuses until somebody changes something, and what that is.
+"""Refusals of the database that repeat until a person changes something, with what to change.
 
-A refusal is never taken for an answer: the statement is sent again, or its caller is told to come
-back. But some will be repeated for ever, and then waiting is no advice.
+A refusal never decides anything: the statement is sent again, or the request fails and may be
+repeated. But some refusals would repeat for ever, and then waiting is no advice.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 
 import psycopg
 
-# A statement that is rarely asked may have been mended long ago.
+# The cause may be removed long before a rare statement is executed again.
 REFUSAL_RETENTION: Final = timedelta(minutes=1)
-# Read-only, full, out of reach, damaged: no statement alone, and a ping or the next append sees it.
+# Read-only, full, out of reach, damaged: true of all statements, and a ping or append reports it.
 _SERVER_WIDE_CODES: Final = ("25006", "53", "58", "XX")
 _TABLES: Final = (
     "the service did not make this: correct the database or the search_path of DATABASE_URL, or"
@@ -35,7 +35,7 @@ SHARED_SESSIONS: Final = (
     " itself, or set pool_mode=session"
 )
 
-# By SQLSTATE or how it begins; the longest counts. What is not here may pass by itself.
+# By SQLSTATE or its first two characters; the longer key wins. Other errors may pass by themselves.
 ADVICE_BY_SQLSTATE: Final[Mapping[str, str]] = {
     "09": _FOREIGN,
     "0A": _SYSTEM,
@@ -73,16 +73,20 @@ def advice_for(error: psycopg.Error) -> str | None:
 
 
 def describe_error(error: Exception) -> str:
-    """Return the words of the database in one line, and what to change. What libpq asks of a
-    person at a terminal is left out."""
+    """Return the message of the database in one line, with what to change.
+
+    The questions that libpq puts to a person at a terminal are left out.
+    """
     what_to_do = advice_for(error) if isinstance(error, psycopg.Error) else None
     said = " ".join(_LIBPQ_QUESTION.sub("", str(error)).split())
     return f"{said}; {what_to_do}" if what_to_do else said
 
 
 class Refusals:
-    """The statements that the database refuses now, by name, and why; those that may pass by
-    themselves are not among them."""
+    """The statements that the database refuses at the moment, by name, with the reasons.
+
+    Errors that may pass by themselves are not among them.
+    """
 
     def __init__(self) -> None:
         self._why: dict[str, tuple[float, str]] = {}
@@ -92,7 +96,7 @@ class Refusals:
             self._why[name] = (_now(), describe_error(error))
 
     def clear(self, name: str) -> None:
-        """The statement was executed."""
+        """Remove the refusal of a statement that was executed."""
         if self._why:
             self._why.pop(name, None)
 

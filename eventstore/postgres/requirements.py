@@ -1,4 +1,4 @@
-"""What a database must be like before a node starts on it."""
+"""Requirements of a database that are checked before a node starts on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 # The log's writer, the heartbeat, the status view, and one for each of four groups of readers.
 MIN_CONNECTIONS: Final = 7
-# Settings of one's own are not among what every system has.
+# Not every system has session settings with names of one's own.
 _UNSUPPORTED_ERRORS: Final[Mapping[DatabaseMode, tuple[type[psycopg.Error], ...]]] = {
     "postgresql": (),
     "portable": (psycopg.ProgrammingError, psycopg.NotSupportedError),
@@ -36,8 +36,10 @@ class _Limits:
 async def require_suitable_database(
     database_url: str, mode: DatabaseMode, connections: int
 ) -> None:
-    """Raise DatabaseUnfit, with what to change, if a node cannot work there; log a warning if it
-    can open fewer than `connections`."""
+    """Raise DatabaseUnfit, with what to change, if a node cannot work on the database.
+
+    Logs a warning if the node can open fewer than `connections`.
+    """
     name = "eventstore requirements"
     async with await connect(database_url, name, mode) as connection:
         _require_unicode(connection)
@@ -68,7 +70,7 @@ async def _require_writes(connection: Connection) -> None:
 
 
 async def _require_own_session(connection: Connection, other: Connection) -> None:
-    """What one connection sets must not be seen by another one."""
+    """Raise DatabaseUnfit if a session setting of one connection is visible in another."""
     token = secrets.token_hex(8)
     await connection.execute(statement("mark_session"), {"token": token})
     async with other.transaction():

@@ -1,7 +1,7 @@
-"""SQL by name: one statement a file, in `sql/`.
+"""SQL statements by name, one in each file of `sql/`.
 
-What is not for every system is in the folder of its mode. A name that a mode has no statement for
-cannot be asked in it.
+Statements for only one mode are in the folder of the mode. A statement that a mode does not have
+cannot be used in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _FOLDER: Final = Path(__file__).parent / "sql"
 
 @cache
 def statement(name: str, mode: DatabaseMode = "postgresql") -> bytes:
-    """The statement `<name>.sql` of the mode, or the one that all share; bytes, which psycopg takes
-    without a cast."""
+    """Return the statement `<name>.sql` of the mode, or the one that all modes share.
+
+    It is bytes, which psycopg takes without a cast.
+    """
     own = _FOLDER / mode / f"{name}.sql"
     return (own if own.exists() else _FOLDER / f"{name}.sql").read_bytes()

@@ -1,18 +1,18 @@
 """The one task of a log object that appends.
 
-Callers queue up; while one batch is being committed the next one gathers, so the size of a batch
-follows the load without a timer. seq, version and hash are assigned when a batch is drafted, and
-callers hear of it only when it is certain:
+Appends queue up; while one batch is being committed the next one gathers, so the size of a batch
+follows the load without a timer. seq, version and hash are assigned when a batch is planned, and
+callers get their results only once they are certain:
 
-    arrivals -> draft -> insert -> landed?  yes: adopt the draft, tell everybody
-                  ^                   | no: ask the log which shards were taken over
-                  +-------------------+     and which versions are others
+    queue -> plan -> insert -> recorded?  yes: apply the plan, resolve every append
+               ^                  | no: read from the log which shards were taken over
+               +------------------+     and which versions differ
 
-Invariants: one batch is in flight; nobody else appends to an owned shard (the primary key sees to
-it), so what is remembered of an owned shard is true until an insert fails; a shard whose head is
-not the remembered one is lost. If the database has lost that head itself (a failover to a standby
-that was behind), this log says so and never claims anything again. A caller who goes away changes
-nothing for the others.
+Invariants: one batch is in flight. No other node can append to an owned shard (the primary key
+sees to it), so what is known of an owned shard is true until an insert fails. A shard whose head
+is not the known one is lost. If the database has lost that head itself (a failover to a standby
+that was behind), this log reports it and claims nothing any more. A caller that is cancelled
+changes nothing for the others.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from .writer_session import WriterSession
 
 logger = logging.getLogger(__name__)
 
-# In each round somebody wins, so this many losses in a row need this many rivals.
+# In each round one of the rivals succeeds, so as many losses in a row need as many rivals.
 MAX_CLAIM_ATTEMPTS: Final = 64
-# Times a claim waits `lock_timeout` for somebody else's undecided row.
+# How often a claim waits `lock_timeout` for an undecided row of another session.
 MAX_LOCK_WAITS: Final = 5
 
 
@@ -59,7 +59,7 @@ class Writer:
         self._arrivals = AppendQueue()
         self._owned: dict[int, OwnedShard] = {}
         self._in_flight: Sequence[QueuedWork] = ()
-        self._left: dict[int, Head] = {}  # the last that was known of shards that were owned
+        self._left: dict[int, Head] = {}  # last known heads of shards that were owned
         self.truncation: LogTruncated | None = None
 
     def append(
@@ -71,9 +71,8 @@ class Writer:
             size += len(event.payload)
         shard_id = shard_of(stream_id)
         try:
-            self._arrivals.put(
-                tuple.__new__(Append, (stream_id, shard_id, expected_version, events, size, done))
-            )
+            append = Append(stream_id, shard_id, expected_version, events, size, done)
+            self._arrivals.put(append)
         except EventStoreError as error:
             done.set_exception(error)
         return done
@@ -96,13 +95,13 @@ class Writer:
             while (work := await self._arrivals.take()) is not None:
                 await self._serve(work)
         except Exception:
-            # Not one of the failures that are provided for: what is remembered may be wrong now.
+            # An unexpected failure: what is known of the shards may be wrong now.
             logger.exception("the writer stopped")
         finally:
             self._fail_remaining()
 
     def close(self) -> None:
-        """Accept nothing more; `run` ends after what waits is written or given up."""
+        """Accept nothing more. `run` ends once what waits is written or given up."""
         self._arrivals.close()
         self._session.stop_retrying()
 
@@ -121,7 +120,7 @@ class Writer:
                 case Release():
                     self._serve_release(work)
                 case _:
-                    # Whoever went away before anything was sent need not be written.
+                    # Appends that were cancelled before anything was sent need not be written.
                     await self._write([append for append in work if not append.done.cancelled()])
         except EventStoreError as error:
             for arrival in self._in_flight:
@@ -135,7 +134,7 @@ class Writer:
             await self._write_one_by_one(appends, error)
 
     async def _write_one_by_one(self, appends: list[Append], error: psycopg.Error) -> None:
-        """The database objects to a value: find out whose it is, and spare the others."""
+        """Write each append alone: the database refuses a value, and only its append must fail."""
         if len(appends) == 1:
             _fail(appends[0], AppendRefused(appends[0].stream_id, str(error)))
             return
@@ -169,8 +168,10 @@ class Writer:
         *,
         wait_for_locks: bool = True,
     ) -> bool:
-        """Whether these very rows are in the log: from this insert, or from one before it whose
-        answer was lost."""
+        """Insert the rows. True if exactly these are in the log now.
+
+        They may be there from an earlier insert whose answer was lost.
+        """
         parameters = event_parameters(rows) | head_parameters(before)
         try:
             landed = await self._session.execute(
@@ -187,13 +188,12 @@ class Writer:
         stored = await self._session.fetch("read_hashes", parameters)
         if set(stored) != {(row.shard_id, row.seq, row.hash) for row in rows}:
             return False
-        # A session that was ended while it waited for a standby shows its rows without it.
+        # The rows of a session that was ended while it waited for a standby are visible already.
         await self._session.fetch("confirm_commits", {})
         return True
 
     async def _resync(self, drafted: BatchPlan) -> None:
-        """Something unknown is in the log: drop the shards that were taken over, and correct the
-        versions in the others."""
+        """Drop the shards that were taken over, and correct the versions in the others."""
         heads = await self._read_heads(drafted.heads_before)
         for shard_id, head in drafted.heads_before.items():
             if heads.get(shard_id) != head:
@@ -222,7 +222,7 @@ class Writer:
             self._left[shard_id] = shard.head
 
     async def _verify_known_head(self, shard_ids: Iterable[int]) -> None:
-        """Whether the log still has what was last known of these shards: heirs append behind it."""
+        """Look whether the log still has the last known heads: new owners append behind them."""
         left = {one: self._left[one] for one in shard_ids if one in self._left}
         if not left or self.truncation:
             return

@@ -1,10 +1,9 @@
-"""The writer's connection: one statement at a time, sent again until the database has said
-something certain.
+"""The writer's connection: one statement at a time, sent again until its result is certain.
 
-After a lost connection, a restarted server, a full disk or a watchdog's cut nobody knows whether
-the statement was executed, so it is sent again, unchanged, on a new connection. That is safe
-because the writer's statements either change nothing or can land only once. Only closing ends the
-attempts.
+After a lost connection, a restarted server, a full disk or a cut by the watchdog it is unknown
+whether the statement was executed, so it is sent again, unchanged, on a new connection. That is
+safe because the writer's statements either change nothing or take effect only once. Only closing
+ends the attempts.
 """
 
 from __future__ import annotations
@@ -38,6 +37,8 @@ Result = TypeVar("Result")
 
 
 class WriterSession:
+    """A connection that is opened again as often as it is lost."""
+
     def __init__(
         self,
         database_url: str,
@@ -57,14 +58,17 @@ class WriterSession:
 
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long the statement under way has been without an answer; None if there is none."""
+        """How long the current statement has been without an answer; None if there is none."""
         if self._asking_since is None:
             return None
         return timedelta(seconds=self._loop.time() - self._asking_since)
 
     async def fetch(self, name: str, parameters: Parameters) -> Rows:
-        """The rows of a statement. Raises psycopg's IntegrityError and DataError; LogUnavailable
-        when there is no answer and the session is closing."""
+        """Return the rows of a statement.
+
+        Raises psycopg's IntegrityError and DataError; LogUnavailable if there is no answer and the
+        session is closing.
+        """
 
         async def attempt(line: PreparedConnection) -> Rows:
             cursor = line.connection.cursor(binary=True)
@@ -76,8 +80,10 @@ class WriterSession:
     async def execute(
         self, name: str, parameters: Mapping[str, bytes], *, wait_for_locks: bool = True
     ) -> int:
-        """The number of rows that a statement changed. Raises as `fetch`, and LockNotAvailable for
-        a caller who does not wait for locks."""
+        """Return the number of rows that a statement changed.
+
+        Raises as `fetch`, and LockNotAvailable for a caller that does not wait for locks.
+        """
 
         def attempt(line: PreparedConnection) -> Awaitable[int]:
             return line.execute(name, statement(name), parameters)
@@ -86,12 +92,12 @@ class WriterSession:
         return await self._retry_until_certain(name, attempt, certain)
 
     async def close_idle(self) -> None:
-        """Close the connection if no statement is under way; the next one opens another."""
+        """Close the connection unless a statement uses it. The next statement opens another."""
         if self._asking_since is None:
             await self._disconnect()
 
     def stop_retrying(self) -> None:
-        """From now on a statement without an answer is given up."""
+        """Give up statements without an answer from now on."""
         self._closing.set()
 
     async def close(self) -> None:
