@@ -4,11 +4,13 @@
 # out, and drives a fifth more sagas (docs/performance.md).
 PYTHON ?= $(shell for one in /usr/bin/python3.11 python3.11; do \
 	$$one -c 'import venv, ensurepip' 2>/dev/null && echo $$one && exit; done; echo python3.11)
+# More scenarios, where this folder exists.
+SCENARIOS_BESIDE ?= ../shared/acceptance
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo serve check test reliability acceptance acceptance-found acceptance-nodes mutations chaos bench soak clean
+.PHONY: help setup run demo serve check test reliability acceptance acceptance-nodes mutations chaos bench soak clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,14 +44,11 @@ test: setup ## The whole test suite, but for the longest of `make reliability`.
 reliability: setup ## What happens when the database misbehaves, also for long (docs/reliability.md).
 	$(BIN)/python -m pytest -m "long or not long" tests/acceptance/reliability
 
-acceptance: setup ## The black-box scenarios beside this checkout.
-	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py $(SCENARIOS)
-
-acceptance-found: setup ## The same of the faults that trials have found.
-	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios ../shared/acceptance/runner.py --scenarios ../shared/acceptance/found $(SCENARIOS)
+acceptance: setup ## The black-box scenarios; SCENARIOS="G09a 'D1*' crash" for some. Those in SCENARIOS_BESIDE too.
+	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios --beside $(SCENARIOS_BESIDE) $(SCENARIOS)
 
 acceptance-nodes: setup ## The same before NODES=2 nodes behind a front; every few seconds one is killed. SEED to repeat.
-	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_under_kills $(NODES:%=--nodes %) $(SEED:%=--seed %) ../shared/acceptance/runner.py $(SCENARIOS)
+	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_under_kills $(NODES:%=--nodes %) $(SEED:%=--seed %) --beside $(SCENARIOS_BESIDE) $(SCENARIOS)
 
 mutations: setup ## Break each rule R1 to R9 on purpose: a property must notice. Takes minutes; RULES="R2 R6" for some.
 	$(BIN)/python -m saga_orchestrator.tests.mutations $(RULES)

@@ -1,4 +1,4 @@
-"""The whole house, for all tests of this folder."""
+"""The deployment for all tests of this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's database, seen by its operator: what waits there, what landed, what holds."""
+"""The database of the service, through the eyes of its operator: locks, sessions and events."""
 
 from __future__ import annotations
 
@@ -49,40 +49,40 @@ class Database:
 
     @contextmanager
     def locked(self) -> Iterator[Lock]:
-        """Nothing can be appended to the log; what is sent meanwhile waits in the database."""
+        """Block every append; what is sent meanwhile waits in the database."""
         with psycopg.connect(self.url) as holder:
             holder.execute("lock table event in share row exclusive mode")
             yield Lock(holder)
 
     @contextmanager
     def migrations_locked(self) -> Iterator[Lock]:
-        """A service that starts waits for its turn to migrate."""
+        """Block the migrations of a service that starts."""
         with psycopg.connect(self.url) as holder:
             holder.execute("lock table migration in access exclusive mode")
             yield Lock(holder)
 
     @contextmanager
     def replies_locked(self) -> Iterator[Lock]:
-        """What one node answers to another waits in the database, and what is asked anew too."""
+        """Block every reply and every new command between nodes."""
         with psycopg.connect(self.url) as holder:
             holder.execute("lock table message in share mode")
             yield Lock(holder)
 
     def await_blocked_replies(self) -> list[int]:
-        """The process ids of those that wait."""
-        return wait_until(lambda: self.pids(BLOCKED_REPLIES), "an answer waits for the lock")
+        """Return the process ids of the sessions that wait with a reply."""
+        return wait_until(lambda: self.pids(BLOCKED_REPLIES), "a reply waits for the lock")
 
     def await_blocked_migration(self) -> None:
-        wait_until(lambda: self.pids(BLOCKED_MIGRATIONS), "a start waits for its turn")
+        wait_until(lambda: self.pids(BLOCKED_MIGRATIONS), "a migration waits for the lock")
 
     def await_blocked_writers(self, number: int = 1) -> list[int]:
-        """Their process ids."""
+        """Return the process ids of the sessions that wait with an append."""
         what = f"{number} appends wait for the lock"
         wait_until(lambda: len(self.pids(BLOCKED_WRITERS)) >= number, what)
         return self.pids(BLOCKED_WRITERS)
 
     def terminate(self, pids: list[int]) -> None:
-        """Returns when they are gone, and with them what they had not committed."""
+        """End sessions; return when they are gone, and what they had not committed with them."""
         for pid in pids:
             self._operator.execute("select pg_terminate_backend(%s)", (pid,))
         self.await_end_of(pids)
@@ -93,7 +93,7 @@ class Database:
         )
 
     def terminate_all_clients(self) -> int:
-        """All connections of the service are lost at once; returns how many."""
+        """End all sessions of the service at once; return how many."""
         pids = self.pids(CLIENT_SESSIONS)
         for pid in pids:
             self._operator.execute("select pg_terminate_backend(%s)", (pid,))
@@ -103,25 +103,25 @@ class Database:
         return [pid for (pid,) in self._operator.execute(query.encode()).fetchall()]
 
     def event_types(self, saga_id: str) -> list[str]:
-        """What is recorded of a saga."""
-        return [one for (one,) in self._operator.execute(TYPES, (saga_id,)).fetchall()]
+        """Return the types of the recorded events of a saga, in order."""
+        return [kind for (kind,) in self._operator.execute(TYPES, (saga_id,)).fetchall()]
 
     def sagas_of(self, entity_id: int) -> list[str]:
-        return [one for (one,) in self._operator.execute(STARTS, (entity_id,)).fetchall()]
+        return [saga_id for (saga_id,) in self._operator.execute(STARTS, (entity_id,)).fetchall()]
 
     def sagas(self) -> set[str]:
-        """All of them."""
-        return {one for (one,) in self._operator.execute(STARTED.encode()).fetchall()}
+        """Return the ids of all sagas."""
+        return {saga_id for (saga_id,) in self._operator.execute(STARTED.encode()).fetchall()}
 
     def broken_event(self) -> RecordedEvent | None:
-        """The first one that breaks the chain of its shard, if any."""
+        """Return the first event that breaks the hash chain of its shard, if any."""
         with (
             psycopg.connect(self.url) as connection,
             connection.cursor(row_factory=class_row(RecordedEvent)) as cursor,
         ):
             events = cursor.execute(EVENTS.encode()).fetchall()
-        assert events, "a log that was written to"
-        shards = groupby(events, key=lambda one: one.shard_id)
+        assert events, "the log is not empty"
+        shards = groupby(events, key=lambda event: event.shard_id)
         return next((bad for _, shard in shards if (bad := find_broken_event(shard))), None)
 
 
@@ -135,7 +135,7 @@ class Lock:
 
 @contextmanager
 def frozen_processes(pids: list[int]) -> Iterator[None]:
-    """These processes do nothing while the block runs, whatever they are asked."""
+    """Stop these processes while the block runs."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:

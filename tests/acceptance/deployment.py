@@ -40,7 +40,7 @@ _entities = count(1000)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a saga rests, for its client, for its log and at the participants; without its names."""
+    """How a saga has ended, for its client, in the log and at the participants; without its ids."""
 
     status: str
     error: str | None
@@ -49,7 +49,7 @@ class Outcome:
     parked: dict[str, Any] | None
     orders: tuple[str, ...]
     payments: tuple[str, ...]
-    effects: tuple[tuple[str, int], ...]  # call, how often it did something
+    effects: tuple[tuple[str, int], ...]  # call, number of effects
 
 
 class Deployment:
@@ -74,13 +74,16 @@ class Deployment:
         self.api.close()
 
     def new_order(self) -> int:
-        """The number of a new order; nothing is sent."""
+        """Return the number of a new order, without sending anything."""
         return next(_entities)
 
     def start(
         self, entity_id: int, prefer: str = PREFER_WAIT, web: httpx.Client | None = None
     ) -> httpx.Response:
-        """At another node with `web`. Raises httpx.TransportError if there is no answer."""
+        """Start the saga of an order, with `web` at another node.
+
+        Raises httpx.TransportError if there is no response.
+        """
         headers = {"Idempotency-Key": f"order-{entity_id}", "Prefer": prefer}
         answer = (web or self.api).post(
             "/sagas/start", json=order_request(entity_id), headers=headers
@@ -90,16 +93,16 @@ class Deployment:
         return answer
 
     def _record_answer(self, request: str, answer: dict[str, Any]) -> None:
-        told = {name: answer[name] for name in ("saga_id", "status")}
-        self.answers.append({"at": datetime.now(UTC).isoformat(), "request": request, **told})
+        facts = {name: answer[name] for name in ("saga_id", "status")}
+        self.answers.append({"at": datetime.now(UTC).isoformat(), "request": request, **facts})
 
     def submit_start(self, entity_id: int, prefer: str = PREFER_ASYNC) -> Future[httpx.Response]:
         return self._clients.submit(self.start, entity_id, prefer)
 
     def start_all(self, entity_ids: Sequence[int]) -> None:
-        """Returns when all of them are recorded."""
-        for started in [self.submit_start(one) for one in entity_ids]:
-            assert started.result().status_code == httpx.codes.ACCEPTED
+        """Start the sagas of several orders; return when all of them are recorded."""
+        for response in [self.submit_start(entity_id) for entity_id in entity_ids]:
+            assert response.result().status_code == httpx.codes.ACCEPTED
 
     def saga_id(self, entity_id: int) -> str:
         return str(self.start(entity_id, PREFER_ASYNC).json()["saga_id"])
@@ -116,7 +119,9 @@ class Deployment:
             status=status["status"],
             error=status["error"],
             events=status["version"],
-            steps=tuple((one["name"], one["status"], one["attempts"]) for one in status["steps"]),
+            steps=tuple(
+                (step["name"], step["status"], step["attempts"]) for step in status["steps"]
+            ),
             parked=None if status["parked"] is None else without(status["parked"], "since"),
             orders=self._statuses_at(self.orders, "orders", saga_id),
             payments=self._statuses_at(self.payments, "payments", saga_id),
@@ -124,39 +129,39 @@ class Deployment:
         )
 
     def resting_saga(self, entity_id: int) -> str | None:
-        """The saga of that order, once it rests."""
+        """Return the saga of an order, once it rests."""
         answer = self.start(entity_id)
         assert answer.is_success, answer.text
         return str(answer.json()["saga_id"]) if answer.status_code == httpx.codes.OK else None
 
     def effects(self, saga_id: str) -> Counter[str]:
-        """How often each call was done and not just answered again."""
+        """Return how often each call took effect; a replayed reply is no effect."""
         return Counter(
-            one["key"].partition("/")[2]
+            call["key"].partition("/")[2]
             for participant in (self.orders, self.payments)
-            for one in participant.get("/calls").json()["calls"]
-            if one["saga_id"] == saga_id and not one["replayed"]
+            for call in participant.get("/calls").json()["calls"]
+            if call["saga_id"] == saga_id and not call["replayed"]
         )
 
     def keys_are_constant(self, saga_id: str) -> bool:
-        """A key is a function of saga, step and direction, and an attempt that is sent again after
-        a crash keeps its number."""
+        """True if every key is that of its saga, step and direction, and every call is attempt 1,
+        repeated after a crash or not."""
         calls = self.proxy.calls_of(saga_id)
-        return all((one.key, one.attempt) == (f"{saga_id}/{one.call}", "1") for one in calls)
+        return all((each.key, each.attempt) == (f"{saga_id}/{each.call}", "1") for each in calls)
 
     def calls_in_order(self, saga_id: str) -> Sequence[str]:
-        """The calls in order, those that were sent again too."""
-        return [one.call for one in self.proxy.calls_of(saga_id)]
+        """Return the calls of a saga in order, with repetitions."""
+        return [call.call for call in self.proxy.calls_of(saga_id)]
 
     def run_doctor(self) -> DoctorReport:
-        """What the doctor finds; participants have told of all calls of our own sagas."""
-        ours = self.database.sagas()
-        calls = [one for one in self.proxy.ledger if one["saga_id"] in ours]
+        """Run the doctor on the log, the ledgers of participants and the responses to clients."""
+        sagas = self.database.sagas()
+        calls = [call for call in self.proxy.ledger if call["saga_id"] in sagas]
         return examine_log(self.service.environ, self.service.log.parent, calls, list(self.answers))
 
     @contextmanager
     def successor(self, **settings: str) -> Iterator[ServerProcess]:
-        """Another service for the same log, on a port of its own; not started yet."""
+        """Yield a second service on the same log, with a port of its own; it is not started."""
         port = free_port()
         environ = {**self.service.environ, "SERVICE_PORT": str(port), **settings}
         url = f"http://127.0.0.1:{port}"
@@ -168,7 +173,7 @@ class Deployment:
 
     @contextmanager
     def declining(self) -> Iterator[None]:
-        """Every card is declined."""
+        """Decline every card while the block runs."""
         self._decline(declined=True)
         try:
             yield
@@ -179,12 +184,12 @@ class Deployment:
         self.payments.put("/decline", json={"declined": declined}).raise_for_status()
 
     def _statuses_at(self, participant: httpx.Client, what: str, saga_id: str) -> tuple[str, ...]:
-        held = participant.get(f"/{what}", params={"saga_id": saga_id}).json()[what]
-        return tuple(one["status"] for one in held)
+        items = participant.get(f"/{what}", params={"saga_id": saga_id}).json()[what]
+        return tuple(item["status"] for item in items)
 
 
 def without(members: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: one for key, one in members.items() if key != name}
+    return {key: value for key, value in members.items() if key != name}
 
 
 @pytest.fixture(scope="session")
@@ -209,19 +214,20 @@ def house(whole_house: Deployment) -> Deployment:
 
 @pytest.fixture(scope="session")
 def undisturbed(whole_house: Deployment) -> Outcome:
-    """How an order ends that nothing happens to."""
+    """How an order ends without any fault."""
     return whole_house.outcome_of(whole_house.new_order())
 
 
 @pytest.fixture(scope="session")
 def undisturbed_decline(whole_house: Deployment) -> Outcome:
+    """How an order whose card is declined ends without any fault."""
     with whole_house.declining():
         return whole_house.outcome_of(whole_house.new_order())
 
 
 @contextmanager
 def fresh_database(server_url: str, name: str) -> Iterator[str]:
-    """Empty: the service migrates it."""
+    """Yield the URL of an empty database, which the service migrates."""
     execute(server_url, "create database {}", name)
     yield database_url_of(server_url, name)
     execute(server_url, "drop database {} with (force)", name)
@@ -231,8 +237,8 @@ def fresh_database(server_url: str, name: str) -> Iterator[str]:
 def running_deployment(folder: Path, database_url: str) -> Iterator[Deployment]:
     with ExitStack() as stack:
         orders, payments = (
-            stack.enter_context(running(participant_process(one, folder)))
-            for one in ("order_service", "payment_service")
+            stack.enter_context(running(participant_process(module, folder)))
+            for module in ("order_service", "payment_service")
         )
         relay = RecordingProxy({"orders": orders.url, "payments": payments.url})
         stack.enter_context(relay.running())
@@ -248,8 +254,8 @@ def running_deployment(folder: Path, database_url: str) -> Iterator[Deployment]:
 def second_deployment(
     house: Deployment, saga: ServerProcess, database_url: str
 ) -> Iterator[Deployment]:
-    """Another service and another database, with the same participants."""
-    urls = (str(one.base_url) for one in (house.orders, house.payments))
+    """Run another service on another database, with the same participants."""
+    urls = (str(client.base_url) for client in (house.orders, house.payments))
     with (
         running(saga),
         closing(Database(database_url)) as database,
@@ -259,8 +265,8 @@ def second_deployment(
 
 
 def orchestrator_process(log: Path, relay: RecordingProxy, **settings: str) -> ServerProcess:
-    """The orchestrator on a free port; it calls participants through the relay, unless `settings`
-    say otherwise."""
+    """Return an orchestrator on a free port, which calls participants through the relay unless
+    `settings` give other URLs."""
     port = free_port()
     called = {"ORDER_SERVICE_URL": relay.url, "PAYMENT_SERVICE_URL": relay.url}
     environ = clean_environ(
@@ -271,7 +277,7 @@ def orchestrator_process(log: Path, relay: RecordingProxy, **settings: str) -> S
 
 @contextmanager
 def running(program: ServerProcess) -> Iterator[ServerProcess]:
-    """Ready, and gone at the end."""
+    """Start a program, and end it after the block."""
     try:
         program.start()
         yield program

@@ -1,4 +1,4 @@
-"""`saga doctor`, told what participants and clients have seen."""
+"""Runs of `saga doctor`, with the ledger of participants and the responses to clients."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
+    """What `saga doctor` printed: findings, and a summary on standard error."""
+
     exit_code: int
     findings: list[dict[str, Any]]
-    summary: str  # the last line that it says beside them
+    summary: str
 
     @property
     def violations(self) -> list[tuple[str, str]]:
-        """Promise and saga of each."""
-        broken = (one for one in self.findings if one["kind"] == "violation")
-        return [(one["code"], one["saga_id"]) for one in broken]
+        """Invariant and saga of each violation."""
+        violations = (each for each in self.findings if each["kind"] == "violation")
+        return [(each["code"], each["saga_id"]) for each in violations]
 
 
 def examine_log(
     environ: Mapping[str, str], folder: Path, calls: Iterable[Line], answers: Iterable[Line]
 ) -> DoctorReport:
+    """Run the doctor on the log and on what participants and clients have recorded."""
     ledger = write_jsonl(folder / "ledger.jsonl", calls)
-    told = write_jsonl(folder / "answers.jsonl", answers)
-    said = run_doctor(environ, "--json", "--ledger", str(ledger), "--answers", str(told))
-    findings = [json.loads(line) for line in said.stdout.splitlines()]
-    return DoctorReport(said.returncode, findings, said.stderr.splitlines()[-1])
+    responses = write_jsonl(folder / "answers.jsonl", answers)
+    ran = run_doctor(environ, "--json", "--ledger", str(ledger), "--answers", str(responses))
+    findings = [json.loads(line) for line in ran.stdout.splitlines()]
+    return DoctorReport(ran.returncode, findings, ran.stderr.splitlines()[-1])
 
 
 def run_doctor(environ: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,8 @@
-"""How kills cut into scenarios, and which of their failures that explains.
+"""Which failures of scenarios the kills of nodes explain.
 
-A request of a scenario was lost or sent twice, or one of its sagas changed hands while it was under
-way, so that a call may have been sent again. Each of these explains some sorts of failures and no
-others: what must hold whoever dies is never excused.
+A request of a scenario was lost or repeated, or one of its running sagas changed its owner, so that
+a call may have been sent again. Each of these causes explains some sorts of failures and no others:
+an invariant that must hold in spite of kills is never excused.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from saga_orchestrator.tests.acceptance.load_balancer import Interruption, Reque
 from saga_orchestrator.tests.acceptance.node_killer import Kill
 
 OWNER_CHANGED: Final = "changed hands"
-# By the runner's words: a 502 is the front's own answer, and "calls: a1 a1; expected ['a1']" has
-# one call more than is wanted, or the same ones at other times.
+# By the report of the black box: a 502 comes from the load balancer itself, and
+# "calls: a1 a1; expected ['a1']" has a call that was sent again.
 EXPLAINED_PROBLEMS: Final[Mapping[str, re.Pattern[str]]] = {
     RequestFate.LOST: re.compile(r"(\S+ /\S*\.)http: 502 is "),
     RequestFate.BROKEN_OFF: re.compile(r"\S+ /\S*: no (reply|node answers)"),
@@ -30,7 +30,7 @@ EXPLAINED_PROBLEMS: Final[Mapping[str, re.Pattern[str]]] = {
     OWNER_CHANGED: re.compile(r"calls: .*; expected |gaps of |took: |counts\.\S+: "),
 }
 ELABORATION = re.compile(r"the reply was |calls: (?!.*; expected )")
-# The runner registers `flow` of scenario D05 as flow_d05_1a2b3c.
+# The black box registers `flow` of scenario D05 as flow_d05_1a2b3c.
 SCENARIO_IN_TYPE = re.compile(r"_([a-z0-9]+)_[0-9a-f]{6}\b")
 SAGA_ID = re.compile(r"/sagas/([0-9a-f-]{36})\b")
 SAGA_TYPES = (
@@ -41,7 +41,7 @@ HISTORY = (
     "select stream_id::text, version, epoch, type, recorded_at, payload::text from event_json"
     " where stream_id = any(%s::uuid[]) order by stream_id, version limit 100"
 )
-# An epoch that began between two events of a saga is one that the saga did not rest through.
+# An epoch that began between two events of a saga began while the saga was running.
 MOVED_SAGAS = """
     with taken as (
       select shard_id, epoch from event
@@ -57,7 +57,7 @@ MOVED_SAGAS = """
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`kind` is a key of EXPLAINS."""
+    """A cause of failures; `kind` is a key of EXPLAINS."""
 
     kind: str
     description: str
@@ -67,37 +67,40 @@ class Cause:
 
 
 def is_explained(problems: Iterable[str], causes: Sequence[Cause]) -> bool:
-    """Whether each of the problems that the runner names has its cause."""
-    named = [one for one in map(str.strip, problems) if not ELABORATION.match(one)]
-    # What else is wrong with an answer of the front's own follows from its being that.
+    """True if each of the problems that the black box reports has a cause."""
+    named = [line for line in map(str.strip, problems) if not ELABORATION.match(line)]
+    # Other problems with a response of the load balancer itself follow from the 502.
     harmed = tuple(
         harm[1] for line in named if (harm := EXPLAINED_PROBLEMS[RequestFate.LOST].match(line))
     )
     others = [line for line in named if not line.startswith(harmed) or ".http: 502 is " in line]
-    return bool(named) and all(any(one.explains(line) for one in causes) for line in others)
+    return bool(named) and all(any(cause.explains(line) for cause in causes) for line in others)
 
 
 def causes_of(
     database_url: str, cuts: Iterable[Interruption], kills: Iterable[Kill], since: datetime
 ) -> Mapping[str, Sequence[Cause]]:
-    """By the id of the scenario, in lower case; those of nobody known by nothing. Sagas that were
-    started before `since` are of an earlier play."""
-    found: defaultdict[str, list[Cause]] = defaultdict(list)
+    """Return causes by the id of the scenario in lower case; "" if it is not known. Sagas that were
+    started before `since` belong to an earlier round."""
+    causes: defaultdict[str, list[Cause]] = defaultdict(list)
     with psycopg.connect(database_url) as connection:
         types: dict[str, str] = dict(connection.execute(SAGA_TYPES.encode(), (since,)).fetchall())
         for cut in cuts:
-            found[scenario_of(cut, types)].append(Cause(cut.fate, str(cut)))
+            causes[scenario_of(cut, types)].append(Cause(cut.fate, str(cut)))
         for number, kill in enumerate(kills, 1):
             window = {"killed_at": kill.at, "until": kill.until or datetime.now(UTC)}
-            moved = {one for (one,) in connection.execute(MOVED_SAGAS.encode(), window).fetchall()}
+            moved = {
+                saga_id
+                for (saga_id,) in connection.execute(MOVED_SAGAS.encode(), window).fetchall()
+            }
             for saga_id in sorted(moved & types.keys()):
-                told = f"saga {saga_id} was under way at {kill.node} at kill {number}"
-                found[scenario_in(types[saga_id])].append(Cause(OWNER_CHANGED, told))
-    return found
+                text = f"saga {saga_id} was running at {kill.node} at kill {number}"
+                causes[scenario_in(types[saga_id])].append(Cause(OWNER_CHANGED, text))
+    return causes
 
 
 def history_of(database_url: str, scenario: str, since: datetime) -> list[str]:
-    """What is recorded of the sagas of a scenario, event by event."""
+    """Return the recorded events of the sagas of a scenario, a line each."""
     sagas = sagas_of(database_url, [scenario], since)
     with psycopg.connect(database_url) as connection:
         events = connection.execute(HISTORY.encode(), (sagas,)).fetchall()
@@ -108,15 +111,15 @@ def history_of(database_url: str, scenario: str, since: datetime) -> list[str]:
 
 
 def sagas_of(database_url: str, scenarios: Iterable[str], since: datetime) -> list[str]:
-    """All that were started for them, also those that nobody was told of."""
-    wanted = {one.lower() for one in scenarios}
+    """Return all sagas started for the scenarios, also where the response was lost."""
+    ids = {scenario.lower() for scenario in scenarios}
     with psycopg.connect(database_url) as connection:
         types = connection.execute(SAGA_TYPES.encode(), (since,)).fetchall()
-    return [saga_id for saga_id, kind in types if scenario_in(kind) in wanted]
+    return [saga_id for saga_id, kind in types if scenario_in(kind) in ids]
 
 
 def scenario_of(cut: Interruption, types: Mapping[str, str]) -> str:
-    """By the saga type that the request names, or that of the saga that it names; else nothing."""
+    """Return the id of the scenario by the saga type or the saga in the request; else ""."""
     request = cut.request
     if named := scenario_in(f"{request.target} {request.body.decode('latin-1')}"):
         return named
@@ -125,5 +128,5 @@ def scenario_of(cut: Interruption, types: Mapping[str, str]) -> str:
 
 
 def scenario_in(text: str) -> str:
-    found = SCENARIO_IN_TYPE.search(text)
-    return found[1] if found else ""
+    match = SCENARIO_IN_TYPE.search(text)
+    return match[1] if match else ""

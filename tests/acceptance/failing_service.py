@@ -1,9 +1,8 @@
-"""A service of which a part fails at the first request: `app`, or a program that serves it.
+"""A service of which a part fails at the first request: `app`, or a program that serves `app`.
 
 python -m saga_orchestrator.tests.acceptance.failing_service PORT
 
-With STUCK in the environment its other parts never end by themselves: a task, a thread, or all of
-them, since the event loop turns no more.
+With STUCK in the environment another part never ends: a task, a thread, or the event loop itself.
 """
 
 from __future__ import annotations

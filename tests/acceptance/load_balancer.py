@@ -1,12 +1,12 @@
-"""The load balancer before several nodes.
+"""A load balancer before several nodes.
 
-    client ──> front ──> one of the nodes whose /readyz says 200, in turn
-                  └────> another one, if that cannot be connected to: nothing was sent then
-                  └────> another one, if that dies before a byte of its answer, and the request may
-                         be repeated by the rules of HTTP and of the interface
+    client ──> load balancer ──> one of the nodes whose /readyz is 200, in turn
+                     └─────────> another node, if the first cannot be connected to
+                     └─────────> another node, if the first dies before a byte of its response, and
+                                 the request may be repeated by the rules of HTTP and the interface
 
-Any other request that a node takes with it when it dies is answered with 502: nobody can know what
-became of it. A request has a connection of its own on either side, so that none is stale.
+Any other request whose node dies gets a 502: it may or may not have been carried out. A request has
+a connection of its own on either side, so that none is stale.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from saga_orchestrator.tests.acceptance.load_balancer_messages import (
 CHUNK = 65536
 HOST = "127.0.0.1"
 CHECK_INTERVAL = timedelta(milliseconds=100)
-CHECK_TIMEOUT = timedelta(seconds=1)  # twice what /readyz takes at most
-READY_TIMEOUT = timedelta(seconds=10)  # if no node is ready, a request waits for one
-MAX_ATTEMPTS = 5  # for one request, one after the other
+CHECK_TIMEOUT = timedelta(seconds=1)  # twice the limit of /readyz
+READY_TIMEOUT = timedelta(seconds=10)  # for a request while no node is ready
+MAX_ATTEMPTS = 5  # of one request
 READINESS_REQUEST = Request("GET", "/readyz", (("host", HOST),))
 PROBLEM_RESPONSE = """\
 HTTP/1.1 {status}\r
@@ -44,7 +44,7 @@ OnResponse = Callable[[Request, ResponseReader], None]
 
 
 class RequestFate(StrEnum):
-    """Of a request whose node died."""
+    """What became of a request whose node died."""
 
     REPEATED = "was repeated at another node"
     LOST = "had no answer and may not be repeated"
@@ -53,6 +53,8 @@ class RequestFate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
+    """A request whose node died."""
+
     request: Request
     node: str
     fate: RequestFate
@@ -69,16 +71,16 @@ class Node:
 
 
 class LoadBalancer:
-    """`hear` is told of every whole answer; `cuts` are the requests whose node died."""
+    """`hear` is called with every complete response; `cuts` are the requests whose node died."""
 
     def __init__(self, nodes: Sequence[Node], hear: OnResponse = lambda *_: None) -> None:
         self.nodes, self.on_response = list(nodes), hear
         self.interruptions: list[Interruption] = []
-        self.checked = asyncio.Condition()  # told of whenever a node was looked at
+        self.checked = asyncio.Condition()  # notified after each readiness check
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
-        """Its URL."""
+        """Serve while the block runs; yield the URL."""
         server = await asyncio.start_server(self._serve, HOST, 0)
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(self._check_readiness(node)) for node in self.nodes]
@@ -86,8 +88,8 @@ class LoadBalancer:
                 yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
             finally:
                 server.close()
-                for one in watching:
-                    one.cancel()
+                for task in watching:
+                    task.cancel()
 
     async def _check_readiness(self, node: Node) -> None:
         while True:
@@ -102,7 +104,7 @@ class LoadBalancer:
                 async with asyncio.TaskGroup() as group:
                     answering = group.create_task(self._answer(request, client))
                     hanging_up = group.create_task(reader.read(1))
-                    # A client that is gone is not asked for; one that is answered need not stay.
+                    # Whichever ends first ends the other: the response, or the client.
                     hanging_up.add_done_callback(lambda _: answering.cancel())
                     answering.add_done_callback(lambda _: hanging_up.cancel())
         except* OSError:
@@ -120,11 +122,13 @@ class LoadBalancer:
             elif answer.is_whole:
                 return self.on_response(request, answer)
             elif (
-                lot := self._record_interruption(node, request, answer)
+                cut_fate := self._record_interruption(node, request, answer)
             ) is not RequestFate.REPEATED:
-                if lot is RequestFate.LOST:
+                if cut_fate is RequestFate.LOST:
                     client.write(
-                        problem_response(502, "the node died, and nobody knows how far it came")
+                        problem_response(
+                            502, "the node died; the request may have been carried out"
+                        )
                     )
                 return None
         return client.write(problem_response(503, "no node is ready"))
@@ -139,8 +143,8 @@ class LoadBalancer:
     async def _next_node(self) -> Node | None:
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_TIMEOUT.total_seconds()), self.checked:
-                await self.checked.wait_for(lambda: any(one.is_ready for one in self.nodes))
-                node = next(one for one in self.nodes if one.is_ready)
+                await self.checked.wait_for(lambda: any(node.is_ready for node in self.nodes))
+                node = next(each for each in self.nodes if each.is_ready)
                 self.nodes.remove(node)
                 self.nodes.append(node)
                 return node
@@ -148,14 +152,14 @@ class LoadBalancer:
 
 
 def fate_of(request: Request, answer: ResponseReader) -> RequestFate:
-    """`answer` is not whole."""
+    """Return what becomes of a request whose response is incomplete."""
     if answer.began:
         return RequestFate.BROKEN_OFF
     return RequestFate.REPEATED if request.may_be_repeated else RequestFate.LOST
 
 
 async def is_ready(port: int) -> bool:
-    """As a load balancer asks: in time, or it is not."""
+    """True if `/readyz` is 200 in time."""
     answer = ResponseReader()
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(CHECK_TIMEOUT.total_seconds()):
@@ -170,17 +174,17 @@ async def is_ready(port: int) -> bool:
 
 
 def problem_response(status: int, detail: str) -> bytes:
-    """A problem of the front's own, RFC 9457."""
+    """Return a problem (RFC 9457) of the load balancer itself."""
     title = {502: "Bad Gateway", 503: "Service Unavailable"}[status]
     body = (
         f'{{"type": "about:blank", "title": "{title}", "status": {status}, "detail": "{detail}",'
-        f' "instance": "/", "code": "front", "retryable": {str(status == 503).lower()}}}'
+        f' "instance": "/", "code": "load-balancer", "retryable": {str(status == 503).lower()}}}'
     )
     return PROBLEM_RESPONSE.format(status=f"{status} {title}", length=len(body), body=body).encode()
 
 
 async def _read_request(reader: asyncio.StreamReader) -> Request | None:
-    """None if the client sends no request, or not all of it."""
+    """Return the request, or None if the client does not send all of it."""
     reading = RequestReader()
     with suppress(MalformedRequest):
         while chunk := await reader.read(CHUNK):
@@ -192,8 +196,8 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
 async def _forward(
     node: Node, request: Request, client: asyncio.StreamWriter
 ) -> ResponseReader | None:
-    """What the client got of an answer. None if the node cannot be connected to. Raises OSError if
-    the client has gone."""
+    """Forward a request; return the response, complete or not, or None if the node cannot be
+    connected to. Raises OSError if the client has gone."""
     try:
         reader, writer = await asyncio.open_connection(HOST, node.port)
     except OSError:
@@ -211,7 +215,7 @@ async def _forward(
 
 
 async def _read_chunk(node: asyncio.StreamReader) -> bytes:
-    """Nothing once it has died, however it did."""
+    """Read from a node; return no bytes once it has died."""
     with suppress(OSError):
         return await node.read(CHUNK)
     return b""

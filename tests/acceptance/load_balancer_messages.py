@@ -1,4 +1,4 @@
-"""Requests and answers as a front reads them, and which requests it may send once more."""
+"""Requests and responses as a load balancer reads them, and which requests it may repeat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import httptools
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110, 9.2.2
-# POSTs of which the interface says that asking twice changes nothing, or that they change nothing.
+# POSTs that are idempotent or change nothing, by the description of the interface.
 IDEMPOTENT_POSTS = re.compile(
     r"/sagas/[^/]+/compensate"
     r"|/sagas/[^/]+/steps/[^/]+/(complete|fail)"
@@ -21,16 +21,16 @@ IDEMPOTENT_POSTS = re.compile(
 HOP_BY_HOP_HEADERS = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
 )
-MAX_KEPT_BYTES = 64 * 1024  # bytes of an answer that are looked into
+MAX_KEPT_BYTES = 64 * 1024  # of a response, to be parsed
 
 
 class MalformedRequest(Exception):
-    """What came is no HTTP request, or not all of one."""
+    """The bytes are not a complete HTTP request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Whole. Names of headers are in lower case."""
+    """A complete request. Names of headers are in lower case."""
 
     method: str
     target: str
@@ -41,15 +41,15 @@ class Request:
         return f"{self.method} {self.target}"
 
     def header(self, name: str) -> str | None:
-        return next((value for one, value in self.headers if one == name), None)
+        return next((value for key, value in self.headers if key == name), None)
 
     @property
     def may_be_repeated(self) -> bool:
-        """Though it may have been carried out, by a node that did not live to say so."""
+        """True if a repetition does no harm, should the first node have carried the request out."""
         if self.method in {"GET", "HEAD"}:
             return True
         if self.header("if-match") is not None:
-            return False  # it may have made its own condition untrue
+            return False  # the first request may have made the condition false
         return (
             self.method in IDEMPOTENT_METHODS
             or self.header("idempotency-key") is not None
@@ -57,7 +57,7 @@ class Request:
         )
 
     def to_bytes(self) -> bytes:
-        """As it is sent on: whole, and alone on its connection."""
+        """Return the request with its whole body, and `connection: close`."""
         kept = [(name, value) for name, value in self.headers if name not in HOP_BY_HOP_HEADERS]
         length = [("content-length", str(len(self.body)))] if self._has_body else []
         lines = [f"{name}: {value}" for name, value in (*kept, *length, ("connection", "close"))]
@@ -70,7 +70,7 @@ class Request:
 
 
 class RequestReader:
-    """`feed` until it returns the request; what follows it on the connection is not read."""
+    """Reads one request: `feed` returns it when it is complete, and ignores what follows."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
@@ -79,14 +79,14 @@ class RequestReader:
         self._request: Request | None = None
 
     def feed(self, data: bytes) -> Request | None:
-        """Raises Unreadable."""
+        """Return the request once it is complete. Raises Unreadable."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             raise MalformedRequest(str(error)) from error
         return self._request
 
-    # What httptools calls, in this order.
+    # Callbacks of httptools, in this order.
 
     def on_url(self, part: bytes) -> None:
         self._target += part
@@ -104,7 +104,7 @@ class RequestReader:
 
 
 class ResponseReader:
-    """Looks at an answer that passes by: has it begun, is it whole, and what does it tell?"""
+    """Follows a response that is being forwarded: has it begun, is it complete, what is in it?"""
 
     def __init__(self, *, head_only: bool = False) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -114,18 +114,18 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         self.began = True
-        with suppress(httptools.HttpParserError):  # then it never becomes whole
+        with suppress(httptools.HttpParserError):  # it never becomes complete then
             self._parser.feed_data(data)
 
     @property
     def json_object(self) -> dict[str, Any]:
-        """The JSON object that it is, or an empty one."""
+        """The JSON object in the body, or an empty one."""
         with suppress(ValueError):
             value = json.loads(self._kept)
             return value if isinstance(value, dict) else {}
         return {}
 
-    # What httptools calls, in this order.
+    # Callbacks of httptools, in this order.
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()

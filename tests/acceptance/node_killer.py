@@ -1,8 +1,8 @@
-"""Kills nodes, one after the other, at times and in an order that a seed has drawn.
+"""Kills of nodes, one after the other, at times and in an order drawn from a seed.
 
-The next one is not killed before the last one is ready again, so one of them always serves. A
-killed node is away for longer than the others need to take its shards over (1.5 s): what changes
-hands in that time was taken from the dead; what does so later was given to a node that came back.
+A node is not killed before the last victim is ready again, so one of them always serves. A victim
+is down for longer than the others need to take its shards over (1.5 s): shards that change their
+owner in that time were taken from a dead node, later ones are given to a node that came back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from saga_orchestrator.tests.acceptance.process import ServerProcess
 
-QUIET_SECONDS = (1.0, 4.0)  # from the return of one node to the death of the next
+QUIET_SECONDS = (1.0, 4.0)  # from the return of a victim to the next kill
 DOWN_TIME = timedelta(seconds=2)
 READY_TIMEOUT = timedelta(seconds=60)
 POLL_INTERVAL = timedelta(milliseconds=50)
@@ -25,14 +25,14 @@ POLL_INTERVAL = timedelta(milliseconds=50)
 class Kill:
     node: str
     at: datetime
-    until: datetime | None = None  # its next start
+    until: datetime | None = None  # the next start of the node
 
     def __str__(self) -> str:
         return f"{self.node} is killed"
 
 
 class NodeKiller:
-    """`nodes` serve when `run` begins. `is_ready` is asked of their names."""
+    """`nodes` must serve when `run` begins. `is_ready` gets the name of a node."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class NodeKiller:
         self._drawn = draw_kills(seed, sorted(nodes))
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Kill nodes until cancelled."""
         while True:
             await self.step()
 
     async def step(self) -> None:
-        """One kill; returns when the victim is ready again."""
+        """Kill a node; return when it is ready again."""
         quiet_seconds, name = next(self._drawn)
         await asyncio.sleep(quiet_seconds)
         kill = Kill(name, datetime.now(UTC))
@@ -63,7 +63,7 @@ class NodeKiller:
         await self.restart_dead_nodes()
 
     async def restart_dead_nodes(self) -> None:
-        """Returns when every node is ready."""
+        """Start the nodes that are down; return when every node is ready."""
         for name, node in self.nodes.items():
             if not node.is_alive:
                 node.launch()
@@ -74,7 +74,7 @@ class NodeKiller:
 
 
 def draw_kills(seed: int, names: Sequence[str]) -> Iterator[tuple[float, str]]:
-    """For how long all live, and who is killed then; without end."""
-    chance = random.Random(seed)
+    """Yield, without end, seconds without a kill and the node to kill then."""
+    generator = random.Random(seed)
     while True:
-        yield chance.uniform(*QUIET_SECONDS), chance.choice(names)
+        yield generator.uniform(*QUIET_SECONDS), generator.choice(names)

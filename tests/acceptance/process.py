@@ -1,7 +1,7 @@
-"""A program under test: a process of its own, in a process group of its own.
+"""A server under test, in a process group of its own.
 
-Its standard error goes to a file, so that it never blocks and can be read after a kill. Whatever a
-test does, `end` leaves nothing of the group behind.
+Its output goes to a file, so that the process never blocks and the output can be read after a kill.
+Whatever a test does, `end` leaves no process of the group behind.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SETTINGS = ("SAGA_", "SERVICE_PORT", "DATABASE_URL")
 
 
 def http_client(url: str) -> httpx.Client:
-    # All is plain HTTP here, so the time that loading certificates takes is saved.
+    # Everything is plain HTTP here, and loading certificates takes time.
     return httpx.Client(base_url=url, trust_env=False, verify=False, timeout=60)
 
 
 def free_port() -> int:
-    """Not one of those that the system gives to connections: one of them could have it by the time
-    that a program which was killed is started again."""
+    """Return a port outside of the ephemeral range: a connection could take one of those before a
+    killed process is started again."""
     while True:
         port = random.choice(PORTS)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -42,8 +42,8 @@ def free_port() -> int:
 
 
 def clean_environ(**settings: str) -> dict[str, str]:
-    """This process's environment without the settings of a service, and with these."""
-    kept = {name: one for name, one in os.environ.items() if not is_setting(name)}
+    """Return the environment of this process with `settings` instead of those of a service."""
+    kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
     return {**kept, **settings}
 
 
@@ -54,7 +54,7 @@ def is_setting(name: str) -> bool:
 def run_to_end(
     *arguments: str, within: timedelta = TIME_LIMIT, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """To its end."""
+    """Run a command to its end and return its output."""
     return subprocess.run(
         arguments,
         cwd=ROOT,
@@ -68,7 +68,7 @@ def run_to_end(
 
 @dataclass(slots=True)
 class ServerProcess:
-    """`url` is where it serves; it is ready when /health there is 200."""
+    """A process that serves at `url`; it is ready when `/health` is 200."""
 
     arguments: Sequence[str]
     url: str
@@ -77,11 +77,12 @@ class ServerProcess:
     process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
     def start(self) -> None:
+        """Launch the process and wait until it is healthy."""
         self.launch()
         self.await_health()
 
     def launch(self) -> None:
-        """Started, and perhaps not ready yet."""
+        """Start the process without waiting for it."""
         assert not self.is_alive, "one process at a time"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -98,7 +99,7 @@ class ServerProcess:
         wait_until(self.is_healthy, f"{self.url} is healthy")
 
     def is_healthy(self) -> bool:
-        assert self.is_alive, f"it ended at its start:\n{self.log.read_text()[-2000:]}"
+        assert self.is_alive, f"{self.url} ended:\n{self.log.read_text()[-2000:]}"
         with suppress(httpx.TransportError), http_client(self.url) as web:
             return web.get("/health").status_code == httpx.codes.OK
         return False
@@ -108,16 +109,16 @@ class ServerProcess:
         return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
-        """As a crash does: at once, and nothing else."""
+        """Kill the process, and only it, as a crash would; return when it is gone."""
         self._signal(signal.SIGKILL)
         self.wait()
 
     def terminate(self) -> None:
-        """As an operator does; `wait` tells the end."""
+        """Ask the process to stop; `wait` returns its exit code."""
         self._signal(signal.SIGTERM)
 
     def freeze(self) -> None:
-        """It does nothing, and does not know it."""
+        """Stop the process until `thaw`, without its knowing."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -128,7 +129,7 @@ class ServerProcess:
         return self.process.wait(within.total_seconds())
 
     def end(self) -> None:
-        """Nothing of it is left. Asked first, so that it can end what it started itself."""
+        """Terminate the process, so that it can end its children; then kill what is left."""
         if self.process is None:
             return
         with suppress(ProcessLookupError, subprocess.TimeoutExpired):
@@ -144,7 +145,7 @@ class ServerProcess:
 
 
 def participant_process(module: str, data: Path) -> ServerProcess:
-    """A demo participant on a free port, with durable state in `data`."""
+    """Return a demo participant on a free port, with durable state in `data`."""
     port = free_port()
     name = f"saga_orchestrator.examples.{module}"
     arguments = (sys.executable, "-m", name, "--port", str(port), "--data", str(data))

@@ -1,10 +1,10 @@
-"""What stands between the orchestrator and the participants: it writes down every call, and holds
-one back where a test asks for it.
+"""A proxy between the orchestrator and the participants, which records every call, and holds calls
+back where a test wants it.
 
     orchestrator ──> ARRIVAL ──> participant ──> EFFECT ──> orchestrator
 
-A call that is held at its arrival has had no effect yet; one held after its effect has a reply that
-the orchestrator does not know. A held call is released, or dropped with its connection.
+A call that is held at its arrival has had no effect yet; the reply to a call that is held after its
+effect has not reached the orchestrator. A held call is released, or dropped with its connection.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class HoldPoint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """As it arrived. `call` is `<step>/<action|compensation>`."""
+    """A call of the orchestrator. `call` is `<step>/<action|compensation>`."""
 
     saga_id: str
     call: str
@@ -42,7 +42,7 @@ class RecordedCall:
 
 @dataclass(slots=True)
 class Hold:
-    """One point at which calls of one kind stop, until it is over."""
+    """A point at which calls of one kind stop until the hold is over."""
 
     call: str
     point: HoldPoint
@@ -60,14 +60,15 @@ class Hold:
         )
 
     def hold_no_more(self) -> None:
-        """Who comes from now on passes."""
+        """Let later calls pass."""
         self.max_calls = self.waiting
 
     def release(self) -> None:
+        """Let the held calls go on."""
         self.over.set()
 
     def drop(self) -> None:
-        """Nothing happens to calls that were released."""
+        """Close the connections of the held calls, unless they were released before."""
         self.dropping = not self.over.is_set()
         self.over.set()
 
@@ -77,13 +78,13 @@ class ConnectionDropped(Exception):
 
 
 class RecordingProxy:
-    """`upstreams` are base URLs by the first segment of the path."""
+    """`upstreams` are the base URLs of the participants, by the first segment of the path."""
 
     def __init__(self, upstreams: Mapping[str, str]) -> None:
         self.upstreams = upstreams
         self.calls: list[RecordedCall] = []
         self.ledger: list[dict[str, Any]] = []
-        self.lost: list[dict[str, Any]] = []  # what only their participant knows the effect of
+        self.lost: list[dict[str, Any]] = []  # calls without a reply
         self.holds: list[Hold] = []
         self._lock = threading.Lock()
         self._web = httpx.Client(trust_env=False, timeout=TIME_LIMIT.total_seconds())
@@ -109,7 +110,7 @@ class RecordingProxy:
 
     @contextmanager
     def hold(self, call: str, point: HoldPoint) -> Iterator[Hold]:
-        """Every such call stops there while the block runs; those still held are then dropped."""
+        """Hold every such call at `point`; drop those still held at the end of the block."""
         hold = Hold(call, point)
         self.holds.append(hold)
         try:
@@ -119,22 +120,23 @@ class RecordingProxy:
             hold.drop()
 
     def drop_all(self) -> None:
+        """Drop all held calls."""
         for hold in list(self.holds):
             hold.drop()
 
     def calls_of(self, saga_id: str) -> list[RecordedCall]:
         with self._lock:
-            return [one for one in self.calls if one.saga_id == saga_id]
+            return [call for call in self.calls if call.saga_id == saga_id]
 
     def forward(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Raises Dropped."""
+        """Forward a call and return the reply. Raises Dropped if there is none."""
         seen = recorded_call(headers)
         with self._lock:
             self.calls.append(seen)
         self._hold_if_asked(seen, HoldPoint.ARRIVAL)
         upstream = self.upstreams[path.split("/")[1]]
         kept = {
-            name: one for name, one in headers.items() if name.lower() not in HOP_BY_HOP_HEADERS
+            name: value for name, value in headers.items() if name.lower() not in HOP_BY_HOP_HEADERS
         }
         try:
             reply = self._web.request(method, upstream + path, content=body, headers=kept)
@@ -206,7 +208,7 @@ class _Server(ThreadingHTTPServer):
     relay: RecordingProxy
 
     def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # that is an orchestrator's death
+        if not isinstance(sys.exception(), ConnectionError):  # the orchestrator was killed
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
@@ -233,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(reply.body)
         except ConnectionError:
-            self.close_connection = True  # the orchestrator was killed meanwhile
+            self.close_connection = True  # the orchestrator was killed
 
     def log_message(self, *_: object) -> None:
         """Silent."""

@@ -1,8 +1,8 @@
-"""Plays the black-box scenarios beside this checkout, those with several nodes included.
+"""Play the black-box scenarios, those with several nodes included.
 
-    python -m saga_orchestrator.tests.acceptance.scenarios RUNNER [arguments of the runner]
+    python -m saga_orchestrator.tests.acceptance.scenarios [arguments of tests/blackbox]
 
-They need a database server that many can connect to over TCP: an embedded one is started for them.
+Several nodes need a database server that they can reach over TCP: an embedded one is started.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from saga_orchestrator.benchmarks.processes import free_ports
 from saga_orchestrator.eventstore.embedded import embedded_server
+from saga_orchestrator.tests.acceptance.process import SAGA_COMMAND, free_port
 
-SAGA = Path(sys.executable).with_name("saga")
+BLACKBOX = (sys.executable, "-m", "saga_orchestrator.tests.blackbox")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code of the runner."""
-    (port,) = free_ports(1)
+    """Return the exit code of the black box."""
     with (
         tempfile.TemporaryDirectory(prefix="scenarios-") as folder,
-        embedded_server(Path(folder), tcp_port=port) as server,
+        embedded_server(Path(folder), tcp_port=free_port()) as server,
     ):
-        serve = ("--serve", f"{SAGA} serve", "--database-url", server.url)
-        return subprocess.run([sys.executable, *arguments, *serve], check=False).returncode
+        serve = ("--serve", f"{SAGA_COMMAND[0]} serve", "--database-url", server.url)
+        return subprocess.run([*BLACKBOX, *arguments, *serve], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""Plays the black-box scenarios against several nodes behind a front, one of which is killed every
-few seconds.
+"""Play the black-box scenarios against several nodes behind a load balancer, and kill nodes.
 
     make acceptance-nodes                   two nodes
-    make acceptance-nodes NODES=3 SEED=7    who is killed, and after how long, follows from the seed
+    make acceptance-nodes NODES=3 SEED=7    the kills are a function of the seed
 
-The runner knows no kills: it does not ask again where an answer was lost, and a call that was sent
-again is one too many. So a scenario that fails in a way that a cut explains is played once more
-while kills go on; CUT says what was cut. Nothing else is excused, and at the end `saga doctor`
-judges the log with every answer that the front passed on. The runner skips what needs a process of
-its own, and says so.
+The black box does not expect kills: it does not repeat a request whose response was lost, and a
+call that was sent again is one too many. So a scenario that fails in a way that a kill explains is
+played once more while kills go on; lines with CUT name the cause. Nothing else is excused, and at
+the end `saga doctor` checks the log with every response that the load balancer forwarded. Scenarios
+that need a process of their own are skipped.
 """
 
 from __future__ import annotations
@@ -46,8 +45,9 @@ from saga_orchestrator.tests.acceptance.process import (
     clean_environ,
     free_port,
 )
+from saga_orchestrator.tests.acceptance.scenarios import BLACKBOX
 
-ROUNDS = 5  # a scenario that a kill cuts into in all of them has failed
+ROUNDS = 5  # a scenario that kills interrupt in all of them has failed
 VERDICT = re.compile(r"(PASS|FAIL|SKIP) (\S+)")
 PUT_AWAY_WITHIN = 60  # seconds
 RESTING = ("completed", "compensated", "parked", "abandoned")
@@ -57,34 +57,33 @@ SHOWN = 3  # causes of a failure
 
 @dataclass(slots=True)
 class Played:
-    """What the runner says of one round: the scenarios by verdict, and the problems of those that
-    failed."""
+    """The report of one round: the verdicts, and the problems of the scenarios that failed."""
 
     verdicts: dict[str, str] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
 
     def hear(self, line: str) -> None:
-        if found := VERDICT.match(line):
-            self.verdicts[found[2]] = found[1]
-            self.problems[found[2]] = []
+        if match := VERDICT.match(line):
+            self.verdicts[match[2]] = match[1]
+            self.problems[match[2]] = []
         elif line.startswith("  ") and self.problems:
             self.problems[[*self.problems][-1]].append(line)
 
     def those(self, verdict: str) -> list[str]:
-        return [one for one, its in self.verdicts.items() if its == verdict]
+        return [each for each, its_verdict in self.verdicts.items() if its_verdict == verdict]
 
 
 @dataclass(slots=True)
 class Answers:
-    """What clients were told of sagas, as the doctor reads it."""
+    """Responses to clients about sagas, in the form that the doctor reads."""
 
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def hear(self, request: Request, answer: ResponseReader) -> None:
-        told = answer.json_object if request.method == "POST" and 200 <= answer.status < 300 else {}
-        if not {"saga_id", "status"} <= told.keys():
+        body = answer.json_object if request.method == "POST" and 200 <= answer.status < 300 else {}
+        if not {"saga_id", "status"} <= body.keys():
             return
-        line: dict[str, Any] = {name: told[name] for name in TOLD if name in told}
+        line: dict[str, Any] = {name: body[name] for name in TOLD if name in body}
         starts = request.target == "/sagas/start"
         key = (request.header("idempotency-key") or "").strip('"') if starts else ""
         self.lines.append({"at": datetime.now(UTC).isoformat(), "request": key or None, **line})
@@ -92,7 +91,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`runner` is how the scenarios are played but for which; `url` is that of the front."""
+    """`runner` is the command of the black box without patterns; `url` is that of the front."""
 
     folder: Path
     database_url: str
@@ -104,9 +103,11 @@ class Stage:
 
 
 def main() -> int:
-    """0 if every scenario passed and the doctor found nothing."""
+    """Return 0 if every scenario passed and the doctor found no violation."""
     given = options().parse_args()
-    runner = [sys.executable, given.runner, "--ports", str(given.ports), "--jobs", str(given.jobs)]
+    runner = [*BLACKBOX, "--ports", str(given.ports), "--jobs", str(given.jobs)]
+    if given.beside is not None:
+        runner += ["--beside", str(given.beside)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scenarios-")))
         server = stack.enter_context(embedded_server(folder / "data", tcp_port=free_port()))
@@ -115,12 +116,12 @@ def main() -> int:
 
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scenarios_of_nodes")
-    parser.add_argument("runner")
-    parser.add_argument("patterns", nargs="*", help="as the runner has them; none is all")
+    parser.add_argument("patterns", nargs="*", help="ids or file names of scenarios; default all")
+    parser.add_argument("--beside", type=Path, help="more scenarios, if the folder exists")
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000))
     parser.add_argument("--ports", type=int, default=21000, help="first port of the participants")
-    # Fewer than the runner's own number: more kills then fall into the time that it takes.
+    # Few, so that the run takes long enough for many kills.
     parser.add_argument("--jobs", type=int, default=2, help="scenarios at a time")
     return parser
 
@@ -166,10 +167,10 @@ async def a_stage(
 
 
 async def participants(runner: Sequence[str]) -> Mapping[str, str]:
-    """The settings that say where the runner's participants will be."""
-    asked = await asyncio.create_subprocess_exec(*runner, "--environment", stdout=PIPE)
-    said, _ = await asked.communicate()
-    lines = (one.removeprefix("export ").partition("=") for one in said.decode().splitlines())
+    """Return the settings with the URLs of the participants."""
+    process = await asyncio.create_subprocess_exec(*runner, "--environment", stdout=PIPE)
+    output, _ = await process.communicate()
+    lines = (line.removeprefix("export ").partition("=") for line in output.decode().splitlines())
     return {name: url for name, _, url in lines}
 
 
@@ -180,73 +181,74 @@ def node(log: Path, settings: Mapping[str, str]) -> ServerProcess:
 
 
 async def rounds(stage: Stage, patterns: Sequence[str]) -> bool:
-    """Plays all of them, and again those that a kill cut into. Returns whether all passed."""
+    """Play the scenarios, and again those that a kill interrupted. Return True if all passed."""
     failed: list[str] = []
     passed = skipped = 0
     for number in range(1, ROUNDS + 1):
         played, cut = await a_round(stage, patterns)
         passed += len(played.those("PASS"))
         skipped += len(played.those("SKIP"))
-        failed += [one for one in played.those("FAIL") if one not in cut]
+        failed += [each for each in played.those("FAIL") if each not in cut]
         if not cut:
             break
         say(f"round {number}: {len(cut)} to be played once more: {' '.join(cut)}")
         patterns = cut
     else:
         failed += patterns
-    say(f"{passed} passed, {len(failed)} failed, {skipped} skipped: {' '.join(failed) or 'well'}")
+    names = " ".join(failed) or "all well"
+    say(f"{passed} passed, {len(failed)} failed, {skipped} skipped: {names}")
     return bool(passed) and not failed
 
 
 async def a_round(stage: Stage, patterns: Sequence[str]) -> tuple[Played, list[str]]:
-    """The second are those of the failed ones that cuts explain."""
+    """Play one round; return the report, and the failed scenarios that kills explain."""
     began, before = datetime.now(UTC), len(stage.front.interruptions)
     played = await the_runner([*stage.runner, *patterns])
     cuts, kills = stage.front.interruptions[before:], stage.killer.kills
-    say(f"cuts: {told(Counter(one.fate.name.lower() for one in cuts))}")
-    found = await asyncio.to_thread(causes_of, stage.database_url, cuts, kills, began)
-    causes = {one: found.get(one.lower(), ()) for one in played.those("FAIL")}
-    for one, its in causes.items():
-        for cause in its[:SHOWN]:
-            say(f"CUT  {one:6} {cause.description}")
-        if len(its) > SHOWN:
-            say(f"CUT  {one:6} and {len(its) - SHOWN} more")
-    cut = [one for one, its in causes.items() if is_explained(played.problems[one], its)]
-    for one in causes.keys() - set(cut):
-        for line in await asyncio.to_thread(history_of, stage.database_url, one, began):
-            say(f"HISTORY {one} {line}")
+    say(f"cuts: {told(Counter(cut.fate.name.lower() for cut in cuts))}")
+    by_scenario = await asyncio.to_thread(causes_of, stage.database_url, cuts, kills, began)
+    causes = {each: by_scenario.get(each.lower(), ()) for each in played.those("FAIL")}
+    for scenario, its_causes in causes.items():
+        for cause in its_causes[:SHOWN]:
+            say(f"CUT  {scenario:6} {cause.description}")
+        if len(its_causes) > SHOWN:
+            say(f"CUT  {scenario:6} and {len(its_causes) - SHOWN} more")
+    cut = [each for each, its in causes.items() if is_explained(played.problems[each], its)]
+    for scenario in causes.keys() - set(cut):
+        for line in await asyncio.to_thread(history_of, stage.database_url, scenario, began):
+            say(f"HISTORY {scenario} {line}")
     await put_away(stage, await asyncio.to_thread(sagas_of, stage.database_url, cut, began))
     return played, cut
 
 
 async def put_away(stage: Stage, sagas: Sequence[str]) -> None:
-    """Those that the runner was not told of go on; their calls would reach the next play."""
+    """Abandon sagas that still run: their calls would reach the next round."""
     patience = asyncio.timeout(PUT_AWAY_WITHIN)
     async with patience, httpx.AsyncClient(base_url=stage.url, trust_env=False, timeout=60) as web:
-        for one in sagas:
-            while not await is_put_away(web, f"/sagas/{one}"):
+        for saga_id in sagas:
+            while not await is_put_away(web, f"/sagas/{saga_id}"):
                 pass
 
 
 async def is_put_away(web: httpx.AsyncClient, saga: str) -> bool:
-    """Whether it rests; it is asked to."""
+    """True if the saga rests; otherwise ask for its end."""
     with suppress(httpx.TransportError):
         if (await web.get(f"{saga}/status")).json()["status"] in RESTING:
             return True
-        await web.post(f"{saga}/abandon", json={"reason": "its scenario was cut"})
+        await web.post(f"{saga}/abandon", json={"reason": "its scenario was interrupted"})
     return False
 
 
 async def the_runner(command: Sequence[str]) -> Played:
-    """Says what it says."""
+    """Run the black box, print its report and return it."""
     played = Played()
-    playing = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
-    assert playing.stdout is not None
-    async for said in playing.stdout:
-        line = said.decode().rstrip()
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
+    assert process.stdout is not None
+    async for output in process.stdout:
+        line = output.decode().rstrip()
         say(line)
         played.hear(line)
-    await playing.wait()
+    await process.wait()
     return played
 
 
@@ -255,12 +257,12 @@ def told(counts: Mapping[str, int]) -> str:
 
 
 def examined(stage: Stage) -> bool:
-    """Whether the doctor finds that every promise was kept."""
+    """Print what the doctor finds; return True if it finds no violation."""
     environ = clean_environ(DATABASE_URL=stage.database_url)
     examination = examine_log(environ, stage.folder, (), stage.answers.lines)
-    for one in examination.findings:
-        say(f"doctor: {one['kind']}: {one['saga_id']}: {one['detail']}")
-    say(f"doctor: {examination.summary}, {len(stage.answers.lines)} answers")
+    for finding in examination.findings:
+        say(f"doctor: {finding['kind']}: {finding['saga_id']}: {finding['detail']}")
+    say(f"doctor: {examination.summary}, {len(stage.answers.lines)} responses")
     return examination.exit_code == 0
 
 

@@ -67,12 +67,12 @@ def refusal(**settings: str) -> str:
     return line
 
 
-def test_every_setting_is_tried_with_a_wrong_value() -> None:
+def test_every_setting_has_an_invalid_value_here() -> None:
     assert {name.upper() for name in Settings.model_fields} - {"SAGA_PARTICIPANTS"} <= set(WRONG)
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(name: str) -> None:
+def test_invalid_setting_stops_the_start_with_one_line_that_names_it(name: str) -> None:
     # If it were accepted, the start would end at the database, and name that instead.
     database = "" if name == "SAGA_DATA_DIR" else NOWHERE
 
@@ -82,11 +82,11 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(name: str) 
     assert name in line
 
 
-def test_a_database_that_cannot_be_reached_stops_the_start_with_one_line() -> None:
+def test_unreachable_database_stops_the_start_with_one_line() -> None:
     assert refusal(DATABASE_URL=NOWHERE).startswith("saga: DATABASE_URL cannot be used: ")
 
 
-def test_a_definition_that_is_refused_stops_the_start_with_one_line(
+def test_invalid_definition_stops_the_start_with_one_line(
     postgres_server: str, tmp_path: Path
 ) -> None:
     (tmp_path / "trip.yaml").write_text("saga: trip\nversion: 1\nsteps: []\n")
@@ -96,7 +96,7 @@ def test_a_definition_that_is_refused_stops_the_start_with_one_line(
     assert line.startswith(f"saga: SAGA_DEFINITIONS_DIR: {tmp_path / 'trip.yaml'} is refused: ")
 
 
-def test_a_second_version_of_ones_own_stays(
+def test_second_version_of_a_builtin_definition_is_kept(
     whole_house: Deployment, postgres_server: str, tmp_path: Path
 ) -> None:
     """The one with an `input:` came later."""
@@ -115,7 +115,7 @@ def test_a_second_version_of_ones_own_stays(
                 assert second["description"] == "our own"
 
 
-def test_a_second_service_on_the_same_port_stops_with_one_line_and_leaves_the_first_alone(
+def test_second_service_on_the_same_port_stops_with_one_line_and_leaves_the_first_running(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     names = ("SERVICE_PORT", "DATABASE_URL")
@@ -130,7 +130,7 @@ def test_a_second_service_on_the_same_port_stops_with_one_line_and_leaves_the_fi
 @pytest.mark.parametrize(
     "arguments", [(*SAGA_COMMAND, "serve"), (*UVICORN, "0")], ids=["saga serve", "uvicorn"]
 )
-def test_a_start_that_fails_for_any_other_reason_ends_too(
+def test_start_that_fails_for_any_other_reason_ends(
     postgres_server: str, arguments: Sequence[str]
 ) -> None:
     with fresh_database(postgres_server, f"occupied_{free_port()}") as url:
@@ -149,7 +149,7 @@ def test_a_start_that_fails_for_any_other_reason_ends_too(
     ],
     ids=["uvicorn", "python -m uvicorn", "python server.py"],
 )
-def test_it_serves_from_the_root_without_path_tricks(
+def test_service_starts_in_the_root_without_path_settings(
     whole_house: Deployment, postgres_server: str, tmp_path: Path, arguments: Sequence[str]
 ) -> None:
     with fresh_database(postgres_server, f"served_{free_port()}") as url:
@@ -162,7 +162,7 @@ def test_it_serves_from_the_root_without_path_tricks(
     assert started["status"] == "completed"
 
 
-def test_lint_says_what_is_wrong_with_a_definition(tmp_path: Path) -> None:
+def test_lint_reports_findings_of_a_definition(tmp_path: Path) -> None:
     wrong = tmp_path / "trip.yaml"
     wrong.write_text("saga: trip\nversion: 1\nsteps: []\n")
 
@@ -174,7 +174,7 @@ def test_lint_says_what_is_wrong_with_a_definition(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])
-def test_in_a_folder_without_a_database_nothing_is_looked_at_and_nothing_made(
+def test_command_in_a_folder_without_a_database_creates_none(
     verb: Sequence[str], tmp_path: Path
 ) -> None:
     ended = run_to_end(*SAGA_COMMAND, *verb, SAGA_DATA_DIR=str(tmp_path / "wrong"))
@@ -186,7 +186,7 @@ def test_in_a_folder_without_a_database_nothing_is_looked_at_and_nothing_made(
 
 
 @pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])
-def test_a_database_without_a_log_stays_as_it_is(verb: Sequence[str], postgres_server: str) -> None:
+def test_database_without_a_log_is_left_as_it_is(verb: Sequence[str], postgres_server: str) -> None:
     with fresh_database(postgres_server, f"empty_{free_port()}") as url:
         ended = run_to_end(*SAGA_COMMAND, *verb, DATABASE_URL=url)
         with psycopg.connect(url) as connection:

@@ -15,7 +15,7 @@ MANY = 100
 AT_A_TIME = 64  # SAGA_CALLS_PER_PARTICIPANT by default
 
 
-def test_two_kills_in_a_row_at_the_same_call_change_nothing(
+def test_two_kills_at_the_same_call_do_not_change_the_outcome(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     entity_id = house.new_order()
@@ -35,7 +35,7 @@ def test_two_kills_in_a_row_at_the_same_call_change_nothing(
     assert house.run_doctor().violations == []
 
 
-def test_a_kill_while_the_log_is_claimed_again_changes_nothing(
+def test_kill_while_shards_are_claimed_does_not_change_the_outcome(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     entity_id = house.new_order()
@@ -57,7 +57,7 @@ def test_a_kill_while_the_log_is_claimed_again_changes_nothing(
     assert house.run_doctor().violations == []
 
 
-def test_a_kill_while_sagas_are_resumed_changes_nothing(
+def test_kill_during_recovery_does_not_change_the_outcome(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     orders = [house.new_order() for _ in range(5)]
@@ -76,7 +76,7 @@ def test_a_kill_while_sagas_are_resumed_changes_nothing(
     assert house.run_doctor().violations == []
 
 
-def test_a_hundred_sagas_in_flight_survive_a_kill(house: Deployment, undisturbed: Outcome) -> None:
+def test_hundred_sagas_in_flight_survive_a_kill(house: Deployment, undisturbed: Outcome) -> None:
     orders = [house.new_order() for _ in range(MANY)]
     with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
         house.start_all(orders)
@@ -90,7 +90,7 @@ def test_a_hundred_sagas_in_flight_survive_a_kill(house: Deployment, undisturbed
     assert house.api.get("/audit/verify").json()["valid"] is True
 
 
-def test_an_append_of_the_dead_that_still_waits_holds_up_nobody(
+def test_blocked_append_of_a_dead_service_does_not_delay_its_successor(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     entity_id = house.new_order()
@@ -117,7 +117,7 @@ def test_an_append_of_the_dead_that_still_waits_holds_up_nobody(
     assert house.run_doctor().violations == []
 
 
-def test_an_append_of_the_dead_that_comes_after_the_claim_is_refused(
+def test_append_of_a_dead_service_after_the_claim_is_refused(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     entity_id = house.new_order()

@@ -69,7 +69,7 @@ def kill_while_the_start_is_stored(house: Deployment, entity_id: int, *, stored:
 
 @pytest.mark.parametrize("point", HoldPoint)
 @pytest.mark.parametrize("call", FORWARD)
-def test_a_kill_while_a_call_is_under_way_changes_nothing(
+def test_kill_during_a_call_does_not_change_the_outcome(
     house: Deployment, undisturbed: Outcome, call: str, point: HoldPoint
 ) -> None:
     entity_id = house.new_order()
@@ -84,7 +84,7 @@ def test_a_kill_while_a_call_is_under_way_changes_nothing(
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("call", FORWARD)
-def test_a_kill_while_an_answer_is_stored_changes_nothing(
+def test_kill_while_a_reply_is_stored_does_not_change_the_outcome(
     house: Deployment, undisturbed: Outcome, call: str, stored: bool
 ) -> None:
     entity_id = house.new_order()
@@ -99,7 +99,7 @@ def test_a_kill_while_an_answer_is_stored_changes_nothing(
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_a_start_without_an_answer_is_repeated_and_makes_one_saga(
+def test_start_repeated_after_a_kill_makes_one_saga(
     house: Deployment, undisturbed: Outcome, stored: bool
 ) -> None:
     entity_id = house.new_order()
@@ -114,7 +114,7 @@ def test_a_start_without_an_answer_is_repeated_and_makes_one_saga(
 
 
 @pytest.mark.parametrize("point", HoldPoint)
-def test_a_kill_while_a_compensation_is_under_way_changes_nothing(
+def test_kill_during_a_compensation_does_not_change_the_outcome(
     house: Deployment, undisturbed_decline: Outcome, point: HoldPoint
 ) -> None:
     entity_id = house.new_order()
@@ -129,7 +129,7 @@ def test_a_kill_while_a_compensation_is_under_way_changes_nothing(
 
 
 @pytest.mark.parametrize(("call", "stored"), [(PAY, True), (CANCEL, False), (CANCEL, True)])
-def test_a_kill_while_an_answer_on_the_way_back_is_stored_changes_nothing(
+def test_kill_while_a_reply_to_a_compensation_is_stored_does_not_change_the_outcome(
     house: Deployment, undisturbed_decline: Outcome, call: str, stored: bool
 ) -> None:
     entity_id = house.new_order()
@@ -144,7 +144,7 @@ def test_a_kill_while_an_answer_on_the_way_back_is_stored_changes_nothing(
     assert house.database.broken_event() is None
 
 
-def test_a_refusal_that_is_lost_in_a_kill_is_undone_by_key_to_be_sure(
+def test_refusal_lost_in_a_kill_is_compensated_by_key(
     house: Deployment, undisturbed_decline: Outcome
 ) -> None:
     """The repeated call is refused too, but the first may have worked: the payment is undone by the

@@ -13,7 +13,7 @@ from saga_orchestrator.tests.acceptance.process import clean_environ
 pytestmark = pytest.mark.slow
 
 
-def test_a_house_that_serves_is_found_in_order(house: Deployment) -> None:
+def test_serving_deployment_has_no_findings(house: Deployment) -> None:
     house.outcome_of(house.new_order())
     with house.declining():
         house.outcome_of(house.new_order())
@@ -26,7 +26,7 @@ def test_a_house_that_serves_is_found_in_order(house: Deployment) -> None:
     assert examination.summary.endswith("events, 0 violations")
 
 
-def test_what_is_wrong_is_told_one_line_a_finding(house: Deployment, database_url: str) -> None:
+def test_each_finding_is_one_line(house: Deployment, database_url: str) -> None:
     unknown = "018f0000-0000-7000-8000-000000000001"
     with psycopg.connect(database_url) as operator:
         operator.execute(
@@ -49,7 +49,7 @@ def test_what_is_wrong_is_told_one_line_a_finding(house: Deployment, database_ur
         ('{"at": "2026-03-01T12:00:00Z"}\n', "line 1: /saga_id is missing"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(
+def test_unreadable_file_is_named(
     database_url: str, tmp_path: Path, line: str, trouble: str
 ) -> None:
     file = tmp_path / "answers.jsonl"
@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_named(
     assert (said.returncode, said.stdout) == (2, "")
 
 
-def test_a_database_without_a_log_is_named(empty_database_url: str) -> None:
+def test_database_without_a_log_is_named(empty_database_url: str) -> None:
     said = run_doctor(clean_environ(DATABASE_URL=empty_database_url))
 
     assert said.returncode == 2

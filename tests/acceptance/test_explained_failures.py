@@ -24,7 +24,7 @@ from saga_orchestrator.tests.support.in_memory_service import NOON
 
 SAGA = StreamId("018f0000-0000-7000-8000-000000000003")  # in shard 3
 TYPE = "flow_g35b_1a2b3c"
-CALLED = "       calls: a1 a2 a2"  # the runner's last line about any failure
+CALLED = "       calls: a1 a2 a2"  # the last line about any failure
 LOST = "       POST /sagas/start.http: 502 is not within {'at_most': 299}"
 BROKEN_OFF = "       GET /sagas/1/status: no node answers"
 REGISTERED_TWICE = "       PUT /definitions/a/1.http: 200 is not 201"
@@ -45,8 +45,8 @@ KINDS = (*RequestFate, OWNER_CHANGED)
         (OWNER_CHANGED, LATE),
     ],
 )
-def test_a_cut_explains_its_own_sort_of_failure_and_no_other(kind: str, problem: str) -> None:
-    explained = [one for one in KINDS if is_explained([problem, CALLED], [Cause(one, "")])]
+def test_cause_explains_its_own_sort_of_failure_and_no_other(kind: str, problem: str) -> None:
+    explained = [each for each in KINDS if is_explained([problem, CALLED], [Cause(each, "")])]
 
     assert explained == [kind]
 
@@ -65,14 +65,14 @@ def test_a_cut_explains_its_own_sort_of_failure_and_no_other(kind: str, problem:
         "POST /sagas/1/pause.http: 409 is not within {'at_most': 299}",
     ],
 )
-def test_a_wrong_answer_is_never_explained(problem: str) -> None:
+def test_wrong_response_is_never_explained(problem: str) -> None:
     causes = [Cause(kind, "") for kind in KINDS]
 
     assert not is_explained([f"       {problem}", CALLED], causes)
     assert not is_explained([f"       {problem}", CALLED_TWICE, CALLED], causes)
 
 
-def test_all_that_is_wrong_with_the_answer_of_the_front_itself_is_explained() -> None:
+def test_response_of_the_load_balancer_itself_is_explained() -> None:
     refused = "POST /sagas/1/abandon.http: 502 is not 409"
     without = "POST /sagas/1/abandon.reply.allowed_actions: nothing is 'compensate' in None"
     of_another = "POST /sagas/2/abandon.reply.allowed_actions: nothing is 'compensate' in None"
@@ -83,7 +83,7 @@ def test_all_that_is_wrong_with_the_answer_of_the_front_itself_is_explained() ->
     assert not is_explained([without, CALLED], [Cause(RequestFate.LOST, "")])
 
 
-def test_a_failure_without_a_cut_is_not_explained() -> None:
+def test_failure_without_a_cause_is_not_explained() -> None:
     assert not is_explained([LOST, CALLED], [])
     assert not is_explained([], [Cause(RequestFate.LOST, "")])
 
@@ -100,24 +100,22 @@ def test_a_failure_without_a_cut_is_not_explained() -> None:
     ],
     ids=str,
 )
-def test_a_cut_is_of_the_scenario_whose_saga_type_or_saga_it_names(
-    request_: Request, scenario: str
-) -> None:
+def test_interruption_belongs_to_the_scenario_of_its_saga(request_: Request, scenario: str) -> None:
     assert scenario_of(Interruption(request_, "node 1", RequestFate.LOST), {SAGA: TYPE}) == scenario
 
 
 @pytest.mark.parametrize(
-    ("history", "is_cut"),
+    ("history", "is_affected"),
     [
-        pytest.param("0 claim, 1 event, 6 claim, 8 event", True, id="under way at the kill"),
+        pytest.param("0 claim, 1 event, 6 claim, 8 event", True, id="running at the kill"),
         pytest.param("0 claim, 1 event, 2 event, 6 claim", False, id="at rest before it"),
         pytest.param("0 claim, 6 claim, 8 event, 9 event", False, id="started after it"),
-        pytest.param("0 claim, 1 event, 9 claim, 9 event", False, id="given to a node come back"),
-        pytest.param("-9 claim, -2 event, 6 claim, 8 event", False, id="of an earlier play"),
+        pytest.param("0 claim, 1 event, 9 claim, 9 event", False, id="moved back later"),
+        pytest.param("-9 claim, -2 event, 6 claim, 8 event", False, id="of an earlier round"),
     ],
 )
-async def test_a_kill_cuts_into_the_sagas_that_were_taken_from_the_dead(
-    database_url: str, history: str, *, is_cut: bool
+async def test_kill_affects_running_sagas_that_changed_their_owner(
+    database_url: str, history: str, *, is_affected: bool
 ) -> None:
     log = PostgresLog(database_url)
     for version, (at, what) in numbered(history):
@@ -130,15 +128,15 @@ async def test_a_kill_cuts_into_the_sagas_that_were_taken_from_the_dead(
     kill = Kill("node 1", NOON + timedelta(seconds=5), NOON + timedelta(seconds=7))
     causes = causes_of(database_url, [], [kill], NOON)
 
-    told = f"saga {SAGA} was under way at node 1 at kill 1"
-    assert causes == ({"g35b": [Cause(OWNER_CHANGED, told)]} if is_cut else {})
+    text = f"saga {SAGA} was running at node 1 at kill 1"
+    assert causes == ({"g35b": [Cause(OWNER_CHANGED, text)]} if is_affected else {})
 
 
 def numbered(history: str) -> Iterator[tuple[int, tuple[datetime, str]]]:
-    """When something happened, and what; with the number of events of the saga before it."""
+    """Yield each incident with its time, and the number of events of the saga before it."""
     version = 0
-    for one in history.split(", "):
-        second, what = one.split()
+    for incident in history.split(", "):
+        second, what = incident.split()
         yield version, (NOON + timedelta(seconds=int(second)), what)
         version += what == "event"
 
@@ -149,9 +147,9 @@ def event(version: int, at: datetime) -> NewEvent:
     return NewEvent(type=kind, schema_version=1, recorded_at=at, payload=payload)
 
 
-def test_who_is_killed_and_when_follows_from_the_seed() -> None:
+def test_kills_are_a_function_of_the_seed() -> None:
     names = ["node 1", "node 2", "node 3"]
-    one, again, other = (list(islice(draw_kills(seed, names), 50)) for seed in (7, 7, 8))
+    first, again, other = (list(islice(draw_kills(seed, names), 50)) for seed in (7, 7, 8))
 
-    assert one == again != other
-    assert {name for _, name in one} == set(names)
+    assert first == again != other
+    assert {name for _, name in first} == set(names)

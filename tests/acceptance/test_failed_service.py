@@ -24,7 +24,7 @@ WAYS: Mapping[str, Sequence[str]] = {
 
 @pytest.mark.parametrize("arguments", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("stuck", ["", "task", "thread", "loop"])
-def test_when_a_part_fails_the_process_ends_with_an_exit_code(
+def test_process_ends_with_an_exit_code_when_a_part_fails(
     arguments: Sequence[str], stuck: str, tmp_path: Path
 ) -> None:
     port = free_port()

@@ -80,9 +80,7 @@ def memory_of(service: ServerProcess) -> int:
     return int(pages) * resource.getpagesize()
 
 
-def test_more_silent_clients_than_descriptors_do_not_shut_out_others(
-    service: ServerProcess,
-) -> None:
+def test_silent_clients_do_not_use_up_all_file_descriptors(service: ServerProcess) -> None:
     with ExitStack() as crowd:
         for _ in range(400):
             connection = crowd.enter_context(connected(service))
@@ -100,7 +98,7 @@ def test_more_silent_clients_than_descriptors_do_not_shut_out_others(
     assert "Too many open files" not in service.log.read_text()
 
 
-def test_a_head_without_end_is_refused_and_takes_no_memory(service: ServerProcess) -> None:
+def test_endless_request_head_is_refused_and_takes_no_memory(service: ServerProcess) -> None:
     before = memory_of(service)
     with connected(service) as connection:
         connection.sendall(LIVE)
@@ -140,13 +138,13 @@ def test_a_head_without_end_is_refused_and_takes_no_memory(service: ServerProces
         ),
     ],
 )
-def test_what_http_does_not_allow_is_refused_with_a_problem(
+def test_invalid_http_is_refused_with_a_problem(
     service: ServerProcess, request_: bytes, told: tuple[int, str]
 ) -> None:
     assert answer(service, request_) == told
 
 
-def test_a_head_that_does_not_end_is_not_waited_for(service: ServerProcess) -> None:
+def test_request_head_that_does_not_arrive_times_out(service: ServerProcess) -> None:
     ended = threading.Event()
     with connected(service) as connection:
 
@@ -175,7 +173,7 @@ def test_a_head_that_does_not_end_is_not_waited_for(service: ServerProcess) -> N
         (LIVE.replace(b"GET /livez", b"PUT /nowhere") + b"Content-Length: 9\r\n\r\nx", 404),
     ],
 )
-def test_what_does_not_come_is_not_waited_for(
+def test_request_body_that_does_not_arrive_times_out(
     service: ServerProcess, beginning: bytes, told: int | None
 ) -> None:
     with connected(service) as connection:

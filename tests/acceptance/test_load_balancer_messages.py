@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.tests.acceptance.load_balancer_messages import (
-    MalformedRequest,
-    Request,
-    RequestReader,
-    ResponseReader,
-)
+from saga_orchestrator.tests.acceptance.load_balancer_messages import Request, ResponseReader
 
 SAGA = "/sagas/01a20d32-6a31-75db-b50f-aa0dba047c5a"
 KEYED = (("idempotency-key", "order-1"),)
@@ -39,7 +34,7 @@ ANSWERED = b'HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{"status": "up"'
     ],
     ids=str,
 )
-def test_what_changes_nothing_the_second_time_may_be_repeated(request_: Request) -> None:
+def test_idempotent_request_may_be_repeated(request_: Request) -> None:
     assert request_.may_be_repeated
 
 
@@ -60,38 +55,13 @@ def test_what_changes_nothing_the_second_time_may_be_repeated(request_: Request)
     ],
     ids=str,
 )
-def test_what_might_be_done_twice_or_be_refused_for_having_been_done_may_not(
+def test_other_request_may_not_be_repeated(
     request_: Request,
 ) -> None:
     assert not request_.may_be_repeated
 
 
-@pytest.mark.parametrize("size", [1, 7, len(SENT)])
-def test_a_request_is_read_however_it_arrives(size: int) -> None:
-    reader = RequestReader()
-
-    read = [reader.feed(SENT[at : at + size]) for at in range(0, len(SENT), size)]
-
-    headers = (("host", "x"), ("transfer-encoding", "chunked"))
-    assert read == [None] * (len(read) - 1) + [Request("PUT", "/definitions/a/1", headers, b"{}")]
-
-
-def test_what_is_no_request_is_refused() -> None:
-    with pytest.raises(MalformedRequest):
-        RequestReader().feed(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
-
-
-def test_a_request_is_sent_on_whole_and_alone_on_its_connection() -> None:
-    headers = (("host", "x"), ("transfer-encoding", "chunked"), ("connection", "keep-alive"))
-
-    sent = Request("POST", "/sagas/start", headers, b"{}").to_bytes()
-
-    assert sent == (
-        b"POST /sagas/start HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
-    )
-
-
-def test_an_answer_is_whole_with_its_last_byte() -> None:
+def test_response_is_complete_with_its_last_byte() -> None:
     answer = ResponseReader()
 
     answer.feed(ANSWERED)
@@ -101,7 +71,7 @@ def test_an_answer_is_whole_with_its_last_byte() -> None:
     assert (answer.is_whole, answer.json_object) == (True, {"status": "up"})
 
 
-def test_an_answer_without_a_body_is_whole_with_its_head() -> None:
+def test_response_without_a_body_is_complete_with_its_head() -> None:
     to_head, unchanged = ResponseReader(head_only=True), ResponseReader()
 
     to_head.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n")
@@ -110,7 +80,7 @@ def test_an_answer_without_a_body_is_whole_with_its_head() -> None:
     assert (to_head.is_whole, unchanged.is_whole) == (True, True)
 
 
-def test_an_answer_that_is_not_http_is_never_whole() -> None:
+def test_response_that_is_not_http_is_never_complete() -> None:
     answer = ResponseReader()
 
     answer.feed(b"this is not HTTP\r\n\r\n")

@@ -63,7 +63,7 @@ def house_of_names(
             yield house
 
 
-def test_a_silent_name_server_costs_the_sagas_of_others_no_attempt(
+def test_silent_name_server_costs_sagas_of_other_participants_no_attempt(
     house_of_names: Deployment, undisturbed: Outcome
 ) -> None:
     house = house_of_names

@@ -18,7 +18,7 @@ SERVED = "http://127.0.0.1:8009"
 README = document("README.md")
 
 
-def test_the_python_program_tells_of_an_order_that_is_completed(house: Deployment) -> None:
+def test_python_client_reports_a_completed_order(house: Deployment) -> None:
     assert printed(house) == [
         "completed None",
         "create_order succeeded",
@@ -28,7 +28,7 @@ def test_the_python_program_tells_of_an_order_that_is_completed(house: Deploymen
     assert newest_order(house) == "CONFIRMED"
 
 
-def test_the_python_program_tells_why_an_order_is_cancelled(house: Deployment) -> None:
+def test_python_client_reports_why_an_order_is_cancelled(house: Deployment) -> None:
     with house.declining():
         assert printed(house) == [
             "compensated process_payment was rejected: 402 card declined",
@@ -39,7 +39,7 @@ def test_the_python_program_tells_why_an_order_is_cancelled(house: Deployment) -
     assert newest_order(house) == "CANCELLED"
 
 
-def test_the_curl_command_starts_an_order_that_is_completed(house: Deployment) -> None:
+def test_curl_command_starts_an_order_that_completes(house: Deployment) -> None:
     (block,) = [one for one in README.blocks("sh") if "curl" in one]
 
     answer = json.loads(output_of("bash", "-euc", served(block, house)))

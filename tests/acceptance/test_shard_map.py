@@ -68,7 +68,7 @@ def statuses(web: httpx.Client, saga_ids: Sequence[str]) -> set[int]:
     return {web.get(f"/sagas/{one}/status").status_code for one in saga_ids}
 
 
-def test_the_map_knows_every_shard() -> None:
+def test_map_has_every_shard() -> None:
     for shard_id in range(SHARD_COUNT):
         for last in range(shard_id, 256, SHARD_COUNT):
             saga_id = f"01a20d5a-f5b4-7000-8000-0000000000{last:02x}"
@@ -76,7 +76,7 @@ def test_the_map_knows_every_shard() -> None:
             assert cluster_of(saga_id) == ("first" if shard_id < SHARD_COUNT // 2 else "second")
 
 
-def test_an_id_leads_to_its_cluster(postgres_server: str, tmp_path: Path) -> None:
+def test_saga_id_leads_to_its_cluster(postgres_server: str, tmp_path: Path) -> None:
     execute(postgres_server, "create database {}", "map_first")
     execute(postgres_server, "create database {}", "map_second")
     first_url, second_url = (database_url_of(postgres_server, f"map_{one}") for one in HALVES)
@@ -92,7 +92,7 @@ def test_an_id_leads_to_its_cluster(postgres_server: str, tmp_path: Path) -> Non
         assert statuses(first, of_second) == {404}
 
 
-def test_a_cluster_is_split_in_two_by_a_copy(postgres_server: str, tmp_path: Path) -> None:
+def test_cluster_is_split_in_two_by_a_copy(postgres_server: str, tmp_path: Path) -> None:
     execute(postgres_server, "create database {}", "whole")
     whole_url = database_url_of(postgres_server, "whole")
     with deployment(tmp_path, whole_url, "0-63") as whole:

@@ -48,7 +48,7 @@ def house_with_a_server(whole_house: Deployment) -> Iterator[Deployment]:
             cluster.stop()
 
 
-def test_a_stop_lets_the_call_under_way_finish_and_sends_nothing_new(
+def test_stop_lets_the_call_in_flight_finish_and_sends_no_new_call(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     entity_id = house.new_order()
@@ -74,7 +74,7 @@ def test_a_stop_lets_the_call_under_way_finish_and_sends_nothing_new(
     assert house.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
 
 
-def test_a_stop_gives_up_a_call_that_does_not_end(house: Deployment, undisturbed: Outcome) -> None:
+def test_stop_abandons_a_call_that_does_not_end(house: Deployment, undisturbed: Outcome) -> None:
     entity_id = house.new_order()
     with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
         house.submit_start(entity_id)
@@ -88,7 +88,7 @@ def test_a_stop_gives_up_a_call_that_does_not_end(house: Deployment, undisturbed
     assert house.calls_in_order(house.saga_id(entity_id)) == [CREATE, PAY, PAY, CONFIRM]
 
 
-def test_nothing_is_lost_when_every_connection_to_the_database_breaks_again_and_again(
+def test_sagas_survive_repeated_loss_of_every_database_connection(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     orders = [house.new_order() for _ in range(SOME)]
@@ -107,7 +107,7 @@ def test_nothing_is_lost_when_every_connection_to_the_database_breaks_again_and_
     assert house.database.broken_event() is None
 
 
-def test_nothing_is_lost_when_the_database_is_restarted(
+def test_sagas_survive_a_restart_of_the_database(
     house_with_a_server: Deployment, undisturbed: Outcome
 ) -> None:
     house = house_with_a_server
@@ -129,7 +129,7 @@ def test_nothing_is_lost_when_the_database_is_restarted(
     assert [house.outcome_of(one) for one in orders] == [undisturbed] * SOME
 
 
-def test_a_database_that_a_killed_service_leaves_running_is_found_again(
+def test_embedded_database_left_running_by_a_killed_service_is_reused(
     house_with_a_server: Deployment, undisturbed: Outcome
 ) -> None:
     house = house_with_a_server

@@ -14,7 +14,7 @@ CHAOS = (sys.executable, "-m", "saga_orchestrator.tests.chaos")
 ROUND = ("--seed", "32", "--seconds", "10", "--nodes", "2", "--load", "4")
 
 
-def test_no_promise_is_broken_by_a_short_round_of_chaos() -> None:
+def test_short_round_of_chaos_violates_no_invariant() -> None:
     said = run_to_end(*CHAOS, *ROUND, within=timedelta(minutes=5))
 
     assert said.returncode == 0, said.stdout + said.stderr

@@ -13,13 +13,13 @@ seeds = st.integers(0, 10_000)
 
 
 @given(seeds)
-def test_the_same_seed_is_the_same_chaos(seed: int) -> None:
+def test_same_seed_gives_the_same_faults(seed: int) -> None:
     assert schedule(seed, 60, 3) == schedule(seed, 60, 3)
     assert plan_order(seed, 5) == plan_order(seed, 5)
 
 
 @given(seeds, st.integers(1, 4))
-def test_a_target_suffers_one_fault_at_a_time_and_none_at_the_end(seed: int, nodes: int) -> None:
+def test_target_has_one_fault_at_a_time_and_none_at_the_end(seed: int, nodes: int) -> None:
     faults = schedule(seed, 60, nodes)
 
     for target in {one.target for one in faults}:
@@ -28,5 +28,5 @@ def test_a_target_suffers_one_fault_at_a_time_and_none_at_the_end(seed: int, nod
     assert all(one.at + one.lasts <= 60 + 1e-9 for one in faults)
 
 
-def test_all_that_can_fail_fails_sooner_or_later() -> None:
+def test_every_kind_of_fault_is_drawn() -> None:
     assert {one.kind for one in schedule(1, 1000, 3)} == set(FaultKind)

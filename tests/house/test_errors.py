@@ -35,7 +35,7 @@ def test_every_error_is_a_problem_or_internal(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", ERRORS)
-def test_the_tree_of_errors_names_every_class(file: str) -> None:
+def test_error_tree_names_every_class(file: str) -> None:
     module = _module(file)
 
     drawn = re.findall(r"^\W*([A-Z]\w+(?:, [A-Z]\w+)*)(?:  |$)", module.__doc__ or "", re.MULTILINE)

@@ -1,8 +1,7 @@
-"""Names, places and words that no file may have, and what must be shipped."""
+"""What no file may contain, and what must be shipped."""
 
 from __future__ import annotations
 
-import http
 import re
 import subprocess
 import sys
@@ -26,36 +25,31 @@ SHIPPED: Final = (*PRODUCTION, "examples")
 TEXTS: Final = (".py", ".sql", ".md", ".toml", ".yaml", ".yml", ".txt", "Makefile", ".ci/run")
 
 
-def test_http_is_the_standard_library_s() -> None:
-    assert "http/__init__.py" not in files()
-    assert http.HTTPStatus.OK.value == 200
-
-
 @pytest.mark.parametrize("option", ["-c", "-Ic"])
-def test_http_is_the_standard_library_s_for_whoever_starts_in_the_root(option: str) -> None:
+def test_http_is_the_standard_library_for_a_program_started_in_the_root(option: str) -> None:
     program = "import http, http.client; print(http.HTTPStatus.__module__, http.__file__)"
 
-    said = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, option, program], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
-    module, file = said.stdout.split()
+    module, file = ran.stdout.split()
     assert module == "http"
     assert not file.startswith(str(ROOT / "http"))
 
 
-def test_nothing_is_left_for_later() -> None:
-    later = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X]|HAC[K])\b")
+def test_no_file_has_unfinished_work() -> None:
+    marker = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X]|HAC[K])\b")
 
-    assert _lines_with(later) == []
+    assert _lines_with(marker) == []
 
 
-def test_no_file_knows_the_machine_it_was_written_on() -> None:
+def test_no_file_names_a_path_of_one_machine() -> None:
     machine = re.compile(r"(?<![\w.:/$~}])/(work|root|home/\w+|Users/\w+)\b")
-    somewhere_temporary = re.compile(r"(?<![\w.:/$~}])/tmp\b")
+    temporary = re.compile(r"(?<![\w.:/$~}])/tmp\b")
 
     assert _lines_with(machine) == []
-    assert [one for one in _lines_with(somewhere_temporary) if not one.startswith("tests/")] == []
+    assert [line for line in _lines_with(temporary) if not line.startswith("tests/")] == []
 
 
 def _lines_with(pattern: re.Pattern[str]) -> list[str]:
@@ -68,13 +62,15 @@ def _lines_with(pattern: re.Pattern[str]) -> list[str]:
     ]
 
 
-def test_every_module_says_what_it_is() -> None:
-    silent = [one for one in production_files() if text(one) and not text(one).startswith('"""')]
+def test_every_module_has_a_docstring() -> None:
+    missing = [
+        file for file in production_files() if text(file) and not text(file).startswith('"""')
+    ]
 
-    assert silent == []
+    assert missing == []
 
 
-def test_sql_lives_in_files_that_say_why() -> None:
+def test_every_sql_file_begins_with_a_comment() -> None:
     statements = [one for one in files() if one.endswith(".sql") and not one.startswith("tests/")]
 
     assert [one for one in statements if not text(one).startswith("--")] == []
@@ -92,7 +88,7 @@ def test_every_package_is_listed() -> None:
     assert listed == {PACKAGE} | {".".join([PACKAGE, *one.parts]) for one in folders}
 
 
-def test_what_is_not_a_module_is_shipped_too() -> None:
+def test_every_file_beside_modules_is_shipped() -> None:
     shipped = [
         "/".join([*package.split(".")[1:], pattern])
         for package, patterns in _setuptools()["package-data"].items()
@@ -113,7 +109,7 @@ def _setuptools() -> dict[str, Any]:
     return settings
 
 
-def test_decision_records_have_a_number_each() -> None:
+def test_every_decision_record_has_a_number_and_three_parts() -> None:
     records = [one for one in files() if one.startswith("docs/adr/0")]
     numbers = [int(PurePosixPath(one).name[:4]) for one in records]
 

@@ -9,7 +9,7 @@ from saga_orchestrator.tests.mutations.mutation import Mutation
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: f"{one.rule} {one.effect}")
-def test_the_text_of_a_mutation_stands_in_its_file_once(mutation: Mutation) -> None:
+def test_text_of_a_mutation_occurs_in_its_file_once(mutation: Mutation) -> None:
     assert text(mutation.file).count(mutation.old) == 1
 
 

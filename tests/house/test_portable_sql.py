@@ -39,16 +39,16 @@ def _what_is_said(sql: str) -> str:
     return re.sub("--.*", "", sql)
 
 
-def test_the_scan_sees_what_is_forbidden_and_reads_no_comments() -> None:
+def test_scan_finds_forbidden_words_outside_of_comments() -> None:
     assert FORBIDDEN.search(_what_is_said("select pg_notify('a', '') -- listen"))
     assert FORBIDDEN.search(_what_is_said("where not exists (select\n  from event)"))
     assert not FORBIDDEN.search(_what_is_said("select 1 -- no pg_locks"))
 
 
-def test_the_append_is_the_same_in_both_modes() -> None:
+def test_append_is_the_same_in_both_modes() -> None:
     assert "eventstore/postgres/sql/append_events.sql" in portable_files()
 
 
 @pytest.mark.parametrize("file", portable_files())
-def test_a_portable_statement_uses_nothing_of_postgresql_alone(file: str) -> None:
+def test_portable_statement_uses_no_feature_of_postgresql_alone(file: str) -> None:
     assert FORBIDDEN.findall(_what_is_said(text(file))) == []

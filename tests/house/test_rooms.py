@@ -50,7 +50,7 @@ RULES: Final = {"decide", "evolve", "replay", "begin", "commands", "wake_up"}
 
 
 @pytest.mark.parametrize("room", MAY_KNOW)
-def test_a_room_imports_only_what_the_table_allows(room: str) -> None:
+def test_room_imports_only_what_the_table_allows(room: str) -> None:
     allowed = MAY_KNOW[room] | {room}
 
     strangers = [
@@ -67,7 +67,7 @@ def test_a_room_imports_only_what_the_table_allows(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", NEVER)
-def test_a_room_never_imports_what_would_spoil_it(room: str) -> None:
+def test_room_imports_no_forbidden_module(room: str) -> None:
     forbidden = [
         str(one)
         for file in python_files(room)
@@ -85,7 +85,7 @@ def test_only_one_file_reads_the_clock() -> None:
     assert [one for one, names in readers.items() if names] == [CLOCK]
 
 
-def test_the_event_store_does_not_know_what_its_events_mean() -> None:
+def test_event_store_does_not_know_the_meaning_of_events() -> None:
     words = re.compile(r"saga(?!_orchestrator\b)|\bsteps?\b|compensat", re.IGNORECASE)
 
     told = [
@@ -107,6 +107,20 @@ def test_production_does_not_know_the_tools_of_tests() -> None:
         for file in production_files()
         for one in imports(file)
         if one.module.startswith(tools) or "testing" in one.names
+    ]
+
+    assert known == []
+
+
+def test_black_box_knows_the_interface_alone() -> None:
+    """Scenarios judge the orchestrator from outside, so none of its code may take part."""
+    own = f"{PACKAGE}.tests.blackbox"
+
+    known = [
+        str(one)
+        for file in python_files("tests/blackbox")
+        for one in imports(file)
+        if one.is_ours and not one.module.startswith(own)
     ]
 
     assert known == []
@@ -135,7 +149,7 @@ def test_only_settings_read_the_environment() -> None:
     assert set(readers) <= {"settings.py", "eventstore/embedded.py"}
 
 
-def test_modules_of_ours_import_each_other_relatively() -> None:
+def test_modules_import_each_other_relatively() -> None:
     by_full_name = [
         str(one)
         for file in production_files()

@@ -43,7 +43,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         (NotSent("refused"), Outcome.NOT_SENT),
     ],
 )
-def test_an_answer_means_what_dtm_takes_it_for(
+def test_reply_means_the_same_as_in_dtm(
     answer: CallResult, outcome: Outcome, direction: Direction
 ) -> None:
     verdict = classify(answer, direction, now=lambda: NOW, accepts=True, profile=Profile.DTM)
@@ -51,7 +51,7 @@ def test_an_answer_means_what_dtm_takes_it_for(
     assert verdict.kind is outcome
 
 
-def test_what_a_definition_takes_for_undone_is_undone() -> None:
+def test_status_that_the_definition_lists_counts_as_compensated() -> None:
     reply = Response(404, {}, b"")
 
     verdict = classify(

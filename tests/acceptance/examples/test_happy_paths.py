@@ -33,7 +33,7 @@ def test_each_effect_happens_once_and_in_order(
     [(one, step) for one in EXAMPLE_SAGAS for step in (*one.steps, *one.after_pivot)],
     ids=str,
 )
-def test_a_lost_reply_changes_nothing(
+def test_lost_reply_does_not_change_the_effects(
     stage: ExampleDeployment, played: ExampleSaga, step: str
 ) -> None:
     stage.set_behavior(step, Behavior.LOSE_REPLY, times=1)
@@ -44,7 +44,7 @@ def test_a_lost_reply_changes_nothing(
     assert sorted(stage.effects()) == sorted([*played.steps, *played.after_pivot])
 
 
-def test_what_need_not_be_insured_or_declared_is_not(stage: ExampleDeployment) -> None:
+def test_steps_whose_condition_does_not_hold_are_skipped(stage: ExampleDeployment) -> None:
     end = stage.run("shipment", MODEST)
 
     skipped = [one["name"] for one in end["steps"] if one["status"] == "skipped"]
@@ -52,7 +52,7 @@ def test_what_need_not_be_insured_or_declared_is_not(stage: ExampleDeployment) -
     assert stage.effects() == ["pack", "hand_over"]
 
 
-def test_a_subscription_is_tried_before_it_is_paid(stage: ExampleDeployment) -> None:
+def test_subscription_is_tried_before_it_is_paid(stage: ExampleDeployment) -> None:
     end = stage.play(example_saga("subscription"))
 
     statuses = {one["name"]: one["status"] for one in end["steps"]}
@@ -62,7 +62,7 @@ def test_a_subscription_is_tried_before_it_is_paid(stage: ExampleDeployment) -> 
     assert waited < events.index(("StepCalled", "charge_first_month"))
 
 
-def test_a_payout_is_asked_for_until_it_is_settled(stage: ExampleDeployment) -> None:
+def test_payout_is_polled_until_it_is_settled(stage: ExampleDeployment) -> None:
     stage.set_behavior("clear", Behavior.SAY_ONGOING, direction="status", times=2)
 
     end = stage.play(example_saga("payout"))
@@ -72,7 +72,7 @@ def test_a_payout_is_asked_for_until_it_is_settled(stage: ExampleDeployment) -> 
     assert len(stage.calls("clear", "status")) == 3
 
 
-def test_a_dtm_branch_that_is_ongoing_is_asked_again(stage: ExampleDeployment) -> None:
+def test_ongoing_dtm_branch_is_called_again(stage: ExampleDeployment) -> None:
     stage.set_behavior("trans_in", Behavior.SAY_ONGOING, times=1)
 
     end = stage.play(example_saga("dtm_transfer"))

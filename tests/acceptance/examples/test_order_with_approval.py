@@ -20,7 +20,7 @@ PAYMENT = {"amount": 50.00, "payment_method": "credit_card"}
 YES = {"by": "Grace"}
 
 
-def test_once_it_is_approved_it_is_paid_and_confirmed(stage: ExampleDeployment) -> None:
+def test_approved_order_is_paid_and_confirmed(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
 
     end = approve(stage, saga_id)
@@ -31,7 +31,7 @@ def test_once_it_is_approved_it_is_paid_and_confirmed(stage: ExampleDeployment) 
     assert (approval["status"], approval["output"]) == ("succeeded", YES)
 
 
-def test_nothing_is_paid_before_it_is_approved(stage: ExampleDeployment) -> None:
+def test_order_is_not_paid_before_its_approval(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
 
     held = holds(stage, saga_id)
@@ -40,14 +40,14 @@ def test_nothing_is_paid_before_it_is_approved(stage: ExampleDeployment) -> None
     assert held == (["PENDING_PAYMENT"], [])
 
 
-def test_an_order_that_is_not_taken_waits_for_nobody(stage: ExampleDeployment) -> None:
+def test_rejected_order_waits_for_no_approval(stage: ExampleDeployment) -> None:
     end = stage.run("order_with_approval", {"order": {**ORDER, "items": []}, "payment": PAYMENT})
 
     assert end["status"] == "compensated"
     assert holds(stage, end["saga_id"]) == ([], [])
 
 
-def test_who_says_no_has_the_order_cancelled(stage: ExampleDeployment) -> None:
+def test_denied_order_is_cancelled(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
 
     stage.post_json(f"/sagas/{saga_id}/cancel", {"reason": "over budget"})
@@ -56,7 +56,7 @@ def test_who_says_no_has_the_order_cancelled(stage: ExampleDeployment) -> None:
     assert holds(stage, saga_id) == (["CANCELLED"], [])
 
 
-def test_a_declined_card_cancels_the_order(stage: ExampleDeployment) -> None:
+def test_declined_card_cancels_the_order(stage: ExampleDeployment) -> None:
     stage.payments.put("/decline", json={"declined": True}).raise_for_status()
     saga_id = waiting(stage)
 
@@ -69,7 +69,7 @@ def test_a_declined_card_cancels_the_order(stage: ExampleDeployment) -> None:
     assert holds(stage, saga_id) == (["CANCELLED"], [])
 
 
-def test_an_order_that_cannot_be_confirmed_is_refunded(stage: ExampleDeployment) -> None:
+def test_order_that_cannot_be_confirmed_is_refunded(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
     order_id = stage.status(saga_id)["steps"][0]["output"]["order_id"]
     by_hand = {"Idempotency-Key": f"{saga_id}/by_hand/compensation"}

@@ -41,7 +41,7 @@ def test_every_member_is_read() -> None:
     assert directory.terms["shop-service"] == DEFAULTS
 
 
-def test_a_url_from_outside_wins() -> None:
+def test_url_of_the_environment_wins() -> None:
     addressed = {"bank-service": "http://other", "third-service": "http://third"}
 
     directory = read_participants_config(FULL, addressed, SECRETS.get)
@@ -49,7 +49,7 @@ def test_a_url_from_outside_wins() -> None:
     assert directory.urls == {**addressed, "shop-service": "http://shop"}
 
 
-def test_terms_do_not_show_their_secrets() -> None:
+def test_participant_settings_do_not_show_their_secrets() -> None:
     directory = read_participants_config(FULL, {}, SECRETS.get)
 
     assert "0123456789" not in repr(directory)
@@ -76,7 +76,7 @@ def test_terms_do_not_show_their_secrets() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_refused_without_telling_a_secret(text: str, why: str) -> None:
+def test_invalid_file_is_refused_without_showing_a_secret(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as refused:
         read_participants_config(text, {}, SECRETS.get)
 
@@ -93,13 +93,13 @@ def test_what_is_wrong_is_refused_without_telling_a_secret(text: str, why: str) 
         (NotSent("refused"), NotSent("refused")),
     ],
 )
-def test_a_secret_is_blotted_out_with_and_without_its_scheme(
+def test_secret_is_redacted_with_and_without_its_scheme(
     came: Response | ResponseLost | NotSent, kept: Response | ResponseLost | NotSent
 ) -> None:
     assert Redaction(['Token abc"defgh']).redact(came) == kept
 
 
-def test_a_participant_gets_its_secret_and_nobody_else_sees_it(stage: ExampleDeployment) -> None:
+def test_participant_gets_its_secret_and_no_response_shows_it(stage: ExampleDeployment) -> None:
     end = stage.play(example_saga("travel_booking"))
 
     outputs = {one["name"]: one["output"]["called_as"] for one in end["steps"]}
@@ -109,7 +109,7 @@ def test_a_participant_gets_its_secret_and_nobody_else_sees_it(stage: ExampleDep
     assert not any(secret in text for text in (*shown, stage.log.read_text()))
 
 
-def test_the_secret_is_the_one_that_the_environment_has(stage: ExampleDeployment) -> None:
+def test_secret_is_read_from_the_environment(stage: ExampleDeployment) -> None:
     stage.set_behavior("charge_card", Behavior.REJECT, times=1)
 
     stage.play(example_saga("travel_booking"))

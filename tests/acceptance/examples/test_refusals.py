@@ -23,7 +23,7 @@ def undone(steps: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("played", "step"), [(one, step) for one in EXAMPLE_SAGAS for step in one.steps], ids=str
 )
-def test_up_to_the_pivot_all_is_undone_in_reverse(
+def test_steps_before_the_pivot_are_compensated_in_reverse(
     stage: ExampleDeployment, played: ExampleSaga, step: str
 ) -> None:
     stage.set_behavior(step, Behavior.REJECT)
@@ -40,7 +40,7 @@ def test_up_to_the_pivot_all_is_undone_in_reverse(
 @pytest.mark.parametrize(
     ("played", "step"), [(one, step) for one in EXAMPLE_SAGAS for step in one.after_pivot], ids=str
 )
-def test_beyond_the_pivot_it_parks_and_goes_on_when_told(
+def test_saga_past_its_pivot_parks_and_goes_on_after_a_retry(
     stage: ExampleDeployment, played: ExampleSaga, step: str
 ) -> None:
     stage.set_behavior(step, Behavior.REJECT, times=1)
@@ -55,7 +55,7 @@ def test_beyond_the_pivot_it_parks_and_goes_on_when_told(
     assert stage.effects() == [*played.steps, *played.after_pivot]
 
 
-def test_beyond_the_pivot_what_is_down_is_tried_until_it_works(stage: ExampleDeployment) -> None:
+def test_step_past_the_pivot_is_retried_until_it_succeeds(stage: ExampleDeployment) -> None:
     stage.set_behavior("print_tickets", Behavior.BREAK_DOWN, times=6)
 
     end = stage.play(example_saga("ticket_sale"))
@@ -65,7 +65,7 @@ def test_beyond_the_pivot_what_is_down_is_tried_until_it_works(stage: ExampleDep
     assert stage.effects() == ["hold_seats", "charge_card", "print_tickets", "send_tickets"]
 
 
-def test_a_step_that_stays_unknown_is_undone_too(stage: ExampleDeployment) -> None:
+def test_step_that_stays_unknown_is_compensated(stage: ExampleDeployment) -> None:
     stage.set_behavior("charge_card", Behavior.LOSE_REPLY)
 
     end = stage.play(example_saga("travel_booking"))
@@ -75,7 +75,9 @@ def test_a_step_that_stays_unknown_is_undone_too(stage: ExampleDeployment) -> No
     assert len(stage.effects()) == 6
 
 
-def test_flight_and_hotel_are_given_back_the_last_one_done_first(stage: ExampleDeployment) -> None:
+def test_concurrent_steps_are_compensated_in_reverse_order_of_success(
+    stage: ExampleDeployment,
+) -> None:
     stage.set_behavior("charge_card", Behavior.REJECT)
 
     saga_id = stage.play(example_saga("travel_booking"))["saga_id"]
@@ -85,7 +87,7 @@ def test_flight_and_hotel_are_given_back_the_last_one_done_first(stage: ExampleD
     assert sorted(done) == ["book_flight", "book_hotel"]
 
 
-def test_what_was_skipped_is_not_undone(stage: ExampleDeployment) -> None:
+def test_skipped_step_is_not_compensated(stage: ExampleDeployment) -> None:
     stage.set_behavior("hand_over", Behavior.REJECT)
 
     end = stage.run("shipment", ABROAD)
@@ -94,7 +96,7 @@ def test_what_was_skipped_is_not_undone(stage: ExampleDeployment) -> None:
     assert stage.effects() == ["pack", "declare", "undo declare", "undo pack"]
 
 
-def test_a_payout_that_is_not_settled_is_a_refusal(stage: ExampleDeployment) -> None:
+def test_payout_that_is_not_settled_is_a_rejection(stage: ExampleDeployment) -> None:
     stage.set_behavior("clear", Behavior.REJECT, direction="status")
 
     end = stage.play(example_saga("payout"))
@@ -104,9 +106,7 @@ def test_a_payout_that_is_not_settled_is_a_refusal(stage: ExampleDeployment) -> 
 
 
 @pytest.mark.parametrize("step", ["trans_out", "trans_in"])
-def test_a_dtm_branch_that_says_failure_is_compensated_as_well(
-    stage: ExampleDeployment, step: str
-) -> None:
+def test_failed_dtm_branch_is_compensated_itself(stage: ExampleDeployment, step: str) -> None:
     stage.set_behavior(step, Behavior.SAY_FAILURE)
     played = example_saga("dtm_transfer")
 
@@ -117,7 +117,7 @@ def test_a_dtm_branch_that_says_failure_is_compensated_as_well(
     assert len(stage.calls(step, "compensation")) == 1
 
 
-def test_a_gift_card_that_was_spent_parks_with_what_is_not_undone(stage: ExampleDeployment) -> None:
+def test_failed_compensation_of_a_gift_card_parks_with_its_steps(stage: ExampleDeployment) -> None:
     stage.set_behavior("send_card", Behavior.REJECT)
     stage.set_behavior("issue_card", Behavior.REJECT, direction="compensation")
 
@@ -128,7 +128,7 @@ def test_a_gift_card_that_was_spent_parks_with_what_is_not_undone(stage: Example
     assert stage.effects() == ["charge_buyer", "issue_card"]
 
 
-def test_a_person_who_took_the_card_back_lets_the_money_flow_back(stage: ExampleDeployment) -> None:
+def test_resolved_compensation_of_a_gift_card_refunds_the_buyer(stage: ExampleDeployment) -> None:
     stage.set_behavior("send_card", Behavior.REJECT)
     stage.set_behavior("issue_card", Behavior.REJECT, direction="compensation")
     saga_id = stage.play(example_saga("gift_card"))["saga_id"]

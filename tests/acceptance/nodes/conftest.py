@@ -1,4 +1,4 @@
-"""Several nodes, for all tests of this folder."""
+"""Groups of nodes, for all tests of this folder."""
 
 from __future__ import annotations
 

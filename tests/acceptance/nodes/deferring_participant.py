@@ -1,7 +1,7 @@
-"""A participant that people sit behind: it takes some calls for later and some not at all.
+"""A participant that completes some calls later, by callback, and refuses others.
 
-It honours keys, and remembers with which token an accepted call wants to be called back. It is
-reached through the relay, as `/desk/...` of any participant.
+It honours keys, and keeps the callback token of each accepted call. The orchestrator calls it
+through the recording proxy, at `/desk/...` of any participant.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ steps:
 
 
 class DeferringParticipant:
-    """`ledger` is what all participants have done."""
+    """`ledger` has the calls of all participants."""
 
     def __init__(self, ledger: list[dict[str, Any]]) -> None:
         self.ledger = ledger
@@ -45,7 +45,7 @@ class DeferringParticipant:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Its URL."""
+        """Serve while the block runs; yield the URL."""
         thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -56,9 +56,9 @@ class DeferringParticipant:
             self._server.server_close()
 
     def complete_accepted(self, saga_id: str) -> str:
-        """Do what was accepted for later; returns the token to report it with."""
+        """Record the effect of the accepted call; return the token for its callback."""
         key = f"{saga_id}/deliver/action"
-        accepted = next(one for one in self.ledger if one["key"] == key)
+        accepted = next(call for call in self.ledger if call["key"] == key)
         self.ledger.append({**accepted, "effect": True, "status": 200})
         return self.tokens[saga_id]
 
@@ -70,7 +70,7 @@ class DeferringParticipant:
 
 @contextmanager
 def deferring_participant(house: Deployment) -> Iterator[DeferringParticipant]:
-    """Open, and errands to it are known to the house."""
+    """Run the participant behind the proxy, with the definition of errands registered."""
     desk, usual = DeferringParticipant(house.proxy.ledger), house.proxy.upstreams
     with desk.running() as url:
         house.proxy.upstreams = {**usual, "desk": url}

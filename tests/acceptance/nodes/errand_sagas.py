@@ -1,4 +1,4 @@
-"""Errands, as their clients see them through any node."""
+"""Errand sagas, as their clients see them through any node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ERRAND = {"saga_type": "errand", "entity_id": 1}
 
 
 def start_errand(web: httpx.Client) -> str:
-    """One that waits for its approval."""
+    """Start an errand; return its id once it waits for its approval."""
     answer = web.post("/sagas/start", json=ERRAND, headers={"Prefer": PREFER_ASYNC})
     saga_id: str = answer.raise_for_status().json()["saga_id"]
     await_waiting(web, saga_id, "approve")
@@ -20,10 +20,10 @@ def start_errand(web: httpx.Client) -> str:
 
 
 def await_waiting(web: httpx.Client, saga_id: str, step: str) -> None:
-    """For a signal, or since its participant has accepted it."""
+    """Wait until a step waits for its signal or callback."""
 
     def statuses() -> dict[str, str]:
-        return {one["name"]: one["status"] for one in status_of(web, saga_id)["steps"]}
+        return {each["name"]: each["status"] for each in status_of(web, saga_id)["steps"]}
 
     wait_until(lambda: statuses()[step] == "waiting", f"{step} of {saga_id} waits")
 

@@ -1,4 +1,4 @@
-"""Fixtures: the house, and one or two nodes more on its log; all drive shards as a test begins."""
+"""Fixtures: the deployment with one or two more nodes, all of which own shards as a test begins."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ SESSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class NodeGroup:
-    """The house's own service, and others beside it."""
+    """The service of a deployment, and further nodes on the same log."""
 
     deployment: Deployment
     others: Sequence[ServerProcess]
 
     @property
     def other(self) -> ServerProcess:
-        """Of a pair."""
+        """The second node of a pair."""
         (other,) = self.others
         return other
 
     def shares(self) -> list[int]:
-        """How many shards each node has."""
+        """Return the number of shards of each node."""
         return sorted(self._owners().values())
 
     def completed(self) -> dict[str, int]:
-        """The sagas that are, with the epoch in which each was."""
+        """Return the completed sagas, each with the epoch of its last event."""
         with psycopg.connect(self.deployment.database.url) as connection:
             return dict(connection.execute(COMPLETED.encode()).fetchall())
 
@@ -59,26 +59,26 @@ class NodeGroup:
         self.await_shares(*(each + (place < left) for place in range(number)))
 
     def await_ready(self) -> None:
-        """Each drives something."""
+        """Wait until every node is ready."""
         with self.clients() as doors:
             for door in doors:
                 wait_until(lambda door=door: door.get("/readyz").is_success, "a node is ready")  # type: ignore[misc]
 
     def await_only_owners_connected(self) -> None:
-        """Nobody else has a connection to the database."""
+        """Wait until only nodes that own shards are connected to the database."""
         wait_until(
-            lambda: self._with_sessions() == set(self._owners()), "others have no session left"
+            lambda: self._with_sessions() == set(self._owners()), "only owners have sessions"
         )
 
     def client_of_other(self) -> httpx.Client:
-        """A client of the other node."""
+        """Return a client of the second node of a pair."""
         return http_client(self.other.url)
 
     @contextmanager
     def clients(self) -> Iterator[list[httpx.Client]]:
-        """A client of each node."""
+        """Yield a client of each node."""
         with ExitStack() as stack:
-            urls = [self.deployment.service.url, *(one.url for one in self.others)]
+            urls = [self.deployment.service.url, *(node.url for node in self.others)]
             yield [stack.enter_context(http_client(url)) for url in urls]
 
     def _owners(self) -> dict[str, int]:
@@ -87,12 +87,12 @@ class NodeGroup:
 
     def _with_sessions(self) -> set[str]:
         with psycopg.connect(self.deployment.database.url) as connection:
-            return {one for (one,) in connection.execute(SESSIONS.encode()).fetchall()}
+            return {node_id for (node_id,) in connection.execute(SESSIONS.encode()).fetchall()}
 
 
 @dataclass(frozen=True, slots=True)
 class ProxiedPair:
-    """A pair, one of them at the end of a wire; `house` is what is seen through that one."""
+    """A pair, whose second node reaches the database through a proxy; `house` uses that node."""
 
     nodes: NodeGroup
     deployment: Deployment
@@ -101,13 +101,13 @@ class ProxiedPair:
 
 @contextmanager
 def more_nodes(house: Deployment, number: int, **settings: str) -> Iterator[NodeGroup]:
-    """As many more, all with these settings."""
+    """Start `number` more nodes with these settings."""
     with ExitStack() as stack:
         others = [stack.enter_context(house.successor(**settings)) for _ in range(number)]
         nodes = NodeGroup(house, others)
         nodes.await_shares(SHARD_COUNT)
-        for one in others:
-            one.start()
+        for node in others:
+            node.start()
         nodes.await_even_shares()
         nodes.await_ready()
         yield nodes
@@ -129,7 +129,7 @@ def trio(house: Deployment) -> Iterator[NodeGroup]:
 def far(house: Deployment) -> Iterator[ProxiedPair]:
     parts = urlsplit(house.database.url)
     place = parse_qs(parts.query)
-    participants = (str(one.base_url) for one in (house.orders, house.payments))
+    participants = (str(each.base_url) for each in (house.orders, house.payments))
     with TcpProxy(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
         url = f"postgresql://{parts.username}@{wire.address}{parts.path}"
         with (

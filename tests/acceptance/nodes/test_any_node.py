@@ -1,4 +1,4 @@
-"""Any node takes any request: all is as through the node that drives the saga."""
+"""Any node accepts any request, with the same result as at the owner of the saga."""
 
 from __future__ import annotations
 
@@ -27,55 +27,56 @@ from saga_orchestrator.tests.acceptance.recording_proxy import HoldPoint
 
 pytestmark = pytest.mark.slow
 
-UNDONE = {"outcome": "undone", "evidence": "ticket 7"}
+RESOLUTION = {"outcome": "undone", "evidence": "ticket 7"}
 
 
 @dataclass(slots=True)
-class Person:
-    """Asks for things through one node, and looks at their consequences through the saga's own."""
+class Operator:
+    """Sends commands through one node, and reads their consequences at the owner of the saga."""
 
     web: httpx.Client
     own_node: httpx.Client
     saga_id: str
-    told: list[tuple[str, int, str]] = field(default_factory=list)
+    responses: list[tuple[str, int, str]] = field(default_factory=list)
 
-    def ask(self, verb: str, body: Mapping[str, Any] | None = None, **headers: str) -> None:
-        """Writes the answer down: how the saga is now, or why it is refused."""
-        named = {name.replace("_", "-"): one for name, one in headers.items()}
-        path = f"/sagas/{self.saga_id}/{verb}"
-        answer = self.web.post(path, json=body or {}, headers=named)
-        said = answer.json()
-        word = said["status"] if answer.is_success else said["code"]
-        self.told.append((verb, answer.status_code, "paused" if said.get("paused") else word))
-        if answer.is_success:
-            assert status_of(self.own_node, self.saga_id)["version"] >= said["version"]
+    def send(self, command: str, body: Mapping[str, Any] | None = None, **headers: str) -> None:
+        """Send a command; record the status of the saga, or the code of the refusal."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        path = f"/sagas/{self.saga_id}/{command}"
+        response = self.web.post(path, json=body or {}, headers=named)
+        view = response.json()
+        word = view["status"] if response.is_success else view["code"]
+        word = "paused" if view.get("paused") else word
+        self.responses.append((command, response.status_code, word))
+        if response.is_success:
+            assert status_of(self.own_node, self.saga_id)["version"] >= view["version"]
 
 
-def an_errand(person: Person, desk: DeferringParticipant) -> None:
-    """From its beginning to its bitter end."""
-    web, saga_id = person.web, person.saga_id
-    person.ask("pause", If_Match='"1"')
-    person.ask("pause", If_Match=etag_of(web, saga_id))
-    person.ask("resume")
-    person.ask("resume")
-    person.ask("steps/note/skip")
-    person.ask("steps/nothing/skip")
-    person.ask("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
+def drive_errand(operator: Operator, desk: DeferringParticipant) -> None:
+    """Send every command and callback to an errand until it is compensated."""
+    web, saga_id = operator.web, operator.saga_id
+    operator.send("pause", If_Match='"1"')
+    operator.send("pause", If_Match=etag_of(web, saga_id))
+    operator.send("resume")
+    operator.send("resume")
+    operator.send("steps/note/skip")
+    operator.send("steps/nothing/skip")
+    operator.send("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
     await_waiting(web, saga_id, "deliver")
-    person.ask("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
-    person.ask("steps/deliver/complete", Saga_Callback_Token="not the one")
-    person.ask("steps/deliver/complete", Saga_Callback_Token=desk.complete_accepted(saga_id))
-    person.ask("steps/deliver/fail", Saga_Callback_Token=desk.tokens[saga_id])
-    person.ask("cancel")
-    person.ask("compensate", Prefer=PREFER_WAIT)
-    person.ask("retry", Prefer=PREFER_WAIT)
-    person.ask("steps/book/resolve", {"outcome": "undone"})
-    person.ask("steps/book/resolve", UNDONE, Prefer=PREFER_WAIT)
-    person.ask("compensate")
-    person.ask("abandon", {"reason": "too late"})
+    operator.send("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
+    operator.send("steps/deliver/complete", Saga_Callback_Token="not the one")
+    operator.send("steps/deliver/complete", Saga_Callback_Token=desk.complete_accepted(saga_id))
+    operator.send("steps/deliver/fail", Saga_Callback_Token=desk.tokens[saga_id])
+    operator.send("cancel")
+    operator.send("compensate", Prefer=PREFER_WAIT)
+    operator.send("retry", Prefer=PREFER_WAIT)
+    operator.send("steps/book/resolve", {"outcome": "undone"})
+    operator.send("steps/book/resolve", RESOLUTION, Prefer=PREFER_WAIT)
+    operator.send("compensate")
+    operator.send("abandon", {"reason": "too late"})
 
 
-TOLD = [
+RESPONSES = [
     ("pause", 412, "version-mismatch"),
     ("pause", 200, "paused"),
     ("resume", 200, "running"),
@@ -97,50 +98,52 @@ TOLD = [
 ]
 
 
-def test_every_verb_and_callback_is_answered_through_another_node_as_through_its_own(
+def test_every_command_and_callback_gets_the_same_response_from_any_node(
     pair: NodeGroup, desk: DeferringParticipant
 ) -> None:
     with pair.clients() as (own, other):
-        through_its_own = Person(own, own, start_errand(own))
-        an_errand(through_its_own, desk)
-        through_another = Person(other, own, start_errand(own))
-        an_errand(through_another, desk)
-    here, there = (
-        pair.deployment.database.event_types(one.saga_id)
-        for one in (through_its_own, through_another)
+        through_its_own = Operator(own, own, start_errand(own))
+        drive_errand(through_its_own, desk)
+        through_another = Operator(other, own, start_errand(own))
+        drive_errand(through_another, desk)
+    own_events, forwarded_events = (
+        pair.deployment.database.event_types(each.saga_id)
+        for each in (through_its_own, through_another)
     )
 
-    assert through_its_own.told == TOLD
-    assert through_another.told == TOLD
-    assert "ForwardedInputApplied" in there
-    assert [one for one in there if one != "ForwardedInputApplied"] == here
+    assert through_its_own.responses == RESPONSES
+    assert through_another.responses == RESPONSES
+    assert "ForwardedInputApplied" in forwarded_events
+    assert [kind for kind in forwarded_events if kind != "ForwardedInputApplied"] == own_events
     assert pair.deployment.run_doctor().violations == []
 
 
-def test_who_waits_at_another_node_hears_what_comes(pair: NodeGroup, undisturbed: Outcome) -> None:
+def test_client_waiting_at_another_node_gets_the_result(
+    pair: NodeGroup, undisturbed: Outcome
+) -> None:
     house, entity_id = pair.deployment, pair.deployment.new_order()
-    patient, last = {"Prefer": PREFER_WAIT}, undisturbed.events
+    waiting, last_version = {"Prefer": PREFER_WAIT}, undisturbed.events
     with pair.client_of_other() as beside, ThreadPoolExecutor(2) as clients:
         with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
             saga_id = house.saga_id(entity_id)
             hold.await_call()
-            path = f"/sagas/{saga_id}/status?min_version={last}"
-            looked = clients.submit(beside.get, path, headers=patient)
+            path = f"/sagas/{saga_id}/status?min_version={last_version}"
+            read = clients.submit(beside.get, path, headers=waiting)
             started = clients.submit(house.start, entity_id, PREFER_WAIT, beside)
             early = beside.get(path, headers={"Prefer": "wait=0"})
             hold.release()
-        told = [one.result().json() for one in (looked, started)]
-        undone = beside.post(f"/sagas/{saga_id}/compensate", headers=patient)
+        views = [response.result().json() for response in (read, started)]
+        compensated = beside.post(f"/sagas/{saga_id}/compensate", headers=waiting)
 
     assert (early.status_code, early.json()["code"]) == (409, "version-not-reached")
-    assert [one["status"] for one in told] == ["completed", "completed"]
-    assert told[0]["version"] == last
+    assert [view["status"] for view in views] == ["completed", "completed"]
+    assert views[0]["version"] == last_version
     assert started.result().headers["Idempotency-Replayed"] == "true"
-    assert (undone.status_code, undone.json()["status"]) == (200, "compensated")
-    assert status_of(house.api, saga_id) == undone.json()
+    assert (compensated.status_code, compensated.json()["status"]) == (200, "compensated")
+    assert status_of(house.api, saga_id) == compensated.json()
 
 
-def test_a_key_stands_for_one_request_at_all_nodes(pair: NodeGroup) -> None:
+def test_idempotency_key_stands_for_one_request_at_all_nodes(pair: NodeGroup) -> None:
     house, entity_id = pair.deployment, pair.deployment.new_order()
     first = house.start(entity_id)
     with pair.client_of_other() as beside:
@@ -157,7 +160,7 @@ def test_a_key_stands_for_one_request_at_all_nodes(pair: NodeGroup) -> None:
 
 
 @pytest.mark.usefixtures("desk")
-def test_a_definition_registered_at_one_node_is_started_at_another_at_once(pair: NodeGroup) -> None:
+def test_definition_registered_at_one_node_starts_at_another_at_once(pair: NodeGroup) -> None:
     def put(web: httpx.Client, version: int, participant: str = "order-service") -> int:
         text = ERRAND.replace("errand", "trip").replace("version: 1", f"version: {version}")
         content = text.replace("order-service", participant)
@@ -172,8 +175,8 @@ def test_a_definition_registered_at_one_node_is_started_at_another_at_once(pair:
         return version
 
     with pair.clients() as doors:
-        for version, (one, other) in enumerate([doors, reversed(doors), doors], 1):
-            assert put(one, version) == 201
-            assert (started(other), started(one)) == (version, version)
+        for version, (first, other) in enumerate([doors, reversed(doors), doors], 1):
+            assert put(first, version) == 201
+            assert (started(other), started(first)) == (version, version)
             assert put(other, version) == 200
             assert put(other, version, "payment-service") == 409

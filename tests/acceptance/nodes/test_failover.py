@@ -1,4 +1,4 @@
-"""A node is killed, frozen or stopped: its sagas go on in the other, and nothing is done twice."""
+"""A node is killed, frozen or stopped: its sagas go on on the other, and no effect is repeated."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-MANY = 15  # fewer than open a breaker: calls of a frozen node time out together
-# A second and a half on a machine with nothing else to do.
+MANY = 15  # fewer than open a circuit breaker: calls of a frozen node time out together
+# 1.5 s on an idle machine.
 TAKEN_OVER_WITHIN = timedelta(seconds=5)
 
 
-def test_the_sagas_of_a_killed_node_go_on_in_the_other(
-    pair: NodeGroup, undisturbed: Outcome
-) -> None:
+def test_sagas_of_a_killed_node_go_on_on_the_other(pair: NodeGroup, undisturbed: Outcome) -> None:
     house = pair.deployment
     orders = [house.new_order() for _ in range(MANY)]
     with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
@@ -39,20 +37,20 @@ def test_the_sagas_of_a_killed_node_go_on_in_the_other(
     pair.await_shares(64)
     house.service.start()
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * MANY
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * MANY
     assert took < TAKEN_OVER_WITHIN.total_seconds()
     assert house.run_doctor().violations == []
 
 
-def test_a_frozen_node_is_taken_over_and_changes_nothing_when_it_wakes(
+def test_frozen_node_loses_its_shards_and_records_nothing_when_it_wakes(
     pair: NodeGroup, undisturbed: Outcome
 ) -> None:
-    """It has the answers that the other one still waits for: they are not its to record."""
+    """The frozen node receives replies, which it may not record any more."""
     house = pair.deployment
     orders = [house.new_order() for _ in range(MANY)]
     with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
         house.start_all(orders)
-        sagas = [house.saga_id(one) for one in orders]
+        sagas = [house.saga_id(order) for order in orders]
         hold.await_calls(MANY)
         with house.proxy.hold(PAY, HoldPoint.ARRIVAL) as anew:
             assert house.service.process is not None
@@ -60,20 +58,22 @@ def test_a_frozen_node_is_taken_over_and_changes_nothing_when_it_wakes(
                 pair.await_shares(64)
                 anew.await_calls(MANY)
                 hold.release()
-                before, losses = recorded(house, sagas), losses_told(house)
-            wait_until(lambda: losses_told(house) > losses, "it finds that its shards are lost")
+                before, losses = recorded(house, sagas), logged_losses(house)
+            wait_until(
+                lambda: logged_losses(house) > losses, "the node finds that its shards are lost"
+            )
             pair.await_ready()
             after = recorded(house, sagas)
             anew.release()
     pair.await_shares(32, 32)
 
     assert after == before
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * MANY
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * MANY
     assert house.database.broken_event() is None
     assert house.run_doctor().violations == []
 
 
-def test_a_stopped_node_hands_its_sagas_over_and_nothing_is_sent_twice(
+def test_stopped_node_hands_its_sagas_over_and_no_call_is_repeated(
     pair: NodeGroup, undisturbed: Outcome
 ) -> None:
     house = pair.deployment
@@ -88,30 +88,32 @@ def test_a_stopped_node_hands_its_sagas_over_and_nothing_is_sent_twice(
     pair.await_shares(64)
     house.service.start()
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * MANY
-    calls = [house.calls_in_order(house.saga_id(one)) for one in orders]
-    assert all(len(one) == len(set(one)) for one in calls)
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * MANY
+    calls_by_saga = [house.calls_in_order(house.saga_id(order)) for order in orders]
+    assert all(len(calls) == len(set(calls)) for calls in calls_by_saga)
     assert house.run_doctor().violations == []
 
 
-def test_one_key_is_one_saga_whichever_node_is_asked(pair: NodeGroup, undisturbed: Outcome) -> None:
+def test_concurrent_starts_with_one_key_at_two_nodes_make_one_saga(
+    pair: NodeGroup, undisturbed: Outcome
+) -> None:
     house = pair.deployment
     orders = [house.new_order() for _ in range(MANY)]
 
     with pair.client_of_other() as beside:
-        here = [house.submit_start(one) for one in orders]
-        there = [house.start(one, PREFER_ASYNC, web=beside) for one in orders]
-        names = [one.result().json()["saga_id"] for one in here]
+        first = [house.submit_start(order) for order in orders]
+        second = [house.start(order, PREFER_ASYNC, web=beside) for order in orders]
+        saga_ids = [response.result().json()["saga_id"] for response in first]
 
-    assert names == [one.json()["saga_id"] for one in there]
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * MANY
+    assert saga_ids == [response.json()["saga_id"] for response in second]
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * MANY
     assert house.run_doctor().violations == []
 
 
 def recorded(house: Deployment, sagas: Sequence[str]) -> list[list[str]]:
-    return [house.database.event_types(one) for one in sagas]
+    return [house.database.event_types(saga_id) for saga_id in sagas]
 
 
-def losses_told(house: Deployment) -> int:
-    """How often a node has said that a shard is lost to it."""
+def logged_losses(house: Deployment) -> int:
+    """Return how often the service has logged the loss of a shard."""
     return house.service.log.read_text().count('"shard lost"')

@@ -1,4 +1,4 @@
-"""What is asked of a saga through another node counts once, though its own node dies in between."""
+"""A command forwarded by another node counts once, even if the owner of the saga dies meanwhile."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.usefixtures("desk")
 @pytest.mark.parametrize(
-    ("verb", "recorded", "demands_version"),
+    ("command", "recorded", "requires_version"),
     [("signals/approval", "SignalReceived", False), ("pause", "SagaPaused", True)],
 )
-def test_a_message_that_was_taken_and_not_answered_counts_once(
-    pair: NodeGroup, verb: str, recorded: str, demands_version: bool
+def test_command_applied_by_a_node_that_dies_before_its_reply_counts_once(
+    pair: NodeGroup, command: str, recorded: str, requires_version: bool
 ) -> None:
-    """Its node is killed when the append has landed, while the answer waits in the database."""
+    """The owner is killed after its append has committed, while the reply waits in the database."""
     database = pair.deployment.database
     with pair.clients() as (here, there), ThreadPoolExecutor(1) as clients:
         saga_id = start_errand(there)
-        headers = {"If-Match": etag_of(here, saga_id)} if demands_version else {}
+        headers = {"If-Match": etag_of(here, saga_id)} if requires_version else {}
         with database.locked() as appends:
-            path = f"/sagas/{saga_id}/{verb}"
-            asked = clients.submit(here.post, path, json={}, headers=headers)
+            path = f"/sagas/{saga_id}/{command}"
+            response = clients.submit(here.post, path, json={}, headers=headers)
             database.await_blocked_writers()
             with database.replies_locked() as answers:
                 appends.release()
-                held = database.await_blocked_replies()
+                blocked = database.await_blocked_replies()
                 pair.other.kill()
-                database.terminate(held)
+                database.terminate(blocked)
                 pair.await_shares(64)
                 answers.release()
-        answer = asked.result()
+        answer = response.result()
 
     types = database.event_types(saga_id)
     assert answer.status_code == 200, answer.text

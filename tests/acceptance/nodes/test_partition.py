@@ -1,5 +1,5 @@
-"""The network between one node and the database is cut: it says so, and says nothing stale; its
-sagas go on in the other, and it comes back by itself."""
+"""The network between one node and the database is cut: the node reports it and serves nothing
+stale, its sagas go on on the other node, and it recovers by itself."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from saga_orchestrator.tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 MANY = 10
-VERBS = ("pause", "retry", "cancel", "compensate", "signals/approval", "steps/create_order/skip")
-IMPATIENT = timedelta(milliseconds=500)
+COMMANDS = ("pause", "retry", "cancel", "compensate", "signals/approval", "steps/create_order/skip")
+AT_ONCE = timedelta(milliseconds=500)
 
 
-def test_a_node_that_is_cut_off_says_nothing_stale_and_its_sagas_go_on_in_the_other(
+def test_partitioned_node_serves_nothing_stale_and_its_sagas_go_on_on_the_other(
     far: ProxiedPair, undisturbed: Outcome
 ) -> None:
     house, nodes = far.deployment, far.nodes
@@ -39,34 +39,32 @@ def test_a_node_that_is_cut_off_says_nothing_stale_and_its_sagas_go_on_in_the_ot
     done = len(nodes.completed())
     with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
         house.start_all(orders)
-        sagas = [house.saga_id(one) for one in orders]
+        sagas = [house.saga_id(order) for order in orders]
         hold.await_calls(MANY)
         with far.database_proxy.cut():
             await_not_ready(house)
             nodes.await_shares(64)
-            for one in sagas:
-                assert_retryable_503(house.api.get(f"/sagas/{one}/status"))
+            for saga_id in sagas:
+                assert_retryable_503(house.api.get(f"/sagas/{saga_id}/status"))
             hold.release()
             wait_until(
                 lambda: len(nodes.completed()) == done + MANY, "all are completed by the other"
             )
             wait_until(lambda: refuses_at_once(house, sagas[0]), "the log is known to be silent")
-            for verb in VERBS:
-                assert_retryable_503(house.api.post(f"/sagas/{sagas[0]}/{verb}", json={}))
-            for one in sagas:
-                assert_retryable_503(house.api.get(f"/sagas/{one}/status"))
+            for command in COMMANDS:
+                assert_retryable_503(house.api.post(f"/sagas/{sagas[0]}/{command}", json={}))
+            for saga_id in sagas:
+                assert_retryable_503(house.api.get(f"/sagas/{saga_id}/status"))
         wait_until(lambda: is_back(house, sagas), "it is back")
     nodes.await_shares(32, 32)
     nodes.await_ready()
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * MANY
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * MANY
     assert house.database.broken_event() is None
     assert house.run_doctor().violations == []
 
 
-def test_a_node_that_is_cut_off_and_back_under_load_loses_and_doubles_nothing(
-    far: ProxiedPair,
-) -> None:
+def test_node_that_is_partitioned_under_load_loses_and_repeats_no_saga(far: ProxiedPair) -> None:
     house, load = far.deployment, ClientLoad(far.deployment)
     with load.running():
         load.await_confirmed()
@@ -84,21 +82,21 @@ def test_a_node_that_is_cut_off_and_back_under_load_loses_and_doubles_nothing(
 
 
 def refuses_at_once(house: Deployment, saga_id: str) -> bool:
-    """Who asked before the silence was noticed is kept waiting, and does not wait for it here."""
+    """True if a command is refused at once; it waits until the node notices the silence."""
     with suppress(httpx.ReadTimeout):
-        path, limit = f"/sagas/{saga_id}/signals/nobody-waits", IMPATIENT.total_seconds()
+        path, limit = f"/sagas/{saga_id}/signals/unexpected", AT_ONCE.total_seconds()
         return house.api.post(path, json={}, timeout=limit).status_code == 503
     return False
 
 
 def is_back(house: Deployment, sagas: Sequence[str]) -> bool:
-    told = [tells_of_its_end(house, one) for one in sagas]
-    return all(told) and readiness(house).is_success
+    are_served = [serves_completed(house, saga_id) for saga_id in sagas]
+    return all(are_served) and readiness(house).is_success
 
 
-def tells_of_its_end(house: Deployment, saga_id: str) -> bool:
-    """Of a saga that is completed nothing else may be told."""
-    answer = house.api.get(f"/sagas/{saga_id}/status")
-    if answer.is_success:
-        assert answer.json()["status"] == "completed"
-    return answer.is_success
+def serves_completed(house: Deployment, saga_id: str) -> bool:
+    """True if the status of a saga is served; a completed saga must never look otherwise."""
+    response = house.api.get(f"/sagas/{saga_id}/status")
+    if response.is_success:
+        assert response.json()["status"] == "completed"
+    return response.is_success

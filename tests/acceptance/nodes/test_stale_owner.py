@@ -1,4 +1,4 @@
-"""A node wakes up that was frozen for longer than anybody waits, and sends what it meant to."""
+"""A node that was frozen until its shards were taken over wakes up, and sends its pending calls."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ pytestmark = pytest.mark.slow
 MANY = 12
 
 
-def test_the_late_calls_of_a_frozen_node_carry_an_older_epoch_and_it_can_append_nothing(
+def test_late_calls_of_a_frozen_node_carry_an_older_epoch_and_are_not_recorded(
     house: Deployment, undisturbed: Outcome
 ) -> None:
-    """All but its first call wait for their turn, which comes when the node wakes up."""
+    """All but the first call of the node wait for the concurrency limit until it wakes up."""
     orders = [house.new_order() for _ in range(MANY)]
     relay = house.proxy
     with more_nodes(house, 1, SAGA_CALLS_PER_PARTICIPANT="1") as nodes:
-        all_of_them = len(nodes.completed()) + MANY
+        expected = len(nodes.completed()) + MANY
         with relay.hold(CREATE, HoldPoint.ARRIVAL) as hold, nodes.client_of_other() as beside:
-            sagas = {house.start(one, PREFER_ASYNC, beside).json()["saga_id"] for one in orders}
+            responses = [house.start(order, PREFER_ASYNC, beside) for order in orders]
+            sagas = {response.json()["saga_id"] for response in responses}
             hold.await_call()
             nodes.other.freeze()
             nodes.await_shares(64)
             nodes.await_only_owners_connected()
             hold.await_calls(1 + MANY)
             hold.release()
-        wait_until(lambda: len(nodes.completed()) == all_of_them, "all are completed by the other")
+        wait_until(lambda: len(nodes.completed()) == expected, "all are completed by the other")
         completed, recorded, sent = nodes.completed(), recorded_of(house, sagas), len(relay.calls)
         nodes.other.thaw()
         wait_until(lambda: len(relay.calls) > sent, "a call comes late")
         nodes.await_shares(32, 32)
         nodes.await_ready()
 
-    newest = {one.saga_id: one.epoch for one in relay.calls[:sent] if one.saga_id in sagas}
+    newest = {call.saga_id: call.epoch for call in relay.calls[:sent] if call.saga_id in sagas}
     late = relay.calls[sent:]
-    assert newest == {one: completed[one] for one in sagas}
-    assert all(one.epoch < newest[one.saga_id] for one in late), late
+    assert newest == {saga_id: completed[saga_id] for saga_id in sagas}
+    assert all(call.epoch < newest[call.saga_id] for call in late), late
     assert recorded_of(house, sagas) == recorded
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * MANY
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * MANY
     assert house.database.broken_event() is None
     assert house.run_doctor().violations == []
 
 
 def recorded_of(house: Deployment, sagas: set[str]) -> dict[str, list[str]]:
-    return {one: house.database.event_types(one) for one in sagas}
+    return {saga_id: house.database.event_types(saga_id) for saga_id in sagas}

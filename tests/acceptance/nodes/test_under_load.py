@@ -1,4 +1,4 @@
-"""Nodes come and go while clients keep ordering: nothing is lost, and nothing is done twice."""
+"""Nodes join and leave while clients keep ordering: no saga is lost, and no effect is repeated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 WAITING, MOVING = 8, 4
 
 
-def test_who_waits_for_a_saga_hears_its_end_while_a_node_joins_under_load(
+def test_waiting_client_gets_the_result_while_a_node_joins_under_load(
     house: Deployment, undisturbed: Outcome
 ) -> None:
     with house.successor() as joining, house.database.migrations_locked() as start:
@@ -41,7 +41,7 @@ def test_who_waits_for_a_saga_hears_its_end_while_a_node_joins_under_load(
             orders = orders_that_move(house)
             hold.await_calls(len(orders))
             hold.hold_no_more()
-            waiting = [house.submit_start(one, PREFER_WAIT) for one in orders[-WAITING:]]
+            waiting = [house.submit_start(order, PREFER_WAIT) for order in orders[-WAITING:]]
             with ClientLoad(house).running() as load:
                 load.await_confirmed()
                 start.release()
@@ -50,16 +50,16 @@ def test_who_waits_for_a_saga_hears_its_end_while_a_node_joins_under_load(
                 joining.await_health()
                 nodes.await_shares(32, 32)
                 load.await_confirmed()
-            answers = [one.result() for one in waiting]
+            responses = [response.result() for response in waiting]
 
-    told = [(one.status_code, one.json()["status"]) for one in answers]
-    assert told == [(200, "completed")] * len(waiting)
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * len(orders)
+    results = [(response.status_code, response.json()["status"]) for response in responses]
+    assert results == [(200, "completed")] * len(waiting)
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
     assert_all_completed_once(house, load.confirmed)
     assert_asked_once(house, [*load.confirmed, *map(house.saga_id, orders)])
 
 
-def test_a_node_that_is_stopped_under_load_hands_over_and_nothing_is_sent_twice(
+def test_node_stopped_under_load_hands_over_and_no_call_is_repeated(
     pair: NodeGroup,
 ) -> None:
     house = pair.deployment
@@ -74,7 +74,7 @@ def test_a_node_that_is_stopped_under_load_hands_over_and_nothing_is_sent_twice(
     assert_asked_once(house, load.confirmed)
 
 
-def test_two_of_three_nodes_are_killed_at_once_under_load_and_the_third_goes_on_with_all(
+def test_last_of_three_nodes_takes_over_all_sagas_under_load(
     trio: NodeGroup, undisturbed: Outcome
 ) -> None:
     house = trio.deployment
@@ -82,23 +82,22 @@ def test_two_of_three_nodes_are_killed_at_once_under_load_and_the_third_goes_on_
     with trio.clients() as doors, ClientLoad(house, doors).running() as load:
         load.await_confirmed()
         with house.proxy.hold(CREATE, HoldPoint.EFFECT) as hold:
-            for place, one in enumerate(orders):
-                house.start(one, PREFER_ASYNC, doors[place % 3])
+            for number, order in enumerate(orders):
+                house.start(order, PREFER_ASYNC, doors[number % 3])
             hold.await_calls(len(orders))
             kill_at_once(trio.others)
             trio.await_shares(64)
             hold.release()
         load.await_confirmed()
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * len(orders)
+    assert [house.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
     assert_all_completed_once(house, load.confirmed)
     assert house.database.broken_event() is None
     assert house.run_doctor().violations == []
 
 
 def orders_that_move(house: Deployment) -> list[int]:
-    """And others. A node that joins is given the last half of all shards: some of these orders are
-    there, fewer than there are shards."""
+    """Return orders of which MOVING are in the last half of all shards: a joining node gets it."""
     orders: list[int] = []
     moving = 0
     while moving < MOVING:
@@ -108,15 +107,17 @@ def orders_that_move(house: Deployment) -> list[int]:
 
 
 def kill_at_once(programs: Sequence[ServerProcess]) -> None:
-    """No moment between them: each is frozen when the first one dies."""
-    for one in programs:
-        one.freeze()
-    for one in programs:
-        one.kill()
+    """Kill all with no moment in between: each is frozen when the first one dies."""
+    for program in programs:
+        program.freeze()
+    for program in programs:
+        program.kill()
 
 
 def assert_asked_once(house: Deployment, sagas: Sequence[str]) -> None:
-    """Each call was sent, and none was sent again; the doctor agrees that all is well."""
-    assert [house.calls_in_order(one) for one in sagas] == [[CREATE, PAY, CONFIRM]] * len(sagas)
+    """Assert that each call was sent exactly once, and that the doctor finds no violation."""
+    assert [house.calls_in_order(saga_id) for saga_id in sagas] == [[CREATE, PAY, CONFIRM]] * len(
+        sagas
+    )
     assert house.database.broken_event() is None
     assert house.run_doctor().violations == []

@@ -70,7 +70,7 @@ def pair(house: Deployment, folder: Path, tmp_path: Path) -> Iterator[Pair]:
         )
 
 
-def test_after_a_synchronous_failover_the_service_goes_on_by_itself(pair: Pair) -> None:
+def test_service_goes_on_after_a_synchronous_failover(pair: Pair) -> None:
     pair.primary.set("synchronous_standby_names", "standby")
     pair.primary.await_row(SYNCHRONOUS)
     load = ClientLoad(pair.deployment)
@@ -87,7 +87,7 @@ def test_after_a_synchronous_failover_the_service_goes_on_by_itself(pair: Pair) 
 
 
 @pytest.mark.long
-def test_after_an_asynchronous_failover_nothing_is_built_upon_what_is_left(pair: Pair) -> None:
+def test_service_refuses_a_log_that_an_asynchronous_failover_has_truncated(pair: Pair) -> None:
     house, load = pair.deployment, ClientLoad(pair.deployment)
     with load.running():
         load.await_confirmed()

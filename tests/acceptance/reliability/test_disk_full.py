@@ -85,7 +85,7 @@ def write_until_it_panics(server: PostgresServer) -> None:
     wait_until(lambda: not server.is_running, "the server is down")
 
 
-def test_a_full_disk_stops_everything_and_loses_nothing(house: Deployment, disk: Disk) -> None:
+def test_full_disk_stops_the_service_and_loses_no_saga(house: Deployment, disk: Disk) -> None:
     with a_house_on(disk, house) as (full, server):
         load = ClientLoad(full)
         with load.running():

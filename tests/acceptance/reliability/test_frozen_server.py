@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 SILENCE = "has not answered for"
 
 
-def test_a_frozen_server_is_told_at_once_and_starts_are_refused(
+def test_frozen_database_is_reported_at_once_and_starts_are_refused(
     exposed: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
     house, entity_id = exposed.deployment, exposed.deployment.new_order()
@@ -43,9 +43,7 @@ def test_a_frozen_server_is_told_at_once_and_starts_are_refused(
 
 
 @pytest.mark.long
-def test_a_server_that_is_frozen_for_long_hangs_nobody(
-    exposed: ProxiedDeployment, undisturbed: Outcome
-) -> None:
+def test_frozen_database_blocks_no_client(exposed: ProxiedDeployment, undisturbed: Outcome) -> None:
     house, entity_id = exposed.deployment, exposed.deployment.new_order()
     assert house.outcome_of(entity_id) == undisturbed
     resting = house.saga_id(entity_id)

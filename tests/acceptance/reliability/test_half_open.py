@@ -32,9 +32,7 @@ LIFE_LINES = (
 
 
 @pytest.mark.parametrize("seen", HalfOpen)
-def test_a_node_whose_sessions_are_left_half_open_is_ready_again_by_itself(
-    exposed: ProxiedDeployment, seen: HalfOpen
-) -> None:
+def test_node_with_half_open_sessions_recovers(exposed: ProxiedDeployment, seen: HalfOpen) -> None:
     load = ClientLoad(exposed.deployment)
     with load.running():
         load.await_confirmed()
@@ -49,7 +47,7 @@ def test_a_node_whose_sessions_are_left_half_open_is_ready_again_by_itself(
 
 
 @pytest.mark.parametrize("seen", HalfOpen)
-def test_two_nodes_whose_sessions_are_left_half_open_are_ready_again_by_themselves(
+def test_two_nodes_with_half_open_sessions_recover(
     exposed: ProxiedDeployment, seen: HalfOpen
 ) -> None:
     url = f"postgresql://{ROLE}@{exposed.database_proxy.address}/{DATABASE}"
@@ -62,7 +60,7 @@ def test_two_nodes_whose_sessions_are_left_half_open_are_ready_again_by_themselv
 
 
 @pytest.mark.parametrize("connections", [2, 4, 7])
-def test_a_start_whose_connections_are_left_half_open_is_ready_by_itself(
+def test_start_with_half_open_sessions_becomes_ready(
     exposed: ProxiedDeployment, tmp_path: Path, connections: int
 ) -> None:
     """However far it has come."""

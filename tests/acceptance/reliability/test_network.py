@@ -19,7 +19,7 @@ from saga_orchestrator.tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 
-def test_a_cut_under_load_is_told_and_outlived(exposed: ProxiedDeployment) -> None:
+def test_network_cut_under_load_is_reported_and_survived(exposed: ProxiedDeployment) -> None:
     load = ClientLoad(exposed.deployment)
     with load.running():
         load.await_confirmed()
@@ -34,7 +34,7 @@ def test_a_cut_under_load_is_told_and_outlived(exposed: ProxiedDeployment) -> No
 
 @pytest.mark.parametrize("what", LostPart)
 @pytest.mark.parametrize("call", [CREATE, CONFIRM])
-def test_a_cut_at_the_commit_of_an_answer_changes_nothing(
+def test_network_cut_at_the_commit_of_a_reply_does_not_change_the_outcome(
     exposed: ProxiedDeployment, undisturbed: Outcome, what: LostPart, call: str
 ) -> None:
     house = exposed.deployment
@@ -52,7 +52,7 @@ def test_a_cut_at_the_commit_of_an_answer_changes_nothing(
 
 
 @pytest.mark.parametrize("what", LostPart)
-def test_a_cut_at_the_commit_of_a_start_makes_one_saga(
+def test_network_cut_at_the_commit_of_a_start_makes_one_saga(
     exposed: ProxiedDeployment, undisturbed: Outcome, what: LostPart
 ) -> None:
     house = exposed.deployment
@@ -67,7 +67,7 @@ def test_a_cut_at_the_commit_of_a_start_makes_one_saga(
 
 
 @pytest.mark.long
-def test_a_network_that_is_silent_for_long_hangs_nobody(exposed: ProxiedDeployment) -> None:
+def test_silent_network_blocks_no_client(exposed: ProxiedDeployment) -> None:
     house, entity_id = exposed.deployment, exposed.deployment.new_order()
     with exposed.database_proxy.silent():
         answer = house.api.post("/sagas/start", json=order_request(entity_id))

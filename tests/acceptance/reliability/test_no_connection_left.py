@@ -25,7 +25,7 @@ NO_LONGER_THERE = (
 )
 
 
-def test_a_start_without_a_connection_ends_with_one_line(
+def test_start_without_a_free_connection_ends_with_one_line(
     exposed: ProxiedDeployment, tmp_path: Path
 ) -> None:
     url = exposed.deployment.service.environ["DATABASE_URL"]
@@ -40,7 +40,7 @@ def test_a_start_without_a_connection_ends_with_one_line(
     assert "remaining connection slots are reserved" in line or "too many clients" in line
 
 
-def test_a_service_that_lost_its_connections_waits_for_new_ones(exposed: ProxiedDeployment) -> None:
+def test_service_that_lost_its_connections_waits_for_free_ones(exposed: ProxiedDeployment) -> None:
     load, crowd = ClientLoad(exposed.deployment), ExitStack()
     with load.running():
         load.await_confirmed()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 READ_ONLY = "default_transaction_read_only"
 
 
-def test_a_database_set_read_only_is_told_and_sagas_go_on_afterwards(
+def test_read_only_database_is_reported_and_sagas_go_on_afterwards(
     exposed: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
     house = exposed.deployment
@@ -43,7 +43,7 @@ def test_a_database_set_read_only_is_told_and_sagas_go_on_afterwards(
     assert "quarantined" not in house.service.log.read_text()
 
 
-def test_a_start_at_a_database_that_takes_no_writes_ends_with_one_line(
+def test_start_on_a_read_only_database_ends_with_one_line(
     exposed: ProxiedDeployment, tmp_path: Path
 ) -> None:
     url = exposed.deployment.service.environ["DATABASE_URL"]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("down", [PostgresServer.stop, PostgresServer.crash])
-def test_a_server_that_goes_down_under_load_loses_and_doubles_nothing(
+def test_database_that_goes_down_under_load_loses_and_repeats_no_saga(
     exposed: ProxiedDeployment, down: Callable[[PostgresServer], None]
 ) -> None:
     load = ClientLoad(exposed.deployment)
@@ -35,7 +35,7 @@ def test_a_server_that_goes_down_under_load_loses_and_doubles_nothing(
     assert_all_completed_once(exposed.deployment, load.confirmed)
 
 
-def test_a_service_is_stopped_while_its_database_is_away(
+def test_service_stops_while_its_database_is_down(
     exposed: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
     house, entity_id = exposed.deployment, exposed.deployment.new_order()
