@@ -1,4 +1,4 @@
-"""Several nodes, customers, and all that can go wrong; then: has every promise been kept?
+"""Run several nodes under load, inject faults, and check every invariant at the end.
 
 make chaos                          three nodes, two minutes
 make chaos SEED=7 SECONDS=30        the faults are a function of seed, seconds and nodes
@@ -19,83 +19,83 @@ from pathlib import Path
 
 from saga_orchestrator.tests.acceptance.doctor_run import DoctorReport
 from saga_orchestrator.tests.chaos.checker import check, refused_callbacks
-from saga_orchestrator.tests.chaos.clients import Clients
+from saga_orchestrator.tests.chaos.clients import RUNNING, Clients
 from saga_orchestrator.tests.chaos.deployment import ChaosDeployment, chaos_deployment
 from saga_orchestrator.tests.chaos.fault_schedule import Fault, schedule
 from saga_orchestrator.tests.chaos.nemesis import inject
 
-REST_WITHIN = 150  # seconds; the wait before an attempt is a minute at most
-UNDER_WAY = "under way"
+REST_TIMEOUT_SECONDS = 150  # the longest delay before an attempt is a minute
 BEGAN = time.monotonic()
 
 
 def main() -> int:
-    """1 if anything is wrong: then what the programs said is kept."""
-    given = options().parse_args()
-    faults = schedule(given.seed, given.seconds, given.nodes)
+    """Return 1 if anything is wrong; the logs of all processes are kept then."""
+    options = argument_parser().parse_args()
+    faults = schedule(options.seed, options.seconds, options.nodes)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    wrongs = asyncio.run(storm(given, faults, folder))
-    for wrong in wrongs:
-        print(f"WRONG    {wrong}")
-    counts = Counter(one.kind.value for one in faults)
-    print(f"faults   {len(faults)}: {told(counts)}")
-    again = f"make chaos SEED={given.seed} SECONDS={given.seconds:g} NODES={given.nodes}"
-    print(f"repeat   {again} LOAD={given.load:g}")
-    if wrongs:
+    defects = asyncio.run(run(options, faults, folder))
+    for defect in defects:
+        print(f"WRONG    {defect}")
+    counts = Counter(fault.kind.value for fault in faults)
+    print(f"faults   {len(faults)}: {listed(counts)}")
+    again = f"make chaos SEED={options.seed} SECONDS={options.seconds:g} NODES={options.nodes}"
+    print(f"repeat   {again} LOAD={options.load:g}")
+    if defects:
         print(f"kept     {folder}")
     else:
         shutil.rmtree(folder)
-    return bool(wrongs)
+    return bool(defects)
 
 
-def options() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chaos")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10_000))
-    parser.add_argument("--seconds", type=float, default=120, help="how long faults go on")
+    parser.add_argument("--seconds", type=float, default=120, help="duration of the faults")
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--load", type=float, default=8, help="orders a second")
     return parser
 
 
-async def storm(given: argparse.Namespace, faults: Sequence[Fault], folder: Path) -> list[str]:
-    """What is wrong."""
-    say(f"seed {given.seed}, {given.nodes} nodes")
-    async with chaos_deployment(folder, given.nodes) as town:
-        customers = Clients(given.seed, [one.url for one in town.nodes], town.receiver)
-        raging = asyncio.create_task(inject(town, faults, say))
-        wishes = await customers.place_orders(given.load, given.seconds)
-        await raging
-        say(f"quiet; {len(wishes)} orders were answered, asked again {customers.retries} times")
-        endings = await customers.final_statuses(wishes, REST_WITHIN)
-        say(f"at rest: {told(endings)}")
-        await customers.await_webhooks(wishes, REST_WITHIN)
-        say(f"{len(town.receiver.delivered)} were told of their rest")
-        examination = await asyncio.to_thread(check, town, customers)
-        say(f"{examination.summary}; {told(launches(town))}")
-        await customers.close()
-    surprises = [*customers.surprises, *refused_callbacks(folder)]
-    return [*wrong(endings, examination), *surprises]
+async def run(options: argparse.Namespace, faults: Sequence[Fault], folder: Path) -> list[str]:
+    """Run the workload under faults; return everything that is wrong."""
+    log(f"seed {options.seed}, {options.nodes} nodes")
+    async with chaos_deployment(folder, options.nodes) as deployment:
+        urls = [node.url for node in deployment.nodes]
+        clients = Clients(options.seed, urls, deployment.receiver)
+        injection = asyncio.create_task(inject(deployment, faults, log))
+        orders = await clients.place_orders(options.load, options.seconds)
+        await injection
+        log(f"faults over; {len(orders)} orders answered, {clients.retries} requests repeated")
+        statuses = await clients.final_statuses(orders, REST_TIMEOUT_SECONDS)
+        log(f"at rest: {listed(statuses)}")
+        await clients.await_webhooks(orders, REST_TIMEOUT_SECONDS)
+        log(f"{len(deployment.receiver.delivered)} webhooks delivered")
+        report = await asyncio.to_thread(check, deployment, clients)
+        log(f"{report.summary}; {listed(launches(deployment))}")
+        await clients.close()
+    return [*violations(statuses, report), *clients.surprises, *refused_callbacks(folder)]
 
 
-def wrong(endings: Mapping[str, int], examination: DoctorReport) -> Iterator[str]:
-    if endings.get(UNDER_WAY):
-        yield f"{endings[UNDER_WAY]} sagas do not rest"
-    for one in examination.findings:
-        if one["kind"] == "violation":
-            yield f"{one['saga_id']}: {one['detail']} [{one['code']}]"
-    if examination.exit_code not in (0, 1):
-        yield f"the doctor could not look: {examination.summary}"
+def violations(statuses: Mapping[str, int], report: DoctorReport) -> Iterator[str]:
+    if statuses.get(RUNNING):
+        yield f"{statuses[RUNNING]} sagas do not rest"
+    for finding in report.findings:
+        if finding["kind"] == "violation":
+            yield f"{finding['saga_id']}: {finding['detail']} [{finding['code']}]"
+    if report.exit_code not in (0, 1):
+        yield f"the doctor failed: {report.summary}"
 
 
-def launches(town: ChaosDeployment) -> Mapping[str, int]:
-    return {f"starts of {name}": one.launches for name, one in town.processes.items()}
+def launches(deployment: ChaosDeployment) -> Mapping[str, int]:
+    processes = deployment.processes.items()
+    return {f"starts of {name}": process.launches for name, process in processes}
 
 
-def told(counts: Mapping[str, int]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     print(f"{time.monotonic() - BEGAN:7.1f}  {line}", flush=True)
 
 

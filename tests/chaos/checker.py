@@ -1,4 +1,4 @@
-"""What the doctor finds once everything rests, told by participants, customers and the log."""
+"""The check of a run once everything rests, from the log, the participants and the clients."""
 
 from __future__ import annotations
 
@@ -22,49 +22,53 @@ REFUSED_CALLBACKS = "select refusal from parcel where refusal is not null"
 Line = dict[str, Any]
 
 
-def check(town: ChaosDeployment, customers: Clients) -> DoctorReport:
-    done = dict(_done_calls(town.folder))
-    calls = with_lost_replies(town.proxy.ledger, town.proxy.lost, done)
-    calls += later_effects(calls, dict(_query(town.folder, SENT_PARCELS)))
-    environ = clean_environ(DATABASE_URL=town.database_url)
-    return examine_log(environ, town.folder, calls, customers.answers)
+def check(deployment: ChaosDeployment, clients: Clients) -> DoctorReport:
+    """Run the doctor with what participants and clients have recorded."""
+    done = dict(_done_calls(deployment.folder))
+    calls = with_lost_replies(deployment.proxy.ledger, deployment.proxy.lost, done)
+    calls += later_effects(calls, dict(_query(deployment.folder, SENT_PARCELS)))
+    environ = clean_environ(DATABASE_URL=deployment.database_url)
+    return examine_log(environ, deployment.folder, calls, clients.answers)
 
 
 def refused_callbacks(folder: Path) -> list[str]:
-    """What parcel-service was told that it should never be told."""
+    """Return the callbacks that a node has refused for good, which must not happen."""
     return [refusal for (refusal,) in _query(folder, REFUSED_CALLBACKS)]
 
 
 def with_lost_replies(
     ledger: Iterable[Line], lost: Iterable[Line], done: Mapping[str, int]
 ) -> list[Line]:
-    """A participant that was killed behind its commit did something that no reply told of: its own
-    books say what. It was the first of the calls without reply."""
+    """Add the calls without a reply to the ledger.
+
+    A participant that was killed after its commit had an effect without a reply. If its database
+    has the key, and no call with a reply had the effect, the first call without a reply had it.
+    """
     calls = [*ledger]
-    told = {one["key"] for one in calls if one["effect"]}
-    silent: defaultdict[str, list[Line]] = defaultdict(list)
-    for one in lost:
-        silent[one["key"]].append(one)
-    for key, (first, *others) in silent.items():
-        if key in done and key not in told:
+    replied = {call["key"] for call in calls if call["effect"]}
+    without_reply: defaultdict[str, list[Line]] = defaultdict(list)
+    for call in lost:
+        without_reply[call["key"]].append(call)
+    for key, (first, *others) in without_reply.items():
+        if key in done and key not in replied:
             first = {**first, "effect": True, "status": done[key]}
         calls += [first, *others]
     return calls
 
 
 def later_effects(calls: Iterable[Line], sent: Mapping[str, str]) -> Iterator[Line]:
-    """What was accepted first and done `sent` later: the last call of that key is what did it."""
-    by_key = {one["key"]: one for one in calls}
+    """Yield the effects of calls that were accepted first: of the last call of each key."""
+    by_key = {call["key"]: call for call in calls}
     for key, at in sent.items():
         yield {**by_key[key], "at": at, "effect": True, "status": 200}
 
 
 def _done_calls(folder: Path) -> Iterable[tuple[str, int]]:
     for file in folder.glob("*.sqlite3"):
-        with closing(sqlite3.connect(file)) as books:
-            yield from books.execute(DONE_CALLS)
+        with closing(sqlite3.connect(file)) as database:
+            yield from database.execute(DONE_CALLS)
 
 
-def _query(folder: Path, question: str) -> Iterable[tuple[Any, ...]]:
-    with closing(sqlite3.connect(folder / DATABASE_FILE)) as books:
-        yield from books.execute(question)
+def _query(folder: Path, query: str) -> Iterable[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder / DATABASE_FILE)) as database:
+        yield from database.execute(query)

@@ -1,5 +1,5 @@
-"""Those who order, each as a seed would have it: they ask any node, ask again with the same key
-until they are answered, and write down every answer."""
+"""The clients, driven by the seed: they send each request to any node, repeat it with the same key
+until they get a response, and record every response."""
 
 from __future__ import annotations
 
@@ -22,190 +22,192 @@ from saga_orchestrator.tests.chaos.workload import (
     plan_order,
 )
 
-REQUEST_TIMEOUT_SECONDS = 8  # a node that says nothing for so long is not waited for
-RETRY_DELAYS_SECONDS = (
-    0.3,
-    0.6,
-    1.2,
-    2.4,
-    4.8,
-)  # between asking and asking again; the last one for ever
-ORDER_TIMEOUT_SECONDS = 150  # asked again and again
-MAX_CONCURRENT_CHECKS = 24  # who asks for an ending; each may wait for seconds
-# Of a regret: what it asks for is not possible any more. Of a start: somebody is at it.
+RUNNING = "running"  # the final status of a saga that does not rest in time
+REQUEST_TIMEOUT_SECONDS = 8
+RETRY_DELAYS_SECONDS = (0.3, 0.6, 1.2, 2.4, 4.8)  # the last one repeats
+ORDER_TIMEOUT_SECONDS = 150  # with all repetitions
+MAX_CONCURRENT_CHECKS = 24  # each may wait for seconds
+# Refusals to be tried again: a command is not possible any more, or a start is in progress.
 TRY_AGAIN = (httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS)
+RECORDED_MEMBERS = ("saga_id", "status", "version")
 
 Answer = Mapping[str, Any]
 
 
 class Clients:
+    """`answers` are the recorded responses, `surprises` the responses that must not happen."""
+
     def __init__(self, seed: int, urls: Sequence[str], receiver: WebhookReceiver) -> None:
         self.seed, self.urls, self.receiver = seed, urls, receiver
         self.answers: list[dict[str, Any]] = []
         self.surprises: list[str] = []
         self.retries = 0
         self._sent_signals: set[tuple[int, int]] = set()
-        self._chance = random.Random(seed)
-        # Nobody waits for the connections of others, of which frozen nodes may hold any number.
-        self._web = httpx.AsyncClient(
-            timeout=REQUEST_TIMEOUT_SECONDS,
-            limits=httpx.Limits(max_connections=None),
-            trust_env=False,
+        self._random = random.Random(seed)
+        # Frozen nodes may hold any number of connections, so there must be no limit to wait for.
+        limits = httpx.Limits(max_connections=None)
+        self._http = httpx.AsyncClient(
+            timeout=REQUEST_TIMEOUT_SECONDS, limits=limits, trust_env=False
         )
 
     async def close(self) -> None:
-        await self._web.aclose()
+        await self._http.aclose()
 
     async def place_orders(self, load: float, seconds: float) -> Sequence[PlannedOrder]:
-        """`load` a second. Returns what they wished, when each has been answered."""
-        wishes = [plan_order(self.seed, number) for number in range(int(load * seconds))]
+        """Place `load` orders a second; return them when each has been answered."""
+        orders = [plan_order(self.seed, number) for number in range(int(load * seconds))]
         async with asyncio.TaskGroup() as group:
-            for one in wishes:
-                group.create_task(self._place_order(one))
+            for order in orders:
+                group.create_task(self._place_order(order))
                 await asyncio.sleep(1 / load)
-        return wishes
+        return orders
 
-    async def _place_order(self, wish: PlannedOrder) -> None:
-        try:
-            async with asyncio.timeout(ORDER_TIMEOUT_SECONDS):
-                await self._place_order_in_time(wish)
-        except TimeoutError:
-            self.surprises.append(f"{wish.key} was not answered")
-
-    async def _place_order_in_time(self, wish: PlannedOrder) -> None:
-        starts = [self._start(wish, wish.prefer) for _ in range(1 + wish.is_duplicated)]
-        saga_id = (await asyncio.gather(*starts))[0]["saga_id"]
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._send_operator_command(wish, saga_id))
-            if wish.kind is SagaKind.APPROVED:
-                group.create_task(self._approve(wish, saga_id))
-        await self._record_answer(None, await self._request("GET", f"/sagas/{saga_id}/status"))
-
-    async def _send_operator_command(self, wish: PlannedOrder, saga_id: str) -> None:
-        await asyncio.sleep(wish.command_delay_seconds)
-        if wish.operator_command is not None:
-            await self._record_answer(
-                None, await self._request("POST", f"/sagas/{saga_id}/{wish.operator_command}")
-            )
-        if wish.operator_command is OperatorCommand.PAUSE:
-            await asyncio.sleep(wish.command_delay_seconds)
-            await self._resume(saga_id)
-
-    async def _resume(self, saga_id: str) -> None:
-        await self._record_answer(None, await self._request("POST", f"/sagas/{saga_id}/resume"))
-
-    async def _approve(self, wish: PlannedOrder, saga_id: str) -> None:
-        """One word after the other; who is hasty repeats the one before with the last one."""
-        for word in SIGNALS:
-            if (wish.number, word) in self._sent_signals:
-                continue  # it counts, so a saga that has not heard it never will
-            await self._send_signal(wish, saga_id, word)
-            self._sent_signals.add((wish.number, word))
-            if wish.is_duplicated:
-                said = [self._send_signal(wish, saga_id, each) for each in SIGNALS[:word]]
-                await asyncio.gather(*said)
-
-    async def _send_signal(self, wish: PlannedOrder, saga_id: str, word: int) -> None:
-        """Until it is heard, or the saga rests."""
-        headers = {"Idempotency-Key": f"{wish.key}-word-{word}"}
-        path = f"/sagas/{saga_id}/signals/word"
-        async for answer in self._request_repeatedly("POST", path, json=word, headers=headers):
-            if answer is not None and answer.status_code == httpx.codes.CONFLICT:
-                return
-            if await self._record_answer(None, answer) is not None:
-                return
-
-    async def final_statuses(self, wishes: Sequence[PlannedOrder], within: float) -> Counter[str]:
-        """By status; "under way" are those that do not rest by then."""
-        turn = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
+    async def final_statuses(self, orders: Sequence[PlannedOrder], within: float) -> Counter[str]:
+        """Return the number of sagas by status; RUNNING for those that do not rest in time."""
+        limit = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
         deadline = asyncio.get_running_loop().time() + within
 
-        async def ending(wish: PlannedOrder) -> str:
+        async def final_status(order: PlannedOrder) -> str:
             with suppress(TimeoutError):
-                async with turn, asyncio.timeout_at(deadline):
-                    return await self._await_rest(wish)
-            return "under way"
+                async with limit, asyncio.timeout_at(deadline):
+                    return await self._await_rest(order)
+            return RUNNING
 
-        return Counter(await asyncio.gather(*map(ending, wishes)))
+        return Counter(await asyncio.gather(*map(final_status, orders)))
 
-    async def await_webhooks(self, wishes: Sequence[PlannedOrder], within: float) -> None:
-        """Who wanted to be told of a rest is told of it."""
-        wanted = {one.key for one in wishes if one.has_webhook}
-        owed = {one["saga_id"] for one in self.answers if one["request"] in wanted}
+    async def await_webhooks(self, orders: Sequence[PlannedOrder], within: float) -> None:
+        """Wait for the webhook of each order that has one; a missing one is a surprise."""
+        keys = {order.key for order in orders if order.has_webhook}
+        expected = {answer["saga_id"] for answer in self.answers if answer["request"] in keys}
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while not owed <= self.receiver.delivered.keys():
+                while not expected <= self.receiver.delivered.keys():
                     self.receiver.received.clear()
                     await self.receiver.received.wait()
-        untold = sorted(owed - self.receiver.delivered.keys())
-        self.surprises += [f"{saga_id}: its callback never came" for saga_id in untold]
+        missing = sorted(expected - self.receiver.delivered.keys())
+        self.surprises += [f"{saga_id}: its webhook was not delivered" for saga_id in missing]
 
-    async def _await_rest(self, wish: PlannedOrder) -> str:
-        """A pause may have arrived after all, and behind its end; and who was not answered in time
-        has not said all."""
-        while (told := await self._start(wish, "wait=5"))["http"] != httpx.codes.OK:
-            if wish.operator_command is OperatorCommand.PAUSE:
-                await self._resume(told["saga_id"])
-            if wish.kind is SagaKind.APPROVED:
-                await self._approve(wish, told["saga_id"])
-        status = str(told["status"])
+    # One order
+
+    async def _place_order(self, order: PlannedOrder) -> None:
+        try:
+            async with asyncio.timeout(ORDER_TIMEOUT_SECONDS):
+                await self._place_order_in_time(order)
+        except TimeoutError:
+            self.surprises.append(f"{order.key} was not answered")
+
+    async def _place_order_in_time(self, order: PlannedOrder) -> None:
+        starts = [self._start(order, order.prefer) for _ in range(1 + order.is_duplicated)]
+        saga_id = (await asyncio.gather(*starts))[0]["saga_id"]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._send_operator_command(order, saga_id))
+            if order.kind is SagaKind.APPROVED:
+                group.create_task(self._approve(order, saga_id))
+        await self._record_answer(None, await self._request("GET", f"/sagas/{saga_id}/status"))
+
+    async def _send_operator_command(self, order: PlannedOrder, saga_id: str) -> None:
+        await asyncio.sleep(order.command_delay_seconds)
+        if order.operator_command is not None:
+            await self._command(saga_id, order.operator_command)
+        if order.operator_command is OperatorCommand.PAUSE:
+            await asyncio.sleep(order.command_delay_seconds)
+            await self._command(saga_id, "resume")
+
+    async def _command(self, saga_id: str, command: str) -> None:
+        response = await self._request("POST", f"/sagas/{saga_id}/{command}")
+        await self._record_answer(None, response)
+
+    async def _approve(self, order: PlannedOrder, saga_id: str) -> None:
+        """Send one signal after the other; a duplicated order sends earlier ones again."""
+        for signal in SIGNALS:
+            if (order.number, signal) in self._sent_signals:
+                continue  # acknowledged, so it must not be lost
+            await self._send_signal(order, saga_id, signal)
+            self._sent_signals.add((order.number, signal))
+            if order.is_duplicated:
+                repeated = [self._send_signal(order, saga_id, each) for each in SIGNALS[:signal]]
+                await asyncio.gather(*repeated)
+
+    async def _send_signal(self, order: PlannedOrder, saga_id: str, signal: int) -> None:
+        """Send a signal until it is acknowledged, or the saga rests."""
+        headers = {"Idempotency-Key": f"{order.key}-word-{signal}"}
+        path = f"/sagas/{saga_id}/signals/word"
+        async for response in self._request_repeatedly("POST", path, json=signal, headers=headers):
+            if response is not None and response.status_code == httpx.codes.CONFLICT:
+                return
+            if await self._record_answer(None, response) is not None:
+                return
+
+    async def _await_rest(self, order: PlannedOrder) -> str:
+        """Return the final status.
+
+        A pause may have been carried out after its resume, and signals may have been given up.
+        """
+        while (answer := await self._start(order, "wait=5"))["http"] != httpx.codes.OK:
+            if order.operator_command is OperatorCommand.PAUSE:
+                await self._command(answer["saga_id"], "resume")
+            if order.kind is SagaKind.APPROVED:
+                await self._approve(order, answer["saga_id"])
+        status = str(answer["status"])
         if status == "completed":
-            await self._check_completed(wish, told["saga_id"])
+            await self._check_completed(order, answer["saga_id"])
         return status
 
-    async def _check_completed(self, wish: PlannedOrder, saga_id: str) -> None:
-        """What has come about is what was wished for."""
-        if not (wish.pays and (wish.kind is not SagaKind.PARCEL or wish.parcel["arrives"])):
+    async def _check_completed(self, order: PlannedOrder, saga_id: str) -> None:
+        """A saga may complete only if its order can, and with every signal in order."""
+        if not (order.pays and (order.kind is not SagaKind.PARCEL or order.parcel["arrives"])):
             self.surprises.append(f"{saga_id} was completed, and should not have been")
-        if wish.kind is SagaKind.APPROVED:
-            async for answer in self._request_repeatedly("GET", f"/sagas/{saga_id}/status"):
-                if answer is not None and answer.is_success:
-                    heard = tuple(_words(answer.json()))
+        if order.kind is SagaKind.APPROVED:
+            async for response in self._request_repeatedly("GET", f"/sagas/{saga_id}/status"):
+                if response is not None and response.is_success:
+                    received = tuple(_signals_in(response.json()))
                     break
-            if heard != SIGNALS:
-                self.surprises.append(f"{saga_id} has heard {heard}, and was told {SIGNALS}")
+            if received != SIGNALS:
+                self.surprises.append(f"{saga_id} has the signals {received}, not {SIGNALS}")
 
-    async def _start(self, wish: PlannedOrder, prefer: str) -> Answer:
-        """Asked of one node after the other until one of them knows."""
-        headers = {"Idempotency-Key": wish.key, "Prefer": prefer}
-        callback = {"callback_url": f"{self.receiver.url}/{wish.key}"} if wish.has_webhook else {}
-        body = {**wish.body, **callback}
-        asking = self._request_repeatedly("POST", "/sagas/start", json=body, headers=headers)
-        async for answer in asking:
-            if (told := await self._record_answer(wish.key, answer)) is not None:
-                return told
-        raise AssertionError("it is asked for ever")
+    # Requests
+
+    async def _start(self, order: PlannedOrder, prefer: str) -> Answer:
+        """Start a saga at one node after the other until there is a response."""
+        headers = {"Idempotency-Key": order.key, "Prefer": prefer}
+        webhook = {"callback_url": f"{self.receiver.url}/{order.key}"} if order.has_webhook else {}
+        body = {**order.body, **webhook}
+        responses = self._request_repeatedly("POST", "/sagas/start", json=body, headers=headers)
+        async for response in responses:
+            if (answer := await self._record_answer(order.key, response)) is not None:
+                return answer
+        raise AssertionError("requests are repeated without end")
 
     async def _request_repeatedly(
         self, method: str, path: str, **request: Any
     ) -> AsyncIterator[httpx.Response | None]:
-        """Again and again, until nobody wants the next answer."""
-        for pause in chain(RETRY_DELAYS_SECONDS, repeat(RETRY_DELAYS_SECONDS[-1])):
+        """Yield the responses to the same request, sent again until the caller stops."""
+        for delay in chain(RETRY_DELAYS_SECONDS, repeat(RETRY_DELAYS_SECONDS[-1])):
             yield await self._request(method, path, **request)
             self.retries += 1
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay)
 
     async def _request(self, method: str, path: str, **request: Any) -> httpx.Response | None:
         with suppress(httpx.TransportError):
-            url = self._chance.choice(self.urls) + path
-            return await self._web.request(method, url, **request)
+            url = self._random.choice(self.urls) + path
+            return await self._http.request(method, url, **request)
         return None
 
     async def _record_answer(
-        self, request: str | None, answer: httpx.Response | None
+        self, request: str | None, response: httpx.Response | None
     ) -> Answer | None:
-        """What was told, if it was; a refusal that does not go away is a surprise."""
-        if answer is None or answer.is_server_error or answer.status_code in TRY_AGAIN:
+        """Record and return a successful response; any lasting refusal is a surprise."""
+        if response is None or response.is_server_error or response.status_code in TRY_AGAIN:
             return None
-        if not answer.is_success:
-            self.surprises.append(f"{answer.request.url.path}: {answer.text}")
+        if not response.is_success:
+            self.surprises.append(f"{response.request.url.path}: {response.text}")
             return None
-        told = answer.json()
-        line = {name: told[name] for name in ("saga_id", "status", "version") if name in told}
+        view = response.json()
+        line = {name: view[name] for name in RECORDED_MEMBERS if name in view}
         at = datetime.now(UTC).isoformat()
         self.answers.append({"at": at, "request": request, **line})
-        return {"http": answer.status_code, **line}
+        return {"http": response.status_code, **line}
 
 
-def _words(status: Answer) -> list[Any]:
-    return [one["output"] for one in status["steps"] if one["name"].endswith("_word")]
+def _signals_in(status: Answer) -> list[Any]:
+    return [step["output"] for step in status["steps"] if step["name"].endswith("_word")]

@@ -1,11 +1,11 @@
-"""All that can fail: several nodes, each with its own way to one database, and the participants.
+"""Everything that can fail: several nodes, each with its own way to one database, and participants.
 
-    customers ──> node 1 .. n ──> a name, two addresses ──> relay ──> participants, one of which
-                       │                                                  calls back
-                       ├── wire 1 .. n ──> PostgreSQL
-                       └── the receiver of callbacks
+    clients ──> node 1 .. n ──> a name, two addresses ──> recording proxy ──> participants, one of
+                     │                                                        which calls back
+                     ├── network 1 .. n ──> PostgreSQL
+                     └── the receiver of webhooks
 
-Programs are watched over as a supervisor does it: whoever ends and should run is started again.
+A supervisor starts each process again that ends and should run.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from saga_orchestrator.tests.acceptance.recording_proxy import RecordingProxy
 from saga_orchestrator.tests.chaos.fault_schedule import ORDERS, PARCELS, PARTICIPANTS, PAYMENTS
 from saga_orchestrator.tests.chaos.participant_addresses import ParticipantAddresses
 from saga_orchestrator.tests.chaos.webhook_receiver import WebhookReceiver
-from saga_orchestrator.tests.chaos.wire import Wire
+from saga_orchestrator.tests.support.tcp_proxy import TcpProxy
 
 DEFINITIONS = Path(__file__).with_name("definitions")
-LOOK_AGAIN_SECONDS = 0.1
+SUPERVISION_INTERVAL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
 class SupervisedProcess:
-    """Started again whenever it has ended, unless it is `wanted` no more."""
+    """A process that is started again whenever it has ended, while it `should_run`."""
 
     server: ServerProcess
     should_run: bool = True
@@ -51,77 +51,78 @@ class SupervisedProcess:
 
 @dataclass(slots=True)
 class ChaosDeployment:
+    """`processes` and `database_proxies` are known by the names of targets of faults."""
+
     folder: Path
     database_port: int
     database_url: str
     proxy: RecordingProxy
     processes: dict[str, SupervisedProcess]
-    database_proxies: dict[str, Wire]
+    database_proxies: dict[str, TcpProxy]
     addresses: ParticipantAddresses
     receiver: WebhookReceiver
 
     @property
     def nodes(self) -> Sequence[ServerProcess]:
-        return [one.server for name, one in self.processes.items() if name.startswith("node")]
+        return [each.server for name, each in self.processes.items() if name.startswith("node")]
 
     async def supervise(self) -> None:
-        """Until it is cancelled."""
+        """Start what has ended again, until cancelled."""
         while True:
-            for one in self.processes.values():
-                one.ensure_running()
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            for process in self.processes.values():
+                process.ensure_running()
+            await asyncio.sleep(SUPERVISION_INTERVAL_SECONDS)
 
     def await_health(self) -> None:
-        for one in self.processes.values():
-            one.server.await_health()
+        for process in self.processes.values():
+            process.server.await_health()
 
 
 @asynccontextmanager
 async def chaos_deployment(folder: Path, nodes: int) -> AsyncIterator[ChaosDeployment]:
-    """Everything serves; nothing of it is left at the end."""
+    """Run a deployment in which every process is ready, and end all of it after the block."""
     async with AsyncExitStack() as stack:
         port, parcel_port = free_port(), free_port()
-        server = await _database(folder, port, stack)
+        database_url = await _run_database(folder, port, stack)
+        processes: dict[str, SupervisedProcess] = {}
         urls = {ORDERS: "", PAYMENTS: "", PARCELS: f"http://127.0.0.1:{parcel_port}"}
-        watched = {}
         for name in (ORDERS, PAYMENTS):
-            program = participant_process(f"{name.removesuffix('s')}_service", folder)
-            watched[name], urls[name] = SupervisedProcess(program), program.url
-        relay = RecordingProxy(urls)
-        stack.enter_context(relay.running())
-        relay_port = int(relay.url.rpartition(":")[2])
-        addresses, receiver = (
-            ParticipantAddresses(folder, relay_port, PARTICIPANTS),
-            WebhookReceiver(),
-        )
-        for place in (addresses, receiver):
-            await place.open()
-            stack.push_async_callback(place.close)
-        wires = {}
+            server = participant_process(f"{name.removesuffix('s')}_service", folder)
+            processes[name], urls[name] = SupervisedProcess(server), server.url
+        proxy = stack.enter_context(RecordingProxy(urls).running())
+        proxy_port = int(proxy.url.rpartition(":")[2])
+        addresses = ParticipantAddresses(folder, proxy_port, PARTICIPANTS)
+        stack.enter_context(addresses.running())
+        receiver = WebhookReceiver()
+        await receiver.open()
+        stack.push_async_callback(receiver.close)
+        database_proxies: dict[str, TcpProxy] = {}
         for number in range(1, nodes + 1):
-            wire = wires[f"network {number}"] = Wire(port)
-            url = server.replace(f":{port}/", f":{await wire.lay()}/")
-            stack.push_async_callback(wire.close)
-            log = folder / f"node-{number}.log"
-            watched[f"node {number}"] = SupervisedProcess(_node(log, relay, url, addresses))
-        town = ChaosDeployment(folder, port, server, relay, watched, wires, addresses, receiver)
-        parcels = _parcel_service(parcel_port, folder, [one.url for one in town.nodes])
-        watched[PARCELS] = SupervisedProcess(parcels)
-        for one in watched.values():
-            stack.push_async_callback(asyncio.to_thread, one.server.end)
-            one.ensure_running()
-        await asyncio.to_thread(town.await_health)
-        watch = asyncio.create_task(town.supervise())
-        stack.callback(watch.cancel)  # first of all: what ends now is not to be started again
-        yield town
+            network = stack.enter_context(TcpProxy(port).running())
+            database_proxies[f"network {number}"] = network
+            url = database_url.replace(f":{port}/", f":{network.port}/")
+            node = _node(folder / f"node-{number}.log", proxy, url, addresses)
+            processes[f"node {number}"] = SupervisedProcess(node)
+        deployment = ChaosDeployment(
+            folder, port, database_url, proxy, processes, database_proxies, addresses, receiver
+        )
+        parcel_service = _parcel_service(parcel_port, folder, deployment.nodes)
+        processes[PARCELS] = SupervisedProcess(parcel_service)
+        for process in processes.values():
+            stack.push_async_callback(asyncio.to_thread, process.server.end)
+            process.ensure_running()
+        await asyncio.to_thread(deployment.await_health)
+        supervision = asyncio.create_task(deployment.supervise())
+        stack.callback(supervision.cancel)  # first, so that no process is started again at the end
+        yield deployment
 
 
 def _node(
-    log: Path, relay: RecordingProxy, database_url: str, addresses: ParticipantAddresses
+    log: Path, proxy: RecordingProxy, database_url: str, addresses: ParticipantAddresses
 ) -> ServerProcess:
     return orchestrator_process(
         log,
-        relay,
+        proxy,
         DATABASE_URL=database_url,
         ORDER_SERVICE_URL=addresses.url(ORDERS),
         PAYMENT_SERVICE_URL=addresses.url(PAYMENTS),
@@ -132,16 +133,21 @@ def _node(
     )
 
 
-def _parcel_service(port: int, folder: Path, nodes: Sequence[str]) -> ServerProcess:
-    """It calls back through any of the nodes, and not through the relay."""
+def _parcel_service(port: int, folder: Path, nodes: Sequence[ServerProcess]) -> ServerProcess:
+    """Return the participant that calls back, at any node and without a proxy."""
     module = ("-m", "saga_orchestrator.tests.chaos.async_participant")
-    given = ("--port", str(port), "--data", str(folder), "--nodes", *nodes)
-    log = folder / "parcel_service.log"
-    arguments = (sys.executable, *module, *given)
-    return ServerProcess(arguments, f"http://127.0.0.1:{port}", clean_environ(), log)
+    urls = [node.url for node in nodes]
+    options = ("--port", str(port), "--data", str(folder), "--nodes", *urls)
+    return ServerProcess(
+        (sys.executable, *module, *options),
+        f"http://127.0.0.1:{port}",
+        clean_environ(),
+        folder / "parcel_service.log",
+    )
 
 
-async def _database(folder: Path, port: int, stack: AsyncExitStack) -> str:
+async def _run_database(folder: Path, port: int, stack: AsyncExitStack) -> str:
+    """Start a database that ends with `stack`; return its URL."""
     server = embedded_server(folder / "postgresql", tcp_port=port)
     started = await asyncio.to_thread(server.__enter__)
     stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)

@@ -1,6 +1,6 @@
-"""What goes wrong, when, and for how long: drawn from a seed before anything starts.
+"""The schedule of faults, drawn from a seed before anything starts.
 
-A target suffers one fault at a time; different targets suffer at the same time.
+A target has one fault at a time; different targets have faults at the same time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """In seconds from the beginning."""
+    """A fault `at` some seconds from the beginning, which `lasts` some seconds."""
 
     at: float
     kind: FaultKind
@@ -53,7 +53,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class FaultProfile:
-    """`weight` of the draws; `lasts` between two numbers of seconds."""
+    """How often a kind is drawn, and between which numbers of seconds it `lasts`."""
 
     kind: FaultKind
     weight: int
@@ -92,34 +92,35 @@ AT_NETWORKS: Final = {
 
 
 def schedule(seed: int, seconds: float, nodes: int) -> Sequence[Fault]:
-    """In order of time; the same arguments, the same faults."""
-    suffering: dict[str, float] = {}
-    taken = []
+    """Return the faults in order of time, a function of the arguments."""
+    busy_until: dict[str, float] = {}
+    faults = []
     for fault in _draw_faults(random.Random(seed), seconds, nodes):
-        if suffering.get(fault.target, 0) <= fault.at:
-            suffering[fault.target] = fault.at + fault.lasts
-            taken.append(fault)
-    return taken
+        if busy_until.get(fault.target, 0) <= fault.at:
+            busy_until[fault.target] = fault.at + fault.lasts
+            faults.append(fault)
+    return faults
 
 
-def _draw_faults(chance: random.Random, seconds: float, nodes: int) -> Iterator[Fault]:
-    at = chance.uniform(*PAUSE_SECONDS)
+def _draw_faults(generator: random.Random, seconds: float, nodes: int) -> Iterator[Fault]:
+    at = generator.uniform(*PAUSE_SECONDS)
     while at < seconds:
-        (sort,) = chance.choices(FAULT_PROFILES, [one.weight for one in FAULT_PROFILES])
-        target = chance.choice(targets(sort.kind, nodes))
-        # Whatever began is over by the end, so that the last faults of a short run are short.
-        yield Fault(at, sort.kind, target, min(chance.uniform(*sort.lasts), seconds - at))
-        at += chance.uniform(*PAUSE_SECONDS)
+        (profile,) = generator.choices(FAULT_PROFILES, [each.weight for each in FAULT_PROFILES])
+        target = generator.choice(targets(profile.kind, nodes))
+        # Every fault is over at the end, so the last faults of a short run are short.
+        yield Fault(at, profile.kind, target, min(generator.uniform(*profile.lasts), seconds - at))
+        at += generator.uniform(*PAUSE_SECONDS)
 
 
 def targets(kind: FaultKind, nodes: int) -> Sequence[str]:
+    """Return the names of what a kind of fault may hit."""
     if kind in AT_PARTICIPANTS:
         return PARTICIPANTS
     if kind in AT_ADDRESSES:
-        return [f"address of {one}" for one in PARTICIPANTS]
+        return [f"address of {participant}" for participant in PARTICIPANTS]
     if kind is FaultKind.HANG:
         return (RECEIVER,)
     if kind in AT_THE_DATABASE:
         return (DATABASE,)
-    what = "network" if kind in AT_NETWORKS else "node"
-    return [f"{what} {number}" for number in range(1, nodes + 1)]
+    place = "network" if kind in AT_NETWORKS else "node"
+    return [f"{place} {number}" for number in range(1, nodes + 1)]

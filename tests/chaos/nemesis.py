@@ -1,4 +1,4 @@
-"""How each kind of fault begins and ends."""
+"""The injection of faults: how each kind begins and ends."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from saga_orchestrator.tests.acceptance.database import CLIENT_SESSIONS
 from saga_orchestrator.tests.chaos.deployment import ChaosDeployment
 from saga_orchestrator.tests.chaos.fault_schedule import Fault, FaultKind
 from saga_orchestrator.tests.integration.participants.names import black_hole
+from saga_orchestrator.tests.support.tcp_proxy import HalfOpen
 from saga_orchestrator.tests.support.waiting import wait_until
 
 Injection = Callable[[ChaosDeployment, str], AbstractAsyncContextManager[None]]
@@ -24,75 +25,87 @@ Log = Callable[[str], None]
 UNREACHABLE_ADDRESS: Final = "127.0.0.3"
 
 
-async def inject(town: ChaosDeployment, faults: Sequence[Fault], say: Log) -> None:
-    """Returns when all of them are over."""
+async def inject(deployment: ChaosDeployment, faults: Sequence[Fault], log: Log) -> None:
+    """Inject each fault at its time; return when all of them are over."""
     began = asyncio.get_running_loop().time()
     async with asyncio.TaskGroup() as group:
         for fault in faults:
             await asyncio.sleep(began + fault.at - asyncio.get_running_loop().time())
-            say(str(fault))
-            group.create_task(_inject(town, fault))
+            log(str(fault))
+            group.create_task(_inject(deployment, fault))
 
 
-async def _inject(town: ChaosDeployment, fault: Fault) -> None:
-    async with INJECTIONS[fault.kind](town, fault.target):
+async def _inject(deployment: ChaosDeployment, fault: Fault) -> None:
+    async with INJECTIONS[fault.kind](deployment, fault.target):
         await asyncio.sleep(fault.lasts)
 
 
+# Processes
+
+
 @asynccontextmanager
-async def _killed(town: ChaosDeployment, name: str) -> AsyncIterator[None]:
-    one = town.processes[name]
-    one.should_run = False
-    if one.server.is_alive:
-        await asyncio.to_thread(one.server.kill)
+async def _killed(deployment: ChaosDeployment, name: str) -> AsyncIterator[None]:
+    process = deployment.processes[name]
+    process.should_run = False
+    if process.server.is_alive:
+        await asyncio.to_thread(process.server.kill)
     yield
-    one.should_run = True
+    process.should_run = True
 
 
 @asynccontextmanager
-async def _terminated(town: ChaosDeployment, name: str) -> AsyncIterator[None]:
-    one = town.processes[name]
-    one.should_run = False
-    if one.server.is_alive:
-        one.server.terminate()
-        await asyncio.to_thread(one.server.wait)
+async def _terminated(deployment: ChaosDeployment, name: str) -> AsyncIterator[None]:
+    process = deployment.processes[name]
+    process.should_run = False
+    if process.server.is_alive:
+        process.server.terminate()
+        await asyncio.to_thread(process.server.wait)
     yield
-    one.should_run = True
+    process.should_run = True
 
 
 @asynccontextmanager
-async def _frozen(town: ChaosDeployment, name: str) -> AsyncIterator[None]:
-    program = town.processes[name].server
-    if program.is_alive:
-        program.freeze()
+async def _frozen(deployment: ChaosDeployment, name: str) -> AsyncIterator[None]:
+    server = deployment.processes[name].server
+    if server.is_alive:
+        server.freeze()
     yield
-    if program.is_alive:
-        program.thaw()
+    if server.is_alive:
+        server.thaw()
 
 
 @asynccontextmanager
-async def _name_server_silent(town: ChaosDeployment, target: str) -> AsyncIterator[None]:
+async def _hanging(deployment: ChaosDeployment, _: str) -> AsyncIterator[None]:
+    deployment.receiver.hangs = True
+    yield
+    deployment.receiver.hangs = False
+
+
+# Names and addresses of participants
+
+
+@asynccontextmanager
+async def _name_server_silent(deployment: ChaosDeployment, target: str) -> AsyncIterator[None]:
     participant = _participant_of(target)
-    town.addresses.silence(participant)
+    deployment.addresses.silence(participant)
     yield
-    town.addresses.resolve_correctly(participant)
+    deployment.addresses.resolve_correctly(participant)
 
 
 @asynccontextmanager
-async def _first_address_silent(town: ChaosDeployment, target: str) -> AsyncIterator[None]:
-    """To an address where nobody answers, and then to the right one."""
-    participant, addresses = _participant_of(target), town.addresses
+async def _first_address_silent(deployment: ChaosDeployment, target: str) -> AsyncIterator[None]:
+    """Resolve a name to an address that drops packets, followed by the right one."""
+    participant, addresses = _participant_of(target), deployment.addresses
     with black_hole(UNREACHABLE_ADDRESS, addresses.ports[participant]):
-        addresses.resolve_to(
-            participant, UNREACHABLE_ADDRESS, addresses.current_address[participant]
-        )
+        current = addresses.current_address[participant]
+        addresses.resolve_to(participant, UNREACHABLE_ADDRESS, current)
         yield
         addresses.resolve_correctly(participant)
 
 
 @asynccontextmanager
-async def _moved(town: ChaosDeployment, target: str) -> AsyncIterator[None]:
-    town.addresses.move(_participant_of(target))
+async def _moved(deployment: ChaosDeployment, target: str) -> AsyncIterator[None]:
+    deployment.addresses.move(_participant_of(target))
     yield
 
 
@@ -100,71 +113,65 @@ def _participant_of(target: str) -> str:
     return target.removeprefix("address of ")
 
 
-@asynccontextmanager
-async def _hanging(town: ChaosDeployment, _: str) -> AsyncIterator[None]:
-    town.receiver.hangs = True
-    yield
-    town.receiver.hangs = False
+# Networks between nodes and the database
 
 
 @asynccontextmanager
-async def _silent(town: ChaosDeployment, name: str) -> AsyncIterator[None]:
-    town.database_proxies[name].silence()
-    yield
-    town.database_proxies[name].resound()
+async def _silent(deployment: ChaosDeployment, name: str) -> AsyncIterator[None]:
+    with deployment.database_proxies[name].silent():
+        yield
 
 
 @asynccontextmanager
-async def _cut(town: ChaosDeployment, name: str) -> AsyncIterator[None]:
-    town.database_proxies[name].cut()
+async def _reset(deployment: ChaosDeployment, name: str) -> AsyncIterator[None]:
+    deployment.database_proxies[name].reset()
     yield
 
 
 @asynccontextmanager
-async def _half_open(reset: bool, town: ChaosDeployment, name: str) -> AsyncIterator[None]:
-    town.database_proxies[name].leave_half_open(reset=reset)
-    yield
+async def _refused(deployment: ChaosDeployment, name: str) -> AsyncIterator[None]:
+    with deployment.database_proxies[name].cut():
+        yield
 
 
 @asynccontextmanager
-async def _refused(town: ChaosDeployment, name: str) -> AsyncIterator[None]:
-    wire = town.database_proxies[name]
-    wire.refuses = True
-    wire.cut()
+async def _half_open(seen: HalfOpen, deployment: ChaosDeployment, name: str) -> AsyncIterator[None]:
+    deployment.database_proxies[name].leave_half_open(seen)
     yield
-    wire.refuses = False
+
+
+# The database
 
 
 @asynccontextmanager
-async def _down(number: signal.Signals, town: ChaosDeployment, _: str) -> AsyncIterator[None]:
-    """Nothing that was committed is lost; everything else is."""
-    home = town.folder / "postgresql"
+async def _down(number: signal.Signals, deployment: ChaosDeployment, _: str) -> AsyncIterator[None]:
+    """Signal the server; it keeps what is committed, and nothing else. Start it again after."""
+    home = deployment.folder / "postgresql"
     os.kill(int((home / "cluster" / "postmaster.pid").read_text().split()[0]), number)
     yield
-    cluster = PostgresDataDirectory(home, town.database_port)
-    await asyncio.to_thread(wait_until, partial(_starts, cluster), "PostgreSQL is back")
+    directory = PostgresDataDirectory(home, deployment.database_port)
+    await asyncio.to_thread(wait_until, partial(_starts, directory), "PostgreSQL is back")
 
 
-def _starts(cluster: PostgresDataDirectory) -> bool:
-    """Not before the last process of the one before it has ended."""
+def _starts(directory: PostgresDataDirectory) -> bool:
+    """True if the server runs; it cannot start before the last old process has ended."""
     with suppress(EmbeddedServerFailed):
-        cluster.ensure_running()
+        directory.ensure_running()
         return True
     return False
 
 
 @asynccontextmanager
-async def _disconnected(town: ChaosDeployment, _: str) -> AsyncIterator[None]:
+async def _disconnected(deployment: ChaosDeployment, _: str) -> AsyncIterator[None]:
     with suppress(psycopg.OperationalError):
-        await asyncio.to_thread(_terminate_sessions, town.database_url)
+        await asyncio.to_thread(_terminate_sessions, deployment.database_url)
     yield
 
 
 def _terminate_sessions(url: str) -> None:
+    statement = f"select pg_terminate_backend(pid) from ({CLIENT_SESSIONS}) as client"
     with psycopg.connect(url, autocommit=True) as operator:
-        operator.execute(
-            f"select pg_terminate_backend(pid) from ({CLIENT_SESSIONS}) as client".encode()
-        )
+        operator.execute(statement.encode())
 
 
 INJECTIONS: Final[Mapping[FaultKind, Injection]] = {
@@ -178,10 +185,10 @@ INJECTIONS: Final[Mapping[FaultKind, Injection]] = {
     FaultKind.MOVE: _moved,
     FaultKind.HANG: _hanging,
     FaultKind.SILENCE: _silent,
-    FaultKind.CUT: _cut,
+    FaultKind.CUT: _reset,
     FaultKind.REFUSE: _refused,
-    FaultKind.HALF_OPEN: partial(_half_open, True),
-    FaultKind.FORGET: partial(_half_open, False),
+    FaultKind.HALF_OPEN: partial(_half_open, HalfOpen.RESET),
+    FaultKind.FORGET: partial(_half_open, HalfOpen.SILENT),
     FaultKind.CRASH_DATABASE: partial(_down, signal.SIGQUIT),
     FaultKind.KILL_DATABASE: partial(_down, signal.SIGKILL),
     FaultKind.DISCONNECT: _disconnected,

@@ -1,79 +1,87 @@
-"""Where each participant lives: a name, two addresses of which it lives at one, and ways from both
-to the relay."""
+"""The names and addresses of participants.
+
+Each participant has a name that leads to one of two addresses. Behind both is the recording proxy,
+but only the current one accepts connections.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from saga_orchestrator.tests.acceptance.process import free_port
-from saga_orchestrator.tests.chaos.wire import Wire
+from saga_orchestrator.tests.support.tcp_proxy import TcpProxy
 
 LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "127.0.0.2")
 NAME_SERVICE: Final = Path(__file__).with_name("name_service")
 
 
 class ParticipantAddresses:
-    """The names that nodes call participants by, in the file that their name service reads."""
+    """`target_port` is that of the recording proxy; names are in a file that nodes read."""
 
-    def __init__(self, folder: Path, relay_port: int, participants: Sequence[str]) -> None:
+    def __init__(self, folder: Path, target_port: int, participants: Sequence[str]) -> None:
         self.file = folder / "names.json"
-        self.ports = {one: free_port() for one in participants}
+        self.ports = {participant: free_port() for participant in participants}
         self.proxies = {
-            one: {home: Wire(relay_port) for home in LOOPBACK_ADDRESSES} for one in participants
+            participant: {
+                address: TcpProxy(target_port, address, port) for address in LOOPBACK_ADDRESSES
+            }
+            for participant, port in self.ports.items()
         }
         self.current_address = dict.fromkeys(participants, LOOPBACK_ADDRESSES[0])
-        self._leads_to: dict[str, Sequence[str] | None] = {}
+        self._resolved: dict[str, Sequence[str] | None] = {}
 
-    async def open(self) -> None:
-        for participant, doors in self.proxies.items():
-            for home, wire in doors.items():
-                wire.refuses = home != LOOPBACK_ADDRESSES[0]
-                await wire.lay(home, self.ports[participant])
-        self._write()
-
-    async def close(self) -> None:
-        for doors in self.proxies.values():
-            for wire in doors.values():
-                await wire.close()
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for proxies in self.proxies.values():
+                for address, proxy in proxies.items():
+                    proxy.refuses = address != LOOPBACK_ADDRESSES[0]
+                    stack.enter_context(proxy.running())
+            self._write()
+            yield
 
     def url(self, participant: str) -> str:
         return f"http://{_name(participant)}:{self.ports[participant]}"
 
     def environ(self) -> Mapping[str, str]:
-        """Of a process that looks these names up."""
+        """Return the environment of a process that looks these names up."""
         path = os.pathsep.join(filter(None, [str(NAME_SERVICE), os.environ.get("PYTHONPATH")]))
         return {"PYTHONPATH": path, "NAMES_FILE": str(self.file)}
 
     def resolve_to(self, participant: str, *addresses: str) -> None:
-        self._leads_to[participant] = addresses
+        """Let the name of a participant lead to other addresses."""
+        self._resolved[participant] = addresses
         self._write()
 
     def resolve_correctly(self, participant: str) -> None:
         self.resolve_to(participant, self.current_address[participant])
 
     def silence(self, participant: str) -> None:
-        """Its name server is silent."""
-        self._leads_to[participant] = None
+        """Let the name server not answer for a participant."""
+        self._resolved[participant] = None
         self._write()
 
     def move(self, participant: str) -> None:
-        """Nobody lives at the old address any more, and its connections end."""
-        (new,) = (home for home in LOOPBACK_ADDRESSES if home != self.current_address[participant])
-        old = self.proxies[participant][self.current_address[participant]]
-        self.proxies[participant][new].refuses = False
+        """Move to the other address; the old one resets its connections and refuses new ones."""
+        current = self.current_address[participant]
+        (new,) = (address for address in LOOPBACK_ADDRESSES if address != current)
+        proxies = self.proxies[participant]
+        proxies[new].refuses = False
         self.current_address[participant] = new
         self.resolve_correctly(participant)
-        old.refuses = True
-        old.cut()
+        proxies[current].refuses = True
+        proxies[current].reset()
 
     def _write(self) -> None:
-        """At once, since it may be read in any moment."""
+        """Replace the file at once, since a node may read it at any moment."""
         names = {
-            _name(one): self._leads_to.get(one, [self.current_address[one]]) for one in self.proxies
+            _name(participant): self._resolved.get(participant, [current])
+            for participant, current in self.current_address.items()
         }
         draft = self.file.with_suffix(".new")
         draft.write_text(json.dumps(names))

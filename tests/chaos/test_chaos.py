@@ -1,4 +1,4 @@
-"""A short round of it, with a schedule that has a bit of everything."""
+"""A short round of chaos, with all sorts of faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROUND = ("--seed", "32", "--seconds", "10", "--nodes", "2", "--load", "4")
 
 
 def test_short_round_of_chaos_violates_no_invariant() -> None:
-    said = run_to_end(*CHAOS, *ROUND, within=timedelta(minutes=5))
+    ran = run_to_end(*CHAOS, *ROUND, within=timedelta(minutes=5))
 
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "0 violations" in said.stdout
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "0 violations" in ran.stdout

@@ -1,4 +1,4 @@
-"""What a participant did without a reply is known from its own books."""
+"""Effects without a reply are taken from the database of the participant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults are drawn, and yet the same each time."""
+"""Faults are a function of the seed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def test_same_seed_gives_the_same_faults(seed: int) -> None:
 def test_target_has_one_fault_at_a_time_and_none_at_the_end(seed: int, nodes: int) -> None:
     faults = schedule(seed, 60, nodes)
 
-    for target in {one.target for one in faults}:
-        its_own = [one for one in faults if one.target == target]
-        assert all(one.at + one.lasts <= next_one.at for one, next_one in pairwise(its_own))
-    assert all(one.at + one.lasts <= 60 + 1e-9 for one in faults)
+    for target in {fault.target for fault in faults}:
+        own_faults = [fault for fault in faults if fault.target == target]
+        assert all(first.at + first.lasts <= second.at for first, second in pairwise(own_faults))
+    assert all(fault.at + fault.lasts <= 60 + 1e-9 for fault in faults)
 
 
 def test_every_kind_of_fault_is_drawn() -> None:
-    assert {one.kind for one in schedule(1, 1000, 3)} == set(FaultKind)
+    assert {fault.kind for fault in schedule(1, 1000, 3)} == set(FaultKind)

@@ -1,4 +1,4 @@
-"""What each customer wants, and how they go about it: drawn from the seed."""
+"""The orders of clients, and what happens to each: a function of the seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from saga_orchestrator.examples.scenarios import order_request
 
 
 class SagaKind(StrEnum):
-    """The type of its saga."""
+    """The types of sagas."""
 
     ORDER = "order_processing"
     APPROVED = "approved_order"
@@ -22,12 +22,12 @@ class SagaKind(StrEnum):
 
 
 class OperatorCommand(StrEnum):
-    """What is asked of a saga that has begun: the verb, as it stands in the path."""
+    """The commands that are sent to running sagas, as in their paths."""
 
     CANCEL = "cancel"
     COMPENSATE = "compensate"
     RETRY = "retry"
-    PAUSE = "pause"  # and to go on again later
+    PAUSE = "pause"  # followed by a resume
 
 
 SAGA_KINDS: Final = (SagaKind.ORDER, SagaKind.ORDER, *SagaKind)
@@ -38,10 +38,10 @@ SIGNALS: Final = (1, 2)
 
 @dataclass(frozen=True, slots=True)
 class PlannedOrder:
-    """`regret` is what the customer asks of the saga `after` seconds.
+    """One order: `operator_command` is sent to its saga after `command_delay_seconds`.
 
-    Who is `hasty` asks two nodes at once, and repeats what has been answered already. `parcel` is
-    what parcel-service is to make of it.
+    A duplicated order is sent to two nodes at once, and its signals are repeated. `parcel` says how
+    parcel-service handles it.
     """
 
     number: int
@@ -52,7 +52,7 @@ class PlannedOrder:
     parcel: Mapping[str, Any]
     operator_command: OperatorCommand | None
     command_delay_seconds: float
-    has_webhook: bool  # of its rest, at a callback URL
+    has_webhook: bool  # at a callback URL
 
     @property
     def key(self) -> str:
@@ -62,7 +62,7 @@ class PlannedOrder:
     def body(self) -> Mapping[str, Any]:
         plain: dict[str, Any] = dict(order_request(self.number))
         placed, paid, _ = plain["step_data"]
-        if not self.pays:  # no way to pay: the payment is refused
+        if not self.pays:  # without a method the payment is refused
             paid["payment_method"] = ""
         if self.kind is SagaKind.ORDER:
             return plain
@@ -76,20 +76,21 @@ class PlannedOrder:
 
 
 def plan_order(seed: int, number: int) -> PlannedOrder:
-    chance = random.Random(f"{seed}/{number}")
+    """Return order `number` of a seed."""
+    generator = random.Random(f"{seed}/{number}")
     return PlannedOrder(
         number=number,
-        kind=chance.choice(SAGA_KINDS),
-        prefer=chance.choice(["respond-async", "wait=5"]),
-        pays=chance.random() < 0.8,
-        is_duplicated=chance.random() < 0.3,
+        kind=generator.choice(SAGA_KINDS),
+        prefer=generator.choice(["respond-async", "wait=5"]),
+        pays=generator.random() < 0.8,
+        is_duplicated=generator.random() < 0.3,
         parcel={
-            "arrives": chance.random() < 0.8,
-            "takes": round(chance.uniform(0, 3), 2),
-            "overtakes": chance.random() < 0.2,
-            "says_again": chance.choice(["the same", "the contrary", None]),
+            "arrives": generator.random() < 0.8,
+            "takes": round(generator.uniform(0, 3), 2),
+            "overtakes": generator.random() < 0.2,
+            "second_callback": generator.choice(["same", "opposite", None]),
         },
-        operator_command=chance.choice(OPERATOR_COMMANDS),
-        command_delay_seconds=chance.uniform(0, MAX_COMMAND_DELAY_SECONDS),
-        has_webhook=chance.random() < 0.4,
+        operator_command=generator.choice(OPERATOR_COMMANDS),
+        command_delay_seconds=generator.uniform(0, MAX_COMMAND_DELAY_SECONDS),
+        has_webhook=generator.random() < 0.4,
     )

@@ -66,12 +66,10 @@ def test_start_with_half_open_sessions_becomes_ready(
     """However far it has come."""
     url = exposed.deployment.service.environ["DATABASE_URL"]
     late = orchestrator_process(tmp_path / "log", exposed.deployment.proxy, DATABASE_URL=url)
-    before = exposed.database_proxy.connections
+    before = exposed.database_proxy.accepted
     late.launch()
     try:
-        wait_until(
-            lambda: exposed.database_proxy.connections - before >= connections, "it connects"
-        )
+        wait_until(lambda: exposed.database_proxy.accepted - before >= connections, "it connects")
         exposed.database_proxy.leave_half_open(HalfOpen.SILENT)
 
         late.await_health()

@@ -1,8 +1,8 @@
-"""The name service of a process under test: it leads names where a file says.
+"""The name resolution of a process under test, from a file.
 
-Python imports this at its start if the folder is on PYTHONPATH. The file of the variable NAMES_FILE
-has the addresses of each name, or null for as long as its name server is silent. Other names are
-looked up as ever.
+Python imports this module at its start if the folder is on PYTHONPATH. The file of the variable
+NAMES_FILE has the addresses of each name, or null while its name server is silent. Other names are
+resolved by the system.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def _by_the_file(host: Any, port: Any, *rest: Any, **hints: Any) -> list[Any]:
     assert _file is not None
     while host in (names := json.loads(Path(_file).read_text())) and names[host] is None:
         time.sleep(LOOK_AGAIN_SECONDS)
-    found = list[Any]()
+    addresses = list[Any]()
     for address in names.get(host, [host]):
-        found += _by_the_system(address, port, *rest, **hints)
-    return found
+        addresses += _by_the_system(address, port, *rest, **hints)
+    return addresses
 
 
 def _getaddrinfo(host: Any, port: Any, *rest: Any, **hints: Any) -> list[Any]:
