@@ -34,16 +34,20 @@ class RelatedSagas:
     broken: set[str] = field(default_factory=set)
 
 
-async def check_children(log: EventLog, cases: Sequence[SagaAudit]) -> Sequence[Violation]:
-    """Check the sagas of `cases` against their parents and children. Raises LogUnavailable."""
-    histories = [(case, case.history) for case in cases if case.history is not None]
-    related = [(case, history) for case, history in histories if _related_ids(history)]
-    saga_ids = {saga_id for _, history in related for saga_id in _related_ids(history)}
+async def check_children(log: EventLog, audits: Sequence[SagaAudit]) -> Sequence[Violation]:
+    """Check the sagas of `audits` against their parents and children. Raises LogUnavailable."""
+    whole = [(audit, audit.history) for audit in audits if audit.history is not None]
+    with_relatives = [(audit, history) for audit, history in whole if _related_ids(history)]
+    saga_ids = {saga_id for _, history in with_relatives for saga_id in _related_ids(history)}
     if not saga_ids:
         return []
     streams = await log.read_streams([StreamId(saga_id) for saga_id in sorted(saga_ids)])
-    kin = _replay_related(streams, related[0][0].context.definitions)
-    return [violation for case, history in related for violation in _check(case, history, kin)]
+    related = _replay_related(streams, audits[0].context.definitions)
+    return [
+        violation
+        for audit, history in with_relatives
+        for violation in _check(audit, history, related)
+    ]
 
 
 def _related_ids(history: History) -> list[str]:
@@ -52,26 +56,26 @@ def _related_ids(history: History) -> list[str]:
 
 
 def _replay_related(recorded: Iterable[RecordedEvent], definitions: Definitions) -> RelatedSagas:
-    kin = RelatedSagas()
+    related = RelatedSagas()
     for saga_id, stream in groupby(recorded, key=lambda event: event.stream_id):
-        kin.broken.add(saga_id)
+        related.broken.add(saga_id)
         with suppress(CorruptStream):
             history = replay_stream(list(stream), definitions)
             if history.broken is None:
-                kin.histories[saga_id] = history
-                kin.broken.discard(saga_id)
-    return kin
+                related.histories[saga_id] = history
+                related.broken.discard(saga_id)
+    return related
 
 
-def _check(case: SagaAudit, history: History, kin: RelatedSagas) -> Iterator[Violation]:
+def _check(audit: SagaAudit, history: History, related: RelatedSagas) -> Iterator[Violation]:
     unheard = child_results_arrive(
-        history, kin.histories, served_since=case.served_since, overdue=case.context.overdue
+        history, related.histories, served_since=audit.served_since, overdue=audit.context.overdue
     )
-    yield from violations_of(Invariant.SAGAS_MAKE_PROGRESS, case.saga_id, unheard)
-    if kin.broken.isdisjoint(children_of(history).values()):
-        breaches = children_agree(history, kin.histories)
-        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, breaches)
+    yield from violations_of(Invariant.SAGAS_MAKE_PROGRESS, audit.saga_id, unheard)
+    if related.broken.isdisjoint(children_of(history).values()):
+        breaches = children_agree(history, related.histories)
+        yield from violations_of(Invariant.CHILDREN_AGREE, audit.saga_id, breaches)
     parent = history.saga.state.parent
-    if parent is not None and parent.saga_id not in kin.broken:
-        breaches = parent_names_child(history, kin.histories.get(parent.saga_id))
-        yield from violations_of(Invariant.CHILDREN_AGREE, case.saga_id, breaches)
+    if parent is not None and parent.saga_id not in related.broken:
+        breaches = parent_names_child(history, related.histories.get(parent.saga_id))
+        yield from violations_of(Invariant.CHILDREN_AGREE, audit.saga_id, breaches)

@@ -54,15 +54,15 @@ class Doctor:
     """
 
     def __init__(
-        self, log: EventLog, readers: ReaderPool, heads: Mapping[int, Head], grounds: AuditContext
+        self, log: EventLog, readers: ReaderPool, heads: Mapping[int, Head], context: AuditContext
     ) -> None:
-        self._log, self._readers, self._heads, self._context = log, readers, heads, grounds
+        self._log, self._readers, self._heads, self._context = log, readers, heads, context
         self._streams = StreamReader(readers)
-        self._unseen_sagas = {*grounds.evidence.calls, *grounds.evidence.acknowledgements}
+        self._unseen_sagas = {*context.evidence.calls, *context.evidence.acknowledgements}
         self.progress = AuditProgress()
 
     async def findings(
-        self, show: Callable[[AuditProgress], None] = lambda examined: None
+        self, show: Callable[[AuditProgress], None] = lambda progress: None
     ) -> AsyncIterator[AuditFinding]:
         """Yield all findings. `show` is called after each shard."""
         checkpoints = await read_checkpoints(self._readers)
@@ -80,14 +80,14 @@ class Doctor:
         if (bad := await self._broken_link(shard_id, head)) is not None:
             detail = f"the chain of shard {shard_id} breaks at seq {bad.seq}"
             yield _violation(Invariant.LOG_HAS_NO_GAPS, bad.stream_id, detail, bad.version)
-        async for cases in self._saga_audits(shard_id, head):
-            for case in cases:
-                for finding in case.findings():
+        async for audits in self._saga_audits(shard_id, head):
+            for audit in audits:
+                for finding in audit.findings():
                     yield finding
-                self._count(case)
-            histories = [case.history for case in cases if case.history is not None]
+                self._count(audit)
+            histories = [audit.history for audit in audits if audit.history is not None]
             rows = await check_rows(self._readers, histories, checkpoint)
-            for violation in (*rows, *await check_children(self._log, cases)):
+            for violation in (*rows, *await check_children(self._log, audits)):
                 yield violation
 
     async def _broken_link(self, shard_id: int, head: Head) -> RecordedEvent | None:
@@ -102,15 +102,15 @@ class Doctor:
 
     async def _saga_audits(self, shard_id: int, head: Head) -> AsyncIterator[Sequence[SagaAudit]]:
         """Yield audits of the sagas of a shard, in batches; the shard's own stream is skipped."""
-        served_since, cases = await self._owned_since(shard_id, head), list[SagaAudit]()
+        served_since, audits = await self._owned_since(shard_id, head), list[SagaAudit]()
         async for stream in self._streams.read_shard(shard_id, head.seq):
             if stream[0].type != SHARD_OWNED:
-                cases.append(SagaAudit(stream, self._context, served_since))
-            if len(cases) == MAX_SAGAS_PER_CHECK:
-                yield cases
-                cases = []
-        if cases:
-            yield cases
+                audits.append(SagaAudit(stream, self._context, served_since))
+            if len(audits) == MAX_SAGAS_PER_CHECK:
+                yield audits
+                audits = []
+        if audits:
+            yield audits
 
     async def _owned_since(self, shard_id: int, head: Head) -> datetime:
         """Return when the owner claimed the shard. In a shard's stream the version is the epoch."""
@@ -118,10 +118,10 @@ class Doctor:
         claims = await self._log.read_stream(stream_id, after_version=head.epoch - 1, limit=1)
         return claims[0].recorded_at if claims else self._context.overdue
 
-    def _count(self, case: SagaAudit) -> None:
-        self._unseen_sagas.discard(case.saga_id)
+    def _count(self, audit: SagaAudit) -> None:
+        self._unseen_sagas.discard(audit.saga_id)
         self.progress.sagas += 1
-        self.progress.events += len(case.stream)
+        self.progress.events += len(audit.stream)
 
     async def _check_keys(self) -> Sequence[Violation]:
         """Check I13: the primary key ensures one saga per key; here, that a saga has one key."""
@@ -145,6 +145,6 @@ class Doctor:
 
 
 def _violation(
-    promise: Invariant, saga_id: str, detail: str, version: int | None = None
+    invariant: Invariant, saga_id: str, detail: str, version: int | None = None
 ) -> Violation:
-    return Violation(code=promise, saga_id=saga_id, version=version, detail=detail)
+    return Violation(code=invariant, saga_id=saga_id, version=version, detail=detail)

@@ -30,7 +30,7 @@ Record = TypeVar("Record", LedgerEntry, ClientAck)
 class Evidence:
     """Calls and acknowledgements by saga, in order of time.
 
-    `watch` says for which participants the ledgers are complete, and until when.
+    `coverage` says for which participants the ledgers are complete, and until when.
     """
 
     coverage: LedgerCoverage
@@ -39,15 +39,19 @@ class Evidence:
 
 
 def collect_evidence(
-    calls: Iterable[LedgerEntry], answers: Iterable[ClientAck], *, at: datetime
+    calls: Iterable[LedgerEntry], acknowledgements: Iterable[ClientAck], *, at: datetime
 ) -> Evidence:
     """Group calls and acknowledgements by saga.
 
     `at` is a time before they were collected: until then the ledgers are complete.
     """
     entries = list(calls)
-    watch = LedgerCoverage(frozenset(call.participant for call in entries), until=at)
-    return Evidence(coverage=watch, calls=_by_saga(entries), acknowledgements=_by_saga(answers))
+    coverage = LedgerCoverage(frozenset(call.participant for call in entries), until=at)
+    return Evidence(
+        coverage=coverage,
+        calls=_by_saga(entries),
+        acknowledgements=_by_saga(acknowledgements),
+    )
 
 
 def read_calls(lines: Iterable[bytes]) -> Iterator[LedgerEntry]:

@@ -39,9 +39,8 @@ Definitions: TypeAlias = Mapping[tuple[str, int], Definition]
 class AuditContext:
     """Inputs shared by all audits.
 
-    `secrets` are in every form in which they may be spelled. `callback_token` returns the
-    callback token
-    of a saga's step. A saga that should have gone on before `overdue` is overdue.
+    `secrets` are in every form in which they may be spelled. `callback_token` returns the token of
+    a saga's step. A saga that should have gone on before `overdue` is overdue.
     """
 
     definitions: Definitions
@@ -102,10 +101,12 @@ class SagaAudit:
         return secrets_are_absent(payloads, [*self.context.secrets, *self._tokens()])
 
     def _tokens(self) -> Iterator[bytes]:
-        token_of, history = self.context.callback_token, self.history
-        for step in history.definition.steps if history is not None else ():
-            if step.completion is Completion.CALLBACK and token_of is not None:
-                yield token_of(self.saga_id, step.name).encode()
+        callback_token, history = self.context.callback_token, self.history
+        if callback_token is None or history is None:
+            return
+        for step in history.definition.steps:
+            if step.completion is Completion.CALLBACK:
+                yield callback_token(self.saga_id, step.name).encode()
 
     def _violations(
         self, invariant: Invariant, breaches: Iterator[Breach] | Sequence[Breach]
