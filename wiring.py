@@ -44,7 +44,7 @@ from .fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
 from .fsm.runtime.calls.executor import Executor
 from .fsm.runtime.clock import SystemClock
 from .fsm.runtime.completion_webhooks import CompletionWebhooks
-from .fsm.runtime.concurrency import WorkerThread
+from .fsm.runtime.concurrency import SharedTimeout, WorkerThread
 from .fsm.runtime.definition_registry import DefinitionRegistry
 from .fsm.runtime.driver import Driver
 from .fsm.runtime.errors import DefinitionExists
@@ -72,6 +72,7 @@ from .http.participants.transport import ParticipantTransport
 from .http.participants.webhook_limiter import MAX_PER_ORIGIN
 from .http.participants.webhook_sender import HttpWebhookSender, WebhookPolicy
 from .http.state import AppState
+from .http.wire.body import MAX_BODY_SECONDS
 from .projections import statement
 from .projections.audit.chain import verify_log
 from .projections.audit.doctor import Doctor
@@ -172,6 +173,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                 event_counts=event_metrics,
                 participants=directory.urls,
                 workroom=WorkerThread(),
+                body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),
                 redaction=Redaction(directory.secrets()),
                 allowed_hosts=(
                     socket.gethostname(),

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,8 @@ from saga_orchestrator.fsm.definitions.parser import parse_definition
 from saga_orchestrator.fsm.formats.strict_json import Json
 from saga_orchestrator.fsm.formats.strict_yaml import parse_yaml
 from saga_orchestrator.fsm.inputs import StartSaga
+from saga_orchestrator.fsm.runtime.clock import SystemClock
+from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout
 from saga_orchestrator.fsm.runtime.orchestrator import StartResult
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import action_answer, given
@@ -28,6 +30,7 @@ from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
 from saga_orchestrator.http.state import AppState
 from saga_orchestrator.http.uvicorn_server import build_server
+from starlette.applications import Starlette
 
 STEPS = ("create_order", "process_payment", "confirm_order")
 OUTPUT: Json = {"order_id": 7, "payment_id": 8, "status": "DONE"}
@@ -39,11 +42,12 @@ class Answering:
 
     def __init__(self, sagas: Sequence[Saga]) -> None:
         self.started, *_, self.over = sagas
+        self.clock = SystemClock()
 
     async def start(self, saga_type: str, request: StartSaga, **_: object) -> StartResult:
         return StartResult(self.started, replayed=False)
 
-    async def rested(self, saga: Saga, within: timedelta) -> Saga:
+    async def wait_until_rest(self, saga: Saga, within: timedelta) -> Saga:
         loop = asyncio.get_running_loop()
         reached: asyncio.Future[Saga] = loop.create_future()
         loop.call_soon(reached.set_result, self.over)
@@ -78,15 +82,21 @@ def state() -> AppState:
         event_counts=nothing,
         participants={},
         workroom=nothing,
+        body_timeout=SharedTimeout(timedelta(seconds=30)),
         redaction=nothing,
         allowed_hosts=(),
         allowed_origins=(),
     )
 
 
+@asynccontextmanager
+async def lifespan(_: Starlette) -> AsyncIterator[AppState]:
+    yield state()
+
+
 def main() -> None:
-    door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-    build_server(build_app(lambda _: nullcontext(state()), version="0")).run(sockets=[door])
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    build_server(build_app(lifespan, version="0")).run(sockets=[listener])
 
 
 if __name__ == "__main__":

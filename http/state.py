@@ -14,7 +14,7 @@ from ..fsm.formats.redaction import Redaction
 from ..fsm.runtime.bulk import BulkJobs
 from ..fsm.runtime.calls.callback_tokens import CallbackTokens
 from ..fsm.runtime.calls.executor import Executor
-from ..fsm.runtime.concurrency import WorkerThread
+from ..fsm.runtime.concurrency import SharedTimeout, WorkerThread
 from ..fsm.runtime.metrics import EventMetrics
 from ..fsm.runtime.orchestrator import Orchestrator
 from ..projections.audit.chain import ChainVerdict
@@ -47,6 +47,7 @@ class AppState(TypedDict):
     event_counts: EventMetrics
     participants: Mapping[str, str]
     workroom: WorkerThread
+    body_timeout: SharedTimeout
     redaction: Redaction
     allowed_hosts: Collection[str]
     allowed_origins: Collection[str]

@@ -7,17 +7,17 @@ before. Unknown members are refused by the models in `requests.py`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from ...fsm.definitions.findings import Finding
 from ...fsm.formats.strict_json import InvalidJson, Json, JsonObject, parse_untrusted
 from ...fsm.formats.strict_yaml import InvalidYaml, parse_yaml
 from ...fsm.formats.utf8 import NotUtf8, read_utf8
-from ...fsm.runtime.concurrency import WorkerThread
+from ...fsm.runtime.concurrency import SharedTimeout, WorkerThread
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -30,7 +30,7 @@ from .json_response import JSON
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_DISCARDED_BYTES: Final = 32 * MAX_BODY_BYTES  # beyond, the connection is closed
-MAX_BODY_SECONDS: Final = 30.0
+MAX_BODY_SECONDS: Final = 30  # `body_timeout` in the state of the application
 JSON_ONLY: Final = (JSON,)
 YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 
@@ -86,9 +86,10 @@ async def read_body(request: Request[Any]) -> bytes:
     """Return the whole body. Raises BodyTooLarge, BodyTooSlow, ClientDisconnect."""
     if _is_refused_by_length(request):
         raise BodyTooLarge(MAX_BODY_BYTES)
+    timeout: SharedTimeout = request.state["body_timeout"]
     try:
-        async with asyncio.timeout(MAX_BODY_SECONDS):
-            return await _receive(request)
+        with timeout:
+            return await _receive(request.receive)
     except TimeoutError:
         raise BodyTooSlow(MAX_BODY_SECONDS) from None
 
@@ -103,14 +104,16 @@ def _is_refused_by_length(request: Request[Any]) -> bool:
     return len(announced) > 10 or int(announced) > limit
 
 
-async def _receive(request: Request[Any]) -> bytes:
-    chunks, size = list[bytes](), 0
-    async for chunk in request.stream():
+async def _receive(receive: Receive) -> bytes:
+    chunks, size, more = list[bytes](), 0, True
+    while more and size <= MAX_DISCARDED_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size <= MAX_BODY_BYTES:
             chunks.append(chunk)
-        elif size > MAX_DISCARDED_BYTES:
-            break
     if size > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)
     return b"".join(chunks)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from .json_response import JSON
 
@@ -58,7 +58,23 @@ class RouteSpec:
         return re.findall(r"{(\w+)}", self.path)
 
     def to_route(self) -> Route:
-        return SegmentRoute(self.path, self.endpoint, methods=[self.method])
+        app = EndpointApp(self.endpoint)
+        return SegmentRoute(self.path, app, methods=[self.method], name=self.name)
+
+
+class EndpointApp:
+    """An endpoint as an ASGI application.
+
+    Starlette would wrap a function in exception handlers of its own, though those of the whole
+    application are around it already: that takes 9 us a request.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 class SegmentRoute(Route):

@@ -11,12 +11,13 @@ import httpx
 import pytest
 from saga_orchestrator.fsm.formats.redaction import Redaction
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
-from saga_orchestrator.fsm.runtime.concurrency import WorkerThread
+from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout, WorkerThread
 from saga_orchestrator.fsm.runtime.health import CheckResult
 from saga_orchestrator.fsm.runtime.metrics import EventMetrics
 from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
 from saga_orchestrator.http.state import AppState
+from saga_orchestrator.http.wire.body import MAX_BODY_SECONDS
 from saga_orchestrator.projections.audit.chain import verify_log
 from saga_orchestrator.projections.feed import (
     AcceptEvent,
@@ -112,7 +113,7 @@ async def bulk(world: InMemoryService) -> AsyncIterator[BulkJobs]:
 
 
 @pytest.fixture
-def state(
+async def state(
     world: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
 ) -> AppState:
     return state_of(world, listing, health, bulk)
@@ -134,6 +135,7 @@ def state_of(
         executor=world.driver.executor,
         event_counts=EventMetrics(),
         workroom=WorkerThread(),
+        body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),
         redaction=Redaction([SECRET]),
         allowed_hosts=("saga",),
         allowed_origins=(),

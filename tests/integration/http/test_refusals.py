@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout
 from saga_orchestrator.http.app import ROUTES
-from saga_orchestrator.http.wire import body
+from saga_orchestrator.http.state import AppState
+from saga_orchestrator.http.wire.body import MAX_BODY_BYTES
 from saga_orchestrator.http.wire.responses import ProblemDetails
 from saga_orchestrator.http.wire.route import RouteSpec
 from saga_orchestrator.tests.support.asgi_requests import JSON
@@ -174,13 +177,13 @@ async def test_an_endless_body_is_hung_up_on(
 
 
 async def test_a_body_that_never_ends_is_not_waited_for(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, state: AppState
 ) -> None:
     async def stalled() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(body, "MAX_BODY_SECONDS", 0.0)
+    state["body_timeout"] = SharedTimeout(timedelta())
     response = await client.post("/sagas/start", content=stalled(), headers=JSON)
 
     assert_problem(response, 408, "body-too-slow")
@@ -233,7 +236,7 @@ async def test_no_route_reads_what_is_not_json(
 async def test_no_route_reads_more_than_a_megabyte(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
-    largest = b'"' + b"x" * (body.MAX_BODY_BYTES - 2) + b'"'
+    largest = b'"' + b"x" * (MAX_BODY_BYTES - 2) + b'"'
 
     fits = await send(client, route, largest)
     too_large = await send(client, route, largest + b" ")
@@ -244,13 +247,13 @@ async def test_no_route_reads_more_than_a_megabyte(
 
 @pytest.mark.parametrize("route", WITH_A_BODY, ids=name)
 async def test_no_route_waits_for_a_body_that_never_ends(
-    client: httpx.AsyncClient, route: RouteSpec, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, route: RouteSpec, state: AppState
 ) -> None:
     async def stalled() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(body, "MAX_BODY_SECONDS", 0.0)
+    state["body_timeout"] = SharedTimeout(timedelta())
 
     assert_problem(await send(client, route, stalled()), 408, "body-too-slow")
 

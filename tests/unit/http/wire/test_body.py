@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.runtime.concurrency import WorkerThread
+from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout, WorkerThread
 from saga_orchestrator.http.wire.body import MAX_BODY_BYTES, read_document, read_json_object
 from saga_orchestrator.http.wire.errors import BodyTooLarge, NotJson
 from starlette.requests import Request
@@ -16,7 +17,12 @@ def request_with(body: bytes) -> Request:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
+    scope = {
+        "type": "http",
+        "headers": [(b"content-type", b"application/json")],
+        "state": {"body_timeout": SharedTimeout(timedelta(seconds=30))},
+    }
+    return Request(scope, receive)
 
 
 async def test_object_is_read() -> None:
