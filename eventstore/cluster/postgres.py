@@ -23,8 +23,7 @@ from psycopg.rows import class_row
 
 from ..errors import LogUnavailable
 from ..postgres.binary_arrays import int4_array, uuid_array
-from ..postgres.connection import Connection, Connector, watchdog
-from ..postgres.ear import Ear
+from ..postgres.connection import Connection, Connector, wait_until_readable, watchdog
 from ..postgres.reader_pool import ReaderPool
 from ..postgres.refusals import Refusals, describe_error
 from ..postgres.statements import DatabaseMode, statement
@@ -81,7 +80,6 @@ class PostgresMembership:
         self._mode: DatabaseMode = "postgresql" if life_lines else "portable"
         self._connector = Connector(database_url, f"node {node_id} membership", self._mode)
         self._connection: Connection | None = None
-        self._ear: Ear | None = None
         self._nudge = asyncio.Event()
         self._judges_from = 0.0  # the loop's time
 
@@ -145,15 +143,16 @@ class PostgresMembership:
             await self._readers.execute("nudge_node", {"node_id": heir})
 
     async def wait_for_notification(self, within: timedelta) -> bool:
-        if self._connection is None or self._ear is None:
+        connection = self._connection
+        if connection is None or not self._life_lines:
             await asyncio.sleep(within.total_seconds())
             return False
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within.total_seconds()):
                     while not self._nudge.is_set():
-                        await self._ear.readable()
-                        self._read_notifications(self._connection)
+                        await wait_until_readable(connection.pgconn.socket)
+                        self._read_notifications(connection)
         except (psycopg.Error, OSError) as error:
             await self.close()
             raise LogUnavailable(str(error)) from error
@@ -173,9 +172,6 @@ class PostgresMembership:
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
-        ear, self._ear = self._ear, None
-        if ear is not None:
-            ear.close()
         if connection is not None:
             await connection.close()
 
@@ -200,7 +196,6 @@ class PostgresMembership:
             if self._life_lines:
                 with watchdog(connection, HEARTBEAT_STATEMENT_TIMEOUT):
                     await self._acquire_liveness_lock(connection)
-                self._ear = Ear(connection.pgconn.socket)
         except BaseException:
             await connection.close()
             raise

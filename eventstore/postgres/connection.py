@@ -148,3 +148,29 @@ def _shut_down_socket(connection: Connection) -> None:
     except (OSError, psycopg.OperationalError):
         # The connection is gone already.
         return
+
+
+async def wait_until_readable(socket: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(socket, _set_done, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(socket)
+
+
+async def wait_until_writable(socket: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(socket, _set_done, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(socket)
+
+
+def _set_done(ready: asyncio.Future[None]) -> None:
+    # The loop may report a socket again before the waiting task has run.
+    if not ready.done():
+        ready.set_result(None)

@@ -7,7 +7,6 @@ rest of a small batch. Statements that are rare or return rows use a cursor all 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -18,24 +17,15 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-from .connection import Connection, Connector
-from .ear import Ear
+from .connection import Connection, Connector, wait_until_readable, wait_until_writable
 
 _SUCCESS_STATUSES: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _PARAMETER: Final = re.compile(rb"%\((\w+)\)s")
 
 
 async def open_prepared_connection(connector: Connector) -> PreparedConnection:
-    """Open a connection.
-
-    Raises as `connect` does; OSError if no descriptor is left. Then nothing stays open.
-    """
-    connection = await connector.connect()
-    try:
-        return PreparedConnection(connection)
-    except OSError:
-        await connection.close()
-        raise
+    """Open a connection. Raises as `connect` does."""
+    return PreparedConnection(await connector.connect())
 
 
 class PreparedConnection:
@@ -47,7 +37,6 @@ class PreparedConnection:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._pgconn = connection.pgconn
-        self._ear = Ear(self._pgconn.socket)
         self._prepared: set[str] = set()
 
     async def execute(self, name: str, sql: bytes, parameters: Mapping[str, bytes]) -> int:
@@ -60,13 +49,12 @@ class PreparedConnection:
             self._pgconn.send_prepare(name.encode(), text)
             await self._read_result()
             self._prepared.add(name)
-        values = [parameters[one] for one in names]
+        values = [parameters[parameter] for parameter in names]
         formats = [Format.BINARY] * len(values)
         self._pgconn.send_query_prepared(name.encode(), values, formats)
         return (await self._read_result()).command_tuples or 0
 
     async def close(self) -> None:
-        self._ear.close()
         await self.connection.close()
 
     async def _read_result(self) -> PGresult:
@@ -77,43 +65,27 @@ class PreparedConnection:
         """
         pgconn = self._pgconn
         while pgconn.flush():
-            await _wait_until_writable(pgconn.socket)
-        answers: list[PGresult] = []
+            await wait_until_writable(pgconn.socket)
+        results: list[PGresult] = []
         while True:
             while pgconn.is_busy():
-                await self._ear.readable()
+                await wait_until_readable(pgconn.socket)
                 pgconn.consume_input()
-            answer = pgconn.get_result()
-            if answer is None:
+            result = pgconn.get_result()
+            if result is None:
                 break
-            answers.append(answer)
-        for answer in answers:
-            if answer.status not in _SUCCESS_STATUSES:
-                raise error_from_result(answer)
-        if not answers:
+            results.append(result)
+        for result in results:
+            if result.status not in _SUCCESS_STATUSES:
+                raise error_from_result(result)
+        if not results:
             raise OperationalError("the connection ended without a result")
-        return answers[-1]
+        return results[-1]
 
 
 @cache
 def _number_parameters(sql: bytes) -> tuple[bytes, list[str]]:
     """Return the statement with numbered parameters, and their names in order."""
     names = list(dict.fromkeys(_PARAMETER.findall(sql)))
-    text = _PARAMETER.sub(lambda found: b"$%d" % (names.index(found[1]) + 1), sql)
+    text = _PARAMETER.sub(lambda match: b"$%d" % (names.index(match[1]) + 1), sql)
     return text, [name.decode() for name in names]
-
-
-async def _wait_until_writable(socket: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_writer(socket, _set_done, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_writer(socket)
-
-
-def _set_done(ready: asyncio.Future[None]) -> None:
-    # The loop may report a socket again before the waiting task has run.
-    if not ready.done():
-        ready.set_result(None)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import psycopg
 import pytest
 from saga_orchestrator.eventstore.postgres.binary_arrays import bytea_array, int4_array
-from saga_orchestrator.eventstore.postgres.connection import Connection, Connector
+from saga_orchestrator.eventstore.postgres.connection import Connector
 from saga_orchestrator.eventstore.postgres.prepared_connection import (
     PreparedConnection,
     open_prepared_connection,
@@ -137,24 +135,3 @@ async def until_it_waits(database_url: str) -> None:
         async with asyncio.timeout(10):
             while await (await watcher.execute(WAITING)).fetchone() is None:
                 pass
-
-
-async def test_a_connection_for_which_no_descriptor_is_left_is_closed_again(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def none_left(descriptor: int) -> int:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    opened = list[Connection]()
-
-    class Remembering(Connector):
-        async def connect(self) -> Connection:
-            opened.append(await super().connect())
-            return opened[0]
-
-    monkeypatch.setattr("saga_orchestrator.eventstore.postgres.ear.os.dup", none_left)
-
-    with pytest.raises(OSError, match="Too many open files"):
-        await open_prepared_connection(Remembering(database_url, "line"))
-
-    assert opened[0].closed
