@@ -24,10 +24,12 @@ from saga_orchestrator.tests.house.tree import (
 
 MAY_KNOW: Final = {
     "fsm": set(),
-    "fsm/runtime": {"fsm", "eventstore"},
+    "fsm/runtime": {"fsm", "eventstore", "eventstore/cluster"},
     "fsm/testing": {"fsm", "fsm/runtime", "eventstore", "projections"},
     "eventstore": set(),
-    "projections": {"fsm", "eventstore"},
+    "eventstore/postgres": {"eventstore"},
+    "eventstore/cluster": {"eventstore", "eventstore/postgres"},
+    "projections": {"fsm", "eventstore", "eventstore/postgres"},
     "http": {"fsm", "fsm/runtime", "projections"},
     "settings.py": {"fsm"},
 }
@@ -37,6 +39,8 @@ NEVER: Final = {
     "fsm": {"asyncio", "threading", "socket", "psycopg", "logging", *WEB, *CLOCKS_AND_CHANCE},
     "fsm/runtime": {"psycopg", "os", *WEB},
     "eventstore": {"transitions", "pydantic", "random", "uuid", *WEB},
+    "eventstore/postgres": {"transitions", "pydantic", "random", "uuid", *WEB},
+    "eventstore/cluster": {"transitions", "pydantic", "random", "uuid", *WEB},
     "projections": {"transitions", "random", "uuid", "os", *WEB},
     "http": {"psycopg", "transitions", "random", "uuid", "os"},
 }

@@ -15,7 +15,16 @@ NOT_OURS: Final = {
     ".git", ".venv", ".typing", ".state", ".hypothesis", ".pytest_cache", ".mypy_cache",
     ".ruff_cache", "__pycache__", "build", "saga_orchestrator.egg-info",
 }  # fmt: skip
-ROOMS: Final = ("fsm/runtime", "fsm/testing", "fsm", "eventstore", "projections", "http")
+ROOMS: Final = (
+    "fsm/runtime",
+    "fsm/testing",
+    "fsm",
+    "eventstore/postgres",
+    "eventstore/cluster",
+    "eventstore",
+    "projections",
+    "http",
+)
 PRODUCTION: Final = (
     "fsm",
     "eventstore",

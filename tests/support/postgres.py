@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from saga_orchestrator import eventstore, projections
+from saga_orchestrator import projections
 from saga_orchestrator.eventstore.embedded import embedded_server
-from saga_orchestrator.eventstore.postgres.migrations import migrate
+from saga_orchestrator.eventstore.postgres.migrations import MIGRATIONS, migrate
 
 TEMPLATE: Final = "template_of_tests"
 
@@ -44,7 +44,7 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migration_folders() -> Sequence[tuple[str, Path]]:
-    return [("eventstore", eventstore.MIGRATIONS), ("projections", projections.MIGRATIONS)]
+    return [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from saga_orchestrator.eventstore.embedded import embedded_server
 PROGRAM = """
 import sys
 from pathlib import Path
-from saga_orchestrator.eventstore import embedded_server
+from saga_orchestrator.eventstore.embedded import embedded_server
 with embedded_server(Path(sys.argv[1])) as server:
     print(server.url, flush=True)
     sys.stdin.readline()
