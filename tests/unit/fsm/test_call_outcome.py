@@ -81,7 +81,7 @@ def test_a_status_of_no_known_class_is_unknown(status: int) -> None:
 
 
 @pytest.mark.parametrize("direction", BOTH)
-def test_what_never_left_is_not_sent_and_what_may_have_left_is_unknown(
+def test_call_is_not_sent_if_no_byte_left_and_else_unknown(
     direction: Direction,
 ) -> None:
     assert verdict_of(NotSent("refused"), direction) == CallOutcome(
@@ -93,7 +93,7 @@ def test_what_never_left_is_not_sent_and_what_may_have_left_is_unknown(
 
 
 @pytest.mark.parametrize("direction", Direction)
-def test_what_had_no_turn_here_says_nothing_of_the_participant(direction: Direction) -> None:
+def test_call_without_a_slot_says_nothing_about_the_participant(direction: Direction) -> None:
     verdict = verdict_of(NotSent("others were first", had_slot=False), direction)
 
     assert (verdict.kind, verdict.retry_after) == (Outcome.CIRCUIT_OPEN, timedelta(seconds=1))
@@ -141,7 +141,7 @@ def test_a_retry_after_that_cannot_be_read_is_ignored(header: str) -> None:
 
 
 @given(st.text(max_size=60) | st.from_regex(r"\w{3}, \d+ Jan \d+ \d+:\d+:\d+ [+-]\d+"))
-def test_no_retry_after_breaks_anything(header: str) -> None:
+def test_any_retry_after_header_is_accepted(header: str) -> None:
     wait = wait_after(header)
 
     assert wait is None or timedelta() <= wait <= MAX_RETRY_AFTER
@@ -235,9 +235,7 @@ def test_only_unknown_and_busy_may_have_happened(outcome: Outcome) -> None:
         ),
     ],
 )
-def test_a_participant_that_is_asked_says_what_became_of_it(
-    body: bytes, verdict: CallOutcome
-) -> None:
+def test_status_reply_gives_the_outcome_of_the_action(body: bytes, verdict: CallOutcome) -> None:
     assert verdict_of(reply(200, body), Direction.STATUS) == verdict
 
 
@@ -250,16 +248,16 @@ def test_a_participant_that_is_asked_says_what_became_of_it(
         ResponseLost("reset"),
     ],
 )
-def test_what_is_not_said_clearly_is_unknown(answer: Response | ResponseLost) -> None:
+def test_unclear_status_is_unknown(answer: Response | ResponseLost) -> None:
     assert verdict_of(answer, Direction.STATUS).kind is Outcome.UNKNOWN
 
 
-def test_a_participant_that_has_never_heard_of_it_has_not_done_it() -> None:
+def test_status_404_is_not_done() -> None:
     assert verdict_of(reply(404), Direction.STATUS).kind is Outcome.NOT_DONE
 
 
 @pytest.mark.parametrize("said", ["x" * 1000, "two\nlines", {"a": 1}, 5])
-def test_what_a_participant_says_of_a_status_is_one_line(said: Json) -> None:
+def test_reason_of_a_status_reply_is_one_line(said: Json) -> None:
     body = json.dumps({"status": said}).encode()
     reason = verdict_of(reply(200, body), Direction.STATUS).reason
 
@@ -278,7 +276,7 @@ def test_a_done_reply_that_cannot_be_decoded_is_done_and_says_why_it_has_no_outp
     assert (verdict.output_loss, verdict.reason) == (OutputLoss.NOT_JSON, UNREADABLE.unreadable)
 
 
-def test_what_cannot_be_decoded_is_unknown_where_the_body_decides() -> None:
+def test_undecodable_reply_is_unknown_where_the_body_decides() -> None:
     as_status = verdict_of(UNREADABLE, Direction.STATUS)
     as_dtm = classify(UNREADABLE, Direction.ACTION, now=lambda: NOON, profile=Profile.DTM)
 

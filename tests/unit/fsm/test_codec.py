@@ -58,7 +58,7 @@ def test_the_same_event_gives_the_same_bytes(event: Event) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one['type']} {one['version']}")
-def test_what_was_once_written_can_be_read(sample: dict[str, object]) -> None:
+def test_golden_sample_can_be_read(sample: dict[str, object]) -> None:
     kind, version = str(sample["type"]), int(str(sample["version"]))
 
     event = decode(kind, version, json.dumps(sample["payload"]).encode())
@@ -149,7 +149,7 @@ def test_times_in_events_are_written_so_too(until: datetime) -> None:
     assert json.loads(encode(event))["until"] == format_time(until)
 
 
-def test_a_time_of_elsewhere_comes_back_as_the_same_instant() -> None:
+def test_time_of_another_zone_comes_back_as_the_same_instant() -> None:
     until = NOON.astimezone(timezone(timedelta(hours=-7)))
     event = StepBackedOff(
         step="pay", attempt=1, outcome=Outcome.BUSY, error="still at it", until=until
@@ -166,7 +166,7 @@ def test_a_text_that_looks_like_an_escaped_null_is_read_as_it_was_written() -> N
     assert decode("StepBackedOff", 1, encode(event)) == event
 
 
-def test_an_event_of_before_is_read_as_one_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_of_an_older_schema_is_upcast(monkeypatch: pytest.MonkeyPatch) -> None:
     class Told(StepCalled, frozen=True, kw_only=True):
         type_name = "Told"
         schema_version = 2
@@ -186,7 +186,7 @@ def test_an_event_of_before_is_read_as_one_of_now(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("kind", "version"), [("StepCalled", 2), ("StepTeleported", 1), ("SagaStarted", 99)]
 )
-def test_what_a_newer_version_wrote_is_unreadable(kind: str, version: int) -> None:
+def test_event_of_a_newer_version_is_unreadable(kind: str, version: int) -> None:
     with pytest.raises(UnreadableEvent, match="newer version"):
         decode(kind, version, b"{}")
 

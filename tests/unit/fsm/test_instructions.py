@@ -227,7 +227,7 @@ def test_children_are_asked_for_until_they_rest() -> None:
     ]
 
 
-def test_who_rests_is_over_unless_its_child_is_at_work() -> None:
+def test_saga_at_rest_needs_no_recovery_unless_a_child_is_active() -> None:
     hotel = define("hotel child=room after=", "approve signal=go or_park after=")
     parked = given(hotel).when(TimerFired(), after=24 * 60 * MINUTE).then_status("parked")
     told = parked.when(child_finished("hotel", SagaStatus.COMPLETED))
@@ -254,7 +254,7 @@ def test_a_saga_at_rest_is_never_woken() -> None:
     assert [next_wakeup(one.saga) for one in (undone, done, parked)] == [None, None, None]
 
 
-def test_what_is_sent_again_after_the_turn_is_what_was_sent_before() -> None:
+def test_call_that_is_resent_while_compensating_is_the_same() -> None:
     case = given(TWO)
 
     assert pending_instructions(case.when(Compensate()).saga) == list(case.calls)

@@ -91,7 +91,7 @@ def test_outputs_are_those_of_the_steps_that_were_done() -> None:
     assert case.saga.outputs == {"book": {"id": 7}}
 
 
-def test_whoever_asked_is_owed_a_callback_from_each_rest_until_it_was_told() -> None:
+def test_webhook_is_pending_from_each_rest_until_its_delivery() -> None:
     request = StartSaga(entity_id=1, input={}, callback_url="https://shop.example/sagas")
     process, participants = (
         SimulatedProcess(define("book"), SAGA_ID, request, now=NOON),
@@ -126,7 +126,7 @@ def test_a_pivot_is_in_doubt_from_its_first_call_to_its_outcome() -> None:
     assert [one.saga.pivot_succeeded for one in cases] == [False, False, False, True, False]
 
 
-def test_what_is_not_done_is_named_in_the_order_of_the_definition() -> None:
+def test_not_done_is_in_the_order_of_the_definition() -> None:
     history: list[Event] = [
         StepCalled(step="book", attempt=1),
         StepSucceeded(step="book", attempt=1),

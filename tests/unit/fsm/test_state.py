@@ -44,7 +44,7 @@ STARTED = SagaStarted(
 CALLED = StepCalled(step="pay", attempt=1)
 
 
-def told(*events: Event) -> SagaState:
+def state_after(*events: Event) -> SagaState:
     state = initial_state(SAGA_ID, STARTED, NOON)
     for event in events:
         state = evolve(state, event, LATER)
@@ -53,7 +53,7 @@ def told(*events: Event) -> SagaState:
 
 @given(some.events)
 def test_the_state_before_an_event_stays_what_it_was(event: Event) -> None:
-    before, again = told(CALLED), told(CALLED)
+    before, again = state_after(CALLED), state_after(CALLED)
 
     with suppress(CorruptStream):
         evolve(before, event, LATER)
@@ -73,7 +73,7 @@ def backed_off(outcome: Outcome, **members: object) -> StepBackedOff:
 
 
 def test_a_start_is_the_first_version() -> None:
-    state = told()
+    state = state_after()
 
     assert (state.version, state.status, state.created_at) == (1, "running", NOON)
     assert (state.input, state.deadline, state.steps) == ({"a": 1}, LATER, {})
@@ -102,7 +102,7 @@ def test_a_wait_begins_once_and_may_be_prolonged() -> None:
 def test_a_wait_that_begins_anew_is_not_finished_any_more() -> None:
     rejected = StepRejected(step="approve", attempt=0, error="nobody came")
     wait = WaitStarted(step="approve", until=LATER, signal="go")
-    state = told(wait, rejected)
+    state = state_after(wait, rejected)
     assert state.finished == ("approve",)
 
     anew = evolve(state, wait, LATER)
@@ -113,7 +113,7 @@ def test_a_wait_that_begins_anew_is_not_finished_any_more() -> None:
 def test_an_unknown_step_that_is_called_again_is_in_doubt_whatever_comes() -> None:
     unknown = StepUnknown(step="pay", attempt=1, error="oops")
     again = StepCalled(step="pay", attempt=2)
-    state = told(CALLED, unknown, again, StepRejected(step="pay", attempt=2, error="no"))
+    state = state_after(CALLED, unknown, again, StepRejected(step="pay", attempt=2, error="no"))
 
     assert state.step("pay").status == "unknown"
 
@@ -122,19 +122,21 @@ def test_a_verdict_of_not_done_ends_the_doubt() -> None:
     unknown = StepUnknown(step="pay", attempt=1, error="oops")
     verdict = StepResolved(step="pay", verdict=Resolution.NOT_DONE, evidence="asked the bank")
     again = StepCalled(step="pay", attempt=2)
-    state = told(CALLED, unknown, verdict, again, StepRejected(step="pay", attempt=2, error="no"))
+    state = state_after(
+        CALLED, unknown, verdict, again, StepRejected(step="pay", attempt=2, error="no")
+    )
 
     assert state.step("pay").status == "rejected"
 
 
 def test_every_event_is_one_version() -> None:
-    state = told(CALLED, StepSucceeded(step="pay", attempt=1), SagaCompleted())
+    state = state_after(CALLED, StepSucceeded(step="pay", attempt=1), SagaCompleted())
 
     assert (state.version, state.updated_at, state.status) == (4, LATER, "completed")
 
 
 def test_a_step_that_nobody_has_touched_is_pending() -> None:
-    assert told().step("pay") == StepState()
+    assert state_after().step("pay") == StepState()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_a_step_that_nobody_has_touched_is_pending() -> None:
 )
 def test_a_history_that_no_machine_can_have_made_is_corrupt(events: list[Event]) -> None:
     with pytest.raises(CorruptStream, match="is corrupt at version") as refusal:
-        told(*events)
+        state_after(*events)
 
     assert (refusal.value.saga_id, refusal.value.version) == (SAGA_ID, len(events) + 1)
 
@@ -174,7 +176,7 @@ def test_a_put_off_start_does_not_start_twice() -> None:
 
 
 def test_steps_are_finished_in_the_order_of_completion_and_once() -> None:
-    state = told(
+    state = state_after(
         StepCalled(step="ship", attempt=1),
         CALLED,
         StepSucceeded(step="pay", attempt=1),
@@ -187,9 +189,9 @@ def test_steps_are_finished_in_the_order_of_completion_and_once() -> None:
     assert state.finished == ("pay", "ship")
 
 
-def test_turning_round_tells_why_and_forgets_what_was_asked() -> None:
+def test_start_of_compensation_gives_its_cause_and_clears_the_request() -> None:
     asked = CompensationRequested(actor="anna")
-    parked = told(CALLED, asked, SagaParked(reason="stuck", not_done=("pay",)))
+    parked = state_after(CALLED, asked, SagaParked(reason="stuck", not_done=("pay",)))
     back = evolve(parked, CompensationStarted(cause=Cause.REQUEST, error="asked"), LATER)
 
     assert parked.compensation_requested == asked
@@ -204,7 +206,7 @@ def test_turning_round_tells_why_and_forgets_what_was_asked() -> None:
 
 
 def test_the_first_error_is_kept_when_the_way_back_is_stuck() -> None:
-    state = told(
+    state = state_after(
         CompensationStarted(cause=Cause.DEADLINE, error="too late"), SagaParked(reason="stuck")
     )
 
@@ -221,15 +223,17 @@ def test_the_first_error_is_kept_when_the_way_back_is_stuck() -> None:
         (backed_off(Outcome.NOT_SENT, resent=True), True, False),
     ],
 )
-def test_what_an_attempt_leaves_behind(event: StepBackedOff, doubtful: bool, busy: bool) -> None:
-    step = told(CALLED, event).step("pay")
+def test_back_off_keeps_whether_the_attempt_is_uncertain_or_busy(
+    event: StepBackedOff, doubtful: bool, busy: bool
+) -> None:
+    step = state_after(CALLED, event).step("pay")
 
     assert (step.is_uncertain, step.was_busy, step.next_attempt_at) == (doubtful, busy, LATER)
 
 
-def test_doubt_stays_over_later_attempts() -> None:
+def test_uncertainty_stays_over_later_attempts() -> None:
     again = StepCalled(step="pay", attempt=2)
-    step = told(CALLED, backed_off(Outcome.UNKNOWN), again, backed_off(Outcome.NOT_SENT))
+    step = state_after(CALLED, backed_off(Outcome.UNKNOWN), again, backed_off(Outcome.NOT_SENT))
 
     assert step.step("pay").is_uncertain
     assert evolve(step, again, LATER).step("pay").next_attempt_at is None
@@ -242,7 +246,7 @@ def test_doubt_stays_over_later_attempts() -> None:
 def test_the_next_attempt_counts_up_unless_nothing_was_used_up(
     outcome: Outcome, attempt: int
 ) -> None:
-    assert told(CALLED, backed_off(outcome)).step("pay").next_attempt == attempt
+    assert state_after(CALLED, backed_off(outcome)).step("pay").next_attempt == attempt
 
 
 def test_a_busy_action_uses_up_no_attempt_of_its_compensation() -> None:

@@ -70,7 +70,7 @@ def test_a_saga_that_only_waits_names_what_is_not_done_and_what_stays() -> None:
     assert case.state.error == "abandoned: settled in court"
 
 
-def test_a_call_that_is_out_may_take_effect_and_is_named() -> None:
+def test_call_in_flight_may_take_effect_and_is_named() -> None:
     all_done(given(THREE), "book").when(ABANDON).then(
         StepUnknown(step="pay", attempt=1, error=GIVEN_UP),
         abandoned(("pay", "ship"), ("book", "pay")),
@@ -89,7 +89,7 @@ def test_a_step_that_backs_off_stays_if_it_may_have_happened(
     )
 
 
-def test_what_was_accepted_stays() -> None:
+def test_accepted_step_may_have_taken_effect_and_is_named() -> None:
     case = given(define("book callback", "pay")).when(action_answer("book", ACCEPTED)).when(ABANDON)
 
     case.then(
@@ -109,7 +109,7 @@ def abandoned_with(policy: ChildPolicy) -> Scenario:
 
 
 @pytest.mark.parametrize("case", [given(PARENT), given(PARENT).when(Pause())])
-def test_who_abandons_a_saga_must_say_what_becomes_of_its_children(case: Scenario) -> None:
+def test_abandon_needs_a_policy_for_active_children(case: Scenario) -> None:
     case = case.when(ABANDON)
 
     case.then_refused(ChildrenUnderWay, f"{CHILD_ID} under way; say whether to leave or to cancel")
@@ -158,14 +158,14 @@ def test_a_child_that_cannot_be_cancelled_is_asked_once() -> None:
     assert needs_no_recovery(case.saga)
 
 
-def test_on_the_way_back_only_what_is_not_undone_is_named() -> None:
+def test_abandon_of_a_compensating_saga_names_only_what_is_not_undone() -> None:
     case = all_done(given(THREE), "book", "pay").when(action_answer("ship", REJECTED))
     case = case.when(compensation_answer("pay", DONE)).when(ABANDON)
 
     case.then(CompensationFailed(step="book", attempt=1, error=GIVEN_UP), abandoned((), ("book",)))
 
 
-def test_a_call_that_is_out_on_the_way_back_is_named() -> None:
+def test_compensation_in_flight_is_named() -> None:
     case = all_done(given(TWO), "book").when(ASKED).when(ABANDON)
 
     assert case.events[-1] == abandoned((), ("book", "pay"))
@@ -253,5 +253,5 @@ def test_an_abandoned_saga_cannot_be_undone() -> None:
         (given(TWO).when(ABANDON), "abandoned"),
     ],
 )
-def test_what_has_ended_cannot_be_abandoned(end: Scenario, status: str) -> None:
+def test_ended_saga_cannot_be_abandoned(end: Scenario, status: str) -> None:
     end.when(ABANDON).then_refused(NotAllowed, f"it is {status}")

@@ -90,7 +90,9 @@ def body_of(case: Scenario) -> Json:
     ],
 )
 @pytest.mark.parametrize("reply", [{"orderid": 777}, "<html>", [], 7, {}])
-def test_what_the_output_of_a_step_lacks_is_not_sent(definition: Definition, reply: Json) -> None:
+def test_request_is_not_sent_without_a_member_that_an_output_lacks(
+    definition: Definition, reply: Json
+) -> None:
     case = booked(definition, reply).then_calls().then_status("parked", pay="pending")
 
     assert case.state.parked is not None
@@ -320,7 +322,9 @@ def test_an_attempt_of_before_that_may_have_happened_is_repeated_as_it_was(
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.THROTTLED, Outcome.CIRCUIT_OPEN])
-def test_one_that_certainly_did_not_happen_is_not(outcome: Outcome) -> None:
+def test_call_of_an_attempt_that_was_not_executed_is_not_rebuilt_with_nulls(
+    outcome: Outcome,
+) -> None:
     case = Scenario(now=NOON, latest_saga=old_attempt(outcome), events=()).when(TimerFired())
 
     case.then_calls().then_status("parked", pay="backing_off")

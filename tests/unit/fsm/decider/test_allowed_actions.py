@@ -141,13 +141,13 @@ def test_every_verb_is_tried() -> None:
 
 
 @pytest.mark.parametrize(("case", "allowed"), CASES.values(), ids=CASES.keys())
-def test_what_is_offered(case: Scenario, allowed: set[str]) -> None:
+def test_allowed_actions_of_a_situation(case: Scenario, allowed: set[str]) -> None:
     assert set(allowed_actions(case.saga)) == allowed
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("verb", VERBS)
-def test_what_is_offered_is_done_and_nothing_else(name: str, verb: str) -> None:
+def test_command_is_accepted_exactly_if_its_verb_is_offered(name: str, verb: str) -> None:
     case, allowed = CASES[name]
     after = case.when(VERBS[verb])
 
@@ -162,7 +162,7 @@ def test_what_is_offered_is_done_and_nothing_else(name: str, verb: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("verb", WITH_A_STEP)
-def test_what_is_not_offered_is_refused_for_any_step(name: str, verb: str) -> None:
+def test_verb_that_is_not_offered_is_refused_for_every_step(name: str, verb: str) -> None:
     case, allowed = CASES[name]
 
     if verb not in allowed:
@@ -180,7 +180,7 @@ def test_a_refusal_says_what_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(("verb", "kind"), [(ASKED, NotCompensatable), (Cancel(), NotAllowed)])
-def test_only_the_refusal_of_a_compensation_is_of_its_own_kind(
+def test_refusal_of_compensate_has_its_own_type(
     verb: OperatorCommand, kind: type[NotAllowed]
 ) -> None:
     case, _ = CASES["past its pivot"]

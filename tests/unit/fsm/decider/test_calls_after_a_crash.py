@@ -60,7 +60,7 @@ def sent_again(case: Scenario) -> list[str]:
     return [call_name(one) for one in pending_instructions(case.saga)]
 
 
-def test_it_is_unknown_when_its_own_time_is_over() -> None:
+def test_unanswered_call_is_unknown_after_its_timeout() -> None:
     case = restarted(cancelled())
 
     assert sent_again(case) == []
@@ -71,13 +71,13 @@ def test_it_is_unknown_when_its_own_time_is_over() -> None:
     assert case.events[0] == StepUnknown(step="pay", attempt=1, error=CUT_OFF)
 
 
-def test_its_time_counts_from_its_intent_however_often_a_process_dies() -> None:
+def test_timeout_of_an_unanswered_call_counts_from_its_intent_over_all_crashes() -> None:
     case = restarted(restarted(cancelled(), 4 * SECOND), 4 * SECOND)
 
     assert next_wakeup(case.saga) == NOON + TIMEOUT
 
 
-def test_one_that_a_crash_had_repeated_before_the_cancel_has_its_time_from_the_cancel_on() -> None:
+def test_timeout_of_a_call_that_was_resent_counts_from_the_cancel() -> None:
     case = given(define("book", "pay")).when(action_answer("book", DONE))
     repeated = restarted(case, 2 * SECOND)
     assert sent_again(repeated) == ["pay#1"]
@@ -87,7 +87,7 @@ def test_one_that_a_crash_had_repeated_before_the_cancel_has_its_time_from_the_c
     case.when(TimerFired(), after=8 * SECOND).then()
 
 
-def test_nor_does_its_time_end_before_that_of_one_repeated_up_to_the_deadline() -> None:
+def test_timeout_of_a_call_that_was_resent_counts_from_the_deadline() -> None:
     case = given(define("book", "pay", deadline="8s")).when(action_answer("book", DONE))
     repeated = restarted(case, 2 * SECOND)
     assert sent_again(repeated) == ["pay#1"]
@@ -96,7 +96,7 @@ def test_nor_does_its_time_end_before_that_of_one_repeated_up_to_the_deadline() 
     assert next_wakeup(case.saga) == NOON + 8 * SECOND + TIMEOUT
 
 
-def test_its_participant_is_asked_if_it_can_be() -> None:
+def test_status_of_an_unanswered_call_is_queried_if_declared() -> None:
     case = restarted(cancelled("pay status"))
     assert sent_again(case) == []
 
@@ -163,7 +163,7 @@ def test_a_call_beside_one_that_failed_is_not_repeated_either() -> None:
     assert sent_again(case) == []
 
 
-def test_nor_is_one_whose_saga_turns_back_because_its_deadline_has_passed_meanwhile() -> None:
+def test_call_is_not_resent_when_the_deadline_has_passed_meanwhile() -> None:
     case = given(define("book", "pay", deadline="1m")).when(action_answer("book", DONE))
 
     assert sent_again(restarted(case)) == ["pay#1"]
@@ -176,11 +176,11 @@ def test_a_pivot_is_repeated_after_the_deadline_which_waits_for_it() -> None:
     assert sent_again(restarted(case, MINUTE)) == ["pay#1"]
 
 
-def test_what_nobody_has_asked_back_is_repeated() -> None:
+def test_call_of_a_running_saga_is_resent() -> None:
     assert sent_again(restarted(given(define("book", "pay")))) == ["book#1"]
 
 
-def test_after_a_passed_pivot_a_request_of_before_keeps_nothing_back() -> None:
+def test_earlier_request_holds_no_call_back_after_the_pivot() -> None:
     definition = define("book", "pay pivot", "ship")
     case = (
         given(definition)
@@ -202,7 +202,7 @@ def test_a_compensation_is_repeated() -> None:
     assert sent_again(restarted(case)) == ["undo book#1"]
 
 
-def test_one_that_was_repeated_without_a_new_intent_has_its_time_from_now_on() -> None:
+def test_timeout_of_a_repetition_without_an_intent_counts_from_now() -> None:
     """The log does not say when it was sent last."""
     case = given(define("book", "pay", deadline="9m")).when(action_answer("book", DONE))
     for _ in range(3):

@@ -184,7 +184,7 @@ def test_a_retry_asks_to_undo_the_child_again() -> None:
     all_undone(case.when(COMPENSATED), "book").then_status("compensated", hotel="compensated")
 
 
-def test_a_child_that_is_under_way_is_called_back_and_waited_for() -> None:
+def test_active_child_is_compensated_and_awaited() -> None:
     case = started().when(ASKED).then_calls("undo hotel")
     case.then_status("compensating", hotel="waiting")
     assert [type(one).__name__ for one in pending_instructions(case.saga)] == ["CompensateChild"]
@@ -236,7 +236,7 @@ def test_no_parent_completes_on_a_child_that_was_undone_behind_its_back() -> Non
     ).then_calls("undo book#1")
 
 
-def test_after_a_pivot_a_person_decides_about_a_child_that_was_undone() -> None:
+def test_child_that_was_compensated_after_a_pivot_parks_its_parent() -> None:
     case = given(define("hotel child=room", "pay pivot", "mail")).when(COMPLETED)
     case = all_done(case, "pay").when(COMPENSATED).when(action_answer("mail", DONE))
 
@@ -245,14 +245,14 @@ def test_after_a_pivot_a_person_decides_about_a_child_that_was_undone() -> None:
     case.when(found).then_status("completed")
 
 
-def test_where_nothing_can_be_held_up_any_more_it_is_only_recorded() -> None:
+def test_child_that_is_compensated_after_its_parent_ended_is_only_recorded() -> None:
     case = all_done(completed(), "pay").then_status("completed").when(COMPENSATED)
 
     case.then(LateReplyIgnored(step="hotel", what="the child saga is compensated"))
 
 
 @pytest.mark.parametrize("rested", [COMPLETED, ABANDONED, REFUSED])
-def test_what_a_child_says_twice_counts_once(rested: object) -> None:
+def test_repeated_result_of_a_child_counts_once(rested: object) -> None:
     case = completed()
 
     case.when(rested).then()  # type: ignore[arg-type]

@@ -211,7 +211,7 @@ def test_a_step_without_effect_is_not_undone() -> None:
 
 
 @drawn(st.integers(1, 6), st.integers(0, 5))
-def test_what_was_done_is_undone_in_reverse_whatever_fails(steps: int, at: int) -> None:
+def test_done_steps_are_compensated_in_reverse_whatever_fails(steps: int, at: int) -> None:
     names = [f"s{number}" for number in range(steps)]
     failing = names[at % steps]
     case = all_done(given(define(*names)), *names[: at % steps])

@@ -26,7 +26,7 @@ ENDS = (
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: str(end.state.status))
-def test_nothing_happens_any_more(end: Scenario) -> None:
+def test_saga_at_rest_makes_no_more_decisions(end: Scenario) -> None:
     for happening in (
         action_answer("book", UNKNOWN),
         compensation_answer("pay", DONE),
@@ -35,7 +35,7 @@ def test_nothing_happens_any_more(end: Scenario) -> None:
         end.when(happening, after=MINUTE).then().then_calls()
 
 
-def test_that_a_callback_was_told_is_recorded_and_changes_nothing_else() -> None:
+def test_delivery_of_the_webhook_is_recorded_and_changes_nothing_else() -> None:
     end = ENDS[0]
     version = end.state.version
 

@@ -17,7 +17,7 @@ from saga_orchestrator.fsm.testing import (
 from saga_orchestrator.tests.unit.fsm.decider.scenarios import mapped
 
 
-def test_a_step_that_is_not_wanted_is_skipped() -> None:
+def test_step_whose_condition_does_not_hold_is_skipped() -> None:
     definition = define("book", "seat when=seat", "pay")
     case = given(definition, input={"seat": False}).when(action_answer("book", DONE))
 
@@ -30,14 +30,14 @@ def test_a_step_that_is_not_wanted_is_skipped() -> None:
 
 
 @pytest.mark.parametrize("nothing", [False, None, "", [], {}])
-def test_nothing_is_wanted_where_there_is_nothing(nothing: object) -> None:
+def test_step_is_skipped_when_its_condition_is_falsy(nothing: object) -> None:
     case = given(define("book when=seat"), input={"seat": nothing})  # type: ignore[dict-item]
 
     case.then_calls().then_status("completed", book="skipped")
 
 
 @pytest.mark.parametrize("something", [True, 1, 0, "no", [0]])
-def test_anything_else_is_wanted(something: object) -> None:
+def test_step_is_executed_when_its_condition_is_truthy(something: object) -> None:
     case = given(define("book when=seat"), input={"seat": something})  # type: ignore[dict-item]
 
     case.then_calls("book#1")
@@ -58,7 +58,7 @@ def test_a_skipped_pivot_is_not_passed() -> None:
     case.when(action_answer("mail", REJECTED)).then_calls("undo book#1")
 
 
-def test_a_condition_that_cannot_be_told_parks() -> None:
+def test_condition_that_cannot_be_evaluated_parks() -> None:
     definition = mapped(dict(document("book", "pay")), 1, when="${steps.book.output.n > `1`}")
     case = given(definition).when(action_answer("book", done({"n": "many"})))
 

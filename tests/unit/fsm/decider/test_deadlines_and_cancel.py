@@ -149,7 +149,7 @@ def test_an_unknown_pivot_parks_and_undoes_nothing() -> None:
     ).then_calls()
 
 
-def test_nobody_can_undo_around_an_unknown_pivot() -> None:
+def test_parked_saga_with_an_unknown_pivot_cannot_be_compensated() -> None:
     definition = define("book", "pay pivot attempts=1", "ship")
     case = all_done(given(definition), "book").when(action_answer("pay", UNKNOWN)).when(ASKED)
 
@@ -166,7 +166,7 @@ def test_a_step_after_the_pivot_that_fails_parks(verdict: CallOutcome) -> None:
     assert case.events[-1] == SagaParked(reason=case.state.error or "", not_done=("ship",))
 
 
-def test_after_the_pivot_attempts_have_no_limit() -> None:
+def test_attempts_after_the_pivot_have_no_limit() -> None:
     case = all_done(given(PIVOT), "book", "pay")
     for attempt in range(1, 100):
         case = case.when(action_answer("ship", UNKNOWN, attempt=attempt))
@@ -210,7 +210,7 @@ def test_a_completed_saga_can_be_undone() -> None:
     ("steps", "allowed"),
     [(("book", "pay"), ("pause", "abandon")), (("book", "pay", "ship"), ())],
 )
-def test_after_a_passed_pivot_nothing_can_be_undone(
+def test_saga_cannot_be_compensated_after_its_pivot(
     steps: tuple[str, ...], allowed: tuple[str, ...]
 ) -> None:
     case = all_done(given(PIVOT), *steps)

@@ -100,13 +100,13 @@ VERBS: dict[str, OperatorCommand] = {
 
 
 @pytest.mark.parametrize(("saga", "parent", "driven"), CASES.values(), ids=CASES.keys())
-def test_what_is_the_parent_s_to_ask_for(saga: Saga, parent: Scenario, driven: set[str]) -> None:
+def test_verbs_that_only_the_parent_may_use(saga: Saga, parent: Scenario, driven: set[str]) -> None:
     assert set(driven_verbs(saga, parent.saga)) == driven
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("verb", VERBS)
-def test_it_is_refused_with_the_parent_and_what_is_left(name: str, verb: str) -> None:
+def test_refusal_names_the_parent_and_the_verbs_that_are_left(name: str, verb: str) -> None:
     saga, parent, driven = CASES[name]
     if verb not in driven:
         require_not_driven(saga, parent.saga, VERBS[verb])
@@ -119,7 +119,7 @@ def test_it_is_refused_with_the_parent_and_what_is_left(name: str, verb: str) ->
 
 
 @pytest.mark.parametrize("asked", [Pause(), SendSignal(name="go"), TimerFired()])
-def test_what_is_the_child_s_own_needs_no_look_at_the_parent(asked: Input) -> None:
+def test_commands_of_the_child_itself_do_not_depend_on_the_parent(asked: Input) -> None:
     assert not depends_on_parent(RUNNING, asked)
 
 

@@ -58,7 +58,7 @@ def test_a_call_that_is_out_counts_as_done() -> None:
     assert planned(given(THREE)) == (["undo book#1"], ())
 
 
-def test_what_waits_for_its_next_try_counts_as_it_would() -> None:
+def test_plan_counts_a_step_that_backs_off_as_compensation_would() -> None:
     assert planned(given(THREE).when(action_answer("book", UNKNOWN))) == (["undo book#1"], ())
 
 
@@ -83,7 +83,7 @@ def test_children_are_planned_with_the_calls() -> None:
     assert planned(all_done(case, "pay")) == (["undo pay#1", "undo hotel", "undo book#1"], ())
 
 
-def test_what_is_waited_for_is_called_off() -> None:
+def test_plan_ends_waits() -> None:
     case = all_done(given(define("book", "rest sleep=1m", "pay")), "book")
 
     assert planned(case) == (["undo book#1"], ())
@@ -95,7 +95,7 @@ def test_branches_are_planned_in_reverse_order_of_completion() -> None:
     assert planned(all_done(case, "ship")) == (["undo ship#1", "undo book#1", "undo pay#1"], ())
 
 
-def test_what_cannot_be_undone_is_named() -> None:
+def test_plan_names_what_cannot_be_undone() -> None:
     step: Json = {
         "name": "pay",
         "participant": "bank",
@@ -114,7 +114,7 @@ def test_a_passed_pivot_has_no_plan() -> None:
         planned(case)
 
 
-def test_nothing_has_to_be_undone_before_a_start() -> None:
+def test_plan_of_a_scheduled_saga_is_empty() -> None:
     assert planned(given(THREE, start_at=NOON + timedelta(minutes=1))) == ([], ())
 
 

@@ -49,7 +49,7 @@ def test_a_refused_compensation_parks_and_stops_there() -> None:
     ).then_status("parked", book="succeeded", pay="compensation_failed")
 
 
-def test_one_that_may_be_passed_over_lets_the_others_be_undone_and_parks_then() -> None:
+def test_failed_compensation_with_policy_continue_parks_after_the_others() -> None:
     case = turned_back("book", "pay continue")
     case = case.when(compensation_answer("pay", REJECTED)).then_calls("undo book#1")
 
@@ -68,7 +68,7 @@ def test_stop_is_another_word_for_park() -> None:
     case.when(compensation_answer("pay", REJECTED)).then_status("parked", book="succeeded")
 
 
-def test_what_the_failed_one_covers_is_listed_too() -> None:
+def test_steps_that_a_failed_compensation_implies_are_listed_too() -> None:
     definition = define("book continue", "confirm undone_by=book", "pay")
     case = all_done(given(definition), "book", "confirm").when(action_answer("pay", REJECTED))
     case = case.when(compensation_answer("book", REJECTED))
@@ -105,7 +105,7 @@ def test_busy_and_throttled_use_no_attempt_of_a_compensation_up(verdict: CallOut
     case.when(compensation_answer("book", DONE)).then_status("compensated")
 
 
-def test_by_default_a_compensation_is_tried_twelve_times() -> None:
+def test_compensation_has_twelve_attempts_by_default() -> None:
     case = turned_back("book")
     for attempt in range(1, 12):
         case = case.when(compensation_answer("book", UNKNOWN, attempt=attempt))

@@ -40,11 +40,11 @@ def test_an_answer_that_nobody_awaits_changes_nothing() -> None:
     given(TWO).when(compensation_answer("book", DONE)).then()
 
 
-def test_nothing_follows_from_time_alone_while_a_call_is_out() -> None:
+def test_timer_changes_nothing_while_a_call_is_in_flight() -> None:
     given(TWO).when(TimerFired(), after=MINUTE).then().then_calls()
 
 
-def test_time_never_runs_backwards() -> None:
+def test_clock_that_was_set_back_does_not_turn_time_back() -> None:
     case = given(TWO).when(action_answer("book", DONE), after=-MINUTE)
 
     assert case.state.updated_at == NOON

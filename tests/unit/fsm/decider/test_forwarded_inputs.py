@@ -36,7 +36,7 @@ def test_a_message_is_recorded_behind_what_comes_of_it() -> None:
     given(ONE).when(message(Pause(actor="anna"))).then(SagaPaused(actor="anna"), TAKEN)
 
 
-def test_what_follows_follows_in_the_same_append() -> None:
+def test_consequences_of_a_message_are_in_the_same_append() -> None:
     back = CompensationStarted(cause=Cause.REQUEST, error="compensation was requested")
 
     settled = given(ONE).when(message(Cancel())).then(back, TAKEN)
@@ -50,7 +50,7 @@ def test_a_message_that_comes_again_changes_nothing() -> None:
     paused.when(message(Pause())).then()
 
 
-def test_not_even_when_it_would_count_again() -> None:
+def test_repeated_message_changes_nothing_even_if_its_input_would_have_an_effect_again() -> None:
     resumed = given(ONE).when(message(Pause())).when(Resume())
 
     resumed.when(message(Pause())).then().then_status("running")

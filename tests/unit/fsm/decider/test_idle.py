@@ -54,18 +54,18 @@ BUSY = {
 
 
 @pytest.mark.parametrize("case", IDLE.values(), ids=IDLE.keys())
-def test_who_only_waits_is_idle(case: Scenario) -> None:
+def test_waiting_saga_is_idle(case: Scenario) -> None:
     assert is_idle(case.saga)
     assert pending_instructions(case.saga) == []
     assert next_wakeup(case.saga) is not None or case.state.paused_at is not None
 
 
 @pytest.mark.parametrize("case", BUSY.values(), ids=BUSY.keys())
-def test_who_is_at_work_or_at_rest_is_not(case: Scenario) -> None:
+def test_saga_at_work_or_at_rest_is_not_idle(case: Scenario) -> None:
     assert not is_idle(case.saga)
 
 
-def test_who_still_has_to_decide_is_not() -> None:
+def test_saga_with_a_pending_decision_is_not_idle() -> None:
     """A process that was stopping has recorded an answer, and not what follows from it."""
     history: list[Event] = [
         StepCalled(step="book", attempt=1),
@@ -77,7 +77,7 @@ def test_who_still_has_to_decide_is_not() -> None:
     case.when(TimerFired()).then_calls("pay#1")
 
 
-def test_to_look_changes_nothing() -> None:
+def test_is_idle_changes_nothing() -> None:
     case = IDLE["backing off"]
     before = case.saga
 

@@ -101,7 +101,7 @@ CHILD = {"type": "parcel", "input": {"id": "${steps.pay.output.id}"}}
 
 
 @pytest.mark.parametrize("said", [LOST, DONE, done({"no": 1})])
-def test_what_is_missing_can_be_supplied_or_asked_for_and_a_mere_retry_is_not_offered(
+def test_missing_output_can_be_supplied_or_requested_again(
     said: CallOutcome,
 ) -> None:
     case = parked_for_pay(said)
@@ -128,7 +128,7 @@ NULL = ResolveStep(step="pay", verdict=Resolution.DONE, evidence="seen", output_
         NULL,
     ],
 )
-def test_what_is_supplied_and_does_not_do_is_refused_and_another_is_taken(
+def test_supplied_output_that_is_insufficient_is_refused(
     said: CallOutcome, useless: ResolveStep
 ) -> None:
     case = parked_for_pay(said)
@@ -148,7 +148,7 @@ def test_a_verdict_with_an_output_that_does_not_do_is_refused_and_one_without_is
     case.when(supplied("pay")).then_status("parked", pay="succeeded")
 
 
-def test_of_two_outputs_that_are_missing_each_is_supplied_in_any_order() -> None:
+def test_two_missing_outputs_are_supplied_in_any_order() -> None:
     action = {"path": "/${steps.book.output.id}/${steps.pay.output.id}"}
     definition = mapped(dict(document("book", "pay pivot", "ship")), 2, action=action)
     for said in (DONE, done({"id": ""})):
@@ -201,11 +201,11 @@ def test_a_verdict_may_say_that_null_is_the_output() -> None:
     case.when(supplied("pay")).then_calls().then_status("parked", pay="succeeded")
 
 
-def test_without_an_output_there_is_nothing_to_supply() -> None:
+def test_resolve_of_a_done_step_needs_an_output() -> None:
     parked_for_pay().when(supplied("pay")).then_refused(NotAllowed, "give the output")
 
 
-def test_on_the_way_back_it_is_supplied_too_and_not_asked_for_again() -> None:
+def test_missing_output_is_supplied_but_not_requested_again_while_compensating() -> None:
     undo = {"path": "/undo/${steps.pay.output.id}"}
     definition = mapped(dict(document("book", "pay", "last")), 1, compensation=undo)
     case = all_done(given(definition), "book", "pay").when(action_answer("last", REJECTED))
@@ -233,7 +233,7 @@ def test_a_retry_of_the_step_repeats_its_call_with_the_same_key() -> None:
 
 
 @pytest.mark.parametrize("said", [REJECTED, UNKNOWN, NOT_SENT, BUSY, THROTTLED])
-def test_where_the_repeated_call_brings_nothing_the_step_stays_done(said: CallOutcome) -> None:
+def test_step_stays_done_when_its_repeated_call_brings_no_output(said: CallOutcome) -> None:
     case = parked_for_pay().when(Retry(step="pay"))
     case = case.when(action_answer("pay", said, attempt=2)).then_status("parked", pay="succeeded")
 
@@ -253,7 +253,7 @@ def test_a_polled_step_is_asked_for_its_output() -> None:
     case.when(status_answer("pay", done({"id": 7}))).then_calls("ship#1")
 
 
-def test_nothing_else_begins_while_an_output_is_asked_for() -> None:
+def test_no_step_begins_while_an_output_is_requested_again() -> None:
     steps = ("pay pivot", "approve signal=go after=pay", "mail after=approve", "ship after=pay")
     case = given(needing(*steps, by=3)).when(action_answer("pay", LOST))
     case = case.when(Retry(step="pay")).when(SendSignal(name="go")).then_calls()
@@ -262,7 +262,7 @@ def test_nothing_else_begins_while_an_output_is_asked_for() -> None:
     case.when(action_answer("pay", done({"id": 7}), attempt=2)).then_calls("mail#1", "ship#1")
 
 
-def test_nothing_is_undone_while_an_output_is_asked_for() -> None:
+def test_no_step_is_compensated_while_an_output_is_requested_again() -> None:
     definition = needing("book", "pay", "ship", by=2)
     case = all_done(given(definition), "book").when(action_answer("pay", LOST))
     case = case.when(Retry(step="pay")).when(Cancel()).then_status("compensating")
@@ -279,7 +279,7 @@ def test_an_output_that_is_asked_for_is_given_up_with_the_saga() -> None:
     assert not case.saga.has_call_in_flight
 
 
-def test_only_the_output_that_the_saga_is_parked_for_is_supplied_or_asked_for() -> None:
+def test_output_that_the_saga_is_not_parked_for_cannot_be_changed() -> None:
     case = given(needing("book", "pay", "ship", by=2))
     case = all_done(case, "book").when(action_answer("pay", LOST))
 
@@ -314,7 +314,7 @@ def in_doubt_beside_it() -> Scenario:
     return case.then_status("parked", seat="backing_off")
 
 
-def test_what_an_attempt_in_doubt_was_made_of_is_not_changed() -> None:
+def test_output_that_an_uncertain_request_was_made_of_cannot_be_changed() -> None:
     case = in_doubt_beside_it()
 
     refused = case.when(supplied("pay", {"id": 7, "seat": "7A"}))
@@ -386,7 +386,7 @@ def old(kind: str, **members: Json) -> Event:
     return decode(kind, 1, serialize(members))
 
 
-def test_in_an_old_history_an_accepted_loss_still_means_all_of_them() -> None:
+def test_accepted_loss_in_an_old_history_means_all_losses() -> None:
     lost = StepSucceeded(step="book", attempt=1, output_loss=OutputLoss.UNMAPPABLE, error="none")
     history = [
         StepCalled(step="book", attempt=1),
@@ -446,7 +446,7 @@ def test_a_step_that_ended_badly_while_the_saga_was_parked_turns_it_back() -> No
     assert case.state.error == "pay was rejected: sold out"
 
 
-def test_and_waits_for_a_pivot_that_is_in_doubt() -> None:
+def test_failed_step_beside_an_uncertain_pivot_waits_for_it_after_a_retry() -> None:
     steps = ("book", "pay after=book callback", "buy pivot after=book attempts=1", "ship after=buy")
     case = all_done(given(define(*steps)), "book").when(action_answer("pay", ACCEPTED))
     case = case.when(action_answer("buy", UNKNOWN)).then_status("parked").when(SOLD_OUT)

@@ -28,7 +28,7 @@ def held_back() -> Scenario:
     return given(TWO).when(action_answer("book", circuit_open(MINUTE)))
 
 
-def test_what_is_held_back_waits_as_long_as_it_is_told() -> None:
+def test_withheld_call_waits_for_the_open_circuit() -> None:
     held_back().then(
         StepBackedOff(
             step="book",
@@ -43,7 +43,7 @@ def test_what_is_held_back_waits_as_long_as_it_is_told() -> None:
     assert not_told.step("book").next_attempt_at == NOON + SECOND
 
 
-def test_it_uses_no_attempt_up() -> None:
+def test_withheld_call_consumes_no_attempt() -> None:
     case = given(define("book attempts=1"))
     for _ in range(5):
         case = case.when(action_answer("book", circuit_open(MINUTE))).when(
@@ -53,23 +53,23 @@ def test_it_uses_no_attempt_up() -> None:
     case.then_calls("book#1")
 
 
-def test_it_certainly_did_not_happen() -> None:
+def test_withheld_call_was_certainly_not_executed() -> None:
     held_back().when(ASKED).then_status("compensated", book="not_sent")
 
 
-def test_it_is_called_as_soon_as_the_participant_is_back() -> None:
+def test_withheld_call_is_sent_once_the_circuit_closes() -> None:
     held_back().when(BACK).then(StepCalled(step="book", attempt=1)).then_calls("book#1")
 
 
-def test_who_is_back_is_one_participant() -> None:
+def test_closed_circuit_releases_the_calls_of_one_participant() -> None:
     held_back().when(CircuitClosed("pay-service")).then()
 
 
-def test_what_backs_off_for_another_reason_waits_on() -> None:
+def test_step_that_backs_off_for_another_reason_waits_on() -> None:
     given(TWO).when(action_answer("book", NOT_SENT)).when(BACK).then()
 
 
-def test_what_is_called_is_not_called_twice() -> None:
+def test_call_in_flight_is_not_sent_again_when_the_circuit_closes() -> None:
     given(TWO).when(BACK).then()
 
 
@@ -88,7 +88,7 @@ def test_branches_are_held_back_each_with_its_participant() -> None:
     case.when(CircuitClosed("pay-service")).then_calls("pay#1")
 
 
-def test_after_the_deadline_it_is_not_called() -> None:
+def test_withheld_call_is_not_sent_after_the_deadline() -> None:
     case = given(define("book", deadline="1m")).when(
         action_answer("book", circuit_open(2 * MINUTE))
     )

@@ -35,7 +35,7 @@ BESIDE = define("book", "pay pivot", "ship after=pay attempts=1", "mail after=pa
 LOST = done_without_output(OutputLoss.TOO_LARGE)
 
 
-def test_what_comes_after_nothing_starts_at_once() -> None:
+def test_steps_without_predecessors_start_at_once() -> None:
     given(define("hotel after=", "car after=")).then_calls("hotel#1", "car#1")
 
 
@@ -180,7 +180,7 @@ def test_a_saga_parks_when_all_that_is_out_is_answered() -> None:
     )
 
 
-def test_nothing_new_begins_while_it_waits_to_park() -> None:
+def test_no_step_begins_while_the_saga_waits_to_park() -> None:
     definition = define(
         "pay pivot", "ship after=pay attempts=1", "mail after=pay", "thank after=mail"
     )
@@ -205,7 +205,7 @@ def test_a_deadline_after_the_pivot_awaits_all_branches() -> None:
     case.when(action_answer("mail", BUSY)).then_calls().then_status("parked", mail="backing_off")
 
 
-def test_all_failed_branches_are_tried_again_by_a_retry() -> None:
+def test_retry_calls_all_failed_branches() -> None:
     case = all_done(given(BESIDE), "book", "pay").when(action_answer("ship", UNKNOWN))
     case = case.when(action_answer("mail", REJECTED)).then_status("parked")
 

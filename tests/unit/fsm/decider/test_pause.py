@@ -115,7 +115,7 @@ def test_a_paused_saga_has_no_wake_up() -> None:
     case.when(TimerFired(), after=HOUR).then()
 
 
-def test_all_times_are_put_off_by_the_pause() -> None:
+def test_pause_postpones_all_times() -> None:
     definition = define("book after=", "rest sleep=2m after=", deadline="10m")
     case = (
         given(definition).when(action_answer("book", UNKNOWN), jitter=0.5).when(PAUSE, after=MINUTE)
@@ -154,7 +154,7 @@ def test_a_wait_that_begins_in_a_pause_begins_with_its_end(verdict: CallOutcome)
     assert case.step("book").next_attempt_at == case.now + wait
 
 
-def test_what_is_accepted_in_a_pause_has_all_its_time_after_it() -> None:
+def test_step_accepted_during_a_pause_has_its_whole_time_after_it() -> None:
     case = (
         given(define("book callback")).when(PAUSE).when(action_answer("book", ACCEPTED), after=HOUR)
     )
@@ -164,7 +164,7 @@ def test_what_is_accepted_in_a_pause_has_all_its_time_after_it() -> None:
     assert case.step("book").wait_deadline == case.now + 15 * MINUTE
 
 
-def test_what_was_not_done_is_called_after_the_pause() -> None:
+def test_action_that_was_not_executed_is_called_after_the_pause() -> None:
     case = given(define("book status")).when(action_answer("book", UNKNOWN))
     case = case.when(TimerFired(), after=MINUTE).then_calls("ask book#1").when(PAUSE)
     case = case.when(status_answer("book", NOT_DONE), after=HOUR)
@@ -185,7 +185,7 @@ def test_callbacks_and_signals_are_recorded_in_a_pause() -> None:
     resumed(case).then_status("completed", pay="succeeded", approve="succeeded")
 
 
-def test_what_was_held_back_stays_back_in_a_pause() -> None:
+def test_withheld_call_is_not_sent_during_a_pause() -> None:
     case = given(TWO).when(action_answer("book", circuit_open(MINUTE))).when(PAUSE)
 
     case.when(CircuitClosed("book-service")).then()
@@ -296,7 +296,7 @@ def test_a_pause_and_its_end_reach_the_child_under_way() -> None:
     resumed(case).then_calls("start hotel")
 
 
-def test_and_a_child_that_is_called_back() -> None:
+def test_pause_reaches_a_child_that_is_compensated() -> None:
     case = given(FAMILY).when(ASKED).when(PAUSE).then_calls("pause hotel")
 
     resumed(case).then_calls("undo hotel")

@@ -60,13 +60,13 @@ def test_an_accepted_step_is_asked_for_after_the_first_wait() -> None:
     asked().then(StatusQueried(step="pay", attempt=1)).then_calls("ask pay#1")
 
 
-def test_done_is_done() -> None:
+def test_poll_with_done_completes_the_step() -> None:
     case = asked().when(status_answer("pay", done({"id": 7}))).then_status("completed")
 
     assert case.events[0] == StepSucceeded(step="pay", attempt=1, output={"id": 7})
 
 
-def test_not_done_is_a_rejection() -> None:
+def test_poll_with_not_done_rejects_the_step() -> None:
     case = asked().when(status_answer("pay", NOT_DONE)).then_calls("undo book#1")
 
     assert case.events[0] == StepRejected(
@@ -75,7 +75,7 @@ def test_not_done_is_a_rejection() -> None:
 
 
 @pytest.mark.parametrize("verdict", [BUSY, UNKNOWN, NOT_SENT, THROTTLED, CIRCUIT_OPEN])
-def test_without_a_clear_answer_it_is_asked_again_at_growing_waits(verdict: CallOutcome) -> None:
+def test_unclear_poll_is_repeated_at_growing_intervals(verdict: CallOutcome) -> None:
     case, waits = asked(), []
     for _ in range(4):
         case = case.when(status_answer("pay", verdict)).then_status("running", pay="waiting")

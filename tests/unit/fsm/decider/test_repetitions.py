@@ -87,7 +87,7 @@ def test_an_action_that_is_repeated_is_recorded_at_powers_of_two(verdict: CallOu
         assert (event.times, event.attempt) == (number, 1)
 
 
-def test_so_is_a_compensation() -> None:
+def test_repeated_compensation_is_recorded_at_powers_of_two() -> None:
     case = of("book", "pay").when(action_answer("book", DONE)).when(action_answer("pay", REJECTED))
     case, recorded = repeated(case, lambda: compensation_answer("book", THROTTLED), 20)
 
@@ -99,7 +99,7 @@ def test_so_is_a_compensation() -> None:
     )
 
 
-def test_so_is_a_poll() -> None:
+def test_repeated_poll_is_recorded_at_powers_of_two() -> None:
     case = of("book poll").when(action_answer("book", ACCEPTED))
     asked = case.when(TimerFired(), after=MINUTE).then(StatusQueried(step="book", attempt=1))
     recorded = []
@@ -113,7 +113,7 @@ def test_so_is_a_poll() -> None:
     assert asked.step("book").polls == 11
 
 
-def test_so_is_a_question_about_what_is_in_doubt() -> None:
+def test_repeated_status_query_is_recorded_at_powers_of_two() -> None:
     case = of("book status").when(action_answer("book", UNKNOWN)).when(TimerFired(), after=MINUTE)
     case, recorded = repeated(case, lambda: status_answer("book", BUSY), 20)
 
@@ -202,7 +202,7 @@ def test_a_pause_finds_all_recorded() -> None:
     assert as_recorded(case.state) == case.state
 
 
-def test_what_is_held_back_at_once_is_not_recorded_as_called() -> None:
+def test_withheld_call_is_not_recorded_as_called() -> None:
     held = {"book-service": OpenCircuit(MINUTE)}
     saga = given(define("rest sleep=1m", "book")).saga
     now = saga.state.updated_at + MINUTE
@@ -224,7 +224,7 @@ def test_what_is_held_back_at_once_is_not_recorded_as_called() -> None:
     assert [call_name(one) for one in back.calls] == ["book#1"]
 
 
-def test_what_cannot_be_called_is_not_held_back_but_parks_and_can_be_skipped() -> None:
+def test_call_that_cannot_be_built_parks_though_its_circuit_is_open() -> None:
     body = {"of": "${steps.book.output.id}"}
     action = {"path": "/pay", "body": body}
     case = given(mapped(dict(document("book", "pay")), 1, action=action))
@@ -241,7 +241,7 @@ def test_what_cannot_be_called_is_not_held_back_but_parks_and_can_be_skipped() -
     assert "skip" in allowed_actions(parked.saga)
 
 
-def test_who_waits_without_news_may_leave_memory_and_comes_back_as_it_was() -> None:
+def test_evicted_saga_keeps_its_unrecorded_changes() -> None:
     case = busy_pay(11, THROTTLED)
 
     assert (
@@ -251,7 +251,7 @@ def test_who_waits_without_news_may_leave_memory_and_comes_back_as_it_was() -> N
     assert is_idle(case.saga)
 
 
-def test_what_is_kept_of_an_earlier_version_counts_no_more() -> None:
+def test_unrecorded_changes_of_an_earlier_version_are_void() -> None:
     case = busy_pay(11, THROTTLED)
     later = case.when(Pause()).state
 
@@ -259,7 +259,7 @@ def test_what_is_kept_of_an_earlier_version_counts_no_more() -> None:
 
 
 @drawn(st.lists(st.sampled_from([BUSY, THROTTLED, CIRCUIT_OPEN]), max_size=70))
-def test_however_answers_alternate_few_of_them_are_recorded(verdicts: list[CallOutcome]) -> None:
+def test_alternating_results_are_recorded_rarely(verdicts: list[CallOutcome]) -> None:
     case, events = of("book"), 0
     for verdict in verdicts:
         case = case.when(action_answer("book", verdict))

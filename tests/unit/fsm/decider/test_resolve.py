@@ -175,7 +175,7 @@ def test_a_verdict_on_one_failed_compensation_leaves_alone_one_that_stops() -> N
     case.then_status("parked", seat="resolved", pay="compensation_failed", book="succeeded")
 
 
-def test_what_was_undone_by_hand_covers_what_it_undoes() -> None:
+def test_step_resolved_as_undone_implies_the_compensations_it_covers() -> None:
     definition = define("book", "confirm undone_by=book", "pay")
     case = all_done(given(definition), "book", "confirm").when(action_answer("pay", REJECTED))
     case = case.when(compensation_answer("book", REJECTED)).when(found("book", "undone"))
@@ -203,13 +203,13 @@ def test_an_unknown_step_that_was_done_is_undone_with_what_was_found_out() -> No
     assert case.calls[0].path == "/pay/7/undo"
 
 
-def test_what_was_undone_by_hand_is_not_undone_again() -> None:
+def test_step_resolved_as_undone_is_not_compensated_again() -> None:
     case = unmade_undo().when(found("pay", "undone")).then_calls("undo book#1")
 
     case.when(compensation_answer("book", DONE)).then_status("compensated", pay="resolved")
 
 
-def test_on_the_way_forward_nothing_is_undone_by_hand() -> None:
+def test_step_of_a_saga_that_does_not_compensate_cannot_be_resolved_as_undone() -> None:
     case = unknown_pivot().when(found("book", "undone"))
     case.then_refused(NotAllowed, "it is not compensating")
 
@@ -227,15 +227,15 @@ def test_on_the_way_forward_nothing_is_undone_by_hand() -> None:
         ("ship", "done", "(possible now: resolve of pay with outcome done or not_done)"),
     ],
 )
-def test_there_is_no_verdict_on_what_is_certain(step: str, verdict: str, why: str) -> None:
+def test_step_with_a_certain_outcome_cannot_be_resolved(step: str, verdict: str, why: str) -> None:
     unknown_pivot().when(found(step, verdict)).then_refused(NotAllowed, why)
 
 
-def test_there_is_no_verdict_on_a_step_that_does_not_exist() -> None:
+def test_unknown_step_cannot_be_resolved() -> None:
     unknown_pivot().when(found("nobody", "done")).then_refused(StepNotFound)
 
 
-def test_a_saga_that_is_not_parked_waits_for_no_verdict() -> None:
+def test_step_of_a_saga_that_is_not_parked_cannot_be_resolved() -> None:
     given(TWO).when(action_answer("book", UNKNOWN)).when(found("book", "done")).then_refused(
         NotAllowed, "it is not parked, so no step of it can be resolved"
     )

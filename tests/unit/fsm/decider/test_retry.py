@@ -66,7 +66,7 @@ def test_a_busy_step_is_called_again_with_its_attempt() -> None:
     given(TWO).when(action_answer("book", BUSY)).when(RETRY).then_calls("book#1")
 
 
-def test_what_is_in_doubt_is_asked_first() -> None:
+def test_retry_queries_the_status_of_an_uncertain_step_first() -> None:
     case = given(define("book status")).when(action_answer("book", UNKNOWN)).when(RETRY)
 
     case.then_calls("ask book#1")
@@ -91,7 +91,7 @@ def test_a_compensation_that_backs_off_is_called_at_once() -> None:
     ],
     ids=["called", "put off", "completed", "compensated", "asleep", "turned"],
 )
-def test_where_nothing_waits_for_its_next_try_there_is_nothing_to_retry(case: Scenario) -> None:
+def test_retry_without_a_back_off_is_refused(case: Scenario) -> None:
     case.when(RETRY).then_refused(NotAllowed, "nothing is parked, and nothing waits")
 
 
@@ -167,7 +167,7 @@ def test_a_retry_that_would_only_park_again_is_refused_with_the_cause() -> None:
     case.then_refused(NotAllowed, "it would park again: the action of pay cannot be called")
 
 
-def test_what_has_been_heard_is_not_waited_for_again() -> None:
+def test_wait_that_was_completed_is_not_begun_again() -> None:
     definition = define("approve signal=go", "pay pivot", "ship attempts=1")
     case = all_done(given(definition).when(SendSignal(name="go")), "pay")
     case = case.when(action_answer("ship", UNKNOWN)).when(RETRY, after=3 * 24 * 60 * MINUTE)
@@ -218,7 +218,7 @@ def test_a_failed_compensation_is_called_again_and_has_all_its_attempts() -> Non
     )
 
 
-def test_all_failed_compensations_are_called_again_one_by_one_the_last_first() -> None:
+def test_retry_calls_all_failed_compensations_the_last_first() -> None:
     """I4."""
     case = failed_undo("continue").when(compensation_answer("book", REJECTED)).then_status("parked")
 
@@ -230,7 +230,7 @@ def test_all_failed_compensations_are_called_again_one_by_one_the_last_first() -
     )
 
 
-def test_one_that_fails_again_may_be_passed_over_again() -> None:
+def test_compensation_that_fails_again_may_be_passed_over_again() -> None:
     case = failed_undo("continue").when(compensation_answer("book", REJECTED)).when(RETRY)
 
     case = case.when(compensation_answer("pay", REJECTED, attempt=2)).then_calls("undo book#2")

@@ -77,7 +77,7 @@ def test_a_signal_that_no_step_waits_for_is_refused_with_those_that_are_known(
     assert set(case.refusal.known) == case.latest_saga.definition.signals
 
 
-def test_of_a_saga_at_rest_no_signal_is_looked_at() -> None:
+def test_saga_at_rest_refuses_every_signal() -> None:
     all_done(given(TWO), "book", "pay").when(SendSignal(name="any")).then_refused(NotAllowed)
 
 
@@ -126,11 +126,11 @@ def test_keys_are_those_of_a_name() -> None:
     case.when(SendSignal(name="payment", key="4711")).then_status("completed")
 
 
-def test_without_a_key_each_signal_counts() -> None:
+def test_each_signal_without_a_key_counts() -> None:
     given(TWICE).when(APPROVED).when(APPROVED).then_status("completed")
 
 
-def test_there_is_an_end_to_the_signals_of_one_name_and_others_are_heard() -> None:
+def test_buffered_signals_of_one_name_have_a_limit() -> None:
     case = waiting(given(define("book", "approve signal=approval", "paid signal=payment", "pay")))
     for number in range(MAX_BUFFERED_SIGNALS):
         case = case.when(SendSignal(name="payment", key=str(number)))
@@ -142,7 +142,7 @@ def test_there_is_an_end_to_the_signals_of_one_name_and_others_are_heard() -> No
 
 
 @pytest.mark.parametrize("end", [action_answer("book", REJECTED), None])
-def test_a_saga_at_rest_hears_nothing(end: object) -> None:
+def test_saga_at_rest_refuses_signals(end: object) -> None:
     case = given(define("book", "approve signal=approval"))
     case = case.when(end) if end else waiting(case).when(APPROVED)  # type: ignore[arg-type]
 
@@ -155,7 +155,7 @@ def test_a_signal_on_the_way_back_is_kept_and_changes_nothing() -> None:
     case.when(APPROVED).then(SignalReceived(name="approval", body={"by": "anna"}, actor="anna"))
 
 
-def test_nobody_in_time_is_a_rejection() -> None:
+def test_timeout_of_a_signal_rejects_the_step() -> None:
     case = waiting(given(WAITS))
     case.when(TimerFired(), after=DAY - MINUTE).then()
 
@@ -165,7 +165,7 @@ def test_nobody_in_time_is_a_rejection() -> None:
     )
 
 
-def test_nobody_in_time_parks_if_it_says_so() -> None:
+def test_timeout_of_a_signal_parks_if_declared() -> None:
     waiting(given(PARKS)).when(TimerFired(), after=DAY).then(
         SagaParked(
             reason="approve: signal approval not received within 1d", not_done=("approve", "pay")

@@ -72,7 +72,7 @@ def test_a_skipped_step_is_not_undone() -> None:
 
 
 @pytest.mark.parametrize("step", ["book", "pay"])
-def test_only_what_is_pending_can_be_skipped(step: str) -> None:
+def test_only_a_pending_step_can_be_skipped(step: str) -> None:
     said = {"book": "is done", "pay": "is being called"}[step]
 
     all_done(given(THREE), "book").when(skip(step)).then_refused(
@@ -84,7 +84,7 @@ def test_a_step_that_does_not_exist_cannot_be_skipped() -> None:
     given(TWO).when(skip("nobody")).then_refused(StepNotFound)
 
 
-def test_on_the_way_back_nothing_is_skipped() -> None:
+def test_compensating_saga_refuses_skip() -> None:
     back = "it is compensating, and no step of it can be skipped any more"
     case = given(THREE).when(ASKED).then_status("compensating", ship="pending")
     case.when(skip("ship")).then_refused(NotAllowed, back)
@@ -96,7 +96,7 @@ def test_on_the_way_back_nothing_is_skipped() -> None:
     parked.when(skip("ship")).then_refused(NotAllowed, back)
 
 
-def test_nothing_is_skipped_of_a_saga_that_is_over_or_has_nothing_pending() -> None:
+def test_skip_of_an_ended_saga_or_without_a_pending_step_is_refused() -> None:
     over = (
         given(THREE)
         .when(action_answer("book", REJECTED))
@@ -107,7 +107,7 @@ def test_nothing_is_skipped_of_a_saga_that_is_over_or_has_nothing_pending() -> N
     all_done(given(TWO), "book").when(skip("book")).then_refused(NotAllowed, "no step of it")
 
 
-def test_what_nothing_undoes_because_the_pivot_was_skipped_parks_and_is_named() -> None:
+def test_step_without_compensation_parks_when_the_pivot_was_skipped() -> None:
     """I3: without its pivot the saga goes back over a step that has no compensation."""
     definition = define("book", "pay pivot", "ship", "mail attempts=1")
     case = given(definition).when(skip("pay"))
@@ -121,7 +121,7 @@ def test_what_nothing_undoes_because_the_pivot_was_skipped_parks_and_is_named() 
     assert case.events[-1] == SagaParked(reason="no compensation for ship", not_undone=("ship",))
 
 
-def test_what_nothing_undoes_because_the_one_that_would_was_skipped_parks_and_is_named() -> None:
+def test_step_parks_when_the_step_that_would_undo_it_was_skipped() -> None:
     definition = define("book", "confirm undone_by=book", "pay")
     case = given(definition, start_at=NOON + MINUTE).when(skip("book"))
     case = all_done(case.when(TimerFired(), after=MINUTE), "confirm")

@@ -40,13 +40,13 @@ def test_a_question_carries_the_key_of_its_action() -> None:
     assert in_doubt().calls[0].key.endswith("/book/action")
 
 
-def test_done_is_done() -> None:
+def test_status_done_completes_the_step() -> None:
     in_doubt().when(status_answer("book", done({"id": 1}))).then(
         StepSucceeded(step="book", attempt=1, output={"id": 1}), SagaCompleted()
     )
 
 
-def test_not_done_is_tried_again_at_once_and_no_longer_in_doubt() -> None:
+def test_status_not_done_calls_the_action_again_at_once() -> None:
     case = in_doubt().when(status_answer("book", NOT_DONE)).then_calls("book#2")
 
     case.when(action_answer("book", REJECTED, attempt=2)).then_status(
@@ -54,7 +54,7 @@ def test_not_done_is_tried_again_at_once_and_no_longer_in_doubt() -> None:
     )
 
 
-def test_not_done_at_the_last_attempt_is_not_sent() -> None:
+def test_status_not_done_of_the_last_attempt_is_not_sent() -> None:
     case = given(define("book status attempts=2"))
     case = case.when(action_answer("book", UNKNOWN)).when(TimerFired(), after=MINUTE)
     case = case.when(status_answer("book", NOT_DONE)).when(
@@ -65,7 +65,7 @@ def test_not_done_at_the_last_attempt_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("verdict", [BUSY, THROTTLED, CIRCUIT_OPEN])
-def test_what_uses_no_attempt_up_is_asked_again_without_end(verdict: CallOutcome) -> None:
+def test_status_queries_that_consume_no_attempt_have_no_limit(verdict: CallOutcome) -> None:
     case = in_doubt()
     for _ in range(10):
         case = case.when(status_answer("book", verdict)).when(TimerFired(), after=MINUTE)
@@ -73,14 +73,14 @@ def test_what_uses_no_attempt_up_is_asked_again_without_end(verdict: CallOutcome
 
 
 @pytest.mark.parametrize("unclear", [UNKNOWN, NOT_SENT, REJECTED])
-def test_unclear_answers_use_the_attempts_up(unclear: CallOutcome) -> None:
+def test_unclear_status_replies_consume_attempts(unclear: CallOutcome) -> None:
     case = in_doubt().when(status_answer("book", unclear)).when(TimerFired(), after=MINUTE)
 
     case.then_calls("ask book#2")
     case.when(status_answer("book", unclear, attempt=2)).then_calls("undo book#1")
 
 
-def test_what_is_not_in_doubt_is_not_asked() -> None:
+def test_certain_step_is_not_queried() -> None:
     for verdict in (BUSY, NOT_SENT, THROTTLED):
         case = given(DEFINITION).when(action_answer("book", verdict))
         case = case.when(TimerFired(), after=MINUTE)
@@ -104,7 +104,7 @@ def test_the_turn_awaits_the_question_and_sends_nothing_new(
     case.then_calls(*["undo book#1"] * undone)
 
 
-def test_after_the_deadline_not_done_is_not_tried_again() -> None:
+def test_action_that_was_not_executed_is_not_called_again_after_the_deadline() -> None:
     case = given(define("book status", "pay", deadline="2m")).when(action_answer("book", UNKNOWN))
     case = case.when(TimerFired(), after=MINUTE).then_calls("ask book#1")
 

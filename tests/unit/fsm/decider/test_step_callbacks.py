@@ -53,18 +53,18 @@ def test_an_accepted_step_waits_and_has_a_wake_up() -> None:
     assert next_wakeup(case.saga) == NOON + LIMIT
 
 
-def test_its_call_says_that_it_awaits_a_callback() -> None:
+def test_call_says_that_it_awaits_a_callback() -> None:
     assert [one.awaits_callback for one in called().calls] == [True]
     assert [one.awaits_callback for one in given(DEFINITION).calls] == [False]
 
 
-def test_a_callback_completes_it() -> None:
+def test_callback_completes_the_step() -> None:
     accepted().when(callback_done("pay", {"id": 7})).then(
         StepSucceeded(step="pay", attempt=1, output={"id": 7}), StepCalled(step="ship", attempt=1)
     )
 
 
-def test_a_callback_fails_it() -> None:
+def test_callback_fails_the_step() -> None:
     case = accepted().when(callback_failed("pay", "card declined")).then_calls("undo book#1")
 
     assert case.events[0] == StepRejected(step="pay", attempt=1, error="card declined")
@@ -88,7 +88,7 @@ def test_a_callback_before_the_reply_is_kept_and_counts_once_accepted() -> None:
     )
 
 
-def test_an_early_callback_that_fails_it_counts_as_well() -> None:
+def test_early_callback_that_fails_the_step_counts_too() -> None:
     case = called().when(callback_failed("pay", "card declined"))
     case.then(CallbackReceived(step="pay", done=False, error="card declined"))
 
@@ -165,7 +165,7 @@ def test_a_repeated_or_contradicting_callback_is_recorded_and_changes_nothing(
     assert case.step("pay") == before
 
 
-def test_nobody_in_time_makes_it_unknown() -> None:
+def test_step_without_a_callback_in_time_is_unknown() -> None:
     case = accepted()
     case.when(TimerFired(), after=LIMIT - MINUTE).then()
 
@@ -187,7 +187,7 @@ def test_a_callback_that_is_recorded_before_the_timeout_wins() -> None:
     case.when(TimerFired(), after=MINUTE).then()
 
 
-def test_what_was_accepted_is_undone_when_the_saga_turns_back() -> None:
+def test_accepted_step_is_compensated() -> None:
     case = accepted().when(ASKED)
 
     assert case.events[1:] == (
@@ -197,7 +197,7 @@ def test_what_was_accepted_is_undone_when_the_saga_turns_back() -> None:
     case.when(callback_done("pay")).then(LateReplyIgnored(step="pay", what="completed by callback"))
 
 
-def test_what_is_accepted_after_the_turn_is_not_waited_for() -> None:
+def test_step_accepted_while_compensating_is_not_awaited() -> None:
     case = called().when(ASKED).then_calls()
 
     case.when(action_answer("pay", ACCEPTED)).then_calls("undo pay#1")
@@ -233,7 +233,7 @@ def test_an_unheard_pivot_parks() -> None:
 
 
 @pytest.mark.parametrize("step", ["book", "nobody"])
-def test_a_step_without_a_callback_is_nobody_to_report(step: str) -> None:
+def test_callback_of_a_step_without_callbacks_is_refused(step: str) -> None:
     accepted().when(callback_done(step)).then_refused(StepNotFound)
 
 

@@ -96,7 +96,7 @@ def test_a_pivot_that_may_have_happened_is_waited_for(verdicts: str, turn: str) 
 
 
 @pytest.mark.parametrize("verdicts", NOT_EXECUTED)
-def test_what_was_asked_while_the_pivot_was_called_is_done_once_it_was_not_executed(
+def test_request_during_the_pivot_call_applies_once_the_pivot_was_not_executed(
     verdicts: str,
 ) -> None:
     *before, last = NOT_EXECUTED[verdicts]

@@ -44,7 +44,7 @@ def test_a_busy_step_is_asked_again_after_its_first_wait_without_jitter(jitter: 
 @pytest.mark.parametrize(
     "verdict", [BUSY, THROTTLED, CIRCUIT_OPEN, throttled(timedelta()), circuit_open(SECOND)]
 )
-def test_what_uses_no_attempt_up_slows_down_to_the_cap_after_ten_times(
+def test_repetitions_slow_down_to_the_cap_after_ten_times(
     verdict: CallOutcome,
 ) -> None:
     case, waits = given(waiting_for(first="1ms", cap="20s")), []
@@ -87,7 +87,7 @@ def test_a_compensation_counts_its_own(verdict: CallOutcome) -> None:
 
 
 @pytest.mark.parametrize("verdict", [UNKNOWN, NOT_SENT])
-def test_however_short_its_waits_a_call_that_fails_for_long_is_tried_once_a_second(
+def test_call_that_fails_for_long_is_repeated_at_most_once_a_second(
     verdict: CallOutcome,
 ) -> None:
     case = given(waiting_for(first="0ms", cap="0ms", attempts=1_000_000))
@@ -133,7 +133,7 @@ def test_the_wait_after_an_unknown_attempt_grows_and_has_jitter(jitter: float) -
         case = case.when(TimerFired(), after=MINUTE).then_calls(f"book#{attempt + 1}")
 
 
-def test_by_default_an_action_is_tried_five_times() -> None:
+def test_action_has_five_attempts_by_default() -> None:
     case = given(TWO)
     for attempt in range(1, 5):
         case = case.when(action_answer("book", NOT_SENT, attempt=attempt))
@@ -144,13 +144,13 @@ def test_by_default_an_action_is_tried_five_times() -> None:
     )
 
 
-def test_nothing_is_sent_before_its_time() -> None:
+def test_no_call_is_sent_before_its_time() -> None:
     case = given(TWO).when(action_answer("book", BUSY))
 
     case.when(TimerFired(), after=SECOND - timedelta(microseconds=1)).then()
 
 
-def test_what_is_waited_for_is_recorded() -> None:
+def test_waits_are_recorded() -> None:
     given(TWO).when(action_answer("book", UNKNOWN, resent=True), jitter=0.5).then(
         StepBackedOff(
             step="book",
