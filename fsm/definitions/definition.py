@@ -5,7 +5,7 @@ A definition never changes once it is registered.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -14,6 +14,7 @@ from ..expressions.expression import Expression
 from ..expressions.template import Template, Text, steps_read
 from .input_schema import InputSchema
 from .retry import RetryPolicy
+from .step_graph import StepGraph
 
 
 class OnFailure(StrEnum):
@@ -124,9 +125,10 @@ class Definition:
     """One version of a saga type. Equal only to itself.
 
     `source` is the document as canonical JSON. Without an `input` schema a start accepts any input.
-    `covered` are the steps that another step's compensation undoes, each with the name of that
-    step; `children` the steps that are child sagas; `signals` the names that steps wait for;
-    `participants` the participants that steps call.
+    `graph` is the order of the steps; `is_sequential` is true if each runs after the one before it.
+    `implied_compensations` are the steps that another step's compensation undoes, each with the
+    name of that step; `children` the steps that are child sagas; `signals` the names that steps
+    wait for; `participants` the participants that steps call.
     """
 
     name: str
@@ -136,18 +138,21 @@ class Definition:
     source: bytes
     input: InputSchema | None = None
     by_name: Mapping[str, Step] = field(init=False, repr=False)
+    graph: StepGraph = field(init=False, repr=False)
     implied_compensations: tuple[tuple[Step, str], ...] = field(init=False, repr=False)
     children: tuple[Step, ...] = field(init=False, repr=False)
     pivots: tuple[str, ...] = field(init=False, repr=False)
     signals: frozenset[str] = field(init=False, repr=False)
     participants: frozenset[str] = field(init=False, repr=False)
-    after_pivot: frozenset[str] = field(init=False, repr=False)
     is_sequential: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {step.name: step for step in self.steps})
-        covered = [(step, step.undone_by) for step in self.steps if step.undone_by is not None]
-        object.__setattr__(self, "implied_compensations", tuple(covered))
+        after = {step.name: step.after for step in self.steps}
+        certain_pivots = {step.name for step in self.steps if step.pivot and step.when is None}
+        object.__setattr__(self, "graph", StepGraph(after, certain_pivots))
+        implied = [(step, step.undone_by) for step in self.steps if step.undone_by is not None]
+        object.__setattr__(self, "implied_compensations", tuple(implied))
         children = tuple(step for step in self.steps if step.child is not None)
         object.__setattr__(self, "children", children)
         pivots = tuple(step.name for step in self.steps if step.pivot)
@@ -158,9 +163,8 @@ class Definition:
         participants = frozenset(step.participant for step in self.steps if step.participant)
         object.__setattr__(self, "participants", participants)
         sequence = [(), *((step.name,) for step in self.steps[:-1])]
-        one_by_one = [step.after for step in self.steps] == sequence
-        object.__setattr__(self, "is_sequential", one_by_one)
-        object.__setattr__(self, "after_pivot", frozenset(self._after_pivot()))
+        is_sequential = [step.after for step in self.steps] == sequence
+        object.__setattr__(self, "is_sequential", is_sequential)
 
     def __getitem__(self, name: str) -> Step:
         return self.by_name[name]
@@ -170,22 +174,5 @@ class Definition:
         return tuple(step for step, by in self.implied_compensations if by == name)
 
     def predecessors(self, name: str) -> frozenset[str]:
-        """The steps that `name` follows, directly or not. Steps may stand in any order."""
-        found: set[str] = set()
-        pending = list(self.by_name[name].after)
-        while pending:
-            earlier = pending.pop()
-            if earlier not in found:
-                found.add(earlier)
-                pending += self.by_name[earlier].after
-        return frozenset(found)
-
-    def _after_pivot(self) -> Iterator[str]:
-        """Steps that run only once a pivot was passed.
-
-        A pivot with a condition may be skipped, and is not passed then.
-        """
-        sure = {step.name for step in self.steps if step.pivot and step.when is None}
-        for step in self.steps:
-            if sure and not sure.isdisjoint(self.predecessors(step.name)):
-                yield step.name
+        """Return the steps that step `name` runs after, directly or not."""
+        return self.graph.predecessors[name]

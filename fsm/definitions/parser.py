@@ -40,6 +40,7 @@ from .schema import (
     StepModel,
     WaitForModel,
 )
+from .step_graph import StepGraph
 from .validation_errors import validation_findings
 from .verifier import verify
 from .verifier.likely_mistakes import suggest_condition
@@ -135,24 +136,6 @@ def _wait_for(model: WaitForModel | None) -> WaitFor | None:
     return WaitFor(signal=model.signal, timeout=model.timeout, on_timeout=on_timeout)
 
 
-def _after_pivot(
-    steps: Sequence[StepModel], after: Mapping[str, tuple[str, ...]]
-) -> frozenset[str]:
-    """The steps that run only once a pivot was passed; their retries have no limit by default.
-
-    A pivot with a condition may be skipped, and is not passed then.
-    """
-    beyond = {one.name for one in steps if one.pivot and one.when is None}
-    pivots = frozenset(beyond)
-    while found := {
-        name
-        for name, earlier in after.items()
-        if name not in beyond and not beyond.isdisjoint(earlier)
-    }:
-        beyond |= found
-    return frozenset(beyond) - {one for one in pivots if beyond.isdisjoint(after[one])}
-
-
 class _DefinitionParser:
     """The parser of one document: it parses the templates and collects the findings."""
 
@@ -163,9 +146,16 @@ class _DefinitionParser:
     def steps(self) -> tuple[Step, ...]:
         self._reject_duplicate_names()
         after = self._after()
-        beyond = _after_pivot(self.model.steps, after)
+        certain_pivots = {
+            step.name for step in self.model.steps if step.pivot and step.when is None
+        }
+        graph = StepGraph(after, certain_pivots)
+        if not self.findings:
+            self._reject_cycles(graph)
         return tuple(
-            self._step(step, number, after[step.name], beyond=step.name in beyond)
+            self._step(
+                step, number, after[step.name], is_after_pivot=step.name in graph.after_pivot
+            )
             for number, step in enumerate(self.model.steps)
         )
 
@@ -200,26 +190,20 @@ class _DefinitionParser:
                 cure = did_you_mean(unknown, after) or ": correct the name"
                 detail = f"there is no step {unknown!r}{cure}"
                 self._add_finding("unknown-step", ("steps", number, "after"), detail)
-        if not self.findings:
-            self._reject_cycles(after)
         return after
 
-    def _reject_cycles(self, after: dict[str, tuple[str, ...]]) -> None:
-        runnable: set[str] = set()
-        while ready := {
-            name
-            for name, earlier in after.items()
-            if name not in runnable and runnable.issuperset(earlier)
-        }:
-            runnable |= ready
+    def _reject_cycles(self, graph: StepGraph) -> None:
+        in_cycles = graph.in_cycles()
         for number, step in enumerate(self.model.steps):
-            if step.name not in runnable:
-                detail = f"{step.name} runs after steps that run after it: correct after"
+            if step.name in in_cycles:
+                detail = f"{step.name} never runs, because steps wait for each other: correct after"
                 self._add_finding("circular-steps", ("steps", number, "after"), detail)
 
-    def _step(self, model: StepModel, number: int, after: tuple[str, ...], *, beyond: bool) -> Step:
+    def _step(
+        self, model: StepModel, number: int, after: tuple[str, ...], *, is_after_pivot: bool
+    ) -> Step:
         place: Place = ("steps", number)
-        retry = AFTER_PIVOT_DEFAULT_RETRY if beyond else ACTION_DEFAULT_RETRY
+        retry = AFTER_PIVOT_DEFAULT_RETRY if is_after_pivot else ACTION_DEFAULT_RETRY
         completion = Completion(model.completion) if model.completion else None
         return Step(
             name=model.name,

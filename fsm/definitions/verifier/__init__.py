@@ -61,24 +61,24 @@ def verify(
     `others` are the definitions that its children may be; one of the same name and version as
     `definition` does not count.
     """
-    order = VerifierContext(definition)
+    context = VerifierContext(definition)
     findings = [
         *check_schemas(definition),
-        *check_time_budget(order),
+        *check_time_budget(context),
         *check_endless_children(definition, others),
     ]
     for number, step in enumerate(definition.steps):
         at = f"/steps/{number}"
         if known_participants is not None:  # and so all definitions, as a service does
             findings += check_child(step, at, (definition, *others))
-        findings += _check_step(order, step, at, known_participants)
+        findings += _check_step(context, step, at, known_participants)
     return list(dict.fromkeys(findings))
 
 
 def _check_step(
-    order: VerifierContext, step: Step, at: str, known_participants: Collection[str] | None
+    context: VerifierContext, step: Step, at: str, known_participants: Collection[str] | None
 ) -> Iterator[Finding]:
     if known_participants is not None:
         yield from check_participant(step, at, known_participants)
     for check in CHECKS:
-        yield from check(order, step, at)
+        yield from check(context, step, at)

@@ -34,7 +34,7 @@ def check_participant(step: Step, at: str, known: Collection[str]) -> Iterator[F
         yield warning("unknown-participant", f"{at}/participant", detail)
 
 
-def check_calls(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_calls(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if step.action is not None:
         yield from _check_call(step.action, f"{at}/action")
         if step.has_effect and step.action.method == "GET":

@@ -9,12 +9,12 @@ from ..findings import Finding, error, warning
 from .context import VerifierContext
 
 
-def check_compensations(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_compensations(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if not step.has_effect:
         yield from _check_unneeded_compensation(step, at)
     elif step.undone_by is not None:
-        yield from _check_undone_by(order, step, at)
-    elif not step.is_compensatable and not order.is_never_compensated(step):
+        yield from _check_undone_by(context, step, at)
+    elif not step.is_compensatable and not context.is_never_compensated(step):
         detail = (
             f"{step.name} may have to be undone and has no compensation: declare one, or"
             " undone_by, or effect: none if there is nothing to undo"
@@ -23,7 +23,7 @@ def check_compensations(order: VerifierContext, step: Step, at: str) -> Iterator
     if step.compensate_on_reject and step.undone_by is None and not step.is_compensatable:
         detail = f"{step.name} has compensate_on_reject and no compensation: declare one"
         yield error("cannot-be-undone", f"{at}/compensate_on_reject", detail)
-    yield from _check_unreachable_compensation(order, step, at)
+    yield from _check_unreachable_compensation(context, step, at)
     yield from _check_compensation_call(step, f"{at}/compensation")
 
 
@@ -39,16 +39,16 @@ def _check_unneeded_compensation(step: Step, at: str) -> Iterator[Finding]:
         yield error("undo-of-nothing", f"{at}/undone_by", detail)
 
 
-def _check_undone_by(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
-    other = order.definition.by_name.get(step.undone_by or "")
+def _check_undone_by(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+    other = context.definition.by_name.get(step.undone_by or "")
     place = f"{at}/undone_by"
     if step.compensation is not None:
         detail = f"{step.name} has undone_by and a compensation of its own: keep one of the two"
         yield error("undone-twice", place, detail)
-    elif other is None or other.name not in order.predecessors[step.name]:
+    elif other is None or other.name not in context.graph.predecessors[step.name]:
         detail = f"{step.undone_by} is not a step that runs before {step.name}: name one that does"
         yield error("undone-by-nobody", place, detail)
-    elif order.may_be_skipped(other, step):
+    elif context.may_be_skipped(other, step):
         detail = (
             f"{other.name} may be skipped, and then nothing undoes {step.name}:"
             f" give {step.name} the same condition, or a compensation of its own"
@@ -63,11 +63,11 @@ def _check_undone_by(order: VerifierContext, step: Step, at: str) -> Iterator[Fi
 
 
 def _check_unreachable_compensation(
-    order: VerifierContext, step: Step, at: str
+    context: VerifierContext, step: Step, at: str
 ) -> Iterator[Finding]:
     """Warn of a compensation that is never called: its author may rely on it."""
     asks = step.compensate_on_reject and step.pivot
-    if order.is_never_compensated(step) and step.has_effect and not asks:
+    if context.is_never_compensated(step) and step.has_effect and not asks:
         why = "is a pivot" if step.pivot else "runs only after a pivot"
         detail = f"{step.name} {why}, so it is never undone: leave this out, or move the pivot"
         for member, value in (("compensation", step.compensation), ("undone_by", step.undone_by)):

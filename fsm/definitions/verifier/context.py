@@ -13,36 +13,21 @@ MAX_SCHEMA_LOOKUPS = 20_000  # look-ups of schemas and names in the input's sche
 
 
 class VerifierContext:
-    """The order of the steps of one definition.
-
-    `before` has the predecessors of each step. `beyond` are the steps that run only after a pivot
-    without a condition, which cannot be skipped. `input` is the declared input.
-    """
+    """One definition with what the checks compute of it only once: the order of its steps, the
+    operands of their conditions, and the parts that its input schema declares."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
-        self.predecessors = {
-            step.name: definition.predecessors(step.name) for step in definition.steps
-        }
-        sure = {step.name for step in definition.steps if step.pivot and not step.when}
-        self.after_pivot = frozenset(
-            name for name, all_ in self.predecessors.items() if all_ & sure
-        )
+        self.graph = definition.graph
         self.input = _schema_parts(definition.input)
         self.conditions = {step.name: frozenset(_conjuncts(step)) for step in definition.steps}
 
     def concurrent_with(self, step: Step) -> list[Step]:
         """Return the steps that may run at the same time as `step`."""
-        return [other for other in self.definition.steps if self.are_concurrent(step, other)]
-
-    def are_concurrent(self, one: Step, other: Step) -> bool:
-        follows = (
-            one.name in self.predecessors[other.name] or other.name in self.predecessors[one.name]
-        )
-        return one is not other and not follows
+        return [self.definition[name] for name in self.graph.concurrent_with(step.name)]
 
     def is_never_compensated(self, step: Step) -> bool:
-        return step.pivot or step.name in self.after_pivot
+        return step.pivot or step.name in self.graph.after_pivot
 
     def may_be_skipped(self, earlier: Step, later: Step) -> bool:
         """True if `earlier` may have been skipped although `later` was not.

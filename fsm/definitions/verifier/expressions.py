@@ -20,7 +20,7 @@ from .type_inference import check_access, check_condition
 MAX_DEPTH = 100  # levels of an expression: each takes frames of the evaluator's stack
 
 
-def check_expressions(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_expressions(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     for place in expression_sites(step, at):
         faults = [*_check_nodes(place), *_check_literals(place)]
         if not faults:
@@ -34,7 +34,7 @@ def check_expressions(order: VerifierContext, step: Step, at: str) -> Iterator[F
             )
             detail = f"${{{place.expression.source}}} reads the whole scope: begin with {roots}"
             yield error("unknown-reference", place.pointer, detail)
-        if place.in_text and place.expression.path and _is_object(order, place.expression.path):
+        if place.in_text and place.expression.path and _is_object(context, place.expression.path):
             detail = (
                 f"${{{place.expression.source}}} is an object, which cannot stand in a text:"
                 " name one of its members"
@@ -100,12 +100,12 @@ def _reads_whole_scope(expression: Expression) -> bool:
     return False
 
 
-def _is_object(order: VerifierContext, path: Path) -> bool:
+def _is_object(context: VerifierContext, path: Path) -> bool:
     match path:
         case ("input",):
             return True
-        case ("steps", str() as name, "output") if name in order.definition.by_name:
-            step = order.definition[name]
+        case ("steps", str() as name, "output") if name in context.definition.by_name:
+            step = context.definition[name]
             return step.child is not None or declared_members(step) is not None
         case _:
             return False

@@ -26,12 +26,12 @@ TEXT_TYPES = {"string", "number", "boolean"}
 MAX_NAMED = 5  # undeclared parts that one finding names
 
 
-def check_inputs(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
-    if order.input is not None:
+def check_inputs(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+    if context.input is not None:
         references = step.when.references if step.when is not None else ()
         conditions = {reference.path for reference in references}
         for place, reference in _input_references(step, at):
-            yield from _InputReferenceCheck(place, reference, conditions).findings(order.input)
+            yield from _InputReferenceCheck(place, reference, conditions).findings(context.input)
 
 
 def undeclared_reads(definition: Definition) -> list[Path]:

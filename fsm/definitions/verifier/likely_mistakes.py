@@ -34,16 +34,16 @@ BARE_REFERENCE = re.compile(
 SAGA_ID_PATH = ("saga", "id")
 
 
-def check_likely_mistakes(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_likely_mistakes(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     for call, place in ((step.action, "action"), (step.status, "status")):
         if call is not None:
-            yield from _check_call(order, call, f"{at}/{place}")
+            yield from _check_call(context, call, f"{at}/{place}")
     if step.child is not None and step.child.input is not None:
-        yield from _check_template(order, step.child.input, f"{at}/saga/input")
+        yield from _check_template(context, step.child.input, f"{at}/saga/input")
     if step.output is not None:
-        yield from _check_template(order, step.output, f"{at}/output", root="response.body")
+        yield from _check_template(context, step.output, f"{at}/output", root="response.body")
     if step.compensation is not None:
-        yield from _check_call(order, step.compensation, f"{at}/compensation")
+        yield from _check_call(context, step.compensation, f"{at}/compensation")
 
 
 def suggest_expression(placeholder: re.Match[str], root: str = "input") -> str:
@@ -63,26 +63,26 @@ def suggest_condition(text: str) -> str | None:
     return f"${{{source}}}" if is_meant else None
 
 
-def _check_call(order: VerifierContext, call: Call, at: str) -> Iterator[Finding]:
+def _check_call(context: VerifierContext, call: Call, at: str) -> Iterator[Finding]:
     yield from _check_signal_urls(
-        order, call.path, f"{at}/path"
+        context, call.path, f"{at}/path"
     )  # braces in a path are an error: see calls
     yield from _check_dollars(call.path, f"{at}/path")
     for part in call.path.parts:
         for match in NAME_IN_PATH.finditer(part) if isinstance(part, str) else ():
             yield _sent_as_text(match[0][1:], f"${{input.{match[1]}}}", f"{at}/path")
     if call.body is not None:
-        yield from _check_template(order, call.body, f"{at}/body")
+        yield from _check_template(context, call.body, f"{at}/body")
     for name, value in call.headers:
-        yield from _check_template(order, value, header_pointer(at, name))
+        yield from _check_template(context, value, header_pointer(at, name))
 
 
 def _check_template(
-    order: VerifierContext, template: Template, at: str, *, root: str = "input"
+    context: VerifierContext, template: Template, at: str, *, root: str = "input"
 ) -> Iterator[Finding]:
     match template:
         case Text(parts=parts):
-            yield from _check_signal_urls(order, template, at)
+            yield from _check_signal_urls(context, template, at)
             yield from _check_dollars(template, at)
             for part in parts:
                 if isinstance(part, str):
@@ -90,11 +90,11 @@ def _check_template(
         case ObjectTemplate(members=members):
             for name, member in members:
                 yield from _check_template(
-                    order, member, f"{at}/{escape_pointer_token(name)}", root=root
+                    context, member, f"{at}/{escape_pointer_token(name)}", root=root
                 )
         case ListTemplate(items=items):
             for number, item in enumerate(items):
-                yield from _check_template(order, item, f"{at}/{number}", root=root)
+                yield from _check_template(context, item, f"{at}/{number}", root=root)
         case Literal(value=value):
             yield from _check_literal(value, at, root)
 
@@ -134,9 +134,9 @@ def _check_placeholders(text: str, at: str, root: str) -> Iterator[Finding]:
         yield warning("braces-without-dollar", at, detail)
 
 
-def _check_signal_urls(order: VerifierContext, text: Text, at: str) -> Iterator[Finding]:
+def _check_signal_urls(context: VerifierContext, text: Text, at: str) -> Iterator[Finding]:
     """Check the URLs of signals to the saga itself, which a participant may be sent."""
-    known = [step.wait_for.signal for step in order.definition.steps if step.wait_for is not None]
+    known = [step.wait_for.signal for step in context.definition.steps if step.wait_for is not None]
     for before, part in zip(text.parts, text.parts[1:], strict=False):
         is_own = isinstance(before, Expression) and before.path == SAGA_ID_PATH
         if not is_own or not isinstance(part, str) or not (match := SIGNAL.match(part)):

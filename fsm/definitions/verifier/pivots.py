@@ -13,11 +13,11 @@ from ..findings import Finding, error, warning
 from .context import VerifierContext, constant_condition
 
 
-def check_pivots(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_pivots(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if step.pivot:
-        yield from _check_pivot(order, step, at)
-    elif step.name not in order.after_pivot:
-        yield from _check_concurrent_with_pivot(order, step, at)
+        yield from _check_pivot(context, step, at)
+    elif step.name not in context.graph.after_pivot:
+        yield from _check_concurrent_with_pivot(context, step, at)
     elif step.action is not None and step.action.retry.attempts is not None:
         detail = (
             f"{step.name} runs after the pivot, so the saga cannot go back: when its"
@@ -27,21 +27,23 @@ def check_pivots(order: VerifierContext, step: Step, at: str) -> Iterator[Findin
         yield warning("gives-up-after-pivot", f"{at}/action/retry/attempts", detail)
 
 
-def _check_pivot(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def _check_pivot(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if step.when is not None and constant_condition(step) is not True:
         detail = (
             f"if the pivot {step.name} is skipped, the steps after it may have to be undone:"
             " leave out the condition, or give every step after it a compensation"
         )
         yield warning("pivot-may-be-skipped", f"{at}/when", detail)
-    if step.name in order.after_pivot:
+    if step.name in context.graph.after_pivot:
         detail = (
             f"{step.name} runs after another pivot, from which on the saga only goes forward:"
             " leave out one of the two pivots"
         )
         yield warning("second-pivot", f"{at}/pivot", detail)
     rivals = [
-        one.name for one in order.concurrent_with(step) if one.pivot and not (one.when or step.when)
+        one.name
+        for one in context.concurrent_with(step)
+        if one.pivot and not (one.when or step.when)
     ]
     if rivals:
         detail = (
@@ -52,8 +54,10 @@ def _check_pivot(order: VerifierContext, step: Step, at: str) -> Iterator[Findin
         yield error("parallel-pivots", f"{at}/pivot", detail)
 
 
-def _check_concurrent_with_pivot(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
-    pivots = [one.name for one in order.concurrent_with(step) if one.pivot]
+def _check_concurrent_with_pivot(
+    context: VerifierContext, step: Step, at: str
+) -> Iterator[Finding]:
+    pivots = [one.name for one in context.concurrent_with(step) if one.pivot]
     if pivots and _may_be_rejected(step):
         names = ", ".join(pivots)
         detail = (

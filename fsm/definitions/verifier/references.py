@@ -25,7 +25,7 @@ JSON_WORDS = ("true", "false", "null")
 FALLBACK_HINT = "give a fallback with ||"
 
 
-def check_references(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_references(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if step.output is not None and step.action is None:
         detail = (
             f"{step.name} calls no participant, so there is no reply to make an output of:"
@@ -34,7 +34,7 @@ def check_references(order: VerifierContext, step: Step, at: str) -> Iterator[Fi
         yield error("output-of-no-reply", f"{at}/output", detail)
     for place in expression_sites(step, at):
         for reference in place.expression.references:
-            yield from _ReferenceCheck(order, step, place, reference).findings()
+            yield from _ReferenceCheck(context, step, place, reference).findings()
 
 
 def declared_members(step: Step) -> frozenset[str] | None:
@@ -55,9 +55,9 @@ class _ReferenceCheck:
     """The check of one reference in one expression."""
 
     def __init__(
-        self, order: VerifierContext, step: Step, place: ExpressionSite, reference: Reference
+        self, context: VerifierContext, step: Step, place: ExpressionSite, reference: Reference
     ) -> None:
-        self.order, self.step, self.place = order, step, place
+        self.context, self.step, self.place = context, step, place
         self.reference = reference
 
     def findings(self) -> Iterator[Finding]:
@@ -96,10 +96,10 @@ class _ReferenceCheck:
                 yield self._unknown_reference(f"saga has {', '.join(SAGA_MEMBERS)}{meant}")
 
     def _check_step(self, name: str, path: Path) -> Iterator[Finding]:
-        other = self.order.definition.by_name.get(name)
+        other = self.context.definition.by_name.get(name)
         match path:
             case _ if other is None:
-                meant = did_you_mean(name, self.order.definition.by_name)
+                meant = did_you_mean(name, self.context.definition.by_name)
                 yield self._unknown_reference(f"there is no step {name!r}{meant}")
             case ("output", *member):
                 yield from self._check_output(other, tuple(member))
@@ -121,7 +121,7 @@ class _ReferenceCheck:
             yield error("no-such-output", self.place.pointer, self._detail(detail))
         if other is self.step:
             yield from self._check_own_output()
-        elif other.name in self.order.predecessors[self.step.name]:
+        elif other.name in self.context.graph.predecessors[self.step.name]:
             yield from self._check_earlier(other)
         else:
             yield from self._check_unordered(other)
@@ -153,7 +153,7 @@ class _ReferenceCheck:
             return False  # a condition takes a missing value for false
         conditions = self.step.when.references if self.step.when is not None else ()
         is_in_condition = any(reference.step == other.name for reference in conditions)
-        return self.order.may_be_skipped(other, self.step) and not is_in_condition
+        return self.context.may_be_skipped(other, self.step) and not is_in_condition
 
     def _check_unordered(self, other: Step) -> Iterator[Finding]:
         """Check a read of a step that runs later or concurrently."""
@@ -165,7 +165,7 @@ class _ReferenceCheck:
             "read a step that runs before",
         )
         cure = fallback if backward else f"{earlier} {self.step.name}"
-        if self.order.are_concurrent(self.step, other):
+        if self.context.graph.are_concurrent(self.step.name, other.name):
             detail = f"{other.name} runs concurrently with {self.step.name}"
             cure = cure if backward else f"add {other.name} to the after of {self.step.name}"
             yield error(

@@ -9,10 +9,10 @@ from ..findings import Finding, warning
 from .context import VerifierContext, constant_condition
 
 
-def check_termination(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_termination(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     yield from _check_condition(step, at)
-    yield from _check_signal(order, step, at)
-    yield from _check_attempts(order, step, at)
+    yield from _check_signal(context, step, at)
+    yield from _check_attempts(context, step, at)
 
 
 def _check_condition(step: Step, at: str) -> Iterator[Finding]:
@@ -26,12 +26,14 @@ def _check_condition(step: Step, at: str) -> Iterator[Finding]:
     yield warning("constant-condition", f"{at}/when", detail)
 
 
-def _check_signal(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def _check_signal(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     if step.wait_for is None:
         return
     signal = step.wait_for.signal
     rivals = [
-        one for one in order.concurrent_with(step) if one.wait_for and one.wait_for.signal == signal
+        one
+        for one in context.concurrent_with(step)
+        if one.wait_for and one.wait_for.signal == signal
     ]
     if rivals:
         names = ", ".join(one.name for one in rivals)
@@ -42,9 +44,13 @@ def _check_signal(order: VerifierContext, step: Step, at: str) -> Iterator[Findi
         yield warning("signal-awaited-twice", f"{at}/wait_for/signal", detail)
 
 
-def _check_attempts(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def _check_attempts(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     unlimited = step.action is not None and step.action.retry.attempts is None
-    if unlimited and step.name not in order.after_pivot and order.definition.deadline is None:
+    if (
+        unlimited
+        and step.name not in context.graph.after_pivot
+        and context.definition.deadline is None
+    ):
         detail = (
             f"while its participant is down, {step.name} is tried for ever and the saga never"
             " compensates: limit the attempts, or give the saga a deadline"

@@ -22,14 +22,14 @@ ATTEMPTS_TO_CAP = 65  # attempts after which the longest wait no longer grows
 Seconds: TypeAlias = float
 
 
-def check_time_budget(order: VerifierContext) -> Iterator[Finding]:
+def check_time_budget(context: VerifierContext) -> Iterator[Finding]:
     """Compare the deadline with the time of all steps together."""
-    deadline = order.definition.deadline
+    deadline = context.definition.deadline
     if deadline is None or any(
-        _spans_over_deadline(step, deadline) for step in order.definition.steps
+        _spans_over_deadline(step, deadline) for step in context.definition.steps
     ):
         return
-    least, most = _longest_path(order, _min_seconds), _longest_path(order, _max_seconds)
+    least, most = _longest_path(context, _min_seconds), _longest_path(context, _max_seconds)
     if least >= deadline.total_seconds():
         detail = (
             f"the sleeps alone take {_format_seconds(least)}, so no saga can end within"
@@ -45,9 +45,9 @@ def check_time_budget(order: VerifierContext) -> Iterator[Finding]:
         yield warning("time-budget", "/deadline", detail)
 
 
-def check_step_time(order: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
+def check_step_time(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     """Compare the deadline with each duration of `step`."""
-    deadline = order.definition.deadline
+    deadline = context.definition.deadline
     if deadline is None:
         return
     for place in _spans_over_deadline(step, deadline):
@@ -69,10 +69,12 @@ def _spans_over_deadline(step: Step, deadline: timedelta) -> list[str]:
     return [place for place, span in spans.items() if span is not None and span > deadline]
 
 
-def _longest_path(order: VerifierContext, duration: Callable[[Step], Seconds]) -> Seconds:
+def _longest_path(context: VerifierContext, duration: Callable[[Step], Seconds]) -> Seconds:
     """Return the length of the longest path; steps with fewer predecessors are visited first."""
     ends: dict[str, Seconds] = {}
-    for step in sorted(order.definition.steps, key=lambda step: len(order.predecessors[step.name])):
+    for step in sorted(
+        context.definition.steps, key=lambda step: len(context.graph.predecessors[step.name])
+    ):
         ends[step.name] = duration(step) + max((ends[name] for name in step.after), default=0.0)
     return max(ends.values())
 

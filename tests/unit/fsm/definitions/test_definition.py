@@ -8,11 +8,11 @@ def test_definition_finds_its_steps_by_name() -> None:
 
     assert definition["ship"] is definition.steps[2]
     assert definition.pivots == ("pay",)
-    assert definition.after_pivot == {"ship", "mail"}
+    assert definition.graph.after_pivot == {"ship", "mail"}
 
 
 def test_definition_without_a_pivot_has_no_step_after_it() -> None:
-    assert define("book", "pay").after_pivot == frozenset()
+    assert define("book", "pay").graph.after_pivot == frozenset()
 
 
 def test_compensation_of_a_step_implies_that_of_the_steps_undone_by_it() -> None:
