@@ -16,8 +16,10 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .definitions.retry import MAX_RETRY_AFTER
+from .formats.redaction import Redaction
 from .formats.strict_json import InvalidJson, Json, parse_untrusted
 from .refusal_reason import one_line, refusal_reason
 
@@ -53,6 +55,16 @@ class ResponseLost(Struct, frozen=True):
 
 
 CallResult: TypeAlias = Response | NotSent | ResponseLost
+
+
+def redact_result(result: CallResult, redaction: Redaction) -> CallResult:
+    """Return `result` without the secrets of `redaction` in its body or its reason."""
+    if not isinstance(result, Response):
+        return replace(result, reason=redaction.redact_text(result.reason))
+    if result.unreadable:
+        return replace(result, unreadable=redaction.redact_text(result.unreadable))
+    body = redaction.redact_bytes(result.body)
+    return result if body is result.body else replace(result, body=body)
 
 
 CIRCUIT_OPEN_REASON = "withheld, because the participant does not respond"

@@ -18,9 +18,6 @@ from functools import lru_cache
 from html import unescape
 from typing import Final
 
-from msgspec.structs import replace
-
-from ..call_outcome import CallResult, Response
 from .strict_json import Json
 
 MIN_SECRET_CHARACTERS: Final = 8  # characters; a shorter secret would be found in unrelated texts
@@ -46,14 +43,6 @@ class Redaction:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._forms = secret_forms(secret.encode() for secret in secrets)
-
-    def redact(self, answer: CallResult) -> CallResult:
-        if not isinstance(answer, Response):
-            return replace(answer, reason=self.redact_text(answer.reason))
-        if answer.unreadable:
-            return replace(answer, unreadable=self.redact_text(answer.unreadable))
-        body = self.redact_bytes(answer.body)
-        return answer if body is answer.body else replace(answer, body=body)
 
     def redact_bytes(self, document: bytes) -> bytes:
         """Return `document` without the secrets, and otherwise byte for byte the same."""

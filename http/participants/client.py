@@ -17,7 +17,7 @@ from typing import Self
 
 import httpx
 
-from ...fsm.call_outcome import CallResult, NotSent, Response, ResponseLost
+from ...fsm.call_outcome import CallResult, NotSent, Response, ResponseLost, redact_result
 from ...fsm.formats.redaction import Redaction
 from ...fsm.instructions import CallParticipant
 from ...fsm.runtime.calls.participant_settings import (
@@ -160,7 +160,7 @@ class ParticipantsClient:
             answer = ResponseLost(_reason(error))
         if isinstance(answer, Response) and not needs_no_decoding(answer):
             answer = decoded(answer, self._max_body)
-        return known.redaction.redact(answer) if known.secret_headers else answer
+        return redact_result(answer, known.redaction) if known.secret_headers else answer
 
     async def _through_httpx(self, request: httpx.Request, seconds: float) -> CallResult:
         request.extensions = {"timeout": httpx.Timeout(seconds).as_dict()}

@@ -14,7 +14,15 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Protocol
 
-from ...call_outcome import CallOutcome, CallResult, Direction, OpenCircuit, Outcome, classify
+from ...call_outcome import (
+    CallOutcome,
+    CallResult,
+    Direction,
+    OpenCircuit,
+    Outcome,
+    classify,
+    redact_result,
+)
 from ...definitions.definition import Definition, Step
 from ...formats.redaction import Redaction
 from ...instructions import CallParticipant
@@ -103,7 +111,7 @@ class Executor:
             result = await self.participants.send(call, epoch, token)
             seconds = perf_counter() - began
             if token is not None:
-                result = Redaction([token]).redact(result)
+                result = redact_result(result, Redaction([token]))
         finally:
             semaphore.release()
         step = definition[call.step]

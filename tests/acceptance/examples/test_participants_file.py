@@ -6,7 +6,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.call_outcome import NotSent, Profile, Response, ResponseLost
+from saga_orchestrator.fsm.call_outcome import (
+    NotSent,
+    Profile,
+    Response,
+    ResponseLost,
+    redact_result,
+)
 from saga_orchestrator.fsm.formats.redaction import Redaction
 from saga_orchestrator.fsm.runtime.calls.participant_settings import DEFAULTS
 from saga_orchestrator.http.participants.config import read_participants_config
@@ -96,7 +102,7 @@ def test_invalid_file_is_refused_without_showing_a_secret(text: str, why: str) -
 def test_secret_is_redacted_with_and_without_its_scheme(
     came: Response | ResponseLost | NotSent, kept: Response | ResponseLost | NotSent
 ) -> None:
-    assert Redaction(['Token abc"defgh']).redact(came) == kept
+    assert redact_result(came, Redaction(['Token abc"defgh'])) == kept
 
 
 def test_participant_gets_its_secret_and_no_response_shows_it(stage: ExampleDeployment) -> None:

@@ -14,7 +14,14 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given as given_any
 from hypothesis import strategies as st
-from saga_orchestrator.fsm.call_outcome import Direction, NotSent, Response, ResponseLost, classify
+from saga_orchestrator.fsm.call_outcome import (
+    Direction,
+    NotSent,
+    Response,
+    ResponseLost,
+    classify,
+    redact_result,
+)
 from saga_orchestrator.fsm.formats.redaction import MAX_ESCAPE_DEPTH, Redaction
 from saga_orchestrator.fsm.formats.strict_json import Json
 
@@ -102,7 +109,7 @@ def decoded(text: str) -> Iterator[str]:
 def test_secret_in_any_spelling_is_removed(data: st.DataObject, secret: str, status: int) -> None:
     document = data.draw(documents(secret)).encode()
 
-    reply = Redaction([f"Bearer {secret}"]).redact(Response(status, {}, document))
+    reply = redact_result(Response(status, {}, document), Redaction([f"Bearer {secret}"]))
 
     verdict = classify(reply, Direction.ACTION, now=lambda: NOON)
     recorded = [verdict.reason, *texts_in(verdict.output)]
@@ -175,7 +182,9 @@ def test_password_in_basic_credentials_is_removed(came: str, kept: str) -> None:
 
 @pytest.mark.parametrize("kind", [ResponseLost, NotSent])
 def test_secret_is_removed_from_a_transport_error(kind: type[ResponseLost] | type[NotSent]) -> None:
-    assert Redaction([TOKEN]).redact(kind(f"bad line: {TOKEN}")) == kind("bad line: [secret]")
+    assert redact_result(kind(f"bad line: {TOKEN}"), Redaction([TOKEN])) == kind(
+        "bad line: [secret]"
+    )
 
 
 def test_secret_is_removed_from_names_and_values_of_parsed_json() -> None:
