@@ -5,14 +5,13 @@ All errors of a document are collected and raised at once, each with the place t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
 from ..expressions.expression import Expression, ExpressionError
 from ..expressions.template import Template, Text, parse_template, parse_text
-from ..formats.json_path import ABSENT, get_path, json_pointer
+from ..formats.json_path import ABSENT, Path, get_path, json_pointer
 from ..formats.json_schema import SchemaError
 from ..formats.strict_json import InvalidJson, Json, serialize
 from ..formats.wording import did_you_mean
@@ -29,6 +28,7 @@ from .definition import (
 )
 from .findings import Finding, InvalidDefinition, Severity
 from .input_schema import InputSchema
+from .reserved_headers import HEADER_NAME, RESERVED_HEADERS
 from .retry import RetryPolicy
 from .schema import (
     PATTERN_MESSAGES,
@@ -49,16 +49,6 @@ MAX_DEFINITION_BYTES = 256 * 1024  # bytes, as canonical JSON
 ACTION_DEFAULT_RETRY = RetryPolicy(attempts=5)
 AFTER_PIVOT_DEFAULT_RETRY = RetryPolicy(attempts=None)
 COMPENSATION_DEFAULT_RETRY = RetryPolicy(attempts=12)
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-RESERVED_HEADERS = frozenset(
-    {"idempotency-key", "saga-attempt", "saga-callback-token", "saga-epoch", "saga-id", "saga-step"}
-    | {"content-type", "traceparent"}
-    # These say where a message ends and what the connection does.
-    | {"connection", "content-length", "expect", "host", "keep-alive", "proxy-connection", "te"}
-    | {"trailer", "transfer-encoding", "upgrade"}
-)
-
-Place = tuple[str | int, ...]
 
 
 def parse_definition(document: Json) -> Definition:
@@ -202,7 +192,7 @@ class _DefinitionParser:
     def _step(
         self, model: StepModel, number: int, after: tuple[str, ...], *, is_after_pivot: bool
     ) -> Step:
-        place: Place = ("steps", number)
+        place: Path = ("steps", number)
         retry = AFTER_PIVOT_DEFAULT_RETRY if is_after_pivot else ACTION_DEFAULT_RETRY
         completion = Completion(model.completion) if model.completion else None
         return Step(
@@ -225,16 +215,16 @@ class _DefinitionParser:
             completion_timeout=model.completion_timeout,
         )
 
-    def _action(self, model: StepModel, retry: RetryPolicy, place: Place) -> Call | None:
+    def _action(self, model: StepModel, retry: RetryPolicy, place: Path) -> Call | None:
         return None if model.action is None else self._call(model.action, retry, place)
 
-    def _child(self, model: ChildModel | None, place: Place) -> Child | None:
+    def _child(self, model: ChildModel | None, place: Path) -> Child | None:
         if model is None:
             return None
         given = None if model.input is None else self._template(place)
         return Child(saga_type=model.type, version=model.version, input=given)
 
-    def _call(self, model: CallModel, retry: RetryPolicy, place: Place) -> Call:
+    def _call(self, model: CallModel, retry: RetryPolicy, place: Path) -> Call:
         return Call(
             method=model.method,
             path=self._text(model.path, (*place, "path")),
@@ -244,7 +234,7 @@ class _DefinitionParser:
             retry=model.retry.override(retry),
         )
 
-    def _compensation(self, model: CompensationModel | None, place: Place) -> Compensation | None:
+    def _compensation(self, model: CompensationModel | None, place: Path) -> Compensation | None:
         if model is None:
             return None
         call = self._call(model, COMPENSATION_DEFAULT_RETRY, place)
@@ -260,7 +250,7 @@ class _DefinitionParser:
             on_failure=OnFailure.CONTINUE if goes_on else OnFailure.PARK,
         )
 
-    def _status(self, model: StepModel, retry: RetryPolicy, place: Place) -> Call | None:
+    def _status(self, model: StepModel, retry: RetryPolicy, place: Path) -> Call | None:
         if model.status is None or model.action is None:
             return None
         return Call(
@@ -272,7 +262,7 @@ class _DefinitionParser:
             retry=model.action.retry.override(retry),
         )
 
-    def _when(self, model: StepModel, place: Place) -> Expression | None:
+    def _when(self, model: StepModel, place: Path) -> Expression | None:
         if model.when is None:
             return None
         condition = self._template(place)
@@ -284,30 +274,30 @@ class _DefinitionParser:
         self._add_finding("bad-condition", place, f"{detail}{cure}")
         return None
 
-    def _body(self, model: CallModel, place: Place) -> Template | None:
+    def _body(self, model: CallModel, place: Path) -> Template | None:
         if model.body is None:
             return None
         return self._template((*place, "body"))
 
-    def _output(self, model: StepModel, place: Place) -> Template | None:
+    def _output(self, model: StepModel, place: Path) -> Template | None:
         if model.output is None:
             return None
         return self._template(place)
 
-    def _headers(self, model: CallModel | StatusModel, place: Place) -> Iterator[tuple[str, Text]]:
+    def _headers(self, model: CallModel | StatusModel, place: Path) -> Iterator[tuple[str, Text]]:
         for name, value in model.headers.items():
             if not HEADER_NAME.fullmatch(name) or name.lower() in RESERVED_HEADERS:
                 self._add_finding("bad-header", (*place, name), _describe_bad_header(name))
             yield name.lower(), self._text(value, (*place, name))
 
-    def _text(self, text: str, place: Place) -> Text:
+    def _text(self, text: str, place: Path) -> Text:
         try:
             return parse_text(text)
         except (ExpressionError, RecursionError) as error:
             self._add_finding("bad-expression", place, _describe_bad_expression(error))
             return Text(())
 
-    def _template(self, place: Place) -> Template | None:
+    def _template(self, place: Path) -> Template | None:
         """Parse from the document: the models have floats for its numbers."""
         try:
             source = get_path(place, self.document)
@@ -316,5 +306,5 @@ class _DefinitionParser:
             self._add_finding("bad-expression", place, _describe_bad_expression(error))
             return None
 
-    def _add_finding(self, code: str, place: Place, detail: str) -> None:
+    def _add_finding(self, code: str, place: Path, detail: str) -> None:
         self.findings.append(Finding(code=code, pointer=json_pointer(place), detail=detail))

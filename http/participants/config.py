@@ -21,7 +21,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from ...fsm.call_outcome import Profile
-from ...fsm.definitions.parser import HEADER_NAME, RESERVED_HEADERS
+from ...fsm.definitions.reserved_headers import HEADER_NAME, RESERVED_HEADERS
 from ...fsm.definitions.schema import PATTERN_MESSAGES, Duration, Model, Name
 from ...fsm.definitions.validation_errors import validation_findings
 from ...fsm.formats.redaction import MIN_SECRET_CHARACTERS
@@ -29,11 +29,10 @@ from ...fsm.formats.strict_json import serialize
 from ...fsm.formats.strict_yaml import parse_yaml
 from ...fsm.runtime.calls.participant_settings import ParticipantSettings
 from .base_url import BaseUrl
-from .request_encoder import FRAMING_HEADERS
 
 MAX_CALLS_AT_A_TIME = 10_000
 SENDABLE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")  # as the value of a header
-RESERVED_HEADERS = RESERVED_HEADERS | FRAMING_HEADERS | {"accept-encoding", "saga-callback-token"}
+NOT_CONFIGURABLE = RESERVED_HEADERS | {"accept-encoding"}
 
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,200}$"
 PARTICIPANT_PATTERN_MESSAGES = {
@@ -131,7 +130,7 @@ def _settings(name: str, entry: ParticipantModel, secrets: Secrets) -> Participa
 
 def _headers(name: str, entry: ParticipantModel, secrets: Secrets) -> Iterator[tuple[str, str]]:
     for header, model in entry.headers.items():
-        if not HEADER_NAME.fullmatch(header) or header.lower() in RESERVED_HEADERS:
+        if not HEADER_NAME.fullmatch(header) or header.lower() in NOT_CONFIGURABLE:
             raise ValueError(f"{header!r} is not a header that {name} can be sent")
         yield header.lower(), _secret(name, model.secret, secrets)
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from ...fsm.definitions.reserved_headers import FRAMING_HEADERS
+
 _token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 # A dot segment, plain or encoded, would leave the base path.
 _target = re.compile(r"(?![^?]*/(?:\.|%2[eE]){1,2}(?:[/?]|\Z))/[!-\"$-~]*").fullmatch
@@ -19,20 +21,6 @@ _NOT_PRINTABLE = "a header value holds a character that is not printable ASCII"
 _PRINTABLE = b"\t" + bytes(range(0x20, 0x7F))
 _LINE_END = b"\r\n"
 
-FRAMING_HEADERS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 # A server may wait for a body that these methods usually have, so "none" is said aloud.
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 

@@ -20,9 +20,10 @@ from typing import Any
 import httpx
 
 from ...fsm.call_outcome import Response
+from ...fsm.definitions.reserved_headers import FRAMING_HEADERS
 from .base_url import Origin
 from .pool import ConnectTimeouts, Pool, TransportLimits
-from .request_encoder import FRAMING_HEADERS, encode
+from .request_encoder import encode
 from .resolver import AddressPolicy, Resolver
 
 

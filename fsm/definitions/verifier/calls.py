@@ -10,6 +10,7 @@ from ...formats.wording import did_you_mean
 from ..definition import Call, Step
 from ..findings import Finding, error, warning
 from ..participant_url import how_to_set_url
+from ..reserved_headers import ENCODING_HEADERS, SERVICE_HEADER_PREFIX
 from .context import VerifierContext
 from .expression_sites import header_pointer
 from .likely_mistakes import PLACEHOLDER, suggest_expression
@@ -18,9 +19,6 @@ EXPRESSION_STAND_IN = "x"  # a stand-in for the value that an expression puts in
 PRINTABLE_ASCII = re.compile(r"[!-~]*", re.ASCII)
 NOT_IN_URL = re.compile(r"[\"<>\\^`{|}]")  # RFC 3986; brackets are widely taken in queries
 BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Headers that say how a call is made, beside the reserved ones that the parser rejects.
-SERVICE_HEADERS = frozenset({"accept-encoding", "content-encoding"})
-SERVICE_HEADER_PREFIX = "saga-"
 
 
 def check_participant(step: Step, at: str, known: Collection[str]) -> Iterator[Finding]:
@@ -78,7 +76,7 @@ def _check_request(call: Call, at: str) -> Iterator[Finding]:
         if not is_header_value(_outline(value)):
             detail = "a header is one line of printable ASCII: leave out other characters"
             yield error("bad-header", place, detail)
-        if name in SERVICE_HEADERS or name.startswith(SERVICE_HEADER_PREFIX):
+        if name in ENCODING_HEADERS or name.startswith(SERVICE_HEADER_PREFIX):
             detail = f"the service itself sets {name}: leave it out"
             yield error("bad-header", place, detail)
         if name in seen:
