@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 from psycopg.errors import UndefinedTable
 
-from . import examples, projections
+from . import projections
 from .document_files import UnreadableFile, parse_document, read_text
 from .eventstore.cluster.postgres import PostgresInbox, PostgresMembership
 from .eventstore.embedded import embedded_server, has_embedded_server
@@ -35,6 +35,7 @@ from .eventstore.postgres.reader_pool import ReaderPool
 from .eventstore.postgres.refusals import Refusals, describe_error
 from .eventstore.postgres.requirements import require_suitable_database
 from .eventstore.postgres.statements import DatabaseMode
+from .fsm import definitions
 from .fsm.definitions.definition import Definition
 from .fsm.definitions.findings import InvalidDefinition
 from .fsm.definitions.parser import load_registered_definition
@@ -85,7 +86,7 @@ from .projections.stats import StatusTableStatistics
 from .projections.status_table import StatusTable
 from .settings import InvalidSettings, Settings, read_secret
 
-DEFINITIONS = Path(examples.__file__).parent / "definitions"
+DEFINITIONS = Path(definitions.__file__).parent / "builtin"
 BUILT_IN, WITH_INPUT = (
     DEFINITIONS / "order_processing.yaml",
     DEFINITIONS / "order_processing_2.yaml",

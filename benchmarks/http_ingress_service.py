@@ -14,8 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from saga_orchestrator import examples
 from saga_orchestrator.benchmarks.load import ORDER
+from saga_orchestrator.fsm import definitions
 from saga_orchestrator.fsm.call_outcome import CallOutcome, Outcome
 from saga_orchestrator.fsm.definitions.parser import parse_definition
 from saga_orchestrator.fsm.formats.strict_json import Json
@@ -34,7 +34,7 @@ from starlette.applications import Starlette
 
 STEPS = ("create_order", "process_payment", "confirm_order")
 OUTPUT: Json = {"order_id": 7, "payment_id": 8, "status": "DONE"}
-DEFINITION = Path(examples.__file__).parent / "definitions" / "order_processing.yaml"
+DEFINITION = Path(definitions.__file__).parent / "builtin" / "order_processing.yaml"
 
 
 class Answering:

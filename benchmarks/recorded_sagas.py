@@ -20,7 +20,7 @@ from saga_orchestrator.fsm.inputs import CallCompleted, StartSaga
 from saga_orchestrator.fsm.runtime.clock import saga_id
 from saga_orchestrator.fsm.saga import Saga
 
-ORDER = Path(__file__).parent.parent / "examples/definitions/order_processing.yaml"
+ORDER = Path(__file__).parent.parent / "fsm/definitions/builtin/order_processing.yaml"
 STEP_DATA: list[Any] = [
     {"customer_id": 1, "total_amount": 50.0},
     {"order_id": 123, "amount": 50.0, "payment_method": "credit_card"},

@@ -1,4 +1,4 @@
-"""Definitions for tests: the order of the examples, and short ones in words.
+"""Definitions for tests: the built-in order, and short ones in words.
 
     define("book", "pay pivot attempts=2", "ship", deadline="1m")
 
@@ -20,7 +20,7 @@ from ..definitions.parser import parse_definition
 from ..formats.strict_json import Json, JsonObject
 from ..formats.strict_yaml import parse_yaml
 
-ORDER = files("saga_orchestrator.examples") / "definitions" / "order_processing_2.yaml"
+ORDER = files("saga_orchestrator.fsm.definitions") / "builtin" / "order_processing_2.yaml"
 OPTIONS = {"undone_by", "attempts", "undo_attempts", "when", "after", "sleep", "signal", "child"}
 WORDS = {"continue", "status", "callback", "poll", "or_park"}
 SIGNAL_TIMEOUT = "24h"  # of a step that waits for a signal

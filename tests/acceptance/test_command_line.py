@@ -30,7 +30,7 @@ from saga_orchestrator.tests.support.waiting import TIME_LIMIT, wait_until
 
 pytestmark = pytest.mark.slow
 
-DEFINITION = ROOT / "examples" / "definitions" / "order_processing.yaml"
+DEFINITION = ROOT / "fsm" / "definitions" / "builtin" / "order_processing.yaml"
 UVICORN = (str(Path(sys.executable).with_name("uvicorn")), "server:app", "--port")
 NOWHERE = "postgresql://postgres@127.0.0.1:1/saga"  # nobody listens on port 1
 WRONG = {

@@ -42,7 +42,7 @@ from saga_orchestrator.http.participants.call_headers import headers_of
 from saga_orchestrator.projections.status_table import UnfinishedSaga
 
 ROOT = Path(__file__).parents[2]
-ORDER_PROCESSING = (ROOT / "examples/definitions/order_processing.yaml").read_text()
+ORDER_PROCESSING = (ROOT / "fsm/definitions/builtin/order_processing.yaml").read_text()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ORDER_STEP_DATA: list[Any] = [
     {"customer_id": 1, "total_amount": 50.0},
