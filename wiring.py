@@ -49,7 +49,7 @@ from .fsm.runtime.concurrency import SharedTimeout, WorkerThread
 from .fsm.runtime.definition_registry import DefinitionRegistry
 from .fsm.runtime.driver import Driver
 from .fsm.runtime.errors import DefinitionExists
-from .fsm.runtime.health import HealthCheck
+from .fsm.runtime.health import HealthCheck, SingleFlightHealthCheck
 from .fsm.runtime.local_sagas import LocalSagas
 from .fsm.runtime.metrics import EventMetrics
 from .fsm.runtime.orchestrator import Orchestrator
@@ -59,7 +59,6 @@ from .fsm.runtime.sharding.node_messenger import NodeMessenger
 from .fsm.runtime.sharding.rebalancer import ShardRebalancer
 from .fsm.runtime.sharding.recovery import Recovery, UnfinishedSaga
 from .fsm.saga import Saga
-from .http.health import HealthQuestion
 from .http.participants.client import ParticipantsClient
 from .http.participants.config import (
     ParticipantsConfig,
@@ -155,7 +154,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
             yield AppState(
                 orchestrator=orchestrator,
                 listing=listing,
-                health=HealthQuestion(
+                health=SingleFlightHealthCheck(
                     HealthCheck(
                         log,
                         rebalancer,

@@ -15,13 +15,13 @@ from ..fsm.runtime.bulk import BulkJobs
 from ..fsm.runtime.calls.callback_tokens import CallbackTokens
 from ..fsm.runtime.calls.executor import Executor
 from ..fsm.runtime.concurrency import SharedTimeout, WorkerThread
+from ..fsm.runtime.health import SingleFlightHealthCheck
 from ..fsm.runtime.metrics import EventMetrics
 from ..fsm.runtime.orchestrator import Orchestrator
 from ..projections.audit.chain import ChainVerdict
 from ..projections.feed import Feed
 from ..projections.listing import Listing
 from ..projections.stats import Statistics
-from .health import HealthQuestion
 from .participants.webhook_sender import WebhookPolicy
 
 Audit: TypeAlias = Callable[[], Awaitable[ChainVerdict]]
@@ -36,7 +36,7 @@ class AppState(TypedDict):
 
     orchestrator: Orchestrator
     listing: Listing
-    health: HealthQuestion
+    health: SingleFlightHealthCheck
     webhook_policy: WebhookPolicy
     audit: Audit
     tokens: CallbackTokens

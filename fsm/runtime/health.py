@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from ...eventstore.errors import LogUnavailable
 from ...eventstore.event_log import EventLog
@@ -34,17 +35,17 @@ class HealthCheck:
     def __init__(
         self,
         log: EventLog,
-        ownership: ShardRebalancer,
-        callbacks: CompletionWebhooks,
+        rebalancer: ShardRebalancer,
+        webhooks: CompletionWebhooks,
         refusals: Iterable[str] = (),
-        unaddressed: Callable[[], Mapping[str, int]] = dict,
+        missing_urls: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """`refusals` are errors that the database repeats until an operator changes its settings.
 
-        `unaddressed` returns the participants without a URL, with the number of sagas that wait.
+        `missing_urls` returns the participants without a URL, with the number of sagas that wait.
         """
-        self.log, self.ownership, self.callbacks = log, ownership, callbacks
-        self.refusals, self.unaddressed = refusals, unaddressed
+        self.log, self.rebalancer, self.webhooks = log, rebalancer, webhooks
+        self.refusals, self.missing_urls = refusals, missing_urls
 
     async def check(self) -> Mapping[str, CheckResult]:
         """Return the state of each dependency by name. Never raises: a failure is a result."""
@@ -52,8 +53,8 @@ class HealthCheck:
             "database": await self._database(),
             "statements": self._statements(),
             "shards": self._shards(),
-            "callbacks": check_webhooks(self.callbacks.pending()),
-            "participants": check_participants(self.unaddressed()),
+            "callbacks": check_webhooks(self.webhooks.pending()),
+            "participants": check_participants(self.missing_urls()),
         }
 
     async def _database(self) -> CheckResult:
@@ -73,28 +74,57 @@ class HealthCheck:
         return CheckResult(True, " | ".join(refused), warns=bool(refused))
 
     def _shards(self) -> CheckResult:
-        trouble = self.ownership.problem(MAX_HEARTBEAT_AGE)
-        return CheckResult(trouble is None, trouble or "")
+        problem = self.rebalancer.problem(MAX_HEARTBEAT_AGE)
+        return CheckResult(problem is None, problem or "")
 
 
-def check_participants(unaddressed: Mapping[str, int]) -> CheckResult:
+class Health(Protocol):
+    async def check(self) -> Mapping[str, CheckResult]:
+        """Return the state of each dependency by name. Never raises: a failure is a result."""
+
+
+class SingleFlightHealthCheck:
+    """Runs one check at a time, and answers in bounded time.
+
+    A frozen database does not even let a query be cancelled, so callers that come meanwhile share
+    the check in flight, and none waits longer than its own limit.
+    """
+
+    def __init__(self, health: Health) -> None:
+        self.health = health
+        self._running: asyncio.Task[Mapping[str, CheckResult]] | None = None
+
+    async def check(self, within: timedelta) -> Mapping[str, CheckResult]:
+        """Return the result of the check, or that there is none within that time."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(self._check())
+        done, _ = await asyncio.wait({self._running}, timeout=within.total_seconds())
+        if not done:
+            return {"answer": CheckResult(False, f"none within {within.total_seconds():g} s")}
+        return self._running.result()
+
+    async def _check(self) -> Mapping[str, CheckResult]:
+        return await self.health.check()
+
+
+def check_participants(missing_urls: Mapping[str, int]) -> CheckResult:
     """Warn if calls wait for participants without a URL."""
     details = [
         f"{counted(sagas, 'saga waits', 'sagas wait')}: {missing_url_message(name)}"
-        for name, sagas in sorted(unaddressed.items())
+        for name, sagas in sorted(missing_urls.items())
     ]
     return CheckResult(True, " | ".join(details), warns=bool(details))
 
 
-def check_webhooks(owed: PendingWebhooks | None) -> CheckResult:
+def check_webhooks(pending: PendingWebhooks | None) -> CheckResult:
     """Warn if a receiver has not acknowledged its webhook for a long time."""
-    if owed is None or owed.oldest_age < MAX_WEBHOOK_AGE:
+    if pending is None or pending.oldest_age < MAX_WEBHOOK_AGE:
         return CheckResult(True)
-    minutes = owed.oldest_age // timedelta(minutes=1)
-    owe = counted(owed.number, "callback is", "callbacks are")
+    minutes = pending.oldest_age // timedelta(minutes=1)
+    subject = counted(pending.number, "webhook is", "webhooks are")
     return CheckResult(
         True,
-        f"{owe} owed, that of saga {owed.saga_id} for {minutes} minutes: "
+        f"{subject} pending, that of saga {pending.saga_id} for {minutes} minutes: "
         "its receiver does not answer with 2xx",
         warns=True,
     )

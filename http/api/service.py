@@ -9,10 +9,9 @@ from typing import Final
 from starlette.responses import Response
 
 from ...fsm.formats.strict_json import Json
-from ...fsm.runtime.health import CheckResult
+from ...fsm.runtime.health import CheckResult, SingleFlightHealthCheck
 from ...projections.audit.chain import ChainVerdict
 from ...projections.errors import ProjectionUnavailable
-from ..health import HealthQuestion
 from ..state import Request
 from ..wire.json_response import JSON, json_response
 from ..wire.requests import NoQuery, read_query
@@ -43,8 +42,8 @@ async def live(request: Request) -> Response:
     return json_response({"status": "pass", "checks": {}}, headers=NO_STORE)
 
 
-async def _health_response(health: HealthQuestion, limit: timedelta) -> Response:
-    checks = await health.ask(limit)
+async def _health_response(health: SingleFlightHealthCheck, limit: timedelta) -> Response:
+    checks = await health.check(limit)
     statuses = {name: _check_status(check) for name, check in checks.items()}
     worst = next((status for status in ("fail", "warn") if status in statuses.values()), "pass")
     body: dict[str, Json] = {

@@ -12,9 +12,8 @@ import pytest
 from saga_orchestrator.fsm.formats.redaction import Redaction
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout, WorkerThread
-from saga_orchestrator.fsm.runtime.health import CheckResult
+from saga_orchestrator.fsm.runtime.health import CheckResult, SingleFlightHealthCheck
 from saga_orchestrator.fsm.runtime.metrics import EventMetrics
-from saga_orchestrator.http.health import HealthQuestion
 from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
 from saga_orchestrator.http.state import AppState
 from saga_orchestrator.http.wire.body import MAX_BODY_SECONDS
@@ -125,7 +124,7 @@ def state_of(
     return AppState(
         orchestrator=world.orchestrator,
         listing=listing,
-        health=HealthQuestion(health),
+        health=SingleFlightHealthCheck(health),
         webhook_policy=WebhookPolicy([PARTICIPANT], loopback=False),
         audit=partial(verify_log, world.log),
         tokens=TOKENS,

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.runtime.health import CheckResult
-from saga_orchestrator.http.health import HealthQuestion
+from saga_orchestrator.fsm.runtime.health import CheckResult, SingleFlightHealthCheck
 
 from .conftest import ScriptedHealth
 
@@ -87,12 +86,12 @@ class Stuck:
 
 async def test_a_question_that_is_stuck_holds_nobody_and_is_not_asked_again() -> None:
     stuck = Stuck()
-    question = HealthQuestion(stuck)
+    question = SingleFlightHealthCheck(stuck)
 
-    first = await question.ask(timedelta())
-    second = await question.ask(timedelta())
+    first = await question.check(timedelta())
+    second = await question.check(timedelta())
     stuck.thawed.set()
-    third = await question.ask(timedelta(seconds=10))
+    third = await question.check(timedelta(seconds=10))
 
     assert [one["answer"].ok for one in (first, second)] == [False, False]
     assert third == {"log": CheckResult(True)}

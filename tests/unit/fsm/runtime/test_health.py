@@ -8,27 +8,27 @@ from saga_orchestrator.fsm.runtime.health import CheckResult, check_participants
 
 
 @pytest.mark.parametrize(
-    "owed", [None, PendingWebhooks(900, timedelta(minutes=4, seconds=59), "s1")]
+    "pending", [None, PendingWebhooks(900, timedelta(minutes=4, seconds=59), "s1")]
 )
-def test_callbacks_that_are_not_owed_for_long_are_well(owed: PendingWebhooks | None) -> None:
-    assert check_webhooks(owed) == CheckResult(True)
+def test_callbacks_that_are_not_pending_for_long_are_well(pending: PendingWebhooks | None) -> None:
+    assert check_webhooks(pending) == CheckResult(True)
 
 
 @pytest.mark.parametrize(
-    ("owed", "detail"),
+    ("pending", "detail"),
     [
         (
             PendingWebhooks(1, timedelta(minutes=5), "s1"),
-            "1 callback is owed, that of saga s1 for 5 minutes",
+            "1 webhook is pending, that of saga s1 for 5 minutes",
         ),
         (
             PendingWebhooks(7, timedelta(hours=2), "s1"),
-            "7 callbacks are owed, that of saga s1 for 120 minutes",
+            "7 webhooks are pending, that of saga s1 for 120 minutes",
         ),
     ],
 )
-def test_callbacks_owed_for_long_are_a_warning(owed: PendingWebhooks, detail: str) -> None:
-    check = check_webhooks(owed)
+def test_callbacks_pending_for_long_are_a_warning(pending: PendingWebhooks, detail: str) -> None:
+    check = check_webhooks(pending)
 
     assert (check.ok, check.warns) == (True, True)
     assert check.detail.startswith(detail)
