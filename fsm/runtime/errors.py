@@ -65,6 +65,10 @@ class IdempotencyKeyReused(OrchestratorError):
 class Unavailable(OrchestratorError):
     """The service is stopping, or the log cannot be written now. Safe to repeat with a key."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
 
 class Overloaded(Unavailable):
     """Nothing was recorded; a repetition may succeed a moment later."""

@@ -7,9 +7,10 @@ there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from msgspec import Struct
 from msgspec.structs import asdict, fields
@@ -24,6 +25,7 @@ from ...errors import (
     StepNotFound,
     TooManySignals,
     UnknownSignal,
+    WouldParkAgain,
 )
 from ...events import Resolution
 from ...formats.strict_json import Json, JsonObject, parse, serialize
@@ -71,8 +73,21 @@ class RemoteResult(Struct, frozen=True, kw_only=True):
     replayed: bool = False
 
 
-# Names under which messages are kept in the inbox: a class may be renamed, its name here may not.
+# The names under which messages are kept in the inbox: a class may be renamed, its name here may
+# not. Messages of former versions are read for ever, too.
 INPUT_KINDS: Mapping[str, type[RemoteInput]] = {
+    "compensate": Compensate,
+    "cancel": Cancel,
+    "retry": Retry,
+    "pause": Pause,
+    "resume": Resume,
+    "abandon": Abandon,
+    "skip_step": SkipStep,
+    "resolve_step": ResolveStep,
+    "send_signal": SendSignal,
+    "step_callback": StepCallback,
+}
+FORMER_INPUT_KINDS: Mapping[str, type[RemoteInput]] = {
     "CompensationAsked": Compensate,
     "CancelAsked": Cancel,
     "RetryAsked": Retry,
@@ -84,22 +99,67 @@ INPUT_KINDS: Mapping[str, type[RemoteInput]] = {
     "SignalSent": SendSignal,
     "StepReported": StepCallback,
 }
-REFUSAL_KINDS: Mapping[str, type[Exception]] = {
-    "ChildrenUnderWay": ChildrenUnderWay,
-    "CorruptStream": CorruptStream,
-    "DefinitionNotFound": DefinitionNotFound,
-    "DrivenByParent": DrivenByParent,
-    "NoSuchStep": StepNotFound,
-    "NotAllowed": NotAllowed,
-    "NotCompensatable": NotCompensatable,
-    "NotServing": Unavailable,
-    "SagaNotFound": SagaNotFound,
-    "TooManySignals": TooManySignals,
-    "UnknownSignal": UnknownSignal,
-    "VersionMoved": VersionConflict,
+INPUT_KIND_NAMES: Mapping[type[RemoteInput], str] = {
+    input_type: kind for kind, input_type in INPUT_KINDS.items()
 }
-INPUT_KIND_NAMES = {kind: name for name, kind in INPUT_KINDS.items()}
-REFUSAL_KIND_NAMES = {kind: name for name, kind in REFUSAL_KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalKind:
+    """How a type of refusal travels: by the arguments of its constructor, which it keeps as
+    attributes of the same name, and by the advice that `decide` adds to some."""
+
+    type: type[Exception]
+    arguments: tuple[str, ...]
+
+    def facts_of(self, refusal: Exception) -> JsonObject:
+        advice = ADVICE if isinstance(refusal, NotAllowed) else ()
+        return {name: getattr(refusal, name) for name in (*self.arguments, *advice)}
+
+    def restore(self, facts: Mapping[str, Any]) -> Exception:
+        refusal = self.type(*(facts[name] for name in self.arguments))
+        if isinstance(refusal, NotAllowed):
+            refusal.allowed_actions = tuple(facts["allowed_actions"])
+            refusal.possible = tuple(facts["possible"])
+        return refusal
+
+
+ADVICE: Final = ("allowed_actions", "possible")
+_COMMAND: Final = ("saga_id", "verb", "reason")
+REFUSAL_KINDS: Mapping[str, RefusalKind] = {
+    "children_under_way": RefusalKind(ChildrenUnderWay, ("saga_id", "children")),
+    "corrupt_stream": RefusalKind(CorruptStream, ("saga_id", "version", "reason")),
+    "definition_not_found": RefusalKind(DefinitionNotFound, ("name", "version")),
+    "driven_by_parent": RefusalKind(
+        DrivenByParent, ("saga_id", "verb", "parent", "allowed_actions")
+    ),
+    "not_allowed": RefusalKind(NotAllowed, _COMMAND),
+    "not_compensatable": RefusalKind(NotCompensatable, _COMMAND),
+    "saga_not_found": RefusalKind(SagaNotFound, ("saga_id",)),
+    "step_not_found": RefusalKind(StepNotFound, ("saga_id", "step")),
+    "too_many_signals": RefusalKind(TooManySignals, _COMMAND),
+    "unavailable": RefusalKind(Unavailable, ("detail",)),
+    "unknown_signal": RefusalKind(UnknownSignal, ("saga_id", "name", "known")),
+    "version_conflict": RefusalKind(VersionConflict, ("saga_id", "version")),
+    "would_park_again": RefusalKind(WouldParkAgain, _COMMAND),
+}
+FORMER_REFUSAL_KINDS: Mapping[str, str] = {
+    "ChildrenUnderWay": "children_under_way",
+    "CorruptStream": "corrupt_stream",
+    "DefinitionNotFound": "definition_not_found",
+    "DrivenByParent": "driven_by_parent",
+    "NoSuchStep": "step_not_found",
+    "NotAllowed": "not_allowed",
+    "NotCompensatable": "not_compensatable",
+    "NotServing": "unavailable",
+    "SagaNotFound": "saga_not_found",
+    "TooManySignals": "too_many_signals",
+    "UnknownSignal": "unknown_signal",
+    "VersionMoved": "version_conflict",
+}
+REFUSAL_KIND_NAMES: Mapping[type[Exception], str] = {
+    refusal.type: kind for kind, refusal in REFUSAL_KINDS.items()
+}
 FIELD_DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "verdict": Resolution,
     "children": ChildPolicy,
@@ -108,45 +168,50 @@ FIELD_DECODERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def encode_request(question: RemoteCommand | RemoteStart) -> bytes:
+def encode_request(request: RemoteCommand | RemoteStart) -> bytes:
     """Encode a request. The deadline of a start must be a time: a duration would begin anew."""
     members: dict[str, Json]
-    if isinstance(question, RemoteStart):
-        request = _non_default_fields(question.request)
-        members = {"saga_type": question.saga_type, "version": question.version, "request": request}
+    if isinstance(request, RemoteStart):
+        members = {
+            "saga_type": request.saga_type,
+            "version": request.version,
+            "request": _non_default_fields(request.request),
+        }
     else:
         members = {
-            "kind": INPUT_KIND_NAMES[type(question.input)],
-            "happening": _non_default_fields(question.input),
-            "expected_version": question.expected_version,
+            "input": INPUT_KIND_NAMES[type(request.input)],
+            "fields": _non_default_fields(request.input),
+            "expected_version": request.expected_version,
         }
-    return serialize({"saga_id": question.saga_id, **members})
+    return serialize({"saga_id": request.saga_id, **members})
 
 
 def decode_request(data: bytes) -> RemoteCommand | RemoteStart:
     """Decode a request.
 
-    Raises ValueError, LookupError or TypeError for what this version did not write.
+    Raises ValueError, LookupError or TypeError for what no version has written.
     """
     members = cast(Mapping[str, Any], parse(data))
     if "request" in members:
-        request = StartSaga(**_from_json(members["request"]))
-        return RemoteStart(**{**members, "request": request})
-    kind = INPUT_KINDS[members["kind"]]
+        start = StartSaga(**_from_json(members["request"]))
+        return RemoteStart(**{**members, "request": start})
+    if "input" in members:
+        input_type, input_fields = INPUT_KINDS[members["input"]], members["fields"]
+    else:
+        input_type, input_fields = FORMER_INPUT_KINDS[members["kind"]], members["happening"]
     return RemoteCommand(
         saga_id=members["saga_id"],
-        input=kind(**_from_json(members["happening"])),
+        input=input_type(**_from_json(input_fields)),
         expected_version=members["expected_version"],
     )
 
 
-def encode_result(answer: RemoteResult | Exception) -> bytes:
-    if isinstance(answer, RemoteResult):
-        return serialize({"version": answer.version, "replayed": answer.replayed})
-    facts = cast(JsonObject, vars(answer))
-    return serialize(
-        {"kind": REFUSAL_KIND_NAMES[type(answer)], "text": str(answer), "facts": facts}
-    )
+def encode_result(result: RemoteResult | Exception) -> bytes:
+    """Encode a result, or a refusal for which `is_refusal` is true."""
+    if isinstance(result, RemoteResult):
+        return serialize({"version": result.version, "replayed": result.replayed})
+    kind = REFUSAL_KIND_NAMES[type(result)]
+    return serialize({"refusal": kind, "facts": REFUSAL_KINDS[kind].facts_of(result)})
 
 
 def decode_result(data: bytes) -> RemoteResult:
@@ -154,11 +219,19 @@ def decode_result(data: bytes) -> RemoteResult:
     members = cast(Mapping[str, Any], parse(data))
     if "version" in members:
         return RemoteResult(**members)
-    kind = REFUSAL_KINDS[members["kind"]]
-    refusal = kind.__new__(kind)
-    refusal.args = (members["text"],)
-    refusal.__dict__.update(members["facts"])
-    raise refusal
+    if "refusal" in members:
+        raise REFUSAL_KINDS[members["refusal"]].restore(members["facts"])
+    raise _restore_former_refusal(members)
+
+
+def _restore_former_refusal(members: Mapping[str, Any]) -> Exception:
+    """Former versions sent the text and all attributes, but not every constructor argument."""
+    facts, text = members["facts"], members["text"]
+    missing = {"detail": text, "reason": facts.get("why", ""), "name": "", "possible": ()}
+    refusal = REFUSAL_KINDS[FORMER_REFUSAL_KINDS[members["kind"]]].restore({**missing, **facts})
+    if not isinstance(refusal, NotAllowed):
+        refusal.args = (text,)
+    return refusal
 
 
 def is_refusal(error: Exception) -> bool:
