@@ -27,36 +27,36 @@ QUICK = ["SagaStarted", "WaitStarted", "StepSucceeded", "SagaCompleted"]
 
 
 async def read_all(service: Service, **query: str | int) -> list[Answer]:
-    """By following Link to the end."""
-    answer = await service.client.get("/events", params=query)
-    found: list[Answer] = answer.json()["events"]
-    while path := answer.links.get("next", {}).get("url"):
-        answer = await service.client.get(path)
-        found += answer.json()["events"]
-    return found
+    """Follow the links to the next page until the end."""
+    response = await service.client.get("/events", params=query)
+    events: list[Answer] = response.json()["events"]
+    while path := response.links.get("next", {}).get("url"):
+        response = await service.client.get(path)
+        events += response.json()["events"]
+    return events
 
 
-async def test_the_events_of_a_saga_in_order(service: Service) -> None:
+async def test_events_of_a_saga_are_in_order(service: Service) -> None:
     saga_id = await service.start("quick")
 
     page = await service.get("/events", saga_type="quick")
 
     events = page["events"]
-    assert [(one["saga_id"], one["version"], one["type"]) for one in events] == [
+    assert [(event["saga_id"], event["version"], event["type"]) for event in events] == [
         (saga_id, version, kind) for version, kind in enumerate(QUICK, start=1)
     ]
     trail = (await service.get(f"/sagas/{saga_id}/events"))["events"]
-    assert events == [{"saga_id": saga_id, **one} for one in trail]
+    assert events == [{"saga_id": saga_id, **event} for event in trail]
 
 
-async def test_pages_of_any_size_have_every_event_once(service: Service) -> None:
+async def test_pages_of_any_size_contain_every_event_once(service: Service) -> None:
     sagas = await asyncio.gather(*(service.start("quick") for _ in range(12)))
     whole = await read_all(service, limit=1000)
 
     for limit in (1, 7, 12):
         assert await read_all(service, limit=limit) == whole
 
-    assert sorted({one["saga_id"] for one in whole}) == sorted(sagas)
+    assert sorted({event["saga_id"] for event in whole}) == sorted(sagas)
     assert len(whole) == len(sagas) * len(QUICK)
 
 
@@ -65,32 +65,32 @@ async def test_pages_of_large_events_end_at_four_megabytes(service: Service) -> 
         swell(service, await service.start("quick"))
     whole = await read_all(service, limit=3)
 
-    answer = await service.client.get("/events", params={"limit": 1000})
-    sizes = [len(answer.content)]
-    found = answer.json()["events"]
-    while path := answer.links.get("next", {}).get("url"):
-        answer = await service.client.get(path)
-        sizes.append(len(answer.content))
-        found += answer.json()["events"]
+    response = await service.client.get("/events", params={"limit": 1000})
+    sizes = [len(response.content)]
+    events = response.json()["events"]
+    while path := response.links.get("next", {}).get("url"):
+        response = await service.client.get(path)
+        sizes.append(len(response.content))
+        events += response.json()["events"]
 
-    assert found == whole
+    assert events == whole
     assert max(sizes) <= 4 * 1024 * 1024
     assert len(sizes) == 5
 
 
-async def test_what_does_not_fit_on_a_page_is_not_read_either(service: Service) -> None:
+async def test_events_that_do_not_fit_on_a_page_are_not_read(service: Service) -> None:
     for _ in range(5):
         swell(service, await service.start("quick"))
 
-    async with a_feed(service, window=500) as feed:
+    async with open_feed(service, window=500) as feed:
         rows = await feed._read(
             FeedFilter(), FeedCursor(), await feed._shard_ends(FeedFilter()), 1000
         )
 
-    assert sum(len(one.payload) for one in rows) < 7 * 1024 * 1024
+    assert sum(len(event.payload) for event in rows) < 7 * 1024 * 1024
 
 
-async def test_a_shard_is_examined_in_pages_of_bounded_bytes(service: Service) -> None:
+async def test_audit_reads_a_shard_in_pages_of_bounded_size(service: Service) -> None:
     saga_id = await service.start("quick")
     swell(service, saga_id)
     change(service, LONGER, 5, saga_id)
@@ -98,15 +98,15 @@ async def test_a_shard_is_examined_in_pages_of_bounded_bytes(service: Service) -
     readers = ReaderPool(service.database_url, timedelta(seconds=10), statement)
     try:
         streams = StreamReader(readers)
-        place = {"after_stream": LOWEST_STREAM_ID, "after_version": 0}
-        page = await streams._page(shard_of(saga_id), 10**9, place)
+        position = {"after_stream": LOWEST_STREAM_ID, "after_version": 0}
+        page = await streams._page(shard_of(saga_id), 10**9, position)
     finally:
         await readers.close()
 
     assert len(page) == 2
 
 
-async def test_the_end_of_the_log_has_a_cursor_too(service: Service) -> None:
+async def test_end_of_the_log_has_a_cursor(service: Service) -> None:
     await service.start("quick")
     end = (await service.get("/events"))["next"]
     at_the_end = await service.get("/events", after=end)
@@ -115,23 +115,23 @@ async def test_the_end_of_the_log_has_a_cursor_too(service: Service) -> None:
     page = await service.get("/events", after=at_the_end["next"])
 
     assert at_the_end == {"events": [], "next": end}
-    assert [one["saga_id"] for one in page["events"]] == [later] * len(QUICK)
+    assert [event["saga_id"] for event in page["events"]] == [later] * len(QUICK)
 
 
-async def test_filters_hold_together(service: Service) -> None:
+async def test_all_conditions_of_a_feed_filter_hold(service: Service) -> None:
     quick, stuck = await service.start("quick"), await service.start("stuck")
 
     started = await read_all(service, type="SagaStarted", limit=1)
     of_stuck = await read_all(service, saga_type="stuck")
     both = await read_all(service, saga_type="stuck", type="SagaStarted")
 
-    assert {one["saga_id"] for one in started} == {quick, stuck}
-    assert {one["saga_id"] for one in of_stuck} == {stuck}
+    assert {event["saga_id"] for event in started} == {quick, stuck}
+    assert {event["saga_id"] for event in of_stuck} == {stuck}
     assert of_stuck[-1]["type"] == "SagaParked"
     assert both == of_stuck[:1]
 
 
-async def test_a_type_that_nobody_has_leads_to_the_end(service: Service) -> None:
+async def test_filter_without_matches_leads_to_the_end(service: Service) -> None:
     await service.start("quick")
 
     page = await service.get("/events", type="NeverHappens")
@@ -140,56 +140,58 @@ async def test_a_type_that_nobody_has_leads_to_the_end(service: Service) -> None
     assert await read_all(service, after=str(page["next"])) == []
 
 
-async def test_the_events_of_a_shard_are_in_order_whatever_its_clock_did(service: Service) -> None:
+async def test_events_of_a_shard_are_in_order_although_its_clock_stepped_back(
+    service: Service,
+) -> None:
     sagas = [await service.start("quick") for _ in range(3)]
     backwards(service, sagas)
 
     events = await read_all(service, limit=2)
 
     for saga_id in sagas:
-        versions = [one["version"] for one in events if one["saga_id"] == saga_id]
+        versions = [event["version"] for event in events if event["saga_id"] == saga_id]
         assert versions == [1, 2, 3, 4]
         assert all(later - earlier == 1 for earlier, later in pairwise(versions))
 
 
-async def test_a_page_goes_on_from_window_to_window(service: Service) -> None:
-    sagas = [await service.start(one) for one in ("quick", "stuck", "quick")]
-    async with a_feed(service, window=1) as feed:
+async def test_page_continues_from_window_to_window(service: Service) -> None:
+    sagas = [await service.start(saga_type) for saga_type in ("quick", "stuck", "quick")]
+    async with open_feed(service, window=1) as feed:
         page = await feed.page(FeedFilter(), FeedCursor(), 100)
         of_stuck = await feed.page(FeedFilter(saga_type="stuck"), FeedCursor(), 100)
 
-    assert {one.stream_id for one in page.events} == set(sagas)
-    assert [one.version for one in of_stuck.events] == [1, 2, 3, 4, 5]
+    assert {event.stream_id for event in page.events} == set(sagas)
+    assert [event.version for event in of_stuck.events] == [1, 2, 3, 4, 5]
     assert not page.has_more
     assert page.next == of_stuck.next
 
 
-async def test_a_long_search_ends_a_page_early(service: Service) -> None:
+async def test_long_search_ends_a_page_early(service: Service) -> None:
     saga_id = await service.start("quick")
     change(service, LONGER, MAX_WINDOWS_PER_PAGE, saga_id)
-    wanted = FeedFilter(type="SagaParked")
-    async with a_feed(service, window=1) as feed:
-        first = await feed.page(wanted, FeedCursor(), 100)
-        second = await feed.page(wanted, first.next, 100)
+    feed_filter = FeedFilter(type="SagaParked")
+    async with open_feed(service, window=1) as feed:
+        first = await feed.page(feed_filter, FeedCursor(), 100)
+        second = await feed.page(feed_filter, first.next, 100)
 
     assert (first.events, first.has_more) == ([], True)
     assert (second.events, second.has_more) == ([], False)
 
 
-async def test_what_is_not_folded_yet_comes_later(service: Service) -> None:
+async def test_events_that_are_not_projected_yet_come_later(service: Service) -> None:
     await service.start("quick")
-    wanted = FeedFilter(saga_type="quick")
-    async with a_feed(service) as feed:
+    feed_filter = FeedFilter(saga_type="quick")
+    async with open_feed(service) as feed:
         change(service, "update projection_checkpoint set projection = 'hidden'")
-        early = await feed.page(wanted, FeedCursor(), 100)
+        early = await feed.page(feed_filter, FeedCursor(), 100)
         change(service, "update projection_checkpoint set projection = 'saga_status'")
-        late = await feed.page(wanted, early.next, 100)
+        late = await feed.page(feed_filter, early.next, 100)
 
     assert (early.events, early.next, early.has_more) == ([], FeedCursor(), False)
-    assert [one.type for one in late.events] == QUICK
+    assert [event.type for event in late.events] == QUICK
 
 
-async def test_an_event_that_cannot_be_read_does_not_end_the_log(service: Service) -> None:
+async def test_unreadable_event_does_not_end_the_feed(service: Service) -> None:
     saga_id = await service.start("quick")
     change(
         service,
@@ -199,28 +201,28 @@ async def test_an_event_that_cannot_be_read_does_not_end_the_log(service: Servic
 
     events = await read_all(service, saga_type="quick", limit=2)
 
-    assert [one["type"] for one in events] == QUICK
+    assert [event["type"] for event in events] == QUICK
     assert list(events[2]["data"]) == ["unreadable"]
 
 
-async def test_what_is_not_a_cursor_is_refused(service: Service) -> None:
-    answers = [
+async def test_text_that_is_no_cursor_is_refused(service: Service) -> None:
+    responses = [
         await service.client.get("/events", params={"after": after})
         for after in ("nonsense", "", FeedCursor().encode() + "A", "é", "A" * 5000)
     ]
 
-    assert [one.status_code for one in answers] == [422] * 5
-    assert answers[0].json()["errors"][0]["pointer"] == "/after"
+    assert [response.status_code for response in responses] == [422] * 5
+    assert responses[0].json()["errors"][0]["pointer"] == "/after"
 
 
-async def test_a_limit_is_bounded(service: Service) -> None:
+async def test_limit_is_bounded(service: Service) -> None:
     assert (await service.client.get("/events?limit=1001")).status_code == 422
     assert (await service.client.get("/events?limit=0")).status_code == 422
 
 
 @asynccontextmanager
-async def a_feed(service: Service, *, window: int = 500) -> AsyncIterator[LogFeed]:
-    """Beside the one of the service, of a status view that has all and is not told more."""
+async def open_feed(service: Service, *, window: int = 500) -> AsyncIterator[LogFeed]:
+    """Open another feed on the same database, after the status table has caught up."""
     await service.state["listing"].refresh()
     log = PostgresLog(service.database_url)
     readers = ReaderPool(service.database_url, timedelta(seconds=10), statement)
@@ -232,11 +234,11 @@ async def a_feed(service: Service, *, window: int = 500) -> AsyncIterator[LogFee
 
 
 async def nothing() -> None:
-    """There is nothing to fold."""
+    """The status table has caught up already."""
 
 
 def swell(service: Service, saga_id: str) -> None:
-    """Its step has said three megabytes."""
+    """Enlarge the output of the saga's step to three megabytes."""
     command = """
       update event
       set payload = convert_to(
@@ -258,7 +260,7 @@ def backwards(service: Service, sagas: list[str]) -> None:
 
 
 def change(service: Service, command: str, *parameters: object) -> None:
-    """What nobody can do by accident."""
+    """Change events, with the append-only trigger disabled."""
     url = service.database_url
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("grant update on event to current_user")

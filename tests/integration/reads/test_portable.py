@@ -1,4 +1,4 @@
-"""The whole service on a database that has nothing that only PostgreSQL has."""
+"""The whole service in portable mode, on a database without PostgreSQL's own features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def empty_database_url(empty_portable_database_url: str) -> str:
     return empty_portable_database_url
 
 
-async def test_sagas_are_driven_listed_counted_and_told(service: Service) -> None:
+async def test_sagas_are_driven_listed_and_counted(service: Service) -> None:
     quick, stuck = await service.start("quick"), await service.start("stuck")
     await service.state["listing"].refresh()
 
@@ -26,8 +26,8 @@ async def test_sagas_are_driven_listed_counted_and_told(service: Service) -> Non
     feed = (await service.get("/events"))["events"]
     stats = await service.get("/stats")
 
-    assert [one["saga_id"] for one in listed] == [stuck, quick]
-    assert [one["saga_id"] for one in parked] == [stuck]
-    assert {one["saga_id"] for one in feed} == {quick, stuck}
+    assert [entry["saga_id"] for entry in listed] == [stuck, quick]
+    assert [entry["saga_id"] for entry in parked] == [stuck]
+    assert {entry["saga_id"] for entry in feed} == {quick, stuck}
     assert stats
     assert (await service.get("/audit/verify"))["valid"] is True
