@@ -43,14 +43,14 @@ def reply(status: int, body: bytes = b"", **headers: str) -> Response:
     )
 
 
-def verdict_of(
+def outcome_of(
     answer: Response | ResponseLost | NotSent, direction: Direction = Direction.ACTION
 ) -> CallOutcome:
     return classify(answer, direction, now=lambda: NOON)
 
 
 def wait_after(header: str) -> timedelta | None:
-    return verdict_of(reply(429, retry_after=header)).retry_after
+    return outcome_of(reply(429, retry_after=header)).retry_after
 
 
 @pytest.mark.parametrize("direction", BOTH)
@@ -58,12 +58,12 @@ def wait_after(header: str) -> timedelta | None:
 def test_every_status_of_the_table_has_its_outcome(
     status: int, outcome: Outcome, direction: Direction
 ) -> None:
-    assert verdict_of(reply(status), direction).kind is outcome
+    assert outcome_of(reply(status), direction).kind is outcome
 
 
 def test_gone_is_a_refusal_of_an_action_and_the_success_of_a_compensation() -> None:
-    assert verdict_of(reply(410)).kind is Outcome.REJECTED
-    assert verdict_of(reply(410), Direction.COMPENSATION).kind is Outcome.DONE
+    assert outcome_of(reply(410)).kind is Outcome.REJECTED
+    assert outcome_of(reply(410), Direction.COMPENSATION).kind is Outcome.DONE
 
 
 def test_a_compensation_is_done_on_the_statuses_it_declares() -> None:
@@ -77,33 +77,33 @@ def test_a_compensation_is_done_on_the_statuses_it_declares() -> None:
 
 @pytest.mark.parametrize("status", [100, 101, 199, 600, 999])
 def test_a_status_of_no_known_class_is_unknown(status: int) -> None:
-    assert verdict_of(reply(status)).kind is Outcome.UNKNOWN
+    assert outcome_of(reply(status)).kind is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize("direction", BOTH)
 def test_call_is_not_sent_if_no_byte_left_and_else_unknown(
     direction: Direction,
 ) -> None:
-    assert verdict_of(NotSent("refused"), direction) == CallOutcome(
+    assert outcome_of(NotSent("refused"), direction) == CallOutcome(
         kind=Outcome.NOT_SENT, reason="refused"
     )
-    assert verdict_of(ResponseLost("reset"), direction) == CallOutcome(
+    assert outcome_of(ResponseLost("reset"), direction) == CallOutcome(
         kind=Outcome.UNKNOWN, reason="reset"
     )
 
 
 @pytest.mark.parametrize("direction", Direction)
 def test_call_without_a_slot_says_nothing_about_the_participant(direction: Direction) -> None:
-    verdict = verdict_of(NotSent("others were first", had_slot=False), direction)
+    verdict = outcome_of(NotSent("others were first", had_slot=False), direction)
 
     assert (verdict.kind, verdict.retry_after) == (Outcome.CIRCUIT_OPEN, timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("direction", BOTH)
 def test_unavailable_is_throttled_only_with_a_retry_after(direction: Direction) -> None:
-    assert verdict_of(reply(503, retry_after="7"), direction).kind is Outcome.THROTTLED
-    assert verdict_of(reply(503, retry_after="soon"), direction).kind is Outcome.UNKNOWN
-    assert verdict_of(reply(500, retry_after="7"), direction).kind is Outcome.UNKNOWN
+    assert outcome_of(reply(503, retry_after="7"), direction).kind is Outcome.THROTTLED
+    assert outcome_of(reply(503, retry_after="soon"), direction).kind is Outcome.UNKNOWN
+    assert outcome_of(reply(500, retry_after="7"), direction).kind is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_retry_after_is_seconds_or_a_date_within_bounds(header: str, wait: timed
     ],
 )
 def test_a_retry_after_that_cannot_be_read_is_ignored(header: str) -> None:
-    assert verdict_of(reply(429, retry_after=header)) == CallOutcome(
+    assert outcome_of(reply(429, retry_after=header)) == CallOutcome(
         kind=Outcome.THROTTLED, reason="429 Too Many Requests"
     )
 
@@ -148,13 +148,13 @@ def test_any_retry_after_header_is_accepted(header: str) -> None:
 
 
 def test_a_done_reply_gives_its_body() -> None:
-    done = verdict_of(reply(201, b'{"id": 123456789012345678901234567890}'))
+    done = outcome_of(reply(201, b'{"id": 123456789012345678901234567890}'))
 
     assert done == CallOutcome(kind=Outcome.DONE, output={"id": 123456789012345678901234567890})
 
 
 def test_a_done_reply_without_a_body_loses_nothing() -> None:
-    assert verdict_of(reply(204)) == CallOutcome(kind=Outcome.DONE)
+    assert outcome_of(reply(204)) == CallOutcome(kind=Outcome.DONE)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_done_reply_without_a_body_loses_nothing() -> None:
     ],
 )
 def test_a_done_reply_that_cannot_be_kept_is_done_all_the_same(body: bytes) -> None:
-    done = verdict_of(reply(200, body))
+    done = outcome_of(reply(200, body))
 
     assert (done.kind, done.output, done.output_loss) == (
         Outcome.DONE,
@@ -179,27 +179,27 @@ def test_a_done_reply_that_cannot_be_kept_is_done_all_the_same(body: bytes) -> N
 
 
 def test_a_done_reply_that_is_too_large_is_done_all_the_same() -> None:
-    done = verdict_of(Response(200, {}, b'{"id": 1', too_large=True))
+    done = outcome_of(Response(200, {}, b'{"id": 1', too_large=True))
 
     assert (done.kind, done.output_loss) == (Outcome.DONE, OutputLoss.TOO_LARGE)
 
 
 def test_a_compensation_needs_no_body_where_nothing_is_left_to_undo() -> None:
-    gone = verdict_of(Response(410, {}, b"<p>", too_large=True), Direction.COMPENSATION)
+    gone = outcome_of(Response(410, {}, b"<p>", too_large=True), Direction.COMPENSATION)
 
     assert gone == CallOutcome(kind=Outcome.DONE)
 
 
 @settings(max_examples=300)
 @given(
-    status=st.sampled_from([one.value for one in HTTPStatus]) | st.integers(100, 999),
+    status=st.sampled_from([status.value for status in HTTPStatus]) | st.integers(100, 999),
     body=st.binary(max_size=50),
     direction=st.sampled_from(BOTH),
 )
 def test_every_reply_has_exactly_one_outcome(
     status: int, body: bytes, direction: Direction
 ) -> None:
-    verdict = verdict_of(reply(status, body), direction)
+    verdict = outcome_of(reply(status, body), direction)
 
     assert (verdict.kind is Outcome.DONE) is (
         200 <= status < 300 or (status == 410 and direction is Direction.COMPENSATION)
@@ -236,7 +236,7 @@ def test_only_unknown_and_busy_may_have_happened(outcome: Outcome) -> None:
     ],
 )
 def test_status_reply_gives_the_outcome_of_the_action(body: bytes, verdict: CallOutcome) -> None:
-    assert verdict_of(reply(200, body), Direction.STATUS) == verdict
+    assert outcome_of(reply(200, body), Direction.STATUS) == verdict
 
 
 @pytest.mark.parametrize(
@@ -249,17 +249,17 @@ def test_status_reply_gives_the_outcome_of_the_action(body: bytes, verdict: Call
     ],
 )
 def test_unclear_status_is_unknown(answer: Response | ResponseLost) -> None:
-    assert verdict_of(answer, Direction.STATUS).kind is Outcome.UNKNOWN
+    assert outcome_of(answer, Direction.STATUS).kind is Outcome.UNKNOWN
 
 
 def test_status_404_is_not_done() -> None:
-    assert verdict_of(reply(404), Direction.STATUS).kind is Outcome.NOT_DONE
+    assert outcome_of(reply(404), Direction.STATUS).kind is Outcome.NOT_DONE
 
 
 @pytest.mark.parametrize("said", ["x" * 1000, "two\nlines", {"a": 1}, 5])
 def test_reason_of_a_status_reply_is_one_line(said: Json) -> None:
     body = json.dumps({"status": said}).encode()
-    reason = verdict_of(reply(200, body), Direction.STATUS).reason
+    reason = outcome_of(reply(200, body), Direction.STATUS).reason
 
     assert len(reason) <= MAX_REASON_CHARACTERS
     assert "\n" not in reason
@@ -270,14 +270,14 @@ UNREADABLE = Response(200, {}, b"", unreadable="the reply is in the encoding br"
 
 
 def test_a_done_reply_that_cannot_be_decoded_is_done_and_says_why_it_has_no_output() -> None:
-    verdict = verdict_of(UNREADABLE)
+    verdict = outcome_of(UNREADABLE)
 
     assert (verdict.kind, verdict.output) == (Outcome.DONE, None)
     assert (verdict.output_loss, verdict.reason) == (OutputLoss.NOT_JSON, UNREADABLE.unreadable)
 
 
 def test_undecodable_reply_is_unknown_where_the_body_decides() -> None:
-    as_status = verdict_of(UNREADABLE, Direction.STATUS)
+    as_status = outcome_of(UNREADABLE, Direction.STATUS)
     as_dtm = classify(UNREADABLE, Direction.ACTION, now=lambda: NOON, profile=Profile.DTM)
 
     assert (as_status.kind, as_dtm.kind) == (Outcome.UNKNOWN, Outcome.UNKNOWN)

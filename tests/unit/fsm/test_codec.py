@@ -1,7 +1,7 @@
-"""The codec must read for ever what it once wrote.
+"""The codec reads for ever what it once wrote.
 
-`samples/events.json` holds a payload of each type, as it was first written. It only ever grows: a
-sample is never changed.
+`samples/events.json` holds a payload of each type, of each schema version and under each former
+name, as it was first written. It only ever grows: a sample is never changed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def test_the_same_event_gives_the_same_bytes(event: Event) -> None:
     assert encode(decode(kind.type_name, kind.schema_version, encode(event))) == encode(event)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one['type']} {one['version']}")
+@pytest.mark.parametrize(
+    "sample", SAMPLES, ids=lambda sample: f"{sample['type']} {sample['version']}"
+)
 def test_golden_sample_can_be_read(sample: dict[str, object]) -> None:
     kind, version = str(sample["type"]), int(str(sample["version"]))
 
@@ -69,7 +71,7 @@ def test_golden_sample_can_be_read(sample: dict[str, object]) -> None:
 
 
 def test_every_type_has_a_sample_of_each_version_and_under_each_former_name() -> None:
-    samples = {(one["type"], one["version"]) for one in SAMPLES}
+    samples = {(sample["type"], sample["version"]) for sample in SAMPLES}
     versions = {
         (kind.type_name, version)
         for kind in TYPES.values()

@@ -147,7 +147,7 @@ def test_a_header_that_cannot_be_sent_parks_before_the_first_attempt(value: str)
     ],
 )
 def test_a_request_is_made_of_what_it_reads(path: str, body: Json) -> None:
-    """Of a scope with the steps that it reads of, as of one with all of them."""
+    """A call of a scope with only the steps that it reads equals one of the whole scope."""
     case = given(TWO, input={"a": 1}).when(action_answer("book", done({"id": 7})))
     call = Call(
         method="POST",
@@ -220,7 +220,7 @@ def test_children_are_asked_for_until_they_rest() -> None:
     (start,) = pending_instructions(started.saga)
     assert isinstance(start, StartChild)
     undo = CompensateChild(child_id=start.child_id, parent=start.parent)
-    assert [pending_instructions(one.saga) for one in (turned, done, undoing)] == [
+    assert [pending_instructions(scenario.saga) for scenario in (turned, done, undoing)] == [
         [undo],
         [],
         [undo],
@@ -232,7 +232,7 @@ def test_saga_at_rest_needs_no_recovery_unless_a_child_is_active() -> None:
     parked = given(hotel).when(TimerFired(), after=24 * 60 * MINUTE).then_status("parked")
     told = parked.when(child_finished("hotel", SagaStatus.COMPLETED))
 
-    assert [needs_no_recovery(one.saga) for one in (given(hotel), parked, told)] == [
+    assert [needs_no_recovery(scenario.saga) for scenario in (given(hotel), parked, told)] == [
         False,
         False,
         True,
@@ -246,12 +246,12 @@ def test_a_saga_at_rest_is_never_woken() -> None:
     parked = given(late).when(action_answer("book", DONE)).when(action_answer("pay", DONE))
     parked = parked.when(action_answer("ship", UNKNOWN)).when(TimerFired(), after=MINUTE)
 
-    assert [str(one.state.status) for one in (undone, done, parked)] == [
+    assert [str(scenario.state.status) for scenario in (undone, done, parked)] == [
         "compensated",
         "completed",
         "parked",
     ]
-    assert [next_wakeup(one.saga) for one in (undone, done, parked)] == [None, None, None]
+    assert [next_wakeup(scenario.saga) for scenario in (undone, done, parked)] == [None, None, None]
 
 
 def test_call_that_is_resent_while_compensating_is_the_same() -> None:

@@ -122,8 +122,20 @@ def test_a_pivot_is_in_doubt_from_its_first_call_to_its_outcome() -> None:
     refused = called.when(action_answer("pay", REJECTED))
 
     cases = (before, called, waiting, passed, refused)
-    assert [one.saga.pivot_is_uncertain for one in cases] == [False, True, True, False, False]
-    assert [one.saga.pivot_succeeded for one in cases] == [False, False, False, True, False]
+    assert [scenario.saga.pivot_is_uncertain for scenario in cases] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [scenario.saga.pivot_succeeded for scenario in cases] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_not_done_is_in_the_order_of_the_definition() -> None:

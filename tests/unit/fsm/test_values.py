@@ -1,4 +1,4 @@
-"""The values of the core: nobody changes one that somebody else may hold."""
+"""The values of the core are immutable."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from saga_orchestrator.fsm.runtime.sharding.node_protocol import RemoteCommand
 
 
 def structs(kind: type[Struct] = Struct) -> Iterator[type[Struct]]:
-    for one in kind.__subclasses__():
-        if one.__module__.startswith("saga_orchestrator."):
-            yield one
-        yield from structs(one)
+    for subclass in kind.__subclasses__():
+        if subclass.__module__.startswith("saga_orchestrator."):
+            yield subclass
+        yield from structs(subclass)
 
 
 def test_every_value_is_frozen() -> None:
     values = list(structs())
 
     assert {Decision, StepCalled, RemoteCommand} <= set(values)
-    assert [one.__qualname__ for one in values if not one.__struct_config__.frozen] == []
+    assert [value.__qualname__ for value in values if not value.__struct_config__.frozen] == []
 
 
 def test_a_member_is_not_set_again() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of `decide` have in common: a trip of a few steps, and its usual answers."""
+"""A trip of a few steps with its usual results, shared by the tests of the decider."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PIVOT = define("book", "pay pivot", "ship")
 
 
 def mapped(definition: dict[str, object], step: int, **members: object) -> Definition:
-    """The definition with members of one step changed."""
-    steps = [dict(one) for one in definition["steps"]]  # type: ignore[attr-defined]
+    """Return the definition with members of one step changed."""
+    steps = [dict(step) for step in definition["steps"]]  # type: ignore[attr-defined]
     steps[step] |= members
     return parse_definition({**definition, "steps": steps})  # type: ignore[dict-item]
 

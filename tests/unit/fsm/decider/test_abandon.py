@@ -1,4 +1,4 @@
-"""`abandon`: a person gives up. Nothing is done or undone any more, and what stays is named."""
+"""`abandon`: an operator gives the saga up; no step is executed or compensated any more."""
 
 from __future__ import annotations
 
@@ -142,7 +142,9 @@ def test_a_child_that_is_cancelled_is_called_back_until_it_rests(end: SagaStatus
     assert case.events[-1] == replace(
         abandoned(("hotel", "pay"), ("hotel",)), children=(CHILD_ID,), children_cancelled=True
     )
-    assert [call_name(one) for one in pending_instructions(case.saga)] == ["undo hotel"]
+    assert [call_name(instruction) for instruction in pending_instructions(case.saga)] == [
+        "undo hotel"
+    ]
     assert not needs_no_recovery(case.saga)
     case = case.when(child_finished("hotel", SagaStatus.PARKED)).then()
     case = case.when(child_finished("hotel", end))
@@ -221,9 +223,9 @@ def test_an_answer_that_comes_too_late_is_recorded_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "happening", [TimerFired(), child_finished("book", SagaStatus.COMPLETED), ABANDON, ASKED]
+    "input_", [TimerFired(), child_finished("book", SagaStatus.COMPLETED), ABANDON, ASKED]
 )
-def test_an_abandoned_saga_stays_so(happening: Input) -> None:
+def test_an_abandoned_saga_stays_so(input_: Input) -> None:
     case = given(TWO).when(action_answer("book", THROTTLED)).when(ABANDON)
     assert (
         pending_instructions(case.saga),
@@ -231,7 +233,7 @@ def test_an_abandoned_saga_stays_so(happening: Input) -> None:
         allowed_actions(case.saga),
     ) == ([], None, ())
 
-    after = case.when(happening, after=MINUTE)
+    after = case.when(input_, after=MINUTE)
     if after.refusal is None:
         after.then().then_calls()
     else:

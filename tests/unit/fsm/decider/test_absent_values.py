@@ -1,4 +1,4 @@
-"""What an output or the input lacks is not sent, and null is sent as null."""
+"""Absent members of outputs and inputs are not sent, and null is sent as null."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ def test_a_callback_without_an_output_says_null(early: bool) -> None:
     definition = mapped(dict(document("book callback", "pay")), 1, action=action(body=WHOLE))
     happenings: list[Input] = [callback_done("book"), action_answer("book", ACCEPTED)]
     case = given(definition)
-    for happening in happenings if early else happenings[::-1]:
-        case = case.when(happening)
+    for input_ in happenings if early else happenings[::-1]:
+        case = case.when(input_)
 
     assert body_of(case) == {"said": [None]}
 
@@ -225,7 +225,7 @@ def test_a_compensation_without_what_it_needs_is_not_sent(outcome: CallOutcome) 
 
 
 def old(definition: Definition, *history: Event) -> Saga:
-    """A saga whose start was recorded before its input was looked at."""
+    """Return a saga whose start was recorded by a version that did not check inputs."""
     payload = {
         "saga_type": definition.name,
         "definition_version": definition.version,
@@ -234,7 +234,7 @@ def old(definition: Definition, *history: Event) -> Saga:
     }
     began = decode("SagaStarted", 1, json.dumps(payload).encode())
     assert isinstance(began, SagaStarted)
-    return replay(definition, SAGA_ID, [(one, NOON) for one in (began, *history)])
+    return replay(definition, SAGA_ID, [(event, NOON) for event in (began, *history)])
 
 
 def test_a_call_of_before_is_made_again_as_it_was() -> None:
@@ -287,7 +287,7 @@ def test_a_saga_of_before_goes_on_without_what_its_input_lacks_but_not_without_a
 
 
 def old_attempt(*outcomes: Outcome, undo: bool = False, resent: bool = False) -> Saga:
-    """`pay` has been called, or undone, with null for what it lacks, and backs off."""
+    """Return a saga whose `pay` was called, or compensated, with nulls, and backs off."""
     compensation: Json = {"path": "/undo", "body": {"id": "${[steps.pay.output.id]}"}}
     definition = trip(action=action(body=NESTED), compensation=compensation)
     history: list[Event] = [
@@ -300,8 +300,8 @@ def old_attempt(*outcomes: Outcome, undo: bool = False, resent: bool = False) ->
     kind = CompensationBackedOff if undo else StepBackedOff
     more = {} if undo else {"resent": resent}
     history += [
-        kind(step="pay", attempt=1, outcome=one, error="no answer", until=NOON, **more)
-        for one in outcomes
+        kind(step="pay", attempt=1, outcome=outcome, error="no answer", until=NOON, **more)
+        for outcome in outcomes
     ]
     return old(definition, *history)
 

@@ -1,4 +1,4 @@
-"""What is offered is what is legal: each verb in each place of a saga's life."""
+"""Allowed actions are exactly the legal verbs, in each situation of a saga."""
 
 from __future__ import annotations
 

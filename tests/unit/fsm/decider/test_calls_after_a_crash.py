@@ -1,4 +1,4 @@
-"""R2: a forward call whose answer a crash has taken is not repeated once the saga goes back."""
+"""R2: a forward call whose reply was lost by a crash is not resent by a compensating saga."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ CANCEL = Cancel(reason="enough")
 
 
 def restarted(case: Scenario, after: timedelta = SECOND) -> Scenario:
-    """The next process has read the log."""
+    """Return the scenario after another process has read the log."""
     now = case.now + after
     return Scenario(now=now, latest_saga=recovered(case.saga, now), events=())
 
 
 def cancelled(step: str = "pay", *, deadline: str | None = None) -> Scenario:
-    """`pay` is called when the cancel is acknowledged."""
+    """Return a cancelled saga whose `pay` is in flight."""
     return (
         given(define("book", step, deadline=deadline))
         .when(action_answer("book", DONE))
@@ -57,7 +57,7 @@ def cancelled(step: str = "pay", *, deadline: str | None = None) -> Scenario:
 
 
 def sent_again(case: Scenario) -> list[str]:
-    return [call_name(one) for one in pending_instructions(case.saga)]
+    return [call_name(instruction) for instruction in pending_instructions(case.saga)]
 
 
 def test_unanswered_call_is_unknown_after_its_timeout() -> None:
@@ -203,7 +203,7 @@ def test_a_compensation_is_repeated() -> None:
 
 
 def test_timeout_of_a_repetition_without_an_intent_counts_from_now() -> None:
-    """The log does not say when it was sent last."""
+    """The log does not have the time of the last repetition."""
     case = given(define("book", "pay", deadline="9m")).when(action_answer("book", DONE))
     for _ in range(3):
         case = case.when(action_answer("pay", THROTTLED)).when(TimerFired(), after=MINUTE)

@@ -1,4 +1,4 @@
-"""R2."""
+"""R2: all forward calls settle before the first compensation."""
 
 from __future__ import annotations
 
@@ -58,4 +58,4 @@ def test_a_step_that_waits_for_its_next_try_is_not_tried_again(verdict: CallOutc
 
     settled = StepUnknown if verdict.may_have_happened else StepNotSent
     assert case.events[1] == settled(step="book", attempt=1, error=verdict.reason)
-    assert [one.direction for one in case.calls] == ["compensation"] * verdict.may_have_happened
+    assert [call.direction for call in case.calls] == ["compensation"] * verdict.may_have_happened

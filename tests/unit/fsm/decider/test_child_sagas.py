@@ -1,4 +1,4 @@
-"""A step that is a saga of its own."""
+"""Steps that are child sagas."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def completed() -> Scenario:
 
 
 def undoing() -> Scenario:
-    """Its child was completed, and is called back."""
+    """Return a compensating saga whose completed child is being compensated."""
     return completed().when(action_answer("pay", REJECTED)).then_calls("undo hotel")
 
 
@@ -77,10 +77,12 @@ def test_the_name_of_a_child_is_that_of_its_parent_and_step() -> None:
     again = started()
     beside = given(define("hotel child=room after=", "car child=room after="))
 
-    names = [one.child_id for case in (started(), again, beside) for one in case.children]
+    names = [child.child_id for case in (started(), again, beside) for child in case.children]
 
     assert (len(names), len(set(names))) == (4, 2)
-    assert all(len(one) == len(SAGA_ID) and one[-2:] == SAGA_ID[-2:] for one in names)
+    assert all(
+        len(child_id) == len(SAGA_ID) and child_id[-2:] == SAGA_ID[-2:] for child_id in names
+    )
 
 
 def test_a_child_has_its_input_and_the_entity_of_its_parent() -> None:
@@ -106,7 +108,9 @@ def test_an_input_that_cannot_be_made_parks() -> None:
 def test_a_child_is_waited_for_without_end() -> None:
     case = started().when(TimerFired(), after=LATER).then()
 
-    assert [type(one).__name__ for one in pending_instructions(case.saga)] == ["StartChild"]
+    assert [type(instruction).__name__ for instruction in pending_instructions(case.saga)] == [
+        "StartChild"
+    ]
 
 
 def test_a_completed_child_is_a_done_step_with_its_outputs() -> None:
@@ -187,7 +191,9 @@ def test_a_retry_asks_to_undo_the_child_again() -> None:
 def test_active_child_is_compensated_and_awaited() -> None:
     case = started().when(ASKED).then_calls("undo hotel")
     case.then_status("compensating", hotel="waiting")
-    assert [type(one).__name__ for one in pending_instructions(case.saga)] == ["CompensateChild"]
+    assert [type(instruction).__name__ for instruction in pending_instructions(case.saga)] == [
+        "CompensateChild"
+    ]
 
     case.when(COMPENSATED).then(
         StepRejected(step="hotel", attempt=0, error="no room"),

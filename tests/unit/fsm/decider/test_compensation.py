@@ -1,4 +1,4 @@
-"""R3."""
+"""R3: what is compensated, and in which order."""
 
 from __future__ import annotations
 

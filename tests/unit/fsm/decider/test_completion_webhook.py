@@ -1,4 +1,4 @@
-"""R7, R8, and terminal states absorb."""
+"""R7, R8: sagas at rest, and the webhook that reports their rest."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ ENDS = (
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: str(end.state.status))
 def test_saga_at_rest_makes_no_more_decisions(end: Scenario) -> None:
-    for happening in (
+    for input_ in (
         action_answer("book", UNKNOWN),
         compensation_answer("pay", DONE),
         TimerFired(),
     ):
-        end.when(happening, after=MINUTE).then().then_calls()
+        end.when(input_, after=MINUTE).then().then_calls()
 
 
 def test_delivery_of_the_webhook_is_recorded_and_changes_nothing_else() -> None:

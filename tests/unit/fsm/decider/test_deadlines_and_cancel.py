@@ -1,4 +1,4 @@
-"""R4."""
+"""R4: deadlines and requests to compensate, before and after the pivot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which verbs of a child are its parent's, in each place of the lives of both."""
+"""The commands that a child saga takes from its parent only, in each situation of both."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DAY = 24 * 60 * MINUTE
 
 
 def child(case: Scenario) -> Saga:
-    """The saga of `case`, as the child of another."""
+    """Return the saga of `case` as the child of another."""
     state = replace(case.state, parent=Parent(saga_id=SAGA_ID, step="trip"))
     return Saga(case.saga.definition, state)
 

@@ -24,19 +24,14 @@ from saga_orchestrator.fsm.testing import (
     define,
     given,
 )
+from saga_orchestrator.tests.unit.fsm.decider.scenarios import all_done
 
 THREE = define("book", "look no_effect", "pay", "confirm undone_by=book")
 
 
-def all_done(case: Scenario, *steps: str) -> Scenario:
-    for step in steps:
-        case = case.when(action_answer(step, DONE))
-    return case
-
-
 def planned(case: Scenario) -> tuple[list[str], tuple[str, ...]]:
     plan = plan_compensation(case.saga, now=NOON)
-    return [call_name(one) for one in plan.calls], plan.cannot_undo
+    return [call_name(call) for call in plan.calls], plan.cannot_undo
 
 
 def test_a_plan_is_what_compensation_would_send() -> None:

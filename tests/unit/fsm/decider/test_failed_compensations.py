@@ -1,4 +1,4 @@
-"""R5."""
+"""R5: failed compensations and their policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes through another node counts once, however often it comes."""
+"""Inputs that other nodes forward are applied once."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ONE = define("book")
 TAKEN = ForwardedInputApplied(message_id="m1")
 
 
-def message(happening: StepCallback | OperatorCommand, message_id: str = "m1") -> Input:
-    return ForwardedInput(message_id=message_id, input=happening)
+def message(input_: StepCallback | OperatorCommand, message_id: str = "m1") -> Input:
+    return ForwardedInput(message_id=message_id, input=input_)
 
 
 def test_a_message_is_recorded_behind_what_comes_of_it() -> None:

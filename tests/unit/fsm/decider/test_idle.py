@@ -1,4 +1,4 @@
-"""A saga that is idle only waits, for a time or for somebody: it need not be in memory."""
+"""An idle saga only waits, and need not be in memory."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_saga_at_work_or_at_rest_is_not_idle(case: Scenario) -> None:
 
 
 def test_saga_with_a_pending_decision_is_not_idle() -> None:
-    """A process that was stopping has recorded an answer, and not what follows from it."""
+    """A stopping process has recorded a result without its consequences."""
     history: list[Event] = [
         StepCalled(step="book", attempt=1),
         StepSucceeded(step="book", attempt=1),

@@ -1,4 +1,4 @@
-"""R1."""
+"""R1: the intent of a call is recorded before the call is sent."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from saga_orchestrator.tests.unit.fsm.decider.scenarios import MINUTE, TWO
 def test_every_call_leaves_with_its_recorded_intent(verdicts: list[CallOutcome]) -> None:
     case = given(define("book", "pay", "ship continue"))
     for verdict in verdicts:
-        for happening in (
+        for input_ in (
             action_answer("book", verdict),
             action_answer("pay", verdict),
             TimerFired(),
         ):
-            case = case.when(happening, after=MINUTE)
+            case = case.when(input_, after=MINUTE)
             logged = as_recorded(case.state)
             for call in case.calls:
                 state = logged.step(call.step)
@@ -44,6 +44,6 @@ def test_the_key_is_that_of_saga_step_and_direction() -> None:
     again = first.when(action_answer("book", UNKNOWN)).when(TimerFired(), after=MINUTE)
     undo = again.when(action_answer("book", DONE, attempt=2)).when(action_answer("pay", REJECTED))
 
-    keys = [one.calls[0].key.partition("/")[2] for one in (first, again, undo)]
+    keys = [scenario.calls[0].key.partition("/")[2] for scenario in (first, again, undo)]
 
     assert keys == ["book/action", "book/action", "book/compensation"]

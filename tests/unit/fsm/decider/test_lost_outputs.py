@@ -1,4 +1,4 @@
-"""A reply that cannot be used does not make a done step fail."""
+"""A step stays done when its reply cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An output that is missing where it is needed: named, supplied, asked for again, gone without."""
+"""Missing outputs: they are named, supplied, requested again, or accepted as lost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ LOST = done_without_output(OutputLoss.NOT_JSON, "the reply is not JSON")
 
 
 def needing(*steps: str, by: int = 1) -> Definition:
-    """The step at `by` needs the output of `pay`."""
+    """Return a definition whose step at `by` needs the output of `pay`."""
     return mapped(dict(document(*steps)), by, action=NEEDED)
 
 
@@ -305,7 +305,7 @@ def parsed(definition: Definition) -> dict[str, object]:
 
 
 def in_doubt_beside_it() -> Scenario:
-    """`seat` was called with what there was of `pay`, and will be called again with its key."""
+    """Return a saga whose `seat` backs off from a call that was made of the output of `pay`."""
     steps = ("pay pivot", "seat after=pay", "meal after=pay", "ship after=meal")
     definition = mapped(dict(document(*steps)), 1, action=FALLS_BACK)
     definition = mapped(parsed(definition), 3, action=NEEDED)
@@ -442,7 +442,7 @@ def test_a_step_that_ended_badly_while_the_saga_was_parked_turns_it_back() -> No
     case = rejected_while_parked("book", "approve signal=go or_park", "pay after=book callback")
 
     case = retry_all(case).then_calls("undo book#1").then_status("compensating", pay="rejected")
-    assert not any(isinstance(one, WaitStarted) for one in case.events)
+    assert not any(isinstance(event, WaitStarted) for event in case.events)
     assert case.state.error == "pay was rejected: sold out"
 
 

@@ -1,4 +1,4 @@
-"""What is not sent to a participant that answers nobody."""
+"""Calls that are withheld from a participant whose circuit is open."""
 
 from __future__ import annotations
 

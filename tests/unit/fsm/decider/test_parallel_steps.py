@@ -1,4 +1,4 @@
-"""Steps that run side by side: each begins when those it comes after are done."""
+"""Concurrent steps: each begins when its predecessors are done."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ def test_undo_is_a_linear_extension_of_the_reversed_graph(random: object, steps:
     names = [f"s{number}" for number in range(steps)]
     lines = []
     for number, name in enumerate(names):
-        after = [one for one in names[:number] if random.random() < 0.5]  # type: ignore[attr-defined]
+        after = [name for name in names[:number] if random.random() < 0.5]  # type: ignore[attr-defined]
         lines.append(f"{name} after={','.join(after)}")
     definition = define(*lines, f"last after={','.join(names)}")
     case = given(definition)
     while case.state.steps.get("last") is None:
-        called = [one for one in names if case.step(one).status == "calling"]
+        called = [name for name in names if case.step(name).status == "calling"]
         case = case.when(action_answer(random.choice(called), DONE))  # type: ignore[attr-defined]
 
     undone = []
@@ -136,10 +136,10 @@ def test_a_branch_that_backs_off_is_not_tried_again_after_the_turn() -> None:
 
 def test_two_branches_that_fail_turn_it_back_once() -> None:
     case = all_done(given(FORK), "book").when(action_answer("hotel", REJECTED))
-    assert any(isinstance(one, CompensationStarted) for one in case.events)
+    assert any(isinstance(event, CompensationStarted) for event in case.events)
 
     case = case.when(action_answer("car", REJECTED)).then_calls("undo book#1")
-    assert not any(isinstance(one, CompensationStarted) for one in case.events)
+    assert not any(isinstance(event, CompensationStarted) for event in case.events)
 
 
 def test_compensations_run_one_at_a_time() -> None:
@@ -152,7 +152,7 @@ def test_compensations_run_one_at_a_time() -> None:
 
 
 def beside_the_pivot(hotel: CallOutcome) -> Scenario:
-    """A hotel that has its last answer while the payment is out."""
+    """Return a saga whose hotel has its last result while the payment is in flight."""
     definition = define("book", "hotel after=book attempts=1", "pay pivot after=book", "ship")
     return all_done(given(definition), "book").when(action_answer("hotel", hotel))
 

@@ -279,7 +279,7 @@ def test_the_dry_run_of_a_paused_saga_is_that_without_the_pause(back: bool) -> N
 
     assert plan_compensation(case.when(PAUSE).saga, now=NOON) == unpaused
     assert plan_compensation(case.when(PAUSED_BY_PARENT).when(PAUSE).saga, now=NOON) == unpaused
-    assert [one.step for one in unpaused.calls if isinstance(one, CallParticipant)] == [
+    assert [call.step for call in unpaused.calls if isinstance(call, CallParticipant)] == [
         "ship",
         "pay",
         "book",
@@ -291,7 +291,9 @@ FAMILY = define("hotel child=room", "pay")
 
 def test_a_pause_and_its_end_reach_the_child_under_way() -> None:
     case = given(FAMILY).when(PAUSE).then_calls("pause hotel")
-    assert [call_name(one) for one in pending_instructions(case.saga)] == ["pause hotel"]
+    assert [call_name(instruction) for instruction in pending_instructions(case.saga)] == [
+        "pause hotel"
+    ]
 
     resumed(case).then_calls("start hotel")
 

@@ -1,4 +1,4 @@
-"""`completion: poll`: a step that was only accepted is asked for until it is done."""
+"""`completion: poll`: an accepted step is polled until it is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What repeats without news is recorded at first, at each power of two, and with what ends it.
+"""Repetitions without news are recorded first, at each power of two, and with what ends them.
 
 R1 holds all the same: an action or a compensation is out only while the log says so.
 """
@@ -60,7 +60,7 @@ def of(*steps: str) -> Scenario:
 def repeated(
     case: Scenario, answer: Callable[[], CallCompleted], times: int
 ) -> tuple[Scenario, dict[int, tuple[Event, ...]]]:
-    """So often the same answer, and what was recorded of each. The last one is waited after."""
+    """Return the scenario after `times` equal results, with the events that each recorded."""
     recorded: dict[int, tuple[Event, ...]] = {}
     for number in range(1, times + 1):
         if number > 1:
@@ -105,7 +105,7 @@ def test_repeated_poll_is_recorded_at_powers_of_two() -> None:
     recorded = []
     for number in range(2, 12):
         asked = asked.when(status_answer("book", BUSY))
-        recorded += [number - 1 for one in asked.events if isinstance(one, StepAccepted)]
+        recorded += [number - 1 for event in asked.events if isinstance(event, StepAccepted)]
         asked = asked.when(TimerFired(), after=MINUTE)
         asked.then_calls("ask book#1")
 
@@ -134,7 +134,7 @@ def test_the_count_is_recorded_with_what_ends_it(end: CallOutcome, last: Event |
 
     case = case.when(action_answer("pay", end))
 
-    counted = [one for one in case.events if isinstance(one, StepBackedOff)]
+    counted = [event for event in case.events if isinstance(event, StepBackedOff)]
     assert counted[0].times == (12 if end is THROTTLED else 11)
     assert last is None or last in case.events
 
@@ -150,7 +150,9 @@ def test_a_crash_finds_the_call_in_the_log_and_its_attempt_and_doubts_it() -> No
     case = busy_pay(11, THROTTLED)
     logged = Scenario(now=case.now, latest_saga=saga_as_logged(case), events=())
 
-    assert [call_name(one) for one in pending_instructions(logged.saga)] == ["pay#1"]
+    assert [call_name(instruction) for instruction in pending_instructions(logged.saga)] == [
+        "pay#1"
+    ]
     assert logged.step("pay").repetitions == 8
     again = logged.when(action_answer("pay", THROTTLED, resent=True))
     (event,) = again.events
@@ -183,7 +185,11 @@ def test_a_cancel_while_it_is_out_waits_for_it() -> None:
 
     case = case.when(Cancel(reason="enough"))
 
-    assert [type(one) for one in case.events] == [StepBackedOff, StepCalled, CompensationRequested]
+    assert [type(event) for event in case.events] == [
+        StepBackedOff,
+        StepCalled,
+        CompensationRequested,
+    ]
     case.when(action_answer("pay", THROTTLED)).then_status("compensating", pay="not_sent")
     case.when(action_answer("pay", UNKNOWN)).then_status("running", pay="backing_off")
 
@@ -198,7 +204,7 @@ def test_a_busy_one_is_undone() -> None:
 def test_a_pause_finds_all_recorded() -> None:
     case = busy_pay(11, THROTTLED).when(Pause())
 
-    assert [type(one) for one in case.events] == [StepBackedOff, SagaPaused]
+    assert [type(event) for event in case.events] == [StepBackedOff, SagaPaused]
     assert as_recorded(case.state) == case.state
 
 
@@ -208,7 +214,7 @@ def test_withheld_call_is_not_recorded_as_called() -> None:
     now = saga.state.updated_at + MINUTE
     woken = decide(saga, TimerFired(), now=now, jitter=0, open_circuits=held)
 
-    assert [type(one) for one in woken.events] == [StepSucceeded, StepBackedOff]
+    assert [type(event) for event in woken.events] == [StepSucceeded, StepBackedOff]
     assert (woken.calls, woken.saga.status_of("book")) == ((), "backing_off")
     recorded = []
     saga = woken.saga
@@ -220,8 +226,8 @@ def test_withheld_call_is_not_recorded_as_called() -> None:
         saga = decision.saga
     assert recorded == POWERS[1:]
     back = decide(saga, CircuitClosed("book-service"), now=now, jitter=0)
-    assert [type(one) for one in back.events] == [StepBackedOff, StepCalled]
-    assert [call_name(one) for one in back.calls] == ["book#1"]
+    assert [type(event) for event in back.events] == [StepBackedOff, StepCalled]
+    assert [call_name(call) for call in back.calls] == ["book#1"]
 
 
 def test_call_that_cannot_be_built_parks_though_its_circuit_is_open() -> None:
@@ -273,5 +279,5 @@ def test_alternating_results_are_recorded_rarely(verdicts: list[CallOutcome]) ->
 
 
 def saga_as_logged(case: Scenario) -> Saga:
-    """What another process reads."""
+    """Return the saga as another process reads it."""
     return Saga(case.saga.definition, as_recorded(case.state))

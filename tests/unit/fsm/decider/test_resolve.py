@@ -1,4 +1,4 @@
-"""`resolve`: what a person has found out about a step."""
+"""`resolve`: an operator establishes the outcome of a step."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_step_resolved_as_undone_implies_the_compensations_it_covers() -> None:
 
 
 def unmade_undo() -> Scenario:
-    """Parked, because the compensation of an unknown payment needs what nobody has heard."""
+    """Return a saga parked because compensating an unknown payment needs its output."""
     undo = {"path": "/pay/${steps.pay.output.id}/undo"}
     definition = mapped(dict(document("book", "pay attempts=1")), 1, compensation=undo)
     case = all_done(given(definition), "book").when(action_answer("pay", UNKNOWN))

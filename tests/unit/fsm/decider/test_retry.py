@@ -1,4 +1,4 @@
-"""`retry`: skip the wait for the next try, or leave the parking place."""
+"""`retry`: skip a back-off, or retry a parked saga."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step waits for a signal; signals wait for a step."""
+"""Signals complete the steps that wait for them, and are buffered until then."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ def test_an_early_signal_is_used_once_and_the_first_comes_first() -> None:
     case = case.when(SendSignal(name="approval", body=1)).when(SendSignal(name="payment"))
 
     case = all_done(case, "book").then_status("running", first="succeeded", second="waiting")
-    assert [one.name for one in case.state.signals] == ["payment"]
+    assert [signal.name for signal in case.state.signals] == ["payment"]
     case = case.when(SendSignal(name="approval", body=2)).then_status("completed")
-    assert [case.step(one).output for one in ("first", "second")] == [1, 2]
+    assert [case.step(step).output for step in ("first", "second")] == [1, 2]
 
 
 def test_a_signal_serves_one_of_two_that_wait() -> None:

@@ -1,4 +1,4 @@
-"""`skip`: a person leaves out what is still pending."""
+"""`skip`: an operator leaves a pending step out."""
 
 from __future__ import annotations
 

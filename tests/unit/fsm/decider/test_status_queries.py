@@ -1,4 +1,4 @@
-"""A step with a status is asked what became of an unknown attempt, before it is tried again."""
+"""The status of an unknown attempt is queried before the action is called again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`completion: callback`: a step that was only accepted is completed by whoever accepted it."""
+"""`completion: callback`: a callback of the participant completes an accepted step."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_an_accepted_step_waits_and_has_a_wake_up() -> None:
 
 
 def test_call_says_that_it_awaits_a_callback() -> None:
-    assert [one.awaits_callback for one in called().calls] == [True]
-    assert [one.awaits_callback for one in given(DEFINITION).calls] == [False]
+    assert [call.awaits_callback for call in called().calls] == [True]
+    assert [call.awaits_callback for call in given(DEFINITION).calls] == [False]
 
 
 def test_callback_completes_the_step() -> None:

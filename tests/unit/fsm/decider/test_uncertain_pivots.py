@@ -59,7 +59,7 @@ TRIP = define("book", "mail after=book", "pay pivot after=book", deadline="9m")
 
 
 def pivot_backs_off(verdicts: Sequence[CallOutcome]) -> Scenario:
-    """`book` is done, `mail` is called, and `pay` has had these answers, one an attempt."""
+    """Return a saga with `mail` in flight and these results of the attempts of `pay`."""
     case = given(TRIP).when(action_answer("book", DONE))
     for verdict in verdicts:
         if case.step("pay").status == "backing_off":
@@ -80,7 +80,7 @@ def test_a_pivot_that_was_not_executed_keeps_nothing_from_turning_back(
     case = case.when(TURNS[turn], after=LATE if turn == "the deadline" else timedelta())
 
     case.then_status("compensating", pay="not_sent")
-    assert all(one.direction == "compensation" for one in case.calls)
+    assert all(call.direction == "compensation" for call in case.calls)
     case.when(CircuitClosed("pay-service")).then()
     assert not case.when(TimerFired(), after=LONG).then().calls
 
@@ -151,7 +151,7 @@ def test_a_pivot_that_turns_out_not_done_is_not_tried_again_where_somebody_wants
     case = case.when(status_answer("pay", NOT_DONE))
 
     case.then_status("compensating", pay="not_sent")
-    assert all(one.direction == "compensation" for one in case.calls)
+    assert all(call.direction == "compensation" for call in case.calls)
 
 
 def test_a_pivot_that_turns_out_not_done_is_tried_again_otherwise() -> None:
@@ -166,7 +166,7 @@ def test_the_deadline_wakes_a_saga_whose_pivot_was_not_executed() -> None:
 
 
 def test_a_saga_of_before_that_waits_with_such_a_pivot_turns_when_it_is_woken() -> None:
-    """Its log says that somebody has asked, and that the pivot is to be tried again."""
+    """The log has a request, and a pivot that backs off."""
     history = [
         *given(define("book", "pay pivot")).when(action_answer("book", DONE)).events,
         CompensationRequested(reason="enough"),
@@ -187,4 +187,4 @@ def test_the_dry_run_of_such_a_saga_undoes_what_was_done() -> None:
 
     plan = plan_compensation(saga, now=NOON)
 
-    assert [one.step for one in plan.calls if hasattr(one, "step")] == ["mail", "book"]
+    assert [call.step for call in plan.calls if hasattr(call, "step")] == ["mail", "book"]

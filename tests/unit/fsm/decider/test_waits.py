@@ -1,4 +1,4 @@
-"""Section 3: what the outcomes do to attempts and waits; R8: each wait has a wake-up."""
+"""The effect of outcomes on attempts and delays; R8: each wait has a wake-up."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_call_that_fails_for_long_is_repeated_at_most_once_a_second(
 
 
 def waiting_for(**retry: object) -> Definition:
-    """One step whose action is repeated so."""
+    """Return a definition of one step with this retry policy."""
     step = {"participant": "book-service", "action": {"path": "/book", "retry": retry}}
     form = {"saga": "trip", "version": 1, "steps": [{"name": "book", **step, "effect": "none"}]}
     return parse_definition(form)  # type: ignore[arg-type]
