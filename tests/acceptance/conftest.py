@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from saga_orchestrator.tests.acceptance.deployment import (
-    house,
+    deployment,
+    session_deployment,
     undisturbed,
     undisturbed_decline,
-    whole_house,
 )
 
-__all__ = ["house", "undisturbed", "undisturbed_decline", "whole_house"]
+__all__ = ["deployment", "session_deployment", "undisturbed", "undisturbed_decline"]

@@ -57,11 +57,11 @@ class Deployment:
         self,
         service: ServerProcess,
         database: Database,
-        relay: RecordingProxy,
+        proxy: RecordingProxy,
         orders: str,
         payments: str,
     ) -> None:
-        self.service, self.database, self.proxy = service, database, relay
+        self.service, self.database, self.proxy = service, database, proxy
         self.orders, self.payments = http_client(orders), http_client(payments)
         self.api = http_client(service.url)
         self.answers: list[dict[str, Any]] = []
@@ -193,36 +193,36 @@ def without(members: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def whole_house(
+def session_deployment(
     postgres_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("deployment")
     with (
         fresh_database(postgres_server, folder.name) as url,
-        running_deployment(folder, url) as house,
+        running_deployment(folder, url) as deployment,
     ):
-        yield house
+        yield deployment
 
 
 @pytest.fixture
-def house(whole_house: Deployment) -> Deployment:
-    whole_house.proxy.drop_all()
-    if not whole_house.service.is_alive:
-        whole_house.service.start()
-    return whole_house
+def deployment(session_deployment: Deployment) -> Deployment:
+    session_deployment.proxy.drop_all()
+    if not session_deployment.service.is_alive:
+        session_deployment.service.start()
+    return session_deployment
 
 
 @pytest.fixture(scope="session")
-def undisturbed(whole_house: Deployment) -> Outcome:
+def undisturbed(session_deployment: Deployment) -> Outcome:
     """How an order ends without any fault."""
-    return whole_house.outcome_of(whole_house.new_order())
+    return session_deployment.outcome_of(session_deployment.new_order())
 
 
 @pytest.fixture(scope="session")
-def undisturbed_decline(whole_house: Deployment) -> Outcome:
+def undisturbed_decline(session_deployment: Deployment) -> Outcome:
     """How an order whose card is declined ends without any fault."""
-    with whole_house.declining():
-        return whole_house.outcome_of(whole_house.new_order())
+    with session_deployment.declining():
+        return session_deployment.outcome_of(session_deployment.new_order())
 
 
 @contextmanager
@@ -240,35 +240,35 @@ def running_deployment(folder: Path, database_url: str) -> Iterator[Deployment]:
             stack.enter_context(running(participant_process(module, folder)))
             for module in ("order_service", "payment_service")
         )
-        relay = RecordingProxy({"orders": orders.url, "payments": payments.url})
-        stack.enter_context(relay.running())
-        saga = orchestrator_process(folder / "service.log", relay, DATABASE_URL=database_url)
+        proxy = RecordingProxy({"orders": orders.url, "payments": payments.url})
+        stack.enter_context(proxy.running())
+        saga = orchestrator_process(folder / "service.log", proxy, DATABASE_URL=database_url)
         stack.enter_context(running(saga))
         database = stack.enter_context(closing(Database(database_url)))
         yield stack.enter_context(
-            closing(Deployment(saga, database, relay, orders.url, payments.url))
+            closing(Deployment(saga, database, proxy, orders.url, payments.url))
         )
 
 
 @contextmanager
 def second_deployment(
-    house: Deployment, saga: ServerProcess, database_url: str
+    deployment: Deployment, saga: ServerProcess, database_url: str
 ) -> Iterator[Deployment]:
     """Run another service on another database, with the same participants."""
-    urls = (str(client.base_url) for client in (house.orders, house.payments))
+    urls = (str(client.base_url) for client in (deployment.orders, deployment.payments))
     with (
         running(saga),
         closing(Database(database_url)) as database,
-        closing(Deployment(saga, database, house.proxy, *urls)) as next_door,
+        closing(Deployment(saga, database, deployment.proxy, *urls)) as second,
     ):
-        yield next_door
+        yield second
 
 
-def orchestrator_process(log: Path, relay: RecordingProxy, **settings: str) -> ServerProcess:
-    """Return an orchestrator on a free port, which calls participants through the relay unless
+def orchestrator_process(log: Path, proxy: RecordingProxy, **settings: str) -> ServerProcess:
+    """Return an orchestrator on a free port, which calls participants through the proxy unless
     `settings` give other URLs."""
     port = free_port()
-    called = {"ORDER_SERVICE_URL": relay.url, "PAYMENT_SERVICE_URL": relay.url}
+    called = {"ORDER_SERVICE_URL": proxy.url, "PAYMENT_SERVICE_URL": proxy.url}
     environ = clean_environ(
         **{"SERVICE_PORT": str(port), "SAGA_DRAIN_TIME": "2s", **called, **settings}
     )

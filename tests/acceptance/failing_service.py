@@ -60,5 +60,5 @@ app = Starlette(
 )
 
 if __name__ == "__main__":
-    door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-    build_server(app).run(sockets=[door])
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    build_server(app).run(sockets=[listener])

@@ -89,7 +89,7 @@ class RecordingProxy:
         self._lock = threading.Lock()
         self._web = httpx.Client(trust_env=False, timeout=TIME_LIMIT.total_seconds())
         self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.relay = self
+        self._server.proxy = self
 
     @property
     def url(self) -> str:
@@ -205,7 +205,7 @@ def ledger_line(
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
-    relay: RecordingProxy
+    proxy: RecordingProxy
 
     def handle_error(self, request: object, client_address: object) -> None:
         if not isinstance(sys.exception(), ConnectionError):  # the orchestrator was killed
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = httpx.Headers(self.headers.items())
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
-            reply = self.server.relay.forward("POST", self.path, headers, body)
+            reply = self.server.proxy.forward("POST", self.path, headers, body)
         except ConnectionDropped:
             self.close_connection = True
             return

@@ -49,73 +49,73 @@ from saga_orchestrator.tests.acceptance.scenarios import BLACKBOX
 
 ROUNDS = 5  # a scenario that kills interrupt in all of them has failed
 VERDICT = re.compile(r"(PASS|FAIL|SKIP) (\S+)")
-PUT_AWAY_WITHIN = 60  # seconds
+ABANDON_TIMEOUT_SECONDS = 60
 RESTING = ("completed", "compensated", "parked", "abandoned")
-TOLD = ("saga_id", "status", "version")
-SHOWN = 3  # causes of a failure
+RECORDED_MEMBERS = ("saga_id", "status", "version")
+MAX_SHOWN_CAUSES = 3  # causes of a failure
 
 
 @dataclass(slots=True)
-class Played:
+class RoundReport:
     """The report of one round: the verdicts, and the problems of the scenarios that failed."""
 
     verdicts: dict[str, str] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
 
-    def hear(self, line: str) -> None:
+    def feed(self, line: str) -> None:
         if match := VERDICT.match(line):
             self.verdicts[match[2]] = match[1]
             self.problems[match[2]] = []
         elif line.startswith("  ") and self.problems:
             self.problems[[*self.problems][-1]].append(line)
 
-    def those(self, verdict: str) -> list[str]:
+    def with_verdict(self, verdict: str) -> list[str]:
         return [each for each, its_verdict in self.verdicts.items() if its_verdict == verdict]
 
 
 @dataclass(slots=True)
-class Answers:
+class ResponseLog:
     """Responses to clients about sagas, in the form that the doctor reads."""
 
     lines: list[dict[str, Any]] = field(default_factory=list)
 
-    def hear(self, request: Request, answer: ResponseReader) -> None:
+    def feed(self, request: Request, answer: ResponseReader) -> None:
         body = answer.json_object if request.method == "POST" and 200 <= answer.status < 300 else {}
         if not {"saga_id", "status"} <= body.keys():
             return
-        line: dict[str, Any] = {name: body[name] for name in TOLD if name in body}
+        line: dict[str, Any] = {name: body[name] for name in RECORDED_MEMBERS if name in body}
         starts = request.target == "/sagas/start"
         key = (request.header("idempotency-key") or "").strip('"') if starts else ""
         self.lines.append({"at": datetime.now(UTC).isoformat(), "request": key or None, **line})
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """`runner` is the command of the black box without patterns; `url` is that of the front."""
+class KillRun:
+    """`runner` is the command of the black box; `url` is that of the load balancer."""
 
     folder: Path
     database_url: str
-    front: LoadBalancer
+    load_balancer: LoadBalancer
     url: str
-    killer: NodeKiller
-    answers: Answers
+    node_killer: NodeKiller
+    answers: ResponseLog
     runner: Sequence[str]
 
 
 def main() -> int:
     """Return 0 if every scenario passed and the doctor found no violation."""
-    given = options().parse_args()
-    runner = [*BLACKBOX, "--ports", str(given.ports), "--jobs", str(given.jobs)]
-    if given.beside is not None:
-        runner += ["--beside", str(given.beside)]
+    options = argument_parser().parse_args()
+    runner = [*BLACKBOX, "--ports", str(options.ports), "--jobs", str(options.jobs)]
+    if options.beside is not None:
+        runner += ["--beside", str(options.beside)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scenarios-")))
         server = stack.enter_context(embedded_server(folder / "data", tcp_port=free_port()))
-        return asyncio.run(play(given, runner, folder, server.url))
+        return asyncio.run(play(options, runner, folder, server.url))
 
 
-def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scenarios_of_nodes")
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scenarios_under_kills")
     parser.add_argument("patterns", nargs="*", help="ids or file names of scenarios; default all")
     parser.add_argument("--beside", type=Path, help="more scenarios, if the folder exists")
     parser.add_argument("--nodes", type=int, default=2)
@@ -127,43 +127,43 @@ def options() -> argparse.ArgumentParser:
 
 
 async def play(
-    given: argparse.Namespace, runner: Sequence[str], folder: Path, database_url: str
+    options: argparse.Namespace, runner: Sequence[str], folder: Path, database_url: str
 ) -> int:
-    print(f"seed {given.seed}, {given.nodes} nodes", flush=True)
-    async with a_stage(given, runner, folder, database_url) as stage:
-        killing = asyncio.create_task(stage.killer.run())
+    print(f"seed {options.seed}, {options.nodes} nodes", flush=True)
+    async with kill_run(options, runner, folder, database_url) as run:
+        killing = asyncio.create_task(run.node_killer.run())
         try:
-            have_passed = await rounds(stage, given.patterns)
+            have_passed = await play_rounds(run, options.patterns)
         finally:
             killing.cancel()
             with suppress(asyncio.CancelledError):
                 await killing
-        await stage.killer.restart_dead_nodes()
-        is_well = await asyncio.to_thread(examined, stage)
-    print(f"{len(stage.killer.kills)} kills, seed {given.seed}")
+        await run.node_killer.restart_dead_nodes()
+        is_well = await asyncio.to_thread(has_no_violation, run)
+    print(f"{len(run.node_killer.kills)} kills, seed {options.seed}")
     return 0 if have_passed and is_well else 1
 
 
 @asynccontextmanager
-async def a_stage(
-    given: argparse.Namespace, runner: Sequence[str], folder: Path, database_url: str
-) -> AsyncIterator[Stage]:
+async def kill_run(
+    options: argparse.Namespace, runner: Sequence[str], folder: Path, database_url: str
+) -> AsyncIterator[KillRun]:
     settings = {**await participants(runner), "DATABASE_URL": database_url}
     programs = {
         f"node {number}": node(folder / f"node-{number}.log", settings)
-        for number in range(1, given.nodes + 1)
+        for number in range(1, options.nodes + 1)
     }
-    ports = {name: int(one.environ["SERVICE_PORT"]) for name, one in programs.items()}
-    answers = Answers()
-    front = LoadBalancer([Node(name, port) for name, port in ports.items()], answers.hear)
-    killer = NodeKiller(programs, lambda name: is_ready(ports[name]), given.seed, say)
+    ports = {name: int(each.environ["SERVICE_PORT"]) for name, each in programs.items()}
+    answers = ResponseLog()
+    load_balancer = LoadBalancer([Node(name, port) for name, port in ports.items()], answers.feed)
+    node_killer = NodeKiller(programs, lambda name: is_ready(ports[name]), options.seed, log)
     try:
-        await killer.restart_dead_nodes()
-        async with front.running() as url:
+        await node_killer.restart_dead_nodes()
+        async with load_balancer.running() as url:
             command = [*runner, "--url", url]
-            yield Stage(folder, database_url, front, url, killer, answers, command)
+            yield KillRun(folder, database_url, load_balancer, url, node_killer, answers, command)
     finally:
-        await asyncio.gather(*(asyncio.to_thread(one.end) for one in programs.values()))
+        await asyncio.gather(*(asyncio.to_thread(each.end) for each in programs.values()))
 
 
 async def participants(runner: Sequence[str]) -> Mapping[str, str]:
@@ -174,63 +174,63 @@ async def participants(runner: Sequence[str]) -> Mapping[str, str]:
     return {name: url for name, _, url in lines}
 
 
-def node(log: Path, settings: Mapping[str, str]) -> ServerProcess:
+def node(file: Path, settings: Mapping[str, str]) -> ServerProcess:
     port = free_port()
     environ = clean_environ(SERVICE_PORT=str(port), **settings)
-    return ServerProcess((*SAGA_COMMAND, "serve"), f"http://127.0.0.1:{port}", environ, log)
+    return ServerProcess((*SAGA_COMMAND, "serve"), f"http://127.0.0.1:{port}", environ, file)
 
 
-async def rounds(stage: Stage, patterns: Sequence[str]) -> bool:
+async def play_rounds(run: KillRun, patterns: Sequence[str]) -> bool:
     """Play the scenarios, and again those that a kill interrupted. Return True if all passed."""
     failed: list[str] = []
     passed = skipped = 0
     for number in range(1, ROUNDS + 1):
-        played, cut = await a_round(stage, patterns)
-        passed += len(played.those("PASS"))
-        skipped += len(played.those("SKIP"))
-        failed += [each for each in played.those("FAIL") if each not in cut]
+        report, cut = await play_round(run, patterns)
+        passed += len(report.with_verdict("PASS"))
+        skipped += len(report.with_verdict("SKIP"))
+        failed += [each for each in report.with_verdict("FAIL") if each not in cut]
         if not cut:
             break
-        say(f"round {number}: {len(cut)} to be played once more: {' '.join(cut)}")
+        log(f"round {number}: {len(cut)} to be played once more: {' '.join(cut)}")
         patterns = cut
     else:
         failed += patterns
     names = " ".join(failed) or "all well"
-    say(f"{passed} passed, {len(failed)} failed, {skipped} skipped: {names}")
+    log(f"{passed} passed, {len(failed)} failed, {skipped} skipped: {names}")
     return bool(passed) and not failed
 
 
-async def a_round(stage: Stage, patterns: Sequence[str]) -> tuple[Played, list[str]]:
+async def play_round(run: KillRun, patterns: Sequence[str]) -> tuple[RoundReport, list[str]]:
     """Play one round; return the report, and the failed scenarios that kills explain."""
-    began, before = datetime.now(UTC), len(stage.front.interruptions)
-    played = await the_runner([*stage.runner, *patterns])
-    cuts, kills = stage.front.interruptions[before:], stage.killer.kills
-    say(f"cuts: {told(Counter(cut.fate.name.lower() for cut in cuts))}")
-    by_scenario = await asyncio.to_thread(causes_of, stage.database_url, cuts, kills, began)
-    causes = {each: by_scenario.get(each.lower(), ()) for each in played.those("FAIL")}
+    began, before = datetime.now(UTC), len(run.load_balancer.interruptions)
+    report = await run_black_box([*run.runner, *patterns])
+    cuts, kills = run.load_balancer.interruptions[before:], run.node_killer.kills
+    log(f"cuts: {listed(Counter(cut.fate.name.lower() for cut in cuts))}")
+    by_scenario = await asyncio.to_thread(causes_of, run.database_url, cuts, kills, began)
+    causes = {each: by_scenario.get(each.lower(), ()) for each in report.with_verdict("FAIL")}
     for scenario, its_causes in causes.items():
-        for cause in its_causes[:SHOWN]:
-            say(f"CUT  {scenario:6} {cause.description}")
-        if len(its_causes) > SHOWN:
-            say(f"CUT  {scenario:6} and {len(its_causes) - SHOWN} more")
-    cut = [each for each, its in causes.items() if is_explained(played.problems[each], its)]
+        for cause in its_causes[:MAX_SHOWN_CAUSES]:
+            log(f"CUT  {scenario:6} {cause.description}")
+        if len(its_causes) > MAX_SHOWN_CAUSES:
+            log(f"CUT  {scenario:6} and {len(its_causes) - MAX_SHOWN_CAUSES} more")
+    cut = [each for each, its in causes.items() if is_explained(report.problems[each], its)]
     for scenario in causes.keys() - set(cut):
-        for line in await asyncio.to_thread(history_of, stage.database_url, scenario, began):
-            say(f"HISTORY {scenario} {line}")
-    await put_away(stage, await asyncio.to_thread(sagas_of, stage.database_url, cut, began))
-    return played, cut
+        for line in await asyncio.to_thread(history_of, run.database_url, scenario, began):
+            log(f"HISTORY {scenario} {line}")
+    await abandon_running(run, await asyncio.to_thread(sagas_of, run.database_url, cut, began))
+    return report, cut
 
 
-async def put_away(stage: Stage, sagas: Sequence[str]) -> None:
+async def abandon_running(run: KillRun, sagas: Sequence[str]) -> None:
     """Abandon sagas that still run: their calls would reach the next round."""
-    patience = asyncio.timeout(PUT_AWAY_WITHIN)
-    async with patience, httpx.AsyncClient(base_url=stage.url, trust_env=False, timeout=60) as web:
+    patience = asyncio.timeout(ABANDON_TIMEOUT_SECONDS)
+    async with patience, httpx.AsyncClient(base_url=run.url, trust_env=False, timeout=60) as web:
         for saga_id in sagas:
-            while not await is_put_away(web, f"/sagas/{saga_id}"):
+            while not await is_at_rest(web, f"/sagas/{saga_id}"):
                 pass
 
 
-async def is_put_away(web: httpx.AsyncClient, saga: str) -> bool:
+async def is_at_rest(web: httpx.AsyncClient, saga: str) -> bool:
     """True if the saga rests; otherwise ask for its end."""
     with suppress(httpx.TransportError):
         if (await web.get(f"{saga}/status")).json()["status"] in RESTING:
@@ -239,34 +239,34 @@ async def is_put_away(web: httpx.AsyncClient, saga: str) -> bool:
     return False
 
 
-async def the_runner(command: Sequence[str]) -> Played:
+async def run_black_box(command: Sequence[str]) -> RoundReport:
     """Run the black box, print its report and return it."""
-    played = Played()
+    report = RoundReport()
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
     assert process.stdout is not None
     async for output in process.stdout:
         line = output.decode().rstrip()
-        say(line)
-        played.hear(line)
+        log(line)
+        report.feed(line)
     await process.wait()
-    return played
+    return report
 
 
-def told(counts: Mapping[str, int]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "none"
 
 
-def examined(stage: Stage) -> bool:
+def has_no_violation(run: KillRun) -> bool:
     """Print what the doctor finds; return True if it finds no violation."""
-    environ = clean_environ(DATABASE_URL=stage.database_url)
-    examination = examine_log(environ, stage.folder, (), stage.answers.lines)
-    for finding in examination.findings:
-        say(f"doctor: {finding['kind']}: {finding['saga_id']}: {finding['detail']}")
-    say(f"doctor: {examination.summary}, {len(stage.answers.lines)} responses")
-    return examination.exit_code == 0
+    environ = clean_environ(DATABASE_URL=run.database_url)
+    doctor_report = examine_log(environ, run.folder, (), run.answers.lines)
+    for finding in doctor_report.findings:
+        log(f"doctor: {finding['kind']}: {finding['saga_id']}: {finding['detail']}")
+    log(f"doctor: {doctor_report.summary}, {len(run.answers.lines)} responses")
+    return doctor_report.exit_code == 0
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     print(line, flush=True)
 
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 DEFINITION = ROOT / "fsm" / "definitions" / "builtin" / "order_processing.yaml"
 UVICORN = (str(Path(sys.executable).with_name("uvicorn")), "server:app", "--port")
-NOWHERE = "postgresql://postgres@127.0.0.1:1/saga"  # nobody listens on port 1
+NOWHERE = "postgresql://postgres@127.0.0.1:1/saga"  # no server listens on port 1
 WRONG = {
     "SAGA_SLEEP_CAP": "soon",
     "SAGA_PARTICIPANTS_FILE": "no/such/file.yaml",
@@ -97,15 +97,15 @@ def test_invalid_definition_stops_the_start_with_one_line(
 
 
 def test_second_version_of_a_builtin_definition_is_kept(
-    whole_house: Deployment, postgres_server: str, tmp_path: Path
+    session_deployment: Deployment, postgres_server: str, tmp_path: Path
 ) -> None:
-    """The one with an `input:` came later."""
+    """Version 2 has an `input:`."""
     own = DEFINITION.read_text().replace("version: 1", "version: 2\ndescription: our own")
     (tmp_path / "order.yaml").write_text(own)
     with fresh_database(postgres_server, f"own_version_{free_port()}") as url:
         program = orchestrator_process(
             tmp_path / "log",
-            whole_house.proxy,
+            session_deployment.proxy,
             DATABASE_URL=url,
             SAGA_DEFINITIONS_DIR=str(tmp_path),
         )
@@ -116,15 +116,15 @@ def test_second_version_of_a_builtin_definition_is_kept(
 
 
 def test_second_service_on_the_same_port_stops_with_one_line_and_leaves_the_first_running(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
     names = ("SERVICE_PORT", "DATABASE_URL")
 
-    line = refusal(**{name: house.service.environ[name] for name in names})
+    line = refusal(**{name: deployment.service.environ[name] for name in names})
 
     assert line.startswith("saga: cannot listen on 127.0.0.1 port ")
     assert "SERVICE_PORT" in line
-    assert house.outcome_of(house.new_order()) == undisturbed
+    assert deployment.outcome_of(deployment.new_order()) == undisturbed
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_start_that_fails_for_any_other_reason_ends(
     ids=["uvicorn", "python -m uvicorn", "python server.py"],
 )
 def test_service_starts_in_the_root_without_path_settings(
-    whole_house: Deployment, postgres_server: str, tmp_path: Path, arguments: Sequence[str]
+    session_deployment: Deployment, postgres_server: str, tmp_path: Path, arguments: Sequence[str]
 ) -> None:
     with fresh_database(postgres_server, f"served_{free_port()}") as url:
-        program = orchestrator_process(tmp_path / "log", whole_house.proxy, DATABASE_URL=url)
+        program = orchestrator_process(tmp_path / "log", session_deployment.proxy, DATABASE_URL=url)
         port = program.environ["SERVICE_PORT"]
         program.arguments = (*arguments, port) if arguments[-1] == "--port" else arguments
         with running(program), http_client(program.url) as web:
@@ -199,21 +199,24 @@ def test_database_without_a_log_is_left_as_it_is(verb: Sequence[str], postgres_s
 
 
 def test_projections_are_rebuilt_while_the_service_runs(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    entity_id = house.new_order()
-    assert house.outcome_of(entity_id) == undisturbed
-    wait_until(lambda: listed(house, entity_id) == ["completed"], "the list has folded it")
+    entity_id = deployment.new_order()
+    assert deployment.outcome_of(entity_id) == undisturbed
+    wait_until(lambda: listed(deployment, entity_id) == ["completed"], "the list has folded it")
 
     rebuilt = run_to_end(
-        *SAGA_COMMAND, "projections", "rebuild", DATABASE_URL=house.service.environ["DATABASE_URL"]
+        *SAGA_COMMAND,
+        "projections",
+        "rebuild",
+        DATABASE_URL=deployment.service.environ["DATABASE_URL"],
     )
 
     assert (rebuilt.returncode, rebuilt.stdout.split()[0]) == (0, "folded"), rebuilt.stderr
-    assert listed(house, entity_id) == ["completed"]
-    assert house.outcome_of(house.new_order()) == undisturbed
+    assert listed(deployment, entity_id) == ["completed"]
+    assert deployment.outcome_of(deployment.new_order()) == undisturbed
 
 
-def listed(house: Deployment, entity_id: int) -> list[str]:
-    page = house.api.get("/sagas", params={"entity_id": json.dumps(entity_id)}).json()
-    return [one["status"] for one in page["sagas"]]
+def listed(deployment: Deployment, entity_id: int) -> list[str]:
+    page = deployment.api.get("/sagas", params={"entity_id": json.dumps(entity_id)}).json()
+    return [saga["status"] for saga in page["sagas"]]

@@ -16,125 +16,139 @@ AT_A_TIME = 64  # SAGA_CALLS_PER_PARTICIPANT by default
 
 
 def test_two_kills_at_the_same_call_do_not_change_the_outcome(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    entity_id = house.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.submit_start(entity_id)
+    entity_id = deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.submit_start(entity_id)
         hold.await_call()
-        house.service.kill()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.service.start()
+        deployment.service.kill()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.service.start()
         hold.await_call()
-        house.service.kill()
+        deployment.service.kill()
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(house.saga_id(entity_id)) == [CREATE, PAY, PAY, PAY, CONFIRM]
-    assert house.run_doctor().violations == []
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == [
+        CREATE,
+        PAY,
+        PAY,
+        PAY,
+        CONFIRM,
+    ]
+    assert deployment.run_doctor().violations == []
 
 
 def test_kill_while_shards_are_claimed_does_not_change_the_outcome(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    entity_id = house.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.submit_start(entity_id)
+    entity_id = deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.submit_start(entity_id)
         hold.await_call()
-        house.service.kill()
-    with house.database.locked() as lock:
-        house.service.launch()
-        claiming = house.database.await_blocked_writers()
-        house.service.kill()
+        deployment.service.kill()
+    with deployment.database.locked() as lock:
+        deployment.service.launch()
+        claiming = deployment.database.await_blocked_writers()
+        deployment.service.kill()
         lock.release()
-        house.database.await_end_of(claiming)
+        deployment.database.await_end_of(claiming)
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(house.saga_id(entity_id)) == [CREATE, PAY, PAY, CONFIRM]
-    assert house.run_doctor().violations == []
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == [CREATE, PAY, PAY, CONFIRM]
+    assert deployment.run_doctor().violations == []
 
 
 def test_kill_during_recovery_does_not_change_the_outcome(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    orders = [house.new_order() for _ in range(5)]
-    with house.proxy.hold(CREATE, HoldPoint.EFFECT) as hold:
-        house.start_all(orders)
+    orders = [deployment.new_order() for _ in range(5)]
+    with deployment.proxy.hold(CREATE, HoldPoint.EFFECT) as hold:
+        deployment.start_all(orders)
         hold.await_calls(len(orders))
-        house.service.kill()
-    with house.proxy.hold(CREATE, HoldPoint.ARRIVAL) as hold:
-        house.service.launch()
+        deployment.service.kill()
+    with deployment.proxy.hold(CREATE, HoldPoint.ARRIVAL) as hold:
+        deployment.service.launch()
         hold.await_call()
-        house.service.kill()
+        deployment.service.kill()
 
-    house.service.start()
+    deployment.service.start()
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * len(orders)
-    assert house.run_doctor().violations == []
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
+    assert deployment.run_doctor().violations == []
 
 
-def test_hundred_sagas_in_flight_survive_a_kill(house: Deployment, undisturbed: Outcome) -> None:
-    orders = [house.new_order() for _ in range(MANY)]
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.start_all(orders)
+def test_hundred_sagas_in_flight_survive_a_kill(
+    deployment: Deployment, undisturbed: Outcome
+) -> None:
+    orders = [deployment.new_order() for _ in range(MANY)]
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.start_all(orders)
         hold.await_calls(AT_A_TIME)
-        house.service.kill()
+        deployment.service.kill()
 
-    house.service.start()
+    deployment.service.start()
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * MANY
-    assert house.run_doctor().violations == []
-    assert house.api.get("/audit/verify").json()["valid"] is True
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * MANY
+    assert deployment.run_doctor().violations == []
+    assert deployment.api.get("/audit/verify").json()["valid"] is True
 
 
 def test_blocked_append_of_a_dead_service_does_not_delay_its_successor(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    entity_id = house.new_order()
-    with house.proxy.hold(CREATE, HoldPoint.EFFECT) as hold, house.successor() as heir:
-        saga_id = house.submit_start(entity_id).result().json()["saga_id"]
+    entity_id = deployment.new_order()
+    with deployment.proxy.hold(CREATE, HoldPoint.EFFECT) as hold, deployment.successor() as heir:
+        saga_id = deployment.submit_start(entity_id).result().json()["saga_id"]
         hold.await_call()
-        with house.database.migrations_locked() as start, house.database.locked() as lock:
+        with deployment.database.migrations_locked() as start, deployment.database.locked() as lock:
             heir.launch()
-            house.database.await_blocked_migration()
+            deployment.database.await_blocked_migration()
             hold.release()
-            open_append = house.database.await_blocked_writers()
-            house.service.kill()
+            open_append = deployment.database.await_blocked_writers()
+            deployment.service.kill()
             start.release()
-            house.database.await_end_of(open_append)
+            deployment.database.await_end_of(open_append)
             lock.release()
         wait_until(
-            lambda: "SagaCompleted" in house.database.event_types(saga_id), "the heir completes it"
+            lambda: "SagaCompleted" in deployment.database.event_types(saga_id),
+            "the heir completes it",
         )
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(saga_id) == [CREATE, CREATE, PAY, CONFIRM]
-    assert house.run_doctor().violations == []
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(saga_id) == [CREATE, CREATE, PAY, CONFIRM]
+    assert deployment.run_doctor().violations == []
 
 
 def test_append_of_a_dead_service_after_the_claim_is_refused(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    entity_id = house.new_order()
-    with house.proxy.hold(CREATE, HoldPoint.EFFECT) as hold:
-        house.submit_start(entity_id)
+    entity_id = deployment.new_order()
+    with deployment.proxy.hold(CREATE, HoldPoint.EFFECT) as hold:
+        deployment.submit_start(entity_id)
         hold.await_call()
-        with house.database.locked() as lock:
+        with deployment.database.locked() as lock:
             hold.release()
-            zombie = house.database.await_blocked_writers()
+            zombie = deployment.database.await_blocked_writers()
             with frozen_processes(zombie):
-                house.service.kill()
+                deployment.service.kill()
                 lock.release()
-                house.service.start()
-                ending = house.outcome_of(entity_id)
-    house.database.await_end_of(zombie)
+                deployment.service.start()
+                ending = deployment.outcome_of(entity_id)
+    deployment.database.await_end_of(zombie)
 
     assert ending == undisturbed
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(house.saga_id(entity_id)) == [CREATE, CREATE, PAY, CONFIRM]
-    assert house.run_doctor().violations == []
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == [
+        CREATE,
+        CREATE,
+        PAY,
+        CONFIRM,
+    ]
+    assert deployment.run_doctor().violations == []

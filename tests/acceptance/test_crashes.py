@@ -29,136 +29,136 @@ AND_BACK = (CREATE, PAY, CANCEL)
 
 def twice(call: str, calls: Sequence[str]) -> list[str]:
     """`calls` in order, and that one sent again. Nothing else may have left before the kill."""
-    return [sent for one in calls for sent in ([one, one] if one == call else [one])]
+    return [sent for each in calls for sent in ([each, each] if each == call else [each])]
 
 
-def kill_at(house: Deployment, entity_id: int, call: str, point: HoldPoint) -> None:
-    with house.proxy.hold(call, point) as hold:
-        house.submit_start(entity_id)
+def kill_at(deployment: Deployment, entity_id: int, call: str, point: HoldPoint) -> None:
+    with deployment.proxy.hold(call, point) as hold:
+        deployment.submit_start(entity_id)
         hold.await_call()
-        house.service.kill()
+        deployment.service.kill()
 
 
 def kill_while_its_answer_is_stored(
-    house: Deployment, entity_id: int, call: str, *, stored: bool
+    deployment: Deployment, entity_id: int, call: str, *, stored: bool
 ) -> None:
-    with house.proxy.hold(call, HoldPoint.EFFECT) as hold:
-        house.submit_start(entity_id)
+    with deployment.proxy.hold(call, HoldPoint.EFFECT) as hold:
+        deployment.submit_start(entity_id)
         hold.await_call()
-        with house.database.locked() as lock:
+        with deployment.database.locked() as lock:
             hold.release()
-            blocked = house.database.await_blocked_writers()
-            house.service.kill()
+            blocked = deployment.database.await_blocked_writers()
+            deployment.service.kill()
             if not stored:
-                house.database.terminate(blocked)
+                deployment.database.terminate(blocked)
             lock.release()
-            house.database.await_end_of(blocked)
+            deployment.database.await_end_of(blocked)
 
 
-def kill_while_the_start_is_stored(house: Deployment, entity_id: int, *, stored: bool) -> None:
-    with house.database.locked() as lock:
-        unanswered = house.submit_start(entity_id)
-        blocked = house.database.await_blocked_writers()
-        house.service.kill()
+def kill_while_the_start_is_stored(deployment: Deployment, entity_id: int, *, stored: bool) -> None:
+    with deployment.database.locked() as lock:
+        unanswered = deployment.submit_start(entity_id)
+        blocked = deployment.database.await_blocked_writers()
+        deployment.service.kill()
         if not stored:
-            house.database.terminate(blocked)
+            deployment.database.terminate(blocked)
         lock.release()
-        house.database.await_end_of(blocked)
+        deployment.database.await_end_of(blocked)
     assert unanswered.exception() is not None, "the client saw no answer"
 
 
 @pytest.mark.parametrize("point", HoldPoint)
 @pytest.mark.parametrize("call", FORWARD)
 def test_kill_during_a_call_does_not_change_the_outcome(
-    house: Deployment, undisturbed: Outcome, call: str, point: HoldPoint
+    deployment: Deployment, undisturbed: Outcome, call: str, point: HoldPoint
 ) -> None:
-    entity_id = house.new_order()
-    kill_at(house, entity_id, call, point)
+    entity_id = deployment.new_order()
+    kill_at(deployment, entity_id, call, point)
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(house.saga_id(entity_id)) == twice(call, FORWARD)
-    assert house.database.broken_event() is None
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == twice(call, FORWARD)
+    assert deployment.database.broken_event() is None
 
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("call", FORWARD)
 def test_kill_while_a_reply_is_stored_does_not_change_the_outcome(
-    house: Deployment, undisturbed: Outcome, call: str, stored: bool
+    deployment: Deployment, undisturbed: Outcome, call: str, stored: bool
 ) -> None:
-    entity_id = house.new_order()
-    kill_while_its_answer_is_stored(house, entity_id, call, stored=stored)
+    entity_id = deployment.new_order()
+    kill_while_its_answer_is_stored(deployment, entity_id, call, stored=stored)
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
+    assert deployment.outcome_of(entity_id) == undisturbed
     sent = [*FORWARD] if stored else twice(call, FORWARD)
-    assert house.calls_in_order(house.saga_id(entity_id)) == sent
-    assert house.database.broken_event() is None
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == sent
+    assert deployment.database.broken_event() is None
 
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_start_repeated_after_a_kill_makes_one_saga(
-    house: Deployment, undisturbed: Outcome, stored: bool
+    deployment: Deployment, undisturbed: Outcome, stored: bool
 ) -> None:
-    entity_id = house.new_order()
-    kill_while_the_start_is_stored(house, entity_id, stored=stored)
+    entity_id = deployment.new_order()
+    kill_while_the_start_is_stored(deployment, entity_id, stored=stored)
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.database.sagas_of(entity_id) == [house.saga_id(entity_id)]
-    assert house.calls_in_order(house.saga_id(entity_id)) == [*FORWARD]
-    assert house.database.broken_event() is None
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.database.sagas_of(entity_id) == [deployment.saga_id(entity_id)]
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == [*FORWARD]
+    assert deployment.database.broken_event() is None
 
 
 @pytest.mark.parametrize("point", HoldPoint)
 def test_kill_during_a_compensation_does_not_change_the_outcome(
-    house: Deployment, undisturbed_decline: Outcome, point: HoldPoint
+    deployment: Deployment, undisturbed_decline: Outcome, point: HoldPoint
 ) -> None:
-    entity_id = house.new_order()
-    with house.declining():
-        kill_at(house, entity_id, CANCEL, point)
+    entity_id = deployment.new_order()
+    with deployment.declining():
+        kill_at(deployment, entity_id, CANCEL, point)
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed_decline
-    assert house.calls_in_order(house.saga_id(entity_id)) == twice(CANCEL, AND_BACK)
-    assert house.database.broken_event() is None
+    assert deployment.outcome_of(entity_id) == undisturbed_decline
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == twice(CANCEL, AND_BACK)
+    assert deployment.database.broken_event() is None
 
 
 @pytest.mark.parametrize(("call", "stored"), [(PAY, True), (CANCEL, False), (CANCEL, True)])
 def test_kill_while_a_reply_to_a_compensation_is_stored_does_not_change_the_outcome(
-    house: Deployment, undisturbed_decline: Outcome, call: str, stored: bool
+    deployment: Deployment, undisturbed_decline: Outcome, call: str, stored: bool
 ) -> None:
-    entity_id = house.new_order()
-    with house.declining():
-        kill_while_its_answer_is_stored(house, entity_id, call, stored=stored)
+    entity_id = deployment.new_order()
+    with deployment.declining():
+        kill_while_its_answer_is_stored(deployment, entity_id, call, stored=stored)
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed_decline
+    assert deployment.outcome_of(entity_id) == undisturbed_decline
     sent = [*AND_BACK] if stored else twice(call, AND_BACK)
-    assert house.calls_in_order(house.saga_id(entity_id)) == sent
-    assert house.database.broken_event() is None
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == sent
+    assert deployment.database.broken_event() is None
 
 
 def test_refusal_lost_in_a_kill_is_compensated_by_key(
-    house: Deployment, undisturbed_decline: Outcome
+    deployment: Deployment, undisturbed_decline: Outcome
 ) -> None:
     """The repeated call is refused too, but the first may have worked: the payment is undone by the
     key that may have made it, and then the saga rests as it would have without the crash."""
-    entity_id = house.new_order()
-    with house.declining():
-        kill_while_its_answer_is_stored(house, entity_id, PAY, stored=False)
-        house.service.start()
-        ending = house.outcome_of(entity_id)
+    entity_id = deployment.new_order()
+    with deployment.declining():
+        kill_while_its_answer_is_stored(deployment, entity_id, PAY, stored=False)
+        deployment.service.start()
+        ending = deployment.outcome_of(entity_id)
 
     assert ending.steps[1] == ("process_payment", "compensated", 1)
     assert (ending.status, ending.parked) == ("compensated", None)
     assert ending.orders == undisturbed_decline.orders == ("CANCELLED",)
     assert ending.payments == undisturbed_decline.payments == ()
     asked = [*AND_BACK[:2], PAY, "process_payment/compensation", CANCEL]
-    assert house.calls_in_order(house.saga_id(entity_id)) == asked
-    assert house.database.broken_event() is None
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == asked
+    assert deployment.database.broken_event() is None

@@ -13,20 +13,20 @@ from saga_orchestrator.tests.acceptance.process import clean_environ
 pytestmark = pytest.mark.slow
 
 
-def test_serving_deployment_has_no_findings(house: Deployment) -> None:
-    house.outcome_of(house.new_order())
-    with house.declining():
-        house.outcome_of(house.new_order())
+def test_serving_deployment_has_no_findings(deployment: Deployment) -> None:
+    deployment.outcome_of(deployment.new_order())
+    with deployment.declining():
+        deployment.outcome_of(deployment.new_order())
 
-    examination = house.run_doctor()
+    examination = deployment.run_doctor()
 
-    # Other tests have frozen nodes of this house, whose late calls are noticed.
+    # Other tests have frozen nodes of this deployment, whose late calls are noticed.
     assert examination.violations == []
     assert examination.exit_code == 0
     assert examination.summary.endswith("events, 0 violations")
 
 
-def test_each_finding_is_one_line(house: Deployment, database_url: str) -> None:
+def test_each_finding_is_one_line(deployment: Deployment, database_url: str) -> None:
     unknown = "018f0000-0000-7000-8000-000000000001"
     with psycopg.connect(database_url) as operator:
         operator.execute(

@@ -38,8 +38,8 @@ def test_process_ends_with_an_exit_code_when_a_part_fails(
     finally:
         program.end()
 
-    told = "a part has failed" if stuck in ("", "thread") else "Timeout"
-    assert told in log.read_text()
+    cause = "a part has failed" if stuck in ("", "thread") else "Timeout"
+    assert cause in log.read_text()
 
 
 def answers(url: str) -> bool:

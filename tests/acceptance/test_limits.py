@@ -1,4 +1,4 @@
-"""Clients that send too much, too slowly, or nothing at all, and other clients beside them.
+"""Clients that send too much, too slowly, or nothing at all, and the other clients beside them.
 
 The service has 256 descriptors, and is started in both of its own ways.
 """
@@ -115,7 +115,7 @@ def test_endless_request_head_is_refused_and_takes_no_memory(service: ServerProc
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "expected"),
     [
         (LIVE + b"X: y\r\n" * 200 + b"\r\n", (431, "head-too-large")),
         (b"GET /livez HTTP/1.1\r\n\r\n", (400, "malformed-request")),
@@ -139,9 +139,9 @@ def test_endless_request_head_is_refused_and_takes_no_memory(service: ServerProc
     ],
 )
 def test_invalid_http_is_refused_with_a_problem(
-    service: ServerProcess, request_: bytes, told: tuple[int, str]
+    service: ServerProcess, request_: bytes, expected: tuple[int, str]
 ) -> None:
-    assert answer(service, request_) == told
+    assert answer(service, request_) == expected
 
 
 def test_request_head_that_does_not_arrive_times_out(service: ServerProcess) -> None:
@@ -167,20 +167,20 @@ def test_request_head_that_does_not_arrive_times_out(service: ServerProcess) -> 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("beginning", "told"),
+    ("beginning", "expected"),
     [
         (b"", None),
         (LIVE.replace(b"GET /livez", b"PUT /nowhere") + b"Content-Length: 9\r\n\r\nx", 404),
     ],
 )
 def test_request_body_that_does_not_arrive_times_out(
-    service: ServerProcess, beginning: bytes, told: int | None
+    service: ServerProcess, beginning: bytes, expected: int | None
 ) -> None:
     with connected(service) as connection:
         connection.sendall(beginning)
         connection.settimeout(60)
         words = last_words(connection)
 
-    assert (words and words[0]) == told
+    assert (words and words[0]) == expected
     with http_client(service.url) as web:
         wait_until(lambda: web.get("/livez").status_code == httpx.codes.OK, "it serves")

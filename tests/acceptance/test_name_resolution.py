@@ -21,8 +21,8 @@ from saga_orchestrator.tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 MANY = 30
-TO_NOBODY = """
-saga: to_nobody
+TO_UNRESOLVED = """
+saga: to_unresolved
 version: 1
 steps:
   - {name: ask, participant: silent-service, effect: none, action: {path: /ask}}
@@ -38,19 +38,19 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def house_of_names(
-    whole_house: Deployment,
+def deployment_of_names(
+    session_deployment: Deployment,
     postgres_server: str,
     names: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("house_of_names")
-    (folder / "to_nobody.yaml").write_text(TO_NOBODY)
-    port = urlsplit(whole_house.proxy.url).port
+    folder = tmp_path_factory.mktemp("deployment_of_names")
+    (folder / "to_unresolved.yaml").write_text(TO_UNRESOLVED)
+    port = urlsplit(session_deployment.proxy.url).port
     with fresh_database(postgres_server, folder.name) as url:
         saga = orchestrator_process(
             folder / "service.log",
-            whole_house.proxy,
+            session_deployment.proxy,
             DATABASE_URL=url,
             ORDER_SERVICE_URL=f"http://shop.test:{port}",
             PAYMENT_SERVICE_URL=f"http://shop.test:{port}",
@@ -59,27 +59,27 @@ def house_of_names(
             PYTHONPATH=str(NAME_SERVICE),
             NAMES_FILE=str(names),
         )
-        with second_deployment(whole_house, saga, url) as house:
-            yield house
+        with second_deployment(session_deployment, saga, url) as deployment:
+            yield deployment
 
 
 def test_silent_name_server_costs_sagas_of_other_participants_no_attempt(
-    house_of_names: Deployment, undisturbed: Outcome
+    deployment_of_names: Deployment, undisturbed: Outcome
 ) -> None:
-    house = house_of_names
+    deployment = deployment_of_names
     asked = [
-        house.api.post(
+        deployment.api.post(
             "/sagas/start",
-            json={"saga_type": "to_nobody", "entity_id": number},
+            json={"saga_type": "to_unresolved", "entity_id": number},
             headers={"Prefer": "respond-async"},
         )
         for number in range(MANY)
     ]
 
-    assert house.outcome_of(house.new_order()) == undisturbed
+    assert deployment.outcome_of(deployment.new_order()) == undisturbed
 
     saga_id = asked[0].json()["saga_id"]
     why = wait_until(
-        lambda: house.status(saga_id)["steps"][0]["last_error"], "the first try is over"
+        lambda: deployment.status(saga_id)["steps"][0]["last_error"], "the first try is over"
     )
     assert "its name server did not answer" in why

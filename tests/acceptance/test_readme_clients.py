@@ -18,45 +18,45 @@ SERVED = "http://127.0.0.1:8009"
 README = document("README.md")
 
 
-def test_python_client_reports_a_completed_order(house: Deployment) -> None:
-    assert printed(house) == [
+def test_python_client_reports_a_completed_order(deployment: Deployment) -> None:
+    assert printed(deployment) == [
         "completed None",
         "create_order succeeded",
         "process_payment succeeded",
         "confirm_order succeeded",
     ]
-    assert newest_order(house) == "CONFIRMED"
+    assert newest_order(deployment) == "CONFIRMED"
 
 
-def test_python_client_reports_why_an_order_is_cancelled(house: Deployment) -> None:
-    with house.declining():
-        assert printed(house) == [
+def test_python_client_reports_why_an_order_is_cancelled(deployment: Deployment) -> None:
+    with deployment.declining():
+        assert printed(deployment) == [
             "compensated process_payment was rejected: 402 card declined",
             "create_order compensated",
             "process_payment rejected",
             "confirm_order pending",
         ]
-    assert newest_order(house) == "CANCELLED"
+    assert newest_order(deployment) == "CANCELLED"
 
 
-def test_curl_command_starts_an_order_that_completes(house: Deployment) -> None:
-    (block,) = [one for one in README.blocks("sh") if "curl" in one]
+def test_curl_command_starts_an_order_that_completes(deployment: Deployment) -> None:
+    (block,) = [block for block in README.blocks("sh") if "curl" in block]
 
-    answer = json.loads(output_of("bash", "-euc", served(block, house)))
+    answer = json.loads(output_of("bash", "-euc", served(block, deployment)))
 
     assert (answer["status"], answer["success"], answer["error"]) == ("completed", True, None)
-    assert newest_order(house) == "CONFIRMED"
+    assert newest_order(deployment) == "CONFIRMED"
 
 
-def printed(house: Deployment) -> list[str]:
+def printed(deployment: Deployment) -> list[str]:
     """By the README's Python program, line by line."""
     (block,) = README.blocks("python")
-    return output_of(sys.executable, "-c", served(block, house)).splitlines()
+    return output_of(sys.executable, "-c", served(block, deployment)).splitlines()
 
 
-def served(block: str, house: Deployment) -> str:
+def served(block: str, deployment: Deployment) -> str:
     assert SERVED in block
-    return block.replace(SERVED, house.service.url)
+    return block.replace(SERVED, deployment.service.url)
 
 
 def output_of(*arguments: str) -> str:
@@ -71,5 +71,5 @@ def output_of(*arguments: str) -> str:
     return ran.stdout
 
 
-def newest_order(house: Deployment) -> str:
-    return str(house.orders.get("/orders").json()["orders"][0]["status"])
+def newest_order(deployment: Deployment) -> str:
+    return str(deployment.orders.get("/orders").json()["orders"][0]["status"])

@@ -1,4 +1,4 @@
-"""A handful of the black-box scenarios against two nodes that are killed in turn."""
+"""A few of the black-box scenarios, played while two nodes are killed in turn."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 import pytest
 from saga_orchestrator.tests.acceptance.load_balancer_messages import Request, ResponseReader
 from saga_orchestrator.tests.acceptance.process import run_to_end
-from saga_orchestrator.tests.acceptance.scenarios_under_kills import Answers, Played
+from saga_orchestrator.tests.acceptance.scenarios_under_kills import ResponseLog, RoundReport
 
-PLAY: Final = (sys.executable, "-m", "saga_orchestrator.tests.acceptance.scenarios_under_kills")
-# Beside other plays on this machine: their participants have other ports.
+COMMAND: Final = (sys.executable, "-m", "saga_orchestrator.tests.acceptance.scenarios_under_kills")
+# Other ports than those of `make acceptance`, which may run at the same time.
 ROUND: Final = ("--seed", "4", "--jobs", "1", "--ports", "27000")
 SCENARIOS: Final = (
     *("A05", "A20", "A33", "A35", "D02", "D05", "D30", "G06", "G12", "G15"),
@@ -31,7 +31,7 @@ SKIP G11a   a node is killed (needs --database-url)
 
 @pytest.mark.slow
 def test_scenarios_pass_while_nodes_are_killed() -> None:
-    ran = run_to_end(*PLAY, *ROUND, *SCENARIOS, within=timedelta(minutes=5))
+    ran = run_to_end(*COMMAND, *ROUND, *SCENARIOS, within=timedelta(minutes=5))
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"{len(SCENARIOS)} passed, 0 failed, 0 skipped: all well" in ran.stdout
@@ -42,34 +42,34 @@ def test_scenarios_pass_while_nodes_are_killed() -> None:
 
 
 def test_report_of_the_black_box_is_parsed() -> None:
-    played = Played()
+    report = RoundReport()
     for line in REPORT.splitlines():
-        played.hear(line)
+        report.feed(line)
 
-    assert played.verdicts == {"D05": "PASS", "G12": "FAIL", "G11a": "SKIP"}
-    assert played.problems["G12"] == ["       counts.a1: 2 is not 1", "       calls: a1 a1"]
-    assert played.those("FAIL") == ["G12"]
+    assert report.verdicts == {"D05": "PASS", "G12": "FAIL", "G11a": "SKIP"}
+    assert report.problems["G12"] == ["       counts.a1: 2 is not 1", "       calls: a1 a1"]
+    assert report.with_verdict("FAIL") == ["G12"]
 
 
 def test_responses_about_sagas_are_recorded_for_the_doctor() -> None:
-    answers = Answers()
+    responses = ResponseLog()
     start = Request("POST", "/sagas/start", (("idempotency-key", '"order-1"'),))
     pause = Request("POST", "/sagas/1/pause")
-    answers.hear(start, answered(202, '{"saga_id": "1", "status": "running"}'))
-    answers.hear(pause, answered(200, '{"saga_id": "1", "status": "running", "version": 4}'))
-    answers.hear(pause, answered(409, '{"saga_id": "1", "status": 409}'))
-    answers.hear(Request("POST", "/bulk"), answered(202, '{"job_id": "7"}'))
+    responses.feed(start, response(202, '{"saga_id": "1", "status": "running"}'))
+    responses.feed(pause, response(200, '{"saga_id": "1", "status": "running", "version": 4}'))
+    responses.feed(pause, response(409, '{"saga_id": "1", "status": 409}'))
+    responses.feed(Request("POST", "/bulk"), response(202, '{"job_id": "7"}'))
 
-    lines = [{name: line[name] for name in line if name != "at"} for line in answers.lines]
+    lines = [{name: line[name] for name in line if name != "at"} for line in responses.lines]
     assert lines == [
         {"request": "order-1", "saga_id": "1", "status": "running"},
         {"request": None, "saga_id": "1", "status": "running", "version": 4},
     ]
 
 
-def answered(status: int, body: str) -> ResponseReader:
-    answer = ResponseReader()
+def response(status: int, body: str) -> ResponseReader:
+    reader = ResponseReader()
     head = f"HTTP/1.1 {status} said\r\ncontent-length: {len(body)}\r\n\r\n"
-    answer.feed(f"{head}{body}".encode())
-    assert answer.is_whole
-    return answer
+    reader.feed(f"{head}{body}".encode())
+    assert reader.is_whole
+    return reader

@@ -52,9 +52,10 @@ def deployment(folder: Path, database_url: str, shards: str) -> Iterator[httpx.C
 def started(web: httpx.Client, many: int) -> list[str]:
     headers = {"Prefer": "respond-async"}
     answers = [
-        web.post("/sagas/start", json=order_request(one), headers=headers) for one in range(many)
+        web.post("/sagas/start", json=order_request(number), headers=headers)
+        for number in range(many)
     ]
-    return [one.raise_for_status().json()["saga_id"] for one in answers]
+    return [answer.raise_for_status().json()["saga_id"] for answer in answers]
 
 
 def cluster_of(saga_id: str) -> str:
@@ -65,7 +66,7 @@ def cluster_of(saga_id: str) -> str:
 
 
 def statuses(web: httpx.Client, saga_ids: Sequence[str]) -> set[int]:
-    return {web.get(f"/sagas/{one}/status").status_code for one in saga_ids}
+    return {web.get(f"/sagas/{saga_id}/status").status_code for saga_id in saga_ids}
 
 
 def test_map_has_every_shard() -> None:
@@ -79,7 +80,7 @@ def test_map_has_every_shard() -> None:
 def test_saga_id_leads_to_its_cluster(postgres_server: str, tmp_path: Path) -> None:
     execute(postgres_server, "create database {}", "map_first")
     execute(postgres_server, "create database {}", "map_second")
-    first_url, second_url = (database_url_of(postgres_server, f"map_{one}") for one in HALVES)
+    first_url, second_url = (database_url_of(postgres_server, f"map_{half}") for half in HALVES)
     with (
         deployment(tmp_path, first_url, HALVES["first"]) as first,
         deployment(tmp_path, second_url, HALVES["second"]) as second,

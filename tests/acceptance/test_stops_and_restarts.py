@@ -32,118 +32,120 @@ SOME = 8
 
 
 @pytest.fixture(scope="module")
-def house_with_a_server(whole_house: Deployment) -> Iterator[Deployment]:
+def house_with_a_server(session_deployment: Deployment) -> Iterator[Deployment]:
     """Its service has started a PostgreSQL itself."""
     # Not pytest's own folder: root's server runs under another account, which may not enter it.
-    with tempfile.TemporaryDirectory(prefix="house-") as name:
+    with tempfile.TemporaryDirectory(prefix="deployment-") as name:
         folder = Path(name)
         cluster = PostgresDataDirectory(folder.resolve() / "saga" / "postgresql")
         saga = orchestrator_process(
-            folder / "log", whole_house.proxy, SAGA_DATA_DIR=str(folder / "saga")
+            folder / "log", session_deployment.proxy, SAGA_DATA_DIR=str(folder / "saga")
         )
-        with second_deployment(whole_house, saga, cluster.url) as house:
-            yield house
+        with second_deployment(session_deployment, saga, cluster.url) as deployment:
+            yield deployment
         # A service that was killed last has left it running.
         with suppress(EmbeddedServerFailed):
             cluster.stop()
 
 
 def test_stop_lets_the_call_in_flight_finish_and_sends_no_new_call(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    entity_id = house.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        waiting = house.submit_start(entity_id, PREFER_WAIT)
+    entity_id = deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        waiting = deployment.submit_start(entity_id, PREFER_WAIT)
         hold.await_call()
-        house.service.terminate()
+        deployment.service.terminate()
         answer = waiting.result()
         hold.release()
-        house.service.wait(STOPPED_WITHIN)
+        deployment.service.wait(STOPPED_WITHIN)
 
     saga_id = answer.json()["saga_id"]
     assert (answer.status_code, answer.json()["error"]) == (202, "still running")
-    assert house.database.event_types(saga_id) == [
+    assert deployment.database.event_types(saga_id) == [
         "SagaStarted",
         *("StepCalled", "StepSucceeded"),
         *("StepCalled", "StepSucceeded"),
     ]
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
 
 
-def test_stop_abandons_a_call_that_does_not_end(house: Deployment, undisturbed: Outcome) -> None:
-    entity_id = house.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.submit_start(entity_id)
+def test_stop_abandons_a_call_that_does_not_end(
+    deployment: Deployment, undisturbed: Outcome
+) -> None:
+    entity_id = deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.submit_start(entity_id)
         hold.await_call()
-        house.service.terminate()
-        house.service.wait(STOPPED_WITHIN)
+        deployment.service.terminate()
+        deployment.service.wait(STOPPED_WITHIN)
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(house.saga_id(entity_id)) == [CREATE, PAY, PAY, CONFIRM]
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == [CREATE, PAY, PAY, CONFIRM]
 
 
 def test_sagas_survive_repeated_loss_of_every_database_connection(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    orders = [house.new_order() for _ in range(SOME)]
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.start_all(orders)
+    orders = [deployment.new_order() for _ in range(SOME)]
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.start_all(orders)
         hold.await_calls(SOME)
-        broken = house.database.terminate_all_clients()
+        broken = deployment.database.terminate_all_clients()
         hold.release()
-    with house.proxy.hold(CONFIRM, HoldPoint.EFFECT) as hold:
+    with deployment.proxy.hold(CONFIRM, HoldPoint.EFFECT) as hold:
         hold.await_calls(SOME)
-        broken += house.database.terminate_all_clients()
+        broken += deployment.database.terminate_all_clients()
         hold.release()
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * SOME
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * SOME
     assert broken >= 2
-    assert house.database.broken_event() is None
+    assert deployment.database.broken_event() is None
 
 
 def test_sagas_survive_a_restart_of_the_database(
     house_with_a_server: Deployment, undisturbed: Outcome
 ) -> None:
-    house = house_with_a_server
+    deployment = house_with_a_server
     cluster = PostgresDataDirectory(
-        Path(house.service.environ["SAGA_DATA_DIR"]).resolve() / "postgresql"
+        Path(deployment.service.environ["SAGA_DATA_DIR"]).resolve() / "postgresql"
     )
-    orders = [house.new_order() for _ in range(SOME)]
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.start_all(orders)
+    orders = [deployment.new_order() for _ in range(SOME)]
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.start_all(orders)
         hold.await_calls(SOME)
         cluster.stop()
         hold.release()
     wait_until(
-        lambda: health(house) == httpx.codes.SERVICE_UNAVAILABLE, "it says that it is unwell"
+        lambda: health(deployment) == httpx.codes.SERVICE_UNAVAILABLE, "it says that it is unwell"
     )
     cluster.ensure_running()
-    wait_until(lambda: health(house) == httpx.codes.OK, "it is well again")
+    wait_until(lambda: health(deployment) == httpx.codes.OK, "it is well again")
 
-    assert [house.outcome_of(one) for one in orders] == [undisturbed] * SOME
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * SOME
 
 
 def test_embedded_database_left_running_by_a_killed_service_is_reused(
     house_with_a_server: Deployment, undisturbed: Outcome
 ) -> None:
-    house = house_with_a_server
-    entity_id = house.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.submit_start(entity_id)
+    deployment = house_with_a_server
+    entity_id = deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.submit_start(entity_id)
         hold.await_call()
-        house.service.kill()
+        deployment.service.kill()
 
-    house.service.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.database.broken_event() is None
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.database.broken_event() is None
 
 
-def health(house: Deployment) -> int:
-    return house.api.get("/health").status_code
+def health(deployment: Deployment) -> int:
+    return deployment.api.get("/health").status_code

@@ -1,7 +1,7 @@
 """One service for all tests of this folder, with every participant that the examples name.
 
-Most roles are played by one demo participant, and the participants file says where. The file also
-names a wrong place for order-service, which ORDER_SERVICE_URL corrects, as it must.
+A demo participant plays most roles, at the URLs of the participants file. The file also has a wrong
+URL of order-service, which ORDER_SERVICE_URL overrides.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def whole_stage(
     with ExitStack() as stack:
         others = (
             demo(folder),
-            *(participant_process(f"{one}_service", folder) for one in ("order", "payment")),
+            *(participant_process(f"{name}_service", folder) for name in ("order", "payment")),
         )
         service = orchestrator(folder, database_url_of(postgres_server, "examples"), others)
         for program in (*others, service):
@@ -67,14 +67,14 @@ def demo(folder: Path) -> ServerProcess:
 
 
 def orchestrator(folder: Path, database_url: str, others: Sequence[ServerProcess]) -> ServerProcess:
-    anybody, orders, payments = (one.url for one in others)
+    demo_url, orders, payments = (participant.url for participant in others)
     port = free_port()
     environ = clean_environ(
         SERVICE_PORT=str(port),
         DATABASE_URL=database_url,
         ORDER_SERVICE_URL=orders,
         PAYMENT_SERVICE_URL=payments,
-        SAGA_PARTICIPANTS_FILE=str(participants_file(folder, anybody)),
+        SAGA_PARTICIPANTS_FILE=str(participants_file(folder, demo_url)),
         SAGA_DEFINITIONS_DIR=str(Path(examples.__file__).parent / "definitions"),
         SAGA_SLEEP_CAP=SLEEP_CAP,
         SAGA_LOG_LEVEL="debug",
@@ -84,15 +84,15 @@ def orchestrator(folder: Path, database_url: str, others: Sequence[ServerProcess
     return ServerProcess(arguments, f"http://127.0.0.1:{port}", environ, folder / "service.log")
 
 
-def participants_file(folder: Path, anybody: str) -> Path:
-    entries = {f"{one}-service": {"url": f"{anybody}/{one}-service"} for one in ROLES}
+def participants_file(folder: Path, demo_url: str) -> Path:
+    entries = {f"{role}-service": {"url": f"{demo}/{role}-service"} for role in ROLES}
     terms = {
         "order-service": {"url": NOWHERE},
         "dtm-bank-service": {"profile": "dtm", "calls_at_a_time": 2, "connect_timeout": "500ms"},
         "card-service": {"headers": {"Authorization": {"secret": "CARD_TOKEN"}}},
     }
-    for name, one in terms.items():
-        entries[name] = {**entries.get(name, {}), **one}  # type: ignore[dict-item]
+    for name, entry in terms.items():
+        entries[name] = {**entries.get(name, {}), **entry}  # type: ignore[dict-item]
     file = folder / "participants.yaml"
     file.write_text(yaml.safe_dump(entries))
     return file

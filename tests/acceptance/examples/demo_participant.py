@@ -1,13 +1,13 @@
-"""A participant for everybody who has none: a process of its own that plays any role.
+"""A demo participant that plays any role.
 
-It lives at `/<role>/...` and honours the key of a call: an action takes effect once, the same key
-gets the same answer, and an undo that overtakes its action keeps it from happening. It need not
-know what an action means: the key says which step it is of. All roles share one ledger, so that the
-order of effects is seen across them.
+It serves `/<role>/...` and honours the key of a call: an action takes effect once, a repeated key
+gets the same reply, and a compensation that overtakes its action prevents it. The key names the
+step, so the meaning of an action does not matter. All roles share one ledger, which has the order
+of effects across them.
 
     GET /ledger          the effects in order, and all calls
-    PUT /switches        how the calls of a step go wrong from now on, and how many of them
-    DELETE /switches     all goes well again, and nothing has happened
+    PUT /switches        set how the calls of a step fail from now on, and how many of them
+    DELETE /switches     reset: no failures, no effects
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 UNLIMITED = 1_000_000
-SETTLES_LATER = "clearing-service"  # it takes an order with 202, and acts when it is asked again
+SETTLES_LATER = "clearing-service"  # replies 202, and acts when it is queried
 TRUNCATED_RESPONSE = Response(b"{", headers={"content-length": "1000"})
 
 
@@ -40,7 +40,7 @@ class Behavior(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCall:
-    """One call. `direction` is action, compensation or status."""
+    """A call. `direction` is action, compensation or status."""
 
     role: str
     step: str
@@ -73,7 +73,7 @@ class DemoParticipant:
         return TRUNCATED_RESPONSE if wrong is Behavior.LOSE_REPLY else reply
 
     def wrong(self, seen: ReceivedCall) -> Behavior | None:
-        """What goes wrong this time."""
+        """Return how this call fails, if it does."""
         switch = self.switches.get((seen.step, seen.direction))
         if switch is None or switch.left == 0:
             return None
@@ -87,7 +87,7 @@ class DemoParticipant:
             case "status":
                 return self.status(key, seen)
             case _ if key in self.undone:
-                return JSONResponse({"error": "it was undone before it was done"}, 409)
+                return JSONResponse({"error": "it was compensated before"}, 409)
             case _ if seen.role == SETTLES_LATER:
                 return Response(status_code=202)
             case _:
@@ -115,7 +115,9 @@ class DemoParticipant:
         return JSONResponse({"status": "not_done"})
 
     async def ledger(self, _: Request) -> Response:
-        return JSONResponse({"effects": self.effects, "calls": [asdict(one) for one in self.calls]})
+        return JSONResponse(
+            {"effects": self.effects, "calls": [asdict(call) for call in self.calls]}
+        )
 
     async def switch(self, request: Request) -> Response:
         asked = await request.json()
@@ -124,13 +126,13 @@ class DemoParticipant:
         return Response(status_code=204)
 
     async def forget(self, _: Request) -> Response:
-        for one in (self.effects, self.calls, self.answers, self.undone, self.switches):
-            one.clear()
+        for state in (self.effects, self.calls, self.answers, self.undone, self.switches):
+            state.clear()
         return Response(status_code=204)
 
 
 def refused(wrong: Behavior, seen: ReceivedCall) -> Response | None:
-    """What is said instead of doing anything."""
+    """Return the reply of a call that has no effect, or None if it has one."""
     match wrong:
         case Behavior.REJECT if seen.direction == "status":
             return JSONResponse({"status": "not_done"})
@@ -149,7 +151,7 @@ def refused(wrong: Behavior, seen: ReceivedCall) -> Response | None:
 
 
 def received_call(request: Request) -> ReceivedCall:
-    """The key of a question is that of the action which it is about."""
+    """Read a call; a status query has the key of its action."""
     _, step, direction = request.headers["idempotency-key"].rsplit("/", 2)
     return ReceivedCall(
         role=request.path_params["role"],

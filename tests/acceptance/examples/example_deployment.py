@@ -1,4 +1,4 @@
-"""The service and its participants as real processes, and what a test asks of them."""
+"""The service and its participants as real processes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ExampleDeployment:
 
     @classmethod
     def of(cls, stack: ExitStack, service: ServerProcess, *others: ServerProcess) -> Self:
-        """`others`: the demo participant, order-service and payment-service."""
+        """`others` are the demo participant, order-service and payment-service."""
         web, demo, orders, payments = (
-            stack.enter_context(http_client(one.url)) for one in (service, *others)
+            stack.enter_context(http_client(each.url)) for each in (service, *others)
         )
         return cls(service, web, demo, orders, payments)
 
@@ -39,7 +39,7 @@ class ExampleDeployment:
         return self.service.log
 
     def play(self, story: ExampleSaga) -> Json:
-        """The status at rest."""
+        """Run an example; return its status at rest."""
         return self.run(story.saga_type, story.input)
 
     def run(self, saga_type: str, given: Json) -> Json:
@@ -76,25 +76,27 @@ class ExampleDeployment:
         return events
 
     def steps_of(self, saga_id: str, event_type: str) -> list[str]:
-        return [one["data"]["step"] for one in self.events(saga_id) if one["type"] == event_type]
+        return [
+            event["data"]["step"] for event in self.events(saga_id) if event["type"] == event_type
+        ]
 
     def set_behavior(
         self, step: str, does: Behavior, *, direction: str = "action", times: int | None = None
     ) -> None:
-        """Every time, or so many times."""
+        """Let the calls of a step fail, every time or `times` times."""
         switch = {"step": step, "direction": direction, "does": does, "times": times}
         self.demo.put("/switches", json=switch).raise_for_status()
 
     def reset(self) -> None:
-        """And nothing has happened yet."""
+        """Let all calls succeed, and clear the ledger."""
         self.demo.delete("/switches").raise_for_status()
         self.payments.put("/decline", json={"declined": False}).raise_for_status()
 
     def effects(self) -> list[str]:
-        """At the demo participant, in order."""
+        """Return the effects at the demo participant, in order."""
         effects: list[str] = self.demo.get("/ledger").json()["effects"]
         return effects
 
     def calls(self, step: str, direction: str = "action") -> list[Json]:
         calls: list[Json] = self.demo.get("/ledger").json()["calls"]
-        return [one for one in calls if (one["step"], one["direction"]) == (step, direction)]
+        return [call for call in calls if (call["step"], call["direction"]) == (step, direction)]

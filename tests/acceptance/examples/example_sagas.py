@@ -1,4 +1,4 @@
-"""The shipped examples: what each is started with, and what has an effect, in order."""
+"""The shipped examples: the input of each, and its steps in the order of their effects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONCURRENT_STEPS = ("book_flight", "book_hotel")
 class ExampleSaga:
     """`steps` are those that a participant is called for, those of a child included.
 
-    `beyond` are the ones after the pivot, which is the last of the others then.
+    `after_pivot` are the steps after the pivot, which is then the last of `steps`.
     """
 
     saga_type: str
@@ -33,10 +33,10 @@ class ExampleSaga:
         return self.saga_type
 
     def effects_without(self, step: str) -> list[str]:
-        """What takes effect when `step` does not."""
-        stands = self.steps[: self.steps.index(step)]
-        beside = [one for one in CONCURRENT_STEPS if step in CONCURRENT_STEPS]
-        return [one for one in self.steps if one != step and (one in stands or one in beside)]
+        """Return the steps that take effect when `step` does not."""
+        earlier = self.steps[: self.steps.index(step)]
+        concurrent = CONCURRENT_STEPS if step in CONCURRENT_STEPS else ()
+        return [each for each in self.steps if each != step and each in (*earlier, *concurrent)]
 
 
 EXAMPLE_SAGAS = (
@@ -91,14 +91,14 @@ EXAMPLE_SAGAS = (
 
 
 def example_saga(saga_type: str) -> ExampleSaga:
-    return next(one for one in EXAMPLE_SAGAS if one.saga_type == saga_type)
+    return next(each for each in EXAMPLE_SAGAS if each.saga_type == saga_type)
 
 
 def ignoring_concurrent_order(effects: Sequence[str]) -> list[str]:
-    """What runs side by side may come in any order: its places count, its names do not."""
-    return [_beside(one) for one in effects]
+    """Replace the names of concurrent steps, whose order is not determined."""
+    return [_without_concurrent_name(effect) for effect in effects]
 
 
-def _beside(effect: str) -> str:
+def _without_concurrent_name(effect: str) -> str:
     undo = "undo " if effect.startswith("undo ") else ""
-    return f"{undo}beside" if effect.removeprefix("undo ") in CONCURRENT_STEPS else effect
+    return f"{undo}concurrent" if effect.removeprefix("undo ") in CONCURRENT_STEPS else effect

@@ -30,7 +30,7 @@ def test_each_effect_happens_once_and_in_order(
 
 @pytest.mark.parametrize(
     ("played", "step"),
-    [(one, step) for one in EXAMPLE_SAGAS for step in (*one.steps, *one.after_pivot)],
+    [(saga, step) for saga in EXAMPLE_SAGAS for step in (*saga.steps, *saga.after_pivot)],
     ids=str,
 )
 def test_lost_reply_does_not_change_the_effects(
@@ -47,7 +47,7 @@ def test_lost_reply_does_not_change_the_effects(
 def test_steps_whose_condition_does_not_hold_are_skipped(stage: ExampleDeployment) -> None:
     end = stage.run("shipment", MODEST)
 
-    skipped = [one["name"] for one in end["steps"] if one["status"] == "skipped"]
+    skipped = [step["name"] for step in end["steps"] if step["status"] == "skipped"]
     assert (end["status"], skipped) == ("completed", ["insure", "declare"])
     assert stage.effects() == ["pack", "hand_over"]
 
@@ -55,9 +55,9 @@ def test_steps_whose_condition_does_not_hold_are_skipped(stage: ExampleDeploymen
 def test_subscription_is_tried_before_it_is_paid(stage: ExampleDeployment) -> None:
     end = stage.play(example_saga("subscription"))
 
-    statuses = {one["name"]: one["status"] for one in end["steps"]}
+    statuses = {step["name"]: step["status"] for step in end["steps"]}
     assert statuses["trial"] == "succeeded"
-    events = [(one["type"], one["data"].get("step")) for one in stage.events(end["saga_id"])]
+    events = [(event["type"], event["data"].get("step")) for event in stage.events(end["saga_id"])]
     waited = events.index(("WaitStarted", "trial"))
     assert waited < events.index(("StepCalled", "charge_first_month"))
 
@@ -78,5 +78,5 @@ def test_ongoing_dtm_branch_is_called_again(stage: ExampleDeployment) -> None:
     end = stage.play(example_saga("dtm_transfer"))
 
     assert end["status"] == "completed"
-    assert [one["attempt"] for one in stage.calls("trans_in")] == [1, 1]
+    assert [call["attempt"] for call in stage.calls("trans_in")] == [1, 1]
     assert stage.effects() == ["trans_out", "trans_in"]

@@ -27,7 +27,7 @@ def test_approved_order_is_paid_and_confirmed(stage: ExampleDeployment) -> None:
 
     assert end["status"] == "completed"
     assert holds(stage, saga_id) == (["CONFIRMED"], ["PAID"])
-    approval = next(one for one in end["steps"] if one["name"] == "approval")
+    approval = next(step for step in end["steps"] if step["name"] == "approval")
     assert (approval["status"], approval["output"]) == ("succeeded", YES)
 
 
@@ -96,11 +96,11 @@ def approve(stage: ExampleDeployment, saga_id: str) -> Json:
 
 
 def holds(stage: ExampleDeployment, saga_id: str) -> tuple[list[str], list[str]]:
-    """What became of its orders and of its payments."""
+    """Return the statuses of the orders and of the payments of a saga."""
     orders = stage.orders.get("/orders").json()["orders"]
     payments = stage.payments.get("/payments").json()["payments"]
     ours = [
-        [one["status"] for one in found if one["saga_id"] == saga_id]
-        for found in (orders, payments)
+        [item["status"] for item in items if item["saga_id"] == saga_id]
+        for items in (orders, payments)
     ]
     return ours[0], ours[1]

@@ -108,7 +108,7 @@ def test_secret_is_redacted_with_and_without_its_scheme(
 def test_participant_gets_its_secret_and_no_response_shows_it(stage: ExampleDeployment) -> None:
     end = stage.play(example_saga("travel_booking"))
 
-    outputs = {one["name"]: one["output"]["called_as"] for one in end["steps"]}
+    outputs = {step["name"]: step["output"]["called_as"] for step in end["steps"]}
     shown = [stage.web.get(f"/sagas/{end['saga_id']}{path}").text for path in ("", "/events")]
     secret = CARD_TOKEN.split()[-1]
     assert outputs == {"book_flight": None, "book_hotel": None, "charge_card": "[secret]"}
@@ -120,4 +120,4 @@ def test_secret_is_read_from_the_environment(stage: ExampleDeployment) -> None:
 
     stage.play(example_saga("travel_booking"))
 
-    assert [one["authorization"] for one in stage.calls("charge_card")] == [CARD_TOKEN]
+    assert [call["authorization"] for call in stage.calls("charge_card")] == [CARD_TOKEN]

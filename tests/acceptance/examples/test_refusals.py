@@ -17,11 +17,11 @@ ABROAD = {"items": ["book"], "value": 20, "country": "JP"}
 
 def undone(steps: list[str]) -> list[str]:
     """What was done, and then undone from its end."""
-    return [*steps, *(f"undo {one}" for one in reversed(steps))]
+    return [*steps, *(f"undo {step}" for step in reversed(steps))]
 
 
 @pytest.mark.parametrize(
-    ("played", "step"), [(one, step) for one in EXAMPLE_SAGAS for step in one.steps], ids=str
+    ("played", "step"), [(saga, step) for saga in EXAMPLE_SAGAS for step in saga.steps], ids=str
 )
 def test_steps_before_the_pivot_are_compensated_in_reverse(
     stage: ExampleDeployment, played: ExampleSaga, step: str
@@ -38,7 +38,9 @@ def test_steps_before_the_pivot_are_compensated_in_reverse(
 
 
 @pytest.mark.parametrize(
-    ("played", "step"), [(one, step) for one in EXAMPLE_SAGAS for step in one.after_pivot], ids=str
+    ("played", "step"),
+    [(saga, step) for saga in EXAMPLE_SAGAS for step in saga.after_pivot],
+    ids=str,
 )
 def test_saga_past_its_pivot_parks_and_goes_on_after_a_retry(
     stage: ExampleDeployment, played: ExampleSaga, step: str

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from saga_orchestrator.tests.acceptance.nodes.node_group import desk, far, pair, trio
+from saga_orchestrator.tests.acceptance.nodes.node_group import deferring, pair, proxied_pair, trio
 
-__all__ = ["desk", "far", "pair", "trio"]
+__all__ = ["deferring", "pair", "proxied_pair", "trio"]

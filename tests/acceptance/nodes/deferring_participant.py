@@ -1,7 +1,7 @@
 """A participant that completes some calls later, by callback, and refuses others.
 
 It honours keys, and keeps the callback token of each accepted call. The orchestrator calls it
-through the recording proxy, at `/desk/...` of any participant.
+through the recording proxy, at `/deferring/...` of any participant.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any, Final
 
 from saga_orchestrator.tests.acceptance.deployment import Deployment
 
-REPLIES: Final = {"/desk/later": 202, "/desk/never": 409}
+REPLIES: Final = {"/deferring/later": 202, "/deferring/never": 409}
 ERRAND: Final = """
 saga: errand
 version: 1
 steps:
   - name: book
     participant: order-service
-    action: {path: /desk/now}
-    compensation: {path: /desk/never}
+    action: {path: /deferring/now}
+    compensation: {path: /deferring/never}
   - {name: approve, wait_for: {signal: approval, timeout: 1h}}
-  - {name: note, participant: order-service, action: {path: /desk/now}, effect: none}
+  - {name: note, participant: order-service, action: {path: /deferring/now}, effect: none}
   - name: deliver
     participant: order-service
-    action: {path: /desk/later}
+    action: {path: /deferring/later}
     completion: callback
-    compensation: {path: /desk/now}
+    compensation: {path: /deferring/now}
 """
 
 
@@ -41,7 +41,7 @@ class DeferringParticipant:
         self.tokens: dict[str, str] = {}  # by saga
         self._seen: set[str] = set()
         self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.desk = self
+        self._server.deferring = self
 
     @contextmanager
     def running(self) -> Iterator[str]:
@@ -69,14 +69,14 @@ class DeferringParticipant:
 
 
 @contextmanager
-def deferring_participant(house: Deployment) -> Iterator[DeferringParticipant]:
+def deferring_participant(deployment: Deployment) -> Iterator[DeferringParticipant]:
     """Run the participant behind the proxy, with the definition of errands registered."""
-    desk, usual = DeferringParticipant(house.proxy.ledger), house.proxy.upstreams
-    with desk.running() as url:
-        house.proxy.upstreams = {**usual, "desk": url}
-        house.api.put("/definitions/errand/1", content=ERRAND, headers=YAML).raise_for_status()
-        yield desk
-        house.proxy.upstreams = usual
+    deferring, usual = DeferringParticipant(deployment.proxy.ledger), deployment.proxy.upstreams
+    with deferring.running() as url:
+        deployment.proxy.upstreams = {**usual, "deferring": url}
+        deployment.api.put("/definitions/errand/1", content=ERRAND, headers=YAML).raise_for_status()
+        yield deferring
+        deployment.proxy.upstreams = usual
 
 
 YAML: Final = {"content-type": "application/yaml"}
@@ -84,7 +84,7 @@ YAML: Final = {"content-type": "application/yaml"}
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    desk: DeferringParticipant
+    deferring: DeferringParticipant
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -93,13 +93,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        desk = self.server.desk
+        deferring = self.server.deferring
         if token := self.headers.get("Saga-Callback-Token"):
-            desk.tokens[self.headers["Saga-Id"]] = token
+            deferring.tokens[self.headers["Saga-Id"]] = token
         self.send_response(REPLIES.get(self.path, 200))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", "2")
-        if not desk.is_new(self.headers["Idempotency-Key"]):
+        if not deferring.is_new(self.headers["Idempotency-Key"]):
             self.send_header("Idempotency-Replayed", "true")
         self.end_headers()
         self.wfile.write(b"{}")

@@ -60,9 +60,9 @@ class NodeGroup:
 
     def await_ready(self) -> None:
         """Wait until every node is ready."""
-        with self.clients() as doors:
-            for door in doors:
-                wait_until(lambda door=door: door.get("/readyz").is_success, "a node is ready")  # type: ignore[misc]
+        with self.clients() as apis:
+            for api in apis:
+                wait_until(lambda api=api: api.get("/readyz").is_success, "a node is ready")  # type: ignore[misc]
 
     def await_only_owners_connected(self) -> None:
         """Wait until only nodes that own shards are connected to the database."""
@@ -92,7 +92,7 @@ class NodeGroup:
 
 @dataclass(frozen=True, slots=True)
 class ProxiedPair:
-    """A pair, whose second node reaches the database through a proxy; `house` uses that node."""
+    """A pair whose second node reaches the database through a proxy; `deployment` uses that one."""
 
     nodes: NodeGroup
     deployment: Deployment
@@ -100,11 +100,11 @@ class ProxiedPair:
 
 
 @contextmanager
-def more_nodes(house: Deployment, number: int, **settings: str) -> Iterator[NodeGroup]:
+def more_nodes(deployment: Deployment, number: int, **settings: str) -> Iterator[NodeGroup]:
     """Start `number` more nodes with these settings."""
     with ExitStack() as stack:
-        others = [stack.enter_context(house.successor(**settings)) for _ in range(number)]
-        nodes = NodeGroup(house, others)
+        others = [stack.enter_context(deployment.successor(**settings)) for _ in range(number)]
+        nodes = NodeGroup(deployment, others)
         nodes.await_shares(SHARD_COUNT)
         for node in others:
             node.start()
@@ -114,32 +114,34 @@ def more_nodes(house: Deployment, number: int, **settings: str) -> Iterator[Node
 
 
 @pytest.fixture
-def pair(house: Deployment) -> Iterator[NodeGroup]:
-    with more_nodes(house, 1) as nodes:
+def pair(deployment: Deployment) -> Iterator[NodeGroup]:
+    with more_nodes(deployment, 1) as nodes:
         yield nodes
 
 
 @pytest.fixture
-def trio(house: Deployment) -> Iterator[NodeGroup]:
-    with more_nodes(house, 2) as nodes:
+def trio(deployment: Deployment) -> Iterator[NodeGroup]:
+    with more_nodes(deployment, 2) as nodes:
         yield nodes
 
 
 @pytest.fixture
-def far(house: Deployment) -> Iterator[ProxiedPair]:
-    parts = urlsplit(house.database.url)
+def proxied_pair(deployment: Deployment) -> Iterator[ProxiedPair]:
+    parts = urlsplit(deployment.database.url)
     place = parse_qs(parts.query)
-    participants = (str(each.base_url) for each in (house.orders, house.payments))
-    with TcpProxy(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
-        url = f"postgresql://{parts.username}@{wire.address}{parts.path}"
+    participants = (str(each.base_url) for each in (deployment.orders, deployment.payments))
+    with TcpProxy(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as database_proxy:
+        url = f"postgresql://{parts.username}@{database_proxy.address}{parts.path}"
         with (
-            more_nodes(house, 1, DATABASE_URL=url) as nodes,
-            closing(Deployment(nodes.other, house.database, house.proxy, *participants)) as through,
+            more_nodes(deployment, 1, DATABASE_URL=url) as nodes,
+            closing(
+                Deployment(nodes.other, deployment.database, deployment.proxy, *participants)
+            ) as through,
         ):
-            yield ProxiedPair(nodes, through, wire)
+            yield ProxiedPair(nodes, through, database_proxy)
 
 
 @pytest.fixture
-def desk(house: Deployment) -> Iterator[DeferringParticipant]:
-    with deferring_participant(house) as desk:
-        yield desk
+def deferring(deployment: Deployment) -> Iterator[DeferringParticipant]:
+    with deferring_participant(deployment) as deferring:
+        yield deferring

@@ -52,7 +52,7 @@ class Operator:
             assert status_of(self.own_node, self.saga_id)["version"] >= view["version"]
 
 
-def drive_errand(operator: Operator, desk: DeferringParticipant) -> None:
+def drive_errand(operator: Operator, deferring: DeferringParticipant) -> None:
     """Send every command and callback to an errand until it is compensated."""
     web, saga_id = operator.web, operator.saga_id
     operator.send("pause", If_Match='"1"')
@@ -65,8 +65,10 @@ def drive_errand(operator: Operator, desk: DeferringParticipant) -> None:
     await_waiting(web, saga_id, "deliver")
     operator.send("signals/approval", {"by": "anna"}, Idempotency_Key="yes")
     operator.send("steps/deliver/complete", Saga_Callback_Token="not the one")
-    operator.send("steps/deliver/complete", Saga_Callback_Token=desk.complete_accepted(saga_id))
-    operator.send("steps/deliver/fail", Saga_Callback_Token=desk.tokens[saga_id])
+    operator.send(
+        "steps/deliver/complete", Saga_Callback_Token=deferring.complete_accepted(saga_id)
+    )
+    operator.send("steps/deliver/fail", Saga_Callback_Token=deferring.tokens[saga_id])
     operator.send("cancel")
     operator.send("compensate", Prefer=PREFER_WAIT)
     operator.send("retry", Prefer=PREFER_WAIT)
@@ -99,13 +101,13 @@ RESPONSES = [
 
 
 def test_every_command_and_callback_gets_the_same_response_from_any_node(
-    pair: NodeGroup, desk: DeferringParticipant
+    pair: NodeGroup, deferring: DeferringParticipant
 ) -> None:
     with pair.clients() as (own, other):
         through_its_own = Operator(own, own, start_errand(own))
-        drive_errand(through_its_own, desk)
+        drive_errand(through_its_own, deferring)
         through_another = Operator(other, own, start_errand(own))
-        drive_errand(through_another, desk)
+        drive_errand(through_another, deferring)
     own_events, forwarded_events = (
         pair.deployment.database.event_types(each.saga_id)
         for each in (through_its_own, through_another)
@@ -121,45 +123,45 @@ def test_every_command_and_callback_gets_the_same_response_from_any_node(
 def test_client_waiting_at_another_node_gets_the_result(
     pair: NodeGroup, undisturbed: Outcome
 ) -> None:
-    house, entity_id = pair.deployment, pair.deployment.new_order()
+    deployment, entity_id = pair.deployment, pair.deployment.new_order()
     waiting, last_version = {"Prefer": PREFER_WAIT}, undisturbed.events
-    with pair.client_of_other() as beside, ThreadPoolExecutor(2) as clients:
-        with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-            saga_id = house.saga_id(entity_id)
+    with pair.client_of_other() as other_api, ThreadPoolExecutor(2) as clients:
+        with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+            saga_id = deployment.saga_id(entity_id)
             hold.await_call()
             path = f"/sagas/{saga_id}/status?min_version={last_version}"
-            read = clients.submit(beside.get, path, headers=waiting)
-            started = clients.submit(house.start, entity_id, PREFER_WAIT, beside)
-            early = beside.get(path, headers={"Prefer": "wait=0"})
+            read = clients.submit(other_api.get, path, headers=waiting)
+            started = clients.submit(deployment.start, entity_id, PREFER_WAIT, other_api)
+            early = other_api.get(path, headers={"Prefer": "wait=0"})
             hold.release()
         views = [response.result().json() for response in (read, started)]
-        compensated = beside.post(f"/sagas/{saga_id}/compensate", headers=waiting)
+        compensated = other_api.post(f"/sagas/{saga_id}/compensate", headers=waiting)
 
     assert (early.status_code, early.json()["code"]) == (409, "version-not-reached")
     assert [view["status"] for view in views] == ["completed", "completed"]
     assert views[0]["version"] == last_version
     assert started.result().headers["Idempotency-Replayed"] == "true"
     assert (compensated.status_code, compensated.json()["status"]) == (200, "compensated")
-    assert status_of(house.api, saga_id) == compensated.json()
+    assert status_of(deployment.api, saga_id) == compensated.json()
 
 
 def test_idempotency_key_stands_for_one_request_at_all_nodes(pair: NodeGroup) -> None:
-    house, entity_id = pair.deployment, pair.deployment.new_order()
-    first = house.start(entity_id)
-    with pair.client_of_other() as beside:
-        again = house.start(entity_id, web=beside)
+    deployment, entity_id = pair.deployment, pair.deployment.new_order()
+    first = deployment.start(entity_id)
+    with pair.client_of_other() as other_api:
+        again = deployment.start(entity_id, web=other_api)
         headers = {"Idempotency-Key": f"order-{entity_id}"}
-        another = beside.post(
-            "/sagas/start", json=order_request(house.new_order()), headers=headers
+        another = other_api.post(
+            "/sagas/start", json=order_request(deployment.new_order()), headers=headers
         )
 
     assert again.json() == first.json()
     assert again.headers["Idempotency-Replayed"] == "true"
     assert (another.status_code, another.json()["code"]) == (422, "idempotency-key-reused")
-    assert house.database.sagas_of(entity_id) == [first.json()["saga_id"]]
+    assert deployment.database.sagas_of(entity_id) == [first.json()["saga_id"]]
 
 
-@pytest.mark.usefixtures("desk")
+@pytest.mark.usefixtures("deferring")
 def test_definition_registered_at_one_node_starts_at_another_at_once(pair: NodeGroup) -> None:
     def put(web: httpx.Client, version: int, participant: str = "order-service") -> int:
         text = ERRAND.replace("errand", "trip").replace("version: 1", f"version: {version}")
@@ -174,8 +176,8 @@ def test_definition_registered_at_one_node_starts_at_another_at_once(pair: NodeG
         version: int = status_of(web, saga_id)["definition_version"]
         return version
 
-    with pair.clients() as doors:
-        for version, (first, other) in enumerate([doors, reversed(doors), doors], 1):
+    with pair.clients() as apis:
+        for version, (first, other) in enumerate([apis, reversed(apis), apis], 1):
             assert put(first, version) == 201
             assert (started(other), started(first)) == (version, version)
             assert put(other, version) == 200

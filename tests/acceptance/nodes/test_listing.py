@@ -17,16 +17,16 @@ SOME = 5
 def test_saga_just_started_is_listed_by_the_other_node(
     pair: NodeGroup, undisturbed: Outcome
 ) -> None:
-    house = pair.deployment
-    orders = [house.new_order() for _ in range(SOME)]
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold, pair.client_of_other() as beside:
+    deployment = pair.deployment
+    orders = [deployment.new_order() for _ in range(SOME)]
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold, pair.client_of_other() as other_api:
         for order in orders:
-            saga_id, entity_id = house.saga_id(order), json.dumps(order)
-            listed = beside.get("/sagas", params={"entity_id": entity_id}).json()["sagas"]
+            saga_id, entity_id = deployment.saga_id(order), json.dumps(order)
+            listed = other_api.get("/sagas", params={"entity_id": entity_id}).json()["sagas"]
             job = {"action": "pause", "filter": {"entity_id": entity_id}, "reason": "-"}
-            matched = beside.post("/bulk", json={**job, "dry_run": True}).json()
+            matched = other_api.post("/bulk", json={**job, "dry_run": True}).json()
             assert [each["saga_id"] for each in listed] == [saga_id]
             assert matched == {"matched": 1, "saga_ids": [saga_id]}
         hold.release()
 
-    assert [house.outcome_of(order) for order in orders] == [undisturbed] * SOME
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * SOME

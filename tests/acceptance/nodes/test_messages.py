@@ -11,7 +11,7 @@ from saga_orchestrator.tests.acceptance.nodes.node_group import NodeGroup
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.usefixtures("desk")
+@pytest.mark.usefixtures("deferring")
 @pytest.mark.parametrize(
     ("command", "recorded", "requires_version"),
     [("signals/approval", "SignalReceived", False), ("pause", "SagaPaused", True)],

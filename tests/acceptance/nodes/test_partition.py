@@ -32,71 +32,75 @@ AT_ONCE = timedelta(milliseconds=500)
 
 
 def test_partitioned_node_serves_nothing_stale_and_its_sagas_go_on_on_the_other(
-    far: ProxiedPair, undisturbed: Outcome
+    proxied_pair: ProxiedPair, undisturbed: Outcome
 ) -> None:
-    house, nodes = far.deployment, far.nodes
-    orders = [house.new_order() for _ in range(MANY)]
+    deployment, nodes = proxied_pair.deployment, proxied_pair.nodes
+    orders = [deployment.new_order() for _ in range(MANY)]
     done = len(nodes.completed())
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.start_all(orders)
-        sagas = [house.saga_id(order) for order in orders]
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.start_all(orders)
+        sagas = [deployment.saga_id(order) for order in orders]
         hold.await_calls(MANY)
-        with far.database_proxy.cut():
-            await_not_ready(house)
+        with proxied_pair.database_proxy.cut():
+            await_not_ready(deployment)
             nodes.await_shares(64)
             for saga_id in sagas:
-                assert_retryable_503(house.api.get(f"/sagas/{saga_id}/status"))
+                assert_retryable_503(deployment.api.get(f"/sagas/{saga_id}/status"))
             hold.release()
             wait_until(
                 lambda: len(nodes.completed()) == done + MANY, "all are completed by the other"
             )
-            wait_until(lambda: refuses_at_once(house, sagas[0]), "the log is known to be silent")
+            wait_until(
+                lambda: refuses_at_once(deployment, sagas[0]), "the log is known to be silent"
+            )
             for command in COMMANDS:
-                assert_retryable_503(house.api.post(f"/sagas/{sagas[0]}/{command}", json={}))
+                assert_retryable_503(deployment.api.post(f"/sagas/{sagas[0]}/{command}", json={}))
             for saga_id in sagas:
-                assert_retryable_503(house.api.get(f"/sagas/{saga_id}/status"))
-        wait_until(lambda: is_back(house, sagas), "it is back")
+                assert_retryable_503(deployment.api.get(f"/sagas/{saga_id}/status"))
+        wait_until(lambda: is_back(deployment, sagas), "it is back")
     nodes.await_shares(32, 32)
     nodes.await_ready()
 
-    assert [house.outcome_of(order) for order in orders] == [undisturbed] * MANY
-    assert house.database.broken_event() is None
-    assert house.run_doctor().violations == []
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * MANY
+    assert deployment.database.broken_event() is None
+    assert deployment.run_doctor().violations == []
 
 
-def test_node_that_is_partitioned_under_load_loses_and_repeats_no_saga(far: ProxiedPair) -> None:
-    house, load = far.deployment, ClientLoad(far.deployment)
+def test_node_that_is_partitioned_under_load_loses_and_repeats_no_saga(
+    proxied_pair: ProxiedPair,
+) -> None:
+    deployment, load = proxied_pair.deployment, ClientLoad(proxied_pair.deployment)
     with load.running():
         load.await_confirmed()
-        with far.database_proxy.cut():
-            await_not_ready(house)
-            far.nodes.await_shares(64)
+        with proxied_pair.database_proxy.cut():
+            await_not_ready(deployment)
+            proxied_pair.nodes.await_shares(64)
             load.await_refusal()
-        await_ready(house)
-        far.nodes.await_shares(32, 32)
-        far.nodes.await_ready()
+        await_ready(deployment)
+        proxied_pair.nodes.await_shares(32, 32)
+        proxied_pair.nodes.await_ready()
         load.await_confirmed()
 
-    assert_all_completed_once(house, load.confirmed)
-    assert house.run_doctor().violations == []
+    assert_all_completed_once(deployment, load.confirmed)
+    assert deployment.run_doctor().violations == []
 
 
-def refuses_at_once(house: Deployment, saga_id: str) -> bool:
+def refuses_at_once(deployment: Deployment, saga_id: str) -> bool:
     """True if a command is refused at once; it waits until the node notices the silence."""
     with suppress(httpx.ReadTimeout):
         path, limit = f"/sagas/{saga_id}/signals/unexpected", AT_ONCE.total_seconds()
-        return house.api.post(path, json={}, timeout=limit).status_code == 503
+        return deployment.api.post(path, json={}, timeout=limit).status_code == 503
     return False
 
 
-def is_back(house: Deployment, sagas: Sequence[str]) -> bool:
-    are_served = [serves_completed(house, saga_id) for saga_id in sagas]
-    return all(are_served) and readiness(house).is_success
+def is_back(deployment: Deployment, sagas: Sequence[str]) -> bool:
+    are_served = [serves_completed(deployment, saga_id) for saga_id in sagas]
+    return all(are_served) and readiness(deployment).is_success
 
 
-def serves_completed(house: Deployment, saga_id: str) -> bool:
+def serves_completed(deployment: Deployment, saga_id: str) -> bool:
     """True if the status of a saga is served; a completed saga must never look otherwise."""
-    response = house.api.get(f"/sagas/{saga_id}/status")
+    response = deployment.api.get(f"/sagas/{saga_id}/status")
     if response.is_success:
         assert response.json()["status"] == "completed"
     return response.is_success

@@ -30,19 +30,19 @@ WAITING, MOVING = 8, 4
 
 
 def test_waiting_client_gets_the_result_while_a_node_joins_under_load(
-    house: Deployment, undisturbed: Outcome
+    deployment: Deployment, undisturbed: Outcome
 ) -> None:
-    with house.successor() as joining, house.database.migrations_locked() as start:
-        nodes = NodeGroup(house, [joining])
+    with deployment.successor() as joining, deployment.database.migrations_locked() as start:
+        nodes = NodeGroup(deployment, [joining])
         nodes.await_shares(SHARD_COUNT)
         joining.launch()
-        house.database.await_blocked_migration()
-        with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-            orders = orders_that_move(house)
+        deployment.database.await_blocked_migration()
+        with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+            orders = orders_that_move(deployment)
             hold.await_calls(len(orders))
             hold.hold_no_more()
-            waiting = [house.submit_start(order, PREFER_WAIT) for order in orders[-WAITING:]]
-            with ClientLoad(house).running() as load:
+            waiting = [deployment.submit_start(order, PREFER_WAIT) for order in orders[-WAITING:]]
+            with ClientLoad(deployment).running() as load:
                 load.await_confirmed()
                 start.release()
                 wait_until(lambda: len(nodes.shares()) == 2, "shards are handed over")
@@ -54,55 +54,55 @@ def test_waiting_client_gets_the_result_while_a_node_joins_under_load(
 
     results = [(response.status_code, response.json()["status"]) for response in responses]
     assert results == [(200, "completed")] * len(waiting)
-    assert [house.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
-    assert_all_completed_once(house, load.confirmed)
-    assert_asked_once(house, [*load.confirmed, *map(house.saga_id, orders)])
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
+    assert_all_completed_once(deployment, load.confirmed)
+    assert_asked_once(deployment, [*load.confirmed, *map(deployment.saga_id, orders)])
 
 
 def test_node_stopped_under_load_hands_over_and_no_call_is_repeated(
     pair: NodeGroup,
 ) -> None:
-    house = pair.deployment
-    with pair.clients() as doors, ClientLoad(house, doors).running() as load:
+    deployment = pair.deployment
+    with pair.clients() as apis, ClientLoad(deployment, apis).running() as load:
         load.await_confirmed()
         pair.other.terminate()
         pair.other.wait()
         pair.await_shares(64)
         load.await_confirmed()
 
-    assert_all_completed_once(house, load.confirmed)
-    assert_asked_once(house, load.confirmed)
+    assert_all_completed_once(deployment, load.confirmed)
+    assert_asked_once(deployment, load.confirmed)
 
 
 def test_last_of_three_nodes_takes_over_all_sagas_under_load(
     trio: NodeGroup, undisturbed: Outcome
 ) -> None:
-    house = trio.deployment
-    orders = [house.new_order() for _ in range(3 * WAITING)]
-    with trio.clients() as doors, ClientLoad(house, doors).running() as load:
+    deployment = trio.deployment
+    orders = [deployment.new_order() for _ in range(3 * WAITING)]
+    with trio.clients() as apis, ClientLoad(deployment, apis).running() as load:
         load.await_confirmed()
-        with house.proxy.hold(CREATE, HoldPoint.EFFECT) as hold:
+        with deployment.proxy.hold(CREATE, HoldPoint.EFFECT) as hold:
             for number, order in enumerate(orders):
-                house.start(order, PREFER_ASYNC, doors[number % 3])
+                deployment.start(order, PREFER_ASYNC, apis[number % 3])
             hold.await_calls(len(orders))
             kill_at_once(trio.others)
             trio.await_shares(64)
             hold.release()
         load.await_confirmed()
 
-    assert [house.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
-    assert_all_completed_once(house, load.confirmed)
-    assert house.database.broken_event() is None
-    assert house.run_doctor().violations == []
+    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
+    assert_all_completed_once(deployment, load.confirmed)
+    assert deployment.database.broken_event() is None
+    assert deployment.run_doctor().violations == []
 
 
-def orders_that_move(house: Deployment) -> list[int]:
+def orders_that_move(deployment: Deployment) -> list[int]:
     """Return orders of which MOVING are in the last half of all shards: a joining node gets it."""
     orders: list[int] = []
     moving = 0
     while moving < MOVING:
-        orders.append(house.new_order())
-        moving += shard_of(house.saga_id(orders[-1])) >= SHARD_COUNT // 2
+        orders.append(deployment.new_order())
+        moving += shard_of(deployment.saga_id(orders[-1])) >= SHARD_COUNT // 2
     return orders
 
 
@@ -114,10 +114,10 @@ def kill_at_once(programs: Sequence[ServerProcess]) -> None:
         program.kill()
 
 
-def assert_asked_once(house: Deployment, sagas: Sequence[str]) -> None:
+def assert_asked_once(deployment: Deployment, sagas: Sequence[str]) -> None:
     """Assert that each call was sent exactly once, and that the doctor finds no violation."""
-    assert [house.calls_in_order(saga_id) for saga_id in sagas] == [[CREATE, PAY, CONFIRM]] * len(
-        sagas
-    )
-    assert house.database.broken_event() is None
-    assert house.run_doctor().violations == []
+    assert [deployment.calls_in_order(saga_id) for saga_id in sagas] == [
+        [CREATE, PAY, CONFIRM]
+    ] * len(sagas)
+    assert deployment.database.broken_event() is None
+    assert deployment.run_doctor().violations == []

@@ -1,6 +1,6 @@
-"""Clients who keep ordering while things happen, and what they were told.
+"""Clients that keep ordering during a test, and the orders that were confirmed.
 
-Each does what the README asks of it: an order has a key, and after a 503 it is sent again.
+Each behaves as the README advises: an order has a key, and is sent again after a 503.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ EFFECTS = {CREATE: 1, PAY: 1, CONFIRM: 1}
 
 
 class ClientLoad:
-    def __init__(self, house: Deployment, doors: Sequence[httpx.Client] = ()) -> None:
-        """With `doors`, who gets no answer from one goes to the next; else there must be one."""
-        self.deployment = house
-        self._doors = cycle(doors or [house.api])
-        self._passed_over = (httpx.TransportError,) if doors else ()
-        self.confirmed: list[str] = []  # sagas
+    def __init__(self, deployment: Deployment, apis: Sequence[httpx.Client] = ()) -> None:
+        """With `apis`, a client without a response goes to the next one; else it must get one."""
+        self.deployment = deployment
+        self._apis = cycle(apis or [deployment.api])
+        self._passed_over = (httpx.TransportError,) if apis else ()
+        self.confirmed: list[str] = []  # ids of sagas
         self._stopped = threading.Event()
 
     @contextmanager
@@ -44,15 +44,15 @@ class ClientLoad:
                 yield self
             finally:
                 self._stopped.set()
-        for one in working:
-            one.result()
+        for client in working:
+            client.result()
 
     def await_confirmed(self, more: int = 8) -> None:
         enough = len(self.confirmed) + more
         wait_until(lambda: len(self.confirmed) >= enough, f"{more} more orders are confirmed")
 
     def await_refusal(self) -> None:
-        """Of one more order. Those that were under way may wait for longer."""
+        """Wait until a new order is refused; orders in progress may wait for longer."""
         wait_until(lambda: not self._orders(self.deployment.new_order()), "an order is refused")
 
     def _keep_ordering(self) -> None:
@@ -64,9 +64,9 @@ class ClientLoad:
             self._stopped.wait(BETWEEN_ORDERS_SECONDS)
 
     def _orders(self, entity_id: int) -> bool:
-        """Whether it was confirmed."""
+        """Send an order; return True if it was confirmed."""
         try:
-            answer = self.deployment.start(entity_id, PREFER_ASYNC, next(self._doors))
+            answer = self.deployment.start(entity_id, PREFER_ASYNC, next(self._apis))
         except self._passed_over:
             return False
         if answer.is_success:
@@ -77,24 +77,24 @@ class ClientLoad:
 
 
 def assert_retryable_503(answer: httpx.Response) -> None:
-    """A refusal that tells the client to come back."""
-    told = (answer.status_code, answer.headers["content-type"], answer.json().get("retryable"))
-    assert told == (503, "application/problem+json", True), answer.text
+    """Assert that a response is a retryable problem."""
+    refusal = (answer.status_code, answer.headers["content-type"], answer.json().get("retryable"))
+    assert refusal == (503, "application/problem+json", True), answer.text
 
 
-def assert_all_completed_once(house: Deployment, sagas: list[str]) -> None:
-    """All of them are there and complete, every effect happened once, and the log is sound."""
+def assert_all_completed_once(deployment: Deployment, sagas: list[str]) -> None:
+    """Assert that all sagas complete, each effect happened once, and the chain of the log holds."""
     assert sagas, "something was confirmed"
     for saga_id in sagas:
-        wait_until(lambda one=saga_id: completed(house, one), f"{saga_id} completes")  # type: ignore[misc]
-    done = effects(house)
-    assert {one: done.get(one) for one in sagas} == dict.fromkeys(sagas, EFFECTS)
-    audit = house.api.get("/audit/verify").json()
+        wait_until(lambda saga_id=saga_id: completed(deployment, saga_id), f"{saga_id} completes")  # type: ignore[misc]
+    done = effects(deployment)
+    assert {saga_id: done.get(saga_id) for saga_id in sagas} == dict.fromkeys(sagas, EFFECTS)
+    audit = deployment.api.get("/audit/verify").json()
     assert audit["valid"] is True, audit
 
 
-def completed(house: Deployment, saga_id: str) -> bool:
-    answer = house.api.get(f"/sagas/{saga_id}/status")
+def completed(deployment: Deployment, saga_id: str) -> bool:
+    answer = deployment.api.get(f"/sagas/{saga_id}/status")
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         return False
     assert answer.status_code == httpx.codes.OK, answer.text
@@ -102,12 +102,12 @@ def completed(house: Deployment, saga_id: str) -> bool:
     return bool(answer.json()["status"] == "completed")
 
 
-def effects(house: Deployment) -> dict[str, Counter[str]]:
-    """By saga, how often each call did something."""
+def effects(deployment: Deployment) -> dict[str, Counter[str]]:
+    """Return, by saga, how often each call took effect."""
     done: dict[str, Counter[str]] = {}
-    for participant in (house.orders, house.payments):
-        for one in participant.get("/calls").json()["calls"]:
-            if not one["replayed"]:
-                call = one["key"].partition("/")[2]
-                done.setdefault(one["saga_id"], Counter())[call] += 1
+    for participant in (deployment.orders, deployment.payments):
+        for call in participant.get("/calls").json()["calls"]:
+            if not call["replayed"]:
+                name = call["key"].partition("/")[2]
+                done.setdefault(call["saga_id"], Counter())[name] += 1
     return done

@@ -1,4 +1,4 @@
-"""One house whose database is at the end of a wire, for all faults that it survives."""
+"""A deployment with a database server of its own, behind a proxy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from saga_orchestrator.tests.support.tcp_proxy import TcpProxy
 
 @dataclass(frozen=True, slots=True)
 class ProxiedDeployment:
-    """A house, and what stands behind it."""
+    """A deployment, its database server, and the proxy between them."""
 
     deployment: Deployment
     server: PostgresServer
@@ -34,31 +34,33 @@ class ProxiedDeployment:
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    # Not pytest's own: root's server runs under another account, which may not enter that one.
+    # Not the folder of pytest, which the account of a server started by root may not enter.
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         yield Path(name).resolve()
 
 
 @pytest.fixture(scope="session")
-def exposed_house(whole_house: Deployment, folder: Path) -> Iterator[ProxiedDeployment]:
+def session_proxied(session_deployment: Deployment, folder: Path) -> Iterator[ProxiedDeployment]:
     home = folder / "one"
     home.mkdir()
-    with new_server(home) as server, TcpProxy(server.socket).running() as wire:
-        url = f"postgresql://{ROLE}@{wire.address}/{DATABASE}"
-        saga = orchestrator_process(folder / "service.log", whole_house.proxy, DATABASE_URL=url)
-        with second_deployment(whole_house, saga, server.database_url) as house:
-            yield ProxiedDeployment(house, server, wire)
+    with new_server(home) as server, TcpProxy(server.socket).running() as network:
+        url = f"postgresql://{ROLE}@{network.address}/{DATABASE}"
+        saga = orchestrator_process(
+            folder / "service.log", session_deployment.proxy, DATABASE_URL=url
+        )
+        with second_deployment(session_deployment, saga, server.database_url) as deployment:
+            yield ProxiedDeployment(deployment, server, network)
 
 
 @pytest.fixture
-def exposed(exposed_house: ProxiedDeployment) -> ProxiedDeployment:
-    """Well, whatever the test before has done."""
-    exposed_house.deployment.proxy.drop_all()
-    exposed_house.server.start()
-    if not exposed_house.deployment.service.is_alive:
-        exposed_house.deployment.service.start()
-    await_ready(exposed_house.deployment)
-    return exposed_house
+def proxied(session_proxied: ProxiedDeployment) -> ProxiedDeployment:
+    """Return the deployment ready, whatever the test before has done."""
+    session_proxied.deployment.proxy.drop_all()
+    session_proxied.server.start()
+    if not session_proxied.deployment.service.is_alive:
+        session_proxied.deployment.service.start()
+    await_ready(session_proxied.deployment)
+    return session_proxied
 
 
 @contextmanager

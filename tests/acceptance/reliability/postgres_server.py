@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own, to which everything happens that happens to servers."""
+"""A PostgreSQL server of its own, for faults of whole servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DATABASE, ROLE = "sagas", "saga"
 
 
 class PostgresServer:
-    """`home` is a folder that exists. The service owns one database, and is no superuser."""
+    """`home` is an existing folder. The service owns one database, and is no superuser."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -27,7 +27,7 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """For its operator, who is a superuser."""
+        """The URL for a superuser."""
         return self._cluster.url
 
     @property
@@ -36,20 +36,20 @@ class PostgresServer:
 
     @property
     def socket(self) -> str:
-        """The file on which it listens."""
+        """The socket file that the server listens on."""
         query = parse_qs(urlsplit(self.url).query)
         return f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
 
     @property
     def database_url(self) -> str:
-        """The service's database, for the operator."""
+        """The URL of the database of the service, for a superuser."""
         return urlsplit(self.url)._replace(path=f"/{DATABASE}").geturl()
 
     def start(self) -> None:
         self._cluster.ensure_running()
 
     def make(self) -> None:
-        """A new one, with an empty database for the service."""
+        """Start a new server, with an empty database for the service."""
         self.start()
         with psycopg.connect(self.url, autocommit=True) as operator:
             operator.execute(sql.SQL("create role {} login").format(sql.Identifier(ROLE)))
@@ -57,36 +57,36 @@ class PostgresServer:
             operator.execute(sql.SQL("create database {} owner {}").format(*names))
 
     def make_standby_of(self, primary: PostgresServer) -> None:
-        """A copy that follows, and is running."""
+        """Start a streaming copy of `primary`."""
         _ensure_private(self.data)
         source = f"{primary.url}&application_name=standby"
         _run(*("pg_basebackup", "-N", "-R", "-c", "fast", "-d", source, "-D", str(self.data)))
         for lock in self.data.glob(".s.PGSQL.*.lock"):
-            lock.unlink()  # of the primary, whose socket is in its folder
+            lock.unlink()  # copied from the primary, whose socket is in its data folder
         self.start()
         primary.await_row("select from pg_stat_replication where state = 'streaming'")
 
     def stop(self) -> None:
-        """Fast: sessions are ended, what was committed is written."""
+        """Stop in fast mode: end sessions, keep what is committed."""
         self._cluster.stop()
 
     def end(self) -> None:
-        """Whatever state it is in."""
+        """End the server, whatever state it is in."""
         if self.is_running:
             self.crash()
 
     def crash(self) -> None:
-        """kill -9 of all its processes, as in a power cut."""
-        os.kill(self._postmaster, signal.SIGSTOP)  # so that no child is born meanwhile
+        """Kill all processes of the server with -9, as in a power cut."""
+        os.kill(self._postmaster, signal.SIGSTOP)  # so that it starts no child meanwhile
         family = [self._postmaster, *children_of(self._postmaster)]
         for pid in family:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(process_exists, family)), "the server is gone")
+        wait_until(lambda: not any(map(process_exists, family)), "the server has ended")
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """No process of it does anything."""
+        """Stop all processes of the server while the block runs."""
         with frozen_processes([self._postmaster]), frozen_processes(children_of(self._postmaster)):
             yield
 
@@ -95,7 +95,7 @@ class PostgresServer:
         return (self.data / "postmaster.pid").exists() and process_exists(self._postmaster)
 
     def set(self, name: str, value: str) -> None:
-        """For everybody, at once."""
+        """Change a setting for all sessions, and wait until it applies."""
         command = sql.SQL("alter system set {} = {}").format(sql.Identifier(name), value)
         with psycopg.connect(self.url, autocommit=True) as operator:
             operator.execute("set default_transaction_read_only = off")
@@ -104,12 +104,12 @@ class PostgresServer:
         self.await_row(f"select where current_setting('{name}') = '{value}'")
 
     def promote(self) -> None:
-        """From standby to primary; returns when it takes writes."""
+        """Promote a standby; return when it accepts writes."""
         with psycopg.connect(self.url, autocommit=True) as operator:
             operator.execute("select pg_promote(wait => true, wait_seconds => 60)")
 
     def await_row(self, query: str) -> None:
-        """Until the query has a row, asked in a new session each time."""
+        """Wait until the query has a row, in a new session each time."""
         wait_until(lambda: self._has_row(query), query)
 
     def _has_row(self, query: str) -> bool:
@@ -132,10 +132,9 @@ def parent_of(pid: int) -> int | None:
 
 
 def pids() -> list[str]:
-    return [one for one in os.listdir("/proc") if one.isdigit()]
+    return [name for name in os.listdir("/proc") if name.isdigit()]
 
 
 def process_exists(pid: int) -> bool:
-    """Also a dead one whose parent has not taken note: a new server would mistake it for a live
-    one."""
+    """True also for a zombie, which a new server would mistake for a running process."""
     return Path(f"/proc/{pid}").exists()

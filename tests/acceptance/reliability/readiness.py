@@ -1,4 +1,4 @@
-"""What the service says of itself while something is wrong."""
+"""The readiness that the service reports during a fault."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from saga_orchestrator.tests.acceptance.deployment import Deployment
 from saga_orchestrator.tests.support.waiting import wait_until
 
 READY_LIMIT = timedelta(milliseconds=500)
-MEASUREMENT_TOLERANCE = timedelta(milliseconds=500)  # of a busy machine, on top of what is promised
+MEASUREMENT_TOLERANCE = timedelta(milliseconds=500)  # for a busy machine
 
 
-def await_not_ready(house: Deployment, why: str = "") -> None:
-    """It says so, and why, without being asked twice; and it lives."""
-    wait_until(lambda: readiness(house).status_code == 503, "it says that it is not ready")
-    answer = readiness(house)
+def await_not_ready(deployment: Deployment, why: str = "") -> None:
+    """Wait until the service is not ready, with `why` in its report, and alive."""
+    wait_until(lambda: readiness(deployment).status_code == 503, "the service is not ready")
+    answer = readiness(deployment)
     assert answer.json()["status"] == "fail"
     assert why in answer.text, answer.text
-    assert house.api.get("/livez").status_code == httpx.codes.OK
-    assert house.api.get("/health").json()["status"] == "fail"
+    assert deployment.api.get("/livez").status_code == httpx.codes.OK
+    assert deployment.api.get("/health").json()["status"] == "fail"
 
 
-def await_ready(house: Deployment) -> None:
-    wait_until(lambda: readiness(house).status_code == 200, "it is ready again")
-    health = house.api.get("/health")
+def await_ready(deployment: Deployment) -> None:
+    wait_until(lambda: readiness(deployment).status_code == 200, "the service is ready again")
+    health = deployment.api.get("/health")
     assert health.json()["status"] == "pass", health.text
 
 
-def readiness(house: Deployment) -> httpx.Response:
-    answer = house.api.get("/readyz")
+def readiness(deployment: Deployment) -> httpx.Response:
+    answer = deployment.api.get("/readyz")
     assert answer.elapsed < READY_LIMIT + MEASUREMENT_TOLERANCE
     return answer

@@ -1,5 +1,5 @@
-"""The primary dies for good, and its standby takes over: with every confirmed commit if replication
-is synchronous, and without the last ones if it is not."""
+"""The primary dies, and its standby takes over: with every confirmed commit if replication is
+synchronous, and without the last ones if it is not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from saga_orchestrator.tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 SYNCHRONOUS = "select from pg_stat_replication where sync_state = 'sync'"
-NO_LINE = "select where not exists (select from pg_stat_wal_receiver)"
+NOT_REPLICATING = "select where not exists (select from pg_stat_wal_receiver)"
 HEADS = "select shard_id, max(seq) from event group by shard_id"
 
 
@@ -49,8 +49,8 @@ class Pair:
 
 
 @pytest.fixture
-def pair(house: Deployment, folder: Path, tmp_path: Path) -> Iterator[Pair]:
-    """A service that knows both servers; they replicate asynchronously."""
+def pair(deployment: Deployment, folder: Path, tmp_path: Path) -> Iterator[Pair]:
+    """A service with the addresses of both servers, which replicate asynchronously."""
     homes = [folder / f"{tmp_path.name}-{name}" for name in ("primary", "standby")]
     for home in homes:
         home.mkdir()
@@ -59,12 +59,14 @@ def pair(house: Deployment, folder: Path, tmp_path: Path) -> Iterator[Pair]:
         standby = PostgresServer(homes[1])
         stack.callback(standby.end)
         standby.make_standby_of(primary)
-        wires = [stack.enter_context(TcpProxy(one.socket).running()) for one in (primary, standby)]
-        hosts = ",".join(one.address for one in wires)
+        proxies = [
+            stack.enter_context(TcpProxy(server.socket).running()) for server in (primary, standby)
+        ]
+        hosts = ",".join(each.address for each in proxies)
         url = f"postgresql://{ROLE}@{hosts}/{DATABASE}?target_session_attrs=read-write"
-        saga = orchestrator_process(tmp_path / "log", house.proxy, DATABASE_URL=url)
+        saga = orchestrator_process(tmp_path / "log", deployment.proxy, DATABASE_URL=url)
         yield Pair(
-            stack.enter_context(second_deployment(house, saga, primary.database_url)),
+            stack.enter_context(second_deployment(deployment, saga, primary.database_url)),
             primary,
             standby,
         )
@@ -88,31 +90,33 @@ def test_service_goes_on_after_a_synchronous_failover(pair: Pair) -> None:
 
 @pytest.mark.long
 def test_service_refuses_a_log_that_an_asynchronous_failover_has_truncated(pair: Pair) -> None:
-    house, load = pair.deployment, ClientLoad(pair.deployment)
+    deployment, load = pair.deployment, ClientLoad(pair.deployment)
     with load.running():
         load.await_confirmed()
         pair.standby.set("primary_conninfo", "")
-        pair.standby.await_row(NO_LINE)
+        pair.standby.await_row(NOT_REPLICATING)
         left = heads(pair.standby)
-        load.await_confirmed(64 + 8)  # so that no shard is without a loss
+        load.await_confirmed(64 + 8)  # so that every shard has a loss
         pair.fail_over()
-        await_not_ready(house)
-        wait_until(lambda: "confirmed" in house.api.get("/readyz").text, "the loss is told")
+        await_not_ready(deployment)
+        wait_until(
+            lambda: "confirmed" in deployment.api.get("/readyz").text, "the loss is reported"
+        )
 
     assert heads(pair.standby) == left
-    assert '"history lost", "shard_id"' in house.service.log.read_text()
-    house.service.kill()
-    house.service.start()
-    there = [one for one in load.confirmed if status(house, one) == httpx.codes.OK]
-    assert 8 <= len(there) < len(load.confirmed), "the last ones are gone, and that was told"
-    assert_all_completed_once(house, there)
+    assert '"history lost", "shard_id"' in deployment.service.log.read_text()
+    deployment.service.kill()
+    deployment.service.start()
+    kept = [saga for saga in load.confirmed if status(deployment, saga) == httpx.codes.OK]
+    assert 8 <= len(kept) < len(load.confirmed), "the last sagas are lost, and reported so"
+    assert_all_completed_once(deployment, kept)
 
 
 def heads(server: PostgresServer) -> dict[int, int]:
-    """The last event of each shard."""
+    """Return the number of the last event of each shard."""
     with psycopg.connect(server.database_url) as operator:
         return dict(operator.execute(HEADS.encode()).fetchall())
 
 
-def status(house: Deployment, saga_id: str) -> int:
-    return house.api.get(f"/sagas/{saga_id}/status").status_code
+def status(deployment: Deployment, saga_id: str) -> int:
+    return deployment.api.get(f"/sagas/{saga_id}/status").status_code

@@ -1,5 +1,4 @@
-"""The disk that holds the write-ahead log is full: PostgreSQL panics, and stays down until there is
-room again."""
+"""The disk of the write-ahead log is full: PostgreSQL panics, and stays down until it has room."""
 
 from __future__ import annotations
 
@@ -32,14 +31,14 @@ CHUNK = bytes(1 << 20)
 
 
 class Disk:
-    """A file system of its own, of a real size."""
+    """A file system of limited size."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
         self._ballast = place / "ballast"
 
     def fill(self) -> None:
-        """To the last block."""
+        """Fill the disk to the last block."""
         with suppress(OSError), self._ballast.open("wb", buffering=0) as ballast:
             while ballast.write(CHUNK):
                 pass
@@ -66,27 +65,30 @@ def disk(folder: Path) -> Iterator[Disk]:
 
 
 @contextmanager
-def a_house_on(disk: Disk, next_door: Deployment) -> Iterator[tuple[Deployment, PostgresServer]]:
+def a_house_on(disk: Disk, second: Deployment) -> Iterator[tuple[Deployment, PostgresServer]]:
     home = disk.place / "server"
     home.mkdir()
     with new_server(home) as server:
         url = server.database_url.replace("postgres@", f"{ROLE}@", 1)
         log = disk.place.parent / "disk.log"
-        saga = orchestrator_process(log, next_door.proxy, DATABASE_URL=url)
-        with second_deployment(next_door, saga, server.database_url) as house:
-            yield house, server
+        saga = orchestrator_process(log, second.proxy, DATABASE_URL=url)
+        with second_deployment(second, saga, server.database_url) as deployment:
+            yield deployment, server
 
 
 def write_until_it_panics(server: PostgresServer) -> None:
-    """New segments of the log are asked for until there is none to be had."""
-    with suppress(psycopg.OperationalError), psycopg.connect(server.url, autocommit=True) as one:
+    """Write to the log until there is no room for a new segment."""
+    with (
+        suppress(psycopg.OperationalError),
+        psycopg.connect(server.url, autocommit=True) as session,
+    ):
         while True:
-            one.execute("select pg_logical_emit_message(true, 'ballast', repeat('x', 1000000))")
+            session.execute("select pg_logical_emit_message(true, 'ballast', repeat('x', 1000000))")
     wait_until(lambda: not server.is_running, "the server is down")
 
 
-def test_full_disk_stops_the_service_and_loses_no_saga(house: Deployment, disk: Disk) -> None:
-    with a_house_on(disk, house) as (full, server):
+def test_full_disk_stops_the_service_and_loses_no_saga(deployment: Deployment, disk: Disk) -> None:
+    with a_house_on(disk, deployment) as (full, server):
         load = ClientLoad(full)
         with load.running():
             load.await_confirmed()

@@ -1,4 +1,4 @@
-"""The database server stops as a whole, as on a host that hangs, and nobody is told."""
+"""The database server stops as a whole without closing its connections, as on a host that hangs."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ SILENCE = "has not answered for"
 
 
 def test_frozen_database_is_reported_at_once_and_starts_are_refused(
-    exposed: ProxiedDeployment, undisturbed: Outcome
+    proxied: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
-    house, entity_id = exposed.deployment, exposed.deployment.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        saga_id = house.submit_start(entity_id).result().json()["saga_id"]
+    deployment, entity_id = proxied.deployment, proxied.deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        saga_id = deployment.submit_start(entity_id).result().json()["saga_id"]
         hold.await_call()
-        with exposed.server.frozen():
+        with proxied.server.frozen():
             hold.release()
-            assert readiness(house).status_code == httpx.codes.SERVICE_UNAVAILABLE
-            await_not_ready(house)
-            assert_retryable_503(house.api.get(f"/sagas/{saga_id}/status"))
+            assert readiness(deployment).status_code == httpx.codes.SERVICE_UNAVAILABLE
+            await_not_ready(deployment)
+            assert_retryable_503(deployment.api.get(f"/sagas/{saga_id}/status"))
             wait_until(
-                lambda: SILENCE in refused_start(exposed), "starts are refused without waiting"
+                lambda: SILENCE in refused_start(proxied), "starts are refused without waiting"
             )
-        await_ready(house)
+        await_ready(deployment)
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert house.calls_in_order(saga_id)[:2] == [CREATE, PAY]
-    assert house.database.broken_event() is None
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert deployment.calls_in_order(saga_id)[:2] == [CREATE, PAY]
+    assert deployment.database.broken_event() is None
 
 
 @pytest.mark.long
-def test_frozen_database_blocks_no_client(exposed: ProxiedDeployment, undisturbed: Outcome) -> None:
-    house, entity_id = exposed.deployment, exposed.deployment.new_order()
-    assert house.outcome_of(entity_id) == undisturbed
-    resting = house.saga_id(entity_id)
-    with exposed.server.frozen():
-        # First of all, so that it gets the connection that knows nothing of the trouble yet.
-        assert_retryable_503(house.api.get(f"/sagas/{resting}/status"))
-        await_not_ready(house)
-        assert_retryable_503(house.api.get("/sagas"))
-        assert_retryable_503(house.start(house.new_order()))
-    await_ready(house)
+def test_frozen_database_blocks_no_client(proxied: ProxiedDeployment, undisturbed: Outcome) -> None:
+    deployment, entity_id = proxied.deployment, proxied.deployment.new_order()
+    assert deployment.outcome_of(entity_id) == undisturbed
+    resting = deployment.saga_id(entity_id)
+    with proxied.server.frozen():
+        # First, so that it gets a connection whose trouble is not known yet.
+        assert_retryable_503(deployment.api.get(f"/sagas/{resting}/status"))
+        await_not_ready(deployment)
+        assert_retryable_503(deployment.api.get("/sagas"))
+        assert_retryable_503(deployment.start(deployment.new_order()))
+    await_ready(deployment)
 
-    assert house.outcome_of(entity_id) == undisturbed
+    assert deployment.outcome_of(entity_id) == undisturbed
 
 
-def refused_start(exposed: ProxiedDeployment) -> str:
-    """What the client is told, who may have waited for it."""
-    answer = exposed.deployment.start(exposed.deployment.new_order())
+def refused_start(proxied: ProxiedDeployment) -> str:
+    """Return the problem of a refused start, which may have waited."""
+    answer = proxied.deployment.start(proxied.deployment.new_order())
     assert_retryable_503(answer)
     return answer.text

@@ -1,5 +1,5 @@
-"""Connections to the database die on the service's side alone (NAT, a firewall, a failover): the
-server keeps their sessions, and with them the advisory locks of the nodes."""
+"""Connections to the database die on the side of the service alone (NAT, a firewall, a failover):
+the server keeps their sessions, and with them the advisory locks of the nodes."""
 
 from __future__ import annotations
 
@@ -25,67 +25,69 @@ from saga_orchestrator.tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 READY_WITHIN = timedelta(seconds=10)
-LIFE_LINES = (
+LIVENESS_LOCKS = (
     "select pid from pg_locks where locktype = 'advisory' and granted"
     " and database = (select oid from pg_database where datname = current_database())"
 )
 
 
 @pytest.mark.parametrize("seen", HalfOpen)
-def test_node_with_half_open_sessions_recovers(exposed: ProxiedDeployment, seen: HalfOpen) -> None:
-    load = ClientLoad(exposed.deployment)
+def test_node_with_half_open_sessions_recovers(proxied: ProxiedDeployment, seen: HalfOpen) -> None:
+    load = ClientLoad(proxied.deployment)
     with load.running():
         load.await_confirmed()
-        before = life_lines(exposed)
-        exposed.database_proxy.leave_half_open(seen)
+        before = liveness_sessions(proxied)
+        proxied.database_proxy.leave_half_open(seen)
         wait_until(
-            lambda: is_back(exposed, before, [exposed.deployment.api]), "it is back", READY_WITHIN
+            lambda: is_back(proxied, before, [proxied.deployment.api]),
+            "the node is back",
+            READY_WITHIN,
         )
         load.await_confirmed()
 
-    assert_all_completed_once(exposed.deployment, load.confirmed)
+    assert_all_completed_once(proxied.deployment, load.confirmed)
 
 
 @pytest.mark.parametrize("seen", HalfOpen)
 def test_two_nodes_with_half_open_sessions_recover(
-    exposed: ProxiedDeployment, seen: HalfOpen
+    proxied: ProxiedDeployment, seen: HalfOpen
 ) -> None:
-    url = f"postgresql://{ROLE}@{exposed.database_proxy.address}/{DATABASE}"
-    with more_nodes(exposed.deployment, 1, DATABASE_URL=url) as nodes, nodes.clients() as doors:
-        before = life_lines(exposed)
-        exposed.database_proxy.leave_half_open(seen)
-        wait_until(lambda: is_back(exposed, before, doors), "both are back", READY_WITHIN)
+    url = f"postgresql://{ROLE}@{proxied.database_proxy.address}/{DATABASE}"
+    with more_nodes(proxied.deployment, 1, DATABASE_URL=url) as nodes, nodes.clients() as apis:
+        before = liveness_sessions(proxied)
+        proxied.database_proxy.leave_half_open(seen)
+        wait_until(lambda: is_back(proxied, before, apis), "both are back", READY_WITHIN)
         nodes.await_even_shares()
-    await_ready(exposed.deployment)
+    await_ready(proxied.deployment)
 
 
 @pytest.mark.parametrize("connections", [2, 4, 7])
 def test_start_with_half_open_sessions_becomes_ready(
-    exposed: ProxiedDeployment, tmp_path: Path, connections: int
+    proxied: ProxiedDeployment, tmp_path: Path, connections: int
 ) -> None:
-    """However far it has come."""
-    url = exposed.deployment.service.environ["DATABASE_URL"]
-    late = orchestrator_process(tmp_path / "log", exposed.deployment.proxy, DATABASE_URL=url)
-    before = exposed.database_proxy.accepted
+    """The sessions are severed at different stages of the start."""
+    url = proxied.deployment.service.environ["DATABASE_URL"]
+    late = orchestrator_process(tmp_path / "log", proxied.deployment.proxy, DATABASE_URL=url)
+    before = proxied.database_proxy.accepted
     late.launch()
     try:
-        wait_until(lambda: exposed.database_proxy.accepted - before >= connections, "it connects")
-        exposed.database_proxy.leave_half_open(HalfOpen.SILENT)
+        wait_until(lambda: proxied.database_proxy.accepted - before >= connections, "it connects")
+        proxied.database_proxy.leave_half_open(HalfOpen.SILENT)
 
         late.await_health()
     finally:
         late.end()
-    await_ready(exposed.deployment)
+    await_ready(proxied.deployment)
 
 
-def life_lines(exposed: ProxiedDeployment) -> set[int]:
-    """The process ids of the sessions that hold them."""
-    with psycopg.connect(exposed.server.database_url) as operator:
-        return {pid for (pid,) in operator.execute(LIFE_LINES.encode()).fetchall()}
+def liveness_sessions(proxied: ProxiedDeployment) -> set[int]:
+    """Return the process ids of the sessions that hold a liveness lock."""
+    with psycopg.connect(proxied.server.database_url) as operator:
+        return {pid for (pid,) in operator.execute(LIVENESS_LOCKS.encode()).fetchall()}
 
 
-def is_back(exposed: ProxiedDeployment, before: set[int], doors: Sequence[httpx.Client]) -> bool:
-    """Whether each node has a new life line, and is ready."""
-    now = life_lines(exposed)
+def is_back(proxied: ProxiedDeployment, before: set[int], apis: Sequence[httpx.Client]) -> bool:
+    """True if each node has a new session with its liveness lock, and is ready."""
+    now = liveness_sessions(proxied)
     new = len(now) == len(before) and not now & before
-    return new and all(door.get("/readyz").is_success for door in doors)
+    return new and all(api.get("/readyz").is_success for api in apis)

@@ -1,4 +1,4 @@
-"""Others have taken all connections of the database server."""
+"""Other clients have taken all connections of the database server."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from saga_orchestrator.tests.acceptance.reliability.readiness import await_not_r
 
 pytestmark = pytest.mark.slow
 
-NO_LONGER_THERE = (
+SERVICE_IS_DISCONNECTED = (
     f"select where not exists (select from pg_stat_activity where usename = '{ROLE}'"
     " and application_name <> 'a crowd')"
 )
 
 
 def test_start_without_a_free_connection_ends_with_one_line(
-    exposed: ProxiedDeployment, tmp_path: Path
+    proxied: ProxiedDeployment, tmp_path: Path
 ) -> None:
-    url = exposed.deployment.service.environ["DATABASE_URL"]
-    late = orchestrator_process(tmp_path / "log", exposed.deployment.proxy, DATABASE_URL=url)
-    with crowded(exposed.server):
+    url = proxied.deployment.service.environ["DATABASE_URL"]
+    late = orchestrator_process(tmp_path / "log", proxied.deployment.proxy, DATABASE_URL=url)
+    with crowded(proxied.server):
         late.launch()
         code = late.wait()
 
@@ -40,29 +40,29 @@ def test_start_without_a_free_connection_ends_with_one_line(
     assert "remaining connection slots are reserved" in line or "too many clients" in line
 
 
-def test_service_that_lost_its_connections_waits_for_free_ones(exposed: ProxiedDeployment) -> None:
-    load, crowd = ClientLoad(exposed.deployment), ExitStack()
+def test_service_that_lost_its_connections_waits_for_free_ones(proxied: ProxiedDeployment) -> None:
+    load, crowd = ClientLoad(proxied.deployment), ExitStack()
     with load.running():
         load.await_confirmed()
-        with exposed.database_proxy.cut():
-            exposed.server.await_row(NO_LONGER_THERE)
-            crowd.enter_context(crowded(exposed.server))
+        with proxied.database_proxy.cut():
+            proxied.server.await_row(SERVICE_IS_DISCONNECTED)
+            crowd.enter_context(crowded(proxied.server))
         with crowd:
-            await_not_ready(exposed.deployment, "connection")
+            await_not_ready(proxied.deployment, "connection")
             load.await_refusal()
-        await_ready(exposed.deployment)
+        await_ready(proxied.deployment)
         load.await_confirmed()
 
-    assert_all_completed_once(exposed.deployment, load.confirmed)
+    assert_all_completed_once(proxied.deployment, load.confirmed)
 
 
 @contextmanager
 def crowded(server: PostgresServer) -> Iterator[None]:
-    """No room for anybody but superusers."""
+    """Take all connections that are not reserved for superusers."""
     url = server.database_url.replace("postgres@", f"{ROLE}@", 1)
     with ExitStack() as crowd:
         with suppress(psycopg.OperationalError):
             while True:
-                one = psycopg.connect(f"{url}&application_name=a%20crowd")
-                crowd.enter_context(closing(one))
+                session = psycopg.connect(f"{url}&application_name=a%20crowd")
+                crowd.enter_context(closing(session))
         yield

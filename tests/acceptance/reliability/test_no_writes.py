@@ -1,4 +1,4 @@
-"""The database answers, and takes no writes: it was set read-only, or it is a standby."""
+"""The database accepts no writes: it was set read-only, or it is a standby."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ READ_ONLY = "default_transaction_read_only"
 
 
 def test_read_only_database_is_reported_and_sagas_go_on_afterwards(
-    exposed: ProxiedDeployment, undisturbed: Outcome
+    proxied: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
-    house = exposed.deployment
-    under_way, refused = house.new_order(), house.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        saga_id = house.submit_start(under_way).result().json()["saga_id"]
+    deployment = proxied.deployment
+    running, refused = deployment.new_order(), deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        saga_id = deployment.submit_start(running).result().json()["saga_id"]
         hold.await_call()
-        exposed.server.set(READ_ONLY, "on")
-        await_not_ready(house, "takes no writes")
+        proxied.server.set(READ_ONLY, "on")
+        await_not_ready(deployment, "takes no writes")
         hold.release()
-        assert_retryable_503(house.start(refused))
-        assert house.status(saga_id)["status"] == "running"
-        exposed.server.set(READ_ONLY, "off")
-    await_ready(house)
+        assert_retryable_503(deployment.start(refused))
+        assert deployment.status(saga_id)["status"] == "running"
+        proxied.server.set(READ_ONLY, "off")
+    await_ready(deployment)
 
-    assert [house.outcome_of(one) for one in (under_way, refused)] == [undisturbed] * 2
-    assert house.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
-    assert "quarantined" not in house.service.log.read_text()
+    assert [deployment.outcome_of(order) for order in (running, refused)] == [undisturbed] * 2
+    assert deployment.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
+    assert "quarantined" not in deployment.service.log.read_text()
 
 
 def test_start_on_a_read_only_database_ends_with_one_line(
-    exposed: ProxiedDeployment, tmp_path: Path
+    proxied: ProxiedDeployment, tmp_path: Path
 ) -> None:
-    url = exposed.deployment.service.environ["DATABASE_URL"]
+    url = proxied.deployment.service.environ["DATABASE_URL"]
     late = orchestrator_process(
-        tmp_path / "log", exposed.deployment.proxy, DATABASE_URL=f"{url}?options=-c{READ_ONLY}%3Don"
+        tmp_path / "log", proxied.deployment.proxy, DATABASE_URL=f"{url}?options=-c{READ_ONLY}%3Don"
     )
     late.launch()
 

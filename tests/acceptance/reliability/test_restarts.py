@@ -20,35 +20,35 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("down", [PostgresServer.stop, PostgresServer.crash])
 def test_database_that_goes_down_under_load_loses_and_repeats_no_saga(
-    exposed: ProxiedDeployment, down: Callable[[PostgresServer], None]
+    proxied: ProxiedDeployment, down: Callable[[PostgresServer], None]
 ) -> None:
-    load = ClientLoad(exposed.deployment)
+    load = ClientLoad(proxied.deployment)
     with load.running():
         load.await_confirmed()
-        down(exposed.server)
-        await_not_ready(exposed.deployment)
+        down(proxied.server)
+        await_not_ready(proxied.deployment)
         load.await_refusal()
-        exposed.server.start()
-        await_ready(exposed.deployment)
+        proxied.server.start()
+        await_ready(proxied.deployment)
         load.await_confirmed()
 
-    assert_all_completed_once(exposed.deployment, load.confirmed)
+    assert_all_completed_once(proxied.deployment, load.confirmed)
 
 
 def test_service_stops_while_its_database_is_down(
-    exposed: ProxiedDeployment, undisturbed: Outcome
+    proxied: ProxiedDeployment, undisturbed: Outcome
 ) -> None:
-    house, entity_id = exposed.deployment, exposed.deployment.new_order()
-    with house.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        house.submit_start(entity_id).result()
+    deployment, entity_id = proxied.deployment, proxied.deployment.new_order()
+    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
+        deployment.submit_start(entity_id).result()
         hold.await_call()
-        exposed.server.crash()
+        proxied.server.crash()
         hold.release()
-        await_not_ready(house)
-        house.service.terminate()
-        house.service.wait()
-    exposed.server.start()
-    house.service.start()
+        await_not_ready(deployment)
+        deployment.service.terminate()
+        deployment.service.wait()
+    proxied.server.start()
+    deployment.service.start()
 
-    assert house.outcome_of(entity_id) == undisturbed
-    assert "Traceback" not in house.service.log.read_text()
+    assert deployment.outcome_of(entity_id) == undisturbed
+    assert "Traceback" not in deployment.service.log.read_text()
