@@ -85,7 +85,7 @@ def orchestrator(folder: Path, database_url: str, others: Sequence[ServerProcess
 
 
 def participants_file(folder: Path, demo_url: str) -> Path:
-    entries = {f"{role}-service": {"url": f"{demo}/{role}-service"} for role in ROLES}
+    entries = {f"{role}-service": {"url": f"{demo_url}/{role}-service"} for role in ROLES}
     terms = {
         "order-service": {"url": NOWHERE},
         "dtm-bank-service": {"profile": "dtm", "calls_at_a_time": 2, "connect_timeout": "500ms"},
