@@ -31,7 +31,7 @@ from statistics import median, quantiles
 import psycopg
 import uvloop
 from saga_orchestrator.benchmarks.processes import cpu_seconds, postmaster
-from saga_orchestrator.benchmarks.recorded_sagas import Life, lives
+from saga_orchestrator.benchmarks.recorded_sagas import RecordedSaga, record_orders
 from saga_orchestrator.eventstore.embedded import embedded_server
 from saga_orchestrator.eventstore.event import SHARD_COUNT
 from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
@@ -45,7 +45,7 @@ from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.status_table import StatusTable
 
 ROOMS = (("eventstore", EVENTSTORE), ("projections", PROJECTIONS))
-SAGAS_AT_ONCE = 5  # of one appender
+SAGAS_AT_ONCE = 5  # of an appender
 APPENDS_A_SAGA = 4
 WARM_UP = 500  # sagas
 PROFILE_LINES = 25
@@ -78,7 +78,7 @@ class Stage:
     ) -> None:
         self.journal, self.projector, self.postmaster = journal, projector, postmaster
 
-    async def measure(self, appenders: int, sagas: Sequence[Life]) -> Figures:
+    async def measure(self, appenders: int, sagas: Sequence[RecordedSaga]) -> Figures:
         waits: list[float] = []
         supply = iter(sagas)
         service, postgres = time.process_time(), cpu_seconds(self.postmaster)
@@ -100,7 +100,7 @@ class Stage:
             postgres_us=postgres / len(waits) * 1e6,
         )
 
-    async def _work(self, supply: Iterator[Life], waits: list[float]) -> None:
+    async def _work(self, supply: Iterator[RecordedSaga], waits: list[float]) -> None:
         while together := [life for _, life in zip(range(SAGAS_AT_ONCE), supply, strict=False)]:
             for turn in zip(*together, strict=True):
                 for stage in turn:
@@ -134,9 +134,9 @@ async def stage(database_url: str, *, projecting: bool) -> AsyncIterator[Stage]:
 
 def _postmaster(database_url: str) -> int:
     with psycopg.connect(database_url) as connection:
-        found = postmaster(connection.info.backend_pid)
-    assert found is not None, "the embedded server is on this machine"
-    return found
+        process_id = postmaster(connection.info.backend_pid)
+    assert process_id is not None, "the embedded server is on this machine"
+    return process_id
 
 
 async def main(database_url: str, options: argparse.Namespace) -> list[Figures]:
@@ -144,7 +144,7 @@ async def main(database_url: str, options: argparse.Namespace) -> list[Figures]:
     async with stage(database_url, projecting=not options.without_projector) as ready:
         await ready.measure(16, prepared(WARM_UP))
         for appenders in options.appenders * options.rounds:
-            # One appender alone waits for each of its appends: fewer of them tell as much.
+            # A single appender waits for each of its appends, so fewer of them suffice.
             sagas = prepared(options.sagas if appenders > 1 else options.sagas // 10)
             results.append(await ready.measure(appenders, sagas))
             print(results[-1].line(), file=sys.stderr, flush=True)
@@ -153,8 +153,8 @@ async def main(database_url: str, options: argparse.Namespace) -> list[Figures]:
     return results
 
 
-def prepared(sagas: int) -> list[Life]:
-    made = lives(sagas, SHARD_COUNT, datetime.now(UTC))
+def prepared(sagas: int) -> list[RecordedSaga]:
+    made = record_orders(sagas, SHARD_COUNT, datetime.now(UTC))
     gc.collect()
     gc.freeze()  # as a started service does with what stays
     gc.set_threshold(20_000, 10, 20)
@@ -171,10 +171,10 @@ async def _profile(ready: Stage, options: argparse.Namespace) -> None:
 
 
 def medians(results: Sequence[Figures]) -> Iterator[Figures]:
-    """Over the rounds."""
-    for appenders in dict.fromkeys(one.appenders for one in results):
-        cell = [asdict(one) for one in results if one.appenders == appenders]
-        middle = {name: median(one[name] for one in cell) for name in cell[0]}
+    """Return the medians over the rounds."""
+    for appenders in dict.fromkeys(each.appenders for each in results):
+        cell = [asdict(each) for each in results if each.appenders == appenders]
+        middle = {name: median(each[name] for each in cell) for name in cell[0]}
         yield Figures(**middle | {"appenders": appenders})
 
 
@@ -196,6 +196,6 @@ if __name__ == "__main__":
     arguments = parse()
     with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as server:
         figures = list(medians(uvloop.run(main(server.url, arguments))))
-    print(*(one.line() for one in figures), sep="\n")
+    print(*(each.line() for each in figures), sep="\n")
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(one) for one in figures], indent=1) + "\n")
+        arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=1) + "\n")

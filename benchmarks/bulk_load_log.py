@@ -1,4 +1,4 @@
-"""A long log in minutes: whole streams by COPY, as valid as if appended one by one."""
+"""Fill a log in bulk: whole streams by COPY, with valid hashes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from saga_orchestrator.benchmarks.recorded_sagas import lives
+from saga_orchestrator.benchmarks.recorded_sagas import record_orders
 from saga_orchestrator.eventstore.event import (
     EMPTY_HEAD,
     SHARD_COUNT,
@@ -24,12 +24,14 @@ COPY = (
     b"copy event (shard_id, seq, stream_id, version, epoch, type, schema_version, recorded_at,"
     b" payload, hash) from stdin"
 )
-STREAMS_A_MILLISECOND = 4  # as their names say
+STREAMS_PER_MILLISECOND = 4  # by their ids
 
 
 async def fill(database_url: str, streams: int) -> list[StreamId]:
-    """Add as many three-step orders that completed; returns their names. Every shard must have had
-    an owner, and must not have one now."""
+    """Add completed three-step orders; return their streams.
+
+    Every shard must have had an owner, and must not have one now.
+    """
     log = PostgresLog(database_url)
     heads = dict(await log.heads())
     await log.close()
@@ -52,7 +54,7 @@ def _histories(heads: dict[int, Head], streams: int) -> Iterator[list[RecordedEv
     first = int((now - timedelta(days=1)).timestamp() * 1000)
     for number in range(streams):
         shard_id = number % SHARD_COUNT
-        started = first + number // STREAMS_A_MILLISECOND
+        started = first + number // STREAMS_PER_MILLISECOND
         name = StreamId(saga_id(started, number << 8, shard_id, SHARD_COUNT))
         rows = chain_events(heads.get(shard_id, EMPTY_HEAD), shard_id, name, 0, events)
         heads[shard_id] = Head(rows[-1].seq, rows[-1].epoch, rows[-1].hash)
@@ -60,11 +62,11 @@ def _histories(heads: dict[int, Head], streams: int) -> Iterator[list[RecordedEv
 
 
 def _events(now: datetime) -> list[NewEvent]:
-    (life,) = lives(1, SHARD_COUNT, now)
+    (appends,) = record_orders(1, SHARD_COUNT, now)
     return [
-        NewEvent(type=one.type_name, schema_version=1, recorded_at=now, payload=encode(one))
-        for stage in life
-        for one in stage.events
+        NewEvent(type=event.type_name, schema_version=1, recorded_at=now, payload=encode(event))
+        for append in appends
+        for event in append.events
     ]
 
 

@@ -1,6 +1,6 @@
-"""A participant that takes its time: it accepts an order with 202, and calls back a moment later.
+"""A participant that accepts a call with 202 and calls back later; it also receives webhooks.
 
-It is also whom sagas tell that they rest. It lives in the process of the benchmark.
+It runs in the process of the benchmark.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import cast
 
 import httptools
 
-TAKES_SECONDS = 0.05
-TOLD = b"/told"
+PROCESSING_SECONDS = 0.05
+WEBHOOK_PATH = b"/webhook"
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
-NOTED = b"HTTP/1.1 204 No Content\r\n\r\n"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
-CallBack = Callable[[str, str], Awaitable[None]]  # of which saga, and with which token
+CallBack = Callable[[str, str], Awaitable[None]]  # gets the saga id and the token
 
 
-class Clerk:
-    """`told` counts the sagas that said that they rest, and `waits` are for its callbacks."""
+class CallbackParticipant:
+    """`webhooks` counts those received, and `pending` are the callbacks that are due."""
 
     def __init__(self, call_back: CallBack) -> None:
         self.call_back = call_back
-        self.told = 0
-        self.waits: set[asyncio.Task[None]] = set()
+        self.webhooks = 0
+        self.pending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self, port: int) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            partial(_Conversation, self), "127.0.0.1", port, backlog=1024
+            partial(_Connection, self), "127.0.0.1", port, backlog=1024
         )
         try:
             yield
@@ -42,17 +42,17 @@ class Clerk:
 
     def accept(self, saga_id: str, token: str) -> None:
         task = asyncio.create_task(self._settle(saga_id, token))
-        self.waits.add(task)
-        task.add_done_callback(self.waits.discard)
+        self.pending.add(task)
+        task.add_done_callback(self.pending.discard)
 
     async def _settle(self, saga_id: str, token: str) -> None:
-        await asyncio.sleep(TAKES_SECONDS)
+        await asyncio.sleep(PROCESSING_SECONDS)
         await self.call_back(saga_id, token)
 
 
-class _Conversation(asyncio.Protocol):
-    def __init__(self, clerk: Clerk) -> None:
-        self._clerk = clerk
+class _Connection(asyncio.Protocol):
+    def __init__(self, participant: CallbackParticipant) -> None:
+        self._participant = participant
         self._parser = httptools.HttpRequestParser(self)
         self._target, self._headers = b"", dict[bytes, str]()
 
@@ -72,10 +72,10 @@ class _Conversation(asyncio.Protocol):
         self._headers[name.lower()] = value.decode()
 
     def on_message_complete(self) -> None:
-        if self._target == TOLD:
-            self._clerk.told += 1
-            self._transport.write(NOTED)
+        if self._target == WEBHOOK_PATH:
+            self._participant.webhooks += 1
+            self._transport.write(NO_CONTENT)
             return
         headers = self._headers
-        self._clerk.accept(headers[b"saga-id"], headers[b"saga-callback-token"])
+        self._participant.accept(headers[b"saga-id"], headers[b"saga-callback-token"])
         self._transport.write(ACCEPTED)

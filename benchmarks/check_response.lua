@@ -1,6 +1,6 @@
--- wrk's part: start order sagas and judge every answer.
---    wrk ... judge.lua URL -- FILE_OF_THE_BODY STATUS SUCCESS
--- Prints one line of JSON: how many answers were right, the first wrong one, and the latencies.
+-- For wrk: start order sagas and check every response.
+--    wrk ... check_response.lua URL -- FILE_OF_THE_BODY STATUS SUCCESS
+-- Prints one line of JSON: the number of right responses, the first wrong one, and the latencies.
 
 local threads = {}
 

@@ -1,5 +1,5 @@
-"""Two versions of this project under the same benchmark, in turns, because the machine changes its
-speed from minute to minute.
+"""Run a benchmark on two versions of this project in turns, because the machine changes its speed
+from minute to minute.
 
     git worktree add ../before main
     python benchmarks/compare_versions.py ../before append.py [--pairs 3] [--appenders 48 ...]
@@ -25,8 +25,8 @@ PACKAGE = "saga_orchestrator"
 Rows = list[dict[str, float | str]]
 
 
-def with_our_benchmarks(tree: Path, folder: Path) -> Path:
-    """A folder to import `tree` from, as if its benchmarks were those of this checkout."""
+def with_own_benchmarks(tree: Path, folder: Path) -> Path:
+    """Make a folder to import `tree` from, with the benchmarks of this checkout."""
     package = folder / PACKAGE
     package.mkdir()
     for entry in tree.resolve().iterdir():
@@ -50,16 +50,16 @@ def compare(before: list[Rows], now: list[Rows]) -> None:
         print(*(f"{name}={value}" for name, value in row.items() if not _is_figure(value)))
         for name in (name for name, value in row.items() if _is_figure(value)):
             pairs = [
-                (float(one[place][name]), float(other[place][name]))
-                for one, other in zip(before, now, strict=True)
+                (float(old_rows[place][name]), float(new_rows[place][name]))
+                for old_rows, new_rows in zip(before, now, strict=True)
             ]
             old, new = (median(values) for values in zip(*pairs, strict=True))
-            ratio = median(other / one for one, other in pairs if one)
+            ratio = median(after / first for first, after in pairs if first)
             print(f"  {name:<16} {old:>10.2f} -> {new:>10.2f}   ratio {ratio:.2f}")
 
 
 def _is_figure(value: float | str) -> bool:
-    """Counts and names say which row it is; figures were measured."""
+    """True for a measurement; counts and names identify the row."""
     return isinstance(value, float)
 
 
@@ -71,9 +71,9 @@ def main() -> None:
     options, arguments = parser.parse_known_args()
     before: list[Rows] = []
     now: list[Rows] = []
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        old = with_our_benchmarks(options.tree, Path(one))
-        new = with_our_benchmarks(HERE.parent, Path(other))
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        old = with_own_benchmarks(options.tree, Path(first))
+        new = with_own_benchmarks(HERE.parent, Path(second))
         for _ in range(options.pairs):
             before.append(measured(old, options.benchmark, arguments))
             now.append(measured(new, options.benchmark, arguments))

@@ -53,7 +53,7 @@ Figures = Mapping[str, float]  # microseconds a saga, by part
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SagaHistory:
     """One saga from its start to its rest: every decision, and the replies that led to them."""
 
     definition: Definition
@@ -72,16 +72,18 @@ def main() -> None:
     parser.add_argument("--ways", default=",".join(ENDS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one-round", choices=list(ENDS), help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.one_round:
-        print(json.dumps(measure(asked.one_round)))
+    options = parser.parse_args()
+    if options.one_round:
+        print(json.dumps(measure(options.one_round)))
         return
-    figures = {way: _compared(asked.rounds, way, asked.against) for way in asked.ways.split(",")}
+    figures = {
+        way: _compared(options.rounds, way, options.against) for way in options.ways.split(",")
+    }
     for way, (ours, theirs) in figures.items():
         print("\n".join(table(way, ours, theirs)))
-    if asked.json:
-        told = {way: {"ours": ours, "theirs": other} for way, (ours, other) in figures.items()}
-        asked.json.write_text(json.dumps(told, indent=2))
+    if options.json:
+        histories = {way: {"ours": ours, "theirs": other} for way, (ours, other) in figures.items()}
+        options.json.write_text(json.dumps(histories, indent=2))
 
 
 def table(way: str, ours: Figures, theirs: Figures) -> list[str]:
@@ -118,18 +120,18 @@ def _round(way: str, checkout: Path) -> Figures:
 
 
 def _least(rounds: Sequence[Figures]) -> Figures:
-    return {part: min(one[part] for one in rounds) for part in rounds[0]} if rounds else {}
+    return {part: min(figures[part] for figures in rounds) for part in rounds[0]} if rounds else {}
 
 
 def measure(way: str) -> Figures:
     """One round, in this process."""
     definition = newest_order()
-    told = [tell(definition, way, number) for number in range(SAGAS)]
-    for one in told:
-        assert str(one.decisions[-1].saga.state.status) == ENDS[way][0]
+    histories = [record_history(definition, way, number) for number in range(SAGAS)]
+    for history in histories:
+        assert str(history.decisions[-1].saga.state.status) == ENDS[way][0]
     gc.collect()
     gc.disable()
-    parts = {name: _microseconds(part, told) for name, part in PARTS.items()}
+    parts = {name: _microseconds(part, histories) for name, part in PARTS.items()}
     whole = sum(figure for name, figure in parts.items() if name not in BESIDE)
     return {"whole": whole, **parts}
 
@@ -141,16 +143,18 @@ def newest_order() -> Definition:
     return parse_definition(parse_yaml(newest.read_text()))
 
 
-def _microseconds(part: Callable[[Sequence[Told]], None], told: Sequence[Told]) -> float:
+def _microseconds(
+    part: Callable[[Sequence[SagaHistory]], None], histories: Sequence[SagaHistory]
+) -> float:
     figures = []
     for _ in range(REPEATS):
         began = time.process_time_ns()
-        part(told)
+        part(histories)
         figures.append(time.process_time_ns() - began)
-    return min(figures) / 1000 / len(told)
+    return min(figures) / 1000 / len(histories)
 
 
-def tell(definition: Definition, way: str, number: int) -> Told:
+def record_history(definition: Definition, way: str, number: int) -> SagaHistory:
     saga_id = f"018f0000-0000-7000-8000-{number:012x}"
     data = {"step_data": ORDER["step_data"]}
     request = StartSaga(entity_id=4711, input=cast(JsonObject, parse(json.dumps(data))))
@@ -162,7 +166,7 @@ def tell(definition: Definition, way: str, number: int) -> Told:
         calls += decisions[-1].calls
         answers.append(_answer(calls[-1], _verdict(reply, calls[-1], definition)))
         decisions.append(decide(decisions[-1].saga, answers[-1], now=ANSWERED, jitter=0.5))
-    return Told(definition, saga_id, request, replies, decisions, calls, answers)
+    return SagaHistory(definition, saga_id, request, replies, decisions, calls, answers)
 
 
 def _replies(way: str, number: int) -> list[Response]:
@@ -190,48 +194,48 @@ def _answer(call: CallParticipant, verdict: CallOutcome) -> CallCompleted:
     )
 
 
-def reads(told: Sequence[Told]) -> None:
+def reads(histories: Sequence[SagaHistory]) -> None:
     """The body of a start; replies are read where they are classified."""
     body = json.dumps(ORDER).encode()
-    for _ in told:
+    for _ in histories:
         parse_untrusted(body)
 
 
-def inputs(told: Sequence[Told]) -> None:
-    """What a start is checked for before it is one."""
-    for one in told:
-        check_input(one.definition, one.request.input)
+def inputs(histories: Sequence[SagaHistory]) -> None:
+    """What a start is checked for before it is history."""
+    for history in histories:
+        check_input(history.definition, history.request.input)
 
 
-def starts(told: Sequence[Told]) -> None:
-    for one in told:
-        start(one.definition, one.saga_id, one.request, now=BEGAN)
+def starts(histories: Sequence[SagaHistory]) -> None:
+    for history in histories:
+        start(history.definition, history.saga_id, history.request, now=BEGAN)
 
 
-def classifications(told: Sequence[Told]) -> None:
-    for one in told:
-        for reply, call in zip(one.replies, one.calls, strict=True):
-            _answer(call, _verdict(reply, call, one.definition))
+def classifications(histories: Sequence[SagaHistory]) -> None:
+    for history in histories:
+        for reply, call in zip(history.replies, history.calls, strict=True):
+            _answer(call, _verdict(reply, call, history.definition))
 
 
-def decisions(told: Sequence[Told]) -> None:
+def decisions(histories: Sequence[SagaHistory]) -> None:
     """Of the answers: events, states, and the calls that follow."""
-    for one in told:
-        for decision, answer in zip(one.decisions, one.answers, strict=False):
+    for history in histories:
+        for decision, answer in zip(history.decisions, history.answers, strict=False):
             decide(decision.saga, answer, now=ANSWERED, jitter=0.5)
 
 
-def encodings(told: Sequence[Told]) -> None:
-    for one in told:
-        for decision in one.decisions:
+def encodings(histories: Sequence[SagaHistory]) -> None:
+    for history in histories:
+        for decision in history.decisions:
             for event in decision.events:
                 encode(event)
 
 
-def questions(told: Sequence[Told]) -> None:
+def wakeups(histories: Sequence[SagaHistory]) -> None:
     """The driver's, of every decision: when to wake it, whether it may leave, whether to send."""
-    for one in told:
-        for decision in one.decisions:
+    for history in histories:
+        for decision in history.decisions:
             saga = decision.saga
             next_wakeup(saga)
             if not (saga.has_call_in_flight or saga.has_pending_webhook):
@@ -240,36 +244,36 @@ def questions(told: Sequence[Told]) -> None:
                 pending_call(saga.state.step(call.step))
 
 
-def rows(told: Sequence[Told]) -> None:
+def rows(histories: Sequence[SagaHistory]) -> None:
     """The projector's: in a busy service a saga is written some one and a half times."""
-    status_columns([one.decisions[1].saga for one in told[::2]])
-    status_columns([one.decisions[-1].saga for one in told])
+    status_columns([history.decisions[1].saga for history in histories[::2]])
+    status_columns([history.decisions[-1].saga for history in histories])
 
 
-def views(told: Sequence[Told]) -> None:
-    for one in told:
-        serialize(start_result_view(one.decisions[-1].saga))
+def views(histories: Sequence[SagaHistory]) -> None:
+    for history in histories:
+        serialize(start_result_view(history.decisions[-1].saga))
 
 
-def replays(told: Sequence[Told]) -> None:
+def replays(histories: Sequence[SagaHistory]) -> None:
     """From bytes, as after a restart."""
-    for one in told:
-        history = [
+    for history in histories:
+        events = [
             (decode(event.type_name, event.schema_version, encode(event)), BEGAN)
-            for decision in one.decisions
+            for decision in history.decisions
             for event in decision.events
         ]
-        replay(one.definition, one.saga_id, history)
+        replay(history.definition, history.saga_id, events)
 
 
-PARTS: Mapping[str, Callable[[Sequence[Told]], None]] = {
+PARTS: Mapping[str, Callable[[Sequence[SagaHistory]], None]] = {
     "read": reads,
     "input": inputs,
     "start": starts,
     "classify": classifications,
     "decide": decisions,
     "encode": encodings,
-    "questions": questions,
+    "wakeups": wakeups,
     "rows": rows,
     "view": views,
     "replay": replays,

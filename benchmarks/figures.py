@@ -1,4 +1,4 @@
-"""What was measured in one cell of the benchmark, and how it is shown."""
+"""The figures of one measurement of the benchmark, and how they are shown."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """`postgres_ms` is None where PostgreSQL is elsewhere. `other_cores` were kept busy by somebody
-    else: the more, the less the cell is worth."""
+    """`postgres_ms` is None if PostgreSQL runs elsewhere.
+
+    `other_cores` were used by other processes: the more, the less reliable are the figures.
+    """
 
     way: str
     connections: int
@@ -24,10 +26,10 @@ class Figures:
 
 
 def medians(results: Sequence[Figures]) -> list[Figures]:
-    """Over the rounds, cell by cell."""
+    """Return the medians over the rounds, by way and connections."""
     cells: dict[tuple[str, int], list[Figures]] = {}
-    for one in results:
-        cells.setdefault((one.way, one.connections), []).append(one)
+    for figures in results:
+        cells.setdefault((figures.way, figures.connections), []).append(figures)
     return [_median(cell) for cell in cells.values()]
 
 
@@ -39,13 +41,15 @@ def _median(cell: Sequence[Figures]) -> Figures:
     return Figures(
         way=first.way,
         connections=first.connections,
-        sagas_per_s=middle(lambda one: one.sagas_per_s),
-        p50_ms=middle(lambda one: one.p50_ms),
-        p99_ms=middle(lambda one: one.p99_ms),
-        service_ms=middle(lambda one: one.service_ms),
-        postgres_ms=None if first.postgres_ms is None else middle(lambda one: one.postgres_ms or 0),
-        calls=middle(lambda one: one.calls),
-        other_cores=middle(lambda one: one.other_cores),
+        sagas_per_s=middle(lambda figures: figures.sagas_per_s),
+        p50_ms=middle(lambda figures: figures.p50_ms),
+        p99_ms=middle(lambda figures: figures.p99_ms),
+        service_ms=middle(lambda figures: figures.service_ms),
+        postgres_ms=None
+        if first.postgres_ms is None
+        else middle(lambda figures: figures.postgres_ms or 0),
+        calls=middle(lambda figures: figures.calls),
+        other_cores=middle(lambda figures: figures.other_cores),
     )
 
 
@@ -55,10 +59,11 @@ HEAD = (
 )
 
 
-def row(one: Figures) -> str:
-    postgres = "-" if one.postgres_ms is None else f"{one.postgres_ms:.2f}"
+def row(figures: Figures) -> str:
+    postgres = "-" if figures.postgres_ms is None else f"{figures.postgres_ms:.2f}"
     return (
-        f"{one.way:<9} {one.connections:>6} {one.sagas_per_s:>8.0f} {one.p50_ms:>8.1f}"
-        f" {one.p99_ms:>8.1f} {one.service_ms:>16.2f} {postgres:>19} {one.calls:>11.2f}"
-        f" {one.other_cores:>12.2f}"
+        f"{figures.way:<9} {figures.connections:>6} {figures.sagas_per_s:>8.0f}"
+        f" {figures.p50_ms:>8.1f}"
+        f" {figures.p99_ms:>8.1f} {figures.service_ms:>16.2f} {postgres:>19} {figures.calls:>11.2f}"
+        f" {figures.other_cores:>12.2f}"
     )

@@ -1,8 +1,8 @@
-"""The load where there is no wrk: as many sagas in flight as connections, every answer judged.
+"""The load without wrk: as many sagas in flight as connections, every response checked.
 
     python -m saga_orchestrator.benchmarks.generator URL BODY STATUS SUCCESS CONNECTIONS SECONDS
 
-Prints what `judge.lua` prints.
+Prints what `check_response.lua` prints.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 HEADERS = {"content-type": "application/json"}
-LONGEST = timedelta(seconds=60)
+REQUEST_TIMEOUT = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Tally:
     wrong: int = 0
     example: str = ""
 
-    def judge(self, answer: object, milliseconds: float) -> None:
-        if isinstance(answer, Response) and all(one in answer.body for one in self.expected):
+    def check(self, answer: object, milliseconds: float) -> None:
+        if isinstance(answer, Response) and all(text in answer.body for text in self.expected):
             self.waits_ms.append(milliseconds)
         else:
             self.wrong += 1
@@ -49,8 +49,10 @@ class Tally:
 
 async def start_sagas(client: ParticipantsClient, body: bytes, tally: Tally, end: float) -> None:
     while (began := time.perf_counter()) < end:
-        answer = await client.request("service", "POST", "/sagas/start", HEADERS, body, LONGEST)
-        tally.judge(answer, (time.perf_counter() - began) * 1000)
+        answer = await client.request(
+            "service", "POST", "/sagas/start", HEADERS, body, REQUEST_TIMEOUT
+        )
+        tally.check(answer, (time.perf_counter() - began) * 1000)
 
 
 async def run(url: str, body: bytes, tally: Tally, connections: int, seconds: float) -> None:

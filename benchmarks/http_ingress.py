@@ -1,4 +1,4 @@
-"""What it costs to be asked to start a saga: the real door under uvicorn, with nothing behind it.
+"""Measure a start over HTTP alone: the real interface under uvicorn, with nothing behind it.
 
     python benchmarks/http_ingress.py [--seconds N] [--rounds N] [--connections N] [--beside FOLDER]
 
@@ -41,8 +41,8 @@ def cost(environ: Mapping[str, str], connections: int, seconds: int) -> float:
             answers_within(f"{url}/livez", START_SECONDS)
             load(url, "forward", connections, WARM_UP_SECONDS, folder)
             used = cpu_seconds(service)
-            answered = load(url, "forward", connections, seconds, folder)
-            return (cpu_seconds(service) - used) / answered.sagas * 1e6
+            result = load(url, "forward", connections, seconds, folder)
+            return (cpu_seconds(service) - used) / result.sagas * 1e6
 
 
 def main() -> None:
@@ -56,12 +56,14 @@ def main() -> None:
     contenders: dict[str, dict[str, str]] = {"this": {}}
     if options.beside is not None:
         contenders["beside"] = {"PYTHONPATH": str(options.beside.resolve())}
-    found: dict[str, list[float]] = {name: [] for name in contenders}
+    costs_by_version: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(options.rounds):
         for name, environ in contenders.items():
-            found[name].append(cost(environ, options.connections, options.seconds))
-    for name, costs in found.items():
-        print(name.ljust(8), f"{median(costs):6.1f} us/request:", *(f"{one:.1f}" for one in costs))
+            costs_by_version[name].append(cost(environ, options.connections, options.seconds))
+    for name, costs in costs_by_version.items():
+        print(
+            name.ljust(8), f"{median(costs):6.1f} us/request:", *(f"{cost:.1f}" for cost in costs)
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The real door with nothing behind it: what is asked to start a saga is answered at once.
+"""The real HTTP interface on an orchestrator that completes every saga at once.
 
 python benchmarks/http_ingress_service.py PORT
 """
@@ -37,11 +37,11 @@ OUTPUT: Json = {"order_id": 7, "payment_id": 8, "status": "DONE"}
 DEFINITION = Path(definitions.__file__).parent / "builtin" / "order_processing.yaml"
 
 
-class Answering:
-    """Stands for the orchestrator: its saga is over a turn of the event loop after its start."""
+class ImmediateOrchestrator:
+    """An orchestrator whose sagas complete one iteration of the event loop after their start."""
 
     def __init__(self, sagas: Sequence[Saga]) -> None:
-        self.started, *_, self.over = sagas
+        self.started, *_, self.completed = sagas
         self.clock = SystemClock()
 
     async def start(self, saga_type: str, request: StartSaga, **_: object) -> StartResult:
@@ -50,26 +50,26 @@ class Answering:
     async def wait_until_rest(self, saga: Saga, within: timedelta) -> Saga:
         loop = asyncio.get_running_loop()
         reached: asyncio.Future[Saga] = loop.create_future()
-        loop.call_soon(reached.set_result, self.over)
+        loop.call_soon(reached.set_result, self.completed)
         return await reached
 
 
 def sagas() -> list[Saga]:
-    """An order from its start to its end."""
+    """Return the states of an order from its start to its end."""
     definition = parse_definition(parse_yaml(DEFINITION.read_text()))
     case = given(definition, input={"step_data": cast(Json, ORDER["step_data"])})
-    found = [case.saga]
+    versions = [case.saga]
     for step in STEPS:
         case = case.when(action_answer(step, CallOutcome(kind=Outcome.DONE, output=OUTPUT)))
-        found.append(case.saga)
-    return found
+        versions.append(case.saga)
+    return versions
 
 
 def state() -> AppState:
-    """Whatever a start does not ask for is not there."""
+    """Return the state of the application, without what a start does not need."""
     nothing = cast(Any, None)
     return AppState(
-        orchestrator=cast(Any, Answering(sagas())),
+        orchestrator=cast(Any, ImmediateOrchestrator(sagas())),
         listing=nothing,
         health=nothing,
         webhook_policy=WebhookPolicy([], loopback=False),

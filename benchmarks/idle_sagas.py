@@ -1,11 +1,11 @@
-"""What sagas cost that only wait: memory, CPU, and the time until a restart is ready with them.
+"""Measure what waiting sagas cost: memory, CPU, and the time until a restart is ready with them.
 
     python benchmarks/idle_sagas.py [--sagas 100000] [--nap SECONDS] [--idle SECONDS]
 
 Starts a service of its own on an embedded PostgreSQL in a temporary folder, and sagas in it: half
-wait for a signal, half sleep. It is killed with -9 while they wait, and once more is ready all are
-woken: signals are sent, the sleep ends by itself. Then the log must tell of each saga that it was
-woken once, and of no other; if it does not, the exit code is 1. Linux only.
+wait for a signal, half sleep. It is killed with -9 while they wait, and when it is ready again all
+are woken: signals are sent, the sleep ends by itself. By the log, each saga must have been woken
+exactly once; if not, the exit code is 1. Linux only.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ LISTENING = {
     "version": 1,
     "steps": [{"name": "approval", "wait_for": {"signal": "approved", "timeout": "30d"}}],
 }
-AT_ONCE = 64
+CONCURRENT_CLIENTS = 64
 PAGE_OF_EVENTS = 1000
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-PATIENCE_SECONDS = 120  # for a start, and for sagas that should have been woken
+READY_TIMEOUT_SECONDS = 120  # for a start, and for sagas that should have been woken
 SETTLE_SECONDS = 3  # until the projector and the garbage collector have nothing left to do
 
 
@@ -60,7 +60,7 @@ class Service:
     def ready(self) -> float:
         """Seconds from the start of the process until it serves."""
         began = time.monotonic()
-        while time.monotonic() - began < PATIENCE_SECONDS:
+        while time.monotonic() - began < READY_TIMEOUT_SECONDS:
             try:
                 if httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200:
                     return time.monotonic() - began
@@ -83,7 +83,7 @@ class Service:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def idle_share(self, seconds: float) -> float:
-        """Of a core, while nobody asks for anything."""
+        """Return the share of a core while there are no requests."""
         time.sleep(SETTLE_SECONDS)
         before = self.cpu_seconds
         time.sleep(seconds)
@@ -91,15 +91,15 @@ class Service:
 
 
 @contextmanager
-def service(**settings: str) -> Iterator[Service]:
-    with tempfile.TemporaryDirectory(prefix="waiting-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)  # PostgreSQL runs as somebody else
-        one = Service(Path(folder), free_ports(1)[0], **settings)
+def running_service(**settings: str) -> Iterator[Service]:
+    with tempfile.TemporaryDirectory(prefix="idle-sagas-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)  # PostgreSQL runs under another account
+        started = Service(Path(folder), free_ports(1)[0], **settings)
         try:
-            yield one
+            yield started
         finally:
-            one.process.send_signal(signal.SIGTERM)
-            one.process.wait(30)
+            started.process.send_signal(signal.SIGTERM)
+            started.process.wait(30)
 
 
 @asynccontextmanager
@@ -109,7 +109,7 @@ async def client_of(url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def start_sagas(url: str, sagas: int, nap: float) -> tuple[list[str], list[str]]:
-    """Those that wait for a signal, and those that sleep."""
+    """Start sagas; return those that wait for a signal, and those that sleep."""
     sleeping = {
         "saga": "sleeping",
         "version": 1,
@@ -146,7 +146,7 @@ async def each(
     work: Callable[[httpx.AsyncClient, int], Awaitable[None]],
     done: str,
 ) -> None:
-    """A number of them at once, with a line for each tenth."""
+    """Do `work` for all numbers, some at a time, and report each tenth."""
     left, tenth = iter(numbers), max(len(numbers) // 10, 1)
 
     async def worker() -> None:
@@ -157,20 +157,20 @@ async def each(
                     progress(f"{number + 1:,} sagas {done}")
 
     async with asyncio.TaskGroup() as workers:
-        for _ in range(AT_ONCE):
+        for _ in range(CONCURRENT_CLIENTS):
             workers.create_task(worker())
 
 
 async def all_completed(url: str, sagas: int, within: float) -> None:
-    """Raises SystemExit if they are not in time."""
-    end, told = time.monotonic() + within, 0
+    """Wait until all sagas are completed. Raises SystemExit if they are not in time."""
+    end, reported = time.monotonic() + within, 0
     async with client_of(url) as client:
         while (completed := await count(client, "completed")) < sagas:
             if time.monotonic() > end:
                 raise SystemExit(f"lost: only {completed:,} of {sagas:,} sagas have been woken")
-            if completed != told:
+            if completed != reported:
                 progress(f"{completed:,} sagas are completed")
-            told = completed
+            reported = completed
             await asyncio.sleep(1)
 
 
@@ -185,37 +185,37 @@ async def waiting(url: str) -> int:
 
 
 async def woken(url: str) -> Counter[str]:
-    """How often the log says of each saga that what it waited for has come."""
-    found: Counter[str] = Counter()
+    """Return how often the log has woken each saga."""
+    wakeups: Counter[str] = Counter()
     path: str | None = f"/events?type=StepSucceeded&limit={PAGE_OF_EVENTS}"
     async with client_of(url) as client:
         while path is not None:
             answer = (await client.get(path)).raise_for_status()
             page: dict[str, Any] = answer.json()
-            found.update(one["saga_id"] for one in page["events"])
+            wakeups.update(event["saga_id"] for event in page["events"])
             path = answer.links["next"]["url"] if "next" in answer.links else None
-    return found
+    return wakeups
 
 
 def progress(line: str) -> None:
     print(f"  {line}", file=sys.stderr, flush=True)
 
 
-def measure(one: Service, sagas: int, nap: float, idle: float) -> None:
-    one.ready()
-    before, share = one.megabytes, one.idle_share(idle)
-    listening, sleeping = asyncio.run(start_sagas(one.url, sagas, nap))
-    share_with_them = one.idle_share(idle)
-    print(f"waiting {asyncio.run(waiting(one.url)):,} sagas")
-    print(f"memory  {before:.0f} MB before, {one.megabytes:.0f} MB with them")
+def measure(service: Service, sagas: int, nap: float, idle: float) -> None:
+    service.ready()
+    before, share = service.megabytes, service.idle_share(idle)
+    listening, sleeping = asyncio.run(start_sagas(service.url, sagas, nap))
+    share_with_them = service.idle_share(idle)
+    print(f"waiting {asyncio.run(waiting(service.url)):,} sagas")
+    print(f"memory  {before:.0f} MB before, {service.megabytes:.0f} MB with them")
     print(f"CPU     {share:.2%} of a core before, {share_with_them:.2%} while they wait")
-    one.kill()
-    one.start()
-    ready = one.ready()
-    print(f"restart {ready:.1f} s until ready, {one.cpu_seconds:.1f} s of CPU time")
-    asyncio.run(send_signals(one.url, listening))
-    asyncio.run(all_completed(one.url, sagas, nap + PATIENCE_SECONDS))
-    if asyncio.run(woken(one.url)) != Counter([*listening, *sleeping]):
+    service.kill()
+    service.start()
+    ready = service.ready()
+    print(f"restart {ready:.1f} s until ready, {service.cpu_seconds:.1f} s of CPU time")
+    asyncio.run(send_signals(service.url, listening))
+    asyncio.run(all_completed(service.url, sagas, nap + READY_TIMEOUT_SECONDS))
+    if asyncio.run(woken(service.url)) != Counter([*listening, *sleeping]):
         raise SystemExit("wrong: not every saga was woken, and each once")
     print(f"woken   {sagas:,} sagas, each once")
 
@@ -227,8 +227,8 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=20, help="seconds to measure CPU time over")
     options = parser.parse_args()
     nap = options.nap if options.nap is not None else 60 + options.sagas / 200
-    with service() as one:
-        measure(one, options.sagas, nap, options.idle)
+    with running_service() as service:
+        measure(service, options.sagas, nap, options.idle)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A closed loop of order sagas: wrk if it is installed, else a generator of our own.
+"""A closed loop of order sagas: wrk if it is installed, else a generator in Python.
 
-Each connection starts a saga, waits for its end, and starts the next. Every answer is judged; one
-wrong one, and there is no figure.
+Each connection starts a saga, waits for its end, and starts the next. Every response is checked; a
+single wrong one, and there is no figure.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ ORDER = {
     ],
 }
 ENDS = {"forward": ("completed", "true"), "declined": ("compensated", "false")}
-JUDGE = Path(__file__).with_name("check_response.lua")
+CHECK_SCRIPT = Path(__file__).with_name("check_response.lua")
 
 
 class WrongAnswer(Exception):
-    """The service did not do what the benchmark would measure."""
+    """The service did not do what the benchmark measures."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """Of one run: how many sagas a second, and how long one took."""
+class LoadResult:
+    """The completed sagas of a run, and their latency."""
 
     sagas: int
     seconds: float
@@ -50,27 +50,27 @@ class Answered:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Raises WrongAnswer."""
-        told = json.loads(line)
-        if told["wrong"] or not told["right"]:
-            raise WrongAnswer(f"{told['wrong']} answers were wrong, like: {told['example']}")
-        return cls(told["right"], told["seconds"], told["p50_ms"], told["p99_ms"])
+        """Read the output of the load. Raises WrongAnswer if a response was wrong."""
+        result = json.loads(line)
+        if result["wrong"] or not result["right"]:
+            raise WrongAnswer(f"{result['wrong']} wrong responses, such as: {result['example']}")
+        return cls(result["right"], result["seconds"], result["p50_ms"], result["p99_ms"])
 
 
 def generator() -> str:
     return "wrk" if shutil.which("wrk") else "a Python process"
 
 
-def load(url: str, way: str, connections: int, seconds: int, folder: Path) -> Answered:
-    """Raises WrongAnswer."""
+def load(url: str, way: str, connections: int, seconds: int, folder: Path) -> LoadResult:
+    """Run the load. Raises WrongAnswer if a response was wrong."""
     body = folder / "order.json"
     body.write_text(json.dumps(ORDER))
-    told = (str(body), *ENDS[way])
+    arguments = (str(body), *ENDS[way])
     if wrk := shutil.which("wrk"):
-        options = f"-t1 -c{connections} -d{seconds}s --timeout 60s -s {JUDGE}".split()
-        command = [wrk, *options, f"{url}/sagas/start", "--", *told]
+        options = f"-t1 -c{connections} -d{seconds}s --timeout 60s -s {CHECK_SCRIPT}".split()
+        command = [wrk, *options, f"{url}/sagas/start", "--", *arguments]
     else:
         module = "saga_orchestrator.benchmarks.generator"
-        command = [sys.executable, "-m", module, url, *told, str(connections), str(seconds)]
+        command = [sys.executable, "-m", module, url, *arguments, str(connections), str(seconds)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Answered.parse(done.stdout.splitlines()[-1])
+    return LoadResult.parse(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What a long log costs: appending to it and asking for a saga in it, beside an empty log.
+"""Measure what a long log costs: appends and reads, beside an empty log.
 
     python benchmarks/log_growth.py [--sizes 1000,100000,1000000] [--pairs 5] [--json FILE]
     python benchmarks/log_growth.py --sizes 1000,100000,10000000        # ten minutes, 6 GB of disk
@@ -34,14 +34,14 @@ from saga_orchestrator.projections.status import status_view
 
 APPENDERS = 16
 SAGAS = 1_500  # appended in a turn
-QUESTIONS = 3_000  # in a turn
+READS = 3_000  # in a turn
 EVENTS_A_SAGA = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Of one turn. A status is read from the log, folded and made JSON: that of a saga of this turn
-    (`new`), or of any in the log, which nobody may have asked for since it ended."""
+    """The figures of a turn. A status is read from the log, folded and made JSON: that of a saga of
+    this turn (`new`), or of any in the log, which may not have been read since it ended."""
 
     append_p50_ms: float
     append_service_us: float
@@ -71,8 +71,8 @@ class Grown:
             self.names += new
             self.events += len(sagas) * EVENTS_A_SAGA + SHARD_COUNT
             await ready.journal.registry.register(order_definition())
-            of_new = await _ask(ready, random.choices(new, k=QUESTIONS))
-            of_any = await _ask(ready, random.choices(self.names, k=QUESTIONS))
+            of_new = await _read_statuses(ready, random.choices(new, k=READS))
+            of_any = await _read_statuses(ready, random.choices(self.names, k=READS))
         return Figures(
             append_p50_ms=appended.p50_ms,
             append_service_us=appended.service_us,
@@ -84,8 +84,8 @@ class Grown:
         )
 
 
-async def _ask(ready: Stage, names: Sequence[StreamId]) -> tuple[float, float]:
-    """Half of the answers take less than so many ms; one costs PostgreSQL so many us."""
+async def _read_statuses(ready: Stage, names: Sequence[StreamId]) -> tuple[float, float]:
+    """Return the median time of a read in ms, and the CPU time of PostgreSQL for it in us."""
     waits = []
     postgres = cpu_seconds(ready.postmaster)
     for name in names:
@@ -97,14 +97,17 @@ async def _ask(ready: Stage, names: Sequence[StreamId]) -> tuple[float, float]:
 
 
 async def measure(empty: Grown, grown: Grown, pairs: int) -> dict[str, float]:
-    await grown.turn()  # warms the caches up, as a log in use has them
+    await grown.turn()  # warm the caches up
     turns = [(await empty.turn(), await grown.turn()) for _ in range(pairs)]
     figures: dict[str, float] = {}
     for name in Figures.__slots__:
-        values = [(getattr(one, name), getattr(other, name)) for one, other in turns]
-        figures[f"{name}_empty"] = median(one for one, _ in values)
+        values = [
+            (getattr(empty_turn, name), getattr(grown_turn, name))
+            for empty_turn, grown_turn in turns
+        ]
+        figures[f"{name}_empty"] = median(empty_value for empty_value, _ in values)
         figures[name] = median(other for _, other in values)
-        figures[f"{name}_ratio"] = median(other / one for one, other in values)
+        figures[f"{name}_ratio"] = median(after / before for before, after in values)
     return figures
 
 

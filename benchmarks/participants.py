@@ -1,8 +1,8 @@
-"""The order saga's participants as static answers, so that they are not what is measured.
+"""The participants of the order saga with static replies, fast enough not to be what is measured.
 
-nginx plays them if it is installed (some 100,000 answers a second), else a process of our own. Both
-count the requests: how many calls a saga makes is a figure of the benchmark. One payment service
-takes every card, the other declines every one.
+nginx serves them if it is installed (some 100,000 replies a second), else a process in Python. Both
+count the requests: the number of calls a saga makes is a figure of the benchmark. One payment
+service accepts every card, the other declines every card.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ http {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participants:
-    """Base URLs, and which payment service takes part in which way a saga can go."""
+    """Base URLs, those of payment services by the way of a saga."""
 
     kind: str
     orders: str
@@ -67,7 +67,7 @@ class Participants:
     count_url: str
 
     def requests(self) -> int:
-        """All that have arrived, those that ask for the count not included after the first."""
+        """Return the number of requests, of those for the count only the first."""
         with urllib.request.urlopen(self.count_url, timeout=5) as reply:
             words = reply.read().decode().split()
         return int(words[-7] if self.kind == "nginx" else words[-1])
@@ -78,16 +78,16 @@ def participants(folder: Path) -> Iterator[Participants]:
     ports = dict(zip(("orders", "payments", "declining", "count"), free_ports(4), strict=True))
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    command = _nginx(nginx, folder, ports) if nginx else _own(ports)
+    command = _nginx(nginx, folder, ports) if nginx else _python(ports)
     with running(command, folder / "participants.log"):
-        playing = Participants(
+        running_participants = Participants(
             kind="nginx" if nginx else "a Python process",
             orders=urls["orders"],
             payments={"forward": urls["payments"], "declined": urls["declining"]},
             count_url=urls["count"],
         )
-        answers_within(playing.count_url, START_SECONDS)
-        yield playing
+        answers_within(running_participants.count_url, START_SECONDS)
+        yield running_participants
 
 
 def answers_within(url: str, seconds: float) -> None:
@@ -114,6 +114,6 @@ def _nginx(nginx: str, folder: Path, ports: Mapping[str, int]) -> list[str]:
     return [nginx, "-p", str(home), "-c", str(file), "-e", str(home / "error.log")]
 
 
-def _own(ports: Mapping[str, int]) -> list[str]:
+def _python(ports: Mapping[str, int]) -> list[str]:
     numbers = (str(port) for port in ports.values())
     return [sys.executable, "-m", "saga_orchestrator.benchmarks.static_participants", *numbers]

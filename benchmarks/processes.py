@@ -1,5 +1,7 @@
-"""Processes of a benchmark: started in sessions of their own, stopped whatever happens, and the CPU
-time that they and what they started have used (Linux: read from /proc)."""
+"""Processes of a benchmark, in sessions of their own, and the CPU time of process trees.
+
+Times are read from /proc, so on Linux only.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 TICKS = os.sysconf("SC_CLK_TCK")  # a second
-PATIENCE_SECONDS = 15
+STOP_TIMEOUT_SECONDS = 15
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -21,7 +23,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def running(
     command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
 ) -> Iterator[int]:
-    """The process id of `command`, which writes to `log`."""
+    """Run `command`, which writes to `log`; yield its process id and stop it after the block."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -38,18 +40,18 @@ def running(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask, wait, then force whatever is left of its session."""
+    """Terminate the process, wait, then kill what is left of its session."""
     with suppress(ProcessLookupError):
         process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(PATIENCE_SECONDS)
+        process.wait(STOP_TIMEOUT_SECONDS)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def unwind_on_signals() -> None:
-    """The first signal ends the program in order, through every `finally`; later ones wait."""
+    """Let the first signal end the program through every `finally`; ignore later ones."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         for each in SIGNALS:
@@ -61,16 +63,16 @@ def unwind_on_signals() -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Held all at once while they are drawn, so that no port comes twice."""
+    """Return different ports."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
     return ports
 
 
 def cpu_seconds(root: int) -> float:
-    """Of `root` and everything below it, those that have ended included."""
+    """Return the CPU time of `root` and its descendants, including those that have ended."""
     families: dict[int, list[int]] = {}
     used: dict[int, float] = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
@@ -78,18 +80,18 @@ def cpu_seconds(root: int) -> float:
             pid, (parent, seconds) = int(file.parent.name), _stat(file)
             families.setdefault(parent, []).append(pid)
             used[pid] = seconds
-    return sum(used.get(pid, 0.0) for pid in _below(root, families))
+    return sum(used.get(pid, 0.0) for pid in _descendants(root, families))
 
 
 def busy_seconds() -> float:
-    """Of the whole machine, and what its host took away from it."""
+    """Return the CPU time of the whole machine, including what its host has taken."""
     fields = Path("/proc/stat").read_text().split()[1:9]
     user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, fields)
     return (user + nice + system + interrupts + soft_interrupts + stolen) / TICKS
 
 
 def postmaster(backend: int) -> int | None:
-    """The process that all others of a PostgreSQL on this machine come from."""
+    """Return the parent of a PostgreSQL backend, or None if it is not on this machine."""
     try:
         name = Path(f"/proc/{backend}/comm").read_text().strip()
     except FileNotFoundError:
@@ -99,12 +101,12 @@ def postmaster(backend: int) -> int | None:
 
 
 def _stat(file: Path) -> tuple[int, float]:
-    """The parent, and the seconds of the process and of its children that it has waited for."""
+    """Return the parent, and the CPU time of the process and of its ended children."""
     fields = file.read_text().rpartition(")")[2].split()
     return int(fields[1]), sum(map(int, fields[11:15])) / TICKS
 
 
-def _below(root: int, families: Mapping[int, Sequence[int]]) -> Iterator[int]:
+def _descendants(root: int, families: Mapping[int, Sequence[int]]) -> Iterator[int]:
     pending = [root]
     while pending:
         pid = pending.pop()

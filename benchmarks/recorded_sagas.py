@@ -1,5 +1,5 @@
-"""Whole lives of sagas as they are recorded: made by the core beforehand, so that a benchmark of
-the log and of the status view measures these alone."""
+"""Complete histories of sagas, made by the core beforehand, so that a benchmark of the log and the
+status view measures these alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STEP_DATA: list[Any] = [
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Append:
     """One append: `events` follow `version` and make `saga`."""
 
     version: int
@@ -37,36 +37,36 @@ class Stage:
     saga: Saga
 
 
-Life = tuple[Stage, ...]
+RecordedSaga = tuple[Append, ...]
 
 
 def order_definition() -> Definition:
     return parse_definition(parse_yaml(ORDER.read_text()))
 
 
-def lives(count: int, shards: int, now: datetime) -> list[Life]:
-    """Three-step orders that complete: four appends, eight events. Their names are those of `now`,
-    spread over the shards."""
+def record_orders(count: int, shards: int, now: datetime) -> list[RecordedSaga]:
+    """Return three-step orders that complete, with four appends and eight events each, spread over
+    the shards."""
     definition, milliseconds = order_definition(), int(now.timestamp() * 1000)
-    names = (saga_id(milliseconds, one << 8, one % shards, shards) for one in range(count))
-    return [tuple(_stages(definition, name, now)) for name in names]
+    names = (saga_id(milliseconds, number << 8, number % shards, shards) for number in range(count))
+    return [tuple(_appends(definition, name, now)) for name in names]
 
 
-def _stages(definition: Definition, name: str, now: datetime) -> Iterator[Stage]:
+def _appends(definition: Definition, name: str, now: datetime) -> Iterator[Append]:
     request = StartSaga(entity_id=4711, input={"step_data": STEP_DATA})
     decision, version = start(definition, name, request, now=now), 0
     while True:
-        yield Stage(version, decision.events, decision.saga)
+        yield Append(version, decision.events, decision.saga)
         version += len(decision.events)
         if not decision.calls:
             return
-        decision = _answered(decision, now)
+        decision = _after_reply(decision, now)
 
 
-def _answered(decision: Decision, now: datetime) -> Decision:
+def _after_reply(decision: Decision, now: datetime) -> Decision:
     call = decision.calls[0]
-    verdict = CallOutcome(kind=Outcome.DONE, output={"order_id": 123, "payment_id": 456})
-    happening = CallCompleted(
-        step=call.step, direction=call.direction, attempt=call.attempt, outcome=verdict
+    call_outcome = CallOutcome(kind=Outcome.DONE, output={"order_id": 123, "payment_id": 456})
+    call_completed = CallCompleted(
+        step=call.step, direction=call.direction, attempt=call.attempt, outcome=call_outcome
     )
-    return decide(decision.saga, happening, now=now, jitter=0.5)
+    return decide(decision.saga, call_completed, now=now, jitter=0.5)

@@ -1,4 +1,4 @@
-"""How soon sagas go on after a kill -9: until the shards are owned again, until each saga moves.
+"""Measure how soon sagas go on after a kill -9: until shards are owned, until each saga moves.
 
     python benchmarks/recovery.py [--sagas 2500 10000 40000] [--busy]
 
@@ -29,12 +29,12 @@ import httpx
 import psycopg
 import uvloop
 from saga_orchestrator.benchmarks.idle_sagas import (
-    PATIENCE_SECONDS,
+    READY_TIMEOUT_SECONDS,
     Service,
     client_of,
     each,
     progress,
-    service,
+    running_service,
 )
 from saga_orchestrator.benchmarks.processes import free_ports
 from saga_orchestrator.eventstore.embedded import PostgresDataDirectory
@@ -65,13 +65,13 @@ LOOK_SECONDS = 0.02
 
 @dataclass(slots=True)
 class Participants:
-    """They answer nobody until `answering`; then everybody, and remember when a saga came first."""
+    """Participants that do not reply before `answering`, and note the first call of each saga."""
 
     answering: bool = False
     first_came: dict[str, float] = field(default_factory=dict)
 
     def came(self, saga_id: str) -> bool:
-        """Whether to answer."""
+        """Note a call; return True if it is to be answered."""
         if self.answering:
             self.first_came.setdefault(saga_id, time.monotonic())
         return self.answering
@@ -102,7 +102,7 @@ class Conversation(asyncio.Protocol):
 
 @contextmanager
 def serving(participants: Participants) -> Iterator[str]:
-    """Their base URL; they run beside everything else, in a thread."""
+    """Serve in a thread while the block runs; yield the base URL."""
     (port,) = free_ports(1)
     loop = uvloop.new_event_loop()
 
@@ -130,21 +130,21 @@ async def start_sagas(url: str, sagas: int) -> None:
     await each(url, range(sagas), start, "are in flight")
 
 
-def until(database: psycopg.Connection, count: bytes, wanted: int) -> float:
-    """The moment at which that many are counted, or when it is given up."""
-    end = time.monotonic() + PATIENCE_SECONDS
+def until(database: psycopg.Connection, count: bytes, expected: int) -> float:
+    """Return the time at which the count is reached, or at which the wait is given up."""
+    end = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < end:
         row = database.execute(count).fetchone()
-        if row is not None and row[0] >= wanted:
+        if row is not None and row[0] >= expected:
             break
         time.sleep(LOOK_SECONDS)
     return time.monotonic()
 
 
 @contextmanager
-def busy_core(wanted: bool) -> Iterator[None]:
-    """One core kept busy by a loop, if that is wanted."""
-    loop = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if wanted else None
+def busy_core(expected: bool) -> Iterator[None]:
+    """Keep one core busy with a loop, if asked to."""
+    loop = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if expected else None
     try:
         yield
     finally:
@@ -155,7 +155,7 @@ def busy_core(wanted: bool) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds from the restart."""
+    """Seconds from the restart until each stage."""
 
     owned: float
     serving: float
@@ -164,33 +164,36 @@ class Measured:
 
 
 def measure(sagas: int, *, busy: bool) -> Measured:
-    """Raises SystemExit if a saga does not complete, or the new process has reported trouble."""
+    """Kill and restart a service with `sagas` in flight.
+
+    Raises SystemExit if a saga does not complete, or the new process has logged trouble.
+    """
     participants = Participants()
     with (
         serving(participants) as url,
-        service(ORDER_SERVICE_URL=url, PAYMENT_SERVICE_URL=url) as one,
+        running_service(ORDER_SERVICE_URL=url, PAYMENT_SERVICE_URL=url) as node,
     ):
-        one.ready()
+        node.ready()
         progress(f"the service is ready, {sagas:,} sagas are started")
-        asyncio.run(start_sagas(one.url, sagas))
+        asyncio.run(start_sagas(node.url, sagas))
         with busy_core(busy):
-            return restart(one, participants, sagas)
+            return restart(node, participants, sagas)
 
 
-def restart(one: Service, participants: Participants, sagas: int) -> Measured:
-    log = one.folder / "log"
+def restart(node: Service, participants: Participants, sagas: int) -> Measured:
+    log = node.folder / "log"
     with (
         psycopg.connect(
-            PostgresDataDirectory(one.folder / "data/postgresql").url, autocommit=True
+            PostgresDataDirectory(node.folder / "data/postgresql").url, autocommit=True
         ) as database,
         log.open("wb") as stderr,
     ):
-        one.kill()
+        node.kill()
         participants.answering = True
         began = time.monotonic()
-        one.start(stderr)
+        node.start(stderr)
         owned = until(database, OWNED, SHARD_COUNT)
-        serves = began + one.ready()
+        serves = began + node.ready()
         rest = until(database, RESTING, sagas)
         (completed,) = database.execute(RESTING).fetchone() or (0,)
     if not completed == sagas == len(participants.first_came):
@@ -210,9 +213,9 @@ def main() -> None:
     print(f"{'seconds from the restart':30}" + "".join(f"{name:>13}" for name in columns))
     for sagas in options.sagas:
         for busy in (False, True) if options.busy else (False,):
-            found = measure(sagas, busy=busy)
+            measured = measure(sagas, busy=busy)
             what = f"{sagas:,} sagas{', one core busy' if busy else ''}"
-            times = (found.owned, found.serving, found.moving, found.resting)
+            times = (measured.owned, measured.serving, measured.moving, measured.resting)
             print(f"{what:30}" + "".join(f"{seconds:13.2f}" for seconds in times), flush=True)
 
 

@@ -1,13 +1,13 @@
-"""Whether memory is bounded by the sagas in flight, however many have been.
+"""Measure whether memory is bounded by the sagas in flight, however many there have been.
 
     python benchmarks/soak.py [--sagas 200000] [--warm-up 10000] [--json FILE]
 
-A service of its own and everything around it, as in `sagas.py`. Sagas of all sorts come (crowd.py):
-most complete, a fifth is declined and compensated, some sleep, wait for a signal, for the callback
-of a participant or for a child, some are to be told of; and in between somebody asks for lists and
-single sagas. After the warm-up and after each 20,000 all of them rest, and the resident memory of
-the service is taken then; in between it is sampled. The exit code is 1 if at the end it is more
-than a tenth above what it was after the warm-up, or if an answer was wrong. Linux only.
+A service of its own and everything around it, as in `sagas.py`. Sagas of all sorts are started
+(workload_mix.py): most complete, a fifth is declined and compensated, some sleep, wait for a
+signal, a callback or a child, some have a callback URL; and lists and single sagas are read in between.
+After the warm-up and after each 20,000 all of them rest, and the resident memory of the service is
+taken; in between it is sampled. The exit code is 1 if it is in the end more than a tenth above that
+after the warm-up, or if a response was wrong. Linux only.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from pathlib import Path
 
 import psycopg
 import uvloop
-from saga_orchestrator.benchmarks.callback_participant import Clerk
+from saga_orchestrator.benchmarks.callback_participant import CallbackParticipant
 from saga_orchestrator.benchmarks.load import WrongAnswer
 from saga_orchestrator.benchmarks.participants import answers_within, participants
 from saga_orchestrator.benchmarks.processes import free_ports, running, unwind_on_signals
-from saga_orchestrator.benchmarks.workload_mix import AT_ONCE, Crowd
+from saga_orchestrator.benchmarks.workload_mix import CONCURRENT_CLIENTS, Workload
 from saga_orchestrator.eventstore.embedded import embedded_server
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 
 LAP = 20_000  # sagas, after which all of them rest
-MOST_GROWTH = 1.10
+MAX_GROWTH = 1.10
 SAMPLE_SECONDS = 2.0
 START_SECONDS, REST_SECONDS = 60, 120
 SETTLE_SECONDS = 2.0  # until projector, connections and garbage collector have nothing left to do
-LOOK_SECONDS = 0.3
+POLL_SECONDS = 0.3
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 ENDS = b"select status, count(*) from saga_status group by status"
 BARS = "▁▂▃▄▅▆▇█"
@@ -51,7 +51,7 @@ LINE = 72  # bars in it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lap:
-    """`sagas` have been since the warm-up; `mb` is at rest, and `peak_mb` under way."""
+    """`sagas` were started since the warm-up; `mb` is at rest, `peak_mb` in between."""
 
     sagas: int
     mb: float
@@ -61,24 +61,24 @@ class Lap:
 
 @dataclass(slots=True)
 class Memory:
-    """Resident, of one process, in MB."""
+    """Resident memory of a process, in MB."""
 
     pid: int
     samples: list[float] = field(default_factory=list)
 
-    def look(self) -> float:
+    def sample_now(self) -> float:
         pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         self.samples.append(int(pages) * PAGE_BYTES / 2**20)
         return self.samples[-1]
 
     @asynccontextmanager
     async def sampled(self) -> AsyncIterator[None]:
-        async def look_on() -> None:
+        async def sample() -> None:
             while True:
-                self.look()
+                self.sample_now()
                 await asyncio.sleep(SAMPLE_SECONDS)
 
-        task = asyncio.create_task(look_on())
+        task = asyncio.create_task(sample())
         try:
             yield
         finally:
@@ -88,12 +88,12 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """What has been started: the service at `url`, and where the clerk must be."""
+class Setup:
+    """The service at `url`, and the port for the participant that calls back."""
 
     url: str
     memory: Memory
-    clerk_port: int
+    callback_port: int
     database: psycopg.Connection
 
     def ends(self) -> Mapping[str, int]:
@@ -101,19 +101,19 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def setup() -> Iterator[Setup]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-soak-")))
         server = stack.enter_context(embedded_server(folder / "postgresql"))
         playing = stack.enter_context(participants(folder))
-        port, clerk_port = free_ports(2)
+        port, callback_port = free_ports(2)
         environ = {
             "DATABASE_URL": server.url,
             "SERVICE_PORT": str(port),
             "ORDER_SERVICE_URL": playing.orders,
             "PAYMENT_SERVICE_URL": playing.payments["forward"],
             "DECLINING_SERVICE_URL": playing.payments["declined"],
-            "CLERK_SERVICE_URL": f"http://127.0.0.1:{clerk_port}",
+            "CALLBACK_SERVICE_URL": f"http://127.0.0.1:{callback_port}",
             "SAGA_CALLBACK_LOOPBACK": "true",
             "SAGA_LOG_LEVEL": "warning",
         }
@@ -122,22 +122,22 @@ def stage() -> Iterator[Stage]:
         url = f"http://127.0.0.1:{port}"
         answers_within(f"{url}/readyz", START_SECONDS)
         database = stack.enter_context(psycopg.connect(server.url, autocommit=True))
-        yield Stage(url, Memory(pid), clerk_port, database)
+        yield Setup(url, Memory(pid), callback_port, database)
 
 
-async def soak(ready: Stage, sagas: int, warm_up: int) -> list[Lap]:
-    """The first lap is the warm-up. Raises WrongAnswer."""
-    limits = TransportLimits(connections_per_origin=AT_ONCE * 2)
+async def soak(ready: Setup, sagas: int, warm_up: int) -> list[Lap]:
+    """Run laps, of which the first is the warm-up. Raises WrongAnswer."""
+    limits = TransportLimits(connections_per_origin=CONCURRENT_CLIENTS * 2)
     transport = ParticipantTransport(limits)
-    crowd = Crowd(
+    workload = Workload(
         ParticipantsClient({"service": ready.url}, transport),
-        f"http://127.0.0.1:{ready.clerk_port}/told",
+        f"http://127.0.0.1:{ready.callback_port}/webhook",
     )
-    clerk, laps = Clerk(crowd.call_back), list[Lap]()
-    async with clerk.serving(ready.clerk_port), ready.memory.sampled():
-        await crowd.register()
+    callbacks, laps = CallbackParticipant(workload.call_back), list[Lap]()
+    async with callbacks.serving(ready.callback_port), ready.memory.sampled():
+        await workload.register()
         for numbers in laps_of(warm_up, sagas):
-            one = await _lap(ready, crowd, clerk, numbers)
+            one = await _lap(ready, workload, callbacks, numbers)
             laps.append(Lap(sagas=numbers.stop - warm_up, **one))
             print(row(laps[-1], laps[0]), file=sys.stderr, flush=True)
     await transport.aclose()
@@ -150,12 +150,14 @@ def laps_of(warm_up: int, sagas: int) -> Iterator[range]:
         yield range(first, min(first + LAP, warm_up + sagas))
 
 
-async def _lap(ready: Stage, crowd: Crowd, clerk: Clerk, numbers: range) -> dict[str, float]:
+async def _lap(
+    ready: Setup, workload: Workload, callbacks: CallbackParticipant, numbers: range
+) -> dict[str, float]:
     began, seen = time.monotonic(), len(ready.memory.samples)
-    await crowd.come(numbers)
+    await workload.run(numbers)
     seconds = time.monotonic() - began
-    await _rest(ready, crowd, clerk)
-    at_rest = ready.memory.look()
+    await _rest(ready, workload, callbacks)
+    at_rest = ready.memory.sample_now()
     return {
         "mb": at_rest,
         "peak_mb": max(ready.memory.samples[seen:]),
@@ -163,13 +165,13 @@ async def _lap(ready: Stage, crowd: Crowd, clerk: Clerk, numbers: range) -> dict
     }
 
 
-async def _rest(ready: Stage, crowd: Crowd, clerk: Clerk) -> None:
-    """Until there are as many sagas as came, each where it should end, and nothing is under way."""
+async def _rest(ready: Setup, workload: Workload, callbacks: CallbackParticipant) -> None:
+    """Wait until every started saga has its expected final status."""
     end = time.monotonic() + REST_SECONDS
-    while ready.ends() != crowd.came or clerk.told < crowd.told:
+    while ready.ends() != workload.expected or callbacks.webhooks < workload.webhooks:
         if time.monotonic() > end:
-            raise WrongAnswer(f"{ready.ends()} instead of {dict(crowd.came)}")
-        await asyncio.sleep(LOOK_SECONDS)
+            raise WrongAnswer(f"{ready.ends()} instead of {dict(workload.expected)}")
+        await asyncio.sleep(POLL_SECONDS)
     await asyncio.sleep(SETTLE_SECONDS)
 
 
@@ -203,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     unwind_on_signals()
     laps: list[Lap] = []
-    with stage() as ready:
+    with setup() as ready:
         try:
             laps = uvloop.run(soak(ready, options.sagas, options.warm_up))
         except* WrongAnswer as wrong:
@@ -218,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"start {start:.1f} MB, peak {peak:.1f} MB, end {end:.1f} MB, ratio {ratio:.3f}")
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in laps], indent=1) + "\n")
-    return int(ratio > MOST_GROWTH)
+    return int(ratio > MAX_GROWTH)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The participants where there is no nginx: static answers behind a bare HTTP parser.
+"""The participants without nginx: static replies behind a bare HTTP parser.
 
 python -m saga_orchestrator.benchmarks.static_participants ORDERS PAYMENTS DECLINING COUNT
 """

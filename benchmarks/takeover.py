@@ -1,4 +1,4 @@
-"""How soon another node goes on with the sagas of one that is killed with -9.
+"""Measure how soon another node goes on with the sagas of a node killed with -9.
 
     python benchmarks/takeover.py [--sagas 200] [--rounds 7] [--json FILE]
 
@@ -40,7 +40,7 @@ STOPPED_WITHIN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takeover:
-    """Seconds from the kill."""
+    """Seconds from the kill until each stage."""
 
     first_call_s: float
     every_saga_moving_s: float
@@ -49,7 +49,7 @@ class Takeover:
 
 @dataclass(slots=True)
 class Counting(Participants):
-    """They know who has asked them in vain."""
+    """Participants that count the calls that got no reply."""
 
     in_vain: set[str] = field(default_factory=set)
 
@@ -66,7 +66,7 @@ class Counting(Participants):
 
 @contextmanager
 def nodes(database_url: str, participants_url: str, sagas: int) -> Iterator[list[Service]]:
-    """Not ready yet."""
+    """Start two nodes, which need not be ready yet."""
     settings = {
         "DATABASE_URL": database_url,
         "ORDER_SERVICE_URL": participants_url,
@@ -76,20 +76,20 @@ def nodes(database_url: str, participants_url: str, sagas: int) -> Iterator[list
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="takeover-")))
         started = [Service(folder, port, **settings) for port in free_ports(NODES)]
-        for one in started:
-            stack.callback(stop, one)
+        for node in started:
+            stack.callback(stop, node)
         yield started
 
 
-def stop(one: Service) -> None:
-    one.process.terminate()
-    one.process.wait(STOPPED_WITHIN_SECONDS)
+def stop(node: Service) -> None:
+    node.process.terminate()
+    node.process.wait(STOPPED_WITHIN_SECONDS)
 
 
 def measure(
     database: psycopg.Connection, dying: Service, participants: Counting, sagas: int
 ) -> Takeover:
-    """Raises SystemExit if the other node does not end all sagas."""
+    """Kill the first node. Raises SystemExit if the other does not complete all sagas."""
     until(database, EVENLY, NODES)
     dying.ready()
     participants.fall_silent()
@@ -122,8 +122,8 @@ def rounds(options: argparse.Namespace) -> Iterator[Takeover]:
         nodes(server.url, participants_url, options.sagas) as both,
         psycopg.connect(server.url, autocommit=True) as database,
     ):
-        for one in both:
-            one.ready()
+        for node in both:
+            node.ready()
         for number in range(options.rounds):
             dying = both[number % NODES]
             yield measure(database, dying, participants, options.sagas)
@@ -134,9 +134,9 @@ def rounds(options: argparse.Namespace) -> Iterator[Takeover]:
 def show(results: Sequence[Takeover], sagas: int) -> None:
     print(f"{sagas:,} sagas in flight, {len(results)} rounds; seconds from the kill:")
     print(f"  {'':22} {'median':>7} {'worst':>7}")
-    for one in fields(Takeover):
-        seconds = [getattr(result, one.name) for result in results]
-        name = one.name.removesuffix("_s").replace("_", " ")
+    for figure in fields(Takeover):
+        seconds = [getattr(result, figure.name) for result in results]
+        name = figure.name.removesuffix("_s").replace("_", " ")
         print(f"  {name:22} {median(seconds):7.2f} {max(seconds):7.2f}")
 
 
@@ -147,12 +147,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures of every round")
     options = parser.parse_args()
     results = []
-    for one in rounds(options):
-        results.append(one)
-        progress(f"round {len(results)}: {one.first_call_s:.2f} s until the first call")
+    for takeover in rounds(options):
+        results.append(takeover)
+        progress(f"round {len(results)}: {takeover.first_call_s:.2f} s until the first call")
     show(results, options.sagas)
     if options.json:
-        options.json.write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
+        options.json.write_text(
+            json.dumps([asdict(takeover) for takeover in results], indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one call to a participant costs: ours each way, beside httpx's own pool, in one run.
+"""Measure what a call to a participant costs: each way of this transport, beside the pool of httpx.
 
     python benchmarks/transport.py [--calls N] [--at-once N] [--loop asyncio|uvloop] [--only WAY]
 
@@ -53,16 +53,16 @@ Call = Callable[[], Awaitable[object]]
 
 
 class Participant(asyncio.Protocol):
-    """Counts the ends of bodies instead of parsing: it must not be what is measured."""
+    """A participant that counts the ends of bodies instead of parsing, to cost little itself."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
         self._tail = b""
 
     def data_received(self, data: bytes) -> None:
-        asked = (self._tail + data).count(BODY)
+        requests = (self._tail + data).count(BODY)
         self._tail = (self._tail + data)[-len(BODY) + 1 :]
-        self._transport.write(REPLY * asked)
+        self._transport.write(REPLY * requests)
 
 
 def serve(pipe: Pipe) -> None:
@@ -140,7 +140,7 @@ def posting(client: httpx.AsyncClient, url: str) -> Call:
     return call
 
 
-# A slow one makes fewer calls, or the run would be about it.
+# A slow way makes fewer calls, or the run would take too long.
 CONTENDERS = (
     ("ours, by the executor", through_executor, 1.0),
     ("ours, lean", lean, 1.0),
@@ -151,7 +151,7 @@ CONTENDERS = (
 
 
 async def measure(call: Call, calls: int, at_once: int) -> tuple[float, float]:
-    """Calls a second, and the caller's CPU microseconds for each."""
+    """Return the calls a second, and the CPU microseconds of the caller for each."""
     await in_parallel(call, at_once, at_once)  # opens the connections
     gc.collect()
     gc.freeze()
@@ -162,13 +162,13 @@ async def measure(call: Call, calls: int, at_once: int) -> tuple[float, float]:
 
 
 async def in_parallel(call: Call, calls: int, at_once: int) -> None:
-    async def some() -> None:
+    async def some_calls() -> None:
         for _ in range(calls // at_once):
             await call()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
-            group.create_task(some())
+            group.create_task(some_calls())
 
 
 def cpu_seconds() -> float:

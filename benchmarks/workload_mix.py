@@ -1,5 +1,5 @@
-"""All sorts of customers: what the n-th saga is, how it is begun and gone on with, and what else is
-asked meanwhile. Every answer is judged; the first wrong one ends the benchmark."""
+"""A workload of all sorts of sagas, and of reads in between. The first wrong response ends the
+benchmark."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from saga_orchestrator.benchmarks.load import ORDER, WrongAnswer
 from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.http.participants.client import ParticipantsClient
 
-AT_ONCE = 64  # customers who wait for an answer
-LONGEST = timedelta(seconds=60)
-KEYED, CURIOUS = 3, 8  # every so many sagas have an idempotency key, or somebody who looks at them
-WAITING, AT_ONCE_ANSWERED = "wait=30", "respond-async"
+CONCURRENT_CLIENTS = 64
+REQUEST_TIMEOUT = timedelta(seconds=60)
+KEYED_EVERY, READ_EVERY = 3, 8  # of so many sagas has an idempotency key, or is read
+PREFER_WAIT, PREFER_ASYNC = "wait=30", "respond-async"
 
 CREATE = {
     "name": "create_order",
@@ -35,7 +35,7 @@ NAP = {"name": "nap", "sleep": "1s"}
 LISTEN = {"name": "approval", "wait_for": {"signal": "approved", "timeout": "30d"}}
 CLEAR = {
     "name": "clear",
-    "participant": "clerk-service",
+    "participant": "callback-service",
     "completion": "callback",
     "action": {"path": "/clear"},
     "effect": "none",
@@ -51,43 +51,43 @@ DEFINITIONS: Mapping[str, list[dict[str, Any]]] = {
 }
 
 
-class Crowd:
-    """`came` counts the sagas there must be by now, by how they end; a child is one of them."""
+class Workload:
+    """`expected` counts the started sagas by their final status; a child is a saga too."""
 
-    def __init__(self, client: ParticipantsClient, told_url: str) -> None:
-        self.client, self.told_url = client, told_url
-        self.came: Counter[str] = Counter()
-        self.told = 0  # sagas that somebody is to be told of
+    def __init__(self, client: ParticipantsClient, webhook_url: str) -> None:
+        self.client, self.webhook_url = client, webhook_url
+        self.expected: Counter[str] = Counter()
+        self.webhooks = 0  # sagas with a callback URL
 
     async def register(self) -> None:
         for name, steps in DEFINITIONS.items():
             document = {"saga": name, "version": 1, "steps": steps}
-            await self._ask("PUT", f"/definitions/{name}/1", document, expected=201)
+            await self._request("PUT", f"/definitions/{name}/1", document, expected=201)
 
-    async def come(self, numbers: range) -> None:
-        """Raises WrongAnswer. Some are not waited for, and rest later."""
+    async def run(self, numbers: range) -> None:
+        """Start these sagas; some still run on return. Raises WrongAnswer."""
         left = iter(numbers)
 
-        async def customer() -> None:
+        async def client_loop() -> None:
             for number in left:
-                await self._live(number)
+                await self._run_saga(number)
 
-        async with asyncio.TaskGroup() as customers:
-            for _ in range(AT_ONCE):
-                customers.create_task(customer())
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(CONCURRENT_CLIENTS):
+                clients.create_task(client_loop())
 
     async def call_back(self, saga_id: str, token: str) -> None:
         headers = {"saga-callback-token": token}
-        await self._ask("POST", f"/sagas/{saga_id}/steps/clear/complete", {}, headers)
+        await self._request("POST", f"/sagas/{saga_id}/steps/clear/complete", {}, headers)
 
-    async def _live(self, number: int) -> None:
-        saga_id = await LIVES[number % len(LIVES)](self, number)
-        if number % CURIOUS == 0:
+    async def _run_saga(self, number: int) -> None:
+        saga_id = await RUNS[number % len(RUNS)](self, number)
+        if number % READ_EVERY == 0:
             for path in ("/status", "", "/events"):
-                await self._ask("GET", f"/sagas/{saga_id}{path}")
-            await self._ask("GET", "/sagas?status=completed&limit=20")
-            await self._ask("GET", f"/sagas?type=declined&tag.batch={number % 7}&limit=20")
-            await self._ask("GET", "/metrics")
+                await self._request("GET", f"/sagas/{saga_id}{path}")
+            await self._request("GET", "/sagas?status=completed&limit=20")
+            await self._request("GET", f"/sagas?type=declined&tag.batch={number % 7}&limit=20")
+            await self._request("GET", "/metrics")
 
     async def _completed(self, number: int) -> str:
         return await self._start(number, ORDER)
@@ -95,44 +95,48 @@ class Crowd:
     async def _declined(self, number: int) -> str:
         return await self._start(number, {"saga_type": "declined"}, end="compensated")
 
-    async def _told(self, number: int) -> str:
-        self.told += 1
-        return await self._start(number, {**ORDER, "callback_url": self.told_url})
+    async def _with_webhook(self, number: int) -> str:
+        self.webhooks += 1
+        return await self._start(number, {**ORDER, "callback_url": self.webhook_url})
 
     async def _napping(self, number: int) -> str:
-        return await self._start(number, {"saga_type": "napping"}, AT_ONCE_ANSWERED)
+        return await self._start(number, {"saga_type": "napping"}, PREFER_ASYNC)
 
     async def _cleared(self, number: int) -> str:
         return await self._start(number, {"saga_type": "cleared"})
 
     async def _family(self, number: int) -> str:
-        self.came["completed"] += 1
+        self.expected["completed"] += 1
         return await self._start(number, {"saga_type": "family"})
 
     async def _listening(self, number: int) -> str:
-        saga_id = await self._start(number, {"saga_type": "listening"}, AT_ONCE_ANSWERED)
-        headers = {"prefer": WAITING}
+        saga_id = await self._start(number, {"saga_type": "listening"}, PREFER_ASYNC)
+        headers = {"prefer": PREFER_WAIT}
         path = f"/sagas/{saga_id}/signals/approved"
-        told = await self._ask("POST", path, {"by": "anna"}, headers)
-        _demand(told["status"] == "completed", told)
+        view = await self._request("POST", path, {"by": "anna"}, headers)
+        _require(view["status"] == "completed", view)
         return saga_id
 
     async def _start(
-        self, number: int, what: Mapping[str, Any], prefer: str = WAITING, end: str = "completed"
+        self,
+        number: int,
+        what: Mapping[str, Any],
+        prefer: str = PREFER_WAIT,
+        end: str = "completed",
     ) -> str:
-        self.came[end] += 1
+        self.expected[end] += 1
         headers = {"prefer": prefer}
-        if number % KEYED == 0:
+        if number % KEYED_EVERY == 0:
             headers["idempotency-key"] = f"saga-{number}"
         body = {**what, "entity_id": number, "tags": {"batch": str(number % 7)}}
-        waits = prefer == WAITING
-        told = await self._ask(
+        waits = prefer == PREFER_WAIT
+        view = await self._request(
             "POST", "/sagas/start", body, headers, expected=200 if waits else 202
         )
-        _demand(not waits or told["status"] == end, told)
-        return str(told["saga_id"])
+        _require(not waits or view["status"] == end, view)
+        return str(view["saga_id"])
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -142,26 +146,28 @@ class Crowd:
     ) -> Any:
         given = {"content-type": "application/json", **(headers or {})}
         content = None if body is None else json.dumps(body).encode()
-        answer = await self.client.request("service", method, path, given, content, LONGEST)
-        if not isinstance(answer, Response) or answer.status != expected:
-            raise WrongAnswer(f"{method} {path}: {answer}")
-        is_json = answer.headers.get("content-type", "").startswith("application/json")
-        return json.loads(answer.body) if is_json else answer.body
+        response = await self.client.request(
+            "service", method, path, given, content, REQUEST_TIMEOUT
+        )
+        if not isinstance(response, Response) or response.status != expected:
+            raise WrongAnswer(f"{method} {path}: {response}")
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        return json.loads(response.body) if is_json else response.body
 
 
-def _demand(right: bool, told: object) -> None:
-    if not right:
-        raise WrongAnswer(str(told))
+def _require(holds: bool, view: object) -> None:
+    if not holds:
+        raise WrongAnswer(str(view))
 
 
-Live = Callable[[Crowd, int], Awaitable[str]]
-MIX: tuple[tuple[int, Live], ...] = (
-    (10, Crowd._completed),
-    (4, Crowd._declined),
-    (2, Crowd._napping),
-    (1, Crowd._listening),
-    (1, Crowd._cleared),
-    (1, Crowd._family),
-    (1, Crowd._told),
+Run = Callable[[Workload, int], Awaitable[str]]
+MIX: tuple[tuple[int, Run], ...] = (
+    (10, Workload._completed),
+    (4, Workload._declined),
+    (2, Workload._napping),
+    (1, Workload._listening),
+    (1, Workload._cleared),
+    (1, Workload._family),
+    (1, Workload._with_webhook),
 )
-LIVES: tuple[Live, ...] = tuple(live for times, live in MIX for _ in range(times))
+RUNS: tuple[Run, ...] = tuple(run for times, run in MIX for _ in range(times))
