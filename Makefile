@@ -24,7 +24,7 @@ $(VENV)/.made: pyproject.toml requirements.txt
 
 setup: $(VENV)/.made ## Make .venv and install everything into it.
 
-run: setup ## Start participants and service, send two sagas, stay up until Ctrl-C.
+run: setup ## Start participants and service, start two sagas, serve until Ctrl-C.
 	@$(BIN)/python -m saga_orchestrator.examples.demo
 
 demo: setup ## The same, and end with exit code 0.
@@ -38,29 +38,29 @@ check: setup ## Formatting, lint, types.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: setup ## The whole test suite, but for the longest of `make reliability`.
+test: setup ## The whole test suite without the longest tests of `make reliability`.
 	$(BIN)/python -m pytest
 
-reliability: setup ## What happens when the database misbehaves, also for long (docs/reliability.md).
+reliability: setup ## All tests of database faults (docs/reliability.md).
 	$(BIN)/python -m pytest -m "long or not long" tests/acceptance/reliability
 
 acceptance: setup ## The black-box scenarios; SCENARIOS="G09a 'D1*' crash" for some. Those in SCENARIOS_BESIDE too.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios --beside $(SCENARIOS_BESIDE) $(SCENARIOS)
 
-acceptance-nodes: setup ## The same before NODES=2 nodes behind a front; every few seconds one is killed. SEED to repeat.
+acceptance-nodes: setup ## The same before NODES=2 nodes behind a load balancer, while nodes are killed. SEED to repeat.
 	$(BIN)/python -m saga_orchestrator.tests.acceptance.scenarios_under_kills $(NODES:%=--nodes %) $(SEED:%=--seed %) --beside $(SCENARIOS_BESIDE) $(SCENARIOS)
 
-mutations: setup ## Break each rule R1 to R9 on purpose: a property must notice. Takes minutes; RULES="R2 R6" for some.
+mutations: setup ## Break each rule R1 to R9 on purpose: a property must fail. Takes minutes; RULES="R2 R6" for some.
 	$(BIN)/python -m saga_orchestrator.tests.mutations $(RULES)
 
-chaos: setup ## Kill, freeze and cut off several nodes under load, and check every promise then. SEED, SECONDS, NODES, LOAD.
+chaos: setup ## Kill, freeze and partition nodes under load, then check every invariant. SEED, SECONDS, NODES, LOAD.
 	$(BIN)/python -m saga_orchestrator.tests.chaos $(SEED:%=--seed %) $(SECONDS:%=--seconds %) $(NODES:%=--nodes %) $(LOAD:%=--load %)
 
 bench: setup ## Sagas per second and latency at 1, 16 and 64 connections.
 	$(BIN)/python benchmarks/sagas.py
 
-soak: setup ## Whether memory is bounded by the sagas in flight: 200,000 of all sorts, some ten minutes. SAGAS.
+soak: setup ## Memory after 200,000 sagas of all sorts, some ten minutes. SAGAS.
 	$(BIN)/python benchmarks/soak.py $(SAGAS:%=--sagas %)
 
-clean: ## Remove what the targets above made, data included.
+clean: ## Remove what the targets above made, including data.
 	rm -rf $(VENV) .typing .state build *.egg-info

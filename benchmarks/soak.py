@@ -4,7 +4,7 @@
 
 A service of its own and everything around it, as in `sagas.py`. Sagas of all sorts are started
 (workload_mix.py): most complete, a fifth is declined and compensated, some sleep, wait for a
-signal, a callback or a child, some have a callback URL; and lists and single sagas are read in between.
+signal, a callback or a child, some have a callback URL; lists and single sagas are read meanwhile.
 After the warm-up and after each 20,000 all of them rest, and the resident memory of the service is
 taken; in between it is sampled. The exit code is 1 if it is in the end more than a tenth above that
 after the warm-up, or if a response was wrong. Linux only.

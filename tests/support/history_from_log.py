@@ -1,4 +1,4 @@
-"""A saga as its log tells it, in the form in which promises are checked."""
+"""A saga from its log, in the form in which invariants are checked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from saga_orchestrator.fsm.testing import LogRow, SimulatedProcess
 
 
 def process_from_log(definition: Definition, stream: Sequence[RecordedEvent]) -> SimulatedProcess:
-    """Without what its process has seen: whoever drove it is somebody else."""
+    """Return a simulated process with the history of `stream`, and without calls of its own."""
     log = [
-        LogRow(one.type, one.schema_version, one.payload, one.recorded_at, one.epoch)
-        for one in stream
+        LogRow(event.type, event.schema_version, event.payload, event.recorded_at, event.epoch)
+        for event in stream
     ]
     return SimulatedProcess.from_log(definition, stream[0].stream_id, log)

@@ -1,4 +1,4 @@
-"""Several nodes in memory, on one log: a world each, and what lets them share the shards.
+"""Several nodes in memory on one log: a service each, and what lets them share the shards.
 
     cluster = Cluster()
     anne, bert = await cluster.join("anne"), await cluster.join("bert")
@@ -95,14 +95,14 @@ class InMemoryCluster:
                 await asyncio.sleep(0)
 
     async def kill(self, name: str) -> None:
-        """It lets go of its life line and falls silent; what it was at is lost."""
+        """Kill a node: it loses its liveness lock, and whatever it was doing is lost."""
         node = self.alive.pop(name)
         await node.membership.close()
         await node.world.driver.drain(timedelta())
         self.clock.advance(timedelta(seconds=1))
 
     def freeze(self, name: str) -> Node:
-        """It falls silent, for longer than anybody waits, and knows nothing of it."""
+        """Freeze a node for longer than its lease, without its knowing."""
         self.clock.advance(timedelta(seconds=11))
         return self.alive.pop(name)
 
@@ -125,4 +125,4 @@ class InMemoryCluster:
 
 
 async def _release_no_shards(shard_ids: Collection[int]) -> None:
-    """There are no read models here."""
+    """Do nothing: there are no read models here."""

@@ -1,10 +1,11 @@
 """A whole orchestrator in memory: real rules, a real log, no database and no network.
 
-    world = await a_world()
-    world.participants.will("process_payment", Reply(402, {}, b'{"detail": "card declined"}'))
-    saga = await world.start("order_processing")
+    service = await in_memory_service()
+    declined = Response(402, {}, b'{"detail": "card declined"}')
+    service.participants.will_reply("process_payment", declined)
+    saga = await service.start("order_processing")
 
-Time stands still until the test moves it. Participants say yes unless they are told otherwise.
+Time stands still until the test advances it. Participants reply OK_REPLY unless they have a script.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ TIME_LIMIT = timedelta(seconds=10)  # of real time: a bound for what must happen
 
 
 class FakeClock:
-    """Stands still. Ids count, and no jitter is the whole wait."""
+    """A clock that stands still, with ids that count and jitter in the middle."""
 
     def __init__(self) -> None:
         self.time = NOON
@@ -78,7 +79,7 @@ class FakeClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentRequest:
-    """One request as a participant got it."""
+    """A request as a participant received it."""
 
     participant: str
     method: str
@@ -89,7 +90,10 @@ class SentRequest:
 
 @dataclass(slots=True)
 class ScriptedParticipants:
-    """Answers each step with what it was told, then with YES. `undo <step>` is a compensation."""
+    """Participants that reply with the script of a step, then OK_REPLY.
+
+    `undo <step>` is the compensation of a step.
+    """
 
     sent: list[SentRequest] = field(default_factory=list)
     script: dict[str, deque[CallResult]] = field(default_factory=lambda: defaultdict(deque))
@@ -100,20 +104,20 @@ class ScriptedParticipants:
         self.script[call].extend(answers)
 
     def hold(self, call: str) -> None:
-        """No answer until it is released."""
+        """Hold the replies to a call until it is released."""
         self.held[call] = asyncio.Event()
 
     def release(self, call: str) -> None:
         self.held.pop(call).set()
 
     async def await_call(self, call: str) -> None:
-        """Until that call has arrived for the first time."""
+        """Wait until a call has arrived for the first time."""
         async with asyncio.timeout(TIME_LIMIT.total_seconds()):
             await self.arrived[call].wait()
 
     @property
     def paths(self) -> list[str]:
-        return [f"{one.method} {one.path}" for one in self.sent]
+        return [f"{request.method} {request.path}" for request in self.sent]
 
     async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
         headers = headers_of(call, epoch, token)
@@ -135,7 +139,7 @@ class ScriptedParticipants:
 
 @dataclass(slots=True)
 class ScriptedWebhooks:
-    """Takes every status that it is told."""
+    """Webhooks of which every delivery succeeds."""
 
     delivered: list[Saga] = field(default_factory=list)
 
@@ -159,14 +163,16 @@ class InMemoryService:
 
     @property
     def events(self) -> list[RecordedEvent]:
-        """All that sagas have recorded, by saga."""
+        """The events of all sagas, saga by saga."""
         streams = self.log.store.streams
-        return [one for stream in streams.values() for one in stream if one.type != "ShardOwned"]
+        return [
+            event for stream in streams.values() for event in stream if event.type != "ShardOwned"
+        ]
 
     async def start(
         self, saga_type: str, *, step_data: Json = ORDER_STEP_DATA, entity_id: Json = 1
     ) -> Saga:
-        """The saga as it was recorded; it goes on."""
+        """Start a saga; return it as it was recorded, while it goes on."""
         request = StartSaga(entity_id=entity_id, input={"step_data": step_data})
         return (await self.orchestrator.start(saga_type, request)).saga
 
@@ -178,14 +184,14 @@ class InMemoryService:
         return saga
 
     async def advance(self, by: timedelta) -> int:
-        """Let time pass, and wake who was waiting for it; returns how many."""
+        """Advance the clock, and return how many sagas this has woken."""
         self.clock.advance(by)
         return self.driver.timers.step()
 
     async def recover(self, unfinished: list[UnfinishedSaga] | None = None) -> int:
-        """Take up all sagas of the store, as a service that has just been started.
+        """Recover all sagas of the store, as a service does when it starts.
 
-        With `unfinished`, those of which a status view has told.
+        With `unfinished`, recover those, as found in a status view.
         """
         if unfinished is None:
             unfinished = [unfinished_saga(saga_id) for saga_id in self.sagas]
@@ -198,18 +204,18 @@ class InMemoryService:
         )
 
     async def unfinished(self) -> list[UnfinishedSaga]:
-        """What a status view tells of the sagas of the store."""
-        sagas = [await self.orchestrator.saga_as_of(one) for one in self.sagas]
+        """Return what a status view has of the sagas of the store."""
+        sagas = [await self.orchestrator.saga_as_of(saga_id) for saga_id in self.sagas]
         return [
-            UnfinishedSaga(one.state.saga_id, is_idle(one), next_wakeup(one))
-            for one in sagas
-            if not needs_no_recovery(one)
+            UnfinishedSaga(saga.state.saga_id, is_idle(saga), next_wakeup(saga))
+            for saga in sagas
+            if not needs_no_recovery(saga)
         ]
 
     @property
     def sagas(self) -> list[StreamId]:
         streams = self.log.store.streams.items()
-        return [one for one, events in streams if events[0].type != "ShardOwned"]
+        return [stream_id for stream_id, events in streams if events[0].type != "ShardOwned"]
 
 
 async def in_memory_service(
@@ -223,9 +229,9 @@ async def in_memory_service(
     nesting_limit: int = NESTING_LIMIT,
     addressed: Collection[str] | None = None,
 ) -> InMemoryService:
-    """With `order_processing` and the definitions of `documents`, which are YAML.
+    """Return a service with `order_processing` and the definitions of `documents`, which are YAML.
 
-    It drives all shards, unless others do too, and has URLs of all participants or of those
+    It owns all shards unless `is_alone` is false, and has URLs of all participants or of those
     `addressed`.
     """
     clock, log = clock or FakeClock(), log or InMemoryLog(store)
@@ -258,7 +264,7 @@ async def in_memory_service(
 
 
 def unfinished_saga(saga_id: str) -> UnfinishedSaga:
-    """A saga that has something to do at once."""
+    """Return a saga that is to be recovered at once."""
     return UnfinishedSaga(saga_id, is_idle=False, wake_at=None)
 
 

@@ -1,7 +1,7 @@
-"""A database from which all was taken that only PostgreSQL has, as far as that goes.
+"""A database without the features that only PostgreSQL has, as far as they can be removed.
 
-It is entered as somebody who may do nothing special, there is no procedural language, and every
-statement is serializable: two that cannot both come first are refused (40001).
+Tests connect with a role without privileges, there is no procedural language, and every statement
+is serializable: conflicting transactions are refused (40001).
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def migrated_portable_template(
 
 @pytest.fixture
 def portable_database_url(postgres_server: str, migrated_portable_template: str) -> Iterator[str]:
-    """The URL of a migrated database that nobody else uses, for the portable mode."""
+    """The URL of a migrated database for one test in the portable mode."""
     yield from _copy_of(postgres_server, migrated_portable_template)
 
 
 @pytest.fixture
 def empty_portable_database_url(postgres_server: str, portable_template: str) -> Iterator[str]:
-    """The same without any table."""
+    """The URL of a database without tables for one test in the portable mode."""
     yield from _copy_of(postgres_server, portable_template)
 
 

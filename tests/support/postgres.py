@@ -27,14 +27,14 @@ _numbers = count(1)
 
 
 def database_url_of(server_url: str, name: str) -> str:
-    """The URL of another database of the same server."""
+    """Return the URL of another database of the same server."""
     return urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of an empty server that lives as long as the session."""
-    # Not pytest's own folder: every pytest that starts closes that one to other accounts.
+    # Not the folder of pytest, which each run of pytest closes to other accounts.
     with (
         tempfile.TemporaryDirectory(prefix="postgres-") as folder,
         embedded_server(Path(folder)) as server,
@@ -50,7 +50,7 @@ def migration_folders() -> Sequence[tuple[str, Path]]:
 @pytest.fixture(scope="session")
 def template_database(postgres_server: str, migration_folders: Sequence[tuple[str, Path]]) -> str:
     execute(postgres_server, "create database {}", TEMPLATE)
-    # In a thread of its own: this one may have an event loop already.
+    # In a thread of its own, since this one may have an event loop already.
     with ThreadPoolExecutor(1) as thread:
         migrated = migrate(database_url_of(postgres_server, TEMPLATE), migration_folders)
         thread.submit(asyncio.run, migrated).result()
@@ -59,7 +59,7 @@ def template_database(postgres_server: str, migration_folders: Sequence[tuple[st
 
 @pytest.fixture
 def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
-    """The URL of a migrated database that nobody else uses."""
+    """The URL of a migrated database for one test."""
     name = f"test_{next(_numbers)}"
     execute(postgres_server, "create database {} template {}", name, template_database)
     yield database_url_of(postgres_server, name)
@@ -68,7 +68,7 @@ def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
 
 @pytest.fixture
 def empty_database_url(postgres_server: str) -> Iterator[str]:
-    """The URL of a database without any table."""
+    """The URL of a database without tables for one test."""
     name = f"empty_{next(_numbers)}"
     execute(postgres_server, "create database {}", name)
     yield database_url_of(postgres_server, name)

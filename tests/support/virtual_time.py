@@ -1,4 +1,4 @@
-"""Time that passes as fast as a world can follow: from one wake-up to the next."""
+"""Virtual time: the clock of a service in memory is advanced from one wake-up to the next."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from saga_orchestrator.tests.support.in_memory_service import TIME_LIMIT, InMemo
 
 
 async def await_idle(driver: Driver, within: timedelta = TIME_LIMIT) -> None:
-    """Until every task has come to its end. Not for worlds in which a call is held."""
+    """Wait until every task has ended. For services in which no call is held."""
     async with asyncio.timeout(within.total_seconds()):
         while tasks := driver.tasks.running:
             await asyncio.wait(tasks)
 
 
-def advance_to_next_wakeup(world: InMemoryService) -> int:
-    """How many sagas were woken; none if nobody waits for a time."""
-    due = world.driver.timers._due.values()
+def advance_to_next_wakeup(service: InMemoryService) -> int:
+    """Advance the clock to the next wake-up; return how many sagas this has woken, or 0."""
+    due = service.driver.timers._due.values()
     if not due:
         return 0
-    world.clock.time = max(world.clock.time, min(due))
-    return world.driver.timers.step()
+    service.clock.time = max(service.clock.time, min(due))
+    return service.driver.timers.step()
 
 
-async def run_to_rest(world: InMemoryService, saga_id: str) -> Saga:
-    """The saga once it rests, whatever it has to wait for."""
-    await await_idle(world.driver)
-    while advance_to_next_wakeup(world):
-        await await_idle(world.driver)
-    return await world.await_rest(saga_id)
+async def run_to_rest(service: InMemoryService, saga_id: str) -> Saga:
+    """Advance the clock until the saga rests, and return it."""
+    await await_idle(service.driver)
+    while advance_to_next_wakeup(service):
+        await await_idle(service.driver)
+    return await service.await_rest(saga_id)
