@@ -68,7 +68,7 @@ async def napping(cluster: InMemoryCluster, node: Node) -> StreamId:
     return StreamId(saga.state.saga_id)
 
 
-async def test_a_verb_is_taken_by_any_node(cluster: InMemoryCluster) -> None:
+async def test_command_is_accepted_by_any_node(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
     saga_id = await napping(cluster, bert)
 
@@ -80,7 +80,9 @@ async def test_a_verb_is_taken_by_any_node(cluster: InMemoryCluster) -> None:
     assert types.count("ForwardedInputApplied") == 1
 
 
-async def test_a_refusal_is_told_as_if_the_saga_were_here(cluster: InMemoryCluster) -> None:
+async def test_refusal_of_another_node_is_raised_as_if_it_were_local(
+    cluster: InMemoryCluster,
+) -> None:
     anne, bert = await two(cluster)
     saga_id = await napping(cluster, bert)
 
@@ -95,7 +97,7 @@ async def test_a_refusal_is_told_as_if_the_saga_were_here(cluster: InMemoryClust
         await settled(cluster, anne.world.orchestrator.execute(saga_id, SkipStep(step="nothing")))
 
 
-async def test_an_expected_version_is_demanded_there(cluster: InMemoryCluster) -> None:
+async def test_expected_version_is_checked_at_the_driving_node(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
     saga_id = await napping(cluster, bert)
     orchestrator = anne.world.orchestrator
@@ -109,7 +111,7 @@ async def test_an_expected_version_is_demanded_there(cluster: InMemoryCluster) -
     assert paused.state.paused_at is not None
 
 
-async def test_a_saga_that_is_not_there_is_nobodys(cluster: InMemoryCluster) -> None:
+async def test_command_on_an_unknown_saga_is_not_found(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
     nobody = anne.world.clock.new_saga_id(min(bert.shards), 64)
 
@@ -118,7 +120,7 @@ async def test_a_saga_that_is_not_there_is_nobodys(cluster: InMemoryCluster) -> 
     assert cluster.nodes.messages == {}
 
 
-async def test_a_message_that_was_taken_but_not_answered_counts_once(
+async def test_message_applied_but_not_answered_takes_effect_once(
     cluster: InMemoryCluster,
 ) -> None:
     """Its node dies in between; the next owner reads it again."""
@@ -133,7 +135,7 @@ async def test_a_message_that_was_taken_but_not_answered_counts_once(
     assert decode_result(answer).version == saga.state.version
 
 
-async def test_a_message_that_was_taken_is_not_refused_for_the_version_it_made(
+async def test_repeated_message_is_not_refused_for_the_version_it_made(
     cluster: InMemoryCluster,
 ) -> None:
     anne, bert = await two(cluster)
@@ -164,7 +166,7 @@ async def answered_anew(cluster: InMemoryCluster, anne: Node, question: RemoteCo
     return cluster.nodes.answers[message.message_id]
 
 
-async def test_a_question_to_a_node_that_dies_is_answered_by_its_heir(
+async def test_request_to_a_dead_node_is_executed_by_its_successor(
     cluster: InMemoryCluster,
 ) -> None:
     anne, bert = await two(cluster)
@@ -178,7 +180,7 @@ async def test_a_question_to_a_node_that_dies_is_answered_by_its_heir(
     assert (await asked).state.paused_at is not None
 
 
-async def test_a_question_is_looked_at_again_where_nobody_knows_whether_it_counted(
+async def test_request_with_an_unknown_outcome_is_executed_again(
     cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anne, bert = await two(cluster)
@@ -215,7 +217,7 @@ async def test_equal_starts_on_two_nodes_make_one_saga(cluster: InMemoryCluster)
     assert [one.replayed for one in started].count(False) == 1
 
 
-async def test_what_a_key_has_started_is_found_on_any_node(cluster: InMemoryCluster) -> None:
+async def test_saga_started_with_a_key_is_found_on_any_node(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
     started = await settled(
         cluster, anne.world.orchestrator.start("order_processing", REQUEST, key=KEY)
@@ -230,7 +232,7 @@ async def test_what_a_key_has_started_is_found_on_any_node(cluster: InMemoryClus
         await bert.world.orchestrator.find_started(IdempotencyKey(KEY.key, b"another"))
 
 
-async def test_a_start_whose_key_was_claimed_by_a_node_that_died_begins_where_it_belongs(
+async def test_start_with_a_key_claimed_by_a_dead_node_runs_at_the_shard_owner(
     cluster: InMemoryCluster,
 ) -> None:
     anne, bert = await two(cluster)

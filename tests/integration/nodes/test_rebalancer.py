@@ -40,7 +40,7 @@ async def held_saga(cluster: InMemoryCluster, node: Node) -> StreamId:
     return StreamId(saga.state.saga_id)
 
 
-async def test_one_node_drives_everything(cluster: InMemoryCluster) -> None:
+async def test_single_node_drives_all_shards(cluster: InMemoryCluster) -> None:
     anne = await cluster.join("anne")
 
     await cluster.settle()
@@ -49,7 +49,7 @@ async def test_one_node_drives_everything(cluster: InMemoryCluster) -> None:
     assert anne.ownership.problem(timedelta(minutes=1)) is None
 
 
-async def test_a_node_that_joins_gets_its_half_and_no_shard_has_two_drivers(
+async def test_joining_node_gets_its_half_and_no_shard_has_two_drivers(
     cluster: InMemoryCluster,
 ) -> None:
     anne = await cluster.join("anne")
@@ -62,7 +62,7 @@ async def test_a_node_that_joins_gets_its_half_and_no_shard_has_two_drivers(
     assert anne.shards | bert.shards == ALL
 
 
-async def test_starts_go_to_shards_of_the_node_that_is_asked(cluster: InMemoryCluster) -> None:
+async def test_start_goes_to_a_shard_of_the_requested_node(cluster: InMemoryCluster) -> None:
     _, bert = await two(cluster)
 
     sagas = [await bert.world.start("order_processing") for _ in range(5)]
@@ -72,7 +72,7 @@ async def test_starts_go_to_shards_of_the_node_that_is_asked(cluster: InMemoryCl
         assert (await bert.world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_the_sagas_of_a_node_that_dies_go_on_in_another(cluster: InMemoryCluster) -> None:
+async def test_sagas_of_a_dead_node_go_on_at_another_node(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
     saga_id = await held_saga(cluster, bert)
 
@@ -84,7 +84,7 @@ async def test_the_sagas_of_a_node_that_dies_go_on_in_another(cluster: InMemoryC
     assert (await anne.world.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_a_frozen_node_is_taken_over_and_can_append_nothing_when_it_wakes(
+async def test_frozen_node_is_fenced_when_it_wakes(
     cluster: InMemoryCluster,
 ) -> None:
     anne, bert = await two(cluster)
@@ -102,7 +102,7 @@ async def test_a_frozen_node_is_taken_over_and_can_append_nothing_when_it_wakes(
     assert (await anne.world.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_the_late_calls_of_a_frozen_node_carry_the_older_epoch(
+async def test_late_call_of_a_frozen_node_carries_the_older_epoch(
     cluster: InMemoryCluster,
 ) -> None:
     _, bert = await two(cluster)
@@ -119,7 +119,7 @@ async def test_the_late_calls_of_a_frozen_node_carry_the_older_epoch(
     assert len({one.headers["idempotency-key"] for one in calls[:2]}) == 1
 
 
-async def test_a_frozen_node_that_wakes_lets_go_and_takes_its_share_again(
+async def test_woken_node_drops_lost_shards_and_gets_its_share_again(
     cluster: InMemoryCluster,
 ) -> None:
     anne, bert = await two(cluster)
@@ -133,7 +133,7 @@ async def test_a_frozen_node_that_wakes_lets_go_and_takes_its_share_again(
     assert anne.shards | bert.shards == ALL
 
 
-async def test_a_node_that_wakes_up_is_current_only_once_it_has_let_go_of_what_it_lost(
+async def test_lease_of_a_woken_node_is_current_after_it_dropped_lost_shards(
     cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its log may still be at an append, and till then it holds sagas as they were."""
@@ -159,7 +159,7 @@ async def test_a_node_that_wakes_up_is_current_only_once_it_has_let_go_of_what_i
     assert bert.lease.is_current
 
 
-async def test_a_node_whose_shards_went_away_and_came_back_unheard_takes_them_up_anew(
+async def test_node_recovers_shards_that_went_away_and_came_back_unnoticed(
     cluster: InMemoryCluster,
 ) -> None:
     """It had given a sign of life, and the answer was lost."""
@@ -179,7 +179,7 @@ async def test_a_node_whose_shards_went_away_and_came_back_unheard_takes_them_up
     assert all(bert.world.driver.shards.epoch_of(one) > epochs[one] for one in before)
 
 
-async def test_a_shard_is_handed_over_only_when_what_is_on_its_way_has_been_heard(
+async def test_shard_is_handed_over_only_after_its_calls_in_flight_have_ended(
     cluster: InMemoryCluster,
 ) -> None:
     anne = await cluster.join("anne")
@@ -204,7 +204,7 @@ async def test_a_shard_is_handed_over_only_when_what_is_on_its_way_has_been_hear
     assert len(keys) == len(set(keys)), "nothing is sent twice for a handing over"
 
 
-async def test_a_node_that_leaves_hands_over_and_nobody_waits_for_its_silence(
+async def test_leaving_node_hands_over_without_delay(
     cluster: InMemoryCluster,
 ) -> None:
     anne, bert = await two(cluster)
@@ -222,7 +222,7 @@ async def test_a_node_that_leaves_hands_over_and_nobody_waits_for_its_silence(
     assert cluster.clock.now() == before
 
 
-async def test_whoever_waits_for_a_saga_that_moves_hears_its_end(cluster: InMemoryCluster) -> None:
+async def test_client_waiting_for_a_moved_saga_gets_its_end(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
     saga_id = await held_saga(cluster, bert)
     waiting = asyncio.create_task(anne.world.await_rest(saga_id))
@@ -234,14 +234,14 @@ async def test_whoever_waits_for_a_saga_that_moves_hears_its_end(cluster: InMemo
     assert (await waiting).state.status == "completed"
 
 
-async def test_a_node_that_is_not_heard_says_so(cluster: InMemoryCluster) -> None:
+async def test_node_without_heartbeats_reports_a_problem(cluster: InMemoryCluster) -> None:
     anne = await cluster.join("anne")
 
     assert anne.ownership.problem(timedelta(minutes=1)) == "no heartbeat could be sent"
     assert not anne.lease.is_current
 
 
-async def test_shards_whose_hand_over_failed_are_driven_again_if_their_heir_is_gone(
+async def test_shard_is_driven_again_if_its_hand_over_failed_and_its_new_owner_is_gone(
     cluster: InMemoryCluster,
 ) -> None:
     anne = await cluster.join("anne")
@@ -257,7 +257,7 @@ async def test_shards_whose_hand_over_failed_are_driven_again_if_their_heir_is_g
     assert (await anne.world.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
+async def test_node_without_a_current_lease_is_not_alone(
     cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anne = await cluster.join("anne")
@@ -269,7 +269,7 @@ async def test_who_has_not_looked_lately_does_not_know_whether_it_is_alone(
     assert not anne.lease.is_alone
 
 
-async def test_a_node_gives_signs_of_life_while_its_messages_cannot_be_read(
+async def test_node_sends_heartbeats_while_its_messages_cannot_be_read(
     cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebalancer, "HEARTBEAT_INTERVAL", timedelta())

@@ -37,7 +37,7 @@ async def completed(world: InMemoryService, sagas: int) -> list[str]:
     return started
 
 
-async def test_each_saga_is_asked_and_the_job_says_how_far_it_is(
+async def test_job_executes_its_command_on_each_saga_and_shows_its_progress(
     world: InMemoryService, jobs: BulkJobs
 ) -> None:
     sagas = await completed(world, 3)
@@ -59,7 +59,7 @@ async def test_each_saga_is_asked_and_the_job_says_how_far_it_is(
         )
 
 
-async def test_who_refuses_stops_no_other_and_says_why(
+async def test_refusal_is_reported_and_stops_no_other_saga(
     world: InMemoryService, jobs: BulkJobs
 ) -> None:
     done, (waiting, other) = await completed(world, 1), [NOBODY, "nonsense"]
@@ -95,7 +95,7 @@ class Surprising(Orchestrator):
         raise KeyError("secret")
 
 
-async def test_a_bug_stops_no_other_and_is_logged_not_told(
+async def test_unexpected_error_is_logged_and_stops_no_other_saga(
     world: InMemoryService, caplog: pytest.LogCaptureFixture
 ) -> None:
     orchestrator = Surprising(world)
@@ -114,7 +114,7 @@ async def test_a_bug_stops_no_other_and_is_logged_not_told(
     assert orchestrator.most == MAX_CONCURRENT_COMMANDS
 
 
-async def test_of_many_refusals_some_are_told(
+async def test_number_of_reported_refusals_is_limited(
     world: InMemoryService, jobs: BulkJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "MAX_REFUSALS", 2)
@@ -125,14 +125,14 @@ async def test_of_many_refusals_some_are_told(
     assert (job.refused, len(job.refusals)) == (3, 2)
 
 
-async def test_a_job_for_nobody_is_finished_too(jobs: BulkJobs) -> None:
+async def test_job_without_sagas_is_finished(jobs: BulkJobs) -> None:
     job = jobs.start("cancel", Cancel(), [])
     await finished(jobs)
 
     assert (job.matched, job.finished_at) == (0, NOON)
 
 
-async def test_the_oldest_jobs_are_forgotten(jobs: BulkJobs) -> None:
+async def test_oldest_jobs_are_dropped(jobs: BulkJobs) -> None:
     started = [jobs.start("cancel", Cancel(), []) for _ in range(MAX_JOBS + 1)]
     await finished(jobs)
 
@@ -140,7 +140,7 @@ async def test_the_oldest_jobs_are_forgotten(jobs: BulkJobs) -> None:
     assert [jobs.get(one.job_id) for one in started[1:]] == started[1:]
 
 
-async def test_a_close_ends_a_job_where_it_is(world: InMemoryService, jobs: BulkJobs) -> None:
+async def test_close_cancels_a_running_job(world: InMemoryService, jobs: BulkJobs) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
     job: BulkJob

@@ -38,7 +38,7 @@ async def status_of(world: InMemoryService, *saga_ids: str) -> list[str]:
     return [(await world.orchestrator.saga(one)).state.status for one in saga_ids]
 
 
-async def test_a_child_is_started_and_its_outputs_are_those_of_the_step(
+async def test_child_is_started_and_its_outputs_are_those_of_the_step(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await start(world)
@@ -53,7 +53,7 @@ async def test_a_child_is_started_and_its_outputs_are_those_of_the_step(
     assert world.driver.active == {}
 
 
-async def test_a_child_is_started_once_the_log_can_be_read_again(
+async def test_child_is_started_once_the_log_can_be_read_again(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     log.unreadable += [LogUnavailable("every connection is busy")] * 3
@@ -65,7 +65,7 @@ async def test_a_child_is_started_once_the_log_can_be_read_again(
     assert not log.unreadable
 
 
-async def test_a_child_is_called_back_once_the_log_can_be_read_again(
+async def test_child_is_compensated_once_the_log_can_be_read_again(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.will_reply("ship", NO)
@@ -78,7 +78,7 @@ async def test_a_child_is_called_back_once_the_log_can_be_read_again(
     assert not log.unreadable
 
 
-async def test_a_child_says_whose_it_is(world: InMemoryService) -> None:
+async def test_child_names_its_parent(world: InMemoryService) -> None:
     parent_id, child_id = await start(world)
     await await_idle(world.driver)
 
@@ -89,7 +89,9 @@ async def test_a_child_says_whose_it_is(world: InMemoryService) -> None:
     assert child.state.entity_id == (await world.orchestrator.saga(parent_id)).state.entity_id
 
 
-async def test_a_child_that_is_compensated_turns_its_parent_round(world: InMemoryService) -> None:
+async def test_compensated_child_starts_the_compensation_of_its_parent(
+    world: InMemoryService,
+) -> None:
     world.participants.will_reply("fly", NO)
     parent_id, child_id = await start(world)
     await await_idle(world.driver)
@@ -101,7 +103,7 @@ async def test_a_child_that_is_compensated_turns_its_parent_round(world: InMemor
     assert world.participants.paths == ["POST /ask", "POST /fly", "POST /forget"]
 
 
-async def test_a_parent_is_undone_with_its_child(world: InMemoryService) -> None:
+async def test_parent_is_compensated_with_its_child(world: InMemoryService) -> None:
     parent_id, child_id = await start(world)
     await await_idle(world.driver)
 
@@ -112,7 +114,7 @@ async def test_a_parent_is_undone_with_its_child(world: InMemoryService) -> None
     assert world.participants.paths[3:] == ["POST /return", "POST /unfly", "POST /forget"]
 
 
-async def test_a_child_that_is_under_way_is_called_back(world: InMemoryService) -> None:
+async def test_active_child_is_compensated_with_its_parent(world: InMemoryService) -> None:
     world.participants.hold("fly")
     parent_id, child_id = await start(world)
     await world.participants.await_call("fly")
@@ -128,7 +130,7 @@ async def test_a_child_that_is_under_way_is_called_back(world: InMemoryService) 
     assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly", "POST /forget"]
 
 
-async def test_a_parked_child_leaves_its_parent_waiting_until_somebody_helps(
+async def test_parked_child_keeps_its_parent_waiting_until_an_operator_retries(
     world: InMemoryService,
 ) -> None:
     world.participants.will_reply("undo fly", NO)
@@ -144,7 +146,7 @@ async def test_a_parked_child_leaves_its_parent_waiting_until_somebody_helps(
     assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
 
 
-async def test_a_child_that_is_abandoned_parks_the_parent_that_undoes_it(
+async def test_abandoned_child_parks_the_compensating_parent(
     world: InMemoryService,
 ) -> None:
     world.participants.will_reply("undo fly", NO)
@@ -161,7 +163,7 @@ async def test_a_child_that_is_abandoned_parks_the_parent_that_undoes_it(
     assert parent.not_undone == ("ask", "trip")
 
 
-async def test_a_child_that_nobody_has_defined_is_a_rejected_step(log: TroubledLog) -> None:
+async def test_child_without_a_definition_is_a_rejected_step(log: TroubledLog) -> None:
     world = await in_memory_service(PARENT, log=log)
     parent_id, child_id = await start(world)
     await await_idle(world.driver)
@@ -172,7 +174,7 @@ async def test_a_child_that_nobody_has_defined_is_a_rejected_step(log: TroubledL
     assert log.types(child_id) == []
 
 
-async def test_a_child_whose_input_does_not_fit_is_not_started(log: TroubledLog) -> None:
+async def test_child_with_invalid_input_is_not_started(log: TroubledLog) -> None:
     picky = CHILD.replace(
         "steps:", "input: {properties: {to: {enum: [Oslo]}}, required: [to]}\nsteps:", 1
     )
@@ -187,7 +189,7 @@ async def test_a_child_whose_input_does_not_fit_is_not_started(log: TroubledLog)
     assert log.types(child_id) == []
 
 
-async def test_a_crash_before_the_child_was_started_starts_it(
+async def test_crash_before_the_start_of_the_child_starts_it_after_recovery(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await start(world)
@@ -203,7 +205,7 @@ async def test_a_crash_before_the_child_was_started_starts_it(
     assert restarted.participants.paths == ["POST /fly", "POST /ship"]
 
 
-async def test_a_crash_between_the_child_s_rest_and_the_parent_being_told_loses_nothing(
+async def test_crash_between_the_rest_of_the_child_and_its_report_loses_nothing(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await start(world)
@@ -218,7 +220,7 @@ async def test_a_crash_between_the_child_s_rest_and_the_parent_being_told_loses_
     assert restarted.participants.paths == ["POST /ship"]
 
 
-async def test_a_crash_while_a_child_is_undone_undoes_it_once(
+async def test_crash_during_the_compensation_of_a_child_compensates_it_once(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await start(world)
@@ -237,7 +239,7 @@ async def test_a_crash_while_a_child_is_undone_undoes_it_once(
     assert restarted.participants.paths == ["POST /forget"]
 
 
-async def test_a_child_that_is_called_back_before_it_began_never_begins(
+async def test_child_compensated_before_its_start_never_starts(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     """The parent has been told that there is nothing to undo; starting it then would be a loss."""
@@ -254,7 +256,7 @@ async def test_a_child_that_is_called_back_before_it_began_never_begins(
     assert world.participants.paths == ["POST /ask", "POST /forget"]
 
 
-async def test_a_busy_log_keeps_no_parent_from_its_child(
+async def test_overloaded_log_does_not_lose_the_start_of_a_child(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("ask")
@@ -270,7 +272,7 @@ async def test_a_busy_log_keeps_no_parent_from_its_child(
     assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
 
 
-async def test_a_parked_parent_hears_of_its_child_after_a_crash_too(
+async def test_parked_parent_gets_the_report_of_its_child_after_a_crash(
     log: TroubledLog,
 ) -> None:
     """Its other branch has parked it; who unparks it must find the child heard of."""
@@ -294,7 +296,7 @@ async def test_a_parked_parent_hears_of_its_child_after_a_crash_too(
     await world.driver.drain(timedelta())
 
 
-async def test_children_of_sagas_side_by_side_are_their_own(world: InMemoryService) -> None:
+async def test_concurrent_parents_have_children_of_their_own(world: InMemoryService) -> None:
     families = [await start(world) for _ in range(5)]
 
     for parent_id, child_id in families:

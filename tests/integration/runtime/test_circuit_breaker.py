@@ -54,7 +54,7 @@ async def opened(world: InMemoryService) -> None:
     world.participants.sent.clear()
 
 
-async def test_forward_calls_are_held_back_and_keep_their_attempt(
+async def test_held_forward_call_keeps_its_attempt(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     await opened(world)
@@ -69,7 +69,7 @@ async def test_forward_calls_are_held_back_and_keep_their_attempt(
         assert log.types(saga_id) == ["SagaStarted", "StepBackedOff"]
 
 
-async def test_other_participants_are_called_as_before(world: InMemoryService) -> None:
+async def test_open_circuit_does_not_affect_other_participants(world: InMemoryService) -> None:
     await opened(world)
 
     saga_id = (await world.start("order_processing")).state.saga_id
@@ -77,7 +77,7 @@ async def test_other_participants_are_called_as_before(world: InMemoryService) -
     assert (await world.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_compensations_pass_and_one_that_is_answered_closes_it(
+async def test_compensation_passes_and_its_success_closes_the_circuit(
     world: InMemoryService,
 ) -> None:
     (booked,) = await start(world, 1)
@@ -92,7 +92,7 @@ async def test_compensations_pass_and_one_that_is_answered_closes_it(
     assert (await world.orchestrator.saga(held)).state.status == "completed"
 
 
-async def test_the_first_call_after_the_rest_is_a_probe_and_the_others_wait_for_it(
+async def test_first_call_after_the_open_time_is_a_probe_and_the_others_wait_for_it(
     world: InMemoryService,
 ) -> None:
     await opened(world)
@@ -110,7 +110,7 @@ async def test_the_first_call_after_the_rest_is_a_probe_and_the_others_wait_for_
         assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_a_probe_that_fails_keeps_it_open_and_costs_one_attempt_of_one_saga(
+async def test_failed_probe_keeps_the_circuit_open_and_uses_one_attempt(
     world: InMemoryService,
 ) -> None:
     await opened(world)
@@ -125,7 +125,7 @@ async def test_a_probe_that_fails_keeps_it_open_and_costs_one_attempt_of_one_sag
     assert world.driver.executor.breakers["hotel"].state is CircuitState.OPEN
 
 
-async def test_who_was_held_back_is_woken_when_it_closes_though_nobody_remembered(
+async def test_held_saga_is_woken_from_the_log_when_the_circuit_closes(
     world: InMemoryService,
 ) -> None:
     await opened(world)
@@ -144,7 +144,7 @@ async def test_who_was_held_back_is_woken_when_it_closes_though_nobody_remembere
     assert [one.headers["saga-attempt"] for one in world.participants.sent] == ["1"] * 5
 
 
-async def test_many_are_woken_in_steps(
+async def test_many_held_sagas_are_woken_in_batches(
     world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_back, "SAGAS_PER_WAKE", 2)
@@ -164,7 +164,7 @@ async def test_many_are_woken_in_steps(
         assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_a_paused_saga_is_not_woken(world: InMemoryService) -> None:
+async def test_paused_saga_is_not_woken(world: InMemoryService) -> None:
     await opened(world)
     (held,) = await start(world, 1)
     await world.orchestrator.execute(held, Pause())
@@ -177,7 +177,7 @@ async def test_a_paused_saga_is_not_woken(world: InMemoryService) -> None:
     assert world.participants.sent == []
 
 
-async def test_all_come_to_their_end_when_the_participant_is_back(world: InMemoryService) -> None:
+async def test_all_sagas_complete_when_the_participant_recovers(world: InMemoryService) -> None:
     await opened(world)
     held = await start(world, 30)
     world.participants.will_reply("book", AWAY, AWAY, OK_REPLY)

@@ -54,7 +54,7 @@ async def is_called(world: InMemoryService, saga: Saga) -> None:
 
 @pytest.mark.parametrize("last", [UNDOABLE, PIVOT])
 @pytest.mark.parametrize("turn", [CANCEL, TimerFired()])
-async def test_a_call_that_waits_for_its_turn_is_not_sent_any_more(
+async def test_call_that_waits_for_its_slot_is_not_sent_after_a_cancel(
     last: str, turn: Cancel | TimerFired
 ) -> None:
     world, saga = await a_saga_whose_call_waits_for_its_turn(last)
@@ -73,7 +73,7 @@ async def test_a_call_that_waits_for_its_turn_is_not_sent_any_more(
     assert of_it == ["/book", "/unbook"]
 
 
-async def test_nor_is_a_further_attempt_of_a_step_that_may_have_happened() -> None:
+async def test_further_attempt_of_an_uncertain_step_is_not_sent_after_a_cancel() -> None:
     world = await in_memory_service(TRIP % UNDOABLE, limit=1)
     world.participants.will_reply("pay", Response(500, {}, b""))
     saga = await world.start("trip")
@@ -92,7 +92,7 @@ async def test_nor_is_a_further_attempt_of_a_step_that_may_have_happened() -> No
     assert of_it == ["/book", "/pay", "/refund", "/unbook"]
 
 
-async def test_a_call_that_a_crash_has_cut_off_is_not_sent_again_after_a_cancel() -> None:
+async def test_call_cut_off_by_a_crash_is_not_resent_after_a_cancel() -> None:
     world = await in_memory_service()
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
@@ -110,7 +110,7 @@ async def test_a_call_that_a_crash_has_cut_off_is_not_sent_again_after_a_cancel(
     assert restarted.clock.now() == world.clock.now() + timedelta(seconds=10)
 
 
-async def test_nor_one_that_waits_for_its_turn_to_be_sent_again() -> None:
+async def test_call_that_waits_to_be_resent_is_not_sent_after_a_cancel() -> None:
     """The process before may have sent it, so it is waited for all the same."""
     world = await in_memory_service()
     world.participants.hold("process_payment")

@@ -56,7 +56,7 @@ async def start(world: InMemoryService) -> str:
     return (await world.orchestrator.start("order_processing", REQUEST)).saga.state.saga_id
 
 
-async def test_the_callback_is_told_of_the_rest_and_that_it_was_is_recorded(
+async def test_webhook_is_sent_at_rest_and_its_delivery_is_recorded(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     receiver = told_by(world, Receiver())
@@ -69,9 +69,7 @@ async def test_the_callback_is_told_of_the_rest_and_that_it_was_is_recorded(
     assert world.driver.active == {}
 
 
-async def test_a_callback_that_does_not_take_it_is_told_again(
-    world: InMemoryService, log: TroubledLog
-) -> None:
+async def test_webhook_without_a_2xx_is_repeated(world: InMemoryService, log: TroubledLog) -> None:
     receiver = told_by(world, Receiver(refusals=3))
 
     saga_id = await start(world)
@@ -81,7 +79,7 @@ async def test_a_callback_that_does_not_take_it_is_told_again(
     assert log.types(saga_id).count("CompletionWebhookDelivered") == 1
 
 
-async def test_nobody_is_told_who_did_not_ask(world: InMemoryService) -> None:
+async def test_saga_without_a_callback_url_sends_no_webhook(world: InMemoryService) -> None:
     receiver = told_by(world, Receiver())
 
     await world.await_rest((await world.start("order_processing")).state.saga_id)
@@ -90,7 +88,7 @@ async def test_nobody_is_told_who_did_not_ask(world: InMemoryService) -> None:
     assert receiver.told == []
 
 
-async def test_the_next_rest_is_told_too(world: InMemoryService) -> None:
+async def test_next_rest_sends_a_webhook_too(world: InMemoryService) -> None:
     receiver = told_by(world, Receiver())
     saga_id = await start(world)
     await await_idle(world.driver)
@@ -101,7 +99,7 @@ async def test_the_next_rest_is_told_too(world: InMemoryService) -> None:
     assert [one.state.status for one in receiver.told] == ["completed", "compensated"]
 
 
-async def test_the_next_process_tells_what_the_last_one_could_not(
+async def test_undelivered_webhook_is_sent_by_the_next_process(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     receiver = Receiver(refusals=1_000_000)
@@ -118,7 +116,7 @@ async def test_the_next_process_tells_what_the_last_one_could_not(
     assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
 
 
-async def test_a_stop_does_not_wait_for_the_next_try(world: InMemoryService) -> None:
+async def test_stop_does_not_wait_for_the_next_attempt(world: InMemoryService) -> None:
     receiver = Receiver(refusals=1_000_000)
     world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
     await start(world)
@@ -130,7 +128,7 @@ async def test_a_stop_does_not_wait_for_the_next_try(world: InMemoryService) -> 
     assert len(receiver.told) == 1
 
 
-async def test_what_is_owed_is_told_with_how_long_and_until_it_is_taken(
+async def test_pending_webhooks_are_reported_with_their_age_until_delivery(
     world: InMemoryService,
 ) -> None:
     receiver = Receiver(refusals=1_000_000)
@@ -146,7 +144,7 @@ async def test_what_is_owed_is_told_with_how_long_and_until_it_is_taken(
     assert callbacks.pending() is None
 
 
-async def test_how_long_it_is_owed_outlives_the_process(
+async def test_age_of_a_pending_webhook_survives_a_restart(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     receiver = Receiver(refusals=1_000_000)
@@ -165,7 +163,7 @@ async def test_how_long_it_is_owed_outlives_the_process(
     await restarted.driver.drain(timedelta())
 
 
-async def test_a_sender_is_told_the_number_of_the_try(world: InMemoryService) -> None:
+async def test_sender_gets_the_number_of_the_attempt(world: InMemoryService) -> None:
     receiver = told_by(world, Receiver(refusals=2))
 
     await start(world)

@@ -54,7 +54,9 @@ async def refused_with_a_call_out(
     return saga_id
 
 
-async def test_both_are_called_at_once(world: InMemoryService, log: TroubledLog) -> None:
+async def test_concurrent_steps_are_called_at_once(
+    world: InMemoryService, log: TroubledLog
+) -> None:
     for step in ("ship", "mail"):
         world.participants.hold(step)
     saga_id = (await world.start("side_by_side")).state.saga_id
@@ -68,7 +70,7 @@ async def test_both_are_called_at_once(world: InMemoryService, log: TroubledLog)
     assert saga.state.status == "completed"
 
 
-async def test_it_parks_only_when_the_other_one_is_answered(
+async def test_saga_parks_only_when_the_other_call_has_its_result(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = await refused_with_a_call_out(world, log)
@@ -84,7 +86,7 @@ async def test_it_parks_only_when_the_other_one_is_answered(
 
 
 @pytest.mark.parametrize("verb", [Retry(), DONE_BY_HAND], ids=type)
-async def test_it_goes_on_from_where_it_was_parked(
+async def test_retried_saga_goes_on_from_where_it_was_parked(
     world: InMemoryService, log: TroubledLog, verb: OperatorCommand
 ) -> None:
     saga_id = await refused_with_a_call_out(world, log)
@@ -98,7 +100,7 @@ async def test_it_goes_on_from_where_it_was_parked(
     assert world.participants.paths.count("POST /mail") == 1
 
 
-async def test_an_answer_that_comes_after_its_saga_was_abandoned_is_only_recorded(
+async def test_result_after_an_abandon_is_only_recorded(
     world: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     saga_id = await refused_with_a_call_out(world, log)
@@ -113,7 +115,7 @@ async def test_an_answer_that_comes_after_its_saga_was_abandoned_is_only_recorde
     assert caplog.records == []
 
 
-async def test_verbs_and_answers_that_come_at_once_are_decided_about_one_by_one(
+async def test_concurrent_commands_and_results_are_handled_one_by_one(
     world: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each is recorded once, in some order, and none of them finds another version."""

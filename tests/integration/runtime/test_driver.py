@@ -40,7 +40,7 @@ class Witnesses(ScriptedParticipants):
         return await ScriptedParticipants.send(self, call, epoch, token)
 
 
-async def test_every_call_finds_its_intent_in_the_log(log: TroubledLog) -> None:
+async def test_call_leaves_after_its_intent_is_in_the_log(log: TroubledLog) -> None:
     participants = Witnesses(log=log)
     world = await in_memory_service(log=log, participants=participants)
     participants.will_reply("process_payment", OOPS)
@@ -54,7 +54,7 @@ async def test_every_call_finds_its_intent_in_the_log(log: TroubledLog) -> None:
     assert types[-1] == "SagaCompensated"
 
 
-async def test_nothing_leaves_before_the_append_is_told_to_have_landed(
+async def test_call_leaves_after_the_append_was_confirmed(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
@@ -70,7 +70,7 @@ async def test_nothing_leaves_before_the_append_is_told_to_have_landed(
     assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_answer_and_next_intent_are_one_append(
+async def test_result_and_next_intent_are_one_append(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga = await world.start("order_processing")
@@ -85,7 +85,7 @@ async def test_answer_and_next_intent_are_one_append(
     ]
 
 
-async def test_a_step_that_is_called_again_says_its_attempt_and_keeps_its_key(
+async def test_repeated_call_carries_its_attempt_and_keeps_its_key(
     world: InMemoryService,
 ) -> None:
     world.participants.will_reply("create_order", OOPS, OOPS)
@@ -114,7 +114,7 @@ async def test_sagas_do_not_wait_for_one_another(world: InMemoryService) -> None
     assert (await world.await_rest(first.state.saga_id)).state.status == "completed"
 
 
-async def test_what_happens_at_once_is_decided_about_one_by_one(
+async def test_concurrent_inputs_of_a_saga_are_handled_one_by_one(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
@@ -133,7 +133,7 @@ async def test_what_happens_at_once_is_decided_about_one_by_one(
     assert log.types(saga_id)[4:6] == ["CompensationStarted", "StepSucceeded"]
 
 
-async def test_a_participant_that_raises_takes_only_its_saga_down(
+async def test_unexpected_exception_quarantines_only_its_saga(
     world: InMemoryService, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.participants.will_reply("create_order", RuntimeError("a bug of ours"))  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ async def test_a_participant_that_raises_takes_only_its_saga_down(
     assert broken.state.saga_id not in world.driver.active
 
 
-async def test_at_most_the_limit_is_with_one_participant() -> None:
+async def test_participant_gets_no_more_concurrent_calls_than_the_limit() -> None:
     world = await in_memory_service(limit=2)
     world.participants.hold("create_order")
     sagas = [await world.start("order_processing") for _ in range(5)]
@@ -160,7 +160,7 @@ async def test_at_most_the_limit_is_with_one_participant() -> None:
         assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_a_saga_is_turned_round_while_its_call_is_under_way(world: InMemoryService) -> None:
+async def test_saga_can_be_compensated_while_its_call_is_in_flight(world: InMemoryService) -> None:
     world.participants.hold("process_payment")
     saga = await world.start("order_processing")
     await world.participants.await_call("process_payment")
@@ -177,7 +177,7 @@ async def test_a_saga_is_turned_round_while_its_call_is_under_way(world: InMemor
     ]
 
 
-async def test_a_finished_saga_is_not_kept_in_memory(world: InMemoryService) -> None:
+async def test_finished_saga_is_evicted_from_memory(world: InMemoryService) -> None:
     saga = await world.start("order_processing")
     await world.await_rest(saga.state.saga_id)
 
@@ -185,7 +185,7 @@ async def test_a_finished_saga_is_not_kept_in_memory(world: InMemoryService) -> 
     assert world.driver.timers._due == {}
 
 
-async def test_every_commit_is_told_once_and_in_order(world: InMemoryService) -> None:
+async def test_every_commit_is_observed_once_and_in_order(world: InMemoryService) -> None:
     told: list[int] = []
     world.driver.observe = lambda saga, recorded: told.extend(one.version for one in recorded)
 
@@ -194,7 +194,7 @@ async def test_every_commit_is_told_once_and_in_order(world: InMemoryService) ->
     assert told == list(range(1, saga.state.version + 1))
 
 
-async def test_a_start_while_stopping_is_refused_and_leaves_nothing(
+async def test_start_while_stopping_is_refused_and_records_nothing(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.driver.begin_stop()

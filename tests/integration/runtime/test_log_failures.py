@@ -42,7 +42,7 @@ from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
         (LogUnavailable("closing"), OutcomeUnknown),
     ],
 )
-async def test_a_start_that_the_log_does_not_take_is_told_as_such(
+async def test_start_refused_by_the_log_raises_unavailable(
     world: InMemoryService, log: TroubledLog, trouble: Exception, told: type[Unavailable]
 ) -> None:
     log.troubles.append(trouble)
@@ -57,7 +57,7 @@ async def test_a_start_that_the_log_does_not_take_is_told_as_such(
     assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_a_start_in_doubt_that_landed_is_driven_by_the_next_process(
+async def test_unconfirmed_start_that_was_recorded_is_driven_by_the_next_process(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     log.lands = True
@@ -73,7 +73,7 @@ async def test_a_start_in_doubt_that_landed_is_driven_by_the_next_process(
     assert (await run_to_rest(restarted, saga_id)).state.status == "completed"
 
 
-async def test_an_answer_is_kept_until_a_busy_log_takes_it(
+async def test_result_is_kept_until_an_overloaded_log_records_it(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("create_order")
@@ -89,7 +89,7 @@ async def test_an_answer_is_kept_until_a_busy_log_takes_it(
 
 
 @pytest.mark.parametrize("trouble", [Fenced(3), LogUnavailable("closing")], ids=type)
-async def test_a_saga_whose_shard_is_lost_is_let_go(
+async def test_saga_of_a_lost_shard_is_released(
     world: InMemoryService, log: TroubledLog, trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.participants.hold("create_order")
@@ -106,7 +106,7 @@ async def test_a_saga_whose_shard_is_lost_is_let_go(
     assert log.types(saga.state.saga_id) == ["SagaStarted", "StepCalled"]
 
 
-async def test_a_log_without_a_claim_cannot_append_any_more(world: InMemoryService) -> None:
+async def test_log_without_a_claim_cannot_append(world: InMemoryService) -> None:
     """A second process takes over: the first one's answers do not land."""
     world.participants.hold("create_order")
     saga = await world.start("order_processing")
@@ -125,7 +125,7 @@ async def test_a_log_without_a_claim_cannot_append_any_more(world: InMemoryServi
     assert len(world.participants.sent) == 1
 
 
-async def test_a_start_that_is_fenced_begins_in_another_shard(
+async def test_fenced_start_is_repeated_in_another_shard(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     log.troubles.append(Fenced(1))
@@ -136,7 +136,7 @@ async def test_a_start_that_is_fenced_begins_in_another_shard(
     assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_an_ambiguous_commit_is_never_guessed_about(
+async def test_ambiguous_commit_raises_outcome_unknown(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     """It landed, and nobody was told: who lets go leaves the truth to the log."""
@@ -157,7 +157,7 @@ async def test_an_ambiguous_commit_is_never_guessed_about(
     assert restarted.participants.sent[0].headers["saga-step"] == "process_payment"
 
 
-async def test_a_saga_that_somebody_else_has_moved_is_read_again_and_goes_on(
+async def test_outdated_saga_is_read_again_and_goes_on(
     world: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.participants.hold("create_order")
@@ -175,7 +175,7 @@ async def test_a_saga_that_somebody_else_has_moved_is_read_again_and_goes_on(
     assert statuses == ["completed", "completed"]
 
 
-async def test_a_happening_that_the_log_does_not_take_is_told_and_changes_nothing(
+async def test_input_refused_by_the_log_raises_and_changes_nothing(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
@@ -190,7 +190,7 @@ async def test_a_happening_that_the_log_does_not_take_is_told_and_changes_nothin
     assert (await world.await_rest(saga_id)).state.status == "compensated"
 
 
-async def test_a_broken_history_blocks_no_other(
+async def test_broken_history_blocks_no_other_saga(
     log: TroubledLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead = await in_memory_service(log=log)
@@ -223,7 +223,7 @@ class StalledLog(InMemoryLog):
         return timedelta(seconds=3)
 
 
-async def test_a_start_behind_a_stalled_log_is_refused_and_leaves_nothing(
+async def test_start_behind_a_stalled_log_is_refused_and_records_nothing(
     world: InMemoryService,
 ) -> None:
     world.orchestrator.log = StalledLog(world.log.store)
@@ -235,7 +235,7 @@ async def test_a_start_behind_a_stalled_log_is_refused_and_leaves_nothing(
     assert (world.events, world.driver.active) == ([], {})
 
 
-async def test_a_verb_behind_a_stalled_log_is_refused(world: InMemoryService) -> None:
+async def test_command_behind_a_stalled_log_is_refused(world: InMemoryService) -> None:
     saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
     world.orchestrator.log = StalledLog(world.log.store)
 
@@ -246,7 +246,7 @@ async def test_a_verb_behind_a_stalled_log_is_refused(world: InMemoryService) ->
     assert (await world.orchestrator.saga(saga.state.saga_id)).state == saga.state
 
 
-async def test_a_verb_that_the_log_does_not_record_in_time_is_in_doubt_and_may_count(
+async def test_command_not_confirmed_in_time_raises_outcome_unknown_and_may_take_effect(
     world: InMemoryService, log: TroubledLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.participants.hold("create_order")
@@ -271,7 +271,7 @@ class SilentLog(InMemoryLog):
         raise LogUnavailable("no database")
 
 
-async def test_an_unavailable_log_is_told_when_it_is_read(world: InMemoryService) -> None:
+async def test_read_of_an_unavailable_log_raises_unavailable(world: InMemoryService) -> None:
     saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
 
     world.orchestrator.repository.log = SilentLog(world.log.store)
@@ -282,14 +282,14 @@ async def test_an_unavailable_log_is_told_when_it_is_read(world: InMemoryService
         await world.orchestrator.read_events_page(saga.state.saga_id, after=0, limit=10)
 
 
-async def test_a_node_without_shards_starts_nothing(world: InMemoryService) -> None:
+async def test_node_without_shards_starts_nothing(world: InMemoryService) -> None:
     world.driver.drop_shards(range(SHARD_COUNT))
 
     with pytest.raises(Unavailable, match="owns no shard"):
         await world.start("order_processing")
 
 
-async def test_starts_go_round_the_shards(world: InMemoryService) -> None:
+async def test_starts_are_spread_over_the_shards(world: InMemoryService) -> None:
     for _ in range(2 * SHARD_COUNT):
         await world.start("order_processing")
 

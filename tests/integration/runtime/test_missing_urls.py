@@ -65,7 +65,7 @@ async def wait(world: InMemoryService, times: int) -> None:
 
 
 @pytest.mark.parametrize("missing", ALL)
-async def test_a_call_waits_for_the_url_and_is_made_with_the_next_start(missing: str) -> None:
+async def test_call_waits_for_its_url_and_is_sent_after_the_next_start(missing: str) -> None:
     past = Past()
     participants = past.participants
     world = await started(past, [one for one in ALL if one != missing])
@@ -90,7 +90,7 @@ async def test_a_call_waits_for_the_url_and_is_made_with_the_next_start(missing:
     assert world.driver.sagas_awaiting_urls() == {}
 
 
-async def test_a_call_that_a_restart_has_cut_off_and_its_undoing_use_no_attempt_up() -> None:
+async def test_call_cut_off_by_a_restart_and_its_compensation_use_no_attempt() -> None:
     past = Past()
     participants = past.participants
     world = await started(past, ALL)
@@ -120,7 +120,7 @@ async def test_a_call_that_a_restart_has_cut_off_and_its_undoing_use_no_attempt_
     assert (await world.await_rest(saga_id)).state.status == "compensated"
 
 
-async def test_a_saga_that_is_given_up_waits_for_no_url() -> None:
+async def test_abandoned_saga_waits_for_no_url() -> None:
     world = await started(Past(), [])
     saga_id = (await world.start("thing")).state.saga_id
     await await_idle(world.driver)

@@ -114,7 +114,7 @@ async def restarted(log: TroubledLog, *documents: str) -> InMemoryService:
 
 
 @pytest.mark.parametrize("asked", DRIVEN)
-async def test_what_ends_a_child_under_way_is_its_parent_s_to_ask_for(
+async def test_command_that_ends_an_active_child_is_refused(
     world: InMemoryService, asked: OperatorCommand
 ) -> None:
     parent_id, child_id = await flying(world)
@@ -130,7 +130,7 @@ async def test_what_ends_a_child_under_way_is_its_parent_s_to_ask_for(
 
 
 @pytest.mark.parametrize("asked", [Compensate(), Cancel()])
-async def test_a_child_that_its_parent_has_counted_is_undone_with_it_alone(
+async def test_child_counted_by_its_parent_is_compensated_with_the_parent_only(
     world: InMemoryService, asked: OperatorCommand
 ) -> None:
     parent_id, child_id = await start(world)
@@ -145,7 +145,7 @@ async def test_a_child_that_its_parent_has_counted_is_undone_with_it_alone(
     assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
 
 
-async def test_a_parked_child_is_helped_on_and_nothing_else(world: InMemoryService) -> None:
+async def test_parked_child_accepts_only_commands_that_unpark(world: InMemoryService) -> None:
     world.participants.will_reply("undo fly", *[NO] * 2)
     parent_id, child_id = await start(world)
     await await_idle(world.driver)
@@ -174,7 +174,7 @@ async def parked_over(log: TroubledLog, *, completed: bool) -> tuple[InMemorySer
     return world, parent_id, child_id
 
 
-async def test_a_child_of_a_parked_parent_that_has_not_counted_it_can_be_cancelled(
+async def test_uncounted_child_of_a_parked_parent_can_be_cancelled(
     log: TroubledLog,
 ) -> None:
     world, parent_id, child_id = await parked_over(log, completed=False)
@@ -188,7 +188,7 @@ async def test_a_child_of_a_parked_parent_that_has_not_counted_it_can_be_cancell
     await world.driver.drain(timedelta())
 
 
-async def test_a_child_that_completes_while_it_is_asked_is_looked_at_again(
+async def test_child_that_completes_during_a_command_is_checked_again(
     log: TroubledLog,
 ) -> None:
     """Its end is being recorded, and will be reported; undoing it then is the parent's."""
@@ -213,7 +213,7 @@ async def test_a_child_that_completes_while_it_is_asked_is_looked_at_again(
     await world.driver.drain(timedelta())
 
 
-async def test_one_that_it_has_counted_cannot(log: TroubledLog) -> None:
+async def test_counted_child_of_a_parked_parent_cannot_be_cancelled(log: TroubledLog) -> None:
     world, parent_id, child_id = await parked_over(log, completed=True)
 
     with pytest.raises(DrivenByParent):
@@ -222,7 +222,7 @@ async def test_one_that_it_has_counted_cannot(log: TroubledLog) -> None:
     await world.driver.drain(timedelta())
 
 
-async def test_a_pause_reaches_the_child_under_way_and_so_does_its_end(
+async def test_pause_and_resume_of_a_parent_reach_its_active_child(
     world: InMemoryService,
 ) -> None:
     parent_id, child_id = await flying(world)
@@ -241,7 +241,7 @@ async def test_a_pause_reaches_the_child_under_way_and_so_does_its_end(
     assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
 
 
-async def test_a_pause_is_answered_when_it_has_reached_the_children_and_theirs() -> None:
+async def test_pause_returns_when_it_has_reached_all_descendants() -> None:
     world = await in_memory_service(TWO_STEPS, PARENT, GRANDPARENT)
     world.participants.hold("fly")
     top_id = (await world.start("grandparent", step_data=[{"to": "Rome"}])).state.saga_id
@@ -255,7 +255,7 @@ async def test_a_pause_is_answered_when_it_has_reached_the_children_and_theirs()
     await world.driver.drain(timedelta())
 
 
-async def test_a_pause_of_the_child_s_own_outlasts_that_of_its_parent(
+async def test_own_pause_of_a_child_outlasts_that_of_its_parent(
     world: InMemoryService,
 ) -> None:
     parent_id, child_id = await flying(world)
@@ -270,7 +270,7 @@ async def test_a_pause_of_the_child_s_own_outlasts_that_of_its_parent(
     assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
 
 
-async def test_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+async def test_pause_cut_off_by_a_crash_reaches_the_child_after_recovery(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await flying(world)
@@ -292,7 +292,7 @@ async def test_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
     assert await status_of(after, parent_id, child_id) == ["completed", "completed"]
 
 
-async def test_an_end_of_a_pause_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+async def test_resume_cut_off_by_a_crash_reaches_the_child_after_recovery(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await flying(world)
@@ -306,7 +306,7 @@ async def test_an_end_of_a_pause_that_a_crash_kept_from_the_child_reaches_it_aft
     assert await status_of(after, parent_id, child_id) == ["completed", "completed"]
 
 
-async def test_a_child_does_not_begin_under_a_paused_parent(
+async def test_child_does_not_start_under_a_paused_parent(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("ask")
@@ -326,7 +326,7 @@ async def test_a_child_does_not_begin_under_a_paused_parent(
     assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
 
 
-async def test_a_parked_child_is_not_helped_on_under_a_paused_parent(
+async def test_parked_child_is_not_retried_under_a_paused_parent(
     world: InMemoryService,
 ) -> None:
     world.participants.will_reply("undo fly", NO)
@@ -342,7 +342,7 @@ async def test_a_parked_child_is_not_helped_on_under_a_paused_parent(
             await world.orchestrator.execute(child_id, help_on)
 
 
-async def test_a_child_under_way_is_left_when_that_is_said(world: InMemoryService) -> None:
+async def test_abandon_leaves_active_children_if_requested(world: InMemoryService) -> None:
     parent_id, child_id = await flying(world)
     with pytest.raises(ChildrenUnderWay) as refused:
         await world.orchestrator.execute(parent_id, Abandon(reason="enough"))
@@ -357,7 +357,7 @@ async def test_a_child_under_way_is_left_when_that_is_said(world: InMemoryServic
     assert await status_of(world, child_id) == ["compensated"]
 
 
-async def test_and_cancelled_when_that_is_said(world: InMemoryService) -> None:
+async def test_abandon_cancels_active_children_if_requested(world: InMemoryService) -> None:
     parent_id, child_id = await flying(world)
 
     asked = Abandon(reason="enough", children=ChildPolicy.CANCEL)
@@ -369,7 +369,7 @@ async def test_and_cancelled_when_that_is_said(world: InMemoryService) -> None:
     assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly"]
 
 
-async def test_a_cancel_that_a_crash_kept_from_the_child_reaches_it_afterwards(
+async def test_cancel_cut_off_by_a_crash_reaches_the_child_after_recovery(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await flying(world)
@@ -383,7 +383,7 @@ async def test_a_cancel_that_a_crash_kept_from_the_child_reaches_it_afterwards(
     assert needs_no_recovery(await after.orchestrator.saga(parent_id))
 
 
-async def test_nesting_is_bounded_and_the_step_that_would_go_deeper_says_so() -> None:
+async def test_nesting_beyond_the_limit_is_refused_with_the_reason() -> None:
     world = await in_memory_service(NESTED, nesting_limit=3)
     parent_id = (await world.start("parent", step_data=[{"depth": 1}])).state.saga_id
     await await_idle(world.driver)
@@ -402,7 +402,7 @@ async def test_nesting_is_bounded_and_the_step_that_would_go_deeper_says_so() ->
         (Abandon(reason="enough", children=ChildPolicy.CANCEL), "abandoned"),
     ],
 )
-async def test_a_child_past_its_pivot_goes_on_when_its_paused_parent_calls_it_back(
+async def test_child_past_its_pivot_goes_on_when_its_paused_parent_compensates(
     ends: OperatorCommand, parent: str
 ) -> None:
     world = await in_memory_service(PAST_ITS_PIVOT, PARENT)
@@ -416,7 +416,7 @@ async def test_a_child_past_its_pivot_goes_on_when_its_paused_parent_calls_it_ba
     await world.driver.drain(timedelta())
 
 
-async def test_a_child_called_back_by_a_paused_parent_sends_nothing_forward_if_the_log_is_busy(
+async def test_child_compensated_by_a_paused_parent_sends_nothing_forward_if_the_log_is_overloaded(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     parent_id, child_id = await flying(world)
@@ -431,7 +431,7 @@ async def test_a_child_called_back_by_a_paused_parent_sends_nothing_forward_if_t
     assert "POST /land" not in world.participants.paths
 
 
-async def test_a_child_left_by_a_paused_parent_is_paused_until_it_is_resumed(
+async def test_child_left_by_a_paused_parent_is_paused_until_it_is_resumed(
     world: InMemoryService,
 ) -> None:
     parent_id, child_id = await flying(world)

@@ -78,7 +78,7 @@ async def test_twenty_starts_on_a_slow_log_are_one_saga(
     assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
-async def test_a_key_is_remembered_after_the_saga_rests_and_after_a_restart(
+async def test_key_outlives_the_saga_and_a_restart(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     first = await world.orchestrator.start("order_processing", REQUEST, key=KEY)
@@ -91,7 +91,7 @@ async def test_a_key_is_remembered_after_the_saga_rests_and_after_a_restart(
     assert again.saga.state.saga_id == first.saga.state.saga_id
 
 
-async def test_a_key_whose_start_died_before_it_was_recorded_starts_it(
+async def test_key_of_a_start_that_recorded_nothing_starts_the_saga(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     bound = await log.claim_key(
@@ -104,7 +104,7 @@ async def test_a_key_whose_start_died_before_it_was_recorded_starts_it(
     assert (await world.await_rest(NOBODY)).state.status == "completed"
 
 
-async def test_a_key_stands_for_one_request(world: InMemoryService) -> None:
+async def test_key_with_another_request_is_refused(world: InMemoryService) -> None:
     await world.orchestrator.start("order_processing", REQUEST, key=KEY)
 
     with pytest.raises(IdempotencyKeyReused, match="'order-1'"):
@@ -115,7 +115,7 @@ async def test_a_key_stands_for_one_request(world: InMemoryService) -> None:
     assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
-async def test_a_refused_start_records_nothing_and_binds_no_key(
+async def test_refused_start_records_nothing_and_binds_no_key(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     empty = StartSaga(entity_id=1, input={"step_data": []})
@@ -130,7 +130,7 @@ async def test_a_refused_start_records_nothing_and_binds_no_key(
     assert (world.events, log.store.keys) == ([], {})
 
 
-async def test_who_waits_gets_the_saga_at_rest(world: InMemoryService) -> None:
+async def test_waiting_client_gets_the_saga_at_rest(world: InMemoryService) -> None:
     world.participants.hold("confirm_order")
     saga = await world.start("order_processing")
     waiting = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
@@ -141,7 +141,7 @@ async def test_who_waits_gets_the_saga_at_rest(world: InMemoryService) -> None:
     assert (await waiting).state.status == "completed"
 
 
-async def test_each_waits_as_long_as_it_wants_to_and_not_longer(world: InMemoryService) -> None:
+async def test_each_client_waits_for_its_own_time(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     saga = await world.start("order_processing")
     patient = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
@@ -156,7 +156,7 @@ async def test_each_waits_as_long_as_it_wants_to_and_not_longer(world: InMemoryS
     assert (await patient).state.status == "completed"
 
 
-async def test_who_waits_too_short_gets_the_saga_as_it_is(world: InMemoryService) -> None:
+async def test_client_whose_time_is_over_gets_the_saga_as_it_is(world: InMemoryService) -> None:
     world.participants.hold("confirm_order")
     saga = await world.start("order_processing")
     await world.participants.await_call("confirm_order")
@@ -169,7 +169,7 @@ async def test_who_waits_too_short_gets_the_saga_as_it_is(world: InMemoryService
         await world.orchestrator.saga_from(saga.state.saga_id, 7, timedelta())
 
 
-async def test_who_waits_for_a_version_gets_it(world: InMemoryService) -> None:
+async def test_waiting_client_gets_the_requested_version(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
     waiting = [
@@ -183,7 +183,7 @@ async def test_who_waits_for_a_version_gets_it(world: InMemoryService) -> None:
     assert [one.state.version for one in await asyncio.gather(*waiting)] == [2, 2, 4, 4, 8]
 
 
-async def test_a_saga_is_told_as_of_every_version_and_time(world: InMemoryService) -> None:
+async def test_saga_is_returned_as_of_every_version_and_time(world: InMemoryService) -> None:
     moments: list[datetime] = []
 
     def second_by_second(saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
@@ -207,7 +207,7 @@ async def test_a_saga_is_told_as_of_every_version_and_time(world: InMemoryServic
         await world.orchestrator.saga_as_of(saga_id, at=NOON - timedelta(seconds=1))
 
 
-async def test_what_memory_says_of_a_saga_is_what_its_stream_says(world: InMemoryService) -> None:
+async def test_saga_in_memory_equals_its_replayed_stream(world: InMemoryService) -> None:
     world.participants.hold("process_payment")
     saga_id = (await world.start("order_processing")).state.saga_id
     await world.participants.await_call("process_payment")
@@ -218,7 +218,7 @@ async def test_what_memory_says_of_a_saga_is_what_its_stream_says(world: InMemor
     assert (await world.orchestrator.saga_as_of(saga_id)).state == live.state
 
 
-async def test_compensation_may_be_asked_for_often(world: InMemoryService) -> None:
+async def test_compensate_is_idempotent(world: InMemoryService) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
     await world.await_rest(saga_id)
 
@@ -232,7 +232,7 @@ async def test_compensation_may_be_asked_for_often(world: InMemoryService) -> No
     ]
 
 
-async def test_what_cannot_be_undone_is_refused(world: InMemoryService) -> None:
+async def test_compensate_of_an_uncompensatable_saga_is_refused(world: InMemoryService) -> None:
     pivotal = await in_memory_service(PIVOTAL)
     saga_id = (await pivotal.start("pivotal")).state.saga_id
     await pivotal.await_rest(saga_id)
@@ -245,7 +245,7 @@ async def test_what_cannot_be_undone_is_refused(world: InMemoryService) -> None:
         await world.orchestrator.execute(NOBODY, Compensate())
 
 
-async def test_a_plan_of_what_would_be_undone_changes_nothing(world: InMemoryService) -> None:
+async def test_compensation_plan_changes_nothing(world: InMemoryService) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
     before = await world.await_rest(saga_id)
 
@@ -256,7 +256,7 @@ async def test_a_plan_of_what_would_be_undone_changes_nothing(world: InMemorySer
     assert len(world.participants.sent) == 3
 
 
-async def test_entries_are_told_by_the_page(world: InMemoryService) -> None:
+async def test_events_are_returned_in_pages(world: InMemoryService) -> None:
     world.participants.will_reply("process_payment", NO)
     saga_id = (await world.start("order_processing")).state.saga_id
     saga = await world.await_rest(saga_id)
@@ -271,7 +271,7 @@ async def test_entries_are_told_by_the_page(world: InMemoryService) -> None:
     assert [has_more for _, has_more in pages] == [True, True, False]
 
 
-async def test_a_start_that_was_put_off_waits_for_its_time(world: InMemoryService) -> None:
+async def test_scheduled_start_waits_for_its_time(world: InMemoryService) -> None:
     later = StartSaga(
         entity_id=1, input={"step_data": ORDER_STEP_DATA}, start_at=NOON + timedelta(hours=1)
     )
@@ -283,7 +283,7 @@ async def test_a_start_that_was_put_off_waits_for_its_time(world: InMemoryServic
     assert (await world.await_rest(started.saga.state.saga_id)).state.status == "completed"
 
 
-async def test_a_fenced_start_with_a_key_can_be_tried_again(
+async def test_fenced_start_with_a_key_can_be_repeated(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     stranger = await in_memory_service(store=log.store)

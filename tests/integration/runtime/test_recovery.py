@@ -87,7 +87,7 @@ async def test_idle_sagas_are_not_read_and_only_their_timers_are_set(
     assert process.participants.sent == []
 
 
-async def test_idle_sagas_go_on_when_their_time_comes_or_somebody_asks(
+async def test_idle_sagas_go_on_when_they_fall_due_or_get_a_command(
     world: InMemoryService,
 ) -> None:
     sleeper, waiter = await start(world, "nap"), await start(world, "approval")
@@ -102,7 +102,7 @@ async def test_idle_sagas_go_on_when_their_time_comes_or_somebody_asks(
     assert process.participants.paths == ["POST /ship", "POST /ship"]
 
 
-async def test_a_time_that_came_while_nobody_was_there_comes_at_once(
+async def test_timer_that_expired_during_the_outage_fires_at_once(
     world: InMemoryService,
 ) -> None:
     saga_id = await start(world, "nap")
@@ -114,7 +114,7 @@ async def test_a_time_that_came_while_nobody_was_there_comes_at_once(
     assert (await process.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_what_a_drain_left_undecided_is_read_and_goes_on(world: InMemoryService) -> None:
+async def test_saga_left_undecided_by_a_drain_is_read_and_goes_on(world: InMemoryService) -> None:
     idle = await start(world, "approval")
     world.participants.hold("process_payment")
     drained = (await world.start("order_processing")).state.saga_id
@@ -134,7 +134,7 @@ async def test_what_a_drain_left_undecided_is_read_and_goes_on(world: InMemorySe
     assert process.participants.paths == ["POST /orders/7/confirm"]
 
 
-async def test_after_a_crash_every_saga_makes_its_first_move_before_any_makes_its_second(
+async def test_every_recovered_saga_repeats_its_call_before_any_proceeds(
     world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")
@@ -150,7 +150,7 @@ async def test_after_a_crash_every_saga_makes_its_first_move_before_any_makes_it
     assert process.participants.paths[5:].count("POST /orders/7/confirm") == 5
 
 
-async def test_who_answers_nobody_holds_up_the_sagas_of_others_for_a_moment_only(
+async def test_unresponsive_participant_delays_other_sagas_for_a_moment_only(
     world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_moves, "CHECK_INTERVAL", timedelta(milliseconds=10))
@@ -186,7 +186,7 @@ class SlowLog(CountingLog):
         return await super().read_streams(stream_ids)
 
 
-async def test_shards_are_served_before_the_sagas_that_a_crash_has_left_are_read(
+async def test_shards_are_in_service_before_their_interrupted_sagas_are_read(
     world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")
@@ -208,7 +208,7 @@ async def test_shards_are_served_before_the_sagas_that_a_crash_has_left_are_read
     assert (await process.await_rest(left[1])).state.status == "completed"
 
 
-async def test_pages_that_cannot_be_read_yet_are_read_later(world: InMemoryService) -> None:
+async def test_unreadable_page_is_read_later(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
     log = SlowLog(world.log.store, troubles=2)
@@ -220,7 +220,7 @@ async def test_pages_that_cannot_be_read_yet_are_read_later(world: InMemoryServi
     assert (await process.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_a_history_that_cannot_be_folded_keeps_no_other_saga_waiting(
+async def test_broken_history_keeps_no_other_saga_waiting(
     world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")
@@ -235,7 +235,7 @@ async def test_a_history_that_cannot_be_folded_keeps_no_other_saga_waiting(
     assert process.driver.recovery_barrier.is_open
 
 
-async def test_sagas_that_fall_due_together_are_read_together(world: InMemoryService) -> None:
+async def test_sagas_that_fall_due_together_are_read_in_pages(world: InMemoryService) -> None:
     for _ in range(SAGAS_PER_READ + 1):
         await world.start("nap")
     await await_idle(world.driver)
@@ -250,7 +250,7 @@ async def test_sagas_that_fall_due_together_are_read_together(world: InMemorySer
     assert {one.state.status for one in sagas} == {"completed"}
 
 
-async def test_a_new_saga_is_not_called_behind_all_that_a_crash_has_left(
+async def test_new_saga_does_not_wait_for_the_backlog_of_a_crash(
     world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")
@@ -272,7 +272,7 @@ async def test_a_new_saga_is_not_called_behind_all_that_a_crash_has_left(
     await await_idle(process.driver)
 
 
-async def test_a_saga_that_is_begun_meanwhile_waits_for_no_others_first_move(
+async def test_new_saga_does_not_wait_at_the_recovery_barrier(
     world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")

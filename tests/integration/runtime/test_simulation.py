@@ -19,7 +19,7 @@ async def the_story_of(seed: int, deaths: int = 12) -> SimulatedService:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_every_promise_is_kept_wherever_the_service_dies(seed: int) -> None:
+async def test_invariants_hold_wherever_the_service_dies(seed: int) -> None:
     service = await the_story_of(seed)
 
     promises = {
@@ -33,7 +33,7 @@ async def test_every_promise_is_kept_wherever_the_service_dies(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", list(SEEDS)[:10])
-async def test_the_log_is_dense_and_its_chain_whole_wherever_the_service_dies(seed: int) -> None:
+async def test_log_has_no_gaps_and_a_valid_chain_wherever_the_service_dies(seed: int) -> None:
     service = await the_story_of(seed)
 
     for shard in service.store.shards.values():
@@ -45,14 +45,14 @@ async def test_the_log_is_dense_and_its_chain_whole_wherever_the_service_dies(se
 
 
 @pytest.mark.parametrize("seed", list(SEEDS)[:5])
-async def test_the_same_seed_tells_the_same_history(seed: int) -> None:
+async def test_seed_determines_the_history(seed: int) -> None:
     one, other = await the_story_of(seed), await the_story_of(seed)
 
     assert one.store.streams == other.store.streams
     assert one.lives == other.lives
 
 
-async def test_the_stories_are_about_something() -> None:
+async def test_simulated_histories_cover_all_outcomes() -> None:
     stories = [await the_story_of(seed) for seed in range(12)]
 
     ends = {story.told(one).saga.state.status for story in stories for one in story.sagas}

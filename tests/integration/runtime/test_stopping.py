@@ -23,7 +23,7 @@ OOPS = Response(500, {}, b"")
 REQUEST = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA})
 
 
-async def test_who_waits_is_answered_when_the_service_begins_to_stop(
+async def test_waiting_client_is_answered_when_the_service_begins_to_stop(
     world: InMemoryService,
 ) -> None:
     world.participants.hold("create_order")
@@ -41,7 +41,7 @@ async def test_who_waits_is_answered_when_the_service_begins_to_stop(
         assert await world.orchestrator.wait_until_rest(saga, for_long) is saga
 
 
-async def test_a_drain_records_answers_and_intends_nothing_new(
+async def test_drain_records_results_and_intends_nothing_new(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
@@ -61,7 +61,7 @@ async def test_a_drain_records_answers_and_intends_nothing_new(
     assert restarted.participants.paths == ["POST /orders/7/confirm"]
 
 
-async def test_a_drain_that_is_over_drops_what_is_not_answered(
+async def test_drain_drops_unanswered_calls_when_its_time_is_over(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
@@ -74,7 +74,7 @@ async def test_a_drain_that_is_over_drops_what_is_not_answered(
     assert log.types(saga_id)[-1] == "StepCalled"
 
 
-async def test_a_refusal_during_the_drain_is_turned_round_by_the_next_process(
+async def test_rejection_during_the_drain_is_compensated_by_the_next_process(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
@@ -106,7 +106,7 @@ async def test_no_timer_sends_anything_while_the_service_stops(world: InMemorySe
     assert len(world.participants.sent) == 1
 
 
-async def test_compensation_asked_for_while_stopping_is_recorded_and_not_sent(
+async def test_compensate_while_stopping_is_recorded_and_not_sent(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = (await world.start("order_processing")).state.saga_id
@@ -121,7 +121,7 @@ async def test_compensation_asked_for_while_stopping_is_recorded_and_not_sent(
     assert len(world.participants.sent) == 3
 
 
-async def test_what_was_sent_before_a_crash_is_sent_again_with_its_key(
+async def test_call_sent_before_a_crash_is_resent_with_its_key(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
@@ -140,7 +140,7 @@ async def test_what_was_sent_before_a_crash_is_sent_again_with_its_key(
     assert log.types(saga_id).count("StepCalled") == 3
 
 
-async def test_a_refusal_after_a_crash_leaves_the_step_in_doubt(
+async def test_rejection_after_a_crash_leaves_the_step_uncertain(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     """The first sending may have worked, so what it may have made is undone, by its key."""
@@ -159,7 +159,7 @@ async def test_a_refusal_after_a_crash_leaves_the_step_in_doubt(
     assert restarted.participants.paths == ["POST /orders", f"POST /orders/{key}/compensate"]
 
 
-async def test_a_refusal_without_a_crash_is_a_definite_no(world: InMemoryService) -> None:
+async def test_rejection_without_a_crash_is_definite(world: InMemoryService) -> None:
     world.participants.will_reply("create_order", NO)
 
     saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
@@ -168,7 +168,7 @@ async def test_a_refusal_without_a_crash_is_a_definite_no(world: InMemoryService
     assert (saga.state.status, len(world.participants.sent)) == ("compensated", 1)
 
 
-async def test_a_wait_goes_on_after_a_crash(world: InMemoryService, log: TroubledLog) -> None:
+async def test_sleep_goes_on_after_a_crash(world: InMemoryService, log: TroubledLog) -> None:
     world.participants.will_reply("create_order", OOPS)
     saga_id = (await world.start("order_processing")).state.saga_id
     await await_idle(world.driver)
@@ -182,7 +182,7 @@ async def test_a_wait_goes_on_after_a_crash(world: InMemoryService, log: Trouble
     assert restarted.participants.sent[0].headers["saga-attempt"] == "2"
 
 
-async def test_a_wait_that_ended_while_nobody_was_there_ends_at_once(
+async def test_sleep_that_ended_during_the_outage_ends_at_once(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.will_reply("create_order", OOPS)
@@ -197,7 +197,7 @@ async def test_a_wait_that_ended_while_nobody_was_there_ends_at_once(
     assert (await restarted.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_a_deadline_that_passed_while_nobody_was_there_turns_the_saga_round(
+async def test_deadline_that_passed_during_the_outage_starts_compensation(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     world.participants.hold("process_payment")
@@ -215,7 +215,9 @@ async def test_a_deadline_that_passed_while_nobody_was_there_turns_the_saga_roun
     ]
 
 
-async def test_a_recovery_leaves_alone_what_rests(world: InMemoryService, log: TroubledLog) -> None:
+async def test_recovery_does_not_touch_sagas_at_rest(
+    world: InMemoryService, log: TroubledLog
+) -> None:
     await world.await_rest((await world.start("order_processing")).state.saga_id)
     restarted = await in_memory_service(store=log.store)
     events = len(world.events)
@@ -226,7 +228,7 @@ async def test_a_recovery_leaves_alone_what_rests(world: InMemoryService, log: T
     assert (len(restarted.events), restarted.participants.sent) == (events, [])
 
 
-async def test_a_start_whose_caller_gave_up_is_driven_all_the_same(
+async def test_start_with_a_cancelled_caller_is_driven(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
@@ -243,7 +245,7 @@ async def test_a_start_whose_caller_gave_up_is_driven_all_the_same(
     assert len(world.participants.sent) == 3
 
 
-async def test_the_first_answer_of_a_start_that_the_stop_overtook_is_recorded_too(
+async def test_first_result_of_a_start_overtaken_by_the_stop_is_recorded(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()

@@ -47,7 +47,7 @@ async def throttled(world: InMemoryService, times: int) -> str:
     return saga_id
 
 
-async def test_a_throttled_call_is_repeated_with_few_events_and_out_of_memory(
+async def test_throttled_call_is_repeated_with_few_events_and_from_outside_memory(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = await throttled(world, 12)
@@ -64,7 +64,7 @@ async def test_a_throttled_call_is_repeated_with_few_events_and_out_of_memory(
     assert world.driver.unrecorded == {}
 
 
-async def test_a_poll_is_repeated_with_few_events() -> None:
+async def test_poll_is_repeated_with_few_events() -> None:
     world = await in_memory_service(POLLED)
     world.participants.will_reply("print", Response(202, {}, b""), *[STILL] * 40)
     saga_id = (await world.start("polled")).state.saga_id
@@ -76,7 +76,7 @@ async def test_a_poll_is_repeated_with_few_events() -> None:
     assert len(world.participants.sent) == 41
 
 
-async def test_a_crash_repeats_the_call_that_the_log_has_and_doubts_it(
+async def test_crash_repeats_the_recorded_call_and_marks_it_uncertain(
     world: InMemoryService,
 ) -> None:
     saga_id = await throttled(world, 11)
@@ -92,7 +92,7 @@ async def test_a_crash_repeats_the_call_that_the_log_has_and_doubts_it(
     assert step.is_uncertain
 
 
-async def test_an_orderly_stop_leaves_nothing_in_doubt(world: InMemoryService) -> None:
+async def test_orderly_stop_leaves_nothing_uncertain(world: InMemoryService) -> None:
     saga_id = await throttled(world, 11)
     await world.driver.drain(timedelta(seconds=5))
     following = await in_memory_service(store=world.log.store, clock=world.clock)
@@ -107,7 +107,7 @@ async def test_an_orderly_stop_leaves_nothing_in_doubt(world: InMemoryService) -
     assert following.participants.paths == ["POST /orders/7/compensate"]
 
 
-async def test_a_cancel_finds_a_saga_that_has_left_memory_as_it_is(world: InMemoryService) -> None:
+async def test_cancel_of_an_evicted_saga_knows_its_repetitions(world: InMemoryService) -> None:
     saga_id = await throttled(world, 11)
 
     await world.orchestrator.execute(saga_id, Cancel())
@@ -121,9 +121,7 @@ async def test_a_cancel_finds_a_saga_that_has_left_memory_as_it_is(world: InMemo
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 4, 5, 8, 9])
-async def test_wherever_a_process_dies_the_saga_comes_to_its_end(
-    world: InMemoryService, times: int
-) -> None:
+async def test_saga_ends_wherever_a_process_dies(world: InMemoryService, times: int) -> None:
     saga_id = await throttled(world, times)
     crashed = await in_memory_service(store=world.log.store, clock=world.clock)
 
@@ -133,7 +131,7 @@ async def test_wherever_a_process_dies_the_saga_comes_to_its_end(
 
 
 @pytest.mark.parametrize("times", [3, 5, 6])
-async def test_an_orderly_stop_records_how_often_a_compensation_was_turned_away(
+async def test_orderly_stop_records_the_repetitions_of_a_compensation(
     world: InMemoryService, times: int
 ) -> None:
     world.participants.will_reply("process_payment", SOLD_OUT)

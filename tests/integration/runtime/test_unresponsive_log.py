@@ -55,7 +55,7 @@ class ForgetfulLog(InMemoryLog):
         return await super().read_streams(stream_ids)
 
 
-async def test_a_rejection_beside_a_pivot_that_nobody_knows_of_parks_for_a_person() -> None:
+async def test_rejection_beside_an_uncertain_pivot_parks_for_an_operator() -> None:
     world = await in_memory_service(BESIDE)
     world.participants.will_reply("book", NO)
     world.participants.will_reply("pay", ResponseLost("the line broke"))
@@ -66,7 +66,7 @@ async def test_a_rejection_beside_a_pivot_that_nobody_knows_of_parks_for_a_perso
     assert (rested.state.status, rested.state.step("pay").status) == ("parked", "unknown")
 
 
-async def test_who_watches_a_saga_at_rest_does_not_take_it_from_who_undoes_it() -> None:
+async def test_watcher_of_a_saga_at_rest_does_not_evict_it_during_compensation() -> None:
     world = await in_memory_service()
     saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
     saga_id, version = saga.state.saga_id, saga.state.version
@@ -87,7 +87,7 @@ async def test_who_watches_a_saga_at_rest_does_not_take_it_from_who_undoes_it() 
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")  # dropped before it began
 @pytest.mark.parametrize("turns", [0, 1, 2])
-async def test_who_starts_a_saga_hears_of_it_however_early_its_shard_is_lost(turns: int) -> None:
+async def test_start_returns_a_result_however_early_its_shard_is_lost(turns: int) -> None:
     world = await in_memory_service(NAP)
     definition = await world.registry.get("napping")
     saga_id = world.clock.new_saga_id(0, 64)
@@ -102,7 +102,7 @@ async def test_who_starts_a_saga_hears_of_it_however_early_its_shard_is_lost(tur
             await recorded
 
 
-async def test_who_gives_up_watching_leaves_alone_what_another_one_holds() -> None:
+async def test_cancelled_watcher_does_not_evict_a_saga_that_is_held() -> None:
     world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
     await await_idle(world.driver)
@@ -117,7 +117,7 @@ async def test_who_gives_up_watching_leaves_alone_what_another_one_holds() -> No
     assert world.driver.active == {saga_id: held}
 
 
-async def test_a_saga_that_is_woken_for_nothing_is_woken_again() -> None:
+async def test_saga_woken_too_early_is_woken_again() -> None:
     world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
     await await_idle(world.driver)
@@ -128,7 +128,7 @@ async def test_a_saga_that_is_woken_for_nothing_is_woken_again() -> None:
     assert (await run_to_rest(world, saga_id)).state.status == "completed"
 
 
-async def test_a_read_that_fails_once_loses_no_wake_up() -> None:
+async def test_failed_read_loses_no_wakeup() -> None:
     log = ForgetfulLog()
     world = await in_memory_service(NAP, log=log)
     saga_id = (await world.start("napping")).state.saga_id
@@ -143,7 +143,7 @@ async def test_a_read_that_fails_once_loses_no_wake_up() -> None:
     assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_a_wake_up_for_a_saga_that_somebody_else_has_moved_reads_it_again(
+async def test_wakeup_of_an_outdated_saga_reads_it_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = TroubledLog()

@@ -57,7 +57,7 @@ async def status_of(world: InMemoryService, saga_id: str) -> str:
     return (await world.orchestrator.saga(saga_id)).state.status
 
 
-async def test_a_saga_that_sleeps_long_is_woken_from_the_log_by_its_timer(
+async def test_long_sleep_ends_by_timer_and_reload_from_the_log(
     world: InMemoryService,
 ) -> None:
     saga_id = await waiting(world, "nap")
@@ -72,7 +72,7 @@ async def test_a_saga_that_sleeps_long_is_woken_from_the_log_by_its_timer(
     assert world.driver.active == {}
 
 
-async def test_a_saga_that_waits_a_moment_stays_in_memory(world: InMemoryService) -> None:
+async def test_saga_with_a_short_sleep_stays_in_memory(world: InMemoryService) -> None:
     saga_id = await waiting(world, "blink")
 
     assert list(world.driver.active) == [saga_id]
@@ -81,7 +81,7 @@ async def test_a_saga_that_waits_a_moment_stays_in_memory(world: InMemoryService
     assert (await status_of(world, saga_id), world.driver.active) == ("completed", {})
 
 
-async def test_a_signal_wakes_it(world: InMemoryService, log: TroubledLog) -> None:
+async def test_signal_wakes_a_waiting_saga(world: InMemoryService, log: TroubledLog) -> None:
     saga_id = await waiting(world, "approval")
     assert world.driver.active == {}
 
@@ -93,7 +93,7 @@ async def test_a_signal_wakes_it(world: InMemoryService, log: TroubledLog) -> No
     assert log.types(saga_id).count("StepCalled") == 2
 
 
-async def test_a_signal_that_comes_twenty_times_with_one_key_counts_once(
+async def test_signal_sent_twenty_times_with_one_key_counts_once(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = await waiting(world, "approval")
@@ -105,7 +105,7 @@ async def test_a_signal_that_comes_twenty_times_with_one_key_counts_once(
     assert world.driver.active == {}
 
 
-async def test_nobody_signals_in_time(world: InMemoryService) -> None:
+async def test_signal_that_does_not_arrive_in_time_times_out(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
 
     assert await world.advance(timedelta(hours=24)) == 1
@@ -118,7 +118,7 @@ async def test_nobody_signals_in_time(world: InMemoryService) -> None:
     assert world.participants.paths == ["POST /ask", "POST /forget"]
 
 
-async def test_a_verb_wakes_it(world: InMemoryService) -> None:
+async def test_command_wakes_a_sleeping_saga(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
 
     await world.orchestrator.execute(saga_id, Cancel(reason="too late"))
@@ -128,7 +128,7 @@ async def test_a_verb_wakes_it(world: InMemoryService) -> None:
     assert world.driver.timers._due == {}
 
 
-async def test_a_pause_stops_its_clock_and_a_resume_puts_it_off(world: InMemoryService) -> None:
+async def test_pause_stops_the_timer_and_resume_postpones_it(world: InMemoryService) -> None:
     saga_id = await waiting(world, "nap")
     await world.orchestrator.execute(saga_id, Pause())
     assert (world.driver.active, world.driver.timers._due) == ({}, {})
@@ -143,7 +143,7 @@ async def test_a_pause_stops_its_clock_and_a_resume_puts_it_off(world: InMemoryS
     assert await status_of(world, saga_id) == "completed"
 
 
-async def test_a_long_back_off_is_spent_outside_and_can_be_cut_short(
+async def test_long_back_off_is_spent_outside_memory_and_can_be_cut_short(
     world: InMemoryService,
 ) -> None:
     world.participants.will_reply("ask", THROTTLED)
@@ -157,7 +157,7 @@ async def test_a_long_back_off_is_spent_outside_and_can_be_cut_short(
     assert [one.headers["saga-attempt"] for one in world.participants.sent] == ["1", "1"]
 
 
-async def test_a_step_that_was_accepted_is_waited_for_outside(world: InMemoryService) -> None:
+async def test_accepted_step_is_awaited_outside_memory(world: InMemoryService) -> None:
     world.participants.will_reply("print", Response(202, {}, b""))
     saga_id = await waiting(world, "asynchronous")
     assert world.driver.active == {}
@@ -169,7 +169,9 @@ async def test_a_step_that_was_accepted_is_waited_for_outside(world: InMemorySer
     assert world.driver.active == {}
 
 
-async def test_who_watches_keeps_it_and_is_told(world: InMemoryService) -> None:
+async def test_watched_saga_stays_in_memory_and_its_watcher_is_notified(
+    world: InMemoryService,
+) -> None:
     saga_id = await waiting(world, "approval")
     saga = await world.orchestrator.saga(saga_id)
     watching = [
@@ -185,7 +187,7 @@ async def test_who_watches_keeps_it_and_is_told(world: InMemoryService) -> None:
     assert world.driver.active == {}
 
 
-async def test_a_version_can_be_waited_for_too(world: InMemoryService) -> None:
+async def test_client_can_wait_for_a_version(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
     version = (await world.orchestrator.saga(saga_id)).state.version
     watching = asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version + 1, TIME_LIMIT))
@@ -196,7 +198,7 @@ async def test_a_version_can_be_waited_for_too(world: InMemoryService) -> None:
     assert (await watching).state.version > version
 
 
-async def test_the_last_one_who_gives_up_watching_lets_it_go(world: InMemoryService) -> None:
+async def test_saga_is_evicted_when_its_last_watcher_is_gone(world: InMemoryService) -> None:
     saga_id = await waiting(world, "approval")
     saga = await world.orchestrator.saga(saga_id)
     patient = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
@@ -210,7 +212,7 @@ async def test_the_last_one_who_gives_up_watching_lets_it_go(world: InMemoryServ
     assert world.driver.active == {}
 
 
-async def test_who_is_to_be_told_of_the_rest_is_told_though_nobody_remembered(
+async def test_webhook_is_sent_for_a_saga_reloaded_from_the_log(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     request = StartSaga(
@@ -226,7 +228,7 @@ async def test_who_is_to_be_told_of_the_rest_is_told_though_nobody_remembered(
     assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
 
 
-async def test_a_timer_and_a_verb_at_once_are_decided_about_one_by_one(
+async def test_concurrent_timer_and_command_are_handled_one_by_one(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = await waiting(world, "approval")
@@ -241,7 +243,7 @@ async def test_a_timer_and_a_verb_at_once_are_decided_about_one_by_one(
     assert await status_of(world, saga_id) == "compensated"
 
 
-async def test_who_expected_another_version_changes_nothing(
+async def test_command_with_another_expected_version_changes_nothing(
     world: InMemoryService, log: TroubledLog
 ) -> None:
     saga_id = await waiting(world, "approval")
@@ -255,7 +257,9 @@ async def test_who_expected_another_version_changes_nothing(
     assert (await run_to_rest(world, saga_id)).state.status == "compensated"
 
 
-async def test_of_two_who_expect_the_same_version_one_is_refused(world: InMemoryService) -> None:
+async def test_one_of_two_commands_with_the_same_expected_version_is_refused(
+    world: InMemoryService,
+) -> None:
     saga_id = await waiting(world, "approval")
     version = (await world.orchestrator.saga(saga_id)).state.version
 

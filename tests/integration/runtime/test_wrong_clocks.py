@@ -59,7 +59,7 @@ async def an_order_through(world: InMemoryService, jumps: list[timedelta]) -> st
         max_size=len(CALLS),
     )
 )
-def test_however_the_clock_jumps_time_never_runs_back_in_a_saga(jumps: list[timedelta]) -> None:
+def test_time_of_a_saga_never_runs_back_however_the_clock_jumps(jumps: list[timedelta]) -> None:
     async def story() -> None:
         world = await in_memory_service()
         saga_id = await an_order_through(world, jumps)
@@ -73,7 +73,7 @@ def test_however_the_clock_jumps_time_never_runs_back_in_a_saga(jumps: list[time
     asyncio.run(story())
 
 
-async def test_a_clock_that_steps_back_puts_a_wake_up_off_and_does_not_lose_it() -> None:
+async def test_clock_that_steps_back_postpones_a_timer_and_does_not_lose_it() -> None:
     world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
     await await_idle(world.driver)
@@ -86,7 +86,7 @@ async def test_a_clock_that_steps_back_puts_a_wake_up_off_and_does_not_lose_it()
     assert (await world.await_rest(saga_id)).state.status == "completed"
 
 
-async def test_a_saga_that_was_woken_before_the_clock_stepped_back_is_woken_again() -> None:
+async def test_saga_woken_before_the_clock_stepped_back_is_woken_again() -> None:
     world = await in_memory_service(NAP)
     saga_id = (await world.start("napping")).state.saga_id
     await await_idle(world.driver)
@@ -98,7 +98,7 @@ async def test_a_saga_that_was_woken_before_the_clock_stepped_back_is_woken_agai
     assert (await run_to_rest(world, saga_id)).state.status == "completed"
 
 
-async def test_a_clock_that_steps_forward_ends_a_deadline_early_and_undoes_what_was_done() -> None:
+async def test_clock_that_steps_forward_ends_a_deadline_early_and_compensates() -> None:
     world = await in_memory_service(IN_A_HURRY)
     saga_id = (await world.start("in_a_hurry")).state.saga_id
     await await_idle(world.driver)
@@ -110,7 +110,7 @@ async def test_a_clock_that_steps_forward_ends_a_deadline_early_and_undoes_what_
     assert world.participants.paths == ["POST /book", "POST /unbook"]
 
 
-async def test_a_wake_up_due_by_a_clock_that_jumped_is_noticed_without_being_told(
+async def test_timer_due_by_a_clock_jump_is_noticed_by_the_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The nap of the timers is measured in real time, and short whatever the clock says."""

@@ -38,13 +38,13 @@ async def active_saga(saga: Saga) -> ActiveSaga:
     return ActiveSaga(saga, (await in_memory_service()).driver)
 
 
-async def test_who_waits_for_what_is_already_so_does_not_wait() -> None:
+async def test_watcher_of_a_fulfilled_condition_does_not_wait() -> None:
     active = await active_saga(AT_REST)
 
     assert await active.wait_for(is_at_rest) is AT_REST
 
 
-async def test_who_waits_is_told_of_the_first_saga_that_fits() -> None:
+async def test_watcher_gets_the_first_state_that_fulfils_its_condition() -> None:
     active = await active_saga(NOBODY)
     booked = active.wait_for(lambda saga: saga.state.version >= 4)
     resting = active.wait_for(is_at_rest)
@@ -57,7 +57,7 @@ async def test_who_waits_is_told_of_the_first_saga_that_fits() -> None:
     assert resting.result() is AT_REST
 
 
-async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
+async def test_cancelled_watcher_does_not_affect_the_others() -> None:
     active = await active_saga(NOBODY)
     gone, left = active.wait_for(is_at_rest), active.wait_for(is_at_rest)
     gone.cancel()
@@ -67,7 +67,7 @@ async def test_who_gave_up_waiting_does_not_disturb_the_others() -> None:
     assert left.result() is AT_REST
 
 
-async def test_who_is_released_gets_the_newest_saga() -> None:
+async def test_released_watcher_gets_the_newest_state() -> None:
     active = await active_saga(NOBODY)
     waiting = [active.wait_for(is_at_rest) for _ in range(3)]
     active.update(BOOKED)
@@ -79,7 +79,7 @@ async def test_who_is_released_gets_the_newest_saga() -> None:
     assert active.saga is AT_REST
 
 
-def test_the_sagas_of_these_tests_are_what_they_say() -> None:
+def test_sagas_of_these_tests_have_the_status_of_their_name() -> None:
     def told(saga: Saga) -> tuple[str, int]:
         return saga.state.status, saga.state.version
 
@@ -124,7 +124,7 @@ def known(saga: Saga, step: str) -> tuple[str, int]:
 
 @pytest.mark.parametrize("times", range(1, 10))
 @pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_a_repetition_is_recorded_when_a_process_leaves(verdict: CallOutcome, times: int) -> None:
+def test_repetition_is_recorded_when_the_process_stops(verdict: CallOutcome, times: int) -> None:
     process = begun("book", "pay")
     repeat(process, "book", verdict, times)
 
@@ -134,7 +134,9 @@ def test_a_repetition_is_recorded_when_a_process_leaves(verdict: CallOutcome, ti
 
 @pytest.mark.parametrize("times", range(1, 10))
 @pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_so_is_one_of_a_compensation(verdict: CallOutcome, times: int) -> None:
+def test_repetition_of_a_compensation_is_recorded_when_the_process_stops(
+    verdict: CallOutcome, times: int
+) -> None:
     process = begun("book", "pay")
     repeat(process, "book", DONE, 1)
     repeat(process, "pay", REJECTED, 1)
@@ -146,9 +148,7 @@ def test_so_is_one_of_a_compensation(verdict: CallOutcome, times: int) -> None:
 
 @pytest.mark.parametrize("times", range(2, 10))
 @pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_one_that_is_answered_while_a_process_stops_is_recorded(
-    verdict: CallOutcome, times: int
-) -> None:
+def test_repetition_that_ends_during_the_stop_is_recorded(verdict: CallOutcome, times: int) -> None:
     process = begun("book", "pay")
     repeat(process, "book", verdict, times - 1)
     due = next_wakeup(process.saga)
@@ -160,7 +160,7 @@ def test_one_that_is_answered_while_a_process_stops_is_recorded(
 
 
 @pytest.mark.parametrize("times", range(1, 10))
-def test_what_is_answered_after_that_follows_it_once(times: int) -> None:
+def test_result_after_a_recorded_repetition_follows_it_once(times: int) -> None:
     process = begun("book", "pay after=")
     paid = next(one for one in process.in_flight if one.call.step == "pay")
     repeat(process, "book", THROTTLED, times)
@@ -171,7 +171,7 @@ def test_what_is_answered_after_that_follows_it_once(times: int) -> None:
     assert [type(one).__name__ for one in process.history[before:]] == ["StepSucceeded"]
 
 
-def test_an_answer_is_recorded_and_the_next_call_is_left_to_the_next_process() -> None:
+def test_result_is_recorded_and_the_next_call_is_left_to_the_next_process() -> None:
     process = begun("book", "pay")
     answer = CallCompleted(step="book", direction=Direction.ACTION, attempt=1, outcome=DONE)
 

@@ -14,7 +14,7 @@ shards = st.integers(0, SHARD_COUNT - 1)
 
 
 @given(milliseconds, drawings, shards)
-def test_a_saga_id_is_a_uuid_of_version_7_that_carries_its_shard(
+def test_saga_id_is_a_uuid_of_version_7_that_carries_its_shard(
     at: int, drawn: int, shard_id: int
 ) -> None:
     made = saga_id(at, drawn, shard_id, SHARD_COUNT)
@@ -43,7 +43,7 @@ def test_different_draws_are_different_ids(one: int, other: int) -> None:
     assert same == (one & ~unused == other & ~unused)
 
 
-def test_the_system_clock_is_aware_and_draws_jitter_below_one() -> None:
+def test_system_clock_is_aware_and_draws_jitter_below_one() -> None:
     clock = SystemClock()
 
     assert clock.now().utcoffset() == timedelta()

@@ -31,7 +31,7 @@ async def have_one_of(turns: FairSemaphore) -> None:
         await turns.acquire()
 
 
-async def test_who_comes_first_has_the_first_turn() -> None:
+async def test_semaphore_is_acquired_in_order_of_arrival() -> None:
     turns, served = FairSemaphore(1), list[int]()
 
     async def call(number: int) -> None:
@@ -45,7 +45,7 @@ async def test_who_comes_first_has_the_first_turn() -> None:
     assert served == [0, 1, 2, 3, 4]
 
 
-async def test_backlog_and_usual_queue_have_every_other_turn() -> None:
+async def test_backlog_and_usual_queue_alternate() -> None:
     turns, served = FairSemaphore(1), list[str]()
 
     async def call(name: str, *, in_backlog: bool) -> None:
@@ -62,7 +62,7 @@ async def test_backlog_and_usual_queue_have_every_other_turn() -> None:
     assert served == ["b0", "u0", "b1", "u1", "b2", "b3", "b4"]
 
 
-async def test_a_turn_that_is_given_back_is_not_taken_by_who_comes_later() -> None:
+async def test_released_semaphore_goes_to_the_waiter_and_not_to_a_newcomer() -> None:
     turns = FairSemaphore(1)
     await have_one_of(turns)
     first = asyncio.create_task(have_one_of(turns))
@@ -77,7 +77,7 @@ async def test_a_turn_that_is_given_back_is_not_taken_by_who_comes_later() -> No
     await later
 
 
-async def test_a_call_dropped_in_the_moment_of_its_turn_passes_it_on() -> None:
+async def test_waiter_cancelled_as_it_acquires_passes_the_semaphore_on() -> None:
     turns = FairSemaphore(1)
     await have_one_of(turns)
     dropped, next_one = (asyncio.create_task(have_one_of(turns)) for _ in range(2))
@@ -94,7 +94,7 @@ async def test_a_call_dropped_in_the_moment_of_its_turn_passes_it_on() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_no_turn_is_lost_or_made_in_a_storm_of_cancellations(seed: int) -> None:
+async def test_semaphore_count_survives_a_storm_of_cancellations(seed: int) -> None:
     limit, rng = 3, random.Random(seed)
     turns, most = FairSemaphore(limit), 0
 
@@ -120,7 +120,7 @@ SECONDS = 0.01
 ENOUGH_SECONDS = 5.0
 
 
-async def test_it_rings_for_each_in_turn_and_not_before_its_time() -> None:
+async def test_timeouts_expire_in_order_and_not_early() -> None:
     loop, rung = asyncio.get_running_loop(), list[tuple[str, float]]()
     alarm, last = TimeoutQueue(SECONDS), asyncio.Event()
 
@@ -139,7 +139,7 @@ async def test_it_rings_for_each_in_turn_and_not_before_its_time() -> None:
     assert all(after >= SECONDS for _, after in rung)
 
 
-async def test_who_is_cleared_is_not_rung_for_and_the_others_are() -> None:
+async def test_removed_timeout_does_not_expire_and_the_others_do() -> None:
     alarm, rung = TimeoutQueue(SECONDS), asyncio.Event()
 
     alarm.add("gone", lambda: 1 / 0)
@@ -152,7 +152,7 @@ async def test_who_is_cleared_is_not_rung_for_and_the_others_are() -> None:
     assert not alarm.remove("there")
 
 
-async def test_it_rings_again_for_who_comes_after_a_silence() -> None:
+async def test_timeout_after_an_idle_time_expires() -> None:
     alarm = TimeoutQueue(SECONDS)
 
     async with asyncio.timeout(ENOUGH_SECONDS):
@@ -162,7 +162,7 @@ async def test_it_rings_again_for_who_comes_after_a_silence() -> None:
             await rung.wait()
 
 
-async def test_what_is_done_in_time_is_not_disturbed() -> None:
+async def test_block_that_ends_in_time_is_not_cancelled() -> None:
     with SharedTimeout(timedelta()):
         pass
     await asyncio.sleep(0.001)
@@ -170,20 +170,20 @@ async def test_what_is_done_in_time_is_not_disturbed() -> None:
     assert not asyncio.current_task().cancelling()  # type: ignore[union-attr]
 
 
-async def test_what_takes_too_long_is_cut_short_and_the_task_goes_on() -> None:
+async def test_block_that_takes_too_long_raises_and_its_task_goes_on() -> None:
     with pytest.raises(TimeoutError), SharedTimeout(timedelta()):
         await asyncio.Event().wait()
 
     await asyncio.sleep(0)
 
 
-async def test_other_trouble_is_told_as_it_is() -> None:
+async def test_other_exception_passes_unchanged() -> None:
     with pytest.raises(ValueError, match="no"), SharedTimeout(timedelta()):
         raise ValueError("no")
 
 
 @pytest.mark.parametrize("seconds", [60.0, 0.0])
-async def test_who_is_cancelled_by_somebody_else_hears_of_no_timeout(seconds: float) -> None:
+async def test_task_cancelled_from_outside_gets_no_timeout(seconds: float) -> None:
     async def work() -> None:
         with SharedTimeout(timedelta(seconds=seconds)):
             try:
@@ -200,7 +200,7 @@ async def test_who_is_cancelled_by_somebody_else_hears_of_no_timeout(seconds: fl
         await task
 
 
-async def test_each_of_many_has_its_own_time() -> None:
+async def test_each_task_has_its_own_time() -> None:
     limit = SharedTimeout(timedelta(milliseconds=200))
     first, second = asyncio.Event(), asyncio.Event()
 
@@ -218,7 +218,7 @@ async def test_each_of_many_has_its_own_time() -> None:
     assert in_time == "in time"
 
 
-async def test_a_request_that_fails_when_nobody_waits_for_it_any_more_is_no_news() -> None:
+async def test_failure_of_an_abandoned_request_is_not_reported_to_the_loop() -> None:
     complaints: list[Mapping[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, facts: complaints.append(facts))
     tasks, go_on = ShardTasks(), asyncio.Event()
@@ -243,7 +243,7 @@ LARGE = MAX_INLINE_BYTES + 1
 LONGEST = 5.0  # seconds; only a failure takes them
 
 
-async def test_the_loop_goes_on_while_a_large_document_is_worked_on() -> None:
+async def test_event_loop_runs_while_a_large_document_is_processed() -> None:
     begun, released = threading.Event(), threading.Event()
 
     def work() -> bool:
@@ -257,7 +257,7 @@ async def test_the_loop_goes_on_while_a_large_document_is_worked_on() -> None:
     assert await working is True
 
 
-async def test_one_piece_is_worked_on_at_a_time() -> None:
+async def test_documents_are_processed_one_at_a_time() -> None:
     room, at_work, most = WorkerThread(), 0, 0
     first_may_end = threading.Event()
 
@@ -278,7 +278,7 @@ async def test_one_piece_is_worked_on_at_a_time() -> None:
     assert most == 1
 
 
-async def test_a_small_document_is_worked_on_at_once() -> None:
+async def test_small_document_is_processed_in_the_loop() -> None:
     assert (
         await WorkerThread().run(MAX_INLINE_BYTES, threading.current_thread)
         is threading.main_thread()
@@ -286,6 +286,6 @@ async def test_a_small_document_is_worked_on_at_once() -> None:
 
 
 @pytest.mark.parametrize("size", [MAX_INLINE_BYTES, LARGE])
-async def test_what_goes_wrong_is_raised(size: int) -> None:
+async def test_exception_of_the_function_is_raised(size: int) -> None:
     with pytest.raises(ZeroDivisionError):
         await WorkerThread().run(size, lambda: 1 / 0)

@@ -43,13 +43,13 @@ def charging(amount: str) -> Definition:
     return parse_definition({"saga": "trip", "version": 1, "steps": [step]})
 
 
-async def test_a_definition_is_new_once(registry: DefinitionRegistry) -> None:
+async def test_definition_is_new_once(registry: DefinitionRegistry) -> None:
     assert await registry.register(trip(1)) is True
     assert await registry.register(trip(1)) is False
     assert [one.source for one in registry.known()] == [trip(1).source]
 
 
-async def test_a_version_never_changes(registry: DefinitionRegistry) -> None:
+async def test_version_never_changes(registry: DefinitionRegistry) -> None:
     await registry.register(trip(1))
 
     with pytest.raises(DefinitionExists, match="trip version 1 exists with another content"):
@@ -62,7 +62,7 @@ async def test_a_version_never_changes(registry: DefinitionRegistry) -> None:
     ("recorded", "given"),
     [("0.50", "0.5"), ("50", "50.0"), ("1e2", "100"), ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}')],
 )
-async def test_a_version_in_another_spelling_is_the_same(
+async def test_version_in_another_spelling_is_the_same(
     registry: DefinitionRegistry, recorded: str, given: str
 ) -> None:
     await registry.register(charging(recorded))
@@ -75,7 +75,7 @@ async def test_a_version_in_another_spelling_is_the_same(
     ("recorded", "given"),
     [("12345678901234567.89", "12345678901234567.88"), ("1", "true"), ("1", '"1"')],
 )
-async def test_a_version_with_another_number_is_another(
+async def test_version_with_another_value_is_refused(
     registry: DefinitionRegistry, recorded: str, given: str
 ) -> None:
     await registry.register(charging(recorded))
@@ -84,7 +84,7 @@ async def test_a_version_with_another_number_is_another(
         await registry.register(charging(given))
 
 
-async def test_without_a_version_the_newest_is_meant(registry: DefinitionRegistry) -> None:
+async def test_latest_version_is_the_default(registry: DefinitionRegistry) -> None:
     for version in (2, 10, 9):
         await registry.register(trip(version))
 
@@ -93,7 +93,7 @@ async def test_without_a_version_the_newest_is_meant(registry: DefinitionRegistr
     assert [one.version for one in registry.known()] == [2, 9, 10]
 
 
-async def test_what_was_never_registered_is_not_found(registry: DefinitionRegistry) -> None:
+async def test_unregistered_definition_is_not_found(registry: DefinitionRegistry) -> None:
     await registry.register(trip(1))
 
     with pytest.raises(DefinitionNotFound, match=r"there is no definition journey$"):
@@ -102,7 +102,7 @@ async def test_what_was_never_registered_is_not_found(registry: DefinitionRegist
         await registry.get("trip", 2)
 
 
-async def test_a_definition_of_another_node_is_found(
+async def test_definition_of_another_node_is_found(
     registry: DefinitionRegistry, store: MemoryStore
 ) -> None:
     await another_node(store).register(trip(3))
@@ -111,7 +111,7 @@ async def test_a_definition_of_another_node_is_found(
     assert (await another_node(store).get("trip")).source == trip(3).source
 
 
-async def test_all_are_there_again_after_a_start(
+async def test_definitions_are_loaded_after_a_restart(
     registry: DefinitionRegistry, store: MemoryStore
 ) -> None:
     for version in (1, 2):
@@ -123,7 +123,7 @@ async def test_all_are_there_again_after_a_start(
     assert [one.source for one in restarted.known()] == [trip(1).source, trip(2).source]
 
 
-async def test_a_definition_that_closes_a_circle_is_refused(registry: DefinitionRegistry) -> None:
+async def test_definition_that_closes_a_cycle_is_refused(registry: DefinitionRegistry) -> None:
     await registry.register(define("again child=pong", name="ping"))
 
     with pytest.raises(InvalidDefinition, match="pong version 1 starts ping version 1"):
@@ -132,7 +132,7 @@ async def test_a_definition_that_closes_a_circle_is_refused(registry: Definition
     assert [one.name for one in registry.known()] == ["ping"]
 
 
-async def test_the_other_half_of_a_circle_may_be_of_another_node(
+async def test_cycle_with_a_definition_of_another_node_is_refused(
     registry: DefinitionRegistry, store: MemoryStore
 ) -> None:
     await another_node(store).register(define("again child=pong", name="ping"))
@@ -141,7 +141,9 @@ async def test_the_other_half_of_a_circle_may_be_of_another_node(
         await registry.register(define("again child=ping", name="pong"))
 
 
-async def test_of_two_halves_put_at_once_one_is_refused(registry: DefinitionRegistry) -> None:
+async def test_one_of_two_concurrent_halves_of_a_cycle_is_refused(
+    registry: DefinitionRegistry,
+) -> None:
     halves = [define("again child=pong", name="ping"), define("again child=ping", name="pong")]
 
     answers = await asyncio.gather(*map(registry.register, halves), return_exceptions=True)
@@ -149,7 +151,7 @@ async def test_of_two_halves_put_at_once_one_is_refused(registry: DefinitionRegi
     assert [type(one) for one in answers] == [bool, InvalidDefinition]
 
 
-async def test_what_is_registered_already_is_not_verified_again(
+async def test_registered_definition_is_not_verified_again(
     registry: DefinitionRegistry, store: MemoryStore
 ) -> None:
     """A log may hold what an earlier verifier had nothing against."""
@@ -181,7 +183,7 @@ class CountingLog(InMemoryLog):
         return await super().get_document(kind, name, version)
 
 
-async def test_starts_at_the_same_time_share_one_look_for_the_newest_version(
+async def test_concurrent_starts_share_one_read_of_the_latest_version(
     registry: DefinitionRegistry, store: MemoryStore
 ) -> None:
     await registry.register(trip(1))
@@ -201,7 +203,7 @@ async def test_starts_at_the_same_time_share_one_look_for_the_newest_version(
     assert log.reads == 1
 
 
-async def test_a_look_that_began_long_ago_is_not_shared(
+async def test_read_that_began_long_ago_is_not_shared(
     registry: DefinitionRegistry, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry_module, "LATEST_VERSION_TTL", timedelta(seconds=-1))

@@ -10,7 +10,7 @@ from saga_orchestrator.fsm.runtime.health import CheckResult, check_participants
 @pytest.mark.parametrize(
     "pending", [None, PendingWebhooks(900, timedelta(minutes=4, seconds=59), "s1")]
 )
-def test_callbacks_that_are_not_pending_for_long_are_well(pending: PendingWebhooks | None) -> None:
+def test_recent_pending_webhooks_are_no_warning(pending: PendingWebhooks | None) -> None:
     assert check_webhooks(pending) == CheckResult(True)
 
 
@@ -27,14 +27,14 @@ def test_callbacks_that_are_not_pending_for_long_are_well(pending: PendingWebhoo
         ),
     ],
 )
-def test_callbacks_pending_for_long_are_a_warning(pending: PendingWebhooks, detail: str) -> None:
+def test_old_pending_webhooks_are_a_warning(pending: PendingWebhooks, detail: str) -> None:
     check = check_webhooks(pending)
 
     assert (check.ok, check.warns) == (True, True)
     assert check.detail.startswith(detail)
 
 
-def test_calls_that_wait_for_a_url_are_a_warning_that_names_what_gives_it() -> None:
+def test_calls_without_a_url_are_a_warning_that_names_the_setting() -> None:
     assert check_participants({}) == CheckResult(True)
 
     check = check_participants({"thing-service": 2, "bank": 1})

@@ -24,7 +24,7 @@ def a_record(**facts: object) -> logging.LogRecord:
     return record
 
 
-def test_a_line_is_one_object_with_its_facts() -> None:
+def test_record_is_one_json_object_with_its_facts() -> None:
     assert line_of(a_record(saga_id="018f", why="two\nlines")) == {
         "at": "2026-01-01T00:00:00.250Z",
         "level": "warning",
@@ -35,11 +35,11 @@ def test_a_line_is_one_object_with_its_facts() -> None:
     }
 
 
-def test_a_fact_that_is_not_json_is_told_as_text() -> None:
+def test_fact_that_is_not_json_is_logged_as_text() -> None:
     assert line_of(a_record(facts={1}))["facts"] == "{1}"
 
 
-def test_a_traceback_stays_on_its_line() -> None:
+def test_traceback_is_part_of_its_line() -> None:
     try:
         raise ValueError("no")
     except ValueError as error:

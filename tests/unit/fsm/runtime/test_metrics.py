@@ -8,7 +8,7 @@ from saga_orchestrator.fsm.testing import define, given
 from saga_orchestrator.tests.support.event_builders import make_event, make_stream_id
 
 
-def test_calls_are_counted_by_outcome_and_by_how_long_they_took() -> None:
+def test_calls_are_counted_by_outcome_and_duration() -> None:
     traffic = CallMetrics(1)
 
     traffic.record(Direction.ACTION, Outcome.DONE, DURATION_BUCKETS[0].total_seconds())
@@ -22,7 +22,7 @@ def test_calls_are_counted_by_outcome_and_by_how_long_they_took() -> None:
 SAGA = given(define("book")).saga
 
 
-def test_events_are_counted_by_the_type_of_their_saga_and_their_own() -> None:
+def test_events_are_counted_by_saga_type_and_event_type() -> None:
     counts = EventMetrics()
     events = chain_events(
         EMPTY_HEAD, 1, make_stream_id(1), 0, [make_event("A"), make_event("B"), make_event("A")]

@@ -48,7 +48,7 @@ def a_long_wait(events: int) -> Sequence[Event]:
     return [STARTED, *rounds][:events]
 
 
-async def test_a_saga_is_folded_from_more_events_than_one_read_brings(
+async def test_saga_is_replayed_from_more_events_than_one_read_returns(
     journal: SagaRepository,
 ) -> None:
     await journal.append(SAGA, 0, a_long_wait(2_345), at=NOON)
@@ -60,7 +60,7 @@ async def test_a_saga_is_folded_from_more_events_than_one_read_brings(
 
 
 @pytest.mark.parametrize("events", [999, 1_000, 1_001, 2_000])
-async def test_all_entries_come_in_order_whatever_the_page(
+async def test_events_come_in_order_whatever_the_page_size(
     journal: SagaRepository, events: int
 ) -> None:
     await journal.append(SAGA, 0, a_long_wait(events), at=NOON)
@@ -81,7 +81,7 @@ async def test_all_entries_come_in_order_whatever_the_page(
         (9_999, 10, range(0)),
     ],
 )
-async def test_a_page_of_entries_is_what_was_asked_for(
+async def test_page_of_events_is_the_requested_one(
     journal: SagaRepository, after: int, limit: int, versions: range
 ) -> None:
     await journal.append(SAGA, 0, a_long_wait(1_500), at=NOON)
@@ -93,14 +93,14 @@ async def test_a_page_of_entries_is_what_was_asked_for(
 
 
 @pytest.mark.parametrize("saga_id", [NOBODY, shard_stream(5), "nonsense", SAGA.upper(), ""])
-async def test_what_is_no_saga_is_not_found(journal: SagaRepository, saga_id: str) -> None:
+async def test_stream_of_no_saga_is_not_found(journal: SagaRepository, saga_id: str) -> None:
     with pytest.raises(SagaNotFound):
         await journal.load(saga_id)
     with pytest.raises(SagaNotFound):
         await journal.read_events_page(saga_id, after=3, limit=10)
 
 
-async def test_a_shard_taken_over_often_is_still_no_saga(journal: SagaRepository) -> None:
+async def test_shard_stream_of_many_claims_is_not_found(journal: SagaRepository) -> None:
     for _ in range(3):
         await journal.log.claim([5], recorded_at=NOON)
 
@@ -109,7 +109,7 @@ async def test_a_shard_taken_over_often_is_still_no_saga(journal: SagaRepository
             await journal.read_events_page(shard_stream(5), after=after, limit=10)
 
 
-async def test_the_past_is_told_by_version_and_by_time(journal: SagaRepository) -> None:
+async def test_past_state_is_returned_by_version_and_by_time(journal: SagaRepository) -> None:
     await journal.append(SAGA, 0, [STARTED, CALLED], at=NOON)
     await journal.append(SAGA, 2, [BUSY], at=NOON + timedelta(seconds=1))
 
@@ -122,7 +122,7 @@ async def test_the_past_is_told_by_version_and_by_time(journal: SagaRepository) 
     assert versions == [1, 2, 2, 3]
 
 
-async def test_neither_the_future_nor_the_time_before_the_start_is_told(
+async def test_future_version_and_time_before_the_start_are_refused(
     journal: SagaRepository,
 ) -> None:
     await journal.append(SAGA, 0, [STARTED, CALLED], at=NOON)
@@ -133,7 +133,7 @@ async def test_neither_the_future_nor_the_time_before_the_start_is_told(
         await journal.load_as_of(SAGA, at=NOON - timedelta(microseconds=1))
 
 
-async def test_a_broken_history_comes_as_what_is_wrong_and_blocks_no_other(
+async def test_broken_history_is_returned_as_its_error_and_blocks_no_other(
     journal: SagaRepository,
 ) -> None:
     await journal.append(SAGA, 0, [STARTED, UNDONE], at=NOON)
@@ -151,7 +151,7 @@ async def test_a_broken_history_comes_as_what_is_wrong_and_blocks_no_other(
         await journal.load(SAGA)
 
 
-async def test_an_event_that_nobody_can_read_breaks_only_its_saga(journal: SagaRepository) -> None:
+async def test_unreadable_event_breaks_only_its_saga(journal: SagaRepository) -> None:
     strange = NewEvent(type="Strange", schema_version=1, recorded_at=NOON, payload=b"{}")
     await journal.log.append(StreamId(SAGA), 0, [strange])
     await journal.append(OTHER, 0, [STARTED], at=NOON)
@@ -162,7 +162,7 @@ async def test_an_event_that_nobody_can_read_breaks_only_its_saga(journal: SagaR
     assert not isinstance(loaded[OTHER], Exception)
 
 
-async def test_a_saga_whose_definition_is_gone_breaks_alone(journal: SagaRepository) -> None:
+async def test_missing_definition_breaks_only_its_sagas(journal: SagaRepository) -> None:
     elsewhere = SagaStarted(saga_type="journey", definition_version=1, entity_id=1, input={})
     await journal.append(SAGA, 0, [elsewhere], at=NOON)
     await journal.append(OTHER, 0, [STARTED], at=NOON)
@@ -180,7 +180,7 @@ class WithoutDefinitions(InMemoryLog):
         raise LogUnavailable("no database")
 
 
-async def test_a_definition_that_cannot_be_read_now_breaks_no_history(
+async def test_unavailable_definition_breaks_no_history(
     journal: SagaRepository,
 ) -> None:
     await journal.append(SAGA, 0, [STARTED, CALLED], at=NOON)

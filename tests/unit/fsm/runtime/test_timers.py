@@ -55,7 +55,7 @@ def test_sagas_are_woken_in_the_order_in_which_they_fall_due(woken: Woken) -> No
     assert woken.after(20) == []
 
 
-def test_a_wake_up_that_is_set_anew_replaces_the_one_before(woken: Woken) -> None:
+def test_new_timer_replaces_the_earlier_one(woken: Woken) -> None:
     woken.set("later", 1)
     woken.set("later", 5)
     woken.set("sooner", 5)
@@ -66,7 +66,7 @@ def test_a_wake_up_that_is_set_anew_replaces_the_one_before(woken: Woken) -> Non
     assert woken.after(5) == ["later"]
 
 
-def test_a_wake_up_that_is_taken_back_never_comes(woken: Woken) -> None:
+def test_removed_timer_never_fires(woken: Woken) -> None:
     woken.set("gone", 1)
     woken.set("gone", None)
     woken.set("never there", None)
@@ -74,7 +74,7 @@ def test_a_wake_up_that_is_taken_back_never_comes(woken: Woken) -> None:
     assert woken.after(100) == []
 
 
-def test_the_same_wake_up_may_be_set_again_after_it_came(woken: Woken) -> None:
+def test_timer_may_be_set_to_the_same_time_after_it_fired(woken: Woken) -> None:
     woken.set("again", 1)
 
     assert woken.after(1) == ["again"]
@@ -82,14 +82,14 @@ def test_the_same_wake_up_may_be_set_again_after_it_came(woken: Woken) -> None:
     assert woken.after(1) == ["again"]
 
 
-def test_a_saga_is_woken_once_however_often_its_wake_up_was_moved(woken: Woken) -> None:
+def test_saga_is_woken_once_however_often_its_timer_was_moved(woken: Woken) -> None:
     for seconds in (3, 1, 3, 2, 3):
         woken.set("one", seconds)
 
     assert woken.after(5) == ["one"]
 
 
-def test_a_wall_clock_that_jumps_back_delays_and_one_that_jumps_forth_wakes(woken: Woken) -> None:
+def test_clock_that_jumps_back_delays_and_clock_that_jumps_forward_wakes(woken: Woken) -> None:
     woken.set("one", 10)
 
     assert woken.after(-3600) == []
@@ -99,7 +99,7 @@ def test_a_wall_clock_that_jumps_back_delays_and_one_that_jumps_forth_wakes(woke
     assert woken.after(7200) == ["two"]
 
 
-def test_stale_entries_are_thrown_away_before_they_fill_the_memory(woken: Woken) -> None:
+def test_stale_entries_are_removed_before_they_fill_the_memory(woken: Woken) -> None:
     woken.set("stays", 1)
     for number in range(20 * MIN_STALE_TO_COMPACT):
         woken.set(f"saga {number}", 1_000_000)
@@ -110,7 +110,7 @@ def test_stale_entries_are_thrown_away_before_they_fill_the_memory(woken: Woken)
 
 
 @given(st.integers(0, 2**32))
-def test_who_is_woken_is_what_a_plain_table_says(seed: int) -> None:
+def test_woken_sagas_are_those_of_a_plain_table(seed: int) -> None:
     random, woken, table = Random(seed), Woken(), dict[str, float]()
     now = 0.0
     for _ in range(60):
@@ -129,7 +129,7 @@ def test_who_is_woken_is_what_a_plain_table_says(seed: int) -> None:
                 table = {one: when for one, when in table.items() if one not in due}
 
 
-async def test_the_loop_notices_a_wake_up_that_is_earlier_than_its_nap(
+async def test_loop_notices_a_timer_that_is_earlier_than_its_nap(
     woken: Woken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timers, "MAX_NAP", timedelta(hours=1))
@@ -145,7 +145,7 @@ async def test_the_loop_notices_a_wake_up_that_is_earlier_than_its_nap(
     assert woken.sagas == ["now"]
 
 
-async def test_the_loop_wakes_when_the_wall_clock_jumps_while_it_naps(woken: Woken) -> None:
+async def test_loop_wakes_when_the_wall_clock_jumps_during_its_nap(woken: Woken) -> None:
     woken.set("far", 1_000_000)
     running = asyncio.ensure_future(woken.timers.run())
     await asyncio.sleep(0)

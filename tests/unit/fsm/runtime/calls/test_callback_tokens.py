@@ -9,11 +9,11 @@ SAGA = "018f0000-0000-7000-8000-000000000003"
 SECRET = bytes(range(SECRET_BYTES))
 
 
-def test_a_token_is_the_same_on_every_attempt_and_after_every_start() -> None:
+def test_token_is_the_same_on_every_attempt_and_after_every_start() -> None:
     assert CallbackTokens(SECRET).issue(SAGA, "book") == CallbackTokens(SECRET).issue(SAGA, "book")
 
 
-def test_every_saga_step_and_secret_has_its_own() -> None:
+def test_token_depends_on_saga_step_and_secret() -> None:
     tokens = {
         CallbackTokens(secret).issue(saga_id, step)
         for secret in (SECRET, SECRET[::-1])
@@ -24,7 +24,7 @@ def test_every_saga_step_and_secret_has_its_own() -> None:
     assert len(tokens) == 8
 
 
-def test_only_its_own_token_fits() -> None:
+def test_token_of_another_step_is_refused() -> None:
     tokens = CallbackTokens(SECRET)
     token = tokens.issue(SAGA, "book")
 
@@ -35,19 +35,19 @@ def test_only_its_own_token_fits() -> None:
 
 
 @given(st.text(max_size=80))
-def test_whatever_else_is_sent_does_not_fit(text: str) -> None:
+def test_arbitrary_text_is_no_token(text: str) -> None:
     tokens = CallbackTokens(SECRET)
 
     assert tokens.verify(SAGA, "book", text) is (text == tokens.issue(SAGA, "book"))
 
 
-def test_a_token_says_nothing_of_what_it_is_made_of() -> None:
+def test_token_does_not_contain_saga_or_step() -> None:
     token = CallbackTokens(SECRET).issue(SAGA, "book")
 
     assert len(token) == 64
     assert set(token) <= set("0123456789abcdef")
 
 
-def test_a_secret_that_can_be_guessed_is_refused() -> None:
+def test_short_secret_is_refused() -> None:
     with pytest.raises(AssertionError):
         CallbackTokens(SECRET[1:])

@@ -30,7 +30,7 @@ def an_open_breaker() -> CircuitBreaker:
 
 
 @pytest.mark.parametrize("trouble", [Outcome.UNKNOWN, Outcome.NOT_SENT])
-def test_it_opens_after_so_many_failures_in_a_row_and_not_before(trouble: Outcome) -> None:
+def test_circuit_opens_after_the_limit_of_failures_in_a_row(trouble: Outcome) -> None:
     breaker = failing(CircuitBreaker(), FAILURES_TO_OPEN - 1)
     assert breaker.should_hold(NOON) is False
 
@@ -40,7 +40,7 @@ def test_it_opens_after_so_many_failures_in_a_row_and_not_before(trouble: Outcom
 
 
 @pytest.mark.parametrize("answer", AN_ANSWER)
-def test_whoever_answers_at_all_is_there(answer: Outcome) -> None:
+def test_any_answer_resets_the_failures(answer: Outcome) -> None:
     breaker = failing(CircuitBreaker(), FAILURES_TO_OPEN - 1)
 
     assert breaker.record(answer, NOON) is False
@@ -49,7 +49,7 @@ def test_whoever_answers_at_all_is_there(answer: Outcome) -> None:
     assert breaker.state is CircuitState.CLOSED
 
 
-def test_after_its_time_one_call_is_the_probe_and_the_others_wait() -> None:
+def test_first_call_after_the_open_time_is_the_probe_and_others_wait() -> None:
     breaker = an_open_breaker()
 
     held = [breaker.should_hold(NOON + seconds * SECOND) for seconds in (0, 1.9, 2, 2, 3.9)]
@@ -58,13 +58,13 @@ def test_after_its_time_one_call_is_the_probe_and_the_others_wait() -> None:
     assert breaker.state is CircuitState.HALF_OPEN
 
 
-def test_a_clock_that_steps_back_does_not_keep_it_open() -> None:
+def test_clock_that_steps_back_does_not_keep_the_circuit_open() -> None:
     breaker = an_open_breaker()
 
     assert breaker.should_hold(NOON - timedelta(hours=1)) is False
 
 
-def test_a_probe_that_succeeds_closes_it_and_is_told_once() -> None:
+def test_successful_probe_closes_the_circuit_and_is_reported_once() -> None:
     breaker = an_open_breaker()
     breaker.should_hold(NOON + 2 * SECOND)
 
@@ -75,7 +75,7 @@ def test_a_probe_that_succeeds_closes_it_and_is_told_once() -> None:
     assert failing(breaker, FAILURES_TO_OPEN - 1).state is CircuitState.CLOSED
 
 
-def test_each_probe_that_fails_doubles_the_rest_up_to_a_cap() -> None:
+def test_failed_probe_doubles_the_open_time_up_to_a_cap() -> None:
     breaker, now, rests = an_open_breaker(), NOON, []
 
     for _ in range(7):
@@ -88,7 +88,7 @@ def test_each_probe_that_fails_doubles_the_rest_up_to_a_cap() -> None:
     assert rests == [2, 4, 8, 16, 30, 30, 30]
 
 
-def test_a_probe_that_is_never_heard_of_again_is_followed_by_another_one() -> None:
+def test_probe_without_a_result_is_followed_by_another_probe() -> None:
     breaker = an_open_breaker()
     assert breaker.should_hold(NOON + 2 * SECOND) is False
 
@@ -97,7 +97,7 @@ def test_a_probe_that_is_never_heard_of_again_is_followed_by_another_one() -> No
     assert held == [True, False, True]
 
 
-def test_answers_that_were_under_way_when_it_opened_do_not_make_the_rest_longer() -> None:
+def test_late_failures_of_earlier_calls_do_not_prolong_the_open_time() -> None:
     breaker = an_open_breaker()
 
     breaker.record(Outcome.UNKNOWN, NOON + SECOND)
@@ -106,14 +106,14 @@ def test_answers_that_were_under_way_when_it_opened_do_not_make_the_rest_longer(
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5])
-def test_who_is_held_back_is_told_when_to_look_again(jitter: float) -> None:
+def test_held_call_has_a_time_to_retry(jitter: float) -> None:
     verdict = an_open_breaker().hold("one", NOON + SECOND, jitter)
 
     assert (verdict.kind, verdict.may_have_happened) == (Outcome.CIRCUIT_OPEN, False)
     assert verdict.retry_after == SECOND + jitter * RECHECK_SPREAD
 
 
-def test_each_saga_that_was_held_back_is_told_of_once() -> None:
+def test_held_saga_is_returned_once() -> None:
     breaker = an_open_breaker()
     for saga_id in ("one", "other", "one"):
         breaker.hold(saga_id, NOON, 0.5)
@@ -122,7 +122,7 @@ def test_each_saga_that_was_held_back_is_told_of_once() -> None:
     assert breaker.take_held() == set()
 
 
-def test_a_call_that_had_no_turn_neither_opens_nor_closes_it() -> None:
+def test_call_without_a_slot_neither_opens_nor_closes_the_circuit() -> None:
     breaker = an_open_breaker()
 
     closed = breaker.record(Outcome.CIRCUIT_OPEN, NOON)

@@ -67,7 +67,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_participant_has_at_most_the_limit_of_calls_at_once() -> None:
+async def test_participant_gets_at_most_the_limit_of_concurrent_calls() -> None:
     participants = Counter()
     executor = Executor(participants, TOKENS, FakeClock(), limit=3)
     book, pay = call_of("book"), call_of("pay")
@@ -85,7 +85,7 @@ async def test_a_participant_has_at_most_the_limit_of_calls_at_once() -> None:
     assert participants.most == {"book-service": 3, "pay-service": 1}
 
 
-async def test_a_call_that_is_dropped_gives_its_turn_to_the_next() -> None:
+async def test_cancelled_call_passes_its_slot_to_the_next() -> None:
     participants = Counter()
     executor = Executor(participants, TOKENS, FakeClock(), limit=1)
     calls = [asyncio.ensure_future(executor.call(call_of("book"), TRIP, 1)) for _ in range(3)]
@@ -110,7 +110,7 @@ async def test_a_call_that_is_dropped_gives_its_turn_to_the_next() -> None:
         (ResponseLost("reset"), Outcome.UNKNOWN),
     ],
 )
-async def test_an_answer_comes_back_classified(answer: CallResult, outcome: Outcome) -> None:
+async def test_result_is_classified(answer: CallResult, outcome: Outcome) -> None:
     participants = Counter(answer)
     participants.opened.set()
 
@@ -122,7 +122,7 @@ async def test_an_answer_comes_back_classified(answer: CallResult, outcome: Outc
     assert participants.received[0].timeout == timedelta(seconds=10)
 
 
-async def test_what_is_gone_is_undone() -> None:
+async def test_compensation_answered_with_410_succeeds() -> None:
     call = undo_of_book()
     participants = Counter(Response(410, {}, b""))
     participants.opened.set()
@@ -145,7 +145,7 @@ async def opened(executor: Executor, participants: Counter) -> None:
     participants.received.clear()
 
 
-async def test_a_participant_that_does_not_answer_is_left_alone_and_others_are_not() -> None:
+async def test_open_circuit_holds_calls_of_its_participant_only() -> None:
     participants = Counter()
     executor = an_executor(participants, FakeClock())
     await opened(executor, participants)
@@ -157,7 +157,7 @@ async def test_a_participant_that_does_not_answer_is_left_alone_and_others_are_n
     assert (await executor.call(call_of("pay"), TRIP, 1)).kind is Outcome.NOT_SENT
 
 
-async def test_a_compensation_is_sent_all_the_same_and_its_answer_opens_the_door_again() -> None:
+async def test_compensation_passes_an_open_circuit_and_its_success_closes_it() -> None:
     participants = Counter()
     executor = an_executor(participants, FakeClock())
     await opened(executor, participants)
@@ -172,7 +172,7 @@ async def test_a_compensation_is_sent_all_the_same_and_its_answer_opens_the_door
     assert (await executor.call(held, TRIP, 1)).kind is Outcome.DONE
 
 
-async def test_one_probe_at_a_time_finds_out_whether_it_is_back() -> None:
+async def test_half_open_circuit_lets_one_probe_at_a_time_pass() -> None:
     participants, clock = Counter(), FakeClock()
     executor = an_executor(participants, clock)
     await opened(executor, participants)
@@ -188,7 +188,7 @@ async def test_one_probe_at_a_time_finds_out_whether_it_is_back() -> None:
     assert [name for name, _ in executor.take_closed_circuits()] == ["book-service"]
 
 
-async def test_only_an_action_that_a_callback_completes_carries_a_token() -> None:
+async def test_only_an_action_completed_by_callback_carries_a_token() -> None:
     participants = Counter()
     executor = an_executor(participants, FakeClock())
     call = call_of("book")
@@ -199,7 +199,7 @@ async def test_only_an_action_that_a_callback_completes_carries_a_token() -> Non
     assert participants.tokens == [TOKENS.issue(call.saga_id, "book"), None]
 
 
-async def test_a_participant_that_repeats_the_token_of_its_call_has_it_in_no_output() -> None:
+async def test_callback_token_repeated_by_a_participant_is_in_no_output() -> None:
     definition = define("book callback")
     (call,) = given(definition).calls
     token = TOKENS.issue(call.saga_id, "book")

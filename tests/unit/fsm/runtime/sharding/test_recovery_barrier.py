@@ -16,7 +16,7 @@ async def waiting(moves: RecoveryBarrier, sagas: int = 1) -> list[asyncio.Task[N
     return tasks
 
 
-async def test_moves_are_over_once_every_expected_saga_has_made_its_own() -> None:
+async def test_barrier_opens_once_every_expected_saga_has_arrived() -> None:
     moves = RecoveryBarrier()
     moves.expect(["a", "b"])
     (second_move,) = await waiting(moves)
@@ -32,7 +32,7 @@ async def test_moves_are_over_once_every_expected_saga_has_made_its_own() -> Non
     assert moves.is_open
 
 
-async def test_a_saga_of_another_node_is_not_waited_for() -> None:
+async def test_discarded_saga_is_not_expected() -> None:
     moves = RecoveryBarrier()
     moves.expect(["a", "b"])
     (second_move,) = await waiting(moves)
@@ -43,7 +43,7 @@ async def test_a_saga_of_another_node_is_not_waited_for() -> None:
     await second_move
 
 
-async def test_waiting_sagas_go_on_a_portion_at_a_time() -> None:
+async def test_waiting_sagas_are_released_in_batches() -> None:
     moves = RecoveryBarrier()
     moves.expect(["a"])
     tasks = await waiting(moves, 2 * MAX_RELEASED_AT_ONCE + 1)
@@ -58,7 +58,7 @@ async def test_waiting_sagas_go_on_a_portion_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(("made", "are_over"), [(3, True), (4, False)])
-async def test_moves_are_waited_for_as_long_as_enough_of_them_are_made(
+async def test_barrier_stays_closed_while_enough_sagas_arrive(
     made: int, are_over: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_moves, "MIN_ARRIVALS_PER_CHECK", 4)
