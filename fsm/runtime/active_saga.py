@@ -94,7 +94,7 @@ class ActiveSaga:
         self._watchers: list[tuple[Condition, asyncio.Future[Saga]]] = []
 
     async def handle(
-        self, happening: Input, expected_version: int | None = None
+        self, input_: Input, expected_version: int | None = None
     ) -> Sequence[CallParticipant]:
         """Decide about an input, and append the decision; return the calls that may leave now.
 
@@ -110,7 +110,7 @@ class ActiveSaga:
             clock, executor = runtime.clock, runtime.executor
             held = executor.held_participants(saga.definition)
             decision = decide(
-                saga, happening, now=clock.now(), jitter=clock.jitter(), open_circuits=held
+                saga, input_, now=clock.now(), jitter=clock.jitter(), open_circuits=held
             )
             if not runtime.may_send(self.shard_id):
                 decision = without_calls(saga, decision)
@@ -131,11 +131,11 @@ class ActiveSaga:
             lock.release()
         return decision.calls
 
-    async def handle_until_recorded(self, happening: Input) -> Sequence[CallParticipant]:
+    async def handle_until_recorded(self, input_: Input) -> Sequence[CallParticipant]:
         """Handle an input that must not be lost: while the log is overloaded, try again."""
         while True:
             try:
-                return await self.handle(happening)
+                return await self.handle(input_)
             except LogOverloaded:
                 await asyncio.sleep(OVERLOAD_RETRY_SECONDS)
 
@@ -274,10 +274,10 @@ class SagaHost(Protocol):
     ) -> asyncio.Future[ActiveSaga]:
         """Start a saga; the result is ready once the start is durable."""
 
-    async def handle(self, active: ActiveSaga, happening: Input) -> None:
+    async def handle(self, active: ActiveSaga, input_: Input) -> None:
         """Handle an input of a saga in memory, and start the calls that follow."""
 
-    async def deliver(self, saga_id: str, happening: Input) -> None:
+    async def deliver(self, saga_id: str, input_: Input) -> None:
         """Handle an input of a saga wherever it is, and however overloaded the log is."""
 
     async def sleep(self, seconds: float) -> None:

@@ -184,8 +184,8 @@ class ChildSagas:
             if child.state.status in COMPENSATED_OR_ABANDONED:
                 await self.notify_parent(child)
 
-    async def _deliver(self, parent: Parent, happening: Input) -> None:
-        await self.host.deliver(parent.saga_id, happening)
+    async def _deliver(self, parent: Parent, input_: Input) -> None:
+        await self.host.deliver(parent.saga_id, input_)
 
 
 def _awaits_child(parent: Saga, step: str) -> bool:

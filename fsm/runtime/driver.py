@@ -158,30 +158,30 @@ class Driver:
             await active.run_call_chain(first)
 
     async def handle(
-        self, active: ActiveSaga, happening: Input, *, expected_version: int | None = None
+        self, active: ActiveSaga, input_: Input, *, expected_version: int | None = None
     ) -> None:
         """Handle an input of a saga in memory, and start the calls that follow.
 
         Runs to completion even if the caller is cancelled. Raises what the core refuses,
         Unavailable, OutcomeUnknown; VersionConflict if the saga is not at `expected_version`.
         """
-        work = self._handle(active, happening, expected_version)
+        work = self._handle(active, input_, expected_version)
         await self.tasks.run_to_completion(active.shard_id, work)
 
     async def _handle(
-        self, active: ActiveSaga, happening: Input, expected_version: int | None
+        self, active: ActiveSaga, input_: Input, expected_version: int | None
     ) -> None:
-        if self.is_stopping and isinstance(happening, Retry | ResolveStep):
+        if self.is_stopping and isinstance(input_, Retry | ResolveStep):
             raise Unavailable("the service is stopping, and could not send what this asks for")
         try:
-            self.start_calls(active, await active.handle(happening, expected_version))
+            self.start_calls(active, await active.handle(input_, expected_version))
         except (LogOverloaded, Fenced, LogUnavailable) as error:
             raise append_error(error, active.saga.state.saga_id) from error
 
     async def deliver(
         self,
         saga_id: str,
-        happening: Input,
+        input_: Input,
         *,
         read: Saga | None = None,
         is_recovered: bool = False,
@@ -193,7 +193,7 @@ class Driver:
         while True:
             try:
                 async with self.acquire(saga_id, read=read) as active:
-                    await self._deliver(active, happening, is_recovered=is_recovered)
+                    await self._deliver(active, input_, is_recovered=is_recovered)
                     return
             except WrongExpectedVersion:
                 logger.warning("saga outdated, reading it again", extra={"saga_id": saga_id})
@@ -201,9 +201,9 @@ class Driver:
                 read = None
                 await self.sleep(RETRY_PAUSE_SECONDS)
 
-    async def _deliver(self, active: ActiveSaga, happening: Input, *, is_recovered: bool) -> None:
+    async def _deliver(self, active: ActiveSaga, input_: Input, *, is_recovered: bool) -> None:
         version = active.saga.state.version
-        calls = await active.handle_until_recorded(happening)
+        calls = await active.handle_until_recorded(input_)
         self.start_calls(active, calls, in_backlog=True, is_recovered=is_recovered)
         saga = active.saga
         if is_recovered and not saga.has_call_in_flight:
@@ -475,15 +475,13 @@ class Driver:
             work = active.run_call_chain(call, in_backlog=in_backlog, is_recovered=is_recovered)
             self.spawn(work, call.saga_id, has_called=True)
 
-    def wake(
-        self, saga_id: str, happening: Input = TIMER_FIRED, *, read: Saga | None = None
-    ) -> None:
+    def wake(self, saga_id: str, input_: Input = TIMER_FIRED, *, read: Saga | None = None) -> None:
         """Deliver an input to the saga in a task of its own.
 
         Ignored when the driver is stopping or no longer drives the saga.
         """
         if not self.is_stopping and self.drives(saga_id):
-            self.spawn(self.deliver(saga_id, happening, read=read), saga_id)
+            self.spawn(self.deliver(saga_id, input_, read=read), saga_id)
 
     def wake_held(self) -> None:
         """Wake the sagas whose calls were held by circuits that are closed now."""

@@ -50,7 +50,7 @@ class LocalSagas:
             return active.saga, False
 
     async def handle(
-        self, saga_id: str, happening: Input, expected_version: int | None = None
+        self, saga_id: str, input_: Input, expected_version: int | None = None
     ) -> Saga:
         """Handle an input durably; return the saga after it.
 
@@ -59,11 +59,11 @@ class LocalSagas:
         self._require_driven(saga_id)
         with log_errors_as_unavailable():
             async with self.driver.acquire(saga_id, waits_for_log=False) as active:
-                if _was_applied(active.saga, happening):
+                if _was_applied(active.saga, input_):
                     # The first delivery has changed the version that was expected.
-                    await self.driver.handle(active, happening)
+                    await self.driver.handle(active, input_)
                 else:
-                    await self._handle(active, happening, expected_version)
+                    await self._handle(active, input_, expected_version)
                 saga = active.saga
             if saga.state.paused_at is not None and saga.definition.children:
                 await self._pause_children(saga)
@@ -79,7 +79,7 @@ class LocalSagas:
             await self.driver.child_sagas.pause(saga)
 
     async def _handle(
-        self, active: ActiveSaga, happening: Input, expected_version: int | None
+        self, active: ActiveSaga, input_: Input, expected_version: int | None
     ) -> None:
         """Handle an input; if it depends on the parent, hold the parent until it is recorded.
 
@@ -87,10 +87,10 @@ class LocalSagas:
         shard of its parent, so both are driven here. Sagas are held from the child upwards only,
         so two requests never deadlock. Raises DrivenByParent.
         """
-        original = happening.input if isinstance(happening, ForwardedInput) else happening
+        original = input_.input if isinstance(input_, ForwardedInput) else input_
         parent_ref = active.saga.state.parent
         if parent_ref is None or not depends_on_parent(active.saga, original):
-            await self.driver.handle(active, happening, expected_version=expected_version)
+            await self.driver.handle(active, input_, expected_version=expected_version)
             return
         async with self.driver.acquire(parent_ref.saga_id, waits_for_log=False) as parent:
             while True:
@@ -98,7 +98,7 @@ class LocalSagas:
                 require_not_driven(child, parent.saga, original)
                 version = child.state.version if expected_version is None else expected_version
                 try:
-                    await self.driver.handle(active, happening, expected_version=version)
+                    await self.driver.handle(active, input_, expected_version=version)
                     return
                 except VersionConflict:  # the child has changed since it was checked
                     if expected_version is not None:
@@ -136,10 +136,9 @@ class LocalSagas:
             raise NotShardOwner(saga_id)
 
 
-def _was_applied(saga: Saga, happening: Input) -> bool:
+def _was_applied(saga: Saga, input_: Input) -> bool:
     return (
-        isinstance(happening, ForwardedInput)
-        and happening.message_id in saga.state.applied_message_ids
+        isinstance(input_, ForwardedInput) and input_.message_id in saga.state.applied_message_ids
     )
 
 

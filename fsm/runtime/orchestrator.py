@@ -44,7 +44,7 @@ from .sharding.node_protocol import RemoteCommand, RemoteStart
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.05, 0.5  # between reads of a saga of another node
 MAX_LOG_STALL = timedelta(seconds=2)  # a log that waits longer for the database takes no requests
 RECORDING_TIMEOUT = timedelta(seconds=20)  # then the outcome is unknown to the client
-NOT_CONFIRMED = "the log has not said yet whether it is recorded"
+NOT_CONFIRMED = "the log has not confirmed yet that the request is recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +188,20 @@ class Orchestrator:
     async def _handle(
         self,
         saga_id: str,
-        happening: OperatorCommand | StepCallback,
+        input_: OperatorCommand | StepCallback,
         expected_version: int | None = None,
     ) -> Saga:
         self._require_responsive_log()
         try:
             with self._recording:
-                return await self.local_sagas.handle(saga_id, happening, expected_version)
+                return await self.local_sagas.handle(saga_id, input_, expected_version)
         except TimeoutError:
             raise OutcomeUnknown(NOT_CONFIRMED) from None
         except NotShardOwner:
             if self.messenger is None:
                 raise
         await self.saga(saga_id)  # raises SagaNotFound here, not at the other node
-        request = RemoteCommand(saga_id=saga_id, input=happening, expected_version=expected_version)
+        request = RemoteCommand(saga_id=saga_id, input=input_, expected_version=expected_version)
         await self.messenger.request(request)
         return await self.saga(saga_id)
 
