@@ -40,9 +40,12 @@ from .compensation import (
     compensations_use_their_attempts,
     failed_compensations_are_passed_over,
     failed_compensations_stop,
-    pivots_hold,
 )
-from .compensation_start import deadlines_hold, requests_and_failures_turn_back
+from .compensation_start import (
+    deadlines_hold,
+    pivots_hold,
+    requests_and_failures_turn_back,
+)
 from .effects import LedgerCoverage, effects_match_log, uncertainty_has_a_cause
 from .evidence import ClientAck, acknowledgements_hold, one_key_one_saga, secrets_are_absent
 from .history import (
@@ -116,9 +119,9 @@ LOG_INVARIANTS: Sequence[tuple[Invariant, Callable[[History], Iterator[Breach]]]
     (Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, interrupted_calls_get_their_time),
     (Invariant.SAGAS_TURN_BACK_WHEN_DUE, requests_and_failures_turn_back),
     (Invariant.SAGAS_TURN_BACK_WHEN_DUE, deadlines_hold),
-    (Invariant.FAILED_COMPENSATIONS_STOP, failed_compensations_stop),
-    (Invariant.FAILED_COMPENSATIONS_STOP, failed_compensations_are_passed_over),
-    (Invariant.FAILED_COMPENSATIONS_STOP, compensations_keep_to_their_attempts),
+    (Invariant.COMPENSATION_POLICY_HOLDS, failed_compensations_stop),
+    (Invariant.COMPENSATION_POLICY_HOLDS, failed_compensations_are_passed_over),
+    (Invariant.COMPENSATION_POLICY_HOLDS, compensations_keep_to_their_attempts),
     (Invariant.RACES_HAVE_ONE_WINNER, callbacks_decide),
     (Invariant.RACES_HAVE_ONE_WINNER, late_inputs_change_nothing),
     (Invariant.PAUSES_HOLD, pauses_hold),
@@ -150,7 +153,7 @@ def violations_of_calls(
         *violations_of(
             Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, saga_id, forward_calls_stop(history, calls)
         ),
-        *violations_of(Invariant.FAILED_COMPENSATIONS_STOP, saga_id, given_up),
+        *violations_of(Invariant.COMPENSATION_POLICY_HOLDS, saga_id, given_up),
     ]
 
 

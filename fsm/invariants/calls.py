@@ -1,4 +1,8 @@
-"""Invariants of calls: each was recorded before it left, and is sent under one key."""
+"""Invariants of calls: each was recorded before it left, is sent under one key, and stops in time.
+
+A call that arrives late, from an owner that had lost the shard by then, violates nothing: its key
+makes it harmless. Its effect must be in the log like that of any other call.
+"""
 
 from __future__ import annotations
 
@@ -53,15 +57,15 @@ ENDS_EVERY_PAUSE = (CompensationRequested, CompensationStarted, SagaAbandoned)
 
 
 def intents_come_first(history: History) -> Iterator[Breach]:
-    """I6. An answer is to an attempt that was recorded before it left."""
-    asked = _RecordedAttempts(history.definition)
+    """Invariant I6. A result is that of an attempt that was recorded before its call left."""
+    attempts = _RecordedAttempts(history.definition)
     for entry in history.entries:
-        if not asked.explains(entry.event):
+        if not attempts.explains(entry.event):
             yield Breach(entry.version, f"{entry} answers an attempt that was never recorded")
 
 
 class _RecordedAttempts:
-    """The attempts that answers may be to, by step."""
+    """The attempts whose intents are in the log."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
@@ -69,28 +73,29 @@ class _RecordedAttempts:
         self.compensations: set[tuple[str, int]] = set()
 
     def explains(self, event: Event) -> bool:
+        """Apply an intent. False for a result without one."""
         match event:
             case StepCalled(step=step, attempt=attempt):
                 self.actions.add((step, attempt))
             case StatusQueried(step=step, attempt=attempt):
-                # A question that gets no clear answer uses the next attempt up.
+                # A status query without a conclusive answer consumes the next attempt.
                 self.actions |= {(step, attempt), (step, attempt + 1)}
             case CompensationCalled(step=step, attempt=attempt):
                 self.compensations.add((step, attempt))
             case StepBackedOff(step=step, attempt=attempt, outcome=Outcome.CIRCUIT_OPEN):
                 self.actions.add((step, attempt))  # nothing was sent, so nothing need be recorded
             case _ if isinstance(event, ACTION_RESULTS):
-                calls_nobody = self.definition[event.step].action is None
-                return calls_nobody or (event.step, event.attempt) in self.actions
+                only_waits = self.definition[event.step].action is None
+                return only_waits or (event.step, event.attempt) in self.actions
             case _ if isinstance(event, COMPENSATION_RESULTS):
                 return (event.step, event.attempt) in self.compensations
         return True
 
 
 def interrupted_calls_get_their_time(history: History) -> Iterator[Breach]:
-    """Rule R2. A call that a crash has cut off, and that is not repeated, is awaited in full.
+    """Rule R2. A call that a crash interrupted, and that is not repeated, gets its full timeout.
 
-    Its step is given up, or its participant asked, no sooner than its own timeout after its intent.
+    Its step counts as unknown, or its status is queried, no sooner than that after its intent.
     """
     called: dict[str, datetime] = {}
     for entry in history.entries:
@@ -108,12 +113,12 @@ def interrupted_calls_get_their_time(history: History) -> Iterator[Breach]:
 
 
 def pauses_hold(history: History) -> Iterator[Breach]:
-    """A paused saga sends nothing and waits for nothing new.
+    """A paused saga sends nothing, and begins no wait.
 
-    A pause of the operator and one of the parent are ended separately; a saga that is compensated
-    or abandoned on request is not paused any more.
+    The pause of an operator and that of the parent end separately. A request for compensation, and
+    an abandon, end both.
     """
-    pauses = set[bool]()  # of the parent, of the operator
+    pauses = set[bool]()  # True: the parent's, False: the operator's
     for entry in history.entries:
         match entry.event:
             case SagaPaused(by_parent=by_parent):
@@ -127,14 +132,16 @@ def pauses_hold(history: History) -> Iterator[Breach]:
 
 
 Intent = tuple[str, Direction, int]
-SERVER_ERROR = 500  # the least HTTP status of one
+MIN_SERVER_ERROR = 500  # an HTTP status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """A call as its participant saw it; `effect`: it did something, and did not just answer again.
+    """A call as its participant recorded it.
 
-    `epoch` and `status` are missing where nobody wrote them down.
+    `effect` is true if the call did something, instead of being answered once more. `epoch`,
+    `status` and `content` are missing where the participant did not record them; `content` is the
+    text or a digest of headers and body.
     """
 
     at: datetime
@@ -149,7 +156,7 @@ class LedgerEntry:
     path: str = ""
     effect: bool = False
     status: int | None = None
-    content: str = ""  # of headers and body, or a digest of them, where it was written down
+    content: str = ""
 
     @property
     def intent(self) -> Intent:
@@ -164,7 +171,10 @@ class LedgerEntry:
 
 
 def calls_were_intended(history: History, calls: Sequence[LedgerEntry]) -> Iterator[Breach]:
-    """I6. The epoch of a call is that of its intent, or of a later owner who repeats it."""
+    """Invariant I6. Each call was recorded before it left, in its own epoch or an earlier one.
+
+    A call of a later epoch is repeated by a later owner.
+    """
     intents: dict[Intent, int] = {}
     for entry in history.entries:
         if (intent := intent_of(entry.event)) is not None:
@@ -195,22 +205,25 @@ def keys_are_constant(history: History, calls: Sequence[LedgerEntry]) -> Iterato
 
 
 def forward_calls_stop(history: History, calls: Sequence[LedgerEntry]) -> Iterator[Breach]:
-    """Rule R2. A later owner does not repeat a forward call once the saga was to go back.
+    """Rule R2. A new owner repeats no forward call of a saga that is to be compensated.
 
-    Its own first calls are those whose intents it recorded; a repeated one was recorded by an
-    earlier owner, before whose end the saga had turned back or had been asked to.
+    A call is repeated if an earlier owner recorded its intent. That the saga is to be compensated
+    was recorded before the new owner took over.
     """
     for call in calls:
         if call.direction is not Direction.ACTION or call.epoch is None:
             continue
-        recorded = [one.epoch for one in history.entries if intent_of(one.event) == call.intent]
+        recorded = [
+            entry.epoch for entry in history.entries if intent_of(entry.event) == call.intent
+        ]
         since = max((epoch for epoch in recorded if epoch <= call.epoch), default=call.epoch)
-        if since < call.epoch and _goes_back(history, before_epoch=call.epoch):
-            yield Breach(None, f"{call} was repeated in epoch {call.epoch}, and the saga goes back")
+        if since < call.epoch and _was_to_compensate(history, before_epoch=call.epoch):
+            detail = f"{call} was repeated in epoch {call.epoch}, and the saga is to be compensated"
+            yield Breach(None, detail)
 
 
-def _goes_back(history: History, *, before_epoch: int) -> bool:
-    """True if a passed pivot does not keep the saga from going back, as it was asked to."""
+def _was_to_compensate(history: History, *, before_epoch: int) -> bool:
+    """True if compensation was started or requested before an epoch, and no pivot passed then."""
     back = False
     for entry in history.entries:
         if entry.epoch < before_epoch:
@@ -220,7 +233,7 @@ def _goes_back(history: History, *, before_epoch: int) -> bool:
 
 
 def late_calls(calls: Sequence[LedgerEntry]) -> Iterator[Notice]:
-    """What an owner who had lost the shard has sent after its heir had sent something."""
+    """Yield the calls that an owner sent after the new owner of its shard had sent others."""
     newest = 0
     for call in calls:
         epoch = call.epoch if call.epoch is not None else newest
@@ -232,6 +245,7 @@ def late_calls(calls: Sequence[LedgerEntry]) -> Iterator[Notice]:
 
 
 def intent_of(event: Event) -> Intent | None:
+    """Return the call that an event records before it leaves."""
     match event:
         case StepCalled(step=step, attempt=attempt):
             return step, Direction.ACTION, attempt
@@ -244,6 +258,7 @@ def intent_of(event: Event) -> Intent | None:
 
 
 def passes_pivot(definition: Definition, event: Event) -> bool:
+    """True if a pivot has succeeded, by its participant or by an operator's verdict."""
     match event:
         case StepSucceeded(step=step) | StepResolved(step=step, verdict=Resolution.DONE):
             return step in definition.pivots
@@ -252,9 +267,9 @@ def passes_pivot(definition: Definition, event: Event) -> bool:
 
 
 def may_have_refused(calls: Sequence[LedgerEntry]) -> Callable[[str, int], bool]:
-    """Return whether a compensation may have been refused, by its step and attempt.
+    """Return a function of step and attempt: true if that compensation may have been refused.
 
-    It certainly was not where its participant wrote down nothing but server errors.
+    It was certainly not refused where its participant recorded nothing but server errors.
     """
     statuses: dict[tuple[str, int], list[int | None]] = {}
     for call in calls:
@@ -263,6 +278,6 @@ def may_have_refused(calls: Sequence[LedgerEntry]) -> Callable[[str, int], bool]
     errors = {
         attempt
         for attempt, seen in statuses.items()
-        if all(status is not None and status >= SERVER_ERROR for status in seen)
+        if all(status is not None and status >= MIN_SERVER_ERROR for status in seen)
     }
     return lambda step, attempt: (step, attempt) not in errors

@@ -1,4 +1,4 @@
-"""When a saga must turn back, and when it must not: pivots, requests and deadlines (rule R4)."""
+"""Invariants of when compensation starts, and when not: pivots, requests, deadlines (I5, R4)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..definitions.definition import Definition
 from ..events import (
     CallbackReceived,
     Cause,
+    CompensationCalled,
     CompensationRequested,
     CompensationStarted,
     Event,
@@ -27,6 +28,7 @@ from ..events import (
     StepNotSent,
     StepRejected,
     StepResolved,
+    StepSucceeded,
     StepUnknown,
     WaitStarted,
 )
@@ -34,19 +36,37 @@ from .calls import passes_pivot
 from .history import History
 from .violation import Breach
 
-FAILURES = (StepRejected, StepUnknown, StepNotSent)
-LEAVES_DOUBT = (Outcome.UNKNOWN, Outcome.BUSY)  # after which an action may have happened
+LEAVES_UNCERTAIN = (Outcome.UNKNOWN, Outcome.BUSY)  # after which an action may have happened
+
+
+def pivots_hold(history: History) -> Iterator[Breach]:
+    """Invariant I5. After a passed pivot nothing is compensated.
+
+    While a saga is compensated, an operator can still find out that a pivot had happened. That does
+    not pass it.
+    """
+    passed, compensates = "", False
+    for entry in history.entries:
+        match entry.event:
+            case StepSucceeded(step=step) if step in history.definition.pivots:
+                passed = step
+            case StepResolved(step=step, verdict=Resolution.DONE) if not compensates:
+                passed = step if step in history.definition.pivots else passed
+            case CompensationStarted() | CompensationCalled():
+                compensates = True
+                if passed:
+                    yield Breach(entry.version, f"{entry} after the pivot {passed} was passed")
 
 
 def requests_and_failures_turn_back(history: History) -> Iterator[Breach]:
-    """Rule R4. Before a pivot has passed, a failed step or a request turns the saga back.
+    """Rule R4. Before a pivot has passed, a failed step or a request starts the compensation.
 
-    Nothing forward begins after that, unless a pivot is in doubt: its outcome decides. A request is
-    kept waiting for nothing else. What failed while the saga was parked counts when it goes on.
+    Nothing forward begins after that, unless a pivot is uncertain: its outcome decides. A request
+    waits for nothing else. A step that failed while the saga was parked counts when it goes on.
     """
     requested = passed = turned = False
     failed: set[str] = set()
-    pivots = PivotDoubts(history.definition)
+    pivots = _UncertainPivots(history.definition)
     for entry in history.entries:
         event = entry.event
         passed = passed or passes_pivot(history.definition, event)
@@ -54,7 +74,7 @@ def requests_and_failures_turn_back(history: History) -> Iterator[Breach]:
         begins = isinstance(event, StepCalled | WaitStarted | SagaCompleted)
         may_begin = passed or bool(pivots.open)
         if turned and begins:
-            yield Breach(entry.version, f"{entry} of a saga that has turned back")
+            yield Breach(entry.version, f"{entry} after the compensation has started")
         if requested and begins and not may_begin:
             yield Breach(entry.version, f"{entry}, and compensation was requested")
         if failed and begins and not may_begin:
@@ -62,7 +82,7 @@ def requests_and_failures_turn_back(history: History) -> Iterator[Breach]:
         if isinstance(event, CompensationRequested):
             requested = True
             if not pivots.open:
-                yield Breach(entry.version, f"{entry} waits for a pivot that is not in doubt")
+                yield Breach(entry.version, f"{entry} waits for a pivot that is not uncertain")
         _count_failures(failed, event)
         pivots.apply(event)
 
@@ -80,12 +100,12 @@ def _count_failures(failed: set[str], event: Event) -> None:
 
 
 def deadlines_hold(history: History) -> Iterator[Breach]:
-    """Rule R4. A saga turns back for no deadline but its own, and only once that has passed.
+    """Rule R4. A deadline starts the compensation once it has passed, and not before.
 
-    After the deadline nothing begins, unless the saga cannot turn back any more. Its clock stands
-    still while it is paused, and an operator who unparks it lifts a deadline that has passed.
+    After the deadline nothing begins, unless a pivot is uncertain or has passed. The deadline is
+    put off by as long as the saga is paused, and lifted if an operator unparks the saga after it.
     """
-    pivots, clock, passed = PivotDoubts(history.definition), _DeadlineClock(), False
+    pivots, clock, passed = _UncertainPivots(history.definition), _DeadlineClock(), False
     for entry in history.entries:
         event, at = entry.event, entry.recorded_at
         clock.apply(event, at)
@@ -93,7 +113,7 @@ def deadlines_hold(history: History) -> Iterator[Breach]:
         turns = isinstance(event, CompensationStarted) and event.cause is Cause.DEADLINE
         if turns and not clock.is_over(at):
             yield Breach(
-                entry.version, f"turned back at {at}, before its deadline {clock.deadline}"
+                entry.version, f"compensated at {at}, before its deadline {clock.deadline}"
             )
         begins = isinstance(event, StepCalled | WaitStarted)
         if begins and clock.is_over(at) and not (passed or pivots.open):
@@ -107,7 +127,7 @@ class _DeadlineClock:
 
     deadline: datetime | None = None
     _paused_at: datetime | None = None
-    _pauses: frozenset[bool] = frozenset()  # of the parent, of the operator
+    _pauses: frozenset[bool] = frozenset()  # True: the parent's, False: the operator's
 
     def apply(self, event: Event, at: datetime) -> None:
         match event:
@@ -135,8 +155,8 @@ class _DeadlineClock:
             self._paused_at = None
 
 
-class PivotDoubts:
-    """The pivots that keep a saga from turning back until their outcome is known.
+class _UncertainPivots:
+    """The pivots whose outcome decides whether the saga may be compensated.
 
     `open` are those that are called, waited for or may have happened. A pivot that has succeeded
     stays among them.
@@ -156,25 +176,25 @@ class PivotDoubts:
             case StepCalled(step=step) | WaitStarted(step=step):
                 self.open.add(step)
             case CallbackReceived(step=step, done=True):
-                self._doubt(step)
+                self._mark_uncertain(step)
             case StepBackedOff(step=step):
-                if event.resent or event.outcome in LEAVES_DOUBT:
-                    self._doubt(step)
+                if event.resent or event.outcome in LEAVES_UNCERTAIN:
+                    self._mark_uncertain(step)
                 elif step not in self._uncertain:
                     self.open.discard(step)
             case StepConfirmedNotExecuted(step=step) | StepNotSent(step=step):
-                self._deny(step)
+                self._mark_not_executed(step)
             case StepResolved(step=step, verdict=Resolution.NOT_DONE):
-                self._deny(step)
+                self._mark_not_executed(step)
             case StepRejected(step=step) if not (event.resent or step in self._uncertain):
                 self.open.discard(step)
             case _:
                 pass
 
-    def _doubt(self, step: str) -> None:
+    def _mark_uncertain(self, step: str) -> None:
         self.open.add(step)
         self._uncertain.add(step)
 
-    def _deny(self, step: str) -> None:
+    def _mark_not_executed(self, step: str) -> None:
         self.open.discard(step)
         self._uncertain.discard(step)

@@ -1,4 +1,8 @@
-"""What took or may have taken effect, by the log and by the participants' ledgers."""
+"""What took effect, or may have, by the log and by the ledgers of participants (I2, R3).
+
+The tracker reads the events alone. It uses neither `decide` nor the folded state, so that it can
+find both of them wrong.
+"""
 
 from __future__ import annotations
 
@@ -34,27 +38,29 @@ UNDOES = (CompensationSucceeded, CompensationImplied)
 
 
 class EffectTracker:
-    """`done` and `skipped` are as they were told; `undone` by a call, or by a person."""
+    """The steps that are done, skipped and undone, and those that may have happened.
+
+    `resolved_done` and `resolved_undone` are so by an operator's verdict alone.
+    """
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self.done: set[str] = set()
         self.skipped: set[str] = set()
         self.undone: set[str] = set()
-        self.resolved_done: set[str] = set()  # by an operator's verdict
+        self.resolved_done: set[str] = set()
         self.resolved_undone: set[str] = set()
         self.may_have_happened: set[str] = set()  # also what has no effect
         self._uncertain: set[str] = set()
 
     @property
     def possible(self) -> set[str]:
-        """The steps whose effect may be there or have been there; a rejected one that asks for it
-        is one of them."""
+        """The steps that may have taken effect, with rejected ones that are to be compensated."""
         return {step for step in self.may_have_happened if self.definition[step].has_effect}
 
     @property
     def standing(self) -> set[str]:
-        """Those that would have to be undone to go back."""
+        """The steps that must be compensated before the saga is."""
         return self.possible - self.undone
 
     @property
@@ -72,7 +78,7 @@ class EffectTracker:
                 self.may_have_happened.add(step)
                 self._uncertain.add(step)
             case StepRejected(step=step) if self.definition[step].child is not None:
-                self.done.discard(step)  # it was undone, also where it had been done before
+                self.done.discard(step)  # a child is rejected once it is compensated
                 self._mark_not_executed(step)
             case StepRejected(step=step):
                 if self._may_have_happened(event):
@@ -92,8 +98,8 @@ class EffectTracker:
 
     def _may_have_happened(self, rejected: StepRejected) -> bool:
         step = rejected.step
-        asks = self.definition[step].compensate_on_reject
-        return asks or rejected.resent or step in self._uncertain
+        is_compensated = self.definition[step].compensate_on_reject
+        return is_compensated or rejected.resent or step in self._uncertain
 
     def _mark_not_executed(self, step: str) -> None:
         self.may_have_happened.discard(step)
@@ -122,10 +128,10 @@ CERTAINLY_NOT_DONE = (
 
 @dataclass(frozen=True, slots=True)
 class LedgerCoverage:
-    """What the ledgers cover: the participants that write down every call, until when.
+    """What the ledgers cover: the participants that record every call, and until when.
 
-    Of other participants, and of later calls, no entry is missed. With `marks_every_success` an
-    entry also has an effect where a step that declares none was done for the first time.
+    A missing entry of another participant, or of a later call, means nothing. With
+    `marks_every_success` the first success of a step without an effect is an effect, too.
     """
 
     participants: frozenset[str]
@@ -134,13 +140,18 @@ class LedgerCoverage:
 
 
 def effects_match_log(
-    history: History, calls: Sequence[LedgerEntry], watch: LedgerCoverage
+    history: History, calls: Sequence[LedgerEntry], coverage: LedgerCoverage
 ) -> Iterator[Breach]:
-    """`calls` are in the order in which they came."""
-    effects = _LedgerEffects(history, calls, watch)
+    """Invariant I2. What participants did is what the log says that they did.
+
+    An effect happens once, and not where the log says that the step was not executed. A done step
+    took effect. At completion nothing is undone, and nothing was done before its turn. What a
+    saga at rest leaves standing is named by it. `calls` are in the order in which they arrived.
+    """
+    effects = _LedgerEffects(history, calls, coverage)
     yield from effects.twice()
     yield from effects.denied()
-    if history.saga.state.updated_at <= watch.until:
+    if history.saga.state.updated_at <= coverage.until:
         yield from effects.missing()
         yield from effects.left_standing()
         if history.saga.state.status is SagaStatus.COMPLETED:
@@ -148,103 +159,113 @@ def effects_match_log(
 
 
 class _LedgerEffects:
+    """The effects that the ledgers have, beside those that the log has."""
+
     def __init__(
-        self, history: History, calls: Sequence[LedgerEntry], watch: LedgerCoverage
+        self, history: History, calls: Sequence[LedgerEntry], coverage: LedgerCoverage
     ) -> None:
-        self.history, self.watch = history, watch
-        self.stakes = EffectTracker(history.definition)
+        self.history, self.coverage = history, coverage
+        self.logged = EffectTracker(history.definition)
         for entry in history.entries:
-            self.stakes.apply(entry.event)
-        named = history.definition.by_name
-        self.calls = [one for one in calls if one.step in named]
-        self.effects = [one for one in self.calls if one.effect]
+            self.logged.apply(entry.event)
+        self.calls = [call for call in calls if call.step in history.definition.by_name]
+        self.effects = [call for call in self.calls if call.effect]
         self.standing = self._standing()
 
     def twice(self) -> Iterator[Breach]:
-        for key, times in Counter(one.key for one in self.effects).items():
+        """Yield the keys under which an effect happened more than once."""
+        for key, times in Counter(call.key for call in self.effects).items():
             if times > 1:
-                yield self._flaw(f"{key} took effect {times} times")
+                yield self._breach(f"{key} took effect {times} times")
 
     def denied(self) -> Iterator[Breach]:
-        """Yield the steps that took effect, and of which the log says that they did not."""
+        """Yield the steps that took effect, although the log says that they did not."""
         effective = self._steps_called(effect=True)
         for step in self.history.definition.steps:
             status = self.history.saga.status_of(step.name)
             took_effect = step.name in (self.standing if step.has_effect else effective)
             if took_effect and step.action is None:
-                yield self._flaw(f"{step.name} took effect, and calls no participant")
+                yield self._breach(f"{step.name} took effect, and calls no participant")
             elif took_effect and self._was_certainly_not_done(step):
-                yield self._flaw(f"{step.name} took effect, and the log has it as {status}")
+                yield self._breach(f"{step.name} took effect, and the log has it as {status}")
 
     def _was_certainly_not_done(self, step: Step) -> bool:
         status = self.history.saga.status_of(step.name)
-        return status in CERTAINLY_NOT_DONE and step.name not in self.stakes.may_have_happened
+        return status in CERTAINLY_NOT_DONE and step.name not in self.logged.may_have_happened
 
     def missing(self) -> Iterator[Breach]:
-        """Yield the done steps that a ledger lacks. What has no effect was called at least."""
+        """Yield the done steps without an effect, and those without one that were not called."""
         called, effective = self._steps_called(), self._steps_called(effect=True)
-        reported = self.stakes.done - self.stakes.resolved_done
+        reported = self.logged.done - self.logged.resolved_done
         for step in self.history.definition.steps:
             if step.name not in reported or not self._has_ledger(step):
                 continue
-            marked = step.has_effect or self.watch.marks_every_success
+            marked = step.has_effect or self.coverage.marks_every_success
             if marked and step.name not in effective:
-                yield self._flaw(f"{step.name} is called done, and took no effect")
+                yield self._breach(f"{step.name} is called done, and took no effect")
             elif not marked and step.name not in called:
-                yield self._flaw(f"{step.name} is called done, and was never called")
+                yield self._breach(f"{step.name} is called done, and was never called")
 
     def left_standing(self) -> Iterator[Breach]:
-        told = _reported_as_standing(self.history)
-        if told is not None and (left := [one for one in self.standing if one not in told]):
-            yield self._flaw(
+        """Yield the effects that a saga at rest leaves, and does not name."""
+        named = _reported_as_standing(self.history)
+        if named is not None and (left := [step for step in self.standing if step not in named]):
+            yield self._breach(
                 f"{self.history.saga.state.status}, and {', '.join(left)} still stands"
             )
 
     def undone_or_early(self) -> Iterator[Breach]:
-        """At completion each effect is there, since its turn in the graph."""
+        """Yield the effects of a completed saga that are undone, or came before their turn."""
         done: set[str] = set()
         for effect in self.effects:
             if effect.direction is Direction.COMPENSATION:
-                yield self._flaw(f"completed, and {effect.step} was undone")
+                yield self._breach(f"completed, and {effect.step} was undone")
             done.add(effect.step)
             if early := done & self._followers(effect.step):
-                yield self._flaw(f"{', '.join(sorted(early))} was done before {effect.step}")
+                yield self._breach(f"{', '.join(sorted(early))} was done before {effect.step}")
 
     def _followers(self, step: str) -> set[str]:
         definition = self.history.definition
-        return {one.name for one in definition.steps if step in definition.predecessors(one.name)}
+        names = (other.name for other in definition.steps)
+        return {name for name in names if step in definition.predecessors(name)}
 
     def _standing(self) -> list[str]:
-        """In the order of the definition. Who is undone by another step goes with that one."""
+        """Return the steps whose effects stand, in the order of the definition.
+
+        A step that is undone by another goes with the compensation of that one.
+        """
         standing: set[str] = set()
         for effect in self.effects:
             if effect.direction is Direction.ACTION:
                 standing.add(effect.step)
             elif effect.direction is Direction.COMPENSATION:
-                covered = self.history.definition.compensated_with(effect.step)
-                standing -= {effect.step, *(one.name for one in covered)}
-        there = (one for one in self.history.definition.steps if one.name in standing)
-        return [one.name for one in there if one.has_effect and not self._is_undone_unseen(one)]
+                implied = self.history.definition.compensated_with(effect.step)
+                standing -= {effect.step, *(step.name for step in implied)}
+        return [
+            step.name
+            for step in self.history.definition.steps
+            if step.name in standing and step.has_effect and not self._is_undone_unseen(step)
+        ]
 
     def _is_undone_unseen(self, step: Step) -> bool:
-        """It was undone by somebody who is not watched."""
+        """True if an operator, or a participant without a ledger, has undone the step."""
         undoer = self.history.definition[step.undone_by or step.name]
-        unseen = undoer.name in self.stakes.resolved_undone or not self._has_ledger(undoer)
-        return unseen and step.name in self.stakes.undone
+        unseen = undoer.name in self.logged.resolved_undone or not self._has_ledger(undoer)
+        return unseen and step.name in self.logged.undone
 
     def _steps_called(self, *, effect: bool = False) -> set[str]:
         calls = self.effects if effect else self.calls
         return {call.step for call in calls if call.direction is Direction.ACTION}
 
     def _has_ledger(self, step: Step) -> bool:
-        return step.action is not None and step.participant in self.watch.participants
+        return step.action is not None and step.participant in self.coverage.participants
 
-    def _flaw(self, detail: str) -> Breach:
+    def _breach(self, detail: str) -> Breach:
         return Breach(self.history.version, detail)
 
 
 def _reported_as_standing(history: History) -> tuple[str, ...] | None:
-    """What the saga says that still stands where it rests; None if it says nothing of it."""
+    """Return the effects that a saga at rest says it leaves; None if it says nothing of them."""
     state = history.saga.state
     match state.status:
         case SagaStatus.COMPENSATED:
@@ -252,8 +273,8 @@ def _reported_as_standing(history: History) -> tuple[str, ...] | None:
         case SagaStatus.PARKED if state.cause is not None:
             return history.saga.not_undone
         case SagaStatus.ABANDONED:
-            given_up = (one.event for one in history.entries)
-            return next(one.not_undone for one in given_up if isinstance(one, SagaAbandoned))
+            events = (entry.event for entry in history.entries)
+            return next(event.not_undone for event in events if isinstance(event, SagaAbandoned))
         case _:
             return None
 
@@ -261,8 +282,8 @@ def _reported_as_standing(history: History) -> tuple[str, ...] | None:
 def uncertainty_has_a_cause(history: History, uncertain: Collection[str]) -> Iterator[Breach]:
     """Rule R3. A step counts as unknown only if a reply about it was lost, or is still to come.
 
-    `uncertain` are the steps of which that holds; only a model of the participants knows them. An
-    operator who abandons the saga awaits no reply any more.
+    `uncertain` are the steps of which that holds; only a model of the participants knows them. Once
+    an operator has abandoned the saga, no reply is awaited any more.
     """
     if any(isinstance(entry.event, SagaAbandoned) for entry in history.entries):
         return

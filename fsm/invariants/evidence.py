@@ -1,4 +1,4 @@
-"""Invariants of what clients hold in their hands, and of secrets."""
+"""Invariants of what clients were answered, and of secrets in the log (I13, I15, I16)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from .violation import Breach, Invariant, Violation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAck:
-    """An answer as its client got it. `status` is that of the saga; the number of an HTTP status
-    says only that it was acknowledged. `request` names what was asked by its idempotency key."""
+    """An answer as its client got it: an acknowledgement of the service.
+
+    `status` is that of the saga; an HTTP status says only that the request was acknowledged.
+    `request` is the idempotency key of the request.
+    """
 
     at: datetime
     saga_id: str
@@ -25,23 +28,24 @@ class ClientAck:
 
 
 def acknowledgements_hold(history: History, answers: Iterable[ClientAck]) -> Iterator[Breach]:
-    """I16."""
+    """Invariant I16. Each version and status that a client was answered is in the log."""
     reached = {
-        one.version: status for one, status in zip(history.entries, history.statuses, strict=True)
+        entry.version: status
+        for entry, status in zip(history.entries, history.statuses, strict=True)
     }
     for answer in answers:
         version, status = answer.version, answer.status
-        told = {reached[version]} if version in reached else set(history.statuses)
+        possible = {reached[version]} if version in reached else set(history.statuses)
         if version is not None and version not in reached:
             detail = f"version {version} was acknowledged, and the log ends at {history.version}"
             yield Breach(None, detail)
-        elif isinstance(status, SagaStatus) and status not in told:
-            when = f"at version {version}" if version is not None else "ever"
-            yield Breach(version, f"{status} was acknowledged, and it was not {when}")
+        elif isinstance(status, SagaStatus) and status not in possible:
+            when = f"at version {version}" if version is not None else "at any version"
+            yield Breach(version, f"{status} was acknowledged, and the saga was not {when}")
 
 
 def one_key_one_saga(answers: Iterable[ClientAck]) -> Iterator[Violation]:
-    """I13. Whoever repeats a request is told of the same saga."""
+    """Invariant I13. A repeated request is answered with the same saga."""
     first: dict[str, str] = {}
     for answer in answers:
         if answer.request is None:
@@ -59,7 +63,10 @@ def one_key_one_saga(answers: Iterable[ClientAck]) -> Iterator[Violation]:
 def secrets_are_absent(
     payloads: Iterable[tuple[int, bytes]], secrets: Collection[bytes]
 ) -> Iterator[Breach]:
-    """`payloads` with their versions; `secrets` in every form in which they could stand there."""
+    """Invariant I15. No secret is in an event, in any encoding.
+
+    `payloads` come with their versions, `secrets` in every form that they can take in JSON.
+    """
     for version, payload in payloads:
         if contains_secret(payload, secrets):
-            yield Breach(version, "a secret stands in it")
+            yield Breach(version, "it contains a secret")

@@ -1,6 +1,4 @@
-"""One saga's recorded events, the states that they fold into, and the invariants of the log
-itself.
-"""
+"""The recorded events of one saga, what they fold into, and the invariants of the log itself."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from .violation import Breach
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """An event with its place in its saga and in its shard, and under which owner it got there."""
+    """A recorded event, with its position in its saga and in its shard, and its owner's epoch."""
 
     event: Event
     version: int
@@ -35,8 +33,11 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """`entries` end before the first that cannot be folded, which is `broken`. `statuses` tell
-    what the saga was after each of them, and `saga` is what it is after the last."""
+    """The events of one saga with the saga that they fold into.
+
+    `entries` end before the first that cannot be folded, which is `broken`. `statuses` are those of
+    the saga after each entry, and `saga` is the saga after the last.
+    """
 
     saga: Saga
     entries: Sequence[HistoryEntry]
@@ -53,15 +54,17 @@ class History:
 
     @property
     def version(self) -> int:
-        """Of the last entry."""
+        """The version of the last entry."""
         return self.entries[-1].version
 
     def saga_at(self, version: int) -> Saga:
-        """The saga as it was at `version`, which it has reached."""
+        """Return the saga as it was at `version`, which it has reached."""
         if version == self.version:
             return self.saga
-        told = ((one.event, one.recorded_at) for one in self.entries if one.version <= version)
-        return replay(self.definition, self.saga_id, told)
+        recorded = (
+            (entry.event, entry.recorded_at) for entry in self.entries if entry.version <= version
+        )
+        return replay(self.definition, self.saga_id, recorded)
 
 
 def fold(
@@ -70,9 +73,10 @@ def fold(
     entries: Sequence[HistoryEntry],
     unreadable: Breach | None = None,
 ) -> History:
-    """`unreadable` is what comes behind `entries` and is no event.
+    """Return the history of a saga, as far as its entries can be folded.
 
-    Raises CorruptStream if it does not even begin as a saga of that definition.
+    `unreadable` is what follows `entries` and cannot be decoded. Raises CorruptStream if the first
+    entry is not the start of a saga of that definition.
     """
     first, *following = entries
     saga = replay(definition, saga_id, [(first.event, first.recorded_at)])
@@ -84,12 +88,12 @@ def fold(
             broken = Breach(entry.version, f"{entry} cannot follow: {error.__cause__ or error}")
             break
         statuses.append(saga.state.status)
-    sound = entries[: len(statuses)]
-    return History(saga=saga, entries=sound, statuses=statuses, broken=broken)
+    folded = entries[: len(statuses)]
+    return History(saga=saga, entries=folded, statuses=statuses, broken=broken)
 
 
 def _after(saga: Saga, entry: HistoryEntry) -> Saga:
-    """Raises CorruptStream, and IllegalTransition for a step that has no machine."""
+    """Apply one entry. Raises CorruptStream, and IllegalTransition for an unknown step."""
     event = entry.event
     if isinstance(event, StepEvent) and event.step not in saga.definition.by_name:
         raise IllegalTransition(f"{saga.definition.name} has no such step")
@@ -97,7 +101,7 @@ def _after(saga: Saga, entry: HistoryEntry) -> Saga:
 
 
 def status_is_a_fold(history: History) -> Iterator[Breach]:
-    """I8. Each event is a transition that its machine has."""
+    """Invariant I8. Each event is a transition that its machine has."""
     if history.broken is not None:
         yield history.broken
 
@@ -112,9 +116,12 @@ def states_match_log(history: History, states: Mapping[int, SagaState]) -> Itera
 
 
 def log_has_no_gaps(entries: Sequence[HistoryEntry]) -> Iterator[Breach]:
-    """I9, of one saga. The chain of its shard says the same of what stands in between."""
+    """Invariant I9. Versions have no gap, and seqs and epochs only grow.
+
+    The hash chain of the shard covers the events of other sagas in between.
+    """
     if entries[0].version != 1:
-        yield Breach(entries[0].version, "nothing stands before it, and it is not the first")
+        yield Breach(entries[0].version, "the first entry is not version 1")
     for before, after in pairwise(entries):
         if after.version != before.version + 1:
             yield Breach(after.version, f"it follows version {before.version}")

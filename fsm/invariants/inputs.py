@@ -1,4 +1,4 @@
-"""Invariants of what arrives from outside: signals."""
+"""Invariants of inputs that race or repeat: signals, callbacks, late replies (R6)."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from .violation import Breach
 
 
 def signals_count_once(history: History) -> Iterator[Breach]:
-    """Who came first is taken first, among those of one name."""
+    """A signal with a key is recorded once, and each signal completes one step, in their order."""
     keys = set[tuple[str, str]]()
     waiting: defaultdict[str, list[Json]] = defaultdict(list)
     for entry in history.entries:
         match entry.event:
             case SignalReceived(name=name, key=key, body=body):
                 if key is not None and (name, key) in keys:
-                    yield Breach(entry.version, f"{name} was heard again under the key {key}")
+                    yield Breach(entry.version, f"{name} was recorded again under the key {key}")
                 keys |= {(name, key)} if key is not None else set()
                 waiting[name].append(body)
             case StepSucceeded(signal=str(name), output=output):
                 if not waiting[name]:
-                    yield Breach(entry.version, f"{entry} by a {name} that nobody sent")
+                    yield Breach(entry.version, f"{entry} by a {name} that was not sent")
                 elif waiting[name].pop(0) != output:
                     yield Breach(entry.version, f"{entry} by another {name} than the first")
 
 
 def callbacks_decide(history: History) -> Iterator[Breach]:
-    """Rule R6. A callback that came before the reply to its call decides, if no reply does.
+    """Rule R6. An early callback decides if the reply to its call is inconclusive.
 
-    A step that has such a callback never ends unknown or as not sent while the saga runs.
+    Such a step never ends as unknown or not sent while the saga runs.
     """
     if any(isinstance(entry.event, SagaAbandoned) for entry in history.entries):
         return
@@ -58,7 +58,7 @@ def callbacks_decide(history: History) -> Iterator[Breach]:
             case CallbackReceived(step=step):
                 early.add(step)
             case StepUnknown(step=step) | StepNotSent(step=step) if step in early:
-                yield Breach(entry.version, f"{entry}, and a callback had said what became of it")
+                yield Breach(entry.version, f"{entry}, and a callback had reported its outcome")
             case StepSucceeded(step=step) | StepRejected(step=step):
                 early.discard(step)
             case _:
@@ -71,13 +71,15 @@ def late_inputs_change_nothing(history: History) -> Iterator[Breach]:
         if isinstance(entry.event, LateReplyIgnored):
             before = history.saga_at(entry.version - 1).state
             after = history.saga_at(entry.version).state
-            if _without_place(before) != _without_place(after):
+            if _comparable(before) != _comparable(after):
                 yield Breach(entry.version, f"{entry} changed the saga")
 
 
-def _without_place(state: SagaState) -> SagaState:
-    """The state without its place in time, and without the wish to hear of cancelled children:
-    after an abandon their ends are recorded as late replies."""
+def _comparable(state: SagaState) -> SagaState:
+    """Return the state without its position, and without the children that an abandon cancelled.
+
+    The ends of these are recorded as late replies.
+    """
     steps = {name: replace(step, child_cancelled=False) for name, step in state.steps.items()}
     touched = {name: step for name, step in steps.items() if step != UNTOUCHED}
     return replace(state, version=0, updated_at=state.created_at, steps=touched)

@@ -1,4 +1,4 @@
-"""Invariants of progress: what a saga waits for, and that it goes on; parents and children."""
+"""Invariants of progress: what a saga waits for, and that it goes on (I11, I14); child sagas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .history import History, HistoryEntry
 from .violation import Breach
 
 OVER = frozenset({SagaStatus.COMPENSATED, SagaStatus.ABANDONED})
-ENDED = {  # where a child says to its parent that it is over, by what the parent waits for
+ENDED = {  # the statuses in which a child reports to its parent, by the status of the step
     StepStatus.WAITING: OVER | {SagaStatus.COMPLETED},
     StepStatus.COMPENSATING: OVER,
 }
@@ -43,11 +43,11 @@ REPEATS = frozenset(
 
 
 def waits_have_a_wakeup(history: History) -> Iterator[Breach]:
-    """Invariant I11. A saga that does not rest waits for a call, a time, a child or an operator.
+    """Invariant I11. A saga that is not at rest waits for a call, a time, a child or an operator.
 
-    A saga at rest has no call in flight. A running saga with a deadline is woken for it at the
-    latest, unless it is paused or a pivot is in doubt. A call that an earlier process had sent,
-    and that is not sent again, is waited for until a time.
+    A saga at rest has no call in flight. A running saga wakes up at its deadline at the latest,
+    unless it is paused or a pivot is uncertain. A call of an earlier process that is not repeated
+    is awaited until a time.
     """
     saga, state = history.saga, history.saga.state
     status, under_way = state.status, [step.name for step in _called(saga)]
@@ -70,8 +70,10 @@ def waits_have_a_wakeup(history: History) -> Iterator[Breach]:
 def sagas_make_progress(
     history: History, *, served_since: datetime, overdue: datetime
 ) -> Iterator[Breach]:
-    """I14, as far as one look can tell: nothing that should have gone on before `overdue` stands
-    still. Nobody can have gone on before `served_since`, when its shard was last claimed."""
+    """Invariant I14. A saga that was due before `overdue` has gone on since.
+
+    It cannot have gone on before `served_since`, when its shard was last claimed.
+    """
     due = progress_due_at(history.saga)
     if due is not None and max(due, served_since) < overdue:
         detail = f"{history.saga.state.status}, and should have gone on at {due.isoformat()}"
@@ -81,43 +83,49 @@ def sagas_make_progress(
 def child_results_arrive(
     history: History, children: Mapping[str, History], *, served_since: datetime, overdue: datetime
 ) -> Iterator[Breach]:
-    """I14. A child that is waited for is there, and where it ends that is recorded before long."""
+    """Invariant I14. An awaited child exists, and its end is recorded by the parent before long."""
     for step, state in awaited_children(history.saga):
         child = children.get(state.child_id or "")
         ended = child is not None and child.saga.state.status in ENDED[state.status]
         since = (child or history).saga.state.updated_at
         if (child is None or ended) and max(since, served_since) < overdue:
-            fate = f"is {child.saga.state.status}" if child is not None else "nobody knows"
-            yield Breach(history.version, f"{step.name} waits for a child that {fate}")
+            status = child.saga.state.status if child is not None else "unknown"
+            yield Breach(history.version, f"{step.name} waits for a child that is {status}")
 
 
 def awaited_children(saga: Saga) -> list[tuple[Step, StepState]]:
-    """Nobody starts or hears a child while its parent is paused."""
+    """Return the steps that wait for a child saga; none while the saga is paused."""
     if saga.state.paused_at is not None:
         return []
-    return [one for one in saga.steps if one[0].child is not None and one[1].status in ENDED]
+    return [
+        (step, state)
+        for step, state in saga.steps
+        if step.child is not None and state.status in ENDED
+    ]
 
 
 def progress_due_at(saga: Saga) -> datetime | None:
-    """By when something must be recorded, though nobody asks for anything; None if by no time."""
+    """Return by when something must be recorded without any input; None if by no time."""
     if saga.state.status.is_at_rest or saga.state.paused_at is not None:
         return None
-    silence = max((_quiet_period(step, state) for step, state in saga.steps), default=timedelta())
+    quiet = max((_quiet_period(step, state) for step, state in saga.steps), default=timedelta())
     times = [saga.state.updated_at + timeout for timeout in _timeouts(saga)]
-    if (woken := next_wakeup(saga)) is not None:
-        times.append(woken)
-    return min(times) + silence if times else None
+    if (wakeup := next_wakeup(saga)) is not None:
+        times.append(wakeup)
+    return min(times) + quiet if times else None
 
 
 def _quiet_period(step: Step, state: StepState) -> timedelta:
-    """For how long a step that repeats itself without news may have nothing recorded: until the
-    same has come as often again."""
+    """Return for how long a step that repeats without news may have nothing recorded.
+
+    The count of the same replies is recorded when it has doubled.
+    """
     repeats = max(state.repetitions, state.polls - 1)
     if repeats < 2 or step.action is None or state.status not in REPEATS:
         return timedelta()
-    calls = [one for one in (step.action, step.compensation, step.status) if one is not None]
-    longest = max(max(one.retry.cap, MAX_RETRY_AFTER) + one.timeout for one in calls)
-    return repeats * longest
+    calls = [call for call in (step.action, step.compensation, step.status) if call is not None]
+    max_interval = max(max(call.retry.cap, MAX_RETRY_AFTER) + call.timeout for call in calls)
+    return repeats * max_interval
 
 
 def _timeouts(saga: Saga) -> Iterator[timedelta]:
@@ -128,34 +136,39 @@ def _timeouts(saga: Saga) -> Iterator[timedelta]:
 
 
 def _called(saga: Saga) -> list[Step]:
-    """Return the steps that wait for an answer, also those that are called for their output."""
+    """Return the steps with a call in flight, also those that are called for their output."""
     return [step for step, state in saga.steps if pending_call(state) is not None]
 
 
 def children_of(history: History) -> Mapping[str, str]:
-    """Their names, by step. A child is named as its parent begins to wait for it."""
-    waits = (one.event for one in history.entries if isinstance(one.event, WaitStarted))
-    return {one.step: one.child_id for one in waits if one.child_id is not None}
+    """Return the ids of the child sagas by step, as named when the parent begins to wait."""
+    events = (entry.event for entry in history.entries)
+    waits = [event for event in events if isinstance(event, WaitStarted)]
+    return {wait.step: wait.child_id for wait in waits if wait.child_id is not None}
 
 
 def children_agree(history: History, children: Mapping[str, History]) -> Iterator[Breach]:
-    """What is recorded of a child has happened to it; who is undone leaves none standing. A child
-    that is not among `children` has never begun."""
-    named, vouched = children_of(history), set[str]()
+    """What a parent records of a child has happened to that child.
+
+    A compensated parent leaves no child standing, unless an operator has decided about its step,
+    and none completes on a child that was compensated. A child that is not in `children` has never
+    started.
+    """
+    named, resolved = children_of(history), set[str]()
     for entry in history.entries:
         event = entry.event
         if isinstance(event, SagaCompleted):
-            yield from _completed_without(entry, named.keys() - vouched, named, children)
+            yield from _completed_without(entry, named.keys() - resolved, named, children)
         if not isinstance(event, StepEvent) or event.step not in named:
             continue
         if isinstance(event, StepResolved):
-            vouched.add(event.step)
-        if (why := _contradiction(event, children.get(named[event.step]))) is not None:
-            yield Breach(entry.version, f"{entry}, and its child {why}")
+            resolved.add(event.step)
+        if (fact := _contradiction(event, children.get(named[event.step]))) is not None:
+            yield Breach(entry.version, f"{entry}, and its child {fact}")
     if history.saga.state.status is SagaStatus.COMPENSATED:
         for step, child_id in named.items():
             child = children.get(child_id)
-            if child is not None and step not in vouched and not _is_over(child):
+            if child is not None and step not in resolved and not _is_over(child):
                 status = child.saga.state.status
                 yield Breach(history.version, f"compensated, and the child of {step} is {status}")
 
@@ -166,11 +179,12 @@ def _completed_without(
     named: Mapping[str, str],
     children: Mapping[str, History],
 ) -> Iterator[Breach]:
-    """Of `steps` those whose children had turned back before the parent completed."""
+    """Yield the steps whose children were compensated before the parent completed."""
     for step in sorted(steps):
         child = children.get(named[step])
-        turns = [] if child is None else [one for one in child.entries if _starts_compensation(one)]
-        if any(one.recorded_at < end.recorded_at for one in turns):
+        entries = () if child is None else child.entries
+        starts = (entry for entry in entries if _starts_compensation(entry))
+        if any(start.recorded_at < end.recorded_at for start in starts):
             yield Breach(end.version, f"completed on the child of {step}, which was undone")
 
 
@@ -179,32 +193,32 @@ def _starts_compensation(entry: HistoryEntry) -> bool:
 
 
 def parent_names_child(history: History, parent: History | None) -> Iterator[Breach]:
-    """Of a child: whoever it is a step of has named it. None is a parent that never began."""
-    of = history.saga.state.parent
-    assert of is not None, "only a child has a parent"
-    known = parent is not None and children_of(parent).get(of.step) == history.saga_id
-    if not known:
-        yield Breach(1, f"it is the child of {of.step}, which {of.saga_id} does not know of")
+    """The parent of a child saga has named it. `parent` None: it never started."""
+    link = history.saga.state.parent
+    assert link is not None, "only a child has a parent"
+    named = parent is not None and children_of(parent).get(link.step) == history.saga_id
+    if not named:
+        yield Breach(1, f"it is the child of {link.step}, which {link.saga_id} does not know of")
 
 
 def _contradiction(event: Event, child: History | None) -> str | None:
-    """What the child says instead, if it does."""
+    """Return what the child is instead, if an event of its parent is not true of it."""
     match event:
         case StepSucceeded():
-            true = child is not None and _has_event(child, SagaCompleted)
+            is_true = child is not None and _has_event(child, SagaCompleted)
         case StepRejected():
-            true = child is None or _has_event(child, SagaCompensated)
+            is_true = child is None or _has_event(child, SagaCompensated)
         case CompensationSucceeded():
-            true = child is None or _is_over(child)
+            is_true = child is None or _is_over(child)
         case _:
-            true = True
-    if true:
+            is_true = True
+    if is_true:
         return None
     return "has never begun" if child is None else f"is {child.saga.state.status}"
 
 
 def _has_event(child: History, kind: type[Event]) -> bool:
-    return any(isinstance(one.event, kind) for one in child.entries)
+    return any(isinstance(entry.event, kind) for entry in child.entries)
 
 
 def _is_over(child: History) -> bool:

@@ -1,4 +1,4 @@
-"""What a saga that rests says of itself: that it does rest, and what is done and undone."""
+"""Invariants of sagas at rest: nothing follows an end, and what they report is true (I1, I2)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .violation import Breach
 
 ENDS = (SagaCompleted, SagaCompensated, SagaAbandoned)
 ENDS_PARKING = (SagaUnparked, SagaAbandoned, CompensationStarted)
-# What a parked saga still records: outcomes of what it had begun, and what changes nothing.
+# Outcomes of what a parked saga had begun, and what changes nothing.
 RECORDED_WHILE_PARKED = (
     StepSucceeded,
     StepRejected,
@@ -41,7 +41,7 @@ RECORDED_WHILE_PARKED = (
     CompletionWebhookDelivered,
     ForwardedInputApplied,
 )
-# What an operator's command records before the saga is unparked or abandoned.
+# Recorded by the command of an operator before the saga is unparked or abandoned.
 OPERATOR_DECISIONS: Mapping[type[SagaEvent], tuple[type[Event], ...]] = {
     SagaUnparked: (StepResolved, StepSkipped),
     SagaAbandoned: (StepUnknown, StepNotSent, OutputNotReceived, CompensationFailed),
@@ -50,7 +50,10 @@ CHANGES_NOTHING = (CompletionWebhookDelivered, LateReplyIgnored, ForwardedInputA
 
 
 def final_states_absorb(history: History) -> Iterator[Breach]:
-    """I1. A completed saga can be turned back on request, and is one of those that go on."""
+    """Invariant I1. Nothing follows an end but what changes nothing.
+
+    A completed saga can be compensated on request; then it goes on.
+    """
     end: HistoryEntry | None = None
     for entry in history.entries:
         reopens = isinstance(entry.event, CompensationStarted)
@@ -62,45 +65,47 @@ def final_states_absorb(history: History) -> Iterator[Breach]:
 
 
 def rest_report_is_true(history: History) -> Iterator[Breach]:
-    """I2. Completed is all done; parked and abandoned name exactly what is not done or undone."""
-    stakes, back = EffectTracker(history.definition), False
+    """Invariant I2. A completed saga has done all its steps, or skipped them.
+
+    A parked or abandoned saga names exactly the steps that are not done or, once it compensates,
+    not undone.
+    """
+    effects, back = EffectTracker(history.definition), False
     for entry in history.entries:
-        stakes.apply(entry.event)
+        effects.apply(entry.event)
         back = back or isinstance(entry.event, CompensationStarted)
         if isinstance(entry.event, SagaEvent):
-            yield from (
-                Breach(entry.version, one)
-                for one in _false_statements(entry.event, stakes, back=back)
-            )
+            for statement in _false_statements(entry.event, effects, back=back):
+                yield Breach(entry.version, statement)
 
 
-def _false_statements(event: SagaEvent, stakes: EffectTracker, *, back: bool) -> Iterator[str]:
+def _false_statements(event: SagaEvent, effects: EffectTracker, *, back: bool) -> Iterator[str]:
     match event:
         case SagaCompleted():
-            if missing := stakes.not_done:
+            if missing := effects.not_done:
                 yield f"completed without {', '.join(missing)}"
         case SagaParked() if back:
-            yield from _difference("parked", "undone", event.not_undone, stakes.standing)
+            yield from _difference("parked", "undone", event.not_undone, effects.standing)
         case SagaParked():
-            yield from _difference("parked", "done", event.not_done, set(stakes.not_done))
-            if event.not_done != stakes.not_done and {*event.not_done} == {*stakes.not_done}:
-                yield "parked with what is not done in another order than the definition's"
+            yield from _difference("parked", "done", event.not_done, set(effects.not_done))
+            if event.not_done != effects.not_done and {*event.not_done} == {*effects.not_done}:
+                yield "parked with the steps that are not done in another order than defined"
         case SagaAbandoned():
-            not_done = () if back else stakes.not_done
+            not_done = () if back else effects.not_done
             yield from _difference("abandoned", "done", event.not_done, set(not_done))
-            yield from _difference("abandoned", "undone", event.not_undone, stakes.standing)
+            yield from _difference("abandoned", "undone", event.not_undone, effects.standing)
 
 
-def _difference(rest: str, what: str, told: tuple[str, ...], true: set[str]) -> Iterator[str]:
-    if set(told) != true:
-        said, is_so = ", ".join(told) or "nothing", ", ".join(sorted(true)) or "nothing"
-        yield f"{rest} with {said} not {what}, but it is {is_so}"
+def _difference(rest: str, what: str, named: tuple[str, ...], true: set[str]) -> Iterator[str]:
+    if set(named) != true:
+        actual, expected = ", ".join(named) or "nothing", ", ".join(sorted(true)) or "nothing"
+        yield f"{rest} with {actual} not {what}, but it is {expected}"
 
 
 def parked_sagas_rest(history: History) -> Iterator[Breach]:
-    """Invariant I2. Between parking and an operator's decision nothing new happens to a saga.
+    """Invariant I2. Until an operator decides, nothing new is recorded of a parked saga.
 
-    Recorded meanwhile are only the outcomes of what it had begun before, and what changes nothing.
+    The outcomes of what it had begun before are recorded, and what changes nothing.
     """
     parked, moves = False, list[HistoryEntry]()
     for entry in history.entries:

@@ -1,4 +1,4 @@
-"""A promise that a history does not keep."""
+"""Invariants by their stable names, and what a check returns when one of them does not hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 
 class Invariant(StrEnum):
-    """What must hold of every saga, by the number of the invariant or of the rule, or by a word."""
+    """What must hold of every saga. The value is the stable code that the doctor prints.
+
+    Codes with a number are those of the rules; docs/doctor.md explains each of them.
+    """
 
     FINAL_STATES_ABSORB = "I1"
     REST_REPORT_IS_TRUE = "I2"
@@ -27,7 +30,7 @@ class Invariant(StrEnum):
     CALLS_SETTLE_BEFORE_COMPENSATION = "R2"
     UNCERTAINTY_HAS_A_CAUSE = "R3"
     SAGAS_TURN_BACK_WHEN_DUE = "R4"
-    FAILED_COMPENSATIONS_STOP = "R5"
+    COMPENSATION_POLICY_HOLDS = "R5"
     RACES_HAVE_ONE_WINNER = "R6"
     PAUSES_HOLD = "pause"
     SIGNALS_COUNT_ONCE = "signal"
@@ -35,7 +38,7 @@ class Invariant(StrEnum):
 
 
 class Breach(NamedTuple):
-    """What a check of one promise finds; `version` is that of the event that shows it."""
+    """What a check of one invariant yields. `version` is that of the event that shows it."""
 
     version: int | None
     detail: str
@@ -43,7 +46,7 @@ class Breach(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """`version` None: it shows in no event, but in what is missing."""
+    """A breach of an invariant by a saga. Without a `version` no event shows it."""
 
     code: Invariant
     saga_id: str
@@ -53,7 +56,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A fact that breaks no promise, and that whoever looks for a cause wants to know."""
+    """A fact that violates no invariant, and that helps to find a cause."""
 
     saga_id: str
     detail: str

@@ -1,4 +1,4 @@
-"""Check a simulated saga against every invariant: its log, its calls, and what really happened."""
+"""Check a simulated saga against every invariant: its log, its calls, its memory, its effects."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CallId: TypeAlias = tuple[str, Direction, int]  # step, direction, attempt
 def violated_invariants(
     process: SimulatedProcess, participants: ParticipantsModel
 ) -> list[Violation]:
-    """Return the violations of all that must hold of a saga at every moment."""
+    """Return the violations of everything that must hold of a saga after each decision."""
     history = history_of(process)
     found = [*violations(history)]
     for promise, flaws in (
@@ -60,7 +60,7 @@ def violated_invariants(
 
 
 def history_of(process: SimulatedProcess) -> History:
-    """Return what the log of `process` says."""
+    """Return the history in the log of a process."""
     entries = [
         HistoryEntry(
             event=row.event, version=version, seq=version, epoch=row.epoch, recorded_at=row.at
@@ -73,7 +73,7 @@ def history_of(process: SimulatedProcess) -> History:
 def _against_participants(
     history: History, process: SimulatedProcess, participants: ParticipantsModel
 ) -> Iterator[tuple[Invariant, Iterator[Breach]]]:
-    """Compare the log with the calls that left or arrived, and with their true effects."""
+    """Compare the log with the calls that left or arrived, and with what really happened."""
     calls = [_call_entry(sent.call, sent.epoch) for sent in process.all_sent]
     calls += [_call_entry(call, None) for call in participants.received]
     effects = [_effect_entry(history, effect) for effect in participants.effects]
@@ -89,7 +89,7 @@ def _against_participants(
         uncertainty_has_a_cause(history, participants.uncertain_steps),
     )
     yield (
-        Invariant.FAILED_COMPENSATIONS_STOP,
+        Invariant.COMPENSATION_POLICY_HOLDS,
         compensations_use_their_attempts(history, lambda *attempt: attempt in refused),
     )
 
@@ -97,7 +97,7 @@ def _against_participants(
 def _against_memory(
     history: History, process: SimulatedProcess
 ) -> Iterator[tuple[Invariant, Iterator[Breach]]]:
-    """Compare the log with what the process knows of the saga and has answered."""
+    """Compare the log with the saga in the memory of the process."""
     state = process.saga.state
     latest = dict(list(process.states_by_version.items())[-2:])
     states = {**latest, state.version: as_recorded(state)}
@@ -118,7 +118,7 @@ def _memory_is_current(history: History, saga: Saga) -> Iterator[Breach]:
 
 
 def _idle_sagas_have_no_calls(saga: Saga) -> Iterator[Breach]:
-    """An idle saga is evicted from memory, which no task that awaits a reply may notice."""
+    """An idle saga can be evicted from memory: no task awaits a reply to one of its calls."""
     called = [step.name for step, state in saga.steps if pending_call(state) is not None]
     if called and is_idle(saga):
         yield Breach(saga.state.version, f"idle, and {', '.join(called)} is under way")
@@ -158,7 +158,7 @@ def call_id(call: CallParticipant) -> CallId:
 
 
 def unanswered_calls(events: Sequence[Event]) -> list[CallId]:
-    """Return the calls that are in flight, as the log says."""
+    """Return the calls that have an intent among the events, and no result."""
     in_flight: dict[str, CallId] = {}
     for event in events:
         if (call := intent_of(event)) is not None:

@@ -1,4 +1,4 @@
-"""Histories that are made up, as whoever checks an installation reads them."""
+"""Made-up histories, as the doctor reads them from a log."""
 
 from __future__ import annotations
 

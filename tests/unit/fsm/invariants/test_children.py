@@ -1,4 +1,4 @@
-"""Parents and children that say different things of each other."""
+"""Parents and child sagas whose logs contradict each other."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from saga_orchestrator.tests.unit.fsm.invariants.histories import (
 TRIP = define("trip child=room")
 ROOM = define("book", name="room")
 CHILD = "child"
-BEGUN: list[Event] = [WaitStarted(step="trip", child_id=CHILD)]
-BOOKED: list[Event] = [*BEGUN, done("trip", 0), SagaCompleted()]
-REFUSED: list[Event] = [*BEGUN, rejected("trip", 0), BACK, SagaCompensated()]
-GIVEN_BACK: list[Event] = [*BOOKED[:2], BACK, undo("trip"), undone("trip"), SagaCompensated()]
-VOUCHED: list[Event] = [
+STARTED: list[Event] = [WaitStarted(step="trip", child_id=CHILD)]
+BOOKED: list[Event] = [*STARTED, done("trip", 0), SagaCompleted()]
+REFUSED: list[Event] = [*STARTED, rejected("trip", 0), BACK, SagaCompensated()]
+UNDONE: list[Event] = [*BOOKED[:2], BACK, undo("trip"), undone("trip"), SagaCompensated()]
+RESOLVED: list[Event] = [
     *BOOKED[:2],
     BACK,
     undo("trip"),
@@ -51,32 +51,34 @@ VOUCHED: list[Event] = [
 UNDER_WAY = history_of_events(ROOM, called("book"))
 COMPLETED = history_of_events(ROOM, called("book"), done("book"), SagaCompleted())
 DECLINED = history_of_events(ROOM, called("book"), rejected("book"), BACK, SagaCompensated())
-TAKEN_BACK = history_of_events(
+COMPENSATED = history_of_events(
     ROOM, called("book"), done("book"), SagaCompleted(), BACK, undo("book"), undone("book"),
     SagaCompensated(),
 )  # fmt: skip
-GIVEN_UP = history_of_events(ROOM, called("book"), SagaAbandoned(reason="", not_done=("book",)))
+ABANDONED = history_of_events(ROOM, called("book"), SagaAbandoned(reason="", not_done=("book",)))
 
 
 @pytest.mark.parametrize(
     ("parent", "child"),
     [
-        (BEGUN, None),
-        (BEGUN, COMPLETED),
+        (STARTED, None),
+        (STARTED, COMPLETED),
         (BOOKED, COMPLETED),
-        (BOOKED, TAKEN_BACK),
+        (BOOKED, COMPENSATED),
         (REFUSED, None),
         (REFUSED, DECLINED),
-        (GIVEN_BACK, TAKEN_BACK),
-        (GIVEN_BACK, None),
-        (VOUCHED, COMPLETED),
+        (UNDONE, COMPENSATED),
+        (UNDONE, None),
+        (RESOLVED, COMPLETED),
     ],
 )
-def test_what_both_say_is_no_flaw(parent: list[Event], child: History | None) -> None:
+def test_parent_and_child_that_agree_violate_nothing(
+    parent: list[Event], child: History | None
+) -> None:
     history = history_of_events(TRIP, *parent)
-    if parent is GIVEN_BACK and child is None:  # called back before it began
+    if parent is UNDONE and child is None:  # cancelled before it started
         history = history_of_events(
-            TRIP, *BEGUN, BACK, undo("trip"), undone("trip"), SagaCompensated()
+            TRIP, *STARTED, BACK, undo("trip"), undone("trip"), SagaCompensated()
         )
 
     assert list(children_agree(history, {CHILD: child} if child else {})) == []
@@ -97,17 +99,17 @@ def test_what_both_say_is_no_flaw(parent: list[Event], child: History | None) ->
             ],
         ),
         (
-            GIVEN_BACK,
+            UNDONE,
             COMPLETED,
             [
                 "CompensationSucceeded of trip, and its child is completed",
                 "compensated, and the child of trip is completed",
             ],
         ),
-        (GIVEN_BACK, GIVEN_UP, ["StepSucceeded of trip, and its child is abandoned"]),
+        (UNDONE, ABANDONED, ["StepSucceeded of trip, and its child is abandoned"]),
     ],
 )
-def test_what_a_child_denies_is_found(
+def test_event_that_the_child_contradicts_is_a_breach(
     parent: list[Event], child: History | None, flaws: list[str]
 ) -> None:
     found = children_agree(history_of_events(TRIP, *parent), {CHILD: child} if child else {})
@@ -115,16 +117,16 @@ def test_what_a_child_denies_is_found(
     assert [one.detail for one in found] == flaws
 
 
-def test_a_parent_that_completed_on_a_child_that_had_turned_back_is_found() -> None:
+def test_parent_completed_on_a_compensated_child_is_a_breach() -> None:
     definition = define("trip child=room", "pay")
     parent = history_of_events(definition, *BOOKED[:2], called("pay"), done("pay"), SagaCompleted())
 
-    (flaw,) = children_agree(parent, {CHILD: TAKEN_BACK})
+    (flaw,) = children_agree(parent, {CHILD: COMPENSATED})
     assert (flaw.version, flaw.detail) == (6, "completed on the child of trip, which was undone")
     assert list(children_agree(parent, {CHILD: COMPLETED})) == []
 
 
-def a_child() -> History:
+def child_saga() -> History:
     start = SagaStarted(
         saga_type="room",
         definition_version=1,
@@ -135,8 +137,8 @@ def a_child() -> History:
     return fold(ROOM, CHILD, entries(start))
 
 
-def test_a_child_is_known_to_its_parent() -> None:
-    child, parent = a_child(), history_of_events(TRIP, *BEGUN)
+def test_parent_names_its_child() -> None:
+    child, parent = child_saga(), history_of_events(TRIP, *STARTED)
     other = WaitStarted(step="trip", child_id="another child")
 
     assert list(parent_names_child(child, parent)) == []

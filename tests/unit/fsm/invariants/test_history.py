@@ -1,15 +1,24 @@
-"""The states that a process saw are those that its log folds into."""
+"""Gaps in a log, and states that it does not fold into."""
 
 from __future__ import annotations
 
+import dataclasses
+
 from msgspec.structs import replace
 from saga_orchestrator.fsm.events import Event, LateReplyIgnored
-from saga_orchestrator.fsm.invariants import fold, states_match_log
+from saga_orchestrator.fsm.invariants import (
+    Breach,
+    fold,
+    log_has_no_gaps,
+    states_match_log,
+    violations,
+)
 from saga_orchestrator.fsm.invariants.inputs import late_inputs_change_nothing
 from saga_orchestrator.fsm.testing import SAGA_ID, define
 from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     called,
     done,
+    entries,
     entry,
     history_of_events,
     started,
@@ -50,3 +59,25 @@ def test_late_reply_that_changes_the_saga_is_a_breach() -> None:
 
     assert list(late_inputs_change_nothing(harmless)) == []
     assert [one.version for one in late_inputs_change_nothing(fold(TWO, SAGA_ID, at_one_version))]
+
+
+def test_missing_or_repeated_events_are_gaps() -> None:
+    first, *_ = entries(started(TWO))
+    second, third = entry(called("book"), 2), entry(done("book"), 3)
+
+    assert list(log_has_no_gaps([first, second, third])) == []
+    assert [one.version for one in log_has_no_gaps([second, third])] == [2]
+    assert [one.version for one in log_has_no_gaps([first, third])] == [3]
+    assert [one.version for one in log_has_no_gaps([first, second, second])] == [2, 2]
+    assert [
+        one.detail for one in log_has_no_gaps([dataclasses.replace(first, epoch=2), second])
+    ] == ["epoch 1 follows epoch 2"]
+
+
+def test_unreadable_event_ends_the_history() -> None:
+    history = history_of_events(TWO, called("book"))
+    unreadable = Breach(3, "the payload is not an object")
+
+    broken = fold(TWO, SAGA_ID, history.entries, unreadable)
+
+    assert [(one.code, one.version) for one in violations(broken)] == [("I8", 3)]

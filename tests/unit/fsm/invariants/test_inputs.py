@@ -1,4 +1,4 @@
-"""Signals that were heard twice, or by nobody, or out of turn."""
+"""Signals that count twice, were not sent, or are consumed out of turn."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from saga_orchestrator.tests.unit.fsm.invariants.histories import history_of_eve
 TWICE = define("first signal=word", "second signal=word")
 
 
-def heard(body: str, key: str | None = None) -> SignalReceived:
+def received(body: str, key: str | None = None) -> SignalReceived:
     return SignalReceived(name="word", body=body, key=key)
 
 
-def taken(step: str, body: str) -> list[Event]:
-    taken = StepSucceeded(step=step, attempt=0, output=body, signal="word")
-    return [WaitStarted(step=step, signal="word"), taken]
+def consumed(step: str, body: str) -> list[Event]:
+    success = StepSucceeded(step=step, attempt=0, output=body, signal="word")
+    return [WaitStarted(step=step, signal="word"), success]
 
 
 @pytest.mark.parametrize(
     "events",
     [
-        [heard("a", "1"), *taken("first", "a"), heard("b", "2"), *taken("second", "b")],
-        [heard("a"), heard("a"), *taken("first", "a"), *taken("second", "a")],
+        [received("a", "1"), *consumed("first", "a"), received("b", "2"), *consumed("second", "b")],
+        [received("a"), received("a"), *consumed("first", "a"), *consumed("second", "a")],
     ],
 )
-def test_each_signal_is_taken_once_and_in_order(events: list[Event]) -> None:
+def test_each_signal_is_consumed_once_and_in_order(events: list[Event]) -> None:
     assert [
         one for one in violations(history_of_events(TWICE, *events)) if one.code == "signal"
     ] == []
@@ -37,24 +37,24 @@ def test_each_signal_is_taken_once_and_in_order(events: list[Event]) -> None:
     ("events", "version", "detail"),
     [
         (
-            [heard("a", "1"), *taken("first", "a"), heard("a", "1")],
+            [received("a", "1"), *consumed("first", "a"), received("a", "1")],
             5,
-            "word was heard again under the key 1",
+            "word was recorded again under the key 1",
         ),
-        (taken("first", "a"), 3, "StepSucceeded of first by a word that nobody sent"),
+        (consumed("first", "a"), 3, "StepSucceeded of first by a word that was not sent"),
         (
-            [heard("a"), *taken("first", "a"), *taken("second", "a")],
+            [received("a"), *consumed("first", "a"), *consumed("second", "a")],
             6,
-            "StepSucceeded of second by a word that nobody sent",
+            "StepSucceeded of second by a word that was not sent",
         ),
         (
-            [heard("a"), heard("b"), *taken("first", "b")],
+            [received("a"), received("b"), *consumed("first", "b")],
             5,
             "StepSucceeded of first by another word than the first",
         ),
     ],
 )
-def test_a_signal_that_counts_twice_is_found(
+def test_signal_that_counts_twice_is_a_violation(
     events: list[Event], version: int, detail: str
 ) -> None:
     found = [one for one in violations(history_of_events(TWICE, *events)) if one.code == "signal"]

@@ -146,7 +146,7 @@ def test_forward_call_that_a_new_process_repeats_after_the_turn_is_a_violation()
 
     process.all_sent.append(SentCall(call, resent=True, epoch=process.epoch))
     assert breaches(process, participants) == [
-        ("R2", "the action of pay was repeated in epoch 2, and the saga goes back")
+        ("R2", "the action of pay was repeated in epoch 2, and the saga is to be compensated")
     ]
 
 
@@ -170,7 +170,7 @@ def test_compensation_that_is_given_up_without_a_refusal_is_a_violation() -> Non
 
     participants.refused_compensations.clear()
     assert breaches(process, participants) == [
-        ("R5", "the undo of book was given up after 1 attempts")
+        ("R5", "the compensation of book was given up after attempt 1")
     ]
 
 
