@@ -1,4 +1,4 @@
-"""Breaks each rule on purpose, and tells which property noticed; fails if one went unnoticed.
+"""Break each rule on purpose, and print which property fails; exit with 1 if none does.
 
 make mutations                all of them
 make mutations RULES="R2 R6"
@@ -11,30 +11,28 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from saga_orchestrator.tests.mutations import compensation as of_the_way_back
-from saga_orchestrator.tests.mutations import runtime as of_the_shell
-from saga_orchestrator.tests.mutations import verifier as of_the_verifier
+from saga_orchestrator.tests.mutations import compensation, runtime, verifier
 from saga_orchestrator.tests.mutations.mutation import Mutation, ProjectCopy
 
-MUTATIONS = (*of_the_shell.MUTATIONS, *of_the_way_back.MUTATIONS, *of_the_verifier.MUTATIONS)
+MUTATIONS = (*runtime.MUTATIONS, *compensation.MUTATIONS, *verifier.MUTATIONS)
 
 
 def main(rules: Sequence[str]) -> int:
-    in_order = sorted(MUTATIONS, key=lambda one: one.rule)
-    wanted = [one for one in in_order if not rules or one.rule in rules]
+    in_order = sorted(MUTATIONS, key=lambda mutation: mutation.rule)
+    selected = [mutation for mutation in in_order if not rules or mutation.rule in rules]
     with tempfile.TemporaryDirectory() as folder:
         copy = ProjectCopy(Path(folder))
-        _require_passing_baseline(copy, wanted)
-        unnoticed = [one for one in wanted if not _is_caught(copy, one)]
-    print(f"{len(wanted) - len(unnoticed)} of {len(wanted)} were caught")
-    return len(unnoticed) > 0
+        _require_passing_baseline(copy, selected)
+        survivors = [mutation for mutation in selected if not _is_caught(copy, mutation)]
+    print(f"{len(selected) - len(survivors)} of {len(selected)} were caught")
+    return len(survivors) > 0
 
 
 def _require_passing_baseline(copy: ProjectCopy, mutations: Sequence[Mutation]) -> None:
-    """What fails without a mutation would notice everything."""
-    for property_ in sorted({one.property for one in mutations}):
+    """Exit if a property fails without any mutation."""
+    for property_ in sorted({mutation.property for mutation in mutations}):
         if failure := copy.failure_of(property_):
-            raise SystemExit(f"{failure} fails though nothing is broken")
+            raise SystemExit(f"{failure} fails without a mutation")
 
 
 def _is_caught(copy: ProjectCopy, mutation: Mutation) -> bool:

@@ -1,4 +1,4 @@
-"""The way back: R2 to R5, each broken where it lives."""
+"""Compensation: the rules R2 to R5, each broken where it is implemented."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEADLINES: Final = "test_deadlines.py"
 MUTATIONS: Final = (
     Mutation(
         rule="R2",
-        effect="compensation does not wait for calls under way",
+        effect="compensation does not wait for calls in flight",
         file="fsm/decider/compensation.py",
         old="        or saga.has_call_in_flight\n",
         new="",
@@ -22,7 +22,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R2",
-        effect="a step that waits for its next try is not settled",
+        effect="a step that backs off is not settled before compensation",
         file="fsm/decider/compensation.py",
         old="if waits or state.status is StepStatus.BACKING_OFF:",
         new="if waits:",
@@ -30,7 +30,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R2",
-        effect="a call is sent again after a crash though the saga goes back",
+        effect="an action is sent again after a crash during compensation",
         file="fsm/instructions.py",
         old="""    if state.status is COMPENSATING:
         return True
@@ -42,7 +42,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R2",
-        effect="a call that a crash has cut off is not waited for",
+        effect="a call that a crash has interrupted is not awaited",
         file="fsm/instructions.py",
         old="    return since + step.action.timeout\n",
         new="    return since\n",
@@ -50,7 +50,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="nothing wakes a saga for a call that a crash has cut off",
+        effect="an interrupted call has no wake-up",
         file="fsm/instructions.py",
         old="wake = due if wake is None else min(wake, due)",
         new="wake = wake",
@@ -58,7 +58,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
-        effect="unknown steps are not undone",
+        effect="unknown steps are not compensated",
         file="fsm/saga.py",
         old="NEEDS_COMPENSATION = frozenset({StepStatus.SUCCEEDED, StepStatus.UNKNOWN})",
         new="NEEDS_COMPENSATION = frozenset({StepStatus.SUCCEEDED})",
@@ -66,7 +66,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
-        effect="the first one done is undone first",
+        effect="the step that was done first is compensated first",
         file="fsm/decider/compensation.py",
         old="for name in reversed(saga.state.finished):",
         new="for name in saga.state.finished:",
@@ -74,7 +74,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
-        effect="a busy attempt leaves no doubt when the saga turns round",
+        effect="a busy attempt counts as not sent when compensation starts",
         file="fsm/step_state.py",
         old="return self.is_uncertain or self.was_busy or said_done",
         new="return self.is_uncertain or said_done",
@@ -82,7 +82,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
-        effect="what was never sent counts as unknown when the saga turns round",
+        effect="a step that was not sent counts as unknown",
         file="fsm/decider/call_results.py",
         old="event_type = StepUnknown if waits or state.may_have_happened else StepNotSent",
         new="event_type = StepUnknown",
@@ -90,7 +90,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
-        effect="a refusal makes up for an unknown attempt",
+        effect="a refusal cancels an earlier unknown attempt",
         file="fsm/step_state.py",
         old="if step.is_uncertain or event.resent or said_done",
         new="if event.resent or said_done",
@@ -98,7 +98,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
-        effect="a refusal makes up for what a crash may have sent",
+        effect="a refusal cancels an attempt that a crash may have sent",
         file="fsm/step_state.py",
         old="if step.is_uncertain or event.resent or said_done",
         new="if step.is_uncertain or said_done",
@@ -106,7 +106,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
-        effect="a rejected step that asks to be undone is not",
+        effect="compensate_on_reject is ignored",
         file="fsm/saga.py",
         old="rejected = status is StepStatus.REJECTED and step.compensate_on_reject",
         new="rejected = False",
@@ -114,7 +114,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a deadline does not wait for the kind of a pivot",
+        effect="a deadline does not wait for the outcome of a pivot",
         file="fsm/decider/forward.py",
         old="return not saga.pivot_is_uncertain and bool(saga.not_done)",
         new="return bool(saga.not_done)",
@@ -130,7 +130,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a pivot that was not executed keeps everything waiting",
+        effect="requests wait for a pivot that was not executed",
         file="fsm/saga.py",
         old="return state.may_have_happened if waits_to_retry else state.status in UNSETTLED",
         new="return waits_to_retry or state.status in UNSETTLED",
@@ -138,7 +138,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a request that a pivot has kept waiting is forgotten",
+        effect="a request that waited for a pivot is dropped",
         file="fsm/decider/forward.py",
         old="if request is None or saga.pivot_succeeded or saga.pivot_is_uncertain:",
         new="if request is not None or saga.pivot_succeeded or saga.pivot_is_uncertain:",
@@ -146,7 +146,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a pivot that turns out not done is tried again though the saga goes back",
+        effect="a pivot that was not executed is retried after a request",
         file="fsm/decider/reactions.py",
         old="if isinstance(fact, StepConfirmedNotExecuted) and not (paused or "
         "is_about_to_turn(builder)):",
@@ -155,7 +155,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a deadline after the pivot turns the saga back",
+        effect="a deadline after the pivot starts the compensation",
         file="fsm/decider/forward.py",
         old="""    if builder.saga.pivot_succeeded:
         builder.park(error)
@@ -169,7 +169,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a failure after the pivot turns the saga back",
+        effect="a failure after the pivot starts the compensation",
         file="fsm/decider/forward.py",
         old="if in_doubt or builder.saga.pivot_succeeded:",
         new="if in_doubt:",
@@ -177,7 +177,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a request after the pivot turns the saga back",
+        effect="a request after the pivot starts the compensation",
         file="fsm/decider/refusals.py",
         old="""    if saga.pivot_succeeded:
         return "its pivot has succeeded, so it can only go forward"
@@ -187,7 +187,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="deadlines are forgotten",
+        effect="deadlines are ignored",
         file="fsm/decider/forward.py",
         old="return deadline is not None and deadline <= now",
         new="return False",
@@ -195,7 +195,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R4",
-        effect="a saga that is given up does not say what stays",
+        effect="an abandoned saga does not list what is not undone",
         file="fsm/decider/operator_commands.py",
         old="            not_undone=saga.not_undone,\n",
         new="",
@@ -203,7 +203,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R5",
-        effect="a failed compensation stops nothing",
+        effect="a failed compensation never stops the others",
         file="fsm/decider/compensation.py",
         old="return step.compensation is None or step.compensation.on_failure is OnFailure.PARK",
         new="return False",
@@ -219,7 +219,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R5",
-        effect="a compensation is tried as often as its action",
+        effect="a compensation uses the retry policy of its action",
         file="fsm/decider/call_results.py",
         old="return call_of(step, completed.direction).retry.allows_another(tried)",
         new="return step.retry.allows_another(tried)",
@@ -227,7 +227,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R5",
-        effect="a failed compensation is not listed where the saga parks",
+        effect="a parked saga does not list its failed compensation",
         file="fsm/saga.py",
         old="""        StepStatus.COMPENSATION_FAILED,
     }

@@ -1,4 +1,4 @@
-"""One rule broken in one place of a copy of the project, and the property that must notice."""
+"""One rule broken in one place of a copy of the project, and the property that must fail then."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ MAX_RUN_SECONDS: Final = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
-    """`says` what is wrong with the server once `old` is `new`; `old` stands in `file` once."""
+    """A replacement of `old`, which occurs in `file` once, by `new`, and what is wrong then.
+
+    `property` is the file of tests/property that must fail.
+    """
 
     rule: str
     effect: str
     file: str
     old: str
     new: str
-    property: str  # a file of tests/property
+    property: str
 
 
 class ProjectCopy:
-    """Of the project, in `folder`, where it may be broken."""
+    """A copy of the project in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,7 +41,7 @@ class ProjectCopy:
         shutil.copytree(ROOT, self.package, ignore=NOT_COPIED)
 
     def caught_by(self, mutation: Mutation) -> str | None:
-        """The test that notices."""
+        """Return the test that fails because of a mutation."""
         file = self.package / mutation.file
         sound = file.read_text()
         if sound.count(mutation.old) != 1:
@@ -50,7 +53,7 @@ class ProjectCopy:
             file.write_text(sound)
 
     def failure_of(self, property_: str) -> str | None:
-        """The first test of that file that fails here."""
+        """Return the first test of a property's file that fails in this copy."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
         ran = subprocess.run(
             [*command, "--hypothesis-profile=mutations", f"tests/property/{property_}"],

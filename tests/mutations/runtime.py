@@ -48,7 +48,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R1",
-        effect="an action is repeated though the log does not say that it is out",
+        effect="an action is repeated without an intent in the log",
         file="fsm/decider/decision.py",
         old="        return pending_call(logged) is direction and tried == attempt\n",
         new="        return tried == attempt\n",
@@ -56,7 +56,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R7",
-        effect="what was repeated is not recorded before what follows it",
+        effect="unrecorded repetitions are lost before the next event",
         file="fsm/decider/decision.py",
         old="""        if self.saga.state.unrecorded:
             self.record_unrecorded()
@@ -66,7 +66,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="two that come at once are decided about at once",
+        effect="concurrent inputs are decided on the same state",
         file="fsm/runtime/active_saga.py",
         old="""        runtime, lock = self._runtime, self.lock
         if not lock.try_acquire():
@@ -80,7 +80,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="a callback that has lost leaves no trace",
+        effect="a late callback is not recorded",
         file="fsm/decider/reactions.py",
         old="""        builder.record(late)
 """,
@@ -89,7 +89,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="a cancel that has lost against the completion undoes it",
+        effect="a late cancel compensates a completed saga",
         file="fsm/decider/refusals.py",
         old='        return "it is completed; compensate it instead"\n',
         new="        return None\n",
@@ -97,7 +97,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="a callback before a lost reply is dropped",
+        effect="an early callback is dropped",
         file="fsm/decider/reactions.py",
         old="if state.early_callback is None or not isinstance(event, StepUnknown | StepNotSent):",
         new="if event:",
@@ -105,7 +105,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="who has lost changes the step all the same",
+        effect="a late reply changes its step",
         file="fsm/step_state.py",
         old="return replace(step, child_cancelled=False) if step.child_cancelled else step",
         new="return replace(step, last_error=event.what)",
@@ -113,7 +113,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R6",
-        effect="an answer after the giving up leaves no trace",
+        effect="a reply after an abandon is not recorded",
         file="fsm/decider/reactions.py",
         old="        builder.record(LateReplyIgnored(step=step.name, what=what, error=error))\n",
         new="",
@@ -129,7 +129,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="an output that is missing cannot be supplied",
+        effect="an operator cannot supply a missing output",
         file="fsm/decider/output_guards.py",
         old="if named is not None and step.name not in named:",
         new="if named is not None:",
@@ -137,7 +137,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R7",
-        effect="events are recorded with another time than was decided at",
+        effect="events are recorded at another time than that of their decision",
         file="fsm/runtime/active_saga.py",
         old="state.saga_id, saga.state.version, decision.events, at=state.updated_at",
         new="state.saga_id, saga.state.version, decision.events, at=runtime.clock.now()",
@@ -145,7 +145,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R7",
-        effect="a replay sends again what was answered",
+        effect="a replay sends a compensation again that was done",
         file="fsm/instructions.py",
         old="""    StepStatus.COMPENSATING: Direction.COMPENSATION,
 """,
@@ -156,7 +156,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R7",
-        effect="a replay tells all at the time of the start",
+        effect="a replay applies all events at the time of the start",
         file="fsm/saga.py",
         old="evolve(state, event, recorded_at)",
         new="evolve(state, event, at)",
@@ -172,7 +172,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="no timer is set for what is recorded",
+        effect="no timer is set after an append",
         file="fsm/runtime/driver.py",
         old="""        self.timers.set(saga_id, wakeup)
         if has_calls""",
@@ -181,7 +181,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="the next process forgets who waits",
+        effect="recovery sets no timer for a waiting saga",
         file="fsm/runtime/sharding/recovery.py",
         old="self.driver.schedule(saga.saga_id, saga.wake_at)",
         new="self.driver.schedule(saga.saga_id, None)",
@@ -189,7 +189,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="who is woken for nothing is not woken again",
+        effect="a timer that fires too early is not set again",
         file="fsm/runtime/driver.py",
         old="if saga.state.version == version and due is not None:",
         new="if saga.state.version == version and due is None:",
@@ -208,7 +208,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R8",
-        effect="a deadline wakes nobody",
+        effect="a deadline has no wake-up",
         file="fsm/instructions.py",
         old="return None if saga.pivot_is_uncertain else state.deadline",
         new="return None",

@@ -11,7 +11,7 @@ VERIFIER: Final = "test_what_can_be_undone.py"
 MUTATIONS: Final = (
     Mutation(
         rule="R9",
-        effect="nobody looks whether effects can be undone",
+        effect="no check that effects can be undone",
         file="fsm/definitions/verifier/__init__.py",
         old="    check_compensations,\n    check_pivots,\n",
         new="    check_pivots,\n",
@@ -19,7 +19,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R9",
-        effect="a pivot that may be skipped excuses what comes after it",
+        effect="steps after a pivot that may be skipped need no compensation",
         file="fsm/definitions/definition.py",
         old="{step.name for step in self.steps if step.pivot and step.when is None}",
         new="{step.name for step in self.steps if step.pivot}",
@@ -27,7 +27,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R9",
-        effect="a step may be undone by one that was skipped",
+        effect="a step may be undone by a step that may be skipped",
         file="fsm/definitions/verifier/compensations.py",
         old="elif context.may_be_skipped(other, step):",
         new="elif False:",
@@ -35,7 +35,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R9",
-        effect="a step may be undone by one that cannot be undone",
+        effect="a step may be undone by a step without a compensation",
         file="fsm/definitions/verifier/compensations.py",
         old="elif not other.is_compensatable:",
         new="elif False:",
@@ -43,7 +43,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R9",
-        effect="a step may be undone by one that comes later",
+        effect="a step may be undone by a later step",
         file="fsm/definitions/verifier/compensations.py",
         old="elif other is None or other.name not in context.graph.predecessors[step.name]:",
         new="elif other is None:",
@@ -51,7 +51,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R9",
-        effect="pivots are asked for a compensation",
+        effect="pivots need a compensation",
         file="fsm/definitions/verifier/context.py",
         old="return step.pivot or step.name in self.graph.after_pivot",
         new="return step.name in self.graph.after_pivot",

@@ -1,6 +1,6 @@
-"""How long properties look: `--hypothesis-profile=thorough` before a release, else not long.
+"""Hypothesis profiles: `--hypothesis-profile=thorough` before a release.
 
-`mutations` looks for one counterexample, the same one each time, and does not make it small.
+`mutations` looks for one counterexample, the same each time, and does not shrink it.
 """
 
 from __future__ import annotations

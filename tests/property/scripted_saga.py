@@ -1,7 +1,7 @@
-"""Stories about one saga, told in words: what its participants answer, and what happens besides.
+"""A saga driven by a script of words: behaviors of its participants, and other inputs.
 
-A word is the fate of the call that is out, or of the next one where the saga waits for a time; or
-it is one of those below. What is not possible when its word comes does not happen.
+A word is the behavior in the call in flight, or in the next call if the saga waits for a time; or
+it is one of those below. A word that is not possible at its turn is skipped.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from saga_orchestrator.fsm.testing import (
     violated_invariants,
 )
 
-TURN, RETRY, PAUSE, RESUME = "compensate", "retry", "pause", "resume"
+COMPENSATE, RETRY, PAUSE, RESUME = "compensate", "retry", "pause", "resume"
 DEADLINE = "the deadline passes"
 CRASHES = ["a crash before it arrives", "a crash after it arrived"]
 CALLBACKS = ["a callback says no", "a callback says done"]
 VERBS: Final[dict[str, OperatorCommand]] = {
-    TURN: Compensate(),
+    COMPENSATE: Compensate(),
     RETRY: Retry(),
     PAUSE: Pause(),
     RESUME: Resume(),
@@ -45,6 +45,8 @@ MAX_TURNS_TO_REST = 40
 
 
 class ScriptedSaga:
+    """A simulated saga; the invariants are checked after each word."""
+
     def __init__(self, definition: Definition) -> None:
         request = StartSaga(entity_id="order-1", input={})
         self.process = SimulatedProcess(definition, SAGA_ID, request, now=NOON)
@@ -56,30 +58,29 @@ class ScriptedSaga:
         return self.process.saga.state.status
 
     @property
-    def rests(self) -> bool:
+    def is_at_rest(self) -> bool:
         return self.process.saga.state.status.is_at_rest
 
     def play(self, words: Iterable[str]) -> None:
         for word in words:
-            self.happen(word)
-            self.all_promises_are_kept()
+            self.apply(word)
+            self.all_invariants_hold()
 
     def come_to_rest(self) -> None:
-        """From now on everything is done."""
-        self.happen(RESUME)
+        """Let every call succeed from now on, until the saga rests."""
+        self.apply(RESUME)
         for _ in range(MAX_TURNS_TO_REST):
-            if not self.rests:
-                self.happen(ParticipantBehavior.DONE)
-        self.all_promises_are_kept()
-        assert self.rests, f"still {self.status}"
+            if not self.is_at_rest:
+                self.apply(ParticipantBehavior.DONE)
+        self.all_invariants_hold()
+        assert self.is_at_rest, f"still {self.status}"
 
-    def all_promises_are_kept(self) -> None:
-        found = violated_invariants(self.process, self.participants)
-        assert found == []
+    def all_invariants_hold(self) -> None:
+        assert violated_invariants(self.process, self.participants) == []
 
-    def happen(self, word: str) -> None:
+    def apply(self, word: str) -> None:
         if word in VERBS:
-            self._ask(word)
+            self._command(word)
         elif word == DEADLINE:
             self._wake(self.process.saga.state.deadline)
         elif word in CALLBACKS:
@@ -89,7 +90,7 @@ class ScriptedSaga:
         else:
             self._answer(word)
 
-    def _ask(self, verb: str) -> None:
+    def _command(self, verb: str) -> None:
         if verb in allowed_actions(self.process.saga):
             self.process.handle(VERBS[verb], now=self.now)
 
@@ -99,23 +100,22 @@ class ScriptedSaga:
             self.process.handle(TimerFired(), now=self.now)
 
     def _call_back(self, *, done: bool) -> None:
-        for step in self.participants.callback_candidates(
-            one.call for one in self.process.in_flight
-        ):
+        calls = (sent.call for sent in self.process.in_flight)
+        for step in self.participants.callback_candidates(calls):
             self.process.handle(self.participants.send_callback(step, done=done), now=self.now)
 
-    def _answer(self, fate: str) -> None:
+    def _answer(self, behavior: str) -> None:
         if not self.process.in_flight:
             self._wake(next_wakeup(self.process.saga))
         if not self.process.in_flight:
             return
         sent = self.process.in_flight[0]
-        verdict = self.participants.answer(sent.call, ParticipantBehavior(fate))
-        self.process.receive(sent, verdict, now=self.now)
+        outcome = self.participants.answer(sent.call, ParticipantBehavior(behavior))
+        self.process.receive(sent, outcome, now=self.now)
 
     def _crash(self, *, arrived: bool) -> None:
         for sent in self.process.in_flight:
             self.participants.crash_during(sent.call, arrived=arrived)
         self.process.crash()
-        for sent in self.process.in_flight:  # of some nobody knows any more that they were answered
+        for sent in self.process.in_flight:  # the log lacks the answers to some
             self.participants.crash_during(sent.call, arrived=False)

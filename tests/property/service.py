@@ -1,8 +1,8 @@
-"""A service in memory, where a test says what time it is, who answers, and which commit dies.
+"""A service in memory, where a test sets the time, answers the calls, and fails commits.
 
-Rules, driver, timers and recovery are the real ones; the log is in memory, and takes its time for
-each commit. There is one saga. Calls are held until they are answered, by participants that know
-what really happened.
+Rules, driver, timers and recovery are the real ones. The log is in memory, and each commit takes
+some turns of the event loop. There is one saga. Its calls are held until a model of the
+participants answers them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ IDLE_LOOP_TURNS: Final = 30  # turns of the loop in which nothing happens
 
 
 class SlowLog(InMemoryLog):
-    """Takes some turns of the loop for each commit, and dies in the next one if it is told to."""
+    """A log whose commits take some turns of the loop, and fail once `dies` is set."""
 
     def __init__(self, store: MemoryStore, turns: int) -> None:
         super().__init__(store)
@@ -70,14 +70,14 @@ class SlowLog(InMemoryLog):
 
 @dataclass(frozen=True, slots=True)
 class OutstandingCall:
-    """A call that has left and is not answered."""
+    """A call in flight."""
 
     call: CallParticipant
     answer: asyncio.Future[CallOutcome]
 
 
 class HeldExecutor(Executor):
-    """`rash` are the calls that found no intent of theirs in the log when they left."""
+    """An executor that holds its calls, and notes those without an intent in the log."""
 
     def __init__(self, clock: FakeClock, store: MemoryStore) -> None:
         super().__init__(ScriptedParticipants(), TOKENS, clock, limit=100)
@@ -99,7 +99,7 @@ class HeldExecutor(Executor):
         self.calls_made += 1
         recorded = history_of(self.store.streams.get(StreamId(call.saga_id), []))
         asked = StatusQueried(step=call.step, attempt=call.attempt)
-        known = call.direction is Direction.STATUS and asked in recorded  # it may ask again
+        known = call.direction is Direction.STATUS and asked in recorded  # it may query again
         if not known and call_id(call) not in unanswered_calls(recorded):
             self.calls_without_intent.append(call)
         out = OutstandingCall(call, asyncio.get_running_loop().create_future())
@@ -117,7 +117,7 @@ class SteppedService:
         self.participants = ParticipantsModel(frozenset(polled))
         self.store = MemoryStore()
         self.seen: list[Saga] = []
-        self.latest = NOON  # that the clock has ever told
+        self.latest = NOON  # reading of the clock
 
     async def start(self, request: StartSaga) -> None:
         await self._come_to_life(FakeClock())
@@ -135,12 +135,12 @@ class SteppedService:
 
     @property
     def due(self) -> datetime | None:
-        """When the saga will be woken."""
+        """When the timer of the saga fires."""
         return self.world.driver.timers._due.get(self.saga_id)
 
     @property
     def known(self) -> Saga:
-        """The saga as its process knows it."""
+        """The saga in the memory of its process."""
         live = self.world.driver.active.get(self.saga_id)
         return (
             live.saga if live is not None else self.world.driver.with_unrecorded(self.told().saga)
@@ -150,7 +150,7 @@ class SteppedService:
         return process_from_log(self.definition, self.stream)
 
     async def settle(self) -> None:
-        """Until nothing happens any more without somebody else; who died is born again."""
+        """Run until nothing happens without an input; a process that died is started again."""
         idle, before = 0, (-1, -1)
         while idle < IDLE_LOOP_TURNS:
             await asyncio.sleep(0)
@@ -160,7 +160,7 @@ class SteppedService:
             await self.crash(arrived=True)
 
     async def come_to_rest(self) -> None:
-        """Every call is answered with done from now on, and every wake-up comes."""
+        """Let every call succeed and every timer fire, until the saga rests."""
         for _ in range(MAX_TURNS_TO_REST):
             if self.told().saga.state.status.is_at_rest:
                 return
@@ -175,7 +175,7 @@ class SteppedService:
         out.answer.set_result(self.participants.answer(out.call, fate))
 
     async def crash(self, *, arrived: bool) -> None:
-        """Die, and be taken up by the next process. Nobody knows what of the log had left."""
+        """Die, and start the next process, which cannot know which calls have left."""
         for out in self.out:
             self.participants.crash_during(out.call, arrived=arrived)
         await self.world.driver.drain(timedelta())

@@ -1,6 +1,6 @@
-"""R4: whoever asks for the way back, person or deadline, gets it until a pivot is passed.
+"""R4: a request or a deadline starts the compensation until a pivot has passed.
 
-After that the saga only goes forward, and while nobody knows of the pivot both wait.
+After that the saga only goes forward; while the pivot is uncertain, both wait for its outcome.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.testing import ParticipantBehavior, define
 from saga_orchestrator.tests.property.scripted_saga import (
     CALLBACKS,
+    COMPENSATE,
     CRASHES,
     DEADLINE,
     PAUSE,
     RESUME,
     RETRY,
-    TURN,
     ScriptedSaga,
 )
 
@@ -43,32 +43,32 @@ FATES = [
         ParticipantBehavior.BUSY,
     ),
 ]
-BESIDES = [DEADLINE, DEADLINE, TURN, PAUSE, RESUME, RETRY, CRASHES[1], *CALLBACKS]
+BESIDES = [DEADLINE, DEADLINE, COMPENSATE, PAUSE, RESUME, RETRY, CRASHES[1], *CALLBACKS]
 
 
 @settings(max_examples=5 * settings().max_examples)
 @given(st.sampled_from(DEFINITIONS), st.lists(st.sampled_from([*FATES, *BESIDES]), max_size=10))
-def test_no_deadline_and_no_request_breaks_a_promise(
+def test_deadlines_and_requests_violate_no_invariant(
     definition: Definition, words: list[str]
 ) -> None:
-    story = ScriptedSaga(definition)
+    scripted = ScriptedSaga(definition)
 
-    story.play(words)
+    scripted.play(words)
 
-    story.come_to_rest()
+    scripted.come_to_rest()
 
 
 @given(
     st.lists(
         st.sampled_from(
-            [ParticipantBehavior.DONE, ParticipantBehavior.REQUEST_LOST, TURN, DEADLINE]
+            [ParticipantBehavior.DONE, ParticipantBehavior.REQUEST_LOST, COMPENSATE, DEADLINE]
         ),
         max_size=6,
     )
 )
-def test_nor_where_the_participant_is_asked_about_its_pivot(words: list[str]) -> None:
-    story = ScriptedSaga(ASKED_ABOUT)
+def test_status_query_about_a_pivot_violates_no_invariant(words: list[str]) -> None:
+    scripted = ScriptedSaga(ASKED_ABOUT)
 
-    story.play(words)
+    scripted.play(words)
 
-    story.come_to_rest()
+    scripted.come_to_rest()

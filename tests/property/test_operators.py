@@ -1,7 +1,7 @@
-"""Whatever has happened to a saga, what is offered is what works, and no parked saga is stuck.
+"""Every action that is offered to operators has an effect, and no parked saga is stuck.
 
-The stories are those of `test_saga_machine.py`. At its end each is looked at again as it was after
-every decision.
+The histories are those of `test_saga_machine.py`. At its end each is examined as it was after every
+decision.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class OperatorsMachine(SagaMachine):
         if hasattr(self, "process"):
             for version in self.process.states_by_version:
                 saga = self.process.replayed(version)
-                what_is_offered_works(saga)
+                offered_actions_have_an_effect(saga)
                 if saga.state.status is SagaStatus.PARKED:
                     event("a parked saga was led on")
-                    it_can_be_led_on(saga)
+                    parked_saga_can_be_led_on(saga)
 
 
-def what_is_offered_works(saga: Saga) -> None:
-    """And nothing else does, of whatever step and with whatever verdict."""
+def offered_actions_have_an_effect(saga: Saga) -> None:
+    """And no other action does, for any step and with any verdict."""
     works = set()
     for verb, asked in asks(saga):
         if (done := ask(saga, asked)) is not None and done.events:
@@ -52,8 +52,8 @@ def what_is_offered_works(saga: Saga) -> None:
     assert set(allowed_actions(saga)) == works
 
 
-def it_can_be_led_on(saga: Saga) -> None:
-    """By something else than giving it up: then it does not merely park again."""
+def parked_saga_can_be_led_on(saga: Saga) -> None:
+    """By another action than an abandon, and then it does not merely park again."""
     others = [asked for verb, asked in asks(saga) if verb != "abandon"]
     assert any(done.events for asked in others if (done := ask(saga, asked)))
     assert saga.state.parked is not None
@@ -64,7 +64,7 @@ def it_can_be_led_on(saga: Saga) -> None:
 
 
 def leads_on(saga: Saga, decision: Decision) -> bool:
-    """Whether it does more than park the saga again for the same reason."""
+    """True if the decision does more than park the saga again for the same reason."""
     kinds = [type(one) for one in decision.events]
     before, after = saga.state.parked, decision.saga.state.parked
     same = before is not None and after is not None and before.reason == after.reason
@@ -72,7 +72,7 @@ def leads_on(saga: Saga, decision: Decision) -> bool:
 
 
 def ask(saga: Saga, asked: OperatorCommand) -> Decision | None:
-    """None if it is refused."""
+    """Return the decision, or None if the command is refused."""
     try:
         return decide(saga, asked, now=saga.state.updated_at, jitter=0.5)
     except SagaError:

@@ -1,4 +1,4 @@
-"""R6: of two that come at once one wins, whoever it is, and the loser changes nothing."""
+"""R6: of two concurrent inputs one wins, and the loser changes nothing."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def after(time: timedelta) -> Move:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """After the `fates` of the first calls two moves at once, each of which wins by one event.
+    """Two concurrent moves after the first calls were answered; each of them wins by one event.
 
-    `told_late`: the first leaves a trace where it loses.
+    With `loser_is_recorded` the first is recorded when it loses.
     """
 
     definition: Definition
     fates: list[ParticipantBehavior]
     moves: tuple[Move, Move]
     wins: tuple[str, str]
-    told_late: bool = False
+    loser_is_recorded: bool = False
 
 
 RACES: Final = {
@@ -73,14 +73,14 @@ RACES: Final = {
         [ParticipantBehavior.DONE, ParticipantBehavior.ACCEPTED],
         (callback_comes, after(timedelta(minutes=15))),
         (COMPLETED, "StepUnknown"),
-        told_late=True,
+        loser_is_recorded=True,
     ),
     "a callback against a cancel": Race(
         define("book", "pay callback"),
         [ParticipantBehavior.DONE, ParticipantBehavior.ACCEPTED],
         (callback_comes, cancel_comes),
         (COMPLETED, "CompensationStarted"),
-        told_late=True,
+        loser_is_recorded=True,
     ),
     "a cancel against the completion": Race(
         define("book", "pay"),
@@ -104,7 +104,7 @@ RACES: Final = {
     head_start=st.integers(0, 12) | st.just(FAR_AHEAD),
     commit_takes=st.integers(0, 4),
 )
-def test_a_race_has_one_winner_and_the_loser_changes_nothing(
+def test_race_has_one_winner_and_the_loser_changes_nothing(
     race: Race, swapped: bool, head_start: int, commit_takes: int
 ) -> None:
     service = SteppedService(race.definition, commit_takes=commit_takes)
@@ -115,7 +115,7 @@ def test_a_race_has_one_winner_and_the_loser_changes_nothing(
     winners = [one for one in race.wins if one in types]
     assert len(winners) == 1
     assert (types[-1] == COMPLETED) == (winners == [COMPLETED])
-    assert (LATE in types) == (race.told_late and winners == [race.wins[1]])
+    assert (LATE in types) == (race.loser_is_recorded and winners == [race.wins[1]])
     assert all(isinstance(one, NotAllowed) for one in results if isinstance(one, Exception))
     if head_start == FAR_AHEAD:
         assert winners == [race.wins[swapped]]
@@ -124,7 +124,7 @@ def test_a_race_has_one_winner_and_the_loser_changes_nothing(
 async def run(
     service: SteppedService, race: Race, *, swapped: bool, head_start: int
 ) -> list[object]:
-    """What the two were answered; afterwards the saga goes on until it rests."""
+    """Return what the two moves returned; afterwards the saga runs until it rests."""
     await service.start(StartSaga(entity_id=1, input={}))
     for fate in race.fates:
         service.answer(service.out[0], fate)

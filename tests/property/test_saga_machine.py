@@ -1,8 +1,7 @@
-"""Any saga, any answers, any crash, any person: the promises hold at every moment, and all rests.
+"""Any saga, any replies, any crash, any operator: all invariants hold, and the saga comes to rest.
 
-The participants of the model know what really happened; the orchestrator only ever hears what they
-say. People ask for what comes to their mind, but a verdict of theirs is true. `promises.broken`
-compares the two.
+The model of the participants knows what really happened; the orchestrator only gets their replies.
+Operators send any command, but their verdicts are true.
 """
 
 from __future__ import annotations
@@ -47,16 +46,16 @@ from saga_orchestrator.projections.status import parked_view
 
 MAX_TURNS_TO_REST = 60  # two for each call, both ways, of five steps, and some
 LATER = st.sampled_from([timedelta(), timedelta(milliseconds=300), timedelta(seconds=4)])
-WHY = "I changed my mind"
+REASON = "I changed my mind"
 OUTPUT = {"id": "7"}
 VERBS: dict[str, OperatorCommand] = {
-    "compensate": Compensate(reason=WHY),
-    "cancel": Cancel(reason=WHY),
+    "compensate": Compensate(reason=REASON),
+    "cancel": Cancel(reason=REASON),
     "retry": Retry(),
     "pause": Pause(),
     "resume": Resume(),
 }
-CHANGES_NOTHING = {"compensate", "cancel", "pause"}  # where it is asked for a second time
+CHANGES_NOTHING = {"compensate", "cancel", "pause"}  # if it is sent once more
 
 
 class SagaMachine(RuleBasedStateMachine):
@@ -73,7 +72,7 @@ class SagaMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.process.in_flight)
     @rule()
-    def participant_does_it(self) -> None:
+    def participant_succeeds(self) -> None:
         self.participant_answers(ParticipantBehavior.DONE, timedelta(), 0.5, 0)
 
     @precondition(lambda self: self.process.in_flight)
@@ -93,26 +92,28 @@ class SagaMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 4), done=st.booleans())
     def callback_arrives(self, which: int, done: bool) -> None:
         steps = self.reportable()
-        self.somebody_reports(self.participants.send_callback(steps[which % len(steps)], done=done))
+        self.callback_is_handled(
+            self.participants.send_callback(steps[which % len(steps)], done=done)
+        )
 
     @precondition(lambda self: self.participants.callbacks)
     @rule(which=st.integers(0, 4))
     def callback_is_repeated(self, which: int) -> None:
         reports = list(self.participants.callbacks.values())
-        self.somebody_reports(reports[which % len(reports)])
+        self.callback_is_handled(reports[which % len(reports)])
 
     def reportable(self) -> list[str]:
         return self.participants.callback_candidates(one.call for one in self.process.in_flight)
 
-    def somebody_reports(self, report: StepCallback) -> None:
-        """Whatever becomes of it, it is in the log."""
+    def callback_is_handled(self, report: StepCallback) -> None:
+        """Every callback is recorded, whatever it changes."""
         version = len(self.process.log)
         self.process.handle(report, now=self.now)
         assert len(self.process.log) > version
 
     @precondition(lambda self: next_wakeup(self.process.saga) is not None)
     @rule()
-    def the_wake_up_comes(self) -> None:
+    def timer_fires(self) -> None:
         self.now = max(self.now, next_wakeup(self.process.saga) or self.now)
         self.process.handle(TimerFired(), now=self.now)
 
@@ -126,7 +127,7 @@ class SagaMachine(RuleBasedStateMachine):
         for sent in self.process.in_flight:
             self.participants.crash_during(sent.call, arrived=arrived)
         self.process.crash()
-        for sent in self.process.in_flight:  # of some nobody knows any more that they were answered
+        for sent in self.process.in_flight:  # the log lacks the answers to some
             self.participants.crash_during(sent.call, arrived=False)
 
     @rule(signal=some.signals, key=st.none() | st.just("4711"))
@@ -134,22 +135,22 @@ class SagaMachine(RuleBasedStateMachine):
         before = self.process.saga.state
         sent = SendSignal(name=signal, key=key)
         if signal not in self.process.definition.signals:
-            self.somebody_asks_of_a_step("signal", sent)
+            self.operator_commands_a_step("signal", sent)
             assert self.process.saga.state == before
         else:
-            self.somebody_asks("signal", sent, repeats=key is not None)
+            self.operator_commands("signal", sent, repeats=key is not None)
         if (signal, key) in before.signal_keys:
             assert self.process.saga.state == before
 
     @rule(verb=st.sampled_from(list(VERBS)))
-    def operator_asks(self, verb: str) -> None:
-        self.somebody_asks(verb, VERBS[verb], repeats=verb in CHANGES_NOTHING)
+    def operator_sends_a_command(self, verb: str) -> None:
+        self.operator_commands(verb, VERBS[verb], repeats=verb in CHANGES_NOTHING)
 
     @precondition(lambda self: self.process.saga.state.parked is not None)
     @rule(which=st.integers(0, 4))
     def operator_retries_a_step(self, which: int) -> None:
         steps = self.process.definition.steps
-        self.somebody_asks_of_a_step("retry", Retry(step=steps[which % len(steps)].name))
+        self.operator_commands_a_step("retry", Retry(step=steps[which % len(steps)].name))
 
     @precondition(lambda self: self.without_output())
     @rule(which=st.integers(0, 4))
@@ -157,7 +158,7 @@ class SagaMachine(RuleBasedStateMachine):
         steps = self.without_output()
         step, done = steps[which % len(steps)], Resolution.DONE
         asked = ResolveStep(step=step, verdict=done, evidence="seen", output=OUTPUT)
-        self.somebody_asks_of_a_step("resolve", asked)
+        self.operator_commands_a_step("resolve", asked)
 
     def without_output(self) -> tuple[str, ...]:
         parked = self.process.saga.state.parked
@@ -166,28 +167,28 @@ class SagaMachine(RuleBasedStateMachine):
     @rule(sure=st.integers(0, 9))
     def operator_abandons(self, sure: int) -> None:
         if sure == 9:
-            self.somebody_asks("abandon", Abandon(reason=WHY))
+            self.operator_commands("abandon", Abandon(reason=REASON))
 
     @precondition(lambda self: "skip" in allowed_actions(self.process.saga))
     @rule(which=st.integers(0, 4), sure=st.integers(0, 3))
     def operator_skips(self, which: int, sure: int) -> None:
         pending = self.process.saga.steps_in(StepStatus.PENDING)
         if sure == 3:
-            self.somebody_asks("skip", SkipStep(step=pending[which % len(pending)].name))
+            self.operator_commands("skip", SkipStep(step=pending[which % len(pending)].name))
 
     @precondition(lambda self: "resolve" in allowed_actions(self.process.saga))
     @rule(which=st.integers(0, 9))
-    def operator_finds_out(self, which: int) -> None:
-        if verdicts := self.true_verdicts():
+    def operator_resolves(self, which: int) -> None:
+        if verdicts := self.truthful_verdicts():
             step, verdict = verdicts[which % len(verdicts)]
             self.participants.accepted_steps.discard(step)
             if verdict is Resolution.UNDONE and not self.participants.has_compensated(step):
                 self.participants.effects.append(Effect(step, Direction.COMPENSATION))
             asked = ResolveStep(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
-            self.somebody_asks("resolve", asked)
+            self.operator_commands("resolve", asked)
 
-    def somebody_asks_of_a_step(self, verb: str, asked: OperatorCommand) -> None:
-        """Possible of one step, it may be refused of another; and then it leaves no trace."""
+    def operator_commands_a_step(self, verb: str, asked: OperatorCommand) -> None:
+        """Possible for one step, a command may be refused for another; then it changes nothing."""
         allowed = verb in allowed_actions(self.process.saga)
         before = self.process.saga.state
         try:
@@ -196,8 +197,10 @@ class SagaMachine(RuleBasedStateMachine):
         except (NotAllowed, UnknownSignal):
             assert self.process.saga.state == before
 
-    def somebody_asks(self, verb: str, asked: OperatorCommand, *, repeats: bool = False) -> None:
-        """Refused, and without a trace, exactly where it is not said to be allowed."""
+    def operator_commands(
+        self, verb: str, asked: OperatorCommand, *, repeats: bool = False
+    ) -> None:
+        """A command is refused, and changes nothing, exactly where it is not offered."""
         allowed = verb in allowed_actions(self.process.saga)
         before = self.process.saga.state
         try:
@@ -209,8 +212,8 @@ class SagaMachine(RuleBasedStateMachine):
             assert not allowed
             assert self.process.saga.state == before
 
-    def true_verdicts(self) -> list[tuple[str, Resolution]]:
-        """What a person could say of the steps now; undone is what that person then undoes."""
+    def truthful_verdicts(self) -> list[tuple[str, Resolution]]:
+        """Return the true verdicts about steps; an operator who says undone has undone it."""
         saga = self.process.saga
         back = saga.state.cause is not None
         found = []
@@ -232,31 +235,31 @@ class SagaMachine(RuleBasedStateMachine):
         assert next_wakeup(self.process.saga) is None
 
     @invariant()
-    def all_promises_are_kept(self) -> None:
+    def all_invariants_hold(self) -> None:
         if hasattr(self, "process"):
             assert violated_invariants(self.process, self.participants) == []
 
     def teardown(self) -> None:
-        """Faults and pauses stop: now all rests soon, and the log tells each moment of it."""
+        """Faults and pauses stop: the saga comes to rest, and its log folds into each moment."""
         if not hasattr(self, "process"):
             return
         if self.process.saga.state.paused_at is not None:
             self.process.handle(Resume(), now=self.now)
         for _ in range(MAX_TURNS_TO_REST):
             if self.process.in_flight:
-                self.participant_does_it()
+                self.participant_succeeds()
             elif next_wakeup(self.process.saga) is not None:
-                self.the_wake_up_comes()
-            self.all_promises_are_kept()
+                self.timer_fires()
+            self.all_invariants_hold()
         assert self.process.saga.state.status.is_at_rest
         for version, state in self.process.states_by_version.items():
             assert self.process.replayed(version).state == state
         for version, event in enumerate(self.process.history, start=1):
             if isinstance(event, SagaParked):
-                self.the_view_says_what_was_recorded(version, event)
+                self.parked_view_matches_its_event(version, event)
 
-    def the_view_says_what_was_recorded(self, version: int, event: SagaParked) -> None:
-        """The lists are worked out of the steps: at the moment of parking they are the event's."""
+    def parked_view_matches_its_event(self, version: int, event: SagaParked) -> None:
+        """The lists that are derived from the steps are those of the event."""
         parked = parked_view(self.process.replayed(version))
         assert isinstance(parked, dict)
         assert parked["not_done"] == list(event.not_done)

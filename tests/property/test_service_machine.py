@@ -1,7 +1,7 @@
 """Any saga, driven by the real service: intents come first, waits have wake-ups, status is a fold.
 
-What `test_saga_machine.py` asks of the rules is asked here of the shell around them, which can die
-in every commit and whose clock may step back.
+The runtime is tested as the rules are in `test_saga_machine.py`. It can fail in every commit, and
+its clock may step back.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.service.out)
     @rule()
-    def participant_does_it(self) -> None:
+    def participant_succeeds(self) -> None:
         self.participant_answers(ParticipantBehavior.DONE, 0)
 
     @precondition(lambda self: self.service.out)
@@ -93,19 +93,19 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.service.due is not None)
     @rule()
-    def the_wake_up_comes(self) -> None:
-        self.run(self.reach_the_wake_up())
+    def timer_fires(self) -> None:
+        self.run(self.reach_the_timer())
 
     @precondition(lambda self: self.service.due is not None)
     @rule()
-    def the_clock_is_set_back_just_as_the_wake_up_comes(self) -> None:
+    def clock_is_set_back_as_the_timer_fires(self) -> None:
         async def set_back() -> None:
-            await self.reach_the_wake_up()
+            await self.reach_the_timer()
             self.service.world.clock.time -= timedelta(seconds=4)
 
         self.run(set_back())
 
-    async def reach_the_wake_up(self) -> None:
+    async def reach_the_timer(self) -> None:
         due, now = self.service.due, self.service.world.clock.now()
         assert due is not None
         await self.service.advance(max(due - now, timedelta()))
@@ -115,17 +115,17 @@ class ServiceMachine(RuleBasedStateMachine):
         self.run(self.service.crash(arrived=arrived))
 
     @rule(death=st.sampled_from(DEATHS))
-    def the_next_commit_dies(self, death: Death) -> None:
+    def next_commit_fails(self, death: Death) -> None:
         self.service.log.dies = death
 
     @rule(verb=st.sampled_from(VERBS))
-    def somebody_asks(self, verb: OperatorCommand) -> None:
+    def operator_commands(self, verb: OperatorCommand) -> None:
         self.run(self.service.world.orchestrator.execute(self.service.saga_id, verb))
 
     @rule(sure=st.integers(0, 9))
-    def somebody_gives_up(self, sure: int) -> None:
+    def operator_abandons(self, sure: int) -> None:
         if sure == 9:
-            self.somebody_asks(Abandon(reason="enough"))
+            self.operator_commands(Abandon(reason="enough"))
 
     @precondition(lambda self: self.reportable())
     @rule(done=st.booleans(), which=st.integers(0, 4))
@@ -138,16 +138,16 @@ class ServiceMachine(RuleBasedStateMachine):
         return self.service.participants.callback_candidates(one.call for one in self.service.out)
 
     @invariant()
-    def no_call_leaves_before_its_intent(self) -> None:
+    def intents_precede_calls(self) -> None:
         """R1."""
         assert self.service.executor.calls_without_intent == []
 
     @invariant()
-    def what_is_under_way_is_sent_once(self) -> None:
-        """R8: what is out is what the log says, after a crash too, unless the saga goes back: then
-        it is waited for. What is repeated without news may be waited with meanwhile.
+    def pending_calls_are_sent_once(self) -> None:
+        """R8: the calls in flight are those that the log calls pending, after a crash too.
 
-        Who gives a saga up awaits no answer any more.
+        Interrupted calls of a saga that is to be compensated are awaited and not repeated. Calls
+        that repeat without news may wait meanwhile. An abandoned saga awaits no answer.
         """
         process, known = self.service.told(), self.service.known.state
         if process.saga.state.status is SagaStatus.ABANDONED:
@@ -172,7 +172,7 @@ class ServiceMachine(RuleBasedStateMachine):
         )
 
     @invariant()
-    def whoever_waits_is_woken(self) -> None:
+    def waiting_sagas_have_a_timer(self) -> None:
         """R8."""
         wanted, due = next_wakeup(self.service.known), self.service.due
         if wanted is None:
@@ -183,7 +183,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @invariant()
     def status_is_a_fold(self) -> None:
-        """R7: what was seen live is what the log tells of that version, and nobody is called."""
+        """R7: the log folds into what was seen live at each version, and a replay makes no call."""
         made = self.service.executor.calls_made
         self.runner.run(self._compare_views())
         assert self.service.executor.calls_made == made
@@ -198,20 +198,20 @@ class ServiceMachine(RuleBasedStateMachine):
             assert status_view(folded) == status_view(saga)
 
     @invariant()
-    def all_promises_are_kept(self) -> None:
+    def all_invariants_hold(self) -> None:
         assert violated_invariants(self.service.told(), self.service.participants) == []
 
     def teardown(self) -> None:
-        """Faults and pauses stop: woken by nothing but its timer, the saga comes to rest."""
+        """Faults and pauses stop: by its timer alone the saga comes to rest."""
         with self.runner:
             if hasattr(self, "service"):
                 self.come_to_rest()
 
     def come_to_rest(self) -> None:
         self.service.log.dies = None
-        self.somebody_asks(Resume())
+        self.operator_commands(Resume())
         self.runner.run(self.service.come_to_rest())
-        self.all_promises_are_kept()
+        self.all_invariants_hold()
         assert self.service.world.driver.active == {}
         self.runner.run(self.service.world.driver.drain(timedelta()))
 

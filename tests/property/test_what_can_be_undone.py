@@ -1,7 +1,7 @@
-"""R9: a definition is refused exactly if an effect of it may come to be undone, and nothing can.
+"""R9: a definition is refused exactly if one of its effects may need to be undone, and cannot be.
 
-The documents are drawn with all their mistakes. What the verifier should say of each is worked out
-here from the document alone; and what it accepts is driven, and turned back somewhere.
+The documents are drawn with all their mistakes. What the verifier should find is worked out here
+from the document alone. What it accepts is driven, and compensated at some moment.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def document(steps: list[Step]) -> Step:
 
 @settings(max_examples=5 * settings().max_examples)
 @given(documents())
-def test_exactly_what_could_not_be_undone_is_refused(steps: list[Step]) -> None:
+def test_definition_is_refused_exactly_if_an_effect_cannot_be_undone(steps: list[Step]) -> None:
     try:
         parse_definition(document(steps))
         codes = set()
@@ -97,7 +97,7 @@ def test_exactly_what_could_not_be_undone_is_refused(steps: list[Step]) -> None:
 
 
 def can_be_undone(step: Step, by_name: Mapping[str, Step]) -> bool:
-    """Or need not be."""
+    """True if a step can be undone, or need not be."""
     before = all_before(step, by_name)
     if step.get("effect") == "none" or "compensation" in step:
         return True
@@ -123,7 +123,7 @@ def conditions_of(step: Step) -> frozenset[str]:
     suppress_health_check=[HealthCheck.filter_too_much],  # most documents are refused
 )
 @given(documents(), inputs, st.lists(fates, max_size=4))
-def test_whatever_is_accepted_and_turns_back_is_undone(
+def test_accepted_definition_can_be_compensated_at_any_moment(
     steps: list[Step], given_input: dict[str, bool], story: list[ParticipantBehavior]
 ) -> None:
     definition = accepted(steps)
@@ -148,7 +148,7 @@ def accepted(steps: list[Step]) -> Definition | None:
 
 
 def turn_back_after(process: SimulatedProcess, story: list[ParticipantBehavior]) -> None:
-    """Asked for after the story, where that is possible. Every compensation succeeds."""
+    """Request the compensation after some replies, if possible; each compensation succeeds."""
     participants = ParticipantsModel()
     for fate in story:
         go_on(process, participants, fate)
