@@ -1,14 +1,14 @@
-"""Tools for testing sagas, for the users of the orchestrator as much as for itself.
+"""Tools for testing definitions and sagas, for users of the orchestrator and for its own tests.
 
-`given` tells a case on values; `define` makes short definitions; `answers` are what participants
-say. `SimulatedProcess` with `ParticipantsModel` drives a saga in memory through crashes, and
-`broken` tells
-which promise does not hold. `strategies` (with Hypothesis) draws all that these need.
+`define` makes short definitions, and `given` tests the rules on values: given, when, then. The
+replies are what participants answer. `SimulatedProcess` with `ParticipantsModel` drives a saga in
+memory through crashes, and `violated_invariants` returns what does not hold of it. The module
+`strategies` draws all of these with Hypothesis, which `saga-orchestrator[testing]` installs.
 """
 
-from .checks import violated_invariants
-from .definitions import define, document, order_definition
-from .participants_model import ParticipantBehavior, ParticipantsModel
+from .checks import call_id, history_of, unanswered_calls, violated_invariants
+from .definitions import define, document
+from .participants_model import Effect, ParticipantBehavior, ParticipantsModel
 from .replies import (
     ACCEPTED,
     BUSY,
@@ -45,6 +45,7 @@ __all__ = [
     "SAGA_ID",
     "THROTTLED",
     "UNKNOWN",
+    "Effect",
     "LogRow",
     "ParticipantBehavior",
     "ParticipantsModel",
@@ -52,6 +53,7 @@ __all__ = [
     "SentCall",
     "SimulatedProcess",
     "action_answer",
+    "call_id",
     "call_name",
     "callback_done",
     "callback_failed",
@@ -63,8 +65,9 @@ __all__ = [
     "done",
     "done_without_output",
     "given",
-    "order_definition",
+    "history_of",
     "status_answer",
     "throttled",
+    "unanswered_calls",
     "violated_invariants",
 ]

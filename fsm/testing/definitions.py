@@ -1,29 +1,35 @@
-"""Definitions for tests: the built-in order, and short ones in words.
+"""Define short definitions for tests in words.
 
     define("book", "pay pivot attempts=2", "ship", deadline="1m")
 
-Each step is its name and the words that differ from the default, which is one action and, as long
-as the step can come to be undone, one compensation: `pivot`, `no_effect`, `on_reject`, `continue`,
-`status`, `callback` or `poll` within 15 minutes, `undone_by=NAME`, `attempts=N`, `undo_attempts=N`,
-`when=NAME` of a member of the input, `after=NAMES` with commas, or none to start at once. Instead
-of calling anybody, a step may `sleep=10m`, wait for a `signal=NAME` for a day (`or_park`: parks
-then), or be another saga, `child=TYPE`.
+A step is its name and what differs from the default: one action and, unless a pivot comes first,
+one compensation.
+
+    pivot, no_effect        the step is the pivot; it has no effect
+    on_reject               it is compensated though it was rejected
+    continue                the others are compensated though its compensation failed
+    status                  its participant can be queried
+    callback, poll          it is completed so, within 15 minutes
+    undone_by=NAME          the compensation of another step undoes it
+    attempts=N              of the action; undo_attempts=N of the compensation
+    when=NAME               a member of the input must hold
+    after=NAMES             with commas; none: it starts at once
+    sleep=10m               instead of a call it waits for a time,
+    signal=NAME             for a signal, for a day (or_park: then the saga parks),
+    child=TYPE              or for a child saga
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 
 from ..definitions.definition import Definition
 from ..definitions.parser import parse_definition
 from ..formats.strict_json import Json, JsonObject
-from ..formats.strict_yaml import parse_yaml
 
-ORDER = files("saga_orchestrator.fsm.definitions") / "builtin" / "order_processing_2.yaml"
 OPTIONS = {"undone_by", "attempts", "undo_attempts", "when", "after", "sleep", "signal", "child"}
 WORDS = {"continue", "status", "callback", "poll", "or_park"}
-SIGNAL_TIMEOUT = "24h"  # of a step that waits for a signal
+SIGNAL_TIMEOUT = "24h"
 FLAGS: Mapping[str, tuple[str, Json]] = {
     "pivot": ("pivot", True),
     "no_effect": ("effect", "none"),
@@ -31,18 +37,16 @@ FLAGS: Mapping[str, tuple[str, Json]] = {
 }
 
 
-def order_definition() -> Definition:
-    """Three steps: create_order, process_payment, and confirm_order, undone by create_order."""
-    return parse_definition(parse_yaml(ORDER.read_text()))
-
-
 def define(*steps: str, name: str = "trip", deadline: str | None = None) -> Definition:
-    """Raises InvalidDefinition, and KeyError for a word that is none of the above."""
+    """Return the definition of these steps.
+
+    Raises InvalidDefinition, and KeyError for a word that is none of the above.
+    """
     return parse_definition(document(*steps, name=name, deadline=deadline))
 
 
 def document(*steps: str, name: str = "trip", deadline: str | None = None) -> JsonObject:
-    """What `define` reads, to be changed where words do not reach."""
+    """Return the document that `define` reads, for what the words cannot say."""
     return {
         "saga": name,
         "version": 1,
@@ -62,27 +66,27 @@ def _steps(lines: tuple[str, ...]) -> Iterator[dict[str, Json]]:
 def _step(name: str, words: list[str], *, undoable: bool) -> dict[str, Json]:
     options = dict(word.split("=") for word in words if "=" in word)
     flags = dict(FLAGS[word] for word in words if word in FLAGS)
-    unknown = [one for one in words if one not in (*FLAGS, *WORDS) and "=" not in one]
+    unknown = [word for word in words if word not in (*FLAGS, *WORDS) and "=" not in word]
     if unknown or options.keys() - OPTIONS:
         raise KeyError(f"{name} is described in unknown words: {' '.join(words)}")
     step: dict[str, Json] = {"name": name, **flags}
     if "when" in options:
         step["when"] = f"${{input.{options['when']}}}"
     if "after" in options:
-        step["after"] = [one for one in options["after"].split(",") if one]
+        step["after"] = [name for name in options["after"].split(",") if name]
     if waits := _waiting_part(words, options):
         return {**step, **waits}
     return {**step, **_calling_part(name, words, options, undoable=undoable)}
 
 
 def _waiting_part(words: list[str], options: Mapping[str, str]) -> dict[str, Json]:
-    """What a step does that calls nobody."""
+    """Return the members of a step that waits instead of calling a participant."""
     if "sleep" in options:
         return {"sleep": options["sleep"]}
     if "signal" in options:
-        over = "park" if "or_park" in words else "reject"
-        waited = {"signal": options["signal"], "timeout": SIGNAL_TIMEOUT, "on_timeout": over}
-        return {"wait_for": waited}
+        on_timeout = "park" if "or_park" in words else "reject"
+        signal = {"signal": options["signal"], "timeout": SIGNAL_TIMEOUT}
+        return {"wait_for": {**signal, "on_timeout": on_timeout}}
     return {"saga": {"type": options["child"]}} if "child" in options else {}
 
 

@@ -1,6 +1,7 @@
-"""What participants say, ready to be given to `decide`.
+"""Replies of participants: outcomes of calls, and the inputs that carry them to `decide`.
 
-The verdicts in capitals are the plain ones; the functions say more where it matters.
+The outcomes in capitals are the plain ones; the functions return those with an output, a reason or
+a time to wait.
 """
 
 from __future__ import annotations
@@ -24,60 +25,62 @@ CIRCUIT_OPEN = CallOutcome(kind=Outcome.CIRCUIT_OPEN, reason="it answers nobody"
 
 
 def done(output: Json) -> CallOutcome:
+    """Return the outcome of an action that was done, with its output; null is a value."""
     return CallOutcome(kind=Outcome.DONE, output=output, output_is_null=output is None)
 
 
 def done_without_output(loss: OutputLoss, reason: str = "it is lost") -> CallOutcome:
-    """The action happened; what the participant said of it cannot be used."""
+    """Return the outcome of an action that was done, and whose response cannot be used."""
     return CallOutcome(kind=Outcome.DONE, output_loss=loss, reason=reason)
 
 
 def throttled(retry_after: timedelta) -> CallOutcome:
+    """Return the outcome of a call that was turned away with a `Retry-After`."""
     return CallOutcome(kind=Outcome.THROTTLED, reason="429 not now", retry_after=retry_after)
 
 
 def circuit_open(retry_after: timedelta) -> CallOutcome:
-    """Not sent, because others had no answer either."""
+    """Return the outcome of a call that was withheld, since the circuit breaker is open."""
     return CallOutcome(
         kind=Outcome.CIRCUIT_OPEN, reason="it answers nobody", retry_after=retry_after
     )
 
 
 def callback_done(step: str, output: Json | None = None) -> StepCallback:
-    """A callback: what `step` had accepted is done."""
+    """Return the callback that says that an accepted step is done."""
     return StepCallback(step=step, done=True, output=output)
 
 
 def callback_failed(step: str, error: str = "sold out") -> StepCallback:
-    """A callback: what `step` had accepted will not be done."""
+    """Return the callback that says that an accepted step has failed."""
     return StepCallback(step=step, done=False, error=error)
 
 
 def child_finished(
     step: str, status: SagaStatus, *, outputs: JsonObject | None = None, error: str = "no room"
 ) -> ChildFinished:
-    """The saga that `step` is has come to rest."""
+    """Return the input that says that the child saga of a step has come to rest."""
     return ChildFinished(step=step, status=status, outputs=outputs or {}, error=error)
 
 
 def action_answer(
-    step: str, verdict: CallOutcome, *, attempt: int = 1, resent: bool = False
+    step: str, outcome: CallOutcome, *, attempt: int = 1, resent: bool = False
 ) -> CallCompleted:
-    """The answer to the action of `step`."""
+    """Return the answer to an action."""
     return CallCompleted(
-        step=step, direction=Direction.ACTION, attempt=attempt, outcome=verdict, resent=resent
+        step=step, direction=Direction.ACTION, attempt=attempt, outcome=outcome, resent=resent
     )
 
 
-def status_answer(step: str, verdict: CallOutcome, *, attempt: int = 1) -> CallCompleted:
-    """The answer to the question what became of the action of `step`."""
-    return CallCompleted(step=step, direction=Direction.STATUS, attempt=attempt, outcome=verdict)
+def status_answer(step: str, outcome: CallOutcome, *, attempt: int = 1) -> CallCompleted:
+    """Return the answer to a status query, which asks what became of an action."""
+    return CallCompleted(step=step, direction=Direction.STATUS, attempt=attempt, outcome=outcome)
 
 
 def compensation_answer(
-    step: str, verdict: CallOutcome, *, attempt: int = 1, resent: bool = False
+    step: str, outcome: CallOutcome, *, attempt: int = 1, resent: bool = False
 ) -> CallCompleted:
-    """The answer to the compensation of `step`."""
+    """Return the answer to a compensation."""
     return CallCompleted(
-        step=step, direction=Direction.COMPENSATION, attempt=attempt, outcome=verdict, resent=resent
+        step=step, direction=Direction.COMPENSATION, attempt=attempt, outcome=outcome, resent=resent
     )

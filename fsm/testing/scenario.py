@@ -1,14 +1,14 @@
-"""Given a history, when something happens, then these events are recorded and these calls leave.
+"""Test the rules on values: given a history, when an input arrives, then these events are recorded.
 
-    given(define("book", "pay")).when(answered("book", DONE)).then(
+    given(define("book", "pay")).when(action_answer("book", DONE)).then(
         StepSucceeded(step="book", attempt=1), StepCalled(step="pay", attempt=1)
     ).then_calls("pay#1")
 
-Without a history the saga has just been started by the core. Calls are written `pay#2`, the second
-attempt of the action of `pay`, `undo pay#1`, and `ask pay#2`, about its second attempt; sagas that
-are steps are started, `start pay`, and undone, `undo pay`. Several happenings may follow one
-another; what is looked at is always what came of the last. Time stands still unless `after` says
-otherwise.
+Without a history the saga has just been started. Calls are written `pay#2`, the second attempt of
+the action of `pay`; `undo pay#1`, its compensation; and `status pay#2`, the query about its second
+attempt. Child sagas are written `start pay`, `undo pay` and `pause pay`. Several inputs may follow
+one another; every assertion is about the last of them. Time stands still unless `after` says
+otherwise. No assertion uses a clock, a network or a database.
 """
 
 from __future__ import annotations
@@ -38,13 +38,18 @@ from ..state import SagaState
 from ..step_state import StepState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-CHILD_VERBS = {StartChild: "start", CompensateChild: "undo", PauseChild: "pause"}
 SAGA_ID = "018f0000-0000-7000-8000-000000000001"
+CALL_PREFIXES = {Direction.ACTION: "", Direction.STATUS: "status ", Direction.COMPENSATION: "undo "}
+CHILD_VERBS = {StartChild: "start", CompensateChild: "undo", PauseChild: "pause"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A saga at a moment, with the events, the calls and the refusal of the last happening."""
+    """A saga at a moment, with what came of its last input: events, calls or a refusal.
+
+    A scenario is a value: two inputs can follow the same one. An unexpected refusal is raised by
+    the next assertion or input.
+    """
 
     now: datetime
     latest_saga: Saga
@@ -55,7 +60,7 @@ class Scenario:
 
     @property
     def saga(self) -> Saga:
-        """Raises the refusal, if the last happening was refused."""
+        """The saga after the last input. Raises the refusal, if that input was refused."""
         self._raise_refusal()
         return self.latest_saga
 
@@ -67,39 +72,48 @@ class Scenario:
         return self.state.step(name)
 
     def when(
-        self, happening: Input, *, after: timedelta = timedelta(), jitter: float = 0.5
+        self, received: Input, *, after: timedelta = timedelta(), jitter: float = 0.5
     ) -> Scenario:
-        """`after` how long it happens."""
+        """Return the scenario in which the saga receives an input, `after` some time."""
         saga, now = self.saga, self.now + after
         try:
-            decision = decide(saga, happening, now=now, jitter=jitter)
+            decision = decide(saga, received, now=now, jitter=jitter)
         except SagaError as refusal:
             return replace(self, now=now, events=(), calls=(), children=(), refusal=refusal)
         return _scenario_after(decision, now)
 
-    def then(self, *events: Event) -> Scenario:
-        """Exactly these events were recorded; none if none are named."""
+    def then(self, event: Event, *more: Event) -> Scenario:
+        """Assert that exactly these events were recorded, in this order."""
         self._raise_refusal()
-        _assert_equal(self.events, events)
+        _assert_equal(self.events, (event, *more))
         return self
 
-    def then_calls(self, *calls: str) -> Scenario:
-        """Exactly these left, in this order; what is asked of other sagas comes last."""
+    def then_no_events(self) -> Scenario:
+        """Assert that nothing was recorded; calls may have left once more."""
         self._raise_refusal()
-        _assert_equal(tuple(call_name(one) for one in (*self.calls, *self.children)), calls)
+        _assert_equal(self.events, ())
+        return self
+
+    def then_nothing_happened(self) -> Scenario:
+        """Assert that nothing was recorded, and nothing sent."""
+        return self.then_no_events().then_calls()
+
+    def then_calls(self, *calls: str) -> Scenario:
+        """Assert that exactly these calls left, in this order; those of child sagas come last."""
+        self._raise_refusal()
+        _assert_equal(tuple(call_name(call) for call in (*self.calls, *self.children)), calls)
         return self
 
     def then_status(self, status: str, **steps: str) -> Scenario:
-        """The status of the saga, and of the steps that are named."""
+        """Assert the status of the saga, and of the steps that are named."""
         _assert_equal(str(self.state.status), status)
         _assert_equal({name: str(self.step(name).status) for name in steps}, steps)
         return self
 
-    def then_refused(self, kind: type[SagaError], why: str = "") -> Scenario:
-        """The last happening was refused for that reason, and changed nothing."""
-        refused = isinstance(self.refusal, kind) and why in str(self.refusal)
-        if not refused:
-            raise AssertionError(f"expected {kind.__name__} {why!r}, got {self.refusal!r}")
+    def then_refused(self, kind: type[SagaError], reason: str = "") -> Scenario:
+        """Assert that the last input was refused with such an error, whose text has `reason`."""
+        if not (isinstance(self.refusal, kind) and reason in str(self.refusal)):
+            raise AssertionError(f"expected {kind.__name__} {reason!r}, got {self.refusal!r}")
         return replace(self, refusal=None)
 
     def _raise_refusal(self) -> None:
@@ -116,17 +130,20 @@ def given(
     deadline: datetime | timedelta | None = None,
     start_at: datetime | None = None,
 ) -> Scenario:
-    """`history` is what followed the start; all of it was recorded `now`. Raises CorruptStream."""
+    """Return the scenario of a saga that was started `now`, or that has a history.
+
+    `history` follows the start; all of it was recorded `now`. Raises CorruptStream.
+    """
     request = StartSaga(
         entity_id="order-1", input=input or {}, deadline=deadline, start_at=start_at
     )
     decision = start(definition, SAGA_ID, request, now=now)
     if history is None:
         return _scenario_after(decision, now)
-    began = decision.events[0]
-    assert isinstance(began, SagaStarted)
-    told = [(event, now) for event in (began, *history)]
-    return Scenario(now=now, latest_saga=replay(definition, SAGA_ID, told), events=())
+    started = decision.events[0]
+    assert isinstance(started, SagaStarted)
+    recorded = [(event, now) for event in (started, *history)]
+    return Scenario(now=now, latest_saga=replay(definition, SAGA_ID, recorded), events=())
 
 
 def _scenario_after(decision: Decision, now: datetime) -> Scenario:
@@ -140,13 +157,12 @@ def _scenario_after(decision: Decision, now: datetime) -> Scenario:
 
 
 def call_name(call: Instruction) -> str:
-    """`pay#2`, `undo pay#1`, `ask pay#2`; of a child saga `start pay`, `undo pay`, `pause pay`."""
-    if not isinstance(call, CallParticipant):
-        return f"{CHILD_VERBS[type(call)]} {call.parent.step}"
-    words = {Direction.ACTION: "", Direction.STATUS: "ask ", Direction.COMPENSATION: "undo "}
-    return f"{words[call.direction]}{call.step}#{call.attempt}"
+    """Return the name of a call as scenarios write it: `pay#2`, `undo pay#1`, `start pay`."""
+    if isinstance(call, CallParticipant):
+        return f"{CALL_PREFIXES[call.direction]}{call.step}#{call.attempt}"
+    return f"{CHILD_VERBS[type(call)]} {call.parent.step}"
 
 
-def _assert_equal(found: object, expected: object) -> None:
-    if found != expected:
-        raise AssertionError(f"\nexpected {expected}\n     got {found}")
+def _assert_equal(actual: object, expected: object) -> None:
+    if actual != expected:
+        raise AssertionError(f"\nexpected {expected}\n     got {actual}")

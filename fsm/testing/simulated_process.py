@@ -1,9 +1,8 @@
-"""One saga driven in memory, by a process that forgets everything but its log when it crashes.
+"""A saga driven in memory, by a process that forgets everything but its log when it crashes.
 
-The log holds what the real one would, encoded events and when they were recorded. `sent` are the
-calls that have left and are not answered; sagas that are steps it does not start. A crash throws
-the saga away, folds it anew from the bytes, and sends again whatever the log says was sent, unless
-the saga goes back: nobody knows what became of it.
+The log holds what the real one would: encoded events, with the times at which they were recorded. A
+crash discards the saga, folds it anew from those bytes, and sends again the calls that the log
+calls pending, unless the saga goes back. Child sagas are not started.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ..instructions import CallParticipant, pending_instructions, recovered
 from ..saga import Saga, replay
 from ..state import SagaState, as_recorded
 
-# Promises read a short log again and again.
+# Checks read a short log again and again.
 _decoded = lru_cache(maxsize=1024)(decode)
 
 
@@ -46,25 +45,27 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class SentCall:
-    """A call that has left; `resent` if a process that died may have sent it before."""
+    """A call that has left; `resent` if an earlier process may have sent it before."""
 
     call: CallParticipant
     resent: bool
     epoch: int = 1
 
-    def result(self, verdict: CallOutcome) -> CallCompleted:
+    def result(self, outcome: CallOutcome) -> CallCompleted:
         return CallCompleted(
             step=self.call.step,
             direction=self.call.direction,
             attempt=self.call.attempt,
-            outcome=verdict,
+            outcome=outcome,
             resent=self.resent,
         )
 
 
 class SimulatedProcess:
-    """`seen` is what the log says of the saga after each decision, by version; `repeated` are the
-    calls that were sent again after a crash, with the version at which they were.
+    """A process with one saga. Its `epoch` grows with each crash.
+
+    `in_flight` are the calls without an answer, `all_sent` those that ever left, and
+    `states_by_version` the states that were seen after each decision.
     """
 
     def __init__(
@@ -76,7 +77,6 @@ class SimulatedProcess:
         self.all_sent: list[SentCall] = []
         self.epoch = 1
         self.states_by_version: dict[int, SagaState] = {}
-        self.resent_after_crash: list[tuple[int, CallParticipant]] = []
         self.now = now
         self._commit(start(definition, saga_id, request, now=now))
 
@@ -89,43 +89,42 @@ class SimulatedProcess:
         process = cls.__new__(cls)
         process.definition, process.saga_id = definition, saga_id
         process.log, process.in_flight, process.all_sent = list(log), [], []
-        process.states_by_version, process.resent_after_crash = {}, []
+        process.states_by_version = {}
         process.epoch = process.log[-1].epoch
         process.now = process.log[-1].at
         process.saga = process.replayed()
         return process
 
-    def handle(self, happening: Input, *, now: datetime, jitter: float = 0.5) -> Decision:
+    def handle(self, received: Input, *, now: datetime, jitter: float = 0.5) -> Decision:
         """Decide, record, and only then send. Raises NotAllowed."""
         self.now = now
-        decision = decide(self.saga, happening, now=now, jitter=jitter)
+        decision = decide(self.saga, received, now=now, jitter=jitter)
         self._commit(decision)
         return decision
 
     def receive(
-        self, sent: SentCall, verdict: CallOutcome, *, now: datetime, jitter: float = 0.5
+        self, sent: SentCall, outcome: CallOutcome, *, now: datetime, jitter: float = 0.5
     ) -> None:
-        """The answer to a call that has left."""
+        """Handle the answer to a call in flight."""
         self.in_flight.remove(sent)
-        self.handle(sent.result(verdict), now=now, jitter=jitter)
+        self.handle(sent.result(outcome), now=now, jitter=jitter)
 
     def crash(self) -> None:
         """Die, and come back with nothing but the log."""
         self.epoch += 1
         self.saga = recovered(self.replayed(), self.now)
-        calls = [one for one in pending_instructions(self.saga) if isinstance(one, CallParticipant)]
+        pending = pending_instructions(self.saga)
         self.in_flight = []
-        self._send(calls, resent=True)
-        self.resent_after_crash += [(len(self.log), call) for call in calls]
+        self._send([call for call in pending if isinstance(call, CallParticipant)], resent=True)
 
     def replayed(self, version: int | None = None) -> Saga:
-        """The saga as the log tells it, up to `version`."""
-        told = ((one.event, one.at) for one in self.log[:version])
-        return replay(self.definition, self.saga_id, told)
+        """Return the saga that the log folds into, up to `version`."""
+        recorded = ((row.event, row.at) for row in self.log[:version])
+        return replay(self.definition, self.saga_id, recorded)
 
     @property
     def history(self) -> Sequence[Event]:
-        return [one.event for one in self.log]
+        return [row.event for row in self.log]
 
     def _commit(self, decision: Decision) -> None:
         at = decision.saga.state.updated_at

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: definitions that can be registered, events of every type, JSON, fates."""
+"""Hypothesis strategies: definitions that can be registered, events of every type, JSON values."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def events_of(kind: type[Event]) -> st.SearchStrategy[Event]:
-    """Every member is drawn; what is not listed above is a text."""
-    members = {one.name: _MEMBERS.get(one.name, texts) for one in fields(kind)}
-    absent = [one.name for one in fields(kind) if one.default is None]
+    """Draw events of one type, with every member; a member without a strategy is a text."""
+    members = {member.name: _MEMBERS.get(member.name, texts) for member in fields(kind)}
+    absent = [member.name for member in fields(kind) if member.default is None]
     return st.builds(kind, **{**members, **{name: st.none() | members[name] for name in absent}})
 
 
@@ -104,16 +104,16 @@ events: st.SearchStrategy[Event] = st.one_of([events_of(kind) for kind in TYPES.
 
 
 @st.composite
-def definitions(draw: st.DrawFn, most_steps: int = 5) -> Definition:
-    """Sequences and graphs, with every option that bears on what follows; they read INPUT."""
-    names = NAMES[: draw(st.integers(1, most_steps))]
+def definitions(draw: st.DrawFn, max_steps: int = 5) -> Definition:
+    """Draw sequences and graphs with every option that matters to the rules; they read INPUT."""
+    names = NAMES[: draw(st.integers(1, max_steps))]
     pivot = draw(st.none() | st.sampled_from(names))
     steps: dict[str, dict[str, Json]] = {}
     before: dict[str, set[str]] = {}
     for number, name in enumerate(names):
         after = draw(_predecessors(names[:number]))
-        before[name] = {*after}.union(*(before[one] for one in after))
-        earlier = {one: steps[one] for one in names[:number] if one in before[name]}
+        before[name] = {*after}.union(*(before[predecessor] for predecessor in after))
+        earlier = {other: steps[other] for other in names[:number] if other in before[name]}
         step = draw(_waits(name) if _rarely(draw) else _calls(name, earlier, pivot=name == pivot))
         steps[name] = {**step, "after": after}
     deadline = draw(st.sampled_from([{}, {"deadline": "5s"}]))
@@ -122,7 +122,7 @@ def definitions(draw: st.DrawFn, most_steps: int = 5) -> Definition:
 
 @st.composite
 def _predecessors(draw: st.DrawFn, earlier: tuple[str, ...]) -> list[str]:
-    """Mostly the step before."""
+    """Draw the step before, or rarely any earlier steps."""
     if not earlier or not _rarely(draw):
         return list(earlier[-1:])
     return draw(st.lists(st.sampled_from(earlier), max_size=2, unique=True))
@@ -130,22 +130,26 @@ def _predecessors(draw: st.DrawFn, earlier: tuple[str, ...]) -> list[str]:
 
 @st.composite
 def _waits(draw: st.DrawFn, name: str) -> dict[str, Json]:
-    over = st.sampled_from(["reject", "park"])
-    waited = {"signal": draw(signals), "timeout": "3s", "on_timeout": draw(over)}
-    return {"name": name, **draw(st.sampled_from([{"sleep": "2s"}, {"wait_for": waited}]))}
+    on_timeout = draw(st.sampled_from(["reject", "park"]))
+    signal = {"signal": draw(signals), "timeout": "3s", "on_timeout": on_timeout}
+    return {"name": name, **draw(st.sampled_from([{"sleep": "2s"}, {"wait_for": signal}]))}
 
 
 @st.composite
 def _calls(
     draw: st.DrawFn, name: str, earlier: dict[str, dict[str, Json]], *, pivot: bool
 ) -> dict[str, Json]:
-    """`earlier` are the steps that are surely over by then."""
-    undoable = [one for one in earlier if {"compensation", "when"} & {*earlier[one]} == UNDOABLE]
-    beyond = pivot or any(one.get("pivot") and "when" not in one for one in earlier.values())
+    """Draw a step that calls a participant; `earlier` are the steps that are over before it."""
+    undoable = [
+        other for other in earlier if {"compensation", "when"} & {*earlier[other]} == UNDOABLE
+    ]
+    after_pivot = pivot or any(
+        other.get("pivot") and "when" not in other for other in earlier.values()
+    )
     step: dict[str, Json] = {"name": name, "participant": f"{name}-service", "pivot": pivot}
     path = f"/${{steps.{undoable[-1]}.output.id}}" if undoable and _rarely(draw) else f"/{name}"
     step["action"] = {"path": path, "retry": {"attempts": draw(st.sampled_from([3, 2, 1]))}}
-    ways = ["compensation", "none"] + ["undone_by"] * bool(undoable) + ["beyond"] * 2 * beyond
+    ways = ["compensation", "none"] + ["undone_by"] * bool(undoable) + ["nothing"] * 2 * after_pivot
     if _rarely(draw):
         step["when"] = draw(st.sampled_from(["${input.wanted}", "${input.unwanted}"]))
     if _rarely(draw):
@@ -159,8 +163,8 @@ def _calls(
             step["effect"] = "none"
         case "undone_by":
             step["undone_by"] = draw(st.sampled_from(undoable))
-    asks = not {"compensation", "undone_by"}.isdisjoint(step)
-    step["compensate_on_reject"] = asks and _rarely(draw)
+    can_be_undone = not {"compensation", "undone_by"}.isdisjoint(step)
+    step["compensate_on_reject"] = can_be_undone and _rarely(draw)
     return step
 
 

@@ -132,7 +132,7 @@ def test_a_child_that_is_left_goes_on_and_is_named() -> None:
         replace(abandoned(("hotel", "pay"), ("hotel",)), children=(CHILD_ID,)),
     ).then_calls()
     assert needs_no_recovery(case.saga)
-    case.when(child_finished("hotel", SagaStatus.COMPLETED)).then()
+    case.when(child_finished("hotel", SagaStatus.COMPLETED)).then_nothing_happened()
 
 
 @pytest.mark.parametrize("end", [SagaStatus.COMPENSATED, SagaStatus.COMPLETED])
@@ -146,7 +146,7 @@ def test_a_child_that_is_cancelled_is_called_back_until_it_rests(end: SagaStatus
         "undo hotel"
     ]
     assert not needs_no_recovery(case.saga)
-    case = case.when(child_finished("hotel", SagaStatus.PARKED)).then()
+    case = case.when(child_finished("hotel", SagaStatus.PARKED)).then_nothing_happened()
     case = case.when(child_finished("hotel", end))
     case.then(LateReplyIgnored(step="hotel", what=f"the child saga is {end}"))
     assert needs_no_recovery(case.saga)
@@ -235,7 +235,7 @@ def test_an_abandoned_saga_stays_so(input_: Input) -> None:
 
     after = case.when(input_, after=MINUTE)
     if after.refusal is None:
-        after.then().then_calls()
+        after.then_nothing_happened()
     else:
         after.then_refused(NotAllowed)
 

@@ -155,7 +155,7 @@ def test_command_is_accepted_exactly_if_its_verb_is_offered(name: str, verb: str
         assert after.refusal is None
         assert after.events
     elif (name, verb) in REPEATS:
-        after.then()
+        after.then_nothing_happened()
     else:
         after.then_refused(SagaError)
 
@@ -215,11 +215,11 @@ def test_cancel_says_what_else_can_be_done_of_a_completed_saga() -> None:
 def test_cancel_waits_for_a_pivot_like_any_request() -> None:
     case = CASES["at its pivot"][0].when(Cancel()).then_calls().then_status("running")
 
-    case.when(Cancel()).then()
+    case.when(Cancel()).then_nothing_happened()
     case.when(action_answer("pay", REJECTED)).then_calls("undo book#1")
 
 
 def test_cancel_of_a_saga_on_its_way_back_changes_nothing() -> None:
-    later = TURNED.when(Cancel()).then()
+    later = TURNED.when(Cancel()).then_nothing_happened()
 
-    later.when(TimerFired(), after=timedelta(days=1)).then()
+    later.when(TimerFired(), after=timedelta(days=1)).then_nothing_happened()

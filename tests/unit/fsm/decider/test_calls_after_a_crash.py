@@ -65,7 +65,7 @@ def test_unanswered_call_is_unknown_after_its_timeout() -> None:
 
     assert sent_again(case) == []
     assert next_wakeup(case.saga) == NOON + TIMEOUT
-    case.when(TimerFired()).then()
+    case.when(TimerFired()).then_nothing_happened()
     case.when(TimerFired(), after=9 * SECOND).then_calls("undo pay#1")
     case = case.when(TimerFired(), after=MINUTE)
     assert case.events[0] == StepUnknown(step="pay", attempt=1, error=CUT_OFF)
@@ -84,7 +84,7 @@ def test_timeout_of_a_call_that_was_resent_counts_from_the_cancel() -> None:
     case = restarted(repeated.when(CANCEL, after=6 * SECOND))
 
     assert next_wakeup(case.saga) == NOON + 8 * SECOND + TIMEOUT
-    case.when(TimerFired(), after=8 * SECOND).then()
+    case.when(TimerFired(), after=8 * SECOND).then_nothing_happened()
 
 
 def test_timeout_of_a_call_that_was_resent_counts_from_the_deadline() -> None:
@@ -118,7 +118,7 @@ def test_status_of_an_unanswered_call_is_queried_if_declared() -> None:
     )
     case.when(status_answer("pay", BUSY)).then_calls("undo pay#1")
     case.when(status_answer("pay", UNKNOWN)).then_calls("undo pay#1")
-    assert sent_again(restarted(case)) == ["ask pay#1"]
+    assert sent_again(restarted(case)) == ["status pay#1"]
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_a_pivot_that_was_asked_back_parks_if_nobody_can_tell() -> None:
 def test_a_pivot_that_was_asked_back_is_asked_about(said: CallOutcome, status: str) -> None:
     case = restarted(cancelled("pay pivot status")).when(TimerFired(), after=TIMEOUT)
 
-    case = case.then_calls("ask pay#1").when(status_answer("pay", said)).then_status(status)
+    case = case.then_calls("status pay#1").when(status_answer("pay", said)).then_status(status)
 
     if status == "running":
-        case.when(TimerFired(), after=MINUTE).then_calls("ask pay#2")
+        case.when(TimerFired(), after=MINUTE).then_calls("status pay#2")
 
 
 def test_a_call_beside_one_that_failed_is_not_repeated_either() -> None:

@@ -29,7 +29,7 @@ def test_no_compensation_starts_while_an_action_is_out() -> None:
     case = all_done(given(TWO), "book").when(ASKED).then_calls()
 
     assert case.state.status == "compensating"
-    case.when(TimerFired(), after=MINUTE).then()
+    case.when(TimerFired(), after=MINUTE).then_nothing_happened()
 
 
 @pytest.mark.parametrize(

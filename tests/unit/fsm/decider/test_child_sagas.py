@@ -106,7 +106,7 @@ def test_an_input_that_cannot_be_made_parks() -> None:
 
 
 def test_a_child_is_waited_for_without_end() -> None:
-    case = started().when(TimerFired(), after=LATER).then()
+    case = started().when(TimerFired(), after=LATER).then_nothing_happened()
 
     assert [type(instruction).__name__ for instruction in pending_instructions(case.saga)] == [
         "StartChild"
@@ -143,7 +143,7 @@ def test_an_abandoned_child_may_have_left_something_and_is_undone_if_it_can_be()
 
 
 def test_a_parked_child_leaves_its_parent_waiting() -> None:
-    case = started().when(PARKED).then()
+    case = started().when(PARKED).then_nothing_happened()
 
     case.when(COMPLETED).then_calls("pay#1")
 
@@ -166,7 +166,7 @@ def test_a_completed_child_is_undone_as_a_saga() -> None:
 
 @pytest.mark.parametrize("rested", [COMPLETED, PARKED])
 def test_a_child_on_its_way_back_is_waited_for(rested: object) -> None:
-    undoing().when(rested).then().then_status(  # type: ignore[arg-type]
+    undoing().when(rested).then_nothing_happened().then_status(  # type: ignore[arg-type]
         "compensating", hotel="compensating"
     )
 
@@ -209,7 +209,7 @@ def test_a_child_that_is_completed_before_it_is_called_back_is_undone() -> None:
 
 def test_a_child_that_goes_on_when_it_is_called_back_is_waited_for() -> None:
     """Its pivot has succeeded, so it will be done; if it were rejected, it would not be undone."""
-    case = started().when(ASKED).when(REFUSED).then()
+    case = started().when(ASKED).when(REFUSED).then_nothing_happened()
 
     case = case.when(COMPLETED).then_calls("undo hotel")
     case.when(REFUSED).then_status("parked", book="succeeded", hotel="compensation_failed")
@@ -261,7 +261,7 @@ def test_child_that_is_compensated_after_its_parent_ended_is_only_recorded() -> 
 def test_repeated_result_of_a_child_counts_once(rested: object) -> None:
     case = completed()
 
-    case.when(rested).then()  # type: ignore[arg-type]
+    case.when(rested).then_nothing_happened()  # type: ignore[arg-type]
 
 
 def test_children_are_called_back_side_by_side() -> None:

@@ -32,7 +32,7 @@ def test_saga_at_rest_makes_no_more_decisions(end: Scenario) -> None:
         compensation_answer("pay", DONE),
         TimerFired(),
     ):
-        end.when(input_, after=MINUTE).then().then_calls()
+        end.when(input_, after=MINUTE).then_nothing_happened()
 
 
 def test_delivery_of_the_webhook_is_recorded_and_changes_nothing_else() -> None:

@@ -92,7 +92,7 @@ def test_a_deadline_after_the_pivot_parks() -> None:
 
 def test_a_deadline_after_the_pivot_awaits_the_call_that_is_out() -> None:
     definition = define("book", "pay pivot", "ship", "mail", deadline="1m")
-    case = late(all_done(given(definition), "book", "pay")).then()
+    case = late(all_done(given(definition), "book", "pay")).then_nothing_happened()
 
     case.when(action_answer("ship", DONE)).then(
         StepSucceeded(step="ship", attempt=1),
@@ -110,7 +110,7 @@ def test_a_last_step_that_is_done_after_the_deadline_completes() -> None:
 
 def test_a_pivot_that_is_called_makes_the_deadline_wait() -> None:
     definition = define("book", "pay pivot", "ship", deadline="1m")
-    case = late(all_done(given(definition), "book")).then()
+    case = late(all_done(given(definition), "book")).then_nothing_happened()
 
     case.when(action_answer("pay", DONE)).then_status("parked", pay="succeeded", ship="pending")
     case.when(action_answer("pay", REJECTED)).then_calls("undo book#1")
@@ -127,7 +127,7 @@ def test_a_request_while_the_pivot_is_called_waits_for_it() -> None:
     case = all_done(given(PIVOT), "book").when(ASKED)
     case.then(CompensationRequested(actor="anna", reason="a mistake")).then_calls()
 
-    case.when(ASKED).then()
+    case.when(ASKED).then_nothing_happened()
     case.when(action_answer("pay", DONE)).then_calls("ship#1").then_status("running")
     case.when(action_answer("pay", REJECTED)).then_calls("undo book#1")
 
@@ -222,8 +222,8 @@ def test_saga_cannot_be_compensated_after_its_pivot(
 def test_a_request_while_it_compensates_changes_nothing() -> None:
     case = given(TWO).when(action_answer("book", DONE)).when(action_answer("pay", REJECTED))
 
-    case.when(ASKED).then()
-    all_undone(case, "book").when(ASKED).then()
+    case.when(ASKED).then_nothing_happened()
+    all_undone(case, "book").when(ASKED).then_nothing_happened()
 
 
 def test_a_saga_parked_on_its_way_forward_can_be_undone() -> None:

@@ -35,13 +35,15 @@ def test_the_last_done_step_completes() -> None:
 
 
 def test_an_answer_that_nobody_awaits_changes_nothing() -> None:
-    given(TWO).when(action_answer("book", DONE)).when(action_answer("book", REJECTED)).then()
-    given(TWO).when(action_answer("pay", DONE)).then()
-    given(TWO).when(compensation_answer("book", DONE)).then()
+    given(TWO).when(action_answer("book", DONE)).when(
+        action_answer("book", REJECTED)
+    ).then_nothing_happened()
+    given(TWO).when(action_answer("pay", DONE)).then_nothing_happened()
+    given(TWO).when(compensation_answer("book", DONE)).then_nothing_happened()
 
 
 def test_timer_changes_nothing_while_a_call_is_in_flight() -> None:
-    given(TWO).when(TimerFired(), after=MINUTE).then().then_calls()
+    given(TWO).when(TimerFired(), after=MINUTE).then_nothing_happened()
 
 
 def test_clock_that_was_set_back_does_not_turn_time_back() -> None:

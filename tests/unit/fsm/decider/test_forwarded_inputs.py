@@ -47,13 +47,13 @@ def test_consequences_of_a_message_are_in_the_same_append() -> None:
 def test_a_message_that_comes_again_changes_nothing() -> None:
     paused = given(ONE).when(message(Pause()))
 
-    paused.when(message(Pause())).then()
+    paused.when(message(Pause())).then_nothing_happened()
 
 
 def test_repeated_message_changes_nothing_even_if_its_input_would_have_an_effect_again() -> None:
     resumed = given(ONE).when(message(Pause())).when(Resume())
 
-    resumed.when(message(Pause())).then().then_status("running")
+    resumed.when(message(Pause())).then_nothing_happened().then_status("running")
 
 
 def test_two_messages_are_two() -> None:
@@ -68,11 +68,11 @@ def test_two_messages_are_two() -> None:
 def test_a_message_that_is_refused_is_not_recorded() -> None:
     refused = given(ONE).when(message(Resume())).then_refused(NotAllowed, "not paused")
 
-    refused.then()
+    refused.then_nothing_happened()
 
 
 def test_a_message_that_changes_nothing_is_not_recorded() -> None:
-    given(ONE).when(Pause()).when(message(Pause())).then()
+    given(ONE).when(Pause()).when(message(Pause())).then_nothing_happened()
 
 
 def test_a_message_can_be_the_last_thing_that_happens() -> None:

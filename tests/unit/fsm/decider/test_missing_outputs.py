@@ -248,7 +248,7 @@ def test_a_polled_step_is_asked_for_its_output() -> None:
     definition = needing("pay pivot poll", "ship")
     case = given(definition).when(action_answer("pay", LOST)).then_status("parked")
 
-    case = case.when(Retry(step="pay")).then_calls("ask pay#1")
+    case = case.when(Retry(step="pay")).then_calls("status pay#1")
     assert case.events[1:] == (StatusQueried(step="pay", attempt=1),)
     case.when(status_answer("pay", done({"id": 7}))).then_calls("ship#1")
 
@@ -258,7 +258,7 @@ def test_no_step_begins_while_an_output_is_requested_again() -> None:
     case = given(needing(*steps, by=3)).when(action_answer("pay", LOST))
     case = case.when(Retry(step="pay")).when(SendSignal(name="go")).then_calls()
 
-    case = case.when(TimerFired(), after=MINUTE).then()
+    case = case.when(TimerFired(), after=MINUTE).then_nothing_happened()
     case.when(action_answer("pay", done({"id": 7}), attempt=2)).then_calls("mail#1", "ship#1")
 
 

@@ -83,7 +83,7 @@ def test_an_answer_in_a_pause_is_recorded_and_nothing_is_sent() -> None:
     case = given(TWO).when(PAUSE).when(action_answer("book", DONE))
     case.then(StepSucceeded(step="book", attempt=1)).then_calls()
 
-    case.when(TimerFired(), after=HOUR).then()
+    case.when(TimerFired(), after=HOUR).then_nothing_happened()
     resumed(case).then(
         SagaResumed(actor="anna", reason="moved"), StepCalled(step="pay", attempt=1)
     ).then_calls("pay#1")
@@ -112,7 +112,7 @@ def test_a_paused_saga_has_no_wake_up() -> None:
     case = given(define("book", deadline="10m")).when(action_answer("book", UNKNOWN)).when(PAUSE)
 
     assert next_wakeup(case.saga) is None
-    case.when(TimerFired(), after=HOUR).then()
+    case.when(TimerFired(), after=HOUR).then_nothing_happened()
 
 
 def test_pause_postpones_all_times() -> None:
@@ -130,7 +130,7 @@ def test_pause_postpones_all_times() -> None:
 
 def test_a_put_off_start_is_put_off_further() -> None:
     case = given(TWO, start_at=NOON + MINUTE).when(PAUSE)
-    case.when(TimerFired(), after=HOUR).then().then_status("pending")
+    case.when(TimerFired(), after=HOUR).then_nothing_happened().then_status("pending")
 
     case = resumed(case)
     assert next_wakeup(case.saga) == NOON + HOUR + MINUTE
@@ -166,7 +166,7 @@ def test_step_accepted_during_a_pause_has_its_whole_time_after_it() -> None:
 
 def test_action_that_was_not_executed_is_called_after_the_pause() -> None:
     case = given(define("book status")).when(action_answer("book", UNKNOWN))
-    case = case.when(TimerFired(), after=MINUTE).then_calls("ask book#1").when(PAUSE)
+    case = case.when(TimerFired(), after=MINUTE).then_calls("status book#1").when(PAUSE)
     case = case.when(status_answer("book", NOT_DONE), after=HOUR)
     case.then(
         StepConfirmedNotExecuted(
@@ -188,7 +188,7 @@ def test_callbacks_and_signals_are_recorded_in_a_pause() -> None:
 def test_withheld_call_is_not_sent_during_a_pause() -> None:
     case = given(TWO).when(action_answer("book", circuit_open(MINUTE))).when(PAUSE)
 
-    case.when(CircuitClosed("book-service")).then()
+    case.when(CircuitClosed("book-service")).then_nothing_happened()
 
 
 def test_attempts_that_run_out_in_a_pause_are_judged_after_it() -> None:
@@ -199,7 +199,7 @@ def test_attempts_that_run_out_in_a_pause_are_judged_after_it() -> None:
 
 
 def test_a_second_pause_changes_nothing() -> None:
-    case = given(TWO).when(PAUSE).when(PAUSE, after=HOUR).then()
+    case = given(TWO).when(PAUSE).when(PAUSE, after=HOUR).then_nothing_happened()
 
     assert case.state.paused_at == NOON
 
@@ -227,7 +227,7 @@ def test_a_request_while_the_pivot_is_in_doubt_ends_the_pause() -> None:
 
 def test_a_pause_that_a_request_ends_puts_all_times_off_as_well() -> None:
     case = given(define("pay pivot callback")).when(action_answer("pay", ACCEPTED)).when(PAUSE)
-    case = case.when(ASKED, after=HOUR).when(TimerFired()).then()
+    case = case.when(ASKED, after=HOUR).when(TimerFired()).then_nothing_happened()
 
     assert case.step("pay").wait_deadline == NOON + HOUR + 15 * MINUTE
 
@@ -256,16 +256,16 @@ def test_a_pause_of_its_own_outlasts_that_of_its_parent(first: Pause, lifted: Re
 
 
 def test_a_pause_that_is_asked_for_again_changes_nothing() -> None:
-    given(TWO).when(PAUSE).when(PAUSE).then()
-    given(TWO).when(PAUSED_BY_PARENT).when(PAUSED_BY_PARENT).then()
-    given(TWO).when(PAUSE).when(RESUMED_BY_PARENT).then()
+    given(TWO).when(PAUSE).when(PAUSE).then_nothing_happened()
+    given(TWO).when(PAUSED_BY_PARENT).when(PAUSED_BY_PARENT).then_nothing_happened()
+    given(TWO).when(PAUSE).when(RESUMED_BY_PARENT).then_nothing_happened()
 
 
 def test_a_cancel_lets_a_paused_undo_go_on_at_once_and_a_second_request_does_not() -> None:
     case = all_done(given(define("book", "pay", "ship")), "book", "pay").when(ASKED).when(PAUSE)
     case = case.when(action_answer("ship", REJECTED)).then_calls()
 
-    case.when(ASKED).then()
+    case.when(ASKED).then_nothing_happened()
     case = case.when(Cancel(actor="anna", reason="moved"), after=HOUR)
     assert case.events[0] == SagaResumed(actor="anna", reason="moved")
     case.then_calls("undo pay#1")

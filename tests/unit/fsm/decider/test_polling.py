@@ -57,7 +57,7 @@ def test_an_accepted_step_is_asked_for_after_the_first_wait() -> None:
         StepAccepted(step="pay", attempt=1, until=NOON + LIMIT, next_poll=NOON + SECOND)
     )
 
-    asked().then(StatusQueried(step="pay", attempt=1)).then_calls("ask pay#1")
+    asked().then(StatusQueried(step="pay", attempt=1)).then_calls("status pay#1")
 
 
 def test_poll_with_done_completes_the_step() -> None:
@@ -80,7 +80,7 @@ def test_unclear_poll_is_repeated_at_growing_intervals(verdict: CallOutcome) -> 
     for _ in range(4):
         case = case.when(status_answer("pay", verdict)).then_status("running", pay="waiting")
         waits.append((next_wakeup(case.saga) or case.now) - case.now)
-        case = case.when(TimerFired(), after=waits[-1]).then_calls("ask pay#1")
+        case = case.when(TimerFired(), after=waits[-1]).then_calls("status pay#1")
 
     assert waits == [timedelta(seconds=wait) for wait in (1, 2, 4, 8)]
 
@@ -92,7 +92,7 @@ def test_polls_have_a_longest_wait_and_use_no_attempt_up() -> None:
         assert (next_wakeup(case.saga) or NOON) <= case.now + MINUTE
         case = case.when(TimerFired(), after=MINUTE)
         if case.now < NOON + LIMIT:
-            case.then_calls("ask pay#1")
+            case.then_calls("status pay#1")
 
     assert case.step("pay").attempts == 1
 
@@ -108,7 +108,7 @@ def test_the_end_of_its_time_does_not_move_and_makes_it_unknown() -> None:
 
 def test_an_answer_at_the_end_of_its_time_still_counts() -> None:
     """R6."""
-    case = asked().when(TimerFired(), after=LIMIT).then()
+    case = asked().when(TimerFired(), after=LIMIT).then_nothing_happened()
 
     case.when(status_answer("pay", DONE)).then_status("completed")
 
@@ -124,6 +124,6 @@ def test_the_turn_awaits_the_question_that_is_out(verdict: CallOutcome, undone: 
 
 def test_an_attempt_in_doubt_before_it_was_accepted_is_asked_for_as_well() -> None:
     case = all_done(given(DEFINITION), "book").when(action_answer("pay", UNKNOWN))
-    case = case.when(TimerFired(), after=MINUTE).then_calls("ask pay#1")
+    case = case.when(TimerFired(), after=MINUTE).then_calls("status pay#1")
 
     case.when(status_answer("pay", NOT_DONE)).then_calls("pay#2")

@@ -93,7 +93,7 @@ def test_repeated_compensation_is_recorded_at_powers_of_two() -> None:
 
     assert [number for number, events in recorded.items() if events] == POWERS
     assert all(isinstance(recorded[number][-1], CompensationBackedOff) for number in POWERS)
-    case.when(TimerFired(), after=NEXT).then().then_calls("undo book#1")
+    case.when(TimerFired(), after=NEXT).then_no_events().then_calls("undo book#1")
     case.when(TimerFired(), after=NEXT).when(compensation_answer("book", DONE)).then_status(
         "compensated"
     )
@@ -107,7 +107,7 @@ def test_repeated_poll_is_recorded_at_powers_of_two() -> None:
         asked = asked.when(status_answer("book", BUSY))
         recorded += [number - 1 for event in asked.events if isinstance(event, StepAccepted)]
         asked = asked.when(TimerFired(), after=MINUTE)
-        asked.then_calls("ask book#1")
+        asked.then_calls("status book#1")
 
     assert recorded == [1, 2, 4, 8]
     assert asked.step("book").polls == 11
@@ -130,7 +130,7 @@ def test_repeated_status_query_is_recorded_at_powers_of_two() -> None:
     ],
 )
 def test_the_count_is_recorded_with_what_ends_it(end: CallOutcome, last: Event | None) -> None:
-    case = busy_pay(11).when(TimerFired(), after=NEXT).then().then_calls("pay#1")
+    case = busy_pay(11).when(TimerFired(), after=NEXT).then_no_events().then_calls("pay#1")
 
     case = case.when(action_answer("pay", end))
 

@@ -59,7 +59,7 @@ def test_a_step_that_backs_off_is_called_at_once() -> None:
 def test_the_wait_that_was_skipped_does_not_come_any_more() -> None:
     case = given(TWO).when(action_answer("book", UNKNOWN)).when(RETRY)
 
-    case.when(TimerFired(), after=MINUTE).then()
+    case.when(TimerFired(), after=MINUTE).then_nothing_happened()
 
 
 def test_a_busy_step_is_called_again_with_its_attempt() -> None:
@@ -69,7 +69,7 @@ def test_a_busy_step_is_called_again_with_its_attempt() -> None:
 def test_retry_queries_the_status_of_an_uncertain_step_first() -> None:
     case = given(define("book status")).when(action_answer("book", UNKNOWN)).when(RETRY)
 
-    case.then_calls("ask book#1")
+    case.then_calls("status book#1")
     assert case.events[1:] == (StatusQueried(step="book", attempt=1),)
 
 
@@ -138,7 +138,7 @@ def test_questions_count_from_the_retry_as_well() -> None:
     case = case.then_status("parked", ship="unknown").when(RETRY).then_calls("ship#2")
 
     case = case.when(action_answer("ship", UNKNOWN, attempt=2)).then_status("running")
-    case = case.when(TimerFired(), after=MINUTE).then_calls("ask ship#2")
+    case = case.when(TimerFired(), after=MINUTE).then_calls("status ship#2")
     case.when(status_answer("ship", UNKNOWN, attempt=2)).then_status("parked", ship="unknown")
 
 
@@ -188,7 +188,7 @@ def test_a_deadline_that_is_to_come_still_counts() -> None:
     case = case.when(action_answer("ship", UNKNOWN)).when(RETRY)
     assert case.state.deadline == NOON + MINUTE
 
-    case = case.when(TimerFired(), after=MINUTE).then()
+    case = case.when(TimerFired(), after=MINUTE).then_nothing_happened()
     case.when(action_answer("ship", DONE, attempt=2)).then_status("parked", ship="succeeded")
 
 

@@ -115,7 +115,7 @@ def test_a_signal_with_the_same_key_is_the_same_signal() -> None:
     keyed = SendSignal(name="approval", key="4711")
     case = given(TWICE).when(keyed).then_status("running", first="succeeded", second="waiting")
 
-    case.when(keyed).then()
+    case.when(keyed).then_nothing_happened()
     case.when(SendSignal(name="approval", key="4712")).then_status("completed")
 
 
@@ -136,7 +136,7 @@ def test_buffered_signals_of_one_name_have_a_limit() -> None:
         case = case.when(SendSignal(name="payment", key=str(number)))
     assert len(case.state.signals) == MAX_BUFFERED_SIGNALS
 
-    case.when(SendSignal(name="payment", key="0")).then()
+    case.when(SendSignal(name="payment", key="0")).then_nothing_happened()
     case.when(SendSignal(name="payment")).then_refused(TooManySignals, "100 signals payment")
     case.when(APPROVED).then_calls("pay#1")
 
@@ -157,7 +157,7 @@ def test_a_signal_on_the_way_back_is_kept_and_changes_nothing() -> None:
 
 def test_timeout_of_a_signal_rejects_the_step() -> None:
     case = waiting(given(WAITS))
-    case.when(TimerFired(), after=DAY - MINUTE).then()
+    case.when(TimerFired(), after=DAY - MINUTE).then_nothing_happened()
 
     case = case.when(TimerFired(), after=DAY).then_calls("undo book#1")
     assert case.events[0] == StepRejected(
@@ -218,7 +218,7 @@ def test_a_pivot_may_be_a_wait_and_makes_the_deadline_wait() -> None:
     definition = mapped(
         dict(document("book", "approve signal=approval", deadline="1m")), 1, pivot=True
     )
-    case = waiting(given(definition)).when(TimerFired(), after=2 * MINUTE).then()
+    case = waiting(given(definition)).when(TimerFired(), after=2 * MINUTE).then_nothing_happened()
 
     case.when(APPROVED).then(
         SignalReceived(name="approval", body={"by": "anna"}, actor="anna"),

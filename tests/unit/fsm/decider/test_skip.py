@@ -35,7 +35,7 @@ def test_a_pending_step_is_skipped_with_who_and_why() -> None:
 def test_a_step_after_a_skipped_one_waits_for_what_came_before_that() -> None:
     case = given(THREE).when(skip("pay")).then_calls().then_status("running", ship="pending")
 
-    case.when(TimerFired(), after=MINUTE).then()
+    case.when(TimerFired(), after=MINUTE).then_nothing_happened()
     all_done(case, "book").then_calls("ship#1")
 
 

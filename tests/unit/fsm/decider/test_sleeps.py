@@ -29,7 +29,7 @@ def test_a_sleep_begins_when_its_turn_comes_and_has_a_wake_up() -> None:
 
 def test_a_sleep_ends_at_its_time_and_not_before() -> None:
     case = all_done(given(SLEEPS), "book")
-    case.when(TimerFired(), after=10 * MINUTE - SECOND).then()
+    case.when(TimerFired(), after=10 * MINUTE - SECOND).then_nothing_happened()
 
     case.when(TimerFired(), after=10 * MINUTE).then(
         StepSucceeded(step="rest", attempt=0), StepCalled(step="pay", attempt=1)

@@ -29,7 +29,7 @@ DEFINITION = define("book status attempts=3")
 
 def in_doubt() -> Scenario:
     case = given(DEFINITION).when(action_answer("book", UNKNOWN))
-    return case.when(TimerFired(), after=MINUTE).then_calls("ask book#1")
+    return case.when(TimerFired(), after=MINUTE).then_calls("status book#1")
 
 
 def test_the_question_is_recorded_before_it_is_asked() -> None:
@@ -69,14 +69,14 @@ def test_status_queries_that_consume_no_attempt_have_no_limit(verdict: CallOutco
     case = in_doubt()
     for _ in range(10):
         case = case.when(status_answer("book", verdict)).when(TimerFired(), after=MINUTE)
-        case.then_calls("ask book#1")
+        case.then_calls("status book#1")
 
 
 @pytest.mark.parametrize("unclear", [UNKNOWN, NOT_SENT, REJECTED])
 def test_unclear_status_replies_consume_attempts(unclear: CallOutcome) -> None:
     case = in_doubt().when(status_answer("book", unclear)).when(TimerFired(), after=MINUTE)
 
-    case.then_calls("ask book#2")
+    case.then_calls("status book#2")
     case.when(status_answer("book", unclear, attempt=2)).then_calls("undo book#1")
 
 
@@ -106,7 +106,7 @@ def test_the_turn_awaits_the_question_and_sends_nothing_new(
 
 def test_action_that_was_not_executed_is_not_called_again_after_the_deadline() -> None:
     case = given(define("book status", "pay", deadline="2m")).when(action_answer("book", UNKNOWN))
-    case = case.when(TimerFired(), after=MINUTE).then_calls("ask book#1")
+    case = case.when(TimerFired(), after=MINUTE).then_calls("status book#1")
 
     case.when(status_answer("book", NOT_DONE), after=MINUTE).then_calls().then_status(
         "compensated", book="not_sent"

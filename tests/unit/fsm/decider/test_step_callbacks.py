@@ -167,7 +167,7 @@ def test_a_repeated_or_contradicting_callback_is_recorded_and_changes_nothing(
 
 def test_step_without_a_callback_in_time_is_unknown() -> None:
     case = accepted()
-    case.when(TimerFired(), after=LIMIT - MINUTE).then()
+    case.when(TimerFired(), after=LIMIT - MINUTE).then_nothing_happened()
 
     case = case.when(TimerFired(), after=LIMIT).then_calls("undo pay#1")
     assert case.events[0] == StepUnknown(step="pay", attempt=1, error="not completed within 15m")
@@ -184,7 +184,7 @@ def test_a_callback_after_its_time_is_late() -> None:
 def test_a_callback_that_is_recorded_before_the_timeout_wins() -> None:
     case = accepted().when(callback_done("pay"), after=LIMIT).then_calls("ship#1")
 
-    case.when(TimerFired(), after=MINUTE).then()
+    case.when(TimerFired(), after=MINUTE).then_nothing_happened()
 
 
 def test_accepted_step_is_compensated() -> None:
@@ -213,7 +213,7 @@ def test_a_deadline_does_not_wait_for_a_callback() -> None:
 def test_a_pivot_that_waits_for_its_callback_makes_the_deadline_wait() -> None:
     definition = define("book", "pay pivot callback", "ship", deadline="1m")
     case = all_done(given(definition), "book").when(action_answer("pay", ACCEPTED))
-    case = case.when(TimerFired(), after=2 * MINUTE).then()
+    case = case.when(TimerFired(), after=2 * MINUTE).then_nothing_happened()
 
     case.when(callback_failed("pay")).then_calls("undo book#1")
     case.when(callback_done("pay")).then_status("parked", pay="succeeded", ship="pending")

@@ -147,7 +147,7 @@ def test_action_has_five_attempts_by_default() -> None:
 def test_no_call_is_sent_before_its_time() -> None:
     case = given(TWO).when(action_answer("book", BUSY))
 
-    case.when(TimerFired(), after=SECOND - timedelta(microseconds=1)).then()
+    case.when(TimerFired(), after=SECOND - timedelta(microseconds=1)).then_nothing_happened()
 
 
 def test_waits_are_recorded() -> None:
@@ -165,7 +165,7 @@ def test_waits_are_recorded() -> None:
 
 def test_a_start_that_is_put_off_waits_for_its_time() -> None:
     case = given(TWO, start_at=NOON + MINUTE).then_calls().then_status("pending")
-    case.when(TimerFired(), after=MINUTE / 2).then()
+    case.when(TimerFired(), after=MINUTE / 2).then_nothing_happened()
 
     case.when(TimerFired(), after=MINUTE).then(
         ScheduledStartReached(), StepCalled(step="book", attempt=1)

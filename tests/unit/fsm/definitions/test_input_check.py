@@ -9,7 +9,7 @@ from saga_orchestrator.fsm.definitions.input_check import check_input, merged_in
 from saga_orchestrator.fsm.definitions.parser import parse_definition
 from saga_orchestrator.fsm.expressions.expression import ExpressionError, MissingValue, parse
 from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
-from saga_orchestrator.fsm.testing import order_definition
+from saga_orchestrator.tests.support.order_definition import order_definition
 
 EXPRESSIONS = [
     "input.a",

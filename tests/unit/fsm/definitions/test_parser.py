@@ -10,7 +10,8 @@ from saga_orchestrator.fsm.definitions.parser import MAX_DEFINITION_BYTES, parse
 from saga_orchestrator.fsm.definitions.retry import RetryPolicy
 from saga_orchestrator.fsm.formats.json_path import json_pointer
 from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
-from saga_orchestrator.fsm.testing import define, order_definition
+from saga_orchestrator.fsm.testing import define
+from saga_orchestrator.tests.support.order_definition import order_definition
 
 STEP: dict[str, Json] = {
     "name": "book",

@@ -14,13 +14,13 @@ from saga_orchestrator.fsm.definitions.findings import InvalidDefinition
 from saga_orchestrator.fsm.testing import define
 
 
-def test_a_step_is_undone_unless_it_cannot_come_to_be() -> None:
+def test_step_has_a_compensation_unless_it_needs_none() -> None:
     definition = define("look no_effect", "book", "mail undone_by=book", "pay pivot", "ship")
 
     assert [step.name for step in definition.steps if step.compensation] == ["book"]
 
 
-def test_words_change_what_a_step_is() -> None:
+def test_words_change_the_options_of_a_step() -> None:
     step = define("book on_reject continue attempts=2 undo_attempts=3 status when=wanted")["book"]
 
     assert step.compensation
@@ -31,20 +31,20 @@ def test_words_change_what_a_step_is() -> None:
     assert step.when.source == "input.wanted"
 
 
-def test_words_change_when_a_step_begins() -> None:
+def test_words_change_the_predecessors_of_a_step() -> None:
     definition = define("book", "hotel after=", "car after=book,hotel", "mail")
 
     assert [step.after for step in definition.steps] == [(), (), ("book", "hotel"), ("car",)]
 
 
-def test_words_change_how_an_accepted_step_is_completed() -> None:
+def test_words_change_the_completion_of_a_step() -> None:
     book, pay = define("book callback", "pay poll").steps
 
     assert (book.completion, book.status) == (Completion.CALLBACK, None)
     assert (pay.completion, pay.status is not None) == (Completion.POLL, True)
 
 
-def test_a_step_may_wait_instead_of_calling() -> None:
+def test_step_may_wait_instead_of_calling() -> None:
     day = timedelta(days=1)
     rest, first, second, hotel = define(
         "rest sleep=10m", "first signal=go", "second signal=go or_park", "hotel child=room"
@@ -58,17 +58,17 @@ def test_a_step_may_wait_instead_of_calling() -> None:
 
 
 @pytest.mark.parametrize("words", ["pivott", "colour=red", "pivot undone"])
-def test_a_word_that_is_not_known_is_a_mistake(words: str) -> None:
+def test_unknown_word_is_a_key_error(words: str) -> None:
     with pytest.raises(KeyError, match="unknown words"):
         define(f"book {words}")
 
 
-def test_what_the_language_refuses_is_refused() -> None:
+def test_invalid_definition_is_refused() -> None:
     with pytest.raises(InvalidDefinition):
         define("book", "book")
 
 
-def test_a_definition_may_have_a_name_and_a_deadline() -> None:
+def test_definition_may_have_a_name_and_a_deadline() -> None:
     definition = define("book", name="tour", deadline="1m")
 
     assert (definition.name, definition.deadline) == ("tour", timedelta(minutes=1))

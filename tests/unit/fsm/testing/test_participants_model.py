@@ -36,7 +36,7 @@ ASK = replace(ACT, direction=Direction.STATUS)
         (ParticipantBehavior.NOT_SENT, False, Outcome.NOT_SENT),
     ],
 )
-def test_a_fate_is_what_happens_and_what_is_heard_of_it(
+def test_behavior_is_an_effect_and_an_outcome(
     fate: ParticipantBehavior, happens: bool, outcome: Outcome
 ) -> None:
     model = ParticipantsModel()
@@ -46,7 +46,7 @@ def test_a_fate_is_what_happens_and_what_is_heard_of_it(
 
 
 @drawn(st.lists(st.tuples(st.sampled_from([ACT, UNDO, ASK]), st.sampled_from(ParticipantBehavior))))
-def test_an_effect_happens_at_most_once(
+def test_effect_happens_at_most_once(
     calls: list[tuple[CallParticipant, ParticipantBehavior]],
 ) -> None:
     model = ParticipantsModel()
@@ -57,7 +57,7 @@ def test_an_effect_happens_at_most_once(
     assert len(model.received) == len(calls)
 
 
-def test_an_action_that_arrives_after_its_undo_does_nothing() -> None:
+def test_action_after_its_compensation_has_no_effect() -> None:
     model = ParticipantsModel()
     model.answer(UNDO, ParticipantBehavior.DONE)
 
@@ -66,7 +66,7 @@ def test_an_action_that_arrives_after_its_undo_does_nothing() -> None:
     assert (model.has_done("book"), model.has_compensated("book")) == (False, True)
 
 
-def test_what_is_done_is_not_refused_unless_an_answer_was_lost() -> None:
+def test_done_step_is_refused_only_after_a_lost_reply() -> None:
     heard, unheard = ParticipantsModel(), ParticipantsModel()
     heard.answer(ACT, ParticipantBehavior.BUSY)
     unheard.answer(ACT, ParticipantBehavior.RESPONSE_LOST)
@@ -76,7 +76,7 @@ def test_what_is_done_is_not_refused_unless_an_answer_was_lost() -> None:
 
 
 @pytest.mark.parametrize(("arrived", "outcome"), [(True, Outcome.DONE), (False, Outcome.NOT_DONE)])
-def test_a_question_is_answered_with_the_truth(arrived: bool, outcome: Outcome) -> None:
+def test_status_query_is_answered_with_the_truth(arrived: bool, outcome: Outcome) -> None:
     model = ParticipantsModel()
     model.crash_during(ACT, arrived=arrived)
     model.crash_during(ASK, arrived=True)
@@ -85,7 +85,7 @@ def test_a_question_is_answered_with_the_truth(arrived: bool, outcome: Outcome) 
     assert model.answer(ASK, ParticipantBehavior.DONE).kind is outcome
 
 
-def test_after_a_clear_no_nothing_is_in_doubt() -> None:
+def test_conclusive_status_answer_settles_lost_replies() -> None:
     model = ParticipantsModel()
     model.answer(ACT, ParticipantBehavior.REQUEST_LOST)
     model.answer(ASK, ParticipantBehavior.DONE)
@@ -94,7 +94,7 @@ def test_after_a_clear_no_nothing_is_in_doubt() -> None:
     assert model.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.DONE
 
 
-def test_only_where_it_can_be_told_later_is_a_call_accepted() -> None:
+def test_call_is_accepted_only_if_it_can_be_completed_later() -> None:
     assert ParticipantsModel().answer(ACT, ParticipantBehavior.ACCEPTED).kind is Outcome.DONE
     for model, call in (
         (ParticipantsModel(), CALLED_BACK),
@@ -105,7 +105,7 @@ def test_only_where_it_can_be_told_later_is_a_call_accepted() -> None:
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_a_callback_is_sent_once_and_no_reply_contradicts_it(done: bool) -> None:
+def test_callback_is_sent_once_and_no_reply_contradicts_it(done: bool) -> None:
     model = ParticipantsModel()
     assert model.callback_candidates([CALLED_BACK]) == ["book"]
     model.answer(CALLED_BACK, ParticipantBehavior.ACCEPTED)
@@ -120,7 +120,7 @@ def test_a_callback_is_sent_once_and_no_reply_contradicts_it(done: bool) -> None
     assert model.has_done("book") is done
 
 
-def test_what_has_happened_is_never_called_failed() -> None:
+def test_callback_never_calls_a_done_step_failed() -> None:
     model = ParticipantsModel()
     model.answer(CALLED_BACK, ParticipantBehavior.RESPONSE_LOST)
 
@@ -131,7 +131,7 @@ def test_what_has_happened_is_never_called_failed() -> None:
     ("fate", "outcome"),
     [(ParticipantBehavior.DONE, Outcome.DONE), (ParticipantBehavior.REJECTED, Outcome.NOT_DONE)],
 )
-def test_what_was_accepted_is_done_when_it_is_asked_for_or_never(
+def test_accepted_step_is_done_when_it_is_polled_or_never(
     fate: ParticipantBehavior, outcome: Outcome
 ) -> None:
     model = ParticipantsModel(frozenset({"book"}))

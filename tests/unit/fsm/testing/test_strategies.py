@@ -19,10 +19,10 @@ def test_definitions_can_be_registered_and_started(definition: Definition) -> No
 
 
 @drawn(some.json_values)
-def test_json_values_can_be_kept(value: Json) -> None:
+def test_json_values_survive_serialization(value: Json) -> None:
     assert parse_untrusted(serialize(value)) == value
 
 
 @drawn(st.sampled_from(list(TYPES)), st.data())
-def test_there_are_events_of_every_type(name: str, data: st.DataObject) -> None:
+def test_events_of_every_type_are_drawn(name: str, data: st.DataObject) -> None:
     assert type(data.draw(some.events_of(TYPES[name]))) is TYPES[name]

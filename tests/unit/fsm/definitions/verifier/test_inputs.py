@@ -9,7 +9,7 @@ from saga_orchestrator.fsm.definitions.parser import load_registered_definition
 from saga_orchestrator.fsm.definitions.verifier import verify
 from saga_orchestrator.fsm.definitions.verifier.inputs import check_input_is_declared
 from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
-from saga_orchestrator.fsm.testing import order_definition
+from saga_orchestrator.tests.support.order_definition import order_definition
 from saga_orchestrator.tests.unit.fsm.definitions.verifier.fault import Fault, call, step
 
 ADDRESS: JsonObject = {
