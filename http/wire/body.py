@@ -26,6 +26,7 @@ from .errors import (
     NotYaml,
     UnsupportedMediaType,
 )
+from .headers import header_values
 from .json_response import JSON
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -74,7 +75,7 @@ async def _read_supported(request: Request[Any], supported: Sequence[str]) -> by
     """
     media_type = _media_type(request)
     is_supported = media_type in supported or media_type.endswith("+json")
-    if not is_supported and request.headers.get("content-length") not in (None, "0"):
+    if not is_supported and header_values(request, b"content-length") not in ([], ["0"]):
         raise UnsupportedMediaType(supported)
     data = await read_body(request)
     if data and not is_supported:
@@ -97,11 +98,13 @@ async def read_body(request: Request[Any]) -> bytes:
 def _is_refused_by_length(request: Request[Any]) -> bool:
     """True if the body is too large even to be discarded, or if it is too large and its client
     waits for a 100 before it sends it."""
-    announced = request.headers.get("content-length")
-    if announced is None or not announced.isdecimal():
+    announced = "".join(header_values(request, b"content-length")[:1])
+    if not announced.isdecimal():
         return False
-    limit = MAX_BODY_BYTES if "expect" in request.headers else MAX_DISCARDED_BYTES
-    return len(announced) > 10 or int(announced) > limit
+    if len(announced) <= 10 and int(announced) <= MAX_BODY_BYTES:
+        return False
+    is_awaited = header_values(request, b"expect")
+    return bool(is_awaited) or len(announced) > 10 or int(announced) > MAX_DISCARDED_BYTES
 
 
 async def _receive(receive: Receive) -> bytes:
@@ -121,10 +124,11 @@ async def _receive(receive: Receive) -> bytes:
 
 def _media_type(request: Request[Any]) -> str:
     """Return the media type without its parameters, or "" if there is none."""
-    encoding = request.headers.get("content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        raise UnsupportedMediaType(())
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    for encoding in header_values(request, b"content-encoding"):
+        if encoding.lower() != "identity":
+            raise UnsupportedMediaType(())
+    media_types = header_values(request, b"content-type")
+    return media_types[0].partition(";")[0].strip().lower() if media_types else ""
 
 
 def _parse_json(data: bytes) -> Json:
