@@ -275,7 +275,7 @@ def _driver(
     )
     guarded = ParticipantTransport(
         TransportLimits(connections_per_origin=MAX_PER_ORIGIN),
-        may_reach=_callback_policy(settings, directory).allows,
+        address_policy=_callback_policy(settings, directory).allows,
     )
     stack.push_async_callback(guarded.aclose)
     webhooks, event_metrics = CompletionWebhooks(HttpWebhookSender(guarded), clock), EventMetrics()

@@ -138,17 +138,9 @@ class ParticipantsClient:
         transport = self._transport
         try:
             if isinstance(transport, ParticipantTransport):
-                pool = transport.pool(known.base.origin)
-                connection = pool.take()
-                if connection is None:
-                    answer = await transport.exchange(
-                        known.base.origin, request, timeout, known.patience
-                    )
-                else:  # nearly always, so it is spared the coroutines that wait for one
-                    try:
-                        answer = await connection.send(request, timeout.total_seconds())
-                    finally:
-                        pool.give_back(connection)
+                answer = await transport.exchange(
+                    known.base.origin, request, timeout, known.patience
+                )
             else:
                 built = _build_request(known, method, path, headers, body)
                 answer = await self._through_httpx(built, timeout.total_seconds())

@@ -1,10 +1,25 @@
-"""How much and how long: every bound of the way out, with the reason for its number."""
+"""The connections to one origin: a bounded number, the last used one first.
+
+A *slot* is the right to have a connection. A call with a slot takes an idle connection or opens
+one, and releases the slot when it ends, however it ends. Calls wait in order of their arrival while
+all slots are taken; a released slot goes to the first of them, which finds the connection that came
+with it among the idle ones.
+
+Idle connections are closed before a usual server would close them, because a request that crosses
+the server's goodbye is lost: whether it was read is unknown. Using the last used one first lets the
+others age and keeps the idle ones in order of age, so that one timer serves all. Every step is
+O(1).
+
+A connection has a maximum age, because a name is looked up only when a connection is opened: a
+participant that has moved is followed within that age, however steady the calls are. Ages differ a
+little, so that connections which were opened together are not replaced together.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,39 +29,12 @@ import httpx
 from aiohappyeyeballs import AddrInfoType, start_connection
 
 from ...fsm.call_outcome import Response
+from ...fsm.runtime.concurrency import FairSemaphore
 from .base_url import Origin
 from .connection import Connection
 from .resolver import AddressPolicy, LookupTimeout, Resolver, permitted_addresses
 from .response_parser import ResponseHeadCache
 from .system_errors import describe_os_error
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectTimeouts:
-    """How long a call may wait before its first byte leaves; its own deadline holds besides."""
-
-    # A participant that is up accepts within a round trip; a lost SYN is sent again after 1 s.
-    connect: timedelta = timedelta(seconds=3)
-    slot: timedelta = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransportLimits:
-    # Enough to keep a participant with 100 ms an answer at a thousand calls a second.
-    connections_per_origin: int = 100
-    connect_timeouts: ConnectTimeouts = ConnectTimeouts()
-    # For httpx requests that bring no timeout of their own.
-    call_timeout: timedelta = timedelta(seconds=10)
-    # uvicorn and Node drop an idle connection after 5 s; ours must be gone before.
-    keep_alive: timedelta = timedelta(seconds=4)
-    # Names of services lead elsewhere within about a minute after a change (their usual TTL).
-    max_age: timedelta = timedelta(seconds=60)
-    max_body_bytes: int = 1024 * 1024
-
-    def __post_init__(self) -> None:
-        assert self.connections_per_origin > 0
-        assert self.max_body_bytes > 0
-
 
 # RFC 8305, section 5: how long one address is tried alone before the next one is tried as well.
 ATTEMPT_DELAY = timedelta(milliseconds=250)
@@ -55,14 +43,43 @@ GOLDEN_RATIO = 0.618034
 AGE_SPREAD = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectTimeouts:
+    """How long a call may wait before its first byte leaves, within its own deadline."""
+
+    # A participant that is up accepts within a round trip; a lost SYN is sent again after 1 s.
+    connect: timedelta = timedelta(seconds=3)
+    slot: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportLimits:
+    """The limits of the outgoing transport."""
+
+    # Enough for a thousand calls a second to a participant that responds within 100 ms.
+    connections_per_origin: int = 100
+    connect_timeouts: ConnectTimeouts = ConnectTimeouts()
+    # For httpx requests without a timeout of their own.
+    call_timeout: timedelta = timedelta(seconds=10)
+    # uvicorn and Node close an idle connection after 5 s; ours must be closed before.
+    keep_alive: timedelta = timedelta(seconds=4)
+    # Names of services change their address within about a minute (their usual TTL).
+    max_age: timedelta = timedelta(seconds=60)
+    max_body_bytes: int = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        assert self.connections_per_origin > 0
+        assert self.max_body_bytes > 0
+
+
 class LookupQueueTimeout(httpx.PoolTimeout):
-    """The name of the origin was not looked up: others were before it until the time was over."""
+    """The lookup of the origin's name did not start in time: other names were before it."""
 
 
 class Pool:
-    """Runs calls to one origin; `on_empty` is called when it holds nothing and may be forgotten.
+    """Runs calls to one origin. `on_empty` is called when the pool has no connection and no call.
 
-    With `allows` each address of its host is looked at before it is connected to.
+    With an `address_policy`, only addresses that it permits are connected to.
     """
 
     def __init__(
@@ -72,55 +89,64 @@ class Pool:
         resolver: Resolver,
         tls: ssl.SSLContext | None,
         on_empty: Callable[[Pool], None],
-        may_reach: AddressPolicy | None = None,
+        address_policy: AddressPolicy | None = None,
     ) -> None:
         self.origin = origin
         self._limits = limits
         self._resolver = resolver
         self._tls = tls
         self._on_empty = on_empty
-        self._address_policy = may_reach
+        self._address_policy = address_policy
         self._loop = asyncio.get_running_loop()
         self._head_cache = ResponseHeadCache()
-        self._slots_held = 0
+        self._slots = FairSemaphore(limits.connections_per_origin)
         self._opened = 0
-        self._idle: deque[Connection] = deque()  # the longest idle one is the first
-        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._idle: deque[Connection] = deque()  # in order of age, the oldest first
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._is_open = True
 
+    @property
+    def idle_connections(self) -> Sequence[Connection]:
+        return tuple(self._idle)
+
     async def exchange(
-        self, request: bytes, within: timedelta, patience: ConnectTimeouts
+        self, request: bytes, within: timedelta, timeouts: ConnectTimeouts
     ) -> Response:
-        """One call. Raises as `ParticipantTransport.exchange` does."""
+        """Run one call. Raises as `ParticipantTransport.exchange` does."""
         deadline = self._loop.time() + within.total_seconds()
-        if self._slots_held < self._limits.connections_per_origin:
-            self._slots_held += 1
-        else:
-            await self._acquire_slot(self._earlier(deadline, patience.slot))
+        if not self._slots.try_acquire():
+            await self._wait_for_slot(self._earlier(deadline, timeouts.slot))
         connection: Connection | None = None
         try:
             connection = self._pop_idle() or await self._connect(
-                self._earlier(deadline, patience.connect)
+                self._earlier(deadline, timeouts.connect)
             )
             return await connection.send(request, deadline - self._loop.time())
         finally:
-            self.give_back(connection)
+            self._release(connection)
 
-    def take(self) -> Connection | None:
-        """A connection that may be written to at once, if one is idle and nobody need wait.
+    async def aclose(self) -> None:
+        """Close the idle connections. A connection in use is closed when its call ends."""
+        self._is_open = False
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
+        while self._idle:
+            connection = self._idle.pop()
+            connection.abort()
+            await connection.wait_closed()
 
-        Whoever takes it gives it back.
-        """
-        if self._slots_held == self._limits.connections_per_origin:
-            return None
-        connection = self._pop_idle()
-        if connection is not None:
-            self._slots_held += 1
-        return connection
+    async def _wait_for_slot(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("every connection stayed busy") from None
+        if not self._is_open:
+            self._slots.release()
+            raise httpx.PoolTimeout("the transport was closed")
 
-    def give_back(self, connection: Connection | None) -> None:
-        """End a call, however it went: its slot, and the connection if there was one."""
+    def _release(self, connection: Connection | None) -> None:
+        """Release the slot of a call, and its connection if there was one."""
         if connection is not None:
             now = self._loop.time()
             if self._is_open and connection.is_clean() and now < connection.use_until:
@@ -131,29 +157,11 @@ class Pool:
                     self._expiry_timer = self._loop.call_later(keep_alive, self._drop_expired)
             else:
                 connection.abort()
-        while self._waiting:
-            turn, _ = self._waiting.popitem(last=False)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._slots_held -= 1
-        if not self._idle:
-            self._notify_if_empty()
+        self._slots.release()
+        self._notify_if_empty()
 
-    async def aclose(self) -> None:
-        """Drop the idle connections, turn the waiting away; what is in use ends with its call."""
-        self._is_open = False
-        if self._expiry_timer is not None:
-            self._expiry_timer.cancel()
-        for turn in self._waiting:
-            self._time_out(turn)
-        while self._idle:
-            connection = self._idle.pop()
-            connection.abort()
-            await connection.wait_closed()
-
-    def _earlier(self, deadline: float, patience: timedelta) -> float:
-        return min(deadline, self._loop.time() + patience.total_seconds())
+    def _earlier(self, deadline: float, limit: timedelta) -> float:
+        return min(deadline, self._loop.time() + limit.total_seconds())
 
     def _pop_idle(self) -> Connection | None:
         while self._idle:
@@ -166,9 +174,9 @@ class Pool:
     async def _connect(self, deadline: float) -> Connection:
         host = self.origin.host
         try:
-            found = await self._addresses(deadline)
+            addresses = await self._addresses(deadline)
             async with asyncio.timeout_at(deadline):
-                return await self._open_connection(found)
+                return await self._open_connection(addresses)
         except LookupTimeout as error:
             if error.begun:
                 raise httpx.ConnectTimeout(f"no connection to {self.origin}: {error}") from error
@@ -183,16 +191,14 @@ class Pool:
             ) from error
 
     async def _addresses(self, deadline: float) -> Sequence[AddrInfoType]:
-        found = await self._resolver.addresses(self.origin.host, self.origin.port, deadline)
-        return (
-            permitted_addresses(found, self.origin, self._address_policy)
-            if self._address_policy
-            else found
-        )
+        addresses = await self._resolver.addresses(self.origin.host, self.origin.port, deadline)
+        if self._address_policy is None:
+            return addresses
+        return permitted_addresses(addresses, self.origin, self._address_policy)
 
-    async def _open_connection(self, found: Sequence[AddrInfoType]) -> Connection:
+    async def _open_connection(self, addresses: Sequence[AddrInfoType]) -> Connection:
         delay = ATTEMPT_DELAY.total_seconds()
-        sock = await start_connection(found, happy_eyeballs_delay=delay, loop=self._loop)
+        sock = await start_connection(addresses, happy_eyeballs_delay=delay, loop=self._loop)
         try:
             _, connection = await self._loop.create_connection(
                 partial(Connection, self._loop, self._limits.max_body_bytes, self._head_cache),
@@ -209,25 +215,6 @@ class Pool:
         connection.use_until = self._loop.time() + age
         return connection
 
-    async def _acquire_slot(self, deadline: float) -> None:
-        turn: asyncio.Future[None] = self._loop.create_future()
-        self._waiting[turn] = None
-        alarm = self._loop.call_at(deadline, self._time_out, turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            # The slot may have come in the very moment the caller was cancelled.
-            if not turn.cancelled() and turn.exception() is None:
-                self.give_back(None)
-            raise
-        finally:
-            alarm.cancel()
-            self._waiting.pop(turn, None)
-
-    def _time_out(self, turn: asyncio.Future[None]) -> None:
-        if not turn.done():
-            turn.set_exception(httpx.PoolTimeout("every connection stayed busy"))
-
     def _drop_expired(self) -> None:
         keep_alive = self._limits.keep_alive.total_seconds()
         now = self._loop.time()
@@ -240,5 +227,5 @@ class Pool:
         self._notify_if_empty()
 
     def _notify_if_empty(self) -> None:
-        if not self._slots_held and not self._idle:
+        if not self._idle and not self._slots.acquired:
             self._on_empty(self)

@@ -167,10 +167,10 @@ AddressPolicy: TypeAlias = Callable[[Origin, str], bool]  # the address is that 
 
 
 def permitted_addresses(
-    found: Sequence[AddrInfoType], origin: Origin, may_reach: AddressPolicy
+    found: Sequence[AddrInfoType], origin: Origin, address_policy: AddressPolicy
 ) -> Sequence[AddrInfoType]:
     """Those of `found` that may be connected to, one at least. Raises PermissionError."""
-    allowed = [one for one in found if may_reach(origin, str(one[4][0]))]
+    allowed = [one for one in found if address_policy(origin, str(one[4][0]))]
     if not allowed:
         raise PermissionError("it leads to where it must not")
     return allowed

@@ -38,13 +38,13 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         self,
         limits: TransportLimits | None = None,
         tls: ssl.SSLContext | None = None,
-        may_reach: AddressPolicy | None = None,
+        address_policy: AddressPolicy | None = None,
         resolver: Resolver | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
         self._resolver = resolver or Resolver()
         self._tls = tls
-        self._address_policy = may_reach
+        self._address_policy = address_policy
         self._pools: dict[Origin, Pool] = {}
         self._is_open = True
 

@@ -145,10 +145,10 @@ class World:
         self,
         limits: TransportLimits | None = None,
         tls: ssl.SSLContext | None = None,
-        may_reach: AddressPolicy | None = None,
+        address_policy: AddressPolicy | None = None,
         resolver: Resolver | None = None,
     ) -> ParticipantTransport:
-        transport = ParticipantTransport(limits, tls, may_reach, resolver)
+        transport = ParticipantTransport(limits, tls, address_policy, resolver)
         self._transports.append(transport)
         return transport
 

@@ -30,7 +30,7 @@ def to_be_told(url: str) -> Saga:
 
 
 def sender_of(world: World, policy: WebhookPolicy) -> HttpWebhookSender:
-    return HttpWebhookSender(world.transport(may_reach=policy.allows))
+    return HttpWebhookSender(world.transport(address_policy=policy.allows))
 
 
 def no_participant(*, loopback: bool) -> WebhookPolicy:
@@ -94,7 +94,7 @@ async def get(transport: ParticipantTransport, origin: Origin) -> int:
 
 async def test_what_was_looked_at_is_what_is_connected_to(world: World, peer: Peer) -> None:
     names = Names([HERE], [NOBODY])
-    transport = world.transport(may_reach=only_here, resolver=names.resolver())
+    transport = world.transport(address_policy=only_here, resolver=names.resolver())
 
     assert await get(transport, Origin("http", "shop.example", peer.port)) == 204
 
@@ -105,14 +105,14 @@ async def test_of_several_addresses_those_that_must_not_be_reached_are_left_out(
     world: World, peer: Peer
 ) -> None:
     resolver = Names([NOBODY, HERE]).resolver()
-    transport = world.transport(may_reach=only_here, resolver=resolver)
+    transport = world.transport(address_policy=only_here, resolver=resolver)
 
     assert await get(transport, origin_of(peer)) == 204
 
 
 async def test_an_address_where_nobody_is_makes_way_for_the_next(world: World, peer: Peer) -> None:
     resolver = Names([NOBODY, HERE]).resolver()
-    transport = world.transport(may_reach=anywhere, resolver=resolver)
+    transport = world.transport(address_policy=anywhere, resolver=resolver)
 
     assert await get(transport, origin_of(peer)) == 204
 
@@ -122,7 +122,7 @@ async def test_a_name_that_has_changed_its_mind_is_not_connected_to_any_more(
 ) -> None:
     resolver = Names([NOBODY], [HERE]).resolver()
     transport = world.transport(
-        may_reach=lambda origin, address: address != HERE, resolver=resolver
+        address_policy=lambda origin, address: address != HERE, resolver=resolver
     )
 
     for _ in range(2):
@@ -141,7 +141,7 @@ async def test_a_certificate_is_held_against_the_name_and_not_the_address(
     """It is one for localhost and for this very address."""
     peer = await world.peer(answering(TAKEN), tls=server_tls)
     resolver = Names([HERE]).resolver()
-    transport = world.transport(tls=trusting_tls, may_reach=only_here, resolver=resolver)
+    transport = world.transport(tls=trusting_tls, address_policy=only_here, resolver=resolver)
 
     assert await get(transport, Origin("https", "localhost", peer.port)) == 204
     with pytest.raises(httpx.ConnectError, match="certificate"):
