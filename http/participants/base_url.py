@@ -1,4 +1,4 @@
-"""Where a participant lives, parsed once at start so that a call only joins two strings."""
+"""Base URLs of participants, parsed once at start so that a call only joins two strings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """What connections are pooled by: a tuple, because it is hashed for every call."""
+    """The key by which connections are pooled: a tuple, because it is hashed for every call."""
 
     scheme: str
     host: str
@@ -22,7 +22,7 @@ class Origin(NamedTuple):
 
     @classmethod
     def from_url(cls, url: httpx.URL) -> Self:
-        """Raises ValueError unless `url` is http or https and names a host."""
+        """Return the origin. Raises ValueError unless `url` is http or https and names a host."""
         if url.scheme not in DEFAULT_PORTS:
             raise ValueError(f"neither http nor https: {url.scheme or 'no scheme'!r}")
         if not url.host:
@@ -35,7 +35,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
-    """A participant's origin, what its Host header says, and the path before every path."""
+    """A participant's origin, its Host header, and the path before the path of every call."""
 
     origin: Origin
     authority: str
@@ -43,10 +43,10 @@ class BaseUrl:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ValueError for a URL that cannot be the base of others."""
+        """Parse a URL. Raises ValueError for one that cannot be the base of others."""
         url = _parse_url(text)
         if url.userinfo:
-            # A password here would reach logs with the URL; secrets belong in a call's headers.
+            # A password would reach logs with the URL; secrets belong into the headers of calls.
             raise ValueError(f"the URL of {url.host} holds credentials")
         if b"?" in url.raw_path or url.fragment:
             raise ValueError(f"{text} has a query or a fragment")
@@ -57,7 +57,7 @@ class BaseUrl:
         )
 
     def target(self, path: str) -> str:
-        """What stands in the request line. Raises ValueError if `path` is not absolute."""
+        """Return the target of the request line. Raises ValueError if `path` is not absolute."""
         if not path.startswith("/"):
             raise ValueError("the path does not start with /")
         return self.path + path

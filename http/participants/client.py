@@ -1,6 +1,6 @@
-"""Calls participants by name and says what came back, never more than is known.
+"""Call participants by name, and report what is certain about the outcome.
 
-No trouble on the way is an exception here: `NotSent` if certainly no byte of the request left,
+A failure is a value and no exception: `NotSent` if certainly no byte of the request left,
 `Lost` if one may have. Over `ParticipantTransport` a call takes the short way; any other httpx
 transport (a mock, an ASGI application, a tracing wrapper) works too, and is believed when it says
 that it did not connect.
@@ -34,11 +34,11 @@ from .transport import ParticipantTransport
 
 MAX_BODY_BYTES = 1024 * 1024
 
-# A reply is kept as it came, so it should come as it is.
+# Responses are recorded as they come, so they should come unencoded.
 _ACCEPT_ENCODING = ("accept-encoding", "identity")
 
-# What httpx's transports raise only before they write a request. Not LocalProtocolError: a body
-# that contradicts its declared length is found out when half of it has left.
+# Errors that httpx's transports raise only before they write a request. Not LocalProtocolError: a
+# body that contradicts its declared length is noticed after half of it has left.
 _NOT_SENT_ERRORS = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -49,11 +49,11 @@ _NOT_SENT_ERRORS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """What one is called with."""
+    """How a participant is called."""
 
     base: BaseUrl
     secret_headers: Mapping[str, str]
-    lines: str  # of the headers that every call to it has
+    lines: str  # of the headers of every call
     patience: ConnectTimeouts | None
     redaction: Redaction
 
@@ -72,7 +72,7 @@ class Participant:
     def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> bytes:
-        """As it goes over a socket. Raises ValueError for what must not."""
+        """Return the request as bytes. Raises ValueError for one that must not be sent."""
         target = self.base.target(path)
         if isinstance(headers, CallHeaders):
             return encode_request_with_lines(method, target, self.lines + headers.lines, body)
@@ -83,10 +83,10 @@ class Participant:
 
 
 class ParticipantsClient:
-    """Knows the participants; the transport belongs to whoever made it.
+    """Client of the participants. It does not close the transport.
 
-    `max_body` bounds what a reply decodes to, and what comes over a foreign transport;
-    `ParticipantTransport` has its own limit.
+    `max_body` limits the decoded body of a response, and the body that comes over a foreign
+    transport; `ParticipantTransport` has its own limit.
     """
 
     def __init__(

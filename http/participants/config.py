@@ -1,4 +1,4 @@
-"""The participants file: who can be called, where, and on which terms.
+"""The participants file: the participants, their base URLs, and the settings of their calls.
 
     bank-service:
       url: https://bank.example/api      # unless BANK_SERVICE_URL says otherwise
@@ -45,18 +45,18 @@ Secrets: TypeAlias = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantsConfig:
-    """Base URLs, and terms where they are not the usual ones, by name of participant."""
+    """Base URLs, and settings that differ from the defaults, by name of participant."""
 
     urls: Mapping[str, str]
     terms: Mapping[str, ParticipantSettings]
 
     def secrets(self) -> list[str]:
-        """Those that are sent to any participant."""
+        """Return all secrets that are sent to participants."""
         return [value for one in self.terms.values() for value in one.headers.values()]
 
 
 class SecretModel(Model):
-    """The name of what holds it."""
+    """The name of the environment variable that holds a secret."""
 
     secret: Annotated[str, StringConstraints(pattern=VARIABLE)]
 
@@ -73,7 +73,7 @@ FILE = TypeAdapter(dict[Name, ParticipantModel])
 
 
 def check_urls(addressed: Mapping[str, str]) -> None:
-    """Raises ValueError that says which of the URLs, by name of participant, cannot be called."""
+    """Check base URLs by name of participant. Raises ValueError that names a wrong one."""
     for name, url in addressed.items():
         _check_url(name, url)
 
@@ -81,9 +81,9 @@ def check_urls(addressed: Mapping[str, str]) -> None:
 def read_participants_config(
     text: str, addressed: Mapping[str, str], secrets: Secrets
 ) -> ParticipantsConfig:
-    """`addressed` has the URLs that win over those in `text`.
+    """Parse the file. URLs in `addressed` win over those in `text`.
 
-    Raises ValueError that says what to change; no secret is in it.
+    Raises ValueError that says what to change, and holds no secret.
     """
     entries = _entries(text)
     given = {name: one.url for name, one in entries.items() if one.url is not None}

@@ -1,16 +1,16 @@
-"""One HTTP/1.1 connection: one call at a time, and the truth about each.
+"""One HTTP/1.1 connection: one call at a time, and what is certain about its outcome.
 
-The line between "not sent" and "lost" is `transport.write`: what is raised before it says that no
-byte left, what is raised after it says that one may have, even if the kernel dropped it all. There
-is one deadline for write, wait and read together, since a reply that trickles in outlives any
-limit on a single read. The time of day does not matter here: `deadline` is the event loop's
-`time()`. Since nearly every call is answered in time, a connection keeps one alarm for many calls,
-and asks only when it rings whether the newest of them is late.
+The line between "not sent" and "lost" is `transport.write`: an error raised before it means that no
+byte left, an error raised after it that one may have left, even if the kernel dropped it all. There
+is one deadline for write, wait and read together, because a response that trickles in outlives any
+limit on a single read. Deadlines are in the event loop's `time()`. Because nearly every call ends
+in time, a connection has one timer for many calls, which checks only when it is due whether the
+newest call is late.
 
-One thing that comes after `transport.write` still says that nothing was done. In TLS 1.3 a client
+One error after `transport.write` still proves that nothing was done. In TLS 1.3 a client
 may send before the server has looked at the client's certificate. If the server then refuses the
 certificate, or that there is none, it has read nothing of the request: it must finish the handshake
-first (RFC 8446, section 4.4). Its alert is encrypted, so that nobody else can have sent it. It
+first (RFC 8446, section 4.4). Its alert is encrypted, so it comes from the server. It
 proves nothing once a byte of a reply has come, or if certificates may be asked for later
 (`post_handshake_auth`).
 """
@@ -28,7 +28,7 @@ from ...fsm.call_outcome import Response
 from .response_parser import ResponseHeadCache, ResponseParser
 from .system_errors import describe_os_error
 
-# As OpenSSL calls the alerts about the certificate of the peer.
+# OpenSSL's names of the alerts about the certificate of the peer.
 CERTIFICATE_ALERTS = frozenset(
     {
         "TLSV13_ALERT_CERTIFICATE_REQUIRED",
@@ -44,7 +44,7 @@ CLOCK_TICK_SECONDS = 0.001  # seconds that uvloop's clock can be behind its time
 
 
 class Connection(asyncio.Protocol):
-    """Made by `loop.create_connection`; has one caller at a time, and none once it is unclean."""
+    """A connection made by `loop.create_connection`, for one call at a time while it is clean."""
 
     __slots__ = (
         "_closed",
@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self.use_until = 0.0
 
     def send(self, request: bytes, seconds: float) -> asyncio.Future[Response]:
-        """The reply to come within that time. Any other end of it leaves the connection unclean."""
+        """Write the request; return its future response. An error makes the connection unclean."""
         if self._transport.is_closing():
             raise httpx.ConnectError("the connection was closed before the request was written")
         if seconds <= 0:
@@ -86,14 +86,14 @@ class Connection(asyncio.Protocol):
         self._reader.begin(head_only=request.startswith(b"HEAD "))
         waiter = self._waiter = self._loop.create_future()
         deadline = self._deadline = self._loop.time() + seconds
-        # An alarm that an earlier call has left behind serves, unless it would ring too late.
+        # The timer that an earlier call has left behind serves, unless it is due too late.
         if self._timer is None or self._timer_due > deadline:
             self._set_timer()
         self._transport.write(request)
         return waiter
 
     def is_clean(self) -> bool:
-        """Whether the last call ended so that another may follow."""
+        """True if the last call ended so that another may follow."""
         return (
             self._reader.keep_alive
             and not self._transport.is_closing()
@@ -101,14 +101,14 @@ class Connection(asyncio.Protocol):
         )
 
     def is_fresh(self) -> bool:
-        """Whether an idle connection is still silent and open.
+        """True if an idle connection is still silent and open.
 
         The event loop may not have seen the peer's goodbye yet; the kernel has.
         """
         return not self._transport.is_closing() and not self._poll.poll(0)
 
     def abort(self) -> None:
-        """Drop the connection and whatever is still buffered."""
+        """Drop the connection and what is still buffered."""
         self._transport.abort()
 
     async def wait_closed(self) -> None:
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not subclasses of asyncio's, so this cannot be checked.
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._waiter is None or self._waiter.done():
-            self.abort()  # nobody asked
+            self.abort()  # no call is in flight
             return
         self._handshake_may_fail = False
         try:

@@ -21,7 +21,7 @@ _NOT_PRINTABLE = "a header value holds a character that is not printable ASCII"
 _PRINTABLE = b"\t" + bytes(range(0x20, 0x7F))
 _LINE_END = b"\r\n"
 
-# A server may wait for a body that these methods usually have, so "none" is said aloud.
+# A server may wait for the usual body of these methods, so its length is sent even if it is 0.
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -33,9 +33,9 @@ def encode(
     values: Iterable[str],
     body: bytes | None,
 ) -> bytes:
-    """The whole request, with `names` and `values` of its headers.
+    """Return the whole request, with `names` and `values` of its headers.
 
-    Raises ValueError for what must not reach a socket.
+    Raises ValueError for a request that must not reach a socket.
     """
     if _target(target) is None:
         raise ValueError(_NO_TARGET)
@@ -46,14 +46,14 @@ def encode(
         form, line_ends = _head_template(method, authority, names, has_length=True)
         text = form % (target, *values, len(body or b""))
     head = text.encode("ascii")
-    # One look at all of it: what is not printable may be nothing but the ends of our own lines.
+    # One check of the whole head: its only unprintable bytes may be the ends of our own lines.
     if head.translate(None, _PRINTABLE) != line_ends:
         raise ValueError(_NOT_PRINTABLE)
     return head + body if body else head
 
 
 def encode_request_with_lines(method: str, target: str, lines: str, body: bytes | None) -> bytes:
-    """As `encode`, with whole `lines` of headers that are known to be sound. Raises ValueError."""
+    """Return the request with header `lines` that need no validation. Raises ValueError."""
     if _target(target) is None:
         raise ValueError(_NO_TARGET)
     start = f"{_check_method(method)} {target} HTTP/1.1\r\n{lines}"
@@ -64,19 +64,19 @@ def encode_request_with_lines(method: str, target: str, lines: str, body: bytes 
 
 
 def encode_header_lines(headers: Iterable[tuple[str, str]]) -> str:
-    """For `encode_request_with_lines`. Raises ValueError."""
+    """Return the lines for `encode_request_with_lines`. Raises ValueError."""
     lines = [f"{_check_field_name(name)}: {value}\r\n" for name, value in headers]
     if any(_sendable_line(line) is None for line in lines):
         raise ValueError(_NOT_PRINTABLE)
     return "".join(lines)
 
 
-# The same names come with every call to a participant.
+# Every call to a participant has the same names.
 @lru_cache(maxsize=1024)
 def _head_template(
     method: str, authority: str, names: tuple[str, ...], *, has_length: bool
 ) -> tuple[str, bytes]:
-    """A head with gaps for its target and the values of its headers, and its line ends."""
+    """Return a head with gaps for its target and header values, and its line ends."""
     lines = [
         f"{_escape_percent(_check_method(method))} %s HTTP/1.1",
         f"host: {_escape_percent(authority)}",
@@ -102,5 +102,5 @@ def _check_field_name(name: str) -> str:
     if _token(name) is None:
         raise ValueError("a header name is not a token")
     if name.lower() in FRAMING_HEADERS:
-        raise ValueError(f"the header {name} is the transport's to set")
+        raise ValueError(f"the header {name} is set by the transport")
     return name

@@ -1,12 +1,12 @@
-"""Where a name leads, looked up so that one silent name server holds up nobody else.
+"""Host names to permitted addresses, looked up so that a silent name server delays no other name.
 
 Names are looked up by the operating system, so that `/etc/hosts`, search domains and name services
 work as everywhere on the machine. Its `getaddrinfo` blocks, for half a minute if the name server is
 silent, and cannot be cancelled; in the few threads that an event loop has for it, lookups of one
-such name would soon occupy them all. Here a name has one lookup at a time, which all who ask for it
-share, in a thread of its own. The number of threads is bounded: names beyond it wait in order of
-their arrival, and one that was never begun is told apart from one that was not answered. An answer
-is kept for seconds, so that a participant that has moved is followed.
+such name would soon occupy them all. Here a name has one lookup at a time, shared by all
+callers, in a thread of its own. The number of threads is limited: further names wait in order of
+their arrival, and a lookup that never began is distinguished from one that got no answer. A result
+is cached for seconds, so that a participant that has moved is followed.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from .base_url import Origin
 
 LookUp: TypeAlias = Callable[[str], Sequence[AddrInfoType]]
 
-MAX_CACHED_NAMES: Final = 1000  # names; callback URLs may bring any number of them
+MAX_CACHED_NAMES: Final = 1000  # callback URLs may bring any number of names
 # More than there are participants, and each thread only waits.
 MAX_CONCURRENT_LOOKUPS: Final = 64
 CACHE_TTL: Final = timedelta(seconds=5)
 
 
 def system_lookup(name: str) -> Sequence[AddrInfoType]:
-    """The addresses of `name` in the order to try them. Raises OSError, ValueError."""
+    """Return the addresses of `name` in the order to try them. Raises OSError, ValueError."""
     return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
 
 
 class LookupTimeout(TimeoutError):
-    """The name was not looked up in time; `begun` says whether its lookup has had its turn."""
+    """The name was not looked up in time; `begun` is False if its lookup was still queued."""
 
     def __init__(self, name: str, *, begun: bool) -> None:
         self.begun = begun
@@ -56,7 +56,7 @@ class _Lookup:
 
 
 class Resolver:
-    """Belongs to the event loop that first uses it."""
+    """A resolver for the event loop that first uses it."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Resolver:
         self._queue: deque[_Lookup] = deque()
 
     async def addresses(self, name: str, port: int, deadline: float) -> list[AddrInfoType]:
-        """One at least, in the order to try them; `deadline` is the event loop's time.
+        """Return addresses in the order to try them; `deadline` is the event loop's time.
 
         Raises LookupTimeout, OSError, ValueError.
         """
@@ -86,7 +86,7 @@ class Resolver:
         ]
 
     def invalidate(self, name: str) -> None:
-        """Look `name` up again the next time: nobody answers where it leads to."""
+        """Look `name` up again the next time, because its addresses do not respond."""
         self._cache.pop(name, None)
 
     def _cached(self, name: str) -> Sequence[AddrInfoType] | None:
@@ -125,7 +125,7 @@ class Resolver:
                 loop.call_soon(self._finish, lookup, OSError(str(error)), loop)
 
     def _run_in_thread(self, lookup: _Lookup, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread."""
+        """Look the name up. Runs in a thread."""
         found: Sequence[AddrInfoType] | Exception
         try:
             found = self._look_up(lookup.name)
@@ -146,7 +146,7 @@ class Resolver:
         del self._lookups[lookup.name]
         if isinstance(found, Exception):
             lookup.result.set_exception(found)
-            lookup.result.exception()  # perhaps nobody waits for it any more
+            lookup.result.exception()  # retrieved here, because its callers may have given up
         else:
             if len(self._cache) >= MAX_CACHED_NAMES:
                 self._cache.clear()
@@ -156,7 +156,7 @@ class Resolver:
 
 
 def _literal_address(name: str) -> Sequence[AddrInfoType] | None:
-    """What `name` is itself, if it is an address in any spelling: that needs no lookup."""
+    """Return the address that `name` is in some spelling, or None: an address needs no lookup."""
     try:
         return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, ValueError):
@@ -169,8 +169,8 @@ AddressPolicy: TypeAlias = Callable[[Origin, str], bool]  # the address is that 
 def permitted_addresses(
     found: Sequence[AddrInfoType], origin: Origin, address_policy: AddressPolicy
 ) -> Sequence[AddrInfoType]:
-    """Those of `found` that may be connected to, one at least. Raises PermissionError."""
-    allowed = [one for one in found if address_policy(origin, str(one[4][0]))]
+    """Return the addresses of `found` that the policy permits. Raises PermissionError for none."""
+    allowed = [address for address in found if address_policy(origin, str(address[4][0]))]
     if not allowed:
         raise PermissionError("it leads to where it must not")
     return allowed

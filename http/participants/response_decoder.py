@@ -1,8 +1,9 @@
-"""The body of a reply, decoded: compressed or in another charset than UTF-8 it is still a reply.
+"""Response bodies, decoded: decompressed, and from any charset to UTF-8.
 
-A participant is asked for neither (`Accept-Encoding: identity`), and a proxy before it may do both
-all the same. The limit holds for what is decoded, and decoding stops there: a few kilobytes can
-stand for gigabytes. What is not understood is named, since "not JSON" would mislead.
+Calls ask for neither (`Accept-Encoding: identity`), but a proxy in front of a participant may
+compress all the same. The limit is for the decoded body, and decoding stops there: a few kilobytes
+can decode to gigabytes. An unknown encoding is named in the error, because "not JSON" would
+mislead.
 """
 
 from __future__ import annotations
@@ -16,19 +17,18 @@ from msgspec.structs import replace
 
 from ...fsm.call_outcome import Response
 
-GZIP, ZLIB, DEFLATE = 31, 15, -15  # what zlib calls window bits: each stands for a format
+GZIP, ZLIB, DEFLATE = 31, 15, -15  # zlib's window bits, each for a format
 FORMATS: Final = {"gzip": [GZIP], "x-gzip": [GZIP], "deflate": [ZLIB, DEFLATE]}
 NO_CODING: Final = ("", "identity", "chunked")
 MAX_CODINGS: Final = 3
-MAX_GZIP_MEMBERS: Final = 100  # of one gzip file; each costs more than its bytes
+MAX_GZIP_MEMBERS: Final = 100  # of one gzip file; each costs more than its size suggests
 CHARSET: Final = re.compile(r""";\s*charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
-# Those that a text could be in; Python knows others, which run for long or are none.
+# Charsets of texts; Python has others, which are slow or no charsets.
 CHARSETS: Final = re.compile(
     r"utf-(8|16|32)(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-[ru]|mac-\w+|tis-620"
     r"|shift_jis|euc_(jp|kr)|iso2022_jp|gb2312|gbk|gb18030|big5"
 )
-# How a text begins that is not UTF-8, or is and says so: a byte-order mark, or an ASCII character
-# in two or four bytes. The longer marks come first.
+# Byte-order marks, the longer ones first; and how an ASCII character in two or four bytes begins.
 BYTE_ORDER_MARKS: Final = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -45,11 +45,11 @@ WIDE_ASCII_STARTS: Final = (
 
 
 class _Undecodable(ValueError):
-    """Says what is wrong with the body of a reply."""
+    """The body cannot be decoded; the message gives the reason."""
 
 
 def needs_no_decoding(reply: Response) -> bool:
-    """Whether the body certainly is as it was meant: nearly always, and quickly known."""
+    """True if the body is certainly not encoded, as nearly every body: a quick check."""
     headers, beginning = reply.headers, reply.body[:4]
     return (
         "content-encoding" not in headers
@@ -61,7 +61,7 @@ def needs_no_decoding(reply: Response) -> bool:
 
 
 def decoded(reply: Response, limit: int) -> Response:
-    """`reply` with its body in UTF-8 and at most `limit` bytes of it, or with why there is none."""
+    """Return `reply` with its body in UTF-8, `limit` bytes at most, or marked as unreadable."""
     if not reply.body:
         return reply
     try:
@@ -74,7 +74,7 @@ def decoded(reply: Response, limit: int) -> Response:
 
 
 def _decompress(reply: Response, limit: int) -> tuple[bytes, bool]:
-    """Its body, and whether that was cut at `limit`."""
+    """Return the decompressed body, and whether it was cut at `limit`."""
     codings = [*_codings(reply, "content-encoding"), *_codings(reply, "transfer-encoding")]
     if len(codings) > MAX_CODINGS:
         raise _Undecodable(f"the reply is encoded {len(codings)} times over")
@@ -89,19 +89,19 @@ def _decompress(reply: Response, limit: int) -> tuple[bytes, bool]:
 
 
 def _codings(reply: Response, header: str) -> list[str]:
-    """In the order of their application."""
+    """Return the codings in the order of their application."""
     words = (one.strip().lower() for one in reply.headers.get(header, "").split(","))
     return [one for one in words if one not in NO_CODING]
 
 
 def _decompress_coding(data: bytes, coding: str, limit: int, cut: bool) -> tuple[bytes, bool]:
-    """`cut`: only the beginning of it has come."""
+    """Decompress one coding. With `cut`, `data` is only the beginning."""
     *others, last = FORMATS[coding]
     for window in others:
         try:
             return _inflate(data, window, limit, cut)
         except (zlib.error, _Undecodable):
-            continue  # many servers mean the bare format by "deflate"
+            continue  # many servers send the bare format as "deflate"
     try:
         return _inflate(data, last, limit, cut)
     except zlib.error:
@@ -123,7 +123,7 @@ def _inflate(data: bytes, window: int, limit: int, cut: bool) -> tuple[bytes, bo
 
 
 def _to_utf8(body: bytes, reply: Response, cut: bool) -> bytes:
-    """`cut`: it may end within a character."""
+    """Return the body in UTF-8. With `cut`, it may end within a character."""
     charset = _charset_from_bytes(body) or _charset_from_header(reply)
     if charset == "utf-8":
         return body

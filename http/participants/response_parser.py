@@ -1,13 +1,13 @@
-"""Turns the bytes of one connection into replies; knows no socket and no clock.
+"""The bytes of one connection as responses; without socket and clock.
 
-A reply is whole when its framing says so, or at the end of the connection if it declared no
-framing. Everything else is malformed or cut short, and then nothing is known about the call. What
-is kept of a reply is bounded: its head, its body, and its bytes on the wire (chunk extensions and
-trailers are neither head nor body).
+A response is complete when its framing says so, or at the end of the connection if it declared no
+framing. Anything else is malformed or cut short, and then nothing is known about the call. Limits
+hold for the head, the body, and the bytes on the wire (chunk extensions and trailers are neither
+head nor body).
 
-A participant says the same head again and again: its date is new once a second, and a length has
-few values. What the parser made of one is remembered, so that the next reply which begins with the
-very same bytes, and has arrived whole, needs no parsing.
+A participant sends the same head again and again: its date changes once a second, and its length
+has few values. Parsed heads are cached, so that the next response which begins with the same bytes,
+and has arrived complete, needs no parsing.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import httpx
 
 from ...fsm.call_outcome import Response
 
-# Interim replies count too, so a flood of them ends.
+# Interim responses count too, so that a flood of them ends.
 MAX_HEAD_BYTES = 64 * 1024
 # A body in chunks of one byte takes six bytes on the wire for each.
 _WIRE_BYTES_PER_BODY_BYTE = 8
 _END_OF_HEAD = b"\r\n\r\n"
 
-# What a reply says in front of its body: its status, its headers, and the bytes of the body.
+# The status and the headers of a response, and the number of bytes of its body.
 Head: TypeAlias = tuple[int, Mapping[str, str], int]
 
 
 class ResponseHeadCache(dict[bytes, Head]):
-    """By their bytes, for all connections to one origin.
+    """Parsed heads by their bytes, for all connections to one origin.
 
-    Only of replies that came whole in one piece, and after which their connection is used again.
+    Only of responses that came in one piece, and after which their connection is used again.
     """
 
     MAX_ENTRIES, MAX_ENTRY_BYTES = 256, 1024
@@ -47,7 +47,8 @@ class ResponseHeadCache(dict[bytes, Head]):
 
 
 class ResponseParser:
-    """One reply after another: `begin`, then `feed` until it returns a reply, or `finish`."""
+    """A parser of one response after another: `begin`, then `feed` until it returns a response, or
+    `finish`."""
 
     __slots__ = (
         "_head_cache",
@@ -66,7 +67,7 @@ class ResponseParser:
     )
 
     def __init__(self, max_body: int, known_heads: ResponseHeadCache) -> None:
-        """`known_heads` are only shared with readers of the same `max_body`."""
+        """`known_heads` is shared only by parsers with the same `max_body`."""
         self._max_body, self._head_cache = max_body, known_heads
         self._max_wire = MAX_HEAD_BYTES + max_body * _WIRE_BYTES_PER_BODY_BYTE
         self._parser = httptools.HttpResponseParser(self)
@@ -75,7 +76,7 @@ class ResponseParser:
         self.on_message_begin()
 
     def begin(self, *, head_only: bool) -> None:
-        """Expect the reply to a new request; `head_only` if its method was HEAD."""
+        """Expect the response to a new request; `head_only` if its method was HEAD."""
         self._reply: Response | None = None
         self._head_only = head_only
         self._head_read = False
@@ -83,7 +84,7 @@ class ResponseParser:
         self.keep_alive = False  # whether another request may follow on this connection
 
     def feed(self, data: bytes) -> Response | None:
-        """The reply, once it is whole. Raises httpx.RemoteProtocolError if it cannot become so."""
+        """Return the response once it is complete. Raises httpx.RemoteProtocolError."""
         if self._wire or self._head_only:
             return self._parse(data)
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
@@ -93,7 +94,7 @@ class ResponseParser:
                 self.keep_alive = True
                 return Response(status, headers, data[end:])
         reply = self._parse(data)
-        # Bytes that all are the body have one framing only: the length that the head has said.
+        # If all other bytes are the body, its framing is the length in the head.
         if reply is not None and self.keep_alive and reply.body == data[end:]:
             self._head_cache.add(data[:end], reply)
         return reply
@@ -111,7 +112,7 @@ class ResponseParser:
         return self._reply
 
     def finish(self) -> Response:
-        """The reply that ends with the connection. Raises RemoteProtocolError if cut short."""
+        """Return the response that ends with the connection. Raises RemoteProtocolError."""
         if not self._head_read:
             raise httpx.RemoteProtocolError("the connection was closed before a reply")
         if not self._lasts_until_close():
@@ -134,18 +135,18 @@ class ResponseParser:
     def _body(self) -> bytes:
         return b"".join(self._parts)[: self._max_body]
 
-    # What httptools calls, in this order.
+    # Called by httptools, in this order.
 
     def on_message_begin(self) -> None:
         if self._reply is not None:
-            self.keep_alive = False  # bytes beyond the reply: whatever they are, nobody asked
+            self.keep_alive = False  # unrequested bytes after the response
         self._headers: dict[str, str] = {}
         self._parts = []
         self._size = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_read:
-            return  # a trailer must not pass for a header
+            return  # a trailer must not be taken for a header
         key, text = name.lower().decode("latin-1"), value.decode("latin-1")
         earlier = self._headers.get(key)
         self._headers[key] = text if earlier is None else f"{earlier}, {text}"

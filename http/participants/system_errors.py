@@ -1,4 +1,4 @@
-"""What the operating system refuses, in plain words."""
+"""Errors of the operating system in plain words."""
 
 from __future__ import annotations
 

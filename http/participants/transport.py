@@ -1,4 +1,4 @@
-"""The way out: HTTP/1.1 over asyncio, made to tell "certainly not sent" from "maybe done".
+"""HTTP/1.1 to participants over asyncio, which tells "certainly not sent" from "maybe done".
 
 `httpx.ConnectError`, `ConnectTimeout` and `PoolTimeout` (and `LocalProtocolError`,
 `UnsupportedProtocol` for what must not be sent at all) are raised only while no byte of the
@@ -6,8 +6,8 @@ request has left, or if it was refused unread with the TLS handshake. Whatever g
 `ReadError`, `ReadTimeout` or `RemoteProtocolError`. It follows no redirects, keeps no cookies and
 repeats nothing: whether a call may be repeated is for the saga to decide.
 
-`exchange` is the way for the hot path: building httpx's request and response costs more than the
-call itself. `handle_async_request` puts the same behind httpx's own interface.
+`exchange` takes the request as bytes, because building httpx's request and response costs more than
+the call itself. `handle_async_request` offers the same through httpx's own interface.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from .resolver import AddressPolicy, Resolver
 class ParticipantTransport(httpx.AsyncBaseTransport):
     """Pools of connections by origin. Belongs to the event loop that first uses it.
 
-    `tls` replaces the default context, which trusts what httpx trusts. Without `allows` a host
-    may be anywhere. Names are looked up by a `resolver` of its own, if none is given.
+    `tls` replaces the default context, which trusts what httpx trusts. Without an `address_policy`
+    every address may be connected to. Without a `resolver` the transport has its own.
     """
 
     def __init__(
@@ -55,24 +55,25 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         within: timedelta,
         patience: ConnectTimeouts | None = None,
     ) -> Coroutine[Any, Any, Response]:
-        """Send the encoded `request` to `origin`; the reply is whole within that time.
+        """Send the encoded `request` to `origin`, and return its complete response.
 
-        To be awaited at once. Raises httpx.TransportError as the module says.
+        Raises httpx.TransportError as the module describes.
         """
         return self.pool(origin).exchange(
             request, within, patience or self._limits.connect_timeouts
         )
 
     def pool(self, origin: Origin) -> Pool:
-        """The connections to `origin`, for one call at once. Raises httpx.ConnectError."""
+        """Return the pool of `origin`. Raises httpx.ConnectError if the transport is closed."""
         if not self._is_open:
             raise httpx.ConnectError("the transport is closed")
         return self._pools.get(origin) or self._new_pool(origin)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The same for httpx. The request's read timeout bounds the whole call, not one read.
+        """Do the same for httpx. The request's read timeout limits the whole call, not one read.
 
-        httpx has no word for a reply without its end: a too large one is a RemoteProtocolError.
+        httpx cannot express a response without its end: one that is too large raises
+        RemoteProtocolError.
         """
         body = await request.aread()
         seconds = request.extensions.get("timeout", {})
@@ -85,7 +86,7 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         )
         if reply.too_large:
             raise httpx.RemoteProtocolError("the reply is too large", request=request)
-        # In bytes, because httpx would refuse text that is not ASCII.
+        # In bytes, because httpx refuses text that is not ASCII.
         headers = [
             (name.encode("latin-1"), value.encode("latin-1"))
             for name, value in reply.headers.items()
@@ -93,11 +94,11 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         return httpx.Response(reply.status, headers=headers, stream=httpx.ByteStream(reply.body))
 
     def origins(self) -> tuple[Origin, ...]:
-        """The origins that have a connection now."""
+        """Return the origins that have a connection now."""
         return tuple(self._pools)
 
     async def aclose(self) -> None:
-        """Refuse new calls, drop idle connections. A call under way goes on to its end."""
+        """Refuse new calls, and close idle connections. Calls in flight run to their end."""
         self._is_open = False
         for pool in list(self._pools.values()):
             await pool.aclose()
@@ -109,13 +110,13 @@ class ParticipantTransport(httpx.AsyncBaseTransport):
         return made
 
     def _context(self) -> ssl.SSLContext:
-        # One for all: loading the trusted certificates takes some 20 ms.
+        # Shared, because loading the trusted certificates takes some 20 ms.
         if self._tls is None:
             self._tls = httpx.create_ssl_context()
         return self._tls
 
     def _discard(self, pool: Pool) -> None:
-        # Callback URLs may name any origin, so pools must not stay for ever.
+        # Webhooks may go to any origin, so pools must not stay for ever.
         if self._pools.get(pool.origin) is pool:
             del self._pools[pool.origin]
 

@@ -1,13 +1,11 @@
-"""The places that callbacks have at their receivers, so that one that hangs keeps no other waiting.
+"""Concurrency limits of webhooks, so that a receiver that hangs does not delay the others.
 
-Receivers are bounded by their URL, by their origin, behind which many may live, and in all, since
-every connection takes a descriptor of the service. The first tries and the later ones have places
-apart: what has failed before waits behind what has failed too, and never before a callback that has
-not been tried. A first try may take its whole time while there is room. Once another waits for its
-place it must have been answered within `CONTENDED_TIMEOUT`, or is tried again later. So a good
-receiver gets
-its turn soon, however many of its neighbours hang; and one that is slow is not sent everything
-twice.
+Webhooks are limited by URL, by origin, behind which many receivers may be, and in total, because
+every connection takes a file descriptor. First tries and retries have separate slots: a retry waits
+behind other retries, and never before a webhook that has not been tried. A first try may take its
+whole timeout while slots are free. Once another webhook waits for its slot, it must have a response
+within `CONTENDED_TIMEOUT`, or is tried again later. So a good receiver gets its webhook soon,
+however many of its neighbours hang, and a slow one does not get everything twice.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from ...fsm.runtime.concurrency import FairSemaphore
 from .base_url import Origin
 
 MAX_PER_URL: Final = 16
-MAX_FIRST_TRIES_PER_ORIGIN: Final = 100  # at an origin
+MAX_FIRST_TRIES_PER_ORIGIN: Final = 100
 MAX_RETRIES_PER_ORIGIN: Final = 50
 MAX_FIRST_TRIES: Final = 300
 MAX_RETRIES: Final = 100
@@ -32,12 +30,12 @@ CONTENDED_TIMEOUT: Final = timedelta(seconds=2)
 
 
 class WebhookSlots:
-    """A number of places. Who holds one keeps to `patience` once another waits."""
+    """A number of slots. Their holders have `patience` from their start once another one waits."""
 
     def __init__(self, number: int, patience: timedelta) -> None:
         self.semaphore = FairSemaphore(number)
         self.contended_seconds = patience.total_seconds()
-        self.holders: dict[asyncio.Timeout, float] = {}  # since when
+        self.holders: dict[asyncio.Timeout, float] = {}  # when each began
 
     @property
     def is_idle(self) -> bool:
@@ -56,7 +54,7 @@ class WebhookSlots:
                 limit.reschedule(min(end, max(now, began + self.contended_seconds)))
 
 
-# Of a URL, of an origin, or of all; and whether they are for first tries.
+# Origin and URL, origin alone, or neither for the total; and whether it is for first tries.
 Key: TypeAlias = tuple[Origin | None, str | None, bool]
 
 
@@ -67,7 +65,7 @@ class WebhookLimiter:
 
     @asynccontextmanager
     async def slot(self, origin: Origin, target: str, *, first_try: bool) -> AsyncIterator[None]:
-        """One at the URL, at its origin and in all. Raises TimeoutError in the block."""
+        """Hold a slot of URL, origin and total. Raises TimeoutError in the block."""
         keys: tuple[Key, ...] = (
             (origin, target, first_try),
             (origin, None, first_try),
@@ -98,7 +96,7 @@ class WebhookLimiter:
         return places
 
     def _discard_idle(self, key: Key) -> None:
-        """URLs come from clients, so that none must stay for ever."""
+        """Drop slots without holders: URLs come from clients, so they must not pile up."""
         places = self.slots_by_key.get(key)
         if places is not None and places.is_idle:
             del self.slots_by_key[key]

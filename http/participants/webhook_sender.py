@@ -1,8 +1,8 @@
-"""The status of a saga, posted to the callback URL of its start.
+"""Completion webhooks: the status of a saga, posted to the callback URL of its start.
 
-A URL that leads to this machine would let any client reach what listens on it, so it must be that
-of a participant, or be allowed by setting. Who starts a saga with a URL that names this machine is
-told so at once; where another name leads is looked at when the connection is made.
+A URL that leads to this machine would let any client reach the services on it, so it must be that
+of a participant, or be allowed by a setting. A start whose URL names this machine is refused at
+once; the addresses of another name are checked when the connection is made.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ HEADERS = ("content-type", "saga-id")
 
 
 class WebhookPolicy:
-    """`participants` are base URLs whose hosts may be told whatever they are."""
+    """The rule to which URLs webhooks may be sent: always to the origins of `participants`."""
 
     def __init__(self, participants: Collection[str], *, loopback: bool) -> None:
         self.participant_origins = frozenset(BaseUrl.parse(url).origin for url in participants)
         self.loopback = loopback
 
     def refusal_reason(self, url: str) -> str | None:
-        """What is wrong with `url` as a callback, or None."""
+        """Return why `url` cannot be a callback URL, or None if it can."""
         try:
             origin, _ = parse_webhook_url(url)
         except ValueError as error:
@@ -45,12 +45,12 @@ class WebhookPolicy:
         return "it names this machine, which SAGA_CALLBACK_LOOPBACK does not allow"
 
     def allows(self, origin: Origin, address: str) -> bool:
-        """Whether a callback to `origin` may be sent to `address`, which its host leads to."""
+        """True if a webhook to `origin` may be sent to `address`, to which its host resolves."""
         return self.loopback or origin in self.participant_origins or not is_local(address)
 
 
 class HttpWebhookSender:
-    """Implements CallbackSender. Where its transport may connect to is for a policy to say."""
+    """Sends webhooks over a transport whose address policy is that of a WebhookPolicy."""
 
     def __init__(
         self, transport: ParticipantTransport, receivers: WebhookLimiter | None = None
@@ -66,17 +66,17 @@ class HttpWebhookSender:
             async with self.limiter.slot(origin, target, first_try=attempt == 1):
                 body = await render_view(status_view, saga)
                 request = encode("POST", target, str(origin), HEADERS, values, body)
-                reply = await self.transport.exchange(origin, request, TIMEOUT)
+                response = await self.transport.exchange(origin, request, TIMEOUT)
         except (ValueError, httpx.RequestError, TimeoutError) as error:
-            why = str(error) or "no answer in time, and others waited"
-            facts = {"saga_id": saga.state.saga_id, "why": why}
-            logger.info("callback not told", extra=facts)
+            reason = str(error) or "no response in time, and other webhooks waited"
+            facts = {"saga_id": saga.state.saga_id, "error": reason}
+            logger.info("webhook not delivered", extra=facts)
             return False
-        return 200 <= reply.status < 300
+        return 200 <= response.status < 300
 
 
 def parse_webhook_url(url: str) -> tuple[Origin, str]:
-    """Where to connect, and what to ask for there. Raises ValueError."""
+    """Return the origin and the target of a callback URL. Raises ValueError."""
     if len(url) > MAX_URL_CHARS:
         raise ValueError(f"it is longer than {MAX_URL_CHARS} characters")
     try:
@@ -89,7 +89,7 @@ def parse_webhook_url(url: str) -> tuple[Origin, str]:
 
 
 def is_local(host: str) -> bool:
-    """Whether `host` names this machine or its own link. What a name resolves to is not asked."""
+    """True if `host` names this machine or its own link. A name is not resolved."""
     name = host.lower().rstrip(".")
     if name in LOCAL_NAMES or name.endswith(".localhost"):
         return True
@@ -100,7 +100,8 @@ def is_local(host: str) -> bool:
 
 
 def _parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Also of spellings that only the system's resolver takes: 127.1, 0x7f.1, 2130706433."""
+    """Return the address that `host` is, also in spellings that only the system's resolver accepts:
+    127.1, 0x7f.1, 2130706433."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
