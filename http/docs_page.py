@@ -51,26 +51,29 @@ def _routes(document: Document) -> Iterator[str]:
 
 
 def _parameter_rows(operation: Document) -> Iterator[list[str]]:
-    for one in operation["parameters"]:
-        told = one.get("description") or one["schema"].get("type", "")
-        yield [_code(one["name"]), one["in"], escape(str(told))]
+    for parameter in operation["parameters"]:
+        text = parameter.get("description") or parameter["schema"].get("type", "")
+        yield [_code(parameter["name"]), parameter["in"], escape(str(text))]
 
 
 def _bodies(operation: Document) -> str:
     content = operation.get("requestBody", {}).get("content", {})
-    return "".join(f"<p>Body: {_code(kind)} {_link(one)}</p>" for kind, one in content.items())
+    return "".join(
+        f"<p>Body: {_code(media_type)} {_link(body)}</p>" for media_type, body in content.items()
+    )
 
 
 def _response_rows(operation: Document) -> Iterator[list[str]]:
-    for status, one in operation["responses"].items():
-        schemas = " ".join(_link(each) for each in one.get("content", {}).values())
-        yield [_code(status), escape(one["description"]), schemas]
+    for status, response in operation["responses"].items():
+        schemas = " ".join(_link(body) for body in response.get("content", {}).values())
+        yield [_code(status), escape(response["description"]), schemas]
 
 
 def _problem_rows() -> Iterator[list[str]]:
-    for one in sorted({*PROBLEMS.values(), INTERNAL_ERROR}, key=_code_of):
-        again = "the same request may succeed later" if one.retryable else ""
-        yield [f"<code id='{one.code}'>{one.code}</code>", str(one.status.value), one.title, again]
+    for problem in sorted({*PROBLEMS.values(), INTERNAL_ERROR}, key=_code_of):
+        retry = "the same request may succeed later" if problem.retryable else ""
+        code = f"<code id='{problem.code}'>{problem.code}</code>"
+        yield [code, str(problem.status.value), problem.title, retry]
 
 
 def _code_of(problem: Problem) -> str:
@@ -85,9 +88,9 @@ def _schemas(document: Document) -> Iterator[str]:
 
 
 def _link(content: Mapping[str, Any]) -> str:
-    """To the schemas that a body is described by."""
+    """Return links to the schemas of a body."""
     schema = content["schema"]
-    refs = [one["$ref"] for one in schema.get("anyOf", [schema]) if "$ref" in one]
+    refs = [each["$ref"] for each in schema.get("anyOf", [schema]) if "$ref" in each]
     names = [escape(ref.rpartition("/")[2]) for ref in refs]
     return " or ".join(f"<a href='#{name}'>{name}</a>" for name in names)
 

@@ -1,9 +1,8 @@
-"""The connections of all clients of one server: how many there may be, and until when each must
-have said or taken something.
+"""The open connections of one server: their number, and the deadlines of their clients.
 
-A descriptor is what an idle client costs. Half of those that the process may have are for clients,
-so that the database, participants and files always find one. When all of these are taken, the
-connection that has been without a request for longest makes room for the next one.
+An idle client costs a file descriptor. Half of those that the process may have are for clients, so
+that the database, participants and files always get one. When all of these are taken, the
+connection that has been idle for longest is closed for the next client.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Final, Protocol
 
 from ..fsm.runtime.logging import logger
 
-MAX_CONNECTIONS: Final = 10_000  # a process is busy with a thousand, and each takes some 10 KB
+MAX_CONNECTIONS: Final = 10_000  # a thousand keep a process busy, and each takes some 10 KB
 MIN_CONNECTIONS: Final = 16
 CHECK_INTERVAL_SECONDS: Final = 1.0  # between looks for what is late
 REPORT_INTERVAL_SECONDS: Final = 60.0
@@ -23,14 +22,14 @@ REPORT_INTERVAL_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """Of one connection, in bytes and seconds.
+    """The limits of one connection, in bytes and seconds.
 
-    `silent_seconds` is until its first byte: browsers keep a connection that they opened in advance
-    for ten. `head_seconds` is from the first byte of a head to its last: a head is a few packets.
-    `body_seconds` is longer than an endpoint waits for a body, which has a better answer.
-    `write_seconds` is how long a client may not read what it has asked for. `linger_seconds` is how
-    long is read and thrown away what a client still sends when it is refused: hung up on at once,
-    it would see a broken connection and no answer.
+    `silent_seconds` is the time until its first byte: browsers keep a connection that they opened
+    in advance for ten. `head_seconds` is the time from the first byte of a head to its last: a head
+    is a few packets. `body_seconds` is longer than endpoints wait for a body, because their
+    response says more. `write_seconds` is how long a client may leave a response unread.
+    `linger_seconds` is how long the input of a refused client is discarded: if the connection were
+    closed at once, the client would see a broken connection and no response.
     """
 
     head_bytes: int = 64 * 1024
@@ -42,16 +41,16 @@ class ConnectionLimits:
 
 
 class TimedConnection(Protocol):
-    """A connection with something to wait for."""
+    """A connection with deadlines."""
 
     def on_read_timeout(self) -> None:
-        """It has not said in time what it should have."""
+        """Handle a client that has not sent in time."""
 
     def on_write_timeout(self) -> None:
-        """It has not taken in time what it was sent."""
+        """Handle a client that has not read in time."""
 
     def evict(self) -> None:
-        """It is idle, and another client wants to connect."""
+        """Close the connection, which is idle, for another client."""
 
 
 class OpenConnections:
@@ -61,14 +60,14 @@ class OpenConnections:
         self.limits, self.max_connections = limits, most
         self._loop = loop
         self._open: set[TimedConnection] = set()
-        self.idle: dict[TimedConnection, None] = {}  # those without a request, the idlest first
-        self._read_deadlines: dict[TimedConnection, float] = {}  # until when, on the loop's clock
+        self.idle: dict[TimedConnection, None] = {}  # without a request, the longest idle first
+        self._read_deadlines: dict[TimedConnection, float] = {}  # on the loop's clock
         self._write_deadlines: dict[TimedConnection, float] = {}
         self._next_check: asyncio.TimerHandle | None = None
         self._report_again_at = 0.0
 
     def admit(self, connection: TimedConnection) -> bool:
-        """Whether there is room for it, perhaps that of an idle one."""
+        """Admit a connection, if need be in place of an idle one. Return False if all are busy."""
         if len(self._open) >= self.max_connections:
             idlest = next(iter(self.idle), None)
             if idlest is None:
@@ -89,7 +88,7 @@ class OpenConnections:
             self._next_check = None
 
     def set_read_deadline(self, connection: TimedConnection, within: float) -> None:
-        """Seconds, from now on; an earlier term is over."""
+        """Set the deadline `within` seconds from now, in place of an earlier one."""
         self._read_deadlines[connection] = self._loop.time() + within
         self._schedule_check()
 
@@ -104,12 +103,12 @@ class OpenConnections:
         self._write_deadlines.pop(connection, None)
 
     def _log_refusal(self) -> None:
-        """Once in a while: those who cause it must not fill the log too."""
+        """Log the refusal, but not more than once in a while: it must not fill the log."""
         now = self._loop.time()
         if now >= self._report_again_at:
             self._report_again_at = now + REPORT_INTERVAL_SECONDS
             facts = {"connections": self.max_connections}
-            logger.warning("connection refused: all are busy", extra=facts)
+            logger.warning("connection refused: all connections are busy", extra=facts)
 
     def _schedule_check(self) -> None:
         if self._next_check is None:
@@ -117,10 +116,10 @@ class OpenConnections:
 
     def _expire(self) -> None:
         self._next_check, now = None, self._loop.time()
-        for connection in [one for one, end in self._read_deadlines.items() if end <= now]:
+        for connection in [key for key, end in self._read_deadlines.items() if end <= now]:
             self.clear_read_deadline(connection)
             connection.on_read_timeout()
-        for connection in [one for one, end in self._write_deadlines.items() if end <= now]:
+        for connection in [key for key, end in self._write_deadlines.items() if end <= now]:
             self.clear_write_deadline(connection)
             connection.on_write_timeout()
         if self._read_deadlines or self._write_deadlines:
@@ -131,15 +130,15 @@ def raise_descriptor_limit() -> None:
     """Up to what MOST_CONNECTIONS need, as far as this process may. Systems give 1,024 to programs
     that could not use more, and let others have them for the asking."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = (
+    target = (
         2 * MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * MAX_CONNECTIONS, hard)
     )
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 def connection_limit() -> int:
-    """Half of the descriptors that this process may have."""
+    """Return how many connections half of the file descriptors of this process allow."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS

@@ -1,4 +1,4 @@
-"""The interface as an OpenAPI 3.1 document, made of the route table and of nothing else."""
+"""The interface as an OpenAPI 3.1 document, generated from the route table."""
 
 from __future__ import annotations
 
@@ -43,20 +43,22 @@ HEAD_PROBLEMS: Final = (
 )
 BODY_PROBLEMS: Final = (NotJson, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
 REQUEST_HEADERS: Final[Mapping[str, str]] = {
-    "Saga-Callback-Token": "That came with the call which is reported on.",
-    "Idempotency-Key": "What is sent again with the same key counts once.",
-    "If-Match": "Act only on this version of the saga.",
-    ACTOR_HEADER: "Who asks, kept with the event. It is a claim: a proxy in front must set it.",
-    "If-None-Match": "Answer 304 if the saga still has this version.",
+    "Saga-Callback-Token": "The token that came with the call.",
+    "Idempotency-Key": "Requests with the same key take effect once.",
+    "If-Match": "Execute only if the saga has this version.",
+    ACTOR_HEADER: (
+        "The actor, recorded with the event. Not authenticated: a proxy in front must set it."
+    ),
+    "If-None-Match": "Respond with 304 if the saga still has this version.",
     "Prefer": "`wait=N`: wait up to N seconds, at most 60. `respond-async`: do not wait.",
 }
 RESPONSE_HEADERS: Final[Mapping[str, str]] = {
     "ETag": "The version of the saga.",
     "Idempotency-Replayed": "`true`: the key had started the saga before.",
     "Link": '`rel="next"`: the next page, if there is one.',
-    "Location": "Where to ask for it.",
-    "Preference-Applied": "What was applied of Prefer.",
-    "Retry-After": "Seconds until it is worth asking again.",
+    "Location": "The URL of the resource.",
+    "Preference-Applied": "The part of Prefer that was applied.",
+    "Retry-After": "Seconds until the client should ask again.",
 }
 Schema: TypeAlias = tuple[Any, JsonSchemaMode, TypeAdapter[Any]]
 
@@ -71,7 +73,7 @@ def openapi_document(routes: Sequence[RouteSpec], version: str) -> Document:
             "description": "Distributed transactions across HTTP services.",
         },
         "paths": {
-            path: {one.method.lower(): _operation(one, models) for one in of_path}
+            path: {route.method.lower(): _operation(route, models) for route in of_path}
             for path, of_path in group_by_path(routes)
         },
         "components": {"schemas": models.definitions},
@@ -79,13 +81,13 @@ def openapi_document(routes: Sequence[RouteSpec], version: str) -> Document:
 
 
 def group_by_path(routes: Sequence[RouteSpec]) -> Iterator[tuple[str, list[RouteSpec]]]:
-    """The routes of one path stand next to one another in the table."""
-    for path, of_path in groupby(routes, key=lambda one: one.path):
+    """Group routes by path; those of one path are adjacent in the table."""
+    for path, of_path in groupby(routes, key=lambda route: route.path):
         yield path, list(of_path)
 
 
 def possible_problems(route: RouteSpec) -> list[Problem]:
-    """All that the route can answer with beside its replies, by status."""
+    """Return the problems that the route can respond with, by status."""
     kinds: list[type[Exception]] = [*HEAD_PROBLEMS, *route.problems]
     if route.query:
         kinds.append(InvalidQuery)
@@ -96,22 +98,29 @@ def possible_problems(route: RouteSpec) -> list[Problem]:
     if "If-Match" in route.headers:
         kinds.append(InvalidIfMatch)
     found = {PROBLEMS[kind].code: PROBLEMS[kind] for kind in kinds}
-    return sorted([*found.values(), INTERNAL_ERROR], key=lambda one: (one.status, one.code))
+    return sorted(
+        [*found.values(), INTERNAL_ERROR], key=lambda problem: (problem.status, problem.code)
+    )
 
 
 class _Models:
-    """The schemas of all models that the routes name."""
+    """The schemas of all models of the routes."""
 
     def __init__(self, routes: Sequence[RouteSpec]) -> None:
-        inputs: list[Any] = [one for route in routes for one in (route.body, route.query) if one]
+        inputs: list[Any] = [
+            model for route in routes for model in (route.body, route.query) if model
+        ]
         outputs: list[Any] = [
-            one.model for route in routes for one in route.responses.values() if one.model
+            response.model
+            for route in routes
+            for response in route.responses.values()
+            if response.model
         ]
         named = dict.fromkeys((*inputs, *outputs, ProblemDetails))
-        # Of one mode only: what we answer is what we would accept, defaults may be left out.
-        wanted: list[Schema] = [(one, MODE, TypeAdapter(one)) for one in named]
+        # One mode for requests and responses: members with a default may be left out.
+        schemas: list[Schema] = [(model, MODE, TypeAdapter(model)) for model in named]
         found, rest = TypeAdapter.json_schemas(
-            wanted, ref_template=REF, schema_generator=SchemaWithDurations
+            schemas, ref_template=REF, schema_generator=SchemaWithDurations
         )
         self._schemas = found
         self.definitions: Document = rest["$defs"]
@@ -156,17 +165,19 @@ def _parameter(place: str, name: str, schema: Document, *, required: bool = Fals
 
 
 def _responses(route: RouteSpec, models: _Models) -> Document:
-    return {str(status): _response(one, models) for status, one in route.responses.items()}
+    return {
+        str(status): _response(response, models) for status, response in route.responses.items()
+    }
 
 
 def _response(reply: ResponseSpec, models: _Models) -> Document:
-    told: Document = {"description": reply.description}
+    description: Document = {"description": reply.description}
     if reply.headers:
-        told["headers"] = {name: _response_header(name) for name in reply.headers}
+        description["headers"] = {name: _response_header(name) for name in reply.headers}
     if reply.media_type:
         schema = models.schema(reply.model) if reply.model else {}
-        told["content"] = {reply.media_type: {"schema": schema}}
-    return told
+        description["content"] = {reply.media_type: {"schema": schema}}
+    return description
 
 
 def _response_header(name: str) -> Document:
@@ -174,13 +185,13 @@ def _response_header(name: str) -> Document:
 
 
 def _problems(route: RouteSpec, models: _Models) -> Document:
-    """One entry a status, that names each code. A status of the replies is described there."""
+    """Return one entry per status, with its codes. A status in `responses` is described there."""
     schema = models.schema(ProblemDetails)
     content = {MEDIA_TYPE: {"schema": schema}}
-    by_status = groupby(possible_problems(route), key=lambda one: one.status.value)
+    by_status = groupby(possible_problems(route), key=lambda problem: problem.status.value)
     return {
         str(status): {
-            "description": "; ".join(_problem_text(one) for one in of_status),
+            "description": "; ".join(_problem_text(problem) for problem in of_status),
             "content": content,
         }
         for status, of_status in by_status

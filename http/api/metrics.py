@@ -1,7 +1,7 @@
-"""What Prometheus collects: counters of this process since it began, and sagas that do not rest.
+"""Metrics for Prometheus: counters of this process since it started, and sagas not at rest.
 
-Counts of finished sagas are counters of events; only what is under way or parked is asked of the
-database, which is little. Without the database the rest is still told: that is when it is needed.
+Finished sagas are counted by their events; only running and parked sagas are read from the
+database. Without the database the other metrics are still there: they are needed then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BUCKET_BOUNDS: Final = (*(f"{bound.total_seconds():g}" for bound in DURATION_BUC
 async def render_metrics(
     statistics: Statistics, executor: Executor, counts: EventMetrics, owed: PendingWebhooks | None
 ) -> bytes:
-    """In Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     try:
         unsettled: Sequence[SagaCount] | None = await statistics.open_counts()
     except ProjectionUnavailable:
@@ -63,29 +63,35 @@ class _Collector:
 
 
 def _events(counts: EventMetrics) -> Metric:
-    told = "Events recorded by this process."
-    family = CounterMetricFamily("saga_events_recorded", told, labels=("saga_type", "type"))
+    help_text = "Events recorded by this process."
+    family = CounterMetricFamily("saga_events_recorded", help_text, labels=("saga_type", "type"))
     for (saga_type, kind), events in counts.events.items():
         family.add_metric((saga_type, kind), events)
     return family
 
 
 def _sagas(unsettled: Sequence[SagaCount] | None) -> Iterator[Metric]:
-    told = "Whether the status view could be read just now."
-    yield GaugeMetricFamily("saga_status_view_up", told, value=float(unsettled is not None))
-    told = "Sagas that are under way or parked, by the status view."
-    family = GaugeMetricFamily("saga_unsettled", told, labels=("saga_type", "status"))
-    for one in unsettled or ():
-        family.add_metric((one.saga_type, one.status), one.sagas)
+    help_text = "1 if the status view can be read."
+    yield GaugeMetricFamily("saga_status_view_up", help_text, value=float(unsettled is not None))
+    help_text = "Running and parked sagas."
+    family = GaugeMetricFamily("saga_unsettled", help_text, labels=("saga_type", "status"))
+    for count in unsettled or ():
+        family.add_metric((count.saga_type, count.status), count.sagas)
     yield family
 
 
 def _calls(executor: Executor) -> Iterator[Metric]:
     labels = ("participant", "direction", "outcome")
-    calls = CounterMetricFamily("saga_calls", "Answered calls by outcome.", labels=labels)
-    in_flight = GaugeMetricFamily("saga_calls_in_flight", "Sent.", labels=labels[:1])
-    waiting = GaugeMetricFamily("saga_calls_waiting", "Not sent yet.", labels=labels[:1])
-    durations = HistogramMetricFamily("saga_call_seconds", "Until answered.", labels=labels[:1])
+    calls = CounterMetricFamily(
+        "saga_calls", "Completed participant calls by outcome.", labels=labels
+    )
+    in_flight = GaugeMetricFamily("saga_calls_in_flight", "Calls in flight.", labels=labels[:1])
+    waiting = GaugeMetricFamily(
+        "saga_calls_waiting", "Calls queued behind the concurrency limit.", labels=labels[:1]
+    )
+    durations = HistogramMetricFamily(
+        "saga_call_seconds", "Participant call latency in seconds.", labels=labels[:1]
+    )
     for name, traffic in executor.metrics.items():
         for (direction, outcome), number in traffic.outcomes.items():
             calls.add_metric((name, direction.value, outcome.value), number)
@@ -96,7 +102,7 @@ def _calls(executor: Executor) -> Iterator[Metric]:
 
 
 def _buckets(traffic: CallMetrics) -> Iterator[tuple[str, float]]:
-    """Each counts those below it as well."""
+    """Yield the buckets, which are cumulative."""
     up_to = 0
     for limit, number in zip(BUCKET_BOUNDS, traffic.durations, strict=True):
         up_to += number
@@ -104,16 +110,16 @@ def _buckets(traffic: CallMetrics) -> Iterator[tuple[str, float]]:
 
 
 def _breakers(executor: Executor) -> Metric:
-    told = "Whether calls are held back, because the participant does not answer."
-    family = GaugeMetricFamily("saga_participant_held_back", told, labels=("participant",))
+    help_text = "1 while the circuit breaker holds calls to the participant back."
+    family = GaugeMetricFamily("saga_participant_held_back", help_text, labels=("participant",))
     for name, breaker in executor.breakers.items():
         family.add_metric((name,), float(breaker.state is not CircuitState.CLOSED))
     return family
 
 
 def _callbacks(owed: PendingWebhooks | None) -> Iterator[Metric]:
-    told = "Callbacks of sagas at rest that their receivers have not taken yet."
-    yield GaugeMetricFamily("saga_callbacks_owed", told, value=owed.number if owed else 0)
-    told = "How long the oldest of them has been owed."
+    help_text = "Undelivered completion webhooks."
+    yield GaugeMetricFamily("saga_callbacks_owed", help_text, value=owed.number if owed else 0)
+    help_text = "Age of the oldest undelivered completion webhook in seconds."
     seconds = owed.oldest_age.total_seconds() if owed else 0.0
-    yield GaugeMetricFamily("saga_callbacks_owed_seconds", told, value=seconds)
+    yield GaugeMetricFamily("saga_callbacks_owed_seconds", help_text, value=seconds)

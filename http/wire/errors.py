@@ -1,32 +1,32 @@
-"""What is refused at the door, before a saga is asked about.
+"""Requests that are refused before the orchestrator gets them.
 
 RequestRefused
-├── ForeignHost             a name that is not one of this service
-├── ForeignOrigin           made by a page of another site
-├── MalformedRequest        HTTP that HTTP does not allow
-├── HeadTooLarge            more bytes or lines before the body than are read
-├── HeadTooSlow             they did not arrive in time
-├── TooManyConnections      all that there may be are busy
+├── ForeignHost                a name that is not one of this service
+├── ForeignOrigin              made by a page of another site
+├── MalformedRequest           not valid HTTP
+├── HeadTooLarge               more bytes or lines before the body than are read
+├── HeadTooSlow                the head did not arrive in time
+├── TooManyConnections         all connections are busy
 ├── UnsupportedTransferCoding  a transfer coding other than chunked
-├── BodyTooLarge            more bytes than are read
-├── BodyTooSlow             it did not arrive in time
-├── NotJson, NotYaml        bytes that are not what their type says
-├── UnsupportedMediaType    a type that the endpoint does not read
-├── InvalidRequest          a body that does not fit; carries its findings
-│   └── InvalidQuery        query parameters that do not fit
-├── InvalidIdempotencyKey   empty, too long, or not visible ASCII
-├── InvalidIfMatch          not an entity tag, or a weak one
-├── InvalidActor            empty, too long, or not printable
-├── SagaTypeNotFound        a start of something that is not registered
-├── SagaVersionNotFound     the saga never had, or has not yet, that version
-├── OutputNotFound          a step that has no output, or has none yet
-├── WrongCallbackToken      a callback that does not bring the token of its call
-├── InvalidSignalName       a signal that no step can wait for
-├── TooManySagas            more than one job is for
-├── BulkJobNotFound         no job of that name, or not any more
-├── StartUnconfirmed        a start that may or may not have been recorded
-├── MethodNotAllowed        the path exists, for other methods
-└── PathNotFound            the path does not exist
+├── BodyTooLarge               more bytes than are read
+├── BodyTooSlow                the body did not arrive in time
+├── NotJson, NotYaml           bytes that are not what their media type says
+├── UnsupportedMediaType       a media type that the endpoint does not read
+├── InvalidRequest             a body that does not fit; carries its findings
+│   └── InvalidQuery           query parameters that do not fit
+├── InvalidIdempotencyKey      empty, too long, or not visible ASCII
+├── InvalidIfMatch             not an entity tag, or a weak one
+├── InvalidActor               empty, too long, or not printable
+├── SagaTypeNotFound           a start of a saga type that is not registered
+├── SagaVersionNotFound        the saga never had, or has not yet, that version
+├── OutputNotFound             the step has no output, or none yet
+├── WrongCallbackToken         a callback without the token of its call
+├── InvalidSignalName          a name that no signal can have
+├── TooManySagas               more sagas than a bulk job may have
+├── BulkJobNotFound            no such job, or not any more
+├── StartUnconfirmed           a start that may or may not have been recorded
+├── MethodNotAllowed           the path exists, for other methods
+└── PathNotFound               the path does not exist
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ...fsm.definitions.findings import Finding
 
 
 class RequestRefused(Exception):
-    """Whatever the door refuses."""
+    """The base of all refusals of requests."""
 
 
 class ForeignHost(RequestRefused):
@@ -107,7 +107,7 @@ class NotYaml(RequestRefused):
 
 class UnsupportedMediaType(RequestRefused):
     def __init__(self, supported: Sequence[str]) -> None:
-        """Without `supported` types it is the encoding that is not read."""
+        """Without `supported` types, the content encoding is unsupported."""
         how = f"with Content-Type: {' or '.join(supported)}" if supported else None
         super().__init__(f"send the body {how or 'without a Content-Encoding'}")
 
@@ -116,7 +116,9 @@ class InvalidRequest(RequestRefused):
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__(
-            "; ".join(f"{one.pointer or 'the body'}: {one.detail}" for one in self.findings)
+            "; ".join(
+                f"{finding.pointer or 'the body'}: {finding.detail}" for finding in self.findings
+            )
         )
 
 

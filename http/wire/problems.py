@@ -81,7 +81,7 @@ RETRY_AFTER_SECONDS: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`code` is a promise to clients; `retryable`: the same request may succeed later."""
+    """A problem type. Its `code` never changes; `retryable`: the same request may succeed later."""
 
     status: HTTPStatus
     code: str
@@ -89,50 +89,51 @@ class Problem:
     retryable: bool = False
 
 
-INTERNAL_ERROR = Problem(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "The service has made a mistake"
-)
+INTERNAL_ERROR = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Internal error")
 PROBLEMS: Mapping[type[Exception], Problem] = {
     MalformedRequest: Problem(
-        HTTPStatus.BAD_REQUEST, "malformed-request", "The request is not HTTP/1.1 as it should be"
+        HTTPStatus.BAD_REQUEST, "malformed-request", "Malformed HTTP request"
     ),
     UnsupportedTransferCoding: Problem(
-        HTTPStatus.NOT_IMPLEMENTED, "unknown-transfer-coding", "Not a coding that is read here"
+        HTTPStatus.NOT_IMPLEMENTED, "unknown-transfer-coding", "Unsupported transfer coding"
     ),
     HeadTooLarge: Problem(
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large"
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head-too-large",
+        "The request head is too large",
     ),
     HeadTooSlow: Problem(
-        HTTPStatus.REQUEST_TIMEOUT, "head-too-slow", "The head took too long", retryable=True
+        HTTPStatus.REQUEST_TIMEOUT,
+        "head-too-slow",
+        "The request head took too long",
+        retryable=True,
     ),
     TooManyConnections: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "too-many-connections",
-        "There is no room for a client",
+        "Too many connections",
         True,
     ),
     ForeignHost: Problem(
-        HTTPStatus.MISDIRECTED_REQUEST, "foreign-host", "The service has another name"
+        HTTPStatus.MISDIRECTED_REQUEST, "foreign-host", "The host is not a name of this service"
     ),
     ForeignOrigin: Problem(
-        HTTPStatus.FORBIDDEN, "foreign-origin", "A page of another site may not call the service"
+        HTTPStatus.FORBIDDEN, "foreign-origin", "The origin may not call this service"
     ),
     NotJson: Problem(HTTPStatus.BAD_REQUEST, "not-json", "The body is not JSON"),
-    NotYaml: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "not-yaml", "The body is not YAML that is read here"
-    ),
+    NotYaml: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "not-yaml", "The body is not valid YAML"),
     ClientDisconnect: Problem(
-        HTTPStatus.BAD_REQUEST, "body-incomplete", "The body ended early", retryable=True
+        HTTPStatus.BAD_REQUEST, "body-incomplete", "The body is incomplete", retryable=True
     ),
-    PathNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-path", "There is nothing here"),
+    PathNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-path", "No such path"),
     SagaNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-saga", "No such saga"),
     SagaTypeNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-saga-type", "No such saga type"),
     DefinitionNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-definition", "No such definition"),
     SagaVersionNotFound: Problem(
-        HTTPStatus.NOT_FOUND, "no-such-version", "The saga was never like that"
+        HTTPStatus.NOT_FOUND, "no-such-version", "The saga has no such version"
     ),
     MethodNotAllowed: Problem(
-        HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Not a method of this path"
+        HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"
     ),
     BodyTooSlow: Problem(
         HTTPStatus.REQUEST_TIMEOUT, "body-too-slow", "The body took too long", retryable=True
@@ -141,85 +142,81 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         HTTPStatus.CONFLICT, "saga-not-compensatable", "The saga cannot be compensated"
     ),
     DefinitionExists: Problem(
-        HTTPStatus.CONFLICT, "definition-exists", "The version has another content"
+        HTTPStatus.CONFLICT, "definition-exists", "The version is registered with other content"
     ),
     VersionNotReached: Problem(
-        HTTPStatus.CONFLICT, "version-not-reached", "The saga is not there yet", retryable=True
+        HTTPStatus.CONFLICT,
+        "version-not-reached",
+        "The saga has not reached that version",
+        retryable=True,
     ),
-    NotAllowed: Problem(HTTPStatus.CONFLICT, "not-allowed", "This is not possible now"),
-    ChildrenUnderWay: Problem(
-        HTTPStatus.CONFLICT, "children-under-way", "Its children are under way"
-    ),
+    NotAllowed: Problem(HTTPStatus.CONFLICT, "not-allowed", "The command is not allowed now"),
+    ChildrenUnderWay: Problem(HTTPStatus.CONFLICT, "children-under-way", "Child sagas are running"),
     DrivenByParent: Problem(
-        HTTPStatus.CONFLICT, "driven-by-parent", "The parent of the saga decides this"
+        HTTPStatus.CONFLICT, "driven-by-parent", "Only the parent saga can do this"
     ),
     TooManySignals: Problem(
-        HTTPStatus.CONFLICT, "too-many-signals", "More signals are not kept", retryable=True
+        HTTPStatus.CONFLICT, "too-many-signals", "Too many signals", retryable=True
     ),
     StepNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-step", "No such step"),
     OutputNotFound: Problem(HTTPStatus.NOT_FOUND, "no-output", "The step has no output"),
     WrongCallbackToken: Problem(
-        HTTPStatus.FORBIDDEN, "wrong-callback-token", "The callback is not trusted"
+        HTTPStatus.FORBIDDEN, "wrong-callback-token", "Wrong callback token"
     ),
-    BulkJobNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-bulk-job", "No such job"),
+    BulkJobNotFound: Problem(HTTPStatus.NOT_FOUND, "unknown-bulk-job", "No such bulk job"),
     VersionConflict: Problem(
-        HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "The saga has moved on"
+        HTTPStatus.PRECONDITION_FAILED, "version-mismatch", "The saga has another version"
     ),
     BodyTooLarge: Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"
     ),
     UnsupportedMediaType: Problem(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not a type that is read here"
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type"
     ),
     InvalidRequest: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "The body does not fit"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "Invalid request body"
     ),
     InvalidQuery: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-query", "The query parameters do not fit"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-query", "Invalid query parameters"
     ),
-    InvalidInput: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "The input does not fit the definition"
-    ),
+    InvalidInput: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "Invalid input"),
     InvalidDefinition: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-definition", "The definition has errors"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-definition", "Invalid definition"
     ),
     InvalidIdempotencyKey: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-idempotency-key", "Not an idempotency key"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-idempotency-key", "Invalid idempotency key"
     ),
-    InvalidIfMatch: Problem(
-        HTTPStatus.BAD_REQUEST, "invalid-if-match", "If-Match is not the version of a saga"
-    ),
-    InvalidActor: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-actor", "Not a name of anybody"
-    ),
+    InvalidIfMatch: Problem(HTTPStatus.BAD_REQUEST, "invalid-if-match", "Invalid If-Match header"),
+    InvalidActor: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-actor", "Invalid actor"),
     InvalidSignalName: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-signal-name", "Not the name of a signal"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-signal-name", "Invalid signal name"
     ),
-    UnknownSignal: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "unknown-signal", "No step waits for that signal"
-    ),
+    UnknownSignal: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown-signal", "Unknown signal"),
     TooManySagas: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-sagas", "The filter matches too many sagas"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-sagas", "Too many sagas match the filter"
     ),
     IdempotencyKeyReused: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "idempotency-key-reused",
-        "The idempotency key stands for another request",
+        "The idempotency key was used for another request",
     ),
     CorruptStream: Problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "saga-corrupt", "The history of the saga is broken"
+        HTTPStatus.INTERNAL_SERVER_ERROR, "saga-corrupt", "The history of the saga is corrupt"
     ),
     Unavailable: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "not-serving", "The service cannot do this now", True
+        HTTPStatus.SERVICE_UNAVAILABLE, "not-serving", "The service is unavailable", True
     ),
     OutcomeUnknown: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "unconfirmed", "It may be recorded, or not", True
+        HTTPStatus.SERVICE_UNAVAILABLE, "unconfirmed", "The outcome is unknown", True
     ),
     ProjectionUnavailable: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "read-model-unavailable", "It cannot be read now", True
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "read-model-unavailable",
+        "The read model is unavailable",
+        True,
     ),
     StartUnconfirmed: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "start-unconfirmed", "The start is not confirmed", True
+        HTTPStatus.SERVICE_UNAVAILABLE, "start-unconfirmed", "The start is unconfirmed", True
     ),
 }
 
@@ -302,7 +299,7 @@ def shorten(text: str) -> str:
 
 def _detail(problem: Problem, error: Exception) -> str:
     if problem is INTERNAL_ERROR:
-        return "It was logged, and nothing of it can be told here."
+        return "The error is in the log of the service."
     return shorten(str(error)) or problem.title
 
 
@@ -358,7 +355,7 @@ def _log_failure(request: Request[Any], problem: Problem, error: Exception) -> N
         "path": request.scope["path"][:MAX_INSTANCE_CHARS],
         "status": problem.status.value,
         "code": problem.code,
-        "why": shorten(str(error)),
+        "error": shorten(str(error)),
     }
     unexpected = error if problem is INTERNAL_ERROR else None
     logger.error("request failed", extra=facts, exc_info=unexpected)

@@ -1,4 +1,4 @@
-"""What clients send, as pydantic models. Unknown members and parameters are refused."""
+"""Request bodies and query parameters. Unknown members and parameters are refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_VERSION = 2**31 - 1
 DEFAULT_PAGE_ENTRIES = 100
 MAX_PAGE_ENTRIES = 1000
 
-# Regular expressions, and what they say in words.
+# Regular expressions, and what they mean in words.
 NOT_BLANK, WITHOUT_NULL = r"^[^\x00]*\S[^\x00]*$", r"^[^\x00]*$"
 CURSOR = r"^[A-Za-z0-9_-]{1,1000}$"
 PATTERN_WORDS: Mapping[str, str] = {
@@ -47,7 +47,7 @@ class Body(BaseModel):
 
 
 class StartRequest(Body):
-    """`step_data[i]` is what step i sends; expressions read it as `input.step_data`."""
+    """The start of a saga. Step i sends `step_data[i]`; expressions read `input.step_data`."""
 
     saga_type: Annotated[str, Field(max_length=200)]
     entity_id: EntityId
@@ -72,26 +72,26 @@ class StartRequest(Body):
 
 
 class OperatorRequest(Body):
-    """Why somebody asks; it is kept with the event."""
+    """The reason of an operator command, recorded with its event."""
 
     reason: OptionalReason = None
 
 
 class RetryRequest(OperatorRequest):
-    """With a `step` only that one is called again."""
+    """The reason, and the `step` to be called again if it is not all steps."""
 
     step: Annotated[str, Field(max_length=200)] | None = None
 
 
 class AbandonRequest(Body):
-    """Nothing is given up without a reason. `children` says what becomes of those under way."""
+    """The reason, and what is to become of running `children`."""
 
     reason: Reason
     children: Children = None
 
 
 class ResolveRequest(Body):
-    """What a person found out, and what shows it."""
+    """The outcome of a step as an operator found out, and the evidence."""
 
     outcome: Literal["done", "not_done", "undone"]
     evidence: Reason
@@ -100,11 +100,11 @@ class ResolveRequest(Body):
 
 
 class SignalBody(RootModel[AnyJson]):
-    """Any JSON, or nothing: it becomes the output of the step that waits for it."""
+    """Any JSON, or no body: the output of the step that waits for the signal."""
 
 
 class BulkFilter(Body):
-    """As the query of `GET /sagas`; everything given must hold."""
+    """The query of `GET /sagas` as an object; a saga must match all of it."""
 
     type: ShortText | None = None
     status: SagaStatus | None = Field(default=None, strict=False)
@@ -155,7 +155,7 @@ class NoQuery(Query):
 
 
 class StatusQuery(Query):
-    """`at` and `at_version` look back, `min_version` waits: at most one of them."""
+    """At most one of `at` and `at_version`, for the past, and `min_version`, which waits."""
 
     at: Time | None = None
     at_version: Version | None = None
@@ -163,7 +163,7 @@ class StatusQuery(Query):
 
 
 class OutputQuery(Query):
-    """`at_version` looks back."""
+    """`at_version` is for the past."""
 
     at_version: Version | None = None
 
@@ -187,7 +187,7 @@ class FeedQuery(Query):
 
 
 class SagasQuery(Query):
-    """Beside these, `tag.<name>=<value>` asks for sagas with that tag.
+    """Besides these, `tag.<name>=<value>` matches sagas with that tag.
 
     `cursor` is the `next_cursor` of the page before.
     """

@@ -1,7 +1,7 @@
-"""What clients are sent, as the API document describes it.
+"""Response bodies as the API document describes them.
 
-Nothing is built through these models, answers are made of the views: the models say what a view
-promises, and a test reads every answer with them.
+Responses are not built from these models but from views: a model says what a view contains, and a
+test validates every response against it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class ResponseModel(BaseModel):
 
 
 class OutputLinkModel(ResponseModel):
-    """Of an output that is too large to stand in an answer: its size as JSON, and where it is."""
+    """The link to an output that is too large for the response: its size as JSON, and its URL."""
 
     bytes: int
     href: str
 
 
 class OutputResponse(RootModel[JsonValue]):
-    """Whatever the step has said."""
+    """The output of the step: any JSON."""
 
 
 class StartResponse(ResponseModel):
-    """An output that is too large is not in `outputs` but in `outputs_by_link`."""
+    """The outcome of a start. Large outputs are in `outputs_by_link` instead of `outputs`."""
 
     success: bool
     saga_id: str
@@ -46,7 +46,7 @@ class StartResponse(ResponseModel):
 
 
 class StepStatusModel(ResponseModel):
-    """With an `output_link`, `output` is null: it is too large."""
+    """The status of a step. With an `output_link`, `output` is null, because it is too large."""
 
     name: str
     status: StepStatus
@@ -86,7 +86,7 @@ class SagaStatusResponse(ResponseModel):
 
 
 class SagaResponse(SagaStatusResponse):
-    """Everything: the status, what it came from, and what people can ask of it now."""
+    """A saga: its status, definition, input and outputs, and the commands allowed now."""
 
     definition: DefinitionModel
     input: dict[str, JsonValue]
@@ -105,14 +105,14 @@ class PlannedCallModel(ResponseModel):
 
 
 class CompensationPlanResponse(ResponseModel):
-    """The calls in the order they would be sent."""
+    """The calls of a compensation in the order in which they would be sent."""
 
     calls: list[PlannedCallModel]
     cannot_undo: list[str]
 
 
 class CompensateResponse(RootModel[SagaStatusResponse | CompensationPlanResponse]):
-    """The plan answers a dry run."""
+    """The status of the saga, or the plan of a dry run."""
 
 
 class EventModel(ResponseModel):
@@ -147,7 +147,7 @@ class SagaSummaryModel(ResponseModel):
 
 
 class SagasResponse(ResponseModel):
-    """Newest first; of the parked the one that was parked first."""
+    """A page of sagas, newest first; parked sagas in the order of their parking."""
 
     sagas: list[SagaSummaryModel]
     next_cursor: str | None
@@ -165,7 +165,7 @@ class FindingsResponse(ResponseModel):
 
 
 class RegisteredDefinitionResponse(DefinitionModel):
-    """The document, with what its author should know."""
+    """The document of the definition, with findings for its author."""
 
     findings: list[FindingModel]
 
@@ -192,14 +192,14 @@ class HealthResponse(ResponseModel):
 
 
 class BulkDryRunResponse(ResponseModel):
-    """`saga_ids` are the first of them."""
+    """The sagas that a filter matches: their number, and the first of them."""
 
     matched: int
     saga_ids: list[str]
 
 
 class BulkJobResponse(ResponseModel):
-    """`refusals` say why, by saga; not all of them are kept."""
+    """A bulk job. `refusals` has reasons by saga; not all of them are kept."""
 
     job_id: str
     action: str
@@ -225,7 +225,7 @@ class BadEventModel(ResponseModel):
 
 
 class AuditResponse(ResponseModel):
-    """`heads` by shard: what a later look must still find."""
+    """The result of an audit. A later audit must still find the `heads`, which are by shard."""
 
     valid: bool
     events: int | None = None
@@ -240,7 +240,7 @@ class ProblemErrorModel(ResponseModel):
 
 
 class ProblemDetails(ResponseModel):
-    """RFC 9457. `retryable`: the same request may succeed later."""
+    """Problem details (RFC 9457). `retryable`: the same request may succeed later."""
 
     type: str
     title: str
@@ -261,21 +261,21 @@ class FeedEventModel(EventModel):
 
 
 class FeedResponse(ResponseModel):
-    """Events of one saga are in order. `next` is for `after`, also when this page is empty."""
+    """A page of events; those of one saga are in order. `next` is the `after` of the next page."""
 
     events: list[FeedEventModel]
     next: str
 
 
 class DurationModel(ResponseModel):
-    """From the start until the saga rested, in seconds."""
+    """The time from the start of sagas to their rest, in seconds."""
 
     p50: float
     p95: float
 
 
 class SagaSampleModel(ResponseModel):
-    """Of those that rest: who rests otherwise than completed has failed."""
+    """Sagas at rest. A saga that is at rest and not completed has failed."""
 
     rested: int
     failed: int
@@ -290,7 +290,7 @@ class SagaTypeStatsModel(ResponseModel):
 
 
 class StepStatsModel(ResponseModel):
-    """How often each was recorded; `failure_rate` of those that came to an end."""
+    """The recorded outcomes of a step; `failure_rate` is of those that ended."""
 
     saga_type: str
     step: str
@@ -305,7 +305,7 @@ class StepStatsModel(ResponseModel):
 
 
 class StatsResponse(ResponseModel):
-    """`totals` and `counts` are of all sagas; the rest is a sample of the newest, after `since`."""
+    """Statistics. `totals` and `counts` are of all sagas, the rest of those after `since`."""
 
     totals: dict[SagaStatus, int]
     since: str
@@ -314,7 +314,7 @@ class StatsResponse(ResponseModel):
 
 
 class ParticipantStatsModel(ResponseModel):
-    """Calls of this process: in flight, waiting for their turn, and answered since it began."""
+    """The calls of this process to a participant: in flight, queued, and completed by outcome."""
 
     name: str
     url: str | None

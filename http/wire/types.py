@@ -1,4 +1,4 @@
-"""Kinds of values on the wire, with what they become and how the API document tells them."""
+"""Types of values in requests: their validation, and their schema in the API document."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ RFC_3339: Final = re.compile(
 )
 YEARS: Final = range(1970, 9000)  # so that no arithmetic on a time can leave the calendar
 MAX_INTEGER: Final = 2**63 - 1
-MAX_ENTITY_ID_CHARS: Final = 200  # characters
+MAX_ENTITY_ID_CHARS: Final = 200
 MAX_TAGS: Final = 50
 MAX_TAG_NAME_CHARS: Final = 100
 MAX_TAG_CHARS: Final = 1000
 
 
 def parse_time(text: object) -> datetime:
-    """In UTC. Raises ValueError."""
+    """Return a time of RFC 3339 in UTC. Raises ValueError."""
     if not isinstance(text, str) or not (parts := RFC_3339.fullmatch(text)):
         raise ValueError("write a time of RFC 3339 with its offset, like 2026-03-01T12:00:00Z")
     if int(parts[1]) not in YEARS:
@@ -62,7 +62,7 @@ def _check_array(value: object) -> list[Any] | None:
     raise ValueError("write an array")
 
 
-# Looked at by our own eyes and passed on as they are: the strict parser has read what is in them.
+# Passed on unchanged: the strict parser has validated their content.
 AnyObject = Annotated[
     dict[str, Any] | None,
     SkipValidation,

@@ -51,9 +51,9 @@ async def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCapt
     assert response.media_type == "application/problem+json"
     assert json.loads(bytes(response.body)) == {
         "type": "/docs#internal-error",
-        "title": "The service has made a mistake",
+        "title": "Internal error",
         "status": 500,
-        "detail": "It was logged, and nothing of it can be told here.",
+        "detail": "The error is in the log of the service.",
         "instance": "/sagas/%C3%BC%3F%0D%0A",
         "code": "internal-error",
         "retryable": False,
