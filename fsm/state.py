@@ -224,45 +224,30 @@ def _after_step_event(state: SagaState, event: StepFact, at: datetime) -> SagaSt
     after = step_after(before, event, at)
     if state.paused_at is not None and isinstance(event, StepConfirmedNotExecuted):
         after = replace(after, next_attempt_at=state.paused_at)
+    finished, deadlines = state.finished, state.reply_deadlines
+    if (before.finished_at is None) is not (after.finished_at is None):
+        finished = (*finished, name) if after.finished_at else _without(finished, name)
+    if name in deadlines and not (after.status is StepStatus.CALLING or after.output_awaited):
+        deadlines = {other: due for other, due in deadlines.items() if other != name}
+    consumed = event.signal if isinstance(event, StepSucceeded) else None
     return replace(
         state,
         version=state.version + 1,
         updated_at=at,
         steps={**state.steps, name: after},
-        finished=_finished(state.finished, name, before, after),
-        signals=_without_consumed(state.signals, event),
-        reply_deadlines=_still_unanswered(state.reply_deadlines, name, after),
+        finished=finished,
+        signals=state.signals if consumed is None else _without_first(state.signals, consumed),
+        reply_deadlines=deadlines,
     )
 
 
-def _finished(
-    finished: tuple[str, ...], name: str, before: StepState, after: StepState
-) -> tuple[str, ...]:
-    if (before.finished_at is None) is (after.finished_at is None):
-        return finished
-    if before.finished_at is None:
-        return (*finished, name)
-    return tuple([other for other in finished if other != name])
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple([other for other in names if other != name])
 
 
-def _without_consumed(
-    signals: tuple[SignalReceived, ...], event: StepFact
-) -> tuple[SignalReceived, ...]:
-    """Return the signals without the one that `event` has consumed."""
-    if not isinstance(event, StepSucceeded) or event.signal is None:
-        return signals
-    first = next(
-        (i for i, signal in enumerate(signals) if signal.name == event.signal), len(signals)
-    )
+def _without_first(signals: tuple[SignalReceived, ...], name: str) -> tuple[SignalReceived, ...]:
+    first = next((i for i, signal in enumerate(signals) if signal.name == name), len(signals))
     return signals[:first] + signals[first + 1 :]
-
-
-def _still_unanswered(
-    unanswered: dict[str, datetime], name: str, step: StepState
-) -> dict[str, datetime]:
-    if name not in unanswered or step.status is StepStatus.CALLING or step.output_awaited:
-        return unanswered
-    return {other: due for other, due in unanswered.items() if other != name}
 
 
 def _after_saga_event(  # noqa: C901 - a table, one line of thought an event

@@ -52,7 +52,8 @@ def continue_forward(builder: DecisionBuilder) -> None:
 def _only_next_step_can_follow(builder: DecisionBuilder) -> bool:
     """True if no failure, request, deadline or lost output is there, as in most sagas."""
     state = builder.saga.state
-    if state.compensation_requested is not None or _is_past(state.deadline, builder.now):
+    is_late = state.deadline is not None and state.deadline <= builder.now
+    if is_late or state.compensation_requested is not None:
         return False
     for step in state.steps.values():
         if step.status is not SUCCEEDED and step.status in NEEDS_FULL_RULES:
