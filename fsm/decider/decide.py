@@ -76,7 +76,7 @@ def start(
     )
     builder.events.append(began)
     _continue(builder)
-    return builder.decision
+    return builder.build()
 
 
 def decide(
@@ -132,7 +132,7 @@ def _decide(
     builder = DecisionBuilder(saga, now, jitter, open_circuits)
     _apply_input(builder, input_)
     _continue(builder)
-    return builder.decision
+    return builder.build()
 
 
 def _apply_input(  # noqa: C901 - a table, one entry for each input

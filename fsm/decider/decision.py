@@ -77,14 +77,14 @@ class DecisionBuilder:
         self.calls: list[CallParticipant] = []
         self.children: list[ChildInstruction] = []
 
-    @property
-    def decision(self) -> Decision:
-        """The decision, with what is unrecorded as part of its events, if it has any."""
+    def build(self) -> Decision:
+        """Return the decision. If it has events, unrecorded ones are among them."""
         if self.events and self.saga.state.unrecorded:
             self.record_unrecorded()
         return Decision(tuple(self.events), self.saga, tuple(self.calls), tuple(self.children))
 
     def record(self, event: Event) -> None:
+        """Apply `event` to the saga, and record it with the decision."""
         if self.saga.state.unrecorded:
             self.record_unrecorded()
         self.saga = Saga(self.saga.definition, evolve(self.saga.state, event, self.now))
@@ -105,9 +105,11 @@ class DecisionBuilder:
             self.record_unrecorded()
 
     def apply_unrecorded(self, event: StepFact) -> None:
+        """Apply `event` to the saga without recording it now."""
         self.saga = Saga(self.saga.definition, apply_unrecorded(self.saga.state, event, self.now))
 
     def record_unrecorded(self) -> None:
+        """Record the events that were applied and not recorded."""
         state, events = record_unrecorded(self.saga.state, self.now)
         self.saga = Saga(self.saga.definition, state)
         self.events += events
@@ -124,6 +126,7 @@ class DecisionBuilder:
             self._start_child(step)
 
     def await_signal(self, step: Step) -> None:
+        """Begin to wait for the signal of the step."""
         assert step.wait_for is not None
         until = self.now + step.wait_for.timeout
         self.record(WaitStarted(step=step.name, until=until, signal=step.wait_for.signal))
