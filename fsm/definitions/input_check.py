@@ -15,8 +15,9 @@ from functools import cache
 
 from ..expressions.compiled import is_truthy
 from ..expressions.evaluation import ExpressionError, evaluate_tree
-from ..expressions.expression import RELATIVE, Expression, Node, leading_path, references
+from ..expressions.expression import Expression
 from ..expressions.functions import PARAMETERS
+from ..expressions.syntax_tree import RELATIVE, Node, children, leading_path, references
 from ..expressions.template import Template, Text, expressions
 from ..formats.json_path import ABSENT, Absent, Path, dotted_path, get_path, json_pointer
 from ..formats.strict_json import Json, JsonObject
@@ -58,8 +59,8 @@ def check_input(definition: Definition, given: JsonObject) -> None:
         if isinstance(need, AlternativeInputs):
             paths = _missing_paths(need.node, scope, value=need.value)
         else:
-            found = get_path(need.path, scope)
-            if found is not ABSENT and (found is not None or not need.value):
+            value = get_path(need.path, scope)
+            if value is not ABSENT and (value is not None or not need.value):
                 continue
             paths = [need.path]
         if paths and not _is_certainly_skipped(need.step, scope):
@@ -104,23 +105,23 @@ def _required_parts(node: Node, *, value: bool) -> Iterator[tuple[Path | Node, b
     """Yield the paths of the input that `node` needs, and the alternatives in it, each with whether
     a value other than null is needed."""
     kind = node["type"]
-    children = [child for child in node["children"] if isinstance(child, Mapping)]
+    operands = children(node)
     if kind == "path":
         if node["value"][0] == "input":
             yield node["value"], value
     elif kind == AND or _is_fallback(node):
         yield node, value
     elif kind == CALL:
-        for number, child in enumerate(children):
+        for number, child in enumerate(operands):
             yield from _required_parts(child, value=not _accepts_null(node["value"], number))
     elif kind == "pipe":
-        yield from _required_parts(children[0], value=False)
+        yield from _required_parts(operands[0], value=False)
     elif kind in RELATIVE:  # null has no parts to go on with
         path = leading_path(node)
-        start: Node = {"type": "path", "value": path, "children": []} if path else children[0]
+        start: Node = {"type": "path", "value": path, "children": []} if path else operands[0]
         yield from _required_parts(start, value=True)
     elif kind != "expref":
-        for child in children:
+        for child in operands:
             yield from _required_parts(child, value=False)
 
 
@@ -147,14 +148,14 @@ def _missing_paths(node: Node, scope: Mapping[str, Json], *, value: bool) -> lis
         if isinstance(part, Mapping):
             lacking += _missing_paths(part, scope, value=needs_value)
         else:
-            found = get_path(part, scope)
-            if found is ABSENT or (found is None and needs_value):
+            present = get_path(part, scope)
+            if present is ABSENT or (present is None and needs_value):
                 lacking.append(part)
     return lacking
 
 
-def _missing_in_and(children: list[Node], scope: Mapping[str, Json], *, value: bool) -> list[Path]:
-    first, second = children
+def _missing_in_and(operands: list[Node], scope: Mapping[str, Json], *, value: bool) -> list[Path]:
+    first, second = operands
     if lacking := _missing_paths(first, scope, value=False):
         return lacking
     return (
@@ -239,9 +240,9 @@ def _template_texts(template: Template) -> Iterator[Text]:
         case Text():
             yield template
         case _:
-            children = [member for _, member in getattr(template, "members", ())]
-            for child in (*children, *getattr(template, "items", ())):
-                yield from _template_texts(child)
+            parts = [member for _, member in getattr(template, "members", ())]
+            for part in (*parts, *getattr(template, "items", ())):
+                yield from _template_texts(part)
 
 
 def _missing_finding(path: Path, need: RequiredInput | AlternativeInputs) -> Finding:

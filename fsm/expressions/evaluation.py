@@ -19,7 +19,7 @@ null, which is right for conditions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from jmespath.exceptions import (
     ArityError,
@@ -41,6 +41,7 @@ from .functions import (
     json_equal,
     sort_key,
 )
+from .syntax_tree import Node
 
 MAX_VISITS = 10_000  # evaluations of nodes
 MAX_ELEMENTS = 100_000  # members of lists and objects, in all arguments and in the result
@@ -61,8 +62,6 @@ TYPE_NAMES = {  # of JMESPath's types
     "array-number": "a list of numbers",
     "array-string": "a list of texts",
 }
-
-Node: TypeAlias = Mapping[str, Any]  # of the parser's tree: type, children, value
 
 
 class ExpressionError(Exception):

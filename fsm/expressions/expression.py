@@ -26,41 +26,24 @@ from .evaluation import (
     ExpressionError,
     Interpreter,
     MissingValue,
-    Node,
     StrictInterpreter,
     charge_elements,
     describe_failure,
 )
 from .syntax_hints import describe_syntax_error
+from .syntax_tree import Node, Reference, plain_path, references, with_path_nodes
 
 __all__ = [
     "Expression",
     "ExpressionError",
     "LenientExpression",
     "MissingValue",
-    "Node",
-    "Reference",
     "parse",
 ]
 
 MAX_EXPRESSION_CHARACTERS = 2000  # characters
 
 LITERAL = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A path of the scope that an expression reads; `optional` if it has a fallback."""
-
-    path: Path
-    optional: bool = False
-
-    @property
-    def step(self) -> str | None:
-        """The step whose output is read, or None."""
-        if len(self.path) > 2 and self.path[0] == "steps" and self.path[2] == "output":
-            return str(self.path[1])
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,82 +199,6 @@ def _with_literals(node: Node, literals: Sequence[Json]) -> Node:
         for child in node["children"]
     ]
     return {**node, "children": children}
-
-
-def plain_path(node: Node) -> Path | None:
-    """Return the path that `node` is, or None if it is more than a path."""
-    match node["type"]:
-        case "path":
-            path: Path = node["value"]
-            return path
-        case "field" | "index":
-            return (node["value"],)
-        case "subexpression" | "index_expression":
-            paths = [plain_path(child) for child in node["children"]]
-            if any(path is None for path in paths):
-                return None
-            return tuple(key for path in paths if path for key in path)
-        case _:
-            return None
-
-
-def with_path_nodes(node: Node) -> Node:
-    """Return the tree with a single node, `path`, for each plain path in it.
-
-    An expression that a function evaluates for each element, `&x`, becomes a node `needed`.
-    """
-    if (path := plain_path(node)) is not None:
-        return {"type": "path", "value": path, "children": []}
-    children = [
-        with_path_nodes(child) if isinstance(child, Mapping) else child
-        for child in node["children"]
-    ]
-    if node["type"] == "expref":
-        children = [{"type": "needed", "value": None, "children": children}]
-    return {**node, "children": children}
-
-
-CHAINS = {"subexpression", "index_expression"}
-# The children of these nodes after the first are evaluated on its result, not on the scope.
-RELATIVE = CHAINS | {"pipe", "projection", "value_projection", "filter_projection", "flatten"}
-
-
-def references(node: Node, *, optional: bool = False) -> Iterator[Reference]:
-    """Yield the paths of the scope that `node` reads."""
-    if path := leading_path(node):
-        yield Reference(path, optional)
-        return
-    if node["type"] == "expref":  # evaluated on an element, not on the scope
-        return
-    children: Sequence[Node] = [
-        child for child in node.get("children", ()) if isinstance(child, Mapping)
-    ]
-    if node["type"] == "or_expression":
-        yield from references(children[0], optional=True)
-        yield from references(children[1], optional=optional)
-        return
-    if node["type"] == "function_expression" and node["value"] == "not_null" and children:
-        for child in children[:-1]:
-            yield from references(child, optional=True)
-        yield from references(children[-1], optional=optional)
-        return
-    for child in children[:1] if node["type"] in RELATIVE else children:
-        yield from references(child, optional=optional)
-
-
-def leading_path(node: Node) -> Path:
-    """Return the plain path that `node` follows before it does anything else."""
-    if (path := plain_path(node)) is not None:
-        return path
-    if node["type"] not in RELATIVE:
-        return ()
-    first, *others = node["children"]
-    path = leading_path(first)
-    for other in others if node["type"] in CHAINS else ():
-        if plain_path(first) is None:
-            break
-        path, first = path + leading_path(other), other
-    return path
 
 
 def _describe_absent(path: Path, scope: Mapping[str, Json]) -> str:

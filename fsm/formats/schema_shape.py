@@ -1,4 +1,4 @@
-"""What a JSON Schema says of one place in the values that fit it."""
+"""The shape of one place in the values that satisfy a JSON Schema: its types and its parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONDITIONAL_KEYWORDS: Final = ("then", "else")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of one place: the schemas that apply to it for certain, and those that may."""
+    """The schemas that apply to one place for certain, and those that may apply."""
 
     document: JsonObject
     certain: tuple[JsonObject, ...]
@@ -32,14 +32,14 @@ class Shape:
 
     @property
     def types(self) -> frozenset[str] | None:
-        """The types that a value there may have, an integer as a number; None for any."""
-        declared = [one for schema in self.certain if (one := _types(schema)) is not None]
+        """The types that a value there may have, None for any; an integer is a number."""
+        declared = [types for schema in self.certain if (types := _types(schema)) is not None]
         return frozenset.intersection(*declared) if declared else None
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A member or an entry of what a shape describes. Unless `declared` nothing is known of it."""
+    """A member or an entry of a shape. Unless `declared` the schema says nothing of it."""
 
     declared: bool
     excluded: bool
@@ -48,38 +48,38 @@ class Part:
 
 
 class Parts:
-    """The parts of what a schema describes, each looked for once.
+    """The parts that a schema describes, each looked up once.
 
-    A large schema that is read at thousands of places would take minutes: after `most_looks`
-    nothing more is known of it.
+    A large schema that is read at thousands of places would take minutes: after `max_lookups`
+    look-ups every further part is unknown.
     """
 
-    def __init__(self, document: JsonObject, most_looks: float = float("inf")) -> None:
+    def __init__(self, document: JsonObject, max_lookups: float = float("inf")) -> None:
         self.whole = _shape(document, [document])
-        self._found: dict[Path, Part | None] = {}
-        self._looks_left = most_looks
+        self._parts: dict[Path, Part | None] = {}
+        self._lookups_left = max_lookups
 
     def shape(self, path: Path) -> Shape:
-        """Of a place whose part is known."""
+        """Return the shape at `path`, whose part must have been looked up."""
         if not path:
             return self.whole
-        part = self._found[path]
-        assert part is not None, "whoever goes on has asked for it"
+        part = self._parts[path]
+        assert part is not None, "the part was looked up before its parts"
         return part.shape
 
     def part(self, path: Path) -> Part | None:
-        """None if the schema says nothing of any member, or entry, there."""
-        if path not in self._found:
+        """Return the part at `path`, or None if the schema describes no member, or entry, there."""
+        if path not in self._parts:
             shape = self.shape(path[:-1])
-            self._looks_left -= len(shape.all)
-            self._found[path] = _part(shape, path[-1]) if self._looks_left >= 0 else None
-        return self._found[path]
+            self._lookups_left -= len(shape.all)
+            self._parts[path] = _part(shape, path[-1]) if self._lookups_left >= 0 else None
+        return self._parts[path]
 
     def names(self, path: Path) -> list[str]:
-        """The members that are declared there, to suggest one of them."""
+        """Return the members that are declared at `path`, as suggestions."""
         names = declared_names(self.shape(path))
-        self._looks_left -= len(names)
-        return names if self._looks_left >= 0 else []
+        self._lookups_left -= len(names)
+        return names if self._lookups_left >= 0 else []
 
 
 def _part(shape: Shape, key: str | int) -> Part | None:
@@ -90,13 +90,13 @@ def _part(shape: Shape, key: str | int) -> Part | None:
 
 
 def declared_names(shape: Shape) -> list[str]:
-    """The members that it declares."""
+    """Return the members that `shape` declares."""
     return [name for schema in shape.all for name in _mapping_at(schema, "properties")]
 
 
 def _member(shape: Shape, name: str) -> Part:
-    certain = [one for schema in shape.certain for one in _member_schemas(schema, name)]
-    possible = [one for schema in shape.possible for one in _member_schemas(schema, name)]
+    certain = [inner for schema in shape.certain for inner in _member_schemas(schema, name)]
+    possible = [inner for schema in shape.possible for inner in _member_schemas(schema, name)]
     declared = bool(certain or possible)
     return Part(
         declared=declared,
@@ -107,8 +107,8 @@ def _member(shape: Shape, name: str) -> Part:
 
 
 def _entry(shape: Shape, number: int) -> Part:
-    certain = [one for schema in shape.certain for one in _entry_schemas(schema, number)]
-    possible = [one for schema in shape.possible for one in _entry_schemas(schema, number)]
+    certain = [inner for schema in shape.certain for inner in _entry_schemas(schema, number)]
+    possible = [inner for schema in shape.possible for inner in _entry_schemas(schema, number)]
     needed = number + 1 if number >= 0 else -number
     return Part(
         declared=True,
@@ -119,7 +119,7 @@ def _entry(shape: Shape, number: int) -> Part:
 
 
 def _member_schemas(schema: JsonObject, name: str) -> Iterator[Json]:
-    """The schemas that are declared for it. A pattern may be one for it."""
+    """Yield the schemas that are declared for a member. Any pattern is taken to match it."""
     properties = _mapping_at(schema, "properties")
     if name in properties:
         yield properties[name]
@@ -128,7 +128,7 @@ def _member_schemas(schema: JsonObject, name: str) -> Iterator[Json]:
     elif schema.get("additionalProperties", False) is not False:
         yield schema["additionalProperties"]
     elif schema.get("unevaluatedProperties", False) is not False:
-        yield True  # it may be evaluated elsewhere
+        yield True  # another keyword may evaluate the member
 
 
 def _entry_schemas(schema: JsonObject, number: int) -> Iterator[Json]:
@@ -140,7 +140,7 @@ def _entry_schemas(schema: JsonObject, number: int) -> Iterator[Json]:
 
 
 def _is_closed(schema: JsonObject) -> bool:
-    return any(schema.get(one) is False for one in CLOSING_KEYWORDS)
+    return any(schema.get(keyword) is False for keyword in CLOSING_KEYWORDS)
 
 
 def _max_items(shape: Shape) -> float:
@@ -161,18 +161,18 @@ def _shape(document: JsonObject, certain: Iterable[Json], possible: Iterable[Jso
 def _expand(
     document: JsonObject, schema: Json, surely: list[JsonObject], perhaps: list[JsonObject]
 ) -> None:
-    """With all that it refers to and is made of: no `$ref` leads back to itself."""
+    """Add `schema` and all schemas that it refers to or combines. No `$ref` is circular."""
     if not isinstance(schema, Mapping):
         return
     surely.append(schema)
     if there := resolve_reference(document, schema):
         _expand(document, there[1], surely, perhaps)
-    for one in _list_at(schema, "allOf"):
-        _expand(document, one, surely, perhaps)
-    branches = [one for keyword in BRANCH_KEYWORDS for one in _list_at(schema, keyword)]
+    for inner in _list_at(schema, "allOf"):
+        _expand(document, inner, surely, perhaps)
+    branches = [inner for keyword in BRANCH_KEYWORDS for inner in _list_at(schema, keyword)]
     branches += [schema[keyword] for keyword in CONDITIONAL_KEYWORDS if keyword in schema]
-    for one in (*branches, *_mapping_at(schema, "dependentSchemas").values()):
-        _expand(document, one, perhaps, perhaps)
+    for inner in (*branches, *_mapping_at(schema, "dependentSchemas").values()):
+        _expand(document, inner, perhaps, perhaps)
 
 
 def _types(schema: JsonObject) -> frozenset[str] | None:
@@ -181,10 +181,10 @@ def _types(schema: JsonObject) -> frozenset[str] | None:
     if "enum" in schema:
         return frozenset(map(_json_type, _list_at(schema, "enum")))
     match schema.get("type"):
-        case str() as one:
-            return frozenset({_as_json_type(one)})
-        case list() as several:
-            return frozenset(_as_json_type(str(one)) for one in several)
+        case str() as name:
+            return frozenset({_as_json_type(name)})
+        case list() as names:
+            return frozenset(_as_json_type(str(name)) for name in names)
         case _:
             return None
 

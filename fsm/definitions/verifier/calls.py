@@ -90,8 +90,8 @@ def _describe_bad_path(path: str) -> str | None:
         return "a path has no fragment: leave out # and what follows, or write %23"
     if not PRINTABLE_ASCII.fullmatch(path):
         return "a path is printable ASCII without spaces: percent-encode the rest"
-    if found := NOT_IN_URL.search(path):
-        return _describe_bad_character(path, found[0])
+    if match := NOT_IN_URL.search(path):
+        return _describe_bad_character(path, match[0])
     if BARE_PERCENT.search(path):
         return "a % is followed by two hexadecimal digits: write %25 for the sign itself"
     segments = path.partition("?")[0].lower().replace("%2e", ".").split("/")

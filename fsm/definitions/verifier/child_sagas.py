@@ -37,9 +37,9 @@ def check_child(step: Step, at: str, known: Collection[Definition]) -> Iterator[
     if step.child is None:
         return
     name, version = step.child.saga_type, step.child.version
-    versions = {one.version for one in known if one.name == name}
+    versions = {definition.version for definition in known if definition.name == name}
     if not versions:
-        names = sorted({one.name for one in known})
+        names = sorted({definition.name for definition in known})
         detail = f"no saga {name} is defined: register it first, or correct the name"
         yield warning("unknown-saga", f"{at}/saga/type", f"{detail}{did_you_mean(name, names)}")
     elif version is not None and version not in versions:
@@ -89,8 +89,8 @@ def _certain_child(step: Step) -> Child | None:
     return step.child if step.when is None or constant_condition(step) else None
 
 
-def _describe_cycle(circle: Sequence[Definition]) -> str:
-    first, *others = (f"{one.name} version {one.version}" for one in circle)
+def _describe_cycle(cycle: Sequence[Definition]) -> str:
+    first, *others = (f"{definition.name} version {definition.version}" for definition in cycle)
     if len(others) > MAX_NAMED:
         others[2:-2] = [f"{len(others) - 4} others"]
     return (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...expressions.expression import Expression, ExpressionError, Node
+from ...expressions.expression import ExpressionError
+from ...expressions.syntax_tree import children, nodes, reads_scope
 from ...formats.schema_shape import Parts
 from ..definition import Definition, Step
 from ..input_schema import InputSchema
@@ -44,30 +45,12 @@ def _schema_parts(schema: InputSchema | None) -> Parts | None:
 
 def constant_condition(step: Step) -> bool | None:
     """Return the value of the condition of `step` if it is the same for all sagas, else None."""
-    if step.when is None or any(reads_scope(node) for _, node in nodes(step.when)):
+    if step.when is None or any(reads_scope(node) for _, node in nodes(step.when.tree)):
         return None
     try:
         return step.when.holds({})
     except ExpressionError:
         return None
-
-
-def nodes(expression: Expression) -> Iterator[tuple[int, Node]]:
-    """Yield each node with its depth, without recursion: an expression may nest deeply."""
-    pending = [(1, expression.tree)]
-    while pending:
-        depth, node = pending.pop()
-        yield depth, node
-        pending += [(depth + 1, child) for child in children(node)]
-
-
-def children(node: Node) -> list[Node]:
-    return [child for child in node["children"] if isinstance(child, dict)]
-
-
-def reads_scope(node: Node) -> bool:
-    """True if `node` reads a value of the scope."""
-    return node["type"] in ("path", "current", "identity")
 
 
 def _conjuncts(step: Step) -> Iterator[str]:

@@ -42,9 +42,9 @@ def expression_sites(step: Step, at: str) -> Iterator[ExpressionSite]:
     if step.status is not None:
         yield from _call_sites(step.status, f"{at}/status", EvaluationPhase.FORWARD)
     if step.output is not None:
-        for place in _template_sites(step.output, "", EvaluationPhase.REPLY):
+        for site in _template_sites(step.output, "", EvaluationPhase.REPLY):
             yield ExpressionSite(
-                f"{at}/output", EvaluationPhase.REPLY, place.expression, place.in_text
+                f"{at}/output", EvaluationPhase.REPLY, site.expression, site.in_text
             )
     if step.compensation is not None:
         yield from _call_sites(step.compensation, f"{at}/compensation", EvaluationPhase.BACKWARD)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 
-from ...expressions.expression import Reference
+from ...expressions.syntax_tree import Reference
 from ...formats.json_path import Path, dotted_path, json_pointer
 from ...formats.json_schema import ASSERTION_KEYWORDS, Place, subschemas
 from ...formats.schema_shape import Parts
@@ -30,8 +30,8 @@ def check_inputs(context: VerifierContext, step: Step, at: str) -> Iterator[Find
     if context.input is not None:
         references = step.when.references if step.when is not None else ()
         conditions = {reference.path for reference in references}
-        for place, reference in _input_references(step, at):
-            yield from _InputReferenceCheck(place, reference, conditions).findings(context.input)
+        for site, reference in _input_references(step, at):
+            yield from _InputReferenceCheck(site, reference, conditions).findings(context.input)
 
 
 def undeclared_reads(definition: Definition) -> list[Path]:
@@ -58,11 +58,11 @@ def check_input_is_declared(definition: Definition) -> Iterator[Finding]:
 
 
 def _input_references(step: Step, at: str) -> Iterator[tuple[ExpressionSite, Reference]]:
-    for place in expression_sites(step, at):
-        if place.phase is not EvaluationPhase.REPLY:
-            for reference in place.expression.references:
+    for site in expression_sites(step, at):
+        if site.phase is not EvaluationPhase.REPLY:
+            for reference in site.expression.references:
                 if reference.path[0] == "input" and len(reference.path) > 1:
-                    yield place, reference
+                    yield site, reference
 
 
 def _is_undeclared(parts: Parts, path: Path) -> bool:
@@ -74,16 +74,16 @@ class _InputReferenceCheck:
     """The check of one reference; `conditions` are the paths that the step's condition reads."""
 
     def __init__(
-        self, place: ExpressionSite, reference: Reference, conditions: Collection[Path]
+        self, site: ExpressionSite, reference: Reference, conditions: Collection[Path]
     ) -> None:
-        self.place, self.reference, self.conditions = place, reference, conditions
+        self.site, self.reference, self.conditions = site, reference, conditions
 
     def findings(self, parts: Parts) -> Iterator[Finding]:
         path, shape = self.reference.path, parts.whole
         for length, key in enumerate(path[1:], 1):
             whole, name = dotted_path(path[:length]), dotted_path(path[: length + 1])
             if why := _why_no_part(shape.types, key):
-                yield error("no-such-input", self.place.pointer, self._detail(f"{whole} is {why}"))
+                yield error("no-such-input", self.site.pointer, self._detail(f"{whole} is {why}"))
                 return
             part = parts.part(path[1 : length + 1])
             if part is None:
@@ -91,7 +91,7 @@ class _InputReferenceCheck:
             if part.excluded:
                 yield error(
                     "no-such-input",
-                    self.place.pointer,
+                    self.site.pointer,
                     self._detail(
                         f"input: excludes {name}{_suggest_name(parts, path[1:length], key)}"
                     ),
@@ -101,7 +101,7 @@ class _InputReferenceCheck:
                 detail = (
                     f"input: does not declare {name}{_suggest_name(parts, path[1:length], key)}"
                 )
-                yield warning("undeclared-input", self.place.pointer, self._detail(detail))
+                yield warning("undeclared-input", self.site.pointer, self._detail(detail))
                 return
             is_in_condition = path[: length + 1] in self.conditions
             if part.may_be_missing and self._is_required and not is_in_condition:
@@ -111,7 +111,7 @@ class _InputReferenceCheck:
                 )
                 yield warning(
                     "input-may-be-missing",
-                    self.place.pointer,
+                    self.site.pointer,
                     self._detail(f"{detail}, or give a fallback with ||"),
                 )
             shape = part.shape
@@ -120,27 +120,27 @@ class _InputReferenceCheck:
     @property
     def _is_required(self) -> bool:
         """False for a condition, which takes a missing value for false."""
-        return not self.reference.optional and self.place.phase is not EvaluationPhase.CONDITION
+        return not self.reference.optional and self.site.phase is not EvaluationPhase.CONDITION
 
     def _check_types(self, types: frozenset[str] | None) -> Iterator[Finding]:
-        if types is None or self.place.expression.path != self.reference.path:
+        if types is None or self.site.expression.path != self.reference.path:
             return
         name = dotted_path(self.reference.path)
-        if self.place.in_text and not types & TEXT_TYPES:
+        if self.site.in_text and not types & TEXT_TYPES:
             detail = f"{name} is {_name_types(types)}, which cannot stand in a text"
             yield error(
-                "object-in-text", self.place.pointer, self._detail(f"{detail}: name a part of it")
+                "object-in-text", self.site.pointer, self._detail(f"{detail}: name a part of it")
             )
-        if self.place.phase is EvaluationPhase.CONDITION and "boolean" not in types:
+        if self.site.phase is EvaluationPhase.CONDITION and "boolean" not in types:
             detail = f"{name} is {_name_types(types)}, which as a condition is almost always true"
             yield warning(
                 "condition-not-boolean",
-                self.place.pointer,
+                self.site.pointer,
                 self._detail(f"{detail}: write a comparison"),
             )
 
     def _detail(self, why: str) -> str:
-        return f"${{{self.place.expression.source}}}: {why}"
+        return f"${{{self.site.expression.source}}}: {why}"
 
 
 def _why_no_part(types: frozenset[str] | None, key: str | int) -> str | None:
@@ -215,4 +215,4 @@ def _listed_values(schema: JsonObject) -> list[Json] | None:
 
 def _any_value_fits(schema: JsonObject, values: list[Json]) -> bool:
     limits = {name: value for name, value in schema.items() if name in ASSERTION_KEYWORDS}
-    return len(limits) < 2 or any(satisfies(limits, one) for one in values)
+    return len(limits) < 2 or any(satisfies(limits, value) for value in values)

@@ -41,9 +41,9 @@ def _check_pivot(context: VerifierContext, step: Step, at: str) -> Iterator[Find
         )
         yield warning("second-pivot", f"{at}/pivot", detail)
     rivals = [
-        one.name
-        for one in context.concurrent_with(step)
-        if one.pivot and not (one.when or step.when)
+        other.name
+        for other in context.concurrent_with(step)
+        if other.pivot and not (other.when or step.when)
     ]
     if rivals:
         detail = (
@@ -57,7 +57,7 @@ def _check_pivot(context: VerifierContext, step: Step, at: str) -> Iterator[Find
 def _check_concurrent_with_pivot(
     context: VerifierContext, step: Step, at: str
 ) -> Iterator[Finding]:
-    pivots = [one.name for one in context.concurrent_with(step) if one.pivot]
+    pivots = [other.name for other in context.concurrent_with(step) if other.pivot]
     if pivots and _may_be_rejected(step):
         names = ", ".join(pivots)
         detail = (

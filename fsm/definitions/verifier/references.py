@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ...expressions.expression import Reference
+from ...expressions.syntax_tree import Reference
 from ...expressions.template import Literal, ObjectTemplate
 from ...formats.json_path import Path, dotted_path
 from ...formats.wording import did_you_mean
@@ -32,9 +32,9 @@ def check_references(context: VerifierContext, step: Step, at: str) -> Iterator[
             " leave out output"
         )
         yield error("output-of-no-reply", f"{at}/output", detail)
-    for place in expression_sites(step, at):
-        for reference in place.expression.references:
-            yield from _ReferenceCheck(context, step, place, reference).findings()
+    for site in expression_sites(step, at):
+        for reference in site.expression.references:
+            yield from _ReferenceCheck(context, step, site, reference).findings()
 
 
 def declared_members(step: Step) -> frozenset[str] | None:
@@ -55,13 +55,13 @@ class _ReferenceCheck:
     """The check of one reference in one expression."""
 
     def __init__(
-        self, context: VerifierContext, step: Step, place: ExpressionSite, reference: Reference
+        self, context: VerifierContext, step: Step, site: ExpressionSite, reference: Reference
     ) -> None:
-        self.context, self.step, self.place = context, step, place
+        self.context, self.step, self.site = context, step, site
         self.reference = reference
 
     def findings(self) -> Iterator[Finding]:
-        if self.place.phase is EvaluationPhase.REPLY:
+        if self.site.phase is EvaluationPhase.REPLY:
             yield from self._check_reply(self.reference.path)
             return
         match self.reference.path:
@@ -84,11 +84,11 @@ class _ReferenceCheck:
 
     def _check_saga(self, path: Path) -> Iterator[Finding]:
         match path:
-            case ("error",) if self.place.phase is not EvaluationPhase.BACKWARD:
+            case ("error",) if self.site.phase is not EvaluationPhase.BACKWARD:
                 detail = (
                     "saga.error is null while the saga goes forward: read it in a compensation only"
                 )
-                yield warning("error-before-any", self.place.pointer, self._detail(detail))
+                yield warning("error-before-any", self.site.pointer, self._detail(detail))
             case ("entity_id", *_) | ("id" | "type" | "error",):
                 return
             case _:
@@ -111,14 +111,14 @@ class _ReferenceCheck:
     def _check_output(self, other: Step, member: Path) -> Iterator[Finding]:
         if why := _why_no_output(other):
             detail = self._detail(f"{other.name} {why}, so it has no output: read something else")
-            yield error("no-output", self.place.pointer, detail)
+            yield error("no-output", self.site.pointer, detail)
             return
         declared = declared_members(other)
         if member and declared is not None and member[0] not in declared:
             known = ", ".join(sorted(declared)) or "no members"
             cure = did_you_mean(str(member[0]), declared) or ": read one of them, or declare it"
             detail = f"the output of {other.name} has {known}{cure}"
-            yield error("no-such-output", self.place.pointer, self._detail(detail))
+            yield error("no-such-output", self.site.pointer, self._detail(detail))
         if other is self.step:
             yield from self._check_own_output()
         elif other.name in self.context.graph.predecessors[self.step.name]:
@@ -128,16 +128,16 @@ class _ReferenceCheck:
 
     def _check_own_output(self) -> Iterator[Finding]:
         name = self.step.name
-        if self.place.phase is not EvaluationPhase.BACKWARD:
+        if self.site.phase is not EvaluationPhase.BACKWARD:
             yield self._unknown_reference(
                 f"step {name!r} has not run yet: read a step that runs before it"
             )
         elif not self.reference.optional:
             detail = (
-                f"${{{self.place.expression.source}}} is missing when the outcome of {name} is"
+                f"${{{self.site.expression.source}}} is missing when the outcome of {name} is"
                 f" unknown: {FALLBACK_HINT}, or use steps.{name}.key"
             )
-            yield warning("undo-needs-own-output", self.place.pointer, detail)
+            yield warning("undo-needs-own-output", self.site.pointer, detail)
 
     def _check_earlier(self, other: Step) -> Iterator[Finding]:
         if self.reference.optional or not self._may_lack_output(other):
@@ -146,10 +146,10 @@ class _ReferenceCheck:
             f"{other.name} may be skipped, and has no output then: {FALLBACK_HINT},"
             f" or give {self.step.name} the same condition"
         )
-        yield warning("output-may-be-missing", self.place.pointer, self._detail(detail))
+        yield warning("output-may-be-missing", self.site.pointer, self._detail(detail))
 
     def _may_lack_output(self, other: Step) -> bool:
-        if self.place.phase is EvaluationPhase.CONDITION:
+        if self.site.phase is EvaluationPhase.CONDITION:
             return False  # a condition takes a missing value for false
         conditions = self.step.when.references if self.step.when is not None else ()
         is_in_condition = any(reference.step == other.name for reference in conditions)
@@ -157,7 +157,7 @@ class _ReferenceCheck:
 
     def _check_unordered(self, other: Step) -> Iterator[Finding]:
         """Check a read of a step that runs later or concurrently."""
-        backward = self.place.phase is EvaluationPhase.BACKWARD
+        backward = self.site.phase is EvaluationPhase.BACKWARD
         if backward and self.reference.optional:
             return
         fallback, earlier = (
@@ -168,17 +168,15 @@ class _ReferenceCheck:
         if self.context.graph.are_concurrent(self.step.name, other.name):
             detail = f"{other.name} runs concurrently with {self.step.name}"
             cure = cure if backward else f"add {other.name} to the after of {self.step.name}"
-            yield error(
-                "unordered-reference", self.place.pointer, self._detail(f"{detail}: {cure}")
-            )
+            yield error("unordered-reference", self.site.pointer, self._detail(f"{detail}: {cure}"))
         else:
             yield self._unknown_reference(f"step {other.name!r} has not run yet: {cure}")
 
     def _unknown_reference(self, why: str) -> Finding:
-        return error("unknown-reference", self.place.pointer, self._detail(why))
+        return error("unknown-reference", self.site.pointer, self._detail(why))
 
     def _detail(self, why: str) -> str:
-        return f"${{{self.place.expression.source}}}: {why}"
+        return f"${{{self.site.expression.source}}}: {why}"
 
 
 def _suggest_reference(path: Path, root: str, roots: Collection[str]) -> str:

@@ -31,12 +31,12 @@ def _check_signal(context: VerifierContext, step: Step, at: str) -> Iterator[Fin
         return
     signal = step.wait_for.signal
     rivals = [
-        one
-        for one in context.concurrent_with(step)
-        if one.wait_for and one.wait_for.signal == signal
+        other
+        for other in context.concurrent_with(step)
+        if other.wait_for and other.wait_for.signal == signal
     ]
     if rivals:
-        names = ", ".join(one.name for one in rivals)
+        names = ", ".join(other.name for other in rivals)
         detail = (
             f"{names} may wait for the signal {signal} at the same time, and a signal completes"
             " only one step: give each step a signal of its own"

@@ -19,11 +19,11 @@ from ...expressions.evaluation import (
     type_name,
 )
 from ...expressions.evaluation import TYPE_NAMES as NAMES_OF_TYPES
-from ...expressions.expression import RELATIVE, Expression, Node, plain_path
+from ...expressions.expression import Expression
 from ...expressions.functions import PARAMETERS
+from ...expressions.syntax_tree import RELATIVE, Node, children, nodes, plain_path, reads_scope
 from ...formats.json_path import Path, dotted_path
 from ..findings import Finding, error
-from .context import children, nodes, reads_scope
 
 PossibleTypes: TypeAlias = frozenset[str]  # of the names below, which are those of `type_name`
 
@@ -79,7 +79,7 @@ def possible_types(node: Node) -> PossibleTypes:
 
 def check_access(expression: Expression, pointer: str) -> Iterator[Finding]:
     """Find reads that never find anything, and calls and comparisons that always fail."""
-    for _, node in nodes(expression):
+    for _, node in nodes(expression.tree):
         if node["type"] == "comparator" and (why := _why_not_comparable(node)):
             yield error("never-comparable", pointer, f"${{{expression.source}}}: {why}")
         elif why := _why_always_fails(node):
@@ -92,7 +92,7 @@ def check_access(expression: Expression, pointer: str) -> Iterator[Finding]:
 
 def check_condition(expression: Expression, pointer: str) -> Iterator[Finding]:
     """Find a condition that reads something and yet always or never holds."""
-    if not any(reads_scope(node) for _, node in nodes(expression)):
+    if not any(reads_scope(node) for _, node in nodes(expression.tree)):
         return
     truths = _possible_truths(expression.tree)
     if truths == TRUE_OR_FALSE:
@@ -151,7 +151,7 @@ def _suggest_negation(base: Node, rest: list[Node]) -> str | None:
     signs, inner = "!", children(base)[0]
     while inner["type"] == "not_expression":
         signs, inner = f"{signs}!", children(inner)[0]
-    paths = [plain_path(one) for one in (inner, *rest)]
+    paths = [plain_path(part) for part in (inner, *rest)]
     whole = dotted_path(tuple(key for path in paths if path for key in path))
     meant = f"{signs}({whole})" if all(paths) else f"{signs}(...) around the whole path"
     first = dotted_path(paths[0]) if paths[0] else "what comes first"
@@ -194,13 +194,13 @@ def _why_always_fails(node: Node) -> str | None:
         taken = parameters[min(number, len(parameters) - 1)].types  # the last may be variadic
         given = possible_types(child) - {NULL}  # a function of null is null
         if taken and "expref" not in taken and given and not given & _types_taken(taken):
-            takes = " or ".join(NAMES_OF_TYPES[one] for one in taken)
+            takes = " or ".join(NAMES_OF_TYPES[name] for name in taken)
             return f"{node['value']} takes {takes}, and is given {' or '.join(sorted(given))}"
     return _why_constant_call_fails(node)
 
 
 def _types_taken(types: Sequence[str]) -> PossibleTypes:
-    return frozenset(NAMES_OF_TYPES[one.partition("-")[0]] for one in types)
+    return frozenset(NAMES_OF_TYPES[name.partition("-")[0]] for name in types)
 
 
 def _why_constant_call_fails(node: Node) -> str | None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from saga_orchestrator.fsm.expressions.expression import (
     MAX_EXPRESSION_CHARACTERS,
     ExpressionError,
-    Reference,
     parse,
 )
+from saga_orchestrator.fsm.expressions.syntax_tree import Reference
 from saga_orchestrator.fsm.formats.json_path import ABSENT, dotted_path, get_path
 from saga_orchestrator.fsm.formats.strict_json import Json
 from saga_orchestrator.fsm.testing.strategies import json_values, texts
