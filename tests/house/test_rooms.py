@@ -31,9 +31,9 @@ BEHIND_HTTP: Final = {
     "projections/audit",
 }  # fmt: skip
 MAY_KNOW: Final = {
-    "fsm/formats": {"fsm"},
+    "fsm/formats": set(),
     "fsm/expressions": {"fsm/formats"},
-    "fsm/definitions": {"fsm", "fsm/formats", "fsm/expressions"},
+    "fsm/definitions": {"fsm/formats", "fsm/expressions"},
     "fsm": {"fsm/formats", "fsm/expressions", "fsm/definitions"},
     "fsm/decider": {"fsm", "fsm/formats", "fsm/expressions", "fsm/definitions"},
     "fsm/invariants": {"fsm", "fsm/formats", "fsm/definitions", "fsm/decider"},
@@ -101,6 +101,17 @@ def test_room_imports_no_forbidden_module(room: str) -> None:
     ]
 
     assert forbidden == []
+
+
+def test_jmespath_is_imported_by_the_expressions_alone() -> None:
+    importers = {
+        each.importer
+        for file in production_files()
+        for each in imports(file)
+        if each.top == "jmespath"
+    }
+
+    assert [file for file in importers if not file.startswith("fsm/expressions/")] == []
 
 
 def room_of_never(file: str) -> str:
