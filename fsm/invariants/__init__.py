@@ -6,14 +6,14 @@
     log, secrets   I15: no secret in an event
     log, ledger    I2 I3 I6 I7 R2 R5: what participants saw is in the log
     log, memory    I8: the log folds into what a process saw
-    log, answers   I13 I16: what clients were told is in the log
+    log, answers   I13 I16: what clients were answered is in the log
     log, model     R3: what only a model of the participants knows
 
-Each check is a function of a history that yields breaches, and its docstring is the promise. It
+Each check is a function of a history that yields breaches, and its docstring says it in words. It
 reads the events and never asks what `decide` would have done. Applied after every decision, a check
 is an online one; applied to a whole log, it judges every moment that the events show.
 
-I10 (replay calls nobody) and I12 (the same seed gives the same history) do not show in a history:
+I10 (replay makes no call) and I12 (the same seed gives the same history) do not show in a history:
 the first holds because nothing in this room can call, the second is shown by the simulation.
 """
 
@@ -157,7 +157,11 @@ def violations_of_calls(
     ]
 
 
-def violations_of(promise: Invariant, saga_id: str, flaws: Iterable[Breach]) -> Iterator[Violation]:
-    """Yield each breach of `promise` as a violation by the saga."""
-    for flaw in flaws:
-        yield Violation(code=promise, saga_id=saga_id, version=flaw.version, detail=flaw.detail)
+def violations_of(
+    invariant: Invariant, saga_id: str, breaches: Iterable[Breach]
+) -> Iterator[Violation]:
+    """Yield each breach of an invariant as a violation by the saga."""
+    for breach in breaches:
+        yield Violation(
+            code=invariant, saga_id=saga_id, version=breach.version, detail=breach.detail
+        )

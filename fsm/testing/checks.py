@@ -51,11 +51,11 @@ def violated_invariants(
     """Return the violations of everything that must hold of a saga after each decision."""
     history = history_of(process)
     found = [*violations(history)]
-    for promise, flaws in (
+    for invariant, breaches in (
         *_against_participants(history, process, participants),
         *_against_memory(history, process),
     ):
-        found += violations_of(promise, history.saga_id, flaws)
+        found += violations_of(invariant, history.saga_id, breaches)
     return list(dict.fromkeys(found))
 
 

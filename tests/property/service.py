@@ -143,10 +143,12 @@ class SteppedService:
         """The saga in the memory of its process."""
         live = self.world.driver.active.get(self.saga_id)
         return (
-            live.saga if live is not None else self.world.driver.with_unrecorded(self.told().saga)
+            live.saga
+            if live is not None
+            else self.world.driver.with_unrecorded(self.logged_process().saga)
         )
 
-    def told(self) -> SimulatedProcess:
+    def logged_process(self) -> SimulatedProcess:
         return process_from_log(self.definition, self.stream)
 
     async def settle(self) -> None:
@@ -162,24 +164,24 @@ class SteppedService:
     async def come_to_rest(self) -> None:
         """Let every call succeed and every timer fire, until the saga rests."""
         for _ in range(MAX_TURNS_TO_REST):
-            if self.told().saga.state.status.is_at_rest:
+            if self.logged_process().saga.state.status.is_at_rest:
                 return
             if self.out:
                 self.answer(self.out[0], ParticipantBehavior.DONE)
             elif self.due is not None:
                 await self.advance(max(self.due - self.world.clock.now(), timedelta()))
             await self.settle()
-        raise AssertionError(f"still {self.told().saga.state.status}")
+        raise AssertionError(f"still {self.logged_process().saga.state.status}")
 
-    def answer(self, out: OutstandingCall, fate: ParticipantBehavior) -> None:
-        out.answer.set_result(self.participants.answer(out.call, fate))
+    def answer(self, out: OutstandingCall, behavior: ParticipantBehavior) -> None:
+        out.answer.set_result(self.participants.answer(out.call, behavior))
 
     async def crash(self, *, arrived: bool) -> None:
         """Die, and start the next process, which cannot know which calls have left."""
         for out in self.out:
             self.participants.crash_during(out.call, arrived=arrived)
         await self.world.driver.drain(timedelta())
-        under_way = unanswered_calls(self.told().history)
+        under_way = unanswered_calls(self.logged_process().history)
         await self._come_to_life(self.world.clock)
         await self.world.recover(await self.world.unfinished())
         await self.settle()

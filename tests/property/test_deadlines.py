@@ -27,7 +27,7 @@ DEFINITIONS = [
     define("book after=", "pay pivot after= attempts=2", "ship after=book,pay", deadline="5s"),
 ]
 ASKED_ABOUT = define("book", "pay pivot status attempts=3", "ship", deadline="5s")
-FATES = [
+BEHAVIORS = [
     *(
         ParticipantBehavior.DONE,
         ParticipantBehavior.DONE,
@@ -47,7 +47,7 @@ BESIDES = [DEADLINE, DEADLINE, COMPENSATE, PAUSE, RESUME, RETRY, CRASHES[1], *CA
 
 
 @settings(max_examples=5 * settings().max_examples)
-@given(st.sampled_from(DEFINITIONS), st.lists(st.sampled_from([*FATES, *BESIDES]), max_size=10))
+@given(st.sampled_from(DEFINITIONS), st.lists(st.sampled_from([*BEHAVIORS, *BESIDES]), max_size=10))
 def test_deadlines_and_requests_violate_no_invariant(
     definition: Definition, words: list[str]
 ) -> None:

@@ -30,7 +30,7 @@ ACCEPTING: list[tuple[Definition, list[str]]] = [
     (define("book", "pay callback attempts=2"), [ParticipantBehavior.DONE]),
     (define("pay pivot callback attempts=1", "ship"), []),
 ]
-FATES = [
+BEHAVIORS = [
     ParticipantBehavior.RESPONSE_LOST,
     ParticipantBehavior.NOT_SENT,
     ParticipantBehavior.THROTTLED,
@@ -38,9 +38,9 @@ FATES = [
     ParticipantBehavior.BUSY,
     ParticipantBehavior.REQUEST_LOST,
 ]
-attempts = st.lists(st.sampled_from([*FATES, *CRASHES, COMPENSATE, COMPENSATE]), max_size=8)
+attempts = st.lists(st.sampled_from([*BEHAVIORS, *CRASHES, COMPENSATE, COMPENSATE]), max_size=8)
 callbacks = st.lists(
-    st.sampled_from([*FATES, ParticipantBehavior.ACCEPTED, *CRASHES, *CALLBACKS, COMPENSATE]),
+    st.sampled_from([*BEHAVIORS, ParticipantBehavior.ACCEPTED, *CRASHES, *CALLBACKS, COMPENSATE]),
     max_size=8,
 )
 

@@ -55,7 +55,7 @@ class Race:
     """
 
     definition: Definition
-    fates: list[ParticipantBehavior]
+    behaviors: list[ParticipantBehavior]
     moves: tuple[Move, Move]
     wins: tuple[str, str]
     loser_is_recorded: bool = False
@@ -126,8 +126,8 @@ async def run(
 ) -> list[object]:
     """Return what the two moves returned; afterwards the saga runs until it rests."""
     await service.start(StartSaga(entity_id=1, input={}))
-    for fate in race.fates:
-        service.answer(service.out[0], fate)
+    for behavior in race.behaviors:
+        service.answer(service.out[0], behavior)
         await service.settle()
     first, second = reversed(race.moves) if swapped else race.moves
     leading = asyncio.ensure_future(first(service))
@@ -135,7 +135,7 @@ async def run(
         await asyncio.sleep(0)
     results = await asyncio.gather(leading, second(service), return_exceptions=True)
     await service.settle()
-    assert violated_invariants(service.told(), service.participants) == []
+    assert violated_invariants(service.logged_process(), service.participants) == []
     await service.come_to_rest()
-    assert violated_invariants(service.told(), service.participants) == []
+    assert violated_invariants(service.logged_process(), service.participants) == []
     return list(results)

@@ -76,13 +76,13 @@ class SagaMachine(RuleBasedStateMachine):
         self.participant_answers(ParticipantBehavior.DONE, timedelta(), 0.5, 0)
 
     @precondition(lambda self: self.process.in_flight)
-    @rule(fate=some.behaviors, takes=LATER, jitter=some.jitters, which=st.integers(0, 4))
+    @rule(behavior=some.behaviors, takes=LATER, jitter=some.jitters, which=st.integers(0, 4))
     def participant_answers(
-        self, fate: ParticipantBehavior, takes: timedelta, jitter: float, which: int
+        self, behavior: ParticipantBehavior, takes: timedelta, jitter: float, which: int
     ) -> None:
         self.now += takes
         sent = self.process.in_flight[which % len(self.process.in_flight)]
-        verdict = self.participants.answer(sent.call, fate)
+        verdict = self.participants.answer(sent.call, behavior)
         version = len(self.process.log)
         self.process.receive(sent, verdict, now=self.now, jitter=jitter)
         kept = self.process.saga.state.unrecorded

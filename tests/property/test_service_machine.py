@@ -82,9 +82,9 @@ class ServiceMachine(RuleBasedStateMachine):
         self.participant_answers(ParticipantBehavior.DONE, 0)
 
     @precondition(lambda self: self.service.out)
-    @rule(fate=some.behaviors, which=st.integers(0, 4))
-    def participant_answers(self, fate: ParticipantBehavior, which: int) -> None:
-        self.service.answer(self.service.out[which % len(self.service.out)], fate)
+    @rule(behavior=some.behaviors, which=st.integers(0, 4))
+    def participant_answers(self, behavior: ParticipantBehavior, which: int) -> None:
+        self.service.answer(self.service.out[which % len(self.service.out)], behavior)
         self.run()
 
     @rule(by=STEPS_OF_TIME)
@@ -149,7 +149,7 @@ class ServiceMachine(RuleBasedStateMachine):
         Interrupted calls of a saga that is to be compensated are awaited and not repeated. Calls
         that repeat without news may wait meanwhile. An abandoned saga awaits no answer.
         """
-        process, known = self.service.told(), self.service.known.state
+        process, known = self.service.logged_process(), self.service.known.state
         if process.saga.state.status is SagaStatus.ABANDONED:
             return
         out = [call_id(one.call) for one in self.service.out]
@@ -199,7 +199,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @invariant()
     def all_invariants_hold(self) -> None:
-        assert violated_invariants(self.service.told(), self.service.participants) == []
+        assert violated_invariants(self.service.logged_process(), self.service.participants) == []
 
     def teardown(self) -> None:
         """Faults and pauses stop: by its timer alone the saga comes to rest."""

@@ -12,14 +12,14 @@ from saga_orchestrator.fsm.testing import ParticipantBehavior, define
 from saga_orchestrator.fsm.testing.strategies import NAMES
 from saga_orchestrator.tests.property.scripted_saga import COMPENSATE, CRASHES, RETRY, ScriptedSaga
 
-FATES = [
+BEHAVIORS = [
     ParticipantBehavior.DONE,
     ParticipantBehavior.REJECTED,
     ParticipantBehavior.RESPONSE_LOST,
     ParticipantBehavior.NOT_SENT,
     ParticipantBehavior.BUSY,
 ]
-happenings = st.lists(st.sampled_from([*FATES, CRASHES[1], RETRY]), max_size=15)
+happenings = st.lists(st.sampled_from([*BEHAVIORS, CRASHES[1], RETRY]), max_size=15)
 
 
 @st.composite

@@ -36,7 +36,7 @@ CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "${input.sunny && input.rich}": frozenset({"sunny", "rich"}),
 }
 MAX_TURNS_TO_REST: Final = 20
-fates = st.sampled_from(
+behaviors = st.sampled_from(
     [
         ParticipantBehavior.DONE,
         ParticipantBehavior.DONE,
@@ -122,7 +122,7 @@ def conditions_of(step: Step) -> frozenset[str]:
     max_examples=3 * settings().max_examples,
     suppress_health_check=[HealthCheck.filter_too_much],  # most documents are refused
 )
-@given(documents(), inputs, st.lists(fates, max_size=4))
+@given(documents(), inputs, st.lists(behaviors, max_size=4))
 def test_accepted_definition_can_be_compensated_at_any_moment(
     steps: list[Step], given_input: dict[str, bool], story: list[ParticipantBehavior]
 ) -> None:
@@ -150,8 +150,8 @@ def accepted(steps: list[Step]) -> Definition | None:
 def turn_back_after(process: SimulatedProcess, story: list[ParticipantBehavior]) -> None:
     """Request the compensation after some replies, if possible; each compensation succeeds."""
     participants = ParticipantsModel()
-    for fate in story:
-        go_on(process, participants, fate)
+    for behavior in story:
+        go_on(process, participants, behavior)
     if "compensate" in allowed_actions(process.saga):
         process.handle(Compensate(), now=process.saga.state.updated_at)
     for _ in range(MAX_TURNS_TO_REST):
@@ -159,13 +159,13 @@ def turn_back_after(process: SimulatedProcess, story: list[ParticipantBehavior])
 
 
 def go_on(
-    process: SimulatedProcess, participants: ParticipantsModel, fate: ParticipantBehavior
+    process: SimulatedProcess, participants: ParticipantsModel, behavior: ParticipantBehavior
 ) -> None:
     now = process.saga.state.updated_at
     if process.in_flight:
         sent = process.in_flight[0]
         undoes = sent.call.direction is Direction.COMPENSATION
-        verdict = participants.answer(sent.call, ParticipantBehavior.DONE if undoes else fate)
+        verdict = participants.answer(sent.call, ParticipantBehavior.DONE if undoes else behavior)
         process.receive(sent, verdict, now=now)
     elif (due := next_wakeup(process.saga)) is not None:
         process.handle(TimerFired(), now=max(now, due))

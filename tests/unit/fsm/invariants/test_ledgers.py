@@ -153,7 +153,7 @@ DISAGREED: dict[str, tuple[History, list[LedgerEntry], list[tuple[str, str]]]] =
         [],
         [("I2", "look is called done, and was never called")],
     ),
-    "I2: a compensation of what a person called done, and that took no effect": (
+    "I2: a compensation of what an operator called done, and without an effect": (
         history_of_events(
             TWO,
             called("book"),

@@ -89,7 +89,7 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
         ],
     ),
     "a completion": (TWO, [*BOTH, SagaCompleted()]),
-    "a completion that is told of": (
+    "a completion whose webhook was delivered": (
         TWO,
         [
             *BOTH,
@@ -111,14 +111,14 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     "a doubt that a question has settled": (
         ASKING,
         [called("book"), done("book"), called("pay"), LOST, StatusQueried(step="pay", attempt=1),
-         StepConfirmedNotExecuted(step="pay", attempt=1, error="never heard of it"), 
+         StepConfirmedNotExecuted(step="pay", attempt=1, error="unknown key"), 
          called("pay", 2), rejected("pay", 2), BACK, undo("book"),
          undone("book"), SagaCompensated()],
     ),
     "a doubt that the last question has settled": (
         ASKING,
         [called("book"), done("book"), called("pay"), LOST, StatusQueried(step="pay", attempt=1),
-         StepNotSent(step="pay", attempt=1, error="never heard of it"), BACK, undo("book"),
+         StepNotSent(step="pay", attempt=1, error="unknown key"), BACK, undo("book"),
          undone("book"), SagaCompensated()],
     ),
     "a question that uses an attempt up": (
@@ -147,7 +147,7 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
         [*BOTH, BACK, undo("pay"), FAILED, undo("book"), undone("book"),
          SagaParked(reason="no", not_undone=("pay",))],
     ),
-    "a failure that a person has dealt with": (
+    "a failure that an operator has resolved": (
         TWO,
         [*BOTH, BACK, undo("pay"), FAILED, SagaParked(reason="no", not_undone=("book", "pay")),
          StepResolved(step="pay", verdict=Resolution.UNDONE, evidence="seen"),
@@ -156,7 +156,7 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     "a parking place": (
         TWO, [called("book"), done("book"), SagaParked(reason="", not_done=("pay",))],
     ),
-    "a pivot that had happened, as a person finds out on the way back": (
+    "a pivot that had happened, as an operator finds out during compensation": (
         PIVOTAL,
         [called("book"), done("book"), called("pay"), rejected("pay"), BACK, undo("book"),
          CompensationFailed(step="book", attempt=1, error="no"),
@@ -217,7 +217,7 @@ BROKEN: dict[str, Case] = {
          StepSkipped(step="pay")],
         [("I1", 8)],
     ),
-    "I1: a life after the giving up": (
+    "I1: an event after an abandon": (
         TWO,
         [SagaAbandoned(reason="", not_done=("book", "pay")), StepSkipped(step="book")],
         [("I1", 3)],
@@ -242,7 +242,7 @@ BROKEN: dict[str, Case] = {
         [*DECLINED, SagaParked(reason="it cannot be called", not_undone=("book", "pay"))],
         [("I2", 7)],
     ),
-    "I2: a giving up without a word of what stays": (
+    "I2: an abandon that does not name what stays": (
         TWO,
         [called("book"), done("book"), SagaAbandoned(reason="", not_done=("pay",))],
         [("I2", 4)],

@@ -29,15 +29,15 @@ REQUEST = StartSaga(entity_id="order-1", input={})
 
 
 def driven(
-    *fates: ParticipantBehavior, definition: Definition = TWO
+    *behaviors: ParticipantBehavior, definition: Definition = TWO
 ) -> tuple[SimulatedProcess, ParticipantsModel]:
     process, participants = (
         SimulatedProcess(definition, SAGA_ID, REQUEST, now=NOON),
         ParticipantsModel(),
     )
-    for fate in fates:
+    for behavior in behaviors:
         sent = process.in_flight[0]
-        process.receive(sent, participants.answer(sent.call, fate), now=NOON)
+        process.receive(sent, participants.answer(sent.call, behavior), now=NOON)
     return process, participants
 
 
@@ -46,7 +46,7 @@ def breaches(process: SimulatedProcess, participants: ParticipantsModel) -> list
 
 
 @pytest.mark.parametrize(
-    "fates",
+    "behaviors",
     [
         (),
         (ParticipantBehavior.DONE, ParticipantBehavior.DONE),
@@ -56,9 +56,9 @@ def breaches(process: SimulatedProcess, participants: ParticipantsModel) -> list
     ],
 )
 def test_saga_that_was_really_driven_violates_no_invariant(
-    fates: tuple[ParticipantBehavior, ...],
+    behaviors: tuple[ParticipantBehavior, ...],
 ) -> None:
-    assert violated_invariants(*driven(*fates)) == []
+    assert violated_invariants(*driven(*behaviors)) == []
 
 
 def test_abandoned_saga_names_every_effect_that_stays() -> None:

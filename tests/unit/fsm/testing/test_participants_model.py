@@ -23,7 +23,7 @@ ASK = replace(ACT, direction=Direction.STATUS)
 
 
 @pytest.mark.parametrize(
-    ("fate", "happens", "outcome"),
+    ("behavior", "happens", "outcome"),
     [
         (ParticipantBehavior.DONE, True, Outcome.DONE),
         (ParticipantBehavior.EMPTY, True, Outcome.DONE),
@@ -37,11 +37,11 @@ ASK = replace(ACT, direction=Direction.STATUS)
     ],
 )
 def test_behavior_is_an_effect_and_an_outcome(
-    fate: ParticipantBehavior, happens: bool, outcome: Outcome
+    behavior: ParticipantBehavior, happens: bool, outcome: Outcome
 ) -> None:
     model = ParticipantsModel()
 
-    assert model.answer(ACT, fate).kind is outcome
+    assert model.answer(ACT, behavior).kind is outcome
     assert model.has_done("book") is happens
 
 
@@ -50,8 +50,8 @@ def test_effect_happens_at_most_once(
     calls: list[tuple[CallParticipant, ParticipantBehavior]],
 ) -> None:
     model = ParticipantsModel()
-    for call, fate in calls:
-        model.answer(call, fate)
+    for call, behavior in calls:
+        model.answer(call, behavior)
 
     assert len(model.effects) == len(set(model.effects))
     assert len(model.received) == len(calls)
@@ -67,12 +67,12 @@ def test_action_after_its_compensation_has_no_effect() -> None:
 
 
 def test_done_step_is_refused_only_after_a_lost_reply() -> None:
-    heard, unheard = ParticipantsModel(), ParticipantsModel()
-    heard.answer(ACT, ParticipantBehavior.BUSY)
-    unheard.answer(ACT, ParticipantBehavior.RESPONSE_LOST)
+    busy, lost = ParticipantsModel(), ParticipantsModel()
+    busy.answer(ACT, ParticipantBehavior.BUSY)
+    lost.answer(ACT, ParticipantBehavior.RESPONSE_LOST)
 
-    assert heard.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.DONE
-    assert unheard.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.REJECTED
+    assert busy.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.DONE
+    assert lost.answer(ACT, ParticipantBehavior.REJECTED).kind is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(("arrived", "outcome"), [(True, Outcome.DONE), (False, Outcome.NOT_DONE)])
@@ -128,14 +128,14 @@ def test_callback_never_calls_a_done_step_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fate", "outcome"),
+    ("behavior", "outcome"),
     [(ParticipantBehavior.DONE, Outcome.DONE), (ParticipantBehavior.REJECTED, Outcome.NOT_DONE)],
 )
 def test_accepted_step_is_done_when_it_is_polled_or_never(
-    fate: ParticipantBehavior, outcome: Outcome
+    behavior: ParticipantBehavior, outcome: Outcome
 ) -> None:
     model = ParticipantsModel(frozenset({"book"}))
     model.answer(ACT, ParticipantBehavior.ACCEPTED)
 
-    assert model.answer(ASK, fate).kind is outcome
+    assert model.answer(ASK, behavior).kind is outcome
     assert model.has_done("book") is (outcome is Outcome.DONE)
