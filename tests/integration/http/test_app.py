@@ -1,0 +1,70 @@
+"""The application as Starlette users know it: middleware, mounts and error handling."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from saga_orchestrator.http.app import ROUTES, build_app
+from saga_orchestrator.http.state import AppState
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class RequireToken:
+    """Middleware of a user: only requests with a token pass."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        allowed = scope["type"] != "http" or (b"authorization", b"secret") in scope["headers"]
+        app = self.app if allowed else PlainTextResponse("no token", 401)
+        await app(scope, receive, send)
+
+
+async def get(app: Starlette, state: AppState, path: str, **headers: str) -> httpx.Response:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {**state}}, receive, send)
+
+    transport = httpx.ASGITransport(serve, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://saga") as client:
+        return await client.get(path, headers=headers)
+
+
+async def test_added_middleware_sees_every_request(state: AppState) -> None:
+    app = build_app(version="1")
+    app.add_middleware(RequireToken)
+
+    assert (await get(app, state, "/livez")).status_code == 401
+    assert (await get(app, state, "/livez", Authorization="secret")).status_code == 200
+
+
+async def test_mounted_application_is_served_beside_the_api(state: AppState) -> None:
+    async def hello(_: object) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    app = build_app(version="1")
+    app.mount("/added", Starlette(routes=[Route("/a b", hello)]))
+
+    assert (await get(app, state, "/added/a%20b")).text == "hello"
+    assert (await get(app, state, "/livez")).status_code == 200
+
+
+async def test_unexpected_error_of_an_added_route_is_a_problem(state: AppState) -> None:
+    async def fail(_: object) -> PlainTextResponse:
+        raise ZeroDivisionError
+
+    app = build_app(version="1")
+    app.add_route("/added", fail)
+
+    response = await get(app, state, "/added")
+
+    assert (response.status_code, response.json()["code"]) == (500, "internal-error")
+    assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("path", [route.path for route in ROUTES if not route.path_parameters])
+def test_path_without_parameters_has_one_route(path: str) -> None:
+    assert [route.path for route in ROUTES].count(path) == 1
