@@ -22,6 +22,7 @@ from psycopg.errors import UndefinedTable
 from . import projections
 from .document_files import UnreadableFile, parse_document, read_text
 from .eventstore.cluster.postgres import PostgresInbox, PostgresMembership
+from .eventstore.cluster.postgres_jobs import PostgresJobs
 from .eventstore.embedded import embedded_server, has_embedded_server
 from .eventstore.errors import (
     EmbeddedServerFailed,
@@ -143,11 +144,13 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
         )
         stack.push_async_callback(rebalancer.close)
         orchestrator = Orchestrator(log, registry, local_sagas, clock, messenger)
-        bulk = BulkJobs(orchestrator, clock)
+        jobs = PostgresJobs(stores.readers)
+        bulk = BulkJobs(jobs, local_sagas, lambda: driver.shards, clock)
         listing = StatusListing(stores.views, projector.flush)
         async with asyncio.TaskGroup() as group:
             loops = (
-                projector.run(), driver.timers.run(), rebalancer.run(), log.wait_for_failure(),
+                projector.run(), driver.timers.run(), rebalancer.run(), bulk.run(),
+                log.wait_for_failure(),
             )  # fmt: skip
             tasks = [group.create_task(loop) for loop in loops]
             await rebalancer.wait_for_first_shard(FIRST_SHARD_TIMEOUT)
@@ -182,7 +185,6 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                 ),
                 allowed_origins=settings.saga_allowed_origins,
             )
-            await bulk.close()
             driver.begin_stop()
             await rebalancer.hand_over_all(settings.saga_drain_time)
             await driver.drain(timedelta())

@@ -46,7 +46,10 @@ ROUTES: Final = (
 def build_app(lifespan: Lifespan[Starlette] | None = None, *, version: str) -> Starlette:
     """Return the application. `version` is that of the software, for the API document."""
     app = Starlette(
-        routes=[route.to_route() for route in ROUTES],
+        routes=[
+            route.to_route({other.method for other in ROUTES if other.path == route.path})
+            for route in ROUTES
+        ],
         middleware=[Middleware(AdmissionMiddleware)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,

@@ -6,6 +6,7 @@ OrchestratorError
 ├── VersionNotReached       the saga has no such version, or has not reached it
 ├── DefinitionNotFound      no definition has that name, or that version
 ├── DefinitionExists        the version exists with other content
+├── BulkJobNotFound         no bulk job has that id, or it finished long ago
 ├── IdempotencyKeyReused    the key was used with another body
 └── Unavailable             the service is stopping, or the log cannot be written now
     ├── Overloaded          too many appends are waiting; nothing was recorded
@@ -54,6 +55,12 @@ class DefinitionExists(OrchestratorError):
             " register the next one"
         )
         self.name, self.version = name, version
+
+
+class BulkJobNotFound(OrchestratorError):
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no bulk job {job_id[:80]}")
+        self.job_id = job_id
 
 
 class IdempotencyKeyReused(OrchestratorError):

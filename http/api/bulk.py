@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from ...fsm.codec import format_time
 from ...fsm.definitions.findings import Finding
 from ...fsm.formats.strict_json import Json
-from ...fsm.inputs import Abandon, Cancel, Compensate, OperatorCommand, Pause, Resume, Retry
-from ...fsm.runtime.bulk import BulkJob
+from ...fsm.runtime.bulk import BulkCommand, BulkJob, BulkSaga
+from ...fsm.runtime.errors import BulkJobNotFound
 from ...projections.errors import ProjectionUnavailable
 from ...projections.listing import Listing, SagaFilter
 from ..state import Request
 from ..wire.body import read_json_object
-from ..wire.errors import BulkJobNotFound, InvalidRequest, TooManySagas
+from ..wire.errors import InvalidRequest, TooManySagas
 from ..wire.headers import ACTOR_HEADER, read_actor
 from ..wire.json_response import json_response
-from ..wire.requests import BulkRequest, NoQuery, read_query, validate_body
-from ..wire.responses import BulkDryRunResponse, BulkJobResponse
+from ..wire.requests import (
+    BulkJobsQuery,
+    BulkRequest,
+    BulkSagasQuery,
+    NoQuery,
+    read_query,
+    validate_body,
+)
+from ..wire.responses import (
+    BulkDryRunResponse,
+    BulkJobResponse,
+    BulkJobsResponse,
+    BulkSagasResponse,
+)
 from ..wire.route import ResponseSpec, RouteSpec
 
 READ_BATCH_SAGAS: Final = 1000
 MAX_SAGAS: Final = 100_000  # of one job
 MAX_DRY_RUN_IDS: Final = 20
-COMMANDS: Final[dict[str, Callable[..., OperatorCommand]]] = {
-    "compensate": Compensate,
-    "cancel": Cancel,
-    "retry": Retry,
-    "pause": Pause,
-    "resume": Resume,
-}
 
 
 async def bulk(request: Request) -> Response:
@@ -43,27 +48,59 @@ async def bulk(request: Request) -> Response:
     saga_ids = await _matching_sagas(request.state["listing"], body.filter.to_filter())
     if body.dry_run:
         return json_response({"matched": len(saga_ids), "saga_ids": saga_ids[:MAX_DRY_RUN_IDS]})
-    job = request.state["bulk"].start(body.action, command, saga_ids)
+    job = await request.state["bulk"].start(command, saga_ids)
     headers = {"Location": f"/bulk/{job.job_id}"}
     return json_response(_job_view(job), HTTPStatus.ACCEPTED, headers)
 
 
+async def bulk_jobs(request: Request) -> Response:
+    query = read_query(BulkJobsQuery, request)
+    jobs = await request.state["bulk"].newest(query.cursor, query.limit)
+    cursor = jobs[-1].job_id if len(jobs) == query.limit else None
+    view: dict[str, Json] = {"jobs": [_job_view(job) for job in jobs], "next_cursor": cursor}
+    return json_response(view, headers=_next_link("/bulk", query.limit, cursor))
+
+
 async def bulk_job(request: Request) -> Response:
     read_query(NoQuery, request)
-    job = request.state["bulk"].get(request.path_params["job_id"])
-    if job is None:
-        raise BulkJobNotFound
+    return json_response(_job_view(await request.state["bulk"].get(request.path_params["job_id"])))
+
+
+async def bulk_sagas(request: Request) -> Response:
+    query = read_query(BulkSagasQuery, request)
+    job_id = request.path_params["job_id"]
+    sagas = await request.state["bulk"].sagas(
+        job_id, query.cursor, query.limit, refused=query.refused
+    )
+    cursor = sagas[-1].saga_id if len(sagas) == query.limit else None
+    view: dict[str, Json] = {
+        "sagas": [_saga_view(saga) for saga in sagas],
+        "next_cursor": cursor,
+    }
+    path = f"/bulk/{job_id}/sagas"
+    refused = {"refused": "true"} if query.refused else {}
+    return json_response(view, headers=_next_link(path, query.limit, cursor, **refused))
+
+
+async def cancel_bulk_job(request: Request) -> Response:
+    read_query(NoQuery, request)
+    job = await request.state["bulk"].cancel(request.path_params["job_id"], read_actor(request))
     return json_response(_job_view(job))
 
 
-def _command(body: BulkRequest, actor: str | None) -> OperatorCommand:
+def _command(body: BulkRequest, actor: str | None) -> BulkCommand:
     """Raises InvalidRequest."""
-    if body.action == "abandon":
-        return Abandon(actor=actor, reason=body.reason, children=body.children)
-    if body.children is not None:
+    if body.children is not None and body.action != "abandon":
         detail = "only abandon says what becomes of children; leave it out"
         raise InvalidRequest([Finding(code="not-wanted", pointer="/children", detail=detail)])
-    return COMMANDS[body.action](actor=actor, reason=body.reason)
+    return BulkCommand(
+        action=body.action,
+        reason=body.reason,
+        filter=body.filter.model_dump(mode="json", exclude_unset=True),
+        actor=actor,
+        children=body.children,
+        name=body.name,
+    )
 
 
 async def _matching_sagas(listing: Listing, saga_filter: SagaFilter) -> list[str]:
@@ -85,16 +122,39 @@ async def _matching_sagas(listing: Listing, saga_filter: SagaFilter) -> list[str
 
 
 def _job_view(job: BulkJob) -> dict[str, Json]:
+    request = job.request
     return {
         "job_id": job.job_id,
-        "action": job.action,
+        "name": request.name,
+        "action": request.action,
+        "filter": request.filter,
+        "reason": request.reason,
+        "actor": request.actor,
+        "status": job.status,
         "matched": job.matched,
         "done": job.done,
         "refused": job.refused,
         "refusals": dict(job.refusals),
         "started_at": format_time(job.started_at),
         "finished_at": None if job.finished_at is None else format_time(job.finished_at),
+        "cancelled_by": job.cancelled_by,
     }
+
+
+def _saga_view(saga: BulkSaga) -> dict[str, Json]:
+    return {
+        "saga_id": saga.saga_id,
+        "outcome": saga.outcome,
+        "refusal": saga.refusal,
+        "ended_at": None if saga.ended_at is None else format_time(saga.ended_at),
+    }
+
+
+def _next_link(path: str, limit: int, cursor: str | None, **query: str) -> dict[str, str]:
+    if cursor is None:
+        return {}
+    parameters = urlencode({**query, "limit": limit, "cursor": cursor})
+    return {"Link": f'<{path}?{parameters}>; rel="next"'}
 
 
 ROUTES: Final = (
@@ -114,11 +174,38 @@ ROUTES: Final = (
     ),
     RouteSpec(
         method="GET",
+        path="/bulk",
+        endpoint=bulk_jobs,
+        summary="The bulk jobs of all nodes, newest first",
+        query=BulkJobsQuery,
+        responses={200: ResponseSpec("A page.", BulkJobsResponse, headers=("Link",))},
+    ),
+    RouteSpec(
+        method="GET",
         path="/bulk/{job_id}",
         endpoint=bulk_job,
         summary="The progress of a bulk job",
         query=NoQuery,
         responses={200: ResponseSpec("The progress so far.", BulkJobResponse)},
+        problems=(BulkJobNotFound,),
+    ),
+    RouteSpec(
+        method="GET",
+        path="/bulk/{job_id}/sagas",
+        endpoint=bulk_sagas,
+        summary="What came of each saga of a bulk job",
+        query=BulkSagasQuery,
+        responses={200: ResponseSpec("A page.", BulkSagasResponse, headers=("Link",))},
+        problems=(BulkJobNotFound,),
+    ),
+    RouteSpec(
+        method="POST",
+        path="/bulk/{job_id}/cancel",
+        endpoint=cancel_bulk_job,
+        summary="Stop a bulk job: sagas that have not got the command do not get it",
+        query=NoQuery,
+        headers=(ACTOR_HEADER,),
+        responses={200: ResponseSpec("The job, which may have been done before.", BulkJobResponse)},
         problems=(BulkJobNotFound,),
     ),
 )

@@ -23,7 +23,6 @@ RequestRefused
 ├── WrongCallbackToken         a callback without the token of its call
 ├── InvalidSignalName          a name that no signal can have
 ├── TooManySagas               more sagas than a bulk job may have
-├── BulkJobNotFound            no such job, or not any more
 ├── StartUnconfirmed           a start that may or may not have been recorded
 ├── MethodNotAllowed           the path exists, for other methods
 └── PathNotFound               the path does not exist
@@ -176,11 +175,6 @@ class InvalidSignalName(RequestRefused):
 class TooManySagas(RequestRefused):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the filter matches more than {limit} sagas; make it narrower")
-
-
-class BulkJobNotFound(RequestRefused):
-    def __init__(self) -> None:
-        super().__init__("there is no such job; the newest are kept, by the node they run on")
 
 
 class StartUnconfirmed(RequestRefused):

@@ -31,6 +31,7 @@ from ...fsm.errors import (
 )
 from ...fsm.formats.strict_json import Json, serialize
 from ...fsm.runtime.errors import (
+    BulkJobNotFound,
     DefinitionExists,
     DefinitionNotFound,
     IdempotencyKeyReused,
@@ -45,7 +46,6 @@ from ...projections.errors import ProjectionUnavailable
 from .errors import (
     BodyTooLarge,
     BodyTooSlow,
-    BulkJobNotFound,
     ForeignHost,
     ForeignOrigin,
     HeadTooLarge,

@@ -16,6 +16,7 @@ from ...fsm.formats.json_path import json_pointer
 from ...fsm.formats.strict_json import JsonObject
 from ...fsm.inputs import ChildPolicy, StartSaga
 from ...fsm.machines import SagaStatus
+from ...fsm.runtime.bulk import Action
 from ...projections.listing import PAGE_CURSOR_PATTERN, SagaFilter
 from .errors import InvalidQuery, InvalidRequest
 from .types import AnyArray, AnyJson, AnyObject, Deadline, EntityId, Tags, Time
@@ -27,11 +28,13 @@ MAX_PAGE_ENTRIES = 1000
 # Regular expressions, and what they mean in words.
 NOT_BLANK, WITHOUT_NULL = r"^[^\x00]*\S[^\x00]*$", r"^[^\x00]*$"
 CURSOR = r"^[A-Za-z0-9_-]{1,1000}$"
+UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 PATTERN_WORDS: Mapping[str, str] = {
     NOT_BLANK: "must not be blank, nor hold the character U+0000",
     WITHOUT_NULL: "must not hold the character U+0000",
     CURSOR: "must be the next of the page before",
     PAGE_CURSOR_PATTERN: "must be the next_cursor of the page before",
+    UUID: "must be the next_cursor of the page before",
 }
 
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
@@ -39,6 +42,7 @@ PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_ENTRIES)]
 Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=NOT_BLANK)]
 OptionalReason = Annotated[str, Field(max_length=1000, pattern=WITHOUT_NULL)] | None
 Children = Annotated[ChildPolicy | None, Field(strict=False)]
+UuidText = Annotated[str, Field(pattern=UUID)]
 ShortText = Annotated[str, Field(max_length=200, pattern=WITHOUT_NULL)]
 
 
@@ -131,9 +135,10 @@ class BulkFilter(Body):
 
 
 class BulkRequest(Body):
-    action: Literal["compensate", "cancel", "retry", "pause", "resume", "abandon"]
+    action: Action
     filter: BulkFilter
     reason: Reason
+    name: ShortText | None = None
     children: Children = None
     dry_run: bool = False
 
@@ -175,6 +180,21 @@ class CompensateQuery(Query):
 class EventsQuery(Query):
     after: Annotated[int, Field(ge=0, le=MAX_VERSION)] = 0
     limit: PageSize = DEFAULT_PAGE_ENTRIES
+
+
+class BulkJobsQuery(Query):
+    """`cursor` is the `next_cursor` of the page before."""
+
+    limit: PageSize = DEFAULT_PAGE_ENTRIES
+    cursor: UuidText | None = None
+
+
+class BulkSagasQuery(Query):
+    """`refused`: only the sagas that refused. `cursor` is the `next_cursor` of the page before."""
+
+    refused: bool = False
+    limit: PageSize = DEFAULT_PAGE_ENTRIES
+    cursor: UuidText | None = None
 
 
 class FeedQuery(Query):

@@ -6,7 +6,7 @@ test validates every response against it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
 
@@ -199,16 +199,46 @@ class BulkDryRunResponse(ResponseModel):
 
 
 class BulkJobResponse(ResponseModel):
-    """A bulk job. `refusals` has reasons by saga; not all of them are kept."""
+    """A bulk job. `refusals` are reasons by saga: the first hundred; `/bulk/{job_id}/sagas` has
+    all."""
 
     job_id: str
+    name: str | None
     action: str
+    filter: dict[str, Any]
+    reason: str
+    actor: str | None
+    status: Literal["running", "done", "cancelled"]
     matched: int
     done: int
     refused: int
     refusals: dict[str, str]
     started_at: str
     finished_at: str | None
+    cancelled_by: str | None
+
+
+class BulkJobsResponse(ResponseModel):
+    """Newest first."""
+
+    jobs: list[BulkJobResponse]
+    next_cursor: str | None
+
+
+class BulkSagaModel(ResponseModel):
+    """What came of one saga; `left`: the job was cancelled before the saga got the command."""
+
+    saga_id: str
+    outcome: Literal["pending", "done", "refused", "left"]
+    refusal: str | None
+    ended_at: str | None
+
+
+class BulkSagasResponse(ResponseModel):
+    """In order of saga ids."""
+
+    sagas: list[BulkSagaModel]
+    next_cursor: str | None
 
 
 class ShardHeadModel(ResponseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
@@ -57,9 +57,9 @@ class RouteSpec:
     def path_parameters(self) -> list[str]:
         return re.findall(r"{(\w+)}", self.path)
 
-    def to_route(self) -> Route:
-        app = EndpointApp(self.endpoint)
-        return SegmentRoute(self.path, app, methods=[self.method], name=self.name)
+    def to_route(self, path_methods: Collection[str]) -> Route:
+        """Return the route. `path_methods` are those of all routes of its path."""
+        return SegmentRoute(self, path_methods)
 
 
 class EndpointApp:
@@ -82,8 +82,14 @@ class SegmentRoute(Route):
 
     An encoded slash is a part of its segment and separates none (RFC 3986, section 2.2). A path
     without parameters is never one with them, whatever the method: `GET /sagas/start` is refused,
-    and does not read the saga `start`. It therefore has one route only.
+    and does not read the saga `start`.
     """
+
+    def __init__(self, spec: RouteSpec, path_methods: Collection[str]) -> None:
+        app = EndpointApp(spec.endpoint)
+        super().__init__(spec.path, app, methods=[spec.method], name=spec.name)
+        served = {*path_methods, *(("HEAD",) if "GET" in path_methods else ())}
+        self._served_elsewhere = served - (self.methods or set())
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         raw_path: bytes = scope.get("raw_path") or b""
@@ -93,7 +99,8 @@ class SegmentRoute(Route):
             child_scope["path_params"] = {name: unquote(text) for name, text in parameters.items()}
         else:
             match, child_scope = super().matches(scope)
-        if match is Match.PARTIAL and not self.param_convertors:
+        refused = match is Match.PARTIAL and scope["method"] not in self._served_elsewhere
+        if refused and not self.param_convertors:
             return Match.FULL, child_scope  # for `handle` to refuse the method
         return match, child_scope
 

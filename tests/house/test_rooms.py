@@ -38,7 +38,13 @@ MAY_KNOW: Final = {
     "fsm/decider": {"fsm", "fsm/formats", "fsm/expressions", "fsm/definitions"},
     "fsm/invariants": {"fsm", "fsm/formats", "fsm/definitions", "fsm/decider"},
     "fsm/testing": {*CORE},
-    "fsm/runtime": {*CORE_OF_RUNTIME, "fsm/runtime/calls", "fsm/runtime/sharding", "eventstore"},
+    "fsm/runtime": {
+        *CORE_OF_RUNTIME,
+        "fsm/runtime/calls",
+        "fsm/runtime/sharding",
+        "eventstore",
+        "eventstore/cluster",
+    },
     "fsm/runtime/calls": {*CORE_OF_RUNTIME, "fsm/runtime"},
     "fsm/runtime/sharding": {*CORE_OF_RUNTIME, "fsm/runtime", "eventstore", "eventstore/cluster"},
     "eventstore": set(),
@@ -70,7 +76,9 @@ READS_THE_CLOCK: Final = {
 }  # fmt: skip
 CLOCK: Final = "fsm/runtime/clock.py"
 PARTS: Final = {"PostgresLog", "Driver", "Executor", "Orchestrator", "Projector", "Recovery"}
-RULES: Final = {"decide", "evolve", "replay", "begin", "commands", "wake_up"}
+RULES: Final = {
+    "decide", "evolve", "replay", "pending_instructions", "next_wakeup",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("room", MAY_KNOW)

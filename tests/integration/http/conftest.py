@@ -9,6 +9,7 @@ from functools import partial
 
 import httpx
 import pytest
+from saga_orchestrator.eventstore.cluster.memory_jobs import InMemoryJobs
 from saga_orchestrator.fsm.formats.redaction import Redaction
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout, WorkerThread
@@ -105,10 +106,13 @@ def health() -> ScriptedHealth:
 
 
 @pytest.fixture
-async def bulk(world: InMemoryService) -> AsyncIterator[BulkJobs]:
-    made = BulkJobs(world.orchestrator, world.clock)
-    yield made
-    await made.close()
+async def bulk(world: InMemoryService) -> BulkJobs:
+    return bulk_jobs(world)
+
+
+def bulk_jobs(world: InMemoryService) -> BulkJobs:
+    local_sagas = world.orchestrator.local_sagas
+    return BulkJobs(InMemoryJobs(), local_sagas, lambda: world.driver.shards, world.clock)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,11 +12,15 @@ from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.runtime import bulk as jobs
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.http.api import bulk as door
-from saga_orchestrator.http.wire.responses import BulkDryRunResponse, BulkJobResponse
+from saga_orchestrator.http.wire.responses import (
+    BulkDryRunResponse,
+    BulkJobResponse,
+    BulkJobsResponse,
+    BulkSagasResponse,
+)
 from saga_orchestrator.projections.errors import ProjectionUnavailable
 from saga_orchestrator.projections.listing import PageCursor, SagaFilter, SagaSummary
-from saga_orchestrator.tests.support.in_memory_service import NOON, TIME_LIMIT, InMemoryService
-from saga_orchestrator.tests.support.virtual_time import await_idle
+from saga_orchestrator.tests.support.in_memory_service import NOON, InMemoryService
 
 from .conftest import ScriptedListing
 from .situations import SITUATIONS, compensated, completed, paused, waiting
@@ -62,8 +65,7 @@ def nobodies(number: int) -> list[str]:
 
 async def at_its_end(client: httpx.AsyncClient, bulk: BulkJobs, started: httpx.Response) -> Any:
     """The job once it has asked everybody."""
-    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
-        await asyncio.gather(*bulk._tasks)
+    await bulk.step()
     response = await client.get(started.headers["location"])
     assert response.status_code == 200
     return BulkJobResponse.model_validate_json(response.content)
@@ -226,7 +228,7 @@ async def test_more_than_a_job_is_for_is_refused_as_a_whole(
     assert response.is_success is fits
     if not fits:
         assert (response.status_code, response.json()["code"]) == (422, "too-many-sagas")
-        assert bulk._jobs == {}
+        assert (await client.get("/bulk")).json()["jobs"] == []
 
 
 async def test_not_all_refusals_are_told(
@@ -240,37 +242,98 @@ async def test_not_all_refusals_are_told(
     assert len(job.refusals) == jobs.MAX_REFUSALS
 
 
-async def test_only_the_newest_jobs_are_kept(client: httpx.AsyncClient, bulk: BulkJobs) -> None:
-    started = [await client.post("/bulk", json=STOP_ALL) for _ in range(jobs.MAX_JOBS + 1)]
+async def test_jobs_are_listed_page_by_page_newest_first(client: httpx.AsyncClient) -> None:
+    started = [(await client.post("/bulk", json=STOP_ALL)).json()["job_id"] for _ in range(3)]
 
-    first, second = [await client.get(one.headers["location"]) for one in started[:2]]
+    first = await client.get("/bulk", params={"limit": 2})
+    second = await client.get(first.links["next"]["url"])
 
-    assert (first.status_code, second.status_code) == (404, 200)
+    pages = [BulkJobsResponse.model_validate_json(page.content) for page in (first, second)]
+    assert [[job.job_id for job in page.jobs] for page in pages] == [started[:0:-1], started[:1]]
+    assert [page.next_cursor for page in pages] == [started[1], None]
 
 
-async def test_a_stop_ends_a_job_where_it_is(
+async def test_job_keeps_what_it_was_made_from(
+    client: httpx.AsyncClient, listing: ScriptedListing
+) -> None:
+    wanted = {"type": "offer", "started_before": "2026-03-01T14:00:00+01:00", "tags": {"a": "b"}}
+    body = {**STOP_ALL, "filter": wanted, "name": "recall"}
+
+    started = await client.post("/bulk", json=body, headers={"Saga-Actor": "Ada"})
+
+    job = BulkJobResponse.model_validate_json(started.content)
+    assert (job.name, job.action, job.reason, job.actor) == (
+        "recall",
+        "cancel",
+        "wrong price",
+        "Ada",
+    )
+    assert job.filter == {**wanted, "started_before": "2026-03-01T13:00:00Z"}
+    assert job.status == "running"
+
+
+async def test_sagas_of_a_job_are_listed_with_their_outcomes(
+    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    running, done = await waiting(world), await completed(world)
+    listed(listing, running, done)
+    started = await client.post("/bulk", json=STOP_ALL)
+    sagas = f"{started.headers['location']}/sagas"
+
+    before = BulkSagasResponse.model_validate_json((await client.get(sagas)).content)
+    await bulk.step()
+    first = await client.get(sagas, params={"limit": 1})
+    second = await client.get(first.links["next"]["url"])
+    refused = await client.get(sagas, params={"refused": "true"})
+
+    assert {saga.outcome for saga in before.sagas} == {"pending"}
+    pages = [BulkSagasResponse.model_validate_json(page.content) for page in (first, second)]
+    outcomes = {saga.saga_id: saga.outcome for page in pages for saga in page.sagas}
+    assert outcomes == {running: "done", done: "refused"}
+    (saga,) = BulkSagasResponse.model_validate_json(refused.content).sagas
+    assert (saga.saga_id, saga.ended_at) == (done, "2026-03-01T12:00:00.000000Z")
+    assert "compensate it instead" in (saga.refusal or "")
+
+
+async def test_cancelled_job_leaves_the_sagas_that_have_not_got_the_command(
     client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     saga_id = await waiting(world)
     listed(listing, saga_id)
-    turn = world.driver.creation_lock(saga_id)
-    await turn.acquire()
-    started = await client.post("/bulk", json=STOP_ALL)
+    path = (await client.post("/bulk", json=STOP_ALL)).headers["location"]
 
-    await bulk.close()
-    turn.release()
-    await await_idle(world.driver)
+    cancelled = await client.post(f"{path}/cancel", headers={"Saga-Actor": "Ada"})
+    again = await client.post(f"{path}/cancel")
+    await bulk.step()
 
-    job = (await client.get(started.headers["location"])).json()
-    assert (job["done"], job["refused"], job["finished_at"]) == (0, 0, None)
+    assert (cancelled.status_code, again.json()) == (200, cancelled.json())
+    assert (cancelled.json()["status"], cancelled.json()["done"]) == ("cancelled", 0)
+    assert cancelled.json()["cancelled_by"] == "Ada"
+    sagas = (await client.get(f"{path}/sagas")).json()["sagas"]
+    assert [saga["outcome"] for saga in sagas] == ["left"]
     assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+
+
+async def test_cancel_of_a_job_that_is_done_changes_nothing(
+    client: httpx.AsyncClient, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    job = await at_its_end(client, bulk, await client.post("/bulk", json=STOP_ALL))
+
+    cancelled = await client.post(f"/bulk/{job.job_id}/cancel")
+
+    assert cancelled.json()["status"] == "done"
 
 
 @pytest.mark.parametrize("job_id", ["x", "%00", nobodies(1)[0], "a" * 3000])
 async def test_a_job_that_nobody_knows(client: httpx.AsyncClient, job_id: str) -> None:
-    response = await client.get(f"/bulk/{job_id}")
+    responses = [
+        await client.get(f"/bulk/{job_id}"),
+        await client.get(f"/bulk/{job_id}/sagas"),
+        await client.post(f"/bulk/{job_id}/cancel"),
+    ]
 
-    assert (response.status_code, response.json()["code"]) == (404, "unknown-bulk-job")
+    for response in responses:
+        assert (response.status_code, response.json()["code"]) == (404, "unknown-bulk-job")
 
 
 @pytest.mark.parametrize(

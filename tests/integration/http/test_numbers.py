@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.fsm.formats.strict_json import serialize
-from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.projections.status import status_view
 from saga_orchestrator.tests.integration.http.clients import client_of
 from saga_orchestrator.tests.support.asgi_requests import JSON
@@ -26,7 +25,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     in_memory_service,
 )
 
-from .conftest import ScriptedHealth, ScriptedListing, state_of
+from .conftest import ScriptedHealth, ScriptedListing, bulk_jobs, state_of
 
 MONEY = """
 saga: money
@@ -161,8 +160,8 @@ AT_ONCE = {**JSON, "Prefer": "respond-async"}
 
 
 def client_of_world(world: InMemoryService) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    bulk = BulkJobs(world.orchestrator, world.clock)
-    return client_of(state_of(world, ScriptedListing(), ScriptedHealth(), bulk))
+    state = state_of(world, ScriptedListing(), ScriptedHealth(), bulk_jobs(world))
+    return client_of(state)
 
 
 async def seen(client: httpx.AsyncClient, saga_id: str) -> Mapping[str, Any]:

@@ -1,34 +1,44 @@
-"""One verb for many sagas: each is asked by itself, and what refuses stops no other."""
+"""Bulk jobs: each saga gets the command once, and no refusal stops the others."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.inputs import Cancel, Compensate, OperatorCommand
+from saga_orchestrator.eventstore.cluster.jobs import MAX_TASKS_PER_READ
+from saga_orchestrator.eventstore.cluster.memory_jobs import InMemoryJobs
+from saga_orchestrator.fsm.inputs import Input, Resume
 from saga_orchestrator.fsm.runtime import bulk
-from saga_orchestrator.fsm.runtime.bulk import MAX_CONCURRENT_COMMANDS, MAX_JOBS, BulkJob, BulkJobs
-from saga_orchestrator.fsm.runtime.orchestrator import Orchestrator
+from saga_orchestrator.fsm.runtime.bulk import (
+    COMMAND_TIMEOUT,
+    JOB_RETENTION,
+    MAX_CONCURRENT_COMMANDS,
+    MAX_REFUSALS,
+    UNEXPECTED,
+    BulkCommand,
+    BulkJobs,
+)
+from saga_orchestrator.fsm.runtime.errors import BulkJobNotFound, Overloaded
+from saga_orchestrator.fsm.runtime.local_sagas import LocalSagas
 from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.tests.support.in_memory_service import NOON, TIME_LIMIT, InMemoryService
+from saga_orchestrator.tests.support.in_memory_cluster import InMemoryCluster
+from saga_orchestrator.tests.support.in_memory_service import NOON, InMemoryService
 from saga_orchestrator.tests.support.virtual_time import await_idle
 
-NOBODY = "018f0000-0000-7000-8000-000000000003"
+RECALL = BulkCommand(action="compensate", reason="recall", filter={}, actor="Ada")
+STOP = BulkCommand(action="cancel", reason="wrong price", filter={})
 
 
-@pytest.fixture
-async def jobs(world: InMemoryService) -> AsyncIterator[BulkJobs]:
-    made = BulkJobs(world.orchestrator, world.clock)
-    yield made
-    await made.close()
+def bulk_jobs(
+    world: InMemoryService, store: InMemoryJobs | None = None, sagas: LocalSagas | None = None
+) -> BulkJobs:
+    local_sagas = sagas or world.orchestrator.local_sagas
+    return BulkJobs(store or InMemoryJobs(), local_sagas, lambda: world.driver.shards, world.clock)
 
 
-async def finished(jobs: BulkJobs) -> None:
-    async with asyncio.timeout(TIME_LIMIT.total_seconds()):
-        while tasks := set(jobs._tasks):
-            await asyncio.wait(tasks)
+def unknown_sagas(number: int) -> list[str]:
+    return [f"019ca945-0a00-7000-9000-{n:012x}" for n in range(number)]
 
 
 async def completed(world: InMemoryService, sagas: int) -> list[str]:
@@ -37,118 +47,191 @@ async def completed(world: InMemoryService, sagas: int) -> list[str]:
     return started
 
 
-async def test_job_executes_its_command_on_each_saga_and_shows_its_progress(
-    world: InMemoryService, jobs: BulkJobs
-) -> None:
-    sagas = await completed(world, 3)
+class CountedSagas(LocalSagas):
+    """Counts the commands, and lets a test fail them."""
 
-    job = jobs.start("compensate", Compensate(actor="Ada", reason="recall"), sagas)
-    assert (job.matched, job.done, job.started_at, job.finished_at) == (3, 0, NOON, None)
-    world.clock.advance(timedelta(seconds=5))
-    await finished(jobs)
-
-    assert jobs.get(job.job_id) is job
-    assert (job.done, job.refused, job.refusals) == (3, 0, {})
-    assert job.finished_at == NOON + timedelta(seconds=5)
-    await await_idle(world.driver)
-    for saga_id in sagas:
-        saga = await world.orchestrator.saga(saga_id)
-        assert (saga.state.status, saga.state.error) == (
-            "compensated",
-            "compensation was requested: recall",
-        )
-
-
-async def test_refusal_is_reported_and_stops_no_other_saga(
-    world: InMemoryService, jobs: BulkJobs
-) -> None:
-    done, (waiting, other) = await completed(world, 1), [NOBODY, "nonsense"]
-    world.participants.hold("create_order")
-    going = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("create_order")
-
-    job = jobs.start("cancel", Cancel(), [*done, waiting, going, other])
-    await finished(jobs)
-
-    assert (job.matched, job.done, job.refused) == (4, 1, 3)
-    assert job.refusals.keys() == {*done, waiting, other}
-    assert "it is completed; compensate it instead" in job.refusals[done[0]]
-    assert job.refusals[waiting] == f"there is no saga {waiting}"
-    assert (await world.orchestrator.saga(going)).state.status == "compensating"
-
-
-class Surprising(Orchestrator):
-    """Has a bug, and counts how many sagas it is asked about at the same time."""
-
-    def __init__(self, world: InMemoryService) -> None:
-        original = world.orchestrator
-        super().__init__(original.log, original.registry, original.local_sagas, original.clock)
+    def __init__(self, world: InMemoryService, error: Exception | None = None) -> None:
+        original = world.orchestrator.local_sagas
+        super().__init__(original.repository, original.driver, original.lease)
+        self.error = error
+        self.commanded: list[str] = []
         self.concurrent = self.most = 0
 
-    async def execute(
-        self, saga_id: str, verb: OperatorCommand, *, expected_version: int | None = None
+    async def handle(
+        self, saga_id: str, happening: Input, expected_version: int | None = None
     ) -> Saga:
+        self.commanded.append(saga_id)
         self.concurrent += 1
         self.most = max(self.concurrent, self.most)
         await asyncio.sleep(0)
         self.concurrent -= 1
-        raise KeyError("secret")
+        if self.error is not None:
+            raise self.error
+        return await super().handle(saga_id, happening, expected_version)
 
 
-async def test_unexpected_error_is_logged_and_stops_no_other_saga(
+async def test_job_commands_each_saga_and_counts_them(world: InMemoryService) -> None:
+    jobs, sagas = bulk_jobs(world), await completed(world, 3)
+
+    started = await jobs.start(RECALL, sagas)
+    world.clock.advance(timedelta(seconds=5))
+    ended = await jobs.step()
+
+    job = await jobs.get(started.job_id)
+    assert (started.status, started.matched, started.started_at) == ("running", 3, NOON)
+    assert (ended, job.status, job.done, job.refused, job.refusals) == (3, "done", 3, 0, {})
+    assert job.finished_at == NOON + timedelta(seconds=5)
+    await await_idle(world.driver)
+    for saga_id in sagas:
+        saga = await world.orchestrator.saga(saga_id)
+        assert saga.state.status == "compensated"
+        assert saga.state.error == "compensation was requested: recall"
+
+
+async def test_refusals_stop_no_other_saga(world: InMemoryService) -> None:
+    jobs = bulk_jobs(world)
+    (done,), (unknown,) = await completed(world, 1), unknown_sagas(1)
+    world.participants.hold("create_order")
+    going = (await world.start("order_processing")).state.saga_id
+    await world.participants.await_call("create_order")
+
+    started = await jobs.start(STOP, [done, unknown, going])
+    await jobs.step()
+
+    job = await jobs.get(started.job_id)
+    assert (job.status, job.matched, job.done, job.refused) == ("done", 3, 1, 2)
+    assert "it is completed; compensate it instead" in job.refusals[done]
+    assert job.refusals[unknown] == f"there is no saga {unknown}"
+    assert (await world.orchestrator.saga(going)).state.status == "compensating"
+
+
+async def test_defect_with_a_saga_is_logged_and_stops_no_other(
     world: InMemoryService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    orchestrator = Surprising(world)
-    jobs = BulkJobs(orchestrator, world.clock)
+    sagas = CountedSagas(world, KeyError("secret"))
+    jobs = bulk_jobs(world, sagas=sagas)
+    number = 2 * MAX_TASKS_PER_READ + 1
 
-    job = jobs.start(
-        "cancel", Cancel(), [str(number) for number in range(3 * MAX_CONCURRENT_COMMANDS)]
-    )
-    await finished(jobs)
+    started = await jobs.start(STOP, unknown_sagas(number))
+    await jobs.step()
 
-    assert (job.refused, set(job.refusals.values())) == (
-        3 * MAX_CONCURRENT_COMMANDS,
-        {"it failed, and was logged"},
-    )
-    assert {one.message for one in caplog.records} == {"bulk verb failed"}
-    assert orchestrator.most == MAX_CONCURRENT_COMMANDS
+    job = await jobs.get(started.job_id)
+    assert (job.refused, set(job.refusals.values())) == (number, {UNEXPECTED})
+    assert {record.message for record in caplog.records} == {"bulk command failed"}
+    assert sagas.most == MAX_CONCURRENT_COMMANDS
+    assert len(sagas.commanded) == number
 
 
-async def test_number_of_reported_refusals_is_limited(
-    world: InMemoryService, jobs: BulkJobs, monkeypatch: pytest.MonkeyPatch
+async def test_saga_that_cannot_be_commanded_now_stays_pending(world: InMemoryService) -> None:
+    (saga_id,) = await completed(world, 1)
+    sagas = CountedSagas(world, Overloaded("too much waits"))
+    jobs = bulk_jobs(world, sagas=sagas)
+    started = await jobs.start(RECALL, [saga_id])
+
+    assert await jobs.step() == 0
+    assert (await jobs.get(started.job_id)).status == "running"
+    sagas.error = None
+
+    assert await jobs.step() == 1
+    assert (await jobs.get(started.job_id)).status == "done"
+
+
+async def test_saga_that_does_not_answer_does_not_hold_the_others_up(
+    world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "MAX_REFUSALS", 2)
+    monkeypatch.setattr(bulk, "COMMAND_TIMEOUT", COMMAND_TIMEOUT / 1000)
+    silent, other = await completed(world, 2)
+    jobs = bulk_jobs(world)
+    started = await jobs.start(RECALL, [silent, other])
 
-    job = jobs.start("cancel", Cancel(), ["one", "two", "three"])
-    await finished(jobs)
+    async with world.driver.acquire(silent, waits_for_log=False):
+        assert await jobs.step() == 1
 
-    assert (job.refused, len(job.refusals)) == (3, 2)
-
-
-async def test_job_without_sagas_is_finished(jobs: BulkJobs) -> None:
-    job = jobs.start("cancel", Cancel(), [])
-    await finished(jobs)
-
-    assert (job.matched, job.finished_at) == (0, NOON)
+    sagas = await jobs.sagas(started.job_id, None, 10)
+    assert {saga.saga_id: saga.outcome for saga in sagas} == {silent: "pending", other: "done"}
+    assert await jobs.step() == 1
 
 
-async def test_oldest_jobs_are_dropped(jobs: BulkJobs) -> None:
-    started = [jobs.start("cancel", Cancel(), []) for _ in range(MAX_JOBS + 1)]
-    await finished(jobs)
-
-    assert jobs.get(started[0].job_id) is None
-    assert [jobs.get(one.job_id) for one in started[1:]] == started[1:]
-
-
-async def test_close_cancels_a_running_job(world: InMemoryService, jobs: BulkJobs) -> None:
+async def test_command_is_not_repeated_by_a_job_that_goes_on_after_a_crash(
+    world: InMemoryService,
+) -> None:
     world.participants.hold("create_order")
     saga_id = (await world.start("order_processing")).state.saga_id
-    job: BulkJob
-    async with world.driver.creation_lock(saga_id):
-        job = jobs.start("cancel", Cancel(), [saga_id])
-        await asyncio.sleep(0)
-        await jobs.close()
+    store, pause = InMemoryJobs(), BulkCommand(action="pause", reason="a fire", filter={})
+    started = await bulk_jobs(world, store).start(pause, [saga_id])
+    lost = InMemoryJobs(dict(store.jobs), {started.job_id: dict(store.by_job[started.job_id])})
+    await bulk_jobs(world, lost).step()  # executed, and dead before the outcome was recorded
+    await world.orchestrator.execute(saga_id, Resume())
 
-    assert (job.done, job.refused, job.finished_at) == (0, 0, None)
-    assert jobs._tasks == set()
-    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+    jobs = bulk_jobs(world, store)
+    await jobs.step()
+
+    job = await jobs.get(started.job_id)
+    assert (job.status, job.done, job.refused) == ("done", 1, 0)
+    assert (await world.orchestrator.saga(saga_id)).state.paused_at is None
+
+
+async def test_each_node_commands_the_sagas_that_it_drives() -> None:
+    cluster, store = InMemoryCluster(), InMemoryJobs()
+    anne, bert = await cluster.join("anne"), await cluster.join("bert")
+    await cluster.settle()
+    for node in (anne, bert):
+        for _ in range(4):
+            await node.world.start("order_processing")
+        await await_idle(node.world.driver)
+    sagas = anne.world.sagas
+
+    jobs = {name: bulk_jobs(node.world, store) for name, node in cluster.alive.items()}
+    started = await jobs["anne"].start(RECALL, sagas)
+    ended = {name: await node_jobs.step() for name, node_jobs in jobs.items()}
+
+    job = await jobs["bert"].get(started.job_id)
+    assert (job.status, job.done) == ("done", len(sagas))
+    assert (sum(ended.values()), min(ended.values()) > 0) == (len(sagas), True)
+    await cluster.close()
+
+
+async def test_some_of_many_refusals_are_listed_with_a_job(world: InMemoryService) -> None:
+    jobs = bulk_jobs(world)
+
+    started = await jobs.start(STOP, unknown_sagas(MAX_REFUSALS + 5))
+    await jobs.step()
+
+    job = await jobs.get(started.job_id)
+    assert (job.refused, len(job.refusals)) == (MAX_REFUSALS + 5, MAX_REFUSALS)
+
+
+async def test_job_without_sagas_is_done_at_once(world: InMemoryService) -> None:
+    jobs = bulk_jobs(world)
+
+    started = await jobs.start(STOP, [])
+    await jobs.step()
+
+    assert (await jobs.get(started.job_id)).finished_at == NOON
+
+
+async def test_job_that_finished_long_ago_is_dropped(world: InMemoryService) -> None:
+    jobs = bulk_jobs(world)
+    old = await jobs.start(STOP, [])
+    await jobs.step()
+    world.clock.advance(JOB_RETENTION + timedelta(seconds=1))
+    new = await jobs.start(STOP, [])
+
+    await jobs.step()
+
+    assert (await jobs.get(new.job_id)).status == "done"
+    with pytest.raises(BulkJobNotFound):
+        await jobs.get(old.job_id)
+
+
+async def test_run_executes_a_job_as_soon_as_it_is_recorded(world: InMemoryService) -> None:
+    jobs, (saga_id,) = bulk_jobs(world), await completed(world, 1)
+    running = asyncio.create_task(jobs.run())
+    await asyncio.sleep(0)
+
+    started = await jobs.start(RECALL, [saga_id])
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    assert (await jobs.get(started.job_id)).status == "done"
+    running.cancel()

@@ -1,0 +1,87 @@
+"""Jobs in memory: the same promises without a database, for simulations and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ..event import StreamId, shard_of
+from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingTask
+
+
+@dataclass(slots=True)
+class InMemoryJobs:
+    """Implements JobStore."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    by_job: dict[str, dict[StreamId, JobTask]] = field(default_factory=dict)
+
+    async def add(self, job: Job, stream_ids: Sequence[StreamId]) -> None:
+        self.jobs.setdefault(job.job_id, job)
+        tasks = {stream_id: JobTask(stream_id=stream_id) for stream_id in sorted(stream_ids)}
+        self.by_job.setdefault(job.job_id, tasks)
+
+    async def pending(
+        self, shard_ids: Collection[int], after: PendingTask | None = None
+    ) -> Sequence[PendingTask]:
+        start = ("", "") if after is None else (after.job_id, after.stream_id)
+        tasks = [
+            PendingTask(job_id=job_id, stream_id=task.stream_id, content=job.content)
+            for job_id, job in sorted(self.jobs.items())
+            if job.finished_at is None
+            for task in self.by_job[job_id].values()
+            if task.ended_at is None and shard_of(task.stream_id) in shard_ids
+            if (job_id, task.stream_id) > start
+        ]
+        return tasks[:MAX_TASKS_PER_READ]
+
+    async def end(
+        self, outcomes: Sequence[tuple[PendingTask, str | None]], *, ended_at: datetime
+    ) -> None:
+        for task, refusal in outcomes:
+            tasks = self.by_job[task.job_id]
+            if tasks[task.stream_id].ended_at is None:
+                ended = JobTask(stream_id=task.stream_id, ended_at=ended_at, refusal=refusal)
+                tasks[task.stream_id] = ended
+
+    async def finish(self, *, finished_at: datetime) -> None:
+        for job_id, job in self.jobs.items():
+            pending = any(task.ended_at is None for task in self.by_job[job_id].values())
+            if job.finished_at is None and not pending:
+                self.jobs[job_id] = replace(job, finished_at=finished_at)
+
+    async def cancel(self, job_id: str, *, cancelled_by: str | None, finished_at: datetime) -> None:
+        job = self.jobs.get(job_id)
+        if job is not None and job.finished_at is None:
+            self.jobs[job_id] = replace(
+                job, finished_at=finished_at, cancelled=True, cancelled_by=cancelled_by
+            )
+
+    async def get(self, job_id: str) -> Job | None:
+        return self._counted(self.jobs[job_id]) if job_id in self.jobs else None
+
+    async def newest(self, before: str | None, limit: int) -> Sequence[Job]:
+        job_ids = sorted(self.jobs, reverse=True)
+        page = [job_id for job_id in job_ids if before is None or job_id < before][:limit]
+        return [self._counted(self.jobs[job_id]) for job_id in page]
+
+    async def tasks(
+        self, job_id: str, after: StreamId | None, limit: int, *, refused: bool = False
+    ) -> Sequence[JobTask]:
+        tasks = [
+            task
+            for task in self.by_job.get(job_id, {}).values()
+            if (after is None or task.stream_id > after) and (task.refusal or not refused)
+        ]
+        return tasks[:limit]
+
+    async def prune(self, *, finished_before: datetime, unknown_before: str) -> None:
+        for job_id, job in list(self.jobs.items()):
+            if job.finished_at is not None and job.finished_at < finished_before:
+                del self.jobs[job_id], self.by_job[job_id]
+
+    def _counted(self, job: Job) -> Job:
+        ended = [task for task in self.by_job[job.job_id].values() if task.ended_at is not None]
+        refused = sum(task.refusal is not None for task in ended)
+        return replace(job, done=len(ended) - refused, refused=refused)

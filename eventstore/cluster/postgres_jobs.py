@@ -1,0 +1,89 @@
+"""Jobs in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
+
+from ..event import StreamId, shard_of
+from ..postgres.binary_arrays import int4_array, uuid_array
+from ..postgres.reader_pool import ReaderPool
+from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingTask
+
+# Tasks recorded by one statement: some milliseconds each, whatever the size of a job.
+TASKS_PER_INSERT: Final = 5_000
+_LOWEST: Final = "00000000-0000-0000-0000-000000000000"
+_HIGHEST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+class PostgresJobs:
+    """Implements JobStore."""
+
+    def __init__(self, readers: ReaderPool) -> None:
+        self._readers = readers
+
+    async def add(self, job: Job, stream_ids: Sequence[StreamId]) -> None:
+        for start in range(0, len(stream_ids), TASKS_PER_INSERT):
+            some = stream_ids[start : start + TASKS_PER_INSERT]
+            tasks = {
+                "job_id": job.job_id,
+                "stream_ids": uuid_array(some),
+                "shard_ids": int4_array([shard_of(stream_id) for stream_id in some]),
+            }
+            await self._readers.execute("insert_job_tasks", tasks)
+        row = {
+            "job_id": job.job_id,
+            "content": job.content,
+            "matched": job.matched,
+            "started_at": job.started_at,
+        }
+        await self._readers.execute("insert_job", row)
+
+    async def pending(
+        self, shard_ids: Collection[int], after: PendingTask | None = None
+    ) -> Sequence[PendingTask]:
+        wanted = {
+            "shard_ids": int4_array(sorted(shard_ids)),
+            "after_job": _LOWEST if after is None else after.job_id,
+            "after_stream": _LOWEST if after is None else after.stream_id,
+            "limit": MAX_TASKS_PER_READ,
+        }
+        return await self._readers.fetch(PendingTask, "read_pending_tasks", wanted)
+
+    async def end(
+        self, outcomes: Sequence[tuple[PendingTask, str | None]], *, ended_at: datetime
+    ) -> None:
+        ended = {
+            "job_ids": uuid_array([task.job_id for task, _ in outcomes]),
+            "stream_ids": uuid_array([task.stream_id for task, _ in outcomes]),
+            "refusals": [refusal for _, refusal in outcomes],
+            "ended_at": ended_at,
+        }
+        await self._readers.execute("end_job_tasks", ended)
+
+    async def finish(self, *, finished_at: datetime) -> None:
+        await self._readers.execute("finish_jobs", {"finished_at": finished_at})
+
+    async def cancel(self, job_id: str, *, cancelled_by: str | None, finished_at: datetime) -> None:
+        row = {"job_id": job_id, "cancelled_by": cancelled_by, "finished_at": finished_at}
+        await self._readers.execute("cancel_job", row)
+
+    async def get(self, job_id: str) -> Job | None:
+        jobs = await self._readers.fetch(Job, "read_job", {"job_id": job_id})
+        return jobs[0] if jobs else None
+
+    async def newest(self, before: str | None, limit: int) -> Sequence[Job]:
+        wanted = {"before": before or _HIGHEST, "limit": limit}
+        return await self._readers.fetch(Job, "read_jobs", wanted)
+
+    async def tasks(
+        self, job_id: str, after: StreamId | None, limit: int, *, refused: bool = False
+    ) -> Sequence[JobTask]:
+        wanted = {"job_id": job_id, "after": after or _LOWEST, "limit": limit, "refused": refused}
+        return await self._readers.fetch(JobTask, "read_job_tasks", wanted)
+
+    async def prune(self, *, finished_before: datetime, unknown_before: str) -> None:
+        wanted = {"finished_before": finished_before, "before": unknown_before}
+        await self._readers.execute("delete_job_tasks", wanted)
+        await self._readers.execute("delete_jobs", wanted)

@@ -1,0 +1,2 @@
+-- After their tasks.
+delete from job where finished_at < %(finished_before)s

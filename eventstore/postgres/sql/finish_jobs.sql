@@ -1,0 +1,9 @@
+-- Those that have nothing pending any more. Of several nodes the one that ends the last task sees that it was the last.
+update job
+set finished_at = %(finished_at)s,
+  done = (select count(*) from job_task as task where task.job_id = job.job_id and task.refusal is null),
+  refused = (select count(*) from job_task as task where task.job_id = job.job_id and task.refusal is not null)
+where finished_at is null
+  and not exists (
+    select 1 from job_task as task where task.job_id = job.job_id and task.ended_at is null
+  )

@@ -1,0 +1,207 @@
+"""What every store of jobs promises, PostgreSQL, another database or memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+from saga_orchestrator.eventstore.cluster.jobs import (
+    MAX_TASKS_PER_READ,
+    Job,
+    JobStore,
+    JobTask,
+    PendingTask,
+)
+from saga_orchestrator.eventstore.cluster.memory_jobs import InMemoryJobs
+from saga_orchestrator.eventstore.cluster.postgres_jobs import PostgresJobs
+from saga_orchestrator.eventstore.event import SHARD_COUNT, StreamId
+from saga_orchestrator.eventstore.postgres.reader_pool import ReaderPool
+from saga_orchestrator.eventstore.postgres.statements import DatabaseMode
+
+DATABASES: Final[Mapping[str, tuple[DatabaseMode, str]]] = {
+    "postgres": ("postgresql", "database_url"),
+    "portable": ("portable", "portable_database_url"),
+}
+NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER: Final = NOON + timedelta(hours=1)
+ALL_SHARDS: Final = range(SHARD_COUNT)
+
+
+@pytest.fixture(params=["memory", "postgres", "portable"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[JobStore]:
+    if request.param == "memory":
+        yield InMemoryJobs()
+        return
+    mode, database = DATABASES[request.param]
+    readers = ReaderPool(request.getfixturevalue(database), timedelta(seconds=10), mode=mode)
+    yield PostgresJobs(readers)
+    await readers.close()
+
+
+def job_of(number: int, matched: int) -> Job:
+    job_id = f"{number:08x}-0000-7000-8000-00000000000a"
+    return Job(job_id=job_id, content=b"{}", matched=matched, started_at=NOON)
+
+
+def stream(number: int, shard_id: int = 0) -> StreamId:
+    return StreamId(f"00000000-0000-7000-8000-{number:010x}{shard_id:02x}")
+
+
+async def test_job_is_read_back_with_its_tasks(store: JobStore) -> None:
+    job = job_of(1, 2)
+    await store.add(job, [stream(2), stream(1)])
+
+    assert await store.get(job.job_id) == job
+    assert list(await store.tasks(job.job_id, None, 10)) == [
+        JobTask(stream_id=stream(1)),
+        JobTask(stream_id=stream(2)),
+    ]
+
+
+async def test_job_that_is_added_twice_is_there_once(store: JobStore) -> None:
+    job = job_of(1, 1)
+    await store.add(job, [stream(1)])
+    await store.end([(await only_pending(store), None)], ended_at=NOON)
+
+    await store.add(job, [stream(1)])
+
+    assert await store.pending(ALL_SHARDS) == []
+    assert len(await store.newest(None, 10)) == 1
+
+
+async def only_pending(store: JobStore) -> PendingTask:
+    (task,) = await store.pending(ALL_SHARDS)
+    return task
+
+
+async def test_pending_tasks_are_those_of_the_given_shards_oldest_job_first(
+    store: JobStore,
+) -> None:
+    await store.add(job_of(2, 2), [stream(1, 1), stream(2, 2)])
+    await store.add(job_of(1, 1), [stream(3, 1)])
+
+    tasks = await store.pending([1, 5])
+
+    assert [(task.job_id, task.stream_id) for task in tasks] == [
+        (job_of(1, 1).job_id, stream(3, 1)),
+        (job_of(2, 2).job_id, stream(1, 1)),
+    ]
+    assert {task.content for task in tasks} == {b"{}"}
+
+
+async def test_pending_tasks_come_in_pages(store: JobStore) -> None:
+    streams = [stream(number) for number in range(MAX_TASKS_PER_READ + 2)]
+    await store.add(job_of(1, len(streams)), streams)
+
+    first = await store.pending(ALL_SHARDS)
+    second = await store.pending(ALL_SHARDS, first[-1])
+
+    assert [task.stream_id for task in (*first, *second)] == streams
+    assert len(first) == MAX_TASKS_PER_READ
+
+
+async def test_first_outcome_of_a_task_counts(store: JobStore) -> None:
+    job = job_of(1, 1)
+    await store.add(job, [stream(1)])
+    task = await only_pending(store)
+
+    await store.end([(task, "no")], ended_at=NOON)
+    await store.end([(task, None)], ended_at=LATER)
+
+    (ended,) = await store.tasks(job.job_id, None, 10)
+    assert ended == JobTask(stream_id=stream(1), ended_at=NOON, refusal="no")
+    assert await store.pending(ALL_SHARDS) == []
+
+
+async def test_outcomes_are_counted_before_and_after_the_end(store: JobStore) -> None:
+    job = job_of(1, 3)
+    await store.add(job, [stream(number) for number in range(3)])
+    first, second, third = await store.pending(ALL_SHARDS)
+
+    await store.end([(first, None), (second, "no")], ended_at=NOON)
+    before = await store.get(job.job_id)
+    await store.end([(third, None)], ended_at=NOON)
+    await store.finish(finished_at=LATER)
+
+    assert before == replace(job, done=1, refused=1)
+    assert await store.get(job.job_id) == replace(job, done=2, refused=1, finished_at=LATER)
+
+
+async def test_refused_tasks_are_read_alone_in_pages(store: JobStore) -> None:
+    job = job_of(1, 3)
+    await store.add(job, [stream(number) for number in range(3)])
+    first, second, third = await store.pending(ALL_SHARDS)
+    await store.end([(first, "no"), (second, None), (third, "never")], ended_at=NOON)
+
+    page = await store.tasks(job.job_id, None, 1, refused=True)
+    rest = await store.tasks(job.job_id, page[-1].stream_id, 10, refused=True)
+
+    assert [task.refusal for task in (*page, *rest)] == ["no", "never"]
+
+
+async def test_job_with_a_pending_task_does_not_finish(store: JobStore) -> None:
+    job = job_of(1, 2)
+    await store.add(job, [stream(1), stream(2)])
+    await store.end([((await store.pending(ALL_SHARDS))[0], None)], ended_at=NOON)
+
+    await store.finish(finished_at=LATER)
+
+    assert await store.get(job.job_id) == replace(job, done=1)
+
+
+async def test_tasks_of_a_cancelled_job_are_not_pending(store: JobStore) -> None:
+    job = job_of(1, 1)
+    await store.add(job, [stream(1)])
+
+    await store.cancel(job.job_id, cancelled_by="Ada", finished_at=NOON)
+    await store.cancel(job.job_id, cancelled_by="Bob", finished_at=LATER)
+    await store.finish(finished_at=LATER)
+
+    assert await store.pending(ALL_SHARDS) == []
+    cancelled = replace(job, finished_at=NOON, cancelled=True, cancelled_by="Ada")
+    assert await store.get(job.job_id) == cancelled
+
+
+async def test_finished_job_cannot_be_cancelled(store: JobStore) -> None:
+    job = job_of(1, 0)
+    await store.add(job, [])
+    await store.finish(finished_at=NOON)
+
+    await store.cancel(job.job_id, cancelled_by=None, finished_at=LATER)
+
+    assert await store.get(job.job_id) == replace(job, finished_at=NOON)
+
+
+async def test_newest_jobs_are_listed_in_pages(store: JobStore) -> None:
+    for number in (1, 3, 2):
+        await store.add(job_of(number, 0), [])
+
+    first = await store.newest(None, 2)
+    second = await store.newest(first[-1].job_id, 2)
+
+    assert [list(first), list(second)] == [[job_of(3, 0), job_of(2, 0)], [job_of(1, 0)]]
+
+
+async def test_unknown_job_has_no_tasks(store: JobStore) -> None:
+    job_id = job_of(1, 0).job_id
+
+    assert await store.get(job_id) is None
+    assert list(await store.tasks(job_id, None, 10)) == []
+    await store.cancel(job_id, cancelled_by=None, finished_at=NOON)
+
+
+async def test_prune_deletes_jobs_that_finished_earlier(store: JobStore) -> None:
+    old, new, running = job_of(1, 0), job_of(2, 0), job_of(3, 1)
+    await store.add(old, [])
+    await store.finish(finished_at=NOON)
+    await store.add(new, [])
+    await store.finish(finished_at=LATER)
+    await store.add(running, [stream(1)])
+
+    await store.prune(finished_before=LATER, unknown_before=job_of(9, 0).job_id)
+
+    assert [job.job_id for job in await store.newest(None, 10)] == [running.job_id, new.job_id]
+    assert len(await store.tasks(running.job_id, None, 10)) == 1
