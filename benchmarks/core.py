@@ -89,7 +89,8 @@ def main() -> None:
 def table(way: str, ours: Figures, theirs: Figures) -> list[str]:
     lines = [f"{way:<12} {'µs/saga':>8}" + (f" {'other':>8} {'ratio':>6}" if theirs else "")]
     for part, figure in ours.items():
-        other = f" {theirs[part]:>8.1f} {figure / theirs[part]:>6.2f}" if theirs else ""
+        known = part in theirs  # an older checkout may call it by another name
+        other = f" {theirs[part]:>8.1f} {figure / theirs[part]:>6.2f}" if known else ""
         lines.append(f"  {part:<10} {figure:>8.1f}{other}")
     return lines
 
