@@ -87,8 +87,8 @@ REFUSALS: list[Exception] = [
 ]
 # Errors that a request to another node cannot raise there, or that leave the message in the inbox.
 NOT_SENT = {
-    "DefinitionExists", "IdempotencyKeyReused", "NotShardOwner", "OrchestratorError",
-    "OutcomeUnknown", "Overloaded", "SagaError", "VersionNotReached",
+    "BulkJobNotFound", "DefinitionExists", "IdempotencyKeyReused", "NotShardOwner",
+    "OrchestratorError", "OutcomeUnknown", "Overloaded", "SagaError", "VersionNotReached",
 }  # fmt: skip
 FORMER_COMMANDS = {
     b'{"saga_id":"s1","kind":"CompensationAsked","happening":{"reason":"returned"},'
