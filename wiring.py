@@ -129,8 +129,8 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
         tokens = CallbackTokens(await _callback_secret(log, clock))
         driver, event_metrics = _driver(settings, directory, repository, projector, tokens, stack)
         local_sagas = LocalSagas(repository, driver, lease)
-        nudges = settings.saga_database_mode == "postgresql"
-        inbox = PostgresInbox(stores.readers, nudges=nudges)
+        notifies = settings.saga_database_mode == "postgresql"
+        inbox = PostgresInbox(stores.readers, notifies=notifies)
         messenger = NodeMessenger(inbox, local_sagas, clock, stores.node_id)
         unfinished = partial(_unfinished_sagas, projector, stores.tables)
         rebalancer = ShardRebalancer(
@@ -227,7 +227,7 @@ async def _open_stores(settings: Settings, node_id: str, stack: AsyncExitStack) 
         url,
         readers,
         node_id,
-        life_lines=mode == "postgresql",
+        liveness_locks=mode == "postgresql",
         on_loss=close_idle,
         refusals=refusals,
     )

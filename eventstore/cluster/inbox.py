@@ -1,8 +1,8 @@
-"""What is asked of a shard through a node that does not drive it.
+"""The inbox of each shard: requests that arrive at a node that does not drive the shard.
 
-A message is kept until its owner, whoever that is by then, has answered it. It may be read more
-than once, by one owner after the other: whoever acts on it must recognise what has been done. Two
-implementations exist, PostgreSQL and memory, and one contract suite holds for both.
+A message is kept until the owner of the shard has answered it. It may be read more than once, by
+one owner after another, so each must recognise what has been done already. Two implementations
+exist, PostgreSQL and memory, and one contract suite holds for both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """`sender` is the node that waits for the answer."""
+    """A request to the owner of a shard. `sender` is the node that waits for the answer."""
 
     message_id: str
     shard_id: int
@@ -36,20 +36,22 @@ class Message:
 
 
 class Inbox(Protocol):
-    """Every method is safe to repeat, and raises LogUnavailable when the database does not
-    answer."""
+    """The messages to all shards.
+
+    Every method is safe to repeat, and raises LogUnavailable if the database does not answer.
+    """
 
     async def send(self, message: Message) -> None:
-        """Durable when it returns. The owner of the shard is nudged."""
+        """Store a message and notify the owner of the shard. It is durable when this returns."""
 
     async def unanswered(self, shard_ids: Collection[int]) -> Sequence[Message]:
-        """The oldest unanswered messages for these shards."""
+        """Return the oldest unanswered messages to these shards."""
 
     async def answer(self, message: Message, answer: bytes) -> None:
-        """The first answer counts. The sender is nudged."""
+        """Store the answer, unless there is one already, and notify the sender."""
 
     async def answers(self, message_ids: Collection[str]) -> Mapping[str, bytes]:
-        """Those that are there, by message."""
+        """Return the answers that exist, by message."""
 
     async def prune(self, shard_ids: Collection[int]) -> int:
         """Delete at most MAX_MESSAGES_PER_PRUNE messages to these shards that were answered long

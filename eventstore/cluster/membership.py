@@ -9,7 +9,8 @@ the fence, never an event. A node counts as alive
 * while its session holds its liveness lock: a killed process releases it at once. A moment of
   silence must come with that, so that a connection that broke and is made again costs nothing.
 
-Two implementations exist, PostgreSQL and memory, and one contract suite holds for both."""
+Two implementations exist, PostgreSQL and memory, and one contract suite holds for both.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ UNLOCKED_HEARTBEAT_TIMEOUT: Final = timedelta(milliseconds=600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """As it was last seen. `leaving`: it hands over what it has, and takes nothing."""
+    """A node as it was last seen. One that is `leaving` transfers its shards and acquires none."""
 
     node_id: str
     leaving: bool = False
@@ -33,14 +34,16 @@ class Node:
 
     @property
     def is_alive(self) -> bool:
-        patience = HEARTBEAT_TIMEOUT if self.holds_liveness_lock else UNLOCKED_HEARTBEAT_TIMEOUT
-        return self.silent_for < patience
+        timeout = HEARTBEAT_TIMEOUT if self.holds_liveness_lock else UNLOCKED_HEARTBEAT_TIMEOUT
+        return self.silent_for < timeout
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """`owners` by shard; a shard that is not there is free. `has_messages`: some may, for this
-    node."""
+    """The nodes and the owners of shards, as one node sees them.
+
+    A shard without an owner is free. `has_messages` is True if messages may wait for this node.
+    """
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     owners: Mapping[int, str] = field(default_factory=dict)
@@ -52,9 +55,9 @@ class ClusterView:
 
     @property
     def staying_nodes(self) -> list[str]:
-        """Who can be given shards, in the order in which all nodes see them."""
+        """The nodes that can be given shards, in an order that is the same for all nodes."""
         return sorted(
-            one.node_id for one in self.nodes.values() if one.is_alive and not one.leaving
+            node.node_id for node in self.nodes.values() if node.is_alive and not node.leaving
         )
 
     def shards_owned_by(self, node_id: str) -> frozenset[int]:
@@ -62,28 +65,32 @@ class ClusterView:
 
 
 class Membership(Protocol):
-    """Every method raises LogUnavailable when the database does not answer."""
+    """The part of one node in its cluster.
+
+    Every method raises LogUnavailable if the database does not answer.
+    """
 
     @property
     def node_id(self) -> str:
-        """Of this process: drawn anew at every start."""
+        """The name of this process, drawn anew at every start."""
 
     async def heartbeat(self, *, leaving: bool = False) -> ClusterView:
-        """Give a sign of life; returns everybody's."""
+        """Record that this node is alive, and return what it sees of the cluster."""
 
     async def acquire(self, shard_ids: Sequence[int], dead: Collection[str]) -> Sequence[int]:
-        """Take free shards, and those of dead nodes, whose sessions are ended; returns those that
-        nobody else was faster to take."""
+        """Acquire free shards and those of dead nodes, whose sessions are ended.
 
-    async def transfer(self, heirs: Mapping[int, str]) -> None:
-        """Give shards that are ours to the nodes named, which are nudged."""
+        Returns the shards acquired: another node may have been faster for some.
+        """
+
+    async def transfer(self, new_owners: Mapping[int, str]) -> None:
+        """Transfer shards of this node to other nodes, by shard, and notify those."""
 
     async def wait_for_notification(self, within: timedelta) -> bool:
-        """Wait until somebody says that something waits for this node, or the time is over; return
-        whether somebody has said so."""
+        """Wait until another node notifies this one. False if none does in time."""
 
     async def leave(self) -> None:
-        """What is still ours becomes free, and nobody expects a sign of life any more."""
+        """Free the shards of this node, and expect no further heartbeat of it."""
 
     async def close(self) -> None:
-        """Let go of the connection, as a process that dies does. Safe to repeat."""
+        """Close the connection, as a process that dies does. Safe to repeat."""

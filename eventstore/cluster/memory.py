@@ -1,7 +1,7 @@
 """Membership and inbox in memory: the same promises without a database, for simulations and tests.
 
-Time is what the test says it is: a node is silent for as long as `clock` has moved since its last
-sign of life, and its life line ends with `close`.
+Time is controlled by the test: a node is silent for as long as `clock` has advanced since its last
+heartbeat, and it holds its liveness lock until `close`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .membership import ClusterView, Node
 
 @dataclass(slots=True)
 class _NodeRecord:
-    at: datetime
+    seen_at: datetime
     leaving: bool
     holds_liveness_lock: bool = True
 
 
 @dataclass(slots=True)
 class MemoryCluster:
-    """What outlives the nodes."""
+    """The shared state of a cluster, which outlives its nodes."""
 
     records: dict[str, _NodeRecord] = field(default_factory=dict)
     owners: dict[int, str] = field(default_factory=dict)
@@ -47,30 +47,30 @@ class InMemoryMembership:
     async def heartbeat(self, *, leaving: bool = False) -> ClusterView:
         self._nodes.records[self.node_id] = _NodeRecord(self._clock(), leaving)
         nodes = {
-            node_id: self._node(node_id, seen) for node_id, seen in self._nodes.records.items()
+            node_id: self._node(node_id, record) for node_id, record in self._nodes.records.items()
         }
         return ClusterView(nodes, dict(self._nodes.owners))
 
     async def acquire(self, shard_ids: Sequence[int], dead: Collection[str]) -> Sequence[int]:
         owners = self._nodes.owners
-        free = [one for one in shard_ids if one not in owners or owners[one] in dead]
+        free = [shard for shard in shard_ids if shard not in owners or owners[shard] in dead]
         owners.update(dict.fromkeys(free, self.node_id))
         return free
 
-    async def transfer(self, heirs: Mapping[int, str]) -> None:
-        for shard_id, heir in heirs.items():
+    async def transfer(self, new_owners: Mapping[int, str]) -> None:
+        for shard_id, new_owner in new_owners.items():
             if self._nodes.owners.get(shard_id) == self.node_id:
-                self._nodes.owners[shard_id] = heir
-                self._nodes.notifications[heir].set()
+                self._nodes.owners[shard_id] = new_owner
+                self._nodes.notifications[new_owner].set()
 
     async def wait_for_notification(self, within: timedelta) -> bool:
-        nudge = self._nodes.notifications[self.node_id]
+        notification = self._nodes.notifications[self.node_id]
         try:
             async with asyncio.timeout(within.total_seconds()):
-                await nudge.wait()
+                await notification.wait()
         except TimeoutError:
             return False
-        nudge.clear()
+        notification.clear()
         return True
 
     async def leave(self) -> None:
@@ -80,15 +80,15 @@ class InMemoryMembership:
                 del self._nodes.owners[shard_id]
 
     async def close(self) -> None:
-        if (seen := self._nodes.records.get(self.node_id)) is not None:
-            seen.holds_liveness_lock = False
+        if (record := self._nodes.records.get(self.node_id)) is not None:
+            record.holds_liveness_lock = False
 
-    def _node(self, node_id: str, seen: _NodeRecord) -> Node:
+    def _node(self, node_id: str, record: _NodeRecord) -> Node:
         return Node(
             node_id=node_id,
-            leaving=seen.leaving,
-            silent_for=self._clock() - seen.at,
-            holds_liveness_lock=seen.holds_liveness_lock,
+            leaving=record.leaving,
+            silent_for=self._clock() - record.seen_at,
+            holds_liveness_lock=record.holds_liveness_lock,
         )
 
 
@@ -105,9 +105,9 @@ class InMemoryInbox:
 
     async def unanswered(self, shard_ids: Collection[int]) -> Sequence[Message]:
         waiting = [
-            one
-            for one in self._nodes.messages.values()
-            if one.shard_id in shard_ids and one.message_id not in self._nodes.answers
+            message
+            for message in self._nodes.messages.values()
+            if message.shard_id in shard_ids and message.message_id not in self._nodes.answers
         ]
         return waiting[:MAX_MESSAGES_PER_READ]
 
@@ -119,7 +119,9 @@ class InMemoryInbox:
 
     async def answers(self, message_ids: Collection[str]) -> Mapping[str, bytes]:
         answers = self._nodes.answers
-        return {one: answers[one] for one in message_ids if one in answers}
+        return {
+            message_id: answers[message_id] for message_id in message_ids if message_id in answers
+        }
 
     async def prune(self, shard_ids: Collection[int]) -> int:
         now = self._clock()

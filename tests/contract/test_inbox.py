@@ -49,7 +49,7 @@ async def aging(request: pytest.FixtureRequest) -> AsyncIterator[Aging]:
     mode, database = DATABASES[request.param]
     url = request.getfixturevalue(database)
     readers = ReaderPool(url, timedelta(seconds=10), mode=mode)
-    yield Aging(PostgresInbox(readers, nudges=mode == "postgresql"), url)
+    yield Aging(PostgresInbox(readers, notifies=mode == "postgresql"), url)
     await readers.close()
 
 

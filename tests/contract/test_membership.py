@@ -26,12 +26,14 @@ async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
     joined: list[Membership] = []
     nodes = MemoryCluster()
     url = request.getfixturevalue(DATABASES[request.param]) if request.param in DATABASES else ""
-    life_lines = request.param == "postgres"
-    readers = ReaderPool(url, LONG, mode="postgresql" if life_lines else "portable")
+    liveness_locks = request.param == "postgres"
+    readers = ReaderPool(url, LONG, mode="postgresql" if liveness_locks else "portable")
 
     def join_one(node_id: str) -> Membership:
         if url:
-            made: Membership = PostgresMembership(url, readers, node_id, life_lines=life_lines)
+            made: Membership = PostgresMembership(
+                url, readers, node_id, liveness_locks=liveness_locks
+            )
         else:
             made = InMemoryMembership(nodes, node_id, lambda: NOON)
         joined.append(made)

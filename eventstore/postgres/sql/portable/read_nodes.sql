@@ -3,5 +3,5 @@ select
   node_id::text as node_id,
   leaving,
   extract(epoch from clock_timestamp() - seen_at)::double precision as silent_seconds,
-  true as has_life_line
+  true as holds_liveness_lock
 from node

@@ -1,6 +1,6 @@
--- A sign of life by the database's clock, which all nodes share, and a look at the others, in one round trip four times
--- a second: who there is, how long each has been silent, whether its session still holds its life line, which node is
--- to drive which shard, and whether a message waits for this one. Safe to repeat.
+-- A heartbeat by the database's clock, which all nodes share, and a view of the other nodes, in one round trip four times
+-- a second: how long each has been silent, whether its session still holds its liveness lock, which node owns which
+-- shard, and whether a message waits for this node. Safe to repeat.
 with me as (
   insert into node as known (node_id, started_at, seen_at, leaving)
   values (%(node_id)s::uuid, clock_timestamp(), clock_timestamp(), %(leaving)s)
@@ -18,7 +18,7 @@ with me as (
           and database = (select oid from pg_database where datname = current_database())
           and objsubid = 1
       )
-    ) as has_life_line
+    ) as holds_liveness_lock
   from node
   where node_id <> %(node_id)s::uuid
 ), owned as (
@@ -29,7 +29,7 @@ select
   node_ids,
   leaving,
   silent_seconds,
-  has_life_line,
+  holds_liveness_lock,
   shard_ids,
   owner_ids,
   exists (

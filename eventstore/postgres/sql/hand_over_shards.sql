@@ -1,6 +1,0 @@
--- To the nodes named, by who owns them now. Whoever has lost one meanwhile changes nothing.
-update shard_owner
-set node_id = given.node_id, since = clock_timestamp()
-from unnest(%(shard_ids)s::integer[], %(heirs)s::uuid[]) as given (shard_id, node_id)
-where shard_owner.shard_id = given.shard_id
-  and shard_owner.node_id = %(node_id)s::uuid
