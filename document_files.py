@@ -1,5 +1,4 @@
-"""Read the YAML and JSON files that a person names, and say in plain words what is wrong with
-them."""
+"""Read the YAML and JSON files that a person names, and say plainly what is wrong with them."""
 
 from __future__ import annotations
 
@@ -11,11 +10,11 @@ from .fsm.formats.utf8 import NotUtf8, read_utf8
 
 
 class UnreadableFile(ValueError):
-    """The message says why, without the name of the file."""
+    """A file that cannot be read. The message gives the reason, without the name of the file."""
 
 
 def read_text(file: Path) -> str:
-    """Raises UnreadableFile."""
+    """Return the text of a file. Raises UnreadableFile."""
     try:
         return read_utf8(file.read_bytes())
     except NotUtf8 as error:
@@ -35,7 +34,10 @@ def describe_os_error(error: OSError) -> str:
 
 
 def parse_document(file: Path, text: str) -> Json:
-    """JSON, strictly, if the name ends in .json; else YAML. Raises UnreadableFile."""
+    """Parse `text` as strict JSON if the file's name ends in .json, else as YAML.
+
+    Raises UnreadableFile.
+    """
     try:
         return parse_untrusted(text.encode()) if is_json(file) else parse_yaml(text)
     except (InvalidYaml, InvalidJson) as error:

@@ -1,6 +1,6 @@
-"""Settings: one frozen model, read once from the environment, passed down as plain values.
+"""Settings: one frozen model, read once from the environment and passed down as plain values.
 
-What is wrong with them stops the start with one line that says what to change.
+An invalid setting stops the start with one line that says what to change.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ SHARD_RANGE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})")
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 ORIGIN = re.compile(r"(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 DEFAULT_PORTS = {"http": "80", "https": "443"}
-# A blank or a control character: in the middle of an address it is a mistake that readers of URLs
-# take away silently, or stumble over later.
+# A blank or a control character within an address is a mistake that parsers of URLs either remove
+# silently or fail on later.
 BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
-# What Kubernetes, and Docker links, set for the services beside a process whose names begin with
-# `saga`, and what the command line reads.
+# Variables that Kubernetes, and Docker links, set for other services whose names begin with `saga`,
+# and those that the command line reads.
 FOREIGN_VARIABLES = re.compile(
     r"SAGA_(?:URL|PROFILE|PORT(?:_.*)?|(?:.*_)?SERVICE_HOST|(?:.*_)?SERVICE_PORT(?:_.*)?"
     r"|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
@@ -50,7 +50,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class InvalidSettings(Exception):
-    """One line that says which setting to change, and to what."""
+    """An invalid setting. The message is one line: which setting to change, and to what."""
 
 
 def _duration(value: object) -> timedelta:
@@ -88,9 +88,9 @@ def _shards(value: object) -> tuple[int, ...]:
 
 
 def _split_list(value: object) -> list[str]:
-    """In small letters, of a list with commas."""
+    """Return the lower-case items of a list with commas."""
     texts = value.split(",") if isinstance(value, str) else cast(Iterable[str], value)
-    return [one.strip().lower() for one in texts if one.strip()]
+    return [text.strip().lower() for text in texts if text.strip()]
 
 
 def _host_names(value: object) -> tuple[str, ...]:
@@ -105,8 +105,8 @@ def _host_names(value: object) -> tuple[str, ...]:
 
 
 def _origins(value: object) -> tuple[str, ...]:
-    """As browsers write them."""
-    return tuple(_origin(one) for one in _split_list(value))
+    """Return origins as browsers write them."""
+    return tuple(_origin(text) for text in _split_list(value))
 
 
 def _origin(text: str) -> str:
@@ -123,7 +123,10 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class Settings(BaseSettings):
-    """`database_url` None is an embedded PostgreSQL whose data are in `saga_data_dir`."""
+    """The settings of the service.
+
+    Without a `database_url` it starts an embedded PostgreSQL with its data in `saga_data_dir`.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -149,13 +152,16 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _strip_blanks(cls, given: Mapping[str, object]) -> Mapping[str, object]:
-        """`echo` and files of secrets end with a line break, which no setting means."""
-        values = {name: one.strip() if isinstance(one, str) else one for name, one in given.items()}
-        return {name: one for name, one in values.items() if one != ""}
+        """Remove blanks around values: `echo` and files of secrets end with a line break."""
+        values = {
+            name: value.strip() if isinstance(value, str) else value
+            for name, value in given.items()
+        }
+        return {name: value for name, value in values.items() if value != ""}
 
 
 def read_settings() -> Settings:
-    """Raises InvalidSettings."""
+    """Read the settings from the environment. Raises InvalidSettings."""
     _reject_unknown(os.environ)
     try:
         return Settings(saga_participants=_participants(os.environ))
@@ -167,7 +173,7 @@ def read_settings() -> Settings:
 
 
 def _reject_unknown(environ: Mapping[str, str]) -> None:
-    """A misspelt setting would be the default, silently."""
+    """Reject unknown settings: a misspelt one would silently have its default."""
     known = sorted(name.upper() for name in Settings.model_fields if name != "saga_participants")
     for name, value in environ.items():
         if (
@@ -179,24 +185,24 @@ def _reject_unknown(environ: Mapping[str, str]) -> None:
 
 
 def _belongs_to_another_program(name: str, value: str) -> bool:
-    """Whether somebody else has set it, or reads it."""
+    """True if another program sets or reads the variable."""
     port, address = SERVICE_PORT_VARIABLE
     is_port = bool(port.fullmatch(name) and address.fullmatch(value))
     return is_port or bool(FOREIGN_VARIABLES.fullmatch(name) or SERVICE_URL.fullmatch(name))
 
 
 def read_secret(variable: str) -> str | None:
-    """What the participants file names. Not a setting: settings may be shown."""
+    """Return a secret that the participants file names. It is no setting: settings may be shown."""
     return os.environ.get(variable)
 
 
 def has_participant_variables() -> bool:
-    """Whether a variable gives participants their URLs."""
+    """True if a variable gives participants their URLs."""
     return "SAGA_PARTICIPANTS_FILE" in os.environ or any(map(SERVICE_URL.fullmatch, os.environ))
 
 
 def _participants(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The usual addresses are those of the demo: a participants file stands in their place."""
+    """Return the URLs of participants. Without a participants file those of the demo are known."""
     found = {} if environ.get("SAGA_PARTICIPANTS_FILE", "").strip() else dict(DEFAULT_PARTICIPANTS)
     for name, value in environ.items():
         if (match := SERVICE_URL.fullmatch(name)) and (url := value.strip()):

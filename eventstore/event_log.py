@@ -140,4 +140,4 @@ class EventLog(Protocol):
 
 def may_have_more(page: Sequence[RecordedEvent], limit: int) -> bool:
     """True if more events may follow a page that was read with `limit`."""
-    return len(page) == limit or sum(len(one.payload) for one in page) >= MAX_PAGE_BYTES
+    return len(page) == limit or sum(len(event.payload) for event in page) >= MAX_PAGE_BYTES

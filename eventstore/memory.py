@@ -62,11 +62,11 @@ class InMemoryLog:
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         self._require_open()
-        wanted = sorted(set(shard_ids))
+        ordered = sorted(set(shard_ids))
         self.store.claims += 1
         event = ownership_event(str(self.store.claims), recorded_at)
-        heads = {shard_id: self.store.head(shard_id) for shard_id in wanted}
-        rows = next_epoch_rows(heads, wanted, event)
+        heads = {shard_id: self.store.head(shard_id) for shard_id in ordered}
+        rows = next_epoch_rows(heads, ordered, event)
         self.store.add(rows)
         epochs = {row.shard_id: row.epoch for row in rows}
         self._epochs |= epochs
@@ -100,8 +100,8 @@ class InMemoryLog:
         return _cut_to_page_bytes(stream[after_version : after_version + limit])
 
     async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
-        wanted = sorted(set(stream_ids))
-        return [event for stream_id in wanted for event in self.store.streams.get(stream_id, ())]
+        ordered = sorted(set(stream_ids))
+        return [event for stream_id in ordered for event in self.store.streams.get(stream_id, ())]
 
     async def read_shard(
         self, shard_id: int, *, after_seq: int = 0, limit: int = DEFAULT_PAGE_EVENTS
@@ -139,8 +139,8 @@ class InMemoryLog:
         return versions[-1] if versions else None
 
     async def list_documents(self, kind: str) -> Sequence[Document]:
-        found = sorted(self.store.documents.items(), key=itemgetter(0))
-        return [document for (its_kind, _, _), document in found if its_kind == kind]
+        documents = sorted(self.store.documents.items(), key=itemgetter(0))
+        return [document for (its_kind, _, _), document in documents if its_kind == kind]
 
     async def ping(self) -> None:
         self._require_open()

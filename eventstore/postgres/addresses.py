@@ -1,9 +1,10 @@
-"""Where the hosts of a database URL are, in the order in which they are worth trying.
+"""The addresses of the hosts of a database URL, in the order in which to try them.
 
-psycopg looks names up without a limit of time, and waits for each address in turn until its connect
-timeout is over. A name server or a host that is silent would cost every connection that time. Here
-a lookup has a limit, and after it the addresses of before serve. Where there are several, all are
-connected to at once, and those that neither accept nor refuse come last for a while.
+psycopg looks names up without a time limit, and waits for each address in turn until its connect
+timeout is over. A name server or a host that does not answer would cost every connection that time.
+Here a lookup has a time limit, and after it the last known addresses are used. If there are several
+addresses, all are connected to at once, and those that neither accept nor refuse come last for a
+while.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from ipaddress import ip_address
+from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -27,7 +29,7 @@ LookUp: TypeAlias = Callable[[str, str], Awaitable[Sequence[str]]]
 
 LOOKUP_TIMEOUT: Final = timedelta(seconds=3)
 PROBE_TIMEOUT: Final = timedelta(seconds=1)
-SLOWER_PROBES_TIMEOUT: Final = timedelta(milliseconds=250)  # once one has answered
+SLOWER_PROBES_TIMEOUT: Final = timedelta(milliseconds=250)  # once an address has answered
 SILENT_HOST_PENALTY: Final = timedelta(seconds=10)
 
 
@@ -38,14 +40,14 @@ class HostAddress(NamedTuple):
 
 
 async def system_lookup(host: str, port: str) -> Sequence[str]:
-    """Raises OSError, UnicodeError."""
+    """Return the addresses of a host. Raises OSError, UnicodeError."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(where[0]) for *_, where in found))
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in infos))
 
 
 class DatabaseAddresses:
-    """What is known of the hosts of all connections; belongs to one event loop."""
+    """The known addresses of the hosts of all connections. Belongs to one event loop."""
 
     def __init__(
         self, look_up: LookUp = system_lookup, lookup_limit: timedelta = LOOKUP_TIMEOUT
@@ -57,7 +59,10 @@ class DatabaseAddresses:
 
     @classmethod
     def of_running_loop(cls) -> DatabaseAddresses:
-        """Those of the running event loop, whose few threads one silent name must not occupy."""
+        """Return the instance of the running event loop.
+
+        It is shared because one name without an answer must not occupy the loop's few threads.
+        """
         loop = asyncio.get_running_loop()
         shared = _shared.get(loop)
         if shared is None:
@@ -65,7 +70,7 @@ class DatabaseAddresses:
         return shared
 
     async def connection_parameters(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """What to connect with instead of the host and port in `given`; nothing to leave them.
+        """Return what to connect with instead of the host and port in `given`; empty to keep them.
 
         Raises psycopg.OperationalError if no host has an address.
         """
@@ -76,16 +81,16 @@ class DatabaseAddresses:
         are_names = all(map(_is_name, hosts)) and len(hosts) == len(ports)
         if _given_or_default(given, "hostaddr") or is_one_address or not are_names:
             return {}
-        found = await asyncio.gather(*map(self._addresses_of_host, hosts, ports))
-        places = [place for some in found for place in some]
-        if not places:
+        by_host = await asyncio.gather(*map(self._addresses_of_host, hosts, ports))
+        addresses = list(chain.from_iterable(by_host))
+        if not addresses:
             raise psycopg.OperationalError(f"no address of {', '.join(hosts)} was found")
-        if len(places) > 1:
-            places = await self._sort_silent_last(places)
+        if len(addresses) > 1:
+            addresses = await self._sort_silent_last(addresses)
         return {
-            "host": ",".join(one.host for one in places),
-            "hostaddr": ",".join(one.address for one in places),
-            "port": ",".join(one.port for one in places),
+            "host": ",".join(address.host for address in addresses),
+            "hostaddr": ",".join(address.address for address in addresses),
+            "port": ",".join(address.port for address in addresses),
         }
 
     async def _addresses_of_host(self, host: str, port: str) -> list[HostAddress]:
@@ -103,25 +108,25 @@ class DatabaseAddresses:
         if error is None:
             self._known[key] = lookup.result()
         else:
-            logger.warning("database host not found", extra={"host": host, "why": str(error)})
+            logger.warning("database host not found", extra={"host": host, "error": str(error)})
         return self._known.get(key, [])
 
     def _finish_lookup(self, key: tuple[str, str], lookup: asyncio.Future[Sequence[str]]) -> None:
         self._lookups.pop(key, None)
         if not lookup.cancelled():
-            lookup.exception()  # perhaps nobody waits for it any more
+            lookup.exception()  # retrieved, because no task may be waiting for it any more
 
-    async def _sort_silent_last(self, places: Sequence[HostAddress]) -> list[HostAddress]:
+    async def _sort_silent_last(self, addresses: Sequence[HostAddress]) -> list[HostAddress]:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        asked = {
-            asyncio.ensure_future(_probe(one)): one
-            for one in places
-            if self._silent_until.get(one, 0) <= now
+        probes = {
+            asyncio.ensure_future(_probe(address)): address
+            for address in addresses
+            if self._silent_until.get(address, 0) <= now
         }
-        if asked:
+        if probes:
             done, silent = await asyncio.wait(
-                asked,
+                probes,
                 timeout=PROBE_TIMEOUT.total_seconds(),
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -129,23 +134,24 @@ class DatabaseAddresses:
                 _, silent = await asyncio.wait(
                     silent, timeout=SLOWER_PROBES_TIMEOUT.total_seconds()
                 )
-            for one in silent:
-                one.cancel()
-                self._silent_until[asked[one]] = loop.time() + SILENT_HOST_PENALTY.total_seconds()
-        return sorted(places, key=lambda one: self._silent_until.get(one, 0) > now)
+            for probe in silent:
+                probe.cancel()
+                until = loop.time() + SILENT_HOST_PENALTY.total_seconds()
+                self._silent_until[probes[probe]] = until
+        return sorted(addresses, key=lambda address: self._silent_until.get(address, 0) > now)
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, DatabaseAddresses] = WeakKeyDictionary()
 
 
-async def _probe(place: HostAddress) -> None:
-    """Returns when there is one, which may be a refusal."""
-    family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as line:
-        line.setblocking(False)
+async def _probe(address: HostAddress) -> None:
+    """Wait until the address accepts a connection or refuses it."""
+    family = socket.AF_INET6 if ":" in address.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
             loop = asyncio.get_running_loop()
-            await loop.sock_connect(line, (place.address, int(place.port)))
+            await loop.sock_connect(probe, (address.address, int(address.port)))
         except OSError:
             return
 
@@ -159,13 +165,13 @@ def _is_address(host: str) -> bool:
 
 
 def _is_name(host: str) -> bool:
-    """And not the folder of a socket, or nothing."""
+    """True unless it is the folder of a unix socket, or empty."""
     return bool(host) and not host.startswith(("/", "@"))
 
 
 def _given_or_default(given: Mapping[str, Any], name: str) -> str:
-    """What the URL says, else the environment (PGHOST and the like), else how libpq was built."""
+    """Return the value of the URL, else of the environment (PGHOST …), else libpq's default."""
     if value := given.get(name):
         return str(value)
-    (default,) = (one for one in Conninfo.get_defaults() if one.keyword == name.encode())
+    (default,) = (option for option in Conninfo.get_defaults() if option.keyword == name.encode())
     return (default.val or default.compiled or b"").decode()

@@ -76,7 +76,7 @@ class Connector:
         return connection
 
     async def _end_lost_sessions(self, connection: Connection) -> None:
-        lost = {one: session for one, session in self._sessions.items() if one.closed}
+        lost = {closed: session for closed, session in self._sessions.items() if closed.closed}
         if not lost:
             return
         parameters = {
@@ -86,9 +86,11 @@ class Connector:
         try:
             await connection.execute(statement("end_lost_sessions", self._mode), parameters)
         except psycopg.errors.InsufficientPrivilege as error:
-            logger.warning("lost sessions are not ended", extra={"why": str(error)})
-        for one in lost:
-            self._sessions.pop(one, None)  # a connection opened at the same time may have ended it
+            logger.warning("lost sessions are not ended", extra={"error": str(error)})
+        for closed in lost:
+            self._sessions.pop(
+                closed, None
+            )  # a connection opened at the same time may have ended it
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,8 @@ def watchdog(connection: Connection, timeout: timedelta) -> Iterator[None]:
 
 def _shut_down_socket(connection: Connection) -> None:
     try:
-        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
-            line.shutdown(socket.SHUT_RDWR)
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
     except (OSError, psycopg.OperationalError):
         # The connection is gone already.
         return

@@ -77,12 +77,12 @@ class PostgresLog:
         self._readers = ReaderPool(
             database_url, statement_timeout, owner=owner, mode=mode, most=readers, refusals=refusals
         )
-        self._ahead = ReaderPool(
+        self._priority_readers = ReaderPool(
             database_url, statement_timeout, owner=owner, mode=mode, most=ahead, refusals=refusals
         )
         self._writer = Writer(self._session)
         # Owned by this object from here to `close`, which waits for its end.
-        self._writing = asyncio.get_running_loop().create_task(self._writer.run())
+        self._writer_task = asyncio.get_running_loop().create_task(self._writer.run())
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -95,7 +95,7 @@ class PostgresLog:
     async def open(self) -> None:
         """Open the first connection of each group of readers. Raises psycopg.Error."""
         await self._readers.open()
-        await self._ahead.open()
+        await self._priority_readers.open()
 
     async def claim(self, shard_ids: Iterable[int], *, recorded_at: datetime) -> Mapping[int, int]:
         return await self._writer.claim(shard_ids, recorded_at)
@@ -123,13 +123,13 @@ class PostgresLog:
         return await self._readers.fetch(RecordedEvent, "read_stream", parameters)
 
     async def read_streams(self, stream_ids: Iterable[StreamId]) -> Sequence[RecordedEvent]:
-        wanted = sorted(set(stream_ids))
+        ordered = sorted(set(stream_ids))
         events: list[RecordedEvent] = []
-        for start in range(0, len(wanted), MAX_STREAMS_PER_READ):
-            chunk = wanted[start : start + MAX_STREAMS_PER_READ]
+        for start in range(0, len(ordered), MAX_STREAMS_PER_READ):
+            chunk = ordered[start : start + MAX_STREAMS_PER_READ]
             shard_ids = int4_array([shard_of(stream_id) for stream_id in chunk])
             parameters = {"shard_ids": shard_ids, "stream_ids": uuid_array(chunk)}
-            events += await self._ahead.fetch(RecordedEvent, "read_streams", parameters)
+            events += await self._priority_readers.fetch(RecordedEvent, "read_streams", parameters)
         return events
 
     async def read_shard(
@@ -142,11 +142,11 @@ class PostgresLog:
             "limit": limit,
             "page_bytes": MAX_PAGE_BYTES,
         }
-        return await self._ahead.fetch(RecordedEvent, "read_shard", parameters)
+        return await self._priority_readers.fetch(RecordedEvent, "read_shard", parameters)
 
     async def heads(self, *, ahead: bool = False) -> Mapping[int, Head]:
         parameters = {"shard_ids": int4_array(range(SHARD_COUNT))}
-        readers = self._ahead if ahead else self._readers
+        readers = self._priority_readers if ahead else self._readers
         rows = await readers.fetch(_HeadRow, "read_heads", parameters)
         return {row.shard_id: Head(row.seq, row.epoch, row.hash) for row in rows}
 
@@ -165,17 +165,17 @@ class PostgresLog:
     async def put_document(
         self, kind: str, name: str, version: int, content: bytes, *, put_at: datetime
     ) -> PutResult:
-        name_of_it = {"kind": kind, "name": name, "version": version}
-        row = name_of_it | {"content": content, "put_at": put_at}
+        key = {"kind": kind, "name": name, "version": version}
+        row = key | {"content": content, "put_at": put_at}
         if await self._readers.execute("insert_document", row) == 1:
             return PutResult.CREATED
-        (kept,) = await self._readers.fetch(Document, "read_document", name_of_it)
+        (kept,) = await self._readers.fetch(Document, "read_document", key)
         return PutResult.SAME if kept.content == content else PutResult.DIFFERENT
 
     async def get_document(self, kind: str, name: str, version: int | None) -> Document | None:
         parameters = {"kind": kind, "name": name, "version": version}
-        found = await self._readers.fetch(Document, "read_document", parameters)
-        return found[0] if found else None
+        documents = await self._readers.fetch(Document, "read_document", parameters)
+        return documents[0] if documents else None
 
     async def list_documents(self, kind: str) -> Sequence[Document]:
         return await self._readers.fetch(Document, "list_documents", {"kind": kind})
@@ -185,26 +185,26 @@ class PostgresLog:
 
         Raises LogUnavailable.
         """
-        (answer,) = await self._readers.fetch(_PingRow, "ping", {}, PING_TIMEOUT)
-        if answer.read_only:
+        (row,) = await self._readers.fetch(_PingRow, "ping", {}, PING_TIMEOUT)
+        if row.read_only:
             raise LogUnavailable("the database takes no writes: it is a standby, or set read-only")
-        if self._writing.done():
+        if self._writer_task.done():
             raise LogUnavailable("the writer has ended")
 
     async def wait_for_failure(self) -> None:
         """Raise LogUnavailable once the writer has ended and nothing can be recorded any more."""
-        await asyncio.wait([self._writing])
+        await asyncio.wait([self._writer_task])
         raise LogUnavailable("the writer has ended")
 
     async def close_idle(self) -> None:
         """Close the connections that no task uses now. New ones are opened when needed."""
         await self._session.close_idle()
         await self._readers.close_idle()
-        await self._ahead.close_idle()
+        await self._priority_readers.close_idle()
 
     async def close(self) -> None:
         self._writer.close()
-        await asyncio.wait([self._writing])
+        await asyncio.wait([self._writer_task])
         await self._session.close()
         await self._readers.close()
-        await self._ahead.close()
+        await self._priority_readers.close()

@@ -61,19 +61,19 @@ async def migrate(
     Raises MigrationRefused, and psycopg.Error, also if the database does not answer. Safe to
     repeat, and to call from several nodes at once.
     """
-    wanted = [
+    migrations = [
         migration for room, folder in folders for migration in read_folder(room, folder, mode)
     ]
     connection = await connect(database_url, "eventstore migrations", mode)
     try:
         with watchdog(connection, look_timeout):
-            if await _are_applied(connection, wanted):
+            if await _are_applied(connection, migrations):
                 return []
         with watchdog(connection, MIGRATION_TIMEOUT):
             for _ in range(_MAX_ATTEMPTS - 1):
                 with suppress(*_CONCURRENT_MIGRATION_ERRORS):
-                    return await _apply_all(connection, wanted)
-            return await _apply_all(connection, wanted)
+                    return await _apply_all(connection, migrations)
+            return await _apply_all(connection, migrations)
     finally:
         await connection.close()
 
@@ -95,21 +95,25 @@ def _read(room: str, file: Path) -> Migration:
     return Migration(room, int(match[1]), file.name, file.read_bytes())
 
 
-async def _are_applied(connection: Connection, wanted: Sequence[Migration]) -> bool:
+async def _are_applied(connection: Connection, migrations: Sequence[Migration]) -> bool:
     """True if no migration is missing and none was edited."""
     try:
-        rooms = {
-            room: await _read_applied(connection, room) for room in {one.room for one in wanted}
+        applied = {
+            room: await _read_applied(connection, room)
+            for room in {migration.room for migration in migrations}
         }
     except database.UndefinedTable:
         return False
-    return all(rooms[one.room].get(one.number) == one.sha256 for one in wanted)
+    return all(
+        applied[migration.room].get(migration.number) == migration.sha256
+        for migration in migrations
+    )
 
 
-async def _apply_all(connection: Connection, wanted: Sequence[Migration]) -> list[str]:
+async def _apply_all(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
     async with connection.transaction():
         await connection.execute(statement("create_migration_table"))
-        return [name for migration in wanted for name in await _apply(connection, migration)]
+        return [name for migration in migrations for name in await _apply(connection, migration)]
 
 
 async def _apply(connection: Connection, migration: Migration) -> list[str]:

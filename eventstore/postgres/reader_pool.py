@@ -58,9 +58,9 @@ class ReaderPool:
         self._statements = statements
         self._statement_timeout = statement_timeout
         self._refusals = Refusals() if refusals is None else refusals
-        self._turns = asyncio.Semaphore(most)
+        self._slots = asyncio.Semaphore(most)
         self._idle: list[Connection] = []
-        self._lent = 0
+        self._borrowed = 0
         self._returned = asyncio.Condition()
         self._closed = False
 
@@ -135,25 +135,25 @@ class ReaderPool:
             raise LogUnavailable("closed")
         try:
             async with asyncio.timeout(ACQUIRE_TIMEOUT.total_seconds()):
-                await self._turns.acquire()
+                await self._slots.acquire()
         except TimeoutError as error:
             raise LogUnavailable("every connection is busy") from error
         try:
             yield
         finally:
-            self._turns.release()
+            self._slots.release()
 
     @asynccontextmanager
     async def _borrow(self, within: timedelta, *, fresh: bool = False) -> AsyncIterator[Connection]:
         if fresh:
             await self.close_idle()
         connection = await self._idle_or_new()
-        self._lent += 1
+        self._borrowed += 1
         try:
             with watchdog(connection, within):
                 yield connection
         finally:
-            self._lent -= 1
+            self._borrowed -= 1
             await self._return(connection)
 
     async def _idle_or_new(self) -> Connection:
@@ -171,7 +171,7 @@ class ReaderPool:
         """Return a connection that another task returns in time, or None."""
         with suppress(TimeoutError):
             async with asyncio.timeout(ACQUIRE_TIMEOUT.total_seconds()), self._returned:
-                await self._returned.wait_for(lambda: self._idle or not self._lent)
+                await self._returned.wait_for(lambda: self._idle or not self._borrowed)
         return self._idle.pop() if self._idle else None
 
     async def _return(self, connection: Connection) -> None:

@@ -77,9 +77,9 @@ def describe_error(error: Exception) -> str:
 
     The questions that libpq puts to a person at a terminal are left out.
     """
-    what_to_do = advice_for(error) if isinstance(error, psycopg.Error) else None
-    said = " ".join(_LIBPQ_QUESTION.sub("", str(error)).split())
-    return f"{said}; {what_to_do}" if what_to_do else said
+    fix = advice_for(error) if isinstance(error, psycopg.Error) else None
+    message = " ".join(_LIBPQ_QUESTION.sub("", str(error)).split())
+    return f"{message}; {fix}" if fix else message
 
 
 class Refusals:
@@ -89,21 +89,21 @@ class Refusals:
     """
 
     def __init__(self) -> None:
-        self._why: dict[str, tuple[float, str]] = {}
+        self._reasons: dict[str, tuple[float, str]] = {}
 
     def record(self, name: str, error: psycopg.Error) -> None:
         if advice_for(error) and not (error.sqlstate or "").startswith(_SERVER_WIDE_CODES):
-            self._why[name] = (_now(), describe_error(error))
+            self._reasons[name] = (_now(), describe_error(error))
 
     def clear(self, name: str) -> None:
         """Remove the refusal of a statement that was executed."""
-        if self._why:
-            self._why.pop(name, None)
+        if self._reasons:
+            self._reasons.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
         since = _now() - REFUSAL_RETENTION.total_seconds()
-        found = sorted(self._why.items())
-        return (f"{name}: {why}" for name, (noted_at, why) in found if noted_at >= since)
+        refused = sorted(self._reasons.items())
+        return (f"{name}: {why}" for name, (noted_at, why) in refused if noted_at >= since)
 
 
 def _now() -> float:

@@ -80,18 +80,18 @@ async def _require_own_session(connection: Connection, other: Connection) -> Non
         raise UnsuitableDatabase(SHARED_SESSIONS)
 
 
-async def _require_connections(connection: Connection, wanted: int) -> None:
+async def _require_connections(connection: Connection, connections: int) -> None:
     cursor = connection.cursor(row_factory=class_row(_Limits))
     await cursor.execute(statement("read_connection_limit"))
     (limits,) = await cursor.fetchall()
-    if limits.allowed is None or limits.allowed >= wanted:
+    if limits.allowed is None or limits.allowed >= connections:
         return
     if limits.allowed < MIN_CONNECTIONS:
         raise UnsuitableDatabase(
             f"it allows this user {limits.allowed} connections, and a node needs"
             f" {MIN_CONNECTIONS} at least: raise max_connections or the limit of the user"
         )
-    facts = {"allowed": limits.allowed, "wanted": wanted}
+    facts = {"allowed": limits.allowed, "wanted": connections}
     logger.warning(
         "the database allows fewer connections than this node may open: raise its limit, or let the"
         " node open fewer (README, Settings)",

@@ -56,10 +56,10 @@ class Writer:
     def __init__(self, session: WriterSession) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._arrivals = AppendQueue()
+        self._queue = AppendQueue()
         self._owned: dict[int, OwnedShard] = {}
         self._in_flight: Sequence[QueuedWork] = ()
-        self._left: dict[int, Head] = {}  # last known heads of shards that were owned
+        self._last_heads: dict[int, Head] = {}  # last known heads of shards that were owned
         self.truncation: LogTruncated | None = None
 
     def append(
@@ -72,27 +72,27 @@ class Writer:
         shard_id = shard_of(stream_id)
         try:
             append = Append(stream_id, shard_id, expected_version, events, size, done)
-            self._arrivals.put(append)
+            self._queue.put(append)
         except EventStoreError as error:
             done.set_exception(error)
         return done
 
     async def claim(self, shard_ids: Iterable[int], recorded_at: datetime) -> Mapping[int, int]:
-        wanted = sorted(set(shard_ids))
-        assert all(0 <= shard_id < SHARD_COUNT for shard_id in wanted)
+        ordered = sorted(set(shard_ids))
+        assert all(0 <= shard_id < SHARD_COUNT for shard_id in ordered)
         done: asyncio.Future[Mapping[int, int]] = self._loop.create_future()
-        self._arrivals.put(Claim(wanted, recorded_at, done))
+        self._queue.put(Claim(ordered, recorded_at, done))
         return await done
 
     async def release(self, shard_ids: Iterable[int]) -> None:
         done: asyncio.Future[None] = self._loop.create_future()
-        self._arrivals.put(Release(sorted(set(shard_ids)), done))
+        self._queue.put(Release(sorted(set(shard_ids)), done))
         await done
 
     async def run(self) -> None:
         """Serve arrivals until closed."""
         try:
-            while (work := await self._arrivals.take()) is not None:
+            while (work := await self._queue.take()) is not None:
                 await self._serve(work)
         except Exception:
             # An unexpected failure: what is known of the shards may be wrong now.
@@ -102,13 +102,13 @@ class Writer:
 
     def close(self) -> None:
         """Accept nothing more. `run` ends once what waits is written or given up."""
-        self._arrivals.close()
+        self._queue.close()
         self._session.stop_retrying()
 
     def _fail_remaining(self) -> None:
         self._owned.clear()
-        self._arrivals.close()
-        for arrival in (*self._in_flight, *self._arrivals.drain()):
+        self._queue.close()
+        for arrival in (*self._in_flight, *self._queue.drain()):
             _fail(arrival, LogUnavailable("the writer has ended"))
 
     async def _serve(self, work: Work) -> None:
@@ -143,22 +143,22 @@ class Writer:
 
     async def _append_until_certain(self, appends: list[Append]) -> BatchPlan:
         while True:
-            drafted = plan_batch(self._owned, appends)
-            if drafted.unknown_streams:
-                await self._look_up_versions(drafted.unknown_streams)
-                drafted = plan_batch(self._owned, appends)
-            if not drafted.rows or await self._insert(drafted.rows, drafted.heads_before):
-                return drafted
-            await self._resync(drafted)
+            plan = plan_batch(self._owned, appends)
+            if plan.unknown_streams:
+                await self._look_up_versions(plan.unknown_streams)
+                plan = plan_batch(self._owned, appends)
+            if not plan.rows or await self._insert(plan.rows, plan.heads_before):
+                return plan
+            await self._resync(plan)
 
-    def _resolve(self, drafted: BatchPlan) -> None:
-        for shard_id, head in drafted.heads_after.items():
+    def _resolve(self, plan: BatchPlan) -> None:
+        for shard_id, head in plan.heads_after.items():
             self._owned[shard_id].head = head
-        for (stream_id, shard_id, _, _, _, done), rows in drafted.accepted:
+        for (stream_id, shard_id, _, _, _, done), rows in plan.accepted:
             self._owned[shard_id].cache_version(stream_id, rows[-1].version)
             if not done.done():
                 done.set_result(rows)
-        for append, error in drafted.refused:
+        for append, error in plan.refused:
             _fail(append, error)
 
     async def _insert(
@@ -174,12 +174,12 @@ class Writer:
         """
         parameters = event_parameters(rows) | head_parameters(before)
         try:
-            landed = await self._session.execute(
+            inserted = await self._session.execute(
                 "append_events", parameters, wait_for_locks=wait_for_locks
             )
         except database.UniqueViolation:
             return await self._are_stored(rows)
-        return landed == len(rows) or await self._are_stored(rows)
+        return inserted == len(rows) or await self._are_stored(rows)
 
     async def _are_stored(self, rows: Sequence[RecordedEvent]) -> bool:
         shard_ids = int4_array([row.shard_id for row in rows])
@@ -192,16 +192,16 @@ class Writer:
         await self._session.fetch("confirm_commits", {})
         return True
 
-    async def _resync(self, drafted: BatchPlan) -> None:
+    async def _resync(self, plan: BatchPlan) -> None:
         """Drop the shards that were taken over, and correct the versions in the others."""
-        heads = await self._read_heads(drafted.heads_before)
-        for shard_id, head in drafted.heads_before.items():
+        heads = await self._read_heads(plan.heads_before)
+        for shard_id, head in plan.heads_before.items():
             if heads.get(shard_id) != head:
                 logger.warning("shard lost", extra={"shard_id": shard_id, "epoch": head.epoch})
                 self._drop_shard(shard_id)
                 await self._verify_known_head([shard_id])
         await self._look_up_versions(
-            append.stream_id for append, _ in drafted.accepted if append.shard_id in self._owned
+            append.stream_id for append, _ in plan.accepted if append.shard_id in self._owned
         )
 
     async def _look_up_versions(self, stream_ids: Iterable[StreamId]) -> None:
@@ -210,8 +210,8 @@ class Writer:
             return
         shard_ids = int4_array([shard_of(stream_id) for stream_id in versions])
         parameters = {"shard_ids": shard_ids, "stream_ids": uuid_array(list(versions))}
-        found = await self._session.fetch("read_versions", parameters)
-        versions.update(cast(list[tuple[StreamId, int]], found))
+        rows = await self._session.fetch("read_versions", parameters)
+        versions.update(cast(list[tuple[StreamId, int]], rows))
         for stream_id, version in versions.items():
             self._owned[shard_of(stream_id)].cache_version(stream_id, version)
 
@@ -219,20 +219,24 @@ class Writer:
 
     def _drop_shard(self, shard_id: int) -> None:
         if shard := self._owned.pop(shard_id, None):
-            self._left[shard_id] = shard.head
+            self._last_heads[shard_id] = shard.head
 
     async def _verify_known_head(self, shard_ids: Iterable[int]) -> None:
         """Look whether the log still has the last known heads: new owners append behind them."""
-        left = {one: self._left[one] for one in shard_ids if one in self._left}
-        if not left or self.truncation:
+        known = {
+            shard_id: self._last_heads[shard_id]
+            for shard_id in shard_ids
+            if shard_id in self._last_heads
+        }
+        if not known or self.truncation:
             return
-        seqs = int8_array([head.seq for head in left.values()])
-        found = await self._session.fetch(
-            "read_hashes", {"shard_ids": int4_array(list(left)), "seqs": seqs}
+        seqs = int8_array([head.seq for head in known.values()])
+        rows = await self._session.fetch(
+            "read_hashes", {"shard_ids": int4_array(list(known)), "seqs": seqs}
         )
-        there = {(shard_id, digest) for shard_id, _, digest in found}
-        for shard_id, head in left.items():
-            if (shard_id, head.hash) not in there:
+        recorded = {(shard_id, digest) for shard_id, _, digest in rows}
+        for shard_id, head in known.items():
+            if (shard_id, head.hash) not in recorded:
                 self.truncation = LogTruncated(shard_id, head.seq)
                 logger.error("history lost", extra={"shard_id": shard_id, "seq": head.seq})
                 return
@@ -281,8 +285,8 @@ class Writer:
 
     async def _read_heads(self, shard_ids: Iterable[int]) -> dict[int, Head]:
         parameters = {"shard_ids": int4_array(list(shard_ids))}
-        found = await self._session.fetch("read_heads", parameters)
-        rows = cast(list[tuple[int, int, int, bytes]], found)
+        fetched = await self._session.fetch("read_heads", parameters)
+        rows = cast(list[tuple[int, int, int, bytes]], fetched)
         return {shard_id: Head(seq, epoch, digest) for shard_id, seq, epoch, digest in rows}
 
 

@@ -51,17 +51,17 @@ class WriterSession:
         self._connector = Connector(database_url, f"node {owner} writer", mode)
         self._mode: DatabaseMode = mode
         self._statement_timeout = statement_timeout
-        self._line: PreparedConnection | None = None
+        self._connection: PreparedConnection | None = None
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
-        self._asking_since: float | None = None
+        self._waiting_since: float | None = None
 
     @property
     def stalled_for(self) -> timedelta | None:
         """How long the current statement has been without an answer; None if there is none."""
-        if self._asking_since is None:
+        if self._waiting_since is None:
             return None
-        return timedelta(seconds=self._loop.time() - self._asking_since)
+        return timedelta(seconds=self._loop.time() - self._waiting_since)
 
     async def fetch(self, name: str, parameters: Parameters) -> Rows:
         """Return the rows of a statement.
@@ -70,8 +70,8 @@ class WriterSession:
         session is closing.
         """
 
-        async def attempt(line: PreparedConnection) -> Rows:
-            cursor = line.connection.cursor(binary=True)
+        async def attempt(connection: PreparedConnection) -> Rows:
+            cursor = connection.connection.cursor(binary=True)
             await cursor.execute(statement(name, self._mode), parameters, prepare=True)
             return await cursor.fetchall()
 
@@ -85,15 +85,15 @@ class WriterSession:
         Raises as `fetch`, and LockNotAvailable for a caller that does not wait for locks.
         """
 
-        def attempt(line: PreparedConnection) -> Awaitable[int]:
-            return line.execute(name, statement(name), parameters)
+        def attempt(connection: PreparedConnection) -> Awaitable[int]:
+            return connection.execute(name, statement(name), parameters)
 
         certain = VALUE_ERRORS if wait_for_locks else _VALUE_ERRORS_OR_LOCKED
         return await self._retry_until_certain(name, attempt, certain)
 
     async def close_idle(self) -> None:
         """Close the connection unless a statement uses it. The next statement opens another."""
-        if self._asking_since is None:
+        if self._waiting_since is None:
             await self._disconnect()
 
     def stop_retrying(self) -> None:
@@ -110,55 +110,55 @@ class WriterSession:
         attempt: Callable[[PreparedConnection], Awaitable[Result]],
         certain: tuple[type[psycopg.Error], ...],
     ) -> Result:
-        wait = INITIAL_RETRY_DELAY
-        self._asking_since = self._loop.time()
+        delay = INITIAL_RETRY_DELAY
+        self._waiting_since = self._loop.time()
         try:
             while True:
                 try:
-                    line = self._line or await self._connect()
-                    with watchdog(line.connection, self._statement_timeout):
-                        result = await attempt(line)
+                    connection = self._connection or await self._connect()
+                    with watchdog(connection.connection, self._statement_timeout):
+                        result = await attempt(connection)
                     self._refusals.clear(name)
                     return result
                 except certain:
                     self._refusals.clear(name)
                     raise
                 except (psycopg.Error, OSError) as error:
-                    await self._handle_failure(name, error, wait)
-                    wait = min(wait * 2, MAX_RETRY_DELAY)
+                    await self._handle_failure(name, error, delay)
+                    delay = min(delay * 2, MAX_RETRY_DELAY)
         finally:
-            self._asking_since = None
+            self._waiting_since = None
 
     async def _connect(self) -> PreparedConnection:
-        line = await open_prepared_connection(self._connector)
-        self._line = line
+        connection = await open_prepared_connection(self._connector)
+        self._connection = connection
         lock_timeout = f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms"
-        with watchdog(line.connection, self._statement_timeout):
+        with watchdog(connection.connection, self._statement_timeout):
             configure = statement("configure_writer", self._mode)
-            await line.connection.execute(configure, {"lock_timeout": lock_timeout})
-        return line
+            await connection.connection.execute(configure, {"lock_timeout": lock_timeout})
+        return connection
 
-    async def _handle_failure(self, name: str, error: Exception, wait: timedelta) -> None:
+    async def _handle_failure(self, name: str, error: Exception, delay: timedelta) -> None:
         if isinstance(error, psycopg.Error):
             self._refusals.record(name, error)
         facts = {
             "statement": name,
             "error": describe_error(error),
-            "wait_ms": wait / timedelta(milliseconds=1),
+            "wait_ms": delay / timedelta(milliseconds=1),
         }
         logger.warning("no certain answer from the database", extra=facts)
         await self._disconnect()
-        await self._wait_before_retry(wait)
+        await self._wait_before_retry(delay)
 
-    async def _wait_before_retry(self, wait: timedelta) -> None:
+    async def _wait_before_retry(self, delay: timedelta) -> None:
         try:
-            async with asyncio.timeout(wait.total_seconds()):
+            async with asyncio.timeout(delay.total_seconds()):
                 await self._closing.wait()
         except TimeoutError:
             return
         raise LogUnavailable("closing without an answer from the database")
 
     async def _disconnect(self) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            await line.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
