@@ -182,7 +182,7 @@ async def test_a_new_owner_knows_the_versions_of_its_streams(
     assert (event.version, event.seq) == (3, 5)
 
 
-async def test_only_the_wrong_one_of_many_appends_is_refused(
+async def test_append_with_wrong_version_is_refused_alone_among_many(
     log: EventLog, open_log: OpenLog
 ) -> None:
     await log.append(make_stream_id(1, 7), 0, [make_event()])
@@ -200,7 +200,7 @@ async def test_only_the_wrong_one_of_many_appends_is_refused(
     assert find_broken_event(await heir.read_shard(1)) is None
 
 
-async def test_of_two_appends_with_one_expected_version_one_wins(log: EventLog) -> None:
+async def test_two_appends_with_the_same_expected_version_have_one_winner(log: EventLog) -> None:
     stream = make_stream_id(1)
 
     results = await asyncio.gather(
@@ -327,7 +327,7 @@ async def test_a_key_stands_for_the_stream_that_was_first(log: EventLog) -> None
     assert claims[0] == KeyClaim(make_stream_id(1, winner), b"%d" % winner)
 
 
-async def test_a_key_is_found_once_it_is_bound_and_not_bound_by_being_looked_for(
+async def test_looking_for_a_key_does_not_bind_it(
     log: EventLog,
 ) -> None:
     assert await log.find_key("k") is None

@@ -94,7 +94,7 @@ async def test_an_answered_message_waits_no_more_and_its_first_answer_counts(inb
     assert await inbox.answers([a_message(1).message_id]) == {a_message(1).message_id: b"yes"}
 
 
-async def test_what_is_not_answered_has_no_answer(inbox: Inbox) -> None:
+async def test_unanswered_message_has_no_answer(inbox: Inbox) -> None:
     await inbox.send(a_message(1))
 
     assert await inbox.answers([a_message(1).message_id, a_message(2).message_id]) == {}
@@ -136,7 +136,7 @@ async def test_messages_to_shards_of_other_nodes_are_not_pruned(aging: Aging) ->
     assert await aging.inbox.answers([a_message(2).message_id]) != {}
 
 
-async def test_one_pruning_deletes_a_bounded_number_of_messages(
+async def test_pruning_deletes_a_bounded_number_of_messages(
     aging: Aging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules[type(aging.inbox).__module__]

@@ -45,7 +45,7 @@ async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
     await readers.close()
 
 
-async def test_a_node_sees_itself_and_everybody_who_has_given_a_sign_of_life(join: Join) -> None:
+async def test_node_sees_itself_and_all_nodes_with_a_heartbeat(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
     await bert.heartbeat()
 
@@ -65,7 +65,7 @@ async def test_a_node_that_leaves_says_so_and_is_not_expected_any_more(join: Joi
     assert set((await anne.heartbeat()).nodes) == {ANNE}
 
 
-async def test_of_two_that_want_a_free_shard_one_gets_it(join: Join) -> None:
+async def test_two_nodes_that_want_a_free_shard_have_one_winner(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
 
     got = await asyncio.gather(anne.acquire([1, 2], []), bert.acquire([1, 2], []))
@@ -84,7 +84,7 @@ async def test_a_shard_of_a_living_node_is_not_given_away(join: Join) -> None:
     assert (await bert.heartbeat()).owners == {1: ANNE}
 
 
-async def test_the_shard_of_a_dead_node_goes_to_who_takes_it(join: Join) -> None:
+async def test_shard_of_a_dead_node_is_acquired_by_another(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
     await anne.acquire([1, 2], [])
 
@@ -102,7 +102,7 @@ async def test_a_shard_is_handed_over_by_its_owner_only(join: Join) -> None:
     assert (await anne.heartbeat()).owners == {1: CARL, 2: ANNE, 3: BERT}
 
 
-async def test_what_a_node_leaves_behind_is_free(join: Join) -> None:
+async def test_shards_of_a_node_that_left_are_free(join: Join) -> None:
     anne, bert = join(ANNE), join(BERT)
     await anne.heartbeat()
     await anne.acquire([1, 2], [])
@@ -112,7 +112,7 @@ async def test_what_a_node_leaves_behind_is_free(join: Join) -> None:
     assert await bert.acquire([1, 2], []) == [1, 2]
 
 
-async def test_a_nudge_cuts_waiting_short(join: Join, request: pytest.FixtureRequest) -> None:
+async def test_notification_ends_waiting(join: Join, request: pytest.FixtureRequest) -> None:
     if "portable" in request.node.name:
         pytest.skip("nobody is nudged there")
     anne, bert = join(ANNE), join(BERT)
@@ -126,7 +126,7 @@ async def test_a_nudge_cuts_waiting_short(join: Join, request: pytest.FixtureReq
         assert await waiting
 
 
-async def test_waiting_for_a_nudge_is_bounded(join: Join) -> None:
+async def test_waiting_for_a_notification_is_bounded(join: Join) -> None:
     anne = join(ANNE)
     await anne.heartbeat()
 
@@ -134,7 +134,7 @@ async def test_waiting_for_a_nudge_is_bounded(join: Join) -> None:
         assert not await anne.wait_for_notification(timedelta(milliseconds=1))
 
 
-async def test_who_lets_go_of_the_life_line_is_seen_to(
+async def test_released_liveness_lock_is_seen_by_other_nodes(
     join: Join, request: pytest.FixtureRequest
 ) -> None:
     if "portable" in request.node.name:

@@ -90,7 +90,7 @@ def test_a_participants_file_stands_in_the_place_of_the_usual_addresses(
     assert settings.saga_participants == {"shipping-service": "http://ship"}
 
 
-def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(
         monkeypatch, {"DATABASE_URL": "", "SERVICE_PORT": "", "PAYMENT_SERVICE_URL": ""}
     )
@@ -150,7 +150,7 @@ def test_participants_are_named_by_their_variables(monkeypatch: pytest.MonkeyPat
         ("ORDER_SERVICE_URL", "http://[::1", "ORDER_SERVICE_URL is wrong: "),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
+def test_invalid_setting_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
 ) -> None:
     with pytest.raises(InvalidSettings) as refused:
@@ -178,7 +178,7 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("blanks", ["\n", " ", "\r\n", " \t\n"])
-def test_blanks_around_a_value_are_not_meant(monkeypatch: pytest.MonkeyPatch, blanks: str) -> None:
+def test_blanks_around_a_value_are_removed(monkeypatch: pytest.MonkeyPatch, blanks: str) -> None:
     """As `echo` and files of secrets leave them."""
     environ = {
         "DATABASE_URL": "postgresql://db/saga",
@@ -213,7 +213,7 @@ def test_blanks_within_an_address_are_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_what_others_set_for_services_named_saga_is_not_ours(
+def test_variables_for_other_services_named_saga_are_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As Kubernetes does it for services `saga` and `saga-orchestrator`, and the command line."""
@@ -248,7 +248,7 @@ def test_a_participant_may_be_named_like_a_setting(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "name", ["SAGA_URLS", "SAGA_HTTP_PORT", "SAGA_PROFILES", "SAGA_SERVICE_HOSTS", "SAGA_DATABASE"]
 )
-def test_what_looks_like_a_setting_is_one_or_is_refused(
+def test_unknown_variable_with_the_prefix_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with pytest.raises(InvalidSettings, match=f"{name} is no setting"):

@@ -60,7 +60,7 @@ def in_order(parameters: Mapping[str, str]) -> list[tuple[str, ...]]:
         {"host": "a,b", "port": "1,2,3"},
     ],
 )
-async def test_what_needs_no_lookup_is_left_as_it_is(given: Mapping[str, str]) -> None:
+async def test_host_that_needs_no_lookup_is_left_as_it_is(given: Mapping[str, str]) -> None:
     assert await Names({}).addresses().connection_parameters(given) == {}
 
 
@@ -86,7 +86,7 @@ async def test_a_silent_name_server_is_given_up_soon() -> None:
         await Names({}).addresses().connection_parameters({"host": "db"})
 
 
-async def test_while_a_name_server_is_silent_the_address_of_before_serves() -> None:
+async def test_last_known_address_serves_while_a_name_server_is_silent() -> None:
     names = Names({"db": [HERE]})
     addresses = names.addresses()
     before = await addresses.connection_parameters({"host": "db"})
@@ -97,7 +97,7 @@ async def test_while_a_name_server_is_silent_the_address_of_before_serves() -> N
     assert names.asked == ["db", "db"]
 
 
-async def test_one_lookup_serves_all_connections() -> None:
+async def test_lookup_is_shared_by_all_connections() -> None:
     names = Names({})
     addresses = names.addresses()
 
@@ -109,9 +109,7 @@ async def test_one_lookup_serves_all_connections() -> None:
     assert names.asked == ["db"]
 
 
-async def test_connections_of_one_event_loop_share_what_is_known_and_those_of_another_do_not() -> (
-    None
-):
+async def test_connections_of_an_event_loop_share_known_addresses() -> None:
     async def shared() -> DatabaseAddresses:
         return DatabaseAddresses.of_running_loop()
 
@@ -122,7 +120,7 @@ async def test_connections_of_one_event_loop_share_what_is_known_and_those_of_an
     assert here is not elsewhere
 
 
-async def test_who_answers_comes_before_who_is_silent_and_otherwise_the_order_is_kept(
+async def test_answering_addresses_come_before_silent_ones_in_their_order(
     port: str,
 ) -> None:
     names = Names({"db1": [NOWHERE, REFUSING], "db2": [HERE]})
@@ -136,7 +134,7 @@ async def test_who_answers_comes_before_who_is_silent_and_otherwise_the_order_is
     assert in_order(found) == in_order(again) == expected
 
 
-async def test_where_all_are_silent_the_order_is_kept(port: str) -> None:
+async def test_addresses_that_are_all_silent_keep_their_order(port: str) -> None:
     addresses = Names({"db": [NOWHERE, "127.0.0.4"]}).addresses()
 
     with black_hole(NOWHERE, int(port)), black_hole("127.0.0.4", int(port)):

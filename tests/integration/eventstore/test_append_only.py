@@ -35,7 +35,7 @@ async def recorded(database_url: str) -> str:
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("role", ["origin", "replica"])
-async def test_what_was_recorded_cannot_be_changed(recorded: str, change: str, role: str) -> None:
+async def test_recorded_events_cannot_be_changed(recorded: str, change: str, role: str) -> None:
     with psycopg.connect(recorded, autocommit=True) as connection:
         connection.execute(f"set session_replication_role = {role}".encode())
         with pytest.raises(RestrictViolation, match="is append-only"):

@@ -52,7 +52,7 @@ async def readers(database_url: str) -> AsyncIterator[ReaderPool]:
     await readers.close()
 
 
-async def test_an_error_at_the_commit_has_the_class_of_its_code_and_the_line_goes_on(
+async def test_error_at_the_commit_raises_the_class_of_its_code_and_the_connection_stays_usable(
     database_url: str,
 ) -> None:
     line = await open_prepared_connection(Connector(database_url, "line"))
@@ -145,7 +145,7 @@ WRITES: dict[str, Callable[[PostgresLog, ReaderPool], Awaitable[None]]] = {
 
 @passing
 @pytest.mark.parametrize("table", WRITES)
-async def test_what_is_no_event_is_written_at_the_second_try(
+async def test_write_beside_the_log_succeeds_at_the_second_try(
     log: PostgresLog, readers: ReaderPool, database_url: str, table: str, failure: str
 ) -> None:
     fail_commits(database_url, table, failure)
@@ -154,7 +154,7 @@ async def test_what_is_no_event_is_written_at_the_second_try(
 
 
 @passing
-async def test_a_sign_of_life_whose_commit_fails_is_given_with_the_next_beat(
+async def test_heartbeat_whose_commit_fails_is_recorded_by_the_next_one(
     readers: ReaderPool, database_url: str, failure: str
 ) -> None:
     membership = PostgresMembership(database_url, readers, NODE)

@@ -55,7 +55,7 @@ async def heartbeat_after_reconnect(membership: PostgresMembership) -> ClusterVi
 
 
 @pytest.mark.parametrize("seen", HalfOpen)
-async def test_nodes_whose_sessions_are_left_behind_beat_again(
+async def test_nodes_whose_sessions_are_left_behind_send_heartbeats_again(
     wire: TcpProxy,
     far_url: str,
     readers: ReaderPool,

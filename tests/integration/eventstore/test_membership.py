@@ -59,7 +59,7 @@ async def operator(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
     await connection.close()
 
 
-async def test_a_node_that_came_back_itself_lets_the_others_come_back_before_it_judges(
+async def test_reconnected_node_waits_for_others_to_reconnect_before_it_judges(
     anne: PostgresMembership, bert: PostgresMembership, operator: psycopg.AsyncConnection
 ) -> None:
     """As after a restart of the server: who is first must not take everything."""
@@ -77,7 +77,7 @@ async def test_a_node_that_came_back_itself_lets_the_others_come_back_before_it_
             await anne.wait_for_notification(timedelta(milliseconds=10))
 
 
-async def test_a_nudge_that_comes_while_a_beat_is_under_way_is_heard(
+async def test_notification_during_a_heartbeat_is_not_lost(
     anne: PostgresMembership, operator: psycopg.AsyncConnection
 ) -> None:
     await anne.heartbeat()
@@ -91,7 +91,7 @@ async def test_a_nudge_that_comes_while_a_beat_is_under_way_is_heard(
     assert not await anne.wait_for_notification(timedelta(milliseconds=1))
 
 
-async def test_a_beat_says_whether_a_message_waits_for_the_node(
+async def test_heartbeat_reports_messages_that_wait_for_the_node(
     anne: PostgresMembership, readers: ReaderPool
 ) -> None:
     inbox = PostgresInbox(readers)
@@ -117,7 +117,7 @@ async def test_a_beat_says_whether_a_message_waits_for_the_node(
     assert not (await anne.heartbeat()).has_messages
 
 
-async def test_a_beat_is_one_statement(postgres_server: str, database_url: str) -> None:
+async def test_heartbeat_is_one_statement(postgres_server: str, database_url: str) -> None:
     place, parts = parse_qs(urlsplit(postgres_server).query), urlsplit(database_url)
     with TcpProxy(f"{place['host'][0]}/.s.PGSQL.{place['port'][0]}").running() as wire:
         url = f"postgresql://{parts.username}@{wire.address}{parts.path}"
@@ -144,7 +144,7 @@ async def test_a_node_that_has_just_been_started_judges_at_once(
     assert not (await anne.heartbeat()).is_alive(BERT)
 
 
-async def test_what_a_dead_node_has_left_undecided_holds_up_nobody(
+async def test_undecided_row_of_a_dead_node_blocks_no_other_node(
     anne: PostgresMembership, database_url: str
 ) -> None:
     log = PostgresLog(database_url, owner=ANNE)

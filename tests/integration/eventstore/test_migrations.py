@@ -27,7 +27,7 @@ def tables(url: str) -> set[str]:
         return {name for (name,) in rows}
 
 
-async def test_what_is_missing_is_applied_once(empty_database_url: str) -> None:
+async def test_missing_migrations_are_applied_once(empty_database_url: str) -> None:
     first = await migrate(empty_database_url, [("eventstore", MIGRATIONS)])
     second = await migrate(empty_database_url, [("eventstore", MIGRATIONS)])
 

@@ -150,7 +150,7 @@ async def test_appends_land_exactly_once_although_the_writer_is_cut_again_and_ag
     assert all([find_broken_event(await log.read_shard(shard)) is None for shard in range(4)])
 
 
-async def test_an_append_that_landed_before_its_answer_was_lost_is_told_once(
+async def test_append_recorded_before_its_answer_was_lost_is_confirmed_once(
     database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
 ) -> None:
     log = open_log(database_url)
@@ -172,7 +172,7 @@ async def test_an_append_that_landed_before_its_answer_was_lost_is_told_once(
     assert list(await log.read_stream(make_stream_id(1))) == told
 
 
-async def test_an_append_is_not_told_before_the_standby_has_it_though_its_session_was_ended(
+async def test_append_is_not_confirmed_before_the_standby_has_it_though_its_session_was_ended(
     database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
 ) -> None:
     log = open_log(database_url)
@@ -203,7 +203,7 @@ async def append_that_waits(
         version += 1
 
 
-async def test_an_append_that_an_heir_has_overtaken_is_fenced(
+async def test_append_after_a_takeover_is_fenced(
     database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
 ) -> None:
     log, heir = open_log(database_url), open_log(database_url)
@@ -236,7 +236,7 @@ async def test_a_frozen_server_is_noticed_and_outlived(
     assert log.stalled_for is None
 
 
-async def test_a_caller_who_goes_away_does_not_disturb_the_others(
+async def test_cancelled_append_does_not_disturb_the_others(
     database_url: str, open_log: OpenLog, operator: psycopg.AsyncConnection
 ) -> None:
     log = open_log(database_url)
@@ -333,7 +333,7 @@ async def test_without_a_database_everything_ends_when_the_log_is_closed(
         await waiting
 
 
-async def test_closing_finishes_what_waits(database_url: str, open_log: OpenLog) -> None:
+async def test_closing_finishes_waiting_appends(database_url: str, open_log: OpenLog) -> None:
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     appends = [
@@ -371,7 +371,7 @@ async def test_a_key_that_the_database_cannot_keep_is_refused(
         await log.claim_key(key, digest=b"", stream_id=make_stream_id(1), claimed_at=NOON)
 
 
-async def test_whoever_serves_is_told_when_the_writer_has_ended(
+async def test_end_of_the_writer_is_reported_to_the_service(
     open_log: OpenLog, database_url: str
 ) -> None:
     """By a failure that is not provided for: here a payload that is no bytes."""

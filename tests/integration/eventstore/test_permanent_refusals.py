@@ -68,7 +68,7 @@ async def turn_of_the_loop() -> None:
 
 
 @spoilt
-async def test_an_append_is_kept_and_its_refusal_named_until_somebody_has_mended_it(
+async def test_refused_append_waits_and_is_reported_until_the_cause_is_removed(
     log: PostgresLog,
     refusals: Refusals,
     operator: psycopg.AsyncConnection,
@@ -90,7 +90,7 @@ async def test_an_append_is_kept_and_its_refusal_named_until_somebody_has_mended
 
 
 @spoilt
-async def test_a_key_that_cannot_be_claimed_now_is_claimed_once_somebody_has_mended_it(
+async def test_refused_key_is_claimed_once_the_cause_is_removed(
     log: PostgresLog,
     refusals: Refusals,
     operator: psycopg.AsyncConnection,

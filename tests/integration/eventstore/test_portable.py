@@ -37,13 +37,13 @@ async def test_a_database_stays_in_the_mode_that_it_was_made_in(
         await migrate(database_url, migration_folders, "portable")
 
 
-def test_what_only_postgresql_has_cannot_be_asked_of_others() -> None:
+def test_statement_of_postgresql_alone_is_missing_in_portable_mode() -> None:
     with pytest.raises(FileNotFoundError):
         statements.statement("hold_life_line", "portable")
 
 
 @pytest.mark.parametrize("change", ["update event set payload = ''", "delete from document"])
-def test_nobody_has_the_right_to_change_what_was_recorded(
+def test_no_role_has_the_right_to_change_recorded_events(
     portable_database_url: str, change: str
 ) -> None:
     with (

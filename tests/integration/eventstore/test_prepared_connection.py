@@ -68,7 +68,7 @@ async def test_parameters_may_be_larger_than_what_a_socket_takes_at_once(
     assert await copied(line) == [(1, 8 * 1024 * 1024), (2, 8 * 1024 * 1024)]
 
 
-async def test_a_refusal_has_the_class_of_its_code_and_the_line_goes_on(
+async def test_refused_statement_raises_the_class_of_its_code_and_the_connection_stays_usable(
     line: PreparedConnection,
 ) -> None:
     await copy(line, 1)
@@ -113,7 +113,7 @@ async def test_other_tasks_run_while_a_statement_waits(
         assert await waiting == 1
 
 
-async def test_who_is_cancelled_can_still_close(
+async def test_connection_of_a_cancelled_task_can_be_closed(
     line: PreparedConnection, database_url: str
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as other:

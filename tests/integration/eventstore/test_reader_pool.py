@@ -61,7 +61,7 @@ async def count(operator: psycopg.AsyncConnection, query: bytes) -> int:
     return int(found)
 
 
-async def test_who_waits_for_a_connection_longer_than_clients_do_is_turned_away(
+async def test_wait_for_a_connection_is_shorter_than_clients_wait(
     log: PostgresLog, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert readers.ACQUIRE_TIMEOUT < CLIENTS_WAIT

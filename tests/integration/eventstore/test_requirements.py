@@ -125,7 +125,9 @@ def test_the_least_that_can_be_set_is_the_least_that_is_needed() -> None:
     assert least == MIN_CONNECTIONS
 
 
-async def test_who_can_open_no_more_connections_waits_for_one_of_its_own(limited_url: str) -> None:
+async def test_reader_that_cannot_open_a_connection_waits_for_a_returned_one(
+    limited_url: str,
+) -> None:
     log = PostgresLog(limited_url, readers=4, ahead=1)
     limit(limited_url, "role", 2)
     await log.open()

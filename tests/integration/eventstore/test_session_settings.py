@@ -92,7 +92,7 @@ async def what_was_written_is_read(url: str) -> None:
 
 @pytest.mark.parametrize("whom", ["role", "database"])
 @pytest.mark.parametrize(("name", "value"), CASES)
-async def test_what_is_written_is_what_is_read_whatever_is_set(
+async def test_values_survive_any_session_setting_of_the_user(
     user_url: str, whom: str, name: str, value: str
 ) -> None:
     set_for(user_url, whom, name, value)
@@ -105,7 +105,7 @@ async def test_what_is_written_is_what_is_read_whatever_is_set(
 
 
 @pytest.mark.parametrize(("name", "value"), ENVIRONMENT.items())
-async def test_what_is_written_is_what_is_read_whatever_the_environment_says(
+async def test_values_survive_any_environment_of_libpq(
     database_url: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)

@@ -84,7 +84,7 @@ async def claimed(log: PostgresLog) -> KeyClaim:
 
 
 @pytest.mark.parametrize("restriction", [READ_ONLY, WITHOUT_RIGHTS])
-async def test_what_may_not_be_written_now_is_written_later(
+async def test_write_that_is_refused_now_succeeds_later(
     log: PostgresLog,
     clerk: DatabaseAdmin,
     restriction: Restriction,
@@ -112,7 +112,7 @@ async def test_a_database_that_takes_no_writes_is_not_well(
     await log.ping()
 
 
-async def test_what_may_not_be_read_now_is_read_later(
+async def test_read_that_is_refused_now_succeeds_later(
     log: PostgresLog, clerk: DatabaseAdmin
 ) -> None:
     with clerk.restricted(WITHOUT_RIGHTS), pytest.raises(LogUnavailable, match="denied"):

@@ -43,7 +43,7 @@ async def test_events_are_numbered_in_order_of_arrival() -> None:
     assert drafted.heads_after == {1: Head(11, 2, drafted.rows[-1].hash)}
 
 
-async def test_only_the_wrong_append_is_refused() -> None:
+async def test_append_with_wrong_version_is_refused_alone() -> None:
     shard = OwnedShard(HEAD, {make_stream_id(1, 1): 5})
     right, wrong = an_append(make_stream_id(1, 1), 5), an_append(make_stream_id(1, 1), 5)
 
@@ -57,7 +57,7 @@ async def test_only_the_wrong_append_is_refused() -> None:
     assert [row.seq for row in drafted.rows] == [8, 9]
 
 
-async def test_a_shard_of_somebody_else_takes_nothing() -> None:
+async def test_append_to_a_shard_of_another_owner_is_fenced() -> None:
     drafted = plan_batch({1: OwnedShard(HEAD)}, [an_append(make_stream_id(2), 0, shard_id=2)])
 
     ((_, error),) = drafted.refused
@@ -65,7 +65,7 @@ async def test_a_shard_of_somebody_else_takes_nothing() -> None:
     assert drafted.rows == []
 
 
-async def test_a_draft_names_the_streams_that_should_exist_and_are_not_remembered() -> None:
+async def test_plan_names_expected_streams_that_are_not_cached() -> None:
     known, begun, unknown = make_stream_id(1, 1), make_stream_id(1, 2), make_stream_id(1, 3)
     appends = [
         an_append(known, 1),
@@ -81,7 +81,7 @@ async def test_a_draft_names_the_streams_that_should_exist_and_are_not_remembere
     assert refused is appends[-1]
 
 
-async def test_a_draft_changes_nothing_that_is_remembered() -> None:
+async def test_plan_does_not_change_owned_shards() -> None:
     shard = OwnedShard(HEAD, {make_stream_id(1): 1})
 
     plan_batch({1: shard}, [an_append(make_stream_id(1), 1)])
@@ -89,7 +89,7 @@ async def test_a_draft_changes_nothing_that_is_remembered() -> None:
     assert shard == OwnedShard(HEAD, {make_stream_id(1): 1})
 
 
-def test_the_stream_unused_for_longest_is_forgotten() -> None:
+def test_least_recently_used_stream_leaves_the_cache() -> None:
     shard = OwnedShard(HEAD)
     for number in range(MAX_CACHED_VERSIONS):
         shard.cache_version(make_stream_id(1, number), 1)

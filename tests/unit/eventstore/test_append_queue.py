@@ -69,7 +69,7 @@ async def test_taking_waits_for_an_arrival() -> None:
     assert await taking == [append]
 
 
-async def test_closing_hands_out_what_waits_and_then_nothing() -> None:
+async def test_closed_queue_hands_out_waiting_work_and_then_nothing() -> None:
     append = an_append()
     queue = filled(append)
     queue.close()
@@ -89,7 +89,7 @@ async def test_too_many_bytes_turn_arrivals_away_until_they_are_taken() -> None:
     queue.put(an_append())
 
 
-async def test_what_is_taken_together_makes_room_for_all_its_bytes() -> None:
+async def test_batch_that_is_taken_makes_room_for_all_its_bytes() -> None:
     megabyte = 1024 * 1024
     queue = filled(*(an_append(size=size * megabyte) for size in (1, 1, 4)))
 

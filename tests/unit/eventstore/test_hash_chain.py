@@ -48,7 +48,7 @@ def test_events_of_one_append_are_linked_as_if_each_came_alone() -> None:
     assert rows == alone
 
 
-async def test_what_was_recorded_is_intact(shard: list[RecordedEvent]) -> None:
+async def test_recorded_shard_has_no_broken_event(shard: list[RecordedEvent]) -> None:
     assert find_broken_event(shard) is None
     assert find_broken_event([]) is None
 

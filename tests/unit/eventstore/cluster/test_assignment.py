@@ -54,7 +54,7 @@ def test_the_shards_of_a_dead_node_are_taken() -> None:
     )
 
 
-def test_a_node_that_leaves_gives_all_it_has() -> None:
+def test_leaving_node_transfers_all_its_shards() -> None:
     owners = {shard: "ab"[shard % 2] for shard in range(SHARD_COUNT)}
 
     given = assign_shards("b", a_view("ab", owners, leaving="b")).transfer
@@ -62,7 +62,7 @@ def test_a_node_that_leaves_gives_all_it_has() -> None:
     assert given == dict.fromkeys(range(1, SHARD_COUNT, 2), "a")
 
 
-def test_the_last_node_that_leaves_gives_to_nobody() -> None:
+def test_last_leaving_node_frees_its_shards() -> None:
     assert assign_shards("a", a_view("a", all_of("a"), leaving="a")).transfer == dict.fromkeys(
         range(SHARD_COUNT)
     )
@@ -96,7 +96,7 @@ def after_assignments(roster: ClusterView, shards: range = range(SHARD_COUNT)) -
 
 
 @given(views())
-def test_once_everybody_has_done_their_part_all_is_fair_and_nothing_moves(
+def test_shares_are_fair_and_stable_after_all_nodes_have_acted(
     roster: ClusterView,
 ) -> None:
     fair = after_assignments(roster)
@@ -126,7 +126,7 @@ def test_a_part_of_the_shards_is_shared_as_fairly_and_the_others_are_left_alone(
 
 
 @given(views())
-def test_no_shard_is_given_twice_nor_taken_from_who_keeps_it(roster: ClusterView) -> None:
+def test_no_shard_is_transferred_twice_or_acquired_from_a_living_owner(roster: ClusterView) -> None:
     alive = [node for node in roster.nodes if roster.is_alive(node)]
     allotments = {node: assign_shards(node, roster) for node in alive}
 

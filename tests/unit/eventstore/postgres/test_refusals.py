@@ -33,14 +33,14 @@ MAY_PASS = ["08006", "40001", "40P01", "55P03", "57014", "57P01", "57P03", "5320
 
 
 @pytest.mark.parametrize(("code", "what"), NEEDS_A_PERSON.items())
-def test_a_refusal_that_needs_a_person_says_what_to_change(code: str, what: str) -> None:
+def test_refusal_that_needs_a_person_says_what_to_change(code: str, what: str) -> None:
     error = errors.lookup(code)("so says the database")
 
     assert what in (advice_for(error) or "")
     assert describe_error(error).startswith("so says the database; ")
 
 
-def test_what_libpq_asks_is_left_out() -> None:
+def test_questions_of_libpq_are_left_out() -> None:
     said = (
         'connection to server at "127.0.0.1", port 1 failed: Connection refused\n'
         "\tIs the server running on that host and accepting TCP/IP connections?\n"
@@ -52,7 +52,7 @@ def test_what_libpq_asks_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("code", MAY_PASS)
-def test_a_refusal_that_may_pass_by_itself_is_told_in_the_words_of_the_database(code: str) -> None:
+def test_refusal_that_may_pass_has_the_message_of_the_database_alone(code: str) -> None:
     error = errors.lookup(code)("so says the database")
 
     assert advice_for(error) is None
@@ -72,7 +72,7 @@ async def test_a_refusal_is_remembered_until_the_statement_is_executed() -> None
 
 
 @pytest.mark.parametrize("code", ["25006", "53100", "53300", "58030", "XX001"])
-async def test_trouble_of_the_whole_server_is_told_by_others(code: str) -> None:
+async def test_server_wide_error_is_no_refusal_of_a_statement(code: str) -> None:
     refusals = Refusals()
 
     refusals.record("append_events", errors.lookup(code)("no space left"))
@@ -80,7 +80,7 @@ async def test_trouble_of_the_whole_server_is_told_by_others(code: str) -> None:
     assert list(refusals) == []
 
 
-async def test_a_refusal_that_was_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_refusal_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     refusals = Refusals()
     refusals.record("read_page", errors.UndefinedTable("no such table"))
 
