@@ -1,4 +1,4 @@
-"""What every log promises, PostgreSQL, another database or memory."""
+"""The contract of the log, for PostgreSQL, the portable mode and memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DATABASES: Final[Mapping[str, tuple[DatabaseMode, str]]] = {
 
 @pytest.fixture(params=["memory", "postgres", "portable"])
 async def open_log(request: pytest.FixtureRequest) -> AsyncIterator[OpenLog]:
-    """Opens logs, each an owner of its own, on one and the same store."""
+    """Return a function that opens logs on one store, each a separate owner."""
     opened: list[EventLog] = []
     store = MemoryStore()
     mode, database = DATABASES.get(request.param, ("postgresql", ""))
@@ -54,7 +54,7 @@ async def open_log(request: pytest.FixtureRequest) -> AsyncIterator[OpenLog]:
 
 @pytest.fixture
 async def log(open_log: OpenLog) -> EventLog:
-    """A log that owns the shards 0 to 3."""
+    """Return a log that owns the shards 0 to 3."""
     log = open_log()
     await log.claim(range(4), recorded_at=NOON)
     return log

@@ -1,4 +1,4 @@
-"""What every inbox promises, PostgreSQL, another database or memory."""
+"""The contract of the inbox, for PostgreSQL, the portable mode and memory."""
 
 from __future__ import annotations
 

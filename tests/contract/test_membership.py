@@ -1,4 +1,4 @@
-"""What every membership promises, PostgreSQL, another database or memory."""
+"""The contract of membership, for PostgreSQL, the portable mode and memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DATABASES = {"postgres": "database_url", "portable": "portable_database_url"}
 
 @pytest.fixture(params=["memory", "postgres", "portable"])
 async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
-    """Makes nodes of one and the same cluster."""
+    """Return a function that makes nodes of one cluster."""
     joined: list[Membership] = []
     nodes = MemoryCluster()
     url = request.getfixturevalue(DATABASES[request.param]) if request.param in DATABASES else ""

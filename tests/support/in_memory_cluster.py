@@ -1,6 +1,6 @@
 """Several nodes in memory on one log: a service each, and what lets them share the shards.
 
-    cluster = Cluster()
+    cluster = InMemoryCluster()
     anne, bert = await cluster.join("anne"), await cluster.join("bert")
     await cluster.settle()
 

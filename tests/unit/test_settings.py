@@ -17,7 +17,7 @@ from saga_orchestrator.settings import (
 
 
 def read(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> Settings:
-    """The settings of a process with exactly this environment."""
+    """Return the settings of a process with exactly this environment."""
     for name in list(os.environ):
         monkeypatch.delenv(name)
     for name, value in environ.items():
@@ -179,7 +179,7 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("blanks", ["\n", " ", "\r\n", " \t\n"])
 def test_blanks_around_a_value_are_removed(monkeypatch: pytest.MonkeyPatch, blanks: str) -> None:
-    """As `echo` and files of secrets leave them."""
+    """`echo` and files of secrets leave such blanks."""
     environ = {
         "DATABASE_URL": "postgresql://db/saga",
         "ORDER_SERVICE_URL": "http://orders:80",
@@ -216,7 +216,7 @@ def test_blanks_within_an_address_are_refused_in_one_line(
 def test_variables_for_other_services_named_saga_are_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As Kubernetes does it for services `saga` and `saga-orchestrator`, and the command line."""
+    """Kubernetes sets them for services of that name; others belong to the command line."""
     environ = {
         f"{name}_{rest}": value
         for name in ("SAGA", "SAGA_ORCHESTRATOR")

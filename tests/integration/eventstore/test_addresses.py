@@ -1,4 +1,4 @@
-"""A database by name: neither a silent name server nor a silent host costs its connections much."""
+"""A database by host name: silent name servers and hosts delay its connections only briefly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE = timedelta(milliseconds=50)
 
 
 class Names:
-    """Those it does not know are looked up for ever."""
+    """A name server that never answers for names that it does not know."""
 
     def __init__(self, known: Mapping[str, Sequence[str]]) -> None:
         self.known = dict(known)

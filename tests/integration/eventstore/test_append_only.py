@@ -1,4 +1,4 @@
-"""The database itself keeps what was recorded."""
+"""The database itself protects recorded events from changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One embedded server a folder, however many processes use it and however they end."""
+"""A data directory has one embedded server, however many processes use it and however they end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
 
 
 def postmaster(url: str) -> str:
-    """What distinguishes this server from one started later."""
+    """Return the start time of a server, which tells it from one that was started later."""
     with psycopg.connect(url) as connection:
         row = connection.execute("select pg_postmaster_start_time()::text").fetchone()
         assert row is not None

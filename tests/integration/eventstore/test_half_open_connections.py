@@ -1,5 +1,7 @@
-"""Connections that are lost on this side alone: the server keeps their sessions, and what these
-hold is needed again."""
+"""Connections that are lost on the side of the client alone.
+
+The server keeps their sessions, and with them locks and rows that the client needs again.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def wire(postgres_server: str) -> Iterator[TcpProxy]:
 
 @pytest.fixture
 def far_url(wire: TcpProxy, database_url: str) -> str:
-    """The database at the end of the wire."""
+    """Return the URL of the database behind the proxy."""
     parts = urlsplit(database_url)
     return f"postgresql://{parts.username}@{wire.address}{parts.path}"
 

@@ -1,4 +1,4 @@
-"""The table of messages between nodes does not grow for ever."""
+"""A running node keeps the table of messages between nodes small."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNT = "select count(*) from message"
 async def test_running_node_deletes_messages_that_were_answered_long_ago(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More of them than one statement deletes, to every shard; the latest answers stay."""
+    """There are more of them than one statement deletes. Messages answered recently stay."""
     monkeypatch.setattr(inbox_module, "PRUNE_INTERVAL", timedelta(milliseconds=20))
     monkeypatch.setattr("saga_orchestrator.eventstore.cluster.postgres.MAX_MESSAGES_PER_PRUNE", 100)
     monkeypatch.setattr(inbox_module, "MAX_MESSAGES_PER_PRUNE", 100)

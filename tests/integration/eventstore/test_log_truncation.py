@@ -18,14 +18,14 @@ TERMINATE_ALL_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity
 
 
 class DatabaseCopies:
-    """Older states of a database, and how it goes back to them."""
+    """Copies of a database, which can go back to an earlier one."""
 
     def __init__(self, server_url: str, database_url: str) -> None:
         self._operator = psycopg.connect(server_url, autocommit=True)
         self._name = urlsplit(database_url).path.lstrip("/")
 
     def keep(self, name: str) -> None:
-        """As the database is now."""
+        """Copy the database as it is now."""
         self._leave_alone()
         self._do(f"create database {self._name}_{name} template {self._name}")
 

@@ -1,4 +1,4 @@
-"""What a node does to others that it takes for dead, and when it does not trust its eyes."""
+"""What a node does to nodes that it takes for dead, and when it does not trust its view."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def operator(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
 async def test_reconnected_node_waits_for_others_to_reconnect_before_it_judges(
     anne: PostgresMembership, bert: PostgresMembership, operator: psycopg.AsyncConnection
 ) -> None:
-    """As after a restart of the server: who is first must not take everything."""
+    """After a restart of the server the first node to return must not acquire every shard."""
     await anne.heartbeat()
     await bert.heartbeat()
     await operator.execute(ALL_SESSIONS_END)

@@ -98,7 +98,7 @@ async def test_a_migration_of_a_newer_release_is_left_alone(
 
 
 async def test_a_database_that_does_not_answer_is_not_waited_for(empty_database_url: str) -> None:
-    """Before it is known whether anything is missing; what is missing may take its time."""
+    """This is the check for missing migrations. Applying them may take longer."""
     folders = [("eventstore", MIGRATIONS)]
     await migrate(empty_database_url, folders)
     with psycopg.connect(empty_database_url) as another:

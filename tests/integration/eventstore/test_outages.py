@@ -1,4 +1,4 @@
-"""What callers of the log see while the database goes away and comes back."""
+"""What callers of the log get while the database goes away and comes back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def open_log() -> AsyncIterator[OpenLog]:
 
 @pytest.fixture
 async def operator(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    """A connection that does what happens to databases."""
+    """Return a connection that causes the failures of the database."""
     connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
     yield connection
     await connection.close()
@@ -67,7 +67,7 @@ async def terminate(operator: psycopg.AsyncConnection, query: str) -> None:
 
 
 async def until_found(operator: psycopg.AsyncConnection, query: str) -> None:
-    """Return when the query has a row."""
+    """Wait until the query returns a row."""
     async with asyncio.timeout(10):
         while await (await operator.execute(query.encode())).fetchone() is None:
             await turns_of_the_loop(1)
@@ -97,7 +97,7 @@ def frozen(*processes: int) -> Iterator[None]:
 
 @asynccontextmanager
 async def missing_standby(operator: psycopg.AsyncConnection) -> AsyncIterator[None]:
-    """Commits land and then wait for a standby that does not exist before anybody is told."""
+    """Let commits wait for a standby that does not exist, after they have taken effect."""
     await operator.execute("set synchronous_commit = local")
     await operator.execute("alter system set synchronous_standby_names = 'nobody'")
     await operator.execute("select pg_reload_conf()")
@@ -110,7 +110,7 @@ async def missing_standby(operator: psycopg.AsyncConnection) -> AsyncIterator[No
 
 @asynccontextmanager
 async def undecided_row(operator: psycopg.AsyncConnection) -> AsyncIterator[None]:
-    """The next place of shard 1 is taken by a row that is never committed."""
+    """Occupy the next position of shard 1 by a row that is never committed."""
     async with operator.transaction(force_rollback=True):
         await operator.execute(
             "insert into event select shard_id, seq + 1, gen_random_uuid(), 1, epoch, type,"
@@ -193,7 +193,7 @@ async def test_append_is_not_confirmed_before_the_standby_has_it_though_its_sess
 async def append_that_waits(
     log: PostgresLog, operator: psycopg.AsyncConnection
 ) -> asyncio.Future[Sequence[RecordedEvent]]:
-    """For the standby: the server learns a moment later that it has one."""
+    """Return an append that waits for the standby, once the server knows that it has one."""
     version = 0
     while True:
         appending = asyncio.ensure_future(log.append(make_stream_id(1), version, [make_event()]))
@@ -374,7 +374,7 @@ async def test_a_key_that_the_database_cannot_keep_is_refused(
 async def test_end_of_the_writer_is_reported_to_the_service(
     open_log: OpenLog, database_url: str
 ) -> None:
-    """By a failure that is not provided for: here a payload that is no bytes."""
+    """The failure is an unexpected one: a payload that is not bytes."""
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
     failure = asyncio.create_task(log.wait_for_failure())

@@ -1,5 +1,7 @@
-"""A database that refuses statements until a person changes something: nothing is lost, and it is
-said what to change."""
+"""A database that refuses statements until a person changes something.
+
+Nothing is lost, and the refusal says what to change.
+"""
 
 from __future__ import annotations
 

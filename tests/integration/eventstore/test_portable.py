@@ -1,5 +1,4 @@
-"""Beyond PostgreSQL: migrations without turns, refusals of a serializable system, what is left of
-append-only."""
+"""The portable mode: concurrent migrations, serialization failures, append-only by rights alone."""
 
 from __future__ import annotations
 
@@ -54,7 +53,7 @@ def test_no_role_has_the_right_to_change_recorded_events(
 
 
 def refuse_the_first(database_url: str, inserts: int, table: str) -> None:
-    """As a serializable system refuses what cannot come first: with 40001."""
+    """Refuse the first inserts into a table with 40001, as a serializable system does."""
     with psycopg.connect(database_url) as connection:
         connection.execute("create sequence insert_number")
         connection.execute(

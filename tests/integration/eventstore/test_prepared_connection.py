@@ -130,7 +130,7 @@ async def test_connection_of_a_cancelled_task_can_be_closed(
 
 
 async def until_it_waits(database_url: str) -> None:
-    """For a lock, as the database sees it."""
+    """Wait until a session of the database waits for a lock."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as watcher:
         async with asyncio.timeout(10):
             while await (await watcher.execute(WAITING)).fetchone() is None:

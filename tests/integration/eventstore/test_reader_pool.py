@@ -1,4 +1,4 @@
-"""Who waits for whom among those that read."""
+"""Which readers wait for which connections."""
 
 from __future__ import annotations
 

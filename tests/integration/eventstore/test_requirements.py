@@ -1,4 +1,4 @@
-"""What a database must be like for a node to start on it."""
+"""The requirements of a database that are checked before a node starts on it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Limit = Callable[[int], None]
 
 @pytest.fixture
 def limited_url(database_url: str) -> Iterator[str]:
-    """The database as a user sees it who is no superuser: no limit holds for those."""
+    """Return the URL for a user that is no superuser: limits do not hold for superusers."""
     name = f"limited_in_{urlsplit(database_url).path.lstrip('/')}"
     user = sql.Identifier(name)
     with psycopg.connect(database_url, autocommit=True) as operator:
@@ -49,7 +49,7 @@ def limited_url(database_url: str) -> Iterator[str]:
 
 
 def limit(url: str, whom: str, connections: int) -> None:
-    """Of the user or the database."""
+    """Limit the connections of a user or a database."""
     parts = urlsplit(url)
     names = {"role": parts.username or "", "database": parts.path.lstrip("/")}
     command = sql.SQL("alter {} {} connection limit {}").format(
@@ -149,7 +149,7 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def pooled(database_url: str, folder: Path, pool_mode: str) -> Iterator[str]:
-    """The database behind pgbouncer."""
+    """Return the URL of the database behind pgbouncer."""
     parts = urlsplit(database_url)
     place = parse_qs(parts.query)
     with socket.create_server(("127.0.0.1", 0)) as free:

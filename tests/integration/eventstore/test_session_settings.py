@@ -43,7 +43,7 @@ NODE = "00000001-0000-4000-8000-000000000001"
 
 @pytest.fixture
 def user_url(database_url: str) -> Iterator[str]:
-    """The database as a user of its own sees it."""
+    """Return the URL of the database for a user of its own."""
     name = f"user_of_{urlsplit(database_url).path.lstrip('/')}"
     user = sql.Identifier(name)
     with psycopg.connect(database_url, autocommit=True) as operator:
@@ -59,7 +59,7 @@ def user_url(database_url: str) -> Iterator[str]:
 
 
 def set_for(url: str, whom: str, name: str, value: str) -> None:
-    """For the user or the database."""
+    """Change a setting of a user or a database."""
     parts = urlsplit(url)
     names = {"role": parts.username or "", "database": parts.path.lstrip("/")}
     command = sql.SQL("alter {} {} set {} = {}").format(

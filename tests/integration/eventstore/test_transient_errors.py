@@ -1,4 +1,4 @@
-"""A database that takes no writes, or not from this account: that is not now, and never a no."""
+"""A database that temporarily refuses writes, or the rights for them: requests are repeated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Restriction = tuple[str, str]
 
 
 class DatabaseAdmin:
-    """An account that is no superuser, and what happens to its rights."""
+    """Gives an account that is no superuser its rights, and takes them away."""
 
     def __init__(self, database_url: str) -> None:
         parts = urlsplit(database_url)
@@ -43,7 +43,7 @@ class DatabaseAdmin:
 
     @contextmanager
     def restricted(self, restriction: Restriction) -> Iterator[None]:
-        """In new connections too: there are no others afterwards."""
+        """Execute the commands, and end all connections: the new ones are restricted too."""
         restrict, relax = restriction
         self._change(restrict)
         yield

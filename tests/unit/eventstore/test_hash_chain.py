@@ -14,7 +14,7 @@ from saga_orchestrator.tests.support.event_builders import NOON, make_event, mak
 
 @pytest.fixture
 async def shard() -> list[RecordedEvent]:
-    """Two owners, two streams."""
+    """Return a shard with two owners and two streams."""
     log = InMemoryLog()
     await log.claim([1], recorded_at=NOON)
     await log.append(make_stream_id(1, 1), 0, [make_event("A"), make_event("B")])

@@ -1,4 +1,4 @@
-"""Who takes and who gives which shard."""
+"""Which shards a node acquires and transfers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG_SILENT = timedelta(minutes=1)
 
 
 def a_view(nodes: str, owners: dict[int, str], *, dead: str = "", leaving: str = "") -> ClusterView:
-    """Nodes are letters."""
+    """Return a view whose nodes are named by letters."""
     seen = {
         one: Node(
             node_id=one,
@@ -83,7 +83,7 @@ def views(draw: st.DrawFn) -> ClusterView:
 
 
 def after_assignments(roster: ClusterView, shards: range = range(SHARD_COUNT)) -> ClusterView:
-    """What every living node has done what it is to do."""
+    """Return the view after every living node has carried out its assignment."""
     owners = dict(roster.owners)
     for node in roster.nodes:
         if roster.is_alive(node):

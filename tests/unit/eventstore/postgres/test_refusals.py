@@ -1,4 +1,4 @@
-"""Which refusals of a database need a person, and what they are told to change."""
+"""Which refusals of a database need a person, and the advice that they come with."""
 
 from __future__ import annotations
 
