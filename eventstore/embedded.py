@@ -135,9 +135,8 @@ class PostgresDataDirectory:
         for folder in _closed_folders(self.home):
             if folder == self.home or folder.is_relative_to(tempfile.gettempdir()):
                 folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IXOTH)
-                logger.warning(
-                    "folder opened for %s to pass", SERVER_ACCOUNT, extra={"path": str(folder)}
-                )
+                facts = {"path": str(folder)}
+                logger.warning("opened %s for %s to pass", folder, SERVER_ACCOUNT, extra=facts)
         link = self.home / "cluster"
         if link.is_symlink() and not self._data.parent.exists():
             raise EmbeddedServerFailed(
@@ -148,7 +147,7 @@ class PostgresDataDirectory:
             place = _new_folder_of_account(closed[0]) / "cluster"
             link.symlink_to(place)
             facts = {"path": str(place), "closed": str(closed[0])}
-            logger.warning("data kept where %s can reach them", SERVER_ACCOUNT, extra=facts)
+            logger.warning("data kept in %s: %s is closed", place, closed[0], extra=facts)
 
     def _start(self) -> None:
         settings = {
@@ -221,7 +220,7 @@ def _copied(installed: Path, closed: Path) -> Path:
                 if not copy.exists():  # else another process was faster
                     raise
         facts = {"path": str(copy), "closed": str(closed)}
-        logger.warning("programs copied to where %s can reach them", SERVER_ACCOUNT, extra=facts)
+        logger.warning("programs copied to %s: %s is closed", copy, closed, extra=facts)
     return copy / installed.relative_to(package.parent)
 
 
