@@ -38,7 +38,7 @@ async def test_a_database_stays_in_the_mode_that_it_was_made_in(
 
 def test_statement_of_postgresql_alone_is_missing_in_portable_mode() -> None:
     with pytest.raises(FileNotFoundError):
-        statements.statement("hold_life_line", "portable")
+        statements.statement("hold_liveness_lock", "portable")
 
 
 @pytest.mark.parametrize("change", ["update event set payload = ''", "delete from document"])
