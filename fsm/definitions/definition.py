@@ -63,7 +63,7 @@ class OnTimeout(StrEnum):
 
 
 class Completion(StrEnum):
-    """How a step is completed whose action was only accepted (202)."""
+    """The way to complete a step whose action was only accepted (202)."""
 
     CALLBACK = "callback"
     POLL = "poll"

@@ -58,7 +58,7 @@ class Expression:
 
     @property
     def steps_read(self) -> Collection[str] | None:
-        """The steps that it reads, or None if they may be any.
+        """The steps that the expression reads, or None if they may be any.
 
         They are known if the expression only picks and merges paths.
         """

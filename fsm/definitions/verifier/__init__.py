@@ -1,22 +1,21 @@
-"""What can be known of a definition before the first saga runs.
+"""The verifier: static checks of a definition, before the first saga runs.
 
-    undo          every effect can be undone, by somebody who will be there (R9)
-    pivots        the order of what cannot be taken back
-    references    every value is there on every path that reads it: forward, and on the way back,
-                  also when nobody knows whether the action happened
-    inputs        the input is read as it is declared
-    schemas       something fits what is declared of the input
-    expressions   what would fail whatever the data are
-    kinds         what never is what its author meant, whatever the data are
-    calls         requests that no participant would get, or would get wrongly
-    slips         texts that were probably meant otherwise
-    endings       steps that never run, and steps that never end
-    circles       sagas that start each other without end
-    time_budget   the deadline against what the steps may take
+    compensations     every effect can be compensated, by a call that is made (R9)
+    pivots            the steps before, beside and after a pivot
+    references        every value is there when it is read: forward, in a compensation, and also if
+                      the outcome of the action is unknown
+    inputs            expressions read the input as it is declared, and some value fits the schema
+    expressions       expressions that fail whatever the data are
+    type_inference    expressions whose type makes them useless whatever the data are
+    calls             URLs, headers and retries that cannot work as they are written
+    likely_mistakes   texts that were probably meant as expressions
+    termination       steps that never run, and steps that never end
+    child_sagas       sagas that start each other without end, and undefined children
+    time_budget       the deadline against the time that the steps may take
 
-Errors refuse a definition: they are certain, some saga would fail on each. Warnings are risks that
-its author may have reasons to take. Each says where it is and what to change; docs/findings.md has
-all codes. Other definitions and the participants are those that `verify` is given.
+An error refuses the definition: some saga would certainly fail. A warning is a risk that the author
+may have reasons to take. Each finding has its place and what to change; docs/findings.md lists all
+codes. The checks share a `VerifierContext`; `expression_sites` finds the expressions of a step.
 """
 
 from __future__ import annotations
@@ -55,8 +54,8 @@ def verify(
     known_participants: Collection[str] | None = None,
     others: Collection[Definition] = (),
 ) -> list[Finding]:
-    """Return the findings, those of a step together. Without `known_participants` any name is one,
-    and so is any type of a child saga.
+    """Return the findings, those of a step together. Participants and types of child sagas are only
+    checked if `known_participants` are given.
 
     `others` are the definitions that its children may be; one of the same name and version as
     `definition` does not count.
