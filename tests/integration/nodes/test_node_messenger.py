@@ -12,7 +12,7 @@ from saga_orchestrator.eventstore.cluster.inbox import Message
 from saga_orchestrator.eventstore.errors import LogUnavailable
 from saga_orchestrator.eventstore.event import StreamId, shard_of
 from saga_orchestrator.fsm.errors import NotAllowed, StepNotFound
-from saga_orchestrator.fsm.inputs import Cancel, Pause, Resume, SendSignal, SkipStep, StartSaga
+from saga_orchestrator.fsm.inputs import Cancel, Pause, Resume, SkipStep, StartSaga
 from saga_orchestrator.fsm.runtime.errors import IdempotencyKeyReused, SagaNotFound, VersionConflict
 from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
 from saga_orchestrator.fsm.runtime.sharding.node_protocol import (
@@ -118,21 +118,6 @@ async def test_command_on_an_unknown_saga_is_not_found(cluster: InMemoryCluster)
     with pytest.raises(SagaNotFound):
         await anne.world.orchestrator.execute(nobody, Pause())
     assert cluster.nodes.messages == {}
-
-
-async def test_message_applied_but_not_answered_takes_effect_once(
-    cluster: InMemoryCluster,
-) -> None:
-    """Its node dies in between; the next owner reads it again."""
-    anne, bert = await two(cluster)
-    saga_id = await napping(cluster, bert)
-    signal = SendSignal(name="approval", body={"by": "anna"})
-
-    answer = await answered_anew(cluster, anne, RemoteCommand(saga_id=saga_id, input=signal))
-
-    saga = await anne.world.orchestrator.saga(saga_id)
-    assert len(saga.state.signals) == 1
-    assert decode_result(answer).version == saga.state.version
 
 
 async def test_repeated_message_is_not_refused_for_the_version_it_made(

@@ -45,18 +45,6 @@ steps:
 """
 
 
-async def test_twenty_starts_with_one_key_are_one_saga(world: InMemoryService) -> None:
-    started = await asyncio.gather(
-        *(world.orchestrator.start("order_processing", REQUEST, key=KEY) for _ in range(20))
-    )
-
-    assert len({one.saga.state.saga_id for one in started}) == 1
-    assert sorted(one.replayed for one in started) == [False, *[True] * 19]
-    await await_idle(world.driver)
-    assert [one.type for one in world.events].count("SagaStarted") == 1
-    assert len(world.participants.sent) == 3
-
-
 async def test_twenty_starts_on_a_slow_log_are_one_saga(
     world: InMemoryService, log: TroubledLog
 ) -> None:
