@@ -182,6 +182,10 @@ class SteppedService:
             self.participants.crash_during(out.call, arrived=arrived)
         await self.world.driver.drain(timedelta())
         under_way = unanswered_calls(self.logged_process().history)
+        # A call that was recorded may not have left, and is not repeated if the saga goes back.
+        self.participants.uncertain_steps |= {
+            step for step, direction, _ in under_way if direction is not Direction.COMPENSATION
+        }
         await self._come_to_life(self.world.clock)
         await self.world.recover(await self.world.unfinished())
         await self.settle()

@@ -217,4 +217,6 @@ class ServiceMachine(RuleBasedStateMachine):
 
 
 TestServiceMachine = ServiceMachine.TestCase
-TestServiceMachine.settings = settings(stateful_step_count=25)
+TestServiceMachine.settings = settings(
+    max_examples=3 * settings().max_examples, stateful_step_count=25
+)
