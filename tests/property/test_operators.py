@@ -99,4 +99,4 @@ def asks(saga: Saga) -> Iterator[tuple[str, OperatorCommand]]:
 
 
 TestOperatorsMachine = OperatorsMachine.TestCase
-TestOperatorsMachine.settings = settings(max_examples=settings().max_examples)
+TestOperatorsMachine.settings = settings(max_examples=3 * settings().max_examples)

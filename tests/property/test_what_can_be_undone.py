@@ -81,7 +81,7 @@ def document(steps: list[Step]) -> Step:
     return {"saga": "trip", "version": 1, "steps": steps}
 
 
-@settings(max_examples=5 * settings().max_examples)
+@settings(max_examples=15 * settings().max_examples)
 @given(documents())
 def test_definition_is_refused_exactly_if_an_effect_cannot_be_undone(steps: list[Step]) -> None:
     try:
