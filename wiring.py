@@ -185,12 +185,20 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                 ),
                 allowed_origins=settings.saga_allowed_origins,
             )
-            driver.begin_stop()
-            await rebalancer.hand_over_all(settings.saga_drain_time)
-            await driver.drain(timedelta())
+            await _stop_in_order(driver, rebalancer, settings.saga_drain_time)
             for task in tasks:
                 task.cancel()
         await projector.flush()
+
+
+async def _stop_in_order(
+    driver: Driver, rebalancer: ShardRebalancer, drain_time: timedelta
+) -> None:
+    """Stop after SIGTERM: no new calls, calls in flight finish within `drain_time`, shards go to
+    other nodes. By then uvicorn has answered the requests in flight."""
+    driver.begin_stop()
+    await rebalancer.hand_over_all(drain_time)
+    await driver.drain(timedelta())
 
 
 async def _open_stores(settings: Settings, node_id: str, stack: AsyncExitStack) -> Stores:

@@ -244,7 +244,8 @@ def _server_account() -> pwd.struct_passwd | None:
 
 
 def _ensure_private(folder: Path) -> None:
-    """A folder that only the account can enter. One that is somebody else's is refused."""
+    """Make a folder that only the account can enter. Raises EmbeddedServerFailed if another user
+    owns it."""
     account = _server_account()
     owner = account.pw_uid if account else os.geteuid()
     if not folder.exists():
@@ -252,7 +253,7 @@ def _ensure_private(folder: Path) -> None:
         if account:
             os.chown(folder, account.pw_uid, account.pw_gid)
     if folder.stat().st_uid != owner:
-        raise EmbeddedServerFailed(f"{folder} belongs to somebody else")
+        raise EmbeddedServerFailed(f"{folder} is owned by another user")
 
 
 def make_folder(folder: Path) -> None:

@@ -71,7 +71,7 @@ class UnreadableEvent(Exception):
 
 
 def encode(event: Event) -> bytes:
-    """Return the payload of `event`. Raises NotKeepable if `decode` could not read it."""
+    """Return the payload of `event`. Raises InvalidJson if `decode` could not read it."""
     return _encoded_cached(event) if type(event) in FEW_DISTINCT_PAYLOADS else _encoded(event)
 
 

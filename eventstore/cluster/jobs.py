@@ -6,7 +6,7 @@
 A job and all its tasks are recorded before the first is executed. The owner of a shard executes
 the pending tasks of that shard, and records what came of them; after a crash the next owner goes
 on with those that have no outcome. A task may so be executed twice, if a crash comes between its
-execution and its outcome: whoever executes it must recognise what has been done. The first
+execution and its outcome: the executing node must recognise what has been done. The first
 outcome that is recorded counts.
 
 What a job asks for is opaque here. Two implementations exist, PostgreSQL and memory, and one

@@ -36,7 +36,7 @@ class _Limits:
 async def require_suitable_database(
     database_url: str, mode: DatabaseMode, connections: int
 ) -> None:
-    """Raise DatabaseUnfit, with what to change, if a node cannot work on the database.
+    """Raise UnsuitableDatabase, with what to change, if a node cannot work on the database.
 
     Logs a warning if the node can open fewer than `connections`.
     """
@@ -70,7 +70,7 @@ async def _require_writes(connection: Connection) -> None:
 
 
 async def _require_own_session(connection: Connection, other: Connection) -> None:
-    """Raise DatabaseUnfit if a session setting of one connection is visible in another."""
+    """Raise UnsuitableDatabase if a session setting of one connection is visible in another."""
     token = secrets.token_hex(8)
     await connection.execute(statement("mark_session"), {"token": token})
     async with other.transaction():

@@ -23,7 +23,7 @@ class NeedsInterpreter(Exception):
 
 def compile_expression(node: Mapping[str, Any]) -> CompiledExpression | None:
     """Compile a tree whose plain paths are single nodes, or return None if it uses more than paths,
-    `||`, `{}` and `merge()`. The compiled function raises Unusual."""
+    `||`, `{}` and `merge()`. The compiled function raises NeedsInterpreter."""
     match node["type"]:
         case "path":
             return partial(get_path, node["value"])

@@ -50,7 +50,7 @@ class InvalidJson(ValueError):
 
 
 def parse(data: bytes | str) -> Json:
-    """Parse one document. Raises NotKeepable, which names the fault and its place."""
+    """Parse one document. Raises InvalidJson, which names the fault and its place."""
     try:
         text = data if isinstance(data, bytes) else data.encode()
         value: Json = _read(text)
@@ -114,7 +114,7 @@ def _describe_broken_escape(text: str) -> str | None:
 def parse_untrusted(data: bytes) -> Json:
     """Parse a document from outside.
 
-    Raises NotKeepable also for more than 100 levels, a duplicate member, and an integer of more
+    Raises InvalidJson also for more than 100 levels, a duplicate member, and an integer of more
     than 400 digits.
     """
     value = parse(data)
@@ -130,7 +130,7 @@ def parse_untrusted(data: bytes) -> Json:
 
 
 def serialize(value: Json) -> bytes:
-    """Return compact JSON, the same bytes for the same value. Raises NotKeepable if `value` is no
+    """Return compact JSON, the same bytes for the same value. Raises InvalidJson if `value` is no
     JSON."""
     try:
         data = _write(value)

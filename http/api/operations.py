@@ -141,7 +141,7 @@ async def execute_command(request: Request, command: OperatorCommand) -> Respons
 
 
 async def expected_version(request: Request) -> int | None:
-    """Return the version that If-Match demands, if any. Raises SagaNotFound, VersionMoved."""
+    """Return the version that If-Match demands, if any. Raises SagaNotFound, VersionConflict."""
     if not has_if_match(request):
         return None
     saga_id: str = request.path_params["saga_id"]

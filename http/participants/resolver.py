@@ -172,5 +172,5 @@ def permitted_addresses(
     """Return the addresses of `found` that the policy permits. Raises PermissionError for none."""
     allowed = [address for address in found if address_policy(origin, str(address[4][0]))]
     if not allowed:
-        raise PermissionError("it leads to where it must not")
+        raise PermissionError("its addresses are not permitted")
     return allowed

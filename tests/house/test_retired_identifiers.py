@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from saga_orchestrator.tests.house.tree import python_files, tree
 
+# Of two words at least: a single one may be the right word in a sentence.
+CLASS_NAME: Final = re.compile(r"\b[A-Z][a-z]+[A-Z]\w+")
 # What each of them is called now. Everyday words are missing here although they had a private
 # meaning once: they may be the right word elsewhere.
 RETIRED: Final = {
@@ -115,6 +118,26 @@ def test_no_retired_identifier_is_defined() -> None:
     ]
 
     assert defined == []
+
+
+def test_no_docstring_names_a_retired_class() -> None:
+    named = [
+        f"{file}:{line}: {name} is {RETIRED[name]} now"
+        for file in python_files()
+        for docstring, line in docstrings(tree(file))
+        for name in CLASS_NAME.findall(docstring)
+        if name in RETIRED
+    ]
+
+    assert named == []
+
+
+def docstrings(module: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield docstrings with the lines of what they describe."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or "", node.lineno
+    yield ast.get_docstring(module) or "", 1
 
 
 def defined_names(module: ast.Module) -> Iterator[tuple[str, int]]:

@@ -1,4 +1,4 @@
--- Documents never change, so whoever reads while others put sees each one whole. Bytes decide the order.
+-- Documents never change, so a reader sees each of them whole while others are put. Bytes decide the order.
 select kind, name, version, content, put_at
 from document
 where kind = %(kind)s

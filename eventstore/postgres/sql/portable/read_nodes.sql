@@ -1,4 +1,4 @@
--- All nodes, and how long each has been silent; the life line is taken for granted.
+-- All nodes, and how long each has been silent. The liveness lock counts as held: only PostgreSQL has it.
 select
   node_id::text as node_id,
   leaving,

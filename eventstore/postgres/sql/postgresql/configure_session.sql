@@ -1,5 +1,5 @@
 -- * What bytes mean must not depend on settings of the user, the database or the environment.
--- * Each statement sees what was committed before it began, and what is told as recorded survives a power cut, whatever
+-- * Each statement sees what was committed before it began, and what was confirmed survives a power cut, whatever
 --   the server's default is; a stricter default is kept.
 -- * A peer that is gone is noticed within half a minute, where the system can: without these the server keeps the
 --   session of a lost connection for two hours, with all that it holds.

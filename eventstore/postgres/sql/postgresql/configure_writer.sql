@@ -1,5 +1,5 @@
 -- * A plan made while the table was empty is 2.6 times slower later: allow only the plan by index.
--- * Behind somebody's undecided row the writer waits for `lock_timeout`, not for ever.
+-- * Behind an uncommitted row of another session the writer waits for `lock_timeout`, not for ever.
 select
   set_config('plan_cache_mode', 'force_generic_plan', false),
   set_config('enable_seqscan', 'off', false),
