@@ -96,6 +96,7 @@ VIEW_QUERY_TIMEOUT = timedelta(seconds=10)  # of lists; a longer one is cancelle
 NODE_QUERY_TIMEOUT = timedelta(seconds=4)  # of the inbox and of shards: it delays a heartbeat
 CHECK_QUERY_TIMEOUT = timedelta(minutes=10)  # of the doctor, on a log of any size
 TOKEN_SECRET = ("secret", "callback-token", 1)
+BULK_STOP_TIMEOUT = timedelta(seconds=2)  # for commands that are being recorded
 FIRST_SHARD_TIMEOUT = timedelta(seconds=15)  # longer than a frozen node keeps its shards
 ROOMS = [("eventstore", MIGRATIONS), ("projections", projections.MIGRATIONS)]
 
@@ -149,10 +150,10 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
         listing = StatusListing(stores.views, projector.flush)
         async with asyncio.TaskGroup() as group:
             loops = (
-                projector.run(), driver.timers.run(), rebalancer.run(), bulk.run(),
-                log.wait_for_failure(),
+                projector.run(), driver.timers.run(), rebalancer.run(), log.wait_for_failure(),
             )  # fmt: skip
             tasks = [group.create_task(loop) for loop in loops]
+            executing_jobs = group.create_task(bulk.run())
             await rebalancer.wait_for_first_shard(FIRST_SHARD_TIMEOUT)
             yield AppState(
                 orchestrator=orchestrator,
@@ -185,6 +186,9 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                 ),
                 allowed_origins=settings.saga_allowed_origins,
             )
+            bulk.stop()
+            await asyncio.wait([executing_jobs], timeout=BULK_STOP_TIMEOUT.total_seconds())
+            executing_jobs.cancel()
             await _stop_in_order(driver, rebalancer, settings.saga_drain_time)
             for task in tasks:
                 task.cancel()

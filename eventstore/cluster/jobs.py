@@ -1,7 +1,7 @@
 """Jobs: one task for many streams, divided among the nodes by shard.
 
-    add ──> pending ──> outcome (done, or refused and why) ──> finished
-                └────── cancel: what is pending is never begun
+    add ──> pending ──> begun ──> ended (done, or refused and why)
+                └────── cancel: what is not begun never is; what is begun is ended
 
 A job and all its tasks are recorded before the first is executed. The owner of a shard executes
 the pending tasks of that shard, and records what came of them; after a crash the next owner goes
@@ -41,12 +41,19 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingJob:
+    """A job with pending tasks."""
+
+    job_id: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingTask:
-    """A task that has no outcome yet, with the content of its job."""
+    """A task that has no outcome yet."""
 
     job_id: str
     stream_id: StreamId
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,7 @@ class JobTask:
     """A task of a job. It is pending without `ended_at`, and done without a `refusal`."""
 
     stream_id: StreamId
+    begun_at: datetime | None = None
     ended_at: datetime | None = None
     refusal: str | None = None
 
@@ -68,24 +76,25 @@ class JobStore(Protocol):
     async def add(self, job: Job, stream_ids: Sequence[StreamId]) -> None:
         """Record a job with a task for each stream; its tasks are pending once it returns."""
 
+    async def pending_jobs(self, shard_ids: Collection[int]) -> Sequence[PendingJob]:
+        """Return the jobs with pending tasks in these shards, the oldest first."""
+
     async def pending(
-        self, shard_ids: Collection[int], after: PendingTask | None = None
+        self, job_id: str, shard_ids: Collection[int], after: StreamId | None = None
     ) -> Sequence[PendingTask]:
-        """Return a page of the pending tasks in these shards, in order of job and stream.
+        """Return a page of the pending tasks of a job in these shards, in order of stream."""
 
-        A page that is not full is the last one.
-        """
+    async def begin(self, task: PendingTask, *, begun_at: datetime) -> bool:
+        """Record that a task is begun; return False if its job was cancelled before."""
 
-    async def end(
-        self, outcomes: Sequence[tuple[PendingTask, str | None]], *, ended_at: datetime
-    ) -> None:
-        """Record what came of tasks: None for done, or why it was refused."""
+    async def end(self, task: PendingTask, refusal: str | None, *, ended_at: datetime) -> None:
+        """Record what came of a task: None for done, or why it was refused."""
 
     async def finish(self, *, finished_at: datetime) -> None:
         """Finish the jobs that have no pending task."""
 
     async def cancel(self, job_id: str, *, cancelled_by: str | None, finished_at: datetime) -> None:
-        """Finish a job whatever is pending; a job that has finished stays as it is."""
+        """Finish a job but for the tasks that are begun; a finished job stays as it is."""
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job, or None if there is none of that id."""

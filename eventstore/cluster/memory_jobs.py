@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..event import StreamId, shard_of
-from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingTask
+from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingJob, PendingTask
 
 
 @dataclass(slots=True)
@@ -22,33 +22,46 @@ class InMemoryJobs:
         tasks = {stream_id: JobTask(stream_id=stream_id) for stream_id in sorted(stream_ids)}
         self.by_job.setdefault(job.job_id, tasks)
 
-    async def pending(
-        self, shard_ids: Collection[int], after: PendingTask | None = None
-    ) -> Sequence[PendingTask]:
-        start = ("", "") if after is None else (after.job_id, after.stream_id)
-        tasks = [
-            PendingTask(job_id=job_id, stream_id=task.stream_id, content=job.content)
+    async def pending_jobs(self, shard_ids: Collection[int]) -> Sequence[PendingJob]:
+        return [
+            PendingJob(job_id=job_id, content=job.content)
             for job_id, job in sorted(self.jobs.items())
-            if job.finished_at is None
-            for task in self.by_job[job_id].values()
-            if task.ended_at is None and shard_of(task.stream_id) in shard_ids
-            if (job_id, task.stream_id) > start
+            if any(shard_of(task.stream_id) in shard_ids for task in self._pending(job))
+        ]
+
+    async def pending(
+        self, job_id: str, shard_ids: Collection[int], after: StreamId | None = None
+    ) -> Sequence[PendingTask]:
+        tasks = [
+            PendingTask(job_id=job_id, stream_id=task.stream_id)
+            for task in self._pending(self.jobs[job_id])
+            if shard_of(task.stream_id) in shard_ids and task.stream_id > (after or "")
         ]
         return tasks[:MAX_TASKS_PER_READ]
 
-    async def end(
-        self, outcomes: Sequence[tuple[PendingTask, str | None]], *, ended_at: datetime
-    ) -> None:
-        for task, refusal in outcomes:
-            tasks = self.by_job[task.job_id]
-            if tasks[task.stream_id].ended_at is None:
-                ended = JobTask(stream_id=task.stream_id, ended_at=ended_at, refusal=refusal)
-                tasks[task.stream_id] = ended
+    def _pending(self, job: Job) -> list[JobTask]:
+        return [
+            task
+            for task in self.by_job[job.job_id].values()
+            if task.ended_at is None and (job.finished_at is None or task.begun_at is not None)
+        ]
+
+    async def begin(self, task: PendingTask, *, begun_at: datetime) -> bool:
+        tasks = self.by_job[task.job_id]
+        known = tasks[task.stream_id]
+        if known not in self._pending(self.jobs[task.job_id]):
+            return False
+        tasks[task.stream_id] = replace(known, begun_at=known.begun_at or begun_at)
+        return True
+
+    async def end(self, task: PendingTask, refusal: str | None, *, ended_at: datetime) -> None:
+        tasks = self.by_job[task.job_id]
+        if (known := tasks[task.stream_id]).ended_at is None:
+            tasks[task.stream_id] = replace(known, ended_at=ended_at, refusal=refusal)
 
     async def finish(self, *, finished_at: datetime) -> None:
         for job_id, job in self.jobs.items():
-            pending = any(task.ended_at is None for task in self.by_job[job_id].values())
-            if job.finished_at is None and not pending:
+            if job.finished_at is None and not self._pending(job):
                 self.jobs[job_id] = replace(job, finished_at=finished_at)
 
     async def cancel(self, job_id: str, *, cancelled_by: str | None, finished_at: datetime) -> None:

@@ -9,10 +9,10 @@ from typing import Final
 from ..event import StreamId, shard_of
 from ..postgres.binary_arrays import int4_array, uuid_array
 from ..postgres.reader_pool import ReaderPool
-from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingTask
+from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingJob, PendingTask
 
-# Tasks recorded by one statement: some milliseconds each, whatever the size of a job.
-TASKS_PER_INSERT: Final = 5_000
+# Tasks recorded or deleted by one statement: some milliseconds each, whatever the size of a job.
+TASKS_PER_STATEMENT: Final = 5_000
 _LOWEST: Final = "00000000-0000-0000-0000-000000000000"
 _HIGHEST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -24,8 +24,8 @@ class PostgresJobs:
         self._readers = readers
 
     async def add(self, job: Job, stream_ids: Sequence[StreamId]) -> None:
-        for start in range(0, len(stream_ids), TASKS_PER_INSERT):
-            some = stream_ids[start : start + TASKS_PER_INSERT]
+        for start in range(0, len(stream_ids), TASKS_PER_STATEMENT):
+            some = stream_ids[start : start + TASKS_PER_STATEMENT]
             tasks = {
                 "job_id": job.job_id,
                 "stream_ids": uuid_array(some),
@@ -40,27 +40,33 @@ class PostgresJobs:
         }
         await self._readers.execute("insert_job", row)
 
+    async def pending_jobs(self, shard_ids: Collection[int]) -> Sequence[PendingJob]:
+        wanted = {"shard_ids": int4_array(sorted(shard_ids))}
+        return await self._readers.fetch(PendingJob, "read_pending_jobs", wanted)
+
     async def pending(
-        self, shard_ids: Collection[int], after: PendingTask | None = None
+        self, job_id: str, shard_ids: Collection[int], after: StreamId | None = None
     ) -> Sequence[PendingTask]:
         wanted = {
+            "job_id": job_id,
             "shard_ids": int4_array(sorted(shard_ids)),
-            "after_job": _LOWEST if after is None else after.job_id,
-            "after_stream": _LOWEST if after is None else after.stream_id,
+            "after": after or _LOWEST,
             "limit": MAX_TASKS_PER_READ,
         }
         return await self._readers.fetch(PendingTask, "read_pending_tasks", wanted)
 
-    async def end(
-        self, outcomes: Sequence[tuple[PendingTask, str | None]], *, ended_at: datetime
-    ) -> None:
-        ended = {
-            "job_ids": uuid_array([task.job_id for task, _ in outcomes]),
-            "stream_ids": uuid_array([task.stream_id for task, _ in outcomes]),
-            "refusals": [refusal for _, refusal in outcomes],
+    async def begin(self, task: PendingTask, *, begun_at: datetime) -> bool:
+        row = {"job_id": task.job_id, "stream_id": task.stream_id, "begun_at": begun_at}
+        return await self._readers.execute("begin_job_task", row) > 0
+
+    async def end(self, task: PendingTask, refusal: str | None, *, ended_at: datetime) -> None:
+        row = {
+            "job_id": task.job_id,
+            "stream_id": task.stream_id,
+            "refusal": refusal,
             "ended_at": ended_at,
         }
-        await self._readers.execute("end_job_tasks", ended)
+        await self._readers.execute("end_job_task", row)
 
     async def finish(self, *, finished_at: datetime) -> None:
         await self._readers.execute("finish_jobs", {"finished_at": finished_at})
@@ -84,6 +90,8 @@ class PostgresJobs:
         return await self._readers.fetch(JobTask, "read_job_tasks", wanted)
 
     async def prune(self, *, finished_before: datetime, unknown_before: str) -> None:
-        wanted = {"finished_before": finished_before, "before": unknown_before}
-        await self._readers.execute("delete_job_tasks", wanted)
-        await self._readers.execute("delete_jobs", wanted)
+        before = {"finished_before": finished_before}
+        wanted = {**before, "before": unknown_before, "limit": TASKS_PER_STATEMENT}
+        while await self._readers.execute("delete_job_tasks", wanted) == TASKS_PER_STATEMENT:
+            pass
+        await self._readers.execute("delete_jobs", before)

@@ -22,7 +22,7 @@ from ..call_outcome import Direction
 from ..decider.decide import decide
 from ..decider.decision import Decision
 from ..definitions.definition import Definition
-from ..events import Event, StepEvent
+from ..events import Event, ForwardedInputApplied, StepEvent
 from ..inputs import CallCompleted, Input, StartSaga
 from ..instructions import (
     CallParticipant,
@@ -339,5 +339,7 @@ def _before_new_calls(
         if isinstance(event, CALL_INTENTS) and (event.step, event.attempt) in new_calls:
             later = events[index + 1 :]
             if not any(isinstance(each, StepEvent) and each.step == event.step for each in later):
+                if index:  # the events of the input itself, which must not be applied again
+                    yield from (each for each in later if isinstance(each, ForwardedInputApplied))
                 return
         yield event

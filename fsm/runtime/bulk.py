@@ -11,7 +11,7 @@ stays pending and is tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,8 +20,8 @@ from typing import Any, Final, Literal, cast
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from ...eventstore.cluster.jobs import MAX_TASKS_PER_READ, Job, JobStore, JobTask, PendingTask
-from ...eventstore.errors import LogUnavailable, ValueRefused
+from ...eventstore.cluster.jobs import Job, JobStore, JobTask, PendingJob, PendingTask
+from ...eventstore.errors import Fenced, LogUnavailable, ValueRefused, WrongExpectedVersion
 from ...eventstore.event import StreamId
 from ..errors import SagaError
 from ..formats.strict_json import JsonObject, parse, serialize
@@ -37,7 +37,7 @@ from ..inputs import (
     Retry,
 )
 from .clock import Clock, saga_id
-from .errors import BulkJobNotFound, NotShardOwner, OrchestratorError, Unavailable
+from .errors import BulkJobNotFound, OrchestratorError, OutcomeUnknown, Unavailable
 from .local_sagas import LocalSagas, log_errors_as_unavailable
 from .logging import logger
 
@@ -54,7 +54,7 @@ MAX_REFUSALS: Final = 100  # listed with a job; the pages of its sagas have them
 # A job that another node has accepted is noticed this late.
 POLL_INTERVAL: Final = timedelta(seconds=1)
 # A saga that takes longer stays pending, and the sagas after it need not wait for it.
-COMMAND_TIMEOUT: Final = timedelta(seconds=30)
+COMMAND_TIMEOUT: Final = timedelta(seconds=10)
 JOB_RETENTION: Final = timedelta(days=30)
 PRUNE_INTERVAL: Final = timedelta(hours=1)
 UNEXPECTED: Final = "it failed, and was logged"
@@ -117,19 +117,22 @@ class BulkJobs:
         """`driven` returns the shards that this node drives."""
         self._store, self._local_sagas, self._driven = store, local_sagas, driven
         self._clock = clock
-        self._added = asyncio.Event()
+        self._added, self._is_stopping = asyncio.Event(), False
         self._pruned_at = clock.now()
 
     async def start(self, request: BulkCommand, saga_ids: Sequence[str]) -> BulkJob:
-        """Record a job durably; return it. Raises Unavailable: it may have been recorded then."""
+        """Record a job durably; return it. Raises OutcomeUnknown if it may have been recorded."""
         job = Job(
             job_id=self._clock.new_saga_id(0, 1),
             content=_encode(request),
             matched=len(saga_ids),
             started_at=self._clock.now(),
         )
-        with log_errors_as_unavailable():
+        try:
             await self._store.add(job, [StreamId(saga_id) for saga_id in saga_ids])
+        except LogUnavailable as error:
+            detail = f"the job may be recorded: look for {job.job_id} in GET /bulk before repeating"
+            raise OutcomeUnknown(detail) from error
         self._added.set()
         return _bulk_job(job, ())
 
@@ -167,8 +170,8 @@ class BulkJobs:
             return await self._with_refusals(await self._job(job_id))
 
     async def run(self) -> None:
-        """Execute what is pending, and look for more of it regularly, until cancelled."""
-        while True:
+        """Execute what is pending, and look for more of it regularly, until `stop`."""
+        while not self._is_stopping:
             self._added.clear()
             try:
                 await self.step()
@@ -180,70 +183,88 @@ class BulkJobs:
                 async with asyncio.timeout(POLL_INTERVAL.total_seconds()):
                     await self._added.wait()
 
+    def stop(self) -> None:
+        """Let `run` end once the sagas that have got their command have their outcome."""
+        self._is_stopping = True
+        self._added.set()
+
     async def step(self) -> int:
         """Command each saga of this node that a job waits for; return how many got an outcome.
 
-        Raises LogUnavailable.
+        Jobs take turns, a page of sagas each. Raises LogUnavailable.
         """
-        ended = 0
-        async for tasks in self._pages():
-            outcomes = await self._execute_all(tasks)
-            if outcomes:
-                await self._store.end(outcomes, ended_at=self._clock.now())
-            ended += len(outcomes)
-        now = self._clock.now()
-        await self._store.finish(finished_at=now)
-        if now - self._pruned_at >= PRUNE_INTERVAL:
-            self._pruned_at = now
-            yesterday = now - timedelta(days=1)
-            unknown_before = saga_id(int(yesterday.timestamp() * 1000), 0, 0, 1)
-            await self._store.prune(
-                finished_before=now - JOB_RETENTION, unknown_before=unknown_before
-            )
+        ended, cursors = 0, dict[str, StreamId]()
+        while not self._is_stopping and (shard_ids := sorted(self._driven())):
+            has_more = False
+            for job in await self._store.pending_jobs(shard_ids):
+                after = cursors.get(job.job_id)
+                page = await self._store.pending(job.job_id, shard_ids, after)
+                if page:
+                    has_more, cursors[job.job_id] = True, page[-1].stream_id
+                    ended += await self._execute_page(job, page)
+            await self._store.finish(finished_at=self._clock.now())
+            if not has_more:
+                break
+        await self._prune_regularly()
         return ended
 
-    async def _pages(self) -> AsyncIterator[Sequence[PendingTask]]:
-        after: PendingTask | None = None
-        while shard_ids := sorted(self._driven()):
-            page = await self._store.pending(shard_ids, after)
-            if page:
-                yield page
-            if len(page) < MAX_TASKS_PER_READ:
-                return
-            after = page[-1]
-
-    async def _execute_all(
-        self, tasks: Sequence[PendingTask]
-    ) -> Sequence[tuple[PendingTask, str | None]]:
-        """Return what came of the tasks, without those that are still pending."""
-        remaining = iter(tasks)
-        outcomes: list[tuple[PendingTask, str | None]] = []
+    async def _execute_page(self, job: PendingJob, page: Sequence[PendingTask]) -> int:
+        """Return how many sagas got an outcome; the others stay pending."""
+        try:
+            command = ForwardedInput(message_id=job.job_id, input=_decode(job.content).command)
+        except (TypeError, LookupError, ValueError) as error:  # of a newer version
+            logger.warning("bulk job not understood", extra={"job_id": job.job_id, "error": error})
+            return 0
+        remaining, ended = iter(page), list[PendingTask]()
         async with asyncio.TaskGroup() as workers:
-            for _ in range(min(MAX_CONCURRENT_COMMANDS, len(tasks))):
-                workers.create_task(self._work(remaining, outcomes))
-        return outcomes
+            for _ in range(min(MAX_CONCURRENT_COMMANDS, len(page))):
+                workers.create_task(self._work(remaining, command, ended))
+        return len(ended)
 
     async def _work(
-        self, tasks: Iterator[PendingTask], outcomes: list[tuple[PendingTask, str | None]]
+        self, tasks: Iterator[PendingTask], command: ForwardedInput, ended: list[PendingTask]
     ) -> None:
         for task in tasks:
-            with suppress(NotShardOwner, Unavailable, LogUnavailable, TimeoutError):
+            if self._is_stopping:
+                return
+            if not await self._store.begin(task, begun_at=self._clock.now()):
+                continue  # the job was cancelled
+            with suppress(WrongExpectedVersion, Unavailable, Fenced, TimeoutError):
                 async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                    outcomes.append((task, await self._execute(task)))
+                    refusal = await self._execute(task, command)
+                await self._store.end(task, refusal, ended_at=self._clock.now())
+                ended.append(task)
 
-    async def _execute(self, task: PendingTask) -> str | None:
-        """Command a saga; return its refusal, if it refuses. Raises Unavailable."""
+    async def _execute(self, task: PendingTask, command: ForwardedInput) -> str | None:
+        """Command a saga; return its refusal, if it refuses.
+
+        Raises Unavailable, Fenced or WrongExpectedVersion if it is not known what came of it.
+        """
+        saga_id = task.stream_id
         try:
-            command = ForwardedInput(message_id=task.job_id, input=_decode(task.content).command)
-            await self._local_sagas.handle(task.stream_id, command)
+            await self._local_sagas.handle(saga_id, command)
             return None
-        except (Unavailable, LogUnavailable):
+        except WrongExpectedVersion:  # an append before was recorded and not confirmed
+            self._local_sagas.driver.drop_outdated(saga_id)
+            raise
+        except (Unavailable, LogUnavailable, Fenced) as error:
+            logger.info("bulk command postponed", extra={"saga_id": saga_id, "error": str(error)})
             raise
         except (SagaError, OrchestratorError) as error:
             return str(error)
         except Exception:  # noqa: BLE001 - a defect with one saga does not stop the job
-            logger.exception("bulk command failed", extra={"saga_id": task.stream_id})
+            logger.exception("bulk command failed", extra={"saga_id": saga_id})
             return UNEXPECTED
+
+    async def _prune_regularly(self) -> None:
+        now = self._clock.now()
+        if now - self._pruned_at < PRUNE_INTERVAL:
+            return
+        self._pruned_at = now
+        yesterday = int((now - timedelta(days=1)).timestamp() * 1000)
+        await self._store.prune(
+            finished_before=now - JOB_RETENTION, unknown_before=saga_id(yesterday, 0, 0, 1)
+        )
 
     async def _job(self, job_id: str) -> Job:
         try:
@@ -281,7 +302,7 @@ def _bulk_job(job: Job, refused: Sequence[JobTask]) -> BulkJob:
 def _bulk_saga(job: Job, task: JobTask) -> BulkSaga:
     outcome: Literal["pending", "done", "refused", "left"]
     if task.ended_at is None:
-        outcome = "left" if job.cancelled else "pending"
+        outcome = "left" if job.cancelled and task.begun_at is None else "pending"
     else:
         outcome = "done" if task.refusal is None else "refused"
     return BulkSaga(

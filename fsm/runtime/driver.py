@@ -197,7 +197,7 @@ class Driver:
                     return
             except WrongExpectedVersion:
                 logger.warning("saga outdated, reading it again", extra={"saga_id": saga_id})
-                self.active.pop(saga_id, None)
+                self.drop_outdated(saga_id)
                 read = None
                 await self.sleep(RETRY_PAUSE_SECONDS)
 
@@ -212,6 +212,10 @@ class Driver:
         if saga.state.version == version and due is not None:
             # A clock that stepped back has woken it too early, and its timer is spent.
             self.timers.set(saga.state.saga_id, max(due, self.clock.now() + MIN_REWAKE_DELAY))
+
+    def drop_outdated(self, saga_id: str) -> None:
+        """Drop a saga from memory that is behind the log; its next use reads the log."""
+        self.active.pop(saga_id, None)
 
     async def redeliver(self, active: ActiveSaga, call_result: CallCompleted) -> None:
         """Handle a call's result with the saga as it is in the log: `active` is outdated."""

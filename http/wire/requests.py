@@ -185,7 +185,7 @@ class EventsQuery(Query):
 class BulkJobsQuery(Query):
     """`cursor` is the `next_cursor` of the page before."""
 
-    limit: PageSize = DEFAULT_PAGE_ENTRIES
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
     cursor: UuidText | None = None
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from .json_response import JSON
+from .problems import problem_response
 
 Endpoint: TypeAlias = Callable[[Request[Any]], Awaitable[Response]]
 
@@ -73,7 +74,12 @@ class EndpointApp:
         self.endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self.endpoint(Request(scope, receive, send))
+        request = Request[Any](scope, receive, send)
+        try:
+            response = await self.endpoint(request)
+        except Exception as error:  # noqa: BLE001 - the response says what happened
+            # Here, inside the middleware that adds headers for browsers; the connection stays.
+            response = await problem_response(request, error)
         await response(scope, receive, send)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -64,17 +64,32 @@ async def test_job_is_read_back_with_its_tasks(store: JobStore) -> None:
 async def test_job_that_is_added_twice_is_there_once(store: JobStore) -> None:
     job = job_of(1, 1)
     await store.add(job, [stream(1)])
-    await store.end([(await only_pending(store), None)], ended_at=NOON)
+    await end_all(store, [(await only_pending(store), None)], ended_at=NOON)
 
     await store.add(job, [stream(1)])
 
-    assert await store.pending(ALL_SHARDS) == []
+    assert await pending_tasks(store) == []
     assert len(await store.newest(None, 10)) == 1
 
 
 async def only_pending(store: JobStore) -> PendingTask:
-    (task,) = await store.pending(ALL_SHARDS)
+    (task,) = await pending_tasks(store)
     return task
+
+
+async def pending_tasks(
+    store: JobStore, shard_ids: Collection[int] = ALL_SHARDS
+) -> list[PendingTask]:
+    """Return the first page of each job."""
+    jobs = await store.pending_jobs(shard_ids)
+    return [task for job in jobs for task in await store.pending(job.job_id, shard_ids)]
+
+
+async def end_all(
+    store: JobStore, outcomes: Sequence[tuple[PendingTask, str | None]], *, ended_at: datetime
+) -> None:
+    for task, refusal in outcomes:
+        await store.end(task, refusal, ended_at=ended_at)
 
 
 async def test_pending_tasks_are_those_of_the_given_shards_oldest_job_first(
@@ -83,21 +98,22 @@ async def test_pending_tasks_are_those_of_the_given_shards_oldest_job_first(
     await store.add(job_of(2, 2), [stream(1, 1), stream(2, 2)])
     await store.add(job_of(1, 1), [stream(3, 1)])
 
-    tasks = await store.pending([1, 5])
+    tasks = await pending_tasks(store, [1, 5])
 
     assert [(task.job_id, task.stream_id) for task in tasks] == [
         (job_of(1, 1).job_id, stream(3, 1)),
         (job_of(2, 2).job_id, stream(1, 1)),
     ]
-    assert {task.content for task in tasks} == {b"{}"}
+    assert {job.content for job in await store.pending_jobs([1, 5])} == {b"{}"}
+    assert await store.pending_jobs([5]) == []
 
 
 async def test_pending_tasks_come_in_pages(store: JobStore) -> None:
     streams = [stream(number) for number in range(MAX_TASKS_PER_READ + 2)]
     await store.add(job_of(1, len(streams)), streams)
 
-    first = await store.pending(ALL_SHARDS)
-    second = await store.pending(ALL_SHARDS, first[-1])
+    first = await pending_tasks(store)
+    second = await store.pending(first[-1].job_id, ALL_SHARDS, first[-1].stream_id)
 
     assert [task.stream_id for task in (*first, *second)] == streams
     assert len(first) == MAX_TASKS_PER_READ
@@ -108,22 +124,22 @@ async def test_first_outcome_of_a_task_counts(store: JobStore) -> None:
     await store.add(job, [stream(1)])
     task = await only_pending(store)
 
-    await store.end([(task, "no")], ended_at=NOON)
-    await store.end([(task, None)], ended_at=LATER)
+    await end_all(store, [(task, "no")], ended_at=NOON)
+    await end_all(store, [(task, None)], ended_at=LATER)
 
     (ended,) = await store.tasks(job.job_id, None, 10)
     assert ended == JobTask(stream_id=stream(1), ended_at=NOON, refusal="no")
-    assert await store.pending(ALL_SHARDS) == []
+    assert await pending_tasks(store) == []
 
 
 async def test_outcomes_are_counted_before_and_after_the_end(store: JobStore) -> None:
     job = job_of(1, 3)
     await store.add(job, [stream(number) for number in range(3)])
-    first, second, third = await store.pending(ALL_SHARDS)
+    first, second, third = await pending_tasks(store)
 
-    await store.end([(first, None), (second, "no")], ended_at=NOON)
+    await end_all(store, [(first, None), (second, "no")], ended_at=NOON)
     before = await store.get(job.job_id)
-    await store.end([(third, None)], ended_at=NOON)
+    await end_all(store, [(third, None)], ended_at=NOON)
     await store.finish(finished_at=LATER)
 
     assert before == replace(job, done=1, refused=1)
@@ -133,8 +149,8 @@ async def test_outcomes_are_counted_before_and_after_the_end(store: JobStore) ->
 async def test_refused_tasks_are_read_alone_in_pages(store: JobStore) -> None:
     job = job_of(1, 3)
     await store.add(job, [stream(number) for number in range(3)])
-    first, second, third = await store.pending(ALL_SHARDS)
-    await store.end([(first, "no"), (second, None), (third, "never")], ended_at=NOON)
+    first, second, third = await pending_tasks(store)
+    await end_all(store, [(first, "no"), (second, None), (third, "never")], ended_at=NOON)
 
     page = await store.tasks(job.job_id, None, 1, refused=True)
     rest = await store.tasks(job.job_id, page[-1].stream_id, 10, refused=True)
@@ -145,7 +161,7 @@ async def test_refused_tasks_are_read_alone_in_pages(store: JobStore) -> None:
 async def test_job_with_a_pending_task_does_not_finish(store: JobStore) -> None:
     job = job_of(1, 2)
     await store.add(job, [stream(1), stream(2)])
-    await store.end([((await store.pending(ALL_SHARDS))[0], None)], ended_at=NOON)
+    await end_all(store, [((await pending_tasks(store))[0], None)], ended_at=NOON)
 
     await store.finish(finished_at=LATER)
 
@@ -160,9 +176,29 @@ async def test_tasks_of_a_cancelled_job_are_not_pending(store: JobStore) -> None
     await store.cancel(job.job_id, cancelled_by="Bob", finished_at=LATER)
     await store.finish(finished_at=LATER)
 
-    assert await store.pending(ALL_SHARDS) == []
+    assert await pending_tasks(store) == []
     cancelled = replace(job, finished_at=NOON, cancelled=True, cancelled_by="Ada")
     assert await store.get(job.job_id) == cancelled
+
+
+async def test_task_that_was_begun_before_a_cancel_is_ended(store: JobStore) -> None:
+    job = job_of(1, 2)
+    await store.add(job, [stream(1), stream(2)])
+    begun, left = await pending_tasks(store)
+    assert await store.begin(begun, begun_at=NOON)
+    await store.cancel(job.job_id, cancelled_by=None, finished_at=NOON)
+    await store.finish(finished_at=LATER)
+
+    assert not await store.begin(left, begun_at=LATER)
+    assert await store.begin(begun, begun_at=LATER)
+    assert await pending_tasks(store) == [begun]
+    await store.end(begun, None, ended_at=LATER)
+    await store.finish(finished_at=LATER)
+
+    tasks = await store.tasks(job.job_id, None, 10)
+    assert [(task.begun_at, task.ended_at) for task in tasks] == [(NOON, LATER), (None, None)]
+    assert await store.get(job.job_id) == replace(job, finished_at=NOON, cancelled=True, done=1)
+    assert await pending_tasks(store) == []
 
 
 async def test_finished_job_cannot_be_cancelled(store: JobStore) -> None:

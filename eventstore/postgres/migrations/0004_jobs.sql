@@ -18,6 +18,7 @@ create table job_task (
   job_id    uuid    not null,
   stream_id uuid    not null,
   shard_id  integer not null,
+  begun_at  timestamptz, -- set before the first attempt: a cancel leaves out what has none
   ended_at  timestamptz,
   refusal   text, -- null of an ended task: it was done
   constraint job_has_one_task_for_a_stream primary key (job_id, stream_id),
@@ -25,5 +26,5 @@ create table job_task (
 );
 
 -- The owners of shards ask for these once a second, and there are few of them.
-create index unfinished_job on job (started_at) where finished_at is null;
+create index unsettled_job on job (started_at) where done is null;
 create index pending_job_task on job_task (job_id, shard_id) where ended_at is null;

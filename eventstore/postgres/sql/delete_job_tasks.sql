@@ -1,7 +1,10 @@
--- Before their jobs: those of jobs that finished long ago, and those that were recorded long ago for a job that never was.
+-- Before their jobs, some thousands at a time: those of jobs that finished long ago, and those that were recorded long
+-- ago for a job that never was.
 delete from job_task
-where job_id < %(before)s::uuid
-  and not exists (
-    select 1 from job
-    where job.job_id = job_task.job_id and (job.finished_at is null or job.finished_at >= %(finished_before)s)
-  )
+where (job_id, stream_id) in (
+  select task.job_id, task.stream_id
+  from job_task as task
+  left join job on job.job_id = task.job_id
+  where task.job_id < %(before)s::uuid and (job.job_id is null or job.finished_at < %(finished_before)s)
+  limit %(limit)s
+)

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from saga_orchestrator.eventstore.cluster.jobs import MAX_TASKS_PER_READ
 from saga_orchestrator.eventstore.cluster.memory_jobs import InMemoryJobs
+from saga_orchestrator.eventstore.errors import WrongExpectedVersion
 from saga_orchestrator.fsm.inputs import Input, Resume
 from saga_orchestrator.fsm.runtime import bulk
 from saga_orchestrator.fsm.runtime.bulk import (
@@ -19,7 +20,7 @@ from saga_orchestrator.fsm.runtime.bulk import (
     BulkCommand,
     BulkJobs,
 )
-from saga_orchestrator.fsm.runtime.errors import BulkJobNotFound, Overloaded
+from saga_orchestrator.fsm.runtime.errors import BulkJobNotFound, OutcomeUnknown, Overloaded
 from saga_orchestrator.fsm.runtime.local_sagas import LocalSagas
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.tests.support.in_memory_cluster import InMemoryCluster
@@ -55,12 +56,14 @@ class CountedSagas(LocalSagas):
         super().__init__(original.repository, original.driver, original.lease)
         self.error = error
         self.commanded: list[str] = []
+        self.begun = asyncio.Event()
         self.concurrent = self.most = 0
 
     async def handle(
         self, saga_id: str, happening: Input, expected_version: int | None = None
     ) -> Saga:
         self.commanded.append(saga_id)
+        self.begun.set()
         self.concurrent += 1
         self.most = max(self.concurrent, self.most)
         await asyncio.sleep(0)
@@ -169,6 +172,86 @@ async def test_command_is_not_repeated_by_a_job_that_goes_on_after_a_crash(
     job = await jobs.get(started.job_id)
     assert (job.status, job.done, job.refused) == ("done", 1, 0)
     assert (await world.orchestrator.saga(saga_id)).state.paused_at is None
+
+
+async def test_job_that_is_cancelled_stops_before_the_next_saga(world: InMemoryService) -> None:
+    sagas = await completed(world, MAX_CONCURRENT_COMMANDS + 5)
+    counted = CountedSagas(world)
+    jobs = bulk_jobs(world, sagas=counted)
+    started = await jobs.start(RECALL, sagas)
+    step = asyncio.create_task(jobs.step())
+    await counted.begun.wait()
+
+    await jobs.cancel(started.job_id, "Ada")
+    await step
+
+    outcomes = [saga.outcome for saga in await jobs.sagas(started.job_id, None, 100)]
+    assert len(counted.commanded) == MAX_CONCURRENT_COMMANDS
+    assert outcomes.count("done") == MAX_CONCURRENT_COMMANDS
+    assert outcomes.count("left") == 5
+
+
+async def test_saga_commanded_before_a_crash_and_a_cancel_is_not_called_left(
+    world: InMemoryService,
+) -> None:
+    (saga_id,) = await completed(world, 1)
+    store = InMemoryJobs()
+    sagas = CountedSagas(world, OutcomeUnknown("the connection died"))
+    jobs = bulk_jobs(world, store, sagas)
+    started = await jobs.start(RECALL, [saga_id])
+    await jobs.step()
+    await jobs.cancel(started.job_id)
+    assert [saga.outcome for saga in await jobs.sagas(started.job_id, None, 10)] == ["pending"]
+    sagas.error = None
+
+    await bulk_jobs(world, store, sagas).step()
+
+    job = await jobs.get(started.job_id)
+    assert (job.status, job.done) == ("cancelled", 1)
+
+
+async def test_append_without_confirmation_leaves_a_saga_pending(world: InMemoryService) -> None:
+    (saga_id,) = await completed(world, 1)
+    sagas = CountedSagas(world, WrongExpectedVersion(saga_id, expected=3, actual=4))
+    jobs = bulk_jobs(world, sagas=sagas)
+    started = await jobs.start(RECALL, [saga_id])
+
+    assert await jobs.step() == 0
+    sagas.error = None
+
+    assert await jobs.step() == 1
+    assert (await jobs.get(started.job_id)).done == 1
+
+
+async def test_small_job_does_not_wait_for_a_large_one(world: InMemoryService) -> None:
+    counted = CountedSagas(world)
+    jobs = bulk_jobs(world, sagas=counted)
+    large = unknown_sagas(4 * MAX_TASKS_PER_READ)
+    await jobs.start(STOP, large)
+    (saga_id,) = await completed(world, 1)
+    await jobs.start(RECALL, [saga_id])
+
+    await jobs.step()
+
+    assert counted.commanded.index(saga_id) <= MAX_TASKS_PER_READ + 1
+
+
+async def test_stop_lets_begun_sagas_end_and_leaves_the_others_pending(
+    world: InMemoryService,
+) -> None:
+    sagas = await completed(world, MAX_CONCURRENT_COMMANDS + 5)
+    counted = CountedSagas(world)
+    jobs = bulk_jobs(world, sagas=counted)
+    started = await jobs.start(RECALL, sagas)
+    running = asyncio.create_task(jobs.run())
+    await counted.begun.wait()
+
+    jobs.stop()
+    await running
+
+    outcomes = [saga.outcome for saga in await jobs.sagas(started.job_id, None, 100)]
+    assert outcomes.count("pending") == 5
+    assert outcomes.count("done") == MAX_CONCURRENT_COMMANDS
 
 
 async def test_each_node_commands_the_sagas_that_it_drives() -> None:

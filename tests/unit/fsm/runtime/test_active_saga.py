@@ -9,7 +9,15 @@ import pytest
 from saga_orchestrator.fsm.call_outcome import CallOutcome, Direction
 from saga_orchestrator.fsm.decider.decide import decide
 from saga_orchestrator.fsm.decider.decision import Decision
-from saga_orchestrator.fsm.inputs import CallCompleted, Input, ProcessStops, StartSaga, TimerFired
+from saga_orchestrator.fsm.inputs import (
+    CallCompleted,
+    ForwardedInput,
+    Input,
+    ProcessStops,
+    Retry,
+    StartSaga,
+    TimerFired,
+)
 from saga_orchestrator.fsm.instructions import next_wakeup
 from saga_orchestrator.fsm.runtime.active_saga import (
     ActiveSaga,
@@ -23,6 +31,7 @@ from saga_orchestrator.fsm.testing import (
     SAGA_ID,
     SimulatedProcess,
     action_answer,
+    compensation_answer,
     define,
     given,
 )
@@ -120,6 +129,26 @@ def stopping(process: SimulatedProcess, happening: Input) -> Decision:
 def known(saga: Saga, step: str) -> tuple[str, int]:
     state = saga.state.step(step)
     return state.status, state.repetitions
+
+
+def test_forwarded_input_is_marked_as_applied_though_its_calls_are_not_sent() -> None:
+    """Else the next owner of the shard would apply it a second time."""
+    compensating = (
+        given(define("book", "pay"))
+        .when(action_answer("book", DONE))
+        .when(action_answer("pay", REJECTED))
+    )
+    before = compensating.when(compensation_answer("book", REJECTED)).saga
+    assert before.state.status == "parked"
+    retry = ForwardedInput(message_id="m-1", input=Retry())
+
+    decision = without_calls(before, decide(before, retry, now=NOON, jitter=0.5))
+
+    assert [event.type_name for event in decision.events] == [
+        "SagaUnparked",
+        "ForwardedInputApplied",
+    ]
+    assert decision.saga.state.applied_message_ids == {"m-1"}
 
 
 @pytest.mark.parametrize("times", range(1, 10))
