@@ -25,7 +25,7 @@ TRIP: dict[str, Any] = {
 WARNING = {
     "code": "undo-needs-own-output",
     "pointer": "/steps/0/compensation/path",
-    "detail": "${steps.fly.output.id} is not there when the outcome of fly is unknown;"
+    "detail": "${steps.fly.output.id} is missing when the outcome of fly is unknown:"
     " give a fallback with ||, or use steps.fly.key",
     "severity": "warning",
 }
@@ -239,7 +239,7 @@ async def test_a_definition_whose_input_is_no_schema_is_refused_at_its_place(
     assert put.json()["errors"] == [
         {
             "pointer": "/input/requird",
-            "detail": "'requird' is no keyword of a schema; did you mean required?",
+            "detail": "'requird' is not a supported keyword of a schema; did you mean required?",
             "code": "bad-schema",
         }
     ]

@@ -288,7 +288,7 @@ async def test_every_route_says_what_does_not_fit(
         ("POST", f"/sagas/{NOBODY}/status", "GET"),
         ("DELETE", "/definitions/a/1", "GET, PUT"),
         ("BREW", "/health", "GET"),
-        ("GET", "/bulk", "POST"),
+        ("PUT", "/bulk", "GET, POST"),
         ("DELETE", "/bulk/x", "GET"),
         ("POST", "/audit/verify", "GET"),
         ("GET", f"/sagas/{NOBODY}/pause", "POST"),
