@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import httpx
 import pytest
 from saga_orchestrator.http.app import ROUTES, build_app
@@ -69,3 +71,16 @@ async def test_unexpected_error_of_an_added_route_is_a_problem(state: AppState) 
 def test_path_without_parameters_has_one_route_a_method(path: str) -> None:
     methods = [route.method for route in ROUTES if route.path == path]
     assert sorted(set(methods)) == sorted(methods)
+
+
+async def test_page_that_may_call_can_read_a_failure(state: AppState) -> None:
+    async def fail() -> NoReturn:
+        raise ZeroDivisionError
+
+    page = "https://desk.example"
+    broken = AppState(**{**state, "audit": fail, "allowed_origins": (page,)})  # type: ignore[typeddict-item]
+
+    response = await get(build_app(version="1"), broken, "/audit/verify", Origin=page)
+
+    assert (response.status_code, response.json()["code"]) == (500, "internal-error")
+    assert response.headers["access-control-allow-origin"] == page
