@@ -22,12 +22,14 @@ ROOMS: Final = (
     "eventstore/postgres", "eventstore/cluster", "eventstore",
     "projections/audit", "projections",
     "http/api", "http/wire", "http/participants", "http",
+    "commands",
 )  # fmt: skip
 PRODUCTION: Final = (
     "fsm",
     "eventstore",
     "projections",
     "http",
+    "commands",
     "server.py",
     "wiring.py",
     "settings.py",
