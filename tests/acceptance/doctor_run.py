@@ -36,7 +36,7 @@ def examine_log(
     """Run the doctor on the log and on what participants and clients have recorded."""
     ledger = write_jsonl(folder / "ledger.jsonl", calls)
     responses = write_jsonl(folder / "answers.jsonl", answers)
-    ran = run_doctor(environ, "--json", "--ledger", str(ledger), "--answers", str(responses))
+    ran = run_doctor(environ, "-o", "jsonl", "--ledger", str(ledger), "--answers", str(responses))
     findings = [json.loads(line) for line in ran.stdout.splitlines()]
     return DoctorReport(ran.returncode, findings, ran.stderr.splitlines()[-1])
 

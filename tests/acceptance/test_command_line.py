@@ -169,7 +169,7 @@ def test_lint_reports_findings_of_a_definition(tmp_path: Path) -> None:
     assert run_to_end(*SAGA_COMMAND, "definitions", "lint", str(DEFINITION)).returncode == 0
     linted = run_to_end(*SAGA_COMMAND, "definitions", "lint", str(wrong))
 
-    assert linted.returncode == 1
+    assert linted.returncode == 10
     assert f"{wrong}:3:/steps: error: " in linted.stdout
 
 

@@ -3,9 +3,7 @@ tests/acceptance/test_readme_clients.py."""
 
 from __future__ import annotations
 
-import argparse
 import re
-from collections.abc import Iterator
 
 from saga_orchestrator import cli
 from saga_orchestrator.fsm.definitions.input_check import check_input
@@ -82,8 +80,8 @@ def test_the_requests_exist() -> None:
 def test_the_commands_are_those_of_the_command_line() -> None:
     told = {" ".join(words[1:]) for one in README.quoted() if (words := one.split())[0] == "saga"}
 
-    for command in commands(cli._parser()):
-        assert any(one == command or one.startswith(f"{command} ") for one in told), command
+    for name in [command.name for command in cli.COMMANDS]:
+        assert any(one == name or one.startswith(f"{name} ") for one in told), name
 
 
 def test_the_targets_of_make_exist() -> None:
@@ -119,13 +117,3 @@ def in_words(default: object) -> str:
             return f"{default.total_seconds():.0f}s"
         case _:
             return str(default)
-
-
-def commands(parser: argparse.ArgumentParser, *names: str) -> Iterator[str]:
-    """Each command with its verb."""
-    nested = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
-    if not nested:
-        yield " ".join(names)
-    for one in nested:
-        for name, sub in one.choices.items():
-            yield from commands(sub, *names, name)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[5]
 FILES = (
     "fsm/definitions/verifier/*.py",
     "fsm/definitions/parser.py",
-    "cli.py",
+    "commands/definitions.py",
     "http/api/definitions.py",
 )
 MAKERS = {
