@@ -30,7 +30,8 @@ def render_reference(commands: Sequence[Command]) -> str:
         _table(("form", "standard output"), forms),
         "A command that fails writes no half of an array: `-o json` then prints nothing.\n",
         "## Exit codes\n",
-        "A number has the same meaning in every command.\n",
+        "A number has the same meaning in every command, except that `serve` keeps the 1 and the 3"
+        " of its server.\n",
         _table(("code", "meaning"), codes),
         "A command that is interrupted (SIGINT) returns 130.\n",
         "## Completion\n",

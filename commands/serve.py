@@ -23,8 +23,9 @@ SERVE = Command(
     run=serve,
     has_output=False,
     exit_codes={
-        ExitCode.OK: "the service was stopped",
-        ExitCode.INTERNAL: "a setting is wrong, or a part of the service has failed",
+        ExitCode.OK: "the service was stopped by SIGINT; after SIGTERM shells report 143",
+        ExitCode.INTERNAL: "a setting is wrong, or a part of the service failed while it served",
         ExitCode.USAGE: "a wrong argument",
+        ExitCode.NOT_FOUND: "the service could not start, for example without its database",
     },
 )
