@@ -39,7 +39,7 @@ from .eventstore.postgres.statements import DatabaseMode
 from .fsm import definitions
 from .fsm.definitions.definition import Definition
 from .fsm.definitions.findings import InvalidDefinition
-from .fsm.definitions.parser import load_registered_definition
+from .fsm.definitions.parser import parse_unverified_definition
 from .fsm.formats.redaction import Redaction, secret_forms
 from .fsm.runtime.bulk import BulkJobs
 from .fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
@@ -488,4 +488,4 @@ async def _register(registry: DefinitionRegistry, file: Path) -> None:
 
 
 def _definition(file: Path) -> Definition:
-    return load_registered_definition(parse_document(file, read_text(file)))
+    return parse_unverified_definition(parse_document(file, read_text(file)))

@@ -11,7 +11,7 @@ import click
 from ..document_files import UnreadableFile, is_json, parse_document, read_text
 from ..fsm.definitions.definition import Definition
 from ..fsm.definitions.findings import Finding, InvalidDefinition, Severity
-from ..fsm.definitions.parser import load_registered_definition
+from ..fsm.definitions.parser import parse_unverified_definition
 from ..fsm.definitions.schema import definition_schema
 from ..fsm.definitions.verifier import verify
 from ..fsm.definitions.verifier.inputs import check_input_is_declared
@@ -88,7 +88,7 @@ def _findings(
 def _read(file: Path) -> Definition | Sequence[Finding]:
     """Return the findings instead if it is not in the language."""
     try:
-        return load_registered_definition(parse_document(file, read_text(file)))
+        return parse_unverified_definition(parse_document(file, read_text(file)))
     except InvalidDefinition as error:
         return error.findings
     except UnreadableFile as error:

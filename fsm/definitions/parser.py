@@ -54,7 +54,7 @@ COMPENSATION_DEFAULT_RETRY = RetryPolicy(attempts=12)
 def parse_definition(document: Json) -> Definition:
     """Parse and verify a definition. Raises InvalidDefinition for errors; `verify` has the
     warnings."""
-    definition = load_registered_definition(document)
+    definition = parse_unverified_definition(document)
     reject_errors(definition)
     return definition
 
@@ -65,8 +65,8 @@ def reject_errors(definition: Definition, others: Collection[Definition] = ()) -
     _reject([finding for finding in findings if finding.severity is Severity.ERROR])
 
 
-def load_registered_definition(document: Json) -> Definition:
-    """Parse a definition without the verifier, whose newer rules must not stop a registered one.
+def parse_unverified_definition(document: Json) -> Definition:
+    """Parse a definition without the verifier: its newer rules must not stop a registered one.
 
     Raises InvalidDefinition.
     """

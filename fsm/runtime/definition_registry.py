@@ -15,7 +15,7 @@ from typing import Final
 
 from ...eventstore.event_log import EventLog, PutResult
 from ..definitions.definition import Definition
-from ..definitions.parser import load_registered_definition, reject_errors
+from ..definitions.parser import parse_unverified_definition, reject_errors
 from ..expressions.functions import json_equal
 from ..formats.strict_json import parse
 from .clock import Clock
@@ -94,7 +94,7 @@ class DefinitionRegistry:
         if document is not None:
             recorded = parse(document.content)
             if json_equal(recorded, parse(definition.source)):
-                return load_registered_definition(recorded)
+                return parse_unverified_definition(recorded)
         await self.load()
         size = len(definition.source)
         await self._worker_thread.run(size, reject_errors, definition, self.known())
@@ -123,7 +123,7 @@ class DefinitionRegistry:
 
     async def _load_definition(self, content: bytes) -> Definition:
         return await self._worker_thread.run(
-            len(content), load_registered_definition, parse(content)
+            len(content), parse_unverified_definition, parse(content)
         )
 
     def _on_read_done(

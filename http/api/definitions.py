@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ...fsm.definitions.definition import Definition
 from ...fsm.definitions.findings import Finding, InvalidDefinition, Severity
-from ...fsm.definitions.parser import load_registered_definition
+from ...fsm.definitions.parser import parse_unverified_definition
 from ...fsm.definitions.schema import NAME_PATTERN, DefinitionModel
 from ...fsm.definitions.verifier import verify
 from ...fsm.formats.strict_json import Json, JsonObject, parse
@@ -33,7 +33,7 @@ async def put_definition(request: Request) -> Response:
     document, size = await read_document(request, workroom)
     mismatches = _path_mismatches(document, request.path_params)
     try:
-        definition = await workroom.run(size, load_registered_definition, document)
+        definition = await workroom.run(size, parse_unverified_definition, document)
     except InvalidDefinition as error:
         raise InvalidDefinition([*mismatches, *error.findings]) from None
     if mismatches:
@@ -72,7 +72,7 @@ async def _read_definition(request: Request) -> Definition:
     """Raises InvalidDefinition."""
     workroom = request.state["workroom"]
     document, size = await read_document(request, workroom)
-    return await workroom.run(size, load_registered_definition, document)
+    return await workroom.run(size, parse_unverified_definition, document)
 
 
 async def _verify(definition: Definition, request: Request) -> Sequence[Finding]:

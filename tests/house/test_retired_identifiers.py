@@ -77,7 +77,7 @@ RETIRED: Final = {
     "Regret": "OperatorCommand", "regret": "operator_command", "REGRETS": "OPERATOR_COMMANDS",
     "Relay": "RecordingProxy", "Remark": "OptionalReason", "REMEMBERED_FOR": "REFUSAL_RETENTION",
     "ReplyReader": "ResponseParser", "ResolveAsked": "ResolveStep",
-    "rest_is_told": "rest_report_is_true", "restore_definition": "load_registered_definition",
+    "rest_is_told": "rest_report_is_true", "restore_definition": "parse_unverified_definition",
     "ResumeAsked": "Resume", "RetryAsked": "Retry", "Roster": "ClusterView",
     "ROWS_A_STATEMENT": "MAX_ROWS_PER_STATEMENT", "RuntimeRefusal": "OrchestratorError",
     "SagaFellDue": "ScheduledStartReached", "seen_call": "recorded_call", "SeenCall": "LedgerEntry",

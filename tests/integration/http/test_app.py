@@ -78,7 +78,7 @@ async def test_page_that_may_call_can_read_a_failure(state: AppState) -> None:
         raise ZeroDivisionError
 
     page = "https://desk.example"
-    broken = AppState(**{**state, "audit": fail, "allowed_origins": (page,)})  # type: ignore[typeddict-item]
+    broken = AppState(**{**state, "audit": fail, "allowed_origins": (page,)})
 
     response = await get(build_app(version="1"), broken, "/audit/verify", Origin=page)
 

@@ -8,7 +8,7 @@ from saga_orchestrator.eventstore.event_log import Document
 from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
 from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.definitions.findings import InvalidDefinition
-from saga_orchestrator.fsm.definitions.parser import load_registered_definition, parse_definition
+from saga_orchestrator.fsm.definitions.parser import parse_definition, parse_unverified_definition
 from saga_orchestrator.fsm.formats.strict_json import Json, parse
 from saga_orchestrator.fsm.runtime import definition_registry as registry_module
 from saga_orchestrator.fsm.runtime.definition_registry import DefinitionRegistry
@@ -155,7 +155,7 @@ async def test_registered_definition_is_not_verified_again(
     registry: DefinitionRegistry, store: MemoryStore
 ) -> None:
     """A log may hold what an earlier verifier had nothing against."""
-    restless = load_registered_definition(document("again child=trip"))
+    restless = parse_unverified_definition(document("again child=trip"))
     await registry.log.put_document(
         "definition", "trip", 1, restless.source, put_at=FakeClock().now()
     )
@@ -165,7 +165,7 @@ async def test_registered_definition_is_not_verified_again(
     assert await registry.register(restless) is False
     with pytest.raises(InvalidDefinition):
         await registry.register(
-            load_registered_definition({**document("again child=trip"), "version": 2})
+            parse_unverified_definition({**document("again child=trip"), "version": 2})
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.definitions.definition import Definition
-from saga_orchestrator.fsm.definitions.parser import load_registered_definition
+from saga_orchestrator.fsm.definitions.parser import parse_unverified_definition
 from saga_orchestrator.fsm.definitions.verifier import verify
 from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
 
@@ -29,7 +29,7 @@ def saga(name: str, *starts: Start, version: int = 1) -> Definition:
         child: Json = {"type": start.name, **({"version": start.version} if start.version else {})}
         when: JsonObject = {"when": start.when} if start.when else {}
         steps.append({"name": f"child{number}", "saga": child, **when})
-    return load_registered_definition({"saga": name, "version": version, "steps": steps})
+    return parse_unverified_definition({"saga": name, "version": version, "steps": steps})
 
 
 def circles(definition: Definition, *others: Definition) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import process_time
 
 import pytest
-from saga_orchestrator.fsm.definitions.parser import load_registered_definition
+from saga_orchestrator.fsm.definitions.parser import parse_unverified_definition
 from saga_orchestrator.fsm.definitions.verifier import verify
 from saga_orchestrator.fsm.definitions.verifier.inputs import check_input_is_declared
 from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
@@ -24,7 +24,7 @@ MOST_SECONDS = 3  # of processor time; it took a minute
 
 def codes(expression: Json, schema: JsonObject) -> list[str]:
     steps: list[Json] = [step("book", action=call("/book", body=expression))]
-    definition = load_registered_definition(Fault("", ("", ""), steps, input=schema).document)
+    definition = parse_unverified_definition(Fault("", ("", ""), steps, input=schema).document)
     return [finding.code for finding in verify(definition)]
 
 
@@ -92,7 +92,7 @@ def test_close_name_is_suggested() -> None:
     steps: list[Json] = [step("book", action=call("/book", body="${input.amont}"))]
 
     (finding,) = verify(
-        load_registered_definition(Fault("", ("", ""), steps, input=schema).document)
+        parse_unverified_definition(Fault("", ("", ""), steps, input=schema).document)
     )
 
     assert finding.pointer == "/steps/0/action/body"
@@ -106,7 +106,7 @@ def test_condition_may_read_an_optional_part() -> None:
     steps: list[Json] = [step("book", when="${input.insured}")]
 
     assert (
-        verify(load_registered_definition(Fault("", ("", ""), steps, input=schema).document)) == []
+        verify(parse_unverified_definition(Fault("", ("", ""), steps, input=schema).document)) == []
     )
 
 
@@ -117,7 +117,7 @@ def test_step_may_read_an_optional_part_of_its_condition() -> None:
     ]
 
     assert (
-        verify(load_registered_definition(Fault("", ("", ""), steps, input=schema).document)) == []
+        verify(parse_unverified_definition(Fault("", ("", ""), steps, input=schema).document)) == []
     )
 
 
@@ -141,7 +141,7 @@ def test_undeclared_reads_are_one_warning_for_the_author(
 ) -> None:
     body: Json = {"b": "${input.a.b}", "c": "${input.c}", "again": "${input.c}"}
     steps: list[Json] = [step("book", action=call("/book", body=body))]
-    definition = load_registered_definition(Fault("", ("", ""), steps, input=schema).document)
+    definition = parse_unverified_definition(Fault("", ("", ""), steps, input=schema).document)
 
     details = [finding.detail for finding in check_input_is_declared(definition)]
 
@@ -158,7 +158,7 @@ def test_large_schema_with_many_reads_is_checked_fast() -> None:
         )
         for number in range(150)
     ]
-    definition = load_registered_definition(Fault("", ("", ""), steps, input=schema).document)
+    definition = parse_unverified_definition(Fault("", ("", ""), steps, input=schema).document)
     began = process_time()
 
     verify(definition)

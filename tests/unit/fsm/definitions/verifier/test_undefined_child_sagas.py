@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from saga_orchestrator.fsm.definitions.parser import load_registered_definition
+from saga_orchestrator.fsm.definitions.parser import parse_unverified_definition
 from saga_orchestrator.fsm.definitions.verifier import verify
 from saga_orchestrator.fsm.formats.strict_json import Json, JsonObject
 
@@ -13,7 +13,7 @@ def parent(child: JsonObject) -> JsonObject:
     return {"saga": "trip", "version": 2, "steps": steps}
 
 
-STAY = load_registered_definition({**parent({"type": "trip"}), "saga": "stay"})
+STAY = parse_unverified_definition({**parent({"type": "trip"}), "saga": "stay"})
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ STAY = load_registered_definition({**parent({"type": "trip"}), "saga": "stay"})
     ],
 )
 def test_undefined_child_is_a_warning(child: JsonObject, finding: tuple[str, str]) -> None:
-    (reported,) = verify(load_registered_definition(parent(child)), (), [STAY])
+    (reported,) = verify(parse_unverified_definition(parent(child)), (), [STAY])
 
     assert reported.code == "unknown-saga"
     assert (reported.pointer, reported.detail[-len(finding[1]) :]) == finding
@@ -46,5 +46,5 @@ def test_child_is_not_checked_without_a_service() -> None:
 def codes(child: JsonObject, participants: tuple[str, ...] | None) -> list[str]:
     return [
         finding.code
-        for finding in verify(load_registered_definition(parent(child)), participants, [STAY])
+        for finding in verify(parse_unverified_definition(parent(child)), participants, [STAY])
     ]
