@@ -38,6 +38,8 @@ from .decision import DecisionBuilder
 from .forward import is_about_to_turn, is_overdue
 
 RESTARTED = "the service restarted before the reply arrived"
+# In events that former versions have recorded.
+FORMER_RESTARTED = "the service was restarted before its answer came"
 
 
 def call_completed(builder: DecisionBuilder, completed: CallCompleted) -> None:

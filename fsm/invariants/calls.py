@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..call_outcome import Direction, Outcome
-from ..decider.reactions import RESTARTED
+from ..decider.reactions import FORMER_RESTARTED, RESTARTED
 from ..definitions.definition import Definition
 from ..events import (
     CompensationBackedOff,
@@ -53,6 +53,7 @@ ACTION_RESULTS = (
 )
 COMPENSATION_RESULTS = (CompensationSucceeded, CompensationBackedOff, CompensationFailed)
 STARTS_WORK = (StepCalled, StatusQueried, CompensationCalled, WaitStarted)
+RESTART_ERRORS = (RESTARTED, FORMER_RESTARTED)
 ENDS_EVERY_PAUSE = (CompensationRequested, CompensationStarted, SagaAbandoned)
 
 
@@ -104,7 +105,7 @@ def interrupted_calls_get_their_time(history: History) -> Iterator[Breach]:
                 called[step] = entry.recorded_at
             case StepUnknown(step=step, error=error) | StepBackedOff(step=step, error=error):
                 action = history.definition[step].action
-                if error != RESTARTED or action is None or step not in called:
+                if error not in RESTART_ERRORS or action is None or step not in called:
                     continue
                 if entry.recorded_at < called[step] + action.timeout:
                     yield Breach(entry.version, f"{entry} sooner than its timeout {action.timeout}")

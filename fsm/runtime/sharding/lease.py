@@ -51,8 +51,7 @@ class NodeLease:
 
     @property
     def is_alone(self) -> bool:
-        # Before its first heartbeat a node serves no client, so no other node matters to it.
-        return self._renewed_at is None or (not self._has_live_peers and self.is_current)
+        return not self._has_live_peers and self.is_current
 
 
 class _SoleNode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace as replace_struct
 from saga_orchestrator.fsm.call_outcome import Outcome
-from saga_orchestrator.fsm.decider.reactions import RESTARTED
+from saga_orchestrator.fsm.decider.reactions import FORMER_RESTARTED, RESTARTED
 from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.events import (
     CallbackReceived,
@@ -348,6 +348,12 @@ BROKEN: dict[str, Case] = {
     "R2: an interrupted call that is given up before its timeout": (
         TWO,
         [called("book"), StepUnknown(step="book", attempt=1, error=RESTARTED), BACK, undo("book")],
+        [("R2", 3)],
+    ),
+    "R2: an interrupted call that is given up before its timeout, by a former version": (
+        TWO,
+        [called("book"), StepUnknown(step="book", attempt=1, error=FORMER_RESTARTED),
+         BACK, undo("book")],
         [("R2", 3)],
     ),
     "R4: a call after the saga has turned back": (
