@@ -213,7 +213,8 @@ class BulkJobs:
         try:
             command = ForwardedInput(message_id=job.job_id, input=_decode(job.content).command)
         except (TypeError, LookupError, ValueError) as error:  # of a newer version
-            logger.warning("bulk job not understood", extra={"job_id": job.job_id, "error": error})
+            facts = {"job_id": job.job_id, "error": str(error)}
+            logger.warning("bulk job not understood", extra=facts)
             return 0
         remaining, ended = iter(page), list[PendingTask]()
         async with asyncio.TaskGroup() as workers:
@@ -227,9 +228,9 @@ class BulkJobs:
         for task in tasks:
             if self._is_stopping:
                 return
-            if not await self._store.begin(task, begun_at=self._clock.now()):
-                continue  # the job was cancelled
-            with suppress(WrongExpectedVersion, Unavailable, Fenced, TimeoutError):
+            with suppress(WrongExpectedVersion, Unavailable, LogUnavailable, Fenced, TimeoutError):
+                if not await self._store.begin(task, begun_at=self._clock.now()):
+                    continue  # the job was cancelled
                 async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
                     refusal = await self._execute(task, command)
                 await self._store.end(task, refusal, ended_at=self._clock.now())

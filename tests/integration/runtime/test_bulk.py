@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from saga_orchestrator.eventstore.cluster.jobs import MAX_TASKS_PER_READ
+from saga_orchestrator.eventstore.cluster.jobs import MAX_TASKS_PER_READ, PendingTask
 from saga_orchestrator.eventstore.cluster.memory_jobs import InMemoryJobs
-from saga_orchestrator.eventstore.errors import WrongExpectedVersion
+from saga_orchestrator.eventstore.errors import LogUnavailable, WrongExpectedVersion
 from saga_orchestrator.fsm.inputs import Input, Resume
 from saga_orchestrator.fsm.runtime import bulk
 from saga_orchestrator.fsm.runtime.bulk import (
@@ -221,6 +221,31 @@ async def test_append_without_confirmation_leaves_a_saga_pending(world: InMemory
 
     assert await jobs.step() == 1
     assert (await jobs.get(started.job_id)).done == 1
+
+
+class UnavailableOnce(InMemoryJobs):
+    """Cannot record the first outcome."""
+
+    is_available = False
+
+    async def end(self, task: PendingTask, refusal: str | None, *, ended_at: datetime) -> None:
+        if not self.is_available:
+            self.is_available = True
+            raise LogUnavailable("the database is away")
+        await super().end(task, refusal, ended_at=ended_at)
+
+
+async def test_outcome_that_cannot_be_recorded_disturbs_no_other_saga(
+    world: InMemoryService,
+) -> None:
+    jobs, sagas = bulk_jobs(world, UnavailableOnce()), await completed(world, 3)
+    started = await jobs.start(RECALL, sagas)
+
+    assert await jobs.step() == 2
+    assert await jobs.step() == 1
+
+    job = await jobs.get(started.job_id)
+    assert (job.status, job.done, job.refused) == ("done", 3, 0)
 
 
 async def test_small_job_does_not_wait_for_a_large_one(world: InMemoryService) -> None:
