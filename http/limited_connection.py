@@ -22,6 +22,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from .joining_transport import JoiningTransport
 from .open_connections import ConnectionLimits, OpenConnections, connection_limit
 from .wire.errors import (
     HeadTooLarge,
@@ -79,6 +80,7 @@ class LimitedConnection(asyncio.Protocol):
                 config.load()
             connections = OpenConnections(loop, ConnectionLimits(), connection_limit())
             shared = app_state[SERVER_STATE_KEY] = SharedState(config, connections)
+        self._loop = loop
         self._connections, self._limits = shared.connections, shared.connections.limits
         self._idle = shared.connections.idle
         self._max_head_bytes = self._limits.head_bytes
@@ -103,8 +105,10 @@ class LimitedConnection(asyncio.Protocol):
     # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is one in all but its class.
-        self._transport = transport = cast(asyncio.Transport, transport)
+        # uvloop's transport is one in all but its class, and so is ours.
+        transport = cast(asyncio.Transport, transport)
+        transport = cast(asyncio.Transport, JoiningTransport(transport, self._loop))
+        self._transport = transport
         if not self._connections.admit(self):
             transport.write(render_raw_problem(TooManyConnections(), self._headers))
             transport.close()

@@ -184,12 +184,12 @@ def _complete_from_arrived(builder: DecisionBuilder, step: Step, state: StepStat
 def _next_step(builder: DecisionBuilder) -> None:
     """Begin or skip the first step that is ready; complete the saga once every step is done."""
     saga = builder.saga
-    states, is_done = saga.state.steps, True
+    states, is_sequential, is_done = saga.state.steps, saga.definition.is_sequential, True
     for step in saga.definition.steps:
         status = states.get(step.name, UNTOUCHED).status
         if status is SUCCEEDED or status is SKIPPED:
             continue
-        if status is PENDING and _is_ready(saga, step):
+        if status is PENDING and ((is_sequential and is_done) or _is_ready(saga, step)):
             if not _skip_if_condition_fails(builder, step):
                 builder.begin_step(step)
             return

@@ -189,7 +189,7 @@ class ActiveSaga:
         """True if a call that has waited for its slot is still to be sent."""
         if is_recovered:
             self._runtime.recovery_barrier.arrive(call.saga_id)
-        return is_still_wanted(self.saga, call, resent=resent, now=self._runtime.clock.now())
+        return is_still_wanted(self.saga, call, resent=resent, now=self._runtime.clock.now)
 
     async def _awaits_reply_instead(self, call: CallParticipant) -> bool:
         """If the saga compensates by now, wait for the reply to the call that the crashed process
@@ -288,7 +288,9 @@ def is_at_rest(saga: Saga) -> bool:
     return saga.state.status.is_at_rest
 
 
-def is_still_wanted(saga: Saga, call: CallParticipant, *, resent: bool, now: datetime) -> bool:
+def is_still_wanted(
+    saga: Saga, call: CallParticipant, *, resent: bool, now: Callable[[], datetime]
+) -> bool:
     """True if a call that has waited for its slot is still to be sent.
 
     `resent`: a process that crashed before the result has sent it once.
@@ -300,16 +302,16 @@ def is_still_wanted(saga: Saga, call: CallParticipant, *, resent: bool, now: dat
     if call.direction is not Direction.ACTION:
         return True
     if resent:
-        return not resends_no_actions(saga, now)
+        return not resends_no_actions(saga, now())
     if state.status is SagaStatus.COMPENSATING:
         return False
     return step.may_have_happened or not _is_to_compensate(saga, now)
 
 
-def _is_to_compensate(saga: Saga, now: datetime) -> bool:
+def _is_to_compensate(saga: Saga, now: Callable[[], datetime]) -> bool:
     """True if an action that was not sent yet is too late: the saga will compensate."""
     state = saga.state
-    is_overdue = state.deadline is not None and state.deadline <= now
+    is_overdue = state.deadline is not None and state.deadline <= now()
     is_requested = state.compensation_requested is not None
     return (is_overdue or is_requested) and not saga.pivot_succeeded
 

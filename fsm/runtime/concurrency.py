@@ -69,6 +69,9 @@ class FairSemaphore:
 
     def release(self) -> None:
         """Hand the semaphore to the next waiter directly, so that no other task gets in between."""
+        if not self.waiting:
+            self.acquired -= 1
+            return
         while queue := self._next_queue():
             waiter = queue.popleft()
             if not waiter.done():

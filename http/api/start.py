@@ -6,6 +6,7 @@ known whether the start was recorded, the response says that, and how to find ou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
@@ -50,7 +51,7 @@ async def start(request: Request) -> Response:
     try:
         start_request = validate_body(StartRequest, body)
         _check_callback_url(start_request, request.state["webhook_policy"])
-        _check_consistency(start_request, orchestrator.clock.now())
+        _check_consistency(start_request, orchestrator.clock.now)
         start_input = start_request.to_input(read_actor(request))
         started = await _start_saga(orchestrator, start_request, start_input, key)
     except (InvalidInput, InvalidRequest, SagaTypeNotFound):
@@ -86,13 +87,13 @@ def _check_callback_url(start_request: StartRequest, policy: WebhookPolicy) -> N
         raise InvalidRequest([Finding(code="bad-callback", pointer="/callback_url", detail=reason)])
 
 
-def _check_consistency(start_request: StartRequest, now: datetime) -> None:
+def _check_consistency(start_request: StartRequest, now: Callable[[], datetime]) -> None:
     """Raises InvalidRequest for parts of the request that contradict each other."""
     deadline = start_request.deadline
     if start_request.step_data is not None and "step_data" in (start_request.input or {}):
         pointer, code = "/input/step_data", "given-twice"
         detail = "is there beside the step_data of the start: leave out one of them"
-    elif deadline is not None and _is_past(deadline, start_request.start_at, now):
+    elif deadline is not None and _is_past(deadline, start_request.start_at, now()):
         pointer, code = "/deadline", "deadline-over"
         detail = "is over when the saga begins: leave it out, or write a later one"
     else:

@@ -9,11 +9,11 @@ that it did not connect.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -105,12 +105,14 @@ class ParticipantsClient:
         self._transport = transport
         self._max_body = max_body
 
-    async def send(self, call: CallParticipant, epoch: int, token: str | None) -> CallResult:
+    def send(
+        self, call: CallParticipant, epoch: int, token: str | None
+    ) -> Coroutine[Any, Any, CallResult]:
         """Send a call of a saga once. A callback of the participant brings back `token`."""
         headers: Mapping[str, str] = headers_of(call, epoch, token)
         if call.headers:  # headers of the definition never replace those of the saga
             headers = {**call.headers, **headers}
-        return await self.request(
+        return self.request(
             call.participant, call.method, call.path, headers, call.body, call.timeout
         )
 

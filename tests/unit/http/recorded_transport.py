@@ -90,6 +90,9 @@ class VirtualClockLoop:
         self.timers.append(asyncio.TimerHandle(self.now + delay, callback, (), self.loop))
         return self.timers[-1]
 
+    def call_soon(self, callback: Callable[[], object]) -> asyncio.Handle:
+        return self.loop.call_soon(callback)
+
     def create_task(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self.loop.create_task(coroutine)
 
