@@ -13,88 +13,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .fsm import invariants
-from .fsm.testing import (
-    ACCEPTED,
-    BUSY,
-    CIRCUIT_OPEN,
-    DONE,
-    NOON,
-    NOT_DONE,
-    NOT_SENT,
-    REJECTED,
-    SAGA_ID,
-    THROTTLED,
-    UNKNOWN,
-    Effect,
-    LogRow,
-    ParticipantBehavior,
-    ParticipantsModel,
-    Scenario,
-    SentCall,
-    SimulatedProcess,
-    action_answer,
-    call_id,
-    call_name,
-    callback_done,
-    callback_failed,
-    child_finished,
-    circuit_open,
-    compensation_answer,
-    define,
-    document,
-    done,
-    done_without_output,
-    given,
-    history_of,
-    status_answer,
-    throttled,
-    unanswered_calls,
-    violated_invariants,
-)
+from .fsm import testing as kit
+from .fsm.testing import *  # noqa: F403 - the list is kept there
 
 if TYPE_CHECKING:
     from .fsm.testing import strategies
 
-__all__ = [
-    "ACCEPTED",
-    "BUSY",
-    "CIRCUIT_OPEN",
-    "DONE",
-    "NOON",
-    "NOT_DONE",
-    "NOT_SENT",
-    "REJECTED",
-    "SAGA_ID",
-    "THROTTLED",
-    "UNKNOWN",
-    "Effect",
-    "LogRow",
-    "ParticipantBehavior",
-    "ParticipantsModel",
-    "Scenario",
-    "SentCall",
-    "SimulatedProcess",
-    "action_answer",
-    "call_id",
-    "call_name",
-    "callback_done",
-    "callback_failed",
-    "child_finished",
-    "circuit_open",
-    "compensation_answer",
-    "define",
-    "document",
-    "done",
-    "done_without_output",
-    "given",
-    "history_of",
-    "invariants",
-    "status_answer",
-    "strategies",
-    "throttled",
-    "unanswered_calls",
-    "violated_invariants",
-]
+__all__ = ["invariants", "strategies"]
+__all__ += kit.__all__
 
 
 def __getattr__(name: str) -> ModuleType:

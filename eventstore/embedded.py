@@ -232,15 +232,33 @@ def _let_everybody_read(folder: Path) -> None:
 
 
 def _server_account() -> pwd.struct_passwd | None:
-    """The account to run under, made if it does not exist; None for ourselves."""
+    """Return the account to run under, made if it does not exist; None for our own.
+
+    Raises EmbeddedServerFailed.
+    """
     if os.geteuid() != 0:
         return None
     try:
         return pwd.getpwnam(SERVER_ACCOUNT)
     except KeyError:
-        make = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SERVER_ACCOUNT]
-        subprocess.run(make, check=True, capture_output=True)
-        return pwd.getpwnam(SERVER_ACCOUNT)
+        failure = _add_server_account()
+    try:
+        return pwd.getpwnam(SERVER_ACCOUNT)  # another process may have made it at the same time
+    except KeyError:
+        raise EmbeddedServerFailed(
+            f"PostgreSQL does not run as root, and the account {SERVER_ACCOUNT} cannot be made for"
+            f" it ({failure}): make a system account of that name, or run as another user than root"
+        ) from None
+
+
+def _add_server_account() -> str:
+    """Make the account with `useradd`; return why that failed, if it did."""
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", SERVER_ACCOUNT]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        return f"useradd: {error.strerror}"
+    return " ".join(run.stderr.split()) or f"useradd exited with {run.returncode}"
 
 
 def _ensure_private(folder: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.types import Lifespan
+from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from ..fsm.formats.strict_json import serialize
 from .admission import AdmissionMiddleware
@@ -27,6 +28,7 @@ from .api import (
 )
 from .docs_page import docs_page
 from .openapi import openapi_document
+from .wire.errors import PathNotFound
 from .wire.problems import EXCEPTION_HANDLERS
 
 # Starlette tries them in this order: the most frequent are first.
@@ -54,7 +56,15 @@ def build_app(lifespan: Lifespan[Starlette] | None = None, *, version: str) -> S
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False
+    app.router.redirect_slashes, app.router.default = False, _refuse_path
     document = openapi_document(ROUTES, version)
     app.state.openapi, app.state.docs = serialize(document), docs_page(document)
     return app
+
+
+async def _refuse_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """Respond to a request for which there is no route, nor a mounted application."""
+    if scope["type"] == "websocket":
+        await WebSocketClose()(scope, receive, send)
+    else:
+        raise PathNotFound

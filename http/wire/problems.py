@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ExceptionHandler
 
 from ...fsm.definitions.findings import Finding, InvalidDefinition, InvalidInput
@@ -238,22 +237,8 @@ async def problem_response(request: Request[Any], error: Exception) -> Response:
     )
 
 
-async def path_not_found(request: Request[Any], error: Exception) -> Response:
-    """Handle the 404 of Starlette's router."""
-    return await problem_response(request, PathNotFound())
-
-
-async def method_not_allowed(request: Request[Any], error: Exception) -> Response:
-    """Handle the 405 of Starlette's router, which knows the methods of one route of the path."""
-    path = request.scope["route"].path
-    routes = (route for route in request.app.routes if isinstance(route, Route))
-    methods = {method for route in routes if route.path == path for method in route.methods or ()}
-    return await problem_response(request, MethodNotAllowed(sorted(methods - {"HEAD"})))
-
-
+# No handlers for statuses: the 404 and the 405 of an application that a user mounts are its own.
 EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
-    HTTPStatus.NOT_FOUND.value: path_not_found,
-    HTTPStatus.METHOD_NOT_ALLOWED.value: method_not_allowed,
     Exception: problem_response,
     **dict.fromkeys(PROBLEMS, problem_response),
 }

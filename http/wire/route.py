@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from .errors import MethodNotAllowed
 from .json_response import JSON
 from .problems import problem_response
 
@@ -94,6 +95,7 @@ class SegmentRoute(Route):
     def __init__(self, spec: RouteSpec, path_methods: Collection[str]) -> None:
         app = EndpointApp(spec.endpoint)
         super().__init__(spec.path, app, methods=[spec.method], name=spec.name)
+        self._path_methods = sorted(path_methods)
         served = {*path_methods, *(("HEAD",) if "GET" in path_methods else ())}
         self._served_elsewhere = served - (self.methods or set())
 
@@ -109,6 +111,11 @@ class SegmentRoute(Route):
         if refused and not self.param_convertors:
             return Match.FULL, child_scope  # for `handle` to refuse the method
         return match, child_scope
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in (self.methods or ()):
+            raise MethodNotAllowed(self._path_methods)
+        await self.app(scope, receive, send)
 
 
 def _encode_segments(raw_path: bytes) -> str:

@@ -28,17 +28,6 @@ def face(request: pytest.FixtureRequest) -> ModuleType:
     return import_module(request.param)
 
 
-def test_public_names_are_sorted_and_unique(face: ModuleType) -> None:
-    names = list(face.__all__)
-
-    assert names == sorted(set(names), key=as_ruff_sorts)
-
-
-def as_ruff_sorts(name: str) -> tuple[int, str]:
-    """Constants first, then classes, then the rest."""
-    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
-
-
 def test_public_names_can_be_imported(face: ModuleType) -> None:
     missing = [name for name in face.__all__ if not hasattr(face, name)]
 

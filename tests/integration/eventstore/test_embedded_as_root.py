@@ -126,6 +126,30 @@ def test_data_whose_folder_was_closed_afterwards_are_refused_with_what_to_do(fol
     assert mode(parent) == 0o700
 
 
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (None, "useradd: No such file or directory"),
+        ("echo 'useradd: cannot lock /etc/passwd' >&2; exit 1", "useradd: cannot lock /etc/passwd"),
+        ("exit 10", "useradd exited with 10"),
+    ],
+)
+def test_account_that_cannot_be_made_is_reported_with_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, reason: str
+) -> None:
+    monkeypatch.setattr(embedded, "SERVER_ACCOUNT", "embedded_postgres_of_a_test")
+    monkeypatch.setenv("PATH", str(folder))
+    if program is not None:
+        (folder / "useradd").write_text(f"#!/bin/sh\n{program}\n")
+        (folder / "useradd").chmod(0o755)
+
+    with (
+        pytest.raises(EmbeddedServerFailed, match=rf"\({reason}\): make a system account"),
+        embedded_server(folder / "data"),
+    ):
+        pass
+
+
 def test_link_to_data_that_are_gone_is_refused(folder: Path, closed: Path) -> None:
     (closed / "data").mkdir()
     (closed / "data" / "cluster").symlink_to(folder / "reachable" / "gone" / "cluster")

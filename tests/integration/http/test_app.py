@@ -9,9 +9,10 @@ import pytest
 from saga_orchestrator.http.app import ROUTES, build_app
 from saga_orchestrator.http.state import AppState
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class RequireToken:
@@ -52,6 +53,57 @@ async def test_mounted_application_is_served_beside_the_api(state: AppState) -> 
 
     assert (await get(app, state, "/added/a%20b")).text == "hello"
     assert (await get(app, state, "/livez")).status_code == 200
+
+
+async def no_file(_: object) -> PlainTextResponse:
+    raise HTTPException(404, "no such file")
+
+
+MOUNTED = [Route("/file", no_file), Route("/edit", no_file, methods=["PUT"])]
+
+
+@pytest.mark.parametrize(
+    "mounted", [Starlette(routes=MOUNTED), Router(MOUNTED)], ids=["application", "router"]
+)
+@pytest.mark.parametrize(("path", "text"), [("file", "no such file"), ("nothing", "Not Found")])
+async def test_not_found_of_a_mounted_application_passes_untouched(
+    state: AppState, mounted: ASGIApp, path: str, text: str
+) -> None:
+    app = build_app(version="1")
+    app.mount("/added", mounted)
+
+    response = await get(app, state, f"/added/{path}")
+
+    assert (response.status_code, response.text) == (404, text)
+
+
+@pytest.mark.parametrize(
+    "mounted", [Starlette(routes=MOUNTED), Router(MOUNTED)], ids=["application", "router"]
+)
+async def test_refusal_of_a_method_by_a_mounted_application_names_its_methods(
+    state: AppState, mounted: ASGIApp
+) -> None:
+    app = build_app(version="1")
+    app.mount("/added", mounted)
+
+    response = await get(app, state, "/added/edit")
+
+    assert (response.status_code, response.headers["allow"]) == (405, "PUT")
+
+
+async def test_websocket_at_an_unknown_path_is_closed(state: AppState) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/nothing", "headers": [], "state": {**state}}
+    await build_app(version="1")(scope, receive, send)
+
+    assert [message["type"] for message in sent] == ["websocket.close"]
 
 
 async def test_unexpected_error_of_an_added_route_is_a_problem(state: AppState) -> None:
