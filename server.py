@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib import metadata
 
 import psycopg
-from saga_orchestrator.eventstore.errors import EventStoreError
+from saga_orchestrator.eventstore import EventStoreError
 from saga_orchestrator.fsm.runtime.logging import configure_logging
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.open_connections import raise_descriptor_limit

@@ -21,21 +21,26 @@ from psycopg.errors import UndefinedTable
 
 from . import projections
 from .document_files import UnreadableFile, parse_document, read_text
+from .eventstore import (
+    EmbeddedServerFailed,
+    Head,
+    LogUnavailable,
+    RecordedEvent,
+    UnsuitableDatabase,
+)
 from .eventstore.cluster.postgres import PostgresInbox, PostgresMembership
 from .eventstore.cluster.postgres_jobs import PostgresJobs
 from .eventstore.embedded import embedded_server, has_embedded_server
-from .eventstore.errors import (
-    EmbeddedServerFailed,
-    LogUnavailable,
-    UnsuitableDatabase,
+from .eventstore.postgres import (
+    MIGRATIONS,
+    DatabaseMode,
+    PostgresLog,
+    ReaderPool,
+    Refusals,
+    describe_error,
+    migrate,
+    require_suitable_database,
 )
-from .eventstore.event import Head, RecordedEvent
-from .eventstore.postgres.event_log import PostgresLog
-from .eventstore.postgres.migrations import MIGRATIONS, migrate
-from .eventstore.postgres.reader_pool import ReaderPool
-from .eventstore.postgres.refusals import Refusals, describe_error
-from .eventstore.postgres.requirements import require_suitable_database
-from .eventstore.postgres.statements import DatabaseMode
 from .fsm import definitions
 from .fsm.definitions.definition import Definition
 from .fsm.definitions.findings import InvalidDefinition

@@ -17,7 +17,7 @@ from typing import Any, Final, TextIO
 
 import click
 
-from ..eventstore.errors import LogUnavailable
+from ..eventstore import LogUnavailable
 from ..fsm.formats.wording import did_you_mean
 from ..settings import InvalidSettings
 

@@ -18,10 +18,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from typing import Protocol, Self, TypeAlias
 
-from ..eventstore.errors import LogUnavailable
-from ..eventstore.event import SHARD_COUNT, RecordedEvent
-from ..eventstore.event_log import MAX_PAGE_BYTES, EventLog, may_have_more
-from ..eventstore.postgres.reader_pool import ReaderPool
+from ..eventstore import (
+    MAX_PAGE_BYTES,
+    SHARD_COUNT,
+    EventLog,
+    LogUnavailable,
+    RecordedEvent,
+    may_have_more,
+)
+from ..eventstore.postgres import ReaderPool
 from ..fsm.codec import UnreadableEvent, decode, encode, format_time, stored_names
 from ..fsm.events import Event
 from ..fsm.formats.strict_json import Json, JsonObject, parse

@@ -16,8 +16,8 @@ from typing import Final, Protocol, Self
 import psycopg
 from psycopg.types.json import Jsonb
 
-from ..eventstore.errors import LogUnavailable
-from ..eventstore.postgres.reader_pool import ReaderPool
+from ..eventstore import LogUnavailable
+from ..eventstore.postgres import ReaderPool
 from ..fsm.codec import format_time
 from ..fsm.formats.strict_json import Json
 from ..fsm.machines import SagaStatus

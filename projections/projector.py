@@ -23,9 +23,7 @@ from datetime import timedelta
 
 import psycopg
 
-from ..eventstore.errors import LogUnavailable
-from ..eventstore.event import SHARD_COUNT, SHARD_OWNED, RecordedEvent
-from ..eventstore.event_log import EventLog
+from ..eventstore import SHARD_COUNT, SHARD_OWNED, EventLog, LogUnavailable, RecordedEvent
 from ..fsm.saga import Saga
 from .errors import CheckpointConflict
 from .status_table import Rebuild, StatusTable

@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from ..eventstore.errors import LogUnavailable
-from ..eventstore.event import SHARD_COUNT
-from ..eventstore.postgres.reader_pool import ReaderPool
+from ..eventstore import SHARD_COUNT, LogUnavailable
+from ..eventstore.postgres import ReaderPool
 from ..fsm.codec import format_time
 from ..fsm.formats.numbers import to_decimal
 from ..fsm.formats.strict_json import Json

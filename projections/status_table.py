@@ -11,23 +11,28 @@ from typing import TypeVar
 
 import psycopg
 
-from ..eventstore.event import SHARD_COUNT, shard_of
-from ..eventstore.postgres.binary_arrays import (
+from ..eventstore import SHARD_COUNT, shard_of
+from ..eventstore.postgres import (
+    NO_OWNER,
+    VALUE_ERRORS,
+    Connection,
+    Connector,
+    DatabaseMode,
+    PreparedConnection,
+    ReaderPool,
+    Refusals,
     bool_array,
     int4_array,
     int8_array,
     jsonb_array,
     nullable_text_array,
     nullable_timestamptz_array,
+    open_prepared_connection,
     text_array,
     timestamptz_array,
     uuid_array,
+    watchdog,
 )
-from ..eventstore.postgres.connection import NO_OWNER, VALUE_ERRORS, Connection, Connector, watchdog
-from ..eventstore.postgres.prepared_connection import PreparedConnection, open_prepared_connection
-from ..eventstore.postgres.reader_pool import ReaderPool
-from ..eventstore.postgres.refusals import Refusals
-from ..eventstore.postgres.statements import DatabaseMode
 from ..fsm.decider.decide import is_idle
 from ..fsm.formats.strict_json import serialize
 from ..fsm.instructions import needs_no_recovery, next_wakeup

@@ -23,11 +23,19 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from ..errors import LogUnavailable
-from ..postgres.binary_arrays import int4_array, uuid_array
-from ..postgres.connection import Connection, Connector, wait_until_readable, watchdog
-from ..postgres.reader_pool import ReaderPool
-from ..postgres.refusals import Refusals, describe_error
-from ..postgres.statements import DatabaseMode, statement
+from ..postgres import (
+    Connection,
+    Connector,
+    DatabaseMode,
+    ReaderPool,
+    Refusals,
+    describe_error,
+    int4_array,
+    statement,
+    uuid_array,
+    wait_until_readable,
+    watchdog,
+)
 from .inbox import ANSWER_RETENTION, MAX_MESSAGES_PER_PRUNE, MAX_MESSAGES_PER_READ, Message
 from .membership import ClusterView, Node
 

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from ..event import StreamId, shard_of
-from ..postgres.binary_arrays import int4_array, uuid_array
-from ..postgres.reader_pool import ReaderPool
+from ..postgres import ReaderPool, int4_array, uuid_array
 from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingJob, PendingTask
 
 # Tasks recorded or deleted by one statement: some milliseconds each, whatever the size of a job.

@@ -20,9 +20,8 @@ from typing import Any, Final, Literal, cast
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from ...eventstore.cluster.jobs import Job, JobStore, JobTask, PendingJob, PendingTask
-from ...eventstore.errors import Fenced, LogUnavailable, ValueRefused, WrongExpectedVersion
-from ...eventstore.event import StreamId
+from ...eventstore import Fenced, LogUnavailable, StreamId, ValueRefused, WrongExpectedVersion
+from ...eventstore.cluster import Job, JobStore, JobTask, PendingJob, PendingTask
 from ..errors import SagaError
 from ..formats.strict_json import JsonObject, parse, serialize
 from ..inputs import (

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from ...eventstore.errors import LogUnavailable
+from ...eventstore import LogUnavailable
 from ..definitions.findings import Finding, InvalidInput
 from ..definitions.input_check import check_input
 from ..errors import NotAllowed

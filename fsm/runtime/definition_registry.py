@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from ...eventstore.event_log import EventLog, PutResult
+from ...eventstore import EventLog, PutResult
 from ..definitions.definition import Definition
 from ..definitions.parser import parse_unverified_definition, reject_errors
 from ..expressions.functions import json_equal

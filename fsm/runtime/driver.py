@@ -29,8 +29,14 @@ from functools import partial
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from ...eventstore.errors import Fenced, LogOverloaded, LogUnavailable, WrongExpectedVersion
-from ...eventstore.event import RecordedEvent, shard_of
+from ...eventstore import (
+    Fenced,
+    LogOverloaded,
+    LogUnavailable,
+    RecordedEvent,
+    WrongExpectedVersion,
+    shard_of,
+)
 from ..decider.decide import start
 from ..decider.decision import Decision
 from ..definitions.definition import Definition

@@ -16,7 +16,7 @@ OrchestratorError
 
 from __future__ import annotations
 
-from ...eventstore.errors import Fenced, LogOverloaded, LogUnavailable
+from ...eventstore import Fenced, LogOverloaded, LogUnavailable
 
 
 class OrchestratorError(Exception):

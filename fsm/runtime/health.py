@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
-from ...eventstore.errors import LogUnavailable
-from ...eventstore.event_log import EventLog
+from ...eventstore import EventLog, LogUnavailable
 from ..formats.wording import counted
 from .calls.participant_settings import missing_url_message
 from .completion_webhooks import CompletionWebhooks, PendingWebhooks

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ...eventstore.errors import Fenced, InvalidStreamId, LogUnavailable, WrongExpectedVersion
+from ...eventstore import Fenced, InvalidStreamId, LogUnavailable, WrongExpectedVersion
 from ..decider.driven_by_parent import depends_on_parent, driven_verbs, require_not_driven
 from ..errors import NotAllowed
 from ..inputs import ForwardedInput, Input

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from ...eventstore.event import RecordedEvent
+from ...eventstore import RecordedEvent
 from ..call_outcome import Direction, Outcome
 from ..saga import Saga
 from .calls.participant_settings import DEFAULTS, ParticipantSettings

@@ -14,8 +14,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from ...eventstore.event import SHARD_COUNT, StreamId
-from ...eventstore.event_log import EventLog
+from ...eventstore import SHARD_COUNT, EventLog, StreamId
 from ..decider.decide import allowed_actions, effective_deadline
 from ..decider.driven_by_parent import driven_verbs, require_not_driven
 from ..decider.dry_run import CompensationPlan, plan_compensation

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from ...eventstore.errors import InvalidStreamId, LogUnavailable
-from ...eventstore.event import SHARD_OWNED, NewEvent, RecordedEvent, StreamId, shard_of
-from ...eventstore.event_log import EventLog, may_have_more
+from ...eventstore import (
+    SHARD_OWNED,
+    EventLog,
+    InvalidStreamId,
+    LogUnavailable,
+    NewEvent,
+    RecordedEvent,
+    StreamId,
+    may_have_more,
+    shard_of,
+)
 from ..codec import decode, encode
 from ..events import Event, SagaStarted
 from ..saga import Saga, replay

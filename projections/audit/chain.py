@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...eventstore.errors import LogUnavailable
-from ...eventstore.event import EMPTY_HEAD, SHARD_COUNT, Head, RecordedEvent
-from ...eventstore.event_log import EventLog
-from ...eventstore.hash_chain import find_broken_event
+from ...eventstore import (
+    EMPTY_HEAD,
+    SHARD_COUNT,
+    EventLog,
+    Head,
+    LogUnavailable,
+    RecordedEvent,
+    find_broken_event,
+)
 from ..errors import ProjectionUnavailable
 
 EVENTS_PER_READ = 1000

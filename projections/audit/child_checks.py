@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ...eventstore.event import RecordedEvent, StreamId
-from ...eventstore.event_log import EventLog
+from ...eventstore import EventLog, RecordedEvent, StreamId
 from ...fsm.errors import CorruptStream
 from ...fsm.invariants import (
     History,

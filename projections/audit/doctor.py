@@ -16,10 +16,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from ...eventstore.event import EMPTY_HEAD, SHARD_OWNED, Head, RecordedEvent, shard_stream
-from ...eventstore.event_log import EventLog
-from ...eventstore.hash_chain import find_broken_event
-from ...eventstore.postgres.reader_pool import ReaderPool
+from ...eventstore import (
+    EMPTY_HEAD,
+    SHARD_OWNED,
+    EventLog,
+    Head,
+    RecordedEvent,
+    find_broken_event,
+    shard_stream,
+)
+from ...eventstore.postgres import ReaderPool
 from ...fsm.invariants import Invariant, Violation, one_key_one_saga
 from ..status_table import read_checkpoints
 from .child_checks import check_children

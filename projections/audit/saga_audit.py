@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from ...eventstore.event import RecordedEvent
+from ...eventstore import RecordedEvent
 from ...fsm.codec import UnreadableEvent, decode
 from ...fsm.definitions.definition import Completion, Definition
 from ...fsm.errors import CorruptStream

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from ...eventstore.event import RecordedEvent
-from ...eventstore.event_log import MAX_PAGE_BYTES
-from ...eventstore.postgres.reader_pool import ReaderPool
+from ...eventstore import MAX_PAGE_BYTES, RecordedEvent
+from ...eventstore.postgres import ReaderPool
 
 EVENTS_PER_READ = 1000
 LOWEST_STREAM_ID = "00000000-0000-0000-0000-000000000000"

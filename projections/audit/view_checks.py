@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...eventstore.postgres.binary_arrays import uuid_array
-from ...eventstore.postgres.reader_pool import ReaderPool
+from ...eventstore.postgres import ReaderPool, uuid_array
 from ...fsm.invariants import History, Invariant, Violation
 from ..status_table import status_columns
 

@@ -1,4 +1,4 @@
-"""The public names: each package says them in `__all__`, and each of them can be imported."""
+"""The public names: `__all__` of a package lists them, and each of them can be imported."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from saga_orchestrator.tests.house.tree import ROOT
 
 FACES: Final = (
     "saga_orchestrator",
+    "saga_orchestrator.eventstore",
+    "saga_orchestrator.eventstore.cluster",
+    "saga_orchestrator.eventstore.postgres",
     "saga_orchestrator.fsm",
     "saga_orchestrator.fsm.invariants",
     "saga_orchestrator.fsm.testing",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 
-from ....eventstore.event import shard_of
+from ....eventstore import shard_of
 
 
 class DrivenShards:

@@ -14,9 +14,8 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Final
 
-from ....eventstore.cluster.inbox import Inbox, Message
-from ....eventstore.errors import LogUnavailable
-from ....eventstore.event import shard_of
+from ....eventstore import LogUnavailable, shard_of
+from ....eventstore.cluster import Inbox, Message
 from ..clock import Clock
 from ..errors import NotShardOwner, OutcomeUnknown, Overloaded, Unavailable
 from ..local_sagas import LocalSagas, log_errors_as_unavailable

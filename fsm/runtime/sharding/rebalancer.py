@@ -16,11 +16,8 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
 from typing import Final
 
-from ....eventstore.cluster.assignment import assign_shards
-from ....eventstore.cluster.inbox import prune_regularly
-from ....eventstore.cluster.membership import ClusterView, Membership
-from ....eventstore.errors import ClaimFailed, LogUnavailable
-from ....eventstore.event import SHARD_COUNT
+from ....eventstore import SHARD_COUNT, ClaimFailed, LogUnavailable
+from ....eventstore.cluster import ClusterView, Membership, assign_shards, prune_regularly
 from ..driver import Driver
 from ..logging import logger
 from .lease import NodeLease

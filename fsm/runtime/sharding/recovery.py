@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from ....eventstore.event_log import EventLog
+from ....eventstore import EventLog
 from ..clock import Clock
 from ..driver import Driver
 from ..logging import logger
