@@ -254,9 +254,11 @@ def _missing_finding(path: Path, need: RequiredInput | AlternativeInputs) -> Fin
 
 
 def _violation_finding(path: Path, why: str) -> Finding:
-    place = ("input", *path)
+    from_root = ("input", *path)
     code = "missing-input" if why == MISSING_MESSAGE else "input-misfit"
-    return Finding(code=code, pointer=_request_pointer(place), detail=f"{dotted_path(place)} {why}")
+    return Finding(
+        code=code, pointer=_request_pointer(from_root), detail=f"{dotted_path(from_root)} {why}"
+    )
 
 
 def _request_pointer(path: Path) -> str:

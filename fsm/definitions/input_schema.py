@@ -18,7 +18,7 @@ from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, 
 from jsonschema_rs import ValidationErrorKind as Kind
 
 from ..formats.json_path import Path, dotted_path
-from ..formats.json_schema import FORMATS, Place, SchemaError, cost_of
+from ..formats.json_schema import FORMATS, SchemaError, cost_of
 from ..formats.numbers import MAX_DIGITS, Number, to_decimal
 from ..formats.strict_json import Json, JsonObject, serialize
 from ..formats.wording import counted, did_you_mean
@@ -114,15 +114,15 @@ def _compile(document: JsonObject) -> Draft202012Validator:
         raise SchemaError({(): f"the schema cannot be compiled: {error}"}) from None
 
 
-def _schema_errors(error: ValidationError) -> Iterator[tuple[Place, str]]:
+def _schema_errors(error: ValidationError) -> Iterator[tuple[Path, str]]:
     """Describe why a schema is invalid: it is a value that violates the meta-schema."""
-    place = tuple(error.instance_path)
-    match place[-2:]:
+    path = tuple(error.instance_path)
+    match path[-2:]:
         case (_, "pattern") | ("pattern",) | ("patternProperties", _):
-            is_name = place[-2:-1] == ("patternProperties",)
-            yield place, _describe_pattern_error(place[-1] if is_name else error.instance)
+            is_name = path[-2:-1] == ("patternProperties",)
+            yield path, _describe_pattern_error(path[-1] if is_name else error.instance)
         case (_, "type") | ("type",) | ("type", int()):
-            yield place, f"a type is one of {', '.join(TYPE_NAMES)}, or a list of them"
+            yield path, f"a type is one of {', '.join(TYPE_NAMES)}, or a list of them"
         case _:
             yield from (
                 (path, f"this {why}") for path, why in describe_violations(error, EMPTY_SCHEMA)
@@ -147,7 +147,7 @@ def _describe_pattern_error(pattern: object) -> str:
 class _MultipleOf:
     """The keyword `multipleOf`, computed exactly: the library divides some decimals as floats."""
 
-    def __init__(self, schema: dict[str, Any], unit: Number, place: list[str | int]) -> None:
+    def __init__(self, schema: dict[str, Any], unit: Number, path: list[str | int]) -> None:
         """Take the arguments that the library gives: `unit` is a float if that has its value."""
         self._unit = to_decimal(unit)
 
@@ -203,30 +203,30 @@ MAX_VALUE_CHARACTERS: Final = 60  # characters of a value of the schema
 
 def describe_violations(error: ValidationError, document: JsonObject) -> Iterator[tuple[Path, str]]:
     """Yield each fault with its place in the value; `document` is the schema."""
-    place: Path = tuple(error.instance_path)
+    path: Path = tuple(error.instance_path)
     schema = _schema_at(document, error.schema_path[:-1])
     match error.kind:
         case Kind.Required(property=name):
-            yield (*place, name), MISSING_MESSAGE
+            yield (*path, name), MISSING_MESSAGE
         case Kind.AdditionalProperties() | Kind.UnevaluatedProperties():
             known = schema.get("properties")
             for name in error.kind.unexpected:
-                yield (*place, name), _describe_unexpected(name, known)
+                yield (*path, name), _describe_unexpected(name, known)
         case Kind.UnevaluatedItems(unexpected=entries):
-            yield place, f"has {counted(len(entries), 'entry', 'entries')} too many"
+            yield path, f"has {counted(len(entries), 'entry', 'entries')} too many"
         case Kind.PropertyNames(error=inner):
             _, why = next(describe_violations(inner, document))
-            yield (*place, str(inner.instance)), f"has a name that {why}"
+            yield (*path, str(inner.instance)), f"has a name that {why}"
         case Kind.Type(types=["integer"]) if _type_name(error.instance) == TYPE_NAMES["number"]:
-            yield place, f"must be {TYPE_NAMES['integer']}, without a fraction"
+            yield path, f"must be {TYPE_NAMES['integer']}, without a fraction"
         case Kind.Type(types=types):
             needed = join_alternatives([TYPE_NAMES[name] for name in types])
-            yield place, f"must be {needed}, not {_type_name(error.instance)}"
+            yield path, f"must be {needed}, not {_type_name(error.instance)}"
         case Kind.AnyOf(context=forms) | Kind.OneOfNotValid(context=forms):
             needs = dict.fromkeys(_describe_form(form, document) for form in forms[:MAX_NAMED])
-            yield place, f"fits none of the possible forms: {'; or '.join(needs)}"
+            yield path, f"fits none of the possible forms: {'; or '.join(needs)}"
         case kind:
-            yield place, VIOLATION_MESSAGES[kind.name](kind.value, schema)
+            yield path, VIOLATION_MESSAGES[kind.name](kind.value, schema)
 
 
 # By keyword: the message for the keyword's value, which the library reports, and its schema.
@@ -299,12 +299,12 @@ def _type_name(value: object) -> str:
             return TYPE_NAMES["array"]
 
 
-def _schema_at(document: JsonObject, place: Collection[str | int]) -> JsonObject:
-    """Return the schema at `place`, or an empty one where the library numbers places in its own
+def _schema_at(document: JsonObject, path: Collection[str | int]) -> JsonObject:
+    """Return the schema at `path`, or an empty one where the library numbers places in its own
     way."""
     schema: Any = document
     try:
-        for key in place:
+        for key in path:
             schema = schema[key]
     except (LookupError, TypeError):
         return {}

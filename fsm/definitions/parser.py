@@ -157,8 +157,8 @@ class _DefinitionParser:
         try:
             return InputSchema(schema)
         except SchemaError as error:
-            for place, detail in error.errors.items():
-                self._add_finding("bad-schema", ("input", *place), detail)
+            for path, detail in error.errors.items():
+                self._add_finding("bad-schema", ("input", *path), detail)
             return None
 
     def _reject_duplicate_names(self) -> None:
@@ -192,52 +192,52 @@ class _DefinitionParser:
     def _step(
         self, model: StepModel, number: int, after: tuple[str, ...], *, is_after_pivot: bool
     ) -> Step:
-        place: Path = ("steps", number)
+        path: Path = ("steps", number)
         retry = AFTER_PIVOT_DEFAULT_RETRY if is_after_pivot else ACTION_DEFAULT_RETRY
         completion = Completion(model.completion) if model.completion else None
         return Step(
             name=model.name,
             after=after,
             participant=model.participant or "",
-            action=self._action(model, retry, (*place, "action")),
-            compensation=self._compensation(model.compensation, (*place, "compensation")),
+            action=self._action(model, retry, (*path, "action")),
+            compensation=self._compensation(model.compensation, (*path, "compensation")),
             sleep=model.sleep,
             wait_for=_wait_for(model.wait_for),
-            child=self._child(model.saga, (*place, "saga", "input")),
+            child=self._child(model.saga, (*path, "saga", "input")),
             pivot=model.pivot,
             undone_by=model.undone_by,
             has_effect=model.effect != "none" and (bool(model.action) or bool(model.saga)),
             compensate_on_reject=model.compensate_on_reject,
-            output=self._output(model, (*place, "output")),
-            when=self._when(model, (*place, "when")),
-            status=self._status(model, retry, (*place, "status")),
+            output=self._output(model, (*path, "output")),
+            when=self._when(model, (*path, "when")),
+            status=self._status(model, retry, (*path, "status")),
             completion=completion,
             completion_timeout=model.completion_timeout,
         )
 
-    def _action(self, model: StepModel, retry: RetryPolicy, place: Path) -> Call | None:
-        return None if model.action is None else self._call(model.action, retry, place)
+    def _action(self, model: StepModel, retry: RetryPolicy, path: Path) -> Call | None:
+        return None if model.action is None else self._call(model.action, retry, path)
 
-    def _child(self, model: ChildModel | None, place: Path) -> Child | None:
+    def _child(self, model: ChildModel | None, path: Path) -> Child | None:
         if model is None:
             return None
-        given = None if model.input is None else self._template(place)
+        given = None if model.input is None else self._template(path)
         return Child(saga_type=model.type, version=model.version, input=given)
 
-    def _call(self, model: CallModel, retry: RetryPolicy, place: Path) -> Call:
+    def _call(self, model: CallModel, retry: RetryPolicy, path: Path) -> Call:
         return Call(
             method=model.method,
-            path=self._text(model.path, (*place, "path")),
-            body=self._body(model, place),
-            headers=tuple(self._headers(model, (*place, "headers"))),
+            path=self._text(model.path, (*path, "path")),
+            body=self._body(model, path),
+            headers=tuple(self._headers(model, (*path, "headers"))),
             timeout=model.timeout,
             retry=model.retry.override(retry),
         )
 
-    def _compensation(self, model: CompensationModel | None, place: Path) -> Compensation | None:
+    def _compensation(self, model: CompensationModel | None, path: Path) -> Compensation | None:
         if model is None:
             return None
-        call = self._call(model, COMPENSATION_DEFAULT_RETRY, place)
+        call = self._call(model, COMPENSATION_DEFAULT_RETRY, path)
         goes_on = model.on_failure == "continue"
         return Compensation(
             method=call.method,
@@ -250,61 +250,61 @@ class _DefinitionParser:
             on_failure=OnFailure.CONTINUE if goes_on else OnFailure.PARK,
         )
 
-    def _status(self, model: StepModel, retry: RetryPolicy, place: Path) -> Call | None:
+    def _status(self, model: StepModel, retry: RetryPolicy, path: Path) -> Call | None:
         if model.status is None or model.action is None:
             return None
         return Call(
             method=model.status.method,
-            path=self._text(model.status.path, (*place, "path")),
+            path=self._text(model.status.path, (*path, "path")),
             body=None,
-            headers=tuple(self._headers(model.status, (*place, "headers"))),
+            headers=tuple(self._headers(model.status, (*path, "headers"))),
             timeout=model.status.timeout,
             retry=model.action.retry.override(retry),
         )
 
-    def _when(self, model: StepModel, place: Path) -> Expression | None:
+    def _when(self, model: StepModel, path: Path) -> Expression | None:
         if model.when is None:
             return None
-        condition = self._template(place)
+        condition = self._template(path)
         if condition is None or isinstance(condition, Expression):
             return condition
         detail = "a condition is one expression, ${...}, with nothing around it"
         meant = suggest_condition(model.when)
         cure = f": write {meant}" if meant else ""
-        self._add_finding("bad-condition", place, f"{detail}{cure}")
+        self._add_finding("bad-condition", path, f"{detail}{cure}")
         return None
 
-    def _body(self, model: CallModel, place: Path) -> Template | None:
+    def _body(self, model: CallModel, path: Path) -> Template | None:
         if model.body is None:
             return None
-        return self._template((*place, "body"))
+        return self._template((*path, "body"))
 
-    def _output(self, model: StepModel, place: Path) -> Template | None:
+    def _output(self, model: StepModel, path: Path) -> Template | None:
         if model.output is None:
             return None
-        return self._template(place)
+        return self._template(path)
 
-    def _headers(self, model: CallModel | StatusModel, place: Path) -> Iterator[tuple[str, Text]]:
+    def _headers(self, model: CallModel | StatusModel, path: Path) -> Iterator[tuple[str, Text]]:
         for name, value in model.headers.items():
             if not HEADER_NAME.fullmatch(name) or name.lower() in RESERVED_HEADERS:
-                self._add_finding("bad-header", (*place, name), _describe_bad_header(name))
-            yield name.lower(), self._text(value, (*place, name))
+                self._add_finding("bad-header", (*path, name), _describe_bad_header(name))
+            yield name.lower(), self._text(value, (*path, name))
 
-    def _text(self, text: str, place: Path) -> Text:
+    def _text(self, text: str, path: Path) -> Text:
         try:
             return parse_text(text)
         except (ExpressionError, RecursionError) as error:
-            self._add_finding("bad-expression", place, _describe_bad_expression(error))
+            self._add_finding("bad-expression", path, _describe_bad_expression(error))
             return Text(())
 
-    def _template(self, place: Path) -> Template | None:
+    def _template(self, path: Path) -> Template | None:
         """Parse from the document: the models have floats for its numbers."""
         try:
-            source = get_path(place, self.document)
+            source = get_path(path, self.document)
             return None if source is ABSENT else parse_template(source)
         except (ExpressionError, RecursionError) as error:
-            self._add_finding("bad-expression", place, _describe_bad_expression(error))
+            self._add_finding("bad-expression", path, _describe_bad_expression(error))
             return None
 
-    def _add_finding(self, code: str, place: Path, detail: str) -> None:
-        self.findings.append(Finding(code=code, pointer=json_pointer(place), detail=detail))
+    def _add_finding(self, code: str, path: Path, detail: str) -> None:
+        self.findings.append(Finding(code=code, pointer=json_pointer(path), detail=detail))

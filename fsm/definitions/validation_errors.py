@@ -148,13 +148,13 @@ def validation_findings(
     """Yield a finding for each error. `patterns` has messages for regular expressions, `model` the
     known names to suggest."""
     for fault in error.errors(include_url=False, include_input=False):
-        kind, place = fault["type"], tuple(part for part in fault["loc"] if part != KEY_MARKER)
+        kind, path = fault["type"], tuple(part for part in fault["loc"] if part != KEY_MARKER)
         detail = describe_error(kind, fault.get("ctx", {}), patterns)
         if KEY_MARKER in fault["loc"]:
             detail = f"has a name that {detail}"
         if kind == "extra_forbidden" and model is not None:
-            detail += did_you_mean(str(place[-1]), _known_members(model, place[:-1]))
-        yield Finding(code=finding_code(kind), pointer=json_pointer(place), detail=detail)
+            detail += did_you_mean(str(path[-1]), _known_members(model, path[:-1]))
+        yield Finding(code=finding_code(kind), pointer=json_pointer(path), detail=detail)
 
 
 def describe_error(kind: str, context: Context, patterns: Mapping[str, str] | None = None) -> str:
@@ -167,11 +167,11 @@ def describe_error(kind: str, context: Context, patterns: Mapping[str, str] | No
     return words if isinstance(words, str) else words(context)
 
 
-def _known_members(model: type[BaseModel], place: Sequence[str | int]) -> Collection[str]:
-    """Return the members that the object at `place` can have."""
+def _known_members(model: type[BaseModel], path: Sequence[str | int]) -> Collection[str]:
+    """Return the members that the object at `path` can have."""
     parts, shape = _schema_parts(model), _schema_parts(model).whole
-    for length in range(1, len(place) + 1):
-        part = parts.part(tuple(place[:length]))
+    for length in range(1, len(path) + 1):
+        part = parts.part(tuple(path[:length]))
         if part is None:
             return ()
         shape = part.shape

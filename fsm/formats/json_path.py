@@ -43,6 +43,6 @@ def dotted_path(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def json_pointer(place: Sequence[str | int]) -> str:
-    """Return the JSON pointer (RFC 6901) of `place`."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
+def json_pointer(path: Sequence[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) of `path`."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

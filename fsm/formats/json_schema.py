@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import unquote
 
+from .json_path import Path
 from .strict_json import Json, JsonObject
 from .wording import did_you_mean
-
-Place: TypeAlias = tuple[str | int, ...]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FORMATS: Final[Mapping[str, str]] = {
@@ -66,7 +65,7 @@ KEYWORD_COSTS: Final = {"format": 10, "multipleOf": 100, "pattern": 10, "uniqueI
 class SchemaError(Exception):
     """An invalid schema; `errors` has the places that have to change, each with its fault."""
 
-    def __init__(self, errors: Mapping[Place, str]) -> None:
+    def __init__(self, errors: Mapping[Path, str]) -> None:
         super().__init__("; ".join(errors.values()))
         self.errors = errors
 
@@ -86,7 +85,7 @@ def cost_of(document: JsonObject) -> int:
     return cost
 
 
-def subschemas(schema: JsonObject) -> Iterator[tuple[Place, Json]]:
+def subschemas(schema: JsonObject) -> Iterator[tuple[Path, Json]]:
     """Yield the schemas directly in `schema`, each with its relative place."""
     for keyword, value in schema.items():
         if keyword in SCHEMA_KEYWORDS:
@@ -97,7 +96,7 @@ def subschemas(schema: JsonObject) -> Iterator[tuple[Place, Json]]:
             yield from (((keyword, name), inner) for name, inner in value.items())
 
 
-def resolve_reference(document: JsonObject, schema: JsonObject) -> tuple[Place, Json] | None:
+def resolve_reference(document: JsonObject, schema: JsonObject) -> tuple[Path, Json] | None:
     """Return the place and the schema that the `$ref` of `schema` names, or None."""
     match schema.get("$ref"):
         case str() as reference if reference.startswith("#"):
@@ -106,21 +105,21 @@ def resolve_reference(document: JsonObject, schema: JsonObject) -> tuple[Place, 
             return None
 
 
-def _resolve_pointer(document: JsonObject, reference: str) -> tuple[Place, Json] | None:
-    place: list[str | int] = []
+def _resolve_pointer(document: JsonObject, reference: str) -> tuple[Path, Json] | None:
+    path: list[str | int] = []
     target: Json = document
     for token in unquote(reference[1:]).split("/")[1:]:
         name = token.replace("~1", "/").replace("~0", "~")
         match target:
             case Mapping() if name in target:
-                place.append(name)
+                path.append(name)
                 target = target[name]
             case list() if name.isdecimal() and int(name) < len(target):
-                place.append(int(name))
+                path.append(int(name))
                 target = target[int(name)]
             case _:
                 return None
-    return tuple(place), target
+    return tuple(path), target
 
 
 class _CostCounter:
@@ -128,52 +127,52 @@ class _CostCounter:
 
     def __init__(self, document: JsonObject) -> None:
         self.document = document
-        self.errors: dict[Place, str] = {}
+        self.errors: dict[Path, str] = {}
         self.patterns = 0
         self._counted: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
 
-    def schema(self, schema: Json, place: Place, depth: int) -> tuple[int, int]:
+    def schema(self, schema: Json, path: Path, depth: int) -> tuple[int, int]:
         """Return the cost and the height of `schema`."""
         if isinstance(schema, bool):
             return 1, 1
         if not isinstance(schema, Mapping):
-            self.errors.setdefault(place, "a schema is an object, true or false")
+            self.errors.setdefault(path, "a schema is an object, true or false")
             return 1, 1
         cost, height = self._counted.get(id(schema), (0, 0))
         if not height and depth < MAX_NESTING:
             self._open.add(id(schema))
-            cost, height = self._counted[id(schema)] = self._count(schema, place, depth)
+            cost, height = self._counted[id(schema)] = self._count(schema, path, depth)
             self._open.discard(id(schema))
         if depth + height > MAX_NESTING or not height:
             detail = f"schemas nest deeper than {MAX_NESTING} levels: declare less"
             self.errors.setdefault((), detail)
         return cost, height
 
-    def _count(self, schema: JsonObject, place: Place, depth: int) -> tuple[int, int]:
-        self._check_keywords(schema, place)
+    def _count(self, schema: JsonObject, path: Path, depth: int) -> tuple[int, int]:
+        self._check_keywords(schema, path)
         cost, height = 1 + sum(KEYWORD_COSTS.get(keyword, 1) for keyword in schema), 0
         for way, inner in subschemas(schema):
-            inner_cost, inner_height = self.schema(inner, (*place, *way), depth + 1)
+            inner_cost, inner_height = self.schema(inner, (*path, *way), depth + 1)
             cost += 0 if way[0] == "$defs" else inner_cost
             cost += KEYWORD_COSTS["pattern"] if way[0] == "patternProperties" else 0
             height = max(height, inner_height)
         if target := resolve_reference(self.document, schema):
-            inner_cost, inner_height = self._count_target(*target, (*place, "$ref"), depth + 1)
+            inner_cost, inner_height = self._count_target(*target, (*path, "$ref"), depth + 1)
             cost, height = cost + inner_cost, max(height, inner_height)
         return cost, height + 1
 
-    def _count_target(self, place: Place, schema: Json, ref: Place, depth: int) -> tuple[int, int]:
+    def _count_target(self, path: Path, schema: Json, ref: Path, depth: int) -> tuple[int, int]:
         if id(schema) in self._open:
             detail = "this $ref leads back to itself, which is not supported: declare each level"
             self.errors.setdefault(ref, detail)
             return 1, 1
-        return self.schema(schema, place, depth)
+        return self.schema(schema, path, depth)
 
-    def _check_keywords(self, schema: JsonObject, place: Place) -> None:
+    def _check_keywords(self, schema: JsonObject, path: Path) -> None:
         for keyword, value in schema.items():
             if detail := self._keyword_error(schema, keyword, value):
-                self.errors.setdefault((*place, keyword), detail)
+                self.errors.setdefault((*path, keyword), detail)
         patterns = schema.get("patternProperties")
         self.patterns += len(patterns) if isinstance(patterns, Mapping) else 0
         self.patterns += "pattern" in schema

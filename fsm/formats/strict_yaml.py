@@ -94,16 +94,16 @@ def line_numbers(text: str) -> dict[str, int]:
     return lines
 
 
-def _collect_line_numbers(node: Any, place: tuple[str | int, ...], lines: dict[str, int]) -> None:
-    lines.setdefault(json_pointer(place), node.start_mark.line + 1)
+def _collect_line_numbers(node: Any, path: tuple[str | int, ...], lines: dict[str, int]) -> None:
+    lines.setdefault(json_pointer(path), node.start_mark.line + 1)
     match node:
         case yaml.MappingNode():
             for key, value in node.value:
-                lines[json_pointer((*place, key.value))] = key.start_mark.line + 1
-                _collect_line_numbers(value, (*place, key.value), lines)
+                lines[json_pointer((*path, key.value))] = key.start_mark.line + 1
+                _collect_line_numbers(value, (*path, key.value), lines)
         case yaml.SequenceNode():
             for number, item in enumerate(node.value):
-                _collect_line_numbers(item, (*place, number), lines)
+                _collect_line_numbers(item, (*path, number), lines)
 
 
 def _format_position(mark: Any) -> str:

@@ -72,16 +72,16 @@ def _check_request(call: Call, at: str) -> Iterator[Finding]:
         yield error("bad-path", f"{at}/path", why)
     seen: set[str] = set()
     for name, value in call.headers:
-        place = header_pointer(at, name)
+        pointer = header_pointer(at, name)
         if not is_header_value(_outline(value)):
             detail = "a header is one line of printable ASCII: leave out other characters"
-            yield error("bad-header", place, detail)
+            yield error("bad-header", pointer, detail)
         if name in ENCODING_HEADERS or name.startswith(SERVICE_HEADER_PREFIX):
             detail = f"the service itself sets {name}: leave it out"
-            yield error("bad-header", place, detail)
+            yield error("bad-header", pointer, detail)
         if name in seen:
             detail = f"the header {name} is there twice (case does not matter): keep one"
-            yield error("bad-header", place, detail)
+            yield error("bad-header", pointer, detail)
         seen.add(name)
 
 

@@ -41,25 +41,25 @@ def _check_unneeded_compensation(step: Step, at: str) -> Iterator[Finding]:
 
 def _check_undone_by(context: VerifierContext, step: Step, at: str) -> Iterator[Finding]:
     other = context.definition.by_name.get(step.undone_by or "")
-    place = f"{at}/undone_by"
+    pointer = f"{at}/undone_by"
     if step.compensation is not None:
         detail = f"{step.name} has undone_by and a compensation of its own: keep one of the two"
-        yield error("undone-twice", place, detail)
+        yield error("undone-twice", pointer, detail)
     elif other is None or other.name not in context.graph.predecessors[step.name]:
         detail = f"{step.undone_by} is not a step that runs before {step.name}: name one that does"
-        yield error("undone-by-nobody", place, detail)
+        yield error("undone-by-nobody", pointer, detail)
     elif context.may_be_skipped(other, step):
         detail = (
             f"{other.name} may be skipped, and then nothing undoes {step.name}:"
             f" give {step.name} the same condition, or a compensation of its own"
         )
-        yield error("undone-by-nobody", place, detail)
+        yield error("undone-by-nobody", pointer, detail)
     elif not other.is_compensatable:
         detail = (
             f"{other.name} has no compensation that could undo {step.name}:"
             f" declare one there, or one for {step.name}"
         )
-        yield error("undone-by-nobody", place, detail)
+        yield error("undone-by-nobody", pointer, detail)
 
 
 def _check_unreachable_compensation(

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from ...expressions.syntax_tree import Reference
 from ...formats.json_path import Path, dotted_path, json_pointer
-from ...formats.json_schema import ASSERTION_KEYWORDS, Place, subschemas
+from ...formats.json_schema import ASSERTION_KEYWORDS, subschemas
 from ...formats.schema_shape import Parts
 from ...formats.strict_json import Json, JsonObject
 from ...formats.wording import counted, did_you_mean
@@ -176,16 +176,16 @@ BOUND_PAIRS = (
 def check_schemas(definition: Definition) -> Iterator[Finding]:
     if definition.input is None:
         return
-    for place, schema in _all_schemas(definition.input.document, ("input",)):
+    for path, schema in _all_schemas(definition.input.document, ("input",)):
         for keyword, why in _contradictions(schema):
-            yield error("never-fits", json_pointer((*place, keyword)), why)
+            yield error("never-fits", json_pointer((*path, keyword)), why)
 
 
-def _all_schemas(schema: Json, place: Place) -> Iterator[tuple[Place, JsonObject]]:
+def _all_schemas(schema: Json, path: Path) -> Iterator[tuple[Path, JsonObject]]:
     if isinstance(schema, dict):
-        yield place, schema
+        yield path, schema
         for way, inner in subschemas(schema):
-            yield from _all_schemas(inner, (*place, *way))
+            yield from _all_schemas(inner, (*path, *way))
 
 
 def _contradictions(schema: JsonObject) -> Iterator[tuple[str, str]]:
