@@ -204,7 +204,7 @@ async def _stop_in_order(
     driver: Driver, rebalancer: ShardRebalancer, drain_time: timedelta
 ) -> None:
     """Stop after SIGTERM: no new calls, calls in flight finish within `drain_time`, shards go to
-    other nodes. By then uvicorn has answered the requests in flight."""
+    other nodes. uvicorn has already answered the requests in flight."""
     driver.begin_stop()
     await rebalancer.hand_over_all(drain_time)
     await driver.drain(timedelta())

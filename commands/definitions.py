@@ -66,7 +66,7 @@ def schema(output: Output) -> ExitCode:
 
 
 def _participants() -> Collection[str] | None:
-    """Return those that have a URL, if the environment gives any; else all may have one.
+    """Return the participants that have a URL, or None, for any, if the environment gives no URLs.
 
     Raises InvalidSettings.
     """
@@ -80,13 +80,14 @@ def _participants() -> Collection[str] | None:
 def _findings(
     definition: Definition, others: Sequence[Definition], participants: Collection[str] | None
 ) -> Sequence[Finding]:
-    """Return the findings, with what is not declared of the input: only authors see that."""
+    """Return the findings of `verify`, and undeclared parts of the input, which only authors
+    see."""
     findings = verify(definition, participants, others)
     return [*findings, *check_input_is_declared(definition)]
 
 
 def _read(file: Path) -> Definition | Sequence[Finding]:
-    """Return the findings instead if it is not in the language."""
+    """Return the definition in the file, or the findings if it cannot be parsed."""
     try:
         return parse_unverified_definition(parse_document(file, read_text(file)))
     except InvalidDefinition as error:

@@ -36,7 +36,8 @@ class Append(NamedTuple):
 
 @dataclass(slots=True)
 class OwnedShard:
-    """What the owner of a shard knows without reading: no other node can append to it."""
+    """The state of a shard that its owner knows without reading, because no other node can
+    append."""
 
     head: Head
     versions: dict[StreamId, int] = field(default_factory=dict)
@@ -142,7 +143,8 @@ class AppendQueue:
         self._closed = False
 
     def put(self, arrival: QueuedWork) -> None:
-        """Raises LogUnavailable when closed, LogOverloaded when full."""
+        """Append to the queue. Raises LogUnavailable when it is closed, LogOverloaded when it is
+        full."""
         if self._closed:
             raise LogUnavailable("closed")
         waiting = self._waiting

@@ -327,15 +327,16 @@ class EmbeddedServer:
 
 
 def has_embedded_server(data_dir: Path) -> bool:
-    """Whether that folder holds a server's data. Nothing is made."""
+    """True if the folder holds the data of a server. Makes nothing."""
     return PostgresDataDirectory(data_dir.expanduser().resolve()).is_initialized
 
 
 @contextmanager
 def embedded_server(data_dir: Path, *, tcp_port: int | None = None) -> Iterator[EmbeddedServer]:
-    """The server of that folder, started if it is not running. Blocks while it starts or stops.
+    """Use the server of the folder, which is started if it is not running, and stopped by its last
+    user.
 
-    Raises EmbeddedServerFailed.
+    Blocks while it starts or stops. Raises EmbeddedServerFailed.
     """
     home = data_dir.expanduser().resolve()
     make_folder(home)
@@ -354,7 +355,7 @@ def embedded_server(data_dir: Path, *, tcp_port: int | None = None) -> Iterator[
 
 @contextmanager
 def _start_stop_lock(home: Path) -> Iterator[None]:
-    """One process at a time starts or stops the server."""
+    """Hold the lock with which one process at a time starts or stops the server."""
     with (home / "turn.lock").open("a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         yield

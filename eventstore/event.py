@@ -26,7 +26,7 @@ MAX_TYPE_LENGTH: Final = 100
 
 _CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_OFFSET: Final = timedelta(0)
-# Streams that move are named again and again: as many as some seconds of full load begin.
+# Active streams are named again and again: as many as some seconds of full load begin.
 _MAX_CACHED_STREAM_IDS: Final = 8_192
 _MAX_CACHED_TYPES: Final = 128
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,7 +122,7 @@ class RecordedEvent(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What the next event of a shard must know of the newest one."""
+    """The newest event of a shard, as far as the next event refers to it."""
 
     seq: int
     epoch: int

@@ -71,7 +71,7 @@ CIRCUIT_OPEN_REASON = "withheld, because the participant does not respond"
 
 
 class Outcome(StrEnum):
-    """What a call came to. The values are recorded."""
+    """The class of the result of a call. The values are recorded in events."""
 
     DONE = "done"
     ACCEPTED = "accepted"  # a callback or polling will complete it
@@ -80,12 +80,12 @@ class Outcome(StrEnum):
     THROTTLED = "throttled"
     UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
-    CIRCUIT_OPEN = "held"  # not sent: no URL, or no response of late, or no free slot
-    NOT_DONE = "not_done"  # of an earlier attempt, as its participant reports
+    CIRCUIT_OPEN = "held"  # not sent: no URL, an open circuit, or no free slot
+    NOT_DONE = "not_done"  # by the reply to a status query: an earlier attempt was not executed
 
 
 class OpenCircuit(Struct, frozen=True):
-    """Why no call is sent to a participant now, and for how long."""
+    """The reason why no call is sent to a participant now, and the time until the next attempt."""
 
     retry_in: timedelta
     reason: str = CIRCUIT_OPEN_REASON
@@ -107,7 +107,7 @@ class Direction(StrEnum):
 
 
 class OutputLoss(StrEnum):
-    """Why the output of a done step could not be kept."""
+    """The reason why the output of a done step could not be kept."""
 
     TOO_LARGE = "too_large"
     NOT_JSON = "not_json"

@@ -199,7 +199,7 @@ class SagaPaused(SagaEvent, frozen=True, kw_only=True):
 class SagaResumed(SagaEvent, frozen=True, kw_only=True):
     """All times of the saga are postponed by the length of the pause.
 
-    `by_parent` as of the pause that it ends.
+    `by_parent` as in the `SagaPaused` that it ends.
     """
 
     type_name = "SagaResumed"
@@ -212,7 +212,8 @@ class SagaResumed(SagaEvent, frozen=True, kw_only=True):
 class SagaAbandoned(SagaEvent, frozen=True, kw_only=True):
     """An operator has given the saga up: no step is executed or compensated any more.
 
-    `children` are the child sagas that were under way; they are left, or else cancelled.
+    `children` are the child sagas that were active. With `children_cancelled` they are compensated,
+    otherwise they go on by themselves.
     """
 
     type_name = "SagaAbandoned"
@@ -284,7 +285,7 @@ class StepAccepted(StepEvent, frozen=True, kw_only=True):
     attempt: int
     until: datetime
     next_poll: datetime | None = None
-    polls: int = 0  # calls and status queries so far; 0: one more than before
+    polls: int = 0  # calls and status queries so far; 0: one more than in the event before
 
 
 class CallbackReceived(StepEvent, frozen=True, kw_only=True):
@@ -299,7 +300,8 @@ class CallbackReceived(StepEvent, frozen=True, kw_only=True):
 
 
 class LateReplyIgnored(StepEvent, frozen=True, kw_only=True):
-    """A reply or callback that came after another event had decided; it changes nothing."""
+    """A reply or callback that arrived when another event had settled the step already. It changes
+    nothing."""
 
     type_name = "LateReplyIgnored"
     trigger = "ignore_late_reply"
@@ -367,7 +369,7 @@ class OutputNotReceived(StepEvent, frozen=True, kw_only=True):
 class StepRejected(StepEvent, frozen=True, kw_only=True):
     """The participant has definitely refused the request.
 
-    `resent`: the request had been sent once before, by a process that died.
+    `resent`: a process that crashed had sent the same request before.
     """
 
     type_name = "StepRejected"
@@ -379,7 +381,7 @@ class StepRejected(StepEvent, frozen=True, kw_only=True):
 
 
 class StepBackedOff(StepEvent, frozen=True, kw_only=True):
-    """An attempt has failed, and the next one is due at `until`. `resent` as of a rejection.
+    """An attempt has failed, and the next one is due at `until`. `resent` as in `StepRejected`.
 
     `times` counts the replies in a row that do not consume an attempt. Not each one is recorded.
     """
@@ -438,7 +440,7 @@ class CompensationImplied(StepEvent, frozen=True, kw_only=True):
 class CompensationBackedOff(StepEvent, frozen=True, kw_only=True):
     """An attempt to compensate has failed, and the next one is due at `until`.
 
-    `times` as of an action that backs off.
+    `times` as in `StepBackedOff`.
     """
 
     type_name = "CompensationBackedOff"

@@ -29,7 +29,7 @@ class StartSaga(Struct, frozen=True, kw_only=True):
 
 
 class CallCompleted(Struct, frozen=True, kw_only=True):
-    """A call has ended. `resent`: a process that died had sent the same attempt before."""
+    """A call has ended. `resent`: a process that crashed had sent the same attempt before."""
 
     step: str
     direction: Direction
@@ -47,7 +47,7 @@ class ProcessStops(Struct, frozen=True):
 
 
 class WebhookDelivered(Struct, frozen=True, kw_only=True):
-    """The receiver of `callback_url` has acknowledged the rest at that version."""
+    """The receiver of `callback_url` has acknowledged that the saga rested at that version."""
 
     rest_version: int
 
@@ -130,7 +130,7 @@ class Resume(BaseCommand, frozen=True, kw_only=True):
 
 
 class ChildPolicy(StrEnum):
-    """The fate of the active child sagas when their parent is abandoned."""
+    """The treatment of active child sagas when their parent is abandoned."""
 
     LEAVE = "leave"
     CANCEL = "cancel"

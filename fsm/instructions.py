@@ -158,8 +158,9 @@ def resends_no_actions(saga: Saga, now: datetime) -> bool:
 def _reply_deadline(saga: Saga, name: str, now: datetime) -> datetime:
     """Return the time at which the timeout of a call in flight has certainly passed.
 
-    After its intent was recorded the call may have been sent again, by a process that has died too,
-    until the saga began to compensate; or after a repetition, which the log does not have.
+    The log has the time of the intent, but the call may have been sent again later: by another
+    process that crashed as well, though only until the saga began to compensate; or as a repetition
+    that was not recorded.
     """
     step, state = saga.definition.by_name[name], saga.state.steps[name]
     assert step.action is not None

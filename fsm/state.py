@@ -47,7 +47,8 @@ from .step_state import UNTOUCHED, StepState, step_after
 
 
 class Parked(Struct, frozen=True, kw_only=True):
-    """Why a saga rests undecided, and since when. `without_output` as of the event."""
+    """The reason why a saga is parked, and the time since when. `without_output` as in
+    `SagaParked`."""
 
     reason: str
     since: datetime
@@ -72,8 +73,8 @@ class SagaState(Struct, frozen=True, kw_only=True):
 
     `rest_version` is the version at which the saga last came to rest, `notified_version` the one
     that the receiver of `callback_url` has acknowledged. Two members are known to the process and
-    not in the log: `reply_deadlines`, until when the replies to calls are awaited that a process
-    sent which died; and `unrecorded`, repetitions without news.
+    not in the log: `reply_deadlines`, the times until which the process awaits replies to calls
+    that a crashed process sent; and `unrecorded`, repetitions without news.
     """
 
     saga_id: str

@@ -127,8 +127,12 @@ class OpenConnections:
 
 
 def raise_descriptor_limit() -> None:
-    """Up to what MOST_CONNECTIONS need, as far as this process may. Systems give 1,024 to programs
-    that could not use more, and let others have them for the asking."""
+    """Raise the limit of file descriptors to what MAX_CONNECTIONS need, or as far as this process
+    may.
+
+    The default of most systems is 1,024, for programs that cannot use more; any process may raise
+    it.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     target = (
         2 * MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * MAX_CONNECTIONS, hard)

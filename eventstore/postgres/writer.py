@@ -222,7 +222,7 @@ class Writer:
             self._last_heads[shard_id] = shard.head
 
     async def _verify_known_head(self, shard_ids: Iterable[int]) -> None:
-        """Look whether the log still has the last known heads: new owners append behind them."""
+        """Check that the log still has the last known heads: new owners append behind them."""
         known = {
             shard_id: self._last_heads[shard_id]
             for shard_id in shard_ids

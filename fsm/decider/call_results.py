@@ -1,4 +1,4 @@
-"""The events that the results of calls are recorded as, given the policies of their steps."""
+"""The events that record the results of calls, under the policies of their steps."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ def event_for_callback(callback: CallbackReceived, attempt: int) -> StepFact:
 def _accepted(
     step: Step, attempt: int, until: datetime, now: datetime, state: StepState
 ) -> StepAccepted:
-    """Return the event of an accepted call; polls come at the ceilings of the retry delay."""
+    """Return the event of an accepted call. Its polls follow each other at the longest delays of
+    the retry policy."""
     if step.completion is not Completion.POLL:
         return StepAccepted(step=step.name, attempt=attempt, until=until)
     polls, retry = state.polls + 1, step.retry

@@ -256,7 +256,8 @@ def _may_have_arrived(state: StepState, direction: Direction) -> bool:
 
 
 class Decision(Struct, frozen=True):
-    """Append `events`; once they are committed, the saga is `saga` and `calls` may be sent.
+    """The events to append, and what follows once they are committed: the saga is `saga`, and
+    `calls` may be sent.
 
     Without events `saga` may differ all the same, by what is not recorded.
     """

@@ -2,9 +2,9 @@
 
 Each part of `input` that an expression needs must be there; otherwise a call could not be made
 later, in the middle of the saga. A fallback (`||`, `not_null`) counts only where the operand before
-it has no value, and a step whose condition is false for this input needs nothing. Conditions take a
-missing part for false. Null is a value, except in a text and as an argument of a function that does
-not take null.
+it has no value, and a step whose condition is false for this input needs nothing. A condition
+treats a missing part as false. Null is a value, except in a text and as an argument of a function
+that does not take null.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ OR, AND, CALL = "or_expression", "and_expression", "function_expression"
 
 @dataclass(frozen=True, slots=True)
 class RequiredInput:
-    """A part of the input that `expression` of `step` needs; `value` is true if null is not
-    enough."""
+    """A part of the input that `expression` of `step` needs. With `value`, null is not enough."""
 
     path: Path
     value: bool
@@ -42,7 +41,11 @@ class RequiredInput:
 
 @dataclass(frozen=True, slots=True)
 class AlternativeInputs:
-    """A node of `expression` that needs one part of the input or another."""
+    """A fallback or a conjunction (`||`, `not_null`, `&&`) in `expression` of `step`: which parts
+    of the input it needs depends on the values of its operands.
+
+    With `value`, null is not enough.
+    """
 
     node: Node
     value: bool
@@ -51,8 +54,11 @@ class AlternativeInputs:
 
 
 def check_input(definition: Definition, given: JsonObject) -> None:
-    """Raise InvalidInput unless `given` fits: each place once, for the schema's reason if it has
-    one, else for the expression that needs it."""
+    """Raise InvalidInput with all faults of `given`.
+
+    A part that is both missing for an expression and a violation of the schema is one finding: the
+    violation.
+    """
     scope: Mapping[str, Json] = {"input": given}
     missing: dict[Path, Finding] = {}
     for need in required_inputs(definition):
@@ -82,9 +88,10 @@ def check_input(definition: Definition, given: JsonObject) -> None:
         raise InvalidInput([*needed, *(_violation_finding(path, why) for path, why in misfits)])
 
 
-def _is_within(path: Path, places: Collection[Path]) -> bool:
-    """True if `path` leads into one of `places`, which has no parts and is a finding itself."""
-    return any(path[:length] in places for length in range(1, len(path)))
+def _is_within(path: Path, partless: Collection[Path]) -> bool:
+    """True if `path` leads into one of `partless`, values without parts that are findings
+    themselves."""
+    return any(path[:length] in partless for length in range(1, len(path)))
 
 
 @cache
@@ -102,8 +109,8 @@ def required_inputs(definition: Definition) -> tuple[RequiredInput | Alternative
 
 
 def _required_parts(node: Node, *, value: bool) -> Iterator[tuple[Path | Node, bool]]:
-    """Yield the paths of the input that `node` needs, and the alternatives in it, each with whether
-    a value other than null is needed."""
+    """Yield what `node` needs of the input: paths, and nodes whose need depends on values. The flag
+    is true if null is not enough."""
     kind = node["type"]
     operands = children(node)
     if kind == "path":

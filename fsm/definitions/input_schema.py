@@ -148,7 +148,8 @@ class _MultipleOf:
     """The keyword `multipleOf`, computed exactly: the library divides some decimals as floats."""
 
     def __init__(self, schema: dict[str, Any], unit: Number, path: list[str | int]) -> None:
-        """Take the arguments that the library gives: `unit` is a float if that has its value."""
+        """Take the arguments that the library gives: `unit` is a float where a float has exactly
+        its value."""
         self._unit = to_decimal(unit)
 
     def validate(self, value: object) -> None:

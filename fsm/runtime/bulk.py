@@ -50,7 +50,7 @@ COMMANDS: Final[Mapping[str, Callable[..., OperatorCommand]]] = {
 }
 MAX_CONCURRENT_COMMANDS: Final = 16  # sagas of all jobs that a node commands at a time
 MAX_REFUSALS: Final = 100  # listed with a job; the pages of its sagas have them all
-# A job that another node has accepted is noticed this late.
+# A job that another node has accepted is noticed within this time.
 POLL_INTERVAL: Final = timedelta(seconds=1)
 # A saga that takes longer stays pending, and the sagas after it need not wait for it.
 COMMAND_TIMEOUT: Final = timedelta(seconds=10)
@@ -60,7 +60,7 @@ UNEXPECTED: Final = "it failed, and was logged"
 
 
 class BulkCommand(Struct, frozen=True, kw_only=True):
-    """What a bulk job asks of each saga, and what it was made from."""
+    """The command that a bulk job sends to each saga, and the request that it was made from."""
 
     action: Action
     reason: str
@@ -95,7 +95,8 @@ class BulkJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkSaga:
-    """What came of one saga of a job; `left`: the job was cancelled before it got the command."""
+    """The outcome of one saga of a job; `left`: the job was cancelled before the saga got the
+    command."""
 
     saga_id: str
     outcome: Literal["pending", "done", "refused", "left"]
@@ -104,7 +105,7 @@ class BulkSaga:
 
 
 class BulkJobs:
-    """Records bulk jobs, tells how far they are, and executes them for the sagas of this node."""
+    """Records bulk jobs, reports their progress, and executes them for the sagas of this node."""
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class BulkJobs:
     async def sagas(
         self, job_id: str, after: str | None, limit: int, *, refused: bool = False
     ) -> Sequence[BulkSaga]:
-        """Return a page of what came of the sagas of a job, in order of their ids.
+        """Return a page of the outcomes of the sagas of a job, in order of their ids.
 
         Raises BulkJobNotFound, Unavailable.
         """
@@ -169,7 +170,7 @@ class BulkJobs:
             return await self._with_refusals(await self._job(job_id))
 
     async def run(self) -> None:
-        """Execute what is pending, and look for more of it regularly, until `stop`."""
+        """Execute pending tasks, looking for new ones at intervals, until `stop`."""
         while not self._is_stopping:
             self._added.clear()
             try:

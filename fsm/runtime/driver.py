@@ -3,8 +3,8 @@
 It creates and loads sagas, hands them their inputs, starts the calls that they decide, and evicts
 them from memory. All memory here can be lost: recovery rebuilds it from the log.
 
-A saga whose history or events are refused is quarantined: it is left as it is in the log, with an
-error in ours, and blocks no other saga. A draining shard ends its calls in flight and sends nothing
+A saga whose history or events are refused is quarantined: it stays in the log as it is, an error is
+logged, and no other saga is blocked. A draining shard ends its calls in flight and sends nothing
 new; then another node goes on with it.
 
 Sagas that a crash has interrupted are recovered page by page while their shards are in service
@@ -192,7 +192,8 @@ class Driver:
         read: Saga | None = None,
         is_recovered: bool = False,
     ) -> None:
-        """Handle an input of a saga wherever it is, and however overloaded the log is.
+        """Handle an input of a saga, which is loaded if it is not in memory; while the log is
+        overloaded, try again.
 
         `read` is the saga as it was read a moment ago, used if it is not in memory.
         """
@@ -311,7 +312,7 @@ class Driver:
         return Saga(saga.definition, with_unrecorded_changes(saga.state, changes))
 
     def drives(self, saga_id: str) -> bool:
-        """True if everything that can be asked of the saga can be done here."""
+        """True if the shard of the saga is driven here and not draining."""
         return self.shards.drives(saga_id)
 
     def acquire_shards(self, epochs: Mapping[int, int], to_recover: Collection[str]) -> None:
@@ -397,7 +398,7 @@ class Driver:
         self.shards.drop(dropped)
 
     def begin_stop(self) -> None:
-        """Send nothing new from now on, and let no caller wait."""
+        """Send nothing new from now on, and end the waits of all callers."""
         self.is_stopping = True
         self._stop_requested.set()
         for active in self.active.values():
@@ -410,7 +411,7 @@ class Driver:
         await self.tasks.drain(within)
 
     def _persist_unrecorded(self) -> None:
-        """Record what only this process knows of sagas that it gives up."""
+        """Record what only this process knows of sagas that it releases."""
         for saga_id in list(self.unrecorded):
             if self.is_stopping or self.shards.is_draining(shard_of(saga_id)):
                 self.spawn(self.deliver(saga_id, PROCESS_STOPS), saga_id, has_called=True)

@@ -89,7 +89,7 @@ class Orchestrator:
         self.clock, self.messenger = clock, messenger
         self._loop = asyncio.get_running_loop()
         self._recording = SharedTimeout(RECORDING_TIMEOUT)
-        # By length: clients wait for whole seconds, and not for many.
+        # One queue for each duration: there are few, because clients wait for whole seconds.
         self._timeouts: dict[timedelta, TimeoutQueue] = {}
         self._shard_rotation: list[int] = []  # shards that get the next new sagas
 
@@ -250,7 +250,7 @@ class Orchestrator:
         return self.driver.webhooks.pending()
 
     def begin_stop(self) -> None:
-        """Send nothing new from now on, and let no client wait."""
+        """Send nothing new from now on, and end the waits of all clients."""
         self.driver.begin_stop()
 
     def _require_responsive_log(self) -> None:
@@ -290,7 +290,7 @@ class Orchestrator:
     async def _start_with_id(self, start: RemoteStart, definition: Definition) -> StartResult:
         """Start the saga of a claimed key, wherever its shard is driven.
 
-        The claim may be older: of a start that recorded nothing.
+        The key may have been claimed by an earlier start that recorded nothing.
         """
         try:
             saga, replayed = await self.local_sagas.start(start)

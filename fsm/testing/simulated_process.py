@@ -2,7 +2,7 @@
 
 The log holds what the real one would: encoded events, with the times at which they were recorded. A
 crash discards the saga, folds it anew from those bytes, and sends again the calls that the log
-calls pending, unless the saga goes back. Child sagas are not started.
+calls pending, unless the saga compensates. Child sagas are not started.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
     def is_fresh(self) -> bool:
         """True if an idle connection is still silent and open.
 
-        The event loop may not have seen the peer's goodbye yet; the kernel has.
+        The event loop may not have seen yet that the peer has closed; the kernel has.
         """
         return not self._transport.is_closing() and not self._poll.poll(0)
 

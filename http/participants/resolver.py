@@ -56,7 +56,10 @@ class _Lookup:
 
 
 class Resolver:
-    """A resolver for the event loop that first uses it."""
+    """Resolves host names, one lookup per name at a time, and caches the results.
+
+    It belongs to the event loop that first uses it.
+    """
 
     def __init__(
         self,

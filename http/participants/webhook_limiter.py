@@ -30,7 +30,8 @@ CONTENDED_TIMEOUT: Final = timedelta(seconds=2)
 
 
 class WebhookSlots:
-    """A number of slots. Their holders have `patience` from their start once another one waits."""
+    """A number of slots. While another webhook waits for one, a holder has `patience` from its
+    start."""
 
     def __init__(self, number: int, patience: timedelta) -> None:
         self.semaphore = FairSemaphore(number)

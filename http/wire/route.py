@@ -34,7 +34,8 @@ class ResponseSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
-    """`problems` are those of this route alone; `openapi.py` adds what any body or query can cause.
+    """A route, with all that the API document says of it. `problems` are those of this route alone;
+    `openapi.py` adds what any body or query can cause.
 
     Without a `query` model every query parameter is ignored.
     """

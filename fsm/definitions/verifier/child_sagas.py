@@ -14,7 +14,7 @@ from ..definition import Child, Definition, Step
 from ..findings import Finding, error, warning
 from .context import constant_condition
 
-MAX_NAMED = 6  # of a circle, in its finding
+MAX_NAMED = 6  # sagas of a cycle that its finding names
 
 
 def check_endless_children(

@@ -1,4 +1,5 @@
-"""What all checks share: the order of the steps, their conditions, and the declared input."""
+"""The data that all checks share: the order of the steps, their conditions, and the declared
+input."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ MAX_SCHEMA_LOOKUPS = 20_000  # look-ups of schemas and names in the input's sche
 
 
 class VerifierContext:
-    """One definition with what the checks compute of it only once: the order of its steps, the
+    """A definition, with what the checks compute of it only once: the order of its steps, the
     operands of their conditions, and the parts that its input schema declares."""
 
     def __init__(self, definition: Definition) -> None:

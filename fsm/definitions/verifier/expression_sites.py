@@ -15,7 +15,7 @@ class EvaluationPhase(StrEnum):
     """When an expression is evaluated."""
 
     CONDITION = "condition"  # before the step begins
-    FORWARD = "forward"  # for each attempt of its action, and each question about it
+    FORWARD = "forward"  # for each attempt of its action, and each status query about it
     BACKWARD = "backward"  # for each attempt of its compensation
     REPLY = "reply"  # when the reply of its action has arrived
 

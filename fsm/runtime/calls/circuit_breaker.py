@@ -1,4 +1,4 @@
-"""Circuit breakers: a participant that does not answer is left alone for a while.
+"""Circuit breakers: a participant that does not respond gets no forward calls for a while.
 
     closed ──failures in a row──> open ──its time is over──> half open ──one probe──> closed or open
 

@@ -52,7 +52,7 @@ class DrivenShards:
         return len(self._epochs)
 
     def drives(self, saga_id: str) -> bool:
-        """True if everything that can be asked of the saga can be done here.
+        """True if the shard of the saga is driven here and not draining.
 
         Raises InvalidStreamId.
         """

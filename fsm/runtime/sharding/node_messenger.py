@@ -1,6 +1,6 @@
 """Requests to other nodes, and theirs to this one, through the durable inbox.
 
-    request ──> inbox ──> the node that drives the shard by then ──> result ──> the requesting node
+    request ──> inbox ──> the node that drives the shard then ──> result ──> the requesting node
 
 A request is executed even if the node that was to execute it dies: the next owner of the shard
 reads it again, and a saga knows which messages it has applied. If the requesting node dies, only

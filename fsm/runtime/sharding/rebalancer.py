@@ -149,7 +149,7 @@ class ShardRebalancer:
         await self.membership.close()
 
     def problem(self, max_heartbeat_age: timedelta) -> str | None:
-        """Return why this node does not do its part, or None."""
+        """Return why this node drives no shards, or may soon lose them; None if all is well."""
         if not self.lease.was_renewed_within(max_heartbeat_age):
             return "no heartbeat could be sent"
         return None if self.driver.shards.in_service else "it drives no shard"
