@@ -1,4 +1,4 @@
-"""What the document promises is held by tests that exist, and none of them is left out."""
+"""The tests that the document names exist, and it names every test of reliability."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from saga_orchestrator.tests.docs.markdown import ROOT, document, quoted_in
 RELIABILITY = document("docs/reliability.md")
 TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
 PROOFS = ("tests/acceptance/reliability", "tests/acceptance/nodes")
-COLUMNS = ["fault", "what you see", "what is promised", "held by", "defence"]
+COLUMNS = ["fault", "what you see", "what is promised", "tested by", "defence"]
 
 
 def rows() -> list[list[str]]:
