@@ -181,7 +181,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                 executor=driver.executor,
                 event_counts=event_metrics,
                 participants=directory.urls,
-                workroom=WorkerThread(),
+                worker_thread=WorkerThread(),
                 body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),
                 redaction=Redaction(directory.secrets()),
                 allowed_hosts=(

@@ -81,7 +81,7 @@ def state() -> AppState:
         executor=nothing,
         event_counts=nothing,
         participants={},
-        workroom=nothing,
+        worker_thread=nothing,
         body_timeout=SharedTimeout(timedelta(seconds=30)),
         redaction=nothing,
         allowed_hosts=(),

@@ -26,7 +26,7 @@ INTERRUPTED: Final = 130  # as shells report SIGINT
 
 
 class ExitCode(IntEnum):
-    """What a command has come to. The numbers are stable: scripts depend on them."""
+    """The outcome of a command. The numbers are stable: scripts depend on them."""
 
     OK = 0
     INTERNAL = 1

@@ -60,7 +60,7 @@ class PostgresDataDirectory:
     """The cluster below `home`, which must exist. All methods block; they raise
     EmbeddedServerFailed.
 
-    With a `tcp_port` it can be reached by everybody on this machine, at 127.0.0.1.
+    With a `tcp_port` every user of this machine can reach it, at 127.0.0.1.
     """
 
     home: Path

@@ -51,7 +51,8 @@ class PutResult(StrEnum):
 class EventLog(Protocol):
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long the writer has been waiting for the database; None if it is not waiting."""
+        """The time for which the writer has been waiting for the database; None if it is not
+        waiting."""
 
     @property
     def truncation(self) -> LogTruncated | None:

@@ -11,9 +11,9 @@ length, the payload is last.
 A shard changes hands when its new owner appends one `ShardOwned` event directly behind the
 head, in the next epoch, like any other row. The node that appends there first has the epoch;
 the old owner, stalled or not, then collides with that row, and a rival that read the same head
-collides too and tries the epoch after. The token makes two claims differ in every case: a claim
-whose answer was lost is recognised by its hash, and a rival's claim must not be mistaken for
-one's own."""
+collides too and tries the epoch after. The token makes two claims differ in every case: after a
+lost response the claimant recognises its own claim by the hash, and cannot mistake the claim of a
+rival for it."""
 
 from __future__ import annotations
 

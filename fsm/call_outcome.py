@@ -2,8 +2,8 @@
 
 The difference between `NotSent` and `ResponseLost` carries money: after `NotSent` the participant
 cannot have acted, after `ResponseLost` it may have. A result that could be either is
-`ResponseLost`. What is not certain is `unknown`, and what is unknown may have happened. Nothing
-else in the project looks at a status code of a participant.
+`ResponseLost`. Every outcome that is not certain is `unknown`, and may have taken effect. Nothing
+else in the project reads a status code of a participant.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ class SagaError(Exception):
 
 
 class NotAllowed(SagaError):
-    """A command that is not legal now. `decide` fills in `allowed_actions`, and `possible`: what to
-    ask for instead."""
+    """A command that is not legal now. `decide` fills in `allowed_actions`, and in `possible` the
+    commands to send instead."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The events of a saga: frozen facts in the past tense, each one transition of a machine.
 
-An event says what happened, never what to do about it. When it was recorded stands beside it in
-the log. A changed shape gets the next schema version and an upcaster in `codec.py`; a class can be
+An event says what happened, never what to do about it. The log keeps the time of recording beside
+it. A changed shape gets the next schema version and an upcaster in `codec.py`; a class can be
 renamed freely, because `type_name` is what is stored.
 """
 
@@ -45,7 +45,7 @@ class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 class SagaStarted(SagaEvent, frozen=True, kw_only=True):
     """Always the first event. With `start_at` the saga begins at that time.
 
-    Without `input_checked` the input may lack what expressions need, and null stands for that.
+    Without `input_checked` the input may lack values that expressions need; null is used for them.
     """
 
     type_name = "SagaStarted"
@@ -174,7 +174,7 @@ class SagaUnparked(SagaEvent, frozen=True, kw_only=True):
 
 
 class RetryRequested(SagaEvent, frozen=True, kw_only=True):
-    """An operator asked to skip the back-off, of `step` or of all steps."""
+    """An operator has requested to skip the back-off, of `step` or of all steps."""
 
     type_name = "RetryRequested"
     trigger = "request_retry"
@@ -184,7 +184,7 @@ class RetryRequested(SagaEvent, frozen=True, kw_only=True):
 
 
 class SagaPaused(SagaEvent, frozen=True, kw_only=True):
-    """No new call is sent, and the clocks of the saga stand still.
+    """No new call is sent, and the clocks of the saga are stopped.
 
     `by_parent`: its parent is paused, and resumes it.
     """

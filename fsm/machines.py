@@ -15,7 +15,7 @@ from transitions import Machine, MachineError
 
 
 class SagaStatus(StrEnum):
-    """A saga that rests does nothing any more until an operator, or its parent, asks for it."""
+    """A saga at rest does nothing until it gets a command of an operator or of its parent."""
 
     is_at_rest: bool
 

@@ -1,6 +1,6 @@
 """The reason of a refusal, as one line for operators.
 
-Frameworks say it in many shapes: a text, a text in a member, a list of what is wrong with each
+Frameworks give it in many shapes: a text, a text in a member, a list of what is wrong with each
 field. The shapes known here are those of RFC 9457, JSON:API, OAuth and GraphQL, and of FastAPI,
 Django REST framework, Rails, ASP.NET and Spring.
 """

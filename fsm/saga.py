@@ -119,7 +119,8 @@ class Saga(Struct, frozen=True):
         return state.notified_version < state.rest_version
 
     def needs_compensation(self, step: Step) -> bool:
-        """R3: true of a step that succeeded or is unknown, or was rejected and asks for it."""
+        """R3: true of a step that succeeded, is unknown, or was rejected and has
+        `compensate_on_reject`."""
         return _needs_compensation(step, self.status_of(step.name))
 
     def key(self, step: str, direction: Direction) -> str:

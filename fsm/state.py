@@ -1,7 +1,8 @@
 """The state of a saga: its events, applied one by one.
 
 `evolve` accepts every event that its machine allows and refuses the others as corruption; it never
-asks whether an event was wise. The state holds no definition: a step without events is pending."""
+judges whether an event should have happened. The state holds no definition: a step without events
+is pending."""
 
 from __future__ import annotations
 
@@ -349,7 +350,8 @@ def _unpaused(state: SagaState) -> SagaState:
 
 
 def _resumed(state: SagaState, at: datetime) -> SagaState:
-    """Postpone all times by as long as the saga was paused: its clocks have stood still."""
+    """Postpone all times by the length of the pause, during which the clocks of the saga were
+    stopped."""
     by = at - (state.paused_at or at)
     return replace(
         _unpaused(state),

@@ -1,4 +1,4 @@
-"""Admission of requests, by what their heads say of where they come from.
+"""Admission of requests, by the headers that name their host and their origin.
 
 A browser runs pages of any site on machines that can reach this service. So a request that a page
 of another site has made is refused, and so is a request under a name that is not ours: the owner of

@@ -27,7 +27,7 @@ class ConnectionLimits:
     `silent_seconds` is the time until its first byte: browsers keep a connection that they opened
     in advance for ten. `head_seconds` is the time from the first byte of a head to its last: a head
     is a few packets. `body_seconds` is longer than endpoints wait for a body, because their
-    response says more. `write_seconds` is how long a client may leave a response unread.
+    response explains more. `write_seconds` is how long a client may leave a response unread.
     `linger_seconds` is how long the input of a refused client is discarded: if the connection were
     closed at once, the client would see a broken connection and no response.
     """

@@ -46,7 +46,7 @@ class AppState(TypedDict):
     executor: Executor
     event_counts: EventMetrics
     participants: Mapping[str, str]
-    workroom: WorkerThread
+    worker_thread: WorkerThread
     body_timeout: SharedTimeout
     redaction: Redaction
     allowed_hosts: Collection[str]

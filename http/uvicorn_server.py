@@ -57,8 +57,8 @@ async def ending_on_failure(
 
     If a part of the service fails while it serves, the process ends with exit code 1, within
     `limit`: nothing would be served, and a supervisor of the process starts it again. An
-    application cannot ask its server for that; but asyncio promises for every server that a
-    callback of the event loop may raise SystemExit.
+    application cannot stop its server; but asyncio promises, for every server, that a callback of
+    the event loop may raise SystemExit.
     """
     is_serving = False
     try:

@@ -1,15 +1,15 @@
 """Jobs: one task for many streams, divided among the nodes by shard.
 
     add ──> pending ──> begun ──> ended (done, or refused and why)
-                └────── cancel: what is not begun never is; what is begun is ended
+                └────── cancel: tasks that are not begun are dropped
 
-A job and all its tasks are recorded before the first is executed. The owner of a shard executes
-the pending tasks of that shard, and records what came of them; after a crash the next owner goes
-on with those that have no outcome. A task may so be executed twice, if a crash comes between its
-execution and its outcome: the executing node must recognise what has been done. The first
-outcome that is recorded counts.
+A job and all its tasks are recorded before the first is executed. The owner of a shard executes the
+pending tasks of that shard, and records their outcomes; after a crash the next owner continues with
+those that have no outcome. So a task is executed twice if a crash comes between its execution and
+the record of its outcome: the executing node must recognise what it has done. The first outcome
+that is recorded counts.
 
-What a job asks for is opaque here. Two implementations exist, PostgreSQL and memory, and one
+The request of a job is opaque here. Two implementations exist, PostgreSQL and memory, and one
 contract suite holds for both.
 """
 
@@ -88,13 +88,13 @@ class JobStore(Protocol):
         """Record that a task is begun; return False if its job was cancelled before."""
 
     async def end(self, task: PendingTask, refusal: str | None, *, ended_at: datetime) -> None:
-        """Record what came of a task: None for done, or why it was refused."""
+        """Record the outcome of a task: None for done, or why it was refused."""
 
     async def finish(self, *, finished_at: datetime) -> None:
         """Finish the jobs that have no pending task."""
 
     async def cancel(self, job_id: str, *, cancelled_by: str | None, finished_at: datetime) -> None:
-        """Finish a job but for the tasks that are begun; a finished job stays as it is."""
+        """Finish a job except for the tasks that are begun; a finished job stays as it is."""
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job, or None if there is none of that id."""

@@ -144,7 +144,7 @@ def text_array(values: Sequence[str]) -> TextArray:
 def nullable_text_array(values: Sequence[str | None]) -> TextArray:
     """Return an array with null for None.
 
-    The header still says that there are no nulls: the server looks itself.
+    The header still says that there are no nulls: the server checks that itself.
     """
     elements = [_NULL if value is None else _text(value) for value in values]
     return TextArray(_array(TextArray, len(values), elements))

@@ -2,9 +2,9 @@
 
 Events go through the writer, one connection and one task; everything else through two pools of
 readers. What a node reads for itself, to take shards over or to find its position in one, has a
-pool of its own: requests of clients that wait for a stream must not keep its new owner from going
-on. Only the log object knows which shards it owns: a new object, in the same process or another,
-owns nothing before it has claimed something.
+pool of its own: clients that wait for a stream must not delay its new owner. Only the log object
+knows which shards it owns: a new object, in the same process or another, owns nothing before it has
+claimed something.
 """
 
 from __future__ import annotations

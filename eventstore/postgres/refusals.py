@@ -1,4 +1,4 @@
-"""Refusals of the database that repeat until a person changes something, with what to change.
+"""Refusals of the database that repeat until an operator changes something, with what to change.
 
 A refusal never decides anything: the statement is sent again, or the request fails and may be
 repeated. But some refusals would repeat for ever, and then waiting is no advice.
@@ -75,7 +75,7 @@ def advice_for(error: psycopg.Error) -> str | None:
 def describe_error(error: Exception) -> str:
     """Return the message of the database in one line, with what to change.
 
-    The questions that libpq puts to a person at a terminal are left out.
+    Questions of libpq for a user at a terminal are left out.
     """
     fix = advice_for(error) if isinstance(error, psycopg.Error) else None
     message = " ".join(_LIBPQ_QUESTION.sub("", str(error)).split())

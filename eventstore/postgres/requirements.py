@@ -19,7 +19,7 @@ from .statements import DatabaseMode, statement
 
 logger = logging.getLogger(__name__)
 
-# The log's writer, the heartbeat, the status view, and one for each of four groups of readers.
+# The log's writer, the heartbeat, the status table, and one for each of four groups of readers.
 MIN_CONNECTIONS: Final = 7
 # Not every system has session settings with names of one's own.
 _UNSUPPORTED_ERRORS: Final[Mapping[DatabaseMode, tuple[type[psycopg.Error], ...]]] = {

@@ -144,7 +144,7 @@ def event_for_status_result(
 ) -> StepFact:
     """Return the event of a status query for an action that is uncertain or was only accepted.
 
-    A query without a clear reply stands for a retry and consumes an attempt like one.
+    A query without a clear reply takes the place of a retry and consumes an attempt.
     """
     outcome, tried = completed.outcome, state.attempts
     if state.wait_deadline is not None and until is not None:

@@ -3,9 +3,9 @@
     decide(saga, input) = the events of the input, then all that follows from the state
 
 The first half turns an input into events: `reactions` for participants, timers and child sagas,
-`operator_commands` for operators. The second half asks the state, until nothing more follows:
-`forward` while the saga runs, `compensation` while it compensates. The rules R1 to R9 of the
-semantics live in these four.
+`operator_commands` for operators. The second half derives events from the state, until nothing more
+follows: `forward` while the saga runs, `compensation` while it compensates. The rules R1 to R9 of
+the semantics live in these four.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ class DecisionBuilder:
 
     @property
     def saga_time(self) -> datetime:
-        """The clock of the saga, which stands still while the saga is paused."""
+        """Return the time on the clock of the saga, which is stopped while the saga is paused."""
         return self.saga.state.paused_at or self.now
 
     def time_after(self, wait: timedelta) -> datetime:

@@ -269,7 +269,7 @@ def _violation_finding(path: Path, why: str) -> Finding:
 
 
 def _request_pointer(path: Path) -> str:
-    """Return the pointer into the request: `step_data` stands beside `input`, not in it."""
+    """Return the pointer into the request, where `step_data` is beside `input`, not in it."""
     return json_pointer(path[1:] if path[1:2] == ("step_data",) else path)
 
 

@@ -10,11 +10,12 @@
     log, model     R3: what only a model of the participants knows
 
 Each check is a function of a history that yields breaches, and its docstring says it in words. It
-reads the events and never asks what `decide` would have done. Applied after every decision, a check
-is an online one; applied to a whole log, it judges every moment that the events show.
+reads the events and never calls `decide`. Applied after every decision, a check is an online one;
+applied to a whole log, it judges every moment that the events show.
 
-I10 (replay makes no call) and I12 (the same seed gives the same history) do not show in a history:
-the first holds because nothing in this room can call, the second is shown by the simulation.
+I10 (replay makes no call) and I12 (the same seed gives the same history) are not visible in a
+history: the first holds because the core cannot make a call, the second is tested by the
+simulation.
 """
 
 from __future__ import annotations

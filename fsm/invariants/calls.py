@@ -1,6 +1,6 @@
 """Invariants of calls: each was recorded before it left, is sent under one key, and stops in time.
 
-A call that arrives late, from an owner that had lost the shard by then, violates nothing: its key
+A call that arrives late, from an owner that had already lost the shard, violates nothing: its key
 makes it harmless. Its effect must be in the log like that of any other call.
 """
 

@@ -69,7 +69,8 @@ def calls_settle_before_compensation(history: History) -> Iterator[Breach]:
 
 
 def compensation_has_a_cause(history: History) -> Iterator[Breach]:
-    """Invariant I3. Only what may have taken effect is undone, and at the end none of it stands."""
+    """Invariant I3. Only steps that may have taken effect are compensated, and at the end no effect
+    is left."""
     effects = EffectTracker(history.definition)
     for entry in history.entries:
         effects.apply(entry.event)

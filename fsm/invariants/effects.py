@@ -142,11 +142,11 @@ class LedgerCoverage:
 def effects_match_log(
     history: History, calls: Sequence[LedgerEntry], coverage: LedgerCoverage
 ) -> Iterator[Breach]:
-    """Invariant I2. What participants did is what the log says that they did.
+    """Invariant I2. Participants did what the log records.
 
     An effect happens once, and not where the log says that the step was not executed. A done step
-    took effect. At completion nothing is undone, and nothing was done before its turn. What a
-    saga at rest leaves standing is named by it. `calls` are in the order in which they arrived.
+    took effect. At completion nothing is undone, and nothing was done before its turn. A saga at
+    rest names the effects that it leaves. `calls` are in the order in which they arrived.
     """
     effects = _LedgerEffects(history, calls, coverage)
     yield from effects.twice()
@@ -230,7 +230,7 @@ class _LedgerEffects:
         return {name for name in names if step in definition.predecessors(name)}
 
     def _standing(self) -> list[str]:
-        """Return the steps whose effects stand, in the order of the definition.
+        """Return the steps whose effects are not compensated, in the order of the definition.
 
         A step that is undone by another goes with the compensation of that one.
         """
@@ -265,7 +265,7 @@ class _LedgerEffects:
 
 
 def _reported_as_standing(history: History) -> tuple[str, ...] | None:
-    """Return the effects that a saga at rest says it leaves; None if it says nothing of them."""
+    """Return the effects that a saga at rest reports as left; None if it reports none of them."""
     state = history.saga.state
     match state.status:
         case SagaStatus.COMPENSATED:

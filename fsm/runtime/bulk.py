@@ -239,7 +239,7 @@ class BulkJobs:
     async def _execute(self, task: PendingTask, command: ForwardedInput) -> str | None:
         """Command a saga; return its refusal, if it refuses.
 
-        Raises Unavailable, Fenced or WrongExpectedVersion if it is not known what came of it.
+        Raises Unavailable, Fenced or WrongExpectedVersion if the outcome is not known.
         """
         saga_id = task.stream_id
         try:

@@ -73,7 +73,7 @@ def action_answer(
 
 
 def status_answer(step: str, outcome: CallOutcome, *, attempt: int = 1) -> CallCompleted:
-    """Return the answer to a status query, which asks what became of an action."""
+    """Return the answer to a status query about an action."""
     return CallCompleted(step=step, direction=Direction.STATUS, attempt=attempt, outcome=outcome)
 
 

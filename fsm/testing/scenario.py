@@ -45,7 +45,7 @@ CHILD_VERBS = {StartChild: "start", CompensateChild: "undo", PauseChild: "pause"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A saga at a moment, with what came of its last input: events, calls or a refusal.
+    """A saga at a moment, with the result of its last input: events, calls or a refusal.
 
     A scenario is a value: two inputs can follow the same one. An unexpected refusal is raised by
     the next assertion or input.

@@ -167,7 +167,7 @@ ROUTES: Final = (
         query=NoQuery,
         headers=(ACTOR_HEADER,),
         responses={
-            200: ResponseSpec("How many sagas a dry run matches.", BulkDryRunResponse),
+            200: ResponseSpec("The number of sagas that a dry run matches.", BulkDryRunResponse),
             202: ResponseSpec("A job to follow.", BulkJobResponse, headers=("Location",)),
         },
         problems=(ProjectionUnavailable, TooManySagas),
@@ -193,7 +193,7 @@ ROUTES: Final = (
         method="GET",
         path="/bulk/{job_id}/sagas",
         endpoint=bulk_sagas,
-        summary="What came of each saga of a bulk job",
+        summary="The outcome of each saga of a bulk job",
         query=BulkSagasQuery,
         responses={200: ResponseSpec("A page.", BulkSagasResponse, headers=("Link",))},
         problems=(BulkJobNotFound,),
@@ -205,7 +205,9 @@ ROUTES: Final = (
         summary="Stop a bulk job: sagas that have not got the command do not get it",
         query=NoQuery,
         headers=(ACTOR_HEADER,),
-        responses={200: ResponseSpec("The job, which may have been done before.", BulkJobResponse)},
+        responses={
+            200: ResponseSpec("The job; one that was done already is unchanged.", BulkJobResponse)
+        },
         problems=(BulkJobNotFound,),
     ),
 )

@@ -28,12 +28,12 @@ VERSION_DIGITS: Final = re.compile(r"[1-9][0-9]{0,9}")
 
 
 async def put_definition(request: Request) -> Response:
-    orchestrator, workroom = request.state["orchestrator"], request.state["workroom"]
+    orchestrator, worker_thread = request.state["orchestrator"], request.state["worker_thread"]
     read_query(NoQuery, request)
-    document, size = await read_document(request, workroom)
+    document, size = await read_document(request, worker_thread)
     mismatches = _path_mismatches(document, request.path_params)
     try:
-        definition = await workroom.run(size, parse_unverified_definition, document)
+        definition = await worker_thread.run(size, parse_unverified_definition, document)
     except InvalidDefinition as error:
         raise InvalidDefinition([*mismatches, *error.findings]) from None
     if mismatches:
@@ -70,15 +70,15 @@ async def verify_definition(request: Request) -> Response:
 
 async def _read_definition(request: Request) -> Definition:
     """Raises InvalidDefinition."""
-    workroom = request.state["workroom"]
-    document, size = await read_document(request, workroom)
-    return await workroom.run(size, parse_unverified_definition, document)
+    worker_thread = request.state["worker_thread"]
+    document, size = await read_document(request, worker_thread)
+    return await worker_thread.run(size, parse_unverified_definition, document)
 
 
 async def _verify(definition: Definition, request: Request) -> Sequence[Finding]:
     participants = request.state["participants"]
     others = await request.state["orchestrator"].definitions()
-    return await request.state["workroom"].run(
+    return await request.state["worker_thread"].run(
         len(definition.source), verify, definition, participants, others
     )
 
@@ -154,7 +154,9 @@ ROUTES: Final = (
         endpoint=list_definitions,
         summary="All definitions, in all versions",
         query=NoQuery,
-        responses={200: ResponseSpec("In order of name and version.", DefinitionsResponse)},
+        responses={
+            200: ResponseSpec("The definitions, in order of name and version.", DefinitionsResponse)
+        },
         problems=(Unavailable,),
     ),
     RouteSpec(
@@ -165,7 +167,7 @@ ROUTES: Final = (
         query=NoQuery,
         body=DefinitionModel,
         body_types=DOCUMENT_TYPES,
-        responses={200: ResponseSpec("What its author should know.", FindingsResponse)},
+        responses={200: ResponseSpec("The findings for its author.", FindingsResponse)},
         problems=(NotYaml,),
     ),
     RouteSpec(

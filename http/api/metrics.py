@@ -71,7 +71,7 @@ def _events(counts: EventMetrics) -> Metric:
 
 
 def _sagas(unsettled: Sequence[SagaCount] | None) -> Iterator[Metric]:
-    help_text = "1 if the status view can be read."
+    help_text = "1 if the status table can be read."
     yield GaugeMetricFamily("saga_status_view_up", help_text, value=float(unsettled is not None))
     help_text = "Running and parked sagas."
     family = GaugeMetricFamily("saga_unsettled", help_text, labels=("saga_type", "status"))

@@ -98,7 +98,7 @@ ROUTES: Final = (
         query=FeedQuery,
         responses={
             200: ResponseSpec(
-                "A page. A short one that has a Link is not the last.",
+                "A page. If it has a Link it is not the last, however short.",
                 FeedResponse,
                 headers=("Link",),
             )
@@ -112,7 +112,9 @@ ROUTES: Final = (
         summary="Statistics: how many sagas there are, how long they take, and what fails",
         query=NoQuery,
         responses={
-            200: ResponseSpec("Counts of all sagas; the rest of the newest.", StatsResponse)
+            200: ResponseSpec(
+                "Counts of all sagas; durations and failures of the newest.", StatsResponse
+            )
         },
         problems=(ProjectionUnavailable,),
     ),
@@ -120,9 +122,13 @@ ROUTES: Final = (
         method="GET",
         path="/participants",
         endpoint=participants,
-        summary="The participants: where they are, and the outcomes of their calls",
+        summary="The participants: their URLs, and the outcomes of their calls",
         query=NoQuery,
-        responses={200: ResponseSpec("As this process sees them.", ParticipantsResponse)},
+        responses={
+            200: ResponseSpec(
+                "The participants, with the calls of this process.", ParticipantsResponse
+            )
+        },
     ),
     RouteSpec(
         method="GET",

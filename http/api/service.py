@@ -37,7 +37,7 @@ async def ready(request: Request) -> Response:
 
 
 async def live(request: Request) -> Response:
-    """Check nothing: the response shows that the event loop turns, and a restart cures nothing
+    """Check nothing: the response proves that the event loop runs, and a restart would mend nothing
     else."""
     return json_response({"status": "pass", "checks": {}}, headers=NO_STORE)
 

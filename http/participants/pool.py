@@ -5,9 +5,9 @@ one, and releases the slot when it ends, however it ends. Calls wait in order of
 all slots are taken; a released slot goes to the first of them, which finds the connection that came
 with it among the idle ones.
 
-Idle connections are closed before a usual server would close them, because a request that crosses
-the server's goodbye is lost: whether it was read is unknown. Using the last used one first lets the
-others age and keeps the idle ones in order of age, so that one timer serves all. Every step is
+Idle connections are closed before a usual server would close them, because a request that is sent
+while the server closes is lost: whether it was read is unknown. Using the last used one first lets
+the others age and keeps the idle ones in order of age, so that one timer serves all. Every step is
 O(1).
 
 A connection has a maximum age, because a name is looked up only when a connection is opened: a

@@ -1,4 +1,5 @@
-"""HTTP/1.1 to participants over asyncio, which tells "certainly not sent" from "maybe done".
+"""HTTP/1.1 to participants over asyncio, which distinguishes "certainly not sent" from "maybe
+done".
 
 `httpx.ConnectError`, `ConnectTimeout` and `PoolTimeout` (and `LocalProtocolError`,
 `UnsupportedProtocol` for what must not be sent at all) are raised only while no byte of the

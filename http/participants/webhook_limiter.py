@@ -4,8 +4,8 @@ Webhooks are limited by URL, by origin, behind which many receivers may be, and 
 every connection takes a file descriptor. First tries and retries have separate slots: a retry waits
 behind other retries, and never before a webhook that has not been tried. A first try may take its
 whole timeout while slots are free. Once another webhook waits for its slot, it must have a response
-within `CONTENDED_TIMEOUT`, or is tried again later. So a good receiver gets its webhook soon,
-however many of its neighbours hang, and a slow one does not get everything twice.
+within `CONTENDED_TIMEOUT`, or is tried again later. So a receiver that responds gets its webhook
+soon, however many others hang, and a slow one does not get every webhook twice.
 """
 
 from __future__ import annotations

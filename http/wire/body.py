@@ -58,13 +58,13 @@ async def read_json(request: Request[Any]) -> Json:
     return _parse_json(data) if data else None
 
 
-async def read_document(request: Request[Any], workroom: WorkerThread) -> tuple[Json, int]:
+async def read_document(request: Request[Any], worker_thread: WorkerThread) -> tuple[Json, int]:
     """Return the definition in the body, JSON or YAML by its media type, and its size in bytes."""
     data = await _read_supported(request, (JSON, *YAML_TYPES))
     if not data:
         raise NotJson("there is no body; send a definition as JSON or YAML")
     parse = _parse_yaml if _media_type(request) in YAML_TYPES else _parse_json
-    return await workroom.run(len(data), parse, data), len(data)
+    return await worker_thread.run(len(data), parse, data), len(data)
 
 
 async def _read_supported(request: Request[Any], supported: Sequence[str]) -> bytes:

@@ -45,7 +45,7 @@ SECONDS: Final = re.compile(r"[0-9]{1,9}")
 def header_values(request: Request[Any], name: bytes) -> list[str]:
     """Return the values of all headers of that name, which is in small letters.
 
-    Most headers that are asked for are absent: this takes a third of the time of Starlette's.
+    Most headers that are looked up are absent: this takes a third of the time of Starlette's.
     """
     return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
 

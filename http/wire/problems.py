@@ -1,7 +1,7 @@
 """Problem details of errors (RFC 9457): the only place that knows status codes of errors.
 
 An exception is looked up by its class, then by its base classes. One that is not in the table is a
-defect of the service: the response is 500 and says nothing of it, the log has the traceback. Texts
+defect of the service: the response is a 500 without details, and the log has the traceback. Texts
 from outside are shortened before they are sent back.
 """
 

@@ -219,14 +219,14 @@ class BulkJobResponse(ResponseModel):
 
 
 class BulkJobsResponse(ResponseModel):
-    """Newest first."""
+    """Bulk jobs, newest first."""
 
     jobs: list[BulkJobResponse]
     next_cursor: str | None
 
 
 class BulkSagaModel(ResponseModel):
-    """What came of one saga; `left`: the job was cancelled before the saga got the command."""
+    """The outcome of one saga; `left`: the job was cancelled before the saga got the command."""
 
     saga_id: str
     outcome: Literal["pending", "done", "refused", "left"]
@@ -235,7 +235,7 @@ class BulkSagaModel(ResponseModel):
 
 
 class BulkSagasResponse(ResponseModel):
-    """In order of saga ids."""
+    """The sagas of a bulk job, in order of their ids."""
 
     sagas: list[BulkSagaModel]
     next_cursor: str | None

@@ -1,4 +1,5 @@
-"""A route of the API: where it is, its endpoint, and all that the API document says of it."""
+"""A route of the API: its method and path, its endpoint, and its description in the API
+document."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ class ResponseSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
-    """A route, with all that the API document says of it. `problems` are those of this route alone;
-    `openapi.py` adds what any body or query can cause.
+    """A route and its description. `problems` are those of this route alone; `openapi.py` adds what
+    any body or query can cause.
 
     Without a `query` model every query parameter is ignored.
     """

@@ -47,7 +47,7 @@ class AuditProgress:
 
 @dataclass(frozen=True, slots=True)
 class SharedSaga:
-    """A saga that more than one idempotency key stands for."""
+    """A saga that is bound to more than one idempotency key."""
 
     saga_id: str
     keys: int

@@ -137,7 +137,7 @@ def state_of(
         statistics=NoStatistics(),
         executor=world.driver.executor,
         event_counts=EventMetrics(),
-        workroom=WorkerThread(),
+        worker_thread=WorkerThread(),
         body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),
         redaction=Redaction([SECRET]),
         allowed_hosts=("saga",),
