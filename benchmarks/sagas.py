@@ -41,7 +41,7 @@ ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
 REST_SECONDS = 60
 WARM_UP_SECONDS, WARM_UP_CONNECTIONS = 3, 64
-PROJECTED = 0.3  # seconds; by then the status view has seen the last saga
+PROJECTED = 0.3  # seconds; the last saga is in the status table after that
 COUNT = b"select count(*), count(*) filter (where not rests) from saga_status"
 
 

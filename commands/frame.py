@@ -36,21 +36,21 @@ class ExitCode(IntEnum):
     NOT_PERMITTED = 5
     UNREACHABLE = 6
     COMPENSATED = 7
-    NEEDS_A_PERSON = 8
+    NEEDS_OPERATOR = 8
     TIMED_OUT = 9
     CHECK_FAILED = 10
 
 
 MEANINGS: Final[Mapping[ExitCode, str]] = {
     ExitCode.OK: "the command has done what it says",
-    ExitCode.INTERNAL: "an error of the program itself, or of where its output goes",
+    ExitCode.INTERNAL: "an error of the program itself, or of the destination of its output",
     ExitCode.USAGE: "a wrong argument, option, file or setting",
-    ExitCode.NOT_FOUND: "what the command names does not exist",
-    ExitCode.CONFLICT: "the state of what the command names does not permit it",
+    ExitCode.NOT_FOUND: "the object that the command names does not exist",
+    ExitCode.CONFLICT: "the state of that object does not permit the command",
     ExitCode.NOT_PERMITTED: "the caller is not permitted to do it",
     ExitCode.UNREACHABLE: "the service or its database cannot be reached",
     ExitCode.COMPENSATED: "the saga was compensated",
-    ExitCode.NEEDS_A_PERSON: "the saga waits for a person",
+    ExitCode.NEEDS_OPERATOR: "the saga waits for an operator",
     ExitCode.TIMED_OUT: "the time to wait has passed",
     ExitCode.CHECK_FAILED: "a check found something",
 }

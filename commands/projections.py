@@ -18,11 +18,13 @@ def rebuild(output: Output) -> ExitCode:
     try:
         events = asyncio.run(wiring.rebuild_projections(read_settings()))
     except psycopg.OperationalError as error:
-        raise CommandFailed(ExitCode.UNREACHABLE, f"the database is lost: {error}") from error
+        raise CommandFailed(
+            ExitCode.UNREACHABLE, f"the connection to the database is lost: {error}"
+        ) from error
     output.document(
         {"projection": STATUS_TABLE, "events": events},
         object_id=STATUS_TABLE,
-        text=f"folded {events} events",
+        text=f"projected {events} events",
     )
     return ExitCode.OK
 

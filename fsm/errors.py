@@ -57,7 +57,9 @@ class TooManySignals(NotAllowed):
 
 class ChildrenUnderWay(NotAllowed):
     def __init__(self, saga_id: str, children: Sequence[str]) -> None:
-        reason = f"{', '.join(children)} under way; say whether to leave or to cancel the children"
+        reason = (
+            f"{', '.join(children)} in progress: say whether to leave or to cancel the children"
+        )
         super().__init__(saga_id, "abandon", reason)
         self.children = tuple(children)
 
@@ -66,7 +68,9 @@ class DrivenByParent(NotAllowed):
     def __init__(
         self, saga_id: str, verb: str, parent: str, allowed_actions: Sequence[str]
     ) -> None:
-        reason = f"it is a step of saga {parent}, which decides that; ask it of the parent"
+        reason = (
+            f"it is a step of saga {parent}, which decides that: send the command to the parent"
+        )
         super().__init__(saga_id, verb, reason, allowed_actions)
         self.parent = parent
 

@@ -47,7 +47,7 @@ ADVICE_BY_SQLSTATE: Final[Mapping[str, str]] = {
     "3D": "create the database that DATABASE_URL names",
     "3F": _TABLES,
     "42": _TABLES,
-    "42501": "give the user of DATABASE_URL its rights on the tables of the service",
+    "42501": "grant the user of DATABASE_URL its privileges on the tables of the service",
     "42601": _SYSTEM,
     "42883": _SYSTEM,
     "42P05": SHARED_SESSIONS,

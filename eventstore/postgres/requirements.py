@@ -65,7 +65,7 @@ async def _require_writes(connection: Connection) -> None:
     ((read_only,),) = await cursor.fetchall()
     if read_only:
         raise UnsuitableDatabase(
-            "it takes no writes: let it lead to the primary, or take the read-only setting away"
+            "it takes no writes: let it lead to the primary, or remove the read-only setting"
         )
 
 

@@ -266,7 +266,7 @@ class Writer:
             rows = next_epoch_rows(heads, claim.shard_ids, event)
             if await self._insert_behind_locks(claim, rows, heads):
                 return self._take_ownership(rows)
-        raise ClaimFailed(claim.shard_ids, "others were faster every time")
+        raise ClaimFailed(claim.shard_ids, "other nodes were faster every time")
 
     async def _insert_behind_locks(
         self, claim: Claim, rows: Sequence[RecordedEvent], heads: Mapping[int, Head]
@@ -276,7 +276,7 @@ class Writer:
                 return await self._insert(rows, heads, wait_for_locks=False)
             except database.LockNotAvailable:
                 logger.warning("a claim waits for an undecided append")
-        raise ClaimFailed(claim.shard_ids, "an append of the owner before is still undecided")
+        raise ClaimFailed(claim.shard_ids, "an append of the former owner is still undecided")
 
     def _take_ownership(self, rows: Iterable[RecordedEvent]) -> Mapping[int, int]:
         for row in rows:

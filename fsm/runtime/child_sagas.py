@@ -47,7 +47,7 @@ class _NestedTooDeep(Exception):
     """The child would exceed the limit of nesting."""
 
     def __init__(self, depth: int, limit: int) -> None:
-        subject = f"it would be a saga {depth} deep under others"
+        subject = f"it would be nested {depth} levels deep"
         super().__init__(f"{subject}, and at most {limit} are allowed (SAGA_NESTING_LIMIT)")
 
 

@@ -31,7 +31,7 @@ class SagaNotFound(OrchestratorError):
 
 class VersionConflict(OrchestratorError):
     def __init__(self, saga_id: str, version: int) -> None:
-        super().__init__(f"saga {saga_id} is at version {version} by now")
+        super().__init__(f"saga {saga_id} is at version {version} now")
         self.saga_id, self.version = saga_id, version
 
 

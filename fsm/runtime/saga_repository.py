@@ -104,7 +104,7 @@ class SagaRepository:
             and (at is None or entry.recorded.recorded_at <= at)
         ]
         if not earlier:
-            raise VersionNotReached(saga_id, "had not been started by then")
+            raise VersionNotReached(saga_id, "had not been started at that time")
         return await self._replay(saga_id, earlier)
 
     async def load_many(self, saga_ids: Iterable[str]) -> dict[str, Saga | Exception]:

@@ -21,7 +21,7 @@ UNKNOWN = CallOutcome(kind=Outcome.UNKNOWN, reason="500 oops")
 NOT_SENT = CallOutcome(kind=Outcome.NOT_SENT, reason="refused")
 NOT_DONE = CallOutcome(kind=Outcome.NOT_DONE, reason="the participant does not know the call")
 ACCEPTED = CallOutcome(kind=Outcome.ACCEPTED)
-CIRCUIT_OPEN = CallOutcome(kind=Outcome.CIRCUIT_OPEN, reason="it answers nobody")
+CIRCUIT_OPEN = CallOutcome(kind=Outcome.CIRCUIT_OPEN, reason="it does not respond")
 
 
 def done(output: Json) -> CallOutcome:
@@ -42,7 +42,7 @@ def throttled(retry_after: timedelta) -> CallOutcome:
 def circuit_open(retry_after: timedelta) -> CallOutcome:
     """Return the outcome of a call that was withheld, since the circuit breaker is open."""
     return CallOutcome(
-        kind=Outcome.CIRCUIT_OPEN, reason="it answers nobody", retry_after=retry_after
+        kind=Outcome.CIRCUIT_OPEN, reason="it does not respond", retry_after=retry_after
     )
 
 

@@ -91,7 +91,7 @@ async def cancel_bulk_job(request: Request) -> Response:
 def _command(body: BulkRequest, actor: str | None) -> BulkCommand:
     """Raises InvalidRequest."""
     if body.children is not None and body.action != "abandon":
-        detail = "only abandon says what becomes of children; leave it out"
+        detail = "only abandon takes children: leave it out"
         raise InvalidRequest([Finding(code="not-wanted", pointer="/children", detail=detail)])
     return BulkCommand(
         action=body.action,

@@ -80,7 +80,7 @@ def _audit_view(verdict: ChainVerdict) -> dict[str, Json]:
         "shard_id": first_bad.shard_id,
         "seq": first_bad.seq,
         "saga_id": first_bad.stream_id,
-        "why": "it, or what stood before it, is not what was written",
+        "why": "this event, or the one before it, is not as it was recorded",
     }
     return {"valid": False, "first_bad": event}
 

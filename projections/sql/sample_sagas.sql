@@ -1,4 +1,4 @@
--- How the newest sagas ended and how long they took. An id begins with the time of the start, so the primary key gives
+-- The ends and durations of the newest sagas. An id begins with the time of the start, so the primary key gives
 -- the newest ones, and the sample is bounded whatever the size of the table.
 select saga_type,
        count(*) as rested,

@@ -1,5 +1,5 @@
 -- Compare and set: of several nodes that want the same shard one gets it, and the others need not claim it. A shard is
--- free if it has no row, or if its owner is taken for dead.
+-- free if it has no row, or if its owner is considered dead.
 insert into shard_owner as owner (shard_id, node_id, since)
 select wanted.shard_id, %(node_id)s::uuid, clock_timestamp()
 from unnest(%(shard_ids)s::integer[]) as wanted (shard_id)

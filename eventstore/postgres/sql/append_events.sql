@@ -1,6 +1,6 @@
--- All rows of a batch or none. The first row of a shard goes in only directly behind the head that its writer knows
+-- All rows of a batch or none. The first row of a shard is inserted only directly after the head that its writer knows
 -- (same epoch, same hash); a new owner occupies the same (shard_id, seq), so this insert violates the primary key. So neither a lock
--- nor a clock is needed, and sending the same batch twice records it once. Returns nothing: the row count says it all.
+-- nor a clock is needed, and sending the same batch twice records it once. Returns no rows: the row count says whether the batch was written.
 insert into event
   (shard_id, seq, stream_id, version, epoch, type, schema_version, recorded_at, payload, hash)
 select *

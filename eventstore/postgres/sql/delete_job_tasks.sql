@@ -1,5 +1,5 @@
--- Before their jobs, some thousands at a time: those of jobs that finished long ago, and those that were recorded long
--- ago for a job that never was.
+-- Executed before their jobs are deleted, some thousands at a time: the tasks of jobs that finished long ago, and tasks
+-- that were recorded long ago for a job that never was recorded.
 delete from job_task
 where (job_id, stream_id) in (
   select task.job_id, task.stream_id

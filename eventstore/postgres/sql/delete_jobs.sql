@@ -1,2 +1,2 @@
--- After their tasks.
+-- Executed after their tasks are deleted.
 delete from job where finished_at < %(finished_before)s

@@ -1,2 +1,2 @@
--- Two claims must never look alike: the database draws what tells them apart.
+-- Two claims must never look alike: the database draws the token that distinguishes them.
 select gen_random_uuid()::text as token

@@ -1,4 +1,4 @@
--- Those of whose tasks nothing can change any more, with the numbers of their outcomes. Of several nodes the one that
+-- The jobs whose tasks all have their final outcome, with the numbers of the outcomes. Of several nodes the one that
 -- ends the last task sees that it was the last.
 update job
 set finished_at = coalesce(finished_at, %(finished_at)s),

@@ -1,2 +1,2 @@
--- Whether the database answers at all, and would take writes; a table could be locked by another session.
+-- Whether the database responds, and accepts writes. No table is read, for another session could have locked it.
 select current_setting('transaction_read_only')::boolean as read_only

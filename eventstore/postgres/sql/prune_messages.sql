@@ -1,4 +1,4 @@
--- A bounded number of messages to these shards that were answered long ago. They are not read any more: owners read
+-- A bounded number of messages to these shards that were answered long ago. No node reads them any more: owners read
 -- messages without an answer, and the sender has stopped waiting for it.
 delete from message
 where message_id in (

@@ -1,4 +1,4 @@
--- A page of what has come of the tasks of a job, all of them or the refused ones.
+-- A page of the tasks of a job with their outcomes so far, all of them or the refused ones.
 select stream_id::text as stream_id, begun_at, ended_at, refusal
 from job_task
 where job_id = %(job_id)s::uuid

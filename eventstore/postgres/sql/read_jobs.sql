@@ -1,4 +1,4 @@
--- The newest first, with what has come of their tasks so far.
+-- Jobs, newest first, with the numbers of the outcomes of their tasks so far.
 select job.job_id::text as job_id, job.content, job.matched, job.started_at, job.finished_at, job.cancelled,
   job.cancelled_by,
   coalesce(job.done, (select count(*) from job_task as task

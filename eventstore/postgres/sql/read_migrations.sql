@@ -1,4 +1,4 @@
--- Asked in the transaction that applies what is missing.
+-- Executed in the transaction that applies the missing ones.
 select number, sha256
 from migration
 where room = %(room)s

@@ -1,5 +1,5 @@
--- Jobs with something pending in these shards, oldest first: job ids begin with their time. What was begun before a
--- cancel is ended.
+-- Jobs with something pending in these shards, oldest first: job ids begin with their time. Tasks that were begun
+-- before a cancel are finished.
 select job.job_id::text as job_id, job.content
 from job
 where (job.finished_at is null or job.done is null)

@@ -1,4 +1,4 @@
--- A page of what is pending of a job in these shards.
+-- A page of the pending tasks of a job in these shards.
 select task.job_id::text as job_id, task.stream_id::text as stream_id
 from job
 join job_task as task using (job_id)

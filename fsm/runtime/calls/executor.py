@@ -47,7 +47,7 @@ NO_STATUS: frozenset[int] = frozenset()
 NO_HOLDS: Mapping[str, OpenCircuit] = MappingProxyType({})
 NOT_WANTED = CallOutcome(
     kind=Outcome.CIRCUIT_OPEN,
-    reason="not sent: its saga has stopped or goes back",
+    reason="not sent: its saga has stopped or compensates",
     retry_after=timedelta(seconds=1),
 )
 

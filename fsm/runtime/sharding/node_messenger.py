@@ -129,4 +129,4 @@ class NodeMessenger:
             if is_refusal(error):
                 return error
             logger.exception("message failed", extra={"message_id": message.message_id})
-            return Unavailable("it failed where the saga is driven, and was logged there")
+            return Unavailable("it failed at the node that drives the saga, and was logged there")

@@ -26,7 +26,7 @@ VIOLATIONS: Final = {
     "id": f"{SAGA}\n",
 }
 REBUILT: Final = {
-    "table": "folded 0 events\n",
+    "table": "projected 0 events\n",
     "json": '{\n  "projection": "saga_status",\n  "events": 0\n}\n',
     "jsonl": '{"projection": "saga_status", "events": 0}\n',
     "id": "saga_status\n",

@@ -91,7 +91,7 @@ async def test_a_log_that_was_altered_names_the_first_bad_event(
     assert answer.first_bad.shard_id == shard[0].shard_id
     assert answer.first_bad.seq == seq
     assert answer.first_bad.saga_id == shard[-1].stream_id
-    assert answer.first_bad.why == "it, or what stood before it, is not what was written"
+    assert answer.first_bad.why == "this event, or the one before it, is not as it was recorded"
 
 
 async def test_a_log_that_does_not_answer(

@@ -392,7 +392,7 @@ async def test_nesting_beyond_the_limit_is_refused_with_the_reason() -> None:
     assert set(await status_of(world, *world.sagas)) == {"compensated"}
     assert world.participants.paths.count("POST /ask") == 4
     error = str((await world.orchestrator.saga(parent_id)).state.error)
-    assert "a saga 4 deep under others, and at most 3 are allowed (SAGA_NESTING_LIMIT)" in error
+    assert "nested 4 levels deep, and at most 3 are allowed (SAGA_NESTING_LIMIT)" in error
 
 
 @pytest.mark.parametrize(

@@ -1,2 +1,2 @@
--- Instants are read as UTC. Isolation is what the system has: a statement that it refuses for others is sent again.
+-- Instants are read as UTC. Isolation is the default of the system: a statement that fails because of others is sent again.
 set time zone 'UTC'

@@ -1,2 +1,2 @@
--- What such a system shows is what it keeps.
+-- Such a system shows only rows that are durable.
 select true

@@ -1,8 +1,8 @@
 -- * What bytes mean must not depend on settings of the user, the database or the environment.
 -- * Each statement sees what was committed before it began, and what was confirmed survives a power cut, whatever
 --   the server's default is; a stricter default is kept.
--- * A peer that is gone is noticed within half a minute, where the system can: without these the server keeps the
---   session of a lost connection for two hours, with all that it holds.
+-- * A lost peer is noticed within half a minute, where the system supports that: without these settings the server keeps
+--   the session of a lost connection for two hours, with all its locks.
 select
   set_config('client_encoding', 'UTF8', false),
   set_config('TimeZone', 'UTC', false),

@@ -1,5 +1,5 @@
--- Sessions whose connection is lost on our side. One that waits for a standby is left to it: ended, its rows would be
--- seen before the standby has them.
+-- Sessions whose connection is lost on our side. One that waits for a standby is not ended: its rows would
+-- become visible before the standby has them.
 select pg_terminate_backend(pid)
 from pg_stat_activity
 join unnest(%(pids)s::integer[], %(started)s::text[]) as lost (lost_pid, started)

@@ -1,4 +1,4 @@
--- Ends the sessions of nodes that are taken for dead: what they left open must not block others. A living node connects again.
+-- Ends the sessions of nodes that are considered dead: their open transactions must not block others. A living node connects again.
 select pg_terminate_backend(pid)
 from pg_stat_activity
 where datname = current_database()

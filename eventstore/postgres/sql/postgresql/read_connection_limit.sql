@@ -1,5 +1,5 @@
--- Of the server, the database and the user the least; null if nothing limits them. Those of other clients count as well:
--- this is what there can be at best.
+-- The least of the limits of server, database and user; null if there is none. Connections of other clients count as
+-- well, so this is an upper bound.
 select least(
   case when not (select rolsuper from pg_roles where rolname = current_user)
     then current_setting('max_connections')::integer

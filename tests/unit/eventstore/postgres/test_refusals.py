@@ -8,7 +8,7 @@ import pytest
 from psycopg import errors
 from saga_orchestrator.eventstore.postgres.refusals import Refusals, advice_for, describe_error
 
-NEEDS_A_PERSON = {
+NEEDS_OPERATOR = {
     "0A000": "portable mode",  # feature not supported
     "25006": "takes writes",  # read-only transaction
     "26000": "pool_mode=session",  # a prepared statement of another session
@@ -16,7 +16,7 @@ NEEDS_A_PERSON = {
     "28P01": "password",
     "3D000": "create the database",
     "3F000": "search_path",
-    "42501": "rights",
+    "42501": "privileges",
     "42601": "portable mode",  # syntax error
     "42703": "search_path",  # undefined column
     "42883": "portable mode",  # undefined function
@@ -32,7 +32,7 @@ NEEDS_A_PERSON = {
 MAY_PASS = ["08006", "40001", "40P01", "55P03", "57014", "57P01", "57P03", "53200", "25P02"]
 
 
-@pytest.mark.parametrize(("code", "what"), NEEDS_A_PERSON.items())
+@pytest.mark.parametrize(("code", "what"), NEEDS_OPERATOR.items())
 def test_refusal_that_needs_a_person_says_what_to_change(code: str, what: str) -> None:
     error = errors.lookup(code)("so says the database")
 

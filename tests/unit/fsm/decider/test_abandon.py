@@ -112,7 +112,9 @@ def abandoned_with(policy: ChildPolicy) -> Scenario:
 def test_abandon_needs_a_policy_for_active_children(case: Scenario) -> None:
     case = case.when(ABANDON)
 
-    case.then_refused(ChildrenUnderWay, f"{CHILD_ID} under way; say whether to leave or to cancel")
+    case.then_refused(
+        ChildrenUnderWay, f"{CHILD_ID} in progress: say whether to leave or to cancel"
+    )
     assert isinstance(case.refusal, ChildrenUnderWay)
     assert case.refusal.children == (CHILD_ID,)
     assert "abandon" in case.refusal.allowed_actions

@@ -34,7 +34,7 @@ def test_withheld_call_waits_for_the_open_circuit() -> None:
             step="book",
             attempt=1,
             outcome=Outcome.CIRCUIT_OPEN,
-            error="it answers nobody",
+            error="it does not respond",
             until=NOON + MINUTE,
         )
     )

@@ -129,7 +129,7 @@ async def test_future_version_and_time_before_the_start_are_refused(
 
     with pytest.raises(VersionNotReached, match="has no version 3, only 2"):
         await journal.load_as_of(SAGA, version=3)
-    with pytest.raises(VersionNotReached, match="had not been started by then"):
+    with pytest.raises(VersionNotReached, match="had not been started at that time"):
         await journal.load_as_of(SAGA, at=NOON - timedelta(microseconds=1))
 
 
