@@ -1,19 +1,19 @@
-// What everything shown is made of. Data only ever becomes text: no markup is built from strings.
+// The elements of the page. Data is inserted as text only: no markup is built from strings.
 
 const byId = (id) => document.getElementById(id);
 
 function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children.filter((one) => one !== null && one !== undefined));
-  return made;
+  const created = Object.assign(document.createElement(name), properties);
+  created.append(...children.filter((child) => child !== null && child !== undefined));
+  return created;
 }
 
 const badge = (word) => element("span", { className: `badge ${word}` }, word.replaceAll("_", " "));
 
-function moment(text) {
+function timeAgo(text) {
   if (!text) return null;
-  const shown = `${duration((Date.now() - Date.parse(text)) / 1000)} ago`;
-  return element("time", { dateTime: text, title: text }, shown);
+  const age = `${duration((Date.now() - Date.parse(text)) / 1000)} ago`;
+  return element("time", { dateTime: text, title: text }, age);
 }
 
 function duration(seconds) {
@@ -30,8 +30,8 @@ const percent = (rate) => (rate === null ? "–" : `${(rate * 100).toFixed(1)} %
 const number = (value) => element("span", {}, value.toLocaleString("en"));
 
 // A column is [title, cell of a row, class of its cells].
-function table(rows, columns, nothing) {
-  if (!rows.length) return element("p", { className: "quiet" }, nothing);
+function table(rows, columns, emptyText) {
+  if (!rows.length) return element("p", { className: "quiet" }, emptyText);
   const heads = columns.map(([title, , kind]) =>
     element("th", { scope: "col", className: kind || "" }, title));
   const lines = rows.map((row) => element("tr", {}, ...columns.map(([, cell, kind]) =>
@@ -40,19 +40,19 @@ function table(rows, columns, nothing) {
     element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...lines));
 }
 
-// Puts it there without taking the focus from whoever works with the keyboard, or the selection
-// from whoever is about to copy something.
+// Replace the content of an element. The focus of the keyboard is kept, and so is a selection in it,
+// which the operator may be about to copy.
 function show(id, content) {
   const focused = document.activeElement?.dataset?.saga;
-  const place = byId(id);
+  const target = byId(id);
   const selection = getSelection();
-  if (!selection.isCollapsed && selection.containsNode(place, true)) return;
-  const had = focused && place.contains(document.activeElement);
-  place.replaceChildren(content);
-  if (had) place.querySelector(`[data-saga="${CSS.escape(focused)}"]`)?.focus();
+  if (!selection.isCollapsed && selection.containsNode(target, true)) return;
+  const hadFocus = focused && target.contains(document.activeElement);
+  target.replaceChildren(content);
+  if (hadFocus) target.querySelector(`[data-saga="${CSS.escape(focused)}"]`)?.focus();
 }
 
-// A number with more digits than a browser computes with, shown as it came.
+// A number with more digits than a browser computes with, shown with all of them.
 class LongNumber {
   constructor(digits) { this.digits = digits; }
   toString() { return this.digits; }
@@ -62,11 +62,11 @@ class LongNumber {
 const parse = (text) => JSON.parse(text, (_, value, context) =>
   typeof value === "number" && context?.source.length > 15 ? new LongNumber(context.source) : value);
 
-// Answers of the service: problems become errors that say what it said.
-async function ask(path, options) {
+// Send a request and return the JSON of the response. A problem becomes an error with its text.
+async function request(path, options) {
   const response = await fetch(path, { cache: "no-store", ...options });
-  const answer = parse(await response.text());
-  if (response.ok || path === "health") return answer;
-  const allowed = answer.allowed_actions?.length ? ` Allowed: ${answer.allowed_actions.join(", ")}.` : "";
-  throw Object.assign(new Error(`${answer.title}: ${answer.detail}.${allowed}`), { code: answer.code });
+  const body = parse(await response.text());
+  if (response.ok || path === "health") return body;
+  const allowed = body.allowed_actions?.length ? ` Allowed: ${body.allowed_actions.join(", ")}.` : "";
+  throw Object.assign(new Error(`${body.title}: ${body.detail}.${allowed}`), { code: body.code });
 }

@@ -1,15 +1,15 @@
-// All sagas: what needs a person, what is under way, and how things go.
+// All sagas: parked ones, those in progress, statistics, participants and health.
 
-const SHOWN = 50;
-const OFTEN = 4000; // milliseconds, for lists
-const SELDOM = 12000; // for statistics, which read more
+const MAX_ROWS = 50;
+const REFRESH_MS = 4000;
+const STATISTICS_MS = 12000; // they read more than lists do
 const STATUSES = ["parked", "running", "compensating", "pending", "completed", "compensated", "abandoned"];
 
-let statsAsked = 0;
+let statisticsReadAt = 0;
 
 // Sagas of a status, as the service orders them, and whether there are more of them.
 async function sagasOf(status) {
-  const { sagas, next_cursor } = await ask(`sagas?status=${status}&limit=${SHOWN}`);
+  const { sagas, next_cursor } = await request(`sagas?status=${status}&limit=${MAX_ROWS}`);
   return [sagas, next_cursor !== null];
 }
 
@@ -17,107 +17,107 @@ async function showAttention() {
   const [parked, more] = await sagasOf("parked");
   const shown = table(parked, [
     ["Saga", sagaButton],
-    ["Type", (one) => one.saga_type],
-    ["Entity", (one) => String(one.entity_id)],
-    ["Parked", (one) => moment(one.parked.since)],
-    ["Reason", (one) => one.parked.reason, "reason"],
-    ["Not done", (one) => one.parked.not_done.join(", ")],
-    ["Not undone", (one) => one.parked.not_undone.join(", ")],
-  ], "Nothing is parked.");
+    ["Type", (row) => row.saga_type],
+    ["Entity", (row) => String(row.entity_id)],
+    ["Parked", (saga) => timeAgo(saga.parked.since)],
+    ["Reason", (saga) => saga.parked.reason, "reason"],
+    ["Not done", (saga) => saga.parked.not_done.join(", ")],
+    ["Not undone", (saga) => saga.parked.not_undone.join(", ")],
+  ], "No saga is parked.");
   show("attention", element("div", {}, shown, thereAreMore(more)));
 }
 
-async function showGoing() {
-  const found = await Promise.all(["running", "compensating", "pending"].map(sagasOf));
-  const sagas = found.flatMap(([some]) => some);
-  sagas.sort((one, other) => one.created_at.localeCompare(other.created_at));
-  const shown = table(sagas.slice(0, SHOWN), [
+async function showActive() {
+  const lists = await Promise.all(["running", "compensating", "pending"].map(sagasOf));
+  const sagas = lists.flatMap(([page]) => page);
+  sagas.sort((left, right) => left.created_at.localeCompare(right.created_at));
+  const shown = table(sagas.slice(0, MAX_ROWS), [
     ["Saga", sagaButton],
-    ["Type", (one) => one.saga_type],
-    ["Entity", (one) => String(one.entity_id)],
-    ["Status", (one) => badge(one.status)],
-    ["Step", (one) => one.current_step],
-    ["Started", (one) => moment(one.created_at)],
-    ["Last event", (one) => moment(one.updated_at)],
-    ["Error", (one) => one.error, "reason"],
-  ], "Nothing is under way.");
-  const more = sagas.length > SHOWN || found.some(([, one]) => one);
-  show("going", element("div", {}, shown, thereAreMore(more)));
+    ["Type", (row) => row.saga_type],
+    ["Entity", (row) => String(row.entity_id)],
+    ["Status", (saga) => badge(saga.status)],
+    ["Step", (saga) => saga.current_step],
+    ["Started", (saga) => timeAgo(saga.created_at)],
+    ["Last event", (saga) => timeAgo(saga.updated_at)],
+    ["Error", (saga) => saga.error, "reason"],
+  ], "No saga is in progress.");
+  const more = sagas.length > MAX_ROWS || lists.some(([, hasMore]) => hasMore);
+  show("active", element("div", {}, shown, thereAreMore(more)));
 }
 
 const thereAreMore = (more) =>
   (more ? element("p", { className: "quiet" }, "There are more.") : null);
 
 const sagaButton = (saga) => {
-  const made = element("button", { type: "button", className: "link" }, saga.saga_id);
-  made.dataset.saga = saga.saga_id;
-  made.addEventListener("click", () => { location.hash = `saga=${saga.saga_id}`; });
-  return made;
+  const button = element("button", { type: "button", className: "link" }, saga.saga_id);
+  button.dataset.saga = saga.saga_id;
+  button.addEventListener("click", () => { location.hash = `saga=${saga.saga_id}`; });
+  return button;
 };
 
 async function showParticipants() {
-  const { participants } = await ask("participants");
-  const outcomes = (one) => Object.entries(one.outcomes)
+  const { participants } = await request("participants");
+  const outcomes = (participant) => Object.entries(participant.outcomes)
     .map(([outcome, calls]) => `${outcome.replaceAll("_", " ")} ${calls.toLocaleString("en")}`);
   show("participants", table(participants, [
-    ["Name", (one) => one.name],
-    ["URL", (one) => one.url ?? "not known"],
-    ["In flight", (one) => number(one.in_flight), "number"],
-    ["Waiting", (one) => number(one.waiting), "number"],
-    ["Answers", (one) => outcomes(one).join(", ") || "none yet"],
-    ["Breaker", (one) => badge(one.breaker)],
-  ], "None is known."));
+    ["Name", (participant) => participant.name],
+    ["URL", (participant) => participant.url ?? "not known"],
+    ["In flight", (participant) => number(participant.in_flight), "number"],
+    ["Waiting", (participant) => number(participant.waiting), "number"],
+    ["Outcomes", (participant) => outcomes(participant).join(", ") || "none yet"],
+    ["Circuit", (participant) => badge(participant.breaker)],
+  ], "No participant is known."));
 }
 
 async function showStats() {
-  if (Date.now() - statsAsked < SELDOM) return;
-  const stats = await ask("stats");
-  statsAsked = Date.now();
+  if (Date.now() - statisticsReadAt < STATISTICS_MS) return;
+  const stats = await request("stats");
+  statisticsReadAt = Date.now();
   byId("totals").replaceChildren(...STATUSES.map((status) =>
     element("li", { className: status }, element("b", {}, number(stats.totals[status])), status)));
   show("types", table(stats.sagas, [
-    ["Type", (one) => one.saga_type],
-    ...STATUSES.map((status) => [status, (one) => number(one.counts[status]), "number"]),
-    ["Failed", (one) => percent(one.lately && one.lately.failure_rate), "number"],
-    ["Half within", (one) => one.lately && duration(one.lately.duration_seconds.p50), "number"],
-    ["95 % within", (one) => one.lately && duration(one.lately.duration_seconds.p95), "number"],
-  ], "There has been no saga yet."));
+    ["Type", (row) => row.saga_type],
+    ...STATUSES.map((status) => [status, (type) => number(type.counts[status]), "number"]),
+    ["Failed", (type) => percent(type.lately && type.lately.failure_rate), "number"],
+    ["Median", (type) => type.lately && duration(type.lately.duration_seconds.p50), "number"],
+    ["95th percentile", (type) => type.lately && duration(type.lately.duration_seconds.p95), "number"],
+  ], "No saga has been started yet."));
   const counts = ["succeeded", "rejected", "unknown", "not_sent", "backed_off", "compensated", "compensation_failed"];
   show("steps", table(stats.steps, [
-    ["Type", (one) => one.saga_type],
-    ["Step", (one) => one.step],
-    ...counts.map((name) => [name.replaceAll("_", " "), (one) => number(one[name]), "number"]),
-    ["Failed", (one) => percent(one.failure_rate), "number"],
-  ], "Nothing has been called lately."));
+    ["Type", (row) => row.saga_type],
+    ["Step", (row) => row.step],
+    ...counts.map((name) => [name.replaceAll("_", " "), (row) => number(row[name]), "number"]),
+    ["Failed", (row) => percent(row.failure_rate), "number"],
+  ], "No calls within 24 hours."));
 }
 
 async function showHealth() {
-  const { status, checks } = await ask("health");
-  const failed = Object.entries(checks).filter(([, one]) => one.status !== "pass");
-  const why = failed.map(([name, one]) => `${name} (${one.detail})`).join(", ");
+  const { status, checks } = await request("health");
+  const failed = Object.entries(checks).filter(([, check]) => check.status !== "pass");
+  const reasons = failed.map(([name, check]) => `${name} (${check.detail})`).join(", ");
   byId("health").className = `badge ${status}`;
-  const word = status === "warn" ? "Look at" : "Not well";
-  byId("health").textContent = failed.length ? `${word}: ${why}` : "Healthy";
+  const word = status === "warn" ? "Warning" : "Unhealthy";
+  byId("health").textContent = failed.length ? `${word}: ${reasons}` : "Healthy";
 }
 
 async function refresh() {
-  const asked = [showHealth, showStats, showAttention, showGoing, showParticipants, refreshSaga];
-  const results = await Promise.allSettled(asked.map((one) => one()));
-  const failed = results.find((one) => one.status === "rejected");
-  byId("trouble").hidden = !failed;
-  byId("trouble").textContent = failed ? `Not everything here is fresh. ${failed.reason.message}` : "";
-  if (!failed) byId("fresh").textContent = `as of ${new Date().toLocaleTimeString()}`;
+  const parts = [showHealth, showStats, showAttention, showActive, showParticipants, refreshSaga];
+  const results = await Promise.allSettled(parts.map((part) => part()));
+  const failed = results.find((result) => result.status === "rejected");
+  byId("error").hidden = !failed;
+  byId("error").textContent = failed ? `This page is not up to date. ${failed.reason.message}` : "";
+  if (!failed) byId("updated").textContent = `as of ${new Date().toLocaleTimeString()}`;
 }
 
-// One round after the other, and none while nobody looks.
-async function keepFresh() {
+// Refresh again and again, one refresh after the other, and only while the page is visible.
+async function refreshRegularly() {
   if (!document.hidden) await refresh();
-  setTimeout(keepFresh, OFTEN);
+  setTimeout(refreshRegularly, REFRESH_MS);
 }
 
-byId("find").addEventListener("submit", (event) => {
+byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  location.hash = `saga=${byId("wanted").value.trim()}`;
+  location.hash = `saga=${byId("saga-id").value.trim()}`;
 });
-keepFresh();
+refreshRegularly();
 openFromHash();

@@ -1,7 +1,7 @@
-// One saga: its steps, its audit trail, and what an operator can ask of it.
+// One saga: its steps, its audit trail, and the operator commands that are allowed.
 
-const TRAIL = 1000;
-const GIVEN_WITH_A_REASON = ["abandon", "resolve"];
+const MAX_EVENTS = 1000;
+const NEED_A_REASON = ["abandon", "resolve"];
 let open = null; // the id of the saga that is shown
 let shownVersion = null;
 
@@ -15,28 +15,28 @@ async function openFromHash() {
     return;
   }
   byId("saga-title").textContent = open;
-  byId("said").textContent = "";
+  byId("message").textContent = "";
   for (const id of ["saga-body", "saga-trail"]) byId(id).replaceChildren();
   if (!byId("saga").open) byId("saga").showModal();
-  await refreshSaga().catch((error) => say(error.message));
+  await refreshSaga().catch((error) => showMessage(error.message));
 }
 
 async function refreshSaga() {
   const id = open;
   if (id === null) return;
-  const saga = await ask(`sagas/${encodeURIComponent(id)}`);
+  const saga = await request(`sagas/${encodeURIComponent(id)}`);
   if (id !== open || saga.version === shownVersion) return;
-  const trail = await ask(`sagas/${encodeURIComponent(id)}/events?limit=${TRAIL}`);
+  const page = await request(`sagas/${encodeURIComponent(id)}/events?limit=${MAX_EVENTS}`);
   if (id !== open) return;
   byId("saga-body").replaceChildren(facts(saga), element("h3", {}, "Steps"), steps(saga));
-  byId("saga-trail").replaceChildren(element("h3", {}, "Audit trail"), trailOf(trail.events));
-  offer(saga);
+  byId("saga-trail").replaceChildren(element("h3", {}, "Audit trail"), auditTrail(page.events));
+  showCommands(saga);
   shownVersion = saga.version;
 }
 
 function facts(saga) {
   const parked = saga.parked && [
-    ["Parked", moment(saga.parked.since)],
+    ["Parked", timeAgo(saga.parked.since)],
     ["Reason", saga.parked.reason],
     ["Not done", saga.parked.not_done.join(", ") || "–"],
     ["Not undone", saga.parked.not_undone.join(", ") || "–"],
@@ -47,49 +47,50 @@ function facts(saga) {
     ["Entity", String(saga.entity_id)],
     ["Error", saga.error],
     ...(parked || []),
-    ["Started", moment(saga.created_at)],
+    ["Started", timeAgo(saga.created_at)],
     ["Deadline", saga.deadline],
   ];
-  const shown = pairs.filter(([, value]) => value);
-  return element("dl", {}, ...shown.flatMap(([name, value]) =>
+  const present = pairs.filter(([, value]) => value);
+  return element("dl", {}, ...present.flatMap(([name, value]) =>
     [element("dt", {}, name), element("dd", {}, value)]));
 }
 
 const steps = (saga) => element("div", { className: "wide" }, table(saga.steps, [
-  ["Step", (one) => one.name],
-  ["Status", (one) => badge(one.status)],
-  ["Attempts", (one) => number(one.attempts), "number"],
-  ["Next attempt", (one) => one.next_attempt_at && clock(one.next_attempt_at)],
-  ["Last error", (one) => one.last_error, "reason"],
-], "It has no steps."));
+  ["Step", (step) => step.name],
+  ["Status", (step) => badge(step.status)],
+  ["Attempts", (step) => number(step.attempts), "number"],
+  ["Next attempt", (step) => step.next_attempt_at && clock(step.next_attempt_at)],
+  ["Last error", (step) => step.last_error, "reason"],
+], "The saga has no steps."));
 
-const trailOf = (events) => element("div", { className: "wide" }, table(events, [
-  ["", (one) => number(one.version), "number"],
-  ["At", (one) => clock(one.recorded_at)],
-  ["Event", (one) => one.type],
-  ["By", (one) => [one.actor, one.reason].filter(Boolean).join(": ")],
-  ["Data", (one) => element("pre", {}, JSON.stringify(one.data)), "reason"],
-], "Nothing is recorded."));
+const auditTrail = (events) => element("div", { className: "wide" }, table(events, [
+  ["", (event) => number(event.version), "number"],
+  ["At", (event) => clock(event.recorded_at)],
+  ["Event", (event) => event.type],
+  ["By", (event) => [event.actor, event.reason].filter(Boolean).join(": ")],
+  ["Data", (event) => element("pre", {}, JSON.stringify(event.data)), "reason"],
+], "No event is recorded."));
 
 const clock = (text) =>
   element("time", { dateTime: text, title: text }, new Date(text).toLocaleString());
 
-// What is legal now, as the service says; of a saga under way to cancel is to undo.
-function offer(saga) {
-  const legal = saga.allowed_actions.filter((one, _, all) => one !== "compensate" || !all.includes("cancel"));
-  const buttons = [...byId("verbs").querySelectorAll("button")];
-  for (const one of buttons) one.hidden = !legal.includes(one.value);
-  byId("verbs").hidden = buttons.every((one) => one.hidden);
-  byId("verdict").hidden = !saga.parked;
-  if (saga.parked) offerVerdicts(saga);
+// Show the commands that are allowed now. Cancelling a saga in progress compensates it, so only one of
+// the two is shown.
+function showCommands(saga) {
+  const allowed = saga.allowed_actions.filter((verb, _, all) => verb !== "compensate" || !all.includes("cancel"));
+  const buttons = [...byId("commands").querySelectorAll("button")];
+  for (const button of buttons) button.hidden = !allowed.includes(button.value);
+  byId("commands").hidden = buttons.every((button) => button.hidden);
+  byId("resolve").hidden = !saga.parked;
+  if (saga.parked) showResolve(saga);
 }
 
-function offerVerdicts({ parked, steps: all }) {
-  const begun = new Set(all.filter((one) => one.status !== "pending").map((one) => one.name));
-  const left = [...parked.not_done, ...parked.not_undone].filter((name) => begun.has(name));
-  byId("step").replaceChildren(...left.map((name) => element("option", {}, name)));
+function showResolve({ parked, steps: all }) {
+  const begun = new Set(all.filter((step) => step.status !== "pending").map((step) => step.name));
+  const unresolved = [...parked.not_done, ...parked.not_undone].filter((name) => begun.has(name));
+  byId("step").replaceChildren(...unresolved.map((name) => element("option", {}, name)));
   byId("outcome").value = parked.not_undone.length ? "undone" : "done";
-  byId("verdict").hidden = !left.length;
+  byId("resolve").hidden = !unresolved.length;
 }
 
 function requestOf(verb, reason) {
@@ -98,35 +99,35 @@ function requestOf(verb, reason) {
   return [`steps/${step}/resolve`, { outcome: byId("outcome").value, evidence: reason }];
 }
 
-async function act(verb) {
+async function execute(verb) {
   const reason = byId("reason").value.trim();
-  if (GIVEN_WITH_A_REASON.includes(verb) && !reason) {
+  if (NEED_A_REASON.includes(verb) && !reason) {
     byId("reason").focus();
-    return say(`Say why: it takes a reason to ${verb}.`);
+    return showMessage(`Give a reason: it is required to ${verb}.`);
   }
-  if (verb !== "retry" && !confirm(`Really ${verb} saga ${open}?`)) return undefined;
-  statsAsked = 0; // the counts will have changed
+  if (verb !== "retry" && !confirm(`${verb} saga ${open}?`)) return undefined;
+  statisticsReadAt = 0; // the counts change
   const [path, body] = requestOf(verb, reason);
   const headers = { "Content-Type": "application/json" };
-  const send = (said) =>
-    ask(`sagas/${encodeURIComponent(open)}/${path}`, { method: "POST", headers, body: JSON.stringify(said) });
-  const after = await send(body).catch((error) => {
+  const send = (content) =>
+    request(`sagas/${encodeURIComponent(open)}/${path}`, { method: "POST", headers, body: JSON.stringify(content) });
+  const status = await send(body).catch((error) => {
     if (error.code !== "children-under-way") throw error;
-    const cancel = confirm("It has child sagas under way. OK: cancel them too. Cancel: leave them to go on.");
+    const cancel = confirm("The saga has child sagas in progress. OK: cancel them too. Cancel: let them continue.");
     return send({ ...body, children: cancel ? "cancel" : "leave" });
   });
   byId("reason").value = "";
-  say(`Done: it is ${after.status} now.`);
+  showMessage(`Done: the saga is ${status.status} now.`);
   return refreshSaga();
 }
 
-const say = (text) => { byId("said").textContent = text; };
+const showMessage = (text) => { byId("message").textContent = text; };
 
-byId("verbs").addEventListener("submit", (event) => {
+byId("commands").addEventListener("submit", (event) => {
   event.preventDefault();
-  act(event.submitter.value).catch((error) => say(error.message));
+  execute(event.submitter.value).catch((error) => showMessage(error.message));
 });
-// The Enter key would choose the first verb.
+// The Enter key would choose the first command.
 byId("reason").addEventListener("keydown", (event) => {
   if (event.key === "Enter") event.preventDefault();
 });
