@@ -1,5 +1,5 @@
-"""How many appends a second the log takes, how long one waits, and what it costs together with the
-status view behind it.
+"""Measure appends: how many a second the log takes, how long each waits, and the cost together with
+the status table behind it.
 
     python benchmarks/append.py [--sagas N] [--appenders 1,16,48] [--rounds N] [--json FILE]
                                 [--without-projector] [--profile]
@@ -71,7 +71,7 @@ class Figures:
 
 
 class Stage:
-    """The log and, unless it is left out, the status view behind it."""
+    """The log and, unless it is left out, the status table behind it."""
 
     def __init__(
         self, journal: SagaRepository, projector: Projector | None, postmaster: int

@@ -1,5 +1,5 @@
-"""Run a benchmark on two versions of this project in turns, because the machine changes its speed
-from minute to minute.
+"""Run a benchmark on two versions of this project in turns: the speed of the machine changes from
+minute to minute.
 
     git worktree add ../before main
     python benchmarks/compare_versions.py ../before append.py [--pairs 3] [--appenders 48 ...]

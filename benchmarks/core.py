@@ -1,4 +1,5 @@
-"""What the pure core costs a saga, part by part: CPU time, without a log and without a network.
+"""Measure the CPU time of the pure core per saga, part by part, without a log and without a
+network.
 
     python benchmarks/core.py [--against FOLDER] [--rounds N] [--ways forward,declined]
                               [--json FILE]
@@ -125,7 +126,7 @@ def _least(rounds: Sequence[Figures]) -> Figures:
 
 
 def measure(way: str) -> Figures:
-    """One round, in this process."""
+    """Measure one round, in this process."""
     definition = newest_order()
     histories = [record_history(definition, way, number) for number in range(SAGAS)]
     for history in histories:
@@ -171,7 +172,7 @@ def record_history(definition: Definition, way: str, number: int) -> SagaHistory
 
 
 def _replies(way: str, number: int) -> list[Response]:
-    """What `participants.py` answers."""
+    """Return the replies that `participants.py` sends."""
     order = b'{"order_id": "%032x", "status": "PENDING_PAYMENT"}' % number
     payment = b'{"payment_id": "%032x", "status": "PAID"}' % number
     last = {
@@ -196,14 +197,14 @@ def _answer(call: CallParticipant, verdict: CallOutcome) -> CallCompleted:
 
 
 def reads(histories: Sequence[SagaHistory]) -> None:
-    """The body of a start; replies are read where they are classified."""
+    """Read the body of a start; replies are read where they are classified."""
     body = json.dumps(ORDER).encode()
     for _ in histories:
         parse_untrusted(body)
 
 
 def inputs(histories: Sequence[SagaHistory]) -> None:
-    """What a start is checked for before it is history."""
+    """Check the input of a start, before anything is recorded."""
     for history in histories:
         check_input(history.definition, history.request.input)
 
@@ -220,7 +221,7 @@ def classifications(histories: Sequence[SagaHistory]) -> None:
 
 
 def decisions(histories: Sequence[SagaHistory]) -> None:
-    """Of the answers: events, states, and the calls that follow."""
+    """Decide about each reply: events, states, and the calls that follow."""
     for history in histories:
         for decision, answer in zip(history.decisions, history.answers, strict=False):
             decide(decision.saga, answer, now=ANSWERED, jitter=0.5)
@@ -234,7 +235,8 @@ def encodings(histories: Sequence[SagaHistory]) -> None:
 
 
 def wakeups(histories: Sequence[SagaHistory]) -> None:
-    """The driver's, of every decision: when to wake it, whether it may leave, whether to send."""
+    """Compute what the driver does after each decision: when to wake the saga, whether to evict it,
+    whether to send."""
     for history in histories:
         for decision in history.decisions:
             saga = decision.saga
@@ -246,7 +248,8 @@ def wakeups(histories: Sequence[SagaHistory]) -> None:
 
 
 def rows(histories: Sequence[SagaHistory]) -> None:
-    """The projector's: in a busy service a saga is written some one and a half times."""
+    """Make the rows of the projector: in a busy service a saga is written some one and a half
+    times."""
     status_columns([history.decisions[1].saga for history in histories[::2]])
     status_columns([history.decisions[-1].saga for history in histories])
 
@@ -257,7 +260,7 @@ def views(histories: Sequence[SagaHistory]) -> None:
 
 
 def replays(histories: Sequence[SagaHistory]) -> None:
-    """From bytes, as after a restart."""
+    """Replay from bytes, as after a restart."""
     for history in histories:
         events = [
             (decode(event.type_name, event.schema_version, encode(event)), BEGAN)

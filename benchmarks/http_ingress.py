@@ -31,7 +31,7 @@ WARM_UP_SECONDS = 1
 
 
 def cost(environ: Mapping[str, str], connections: int, seconds: int) -> float:
-    """CPU microseconds of one request."""
+    """Return the CPU microseconds of one request."""
     (port,) = free_ports(1)
     command = [sys.executable, str(SERVICE), str(port)]
     with tempfile.TemporaryDirectory() as name:

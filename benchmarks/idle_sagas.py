@@ -4,8 +4,8 @@
 
 Starts a service of its own on an embedded PostgreSQL in a temporary folder, and sagas in it: half
 wait for a signal, half sleep. It is killed with -9 while they wait, and when it is ready again all
-are woken: signals are sent, the sleep ends by itself. By the log, each saga must have been woken
-exactly once; if not, the exit code is 1. Linux only.
+are woken: signals are sent, the sleep ends by itself. The exit code is 1 unless each saga was woken
+exactly once, according to the log. Linux only.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Service:
         return self.process
 
     def ready(self) -> float:
-        """Seconds from the start of the process until it serves."""
+        """Return the seconds from the start of the process until it serves."""
         began = time.monotonic()
         while time.monotonic() - began < READY_TIMEOUT_SECONDS:
             try:

@@ -1,5 +1,5 @@
 """Complete histories of sagas, made by the core beforehand, so that a benchmark of the log and the
-status view measures these alone."""
+status table measures these alone."""
 
 from __future__ import annotations
 

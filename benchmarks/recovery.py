@@ -3,7 +3,7 @@
     python benchmarks/recovery.py [--sagas 2500 10000 40000] [--busy]
 
 For each size it starts a service of its own on an embedded PostgreSQL in a temporary folder, and
-sagas in it whose first call nobody answers. The service is killed with -9 and started again, and
+sagas in it whose first call gets no reply. The service is killed with -9 and started again, and
 from then on participants answer at once. Times count from the start of the new process: when it has
 claimed every shard, when it serves, when the call of the last saga has come again, when all sagas
 rest. With `--busy` each size is measured once more while a loop keeps one core busy. The exit code

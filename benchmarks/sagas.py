@@ -1,4 +1,4 @@
-"""How many sagas a second the whole service makes, how long one takes, and what it costs.
+"""Measure the whole service: sagas per second, their latency, and CPU time.
 
     python benchmarks/sagas.py [--seconds N] [--connections 1,16,64] [--ways forward,declined]
                                [--rounds N] [--processes N] [--json FILE]
@@ -47,7 +47,7 @@ COUNT = b"select count(*), count(*) filter (where not rests) from saga_status"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What has been used by now."""
+    """The resources used so far."""
 
     service: float
     postgres: float | None
@@ -106,7 +106,8 @@ class Stage:
         )
 
     def _usage(self, pid: int) -> Usage:
-        """Once no saga is under way: the sums first, so that counting rows is not in them."""
+        """Return the usage once no saga is in progress: the sums first, so that counting rows is
+        not in them."""
         sagas = self._resting_sagas()
         postgres = cpu_seconds(self._postmaster) if self._postmaster else None
         return Usage(
@@ -133,7 +134,8 @@ def _spent(before: float | None, after: float | None, sagas: int) -> float | Non
 
 
 def _command(port: int, processes: int) -> list[str]:
-    """The service in one process; or in several behind one port, each of which is a node."""
+    """Return the command of the service: one process, or several behind one port, each of which is
+    a node."""
     if processes == 1:
         return [sys.executable, "-m", "saga_orchestrator.cli", "serve"]
     serve = f"-m uvicorn server:app --app-dir {ROOT} --port {port} --workers {processes}"

@@ -185,7 +185,7 @@ def row(one: Lap, first: Lap) -> str:
 
 
 def line(samples: Sequence[float]) -> str:
-    """Each bar is the highest of its share of the samples."""
+    """Return a chart of the samples; each bar is the highest of its share of them."""
     share = -(-len(samples) // LINE)
     highest = [max(samples[at : at + share]) for at in range(0, len(samples), share)]
     foot, top = min(highest), max(highest)

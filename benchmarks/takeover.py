@@ -3,7 +3,7 @@
     python benchmarks/takeover.py [--sagas 200] [--rounds 7] [--json FILE]
 
 Starts two nodes on an embedded PostgreSQL in a temporary folder, and sagas at one of them whose
-first call nobody answers. That node is killed, and from then on participants answer at once. Times
+first call gets no reply. That node is killed, and from then on participants answer at once. Times
 count from the kill: when the first call of one of its sagas comes from the other node, when each of
 them has come, when all are completed. The nodes change places from round to round. The exit code is
 1 if a saga does not complete, or if the killed node had a shard left. Linux only.
