@@ -13,8 +13,8 @@ END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class JoiningTransport:
-    """Holds a write that ends as a head does until the next write, or the next iteration of the
-    event loop. All else passes to the transport below."""
+    """Keeps back a write that ends as a head does, until the next write or the next iteration of
+    the event loop. All else passes to the transport below."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop

@@ -4,9 +4,10 @@
                   finds where heads and bodies end              │
                   └────── notices that a response is finished ──┘
 
-It is for uvicorn's setting `http`. Uvicorn's protocol gets what asyncio tells a protocol, and
-nothing of it is used or replaced beyond that. A second parser finds where heads begin and end;
-without callbacks for their content it takes less than a microsecond a request.
+It is for uvicorn's setting `http`. Every call of asyncio is passed on to uvicorn's protocol, of
+which nothing is replaced; only its transport is ours (`joining_transport`). A second parser finds
+where heads begin and end; without callbacks for their content it takes less than a microsecond a
+request.
 """
 
 from __future__ import annotations
@@ -39,17 +40,20 @@ SLICE_BYTES: Final = 16 * 1024  # of long packets, which are parsed piece by pie
 
 
 class SharedState:
-    """What the connections of one server share."""
+    """The state that all connections of one server share."""
 
     def __init__(self, config: Config, connections: OpenConnections) -> None:
         """`config` is uvicorn's; requests pass to its application through `_ResponseObserver`."""
         self.connections = connections
         self.config = copy(config)
         self.config.loaded_app = _ResponseObserver(config.loaded_app)
+        # An upgrade would hand the connection over to another protocol, and it would count as open
+        # for ever.
+        self.config.ws_protocol_class = None
 
 
 class _ResponseObserver:
-    """ASGI middleware that tells a connection when a response is finished."""
+    """ASGI middleware that notifies a connection when a response is finished."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -93,7 +97,7 @@ class LimitedConnection(asyncio.Protocol):
         )
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._parser: httptools.HttpRequestParser | None = None  # None: bytes are discarded
-        self._is_admitted = False  # and not lost
+        self._is_admitted = False  # and its end not reported yet
         self._heads = self._requests = 0  # received whole; within a body they differ
         self._is_in_head = False  # part of a head has come in packets of its own
         self._head_bytes = 0
@@ -105,7 +109,7 @@ class LimitedConnection(asyncio.Protocol):
     # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transport is one in all but its class, and so is ours.
+        # uvloop's transports, and ours, have the interface without the base class.
         transport = cast(asyncio.Transport, transport)
         transport = cast(asyncio.Transport, JoiningTransport(transport, self._loop))
         self._transport = transport
@@ -144,7 +148,7 @@ class LimitedConnection(asyncio.Protocol):
         if self._is_admitted:
             self._is_admitted = False
             self._server_protocol.connection_lost(exc)
-        self._parser = None  # no circle is left for the collector
+        self._parser = None  # breaks the cycle of references between both
 
     # Called by the parser.
 

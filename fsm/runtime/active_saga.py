@@ -16,8 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
-from ...eventstore.errors import Fenced, LogOverloaded, WrongExpectedVersion
-from ...eventstore.event import RecordedEvent, shard_of
+from ...eventstore import Fenced, LogOverloaded, RecordedEvent, WrongExpectedVersion, shard_of
 from ..call_outcome import Direction
 from ..decider.decide import decide
 from ..decider.decision import Decision
@@ -82,7 +81,8 @@ class SagaRuntime(Protocol):
 
 
 class ActiveSaga:
-    """`lock` is held while an input is handled; `saga` is durable, but for repetitions."""
+    """`lock` is held while an input is handled; all of `saga` is durable, except for unrecorded
+    repetitions."""
 
     __slots__ = ("_runtime", "_watchers", "lock", "saga", "shard_id")
 
@@ -278,7 +278,7 @@ class SagaHost(Protocol):
         """Handle an input of a saga in memory, and start the calls that follow."""
 
     async def deliver(self, saga_id: str, input_: Input) -> None:
-        """Handle an input of a saga wherever it is, and however overloaded the log is."""
+        """Handle an input of a saga, in memory or not; while the log is overloaded, try again."""
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, cut short when the service stops."""

@@ -1,9 +1,9 @@
 """Call participants by name, and report what is certain about the outcome.
 
 A failure is a value and no exception: `NotSent` if certainly no byte of the request left,
-`Lost` if one may have. Over `ParticipantTransport` a call takes the short way; any other httpx
-transport (a mock, an ASGI application, a tracing wrapper) works too, and is believed when it says
-that it did not connect.
+`ResponseLost` if one may have. `ParticipantTransport` gets a call as bytes, without httpx's request
+and response; any other httpx transport (a mock, an ASGI application, a tracing wrapper) works too,
+and is believed when it says that it did not connect.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from saga_orchestrator.tests.house.tree import (
     PACKAGE,
     ROOMS,
+    Import,
     called_names,
     dotted_names,
     files,
@@ -58,6 +59,7 @@ MAY_KNOW: Final = {
     "http/participants": {*BEHIND_HTTP, "http/wire"},
     "settings.py": {"fsm/formats", "fsm/definitions"},
 }
+EVENT_STORE: Final = {"eventstore", "eventstore/postgres", "eventstore/cluster"}
 FACES: Final = {"fsm/__init__.py"}  # what the rules export, the decider among it
 WEB: Final = {"httpx", "starlette", "uvicorn"}
 CLOCKS_AND_CHANCE: Final = {"random", "secrets", "time", "uuid", "os"}
@@ -109,6 +111,30 @@ def test_room_imports_no_forbidden_module(room: str) -> None:
     ]
 
     assert forbidden == []
+
+
+def test_event_store_is_imported_through_its_packages() -> None:
+    """Only the composition root also imports what is too heavy, or too specific, for a package."""
+    packages = {f"{PACKAGE}.{room.replace('/', '.')}" for room in ROOMS if room in EVENT_STORE}
+
+    behind = {
+        (each.importer, each.module.removeprefix(f"{PACKAGE}.eventstore."))
+        for file in production_files()
+        for each in imports(file)
+        if each.module.startswith(f"{PACKAGE}.eventstore") and each.module not in packages
+        if room_of(file) not in EVENT_STORE or "eventstore/postgres" in imported_rooms(each)
+        if room_of(file) not in imported_rooms(each)
+    }
+
+    assert behind == {
+        ("wiring.py", "embedded"),
+        ("wiring.py", "cluster.postgres"),
+        ("wiring.py", "cluster.postgres_jobs"),
+    }
+
+
+def imported_rooms(each: Import) -> set[str]:
+    return set(map(room_of, imported_files(each)))
 
 
 def test_jmespath_is_imported_by_the_expressions_alone() -> None:

@@ -62,6 +62,10 @@ class EarlyApp(FixedApp):
         await self.response(scope, receive, send)
 
 
+class WebSocketProtocol(asyncio.Protocol):
+    """Stands for a library that uvicorn finds installed, and must not use."""
+
+
 class Server:
     """A server with room for some connections."""
 
@@ -69,7 +73,12 @@ class Server:
         self.app, self.clock = app or FixedApp(), VirtualClockLoop()
         self.loop = cast(asyncio.AbstractEventLoop, self.clock)
         self.config = Config(
-            self.app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=75
+            self.app,
+            ws=WebSocketProtocol,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=75,
         )
         self.config.load()
         self.state = ServerState()
