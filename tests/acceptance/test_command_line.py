@@ -10,7 +10,6 @@ from pathlib import Path
 import psycopg
 import pytest
 from saga_orchestrator.examples.scenarios import order_request
-from saga_orchestrator.settings import Settings
 from saga_orchestrator.tests.acceptance.deployment import (
     Deployment,
     Outcome,
@@ -33,26 +32,12 @@ pytestmark = pytest.mark.slow
 DEFINITION = ROOT / "fsm" / "definitions" / "builtin" / "order_processing.yaml"
 UVICORN = (str(Path(sys.executable).with_name("uvicorn")), "server:app", "--port")
 NOWHERE = "postgresql://postgres@127.0.0.1:1/saga"  # no server listens on port 1
+# They are found wrong at different moments of the start; tests/unit/test_settings.py has all.
 WRONG = {
     "SAGA_SLEEP_CAP": "soon",
-    "SAGA_PARTICIPANTS_FILE": "no/such/file.yaml",
-    "SERVICE_PORT": "eighty",
-    "SAGA_HOST": "nowhere.invalid",
-    "DATABASE_URL": "mysql://root@127.0.0.1/saga",
-    "SAGA_DATA_DIR": "/dev/null",
-    "SAGA_LOG_LEVEL": "loud",
-    "SAGA_CALLS_PER_PARTICIPANT": "0",
-    "SAGA_DRAIN_TIME": "3 parsecs",
-    "SAGA_DEFINITIONS_DIR": "/dev/null",
-    "SAGA_CALLBACK_LOOPBACK": "perhaps",
-    "SAGA_DATABASE_MODE": "sideways",
-    "SAGA_DATABASE_CONNECTIONS": "a few",
-    "SAGA_NESTING_LIMIT": "deep",
-    "SAGA_ALLOWED_HOSTS": "http://saga.example",
-    "SAGA_ALLOWED_ORIGINS": "ops.example",
-    "SAGA_SHARDS": "all of them",
-    "ORDER_SERVICE_URL": "ftp://127.0.0.1",
     "SAGA_DRAINTIME": "8s",
+    "SAGA_HOST": "nowhere.invalid",
+    "SAGA_DATA_DIR": "/dev/null",
 }
 
 
@@ -65,10 +50,6 @@ def refusal(**settings: str) -> str:
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     return line
-
-
-def test_every_setting_has_an_invalid_value_here() -> None:
-    assert {name.upper() for name in Settings.model_fields} - {"SAGA_PARTICIPANTS"} <= set(WRONG)
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -160,17 +141,6 @@ def test_service_starts_in_the_root_without_path_settings(
             started = web.post("/sagas/start", json=order_request(1)).json()
 
     assert started["status"] == "completed"
-
-
-def test_lint_reports_findings_of_a_definition(tmp_path: Path) -> None:
-    wrong = tmp_path / "trip.yaml"
-    wrong.write_text("saga: trip\nversion: 1\nsteps: []\n")
-
-    assert run_to_end(*SAGA_COMMAND, "definitions", "lint", str(DEFINITION)).returncode == 0
-    linted = run_to_end(*SAGA_COMMAND, "definitions", "lint", str(wrong))
-
-    assert linted.returncode == 10
-    assert f"{wrong}:3:/steps: error: " in linted.stdout
 
 
 @pytest.mark.parametrize("verb", [("doctor",), ("projections", "rebuild")])

@@ -11,9 +11,6 @@ from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-MANY = 100
-AT_A_TIME = 64  # SAGA_CALLS_PER_PARTICIPANT by default
-
 
 def test_two_kills_at_the_same_call_do_not_change_the_outcome(
     deployment: Deployment, undisturbed: Outcome
@@ -80,22 +77,6 @@ def test_kill_during_recovery_does_not_change_the_outcome(
 
     assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * len(orders)
     assert deployment.run_doctor().violations == []
-
-
-def test_hundred_sagas_in_flight_survive_a_kill(
-    deployment: Deployment, undisturbed: Outcome
-) -> None:
-    orders = [deployment.new_order() for _ in range(MANY)]
-    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        deployment.start_all(orders)
-        hold.await_calls(AT_A_TIME)
-        deployment.service.kill()
-
-    deployment.service.start()
-
-    assert [deployment.outcome_of(order) for order in orders] == [undisturbed] * MANY
-    assert deployment.run_doctor().violations == []
-    assert deployment.api.get("/audit/verify").json()["valid"] is True
 
 
 def test_blocked_append_of_a_dead_service_does_not_delay_its_successor(

@@ -32,13 +32,6 @@ def twice(call: str, calls: Sequence[str]) -> list[str]:
     return [sent for each in calls for sent in ([each, each] if each == call else [each])]
 
 
-def kill_at(deployment: Deployment, entity_id: int, call: str, point: HoldPoint) -> None:
-    with deployment.proxy.hold(call, point) as hold:
-        deployment.submit_start(entity_id)
-        hold.await_call()
-        deployment.service.kill()
-
-
 def kill_while_its_answer_is_stored(
     deployment: Deployment, entity_id: int, call: str, *, stored: bool
 ) -> None:
@@ -65,21 +58,6 @@ def kill_while_the_start_is_stored(deployment: Deployment, entity_id: int, *, st
         lock.release()
         deployment.database.await_end_of(blocked)
     assert unanswered.exception() is not None, "the client saw no answer"
-
-
-@pytest.mark.parametrize("point", HoldPoint)
-@pytest.mark.parametrize("call", FORWARD)
-def test_kill_during_a_call_does_not_change_the_outcome(
-    deployment: Deployment, undisturbed: Outcome, call: str, point: HoldPoint
-) -> None:
-    entity_id = deployment.new_order()
-    kill_at(deployment, entity_id, call, point)
-
-    deployment.service.start()
-
-    assert deployment.outcome_of(entity_id) == undisturbed
-    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == twice(call, FORWARD)
-    assert deployment.database.broken_event() is None
 
 
 @pytest.mark.parametrize("stored", [False, True])
@@ -110,21 +88,6 @@ def test_start_repeated_after_a_kill_makes_one_saga(
     assert deployment.outcome_of(entity_id) == undisturbed
     assert deployment.database.sagas_of(entity_id) == [deployment.saga_id(entity_id)]
     assert deployment.calls_in_order(deployment.saga_id(entity_id)) == [*FORWARD]
-    assert deployment.database.broken_event() is None
-
-
-@pytest.mark.parametrize("point", HoldPoint)
-def test_kill_during_a_compensation_does_not_change_the_outcome(
-    deployment: Deployment, undisturbed_decline: Outcome, point: HoldPoint
-) -> None:
-    entity_id = deployment.new_order()
-    with deployment.declining():
-        kill_at(deployment, entity_id, CANCEL, point)
-
-    deployment.service.start()
-
-    assert deployment.outcome_of(entity_id) == undisturbed_decline
-    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == twice(CANCEL, AND_BACK)
     assert deployment.database.broken_event() is None
 
 

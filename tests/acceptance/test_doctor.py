@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psycopg
 import pytest
 from saga_orchestrator.tests.acceptance.deployment import Deployment
 from saga_orchestrator.tests.acceptance.doctor_run import run_doctor
@@ -26,22 +25,6 @@ def test_serving_deployment_has_no_findings(deployment: Deployment) -> None:
     assert examination.summary.endswith("events, 0 violations")
 
 
-def test_each_finding_is_one_line(deployment: Deployment, database_url: str) -> None:
-    unknown = "018f0000-0000-7000-8000-000000000001"
-    with psycopg.connect(database_url) as operator:
-        operator.execute(
-            "insert into stream_key select 'key-' || number, '', %s, now()"
-            " from generate_series(1, 2) as number",
-            (unknown,),
-        )
-
-    said = run_doctor(clean_environ(DATABASE_URL=database_url))
-
-    assert said.stdout == f"{unknown}: 2 keys stand for it [I13]\n"
-    assert said.stderr == "0 sagas, 0 events, 1 violations\n"
-    assert said.returncode == 10
-
-
 @pytest.mark.parametrize(
     ("line", "trouble"),
     [
@@ -59,10 +42,3 @@ def test_unreadable_file_is_named(
 
     assert said.stderr.startswith(f"saga: {file}: {trouble}")
     assert (said.returncode, said.stdout) == (2, "")
-
-
-def test_database_without_a_log_is_named(empty_database_url: str) -> None:
-    said = run_doctor(clean_environ(DATABASE_URL=empty_database_url))
-
-    assert said.returncode == 2
-    assert said.stderr.startswith("saga: DATABASE_URL has no log")

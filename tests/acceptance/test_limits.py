@@ -9,10 +9,8 @@ import json
 import resource
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +25,6 @@ from saga_orchestrator.tests.acceptance.process import (
     free_port,
     http_client,
 )
-from saga_orchestrator.tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +34,6 @@ WAYS: Final = {
     "python server.py": (sys.executable, "server.py"),
 }
 LIVE: Final = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
-SOON: Final = timedelta(seconds=20)
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -126,61 +122,9 @@ def test_endless_request_head_is_refused_and_takes_no_memory(service: ServerProc
             + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
             (501, "unknown-transfer-coding"),
         ),
-        (
-            LIVE.replace(b"/livez", b"/sagas/019ca945-0a00-7000-8000-000000000101%2fstatus")
-            + b"Connection: close\r\n\r\n",
-            (404, "unknown-saga"),
-        ),
-        (
-            LIVE.replace(b"/livez", b"/sagas%2F019ca945-0a00-7000-8000-000000000101")
-            + b"Connection: close\r\n\r\n",
-            (404, "unknown-path"),
-        ),
     ],
 )
 def test_invalid_http_is_refused_with_a_problem(
     service: ServerProcess, request_: bytes, expected: tuple[int, str]
 ) -> None:
     assert answer(service, request_) == expected
-
-
-def test_request_head_that_does_not_arrive_times_out(service: ServerProcess) -> None:
-    ended = threading.Event()
-    with connected(service) as connection:
-
-        def keep_alive() -> None:
-            """A byte now and then."""
-            with suppress(OSError):
-                while not ended.wait(0.5):
-                    connection.sendall(b"x")
-
-        connection.sendall(LIVE + b"X: ")
-        slowly = threading.Thread(target=keep_alive)
-        slowly.start()
-        connection.settimeout(SOON.total_seconds())
-        try:
-            assert last_words(connection) == (408, "head-too-slow")
-        finally:
-            ended.set()
-            slowly.join()
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("beginning", "expected"),
-    [
-        (b"", None),
-        (LIVE.replace(b"GET /livez", b"PUT /nowhere") + b"Content-Length: 9\r\n\r\nx", 404),
-    ],
-)
-def test_request_body_that_does_not_arrive_times_out(
-    service: ServerProcess, beginning: bytes, expected: int | None
-) -> None:
-    with connected(service) as connection:
-        connection.sendall(beginning)
-        connection.settimeout(60)
-        words = last_words(connection)
-
-    assert (words and words[0]) == expected
-    with http_client(service.url) as web:
-        wait_until(lambda: web.get("/livez").status_code == httpx.codes.OK, "it serves")

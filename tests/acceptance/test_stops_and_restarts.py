@@ -74,22 +74,6 @@ def test_stop_lets_the_call_in_flight_finish_and_sends_no_new_call(
     assert deployment.calls_in_order(saga_id) == [CREATE, PAY, CONFIRM]
 
 
-def test_stop_abandons_a_call_that_does_not_end(
-    deployment: Deployment, undisturbed: Outcome
-) -> None:
-    entity_id = deployment.new_order()
-    with deployment.proxy.hold(PAY, HoldPoint.EFFECT) as hold:
-        deployment.submit_start(entity_id)
-        hold.await_call()
-        deployment.service.terminate()
-        deployment.service.wait(STOPPED_WITHIN)
-
-    deployment.service.start()
-
-    assert deployment.outcome_of(entity_id) == undisturbed
-    assert deployment.calls_in_order(deployment.saga_id(entity_id)) == [CREATE, PAY, PAY, CONFIRM]
-
-
 def test_sagas_survive_repeated_loss_of_every_database_connection(
     deployment: Deployment, undisturbed: Outcome
 ) -> None:
