@@ -23,7 +23,7 @@ from saga_orchestrator.projections.listing import PageCursor, SagaFilter, SagaSu
 from saga_orchestrator.tests.support.in_memory_service import NOON, InMemoryService
 
 from .conftest import ScriptedListing
-from .situations import SITUATIONS, compensated, completed, paused, waiting
+from .situations import SITUATIONS, completed, paused, waiting
 
 STOP_ALL: dict[str, Any] = {"action": "cancel", "filter": {}, "reason": "wrong price"}
 VERBS = [
@@ -134,17 +134,6 @@ async def test_each_verb_is_asked_with_the_reason(
     assert (await at_its_end(client, bulk, started)).done == 1
     event = (await client.get(f"/sagas/{saga_id}/events?after={before}&limit=1")).json()["events"]
     assert [(one["type"], one["reason"]) for one in event] == [(recorded, "wrong price")]
-
-
-async def test_a_second_job_changes_nothing(
-    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
-) -> None:
-    listed(listing, await compensated(world))
-    before = len(world.events)
-
-    job = await at_its_end(client, bulk, await client.post("/bulk", json=STOP_ALL))
-
-    assert (job.done, len(world.events)) == (1, before)
 
 
 async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: ScriptedListing) -> None:
@@ -314,16 +303,6 @@ async def test_cancelled_job_leaves_the_sagas_that_have_not_got_the_command(
     assert (await world.orchestrator.saga(saga_id)).state.status == "running"
 
 
-async def test_cancel_of_a_job_that_is_done_changes_nothing(
-    client: httpx.AsyncClient, listing: ScriptedListing, bulk: BulkJobs
-) -> None:
-    job = await at_its_end(client, bulk, await client.post("/bulk", json=STOP_ALL))
-
-    cancelled = await client.post(f"/bulk/{job.job_id}/cancel")
-
-    assert cancelled.json()["status"] == "done"
-
-
 @pytest.mark.parametrize("job_id", ["x", "%00", nobodies(1)[0], "a" * 3000])
 async def test_a_job_that_nobody_knows(client: httpx.AsyncClient, job_id: str) -> None:
     responses = [
@@ -334,43 +313,6 @@ async def test_a_job_that_nobody_knows(client: httpx.AsyncClient, job_id: str) -
 
     for response in responses:
         assert (response.status_code, response.json()["code"]) == (404, "unknown-bulk-job")
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"action": "delete"},
-        {"action": None},
-        {"filter": None},
-        {"filter": []},
-        {"filter": {"status": "happy"}},
-        {"filter": {"colour": "red"}},
-        {"filter": {"started_after": "yesterday"}},
-        {"filter": {"tags": {"a": 1}}},
-        {"reason": None},
-        {"reason": ""},
-        {"reason": " "},
-        {"dry_run": "yes"},
-        {"limit": 3},
-    ],
-)
-async def test_a_body_that_does_not_fit(
-    client: httpx.AsyncClient, listing: ScriptedListing, changed: dict[str, object]
-) -> None:
-    response = await client.post("/bulk", json={**STOP_ALL, **changed})
-
-    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
-    assert listing.asked == []
-
-
-@pytest.mark.parametrize("missing", ["action", "filter", "reason"])
-async def test_nothing_may_be_left_out(client: httpx.AsyncClient, missing: str) -> None:
-    without = {name: one for name, one in STOP_ALL.items() if name != missing}
-
-    response = await client.post("/bulk", json=without)
-
-    assert response.status_code == 422
-    assert [one["pointer"] for one in response.json()["errors"]] == [f"/{missing}"]
 
 
 async def test_without_the_read_model_nothing_is_asked(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -94,29 +93,6 @@ async def test_a_saga_that_goes_on_is_accepted_with_where_to_ask(
     }
 
 
-async def test_respond_async_does_not_wait(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    response = await client.post("/sagas/start", json=START, headers={"Prefer": "respond-async"})
-
-    assert response.status_code == 202
-    assert response.headers["preference-applied"] == "respond-async"
-    assert (await world.await_rest(response.json()["saga_id"])).state.status == "completed"
-
-
-async def test_no_more_than_a_minute_is_waited(client: httpx.AsyncClient) -> None:
-    response = await client.post("/sagas/start", json=START, headers={"Prefer": "wait=999"})
-
-    assert response.headers["preference-applied"] == "wait=60"
-
-
-async def test_without_a_preference_none_is_applied(client: httpx.AsyncClient) -> None:
-    response = await client.post("/sagas/start", json=START)
-
-    assert "preference-applied" not in response.headers
-    assert "idempotency-replayed" not in response.headers
-
-
 async def test_the_same_key_and_body_give_the_same_saga(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
@@ -133,22 +109,6 @@ async def test_the_same_key_and_body_give_the_same_saga(
     assert again.headers["idempotency-replayed"] == "true"
     assert again.content == first.content
     assert len(world.events) == recorded
-
-
-async def test_many_starts_at_once_with_one_key_are_one_saga(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    responses = await asyncio.gather(
-        *(
-            client.post("/sagas/start", json=START, headers={"Idempotency-Key": "k"})
-            for _ in range(20)
-        )
-    )
-
-    assert {one.status_code for one in responses} == {200}
-    assert len({one.content for one in responses}) == 1
-    assert sum("idempotency-replayed" not in one.headers for one in responses) == 1
-    assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
 async def test_a_replay_of_a_saga_at_rest_answers_200_even_if_asked_not_to_wait(
@@ -290,19 +250,6 @@ async def test_a_service_that_is_stopping_says_so(
     assert response.json()["retryable"] is True
     assert response.headers["retry-after"] == "1"
     assert world.events == []
-
-
-async def test_a_start_that_was_recorded_is_told_though_the_service_stops(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    world.participants.hold("create_order")
-    asking = asyncio.ensure_future(client.post("/sagas/start", json=START))
-    await world.participants.await_call("create_order")
-
-    world.driver.begin_stop()
-    response = await asking
-
-    assert (response.status_code, response.json()["status"]) == (202, "running")
 
 
 async def test_a_start_that_takes_too_long_is_neither_a_yes_nor_a_no(

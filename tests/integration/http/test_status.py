@@ -36,17 +36,6 @@ async def test_a_completed_saga(client: httpx.AsyncClient, world: InMemoryServic
     assert (status["current_step"], status["remaining_steps"]) == (None, [])
 
 
-async def test_a_saga_under_way_names_its_step(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await a_held(world, "process_payment")
-
-    status = (await client.get(f"/sagas/{saga_id}/status")).json()
-
-    assert (status["status"], status["current_step"]) == ("running", "process_payment")
-    assert status["remaining_steps"] == ["process_payment", "confirm_order"]
-
-
 @pytest.mark.parametrize("tags", ['"8"', 'W/"8"', '"7", "8"', "*"])
 async def test_who_has_the_version_is_not_sent_it_again(
     client: httpx.AsyncClient, world: InMemoryService, tags: str
@@ -94,17 +83,6 @@ async def test_the_status_as_of_a_time(client: httpx.AsyncClient, world: InMemor
     now = await client.get(f"/sagas/{saga_id}/status?at=2026-03-01T12:00:05Z")
 
     assert (then.json()["status"], now.json()["status"]) == ("running", "completed")
-
-
-@pytest.mark.parametrize("query", ["at_version=9", "at=2026-03-01T11:59:59Z"])
-async def test_what_never_was(
-    client: httpx.AsyncClient, world: InMemoryService, query: str
-) -> None:
-    saga_id = await a_completed(world)
-
-    response = await client.get(f"/sagas/{saga_id}/status?{query}")
-
-    assert (response.status_code, response.json()["code"]) == (404, "no-such-version")
 
 
 async def test_a_version_is_waited_for(client: httpx.AsyncClient, world: InMemoryService) -> None:

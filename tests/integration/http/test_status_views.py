@@ -13,10 +13,7 @@ from saga_orchestrator.tests.support.in_memory_service import NOON, InMemoryServ
 
 from .situations import (
     SITUATIONS,
-    abandoned,
     backing_off,
-    compensating,
-    parked_back,
     parked_forward,
     paused,
     pending,
@@ -140,52 +137,6 @@ async def test_a_saga_parked_on_its_way_forward_names_what_is_not_done(
     }
     assert (status["current_step"], status["remaining_steps"]) == (None, ["pay", "thank"])
     assert [one["status"] for one in status["steps"]] == ["succeeded", "unknown", "pending"]
-
-
-async def test_a_saga_parked_on_its_way_back_names_what_is_not_undone(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    status = await status_of(client, await parked_back(world))
-
-    assert (status["status"], status["error"]) == ("parked", "compensation was requested")
-    assert status["parked"] == {
-        "reason": "compensation of reserve failed: 409 gone already",
-        "since": AT_NOON,
-        "not_done": [],
-        "not_undone": ["reserve"],
-    }
-    assert status["steps"][0]["status"] == "compensation_failed"
-
-
-async def test_a_saga_that_goes_back_names_the_step_that_is_undone(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    status = await status_of(client, await compensating(world))
-
-    assert (status["status"], status["current_step"]) == ("compensating", "reserve")
-    assert status["parked"] is None
-
-
-async def test_an_abandoned_saga_is_parked_no_more(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    status = await status_of(client, await abandoned(world))
-
-    assert (status["status"], status["parked"], status["success"]) == ("abandoned", None, False)
-    assert status["steps"][0]["status"] == "compensation_failed"
-
-
-async def test_who_leaves_the_parking_place_is_parked_no_more(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await parked_forward(world)
-    await client.post(f"/sagas/{saga_id}/retry", headers={"Prefer": "wait=10"})
-
-    then = (await client.get(f"/sagas/{saga_id}/status?at_version=6")).json()
-    now = await status_of(client, saga_id)
-
-    assert (then["status"], then["parked"]["not_done"]) == ("parked", ["pay", "thank"])
-    assert (now["status"], now["parked"], now["error"]) == ("completed", None, None)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 import httpx
@@ -10,27 +9,14 @@ import pytest
 from saga_orchestrator.http.wire.responses import SagaStatusResponse
 from saga_orchestrator.tests.support.asgi_requests import JSON
 from saga_orchestrator.tests.support.in_memory_service import TOKENS, InMemoryService
-from saga_orchestrator.tests.support.virtual_time import await_idle
 
-from .situations import ACCEPTED, DELIVERY, SECRET, accepted, started
+from .situations import SECRET, accepted
 
 NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
 
 
 def token_of(saga_id: str, step: str = "ship") -> Mapping[str, str]:
     return {"Saga-Callback-Token": TOKENS.issue(saga_id, step)}
-
-
-def types_since(world: InMemoryService, version: int) -> list[str]:
-    return [one.type for one in world.events[version:]]
-
-
-async def test_the_token_comes_with_the_call_and_with_no_other(world: InMemoryService) -> None:
-    saga_id = await accepted(world)
-
-    tokens = [one.headers.get("saga-callback-token") for one in world.participants.sent]
-
-    assert tokens == [None, TOKENS.issue(saga_id, "ship")]
 
 
 @pytest.mark.parametrize(
@@ -104,96 +90,6 @@ async def test_who_does_not_bring_the_token_is_not_believed(
     assert len(world.events) == before
 
 
-async def test_the_token_of_one_step_is_none_for_another(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await accepted(world)
-
-    response = await client.post(
-        f"/sagas/{saga_id}/steps/ship/complete", headers=token_of(saga_id, "reserve")
-    )
-
-    assert response.status_code == 403
-
-
-@pytest.mark.parametrize("first", ["complete", "fail"])
-@pytest.mark.parametrize("second", ["complete", "fail"])
-async def test_a_second_callback_is_taken_and_ignored(
-    client: httpx.AsyncClient, world: InMemoryService, first: str, second: str
-) -> None:
-    saga_id = await accepted(world)
-    path, headers = f"/sagas/{saga_id}/steps/ship", token_of(saga_id)
-    await client.post(f"{path}/{first}", headers=headers)
-    await await_idle(world.driver)
-    rested, before = await world.await_rest(saga_id), len(world.events)
-
-    response = await client.post(f"{path}/{second}", headers=headers)
-
-    assert (response.status_code, response.json()["status"]) == (200, rested.state.status)
-    assert types_since(world, before) == ["LateReplyIgnored"]
-
-
-async def test_a_second_callback_while_the_saga_goes_back_is_taken_too(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await accepted(world)
-    world.participants.hold("undo reserve")
-    path, headers = f"/sagas/{saga_id}/steps/ship/fail", token_of(saga_id)
-    await client.post(path, headers=headers)
-
-    again = await client.post(path, headers=headers)
-
-    assert (again.status_code, again.json()["status"]) == (200, "compensating")
-    assert world.events[-1].type == "LateReplyIgnored"
-
-
-async def test_many_callbacks_at_once_count_once(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await accepted(world)
-    path, headers = f"/sagas/{saga_id}/steps/ship", token_of(saga_id)
-    verbs = ["complete", "fail"] * 5
-
-    responses = await asyncio.gather(
-        *(client.post(f"{path}/{verb}", headers=headers) for verb in verbs)
-    )
-
-    types = [one.type for one in world.events]
-    assert {one.status_code for one in responses} == {200}
-    assert types.count("LateReplyIgnored") == 9
-    assert types.count("SagaCompleted") == 1
-
-
-@pytest.mark.parametrize(("verb", "status"), [("complete", "completed"), ("fail", "compensated")])
-async def test_a_callback_before_the_202_is_kept(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str, status: str
-) -> None:
-    world.participants.hold("ship")
-    world.participants.will_reply("ship", ACCEPTED)
-    asking = asyncio.ensure_future(started(world, DELIVERY))
-    await world.participants.await_call("ship")
-    saga_id = world.participants.sent[0].headers["saga-id"]
-
-    early = await client.post(f"/sagas/{saga_id}/steps/ship/{verb}", headers=token_of(saga_id))
-    world.participants.release("ship")
-    await asking
-
-    assert (early.status_code, early.json()["current_step"]) == (200, "ship")
-    assert (await world.await_rest(saga_id)).state.status == status
-
-
-async def test_a_callback_of_a_paused_saga_is_heard_and_nothing_follows(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await accepted(world)
-    await client.post(f"/sagas/{saga_id}/pause")
-
-    response = await client.post(f"/sagas/{saga_id}/steps/ship/complete", headers=token_of(saga_id))
-
-    assert (response.status_code, response.json()["status"]) == (200, "running")
-    assert response.json()["steps"][1]["status"] == "succeeded"
-
-
 @pytest.mark.parametrize("step", ["reserve", "pack"])
 async def test_a_step_that_awaits_no_callback(
     client: httpx.AsyncClient, world: InMemoryService, step: str
@@ -205,36 +101,6 @@ async def test_a_step_that_awaits_no_callback(
     )
 
     assert (response.status_code, response.json()["code"]) == (404, "unknown-step")
-
-
-async def test_a_saga_that_is_not_there(client: httpx.AsyncClient) -> None:
-    response = await client.post(f"/sagas/{NOBODY}/steps/ship/complete", headers=token_of(NOBODY))
-
-    assert (response.status_code, response.json()["code"]) == (404, "unknown-saga")
-
-
-@pytest.mark.parametrize(
-    ("verb", "body"),
-    [
-        ("complete", b'{"result": 1}'),
-        ("complete", b"[]"),
-        ("fail", b'{"reason": 1}'),
-        ("fail", b'{"reason": "%s"}' % (b"x" * 1001)),
-        ("fail", b'{"output": 1}'),
-    ],
-)
-async def test_a_body_that_does_not_fit(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str, body: bytes
-) -> None:
-    saga_id = await accepted(world)
-    before = len(world.events)
-
-    response = await client.post(
-        f"/sagas/{saga_id}/steps/ship/{verb}", content=body, headers={**JSON, **token_of(saga_id)}
-    )
-
-    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
-    assert len(world.events) == before
 
 
 @pytest.mark.parametrize("spelling", [SECRET, SECRET.replace("/", "%2F"), "the token"])

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.fsm.instructions import child_id_of
 from saga_orchestrator.fsm.runtime.concurrency import SharedTimeout
 from saga_orchestrator.http.wire.responses import ProblemDetails, SagaStatusResponse
@@ -18,16 +17,12 @@ from saga_orchestrator.tests.support.virtual_time import await_idle
 from .situations import (
     PURCHASE,
     SITUATIONS,
-    TROUBLE,
     compensating,
-    parked_back,
     parked_forward,
-    paused,
     started,
     waiting,
 )
 
-NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
 WHY = {"reason": "customer called"}
 BODIES: dict[str, Any] = {
     "retry": WHY,
@@ -160,15 +155,6 @@ async def test_an_output_of_what_is_not_done_is_refused(
     assert (await client.post(path, json={**resolve, "output": None})).status_code in (200, 202)
 
 
-@pytest.mark.parametrize("verb", BODIES)
-async def test_nothing_is_asked_of_a_saga_that_is_not_there(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str
-) -> None:
-    response = await client.post(f"/sagas/{NOBODY}/{verb}", json=BODIES[verb])
-
-    assert (response.status_code, response.json()["code"]) == (404, "unknown-saga")
-
-
 @pytest.mark.parametrize("verb", ["steps/pack/skip", "steps/pack/resolve", "steps/%00/resolve"])
 @pytest.mark.parametrize("situation", ["waiting", "parked_back", "completed"])
 async def test_a_step_that_the_definition_has_not(
@@ -180,50 +166,6 @@ async def test_a_step_that_the_definition_has_not(
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=body)
 
     assert (response.status_code, response.json()["code"]) == (404, "unknown-step")
-
-
-@pytest.mark.parametrize("step", ["reserve", "approve"])
-async def test_only_a_pending_step_can_be_skipped(
-    client: httpx.AsyncClient, world: InMemoryService, step: str
-) -> None:
-    saga_id = await waiting(world)
-
-    response = await client.post(f"/sagas/{saga_id}/steps/{step}/skip")
-
-    assert (response.status_code, response.json()["code"]) == (409, "not-allowed")
-    assert "only a pending step is skipped" in response.json()["detail"]
-
-
-async def test_a_skipped_step_is_never_called(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await waiting(world)
-    await client.post(f"/sagas/{saga_id}/steps/notify/skip")
-
-    await client.post(f"/sagas/{saga_id}/signals/approval")
-
-    assert (await world.await_rest(saga_id)).state.status == "completed"
-    assert world.participants.paths == ["POST /reserve"]
-
-
-@pytest.mark.parametrize(
-    ("outcome", "status", "calls"),
-    [("done", "completed", ["POST /mail"]), ("not_done", "compensated", ["POST /release"])],
-)
-async def test_the_verdict_on_a_pivot_decides_the_way(
-    client: httpx.AsyncClient, world: InMemoryService, outcome: str, status: str, calls: list[str]
-) -> None:
-    saga_id = await parked_forward(world)
-    sent = len(world.participants.sent)
-
-    response = await client.post(
-        f"/sagas/{saga_id}/steps/pay/resolve",
-        json={"outcome": outcome, "evidence": "asked the bank"},
-        headers={"Prefer": "wait=10"},
-    )
-
-    assert (response.status_code, response.json()["status"]) == (200, status)
-    assert world.participants.paths[sent:] == calls
 
 
 async def test_a_verdict_is_kept_with_its_evidence_and_output(
@@ -244,53 +186,6 @@ async def test_a_verdict_is_kept_with_its_evidence_and_output(
         "output": {"id": 9},
     }
     assert everything["outputs"]["pay"] == {"id": 9}
-
-
-async def test_what_is_abandoned_says_what_stays(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await parked_back(world)
-    before = len(world.events)
-
-    await client.post(f"/sagas/{saga_id}/abandon", json=WHY)
-
-    event = (await client.get(f"/sagas/{saga_id}/events?after={before}")).json()["events"][0]
-    assert event["type"] == "SagaAbandoned"
-    assert event["reason"] == WHY["reason"]
-    assert event["data"] == {"not_undone": ["reserve"]}
-
-
-BAD_BODIES = [
-    ("retry", {"reason": 1}),
-    ("pause", {"why": "x"}),
-    ("resume", {"reason": "x" * 1001}),
-    ("cancel", []),
-    ("abandon", None),
-    ("abandon", {}),
-    ("abandon", {"reason": ""}),
-    ("abandon", {"reason": " \n"}),
-    ("abandon", {"reason": None}),
-    ("steps/notify/skip", {"step": "notify"}),
-    ("steps/reserve/resolve", {"outcome": "undone"}),
-    ("steps/reserve/resolve", {"outcome": "undone", "evidence": ""}),
-    ("steps/reserve/resolve", {"outcome": "undone", "evidence": " "}),
-    ("steps/reserve/resolve", {"outcome": "perhaps", "evidence": "e"}),
-    ("steps/reserve/resolve", {"evidence": "e"}),
-]
-
-
-@pytest.mark.parametrize(("verb", "body"), BAD_BODIES)
-async def test_a_body_that_does_not_fit(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str, body: object
-) -> None:
-    saga_id = await parked_back(world)
-    before = len(world.events)
-
-    response = await client.post(f"/sagas/{saga_id}/{verb}", json=body)
-
-    assert (response.status_code, response.json()["code"]) == (422, "invalid-request")
-    assert response.json()["errors"]
-    assert len(world.events) == before
 
 
 @pytest.mark.parametrize("verb", BODIES)
@@ -350,56 +245,6 @@ async def test_a_cancel_while_the_pivot_is_in_doubt_waits_for_its_outcome(
     assert response.headers["retry-after"] == "1"
     assert await asking == saga_id
     assert (await world.await_rest(saga_id)).state.status == "completed"
-
-
-async def test_a_second_cancel_changes_nothing(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await compensating(world)
-    before = len(world.events)
-
-    response = await client.post(f"/sagas/{saga_id}/cancel")
-
-    assert (response.status_code, response.json()["status"]) == (202, "compensating")
-    assert len(world.events) == before
-
-
-async def test_a_paused_saga_sends_nothing_until_it_goes_on(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await paused(world)
-    await client.post(f"/sagas/{saga_id}/signals/approval")
-    sent = len(world.participants.sent)
-
-    response = await client.post(f"/sagas/{saga_id}/resume", headers={"Prefer": "wait=10"})
-
-    assert sent == 1
-    assert response.json()["status"] == "completed"
-    assert world.participants.paths == ["POST /reserve", "POST /mail"]
-
-
-async def test_a_service_that_is_stopping_records_no_more_calls(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await waiting(world)
-    world.driver.begin_stop()
-
-    response = await client.post(f"/sagas/{saga_id}/cancel", headers={"Prefer": "wait=10"})
-
-    assert (response.status_code, response.json()["status"]) == (202, "compensating")
-    assert world.participants.paths == ["POST /reserve"]
-
-
-async def test_what_fails_again_parks_again(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await parked_forward(world)
-    world.participants.will_reply("pay", TROUBLE)
-
-    again = await client.post(f"/sagas/{saga_id}/retry", headers={"Prefer": "wait=10"})
-
-    assert (again.status_code, again.json()["status"]) == (200, "parked")
-    assert again.json()["parked"]["not_done"] == ["pay", "thank"]
 
 
 @pytest.mark.parametrize(("given", "status"), [({"output": None}, 200), ({}, 404)])
@@ -465,21 +310,6 @@ async def test_an_output_that_is_missing_is_supplied_with_evidence(
     assert without_evidence.status_code == 422
     assert response.status_code == 200
     assert world.participants.paths == ["POST /pay", "POST /ship/7"]
-
-
-async def test_or_its_step_is_called_again_with_the_same_key(
-    client: httpx.AsyncClient, world: InMemoryService
-) -> None:
-    saga_id = await started(world, UNMAPPED)
-    world.participants.will_reply("pay", Response(200, {}, b'{"ticket": 8}'))
-
-    response = await client.post(f"/sagas/{saga_id}/retry", json={"step": "pay"})
-    await await_idle(world.driver)
-
-    assert response.status_code == 200
-    assert world.participants.paths == ["POST /pay", "POST /pay", "POST /ship/8"]
-    first, second = (one.headers["idempotency-key"] for one in world.participants.sent[:2])
-    assert first == second
 
 
 async def test_a_retry_that_cannot_work_says_what_is_missing(
