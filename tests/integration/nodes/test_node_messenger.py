@@ -11,9 +11,8 @@ import pytest
 from saga_orchestrator.eventstore.cluster.inbox import Message
 from saga_orchestrator.eventstore.errors import LogUnavailable
 from saga_orchestrator.eventstore.event import StreamId, shard_of
-from saga_orchestrator.fsm.errors import NotAllowed, StepNotFound
-from saga_orchestrator.fsm.inputs import Cancel, Pause, Resume, SkipStep, StartSaga
-from saga_orchestrator.fsm.runtime.errors import IdempotencyKeyReused, SagaNotFound, VersionConflict
+from saga_orchestrator.fsm.inputs import Pause, StartSaga
+from saga_orchestrator.fsm.runtime.errors import IdempotencyKeyReused, SagaNotFound
 from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
 from saga_orchestrator.fsm.runtime.sharding.node_protocol import (
     RemoteCommand,
@@ -66,49 +65,6 @@ async def napping(cluster: InMemoryCluster, node: Node) -> StreamId:
     saga = await node.world.start("nap")
     await cluster.settle()
     return StreamId(saga.state.saga_id)
-
-
-async def test_command_is_accepted_by_any_node(cluster: InMemoryCluster) -> None:
-    anne, bert = await two(cluster)
-    saga_id = await napping(cluster, bert)
-
-    asked = anne.world.orchestrator.execute(saga_id, Cancel(actor="anna", reason="a mistake"))
-    there = await settled(cluster, asked)
-
-    assert there.state.status in ("compensating", "compensated")
-    types = [one.type for one in cluster.store.streams[saga_id]]
-    assert types.count("ForwardedInputApplied") == 1
-
-
-async def test_refusal_of_another_node_is_raised_as_if_it_were_local(
-    cluster: InMemoryCluster,
-) -> None:
-    anne, bert = await two(cluster)
-    saga_id = await napping(cluster, bert)
-
-    with pytest.raises(NotAllowed, match="not paused") as here:
-        await bert.world.orchestrator.execute(saga_id, Resume())
-    with pytest.raises(NotAllowed, match="not paused") as there:
-        await settled(cluster, anne.world.orchestrator.execute(saga_id, Resume()))
-
-    assert str(there.value) == str(here.value)
-    assert tuple(there.value.allowed_actions) == here.value.allowed_actions
-    with pytest.raises(StepNotFound):
-        await settled(cluster, anne.world.orchestrator.execute(saga_id, SkipStep(step="nothing")))
-
-
-async def test_expected_version_is_checked_at_the_driving_node(cluster: InMemoryCluster) -> None:
-    anne, bert = await two(cluster)
-    saga_id = await napping(cluster, bert)
-    orchestrator = anne.world.orchestrator
-
-    with pytest.raises(VersionConflict):
-        await settled(cluster, orchestrator.execute(saga_id, Pause(), expected_version=1))
-
-    version = (await orchestrator.saga(saga_id)).state.version
-    asked = orchestrator.execute(saga_id, Pause(), expected_version=version)
-    paused = await settled(cluster, asked)
-    assert paused.state.paused_at is not None
 
 
 async def test_command_on_an_unknown_saga_is_not_found(cluster: InMemoryCluster) -> None:
@@ -182,24 +138,6 @@ async def test_request_with_an_unknown_outcome_is_executed_again(
     assert asked.state.paused_at is not None
     types = [one.type for one in cluster.store.streams[saga_id]]
     assert types.count("ForwardedInputApplied") == 1
-
-
-async def test_equal_starts_on_two_nodes_make_one_saga(cluster: InMemoryCluster) -> None:
-    nodes = await two(cluster)
-
-    started = await settled(
-        cluster,
-        asyncio.gather(
-            *(
-                node.world.orchestrator.start("order_processing", REQUEST, key=KEY)
-                for _ in range(3)
-                for node in nodes
-            )
-        ),
-    )
-
-    assert len({one.saga.state.saga_id for one in started}) == 1
-    assert [one.replayed for one in started].count(False) == 1
 
 
 async def test_saga_started_with_a_key_is_found_on_any_node(cluster: InMemoryCluster) -> None:

@@ -11,8 +11,6 @@ import pytest
 from saga_orchestrator.eventstore.cluster.inbox import Message
 from saga_orchestrator.eventstore.cluster.membership import ClusterView
 from saga_orchestrator.eventstore.event import SHARD_COUNT, StreamId, shard_of
-from saga_orchestrator.fsm.inputs import Pause
-from saga_orchestrator.fsm.runtime.errors import NotShardOwner
 from saga_orchestrator.fsm.runtime.sharding import lease, rebalancer
 from saga_orchestrator.tests.support.in_memory_cluster import InMemoryCluster, Node
 
@@ -60,63 +58,6 @@ async def test_joining_node_gets_its_half_and_no_shard_has_two_drivers(
 
     assert (len(anne.shards), len(bert.shards)) == (32, 32)
     assert anne.shards | bert.shards == ALL
-
-
-async def test_start_goes_to_a_shard_of_the_requested_node(cluster: InMemoryCluster) -> None:
-    _, bert = await two(cluster)
-
-    sagas = [await bert.world.start("order_processing") for _ in range(5)]
-
-    assert {shard_of(one.state.saga_id) for one in sagas} <= bert.shards
-    for saga in sagas:
-        assert (await bert.world.await_rest(saga.state.saga_id)).state.status == "completed"
-
-
-async def test_sagas_of_a_dead_node_go_on_at_another_node(cluster: InMemoryCluster) -> None:
-    anne, bert = await two(cluster)
-    saga_id = await held_saga(cluster, bert)
-
-    await cluster.kill("bert")
-    cluster.participants.release("create_order")
-    await cluster.settle()
-
-    assert anne.shards == ALL
-    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
-
-
-async def test_frozen_node_is_fenced_when_it_wakes(
-    cluster: InMemoryCluster,
-) -> None:
-    anne, bert = await two(cluster)
-    saga_id = await held_saga(cluster, bert)
-    frozen = cluster.freeze("bert")
-    await cluster.settle()
-    assert anne.shards == ALL
-    length = len(cluster.store.streams[saga_id])
-
-    with pytest.raises(NotShardOwner):
-        await frozen.world.orchestrator.local_sagas.handle(saga_id, Pause())
-
-    assert len(cluster.store.streams[saga_id]) == length
-    cluster.participants.release("create_order")
-    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
-
-
-async def test_late_call_of_a_frozen_node_carries_the_older_epoch(
-    cluster: InMemoryCluster,
-) -> None:
-    _, bert = await two(cluster)
-    saga_id = await held_saga(cluster, bert)
-    cluster.freeze("bert")
-    await cluster.settle()
-    cluster.participants.release("create_order")
-    await cluster.settle()
-
-    calls = [one for one in cluster.participants.sent if one.headers["saga-id"] == saga_id]
-    before, after = (int(one.headers["saga-epoch"]) for one in calls[:2])
-
-    assert before < after
-    assert len({one.headers["idempotency-key"] for one in calls[:2]}) == 1
 
 
 async def test_woken_node_drops_lost_shards_and_gets_its_share_again(
@@ -202,36 +143,6 @@ async def test_shard_is_handed_over_only_after_its_calls_in_flight_have_ended(
         assert (await anne.world.await_rest(saga_id)).state.status == "completed"
     keys = [one.headers["idempotency-key"] for one in cluster.participants.sent]
     assert len(keys) == len(set(keys)), "nothing is sent twice for a handing over"
-
-
-async def test_leaving_node_hands_over_without_delay(
-    cluster: InMemoryCluster,
-) -> None:
-    anne, bert = await two(cluster)
-    saga_id = await held_saga(cluster, bert)
-    before = cluster.clock.now()
-
-    bert.world.driver.begin_stop()
-    bert.ownership.leaving = True
-    await cluster.settle()
-    cluster.participants.release("create_order")
-    await cluster.settle()
-
-    assert (anne.shards, bert.shards) == (ALL, set())
-    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
-    assert cluster.clock.now() == before
-
-
-async def test_client_waiting_for_a_moved_saga_gets_its_end(cluster: InMemoryCluster) -> None:
-    anne, bert = await two(cluster)
-    saga_id = await held_saga(cluster, bert)
-    waiting = asyncio.create_task(anne.world.await_rest(saga_id))
-
-    await cluster.kill("bert")
-    cluster.participants.release("create_order")
-    await cluster.settle()
-
-    assert (await waiting).state.status == "completed"
 
 
 async def test_node_without_heartbeats_reports_a_problem(cluster: InMemoryCluster) -> None:

@@ -15,7 +15,7 @@ from saga_orchestrator.fsm.instructions import child_id_of, needs_no_recovery
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import CHILD, FAMILY, PARENT
 from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
-from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
+from saga_orchestrator.tests.support.virtual_time import await_idle
 
 NO = Response(409, {}, b'{"detail": "no"}')
 TO_ROME: Json = [{"to": "Rome"}]
@@ -78,42 +78,6 @@ async def test_child_is_compensated_once_the_log_can_be_read_again(
     assert not log.unreadable
 
 
-async def test_child_names_its_parent(world: InMemoryService) -> None:
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
-
-    child = await world.orchestrator.saga(child_id)
-
-    assert child.state.parent is not None
-    assert (child.state.parent.saga_id, child.state.parent.step) == (parent_id, "trip")
-    assert child.state.entity_id == (await world.orchestrator.saga(parent_id)).state.entity_id
-
-
-async def test_compensated_child_starts_the_compensation_of_its_parent(
-    world: InMemoryService,
-) -> None:
-    world.participants.will_reply("fly", NO)
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
-
-    parent = await world.orchestrator.saga(parent_id)
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
-    assert parent.status_of("trip") == "rejected"
-    assert parent.state.error == "trip was rejected: fly was rejected: 409 no"
-    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /forget"]
-
-
-async def test_parent_is_compensated_with_its_child(world: InMemoryService) -> None:
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
-
-    await world.orchestrator.execute(parent_id, Compensate())
-    await await_idle(world.driver)
-
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
-    assert world.participants.paths[3:] == ["POST /return", "POST /unfly", "POST /forget"]
-
-
 async def test_active_child_is_compensated_with_its_parent(world: InMemoryService) -> None:
     world.participants.hold("fly")
     parent_id, child_id = await start(world)
@@ -128,22 +92,6 @@ async def test_active_child_is_compensated_with_its_parent(world: InMemoryServic
 
     assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
     assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly", "POST /forget"]
-
-
-async def test_parked_child_keeps_its_parent_waiting_until_an_operator_retries(
-    world: InMemoryService,
-) -> None:
-    world.participants.will_reply("undo fly", NO)
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
-    await world.orchestrator.execute(parent_id, Compensate())
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
-
-    await world.orchestrator.execute(child_id, Retry())
-    await await_idle(world.driver)
-
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
 
 
 async def test_abandoned_child_parks_the_compensating_parent(
@@ -294,15 +242,6 @@ async def test_parked_parent_gets_the_report_of_its_child_after_a_crash(
     await await_idle(restarted.driver)
     assert await status_of(restarted, parent_id) == ["completed"]
     await world.driver.drain(timedelta())
-
-
-async def test_concurrent_parents_have_children_of_their_own(world: InMemoryService) -> None:
-    families = [await start(world) for _ in range(5)]
-
-    for parent_id, child_id in families:
-        assert (await run_to_rest(world, parent_id)).state.status == "completed"
-        assert await status_of(world, child_id) == ["completed"]
-    assert len({child_id for _, child_id in families}) == 5
 
 
 def cut(log: TroubledLog, saga_id: str, *, after: str) -> None:

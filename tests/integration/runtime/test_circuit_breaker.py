@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from saga_orchestrator.fsm.call_outcome import NotSent, Response
+from saga_orchestrator.fsm.call_outcome import NotSent
 from saga_orchestrator.fsm.inputs import Compensate, Pause
 from saga_orchestrator.fsm.runtime.calls import circuit_breaker as held_back
 from saga_orchestrator.fsm.runtime.calls.circuit_breaker import FAILURES_TO_OPEN, CircuitState
@@ -30,7 +30,6 @@ steps:
     compensation: {path: /unbook, retry: {attempts: 3, first: 1h, cap: 1h}}
 """
 AWAY = NotSent("refused")
-NO = Response(409, {}, b"")
 
 
 @pytest.fixture
@@ -69,14 +68,6 @@ async def test_held_forward_call_keeps_its_attempt(
         assert log.types(saga_id) == ["SagaStarted", "StepBackedOff"]
 
 
-async def test_open_circuit_does_not_affect_other_participants(world: InMemoryService) -> None:
-    await opened(world)
-
-    saga_id = (await world.start("order_processing")).state.saga_id
-
-    assert (await world.await_rest(saga_id)).state.status == "completed"
-
-
 async def test_compensation_passes_and_its_success_closes_the_circuit(
     world: InMemoryService,
 ) -> None:
@@ -90,39 +81,6 @@ async def test_compensation_passes_and_its_success_closes_the_circuit(
     assert (await world.orchestrator.saga(booked)).state.status == "compensated"
     assert world.participants.paths[0] == "POST /unbook"
     assert (await world.orchestrator.saga(held)).state.status == "completed"
-
-
-async def test_first_call_after_the_open_time_is_a_probe_and_the_others_wait_for_it(
-    world: InMemoryService,
-) -> None:
-    await opened(world)
-    held = await start(world, 5)
-    world.participants.hold("book")
-
-    assert await world.advance(timedelta(seconds=3)) == 5
-    await world.participants.await_call("book")
-    await settle()
-
-    assert len(world.participants.sent) == 1
-    world.participants.release("book")
-    await await_idle(world.driver)
-    for saga_id in held:
-        assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
-
-
-async def test_failed_probe_keeps_the_circuit_open_and_uses_one_attempt(
-    world: InMemoryService,
-) -> None:
-    await opened(world)
-    held = await start(world, 5)
-    world.participants.will_reply("book", AWAY)
-
-    await world.advance(timedelta(seconds=3))
-    await await_idle(world.driver)
-
-    steps = [(await world.orchestrator.saga(one)).state.step("book") for one in held]
-    assert sorted(one.next_attempt for one in steps) == [1, 1, 1, 1, 2]
-    assert world.driver.executor.breakers["hotel"].state is CircuitState.OPEN
 
 
 async def test_held_saga_is_woken_from_the_log_when_the_circuit_closes(

@@ -79,15 +79,6 @@ async def test_webhook_without_a_2xx_is_repeated(world: InMemoryService, log: Tr
     assert log.types(saga_id).count("CompletionWebhookDelivered") == 1
 
 
-async def test_saga_without_a_callback_url_sends_no_webhook(world: InMemoryService) -> None:
-    receiver = told_by(world, Receiver())
-
-    await world.await_rest((await world.start("order_processing")).state.saga_id)
-    await await_idle(world.driver)
-
-    assert receiver.told == []
-
-
 async def test_next_rest_sends_a_webhook_too(world: InMemoryService) -> None:
     receiver = told_by(world, Receiver())
     saga_id = await start(world)

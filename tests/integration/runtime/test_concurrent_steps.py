@@ -8,13 +8,9 @@ from datetime import timedelta
 
 import pytest
 from saga_orchestrator.fsm.call_outcome import Response
-from saga_orchestrator.fsm.events import Resolution
 from saga_orchestrator.fsm.inputs import (
     Abandon,
-    OperatorCommand,
     Pause,
-    ResolveStep,
-    Retry,
     SendSignal,
 )
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
@@ -32,7 +28,6 @@ steps:
   - {name: approve, after: [ship], wait_for: {signal: hello, timeout: 24h, on_timeout: park}}
 """
 NO = Response(409, {}, b'{"detail": "no"}')
-DONE_BY_HAND = ResolveStep(step="ship", verdict=Resolution.DONE, evidence="seen at the door")
 
 
 @pytest.fixture
@@ -52,52 +47,6 @@ async def refused_with_a_call_out(
     await world.participants.await_call("mail")
     await log.recorded(saga_id, "StepRejected")
     return saga_id
-
-
-async def test_concurrent_steps_are_called_at_once(
-    world: InMemoryService, log: TroubledLog
-) -> None:
-    for step in ("ship", "mail"):
-        world.participants.hold(step)
-    saga_id = (await world.start("side_by_side")).state.saga_id
-    for step in ("ship", "mail"):
-        await world.participants.await_call(step)
-
-    assert log.types(saga_id)[-3:] == ["StepSucceeded", "StepCalled", "StepCalled"]
-    for step in ("mail", "ship"):
-        world.participants.release(step)
-    saga = await world.await_rest(saga_id)
-    assert saga.state.status == "completed"
-
-
-async def test_saga_parks_only_when_the_other_call_has_its_result(
-    world: InMemoryService, log: TroubledLog
-) -> None:
-    saga_id = await refused_with_a_call_out(world, log)
-    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
-
-    world.participants.release("mail")
-    await await_idle(world.driver)
-
-    saga = await world.orchestrator.saga(saga_id)
-    assert (saga.state.status, saga.status_of("mail")) == ("parked", "succeeded")
-    assert saga.not_done == ("ship",)
-    assert world.driver.active == {}
-
-
-@pytest.mark.parametrize("verb", [Retry(), DONE_BY_HAND], ids=type)
-async def test_retried_saga_goes_on_from_where_it_was_parked(
-    world: InMemoryService, log: TroubledLog, verb: OperatorCommand
-) -> None:
-    saga_id = await refused_with_a_call_out(world, log)
-    world.participants.release("mail")
-    await await_idle(world.driver)
-
-    await world.orchestrator.execute(saga_id, verb)
-    await await_idle(world.driver)
-
-    assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
-    assert world.participants.paths.count("POST /mail") == 1
 
 
 async def test_result_after_an_abandon_is_only_recorded(

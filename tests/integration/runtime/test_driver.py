@@ -10,10 +10,8 @@ import pytest
 from saga_orchestrator.fsm.call_outcome import CallResult, Response
 from saga_orchestrator.fsm.inputs import Compensate
 from saga_orchestrator.fsm.instructions import CallParticipant
-from saga_orchestrator.fsm.runtime.errors import Unavailable
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.support.in_memory_service import (
-    TIME_LIMIT,
     InMemoryService,
     ScriptedParticipants,
     in_memory_service,
@@ -70,36 +68,6 @@ async def test_call_leaves_after_the_append_was_confirmed(
     assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_result_and_next_intent_are_one_append(
-    world: InMemoryService, log: TroubledLog
-) -> None:
-    saga = await world.start("order_processing")
-    await world.await_rest(saga.state.saga_id)
-
-    assert log.types(saga.state.saga_id) == [
-        "SagaStarted",
-        "StepCalled",
-        *["StepSucceeded", "StepCalled"] * 2,
-        "StepSucceeded",
-        "SagaCompleted",
-    ]
-
-
-async def test_repeated_call_carries_its_attempt_and_keeps_its_key(
-    world: InMemoryService,
-) -> None:
-    world.participants.will_reply("create_order", OOPS, OOPS)
-    saga = await world.start("order_processing")
-
-    await run_to_rest(world, saga.state.saga_id)
-
-    calls = [one for one in world.participants.sent if one.path == "/orders"]
-    assert [one.headers["saga-attempt"] for one in calls] == ["1", "2", "3"]
-    assert {one.headers["idempotency-key"] for one in calls} == {
-        f"{saga.state.saga_id}/create_order/action"
-    }
-
-
 async def test_sagas_do_not_wait_for_one_another(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     first = await world.start("order_processing")
@@ -146,37 +114,6 @@ async def test_unexpected_exception_quarantines_only_its_saga(
     assert broken.state.saga_id not in world.driver.active
 
 
-async def test_participant_gets_no_more_concurrent_calls_than_the_limit() -> None:
-    world = await in_memory_service(limit=2)
-    world.participants.hold("create_order")
-    sagas = [await world.start("order_processing") for _ in range(5)]
-    await world.participants.await_call("create_order")
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-    assert len(world.participants.sent) == 2
-    world.participants.release("create_order")
-    for saga in sagas:
-        assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
-
-
-async def test_saga_can_be_compensated_while_its_call_is_in_flight(world: InMemoryService) -> None:
-    world.participants.hold("process_payment")
-    saga = await world.start("order_processing")
-    await world.participants.await_call("process_payment")
-
-    turned = await world.orchestrator.execute(saga.state.saga_id, Compensate(reason="x"))
-
-    assert turned.state.status == "compensating"
-    assert "undo" not in "".join(world.participants.paths)
-    world.participants.release("process_payment")
-    assert (await world.await_rest(saga.state.saga_id)).state.status == "compensated"
-    assert world.participants.paths[-2:] == [
-        "POST /payments/8/compensate",
-        "POST /orders/7/compensate",
-    ]
-
-
 async def test_finished_saga_is_evicted_from_memory(world: InMemoryService) -> None:
     saga = await world.start("order_processing")
     await world.await_rest(saga.state.saga_id)
@@ -192,14 +129,3 @@ async def test_every_commit_is_observed_once_and_in_order(world: InMemoryService
     saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
 
     assert told == list(range(1, saga.state.version + 1))
-
-
-async def test_start_while_stopping_is_refused_and_records_nothing(
-    world: InMemoryService, log: TroubledLog
-) -> None:
-    world.driver.begin_stop()
-
-    with pytest.raises(Unavailable, match="the service is stopping"):
-        await asyncio.wait_for(world.start("order_processing"), TIME_LIMIT.total_seconds())
-
-    assert world.events == []

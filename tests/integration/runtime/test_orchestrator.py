@@ -8,14 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 from saga_orchestrator.eventstore.event import RecordedEvent, StreamId
-from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.fsm.definitions.findings import InvalidInput
-from saga_orchestrator.fsm.errors import NotCompensatable
 from saga_orchestrator.fsm.inputs import Compensate, StartSaga
 from saga_orchestrator.fsm.runtime.errors import (
     DefinitionNotFound,
-    IdempotencyKeyReused,
-    SagaNotFound,
     Unavailable,
     VersionNotReached,
 )
@@ -32,17 +28,10 @@ from saga_orchestrator.tests.support.in_memory_service import (
 )
 from saga_orchestrator.tests.support.virtual_time import await_idle
 
-NO = Response(409, {}, b'{"detail": "no"}')
 REQUEST = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA})
 MOMENT = timedelta(milliseconds=5)
 KEY = IdempotencyKey("order-1", b"digest")
 NOBODY = "018f0000-0000-7000-8000-000000000003"
-PIVOTAL = """
-saga: pivotal
-version: 1
-steps:
-  - {name: pay, participant: bank, action: {path: /pay}, pivot: true}
-"""
 
 
 async def test_twenty_starts_on_a_slow_log_are_one_saga(
@@ -92,17 +81,6 @@ async def test_key_of_a_start_that_recorded_nothing_starts_the_saga(
     assert (await world.await_rest(NOBODY)).state.status == "completed"
 
 
-async def test_key_with_another_request_is_refused(world: InMemoryService) -> None:
-    await world.orchestrator.start("order_processing", REQUEST, key=KEY)
-
-    with pytest.raises(IdempotencyKeyReused, match="'order-1'"):
-        await world.orchestrator.start(
-            "order_processing", REQUEST, key=IdempotencyKey(KEY.key, b"another")
-        )
-
-    assert [one.type for one in world.events].count("SagaStarted") == 1
-
-
 async def test_refused_start_records_nothing_and_binds_no_key(
     world: InMemoryService, log: TroubledLog
 ) -> None:
@@ -118,17 +96,6 @@ async def test_refused_start_records_nothing_and_binds_no_key(
     assert (world.events, log.store.keys) == ([], {})
 
 
-async def test_waiting_client_gets_the_saga_at_rest(world: InMemoryService) -> None:
-    world.participants.hold("confirm_order")
-    saga = await world.start("order_processing")
-    waiting = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
-    await world.participants.await_call("confirm_order")
-
-    world.participants.release("confirm_order")
-
-    assert (await waiting).state.status == "completed"
-
-
 async def test_each_client_waits_for_its_own_time(world: InMemoryService) -> None:
     world.participants.hold("create_order")
     saga = await world.start("order_processing")
@@ -142,19 +109,6 @@ async def test_each_client_waits_for_its_own_time(world: InMemoryService) -> Non
     assert [one.state.status for one in seen] == ["running", "running"]
     assert waits_still
     assert (await patient).state.status == "completed"
-
-
-async def test_client_whose_time_is_over_gets_the_saga_as_it_is(world: InMemoryService) -> None:
-    world.participants.hold("confirm_order")
-    saga = await world.start("order_processing")
-    await world.participants.await_call("confirm_order")
-
-    seen = await world.orchestrator.wait_until_rest(saga, timedelta())
-
-    assert (seen.state.status, seen.state.version) == ("running", 6)
-    assert await world.orchestrator.saga_from(saga.state.saga_id, 6, timedelta()) is seen
-    with pytest.raises(VersionNotReached, match="has not reached version 7"):
-        await world.orchestrator.saga_from(saga.state.saga_id, 7, timedelta())
 
 
 async def test_waiting_client_gets_the_requested_version(world: InMemoryService) -> None:
@@ -218,57 +172,6 @@ async def test_compensate_is_idempotent(world: InMemoryService) -> None:
         "POST /payments/8/compensate",
         "POST /orders/7/compensate",
     ]
-
-
-async def test_compensate_of_an_uncompensatable_saga_is_refused(world: InMemoryService) -> None:
-    pivotal = await in_memory_service(PIVOTAL)
-    saga_id = (await pivotal.start("pivotal")).state.saga_id
-    await pivotal.await_rest(saga_id)
-
-    with pytest.raises(NotCompensatable, match="its pivot has succeeded"):
-        await pivotal.orchestrator.execute(saga_id, Compensate())
-    with pytest.raises(NotCompensatable):
-        await pivotal.orchestrator.compensation_plan(saga_id)
-    with pytest.raises(SagaNotFound):
-        await world.orchestrator.execute(NOBODY, Compensate())
-
-
-async def test_compensation_plan_changes_nothing(world: InMemoryService) -> None:
-    saga_id = (await world.start("order_processing")).state.saga_id
-    before = await world.await_rest(saga_id)
-
-    await world.orchestrator.compensation_plan(saga_id)
-
-    await await_idle(world.driver)
-    assert (await world.orchestrator.saga(saga_id)).state == before.state
-    assert len(world.participants.sent) == 3
-
-
-async def test_events_are_returned_in_pages(world: InMemoryService) -> None:
-    world.participants.will_reply("process_payment", NO)
-    saga_id = (await world.start("order_processing")).state.saga_id
-    saga = await world.await_rest(saga_id)
-
-    pages = [
-        await world.orchestrator.read_events_page(saga_id, after=after, limit=4)
-        for after in (0, 4, 8)
-    ]
-
-    versions = [one.recorded.version for entries, _ in pages for one in entries]
-    assert versions == list(range(1, saga.state.version + 1))
-    assert [has_more for _, has_more in pages] == [True, True, False]
-
-
-async def test_scheduled_start_waits_for_its_time(world: InMemoryService) -> None:
-    later = StartSaga(
-        entity_id=1, input={"step_data": ORDER_STEP_DATA}, start_at=NOON + timedelta(hours=1)
-    )
-    started = await world.orchestrator.start("order_processing", later)
-
-    assert started.saga.state.status == "pending"
-    assert await world.advance(timedelta(minutes=59)) == 0
-    assert await world.advance(timedelta(minutes=1)) == 1
-    assert (await world.await_rest(started.saga.state.saga_id)).state.status == "completed"
 
 
 async def test_fenced_start_with_a_key_can_be_repeated(

@@ -11,7 +11,6 @@ import pytest
 from saga_orchestrator.eventstore.errors import LogUnavailable, WrongExpectedVersion
 from saga_orchestrator.eventstore.event import RecordedEvent, StreamId
 from saga_orchestrator.eventstore.memory import InMemoryLog
-from saga_orchestrator.fsm.call_outcome import Response, ResponseLost
 from saga_orchestrator.fsm.inputs import Compensate, StartSaga, TimerFired
 from saga_orchestrator.fsm.runtime.active_saga import is_at_rest
 from saga_orchestrator.fsm.runtime.errors import OutcomeUnknown, VersionNotReached
@@ -19,28 +18,12 @@ from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.support.in_memory_service import in_memory_service
 from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
 
-BESIDE = """
-saga: beside
-version: 1
-steps:
-  - name: book
-    after: []
-    participant: hotel-service
-    action: {path: /book, retry: {attempts: 1}}
-    compensation: {path: /unbook}
-  - name: pay
-    after: []
-    pivot: true
-    participant: bank-service
-    action: {path: /pay, retry: {attempts: 1}}
-"""
 NAP = """
 saga: napping
 version: 1
 steps:
   - {name: nap, sleep: 1h}
 """
-NO = Response(409, {}, b'{"detail": "sold out"}')
 
 
 class ForgetfulLog(InMemoryLog):
@@ -53,17 +36,6 @@ class ForgetfulLog(InMemoryLog):
             self.fails = False
             raise LogUnavailable("no database")
         return await super().read_streams(stream_ids)
-
-
-async def test_rejection_beside_an_uncertain_pivot_parks_for_an_operator() -> None:
-    world = await in_memory_service(BESIDE)
-    world.participants.will_reply("book", NO)
-    world.participants.will_reply("pay", ResponseLost("the line broke"))
-
-    saga = await world.start("beside")
-
-    rested = await run_to_rest(world, saga.state.saga_id)
-    assert (rested.state.status, rested.state.step("pay").status) == ("parked", "unknown")
 
 
 async def test_watcher_of_a_saga_at_rest_does_not_evict_it_during_compensation() -> None:

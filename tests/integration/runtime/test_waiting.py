@@ -18,7 +18,6 @@ from saga_orchestrator.fsm.inputs import (
     StepCallback,
 )
 from saga_orchestrator.fsm.runtime.active_saga import MAX_SLEEP_IN_MEMORY
-from saga_orchestrator.fsm.runtime.errors import VersionConflict
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import (
     APPROVAL,
@@ -103,19 +102,6 @@ async def test_signal_sent_twenty_times_with_one_key_counts_once(
 
     assert log.types(saga_id).count("SignalReceived") == 1
     assert world.driver.active == {}
-
-
-async def test_signal_that_does_not_arrive_in_time_times_out(world: InMemoryService) -> None:
-    saga_id = await waiting(world, "approval")
-
-    assert await world.advance(timedelta(hours=24)) == 1
-    await await_idle(world.driver)
-
-    saga = await world.orchestrator.saga(saga_id)
-    assert saga.state.status == "compensated"
-    assert saga.state.error is not None
-    assert "signal approval not received within" in saga.state.error
-    assert world.participants.paths == ["POST /ask", "POST /forget"]
 
 
 async def test_command_wakes_a_sleeping_saga(world: InMemoryService) -> None:
@@ -241,34 +227,6 @@ async def test_concurrent_timer_and_command_are_handled_one_by_one(
     types = log.types(saga_id)
     assert (types.count("StepRejected"), types[-1]) == (1, "SagaCompensated")
     assert await status_of(world, saga_id) == "compensated"
-
-
-async def test_command_with_another_expected_version_changes_nothing(
-    world: InMemoryService, log: TroubledLog
-) -> None:
-    saga_id = await waiting(world, "approval")
-    version = (await world.orchestrator.saga(saga_id)).state.version
-
-    with pytest.raises(VersionConflict) as refused:
-        await world.orchestrator.execute(saga_id, Cancel(), expected_version=version - 1)
-
-    assert refused.value.version == len(log.types(saga_id)) == version
-    await world.orchestrator.execute(saga_id, Cancel(), expected_version=version)
-    assert (await run_to_rest(world, saga_id)).state.status == "compensated"
-
-
-async def test_one_of_two_commands_with_the_same_expected_version_is_refused(
-    world: InMemoryService,
-) -> None:
-    saga_id = await waiting(world, "approval")
-    version = (await world.orchestrator.saga(saga_id)).state.version
-
-    answers = await asyncio.gather(
-        *(world.orchestrator.execute(saga_id, Pause(), expected_version=version) for _ in range(2)),
-        return_exceptions=True,
-    )
-
-    assert sorted(type(one).__name__ for one in answers) == ["Saga", "VersionConflict"]
 
 
 async def settle() -> None:

@@ -157,21 +157,6 @@ async def test_open_circuit_holds_calls_of_its_participant_only() -> None:
     assert (await executor.call(call_of("pay"), TRIP, 1)).kind is Outcome.NOT_SENT
 
 
-async def test_compensation_passes_an_open_circuit_and_its_success_closes_it() -> None:
-    participants = Counter()
-    executor = an_executor(participants, FakeClock())
-    await opened(executor, participants)
-    held = call_of("book")
-    await executor.call(held, TRIP, 1)
-    participants.answer = Response(200, {}, b"")
-
-    assert (await executor.call(undo_of_book(), TRIP, 1)).kind is Outcome.DONE
-
-    assert executor.take_closed_circuits() == [("book-service", {held.saga_id})]
-    assert executor.take_closed_circuits() == []
-    assert (await executor.call(held, TRIP, 1)).kind is Outcome.DONE
-
-
 async def test_half_open_circuit_lets_one_probe_at_a_time_pass() -> None:
     participants, clock = Counter(), FakeClock()
     executor = an_executor(participants, clock)
