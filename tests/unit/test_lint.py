@@ -86,17 +86,6 @@ def test_a_finding_of_the_whole_has_no_pointer(
     assert capsys.readouterr().out.startswith(f"{file}:1: error: must be an object ")
 
 
-def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ping = child(tmp_path / "ping.yaml", "ping", of="ping")
-
-    assert cli.main(["definitions", "lint", str(tmp_path / "none.yaml"), ping]) == 10
-
-    findings = capsys.readouterr().out.splitlines()
-    assert [one.rpartition(" ")[2] for one in findings] == ["[unreadable]", "[endless-children]"]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "place", "detail"),
     [

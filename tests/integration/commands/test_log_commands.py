@@ -68,19 +68,3 @@ def test_rebuild_writes_the_number_of_events_in_each_form(
 ) -> None:
     assert cli.main(["projections", "rebuild", "-o", form]) == ExitCode.OK
     assert capsys.readouterr() == (REBUILT[form], "")
-
-
-@pytest.mark.parametrize("name", ["doctor", "projections rebuild"])
-def test_database_without_a_log_is_a_usage_error(
-    name: str,
-    empty_database_url: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", empty_database_url)
-
-    assert cli.main(name.split()) == ExitCode.USAGE
-
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("saga: DATABASE_URL has no log: ")

@@ -77,14 +77,6 @@ def test_the_same_call_has_one_effect_and_one_answer(orders: RunningParticipant)
     assert statuses(orders) == ["PENDING_PAYMENT"]
 
 
-def test_members_in_another_order_are_the_same_request(orders: RunningParticipant) -> None:
-    first = placed(orders)
-
-    reply = orders.post("/orders", dict(reversed(ORDER.items())), headers=called_by(CREATE))
-
-    assert (reply.status_code, reply.json()) == (201, first)
-
-
 def test_a_key_is_for_one_request(orders: RunningParticipant) -> None:
     placed(orders)
 

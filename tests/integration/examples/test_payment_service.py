@@ -60,14 +60,6 @@ def test_a_payment_is_refunded_once(payments: RunningParticipant) -> None:
     assert statuses(payments) == ["REFUNDED"]
 
 
-def test_twenty_equal_calls_take_one_payment(payments: RunningParticipant) -> None:
-    with ThreadPoolExecutor(20) as callers:
-        replies = list(callers.map(lambda _: pay(payments), range(20)))
-
-    assert {(reply.status_code, reply.text) for reply in replies} == {(201, replies[0].text)}
-    assert statuses(payments) == ["PAID"]
-
-
 def test_calls_of_many_sagas_at_once_take_one_payment_each(payments: RunningParticipant) -> None:
     sagas = [f"s{number % 10}" for number in range(40)]
 
@@ -136,15 +128,6 @@ def test_a_wrong_switch_is_refused(payments: RunningParticipant) -> None:
     assert payments.web.get("/decline").json() == {"declined": False}
 
 
-def test_a_kill_loses_no_payment(payments: RunningParticipant) -> None:
-    taken = pay(payments)
-    payments.end(signal.SIGKILL)
-    payments.start()
-
-    assert answer(pay(payments)) == answer(taken)
-    assert statuses(payments) == ["PAID"]
-
-
 def test_a_kill_amid_payments_loses_and_doubles_none(payments: RunningParticipant) -> None:
     sagas = [f"s{number}" for number in range(100)]
     answered: dict[str, object] = {}
@@ -164,14 +147,6 @@ def test_a_kill_amid_payments_loses_and_doubles_none(payments: RunningParticipan
     assert 30 <= len(answered) < len(sagas)
     assert {saga: repeated[saga] for saga in answered} == answered
     assert statuses(payments) == ["PAID"] * len(sagas)
-
-
-def test_a_payment_after_its_compensation_is_refused(payments: RunningParticipant) -> None:
-    compensated = payments.post("/payments/1/compensate", headers=undoing(PAY))
-    reply = pay(payments)
-
-    assert (compensated.status_code, reply.status_code) == (404, 409)
-    assert statuses(payments) == []
 
 
 def test_a_payment_is_refunded_by_the_key_that_took_it(payments: RunningParticipant) -> None:

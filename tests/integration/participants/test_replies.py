@@ -19,14 +19,6 @@ LENGTH = b"HTTP/1.1 201 Created\r\nContent-Length: 8\r\nX-Kind: order\r\n\r\n"
 ORDER = b'{"id":1}'
 
 
-async def test_a_reply_with_a_length(world: World, answering: Answering, ask: Ask) -> None:
-    peer = await world.peer(answering(LENGTH + ORDER))
-
-    answer = await ask(world.client(peer.port))
-
-    assert answer == Response(201, {"content-length": "8", "x-kind": "order"}, ORDER)
-
-
 async def test_a_request_arrives_as_it_was_meant(
     world: World, answering: Answering, ask: Ask
 ) -> None:
@@ -39,19 +31,6 @@ async def test_a_request_arrives_as_it_was_meant(
         b"POST /base/orders/7%2F8?dry=1 HTTP/1.1\r\n" + host + b"accept-encoding: identity\r\n"
         b'Saga-Id: s1\r\ncontent-length: 7\r\n\r\n{"a":1}'
     ]
-
-
-async def test_a_chunked_reply_without_its_trailers(
-    world: World, answering: Answering, ask: Ask
-) -> None:
-    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    peer = await world.peer(
-        answering(head + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nRetry-After: 9\r\n\r\n")
-    )
-
-    answer = await ask(world.client(peer.port))
-
-    assert answer == Response(200, {"transfer-encoding": "chunked"}, b"abcde")
 
 
 async def test_a_reply_that_ends_with_the_connection(world: World, ask: Ask) -> None:
@@ -77,26 +56,6 @@ async def test_a_status_without_a_body_needs_no_length(
 
     assert answers == [Response(status, {}, b"")] * 2
     assert len(peer.conversations) == 1
-
-
-async def test_a_reply_to_head_has_no_body(world: World, answering: Answering, ask: Ask) -> None:
-    peer = await world.peer(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"))
-    client = world.client(peer.port)
-
-    answers = [await ask(client, method="HEAD", body=None) for _ in range(2)]
-
-    assert answers == [Response(200, {"content-length": "8"}, b"")] * 2
-
-
-async def test_interim_replies_are_not_the_reply(
-    world: World, answering: Answering, ask: Ask
-) -> None:
-    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
-    peer = await world.peer(answering(interim + LENGTH + ORDER))
-
-    answer = await ask(world.client(peer.port))
-
-    assert answer == Response(201, {"content-length": "8", "x-kind": "order"}, ORDER)
 
 
 async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(
@@ -223,19 +182,6 @@ async def test_a_reply_compressed_until_the_end_of_the_connection(world: World, 
 
     assert isinstance(answer, Response)
     assert answer.body == ORDER
-
-
-async def test_a_bomb_of_a_participant_is_too_large(
-    world: World, answering: Answering, ask: Ask
-) -> None:
-    bomb = gzip.compress(bytes(100_000_000))
-    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-    peer = await world.peer(answering(head + bomb))
-
-    answer = await ask(world.client(peer.port))
-
-    assert isinstance(answer, Response)
-    assert (answer.too_large, len(answer.body)) == (True, 1024 * 1024)
 
 
 @pytest.mark.parametrize(

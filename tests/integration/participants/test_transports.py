@@ -12,7 +12,6 @@ from saga_orchestrator.fsm.call_outcome import CallResult, NotSent, Response, Re
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.pool import TransportLimits
 from saga_orchestrator.tests.integration.participants.peer import Answering, Conversation, World
-from starlette.types import Receive, Scope, Send
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: 1\r\nX-A: 2\r\n\r\nok"
 
@@ -143,19 +142,6 @@ async def test_ours_over_a_mock() -> None:
     )
 
     assert answer == Response(201, {"x-kind": "order", "content-length": "2"}, b"{}")
-
-
-async def test_ours_over_an_application() -> None:
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        message = await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": message["body"] * 2})
-
-    client = over(httpx.ASGITransport(application))
-
-    answer = await client.request("shop", "POST", "/", {}, b"ab", timedelta(seconds=1))
-
-    assert answer == Response(200, {}, b"abab")
 
 
 @pytest.mark.parametrize(

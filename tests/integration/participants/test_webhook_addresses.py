@@ -63,14 +63,6 @@ async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer,
     assert peer.conversations == []
 
 
-async def test_a_setting_allows_this_machine(world: World, peer: Peer) -> None:
-    sender = sender_of(world, no_participant(loopback=True))
-
-    assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"), 1)
-
-    assert peer.requests[0].startswith(b"POST /told HTTP/1.1\r\n")
-
-
 async def test_a_participant_is_told_wherever_it_lives_and_nobody_else_there(
     world: World, peer: Peer, answering: Answering
 ) -> None:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from random import Random
 from typing import Final
 
 import pytest
 from saga_orchestrator.eventstore.event import SHARD_COUNT
 from saga_orchestrator.fsm.call_outcome import CallResult, NotSent, Response
 from saga_orchestrator.fsm.inputs import Pause, StartSaga
-from saga_orchestrator.projections.projector import Projector
 from saga_orchestrator.projections.status_table import StatusTable, UnfinishedSaga
 from saga_orchestrator.tests.integration.projections.random_sagas import (
     caught_up_projector,
-    random_service,
-    repository_of,
-    rows,
-    run_random_sagas,
 )
 from saga_orchestrator.tests.support.in_memory_service import (
     NOON,
@@ -129,16 +123,3 @@ async def test_unfinished_sagas_are_read_by_shard(status_table: StatusTable) -> 
 
     assert [len(unfinished) for unfinished in by_shard] == [2] * SHARD_COUNT
     assert sorted(saga.saga_id for unfinished in by_shard for saga in unfinished) == sorted(sagas)
-
-
-async def test_rebuild_keeps_idle_rows(status_table: StatusTable, database_url: str) -> None:
-    service = await random_service(seed=21)
-    projector = await caught_up_projector(service, status_table)
-    await run_random_sagas(service, Random(21), sagas=20)
-    await projector.flush()
-    kept = rows(database_url)
-
-    await Projector(status_table, service.log, repository_of(service).load_many).rebuild()
-
-    assert rows(database_url) == kept
-    assert {row["idle"] for row in kept} == {True, False}

@@ -16,7 +16,6 @@ from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.projections.errors import CheckpointConflict
 from saga_orchestrator.projections.projector import MAX_DIRTY_SAGAS, Projector
 from saga_orchestrator.projections.status_table import StatusTable
-from saga_orchestrator.tests.integration.projections.failing_status_table import FailingStatusTable
 from saga_orchestrator.tests.integration.projections.random_sagas import (
     caught_up_projector,
     checkpoints,
@@ -79,19 +78,6 @@ async def test_rebuild_repairs_a_damaged_table(
     await projector.rebuild()
 
     assert rows(database_url) == await replayed_rows(service)
-
-
-async def test_projector_without_reports_reads_the_log(
-    service: InMemoryService, status_table: StatusTable, database_url: str
-) -> None:
-    await run_random_sagas(service, Random(2), sagas=20)
-
-    await Projector(status_table, service.log, repository_of(service).load_many).acquire_shards(
-        range(SHARD_COUNT)
-    )
-
-    assert rows(database_url) == await replayed_rows(service)
-    assert checkpoints(database_url) == heads(service)
 
 
 async def test_rows_that_a_dead_process_did_not_write_are_caught_up(
@@ -181,24 +167,6 @@ async def test_checkpoint_waits_for_an_unreported_append(
     projector.observe(*commits[0])
     await projector.flush()
     assert checkpoints(database_url) == heads(service)
-
-
-async def test_failed_write_is_repeated_with_the_next_flush(
-    service: InMemoryService, database_url: str
-) -> None:
-    status_table = FailingStatusTable(database_url)
-    projector = await caught_up_projector(service, status_table)
-    await run_random_sagas(service, Random(11), sagas=5)
-    status_table.failures = 1
-    with pytest.raises(psycopg.OperationalError):
-        await projector.flush()
-    await run_random_sagas(service, Random(12), sagas=5)
-
-    await projector.flush()
-
-    assert rows(database_url) == await replayed_rows(service)
-    assert checkpoints(database_url) == heads(service)
-    await status_table.close()
 
 
 async def test_a_connection_that_was_cut_is_opened_anew(

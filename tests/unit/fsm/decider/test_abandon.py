@@ -247,15 +247,3 @@ def test_an_abandoned_saga_cannot_be_undone() -> None:
 
     case.when(ASKED).then_refused(NotCompensatable, "it was abandoned")
     case.when(Cancel()).then_refused(NotAllowed, "it was abandoned")
-
-
-@pytest.mark.parametrize(
-    ("end", "status"),
-    [
-        (all_done(given(TWO), "book", "pay"), "completed"),
-        (given(TWO).when(action_answer("book", REJECTED)), "compensated"),
-        (given(TWO).when(ABANDON), "abandoned"),
-    ],
-)
-def test_ended_saga_cannot_be_abandoned(end: Scenario, status: str) -> None:
-    end.when(ABANDON).then_refused(NotAllowed, f"it is {status}")

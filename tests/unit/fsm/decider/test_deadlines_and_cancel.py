@@ -219,13 +219,6 @@ def test_saga_cannot_be_compensated_after_its_pivot(
     assert allowed_actions(case.saga) == allowed
 
 
-def test_a_request_while_it_compensates_changes_nothing() -> None:
-    case = given(TWO).when(action_answer("book", DONE)).when(action_answer("pay", REJECTED))
-
-    case.when(ASKED).then_nothing_happened()
-    all_undone(case, "book").when(ASKED).then_nothing_happened()
-
-
 def test_a_saga_parked_on_its_way_forward_can_be_undone() -> None:
     lost = done_without_output(OutputLoss.TOO_LARGE)
     case = given(TWO).when(action_answer("book", lost)).then_status("parked").when(ASKED)

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from saga_orchestrator.fsm.call_outcome import CallOutcome
 from saga_orchestrator.fsm.decider.dry_run import plan_compensation
-from saga_orchestrator.fsm.errors import NotAllowed
 from saga_orchestrator.fsm.events import (
     CompensationRequested,
     CompensationSucceeded,
@@ -26,7 +25,6 @@ from saga_orchestrator.fsm.inputs import (
     CircuitClosed,
     Pause,
     Resume,
-    Retry,
     SendSignal,
     TimerFired,
 )
@@ -196,17 +194,6 @@ def test_attempts_that_run_out_in_a_pause_are_judged_after_it() -> None:
     case.then(StepNotSent(step="book", attempt=1, error="refused")).then_status("running")
 
     resumed(case).then_status("compensated")
-
-
-def test_a_second_pause_changes_nothing() -> None:
-    case = given(TWO).when(PAUSE).when(PAUSE, after=HOUR).then_nothing_happened()
-
-    assert case.state.paused_at == NOON
-
-
-def test_a_pause_of_a_pause_and_a_resume_of_none_are_not_offered() -> None:
-    given(TWO).when(RESUME).then_refused(NotAllowed, "it is not paused")
-    given(TWO).when(PAUSE).when(Retry()).then_refused(NotAllowed, "it is paused")
 
 
 @pytest.mark.parametrize("verb", [ASKED, Cancel()])

@@ -235,12 +235,6 @@ def test_unknown_step_cannot_be_resolved() -> None:
     unknown_pivot().when(found("nobody", "done")).then_refused(StepNotFound)
 
 
-def test_step_of_a_saga_that_is_not_parked_cannot_be_resolved() -> None:
-    given(TWO).when(action_answer("book", UNKNOWN)).when(found("book", "done")).then_refused(
-        NotAllowed, "it is not parked, so no step of it can be resolved"
-    )
-
-
 def test_a_step_that_was_not_done_is_not_called_on_the_way_back() -> None:
     definition = define("book", "pay pivot", "ship attempts=1")
     case = all_done(given(definition).when(SkipStep(step="pay")), "book")

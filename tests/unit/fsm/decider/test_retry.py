@@ -33,7 +33,6 @@ from saga_orchestrator.fsm.testing import (
     status_answer,
 )
 from saga_orchestrator.tests.unit.fsm.decider.scenarios import (
-    ASKED,
     FIRST_WAIT,
     MINUTE,
     TWO,
@@ -77,22 +76,6 @@ def test_a_compensation_that_backs_off_is_called_at_once() -> None:
     case = all_done(given(TWO), "book").when(action_answer("pay", REJECTED))
 
     case.when(compensation_answer("book", UNKNOWN)).when(RETRY).then_calls("undo book#2")
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        given(TWO),
-        given(TWO, start_at=NOON + MINUTE),
-        all_done(given(TWO), "book", "pay"),
-        given(TWO).when(action_answer("book", REJECTED)),
-        given(define("rest sleep=1m")),
-        all_done(given(TWO), "book").when(ASKED),
-    ],
-    ids=["called", "put off", "completed", "compensated", "asleep", "turned"],
-)
-def test_retry_without_a_back_off_is_refused(case: Scenario) -> None:
-    case.when(RETRY).then_refused(NotAllowed, "nothing is parked, and nothing waits")
 
 
 def unknown_pivot() -> Scenario:

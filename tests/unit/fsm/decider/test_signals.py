@@ -30,7 +30,7 @@ from saga_orchestrator.fsm.testing import (
     document,
     given,
 )
-from saga_orchestrator.tests.unit.fsm.decider.scenarios import ASKED, MINUTE, TWO, all_done, mapped
+from saga_orchestrator.tests.unit.fsm.decider.scenarios import ASKED, MINUTE, all_done, mapped
 
 DAY = timedelta(days=1)
 APPROVED = SendSignal(name="approval", body={"by": "anna"}, actor="anna")
@@ -75,10 +75,6 @@ def test_a_signal_that_no_step_waits_for_is_refused_with_those_that_are_known(
     case.then_refused(UnknownSignal, "waits for 'aproval'; it waits for")
     assert isinstance(case.refusal, UnknownSignal)
     assert set(case.refusal.known) == case.latest_saga.definition.signals
-
-
-def test_saga_at_rest_refuses_every_signal() -> None:
-    all_done(given(TWO), "book", "pay").when(SendSignal(name="any")).then_refused(NotAllowed)
 
 
 def test_an_early_signal_is_kept_until_it_is_waited_for() -> None:

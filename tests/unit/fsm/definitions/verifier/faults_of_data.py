@@ -19,6 +19,22 @@ REFERENCES = [
         ("/steps/0/action/body", "unknown-reference"),
         [step("book", action=call("/book", body="${imput.room}"))],
     ),
+    *(
+        Fault(
+            f"{source} is read, which is no value",
+            ("/steps/1/action/body", "unknown-reference"),
+            [BOOK, step("pay", action=call("/pay", body=f"${{{source}}}"))],
+        )
+        for source in (
+            "a || input.b",
+            "saga",
+            "steps",
+            "steps.book",
+            "steps.nobody.key",
+            "response.body.id",
+            "input.a[*].b || steps.nobody.output.items[0]",
+        )
+    ),
     Fault(
         "a step that does not exist is read",
         ("/steps/0/action/body", "unknown-reference"),

@@ -150,6 +150,27 @@ def test_sound_definition_has_no_finding(steps: list[Json]) -> None:
 
 
 @pytest.mark.parametrize(
+    "expression",
+    [
+        "${input}",
+        "${input.anything[3].at.all}",
+        "${saga.id}${saga.type}",
+        "${saga.entity_id || 'none'}",
+        "${steps.held.output.id}",
+        "${steps.held.output.{id: id}}",
+        "${merge(input.a, {id: steps.held.output.id})}",
+        "${steps.held.key}",
+        "${steps.book.key}",
+        "${'text'}",
+    ],
+)
+def test_value_that_is_always_there_may_be_read(expression: str) -> None:
+    steps: list[Json] = [{**HELD, "name": "held"}, step("book", action=call("/", body=expression))]
+
+    assert findings({"saga": "trip", "version": 1, "steps": steps}) == []
+
+
+@pytest.mark.parametrize(
     ("steps", "deadline"),
     [
         ([BOOK, step("pay")], "2m"),
