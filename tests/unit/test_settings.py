@@ -26,7 +26,7 @@ def read(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> Setting
     return read_settings()
 
 
-def test_without_any_variable_everything_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_have_defaults_without_any_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(monkeypatch, {})
 
     assert (settings.saga_host, settings.service_port) == ("127.0.0.1", 8009)

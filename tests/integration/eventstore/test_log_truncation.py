@@ -59,7 +59,7 @@ async def copies(server_url: str, database_url: str) -> AsyncIterator[DatabaseCo
     kept.close()
 
 
-async def test_nothing_is_appended_behind_confirmed_events_that_are_missing(
+async def test_log_appends_nothing_behind_confirmed_events_that_are_missing(
     postgres_server: str, database_url: str, log: PostgresLog
 ) -> None:
     await log.claim([1, 2], recorded_at=NOON)

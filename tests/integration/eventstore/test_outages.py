@@ -315,7 +315,7 @@ async def test_reads_survive_the_loss_of_every_connection(
     assert await asyncio.gather(*(log.heads() for _ in range(20))) == [{}] * 20
 
 
-async def test_without_a_database_everything_ends_when_the_log_is_closed(
+async def test_log_without_a_database_ends_every_request_when_it_is_closed(
     open_log: OpenLog, tmp_path: Path
 ) -> None:
     log = open_log(f"postgresql://postgres@/postgres?host={tmp_path}")

@@ -87,7 +87,9 @@ async def test_an_append_that_is_refused_as_not_serializable_is_sent_again(
     await log.close()
 
 
-async def test_another_write_is_repeated_once_and_then_not_now(database_url: str) -> None:
+async def test_write_beside_the_log_is_repeated_once_and_then_refused_for_now(
+    database_url: str,
+) -> None:
     log = PostgresLog(database_url, mode="portable")
     refuse_the_first(database_url, 3, "document")
 

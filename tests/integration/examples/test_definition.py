@@ -29,7 +29,7 @@ def participants(tmp_path: Path) -> dict[str, Starlette]:
     }
 
 
-def test_it_calls_what_the_first_users_called() -> None:
+def test_order_definition_calls_what_the_first_users_called() -> None:
     assert [path for _, _, path in CALLS] == [
         "/orders",
         "/orders/1/compensate",

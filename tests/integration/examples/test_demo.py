@@ -93,7 +93,7 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_once_tells_both_stories_and_leaves_nothing_running(playing: Playing) -> None:
+def test_demo_with_once_shows_both_sagas_and_leaves_nothing_running(playing: Playing) -> None:
     code, said = playing.to_its_end("--once")
 
     assert code == 0, said
@@ -105,7 +105,7 @@ def test_once_tells_both_stories_and_leaves_nothing_running(playing: Playing) ->
     assert listening(playing.environ) == []
 
 
-def test_it_can_be_played_again_on_the_same_data(playing: Playing) -> None:
+def test_demo_can_be_played_again_on_the_same_data(playing: Playing) -> None:
     for _ in range(2):
         code, said = playing.to_its_end("--once")
 
@@ -114,7 +114,7 @@ def test_it_can_be_played_again_on_the_same_data(playing: Playing) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stays_up_until_it_is_stopped(playing: Playing, number: signal.Signals) -> None:
+def test_demo_stays_up_until_it_is_stopped(playing: Playing, number: signal.Signals) -> None:
     demo = playing.start()
     said = playing.until("/decline", demo)
     up = listening(playing.environ)

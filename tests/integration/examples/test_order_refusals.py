@@ -62,7 +62,7 @@ def test_an_order_that_does_not_exist_is_not_found(
     assert all("detail" in reply.json() for reply in replies)
 
 
-def test_it_is_healthy(no_orders: RunningParticipant) -> None:
+def test_order_service_is_healthy(no_orders: RunningParticipant) -> None:
     reply = no_orders.web.get("/health")
 
     assert (reply.status_code, reply.json()["status"]) == (200, "pass")

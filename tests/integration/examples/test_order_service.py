@@ -166,7 +166,7 @@ def test_a_confirmation_of_another_order_is_refused(orders: RunningParticipant) 
     assert statuses(orders) == ["PENDING_PAYMENT"]
 
 
-def test_what_was_called_is_listed(orders: RunningParticipant) -> None:
+def test_received_calls_are_listed(orders: RunningParticipant) -> None:
     for _ in range(2):
         placed(orders)
     orders.post("/orders/9/compensate")

@@ -114,7 +114,7 @@ def test_the_switch_survives_a_kill(payments: RunningParticipant) -> None:
     assert answer(pay(payments)) == DECLINED
 
 
-def test_it_can_be_started_declining(payments: RunningParticipant) -> None:
+def test_payment_service_can_be_started_declining(payments: RunningParticipant) -> None:
     payments.end()
     payments.start("--decline")
 

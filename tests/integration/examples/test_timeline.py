@@ -76,7 +76,7 @@ def without_colour(line: str) -> str:
     return first + "".join(each.partition("m")[2] for each in rest)
 
 
-def test_who_and_why_stand_in_the_line() -> None:
+def test_line_names_actor_and_reason() -> None:
     verb = event("SagaParked", 0).model_copy(update={"actor": "ann", "reason": "on\ncall"})
 
     lines = timeline_lines("", replace(DECLINED_STORY, events=(verb,)), Paint(on=False))
@@ -118,11 +118,11 @@ def test_colour_is_for_terminals_that_want_it(
     assert wants_colour(out, environ) is wanted
 
 
-def test_what_came_out_as_expected_is_not_complained_about() -> None:
+def test_expected_end_is_no_complaint() -> None:
     assert list(mismatches(DECLINED, DECLINED_STORY)) == []
 
 
-def test_what_came_out_wrong_is_named() -> None:
+def test_unexpected_end_is_named() -> None:
     paid = replace(
         DECLINED_STORY,
         payments=(Payment(payment_id=1, status="PAID", amount=50),),

@@ -54,7 +54,7 @@ async def first_since(client: httpx.AsyncClient, saga_id: str, version: int) -> 
 
 
 @pytest.mark.parametrize(("situation", "verb"), ASKED)
-async def test_whoever_asks_stands_in_the_event(
+async def test_actor_of_a_command_is_recorded_in_its_event(
     client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
@@ -66,7 +66,9 @@ async def test_whoever_asks_stands_in_the_event(
     assert (await first_since(client, saga_id, before)).actor == "anna"
 
 
-async def test_who_says_no_name_has_none(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_command_without_an_actor_is_recorded_without_one(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await waiting(world)
     before = len(world.events)
 
@@ -75,7 +77,7 @@ async def test_who_says_no_name_has_none(client: httpx.AsyncClient, world: InMem
     assert (await first_since(client, saga_id, before)).actor is None
 
 
-async def test_a_name_is_utf_8(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_name_of_an_actor_is_utf_8(client: httpx.AsyncClient, world: InMemoryService) -> None:
     headers = {ACTOR_HEADER.encode(): "Anna Müller, 王".encode()}
 
     saga_id = (await client.post("/sagas/start", json=START, headers=headers)).json()["saga_id"]
@@ -86,7 +88,7 @@ async def test_a_name_is_utf_8(client: httpx.AsyncClient, world: InMemoryService
 @pytest.mark.parametrize(
     ("verb", "recorded"), [("complete", "StepSucceeded"), ("fail", "StepRejected")]
 )
-async def test_whoever_reports_stands_in_what_follows(
+async def test_actor_of_a_callback_is_recorded_in_what_follows(
     client: httpx.AsyncClient, world: InMemoryService, verb: str, recorded: str
 ) -> None:
     saga_id = await accepted(world)
@@ -105,7 +107,7 @@ async def test_whoever_reports_stands_in_what_follows(
     ]
 
 
-async def test_whoever_reports_early_stands_in_what_is_kept(
+async def test_actor_of_an_early_callback_is_kept_with_it(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("ship")
@@ -124,7 +126,7 @@ async def test_whoever_reports_early_stands_in_what_is_kept(
     await asking
 
 
-async def test_whoever_asks_many_stands_in_each_event(
+async def test_actor_of_a_bulk_job_is_recorded_with_each_saga(
     client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     sagas = [await waiting(world) for _ in range(3)]
@@ -139,7 +141,7 @@ async def test_whoever_asks_many_stands_in_each_event(
         assert [one["actor"] for one in events if one["type"] == "SagaPaused"] == ["anna"]
 
 
-def test_everything_that_is_asked_can_bring_a_name() -> None:
+def test_every_command_accepts_an_actor() -> None:
     silent = {"put_definition", "verify_definition"}
     assert {one.name for one in ROUTES if one.method != "GET"} - silent == {
         one.name for one in WITH_AN_ACTOR
@@ -150,7 +152,7 @@ def test_everything_that_is_asked_can_bring_a_name() -> None:
 @pytest.mark.parametrize(
     "claims", [[b""], [b"x" * 201], [b"an\x1bna"], [b"\xff"], [b"anna", b"bob"]]
 )
-async def test_what_is_no_name_is_refused_and_nothing_recorded(
+async def test_invalid_actor_is_refused_and_nothing_is_recorded(
     client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec, claims: list[bytes]
 ) -> None:
     saga_id = await accepted(world)

@@ -69,7 +69,7 @@ async def answer(
         *("192.0.2.7", "[::1]", "[2001:db8::7]:8009"),
     ],
 )
-async def test_the_service_answers_to_its_names_and_to_addresses(host: str) -> None:
+async def test_service_answers_to_its_names_and_to_addresses(host: str) -> None:
     assert (await answer(("Host", host)))[0] == 200
 
 
@@ -81,7 +81,7 @@ async def test_the_service_answers_to_its_names_and_to_addresses(host: str) -> N
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-async def test_a_name_that_is_not_its_own_is_refused(host: str, method: str) -> None:
+async def test_foreign_host_name_is_refused(host: str, method: str) -> None:
     status, headers, body = await answer(("Host", host), method=method)
 
     assert (status, headers["content-type"]) == (421, "application/problem+json")
@@ -105,7 +105,7 @@ async def test_a_name_that_is_not_its_own_is_refused(host: str, method: str) -> 
         ("s" * 400,),
     ],
 )
-async def test_a_request_has_one_host(hosts: tuple[str, ...]) -> None:
+async def test_request_without_exactly_one_host_is_refused(hosts: tuple[str, ...]) -> None:
     status, headers, body = await answer(*[("Host", one) for one in hosts])
 
     assert (status, headers["connection"]) == (400, "close")
@@ -147,7 +147,7 @@ FOREIGN_PAGES: Final = [
 
 @pytest.mark.parametrize(("host", "head"), OWN_PAGES)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_its_own_pages_and_clients_that_are_no_browser_are_let_in(
+async def test_own_pages_and_clients_that_are_no_browser_are_admitted(
     host: str, head: Head, method: str
 ) -> None:
     assert (await answer(("Host", host), *head.items(), method=method))[0] == 200
@@ -155,7 +155,9 @@ async def test_its_own_pages_and_clients_that_are_no_browser_are_let_in(
 
 @pytest.mark.parametrize(("host", "head"), FOREIGN_PAGES)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS"])
-async def test_pages_of_others_neither_act_nor_read(host: str, head: Head, method: str) -> None:
+async def test_pages_of_other_origins_neither_act_nor_read(
+    host: str, head: Head, method: str
+) -> None:
     status, headers, body = await answer(("Host", host), *head.items(), method=method)
 
     assert status == 403
@@ -164,20 +166,20 @@ async def test_pages_of_others_neither_act_nor_read(host: str, head: Head, metho
     assert "access-control-allow-origin" not in headers
 
 
-async def test_two_origins_are_none() -> None:
+async def test_request_with_two_origins_is_refused() -> None:
     twice = [("Origin", "http://saga"), ("Origin", "https://evil.example")]
 
     assert (await answer(("Host", "saga"), *twice))[0] == 400
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 403)])
-async def test_a_link_that_is_followed_is_let_in(method: str, status: int) -> None:
+async def test_navigation_from_another_site_is_admitted_to_read(method: str, status: int) -> None:
     head = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
 
     assert (await answer(("Host", "saga"), *head.items(), method=method))[0] == status
 
 
-async def test_a_page_that_may_call_can_read_the_answer() -> None:
+async def test_allowed_page_can_read_the_response() -> None:
     status, headers, _ = await answer(("Host", "saga"), ("Origin", FRIEND), method="POST")
 
     assert status == 200
@@ -186,7 +188,7 @@ async def test_a_page_that_may_call_can_read_the_answer() -> None:
     assert headers["vary"] == "Origin"
 
 
-async def test_a_page_that_may_call_may_send_what_clients_send() -> None:
+async def test_allowed_page_may_send_the_headers_of_clients() -> None:
     asked = {
         "Origin": FRIEND,
         "Access-Control-Request-Method": "PUT",
@@ -203,7 +205,7 @@ async def test_a_page_that_may_call_may_send_what_clients_send() -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "identity", "chunked, chunked", ""])
-async def test_no_other_coding_is_read_as_if_it_were_none(coding: str) -> None:
+async def test_unknown_transfer_coding_is_refused(coding: str) -> None:
     head = (("Host", "saga"), ("Transfer-Encoding", coding))
 
     status, headers, body = await answer(*head, method="POST")
@@ -212,7 +214,7 @@ async def test_no_other_coding_is_read_as_if_it_were_none(coding: str) -> None:
     assert b'"code":"unknown-transfer-coding"' in body
 
 
-async def test_chunks_are_read() -> None:
+async def test_chunked_request_is_admitted() -> None:
     assert (await answer(("Host", "saga"), ("Transfer-Encoding", "Chunked"), method="POST"))[
         0
     ] == 200
@@ -228,7 +230,7 @@ def _path(route: RouteSpec) -> str:
     [({"Host": "evil.example"}, 421), ({"Origin": "null"}, 403)],
     ids=["host", "origin"],
 )
-async def test_every_route_is_behind_it(
+async def test_every_route_is_behind_admission(
     client: httpx.AsyncClient, route: RouteSpec, headers: Head, status: int
 ) -> None:
     answered = await client.request(route.method, _path(route), headers=headers)
@@ -246,7 +248,7 @@ async def test_every_route_is_behind_it(
     ),
     host=st.sampled_from(["saga", "evil.example", "127.0.0.1"]),
 )
-async def test_nothing_that_a_page_of_another_site_sends_acts(head: Head, host: str) -> None:
+async def test_no_request_of_a_page_of_another_site_acts(head: Head, host: str) -> None:
     """A browser says of such a request either its origin or that it is cross-site."""
     of_another_site = {"Sec-Fetch-Site": "cross-site", **head}
 
@@ -286,7 +288,7 @@ async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
         (lambda: b"{}", {"Content-Type": "application/problem+json"}, 200),
     ],
 )
-async def test_a_body_needs_a_type_and_no_body_needs_none(
+async def test_only_a_body_needs_a_media_type(
     client: httpx.AsyncClient,
     world: InMemoryService,
     content: Callable[[], Any],

@@ -155,7 +155,7 @@ PLACES = st.fixed_dictionaries(
     headers=HEADERS,
     trusted=st.booleans(),
 )
-async def test_no_request_is_too_much(
+async def test_no_request_breaks_the_service(
     client: httpx.AsyncClient,
     world: InMemoryService,
     request: tuple[RouteSpec, bytes],

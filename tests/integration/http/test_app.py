@@ -125,7 +125,7 @@ def test_path_without_parameters_has_one_route_a_method(path: str) -> None:
     assert sorted(set(methods)) == sorted(methods)
 
 
-async def test_page_that_may_call_can_read_a_failure(state: AppState) -> None:
+async def test_allowed_page_can_read_a_failure(state: AppState) -> None:
     async def fail() -> NoReturn:
         raise ZeroDivisionError
 

@@ -25,7 +25,7 @@ async def a_shard(world: InMemoryService) -> Shard:
     return next(one for one in world.log.store.shards.values() if one[-1].stream_id == saga_id)
 
 
-async def test_a_log_that_nobody_touched(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_unchanged_log_is_valid(client: httpx.AsyncClient, world: InMemoryService) -> None:
     await completed(world)
     await waiting(world)
 
@@ -58,7 +58,7 @@ async def test_altered_log_names_its_first_bad_event(
     assert answer.first_bad.why == "this event, or the one before it, is not as it was recorded"
 
 
-async def test_a_log_that_does_not_answer(
+async def test_unavailable_log_is_a_problem(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     async def away(shard_id: int, *, after_seq: int = 0, limit: int = 0) -> Shard:

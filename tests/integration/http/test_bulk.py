@@ -71,7 +71,7 @@ async def at_its_end(client: httpx.AsyncClient, bulk: BulkJobs, started: httpx.R
     return BulkJobResponse.model_validate_json(response.content)
 
 
-async def test_a_dry_run_counts_and_asks_nobody(
+async def test_dry_run_counts_sagas_and_commands_none(
     client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing
 ) -> None:
     listed(listing, await waiting(world), *nobodies(30))
@@ -86,7 +86,7 @@ async def test_a_dry_run_counts_and_asks_nobody(
     assert len(world.events) == before
 
 
-async def test_a_job_asks_all_and_tells_who_refused(
+async def test_job_commands_every_saga_and_lists_refusals(
     client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     running, halted = await waiting(world), await paused(world)
@@ -116,7 +116,7 @@ async def test_a_job_asks_all_and_tells_who_refused(
 
 
 @pytest.mark.parametrize(("action", "situation", "recorded"), VERBS)
-async def test_each_verb_is_asked_with_the_reason(
+async def test_each_command_is_recorded_with_the_reason(
     client: httpx.AsyncClient,
     world: InMemoryService,
     listing: ScriptedListing,
@@ -136,7 +136,9 @@ async def test_each_verb_is_asked_with_the_reason(
     assert [(one["type"], one["reason"]) for one in event] == [(recorded, "wrong price")]
 
 
-async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: ScriptedListing) -> None:
+async def test_filter_reaches_the_listing(
+    client: httpx.AsyncClient, listing: ScriptedListing
+) -> None:
     wanted = {
         "type": "offer",
         "status": "running",
@@ -165,7 +167,7 @@ async def test_the_filter_is_handed_on(client: httpx.AsyncClient, listing: Scrip
     assert [one for one, _, _ in listing.asked] == [asked]
 
 
-async def test_all_pages_are_matched(
+async def test_sagas_of_all_pages_are_matched(
     client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "READ_BATCH_SAGAS", 3)
@@ -179,7 +181,7 @@ async def test_all_pages_are_matched(
     assert places == [None, PageCursor(ids[2]), PageCursor(ids[5])]
 
 
-async def test_one_that_is_parked_again_between_two_pages_is_asked_once(
+async def test_saga_parked_again_between_two_pages_is_matched_once(
     client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "READ_BATCH_SAGAS", 2)
@@ -199,7 +201,7 @@ async def test_one_that_is_parked_again_between_two_pages_is_asked_once(
 
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize(("matched", "fits"), [(4, True), (5, False), (6, False)])
-async def test_more_than_a_job_is_for_is_refused_as_a_whole(
+async def test_job_with_too_many_sagas_is_refused_as_a_whole(
     client: httpx.AsyncClient,
     listing: ScriptedListing,
     bulk: BulkJobs,
@@ -220,7 +222,7 @@ async def test_more_than_a_job_is_for_is_refused_as_a_whole(
         assert (await client.get("/bulk")).json()["jobs"] == []
 
 
-async def test_not_all_refusals_are_told(
+async def test_job_shows_a_limited_number_of_refusals(
     client: httpx.AsyncClient, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     listed(listing, *nobodies(jobs.MAX_REFUSALS + 5))
@@ -304,7 +306,7 @@ async def test_cancelled_job_leaves_the_sagas_that_have_not_got_the_command(
 
 
 @pytest.mark.parametrize("job_id", ["x", "%00", nobodies(1)[0], "a" * 3000])
-async def test_a_job_that_nobody_knows(client: httpx.AsyncClient, job_id: str) -> None:
+async def test_unknown_job_is_not_found(client: httpx.AsyncClient, job_id: str) -> None:
     responses = [
         await client.get(f"/bulk/{job_id}"),
         await client.get(f"/bulk/{job_id}/sagas"),
@@ -315,7 +317,7 @@ async def test_a_job_that_nobody_knows(client: httpx.AsyncClient, job_id: str) -
         assert (response.status_code, response.json()["code"]) == (404, "unknown-bulk-job")
 
 
-async def test_without_the_read_model_nothing_is_asked(
+async def test_job_is_refused_while_the_read_model_is_unavailable(
     client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(self: ScriptedListing) -> None:
@@ -328,7 +330,7 @@ async def test_without_the_read_model_nothing_is_asked(
     assert response.headers["retry-after"] == "1"
 
 
-async def test_only_an_abandon_says_what_becomes_of_children(
+async def test_only_an_abandon_takes_a_policy_for_children(
     client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
     listed(listing, await waiting(world))

@@ -30,7 +30,7 @@ START: dict[str, Any] = {
         "https://shop.example/" + "x" * 500_000,
     ],
 )
-async def test_a_place_that_is_none_is_refused_and_nothing_recorded(
+async def test_forbidden_callback_url_is_refused_and_nothing_is_recorded(
     client: httpx.AsyncClient, world: InMemoryService, url: str
 ) -> None:
     response = await client.post(
@@ -50,7 +50,7 @@ async def test_a_place_that_is_none_is_refused_and_nothing_recorded(
 @pytest.mark.parametrize(
     "url", ["https://shop.example/told?saga=1", "http://127.0.0.1:9001/told", None]
 )
-async def test_a_place_that_is_allowed_is_told_of_the_rest(
+async def test_allowed_callback_url_receives_the_status_at_rest(
     client: httpx.AsyncClient, world: InMemoryService, url: str | None
 ) -> None:
     response = await client.post("/sagas/start", json={**START, "callback_url": url})

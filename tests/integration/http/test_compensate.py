@@ -27,7 +27,7 @@ async def a_completed(world: InMemoryService, saga_type: str = "order_processing
     return (await world.await_rest(saga.state.saga_id)).state.saga_id
 
 
-async def test_a_completed_saga_is_undone(
+async def test_completed_saga_is_compensated(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
@@ -44,7 +44,7 @@ async def test_a_completed_saga_is_undone(
     assert world.participants.paths[3:] == UNDONE
 
 
-async def test_who_does_not_wait_is_told_that_it_compensates(
+async def test_response_without_waiting_says_that_the_saga_compensates(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
@@ -58,7 +58,7 @@ async def test_who_does_not_wait_is_told_that_it_compensates(
     assert response.headers["etag"] == f'"{response.json()["version"]}"'
 
 
-async def test_a_dry_run_tells_the_calls_and_makes_none(
+async def test_dry_run_lists_the_calls_and_sends_none(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
@@ -86,7 +86,7 @@ async def test_a_dry_run_tells_the_calls_and_makes_none(
     assert len(world.events) == 8
 
 
-async def test_a_dry_run_of_a_step_that_is_a_saga_says_what_is_asked_of_it(
+async def test_dry_run_lists_the_compensation_of_a_child_saga(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, PARENT)
@@ -111,7 +111,7 @@ async def test_a_dry_run_of_a_step_that_is_a_saga_says_what_is_asked_of_it(
     assert (await client.get(f"/sagas/{child_id}/status")).json()["status"] == "completed"
 
 
-async def test_a_dry_run_checks_the_version_too(
+async def test_dry_run_checks_the_expected_version(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
@@ -133,7 +133,7 @@ async def test_a_dry_run_checks_the_version_too(
     ],
 )
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])
-async def test_where_there_is_no_way_back(
+async def test_saga_that_cannot_be_compensated_refuses(
     client: httpx.AsyncClient, world: InMemoryService, situation: str, legal: list[str], query: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)

@@ -40,7 +40,7 @@ steps:
 """
 
 
-async def test_a_definition_is_put_and_read_again(client: httpx.AsyncClient) -> None:
+async def test_definition_is_registered_and_read_again(client: httpx.AsyncClient) -> None:
     put = await client.put("/definitions/trip/1", json=TRIP)
     read = await client.get("/definitions/trip/1")
 
@@ -50,7 +50,7 @@ async def test_a_definition_is_put_and_read_again(client: httpx.AsyncClient) -> 
     assert read.json() == TRIP
 
 
-async def test_putting_the_same_again_changes_nothing(client: httpx.AsyncClient) -> None:
+async def test_repeated_registration_changes_nothing(client: httpx.AsyncClient) -> None:
     await client.put("/definitions/trip/1", json=TRIP)
 
     again = await client.put("/definitions/trip/1", json=TRIP)
@@ -58,7 +58,7 @@ async def test_putting_the_same_again_changes_nothing(client: httpx.AsyncClient)
     assert again.status_code == 200
 
 
-async def test_a_version_is_never_changed(client: httpx.AsyncClient) -> None:
+async def test_registered_version_never_changes(client: httpx.AsyncClient) -> None:
     await client.put("/definitions/trip/1", json=TRIP)
 
     other = await client.put("/definitions/trip/1", json={**TRIP, "deadline": "1h"})
@@ -68,14 +68,14 @@ async def test_a_version_is_never_changed(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/yaml", "application/x-yaml", "text/yaml; a=b"])
-async def test_yaml_is_read_too(client: httpx.AsyncClient, kind: str) -> None:
+async def test_yaml_is_accepted(client: httpx.AsyncClient, kind: str) -> None:
     put = await client.put("/definitions/trip/1", content=TRIP_YAML, headers={"Content-Type": kind})
 
     assert put.json() == {**TRIP, "findings": [WARNING]}
 
 
 @pytest.mark.parametrize("body", [b"a: [", b"a: &x 1\nb: *x", b"\xff", b'a: "\\0"', b"a: 1e999"])
-async def test_yaml_that_is_not_read(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_invalid_yaml_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
     headers = {"Content-Type": "application/yaml"}
 
     put = await client.put("/definitions/trip/1", content=body, headers=headers)
@@ -83,7 +83,7 @@ async def test_yaml_that_is_not_read(client: httpx.AsyncClient, body: bytes) -> 
     assert (put.status_code, put.json()["code"]) == (422, "not-yaml")
 
 
-async def test_the_path_and_the_document_say_the_same(client: httpx.AsyncClient) -> None:
+async def test_name_and_version_of_path_and_document_must_agree(client: httpx.AsyncClient) -> None:
     put = await client.put("/definitions/journey/01", json=TRIP)
 
     assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
@@ -101,7 +101,7 @@ async def test_the_path_and_the_document_say_the_same(client: httpx.AsyncClient)
         ("0", "the path ends in 0: a version is a whole number from 1"),
     ],
 )
-async def test_another_place_hides_no_other_error(
+async def test_wrong_path_hides_no_other_finding(
     client: httpx.AsyncClient, version: str, detail: str
 ) -> None:
     misspelled = {**TRIP, "steps": [{**TRIP["steps"][0], "pivto": True}]}
@@ -117,7 +117,7 @@ async def test_another_place_hides_no_other_error(
 
 
 @pytest.mark.parametrize("document", [[], None, 1, {}, {**TRIP, "steps": []}])
-async def test_what_is_no_definition_is_refused_with_findings(
+async def test_invalid_definition_is_refused_with_findings(
     client: httpx.AsyncClient, document: object
 ) -> None:
     put = await client.put("/definitions/trip/1", content=json.dumps(document), headers=JSON)
@@ -127,7 +127,9 @@ async def test_what_is_no_definition_is_refused_with_findings(
     assert (await client.get("/definitions/trip/1")).status_code == 404
 
 
-async def test_verify_tells_and_registers_nothing(client: httpx.AsyncClient) -> None:
+async def test_verification_returns_findings_and_registers_nothing(
+    client: httpx.AsyncClient,
+) -> None:
     wrong = {**TRIP, "steps": [{**TRIP["steps"][0], "compensation": None}]}
 
     good = await client.post("/definitions/verify", json=TRIP)
@@ -141,7 +143,7 @@ async def test_verify_tells_and_registers_nothing(client: httpx.AsyncClient) -> 
     assert (await client.get("/definitions/trip/1")).status_code == 404
 
 
-async def test_a_participant_that_nobody_has_told_of_is_warned_of(
+async def test_unknown_participant_is_a_warning(
     client: httpx.AsyncClient,
 ) -> None:
     elsewhere = {**TRIP, "steps": [{**TRIP["steps"][0], "participant": "railway"}]}
@@ -157,7 +159,7 @@ async def test_a_participant_that_nobody_has_told_of_is_warned_of(
     ]
 
 
-async def test_all_are_listed_also_those_of_other_nodes(
+async def test_definitions_of_all_nodes_are_listed(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     elsewhere = ORDER_PROCESSING.replace("version: 1", "version: 2")
@@ -175,13 +177,13 @@ async def test_all_are_listed_also_those_of_other_nodes(
 @pytest.mark.parametrize(
     "place", ["trip/1", "trip/0", "trip/x", "trip/99999999999", "%00/1", "ü/1"]
 )
-async def test_an_unknown_definition(client: httpx.AsyncClient, place: str) -> None:
+async def test_unknown_definition_is_not_found(client: httpx.AsyncClient, place: str) -> None:
     response = await client.get(f"/definitions/{place}")
 
     assert (response.status_code, response.json()["code"]) == (404, "unknown-definition")
 
 
-async def test_a_saga_of_a_new_definition_runs(client: httpx.AsyncClient) -> None:
+async def test_saga_of_a_new_definition_runs(client: httpx.AsyncClient) -> None:
     await client.put("/definitions/trip/1", json=TRIP)
 
     response = await client.post("/sagas/start", json={"saga_type": "trip", "entity_id": "t"})
@@ -189,7 +191,9 @@ async def test_a_saga_of_a_new_definition_runs(client: httpx.AsyncClient) -> Non
     assert (response.status_code, response.json()["status"]) == (200, "completed")
 
 
-async def test_a_definition_that_closes_a_circle_is_refused(client: httpx.AsyncClient) -> None:
+async def test_definition_that_closes_a_cycle_is_refused_with_its_place(
+    client: httpx.AsyncClient,
+) -> None:
     ping = {"saga": "ping", "version": 1, "steps": [{"name": "next", "saga": {"type": "pong"}}]}
     pong = {"saga": "pong", "version": 1, "steps": [{"name": "next", "saga": {"type": "ping"}}]}
     await client.put("/definitions/ping/1", json=ping)
@@ -205,7 +209,7 @@ async def test_a_definition_that_closes_a_circle_is_refused(client: httpx.AsyncC
     assert (await client.get("/definitions/pong/1")).status_code == 404
 
 
-async def test_a_start_is_checked_against_the_input_of_its_definition(
+async def test_start_is_checked_against_the_input_schema(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     schema = {"required": ["to"], "properties": {"to": {"enum": ["Rome", "Oslo"]}}}
@@ -230,7 +234,7 @@ async def test_a_start_is_checked_against_the_input_of_its_definition(
     assert put.status_code == 201
 
 
-async def test_a_definition_whose_input_is_no_schema_is_refused_at_its_place(
+async def test_invalid_input_schema_is_refused_at_its_place(
     client: httpx.AsyncClient,
 ) -> None:
     put = await client.put("/definitions/trip/1", json={**TRIP, "input": {"requird": ["to"]}})
@@ -249,7 +253,7 @@ TURNS_BESIDE_THE_WORK = 10
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/yaml"])
-async def test_the_loop_goes_on_while_a_large_definition_is_read_and_verified(
+async def test_event_loop_runs_while_a_large_definition_is_verified(
     client: httpx.AsyncClient, media_type: str
 ) -> None:
     """On the loop itself the work would leave a few turns to others, before and behind it."""

@@ -73,7 +73,7 @@ def name(route: RouteSpec) -> str:
     return f"{route.method} {route.path}"
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_names_a_schema() -> None:
     schemas = {f"#/components/schemas/{one}" for one in DOCUMENT["components"]["schemas"]}
 
     assert set(refs(DOCUMENT)) <= schemas
@@ -159,7 +159,7 @@ async def ask(
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
-async def test_a_route_answers_as_described(
+async def test_response_of_a_route_is_as_described(
     client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec
 ) -> None:
     response = await ask(route, client, world)
@@ -171,7 +171,7 @@ async def test_a_route_answers_as_described(
 @pytest.mark.parametrize(
     "route", [one for one in ROUTES if one.name in ("start", "compensate", "cancel")], ids=name
 )
-async def test_who_goes_on_answers_as_described(
+async def test_response_about_a_saga_that_goes_on_is_as_described(
     client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec
 ) -> None:
     world.participants.hold("undo reserve")
@@ -184,7 +184,7 @@ async def test_who_goes_on_answers_as_described(
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
-async def test_what_nobody_has_is_a_problem_as_described(
+async def test_unknown_resource_is_a_problem_as_described(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
     place = dict.fromkeys(("saga_id", "step", "job_id", "name", "version"), "x")
@@ -195,7 +195,7 @@ async def test_what_nobody_has_is_a_problem_as_described(
 
 
 @pytest.mark.parametrize("route", [one for one in ROUTES if one.path_parameters], ids=name)
-async def test_what_no_name_can_be_is_a_problem_as_described(
+async def test_impossible_name_is_a_problem_as_described(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
     place = dict.fromkeys(("saga_id", "step", "job_id", "name", "version"), "%00")
@@ -207,7 +207,7 @@ async def test_what_no_name_can_be_is_a_problem_as_described(
 
 
 @pytest.mark.parametrize("route", [one for one in ROUTES if len(one.body_types) > 1], ids=name)
-async def test_what_is_no_yaml_is_a_problem_as_described(
+async def test_invalid_yaml_is_a_problem_as_described(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
     response = await client.request(
@@ -221,7 +221,7 @@ async def test_what_is_no_yaml_is_a_problem_as_described(
     assert_described(route, response)
 
 
-async def test_the_documents_are_served(client: httpx.AsyncClient) -> None:
+async def test_description_and_its_page_are_served(client: httpx.AsyncClient) -> None:
     served = (await client.get("/openapi.json")).json()
     page = (await client.get("/docs")).text
 

@@ -14,7 +14,7 @@ UNWELL = {"log": CheckResult(False, "no answer"), "shards": CheckResult(True, "6
 
 
 @pytest.mark.parametrize("path", ["/health", "/readyz"])
-async def test_all_is_well(client: httpx.AsyncClient, path: str) -> None:
+async def test_healthy_service_passes(client: httpx.AsyncClient, path: str) -> None:
     response = await client.get(path)
 
     assert response.status_code == 200
@@ -25,7 +25,7 @@ async def test_all_is_well(client: httpx.AsyncClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/readyz"])
-async def test_one_thing_is_not(
+async def test_service_with_a_failed_check_fails(
     client: httpx.AsyncClient, health: ScriptedHealth, path: str
 ) -> None:
     health.checks = UNWELL
@@ -43,7 +43,7 @@ async def test_one_thing_is_not(
 
 
 @pytest.mark.parametrize("path", ["/health", "/readyz"])
-async def test_a_warning_is_served_with(
+async def test_service_with_a_warning_serves(
     client: httpx.AsyncClient, health: ScriptedHealth, path: str
 ) -> None:
     health.checks = {"log": CheckResult(True), "callbacks": CheckResult(True, "7 owed", warns=True)}
@@ -60,7 +60,7 @@ async def test_a_warning_is_served_with(
     }
 
 
-async def test_whether_it_lives_is_asked_of_nobody(
+async def test_liveness_depends_on_no_check(
     client: httpx.AsyncClient, health: ScriptedHealth
 ) -> None:
     health.checks = UNWELL
@@ -84,7 +84,7 @@ class Stuck:
         return {"log": CheckResult(True)}
 
 
-async def test_a_question_that_is_stuck_holds_nobody_and_is_not_asked_again() -> None:
+async def test_stuck_check_delays_no_client_and_is_not_repeated() -> None:
     stuck = Stuck()
     question = SingleFlightHealthCheck(stuck)
 

@@ -22,7 +22,7 @@ BODIES: dict[str, Any] = {
 
 @pytest.mark.parametrize("verb", BODIES)
 @pytest.mark.parametrize("tags", ['"3"', '"44"', '"3", "5"', 'W/"4", "3"', '"abc"'])
-async def test_only_the_version_that_was_seen_is_acted_on(
+async def test_command_for_another_version_is_refused(
     client: httpx.AsyncClient, world: InMemoryService, verb: str, tags: str
 ) -> None:
     saga_id = await waiting(world)
@@ -39,7 +39,7 @@ async def test_only_the_version_that_was_seen_is_acted_on(
     ("tags", "write"),
     [("4", '"4"'), ('W/"4"', '"4"'), ("abc", '"6"'), ('"4', '"4"'), ('"4" "5"', '"4"')],
 )
-async def test_what_is_no_entity_tag_is_refused_with_how_to_write_it(
+async def test_invalid_entity_tag_is_refused_with_its_correction(
     client: httpx.AsyncClient, world: InMemoryService, verb: str, tags: str, write: str
 ) -> None:
     saga_id = await waiting(world)
@@ -53,7 +53,7 @@ async def test_what_is_no_entity_tag_is_refused_with_how_to_write_it(
 
 
 @pytest.mark.parametrize("tags", ['"4"', '"3", "4"', "*"])
-async def test_the_version_that_was_seen_is_acted_on(
+async def test_command_for_the_current_version_is_executed(
     client: httpx.AsyncClient, world: InMemoryService, tags: str
 ) -> None:
     saga_id = await waiting(world)
@@ -63,7 +63,7 @@ async def test_the_version_that_was_seen_is_acted_on(
     assert (response.status_code, response.headers["etag"]) == (200, '"5"')
 
 
-async def test_of_many_who_have_seen_one_version_one_acts_on_it(
+async def test_concurrent_commands_for_one_version_have_one_winner(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
@@ -77,7 +77,7 @@ async def test_of_many_who_have_seen_one_version_one_acts_on_it(
     assert [one.type for one in world.events[5:]] == ["SignalReceived"]
 
 
-async def test_who_only_demands_that_it_is_there_is_not_overtaken(
+async def test_concurrent_commands_for_any_version_all_succeed(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)

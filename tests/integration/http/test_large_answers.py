@@ -41,7 +41,7 @@ async def saga_id(client: httpx.AsyncClient, world: InMemoryService) -> str:
     return started.saga_id
 
 
-async def test_a_status_has_links_to_what_is_too_large(
+async def test_status_links_to_outputs_that_are_too_large(
     client: httpx.AsyncClient, saga_id: str
 ) -> None:
     answer = await client.get(f"/sagas/{saga_id}/status")
@@ -58,7 +58,7 @@ async def test_a_status_has_links_to_what_is_too_large(
 
 
 @pytest.mark.parametrize("query", ["at_version=25", "at=2026-03-01T12:00:00Z"])
-async def test_a_status_of_the_past_leads_to_what_was_said_then(
+async def test_past_status_links_to_outputs_of_its_version(
     client: httpx.AsyncClient, saga_id: str, query: str
 ) -> None:
     answer = await client.get(f"/sagas/{saga_id}/status?{query}")
@@ -71,7 +71,7 @@ async def test_a_status_of_the_past_leads_to_what_was_said_then(
     assert (await client.get(link.href)).json() == {"text": LARGE}
 
 
-async def test_the_details_have_each_output_by_the_same_rule(
+async def test_details_link_to_outputs_by_the_same_rule(
     client: httpx.AsyncClient, saga_id: str
 ) -> None:
     answer = await client.get(f"/sagas/{saga_id}")
@@ -82,7 +82,7 @@ async def test_the_details_have_each_output_by_the_same_rule(
     assert len(answer.content) < 1024 * 1024
 
 
-async def test_what_operators_are_answered_is_bounded_too(
+async def test_response_to_a_command_is_bounded_too(
     client: httpx.AsyncClient, saga_id: str
 ) -> None:
     answer = await client.post(f"/sagas/{saga_id}/compensate", headers={"Prefer": "wait=10"})
@@ -92,7 +92,7 @@ async def test_what_operators_are_answered_is_bounded_too(
 
 
 @pytest.mark.parametrize(("limit", "pages"), [(1000, 2), (3, 9)])
-async def test_the_trail_comes_in_pages_of_four_megabytes(
+async def test_events_come_in_pages_of_four_megabytes(
     client: httpx.AsyncClient, saga_id: str, limit: int, pages: int
 ) -> None:
     path, found, read = f"/sagas/{saga_id}/events?limit={limit}", list[Any](), 0
@@ -120,7 +120,7 @@ async def test_the_trail_comes_in_pages_of_four_megabytes(
         ("{saga_id}/steps/s0/output?at_version=99", "no-such-version"),
     ],
 )
-async def test_where_there_is_no_output_none_is_found(
+async def test_missing_output_is_not_found(
     client: httpx.AsyncClient, saga_id: str, path: str, code: str
 ) -> None:
     answer = await client.get("/sagas/" + path.format(saga_id=saga_id))
@@ -128,7 +128,9 @@ async def test_where_there_is_no_output_none_is_found(
     assert (answer.status_code, answer.json()["code"]) == (404, code)
 
 
-async def test_null_is_an_output_too(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_null_is_served_as_an_output(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     world.participants.will_reply("create_order", Response(200, {}, b'{"order_id": 7}'))
     world.participants.will_reply("confirm_order", Response(200, {}, b"null"))
     saga = await world.await_rest((await world.start("order_processing")).state.saga_id)

@@ -28,7 +28,9 @@ ONE = SagaSummary(
 )
 
 
-async def test_a_saga_in_the_list(client: httpx.AsyncClient, listing: ScriptedListing) -> None:
+async def test_saga_in_a_list_has_these_members(
+    client: httpx.AsyncClient, listing: ScriptedListing
+) -> None:
     listing.sagas = [ONE]
 
     response = await client.get("/sagas")
@@ -55,7 +57,7 @@ async def test_a_saga_in_the_list(client: httpx.AsyncClient, listing: ScriptedLi
     }
 
 
-async def test_what_is_asked_for_is_handed_on(
+async def test_query_reaches_the_listing(
     client: httpx.AsyncClient, listing: ScriptedListing
 ) -> None:
     listing.sagas = [ONE]
@@ -106,7 +108,7 @@ async def test_pages_follow_one_another_and_keep_the_filter(
     assert {one[0].tags["region"] for one in listing.asked} == {"e&u"}
 
 
-async def test_pages_of_the_queue_go_on_behind_the_time_of_parking(
+async def test_pages_of_parked_sagas_continue_after_the_time_of_parking(
     client: httpx.AsyncClient, listing: ScriptedListing
 ) -> None:
     ids = [f"019ca945-0a00-7000-8000-{n:012x}" for n in (3, 1, 2)]
@@ -123,7 +125,7 @@ async def test_pages_of_the_queue_go_on_behind_the_time_of_parking(
     assert first.json()["next_cursor"] == f"2026-03-01T12:00:00.000000Z_{ids[1]}"
 
 
-async def test_a_cursor_of_another_order_is_refused(client: httpx.AsyncClient) -> None:
+async def test_cursor_of_another_order_is_refused(client: httpx.AsyncClient) -> None:
     response = await client.get(f"/sagas?status=parked&cursor={ONE.saga_id}")
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-query")

@@ -94,7 +94,7 @@ async def _nothing_is_recorded(world: InMemoryService) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("case", BAD_STARTS)
-async def test_a_start_that_does_not_fit(client: httpx.AsyncClient, case: str) -> None:
+async def test_invalid_start_is_refused(client: httpx.AsyncClient, case: str) -> None:
     content, status, code = BAD_STARTS[case]
 
     response = await client.post(
@@ -105,7 +105,7 @@ async def test_a_start_that_does_not_fit(client: httpx.AsyncClient, case: str) -
     assert (problem.errors != []) == (status == 422)
 
 
-async def test_the_errors_say_where(client: httpx.AsyncClient) -> None:
+async def test_errors_name_their_places(client: httpx.AsyncClient) -> None:
     start = {**START, "step_data": 1, "tags": {"a/b": 2}}
 
     response = await client.post("/sagas/start", json=start)
@@ -138,7 +138,7 @@ async def test_a_body_of_ten_megabytes_is_received_and_refused(client: httpx.Asy
         {"Content-Length": "2000000", "Expect": "100-continue"},
     ],
 )
-async def test_a_body_that_announces_too_much_is_not_even_received(
+async def test_body_with_too_large_a_length_is_not_received(
     client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
     response = await client.post("/sagas/start", content=b"{}", headers={**JSON, **headers})
@@ -146,7 +146,7 @@ async def test_a_body_that_announces_too_much_is_not_even_received(
     assert_problem(response, 413, "body-too-large")
 
 
-async def test_an_endless_body_is_hung_up_on(
+async def test_endless_body_is_refused_before_long(
     client: httpx.AsyncClient,
 ) -> None:
     sent = 0
@@ -191,14 +191,14 @@ async def send(
         *(b'{"a": 1e999}', b'{"a": [1e-401]}', b'{"a": ' + b"1" * 401 + b"}"),
     ],
 )
-async def test_no_route_reads_what_is_not_json(
+async def test_no_route_accepts_a_body_that_is_not_json(
     client: httpx.AsyncClient, route: RouteSpec, content: bytes
 ) -> None:
     assert_problem(await send(client, route, content), 400, "not-json")
 
 
 @pytest.mark.parametrize("route", WITH_A_BODY, ids=name)
-async def test_no_route_reads_more_than_a_megabyte(
+async def test_no_route_accepts_more_than_a_megabyte(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
     largest = b'"' + b"x" * (MAX_BODY_BYTES - 2) + b'"'
@@ -225,7 +225,7 @@ async def test_no_route_waits_for_a_body_that_never_ends(
 
 @pytest.mark.parametrize("route", WITH_A_BODY, ids=name)
 @pytest.mark.parametrize("header", [("Content-Type", "text/plain"), ("Content-Encoding", "gzip")])
-async def test_no_route_reads_another_type(
+async def test_no_route_accepts_another_media_type(
     client: httpx.AsyncClient, route: RouteSpec, header: tuple[str, str]
 ) -> None:
     response = await send(client, route, b"{}", **dict([header]))
@@ -235,7 +235,7 @@ async def test_no_route_reads_another_type(
 
 @pytest.mark.parametrize("route", WITH_A_SHAPE, ids=name)
 @pytest.mark.parametrize("content", [b"[]", b"null", b"1", b'{"surprise": 1}'])
-async def test_every_route_says_what_does_not_fit(
+async def test_every_route_names_what_does_not_fit(
     client: httpx.AsyncClient, route: RouteSpec, content: bytes
 ) -> None:
     response = await send(client, route, content)
@@ -305,7 +305,7 @@ async def test_body_that_does_not_fit_its_route_is_refused(
         ("GET", f"/sagas/{NOBODY}/steps/x/complete", "POST"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(
+async def test_wrong_method_is_refused_with_the_allowed_ones(
     client: httpx.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
     response = await client.request(method, path)
@@ -315,7 +315,7 @@ async def test_a_wrong_method_is_told_the_right_ones(
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/sagas/", "/sagas/start/", "/sagas//status", "/%00"])
-async def test_a_path_that_does_not_exist(client: httpx.AsyncClient, path: str) -> None:
+async def test_unknown_path_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     assert_problem(await client.get(path), 404, "unknown-path")
 
 
@@ -341,7 +341,7 @@ async def test_unknown_saga_is_found_by_no_route(
     assert_problem(response, 404, "unknown-saga")
 
 
-async def test_the_stream_of_a_shard_is_no_saga(client: httpx.AsyncClient) -> None:
+async def test_stream_of_a_shard_is_no_saga(client: httpx.AsyncClient) -> None:
     response = await client.get("/sagas/00000000-0000-0000-0000-000000000001/events")
 
     assert_problem(response, 404, "unknown-saga")
@@ -370,11 +370,11 @@ async def test_the_stream_of_a_shard_is_no_saga(client: httpx.AsyncClient) -> No
         "/bulk/x?verbose=1",
     ],
 )
-async def test_a_query_that_does_not_fit(client: httpx.AsyncClient, path: str) -> None:
+async def test_invalid_query_is_refused(client: httpx.AsyncClient, path: str) -> None:
     assert assert_problem(await client.get(path), 422, "invalid-query").errors
 
 
-async def test_a_problem_never_sends_back_more_than_a_little(client: httpx.AsyncClient) -> None:
+async def test_problem_repeats_little_of_a_large_request(client: httpx.AsyncClient) -> None:
     many = {f"{n:0>200}": "x" * 500 for n in range(1000)}
 
     response = await client.post("/sagas/start", json={**START, **many})

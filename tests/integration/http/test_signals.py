@@ -29,7 +29,7 @@ async def outputs(client: httpx.AsyncClient, saga_id: str) -> object:
 
 
 @pytest.mark.parametrize(("content", "output"), BODIES)
-async def test_whatever_a_signal_says_is_what_its_step_has_heard(
+async def test_body_of_a_signal_is_the_output_of_its_step(
     client: httpx.AsyncClient, world: InMemoryService, content: bytes, output: object
 ) -> None:
     saga_id = await waiting(world)
@@ -42,7 +42,7 @@ async def test_whatever_a_signal_says_is_what_its_step_has_heard(
     assert response.json()["steps"][1]["output"] == output
 
 
-async def test_a_signal_that_no_step_waits_for_is_refused_with_those_that_are_known(
+async def test_unknown_signal_is_refused_with_the_known_ones(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
@@ -56,7 +56,7 @@ async def test_a_signal_that_no_step_waits_for_is_refused_with_those_that_are_kn
     assert len(world.events) == before
 
 
-async def test_a_key_counts_once_also_when_the_saga_has_gone_on(
+async def test_repeated_key_of_a_signal_counts_once_after_the_saga_went_on(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
@@ -71,7 +71,7 @@ async def test_a_key_counts_once_also_when_the_saga_has_gone_on(
     assert len(world.events) == before
 
 
-async def test_no_more_are_kept_than_anybody_needs(
+async def test_signals_beyond_the_limit_are_refused(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await paused(world)
@@ -88,7 +88,7 @@ NAMES = ["%00", "%EF%BF%BD", "a" * 64, "1a", "a%20b", "a%0A", "%C3%BC", "a.b"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_name_that_no_signal_can_have(
+async def test_impossible_signal_name_is_refused(
     client: httpx.AsyncClient, world: InMemoryService, name: str
 ) -> None:
     saga_id = await waiting(world)

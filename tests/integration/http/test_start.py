@@ -38,7 +38,7 @@ def without_id(response: httpx.Response) -> dict[str, Any]:
     return answer
 
 
-async def test_a_start_waits_for_the_end_and_tells_the_outputs(client: httpx.AsyncClient) -> None:
+async def test_start_waits_for_the_end_and_returns_the_outputs(client: httpx.AsyncClient) -> None:
     response = await client.post("/sagas/start", json=START)
 
     output = {"order_id": 7, "payment_id": 8}
@@ -53,7 +53,7 @@ async def test_a_start_waits_for_the_end_and_tells_the_outputs(client: httpx.Asy
     }
 
 
-async def test_a_saga_that_was_compensated_says_why(
+async def test_start_of_a_compensated_saga_returns_the_reason(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.will_reply("process_payment", NO_MONEY)
@@ -71,7 +71,7 @@ async def test_a_saga_that_was_compensated_says_why(
     }
 
 
-async def test_a_saga_that_goes_on_is_accepted_with_where_to_ask(
+async def test_start_of_a_running_saga_is_accepted_with_its_location(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("create_order")
@@ -93,7 +93,7 @@ async def test_a_saga_that_goes_on_is_accepted_with_where_to_ask(
     }
 
 
-async def test_the_same_key_and_body_give_the_same_saga(
+async def test_repeated_key_and_body_return_the_same_saga(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     first = await client.post("/sagas/start", json=START, headers={"Idempotency-Key": "k-1"})
@@ -111,7 +111,7 @@ async def test_the_same_key_and_body_give_the_same_saga(
     assert len(world.events) == recorded
 
 
-async def test_a_replay_of_a_saga_at_rest_answers_200_even_if_asked_not_to_wait(
+async def test_replayed_start_of_a_saga_at_rest_is_200_without_waiting(
     client: httpx.AsyncClient,
 ) -> None:
     headers = {"Idempotency-Key": "k", "Prefer": "respond-async"}
@@ -123,7 +123,7 @@ async def test_a_replay_of_a_saga_at_rest_answers_200_even_if_asked_not_to_wait(
     assert "preference-applied" not in again.headers
 
 
-async def test_a_key_is_not_used_for_another_body(
+async def test_key_with_another_body_is_refused(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     headers = {"Idempotency-Key": "k"}
@@ -150,7 +150,7 @@ async def stricter_callbacks(state: AppState) -> AppState:
 
 
 @pytest.mark.parametrize("become_stricter", [stricter_definition, stricter_callbacks])
-async def test_a_keyed_repeat_is_answered_whatever_is_asked_of_a_start_by_then(
+async def test_repeated_start_is_answered_whatever_starts_need_meanwhile(
     state: AppState,
     world: InMemoryService,
     become_stricter: Callable[[AppState], Awaitable[AppState]],
@@ -176,7 +176,7 @@ async def test_a_keyed_repeat_is_answered_whatever_is_asked_of_a_start_by_then(
     assert set(world.log.store.keys) == {"k"}
 
 
-async def test_a_key_that_an_older_version_recorded_goes_on_working(
+async def test_key_recorded_by_an_older_version_still_works(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     keyed = {"Idempotency-Key": "k"}
@@ -191,7 +191,7 @@ async def test_a_key_that_an_older_version_recorded_goes_on_working(
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
 
 
-async def test_a_key_whose_start_died_unrecorded_is_checked_like_a_new_one(
+async def test_key_of_an_unrecorded_start_is_checked_like_a_new_one(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     start: dict[str, Any] = {**START, "step_data": []}
@@ -205,7 +205,7 @@ async def test_a_key_whose_start_died_unrecorded_is_checked_like_a_new_one(
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, '"open', '""', '"a";b=1'])
-async def test_a_key_that_is_none_is_refused(
+async def test_invalid_key_is_refused(
     client: httpx.AsyncClient, world: InMemoryService, key: str
 ) -> None:
     headers = [(b"Idempotency-Key", key.encode("latin-1"))]
@@ -215,7 +215,7 @@ async def test_a_key_that_is_none_is_refused(
     assert world.events == []
 
 
-async def test_everything_that_a_start_can_say_is_kept(client: httpx.AsyncClient) -> None:
+async def test_members_of_a_start_are_kept(client: httpx.AsyncClient) -> None:
     start = {
         **START,
         "entity_id": "order/ü",
@@ -239,7 +239,7 @@ async def test_everything_that_a_start_can_say_is_kept(client: httpx.AsyncClient
     assert saga["deadline"] == "2026-03-01T13:01:30.000000Z"
 
 
-async def test_a_service_that_is_stopping_says_so(
+async def test_stopping_service_refuses_starts(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.driver.begin_stop()
@@ -252,7 +252,7 @@ async def test_a_service_that_is_stopping_says_so(
     assert world.events == []
 
 
-async def test_a_start_that_takes_too_long_is_neither_a_yes_nor_a_no(
+async def test_start_that_takes_too_long_is_unconfirmed(
     client: httpx.AsyncClient, world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = {"Idempotency-Key": "k"}
@@ -277,7 +277,7 @@ NO_TIME = [
 
 
 @pytest.mark.parametrize("given", NO_TIME)
-async def test_a_deadline_that_is_over_when_the_saga_begins_is_refused(
+async def test_deadline_before_the_start_is_refused(
     client: httpx.AsyncClient, world: InMemoryService, given: dict[str, str]
 ) -> None:
     response = await client.post("/sagas/start", json={**START, **given})
@@ -287,7 +287,7 @@ async def test_a_deadline_that_is_over_when_the_saga_begins_is_refused(
     assert world.events == []
 
 
-async def test_a_key_is_answered_also_once_the_deadline_of_its_start_is_over(
+async def test_repeated_start_is_answered_after_its_deadline(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     start, key = {**START, "deadline": "2026-03-01T12:00:01Z"}, {"Idempotency-Key": "k-1"}
@@ -303,7 +303,7 @@ async def test_a_key_is_answered_also_once_the_deadline_of_its_start_is_over(
 
 
 @pytest.mark.parametrize("first", [[], ORDER_STEP_DATA, None])
-async def test_step_data_that_is_given_twice_is_refused(
+async def test_step_data_given_twice_is_refused(
     client: httpx.AsyncClient, world: InMemoryService, first: object
 ) -> None:
     response = await client.post("/sagas/start", json={**START, "input": {"step_data": first}})

@@ -30,7 +30,7 @@ def ambiguous(world: InMemoryService) -> AmbiguousLog:
     return log
 
 
-async def test_a_start_in_doubt_is_told_as_such_and_can_be_repeated_with_its_key(
+async def test_unconfirmed_start_can_be_repeated_with_its_key(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     headers = {"Idempotency-Key": "k", "Prefer": "wait=0"}
@@ -46,7 +46,7 @@ async def test_a_start_in_doubt_is_told_as_such_and_can_be_repeated_with_its_key
     assert [one.type for one in world.events].count("SagaStarted") == 1
 
 
-async def test_without_a_key_the_client_is_told_to_look_first(
+async def test_unconfirmed_start_without_a_key_says_to_look_first(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.driver.repository.log = ambiguous(world)

@@ -24,7 +24,9 @@ async def a_held(world: InMemoryService, step: str) -> str:
     return saga_id
 
 
-async def test_a_completed_saga(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_status_of_a_completed_saga_is_final(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_completed(world)
 
     response = await client.get(f"/sagas/{saga_id}/status")
@@ -37,7 +39,7 @@ async def test_a_completed_saga(client: httpx.AsyncClient, world: InMemoryServic
 
 
 @pytest.mark.parametrize("tags", ['"8"', 'W/"8"', '"7", "8"', "*"])
-async def test_who_has_the_version_is_not_sent_it_again(
+async def test_client_with_the_current_version_gets_304(
     client: httpx.AsyncClient, world: InMemoryService, tags: str
 ) -> None:
     saga_id = await a_completed(world)
@@ -49,7 +51,7 @@ async def test_who_has_the_version_is_not_sent_it_again(
 
 
 @pytest.mark.parametrize("tags", ['"7"', "8", '"88"', "nonsense"])
-async def test_who_has_another_version_is_sent_this_one(
+async def test_client_with_another_version_gets_the_status(
     client: httpx.AsyncClient, world: InMemoryService, tags: str
 ) -> None:
     saga_id = await a_completed(world)
@@ -59,7 +61,7 @@ async def test_who_has_another_version_is_sent_this_one(
     assert response.status_code == 200
 
 
-async def test_the_status_as_of_a_version(
+async def test_status_is_returned_as_of_a_version(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
@@ -72,7 +74,9 @@ async def test_the_status_as_of_a_version(
     assert [one["status"] for one in status["steps"]] == ["calling", "pending", "pending"]
 
 
-async def test_the_status_as_of_a_time(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_status_is_returned_as_of_a_time(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_held(world, "create_order")
     before = world.clock.time
     world.clock.advance(timedelta(seconds=5))
@@ -85,7 +89,9 @@ async def test_the_status_as_of_a_time(client: httpx.AsyncClient, world: InMemor
     assert (then.json()["status"], now.json()["status"]) == ("running", "completed")
 
 
-async def test_a_version_is_waited_for(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_client_can_wait_for_a_version_over_http(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     saga_id = await a_held(world, "create_order")
     asking = asyncio.ensure_future(client.get(f"/sagas/{saga_id}/status?min_version=8"))
     world.participants.release("create_order")
@@ -95,7 +101,7 @@ async def test_a_version_is_waited_for(client: httpx.AsyncClient, world: InMemor
     assert (response.status_code, response.json()["version"]) == (200, 8)
 
 
-async def test_a_version_is_not_waited_for_longer_than_wanted(
+async def test_client_waits_for_a_version_no_longer_than_preferred(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_held(world, "create_order")
@@ -108,7 +114,9 @@ async def test_a_version_is_not_waited_for_longer_than_wanted(
     assert response.json()["retryable"] is True
 
 
-async def test_everything_about_a_saga(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_details_of_a_saga_are_complete(
+    client: httpx.AsyncClient, world: InMemoryService
+) -> None:
     world.participants.will_reply("process_payment", NO_MONEY)
     saga_id = await a_completed(world)
 
@@ -120,7 +128,7 @@ async def test_everything_about_a_saga(client: httpx.AsyncClient, world: InMemor
     assert (saga["tags"], saga["outputs"], saga["start_at"]) == ({}, {}, None)
 
 
-async def test_events_are_told_in_order_and_by_the_page(
+async def test_events_are_returned_in_order_and_in_pages(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
@@ -135,7 +143,7 @@ async def test_events_are_told_in_order_and_by_the_page(
     assert told[1]["data"] == {"step": "create_order", "attempt": 1}
 
 
-async def test_after_the_last_event_there_are_none(
+async def test_page_after_the_last_event_is_empty(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)
@@ -145,7 +153,7 @@ async def test_after_the_last_event_there_are_none(
     assert (response.json(), "link" in response.headers) == ({"events": []}, False)
 
 
-async def test_the_reason_of_an_event_stands_beside_its_data(
+async def test_reason_of_an_event_is_beside_its_data(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await a_completed(world)

@@ -49,7 +49,7 @@ async def status_of(client: httpx.AsyncClient, saga_id: str) -> dict[str, Any]:
     return answer
 
 
-async def test_a_saga_that_waits_says_for_what_and_how_long(
+async def test_status_of_a_waiting_saga_names_its_wait(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, saga_id := await waiting(world))
@@ -81,7 +81,7 @@ async def test_a_saga_that_waits_says_for_what_and_how_long(
     }
 
 
-async def test_a_saga_that_is_put_off_has_no_step_yet(
+async def test_scheduled_saga_has_no_current_step(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await pending(world)
@@ -94,7 +94,7 @@ async def test_a_saga_that_is_put_off_has_no_step_yet(
     assert everything["start_at"] == format_time(NOON + timedelta(hours=1))
 
 
-async def test_a_step_that_backs_off_says_when_it_is_tried_again_and_why(
+async def test_step_in_back_off_shows_its_next_attempt_and_error(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, await backing_off(world))
@@ -106,7 +106,7 @@ async def test_a_step_that_backs_off_says_when_it_is_tried_again_and_why(
     assert reserve["next_attempt_at"] > AT_NOON
 
 
-async def test_a_paused_saga_says_so_beside_its_status(
+async def test_paused_saga_is_shown_as_paused_and_running(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await paused(world)
@@ -122,7 +122,7 @@ async def test_a_paused_saga_says_so_beside_its_status(
     assert resumed["steps"][1]["next_attempt_at"] == later
 
 
-async def test_a_saga_parked_on_its_way_forward_names_what_is_not_done(
+async def test_parked_saga_names_the_steps_that_are_not_done(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     status = await status_of(client, await parked_forward(world))
@@ -140,7 +140,7 @@ async def test_a_saga_parked_on_its_way_forward_names_what_is_not_done(
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-async def test_the_status_is_that_of_the_log_in_every_situation(
+async def test_status_equals_that_of_the_log_in_every_situation(
     client: httpx.AsyncClient, world: InMemoryService, situation: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)

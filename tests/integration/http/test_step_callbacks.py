@@ -23,7 +23,7 @@ def token_of(saga_id: str, step: str = "ship") -> Mapping[str, str]:
     ("body", "output"),
     [(b"", None), (b"{}", None), (b'{"output": 7}', 7), (b'{"output": {"id": "x"}}', {"id": "x"})],
 )
-async def test_a_step_is_completed_with_its_output(
+async def test_callback_completes_its_step_with_an_output(
     client: httpx.AsyncClient, world: InMemoryService, body: bytes, output: object
 ) -> None:
     saga_id = await accepted(world)
@@ -48,7 +48,7 @@ async def test_a_step_is_completed_with_its_output(
         ({"reason": "no van"}, "no van"),
     ],
 )
-async def test_a_step_that_failed_turns_the_saga_round(
+async def test_callback_that_fails_its_step_starts_compensation(
     client: httpx.AsyncClient, world: InMemoryService, body: object, why: str
 ) -> None:
     saga_id = await accepted(world)
@@ -77,7 +77,7 @@ async def test_a_step_that_failed_turns_the_saga_round(
         token_of(NOBODY),
     ],
 )
-async def test_who_does_not_bring_the_token_is_not_believed(
+async def test_callback_without_the_token_is_refused(
     client: httpx.AsyncClient, world: InMemoryService, verb: str, headers: Mapping[str, str]
 ) -> None:
     saga_id = await accepted(world)
@@ -91,7 +91,7 @@ async def test_who_does_not_bring_the_token_is_not_believed(
 
 
 @pytest.mark.parametrize("step", ["reserve", "pack"])
-async def test_a_step_that_awaits_no_callback(
+async def test_step_without_callbacks_is_not_found(
     client: httpx.AsyncClient, world: InMemoryService, step: str
 ) -> None:
     saga_id = await accepted(world)
@@ -104,7 +104,7 @@ async def test_a_step_that_awaits_no_callback(
 
 
 @pytest.mark.parametrize("spelling", [SECRET, SECRET.replace("/", "%2F"), "the token"])
-async def test_a_callback_that_repeats_a_secret_records_none(
+async def test_secret_in_a_callback_is_not_recorded(
     client: httpx.AsyncClient, world: InMemoryService, spelling: str
 ) -> None:
     saga_id = await accepted(world)
@@ -119,7 +119,7 @@ async def test_a_callback_that_repeats_a_secret_records_none(
     assert secret not in str(world.events)
 
 
-async def test_a_failure_that_repeats_a_secret_gives_a_reason_without_it(
+async def test_secret_in_a_failure_is_redacted_in_the_reason(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await accepted(world)

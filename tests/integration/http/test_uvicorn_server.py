@@ -47,14 +47,14 @@ async def answers(port: int, *requests: bytes) -> bytes:
     return received
 
 
-async def test_an_answer_is_whole_before_the_connection_is_closed(port: int) -> None:
+async def test_response_is_complete_before_the_connection_is_closed(port: int) -> None:
     head, _, body = (await answers(port, LAST)).partition(b"\r\n\r\n")
 
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert body == b'{"status":"pass","checks":{}}'
 
 
-async def test_requests_in_one_packet_are_answered_one_after_the_other(port: int) -> None:
+async def test_pipelined_requests_are_answered_in_order(port: int) -> None:
     received = await answers(port, LIVE, LIVE.replace(b"livez", b"nothing"), LAST)
 
     lines = [line for line in received.split(b"\r\n") if b"HTTP/1.1 " in line]
@@ -65,14 +65,14 @@ async def test_requests_in_one_packet_are_answered_one_after_the_other(port: int
     ]
 
 
-async def test_a_long_answer_arrives_whole(port: int) -> None:
+async def test_long_response_arrives_whole(port: int) -> None:
     head, _, body = (await answers(port, LAST.replace(b"livez", b"docs"))).partition(b"\r\n\r\n")
 
     assert b"content-length: %d\r\n" % len(body) in head
     assert body.endswith(b"</details>")
 
 
-async def test_what_is_no_request_is_refused_and_hung_up_on(port: int) -> None:
+async def test_malformed_request_is_refused_and_ends_the_connection(port: int) -> None:
     head, _, body = (await answers(port, b"\x00nonsense\r\n\r\n")).partition(b"\r\n\r\n")
 
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
@@ -81,7 +81,7 @@ async def test_what_is_no_request_is_refused_and_hung_up_on(port: int) -> None:
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
-async def test_a_start_is_answered_however_its_body_comes(port: int, pieces: int) -> None:
+async def test_start_is_answered_however_its_body_arrives(port: int, pieces: int) -> None:
     body = json.dumps(
         {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
     )
@@ -123,7 +123,7 @@ def _part(data: bytes, place: int, pieces: int) -> bytes:
         ("/definitions/%6frder_processing/9", "unknown-definition"),
     ],
 )
-async def test_an_encoded_slash_separates_nothing(port: int, path: str, code: str) -> None:
+async def test_encoded_slash_is_no_separator(port: int, path: str, code: str) -> None:
     request = f"GET {path} HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n\r\n"
 
     _, _, body = (await answers(port, request.encode())).partition(b"\r\n\r\n")

@@ -97,7 +97,7 @@ def types_since(world: InMemoryService, version: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("situation", "verb", "status", "recorded"), POSSIBLE)
-async def test_a_verb_that_is_possible_is_done_and_recorded(
+async def test_allowed_command_is_executed_and_recorded(
     client: httpx.AsyncClient,
     world: InMemoryService,
     situation: str,
@@ -121,7 +121,7 @@ async def test_a_verb_that_is_possible_is_done_and_recorded(
 
 
 @pytest.mark.parametrize(("situation", "verb", "legal"), REFUSALS)
-async def test_a_verb_that_is_not_possible_names_those_that_are(
+async def test_refused_command_names_the_allowed_ones(
     client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str, legal: list[str]
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
@@ -140,7 +140,7 @@ async def test_a_verb_that_is_not_possible_names_those_that_are(
     ("situation", "step", "outcome"),
     [("parked_forward", "pay", "not_done"), ("parked_back", "reserve", "undone")],
 )
-async def test_an_output_of_what_is_not_done_is_refused(
+async def test_output_of_a_step_that_is_not_done_is_refused(
     client: httpx.AsyncClient, world: InMemoryService, situation: str, step: str, outcome: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
@@ -157,7 +157,7 @@ async def test_an_output_of_what_is_not_done_is_refused(
 
 @pytest.mark.parametrize("verb", ["steps/pack/skip", "steps/pack/resolve", "steps/%00/resolve"])
 @pytest.mark.parametrize("situation", ["waiting", "parked_back", "completed"])
-async def test_a_step_that_the_definition_has_not(
+async def test_unknown_step_is_not_found(
     client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
@@ -168,7 +168,7 @@ async def test_a_step_that_the_definition_has_not(
     assert (response.status_code, response.json()["code"]) == (404, "unknown-step")
 
 
-async def test_a_verdict_is_kept_with_its_evidence_and_output(
+async def test_resolution_is_recorded_with_evidence_and_output(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await parked_forward(world)
@@ -189,7 +189,7 @@ async def test_a_verdict_is_kept_with_its_evidence_and_output(
 
 
 @pytest.mark.parametrize("verb", BODIES)
-async def test_a_query_is_refused(
+async def test_command_refuses_a_query(
     client: httpx.AsyncClient, world: InMemoryService, verb: str
 ) -> None:
     saga_id = await parked_forward(world)
@@ -201,7 +201,7 @@ async def test_a_query_is_refused(
     assert len(world.events) == before
 
 
-async def test_who_goes_back_is_accepted_and_told_when_to_ask(
+async def test_cancel_is_accepted_with_a_time_to_retry(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
@@ -214,7 +214,7 @@ async def test_who_goes_back_is_accepted_and_told_when_to_ask(
     assert response.json()["error"] == "compensation was requested: customer called"
 
 
-async def test_who_wants_to_wait_is_told_the_end(
+async def test_cancel_with_a_preferred_wait_returns_the_end(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await waiting(world)
@@ -230,7 +230,7 @@ async def test_who_wants_to_wait_is_told_the_end(
     assert response.headers["preference-applied"] == "wait=10"
 
 
-async def test_a_cancel_while_the_pivot_is_in_doubt_waits_for_its_outcome(
+async def test_cancel_while_the_pivot_is_uncertain_is_accepted(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     world.participants.hold("pay")
@@ -248,7 +248,7 @@ async def test_a_cancel_while_the_pivot_is_in_doubt_waits_for_its_outcome(
 
 
 @pytest.mark.parametrize(("given", "status"), [({"output": None}, 200), ({}, 404)])
-async def test_a_verdict_with_null_as_output_says_null_and_one_without_says_nothing(
+async def test_resolution_with_null_gives_an_output_and_one_without_none(
     client: httpx.AsyncClient, world: InMemoryService, given: dict[str, None], status: int
 ) -> None:
     saga_id = await SITUATIONS["parked_forward"](world)
@@ -263,7 +263,7 @@ async def test_a_verdict_with_null_as_output_says_null_and_one_without_says_noth
 @pytest.mark.parametrize(
     ("situation", "legal"), {where: legal for where, _, legal in IMPOSSIBLE}.items()
 )
-async def test_what_is_legal_is_told_before_anybody_asks(
+async def test_details_name_the_allowed_commands(
     client: httpx.AsyncClient, world: InMemoryService, situation: str, legal: list[str]
 ) -> None:
     saga_id = await SITUATIONS[situation](world)
@@ -273,7 +273,7 @@ async def test_what_is_legal_is_told_before_anybody_asks(
     assert everything["allowed_actions"] == legal
 
 
-async def test_a_verb_that_may_have_been_recorded_is_not_refused_as_if_it_were_not(
+async def test_command_without_confirmation_is_unconfirmed(
     client: httpx.AsyncClient, world: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saga_id = await waiting(world)
@@ -294,7 +294,7 @@ steps:
 """
 
 
-async def test_an_output_that_is_missing_is_supplied_with_evidence(
+async def test_missing_output_is_supplied_with_evidence(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, UNMAPPED)
@@ -312,7 +312,7 @@ async def test_an_output_that_is_missing_is_supplied_with_evidence(
     assert world.participants.paths == ["POST /pay", "POST /ship/7"]
 
 
-async def test_a_retry_that_cannot_work_says_what_is_missing(
+async def test_retry_that_cannot_work_names_what_is_missing(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     saga_id = await started(world, UNMAPPED)
@@ -327,7 +327,7 @@ async def test_a_retry_that_cannot_work_says_what_is_missing(
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
-async def test_a_pause_of_a_saga_that_goes_back_is_done_when_it_is_recorded(
+async def test_pause_of_a_compensating_saga_is_complete_when_recorded(
     client: httpx.AsyncClient, world: InMemoryService, verb: str
 ) -> None:
     saga_id = await compensating(world)
@@ -348,7 +348,7 @@ steps:
 """
 
 
-async def test_whoever_abandons_a_parent_says_what_becomes_of_its_children(
+async def test_abandon_of_a_parent_needs_a_policy_for_its_children(
     client: httpx.AsyncClient, world: InMemoryService
 ) -> None:
     await waiting(world)  # which registers the definition of the child
@@ -373,7 +373,7 @@ async def test_whoever_abandons_a_parent_says_what_becomes_of_its_children(
 
 
 @pytest.mark.parametrize("verb", ["compensate", "compensate?dry_run=true", "cancel", "abandon"])
-async def test_what_ends_a_child_is_asked_of_its_parent(
+async def test_command_that_ends_a_child_is_refused_with_its_parent(
     client: httpx.AsyncClient, world: InMemoryService, verb: str
 ) -> None:
     await waiting(world)

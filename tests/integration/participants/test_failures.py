@@ -47,7 +47,7 @@ def deaf_port() -> Iterator[int]:
 # Certainly not sent
 
 
-async def test_an_unknown_participant_was_not_called(world: World) -> None:
+async def test_call_to_an_unknown_participant_was_not_sent(world: World) -> None:
     client = world.client(1)
 
     answer = await client.request("bank", "GET", "/", {}, None, timedelta(seconds=1))
@@ -57,7 +57,9 @@ async def test_an_unknown_participant_was_not_called(world: World) -> None:
     assert answer.reason.startswith("no URL is known for participant bank: ")
 
 
-async def test_a_refused_connection_was_not_sent(world: World, ask: Ask, free_port: int) -> None:
+async def test_call_over_a_refused_connection_was_not_sent(
+    world: World, ask: Ask, free_port: int
+) -> None:
     answer = await ask(world.client(free_port))
 
     assert isinstance(answer, NotSent)
@@ -65,19 +67,19 @@ async def test_a_refused_connection_was_not_sent(world: World, ask: Ask, free_po
     assert answer.reason == f"no connection to 127.0.0.1:{free_port}: {refused}"
 
 
-async def test_a_name_without_an_address_was_not_sent(world: World, ask: Ask) -> None:
+async def test_call_to_a_name_without_an_address_was_not_sent(world: World, ask: Ask) -> None:
     answer = await ask(world.client(80, host="shop.invalid"))
 
     assert isinstance(answer, NotSent)
 
 
-async def test_a_name_that_dns_cannot_hold_was_not_sent(world: World, ask: Ask) -> None:
+async def test_call_to_an_impossible_name_was_not_sent(world: World, ask: Ask) -> None:
     answer = await ask(world.client(80, host="x" * 64 + ".example"))
 
     assert isinstance(answer, NotSent)
 
 
-async def test_a_connection_that_takes_too_long_was_not_sent(
+async def test_call_whose_connection_takes_too_long_was_not_sent(
     world: World, ask: Ask, deaf_port: int, in_a_hurry: TransportLimits
 ) -> None:
     answer = await ask(world.client(deaf_port, limits=in_a_hurry))
@@ -85,7 +87,7 @@ async def test_a_connection_that_takes_too_long_was_not_sent(
     assert answer == NotSent(f"no connection to 127.0.0.1:{deaf_port} in time")
 
 
-async def test_the_calls_own_timeout_bounds_connecting_too(
+async def test_timeout_of_a_call_bounds_connecting_too(
     world: World, ask: Ask, deaf_port: int
 ) -> None:
     async with asyncio.timeout(2):
@@ -122,7 +124,7 @@ async def test_a_call_without_time_is_not_sent(
         ("POST", "/a", {"Host": "elsewhere"}),
     ],
 )
-async def test_what_could_forge_a_request_is_not_sent(
+async def test_headers_that_could_forge_a_request_are_not_sent(
     world: World, answering: Answering, method: str, path: str, headers: dict[str, str]
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -135,7 +137,7 @@ async def test_what_could_forge_a_request_is_not_sent(
     assert peer.conversations == []
 
 
-async def test_tls_to_a_plain_server_was_not_sent(
+async def test_call_over_tls_to_a_plain_server_was_not_sent(
     world: World, ask: Ask, trusting_tls: ssl.SSLContext
 ) -> None:
     async def script(conversation: Conversation) -> None:
@@ -152,7 +154,7 @@ async def test_tls_to_a_plain_server_was_not_sent(
     assert "in time" not in answer.reason
 
 
-async def test_tls_to_a_server_that_hangs_up_was_not_sent(
+async def test_call_over_tls_to_a_server_that_hangs_up_was_not_sent(
     world: World, ask: Ask, trusting_tls: ssl.SSLContext
 ) -> None:
     async def script(conversation: Conversation) -> None:
@@ -167,7 +169,7 @@ async def test_tls_to_a_server_that_hangs_up_was_not_sent(
     assert isinstance(answer, NotSent)
 
 
-async def test_a_certificate_nobody_signed_was_not_sent(
+async def test_call_to_a_self_signed_certificate_was_not_sent(
     world: World, answering: Answering, ask: Ask, server_tls: ssl.SSLContext
 ) -> None:
     peer = await world.peer(answering(OK), server_tls)
@@ -180,7 +182,7 @@ async def test_a_certificate_nobody_signed_was_not_sent(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-async def test_tls_with_a_context_of_ones_own(
+async def test_call_over_tls_with_a_custom_context_succeeds(
     world: World,
     answering: Answering,
     ask: Ask,
@@ -261,7 +263,7 @@ async def test_a_request_without_the_certificate_that_is_demanded_was_not_sent(
     assert demanding.requests == []
 
 
-async def test_a_certificate_of_an_unknown_authority_was_not_sent(
+async def test_call_with_a_certificate_of_an_unknown_authority_was_not_sent(
     world: World, ask: Ask, trusting_tls: ssl.SSLContext, server_tls: ssl.SSLContext
 ) -> None:
     demanding = Demanding(server_tls)  # it trusts nobody
@@ -288,7 +290,7 @@ async def test_a_certificate_that_may_be_demanded_after_the_request_proves_nothi
 # Maybe done
 
 
-async def test_a_reset_after_the_request_is_lost(world: World, ask: Ask) -> None:
+async def test_reply_is_lost_by_a_reset_after_the_request(world: World, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.reset()
@@ -300,7 +302,7 @@ async def test_a_reset_after_the_request_is_lost(world: World, ask: Ask) -> None
     assert isinstance(answer, ResponseLost)
 
 
-async def test_a_goodbye_instead_of_a_reply_is_lost(world: World, ask: Ask) -> None:
+async def test_reply_is_lost_by_a_close_after_the_request(world: World, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
 
@@ -311,9 +313,7 @@ async def test_a_goodbye_instead_of_a_reply_is_lost(world: World, ask: Ask) -> N
     assert answer == ResponseLost("the connection was closed before a reply")
 
 
-async def test_a_reset_in_a_reply_that_ends_with_the_connection_is_lost(
-    world: World, ask: Ask
-) -> None:
+async def test_reply_until_close_is_lost_by_a_reset(world: World, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -339,7 +339,7 @@ async def test_a_reset_in_a_reply_that_ends_with_the_connection_is_lost(
         b"\x00" * 100,
     ],
 )
-async def test_garbage_is_lost(
+async def test_malformed_reply_is_lost(
     world: World, answering: Answering, ask: Ask, garbage: bytes
 ) -> None:
     peer = await world.peer(answering(garbage))
@@ -350,7 +350,7 @@ async def test_garbage_is_lost(
     assert answer.reason.startswith("malformed reply")
 
 
-async def test_a_drip_ends_with_the_calls_timeout(world: World, ask: Ask) -> None:
+async def test_dripping_reply_ends_with_the_timeout_of_the_call(world: World, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
@@ -371,9 +371,7 @@ async def test_a_drip_ends_with_the_calls_timeout(world: World, ask: Ask) -> Non
     assert answer == ResponseLost("no complete reply within the call's timeout")
 
 
-async def test_a_request_that_nobody_reads_ends_with_the_calls_timeout(
-    world: World, ask: Ask
-) -> None:
+async def test_unread_request_ends_with_the_timeout_of_the_call(world: World, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         conversation.deafen()
         await asyncio.Event().wait()

@@ -61,7 +61,7 @@ async def test_a_silent_name_server_holds_up_no_other_name(
     assert await asyncio.gather(*waiting) == [DONE] * 100
 
 
-async def test_one_lookup_serves_all_who_ask_for_the_name(
+async def test_lookup_of_a_name_is_shared_by_all_its_calls(
     world: World, answering: Answering, ask: Ask, names: Names
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -75,7 +75,7 @@ async def test_one_lookup_serves_all_who_ask_for_the_name(
     assert names.asked == [SILENT]
 
 
-async def test_a_name_that_is_not_looked_up_in_time_was_not_sent(
+async def test_call_to_a_name_not_looked_up_in_time_was_not_sent(
     world: World, ask: Ask, names: Names
 ) -> None:
     client = world.client(1, host=SILENT, resolver=names.resolver(), limits=SOON)
@@ -101,7 +101,7 @@ async def test_a_lookup_that_never_had_its_turn_is_told_apart(
     assert names.asked == [SILENT]
 
 
-async def test_a_lookup_that_nobody_waits_for_any_more_is_not_begun(
+async def test_lookup_whose_callers_are_gone_is_not_begun(
     world: World, answering: Answering, ask: Ask, names: Names
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -154,7 +154,7 @@ async def test_a_silent_address_makes_way_for_the_next_within_the_connect_timeou
         assert await ask(client) == DONE
 
 
-async def test_addresses_that_are_all_silent_were_not_sent(
+async def test_call_to_silent_addresses_was_not_sent(
     world: World, answering: Answering, ask: Ask
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -222,7 +222,7 @@ async def test_a_name_for_which_no_thread_was_left_is_looked_up_again(
     assert await ask(client) == DONE
 
 
-async def test_a_lookup_that_fails_in_an_unknown_way_is_no_address(world: World, ask: Ask) -> None:
+async def test_lookup_that_fails_in_an_unknown_way_gives_no_address(world: World, ask: Ask) -> None:
     def broken(name: str) -> Sequence[AddrInfoType]:
         raise MemoryError
 
@@ -252,7 +252,7 @@ async def test_a_lookup_under_way_does_not_hold_up_the_end_of_the_process() -> N
     assert ended.stdout == b"True\n"
 
 
-async def test_a_lookup_that_ends_after_its_event_loop_harms_nobody() -> None:
+async def test_lookup_that_ends_after_its_event_loop_is_ignored() -> None:
     names = Names([HERE])
 
     async def ask_and_leave() -> None:

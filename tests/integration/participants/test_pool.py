@@ -81,7 +81,7 @@ async def test_a_connection_closed_while_idle_is_replaced(world: World, ask: Ask
     assert len(peer.conversations) == 2
 
 
-async def test_a_goodbye_that_only_the_kernel_has_seen_is_noticed(
+async def test_close_that_only_the_kernel_has_seen_is_noticed(
     world: World, answering: Answering, ask: Ask
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -95,7 +95,7 @@ async def test_a_goodbye_that_only_the_kernel_has_seen_is_noticed(
     assert len(peer.conversations) == 2
 
 
-async def test_an_idle_connection_that_speaks_is_dropped(
+async def test_idle_connection_that_receives_data_is_dropped(
     world: World, answering: Answering, ask: Ask
 ) -> None:
     peer = await world.peer(answering(OK))

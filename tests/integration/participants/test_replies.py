@@ -33,7 +33,7 @@ async def test_a_request_arrives_as_it_was_meant(
     ]
 
 
-async def test_a_reply_that_ends_with_the_connection(world: World, ask: Ask) -> None:
+async def test_reply_may_end_with_the_connection(world: World, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -83,7 +83,7 @@ async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(
     ],
     ids=["length", "until close", "chunked"],
 )
-async def test_a_body_beyond_the_limit_is_cut_and_says_so(
+async def test_body_beyond_the_limit_is_cut_and_marked(
     world: World, answering: Answering, ask: Ask, head: bytes
 ) -> None:
     peer = await world.peer(answering(head))
@@ -134,7 +134,7 @@ async def test_an_endless_head_ends_the_call(world: World, ask: Ask) -> None:
     assert answer == ResponseLost("the head of the reply is too large")
 
 
-async def test_a_large_request_and_a_large_reply(world: World, ask: Ask) -> None:
+async def test_large_request_and_large_reply_arrive_whole(world: World, ask: Ask) -> None:
     body = b"y" * 1024 * 1024
 
     async def script(conversation: Conversation) -> None:
@@ -170,7 +170,7 @@ async def test_a_compressed_reply_is_read_however_it_is_framed(
     assert len(peer.conversations) == 1
 
 
-async def test_a_reply_compressed_until_the_end_of_the_connection(world: World, ask: Ask) -> None:
+async def test_compressed_reply_may_end_with_the_connection(world: World, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"

@@ -27,7 +27,7 @@ async def httpx_client(world: World) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_httpx_over_ours(
+async def test_httpx_client_uses_the_transport(
     world: World, answering: Answering, httpx_client: httpx.AsyncClient
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -41,7 +41,7 @@ async def test_httpx_over_ours(
     assert peer.requests[0].lower().count(b"host:") == 1
 
 
-async def test_httpx_gets_headers_that_are_not_ascii(
+async def test_httpx_client_gets_headers_that_are_not_ascii(
     world: World, answering: Answering, httpx_client: httpx.AsyncClient
 ) -> None:
     peer = await world.peer(answering(b"HTTP/1.1 204 No\r\nX: caf\xe9\r\n\r\n"))
@@ -76,7 +76,7 @@ async def test_a_streamed_body_is_sent_whole(
     ],
     ids=["nothing", "nonsense", "cut short", "too large"],
 )
-async def test_httpx_hears_what_went_wrong(
+async def test_httpx_client_gets_an_error_for_a_bad_reply(
     world: World, httpx_client: httpx.AsyncClient, reply: bytes, error: type[httpx.TransportError]
 ) -> None:
     async def script(conversation: Conversation) -> None:
@@ -89,7 +89,9 @@ async def test_httpx_hears_what_went_wrong(
         await httpx_client.get(f"http://127.0.0.1:{peer.port}/")
 
 
-async def test_httpx_hears_of_a_reset(world: World, httpx_client: httpx.AsyncClient) -> None:
+async def test_httpx_client_gets_an_error_for_a_reset(
+    world: World, httpx_client: httpx.AsyncClient
+) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.reset()
@@ -100,7 +102,9 @@ async def test_httpx_hears_of_a_reset(world: World, httpx_client: httpx.AsyncCli
         await httpx_client.get(f"http://127.0.0.1:{peer.port}/")
 
 
-async def test_httpx_hears_of_silence(world: World, httpx_client: httpx.AsyncClient) -> None:
+async def test_httpx_client_gets_an_error_for_silence(
+    world: World, httpx_client: httpx.AsyncClient
+) -> None:
     async def script(conversation: Conversation) -> None:
         await asyncio.Event().wait()
 
@@ -112,7 +116,7 @@ async def test_httpx_hears_of_silence(world: World, httpx_client: httpx.AsyncCli
         )
 
 
-async def test_httpx_cannot_forge_a_request_either(
+async def test_httpx_client_cannot_forge_a_request(
     world: World, answering: Answering, httpx_client: httpx.AsyncClient
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -129,7 +133,7 @@ async def test_httpx_cannot_forge_a_request_either(
     assert peer.requests == []
 
 
-async def test_ours_over_a_mock() -> None:
+async def test_participants_client_uses_a_mock_transport() -> None:
     def handle(request: httpx.Request) -> httpx.Response:
         assert str(request.url) == "https://shop.test/base/orders/7%2F8?a=b"
         assert request.headers["saga-id"] == "s1"
@@ -157,7 +161,7 @@ async def test_ours_over_a_mock() -> None:
         (httpx.DecodingError("gzip"), ResponseLost("gzip")),
     ],
 )
-async def test_a_foreign_transport_is_believed(
+async def test_errors_of_a_foreign_transport_are_classified(
     error: httpx.RequestError, expected: CallResult
 ) -> None:
     def handle(request: httpx.Request) -> httpx.Response:

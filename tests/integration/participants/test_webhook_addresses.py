@@ -42,7 +42,7 @@ async def peer(world: World, answering: Answering) -> Peer:
     return await world.peer(answering(TAKEN))
 
 
-async def test_a_callback_has_links_to_outputs_that_are_too_large(world: World, peer: Peer) -> None:
+async def test_webhook_links_to_outputs_that_are_too_large(world: World, peer: Peer) -> None:
     saga = to_be_told(f"http://{HERE}:{peer.port}/told")
     saga = saga.evolve(StepSucceeded(step="book", attempt=1, output="x" * 1_000_000), NOON)
 
@@ -63,7 +63,7 @@ async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer,
     assert peer.conversations == []
 
 
-async def test_a_participant_is_told_wherever_it_lives_and_nobody_else_there(
+async def test_webhook_reaches_a_participant_and_no_other_port_of_its_host(
     world: World, peer: Peer, answering: Answering
 ) -> None:
     other = await world.peer(answering(TAKEN))
@@ -84,7 +84,7 @@ async def get(transport: ParticipantTransport, origin: Origin) -> int:
     return (await transport.exchange(origin, REQUEST, PATIENCE)).status
 
 
-async def test_what_was_looked_at_is_what_is_connected_to(world: World, peer: Peer) -> None:
+async def test_checked_address_is_the_one_that_is_connected_to(world: World, peer: Peer) -> None:
     names = Names([HERE], [NOBODY])
     transport = world.transport(address_policy=only_here, resolver=names.resolver())
 
@@ -93,23 +93,21 @@ async def test_what_was_looked_at_is_what_is_connected_to(world: World, peer: Pe
     assert names.asked == ["shop.example"]
 
 
-async def test_of_several_addresses_those_that_must_not_be_reached_are_left_out(
-    world: World, peer: Peer
-) -> None:
+async def test_forbidden_addresses_of_a_name_are_left_out(world: World, peer: Peer) -> None:
     resolver = Names([NOBODY, HERE]).resolver()
     transport = world.transport(address_policy=only_here, resolver=resolver)
 
     assert await get(transport, origin_of(peer)) == 204
 
 
-async def test_an_address_where_nobody_is_makes_way_for_the_next(world: World, peer: Peer) -> None:
+async def test_unreachable_address_makes_way_for_the_next(world: World, peer: Peer) -> None:
     resolver = Names([NOBODY, HERE]).resolver()
     transport = world.transport(address_policy=anywhere, resolver=resolver)
 
     assert await get(transport, origin_of(peer)) == 204
 
 
-async def test_a_name_that_has_changed_its_mind_is_not_connected_to_any_more(
+async def test_name_that_moved_to_a_forbidden_address_is_not_connected_to(
     world: World, peer: Peer
 ) -> None:
     resolver = Names([NOBODY], [HERE]).resolver()
@@ -124,7 +122,7 @@ async def test_a_name_that_has_changed_its_mind_is_not_connected_to_any_more(
     assert peer.conversations == []
 
 
-async def test_a_certificate_is_held_against_the_name_and_not_the_address(
+async def test_certificate_is_checked_against_the_name_and_not_the_address(
     world: World,
     answering: Answering,
     server_tls: ssl.SSLContext,

@@ -77,7 +77,7 @@ async def is_told(sender: HttpWebhookSender, peer: Peer) -> bool:
         return await sender.send(to_be_told(peer, "/good"), 1)
 
 
-async def test_many_receivers_of_an_origin_that_hang_hold_up_a_good_one_for_a_moment(
+async def test_hanging_receivers_of_an_origin_delay_a_good_one_for_a_moment(
     world: World, peer: Peer
 ) -> None:
     sender = sender_of(world, AT_ONCE)
@@ -88,9 +88,7 @@ async def test_many_receivers_of_an_origin_that_hang_hold_up_a_good_one_for_a_mo
     await end(hanging)
 
 
-async def test_one_receiver_that_hangs_has_few_of_the_places_of_its_origin(
-    world: World, peer: Peer
-) -> None:
+async def test_hanging_receiver_has_few_places_of_its_origin(world: World, peer: Peer) -> None:
     sender = sender_of(world, NEVER)
     hanging = await hang(sender, peer, ["/hangs"] * 300)
 
@@ -100,7 +98,7 @@ async def test_one_receiver_that_hangs_has_few_of_the_places_of_its_origin(
     await end(hanging)
 
 
-async def test_what_has_failed_before_takes_no_place_of_a_first_try(
+async def test_webhook_that_failed_before_takes_no_place_of_a_first_attempt(
     world: World, peer: Peer
 ) -> None:
     sender = sender_of(world, NEVER)
@@ -114,7 +112,7 @@ async def test_what_has_failed_before_takes_no_place_of_a_first_try(
     await end(hanging)
 
 
-async def test_a_receiver_that_is_slow_keeps_its_place_while_nobody_waits_for_it() -> None:
+async def test_slow_receiver_keeps_its_place_while_no_other_waits() -> None:
     receivers = WebhookLimiter(timedelta())
 
     async with receivers.slot(SHOP, "/slow", first_try=True):
@@ -134,7 +132,7 @@ def at_many_origins(number: int) -> tuple[Origin, str]:
     ("where", "number"),
     [(at_one_origin, MAX_FIRST_TRIES_PER_ORIGIN), (at_many_origins, MAX_FIRST_TRIES)],
 )
-async def test_a_receiver_that_is_slow_makes_way_once_another_waits(
+async def test_slow_receiver_makes_way_once_another_waits(
     where: Callable[[int], tuple[Origin, str]], number: int
 ) -> None:
     receivers, told = WebhookLimiter(timedelta()), list[str]()
@@ -155,7 +153,7 @@ async def test_a_receiver_that_is_slow_makes_way_once_another_waits(
     assert [type(one) for one in ended] == [TimeoutError] * number
 
 
-async def test_a_later_try_has_its_whole_time(world: World) -> None:
+async def test_later_attempt_has_its_whole_time(world: World) -> None:
     receivers = WebhookLimiter(timedelta())
 
     async def one(target: str) -> None:
@@ -173,7 +171,7 @@ async def test_a_later_try_has_its_whole_time(world: World) -> None:
     assert receivers.slots_by_key == {}
 
 
-async def test_nothing_is_kept_of_a_receiver_that_was_told(world: World, peer: Peer) -> None:
+async def test_receiver_that_was_notified_leaves_no_state(world: World, peer: Peer) -> None:
     sender = sender_of(world, NEVER)
 
     assert await is_told(sender, peer)

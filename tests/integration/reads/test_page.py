@@ -70,7 +70,7 @@ async def test_a_parked_saga_is_shown_with_its_reason(service: Service, tmp_path
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.slow
-async def test_what_is_not_legal_is_not_offered(service: Service, tmp_path: Path) -> None:
+async def test_command_that_is_not_allowed_is_not_offered(service: Service, tmp_path: Path) -> None:
     saga_id = await service.start("quick")
 
     async with served(service.app) as url:

@@ -25,7 +25,7 @@ def filled(*waiting: Append | Claim) -> AppendQueue:
     return queue
 
 
-async def test_everything_that_waits_makes_one_batch() -> None:
+async def test_waiting_appends_make_one_batch() -> None:
     appends = [an_append(2) for _ in range(64)]
 
     assert await filled(*appends).take() == appends

@@ -4,7 +4,7 @@ from saga_orchestrator.http.uvicorn_server import build_server
 from starlette.types import Receive, Scope, Send
 
 
-def test_an_idle_connection_is_let_go_by_its_client_first() -> None:
+def test_idle_connection_is_closed_by_its_client_first() -> None:
     longest_that_clients_keep_one_idle = 60  # seconds
 
     assert build_server(nobody).config.timeout_keep_alive > longest_that_clients_keep_one_idle

@@ -15,7 +15,7 @@ from saga_orchestrator.http.participants.base_url import BaseUrl, Origin
         ("http://bücher.test", BaseUrl(Origin("http", "xn--bcher-kva.test", 80), "", "")),
     ],
 )
-def test_a_base_url_is_taken_apart(text: str, expected: BaseUrl) -> None:
+def test_base_url_is_split(text: str, expected: BaseUrl) -> None:
     base = BaseUrl.parse(text)
 
     assert (base.origin, base.path) == (expected.origin, expected.path)

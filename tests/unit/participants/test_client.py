@@ -34,7 +34,7 @@ def said(request: bytes) -> tuple[bytes, list[bytes], bytes]:
         st.sampled_from(["authorization", "x-key"]), st.just("hunter2 hunter2")
     ),
 )
-def test_what_a_call_says_of_itself_goes_out_like_any_other_headers(
+def test_headers_of_a_call_are_encoded_like_any_others(
     call: CallParticipant, epoch: int, token: str | None, secrets: dict[str, str]
 ) -> None:
     shop = Participant.create(SHOP, ParticipantSettings(headers=secrets))
@@ -52,7 +52,7 @@ def test_what_a_call_says_of_itself_goes_out_like_any_other_headers(
         *((method, "/a") for method in ("PO ST", "", "PUT\r\n")),
     ],
 )
-def test_what_could_forge_a_call_is_refused(method: str, path: str) -> None:
+def test_method_or_path_that_could_forge_a_call_is_refused(method: str, path: str) -> None:
     shop = Participant.create(SHOP, ParticipantSettings())
 
     with pytest.raises(ValueError, match=r"path|token"):

@@ -16,13 +16,13 @@ PIECES = st.sampled_from([*"az09.-_:/@[]%?#\\<> \n\té", "xn--", "::1", "65536",
 @pytest.mark.parametrize(
     "url", ["http://xn--", "http://a\nb", "http://é,", "http://a?", "http://a:0", "//a", "http://"]
 )
-def test_what_cannot_be_called_is_named(url: str) -> None:
+def test_url_that_cannot_be_called_is_named(url: str) -> None:
     with pytest.raises(ValueError, match="the url of order-service cannot be called: "):
         check_urls({"order-service": url})
 
 
 @given(st.lists(PIECES, max_size=8).map("".join))
-def test_what_is_not_refused_can_be_called(rest: str) -> None:
+def test_url_that_is_not_refused_can_be_called(rest: str) -> None:
     url = f"http://{rest}"
     with suppress(ValueError):
         check_urls({"order-service": url})

@@ -6,34 +6,34 @@ from hypothesis import strategies as st
 from saga_orchestrator.http.participants.request_encoder import encode
 
 
-def test_a_request_with_a_body() -> None:
+def test_request_with_a_body_has_its_length() -> None:
     assert encode("POST", "/a?b=c", "shop:80", ("X", "Y"), ("1", "a\tb "), b"{}") == (
         b"POST /a?b=c HTTP/1.1\r\nhost: shop:80\r\nX: 1\r\nY: a\tb \r\ncontent-length: 2\r\n\r\n{}"
     )
 
 
-def test_what_is_sent_is_what_was_said_whatever_signs_are_in_it() -> None:
+def test_percent_signs_are_encoded_unchanged() -> None:
     assert encode("G%s", "/%d%%", "[fe80::1%25s]", ("%s", "x"), ("%d", "%"), None) == (
         b"G%s /%d%% HTTP/1.1\r\nhost: [fe80::1%25s]\r\n%s: %d\r\nx: %\r\n\r\n"
     )
 
 
-def test_a_host_adds_no_line() -> None:
+def test_line_break_in_a_host_is_refused() -> None:
     with pytest.raises(ValueError, match="not printable"):
         encode("GET", "/", "shop\r\nx: y", (), (), None)
 
 
-def test_a_get_says_nothing_of_a_body() -> None:
+def test_get_without_a_body_has_no_length() -> None:
     assert encode("GET", "/", "shop", (), (), None) == b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_a_method_that_usually_has_a_body_says_that_there_is_none(method: str) -> None:
+def test_post_without_a_body_has_the_length_zero(method: str) -> None:
     assert encode(method, "/", "shop", (), (), None).endswith(b"\r\ncontent-length: 0\r\n\r\n")
 
 
 @pytest.mark.parametrize("target", ["/.hidden", "/a..b", "/...", "/a?b=/../c", "//a", "/%2e%2ex"])
-def test_dots_that_are_no_segments_are_fine(target: str) -> None:
+def test_dots_within_a_segment_are_allowed(target: str) -> None:
     assert encode("GET", target, "shop", (), (), None).startswith(b"GET " + target.encode())
 
 

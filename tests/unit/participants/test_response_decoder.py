@@ -45,7 +45,7 @@ def read(came: Response) -> Response:
 @pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize(("coding", "encode"), ENCODED)
 @given(body=st.binary(max_size=LIMIT))
-def test_what_is_compressed_comes_back(
+def test_compressed_body_is_decoded(
     header: str, coding: str, encode: Callable[[bytes], bytes], body: bytes
 ) -> None:
     came = Response(200, {header: coding, "content-type": "text/plain;charset=utf-8"}, encode(body))
@@ -76,7 +76,7 @@ def _as_marked(body: bytes) -> list[bytes]:
         ("", JOSE.encode("utf-32-be")),
     ],
 )
-def test_a_charset_is_understood_if_it_is_declared_or_shows(content_type: str, body: bytes) -> None:
+def test_charset_is_decoded_if_declared_or_detected(content_type: str, body: bytes) -> None:
     kept = read(reply(body, content_type=content_type))
 
     assert (kept.body.decode(), kept.unreadable) == (JOSE, "")
@@ -120,7 +120,7 @@ def test_a_text_that_grows_beyond_the_limit_in_utf8_is_too_large() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 10, 30])
-def test_the_beginning_of_a_large_compressed_reply_is_its_beginning(size: int) -> None:
+def test_large_compressed_reply_is_decoded_up_to_the_limit(size: int) -> None:
     whole = gzip.compress(bytes(range(65, 91)) * 10)
     came = Response(402, {"content-encoding": "gzip"}, whole[: len(whole) - size], too_large=True)
 
@@ -148,7 +148,7 @@ def test_the_beginning_of_a_large_compressed_reply_is_its_beginning(size: int) -
         ({"content-type": "a/b;charset=utf-16"}, b"abc", "not valid utf-16"),
     ],
 )
-def test_what_is_not_understood_is_named_and_its_bytes_are_not_kept(
+def test_unknown_encoding_is_named_and_its_bytes_are_dropped(
     headers: dict[str, str], body: bytes, why: str
 ) -> None:
     kept = read(Response(402, headers, body))
@@ -158,7 +158,7 @@ def test_what_is_not_understood_is_named_and_its_bytes_are_not_kept(
 
 
 @pytest.mark.parametrize("header", ["content-encoding", "content-type"])
-def test_no_body_needs_no_decoding(header: str) -> None:
+def test_empty_body_needs_no_decoding(header: str) -> None:
     came = Response(204, {header: "a/b;charset=klingon"}, b"")
 
     assert read(came) == came
@@ -168,7 +168,7 @@ def test_no_body_needs_no_decoding(header: str) -> None:
     st.dictionaries(st.sampled_from([*HEADERS, "content-type"]), st.text(max_size=40)),
     st.binary(max_size=100),
 )
-def test_no_reply_breaks_anything(headers: dict[str, str], body: bytes) -> None:
+def test_any_reply_is_decoded_or_refused(headers: dict[str, str], body: bytes) -> None:
     kept = read(Response(200, headers, body))
 
     assert not kept.unreadable or kept.body == b""

@@ -42,7 +42,7 @@ def test_a_reply_is_the_same_however_it_is_cut(data: bytes, cuts: list[int]) -> 
 
 
 @pytest.mark.parametrize("data", [LENGTH, CHUNKED])
-def test_no_beginning_of_a_reply_is_a_reply(data: bytes) -> None:
+def test_incomplete_reply_is_no_reply(data: bytes) -> None:
     for end in range(1, len(data)):
         subject = reader()
         assert subject.feed(data[:end]) is None
@@ -50,7 +50,7 @@ def test_no_beginning_of_a_reply_is_a_reply(data: bytes) -> None:
             subject.finish()
 
 
-def test_one_reply_follows_another() -> None:
+def test_replies_follow_one_another() -> None:
     subject = reader()
     subject.feed(LENGTH)
     subject.begin(head_only=False)
@@ -58,7 +58,7 @@ def test_one_reply_follows_another() -> None:
     assert subject.feed(CHUNKED) == WHOLE[CHUNKED]
 
 
-def test_a_reply_keeps_its_headers_when_more_arrives_than_was_asked_for() -> None:
+def test_reply_keeps_its_headers_when_surplus_bytes_arrive() -> None:
     subject = reader()
 
     reply = subject.feed(LENGTH + b"HTTP/1.1 500 No\r\nX-A: 3\r\n\r\n")
@@ -68,7 +68,7 @@ def test_a_reply_keeps_its_headers_when_more_arrives_than_was_asked_for() -> Non
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_do_anything_but_reply_or_fail(data: bytes) -> None:
+def test_any_bytes_are_a_reply_or_an_error(data: bytes) -> None:
     subject = reader()
     try:
         reply = subject.feed(b"HTTP/1.1 200 OK\r\n" + data) or subject.finish()
@@ -117,7 +117,7 @@ class ForgetfulHeads(ResponseHeadCache):
 @given(HEADS, st.lists(st.tuples(BODIES, st.booleans(), CUTS), min_size=2, max_size=8))
 @example(LENGTH[:-5], [(b"abcde", False, "nowhere"), (b"abcdefg", False, "nowhere")])
 @example(LENGTH[:-5], [(b"abcde", False, "nowhere"), (b"abcde", True, "nowhere")])
-def test_a_head_that_is_known_says_what_the_parser_says(
+def test_cached_head_equals_the_parsed_one(
     head: bytes, replies: list[tuple[bytes, bool, str]]
 ) -> None:
     known = ResponseHeadCache()
@@ -149,7 +149,7 @@ def fed(subject: ResponseParser, data: bytes) -> Response | str | None:
         return str(error)
 
 
-def test_a_head_is_learned_from_a_reply_that_came_whole_and_leaves_the_connection_open() -> None:
+def test_head_of_a_complete_reply_is_cached_if_the_connection_stays_open() -> None:
     known = ResponseHeadCache()
 
     for data in (CHUNKED, LENGTH + b"x", b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"):
@@ -163,7 +163,7 @@ def test_a_head_is_learned_from_a_reply_that_came_whole_and_leaves_the_connectio
     assert [head + b"abcde" for head in known] == [LENGTH]
 
 
-def test_a_known_head_alone_is_no_reply() -> None:
+def test_cached_head_alone_is_no_reply() -> None:
     known = ResponseHeadCache()
     reader(known=known).feed(LENGTH)
     subject = reader(known=known)
@@ -172,7 +172,7 @@ def test_a_known_head_alone_is_no_reply() -> None:
     assert subject.feed(b"e") == WHOLE[LENGTH]
 
 
-def test_only_so_many_heads_are_known_and_no_long_ones() -> None:
+def test_cache_of_heads_is_bounded_in_number_and_size() -> None:
     known = ResponseHeadCache()
     for number in range(ResponseHeadCache.MAX_ENTRIES + 1):
         reader(known=known).feed(LENGTH.replace(b"OK", b"%d" % number))

@@ -16,14 +16,14 @@ from saga_orchestrator.http.participants.system_errors import (
 
 
 @pytest.mark.parametrize("number", MESSAGES)
-def test_an_error_of_the_system_has_words_of_ours(number: int) -> None:
+def test_system_error_is_described_in_plain_words(number: int) -> None:
     error = OSError(number, f"Connect call failed ('127.0.0.1', 8003), {os.strerror(number)}")
 
     assert describe_os_error(error) == MESSAGES[number]
 
 
 @pytest.mark.parametrize("number", NAME_MESSAGES)
-def test_so_has_one_of_a_name(number: int) -> None:
+def test_resolver_error_is_described_in_plain_words(number: int) -> None:
     assert (
         describe_os_error(socket.gaierror(number, "Name or service not known"))
         == NAME_MESSAGES[number]
@@ -40,6 +40,6 @@ def test_so_has_one_of_a_name(number: int) -> None:
         (ValueError("label too long"), "label too long"),
     ],
 )
-def test_what_has_none_keeps_its_own(error: Exception, words: str) -> None:
+def test_error_without_a_description_keeps_its_message(error: Exception, words: str) -> None:
     assert describe_os_error(error).endswith(words)
     assert "Errno" not in describe_os_error(error)

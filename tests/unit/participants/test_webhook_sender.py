@@ -55,7 +55,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("host", LOCAL)
-def test_this_machine_by_whatever_name_is_refused(host: str) -> None:
+def test_any_name_of_this_machine_is_refused(host: str) -> None:
     why = POLICY.refusal_reason(f"http://{host}:8080/told")
 
     assert why == "it names this machine, which SAGA_CALLBACK_LOOPBACK does not allow"
@@ -86,7 +86,7 @@ def test_a_setting_allows_this_machine(host: str) -> None:
         ("http://localhost/told", False),
     ],
 )
-def test_where_a_participant_lives_is_allowed_and_only_there(url: str, allowed: bool) -> None:
+def test_origin_of_a_participant_is_allowed_and_no_other_local_one(url: str, allowed: bool) -> None:
     assert (POLICY.refusal_reason(url) is None) is allowed
 
 
@@ -112,12 +112,12 @@ def test_where_a_participant_lives_is_allowed_and_only_there(url: str, allowed: 
         ("https://shop.example/" + "x" * MAX_URL_CHARS, "longer than 2000 characters"),
     ],
 )
-def test_what_is_no_place_to_tell(url: str, why: str) -> None:
+def test_invalid_callback_url_is_refused(url: str, why: str) -> None:
     for policy in (POLICY, WebhookPolicy([], loopback=True)):
         assert why in (policy.refusal_reason(url) or "")
 
 
-def test_the_reason_repeats_no_credentials() -> None:
+def test_reason_repeats_no_credentials() -> None:
     assert "secret" not in (POLICY.refusal_reason("https://user:secret@shop.example/") or "")
 
 
@@ -133,6 +133,6 @@ def test_any_text_is_allowed_or_refused(url: str) -> None:
 
 
 @given(st.ip_addresses(v=4, network="127.0.0.0/8"))
-def test_all_of_the_loopback_network_is_this_machine(address: object) -> None:
+def test_addresses_of_the_loopback_network_are_this_machine(address: object) -> None:
     assert is_local(str(address))
     assert is_local(f"[::ffff:{address}]")

@@ -48,7 +48,7 @@ def test_then_without_events_is_an_error() -> None:
         given(TWO).then()  # type: ignore[call-arg]
 
 
-def test_nothing_happened_if_neither_event_nor_call_followed() -> None:
+def test_assertion_that_nothing_happened_holds_without_event_and_call() -> None:
     scenario = given(TWO).when(action_answer("pay", DONE))
 
     assert scenario.then_nothing_happened() is scenario

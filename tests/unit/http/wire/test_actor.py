@@ -12,11 +12,11 @@ from saga_orchestrator.http.wire.headers import MAX_ACTOR_CHARS, parse_actor
 @pytest.mark.parametrize(
     "name", ["anna", "Anna Müller", "svc:billing@eu-1", "王小明", "a", "x" * MAX_ACTOR_CHARS]
 )
-def test_a_name_is_taken_as_it_is(name: str) -> None:
+def test_actor_is_taken_as_it_is(name: str) -> None:
     assert parse_actor(name.encode()) == name
 
 
-def test_blanks_around_it_do_not_count() -> None:
+def test_blanks_around_an_actor_do_not_count() -> None:
     assert parse_actor(b"  anna\t") == "anna"
 
 
@@ -35,13 +35,13 @@ def test_blanks_around_it_do_not_count() -> None:
         b"\xfc",
     ],
 )
-def test_what_cannot_be_shown_is_refused(header: bytes) -> None:
+def test_actor_that_cannot_be_shown_is_refused(header: bytes) -> None:
     with pytest.raises(InvalidActor):
         parse_actor(header)
 
 
 @given(st.binary(max_size=300))
-def test_whatever_comes_is_a_short_line_or_refused(header: bytes) -> None:
+def test_any_actor_is_a_short_line_or_refused(header: bytes) -> None:
     try:
         actor = parse_actor(header)
     except InvalidActor:

@@ -35,13 +35,13 @@ def test_a_key_is_the_same_bare_or_quoted(header: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["", '""', "a b", '"a b"', '"a', '"a"b"', '"a\\x"', "é", "\x7f"])
-def test_what_is_no_key(header: str) -> None:
+def test_invalid_idempotency_key_is_refused(header: str) -> None:
     with pytest.raises(InvalidIdempotencyKey):
         parse_idempotency_key(header)
 
 
 @given(st.dictionaries(texts, json_values))
-def test_the_digest_is_of_the_request_and_not_of_how_it_is_written(body: dict[str, Json]) -> None:
+def test_digest_does_not_depend_on_the_order_of_members(body: dict[str, Json]) -> None:
     turned = dict(reversed(list(body.items())))
 
     assert request_digest(turned) == request_digest(body)
@@ -62,7 +62,7 @@ def test_the_digest_is_of_the_request_and_not_of_how_it_is_written(body: dict[st
         ('{"step_data": []}', "{}"),
     ],
 )
-def test_another_request_has_another_digest(one: str, other: str) -> None:
+def test_different_requests_have_different_digests(one: str, other: str) -> None:
     assert request_digest(body_of(one)) != request_digest(body_of(other))
 
 
@@ -78,11 +78,11 @@ def test_another_request_has_another_digest(one: str, other: str) -> None:
         ("{}", '{"input": {}, "deadline": null, "start_at": null, "callback_url": null}'),
     ],
 )
-def test_one_request_in_two_spellings_has_one_digest(one: str, other: str) -> None:
+def test_spellings_of_a_request_have_one_digest(one: str, other: str) -> None:
     assert request_digest(body_of(one)) == request_digest(body_of(other))
 
 
-def test_every_member_that_may_be_left_out_is_null_or_empty_then() -> None:
+def test_omitted_members_are_null_or_empty() -> None:
     optional = [one for one in StartRequest.model_fields.values() if not one.is_required()]
 
     assert optional
@@ -108,9 +108,7 @@ def test_the_longest_numbers_that_are_read_have_a_digest() -> None:
         ),
     ],
 )
-def test_a_key_that_was_recorded_before_is_compared_as_it_was_made(
-    body: str, recorded: str
-) -> None:
+def test_digest_of_a_former_version_is_still_compared(body: str, recorded: str) -> None:
     given_body = body_of(body)
     key = IdempotencyKey("k", request_digest(given_body), partial(former_digest, given_body))
 

@@ -55,7 +55,7 @@ async def test_a_page_may_be_empty(beside: dict[str, None]) -> None:
     }
 
 
-async def test_others_have_their_turn_while_a_page_is_written() -> None:
+async def test_other_tasks_run_while_a_page_is_written() -> None:
     turns, entries = 0, JsonPage()
 
     async def others() -> None:

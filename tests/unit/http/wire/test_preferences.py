@@ -35,7 +35,7 @@ def waits(seconds: int) -> Preferences:
         ("Respond-Async, wait=5", Preferences(timedelta(seconds=5), respond_async=True)),
     ],
 )
-def test_what_a_header_means(header: str, meant: Preferences) -> None:
+def test_header_is_parsed_as_preferences(header: str, meant: Preferences) -> None:
     assert parse_preferences(header) == meant
 
 
@@ -48,13 +48,15 @@ def test_what_a_header_means(header: str, meant: Preferences) -> None:
         (Preferences(timedelta(seconds=5), respond_async=True), "respond-async", 0),
     ],
 )
-def test_what_is_applied(preferences: Preferences, applied: str | None, wait: int) -> None:
+def test_preferences_name_what_is_applied(
+    preferences: Preferences, applied: str | None, wait: int
+) -> None:
     assert preferences.applied == applied
     assert preferences.wait_or(timedelta(seconds=30)) == timedelta(seconds=wait)
 
 
 @given(st.text() | st.text(alphabet='wait=5,;" \\-'))
-def test_no_header_is_a_wait_out_of_bounds(header: str) -> None:
+def test_wait_of_any_header_is_within_bounds(header: str) -> None:
     wait = parse_preferences(header).wait_or(timedelta())
 
     assert timedelta() <= wait <= timedelta(seconds=60)

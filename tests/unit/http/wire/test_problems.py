@@ -41,7 +41,7 @@ def test_a_code_stands_for_one_problem() -> None:
     assert len(codes) == len(set(codes))
 
 
-async def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         response = await problem_response(
             REQUEST, ZeroDivisionError("postgresql://user:secret@host")
@@ -62,14 +62,14 @@ async def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCapt
     assert caplog.records[0].exc_info is not None
 
 
-async def test_what_the_client_did_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_mistake_of_a_client_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         await problem_response(REQUEST, shell_errors.SagaNotFound("x"))
 
     assert caplog.records == []
 
 
-async def test_a_service_in_trouble_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unavailable_service_is_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         response = await problem_response(REQUEST, shell_errors.Unavailable("the log is away"))
 
@@ -91,5 +91,5 @@ async def test_a_long_text_is_cut(caplog: pytest.LogCaptureFixture) -> None:
         ("https://shop.example", "a page of https://shop.example"),
     ],
 )
-def test_a_foreign_page_is_named_in_words(origin: str | None, page: str) -> None:
+def test_origin_of_a_foreign_page_is_named(origin: str | None, page: str) -> None:
     assert str(door_errors.ForeignOrigin(origin)).startswith(f"{page} may not call this service")

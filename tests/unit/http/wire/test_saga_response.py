@@ -52,7 +52,7 @@ async def status_of(saga: Saga, *, as_of: bool = False) -> dict[str, Any]:
 
 @settings(deadline=None, max_examples=60)
 @for_any(st.lists(SIZES, min_size=1, max_size=40))
-async def test_an_answer_is_bounded_whatever_participants_have_said(sizes: list[int]) -> None:
+async def test_response_is_bounded_whatever_participants_replied(sizes: list[int]) -> None:
     saga = an_order(*sizes)
 
     status = await status_of(saga)
@@ -75,7 +75,7 @@ async def test_an_answer_is_bounded_whatever_participants_have_said(sizes: list[
 
 
 @pytest.mark.parametrize("steps", [1, FEW_STEPS, FEW_STEPS + 1, 20])
-async def test_small_outputs_stand_where_they_always_stood(steps: int) -> None:
+async def test_small_outputs_are_embedded(steps: int) -> None:
     saga = an_order(*[20] * steps)
 
     assert await render_view(status_view, saga) == serialize(status_view(saga))
@@ -92,7 +92,7 @@ async def test_a_status_of_the_past_links_to_the_past() -> None:
     assert step["output_link"]["href"] == f"/sagas/{SAGA_ID}/steps/s0/output?at_version={version}"
 
 
-async def test_others_have_their_turn_while_a_large_answer_is_render_view() -> None:
+async def test_other_tasks_run_while_a_large_response_is_rendered() -> None:
     saga, turns = an_order(*[MEGABYTE] * 20), 0
 
     async def others() -> None:

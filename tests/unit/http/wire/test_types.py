@@ -20,7 +20,7 @@ TIMES = st.datetimes(timezones=st.just(UTC)).filter(lambda time: time.year in YE
         ("2026-03-01T12:00:00.123456789Z", datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)),
     ],
 )
-def test_times_of_rfc_3339(text: str, time: datetime) -> None:
+def test_time_of_rfc_3339_is_parsed(text: str, time: datetime) -> None:
     assert parse_time(text) == time
 
 
@@ -41,11 +41,11 @@ def test_times_of_rfc_3339(text: str, time: datetime) -> None:
         "٢٠٢٦-03-01T12:00:00Z",
     ],
 )
-def test_what_is_no_time(text: str) -> None:
+def test_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_time(text)
 
 
 @given(TIMES)
-def test_what_we_write_we_read(time: datetime) -> None:
+def test_formatted_time_is_parsed_again(time: datetime) -> None:
     assert parse_time(format_time(time)) == time
