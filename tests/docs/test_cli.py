@@ -25,5 +25,5 @@ def test_reference_lists_every_command() -> None:
     assert headings == [f"### `saga {command.name}`" for command in cli.COMMANDS]
 
 
-def test_contributors_are_told_how_to_renew_the_reference() -> None:
+def test_contributing_says_how_to_renew_the_reference() -> None:
     assert RENEW in document("CONTRIBUTING.md").text

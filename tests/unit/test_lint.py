@@ -108,7 +108,7 @@ def test_a_finding_of_the_whole_has_no_pointer(
         ("trip.JSON", b'{"a": 1, "a": 2}', "", 'the member "a" is there twice [unreadable]'),
     ],
 )
-def test_odd_files_are_told_in_plain_words_and_the_others_are_looked_at(
+def test_odd_files_are_described_in_plain_words_and_the_others_are_checked(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     name: str,
@@ -144,7 +144,7 @@ def test_any_file_is_reported_without_the_notation_of_python(content: bytes) -> 
     assert not [one for one in lines if "codec" in one or "Errno" in one or "object at" in one]
 
 
-def test_participants_without_a_url_are_told_where_the_environment_gives_urls(
+def test_participants_without_a_url_are_named_if_the_environment_gives_urls(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SAGA_PARTICIPANTS_FILE", raising=False)

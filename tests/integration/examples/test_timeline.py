@@ -48,7 +48,7 @@ DECLINED_STORY = SagaSnapshot(
 )
 
 
-def test_columns_are_aligned_and_the_end_is_told() -> None:
+def test_columns_are_aligned_and_the_end_is_shown() -> None:
     assert timeline_lines("Declined", DECLINED_STORY, Paint(on=False)) == [
         "Declined",
         "saga s1, order_processing",
@@ -92,7 +92,7 @@ def test_a_terminal_is_not_commanded_by_what_it_shows() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-def test_a_story_without_events_can_be_told() -> None:
+def test_timeline_without_events_can_be_printed() -> None:
     lines = timeline_lines("", replace(DECLINED_STORY, events=()), Paint(on=False))
 
     assert lines[2] == "  status           compensated"

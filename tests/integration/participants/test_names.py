@@ -86,7 +86,7 @@ async def test_call_to_a_name_not_looked_up_in_time_was_not_sent(
     assert answer == NotSent(reason(answer), had_slot=True)
 
 
-async def test_a_lookup_that_never_had_its_turn_is_told_apart(
+async def test_lookup_that_never_began_is_distinguished(
     world: World, answering: Answering, ask: Ask, names: Names
 ) -> None:
     peer = await world.peer(answering(OK))
@@ -121,7 +121,7 @@ async def test_lookup_whose_callers_are_gone_is_not_begun(
     assert names.asked == [SILENT, "last.example"]
 
 
-async def test_an_answer_is_kept_and_forgotten_where_nobody_answers(
+async def test_addresses_are_kept_until_none_of_them_answers(
     world: World, answering: Answering, ask: Ask
 ) -> None:
     names = Names([THERE], [HERE])

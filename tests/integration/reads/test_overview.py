@@ -94,7 +94,7 @@ async def test_metrics_can_be_collected(service: Service) -> None:
     assert samples["process_open_fds",] > 0
 
 
-async def test_metrics_are_told_without_the_database(service: Service) -> None:
+async def test_metrics_are_served_without_the_database(service: Service) -> None:
     await service.start("refused")
     state = service.state
 

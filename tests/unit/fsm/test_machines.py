@@ -170,6 +170,6 @@ def test_a_saga_rests_where_nothing_happens_of_itself(status: SagaStatus) -> Non
     assert status.is_at_rest is (status in ("completed", "compensated", "parked", "abandoned"))
 
 
-def test_an_unknown_trigger_is_a_mistake_of_ours() -> None:
+def test_unknown_trigger_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         next_saga_status(SagaStatus.RUNNING, "explode")

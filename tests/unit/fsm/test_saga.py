@@ -40,7 +40,7 @@ def test_replay_needs_the_definition_that_the_saga_started_with() -> None:
         replay(define("book", name="tour"), SAGA_ID, [(began, NOON)])
 
 
-def test_replay_tells_at_which_version_a_history_breaks() -> None:
+def test_replay_names_the_version_at_which_a_history_breaks() -> None:
     began = given(TWO).events[0]
 
     with pytest.raises(CorruptStream) as refusal:

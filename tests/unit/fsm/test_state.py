@@ -135,7 +135,7 @@ def test_every_event_is_one_version() -> None:
     assert (state.version, state.updated_at, state.status) == (4, LATER, "completed")
 
 
-def test_a_step_that_nobody_has_touched_is_pending() -> None:
+def test_untouched_step_is_pending() -> None:
     assert state_after().step("pay") == StepState()
 
 

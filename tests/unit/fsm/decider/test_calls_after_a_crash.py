@@ -136,7 +136,7 @@ def test_a_callback_that_has_come_decides(
     assert case.when(TimerFired(), after=TIMEOUT).events[0] == end
 
 
-def test_a_pivot_that_was_asked_back_parks_if_nobody_can_tell() -> None:
+def test_uncertain_pivot_of_a_cancelled_saga_parks_without_a_status_endpoint() -> None:
     case = restarted(cancelled("pay pivot")).when(TimerFired(), after=TIMEOUT)
 
     case.then_calls().then_status("parked", pay="unknown")
@@ -145,7 +145,7 @@ def test_a_pivot_that_was_asked_back_parks_if_nobody_can_tell() -> None:
 @pytest.mark.parametrize(
     ("said", "status"), [(DONE, "completed"), (NOT_DONE, "compensating"), (UNKNOWN, "running")]
 )
-def test_a_pivot_that_was_asked_back_is_asked_about(said: CallOutcome, status: str) -> None:
+def test_uncertain_pivot_of_a_cancelled_saga_is_queried(said: CallOutcome, status: str) -> None:
     case = restarted(cancelled("pay pivot status")).when(TimerFired(), after=TIMEOUT)
 
     case = case.then_calls("status pay#1").when(status_answer("pay", said)).then_status(status)

@@ -34,7 +34,7 @@ def test_the_last_done_step_completes() -> None:
     ).then_calls().then_status("completed", book="succeeded", pay="succeeded")
 
 
-def test_an_answer_that_nobody_awaits_changes_nothing() -> None:
+def test_unexpected_answer_changes_nothing() -> None:
     given(TWO).when(action_answer("book", DONE)).when(
         action_answer("book", REJECTED)
     ).then_nothing_happened()

@@ -31,7 +31,7 @@ def test_a_reply_that_is_too_large_parks_after_done(step: str) -> None:
     assert case.step(step).status == "succeeded"
 
 
-def test_a_reply_that_is_not_json_goes_on_if_nobody_needs_it() -> None:
+def test_reply_that_is_not_json_goes_on_if_no_step_needs_it() -> None:
     case = given(TWO).when(action_answer("book", done_without_output(OutputLoss.NOT_JSON)))
 
     case.then_calls("pay#1")

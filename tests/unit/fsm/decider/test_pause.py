@@ -69,7 +69,7 @@ def resumed(case: Scenario) -> Scenario:
     return case.when(RESUME, after=HOUR)
 
 
-def test_a_pause_and_its_end_are_recorded_with_who_and_why() -> None:
+def test_pause_and_resume_are_recorded_with_actor_and_reason() -> None:
     case = given(TWO).when(PAUSE).then(SagaPaused(actor="anna", reason="the bank moves house"))
     assert case.state.paused_at == NOON
 

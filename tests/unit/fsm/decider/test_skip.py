@@ -26,7 +26,7 @@ def skipped(step: str) -> StepSkipped:
     return StepSkipped(step=step, actor="anna", reason="by telephone")
 
 
-def test_a_pending_step_is_skipped_with_who_and_why() -> None:
+def test_pending_step_is_skipped_with_actor_and_reason() -> None:
     case = given(THREE).when(skip("pay")).then(skipped("pay")).then_calls()
 
     all_done(case, "book").then_calls("ship#1").then_status("running", pay="skipped")

@@ -142,7 +142,7 @@ def pivot_is_asked_about() -> Scenario:
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_a_pivot_that_turns_out_not_done_is_not_tried_again_where_somebody_wants_back(
+def test_pivot_found_not_done_is_not_tried_again_during_a_request(
     turn: str,
 ) -> None:
     case = pivot_is_asked_about()
@@ -154,7 +154,7 @@ def test_a_pivot_that_turns_out_not_done_is_not_tried_again_where_somebody_wants
     assert all(call.direction == "compensation" for call in case.calls)
 
 
-def test_a_pivot_that_turns_out_not_done_is_tried_again_otherwise() -> None:
+def test_pivot_found_not_done_is_tried_again_otherwise() -> None:
     pivot_is_asked_about().when(status_answer("pay", NOT_DONE)).then_calls("pay#2")
 
 

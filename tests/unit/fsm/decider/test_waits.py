@@ -105,7 +105,7 @@ def waiting_for(**retry: object) -> Definition:
     return parse_definition(form)  # type: ignore[arg-type]
 
 
-def test_a_throttled_step_waits_as_it_is_told() -> None:
+def test_throttled_step_waits_as_long_as_the_reply_says() -> None:
     case = given(TWO).when(action_answer("book", throttled(7 * SECOND)))
     not_told = given(TWO).when(action_answer("book", THROTTLED))
 

@@ -62,7 +62,7 @@ def test_pivot_in_doubt_or_passed_lets_steps_begin_after_the_deadline() -> None:
     assert breaches(*refused) == [4]
 
 
-def test_operator_who_unparks_lifts_a_deadline_that_is_over() -> None:
+def test_operator_command_that_unparks_lifts_a_deadline_that_is_over() -> None:
     unparked = SagaUnparked(back=False)
 
     assert breaches((parked(), NOON), (unparked, DEADLINE), (called("book"), DEADLINE)) == []
