@@ -59,18 +59,18 @@ MAX_SHOWN_CAUSES = 3  # causes of a failure
 class RoundReport:
     """The report of one round: the verdicts, and the problems of the scenarios that failed."""
 
-    verdicts: dict[str, str] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
 
     def feed(self, line: str) -> None:
         if match := VERDICT.match(line):
-            self.verdicts[match[2]] = match[1]
+            self.results[match[2]] = match[1]
             self.problems[match[2]] = []
         elif line.startswith("  ") and self.problems:
             self.problems[[*self.problems][-1]].append(line)
 
-    def with_verdict(self, verdict: str) -> list[str]:
-        return [each for each, its_verdict in self.verdicts.items() if its_verdict == verdict]
+    def with_result(self, result: str) -> list[str]:
+        return [each for each, its_result in self.results.items() if its_result == result]
 
 
 @dataclass(slots=True)
@@ -186,9 +186,9 @@ async def play_rounds(run: KillRun, patterns: Sequence[str]) -> bool:
     passed = skipped = 0
     for number in range(1, ROUNDS + 1):
         report, cut = await play_round(run, patterns)
-        passed += len(report.with_verdict("PASS"))
-        skipped += len(report.with_verdict("SKIP"))
-        failed += [each for each in report.with_verdict("FAIL") if each not in cut]
+        passed += len(report.with_result("PASS"))
+        skipped += len(report.with_result("SKIP"))
+        failed += [each for each in report.with_result("FAIL") if each not in cut]
         if not cut:
             break
         log(f"round {number}: {len(cut)} to be played once more: {' '.join(cut)}")
@@ -207,7 +207,7 @@ async def play_round(run: KillRun, patterns: Sequence[str]) -> tuple[RoundReport
     cuts, kills = run.load_balancer.interruptions[before:], run.node_killer.kills
     log(f"cuts: {listed(Counter(cut.fate.name.lower() for cut in cuts))}")
     by_scenario = await asyncio.to_thread(causes_of, run.database_url, cuts, kills, began)
-    causes = {each: by_scenario.get(each.lower(), ()) for each in report.with_verdict("FAIL")}
+    causes = {each: by_scenario.get(each.lower(), ()) for each in report.with_result("FAIL")}
     for scenario, its_causes in causes.items():
         for cause in its_causes[:MAX_SHOWN_CAUSES]:
             log(f"CUT  {scenario:6} {cause.description}")

@@ -46,9 +46,9 @@ def test_report_of_the_black_box_is_parsed() -> None:
     for line in REPORT.splitlines():
         report.feed(line)
 
-    assert report.verdicts == {"D05": "PASS", "G12": "FAIL", "G11a": "SKIP"}
+    assert report.results == {"D05": "PASS", "G12": "FAIL", "G11a": "SKIP"}
     assert report.problems["G12"] == ["       counts.a1: 2 is not 1", "       calls: a1 a1"]
-    assert report.with_verdict("FAIL") == ["G12"]
+    assert report.with_result("FAIL") == ["G12"]
 
 
 def test_responses_about_sagas_are_recorded_for_the_doctor() -> None:

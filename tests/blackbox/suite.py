@@ -47,7 +47,7 @@ class Suite:
             self._play_all("crashing", [each for each in shared if each.kills_nodes], 1),
             *(self._play_alone(scenario, limit) for scenario in isolated),
         )
-        passed, failed, skipped = (self.tally[verdict] for verdict in ("PASS", "FAIL", "SKIP"))
+        passed, failed, skipped = (self.tally[result] for result in ("PASS", "FAIL", "SKIP"))
         print(f"{passed} passed, {failed} failed, {skipped} skipped")
         return 1 if failed or not passed else 0
 
@@ -115,11 +115,11 @@ class Suite:
             except Exception as error:  # noqa: BLE001 - fails one scenario, not the suite
                 problems = (f"{type(error).__name__}: {error}",)
             history = [f"calls: {run.history}"] if problems else []
-            verdict, note = "FAIL" if problems else "PASS", f"{time.time() - began:.1f} s"
-            self._report(verdict, scenario, note, *problems, *history)
+            result, note = "FAIL" if problems else "PASS", f"{time.time() - began:.1f} s"
+            self._report(result, scenario, note, *problems, *history)
 
-    def _report(self, verdict: str, scenario: Scenario, note: str, *lines: str) -> None:
-        self.tally[verdict] += 1
-        print(f"{verdict} {scenario.id:6} {scenario.title} ({note})", flush=True)
+    def _report(self, result: str, scenario: Scenario, note: str, *lines: str) -> None:
+        self.tally[result] += 1
+        print(f"{result} {scenario.id:6} {scenario.title} ({note})", flush=True)
         for line in lines:
             print(f"       {line}", flush=True)

@@ -40,8 +40,8 @@ async def join(request: pytest.FixtureRequest) -> AsyncIterator[Join]:
         return made
 
     yield join_one
-    for one in joined:
-        await one.close()
+    for membership in joined:
+        await membership.close()
     await readers.close()
 
 

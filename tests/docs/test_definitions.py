@@ -50,14 +50,16 @@ def test_a_piece_of_a_definition_is_one(piece: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_each_key_is_explained(model: type[BaseModel]) -> None:
-    explained = set(PAGE.quoted()) | {key for one in PAGE.blocks("yaml") for key in keys_of(one)}
+    explained = set(PAGE.quoted()) | {
+        key for block in PAGE.blocks("yaml") for key in keys_of(block)
+    }
 
     assert set(model.model_fields) <= explained
 
 
 def test_the_tables_name_no_key_that_does_not_exist() -> None:
     rows = [row[0] for row in map(cells, PAGE.text.splitlines()) if len(row) > 1]
-    named = {name for one in rows for name in quoted_in(one)}
+    named = {name for each_row in rows for name in quoted_in(each_row)}
 
     assert named <= {name for model in MODELS for name in model.model_fields}
 
@@ -77,7 +79,7 @@ def test_the_defaults_of_a_retry_are_those_of_the_policy() -> None:
 
 
 def cells(line: str) -> list[str]:
-    return [one.strip() for one in line.strip("|").split("|")] if line.startswith("|") else []
+    return [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
 
 
 def keys_of(block: str) -> set[str]:

@@ -37,7 +37,7 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_all_events_are_listed_and_no_others() -> None:
-    assert set(rows()) == {one.type_name for one in FACTS} | {"ShardOwned"}
+    assert set(rows()) == {fact.type_name for fact in FACTS} | {"ShardOwned"}
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: str(fact.type_name))
@@ -52,11 +52,11 @@ def test_row_of_an_event_lists_its_members_and_transitions(
 
 
 def members_of(fact: type[SagaEvent | StepEvent]) -> str:
-    return ", ".join(member(one) for one in fields(fact)) or "none"
+    return ", ".join(member(each_member) for each_member in fields(fact)) or "none"
 
 
-def member(one: FieldInfo) -> str:
-    return f"`{one.name}`" if one.required else f"`{one.name}`?"
+def member(field: FieldInfo) -> str:
+    return f"`{field.name}`" if field.required else f"`{field.name}`?"
 
 
 def fired_by(fact: type[SagaEvent | StepEvent]) -> str:

@@ -10,6 +10,11 @@ def test_every_problem_is_listed_as_it_is_answered() -> None:
     rows = document("docs/problems.md").table("code")
 
     assert {tuple(row) for row in rows} == {
-        (f"`{one.code}`", str(one.status.value), one.title, "yes" if one.retryable else "no")
-        for one in (*PROBLEMS.values(), INTERNAL_ERROR)
+        (
+            f"`{problem.code}`",
+            str(problem.status.value),
+            problem.title,
+            "yes" if problem.retryable else "no",
+        )
+        for problem in (*PROBLEMS.values(), INTERNAL_ERROR)
     }

@@ -50,27 +50,27 @@ def test_the_participants_file_is_read_as_it_stands() -> None:
 
 def test_the_settings_are_those_that_the_service_reads() -> None:
     read = {name.upper() for name in Settings.model_fields} - {"SAGA_PARTICIPANTS"}
-    told = {name for row in README.table("variable") for name in quoted_in(row[0])}
-    participants = {name for name in told if name.endswith("_SERVICE_URL")}
+    documented = {name for row in README.table("variable") for name in quoted_in(row[0])}
+    participants = {name for name in documented if name.endswith("_SERVICE_URL")}
 
-    assert told - participants == read
+    assert documented - participants == read
     assert participants == {*map(participant_setting, DEFAULT_PARTICIPANTS), "<NAME>_SERVICE_URL"}
 
 
 def test_the_defaults_are_those_of_the_settings() -> None:
-    told = {
+    documented = {
         name: row[1].strip("`") for row in README.table("variable") for name in quoted_in(row[0])
     }
 
     for name, field in Settings.model_fields.items():
         if name != "saga_participants":
-            assert told[name.upper()] == in_words(field.default), name
+            assert documented[name.upper()] == in_words(field.default), name
 
 
 def test_the_requests_exist() -> None:
-    named = [REQUEST.fullmatch(one.split("?")[0]) for one in README.quoted()]
+    named = [REQUEST.fullmatch(quoted.split("?")[0]) for quoted in README.quoted()]
     requests = {(match[1], match[2]) for match in named if match}
-    routes = [(one.method, re.sub(r"\{\w+\}", "[^/]+", one.path)) for one in ROUTES]
+    routes = [(route.method, re.sub(r"\{\w+\}", "[^/]+", route.path)) for route in ROUTES]
 
     assert len(requests) >= 7
     for method, path in requests:
@@ -78,10 +78,12 @@ def test_the_requests_exist() -> None:
 
 
 def test_the_commands_are_those_of_the_command_line() -> None:
-    told = {" ".join(words[1:]) for one in README.quoted() if (words := one.split())[0] == "saga"}
+    documented = {
+        " ".join(words[1:]) for quoted in README.quoted() if (words := quoted.split())[0] == "saga"
+    }
 
     for name in [command.name for command in cli.COMMANDS]:
-        assert any(one == name or one.startswith(f"{name} ") for one in told), name
+        assert any(named == name or named.startswith(f"{name} ") for named in documented), name
 
 
 def test_the_targets_of_make_exist() -> None:
@@ -89,14 +91,14 @@ def test_the_targets_of_make_exist() -> None:
     targets = set(MAKE.findall("\n".join(README.blocks("sh"))))
 
     assert targets
-    assert all(re.search(rf"^{one}:", makefile, re.MULTILINE) for one in targets), targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), targets
 
 
 def test_documents_linked_in_the_readme_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README.text)
 
     assert links
-    assert [one for one in links if not (ROOT / one).exists()] == []
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def participant_setting(name: str) -> str:

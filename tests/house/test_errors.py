@@ -12,7 +12,7 @@ import pytest
 from saga_orchestrator.http.wire.problems import INTERNAL_ERROR, find_problem
 from saga_orchestrator.tests.house.tree import PACKAGE, files
 
-ERRORS: Final = [one for one in files() if one.endswith("/errors.py")]
+ERRORS: Final = [file for file in files() if file.endswith("/errors.py")]
 FAMILIES: Final = {"EventStoreError", "SagaError", "OrchestratorError", "RequestRefused"}
 # The shell turns what the log raises into its own refusals; whatever else comes up is our mistake.
 INTERNAL: Final = {

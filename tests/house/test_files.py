@@ -71,21 +71,23 @@ def test_every_module_has_a_docstring() -> None:
 
 
 def test_every_sql_file_begins_with_a_comment() -> None:
-    statements = [one for one in files() if one.endswith(".sql") and not one.startswith("tests/")]
+    statements = [
+        file for file in files() if file.endswith(".sql") and not file.startswith("tests/")
+    ]
 
-    assert [one for one in statements if not text(one).startswith("--")] == []
+    assert [statement for statement in statements if not text(statement).startswith("--")] == []
 
 
 def test_every_package_is_listed() -> None:
     folders = {
-        PurePosixPath(one).parent
-        for one in python_files(*SHIPPED)
-        if PurePosixPath(one).parent.parts
+        PurePosixPath(file).parent
+        for file in python_files(*SHIPPED)
+        if PurePosixPath(file).parent.parts
     }
 
     listed = set(_setuptools()["packages"])
 
-    assert listed == {PACKAGE} | {".".join([PACKAGE, *one.parts]) for one in folders}
+    assert listed == {PACKAGE} | {".".join([PACKAGE, *folder.parts]) for folder in folders}
 
 
 def test_every_file_beside_modules_is_shipped() -> None:
@@ -96,12 +98,12 @@ def test_every_file_beside_modules_is_shipped() -> None:
     ]
 
     beside = [
-        one
-        for one in files()
-        if (one.startswith(SHIPPED) and not one.endswith(".py")) or one == "py.typed"
+        file
+        for file in files()
+        if (file.startswith(SHIPPED) and not file.endswith(".py")) or file == "py.typed"
     ]
 
-    assert [one for one in beside if not any(fnmatch(one, pattern) for pattern in shipped)] == []
+    assert [file for file in beside if not any(fnmatch(file, pattern) for pattern in shipped)] == []
 
 
 def _setuptools() -> dict[str, Any]:
@@ -110,8 +112,8 @@ def _setuptools() -> dict[str, Any]:
 
 
 def test_every_decision_record_has_a_number_and_three_parts() -> None:
-    records = [one for one in files() if one.startswith("docs/adr/0")]
-    numbers = [int(PurePosixPath(one).name[:4]) for one in records]
+    records = [file for file in files() if file.startswith("docs/adr/0")]
+    numbers = [int(PurePosixPath(record).name[:4]) for record in records]
 
     assert len(set(numbers)) == len(numbers)
     for record, number in zip(records, numbers, strict=True):

@@ -22,9 +22,9 @@ FORBIDDEN: Final = re.compile(rf"\b({'|'.join(ONLY_POSTGRESQL)})\b", re.IGNORECA
 
 def portable_files() -> list[str]:
     """What all systems share, and what the portable mode has in place of it."""
-    ours = [one for one in files() if one.endswith(".sql") and one.startswith(ROOMS)]
-    replaced = {_in_common(one) for one in ours if _folder(one) == "portable"}
-    return [one for one in ours if _folder(one) != "postgresql" and one not in replaced]
+    ours = [file for file in files() if file.endswith(".sql") and file.startswith(ROOMS)]
+    replaced = {_in_common(file) for file in ours if _folder(file) == "portable"}
+    return [file for file in ours if _folder(file) != "postgresql" and file not in replaced]
 
 
 def _folder(file: str) -> str:

@@ -88,12 +88,12 @@ def test_room_imports_only_what_the_table_allows(room: str) -> None:
     allowed = MAY_KNOW[room] | {room}
 
     strangers = [
-        f"{one} ({known})"
+        f"{imported} ({known})"
         for file in python_files(room)
         if room_of(file) == room and file not in FACES
-        for one in imports(file)
-        if one.is_ours
-        for known in map(room_of, imported_files(one))
+        for imported in imports(file)
+        if imported.is_ours
+        for known in map(room_of, imported_files(imported))
         if known not in allowed
     ]
 
@@ -103,11 +103,11 @@ def test_room_imports_only_what_the_table_allows(room: str) -> None:
 @pytest.mark.parametrize("room", NEVER)
 def test_room_imports_no_forbidden_module(room: str) -> None:
     forbidden = [
-        str(one)
+        str(imported)
         for file in python_files(room)
         if room_of_never(file) == room and file != CLOCK
-        for one in imports(file)
-        if one.top in NEVER[room]
+        for imported in imports(file)
+        if imported.top in NEVER[room]
     ]
 
     assert forbidden == []
@@ -154,15 +154,15 @@ def room_of_never(file: str) -> str:
 
 
 def test_only_one_file_reads_the_clock() -> None:
-    readers = {one: dotted_names(one) & READS_THE_CLOCK for one in production_files()}
+    readers = {file: dotted_names(file) & READS_THE_CLOCK for file in production_files()}
 
-    assert [one for one, names in readers.items() if names] == [CLOCK]
+    assert [file for file, names in readers.items() if names] == [CLOCK]
 
 
 def test_event_store_does_not_know_the_meaning_of_events() -> None:
     words = re.compile(r"saga(?!_orchestrator\b)|\bsteps?\b|compensat", re.IGNORECASE)
 
-    told = [
+    assigned = [
         f"{file}: {line.strip()}"
         for file in files()
         if file.startswith("eventstore/")
@@ -170,17 +170,17 @@ def test_event_store_does_not_know_the_meaning_of_events() -> None:
         if words.search(line)
     ]
 
-    assert told == []
+    assert assigned == []
 
 
 def test_production_does_not_know_the_tools_of_tests() -> None:
     tools = (f"{PACKAGE}.fsm.testing", f"{PACKAGE}.tests", "pytest", "hypothesis")
 
     known = [
-        str(one)
+        str(imported)
         for file in production_files()
-        for one in imports(file)
-        if one.module.startswith(tools) or "testing" in one.names
+        for imported in imports(file)
+        if imported.module.startswith(tools) or "testing" in imported.names
     ]
 
     assert known == []
@@ -191,27 +191,27 @@ def test_black_box_knows_the_interface_alone() -> None:
     own = f"{PACKAGE}.tests.blackbox"
 
     known = [
-        str(one)
+        str(imported)
         for file in python_files("tests/blackbox")
-        for one in imports(file)
-        if one.is_ours and not one.module.startswith(own)
+        for imported in imports(file)
+        if imported.is_ours and not imported.module.startswith(own)
     ]
 
     assert known == []
 
 
 def test_only_the_composition_root_wires() -> None:
-    wired = {one: called_names(one) & PARTS for one in production_files()}
+    wired = {file: called_names(file) & PARTS for file in production_files()}
 
-    assert [one for one, names in wired.items() if names] == ["wiring.py"]
+    assert [file for file, names in wired.items() if names] == ["wiring.py"]
 
 
 def test_only_server_and_command_line_import_the_composition_root() -> None:
     importers = {
-        one.importer
+        imported.importer
         for file in production_files()
-        for one in imports(file)
-        if one.is_ours and "wiring.py" in imported_files(one)
+        for imported in imports(file)
+        if imported.is_ours and "wiring.py" in imported_files(imported)
     }
 
     commands = {file for file in importers if room_of(file) == "commands"}
@@ -220,18 +220,18 @@ def test_only_server_and_command_line_import_the_composition_root() -> None:
 
 
 def test_only_settings_read_the_environment() -> None:
-    readers = [one for one in production_files() if "os.environ" in dotted_names(one)]
+    readers = [file for file in production_files() if "os.environ" in dotted_names(file)]
 
     assert set(readers) <= {"settings.py", "eventstore/embedded.py"}
 
 
 def test_modules_import_each_other_relatively() -> None:
     by_full_name = [
-        str(one)
+        str(imported)
         for file in production_files()
         if file != "server.py"
-        for one in imports(file)
-        if one.is_ours and not one.relative
+        for imported in imports(file)
+        if imported.is_ours and not imported.relative
     ]
 
     assert by_full_name == []
@@ -240,17 +240,17 @@ def test_modules_import_each_other_relatively() -> None:
 def test_projections_never_write_to_the_log() -> None:
     writing = re.compile(r"log\.(append|claim|put_document|claim_key)\(")
 
-    writers = [one for one in python_files("projections") if writing.search(text(one))]
+    writers = [file for file in python_files("projections") if writing.search(text(file))]
 
     assert writers == []
 
 
 def test_http_has_no_rules_of_sagas() -> None:
     taken = [
-        str(one)
+        str(imported)
         for file in python_files("http")
-        for one in imports(file)
-        if one.is_ours and RULES & set(one.names)
+        for imported in imports(file)
+        if imported.is_ours and RULES & set(imported.names)
     ]
 
     assert taken == []
@@ -259,11 +259,11 @@ def test_http_has_no_rules_of_sagas() -> None:
 def test_examples_are_programs_of_their_own() -> None:
     """A participant is what a user would write: it knows nothing of the orchestrator's inside."""
     known = [
-        str(one)
+        str(imported)
         for file in python_files("examples")
-        for one in imports(file)
-        if one.is_ours and not one.module.startswith(f"{PACKAGE}.examples")
-        if any(room_of(known) in ROOMS for known in imported_files(one))
+        for imported in imports(file)
+        if imported.is_ours and not imported.module.startswith(f"{PACKAGE}.examples")
+        if any(room_of(known) in ROOMS for known in imported_files(imported))
     ]
 
     assert known == []

@@ -78,12 +78,12 @@ def _walk(folder: Path) -> Iterator[str]:
 def python_files(*places: str) -> list[str]:
     """Below any of the folders, or one of the files, named; all without a name."""
     return [
-        one for one in files() if one.endswith(".py") and (not places or _is_below(one, places))
+        file for file in files() if file.endswith(".py") and (not places or _is_below(file, places))
     ]
 
 
 def production_files() -> list[str]:
-    return [one for one in python_files(*PRODUCTION) if not one.startswith("fsm/testing/")]
+    return [file for file in python_files(*PRODUCTION) if not file.startswith("fsm/testing/")]
 
 
 def _is_below(file: str, places: tuple[str, ...]) -> bool:
@@ -106,7 +106,7 @@ def tree(file: str) -> ast.Module:
 
 
 def imports(file: str) -> list[Import]:
-    return [one for node in ast.walk(tree(file)) for one in _imports(file, node)]
+    return [imported for node in ast.walk(tree(file)) for imported in _imports(file, node)]
 
 
 def _imports(file: str, node: ast.AST) -> Iterator[Import]:
@@ -127,10 +127,10 @@ def _absolute(file: str, node: ast.ImportFrom) -> str:
     return ".".join([*above, *filter(None, [node.module])])
 
 
-def imported_files(one: Import) -> list[str]:
+def imported_files(imported: Import) -> list[str]:
     """The files of ours that an import names: of a package, the modules that are taken from it."""
-    place = "/".join(one.module.split(".")[1:])
-    inside = [f"{place}/{name}".lstrip("/") for name in one.names]
+    place = "/".join(imported.module.split(".")[1:])
+    inside = [f"{place}/{name}".lstrip("/") for name in imported.names]
     found = [file for name in inside for file in _module_files(name)]
     return found if len(found) == len(inside) and found else _module_files(place) or [place]
 
@@ -143,11 +143,11 @@ def _module_files(place: str) -> list[str]:
 def called_names(file: str) -> set[str]:
     """What is called by a plain name, `Driver(...)`, or by an attribute, `.append(...)`."""
     calls = [node.func for node in ast.walk(tree(file)) if isinstance(node, ast.Call)]
-    plain = {one.id for one in calls if isinstance(one, ast.Name)}
-    return plain | {f".{one.attr}" for one in calls if isinstance(one, ast.Attribute)}
+    plain = {call.id for call in calls if isinstance(call, ast.Name)}
+    return plain | {f".{call.attr}" for call in calls if isinstance(call, ast.Attribute)}
 
 
 def dotted_names(file: str) -> set[str]:
     """Every `a.b` that is read, as it is written."""
     nodes = [node for node in ast.walk(tree(file)) if isinstance(node, ast.Attribute)]
-    return {f"{one.value.id}.{one.attr}" for one in nodes if isinstance(one.value, ast.Name)}
+    return {f"{node.value.id}.{node.attr}" for node in nodes if isinstance(node.value, ast.Name)}

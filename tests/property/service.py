@@ -113,7 +113,7 @@ class HeldExecutor(Executor):
 class SteppedService:
     def __init__(self, definition: Definition, *, commit_takes: int = 2) -> None:
         self.definition, self.commit_takes = definition, commit_takes
-        polled = (one.name for one in definition.steps if one.completion is Completion.POLL)
+        polled = (step.name for step in definition.steps if step.completion is Completion.POLL)
         self.participants = ParticipantsModel(frozenset(polled))
         self.store = MemoryStore()
         self.seen: list[Saga] = []
@@ -121,7 +121,7 @@ class SteppedService:
 
     async def start(self, request: StartSaga) -> None:
         await self._come_to_life(FakeClock())
-        started = await self.world.orchestrator.start(self.definition.name, request)
+        started = await self.in_memory.orchestrator.start(self.definition.name, request)
         self.saga_id = started.saga.state.saga_id
         await self.settle()
 
@@ -136,16 +136,16 @@ class SteppedService:
     @property
     def due(self) -> datetime | None:
         """When the timer of the saga fires."""
-        return self.world.driver.timers._due.get(self.saga_id)
+        return self.in_memory.driver.timers._due.get(self.saga_id)
 
     @property
     def known(self) -> Saga:
         """The saga in the memory of its process."""
-        live = self.world.driver.active.get(self.saga_id)
+        live = self.in_memory.driver.active.get(self.saga_id)
         return (
             live.saga
             if live is not None
-            else self.world.driver.with_unrecorded(self.logged_process().saga)
+            else self.in_memory.driver.with_unrecorded(self.logged_process().saga)
         )
 
     def logged_process(self) -> SimulatedProcess:
@@ -169,7 +169,7 @@ class SteppedService:
             if self.out:
                 self.answer(self.out[0], ParticipantBehavior.DONE)
             elif self.due is not None:
-                await self.advance(max(self.due - self.world.clock.now(), timedelta()))
+                await self.advance(max(self.due - self.in_memory.clock.now(), timedelta()))
             await self.settle()
         raise AssertionError(f"still {self.logged_process().saga.state.status}")
 
@@ -180,32 +180,32 @@ class SteppedService:
         """Die, and start the next process, which cannot know which calls have left."""
         for out in self.out:
             self.participants.crash_during(out.call, arrived=arrived)
-        await self.world.driver.drain(timedelta())
+        await self.in_memory.driver.drain(timedelta())
         under_way = unanswered_calls(self.logged_process().history)
         # A call that was recorded may not have left, and is not repeated if the saga goes back.
         self.participants.uncertain_steps |= {
             step for step, direction, _ in under_way if direction is not Direction.COMPENSATION
         }
-        await self._come_to_life(self.world.clock)
-        await self.world.recover(await self.world.unfinished())
+        await self._come_to_life(self.in_memory.clock)
+        await self.in_memory.recover(await self.in_memory.unfinished())
         await self.settle()
         for out in self.out:
             if call_id(out.call) in under_way:
                 self.participants.crash_during(out.call, arrived=False)
 
     async def advance(self, by: timedelta) -> None:
-        await self.world.advance(by)
-        self.latest = max(self.latest, self.world.clock.now())
+        await self.in_memory.advance(by)
+        self.latest = max(self.latest, self.in_memory.clock.now())
 
     async def _come_to_life(self, clock: FakeClock) -> None:
         self.log = SlowLog(self.store, self.commit_takes)
-        self.world: InMemoryService = await in_memory_service(log=self.log)
-        self.world.clock.time, self.world.clock.drawn = clock.time, clock.drawn
-        await self.world.registry.register(self.definition)
-        self.executor = HeldExecutor(self.world.clock, self.store)
-        self.world.driver.executor = self.executor
-        self.world.driver.observe = lambda saga, recorded: self.seen.append(saga)
+        self.in_memory: InMemoryService = await in_memory_service(log=self.log)
+        self.in_memory.clock.time, self.in_memory.clock.drawn = clock.time, clock.drawn
+        await self.in_memory.registry.register(self.definition)
+        self.executor = HeldExecutor(self.in_memory.clock, self.store)
+        self.in_memory.driver.executor = self.executor
+        self.in_memory.driver.observe = lambda saga, recorded: self.seen.append(saga)
 
 
 def history_of(stream: Sequence[RecordedEvent]) -> list[Event]:
-    return [decode(one.type, one.schema_version, one.payload) for one in stream]
+    return [decode(event.type, event.schema_version, event.payload) for event in stream]

@@ -58,14 +58,14 @@ def parked_saga_can_be_led_on(saga: Saga) -> None:
     assert any(done.events for asked in others if (done := ask(saga, asked)))
     assert saga.state.parked is not None
     for step in saga.state.parked.without_output or ():
-        verdict = Resolution.DONE
-        supplied = ResolveStep(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
+        resolution = Resolution.DONE
+        supplied = ResolveStep(step=step, verdict=resolution, evidence="seen", output=OUTPUT)
         assert ask(saga, supplied) is not None, f"the output of {step} cannot be supplied"
 
 
 def leads_on(saga: Saga, decision: Decision) -> bool:
     """True if the decision does more than park the saga again for the same reason."""
-    kinds = [type(one) for one in decision.events]
+    kinds = [type(event) for event in decision.events]
     before, after = saga.state.parked, decision.saga.state.parked
     same = before is not None and after is not None and before.reason == after.reason
     return kinds != [SagaUnparked, SagaParked] or not same
@@ -91,10 +91,10 @@ def asks(saga: Saga) -> Iterator[tuple[str, OperatorCommand]]:
     for step in saga.definition.steps:
         yield "retry", Retry(step=step.name)
         yield "skip", SkipStep(step=step.name)
-        for verdict in Resolution:
+        for resolution in Resolution:
             yield (
                 "resolve",
-                ResolveStep(step=step.name, verdict=verdict, evidence="seen", output=OUTPUT),
+                ResolveStep(step=step.name, verdict=resolution, evidence="seen", output=OUTPUT),
             )
 
 

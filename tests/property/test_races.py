@@ -29,15 +29,15 @@ async def answer_comes(service: SteppedService) -> None:
 
 async def callback_comes(service: SteppedService) -> None:
     report = service.participants.send_callback("pay", done=True)
-    await service.world.orchestrator.complete_step(service.saga_id, report)
+    await service.in_memory.orchestrator.complete_step(service.saga_id, report)
 
 
 async def cancel_comes(service: SteppedService) -> None:
-    await service.world.orchestrator.execute(service.saga_id, Cancel())
+    await service.in_memory.orchestrator.execute(service.saga_id, Cancel())
 
 
 async def signal_comes(service: SteppedService) -> None:
-    await service.world.orchestrator.execute(service.saga_id, SendSignal(name="approval"))
+    await service.in_memory.orchestrator.execute(service.saga_id, SendSignal(name="approval"))
 
 
 def after(time: timedelta) -> Move:
@@ -111,12 +111,14 @@ def test_race_has_one_winner_and_the_loser_changes_nothing(
 
     results = asyncio.run(run(service, race, swapped=swapped, head_start=head_start))
 
-    types = [one.type for one in service.stream]
-    winners = [one for one in race.wins if one in types]
+    types = [event.type for event in service.stream]
+    winners = [event_type for event_type in race.wins if event_type in types]
     assert len(winners) == 1
     assert (types[-1] == COMPLETED) == (winners == [COMPLETED])
     assert (LATE in types) == (race.loser_is_recorded and winners == [race.wins[1]])
-    assert all(isinstance(one, NotAllowed) for one in results if isinstance(one, Exception))
+    assert all(
+        isinstance(result, NotAllowed) for result in results if isinstance(result, Exception)
+    )
     if head_start == FAR_AHEAD:
         assert winners == [race.wins[swapped]]
 

@@ -64,7 +64,7 @@ class SagaMachine(RuleBasedStateMachine):
     @initialize(definition=some.definitions(), put_off=st.booleans())
     def saga_starts(self, definition: Definition, put_off: bool) -> None:
         note(definition.source.decode())
-        polled = (one.name for one in definition.steps if one.completion is Completion.POLL)
+        polled = (step.name for step in definition.steps if step.completion is Completion.POLL)
         self.now, self.participants = NOON, ParticipantsModel(frozenset(polled))
         start_at = NOON + timedelta(seconds=2) if put_off else None
         request = StartSaga(entity_id="order-1", input=some.INPUT, start_at=start_at)
@@ -82,9 +82,9 @@ class SagaMachine(RuleBasedStateMachine):
     ) -> None:
         self.now += takes
         sent = self.process.in_flight[which % len(self.process.in_flight)]
-        verdict = self.participants.answer(sent.call, behavior)
+        outcome = self.participants.answer(sent.call, behavior)
         version = len(self.process.log)
-        self.process.receive(sent, verdict, now=self.now, jitter=jitter)
+        self.process.receive(sent, outcome, now=self.now, jitter=jitter)
         kept = self.process.saga.state.unrecorded
         assert len(self.process.log) > version or sent.call.step in kept
 
@@ -103,7 +103,7 @@ class SagaMachine(RuleBasedStateMachine):
         self.callback_is_handled(reports[which % len(reports)])
 
     def reportable(self) -> list[str]:
-        return self.participants.callback_candidates(one.call for one in self.process.in_flight)
+        return self.participants.callback_candidates(call.call for call in self.process.in_flight)
 
     def callback_is_handled(self, report: StepCallback) -> None:
         """Every callback is recorded, whatever it changes."""
@@ -179,12 +179,12 @@ class SagaMachine(RuleBasedStateMachine):
     @precondition(lambda self: "resolve" in allowed_actions(self.process.saga))
     @rule(which=st.integers(0, 9))
     def operator_resolves(self, which: int) -> None:
-        if verdicts := self.truthful_verdicts():
-            step, verdict = verdicts[which % len(verdicts)]
+        if resolutions := self.truthful_verdicts():
+            step, resolution = resolutions[which % len(resolutions)]
             self.participants.accepted_steps.discard(step)
-            if verdict is Resolution.UNDONE and not self.participants.has_compensated(step):
+            if resolution is Resolution.UNDONE and not self.participants.has_compensated(step):
                 self.participants.effects.append(Effect(step, Direction.COMPENSATION))
-            asked = ResolveStep(step=step, verdict=verdict, evidence="seen", output=OUTPUT)
+            asked = ResolveStep(step=step, verdict=resolution, evidence="seen", output=OUTPUT)
             self.operator_commands("resolve", asked)
 
     def operator_commands_a_step(self, verb: str, asked: OperatorCommand) -> None:
@@ -222,10 +222,10 @@ class SagaMachine(RuleBasedStateMachine):
             says = [Resolution.DONE if acted else Resolution.NOT_DONE]
             says += [Resolution.UNDONE] * (back and acted)
             found += [
-                (step.name, one)
-                for one in says
-                if accepts_trigger(state.status, f"resolve_{one}")
-                and (state.status, one) != (StepStatus.SUCCEEDED, Resolution.DONE)
+                (step.name, resolution)
+                for resolution in says
+                if accepts_trigger(state.status, f"resolve_{resolution}")
+                and (state.status, resolution) != (StepStatus.SUCCEEDED, Resolution.DONE)
             ]
         return found
 

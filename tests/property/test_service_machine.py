@@ -101,12 +101,12 @@ class ServiceMachine(RuleBasedStateMachine):
     def clock_is_set_back_as_the_timer_fires(self) -> None:
         async def set_back() -> None:
             await self.reach_the_timer()
-            self.service.world.clock.time -= timedelta(seconds=4)
+            self.service.in_memory.clock.time -= timedelta(seconds=4)
 
         self.run(set_back())
 
     async def reach_the_timer(self) -> None:
-        due, now = self.service.due, self.service.world.clock.now()
+        due, now = self.service.due, self.service.in_memory.clock.now()
         assert due is not None
         await self.service.advance(max(due - now, timedelta()))
 
@@ -120,7 +120,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(verb=st.sampled_from(VERBS))
     def operator_commands(self, verb: OperatorCommand) -> None:
-        self.run(self.service.world.orchestrator.execute(self.service.saga_id, verb))
+        self.run(self.service.in_memory.orchestrator.execute(self.service.saga_id, verb))
 
     @rule(sure=st.integers(0, 9))
     def operator_abandons(self, sure: int) -> None:
@@ -132,10 +132,10 @@ class ServiceMachine(RuleBasedStateMachine):
     def callback_arrives(self, done: bool, which: int) -> None:
         steps = self.reportable()
         report = self.service.participants.send_callback(steps[which % len(steps)], done=done)
-        self.run(self.service.world.orchestrator.complete_step(self.service.saga_id, report))
+        self.run(self.service.in_memory.orchestrator.complete_step(self.service.saga_id, report))
 
     def reportable(self) -> list[str]:
-        return self.service.participants.callback_candidates(one.call for one in self.service.out)
+        return self.service.participants.callback_candidates(call.call for call in self.service.out)
 
     @invariant()
     def intents_precede_calls(self) -> None:
@@ -152,23 +152,23 @@ class ServiceMachine(RuleBasedStateMachine):
         process, known = self.service.logged_process(), self.service.known.state
         if process.saga.state.status is SagaStatus.ABANDONED:
             return
-        out = [call_id(one.call) for one in self.service.out]
+        out = [call_id(call.call) for call in self.service.out]
         out += [
-            (one, Direction.ACTION, process.saga.state.step(one).attempts)
-            for one in known.reply_deadlines
+            (deadline, Direction.ACTION, process.saga.state.step(deadline).attempts)
+            for deadline in known.reply_deadlines
         ]
         logged = unanswered_calls(process.history)
         aside = known.unrecorded.keys()
-        assert sorted(one for one in out if one[0] not in aside) == sorted(
-            one for one in logged if one[0] not in aside
+        assert sorted(call for call in out if call[0] not in aside) == sorted(
+            call for call in logged if call[0] not in aside
         )
         calls = [
-            one
-            for one in pending_instructions(self.service.known)
-            if isinstance(one, CallParticipant)
+            instruction
+            for instruction in pending_instructions(self.service.known)
+            if isinstance(instruction, CallParticipant)
         ]
-        assert sorted(call_id(one.call) for one in self.service.out) == sorted(
-            call_id(one) for one in calls
+        assert sorted(call_id(call.call) for call in self.service.out) == sorted(
+            call_id(call) for call in calls
         )
 
     @invariant()
@@ -192,7 +192,7 @@ class ServiceMachine(RuleBasedStateMachine):
         seen, self.service.seen = self.service.seen, []
         for saga in seen:
             version = saga.state.version
-            folded = await self.service.world.orchestrator.saga_as_of(
+            folded = await self.service.in_memory.orchestrator.saga_as_of(
                 self.service.saga_id, version=version
             )
             assert status_view(folded) == status_view(saga)
@@ -212,8 +212,8 @@ class ServiceMachine(RuleBasedStateMachine):
         self.operator_commands(Resume())
         self.runner.run(self.service.come_to_rest())
         self.all_invariants_hold()
-        assert self.service.world.driver.active == {}
-        self.runner.run(self.service.world.driver.drain(timedelta()))
+        assert self.service.in_memory.driver.active == {}
+        self.runner.run(self.service.in_memory.driver.drain(timedelta()))
 
 
 TestServiceMachine = ServiceMachine.TestCase

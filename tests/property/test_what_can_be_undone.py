@@ -63,7 +63,7 @@ def _steps(draw: st.DrawFn, name: str, earlier: tuple[str, ...], names: tuple[st
         "undone_by": {"undone_by": draw(st.sampled_from(names))},
         "nothing": {},
     }
-    conditions = st.sampled_from([{}, {}, *({"when": one} for one in CONDITIONS)])
+    conditions = st.sampled_from([{}, {}, *({"when": condition} for condition in CONDITIONS)])
     sequence = st.just(list(earlier[-1:]))
     graph = st.lists(st.sampled_from(earlier), unique=True) if earlier else sequence
     return {
@@ -88,7 +88,7 @@ def test_definition_is_refused_exactly_if_an_effect_cannot_be_undone(steps: list
         parse_definition(document(steps))
         codes = set()
     except InvalidDefinition as refused:
-        codes = {one.code for one in refused.findings}
+        codes = {finding.code for finding in refused.findings}
 
     by_name = {step["name"]: step for step in steps}
     fit = all(can_be_undone(step, by_name) for step in steps)
@@ -105,7 +105,11 @@ def can_be_undone(step: Step, by_name: Mapping[str, Step]) -> bool:
         other = by_name[step["undone_by"]]
         surely_there = conditions_of(other) <= conditions_of(step)
         return other["name"] in before and "compensation" in other and surely_there
-    sure_pivots = {name for name, one in by_name.items() if one["pivot"] and "when" not in one}
+    sure_pivots = {
+        name
+        for name, each_step in by_name.items()
+        if each_step["pivot"] and "when" not in each_step
+    }
     return step["pivot"] or not before.isdisjoint(sure_pivots)
 
 
@@ -134,7 +138,7 @@ def test_accepted_definition_can_be_compensated_at_any_moment(
 
     turn_back_after(process, story)
 
-    turned = any(isinstance(one, CompensationStarted) for one in process.history)
+    turned = any(isinstance(each_event, CompensationStarted) for each_event in process.history)
     event("turned back" if turned else "went on")
     assert process.saga.state.status.is_at_rest
     assert not turned or process.saga.state.status == "compensated"
@@ -165,7 +169,7 @@ def go_on(
     if process.in_flight:
         sent = process.in_flight[0]
         undoes = sent.call.direction is Direction.COMPENSATION
-        verdict = participants.answer(sent.call, ParticipantBehavior.DONE if undoes else behavior)
-        process.receive(sent, verdict, now=now)
+        outcome = participants.answer(sent.call, ParticipantBehavior.DONE if undoes else behavior)
+        process.receive(sent, outcome, now=now)
     elif (due := next_wakeup(process.saga)) is not None:
         process.handle(TimerFired(), now=max(now, due))

@@ -42,14 +42,14 @@ LOOP_ITERATIONS = 50  # of the event loop, in which all that can go on in memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    world: InMemoryService
+    service: InMemoryService
     ownership: ShardRebalancer
     lease: NodeLease
     membership: InMemoryMembership
 
     @property
     def shards(self) -> set[int]:
-        return set(self.world.driver.shards)
+        return set(self.service.driver.shards)
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class InMemoryCluster:
     alive: dict[str, Node] = field(default_factory=dict)
 
     async def join(self, name: str, *documents: str) -> Node:
-        world = await in_memory_service(
+        service = await in_memory_service(
             *documents,
             log=InMemoryLog(self.store),
             participants=self.participants,
@@ -69,20 +69,20 @@ class InMemoryCluster:
             is_alone=False,
         )
         membership = InMemoryMembership(self.nodes, name, self.clock.now)
-        driver, lease = world.driver, NodeLease()
+        driver, lease = service.driver, NodeLease()
         inbox = InMemoryInbox(self.nodes, self.clock.now)
-        local_sagas = world.orchestrator.local_sagas
-        world.orchestrator.messenger = NodeMessenger(inbox, local_sagas, self.clock, name)
+        local_sagas = service.orchestrator.local_sagas
+        service.orchestrator.messenger = NodeMessenger(inbox, local_sagas, self.clock, name)
         rebalancer = ShardRebalancer(
             membership,
-            Recovery(world.log, driver, self.clock, self._unfinished),
+            Recovery(service.log, driver, self.clock, self._unfinished),
             driver,
-            world.orchestrator.messenger,
+            service.orchestrator.messenger,
             lease,
             _release_no_shards,
         )
         self.alive[name] = Node(
-            world=world, ownership=rebalancer, lease=lease, membership=membership
+            service=service, ownership=rebalancer, lease=lease, membership=membership
         )
         return self.alive[name]
 
@@ -98,7 +98,7 @@ class InMemoryCluster:
         """Kill a node: it loses its liveness lock, and whatever it was doing is lost."""
         node = self.alive.pop(name)
         await node.membership.close()
-        await node.world.driver.drain(timedelta())
+        await node.service.driver.drain(timedelta())
         self.clock.advance(timedelta(seconds=1))
 
     def freeze(self, name: str) -> Node:
@@ -111,15 +111,19 @@ class InMemoryCluster:
 
     async def close(self) -> None:
         for node in self.alive.values():
-            await node.world.driver.drain(timedelta())
+            await node.service.driver.drain(timedelta())
             await node.ownership.close()
 
     async def _unfinished(self, shard_ids: Sequence[int]) -> list[UnfinishedSaga]:
-        journal = next(iter(self.alive.values())).world.orchestrator.repository
-        streams = [one for one in self.store.streams if shard_of(one) in shard_ids]
+        journal = next(iter(self.alive.values())).service.orchestrator.repository
+        streams = [
+            stream_id for stream_id in self.store.streams if shard_of(stream_id) in shard_ids
+        ]
         found = (await journal.load_many(streams)).items()
         going = [
-            one for one, saga in found if isinstance(saga, Saga) and not needs_no_recovery(saga)
+            saga_id
+            for saga_id, saga in found
+            if isinstance(saga, Saga) and not needs_no_recovery(saga)
         ]
         return [unfinished_saga(saga_id) for saga_id in going]
 

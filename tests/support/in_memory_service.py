@@ -97,7 +97,7 @@ class ScriptedParticipants:
 
     sent: list[SentRequest] = field(default_factory=list)
     script: dict[str, deque[CallResult]] = field(default_factory=lambda: defaultdict(deque))
-    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
     arrived: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     def will_reply(self, call: str, *answers: CallResult) -> None:
@@ -105,10 +105,10 @@ class ScriptedParticipants:
 
     def hold(self, call: str) -> None:
         """Hold the replies to a call until it is released."""
-        self.held[call] = asyncio.Event()
+        self.gates[call] = asyncio.Event()
 
     def release(self, call: str) -> None:
-        self.held.pop(call).set()
+        self.gates.pop(call).set()
 
     async def await_call(self, call: str) -> None:
         """Wait until a call has arrived for the first time."""
@@ -132,7 +132,7 @@ class ScriptedParticipants:
         )
         name = _name_of(call)
         self.arrived[name].set()
-        if gate := self.held.get(name):
+        if gate := self.gates.get(name):
             await gate.wait()
         return self.script[name].popleft() if self.script[name] else OK_REPLY
 

@@ -29,7 +29,7 @@ def test_files_that_are_linted_together_know_each_other(
 
     printed = capsys.readouterr()
     assert printed.err.splitlines() == ["1 definition, 0 errors", "2 definitions, 2 errors"]
-    assert [one.partition(": error: ")[0] for one in printed.out.splitlines()] == [
+    assert [line.partition(": error: ")[0] for line in printed.out.splitlines()] == [
         f"{ping}:3:/steps/0/saga/type",
         f"{pong}:3:/steps/0/saga/type",
     ]
@@ -57,7 +57,7 @@ def test_a_finding_has_its_line_and_what_is_missing_that_of_what_is_around_it(
     file.write_text(WRONG.replace("metod: DELETE", "path: /undo"))
     cli.main(["definitions", "lint", str(file)])
 
-    places = [one.partition(": error: ")[0] for one in capsys.readouterr().out.splitlines()]
+    places = [line.partition(": error: ")[0] for line in capsys.readouterr().out.splitlines()]
     assert places == [
         f"{file}:9:/steps/0/compensation/path",
         f"{file}:10:/steps/0/compensation/metod",
@@ -140,8 +140,8 @@ def test_any_file_is_reported_without_the_notation_of_python(content: bytes) -> 
         assert cli.main(["definitions", "lint", *map(str, files)]) == 10
 
     lines = said.getvalue().splitlines()
-    assert [any(str(file) in one for one in lines) for file in files] == [True, True]
-    assert not [one for one in lines if "codec" in one or "Errno" in one or "object at" in one]
+    assert [any(str(file) in line for line in lines) for file in files] == [True, True]
+    assert not [line for line in lines if "codec" in line or "Errno" in line or "object at" in line]
 
 
 def test_participants_without_a_url_are_named_if_the_environment_gives_urls(
@@ -155,19 +155,19 @@ def test_participants_without_a_url_are_named_if_the_environment_gives_urls(
     )
     file.write_text(f"saga: trip\nversion: 1\nsteps: [{steps}]\n")
 
-    def told() -> list[str]:
+    def unknown_participants() -> list[str]:
         assert cli.main(["definitions", "lint", str(file)]) == 0
         lines = capsys.readouterr().out.splitlines()
-        return [one for one in lines if "unknown-participant" in one]
+        return [line for line in lines if "unknown-participant" in line]
 
-    assert told() == []
+    assert unknown_participants() == []
     monkeypatch.setenv("HOTEL_SERVICE_URL", "http://127.0.0.1:9000")
-    (rail,) = told()
+    (rail,) = unknown_participants()
     assert "/steps/1/participant: warning: " in rail
     assert "RAIL_SERVICE_URL" in rail
     listed.write_text("rail-service: {url: 'http://rail', headers: {a: {secret: NOT_SET}}}")
     monkeypatch.setenv("SAGA_PARTICIPANTS_FILE", str(listed))
-    assert told() == []
+    assert unknown_participants() == []
     listed.write_bytes(b"rail-service: \xff")
     assert cli.main(["definitions", "lint", str(file)]) == 2
     assert capsys.readouterr().err == (

@@ -46,16 +46,16 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def test_reply_means_the_same_as_in_dtm(
     answer: CallResult, outcome: Outcome, direction: Direction
 ) -> None:
-    verdict = classify(answer, direction, now=lambda: NOW, accepts=True, profile=Profile.DTM)
+    call_outcome = classify(answer, direction, now=lambda: NOW, accepts=True, profile=Profile.DTM)
 
-    assert verdict.kind is outcome
+    assert call_outcome.kind is outcome
 
 
 def test_status_that_the_definition_lists_counts_as_compensated() -> None:
     reply = Response(404, {}, b"")
 
-    verdict = classify(
+    outcome = classify(
         reply, Direction.COMPENSATION, now=lambda: NOW, done_on={404}, profile=Profile.DTM
     )
 
-    assert verdict.kind is Outcome.DONE
+    assert outcome.kind is Outcome.DONE

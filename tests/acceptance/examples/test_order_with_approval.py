@@ -34,10 +34,10 @@ def test_approved_order_is_paid_and_confirmed(stage: ExampleDeployment) -> None:
 def test_order_is_not_paid_before_its_approval(stage: ExampleDeployment) -> None:
     saga_id = waiting(stage)
 
-    held = holds(stage, saga_id)
+    records = holds(stage, saga_id)
 
     stage.post_json(f"/sagas/{saga_id}/cancel")
-    assert held == (["PENDING_PAYMENT"], [])
+    assert records == (["PENDING_PAYMENT"], [])
 
 
 def test_rejected_order_waits_for_no_approval(stage: ExampleDeployment) -> None:

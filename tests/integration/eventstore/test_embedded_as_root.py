@@ -84,7 +84,7 @@ def test_data_directory_that_was_made_before_is_opened_and_its_parents_are_not(
         pass
 
     assert (mode(home), mode(folder)) == (0o701, 0o755)
-    assert [vars(one)["path"] for one in caplog.records] == [str(home)]
+    assert [vars(record)["path"] for record in caplog.records] == [str(home)]
 
 
 def test_data_directory_is_made_passable_whatever_the_umask_is(
@@ -108,7 +108,7 @@ def test_temporary_folder_is_opened(folder: Path, caplog: pytest.LogCaptureFixtu
         pass
 
     assert mode(temporary) == 0o701
-    assert [vars(one)["path"] for one in caplog.records] == [str(temporary)]
+    assert [vars(record)["path"] for record in caplog.records] == [str(temporary)]
 
 
 def test_data_whose_folder_was_closed_afterwards_are_refused_with_what_to_do(folder: Path) -> None:

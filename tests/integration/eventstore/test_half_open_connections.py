@@ -65,17 +65,17 @@ async def test_nodes_whose_sessions_are_left_behind_send_heartbeats_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(postgres_membership, "HEARTBEAT_STATEMENT_TIMEOUT", CUT_AFTER)
-    nodes = [PostgresMembership(far_url, readers, one) for one in (ANNE, BERT)]
-    for one in nodes:
-        await one.heartbeat()
+    nodes = [PostgresMembership(far_url, readers, node_id) for node_id in (ANNE, BERT)]
+    for node in nodes:
+        await node.heartbeat()
 
     wire.leave_half_open(seen)
 
     async with asyncio.timeout(SOON.total_seconds()):
         rosters = await asyncio.gather(*map(heartbeat_after_reconnect, nodes))
     assert rosters[-1].staying_nodes == [ANNE, BERT]
-    for one in nodes:
-        await one.close()
+    for node in nodes:
+        await node.close()
 
 
 async def test_an_append_whose_last_bytes_are_lost_lands_once(wire: TcpProxy, far_url: str) -> None:

@@ -65,7 +65,7 @@ async def test_log_appends_nothing_behind_confirmed_events_that_are_missing(
     await log.claim([1, 2], recorded_at=NOON)
     async with copies(postgres_server, database_url) as kept:
         kept.keep("older")
-        (told,) = await log.append(make_stream_id(1), 0, [make_event()])
+        (confirmed,) = await log.append(make_stream_id(1), 0, [make_event()])
         kept.go_back_to("older")
 
         with pytest.raises(Fenced):
@@ -73,7 +73,7 @@ async def test_log_appends_nothing_behind_confirmed_events_that_are_missing(
 
         assert await types(log, 1) == ["ShardOwned"]
         assert isinstance(log.truncation, LogTruncated)
-        assert (log.truncation.shard_id, log.truncation.seq) == (1, told.seq)
+        assert (log.truncation.shard_id, log.truncation.seq) == (1, confirmed.seq)
         with pytest.raises(ClaimFailed, match="older state"):
             await log.claim([1], recorded_at=NOON)
         assert len(await log.append(make_stream_id(2), 0, [make_event()])) == 1
@@ -134,4 +134,4 @@ async def events(log: PostgresLog, shard_id: int) -> list[RecordedEvent]:
 
 
 async def types(log: PostgresLog, shard_id: int) -> list[str]:
-    return [one.type for one in await events(log, shard_id)]
+    return [event.type for event in await events(log, shard_id)]

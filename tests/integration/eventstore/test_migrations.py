@@ -11,7 +11,7 @@ import pytest
 from saga_orchestrator.eventstore.errors import MigrationRefused
 from saga_orchestrator.eventstore.postgres.migrations import MIGRATIONS, migrate
 
-ALL = [f"eventstore/{one.name}" for one in sorted(MIGRATIONS.glob("*.sql"))]
+ALL = [f"eventstore/{path.name}" for path in sorted(MIGRATIONS.glob("*.sql"))]
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -45,10 +45,10 @@ async def test_nodes_that_start_together_apply_everything_once(empty_database_ur
 
 
 async def test_each_room_counts_its_own_migrations(empty_database_url: str, tmp_path: Path) -> None:
-    one = write(tmp_path / "one", n0001_a="create table a ()", n0002_b="create table b ()")
-    two = write(tmp_path / "two", n0001_c="create table c (x text default '%'); select 1")
+    first = write(tmp_path / "one", n0001_a="create table a ()", n0002_b="create table b ()")
+    second = write(tmp_path / "two", n0001_c="create table c (x text default '%'); select 1")
 
-    applied = await migrate(empty_database_url, [("one", one), ("two", two)])
+    applied = await migrate(empty_database_url, [("one", first), ("two", second)])
 
     assert applied == ["one/0001_a.sql", "one/0002_b.sql", "two/0001_c.sql"]
     assert tables(empty_database_url) == {"a", "b", "c", "migration"}

@@ -124,18 +124,18 @@ async def test_appends_land_exactly_once_although_the_writer_is_cut_again_and_ag
 ) -> None:
     log = open_log(database_url)
     await log.claim(range(4), recorded_at=NOON)
-    told: list[RecordedEvent] = []
+    confirmed: list[RecordedEvent] = []
 
     async def work(number: int) -> None:
         for version in range(0, 20, 2):
             stream = make_stream_id(number % 4, number)
-            told.extend(await log.append(stream, version, [make_event(), make_event()]))
+            confirmed.extend(await log.append(stream, version, [make_event(), make_event()]))
 
     async def disturb() -> None:
         while True:
             await terminate(operator, WRITERS)
-            enough = len(told) + 16
-            await until(partial(lambda enough: len(told) >= enough, enough))
+            enough = len(confirmed) + 16
+            await until(partial(lambda enough: len(confirmed) >= enough, enough))
 
     disturbing = asyncio.create_task(disturb())
     await asyncio.gather(*(work(number) for number in range(32)))
@@ -146,7 +146,7 @@ async def test_appends_land_exactly_once_although_the_writer_is_cut_again_and_ag
     stored = [event for shard in range(4) for event in await log.read_shard(shard)]
     happened = [event for event in stored if event.type == "Happened"]
     assert len(happened) == 32 * 20
-    assert {event.hash for event in happened} == {event.hash for event in told}
+    assert {event.hash for event in happened} == {event.hash for event in confirmed}
     assert all([find_broken_event(await log.read_shard(shard)) is None for shard in range(4)])
 
 
@@ -155,12 +155,12 @@ async def test_append_recorded_before_its_answer_was_lost_is_confirmed_once(
 ) -> None:
     log = open_log(database_url)
     await log.claim([1], recorded_at=NOON)
-    told: list[RecordedEvent] = []
+    confirmed: list[RecordedEvent] = []
     stopping = asyncio.Event()
 
     async def work() -> None:
         while not stopping.is_set():
-            told.extend(await log.append(make_stream_id(1), len(told), [make_event()]))
+            confirmed.extend(await log.append(make_stream_id(1), len(confirmed), [make_event()]))
 
     working = asyncio.create_task(work())
     async with missing_standby(operator):
@@ -169,7 +169,7 @@ async def test_append_recorded_before_its_answer_was_lost_is_confirmed_once(
     stopping.set()
     await working
 
-    assert list(await log.read_stream(make_stream_id(1))) == told
+    assert list(await log.read_stream(make_stream_id(1))) == confirmed
 
 
 async def test_append_is_not_confirmed_before_the_standby_has_it_though_its_session_was_ended(

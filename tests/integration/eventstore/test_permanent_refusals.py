@@ -84,7 +84,7 @@ async def test_refused_append_waits_and_is_reported_until_the_cause_is_removed(
     async with asyncio.timeout(10):
         while not list(refusals):
             await turn_of_the_loop()
-    assert all(what in one for one in refusals)
+    assert all(what in refusal for refusal in refusals)
     await operator.execute(mend.format("event").encode())
 
     assert len(await appending) == 1
@@ -104,7 +104,7 @@ async def test_refused_key_is_claimed_once_the_cause_is_removed(
 
     with pytest.raises(LogUnavailable, match=what):
         await log.claim_key("k", digest=b"d", stream_id=make_stream_id(1), claimed_at=NOON)
-    assert any(what in one for one in refusals)
+    assert any(what in refusal for refusal in refusals)
     await operator.execute(mend.format("stream_key").encode())
 
     await log.claim_key("k", digest=b"d", stream_id=make_stream_id(1), claimed_at=NOON)

@@ -47,7 +47,7 @@ async def test_a_node_takes_shards_up_though_clients_hold_every_connection(
         streams = await log.read_streams([make_stream_id(1)])
 
         assert (list(shard), list(streams)) == ([], [])
-        assert not any(one.done() for one in clients)
+        assert not any(client.done() for client in clients)
         await other.rollback()
         await asyncio.gather(*clients)
 

@@ -113,14 +113,14 @@ async def test_fewer_connections_than_a_node_may_open_are_warned_of(
 
     await require_suitable_database(limited_url, "postgresql", MAX_CONNECTIONS)
 
-    assert any("fewer connections" in one for one in caplog.messages)
+    assert any("fewer connections" in message for message in caplog.messages)
 
 
 def test_the_least_that_can_be_set_is_the_least_that_is_needed() -> None:
     (least,) = (
-        one.ge
-        for one in Settings.model_fields["saga_database_connections"].metadata
-        if hasattr(one, "ge")
+        limit.ge
+        for limit in Settings.model_fields["saga_database_connections"].metadata
+        if hasattr(limit, "ge")
     )
     assert least == MIN_CONNECTIONS
 
@@ -180,8 +180,8 @@ def pooled(database_url: str, folder: Path, pool_mode: str) -> Iterator[str]:
 
 
 def _listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 needs_a_pooler = pytest.mark.skipif(not Path(PGBOUNCER).exists(), reason="needs pgbouncer")

@@ -86,8 +86,8 @@ async def what_was_written_is_read(url: str) -> None:
     assert claim.digest == bytes(256)
     assert (await membership.heartbeat()).staying_nodes == [NODE]
     assert await membership.acquire([1], []) == [1]  # and forgets nodes by an interval
-    for one in (membership, readers, log):
-        await one.close()
+    for resource in (membership, readers, log):
+        await resource.close()
 
 
 @pytest.mark.parametrize("whom", ["role", "database"])

@@ -99,7 +99,7 @@ async def test_write_that_is_refused_now_succeeds_later(
             await claimed(log)
         assert not appending.done()
 
-    assert [one.seq for one in await appending] == [2]
+    assert [result.seq for result in await appending] == [2]
     assert (await claimed(log)).digest == b"d"
 
 

@@ -30,4 +30,7 @@ def _assert_problem(route: RouteSpec, response: httpx.Response) -> None:
     problem = ProblemDetails.model_validate_json(response.content)
     assert response.headers["content-type"] == "application/problem+json"
     assert problem.status == response.status_code
-    assert problem.code in {one.code for one in possible_problems(route)} | OF_OTHER_PATHS
+    assert (
+        problem.code
+        in {each_problem.code for each_problem in possible_problems(route)} | OF_OTHER_PATHS
+    )

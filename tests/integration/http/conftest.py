@@ -1,4 +1,4 @@
-"""The application over a world in memory, and a client of it."""
+"""The application over a service in memory, and a client of it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ScriptedListing:
     ) -> Sequence[SagaSummary]:
         """They are in the order that the test has given them."""
         self.asked.append((wanted, after, limit))
-        places = [wanted.cursor_after(one) for one in self.sagas]
+        places = [wanted.cursor_after(summary) for summary in self.sagas]
         first = 0 if after is None else places.index(after) + 1
         return self.sagas[first : first + limit]
 
@@ -89,7 +89,7 @@ class NoStatistics:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[InMemoryService]:
+async def service() -> AsyncIterator[InMemoryService]:
     made = await in_memory_service()
     yield made
     await made.driver.drain(timedelta())
@@ -106,36 +106,36 @@ def health() -> ScriptedHealth:
 
 
 @pytest.fixture
-async def bulk(world: InMemoryService) -> BulkJobs:
-    return bulk_jobs(world)
+async def bulk(service: InMemoryService) -> BulkJobs:
+    return bulk_jobs(service)
 
 
-def bulk_jobs(world: InMemoryService) -> BulkJobs:
-    local_sagas = world.orchestrator.local_sagas
-    return BulkJobs(InMemoryJobs(), local_sagas, lambda: world.driver.shards, world.clock)
+def bulk_jobs(service: InMemoryService) -> BulkJobs:
+    local_sagas = service.orchestrator.local_sagas
+    return BulkJobs(InMemoryJobs(), local_sagas, lambda: service.driver.shards, service.clock)
 
 
 @pytest.fixture
 async def state(
-    world: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
+    service: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
 ) -> AppState:
-    return state_of(world, listing, health, bulk)
+    return state_of(service, listing, health, bulk)
 
 
 def state_of(
-    world: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
+    service: InMemoryService, listing: ScriptedListing, health: ScriptedHealth, bulk: BulkJobs
 ) -> AppState:
     return AppState(
-        orchestrator=world.orchestrator,
+        orchestrator=service.orchestrator,
         listing=listing,
         health=SingleFlightHealthCheck(health),
         webhook_policy=WebhookPolicy([PARTICIPANT], loopback=False),
-        audit=partial(verify_log, world.log),
+        audit=partial(verify_log, service.log),
         tokens=TOKENS,
         bulk=bulk,
         feed=EmptyFeed(),
         statistics=NoStatistics(),
-        executor=world.driver.executor,
+        executor=service.driver.executor,
         event_counts=EventMetrics(),
         worker_thread=WorkerThread(),
         body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),

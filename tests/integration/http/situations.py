@@ -58,88 +58,88 @@ ACCEPTED = Response(202, {}, b"")
 Situation = Callable[[InMemoryService], Awaitable[str]]
 
 
-async def started(world: InMemoryService, document: str, **wanted: object) -> str:
+async def started(service: InMemoryService, document: str, **wanted: object) -> str:
     """A saga of `document`, as far as it comes by itself."""
     definition = definition_from_yaml(document)
-    await world.registry.register(definition)
+    await service.registry.register(definition)
     request = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA}, **wanted)  # type: ignore[arg-type]
-    saga_id = (await world.orchestrator.start(definition.name, request)).saga.state.saga_id
-    await await_idle(world.driver)
+    saga_id = (await service.orchestrator.start(definition.name, request)).saga.state.saga_id
+    await await_idle(service.driver)
     return saga_id
 
 
-async def asked(world: InMemoryService, saga_id: str, verb: OperatorCommand) -> str:
-    await world.orchestrator.execute(saga_id, verb)
-    await await_idle(world.driver)
+async def asked(service: InMemoryService, saga_id: str, verb: OperatorCommand) -> str:
+    await service.orchestrator.execute(saga_id, verb)
+    await await_idle(service.driver)
     return saga_id
 
 
-async def pending(world: InMemoryService) -> str:
-    return await started(world, OFFER, start_at=world.clock.time + timedelta(hours=1))
+async def pending(service: InMemoryService) -> str:
+    return await started(service, OFFER, start_at=service.clock.time + timedelta(hours=1))
 
 
-async def waiting(world: InMemoryService) -> str:
+async def waiting(service: InMemoryService) -> str:
     """`approve` waits for its signal, `notify` is pending."""
-    return await started(world, OFFER)
+    return await started(service, OFFER)
 
 
-async def backing_off(world: InMemoryService) -> str:
+async def backing_off(service: InMemoryService) -> str:
     """`reserve` waits for its second attempt."""
-    world.participants.will_reply("reserve", TROUBLE)
-    return await started(world, OFFER)
+    service.participants.will_reply("reserve", TROUBLE)
+    return await started(service, OFFER)
 
 
-async def accepted(world: InMemoryService) -> str:
+async def accepted(service: InMemoryService) -> str:
     """`ship` waits for the callback of its participant."""
-    world.participants.will_reply("ship", ACCEPTED)
-    return await started(world, DELIVERY)
+    service.participants.will_reply("ship", ACCEPTED)
+    return await started(service, DELIVERY)
 
 
-async def paused(world: InMemoryService) -> str:
-    return await asked(world, await waiting(world), Pause())
+async def paused(service: InMemoryService) -> str:
+    return await asked(service, await waiting(service), Pause())
 
 
-async def parked_forward(world: InMemoryService) -> str:
+async def parked_forward(service: InMemoryService) -> str:
     """Whether the pivot `pay` has happened is unknown."""
-    world.participants.will_reply("pay", TROUBLE)
-    return await started(world, PURCHASE)
+    service.participants.will_reply("pay", TROUBLE)
+    return await started(service, PURCHASE)
 
 
-async def compensating(world: InMemoryService) -> str:
+async def compensating(service: InMemoryService) -> str:
     """`reserve` is being undone, and its participant does not answer."""
-    saga_id = await waiting(world)
-    world.participants.hold("undo reserve")
-    await world.orchestrator.execute(saga_id, Compensate())
-    await world.participants.await_call("undo reserve")
+    saga_id = await waiting(service)
+    service.participants.hold("undo reserve")
+    await service.orchestrator.execute(saga_id, Compensate())
+    await service.participants.await_call("undo reserve")
     return saga_id
 
 
-async def parked_back(world: InMemoryService) -> str:
+async def parked_back(service: InMemoryService) -> str:
     """The compensation of `reserve` was refused."""
-    world.participants.will_reply("undo reserve", REFUSAL)
-    return await asked(world, await waiting(world), Compensate())
+    service.participants.will_reply("undo reserve", REFUSAL)
+    return await asked(service, await waiting(service), Compensate())
 
 
-async def completed(world: InMemoryService) -> str:
+async def completed(service: InMemoryService) -> str:
     """`approve` was skipped."""
-    return await started(world, UNAPPROVED)
+    return await started(service, UNAPPROVED)
 
 
-async def past_pivot(world: InMemoryService) -> str:
-    return await started(world, PURCHASE)
+async def past_pivot(service: InMemoryService) -> str:
+    return await started(service, PURCHASE)
 
 
-async def compensated(world: InMemoryService) -> str:
-    return await asked(world, await waiting(world), Compensate())
+async def compensated(service: InMemoryService) -> str:
+    return await asked(service, await waiting(service), Compensate())
 
 
-async def abandoned(world: InMemoryService) -> str:
-    return await asked(world, await parked_back(world), Abandon(reason="the stock is sold"))
+async def abandoned(service: InMemoryService) -> str:
+    return await asked(service, await parked_back(service), Abandon(reason="the stock is sold"))
 
 
 SITUATIONS: Mapping[str, Situation] = {
-    one.__name__: one
-    for one in (
+    situation.__name__: situation
+    for situation in (
         pending,
         waiting,
         backing_off,

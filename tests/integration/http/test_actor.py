@@ -44,7 +44,7 @@ ASKED = [
     ("parked_forward", "steps/pay/resolve"),
     ("parked_back", "steps/reserve/resolve"),
 ]
-WITH_AN_ACTOR = [one for one in ROUTES if ACTOR_HEADER in one.headers]
+WITH_AN_ACTOR = [route for route in ROUTES if ACTOR_HEADER in route.headers]
 
 
 async def first_since(client: httpx.AsyncClient, saga_id: str, version: int) -> EventModel:
@@ -55,10 +55,10 @@ async def first_since(client: httpx.AsyncClient, saga_id: str, version: int) -> 
 
 @pytest.mark.parametrize(("situation", "verb"), ASKED)
 async def test_actor_of_a_command_is_recorded_in_its_event(
-    client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str
+    client: httpx.AsyncClient, service: InMemoryService, situation: str, verb: str
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
-    before, body = len(world.events), BODIES.get(verb, {})
+    saga_id = await SITUATIONS[situation](service)
+    before, body = len(service.events), BODIES.get(verb, {})
 
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=body, headers=ANNA)
 
@@ -67,17 +67,19 @@ async def test_actor_of_a_command_is_recorded_in_its_event(
 
 
 async def test_command_without_an_actor_is_recorded_without_one(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await waiting(world)
-    before = len(world.events)
+    saga_id = await waiting(service)
+    before = len(service.events)
 
     await client.post(f"/sagas/{saga_id}/pause")
 
     assert (await first_since(client, saga_id, before)).actor is None
 
 
-async def test_name_of_an_actor_is_utf_8(client: httpx.AsyncClient, world: InMemoryService) -> None:
+async def test_name_of_an_actor_is_utf_8(
+    client: httpx.AsyncClient, service: InMemoryService
+) -> None:
     headers = {ACTOR_HEADER.encode(): "Anna Müller, 王".encode()}
 
     saga_id = (await client.post("/sagas/start", json=START, headers=headers)).json()["saga_id"]
@@ -89,47 +91,47 @@ async def test_name_of_an_actor_is_utf_8(client: httpx.AsyncClient, world: InMem
     ("verb", "recorded"), [("complete", "StepSucceeded"), ("fail", "StepRejected")]
 )
 async def test_actor_of_a_callback_is_recorded_in_what_follows(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str, recorded: str
+    client: httpx.AsyncClient, service: InMemoryService, verb: str, recorded: str
 ) -> None:
-    saga_id = await accepted(world)
-    before = len(world.events)
+    saga_id = await accepted(service)
+    before = len(service.events)
     headers = {**ANNA, "Saga-Callback-Token": TOKENS.issue(saga_id, "ship")}
 
     for _ in range(2):
         await client.post(f"/sagas/{saga_id}/steps/ship/{verb}", headers=headers)
-        await await_idle(world.driver)
+        await await_idle(service.driver)
 
     event = await first_since(client, saga_id, before)
-    late = await first_since(client, saga_id, len(world.events) - 1)
-    assert [(one.type, one.actor) for one in (event, late)] == [
+    late = await first_since(client, saga_id, len(service.events) - 1)
+    assert [(recorded_event.type, recorded_event.actor) for recorded_event in (event, late)] == [
         (recorded, "anna"),
         ("LateReplyIgnored", "anna"),
     ]
 
 
 async def test_actor_of_an_early_callback_is_kept_with_it(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.participants.hold("ship")
-    world.participants.will_reply("ship", ACCEPTED)
-    asking = asyncio.ensure_future(started(world, DELIVERY))
-    await world.participants.await_call("ship")
-    saga_id = world.participants.sent[0].headers["saga-id"]
-    before = len(world.events)
+    service.participants.hold("ship")
+    service.participants.will_reply("ship", ACCEPTED)
+    asking = asyncio.ensure_future(started(service, DELIVERY))
+    await service.participants.await_call("ship")
+    saga_id = service.participants.sent[0].headers["saga-id"]
+    before = len(service.events)
     headers = {**ANNA, "Saga-Callback-Token": TOKENS.issue(saga_id, "ship")}
 
     await client.post(f"/sagas/{saga_id}/steps/ship/complete", headers=headers)
 
     event = await first_since(client, saga_id, before)
     assert (event.type, event.actor) == ("CallbackReceived", "anna")
-    world.participants.release("ship")
+    service.participants.release("ship")
     await asking
 
 
 async def test_actor_of_a_bulk_job_is_recorded_with_each_saga(
-    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
-    sagas = [await waiting(world) for _ in range(3)]
+    sagas = [await waiting(service) for _ in range(3)]
     listed(listing, *sagas)
     wanted = {"action": "pause", "filter": {}, "reason": "a fire"}
 
@@ -138,13 +140,13 @@ async def test_actor_of_a_bulk_job_is_recorded_with_each_saga(
 
     for saga_id in sagas:
         events = (await client.get(f"/sagas/{saga_id}/events")).json()["events"]
-        assert [one["actor"] for one in events if one["type"] == "SagaPaused"] == ["anna"]
+        assert [event["actor"] for event in events if event["type"] == "SagaPaused"] == ["anna"]
 
 
 def test_every_command_accepts_an_actor() -> None:
     silent = {"put_definition", "verify_definition"}
-    assert {one.name for one in ROUTES if one.method != "GET"} - silent == {
-        one.name for one in WITH_AN_ACTOR
+    assert {route.name for route in ROUTES if route.method != "GET"} - silent == {
+        route.name for route in WITH_AN_ACTOR
     }
 
 
@@ -153,10 +155,10 @@ def test_every_command_accepts_an_actor() -> None:
     "claims", [[b""], [b"x" * 201], [b"an\x1bna"], [b"\xff"], [b"anna", b"bob"]]
 )
 async def test_invalid_actor_is_refused_and_nothing_is_recorded(
-    client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec, claims: list[bytes]
+    client: httpx.AsyncClient, service: InMemoryService, route: RouteSpec, claims: list[bytes]
 ) -> None:
-    saga_id = await accepted(world)
-    before = len(world.events)
+    saga_id = await accepted(service)
+    before = len(service.events)
     step = "ship" if route.path.endswith(("complete", "fail")) else "reserve"
     path = route.path.format(saga_id=saga_id, step=step, name="approval", job_id="x")
     bodies: dict[str, Any] = {
@@ -165,11 +167,11 @@ async def test_invalid_actor_is_refused_and_nothing_is_recorded(
         "abandon": {"reason": "why"},
         "resolve": {"outcome": "done", "evidence": "seen"},
     }
-    headers = [(ACTOR_HEADER.encode(), one) for one in claims]
+    headers = [(ACTOR_HEADER.encode(), claim) for claim in claims]
     headers += [(b"saga-callback-token", TOKENS.issue(saga_id, step).encode())]
 
     response = await client.post(path, json=bodies.get(route.name, {}), headers=headers)
 
     problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (422, "invalid-actor")
-    assert len(world.events) == before
+    assert len(service.events) == before

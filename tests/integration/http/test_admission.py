@@ -46,7 +46,7 @@ async def answer(
         "http_version": version,
         "method": method,
         "path": "/",
-        "headers": [(name.lower().encode(), one.encode("latin-1")) for name, one in headers],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
         "state": {"allowed_hosts": NAMES, "allowed_origins": (FRIEND,)},
     }
 
@@ -57,8 +57,12 @@ async def answer(
         sent.append(message)
 
     await app(scope, receive, send)
-    told = {name.decode(): one.decode() for name, one in sent[0]["headers"]}
-    return sent[0]["status"], told, b"".join(one["body"] for one in sent[1:])
+    response_headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return (
+        sent[0]["status"],
+        response_headers,
+        b"".join(each_message["body"] for each_message in sent[1:]),
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,7 @@ async def test_foreign_host_name_is_refused(host: str, method: str) -> None:
     ],
 )
 async def test_request_without_exactly_one_host_is_refused(hosts: tuple[str, ...]) -> None:
-    status, headers, body = await answer(*[("Host", one) for one in hosts])
+    status, headers, body = await answer(*[("Host", host) for host in hosts])
 
     assert (status, headers["connection"]) == (400, "close")
     assert b'"code":"malformed-request"' in body
@@ -224,7 +228,7 @@ def _path(route: RouteSpec) -> str:
     return route.path.format(saga_id="x", step="x", name="x", version="1", job_id="x")
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda one: f"{one.method} {one.path}")
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 @pytest.mark.parametrize(
     ("headers", "status"),
     [({"Host": "evil.example"}, 421), ({"Origin": "null"}, 403)],
@@ -259,7 +263,7 @@ async def test_no_request_of_a_page_of_another_site_acts(head: Head, host: str) 
 
 
 async def test_a_body_without_a_type_is_refused_and_nothing_is_recorded(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     body = httpx.Request("POST", "http://x", json=START).content
 
@@ -267,7 +271,7 @@ async def test_a_body_without_a_type_is_refused_and_nothing_is_recorded(
 
     assert (answered.status_code, answered.json()["code"]) == (415, "unsupported-media-type")
     assert "application/json" in answered.json()["detail"]
-    assert world.events == []
+    assert service.events == []
 
 
 async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
@@ -290,7 +294,7 @@ async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
 )
 async def test_only_a_body_needs_a_media_type(
     client: httpx.AsyncClient,
-    world: InMemoryService,
+    service: InMemoryService,
     content: Callable[[], Any],
     headers: Head,
     status: int,

@@ -21,7 +21,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
 from .api_description import assert_described
 from .situations import SITUATIONS
 
-SAME_WORLD = settings(
+SAME_SERVICE = settings(
     deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 A_SAGA = "019ca945-0a00-7000-8000-000000000101"  # of an id that one can have
@@ -146,7 +146,7 @@ PLACES = st.fixed_dictionaries(
 )
 
 
-@SAME_WORLD
+@SAME_SERVICE
 @given(
     request=REQUESTS,
     situation=st.sampled_from(MADE_AT_ONCE),
@@ -157,7 +157,7 @@ PLACES = st.fixed_dictionaries(
 )
 async def test_no_request_breaks_the_service(
     client: httpx.AsyncClient,
-    world: InMemoryService,
+    service: InMemoryService,
     request: tuple[RouteSpec, bytes],
     situation: str,
     place: dict[str, str],
@@ -166,18 +166,18 @@ async def test_no_request_breaks_the_service(
     trusted: bool,
 ) -> None:
     route, body = request
-    saga_id = await SITUATIONS[situation](world)
+    saga_id = await SITUATIONS[situation](service)
     if place["saga_id"] == THE_SAGA:
         place = {**place, "saga_id": saga_id}
     if trusted:
         headers = {**headers, "Saga-Callback-Token": TOKENS.issue(saga_id, place["step"])}
-    path = route.path.format(**{name: quote(one, safe="") for name, one in place.items()})
+    path = route.path.format(**{name: quote(value, safe="") for name, value in place.items()})
 
     response = await client.request(
         route.method,
         path,
         params=query,
-        headers=[(name.encode(), one.encode("latin-1")) for name, one in headers.items()],
+        headers=[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
         content=body,
     )
 
@@ -187,7 +187,7 @@ async def test_no_request_breaks_the_service(
         assert (await client.get(f"/sagas/{saga_id}")).status_code == 200
 
 
-@SAME_WORLD
+@SAME_SERVICE
 @given(body=STARTS)
 async def test_a_start_is_refused_or_can_be_read_again(
     client: httpx.AsyncClient, body: dict[str, Any]

@@ -13,43 +13,47 @@ from .situations import completed, waiting
 Shard = list[RecordedEvent]
 
 
-async def verdict(client: httpx.AsyncClient) -> AuditResponse:
+async def audit_response(client: httpx.AsyncClient) -> AuditResponse:
     response = await client.get("/audit/verify")
     assert response.status_code == 200
     return AuditResponse.model_validate_json(response.content)
 
 
-async def a_shard(world: InMemoryService) -> Shard:
+async def a_shard(service: InMemoryService) -> Shard:
     """Of a saga with eight events, after the one of its owner."""
-    saga_id = await completed(world)
-    return next(one for one in world.log.store.shards.values() if one[-1].stream_id == saga_id)
+    saga_id = await completed(service)
+    return next(
+        shard for shard in service.log.store.shards.values() if shard[-1].stream_id == saga_id
+    )
 
 
-async def test_unchanged_log_is_valid(client: httpx.AsyncClient, world: InMemoryService) -> None:
-    await completed(world)
-    await waiting(world)
+async def test_unchanged_log_is_valid(client: httpx.AsyncClient, service: InMemoryService) -> None:
+    await completed(service)
+    await waiting(service)
 
-    answer = await verdict(client)
+    answer = await audit_response(client)
 
-    shards = world.log.store.shards.values()
+    shards = service.log.store.shards.values()
     assert (answer.valid, answer.first_bad) == (True, None)
-    assert answer.events == sum(len(one) for one in shards)
+    assert answer.events == sum(len(shard) for shard in shards)
     assert answer.heads is not None
-    told = {int(shard_id): (one.seq, one.hash) for shard_id, one in answer.heads.items()}
-    heads = await world.log.heads()
-    assert told == {shard_id: (one.seq, one.hash.hex()) for shard_id, one in heads.items()}
+    served_heads = {int(shard_id): (head.seq, head.hash) for shard_id, head in answer.heads.items()}
+    heads = await service.log.heads()
+    assert served_heads == {
+        shard_id: (head.seq, head.hash.hex()) for shard_id, head in heads.items()
+    }
 
 
 async def test_altered_log_names_its_first_bad_event(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    await waiting(world)
-    shard = await a_shard(world)
+    await waiting(service)
+    shard = await a_shard(service)
     payload = shard[3].payload.replace(b"7", b"8")
     assert payload != shard[3].payload
     shard[3] = shard[3]._replace(payload=payload)
 
-    answer = await verdict(client)
+    answer = await audit_response(client)
 
     assert (answer.valid, answer.events, answer.heads) == (False, None, None)
     assert answer.first_bad is not None
@@ -59,12 +63,12 @@ async def test_altered_log_names_its_first_bad_event(
 
 
 async def test_unavailable_log_is_a_problem(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     async def away(shard_id: int, *, after_seq: int = 0, limit: int = 0) -> Shard:
         raise LogUnavailable("no answer")
 
-    world.log.read_shard = away  # type: ignore[method-assign]
+    service.log.read_shard = away  # type: ignore[method-assign]
 
     response = await client.get("/audit/verify")
 

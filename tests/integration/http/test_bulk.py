@@ -37,7 +37,7 @@ VERBS = [
 
 
 def listed(listing: ScriptedListing, *saga_ids: str) -> None:
-    listing.sagas = [summary(one) for one in sorted(saga_ids, reverse=True)]
+    listing.sagas = [summary(saga_id) for saga_id in sorted(saga_ids, reverse=True)]
 
 
 def summary(saga_id: str) -> SagaSummary:
@@ -72,25 +72,25 @@ async def at_its_end(client: httpx.AsyncClient, bulk: BulkJobs, started: httpx.R
 
 
 async def test_dry_run_counts_sagas_and_commands_none(
-    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing
 ) -> None:
-    listed(listing, await waiting(world), *nobodies(30))
-    before = len(world.events)
+    listed(listing, await waiting(service), *nobodies(30))
+    before = len(service.events)
 
     response = await client.post("/bulk", json={**STOP_ALL, "dry_run": True})
 
     answer = BulkDryRunResponse.model_validate_json(response.content)
     assert (response.status_code, answer.matched) == (200, 31)
-    assert answer.saga_ids == [one.saga_id for one in listing.sagas[:20]]
+    assert answer.saga_ids == [saga.saga_id for saga in listing.sagas[:20]]
     assert listing.refreshed == 1
-    assert len(world.events) == before
+    assert len(service.events) == before
 
 
 async def test_job_commands_every_saga_and_lists_refusals(
-    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
-    running, halted = await waiting(world), await paused(world)
-    done, nobody = await completed(world), nobodies(1)[0]
+    running, halted = await waiting(service), await paused(service)
+    done, nobody = await completed(service), nobodies(1)[0]
     listed(listing, running, halted, done, nobody)
 
     response = await client.post("/bulk", json=STOP_ALL)
@@ -108,7 +108,7 @@ async def test_job_commands_every_saga_and_lists_refusals(
     }
     assert job.started_at == job.finished_at == "2026-03-01T12:00:00.000000Z"
     for saga_id in (running, halted):
-        saga = await world.await_rest(saga_id)
+        saga = await service.await_rest(saga_id)
         assert (saga.state.status, saga.state.error) == (
             "compensated",
             "compensation was requested: wrong price",
@@ -118,22 +118,24 @@ async def test_job_commands_every_saga_and_lists_refusals(
 @pytest.mark.parametrize(("action", "situation", "recorded"), VERBS)
 async def test_each_command_is_recorded_with_the_reason(
     client: httpx.AsyncClient,
-    world: InMemoryService,
+    service: InMemoryService,
     listing: ScriptedListing,
     bulk: BulkJobs,
     action: str,
     situation: str,
     recorded: str,
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
+    saga_id = await SITUATIONS[situation](service)
     listed(listing, saga_id)
-    before = len(world.events)
+    before = len(service.events)
 
     started = await client.post("/bulk", json={**STOP_ALL, "action": action})
 
     assert (await at_its_end(client, bulk, started)).done == 1
     event = (await client.get(f"/sagas/{saga_id}/events?after={before}&limit=1")).json()["events"]
-    assert [(one["type"], one["reason"]) for one in event] == [(recorded, "wrong price")]
+    assert [(event_view["type"], event_view["reason"]) for event_view in event] == [
+        (recorded, "wrong price")
+    ]
 
 
 async def test_filter_reaches_the_listing(
@@ -164,7 +166,7 @@ async def test_filter_reaches_the_listing(
         started_before=datetime(2026, 3, 1, 13, tzinfo=UTC),
         error="50% off",
     )
-    assert [one for one, _, _ in listing.asked] == [asked]
+    assert [query for query, _, _ in listing.asked] == [asked]
 
 
 async def test_sagas_of_all_pages_are_matched(
@@ -175,7 +177,7 @@ async def test_sagas_of_all_pages_are_matched(
 
     response = await client.post("/bulk", json={**STOP_ALL, "dry_run": True})
 
-    ids = [one.saga_id for one in listing.sagas]
+    ids = [saga.saga_id for saga in listing.sagas]
     assert (response.json()["matched"], response.json()["saga_ids"]) == (7, ids)
     places = [after for _, after, _ in listing.asked]
     assert places == [None, PageCursor(ids[2]), PageCursor(ids[5])]
@@ -185,18 +187,18 @@ async def test_saga_parked_again_between_two_pages_is_matched_once(
     client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "READ_BATCH_SAGAS", 2)
-    one, other = nobodies(2)
+    first, second = nobodies(2)
     times = [NOON + timedelta(minutes=number) for number in range(3)]
     listing.sagas = [
         replace(summary(saga_id), status=SagaStatus.PARKED, parked_at=at)
-        for saga_id, at in zip((one, other, one), times, strict=True)
+        for saga_id, at in zip((first, second, first), times, strict=True)
     ]
 
     parked = {**STOP_ALL, "filter": {"status": "parked"}, "dry_run": True}
     response = await client.post("/bulk", json=parked)
 
-    assert (response.json()["matched"], response.json()["saga_ids"]) == (2, [one, other])
-    assert [after for _, after, _ in listing.asked] == [None, PageCursor(other, times[1])]
+    assert (response.json()["matched"], response.json()["saga_ids"]) == (2, [first, second])
+    assert [after for _, after, _ in listing.asked] == [None, PageCursor(second, times[1])]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -264,9 +266,9 @@ async def test_job_keeps_what_it_was_made_from(
 
 
 async def test_sagas_of_a_job_are_listed_with_their_outcomes(
-    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
-    running, done = await waiting(world), await completed(world)
+    running, done = await waiting(service), await completed(service)
     listed(listing, running, done)
     started = await client.post("/bulk", json=STOP_ALL)
     sagas = f"{started.headers['location']}/sagas"
@@ -287,9 +289,9 @@ async def test_sagas_of_a_job_are_listed_with_their_outcomes(
 
 
 async def test_cancelled_job_leaves_the_sagas_that_have_not_got_the_command(
-    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
-    saga_id = await waiting(world)
+    saga_id = await waiting(service)
     listed(listing, saga_id)
     path = (await client.post("/bulk", json=STOP_ALL)).headers["location"]
 
@@ -302,7 +304,7 @@ async def test_cancelled_job_leaves_the_sagas_that_have_not_got_the_command(
     assert cancelled.json()["cancelled_by"] == "Ada"
     sagas = (await client.get(f"{path}/sagas")).json()["sagas"]
     assert [saga["outcome"] for saga in sagas] == ["left"]
-    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+    assert (await service.orchestrator.saga(saga_id)).state.status == "running"
 
 
 @pytest.mark.parametrize("job_id", ["x", "%00", nobodies(1)[0], "a" * 3000])
@@ -331,9 +333,9 @@ async def test_job_is_refused_while_the_read_model_is_unavailable(
 
 
 async def test_only_an_abandon_takes_a_policy_for_children(
-    client: httpx.AsyncClient, world: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
 ) -> None:
-    listed(listing, await waiting(world))
+    listed(listing, await waiting(service))
 
     refused = await client.post("/bulk", json={**STOP_ALL, "children": "leave"})
     asked = {**STOP_ALL, "action": "abandon", "children": "leave"}

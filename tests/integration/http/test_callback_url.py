@@ -31,7 +31,7 @@ START: dict[str, Any] = {
     ],
 )
 async def test_forbidden_callback_url_is_refused_and_nothing_is_recorded(
-    client: httpx.AsyncClient, world: InMemoryService, url: str
+    client: httpx.AsyncClient, service: InMemoryService, url: str
 ) -> None:
     response = await client.post(
         "/sagas/start", json={**START, "callback_url": url}, headers={"Idempotency-Key": "k"}
@@ -39,24 +39,24 @@ async def test_forbidden_callback_url_is_refused_and_nothing_is_recorded(
 
     problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (422, "invalid-request")
-    assert [(one.pointer, one.code) for one in problem.errors] == [
+    assert [(error.pointer, error.code) for error in problem.errors] == [
         ("/callback_url", "bad-callback")
     ]
     assert "secret" not in response.text
     assert len(response.content) < 2000
-    assert (world.events, world.log.store.keys) == ([], {})
+    assert (service.events, service.log.store.keys) == ([], {})
 
 
 @pytest.mark.parametrize(
     "url", ["https://shop.example/told?saga=1", "http://127.0.0.1:9001/told", None]
 )
 async def test_allowed_callback_url_receives_the_status_at_rest(
-    client: httpx.AsyncClient, world: InMemoryService, url: str | None
+    client: httpx.AsyncClient, service: InMemoryService, url: str | None
 ) -> None:
     response = await client.post("/sagas/start", json={**START, "callback_url": url})
-    await await_idle(world.driver)
+    await await_idle(service.driver)
 
-    sender = world.driver.webhooks.sender
+    sender = service.driver.webhooks.sender
     assert isinstance(sender, ScriptedWebhooks)
     assert response.status_code == 200
-    assert [one.state.callback_url for one in sender.delivered] == ([url] if url else [])
+    assert [saga.state.callback_url for saga in sender.delivered] == ([url] if url else [])

@@ -22,15 +22,15 @@ steps:
 """
 
 
-async def a_completed(world: InMemoryService, saga_type: str = "order_processing") -> str:
-    saga = await world.start(saga_type)
-    return (await world.await_rest(saga.state.saga_id)).state.saga_id
+async def a_completed(service: InMemoryService, saga_type: str = "order_processing") -> str:
+    saga = await service.start(saga_type)
+    return (await service.await_rest(saga.state.saga_id)).state.saga_id
 
 
 async def test_completed_saga_is_compensated(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     response = await client.post(
         f"/sagas/{saga_id}/compensate",
@@ -41,14 +41,14 @@ async def test_completed_saga_is_compensated(
     assert (response.status_code, response.json()["status"]) == (200, "compensated")
     assert response.json()["error"] == "compensation was requested: customer left"
     assert response.headers["preference-applied"] == "wait=10"
-    assert world.participants.paths[3:] == UNDONE
+    assert service.participants.paths[3:] == UNDONE
 
 
 async def test_response_without_waiting_says_that_the_saga_compensates(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
-    world.participants.hold("undo process_payment")
+    saga_id = await a_completed(service)
+    service.participants.hold("undo process_payment")
 
     response = await client.post(f"/sagas/{saga_id}/compensate")
 
@@ -59,9 +59,9 @@ async def test_response_without_waiting_says_that_the_saga_compensates(
 
 
 async def test_dry_run_lists_the_calls_and_sends_none(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     response = await client.post(f"/sagas/{saga_id}/compensate?dry_run=true")
 
@@ -82,16 +82,16 @@ async def test_dry_run_lists_the_calls_and_sends_none(
         ],
         "cannot_undo": [],
     }
-    assert len(world.participants.sent) == 3
-    assert len(world.events) == 8
+    assert len(service.participants.sent) == 3
+    assert len(service.events) == 8
 
 
 async def test_dry_run_lists_the_compensation_of_a_child_saga(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await started(world, PARENT)
+    saga_id = await started(service, PARENT)
     child_id = child_id_of(saga_id, "order")
-    before = len(world.events)
+    before = len(service.events)
 
     response = await client.post(f"/sagas/{saga_id}/compensate?dry_run=true")
 
@@ -107,14 +107,14 @@ async def test_dry_run_lists_the_compensation_of_a_child_saga(
         ],
         "cannot_undo": [],
     }
-    assert len(world.events) == before
+    assert len(service.events) == before
     assert (await client.get(f"/sagas/{child_id}/status")).json()["status"] == "completed"
 
 
 async def test_dry_run_checks_the_expected_version(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     response = await client.post(
         f"/sagas/{saga_id}/compensate?dry_run=true", headers={"If-Match": '"7"'}
@@ -134,13 +134,17 @@ async def test_dry_run_checks_the_expected_version(
 )
 @pytest.mark.parametrize("query", ["", "?dry_run=true"])
 async def test_saga_that_cannot_be_compensated_refuses(
-    client: httpx.AsyncClient, world: InMemoryService, situation: str, legal: list[str], query: str
+    client: httpx.AsyncClient,
+    service: InMemoryService,
+    situation: str,
+    legal: list[str],
+    query: str,
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
-    before = len(world.events)
+    saga_id = await SITUATIONS[situation](service)
+    before = len(service.events)
 
     response = await client.post(f"/sagas/{saga_id}/compensate{query}")
 
     assert (response.status_code, response.json()["code"]) == (409, "saga-not-compensatable")
     assert response.json()["allowed_actions"] == legal
-    assert len(world.events) == before
+    assert len(service.events) == before

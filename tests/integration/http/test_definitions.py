@@ -8,7 +8,7 @@ import httpx
 import pytest
 from saga_orchestrator.tests.support.asgi_requests import JSON
 from saga_orchestrator.tests.support.in_memory_service import ORDER_PROCESSING, InMemoryService
-from saga_orchestrator.tests.support.in_memory_service import in_memory_service as another_world
+from saga_orchestrator.tests.support.in_memory_service import in_memory_service as another_service
 
 TRIP: dict[str, Any] = {
     "saga": "trip",
@@ -87,7 +87,7 @@ async def test_name_and_version_of_path_and_document_must_agree(client: httpx.As
     put = await client.put("/definitions/journey/01", json=TRIP)
 
     assert (put.status_code, put.json()["code"]) == (422, "invalid-definition")
-    assert [(one["pointer"], one["detail"]) for one in put.json()["errors"]] == [
+    assert [(error["pointer"], error["detail"]) for error in put.json()["errors"]] == [
         ("/saga", "it is trip in the body, and journey in the path: make them the same"),
         ("/version", "the path ends in 01: a version is a whole number from 1"),
     ]
@@ -109,11 +109,11 @@ async def test_wrong_path_hides_no_other_finding(
 
     for document, pointer in ((misspelled, "/steps/0/pivto"), (not_undone, "/steps/0")):
         put = await client.put(f"/definitions/trip/{version}", json=document)
-        errors = [(one["pointer"], one["detail"]) for one in put.json()["errors"]]
+        errors = [(error["pointer"], error["detail"]) for error in put.json()["errors"]]
 
         assert put.status_code == 422
         assert errors[0] == ("/version", detail)
-        assert pointer in [one for one, _ in errors[1:]]
+        assert pointer in [each_pointer for each_pointer, _ in errors[1:]]
 
 
 @pytest.mark.parametrize("document", [[], None, 1, {}, {**TRIP, "steps": []}])
@@ -137,7 +137,7 @@ async def test_verification_returns_findings_and_registers_nothing(
 
     assert good.json() == {"findings": [WARNING]}
     assert bad.status_code == 200
-    assert [(one["code"], one["severity"]) for one in bad.json()["findings"]] == [
+    assert [(finding["code"], finding["severity"]) for finding in bad.json()["findings"]] == [
         ("cannot-be-undone", "error")
     ]
     assert (await client.get("/definitions/trip/1")).status_code == 404
@@ -153,17 +153,20 @@ async def test_unknown_participant_is_a_warning(
 
     assert put.status_code == 201
     assert put.json()["findings"] == verified.json()["findings"]
-    assert [(one["code"], one["pointer"], one["severity"]) for one in put.json()["findings"]] == [
+    assert [
+        (finding["code"], finding["pointer"], finding["severity"])
+        for finding in put.json()["findings"]
+    ] == [
         ("unknown-participant", "/steps/0/participant", "warning"),
         ("undo-needs-own-output", "/steps/0/compensation/path", "warning"),
     ]
 
 
 async def test_definitions_of_all_nodes_are_listed(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     elsewhere = ORDER_PROCESSING.replace("version: 1", "version: 2")
-    await another_world(elsewhere, store=world.log.store)
+    await another_service(elsewhere, store=service.log.store)
 
     listed = (await client.get("/definitions")).json()["definitions"]
 
@@ -205,17 +208,17 @@ async def test_definition_that_closes_a_cycle_is_refused_with_its_place(
     (error,) = put.json()["errors"]
     assert error["pointer"] == "/steps/0/saga/type"
     assert "pong version 1 starts ping version 1, which starts pong version 1" in error["detail"]
-    assert [one["code"] for one in verified.json()["findings"]] == ["endless-children"]
+    assert [finding["code"] for finding in verified.json()["findings"]] == ["endless-children"]
     assert (await client.get("/definitions/pong/1")).status_code == 404
 
 
 async def test_start_is_checked_against_the_input_schema(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     schema = {"required": ["to"], "properties": {"to": {"enum": ["Rome", "Oslo"]}}}
     put = await client.put("/definitions/trip/1", json={**TRIP, "input": schema})
     start = {"saga_type": "trip", "entity_id": 1}
-    before = len(world.events)
+    before = len(service.events)
 
     refused = await client.post("/sagas/start", json={**start, "input": {"to": "Roma"}})
 
@@ -227,7 +230,7 @@ async def test_start_is_checked_against_the_input_schema(
             "code": "input-misfit",
         }
     ]
-    assert len(world.events) == before
+    assert len(service.events) == before
     started = await client.post("/sagas/start", json={**start, "input": {"to": "Rome"}})
     assert started.json()["status"] == "completed"
     assert (await client.get("/definitions/trip/1")).json()["input"] == schema

@@ -60,11 +60,11 @@ def refs(node: object) -> Iterator[str]:
         case {"$ref": str() as ref}:
             yield ref
         case dict():
-            for one in node.values():
-                yield from refs(one)
+            for value in node.values():
+                yield from refs(value)
         case list():
-            for one in node:
-                yield from refs(one)
+            for value in node:
+                yield from refs(value)
         case _:
             return
 
@@ -74,7 +74,7 @@ def name(route: RouteSpec) -> str:
 
 
 def test_every_reference_names_a_schema() -> None:
-    schemas = {f"#/components/schemas/{one}" for one in DOCUMENT["components"]["schemas"]}
+    schemas = {f"#/components/schemas/{schema}" for schema in DOCUMENT["components"]["schemas"]}
 
     assert set(refs(DOCUMENT)) <= schemas
 
@@ -84,20 +84,22 @@ def schemas_with_defaults(node: object) -> Iterator[dict[str, Any]]:
         case dict():
             if "default" in node and "properties" not in node:
                 yield node
-            for one in node.values():
-                yield from schemas_with_defaults(one)
+            for value in node.values():
+                yield from schemas_with_defaults(value)
         case list():
-            for one in node:
-                yield from schemas_with_defaults(one)
+            for value in node:
+                yield from schemas_with_defaults(value)
 
 
 def test_every_default_fits_its_own_schema() -> None:
     found = list(schemas_with_defaults(DOCUMENT))
     components = {"components": DOCUMENT["components"]}
 
-    assert "10s" in [one["default"] for one in found]
+    assert "10s" in [found_schema["default"] for found_schema in found]
     assert [
-        one for one in found if not validator_for({**one, **components}).is_valid(one["default"])
+        found_schema
+        for found_schema in found
+        if not validator_for({**found_schema, **components}).is_valid(found_schema["default"])
     ] == []
 
 
@@ -109,31 +111,37 @@ def test_every_operation_is_complete() -> None:
     ]
 
     assert DOCUMENT["openapi"] == "3.1.0"
-    assert len(operations) == len(ROUTES) == len({one["operationId"] for _, _, one in operations})
+    assert (
+        len(operations)
+        == len(ROUTES)
+        == len({each_operation["operationId"] for _, _, each_operation in operations})
+    )
     for path, method, operation in operations:
         assert method in {"get", "put", "post"}
-        in_path = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+        in_path = {
+            parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"
+        }
         assert in_path == set(re.findall(r"{(\w+)}", path))
-        assert all(one["schema"] is not None for one in operation["parameters"])
-        assert all(re.fullmatch(r"[2-5]\d\d", one) for one in operation["responses"])
-        assert all(one["description"] for one in operation["responses"].values())
+        assert all(parameter["schema"] is not None for parameter in operation["parameters"])
+        assert all(re.fullmatch(r"[2-5]\d\d", status) for status in operation["responses"])
+        assert all(response["description"] for response in operation["responses"].values())
 
 
 def test_routes_of_one_path_stand_together() -> None:
-    paths = [one.path for one in ROUTES]
+    paths = [route.path for route in ROUTES]
 
     assert len(DOCUMENT["paths"]) == len(set(paths))
-    assert [one.path for one in ROUTES] == [
+    assert [route.path for route in ROUTES] == [
         path for path in dict.fromkeys(paths) for _ in range(paths.count(path))
     ]
 
 
 async def place_of(
-    route: RouteSpec, client: httpx.AsyncClient, world: InMemoryService
+    route: RouteSpec, client: httpx.AsyncClient, service: InMemoryService
 ) -> dict[str, str]:
     """Where the route has something to say."""
     situation, step = WHERE.get(route.name, ("completed", ""))
-    saga_id = await SITUATIONS[situation](world)
+    saga_id = await SITUATIONS[situation](service)
     job = (await client.post("/bulk", json=BODIES["bulk"])).json()
     definition = "trip" if route.method == "PUT" else "order_processing"
     return {
@@ -146,9 +154,9 @@ async def place_of(
 
 
 async def ask(
-    route: RouteSpec, client: httpx.AsyncClient, world: InMemoryService, **headers: str
+    route: RouteSpec, client: httpx.AsyncClient, service: InMemoryService, **headers: str
 ) -> httpx.Response:
-    place = await place_of(route, client, world)
+    place = await place_of(route, client, service)
     token = TOKENS.issue(place["saga_id"], place["step"])
     return await client.request(
         route.method,
@@ -160,23 +168,25 @@ async def ask(
 
 @pytest.mark.parametrize("route", ROUTES, ids=name)
 async def test_response_of_a_route_is_as_described(
-    client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec
+    client: httpx.AsyncClient, service: InMemoryService, route: RouteSpec
 ) -> None:
-    response = await ask(route, client, world)
+    response = await ask(route, client, service)
 
     assert response.is_success
     assert_described(route, response)
 
 
 @pytest.mark.parametrize(
-    "route", [one for one in ROUTES if one.name in ("start", "compensate", "cancel")], ids=name
+    "route",
+    [route for route in ROUTES if route.name in ("start", "compensate", "cancel")],
+    ids=name,
 )
 async def test_response_about_a_saga_that_goes_on_is_as_described(
-    client: httpx.AsyncClient, world: InMemoryService, route: RouteSpec
+    client: httpx.AsyncClient, service: InMemoryService, route: RouteSpec
 ) -> None:
-    world.participants.hold("undo reserve")
+    service.participants.hold("undo reserve")
 
-    response = await ask(route, client, world, Prefer="respond-async")
+    response = await ask(route, client, service, Prefer="respond-async")
 
     assert response.status_code == 202
     assert response.headers["retry-after"] == "1"
@@ -194,7 +204,7 @@ async def test_unknown_resource_is_a_problem_as_described(
     assert_described(route, response)
 
 
-@pytest.mark.parametrize("route", [one for one in ROUTES if one.path_parameters], ids=name)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.path_parameters], ids=name)
 async def test_impossible_name_is_a_problem_as_described(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
@@ -206,7 +216,9 @@ async def test_impossible_name_is_a_problem_as_described(
     assert_described(route, response)
 
 
-@pytest.mark.parametrize("route", [one for one in ROUTES if len(one.body_types) > 1], ids=name)
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if len(route.body_types) > 1], ids=name
+)
 async def test_invalid_yaml_is_a_problem_as_described(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:
@@ -226,6 +238,6 @@ async def test_description_and_its_page_are_served(client: httpx.AsyncClient) ->
     page = (await client.get("/docs")).text
 
     assert served == json.loads(json.dumps(DOCUMENT))
-    assert all(f"id='{one.code}'" in page for one in PROBLEMS.values())
+    assert all(f"id='{problem.code}'" in page for problem in PROBLEMS.values())
     assert all(path in page for path in DOCUMENT["paths"])
     assert not re.search(r"https?://|<script|src=|@import|url\(", page)

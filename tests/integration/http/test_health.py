@@ -93,6 +93,6 @@ async def test_stuck_check_delays_no_client_and_is_not_repeated() -> None:
     stuck.thawed.set()
     third = await question.check(timedelta(seconds=10))
 
-    assert [one["answer"].ok for one in (first, second)] == [False, False]
+    assert [check["answer"].ok for check in (first, second)] == [False, False]
     assert third == {"log": CheckResult(True)}
     assert stuck.asked == 1

@@ -22,16 +22,18 @@ LARGEST_PAGE: Final = 4 * 1024 * 1024
 
 
 @pytest.fixture
-async def saga_id(client: httpx.AsyncClient, world: InMemoryService) -> str:
+async def saga_id(client: httpx.AsyncClient, service: InMemoryService) -> str:
     """Of a saga whose steps say a lot: the first six too much for an answer, the others not."""
     steps = "".join(
-        f"  - {{name: {one}, participant: airline, effect: none, action: {{path: /}}}}\n"
-        for one in STEPS
+        f"  - {{name: {step}, participant: airline, effect: none, action: {{path: /}}}}\n"
+        for step in STEPS
     )
-    await world.registry.register(definition_from_yaml(f"saga: talk\nversion: 1\nsteps:\n{steps}"))
+    await service.registry.register(
+        definition_from_yaml(f"saga: talk\nversion: 1\nsteps:\n{steps}")
+    )
     for number, step in enumerate(STEPS):
         text = LARGE if number < 6 else SMALL
-        world.participants.will_reply(step, Response(200, {}, f'{{"text": "{text}"}}'.encode()))
+        service.participants.will_reply(step, Response(200, {}, f'{{"text": "{text}"}}'.encode()))
     body = {"saga_type": "talk", "entity_id": 1, "input": {}}
     answer = await client.post("/sagas/start", json=body)
     started = StartResponse.model_validate_json(answer.content)
@@ -47,14 +49,14 @@ async def test_status_links_to_outputs_that_are_too_large(
     answer = await client.get(f"/sagas/{saga_id}/status")
 
     status = SagaStatusResponse.model_validate_json(answer.content)
-    assert [one.name for one in status.steps if one.output_link] == STEPS[:6]
+    assert [step.name for step in status.steps if step.output_link] == STEPS[:6]
     for step in status.steps[:6]:
         assert step.output_link is not None
         output = await client.get(step.output_link.href)
         assert (output.status_code, output.json()) == (200, {"text": LARGE})
         assert output.headers["content-type"] == "application/json"
         assert len(output.content) == step.output_link.bytes
-    assert [one.output for one in status.steps[6:]] == [{"text": SMALL}] * 6
+    assert [step.output for step in status.steps[6:]] == [{"text": SMALL}] * 6
 
 
 @pytest.mark.parametrize("query", ["at_version=25", "at=2026-03-01T12:00:00Z"])
@@ -103,8 +105,10 @@ async def test_events_come_in_pages_of_four_megabytes(
         found += answer.json()["events"]
         path, read = answer.links.get("next", {}).get("url", ""), read + 1
 
-    assert [one["version"] for one in found] == list(range(1, 27))
-    assert [one["data"]["output"]["text"] for one in found if one["type"] == "StepSucceeded"] == [
+    assert [event["version"] for event in found] == list(range(1, 27))
+    assert [
+        event["data"]["output"]["text"] for event in found if event["type"] == "StepSucceeded"
+    ] == [
         *[LARGE] * 6,
         *[SMALL] * 6,
     ]
@@ -129,11 +133,11 @@ async def test_missing_output_is_not_found(
 
 
 async def test_null_is_served_as_an_output(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.participants.will_reply("create_order", Response(200, {}, b'{"order_id": 7}'))
-    world.participants.will_reply("confirm_order", Response(200, {}, b"null"))
-    saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
+    service.participants.will_reply("create_order", Response(200, {}, b'{"order_id": 7}'))
+    service.participants.will_reply("confirm_order", Response(200, {}, b"null"))
+    saga = await service.await_rest((await service.start("order_processing")).state.saga_id)
 
     answer = await client.get(f"/sagas/{saga.state.saga_id}/steps/confirm_order/output")
 

@@ -97,15 +97,15 @@ async def test_pages_follow_one_another_and_keep_the_filter(
     client: httpx.AsyncClient, listing: ScriptedListing
 ) -> None:
     ids = [f"019ca945-0a00-7000-8000-{n:012x}" for n in range(5, 0, -1)]
-    listing.sagas = [replace(ONE, saga_id=one) for one in ids]
+    listing.sagas = [replace(ONE, saga_id=saga_id) for saga_id in ids]
     path, pages = "/sagas?limit=2&tag.region=e%26u", []
     while path:
         response = await client.get(path)
-        pages.append([one["saga_id"] for one in response.json()["sagas"]])
+        pages.append([saga["saga_id"] for saga in response.json()["sagas"]])
         path = response.links.get("next", {}).get("url", "")
 
     assert pages == [ids[:2], ids[2:4], ids[4:]]
-    assert {one[0].tags["region"] for one in listing.asked} == {"e&u"}
+    assert {query[0].tags["region"] for query in listing.asked} == {"e&u"}
 
 
 async def test_pages_of_parked_sagas_continue_after_the_time_of_parking(
@@ -113,15 +113,15 @@ async def test_pages_of_parked_sagas_continue_after_the_time_of_parking(
 ) -> None:
     ids = [f"019ca945-0a00-7000-8000-{n:012x}" for n in (3, 1, 2)]
     listing.sagas = [
-        replace(ONE, saga_id=one, parked_at=NOON + timedelta(minutes=minutes))
-        for one, minutes in zip(ids, (0, 0, 7), strict=True)
+        replace(ONE, saga_id=saga_id, parked_at=NOON + timedelta(minutes=minutes))
+        for saga_id, minutes in zip(ids, (0, 0, 7), strict=True)
     ]
 
     first = await client.get("/sagas?status=parked&limit=2")
     second = await client.get(first.links["next"]["url"])
 
-    assert [one["saga_id"] for one in first.json()["sagas"]] == ids[:2]
-    assert [one["saga_id"] for one in second.json()["sagas"]] == ids[2:]
+    assert [saga["saga_id"] for saga in first.json()["sagas"]] == ids[:2]
+    assert [saga["saga_id"] for saga in second.json()["sagas"]] == ids[2:]
     assert first.json()["next_cursor"] == f"2026-03-01T12:00:00.000000Z_{ids[1]}"
 
 
@@ -129,7 +129,7 @@ async def test_cursor_of_another_order_is_refused(client: httpx.AsyncClient) -> 
     response = await client.get(f"/sagas?status=parked&cursor={ONE.saga_id}")
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-query")
-    assert [one["pointer"] for one in response.json()["errors"]] == ["/cursor"]
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/cursor"]
 
 
 async def test_a_page_of_sagas_with_large_tags_ends_early(
@@ -137,13 +137,13 @@ async def test_a_page_of_sagas_with_large_tags_ends_early(
 ) -> None:
     tags = {f"{number:02}": "x" * 1000 for number in range(50)}
     ids = [f"019ca945-0a00-7000-8000-{number:012x}" for number in range(300)]
-    listing.sagas = [replace(ONE, saga_id=one, tags=tags) for one in ids]
+    listing.sagas = [replace(ONE, saga_id=saga_id, tags=tags) for saga_id in ids]
 
     path, found, pages = "/sagas?limit=1000", list[str](), 0
     while path:
         answer = await client.get(path)
         assert len(answer.content) <= 4 * 1024 * 1024
-        found += [one["saga_id"] for one in answer.json()["sagas"]]
+        found += [saga["saga_id"] for saga in answer.json()["sagas"]]
         path, pages = answer.links.get("next", {}).get("url", ""), pages + 1
 
     assert found == ids

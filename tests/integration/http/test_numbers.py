@@ -100,30 +100,32 @@ def test_a_number_has_the_same_value_everywhere(literal: str) -> None:
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(literals, literals, literals)
-def test_any_number_has_the_same_value_everywhere(one: str, two: str, three: str) -> None:
-    asyncio.run(goes_through(one, two, three))
+def test_any_number_has_the_same_value_everywhere(amount: str, rate: str, limit: str) -> None:
+    asyncio.run(goes_through(amount, rate, limit))
 
 
 async def goes_through(amount: str, rate: str, limit: str) -> None:
-    documents = [one.replace("FIXED", rate).replace("LITERAL", limit) for one in (PART, MONEY)]
-    world = await in_memory_service(*documents)
-    sent, replies = world.participants.sent, world.participants
+    documents = [
+        document.replace("FIXED", rate).replace("LITERAL", limit) for document in (PART, MONEY)
+    ]
+    service = await in_memory_service(*documents)
+    sent, replies = service.participants.sent, service.participants
     replies.will_reply("quote", Response(200, JSON, b'{"rate": %b}' % rate.encode()))
     replies.will_reply("fetch", Response(200, JSON, b'{"part": %b}' % limit.encode()))
     body = f'{{"saga_type": "money", "entity_id": 1, "input": {{"amount": {amount}}}}}'
-    async with client_of_world(world) as client:
+    async with client_of_service(service) as client:
         started = await client.post("/sagas/start", content=body, headers=AT_ONCE)
         assert started.status_code == 202, started.text
         saga_id = started.json()["saga_id"]
-        await world.orchestrator.saga_from(saga_id, 4, TIME_LIMIT)
+        await service.orchestrator.saga_from(saga_id, 4, TIME_LIMIT)
         at_rest = [await seen(client, saga_id)]
-    await world.driver.drain(timedelta())
+    await service.driver.drain(timedelta())
 
     restarted = await in_memory_service(
-        *documents, store=world.log.store, participants=world.participants, clock=world.clock
+        *documents, store=service.log.store, participants=service.participants, clock=service.clock
     )
     await restarted.recover()
-    async with client_of_world(restarted) as client:
+    async with client_of_service(restarted) as client:
         at_rest.append(await seen(client, saga_id))
         signal = await client.post(
             f"/sagas/{saga_id}/signals/go", content=f'{{"limit": {limit}}}', headers=JSON
@@ -152,15 +154,15 @@ async def goes_through(amount: str, rate: str, limit: str) -> None:
     assert at_rest[0]["input"] == {"amount": a}
     assert at_rest[0]["outputs"] == {"quote": {"rate": b}}
     assert ended["outputs"]["approval"] == {"limit": c}
-    assert {"rate": b} in [one["data"].get("output") for one in ended["events"]]
+    assert {"rate": b} in [event["data"].get("output") for event in ended["events"]]
     assert exact(serialize(status_view(saga)))["steps"][0]["output"] == {"rate": b}
 
 
 AT_ONCE = {**JSON, "Prefer": "respond-async"}
 
 
-def client_of_world(world: InMemoryService) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    state = state_of(world, ScriptedListing(), ScriptedHealth(), bulk_jobs(world))
+def client_of_service(service: InMemoryService) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    state = state_of(service, ScriptedListing(), ScriptedHealth(), bulk_jobs(service))
     return client_of(state)
 
 

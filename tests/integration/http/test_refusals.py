@@ -26,9 +26,9 @@ from saga_orchestrator.tests.support.in_memory_service import (
 START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER_STEP_DATA}
 NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
 BULK = {"action": "cancel", "filter": {}, "reason": "wrong price"}
-WITH_A_BODY = [one for one in ROUTES if one.body]
+WITH_A_BODY = [route for route in ROUTES if route.body]
 TAKES_ANYTHING = ("signal", "verify_definition")
-WITH_A_SHAPE = [one for one in WITH_A_BODY if one.name not in TAKES_ANYTHING]
+WITH_A_SHAPE = [route for route in WITH_A_BODY if route.name not in TAKES_ANYTHING]
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 
 
@@ -86,11 +86,11 @@ def assert_problem(response: httpx.Response, status: int, code: str) -> ProblemD
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_is_recorded(world: InMemoryService) -> AsyncIterator[None]:
+async def _nothing_is_recorded(service: InMemoryService) -> AsyncIterator[None]:
     yield
-    assert world.events == []
-    assert world.participants.sent == []
-    assert world.log.store.keys == {}
+    assert service.events == []
+    assert service.participants.sent == []
+    assert service.log.store.keys == {}
 
 
 @pytest.mark.parametrize("case", BAD_STARTS)
@@ -110,7 +110,7 @@ async def test_errors_name_their_places(client: httpx.AsyncClient) -> None:
 
     response = await client.post("/sagas/start", json=start)
 
-    pointers = [one.pointer for one in assert_problem(response, 422, "invalid-request").errors]
+    pointers = [error.pointer for error in assert_problem(response, 422, "invalid-request").errors]
     assert pointers == ["/step_data", "/tags/a~1b"]
 
 
@@ -246,6 +246,10 @@ async def test_every_route_names_what_does_not_fit(
 
 LONG: Final = "x" * 1001
 RESOLVED: Final = {"outcome": "undone", "evidence": "e"}
+WRONG_FILTERS: Final[Sequence[object]] = [
+    *(None, [], {"status": "happy"}, {"colour": "red"}),
+    *({"started_after": "soon"}, {"tags": {"a": 1}}),
+]
 MISFITS: Final[dict[str, Sequence[object]]] = {
     "retry": [{"reason": 1}],
     "pause": [{"why": "x"}],
@@ -264,11 +268,7 @@ MISFITS: Final[dict[str, Sequence[object]]] = {
     "bulk": [
         *({**BULK, "action": action} for action in ("delete", None)),
         *({**BULK, "reason": reason} for reason in (None, "", " ")),
-        *(
-            {**BULK, "filter": wrong}
-            for wrong in (None, [], {"status": "happy"}, {"colour": "red"})
-        ),
-        *({**BULK, "filter": wrong} for wrong in ({"started_after": "soon"}, {"tags": {"a": 1}})),
+        *({**BULK, "filter": wrong} for wrong in WRONG_FILTERS),
         *({**BULK, "dry_run": "yes"}, {**BULK, "limit": 3}),
         *({key: BULK[key] for key in BULK if key != missing} for missing in BULK),
     ],
@@ -330,7 +330,9 @@ async def test_text_that_is_the_id_of_no_saga_is_not_found(
     assert len(response.content) < 1000
 
 
-@pytest.mark.parametrize("route", [one for one in ROUTES if "{saga_id}" in one.path], ids=name)
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if "{saga_id}" in route.path], ids=name
+)
 async def test_unknown_saga_is_found_by_no_route(
     client: httpx.AsyncClient, route: RouteSpec
 ) -> None:

@@ -30,9 +30,9 @@ async def outputs(client: httpx.AsyncClient, saga_id: str) -> object:
 
 @pytest.mark.parametrize(("content", "output"), BODIES)
 async def test_body_of_a_signal_is_the_output_of_its_step(
-    client: httpx.AsyncClient, world: InMemoryService, content: bytes, output: object
+    client: httpx.AsyncClient, service: InMemoryService, content: bytes, output: object
 ) -> None:
-    saga_id = await waiting(world)
+    saga_id = await waiting(service)
 
     response = await client.post(
         f"/sagas/{saga_id}/signals/approval", content=content, headers={**JSON, "Prefer": "wait=10"}
@@ -43,38 +43,38 @@ async def test_body_of_a_signal_is_the_output_of_its_step(
 
 
 async def test_unknown_signal_is_refused_with_the_known_ones(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await waiting(world)
-    before = len(world.events)
+    saga_id = await waiting(service)
+    before = len(service.events)
 
     response = await client.post(f"/sagas/{saga_id}/signals/aproval")
 
     problem = ProblemDetails.model_validate_json(response.content)
     assert (response.status_code, problem.code) == (422, "unknown-signal")
     assert problem.known == ["approval"]
-    assert len(world.events) == before
+    assert len(service.events) == before
 
 
 async def test_repeated_key_of_a_signal_counts_once_after_the_saga_went_on(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await waiting(world)
+    saga_id = await waiting(service)
     path, headers = f"/sagas/{saga_id}/signals/approval", {"Idempotency-Key": "k"}
     await client.post(path, json=1, headers=headers)
-    await await_idle(world.driver)
-    before = len(world.events)
+    await await_idle(service.driver)
+    before = len(service.events)
 
     again = await client.post(path, json=1, headers={"Idempotency-Key": '"k"'})
 
     assert (again.status_code, again.json()["status"]) == (200, "completed")
-    assert len(world.events) == before
+    assert len(service.events) == before
 
 
 async def test_signals_beyond_the_limit_are_refused(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await paused(world)
+    saga_id = await paused(service)
 
     for _ in range(MAX_BUFFERED_SIGNALS):
         assert (await client.post(f"/sagas/{saga_id}/signals/approval")).status_code == 200
@@ -89,11 +89,11 @@ NAMES = ["%00", "%EF%BF%BD", "a" * 64, "1a", "a%20b", "a%0A", "%C3%BC", "a.b"]
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_impossible_signal_name_is_refused(
-    client: httpx.AsyncClient, world: InMemoryService, name: str
+    client: httpx.AsyncClient, service: InMemoryService, name: str
 ) -> None:
-    saga_id = await waiting(world)
+    saga_id = await waiting(service)
 
     response = await client.post(f"/sagas/{saga_id}/signals/{name}")
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-signal-name")
-    assert len(world.events) == 4
+    assert len(service.events) == 4

@@ -54,9 +54,9 @@ async def test_start_waits_for_the_end_and_returns_the_outputs(client: httpx.Asy
 
 
 async def test_start_of_a_compensated_saga_returns_the_reason(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.participants.will_reply("process_payment", NO_MONEY)
+    service.participants.will_reply("process_payment", NO_MONEY)
 
     response = await client.post("/sagas/start", json=START)
 
@@ -72,9 +72,9 @@ async def test_start_of_a_compensated_saga_returns_the_reason(
 
 
 async def test_start_of_a_running_saga_is_accepted_with_its_location(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.participants.hold("create_order")
+    service.participants.hold("create_order")
 
     response = await client.post("/sagas/start", json=START, headers={"Prefer": "wait=0"})
 
@@ -94,10 +94,10 @@ async def test_start_of_a_running_saga_is_accepted_with_its_location(
 
 
 async def test_repeated_key_and_body_return_the_same_saga(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     first = await client.post("/sagas/start", json=START, headers={"Idempotency-Key": "k-1"})
-    recorded = len(world.events)
+    recorded = len(service.events)
     body = b'{ "step_data": %b, "entity_id":123,"saga_type" : "order_processing"}'
     again = await client.post(
         "/sagas/start",
@@ -108,7 +108,7 @@ async def test_repeated_key_and_body_return_the_same_saga(
     assert again.status_code == 200
     assert again.headers["idempotency-replayed"] == "true"
     assert again.content == first.content
-    assert len(world.events) == recorded
+    assert len(service.events) == recorded
 
 
 async def test_replayed_start_of_a_saga_at_rest_is_200_without_waiting(
@@ -124,7 +124,7 @@ async def test_replayed_start_of_a_saga_at_rest_is_200_without_waiting(
 
 
 async def test_key_with_another_body_is_refused(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     headers = {"Idempotency-Key": "k"}
     await client.post("/sagas/start", json=START, headers=headers)
@@ -132,7 +132,7 @@ async def test_key_with_another_body_is_refused(
     other = await client.post("/sagas/start", json={**START, "entity_id": 9}, headers=headers)
 
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
-    assert [one.type for one in world.events].count("SagaStarted") == 1
+    assert [event.type for event in service.events].count("SagaStarted") == 1
 
 
 async def stricter_definition(state: AppState) -> AppState:
@@ -152,14 +152,14 @@ async def stricter_callbacks(state: AppState) -> AppState:
 @pytest.mark.parametrize("become_stricter", [stricter_definition, stricter_callbacks])
 async def test_repeated_start_is_answered_whatever_starts_need_meanwhile(
     state: AppState,
-    world: InMemoryService,
+    service: InMemoryService,
     become_stricter: Callable[[AppState], Awaitable[AppState]],
 ) -> None:
     start = {**START, "callback_url": "http://127.0.0.1:9001/api/told"}
     keyed = {"Idempotency-Key": "k"}
     async with client_of(state) as client:
         first = await client.post("/sagas/start", json=start, headers=keyed)
-    recorded = len(world.events)
+    recorded = len(service.events)
 
     async with client_of(await become_stricter(state)) as client:
         unkeyed = await client.post("/sagas/start", json=start)
@@ -167,21 +167,26 @@ async def test_repeated_start_is_answered_whatever_starts_need_meanwhile(
         other = await client.post("/sagas/start", json={**start, "entity_id": 9}, headers=keyed)
         again = await client.post("/sagas/start", json=start, headers=keyed)
 
-    assert [one.status_code for one in (first, unkeyed, new, other)] == [200, 422, 422, 422]
+    assert [response.status_code for response in (first, unkeyed, new, other)] == [
+        200,
+        422,
+        422,
+        422,
+    ]
     assert new.json()["code"] == unkeyed.json()["code"] != "idempotency-key-reused"
     assert other.json()["code"] == "idempotency-key-reused"
     assert (again.status_code, again.content) == (200, first.content)
     assert again.headers["idempotency-replayed"] == "true"
-    assert len(world.events) == recorded
-    assert set(world.log.store.keys) == {"k"}
+    assert len(service.events) == recorded
+    assert set(service.log.store.keys) == {"k"}
 
 
 async def test_key_recorded_by_an_older_version_still_works(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     keyed = {"Idempotency-Key": "k"}
     first = await client.post("/sagas/start", json=START, headers=keyed)
-    keys = world.log.store.keys
+    keys = service.log.store.keys
     keys["k"] = replace(keys["k"], digest=former_digest(START))
 
     again = await client.post("/sagas/start", json=START, headers=keyed)
@@ -192,27 +197,27 @@ async def test_key_recorded_by_an_older_version_still_works(
 
 
 async def test_key_of_an_unrecorded_start_is_checked_like_a_new_one(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     start: dict[str, Any] = {**START, "step_data": []}
     key = request_digest(start)
-    await world.log.claim_key("k", digest=key, stream_id=StreamId(NOBODY), claimed_at=NOON)
+    await service.log.claim_key("k", digest=key, stream_id=StreamId(NOBODY), claimed_at=NOON)
 
     response = await client.post("/sagas/start", json=start, headers={"Idempotency-Key": "k"})
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-input")
-    assert world.events == []
+    assert service.events == []
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ü", "x" * 256, '"open', '""', '"a";b=1'])
 async def test_invalid_key_is_refused(
-    client: httpx.AsyncClient, world: InMemoryService, key: str
+    client: httpx.AsyncClient, service: InMemoryService, key: str
 ) -> None:
     headers = [(b"Idempotency-Key", key.encode("latin-1"))]
     response = await client.post("/sagas/start", json=START, headers=headers)
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-idempotency-key")
-    assert world.events == []
+    assert service.events == []
 
 
 async def test_members_of_a_start_are_kept(client: httpx.AsyncClient) -> None:
@@ -240,23 +245,23 @@ async def test_members_of_a_start_are_kept(client: httpx.AsyncClient) -> None:
 
 
 async def test_stopping_service_refuses_starts(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.driver.begin_stop()
+    service.driver.begin_stop()
 
     response = await client.post("/sagas/start", json=START)
 
     assert (response.status_code, response.json()["code"]) == (503, "not-serving")
     assert response.json()["retryable"] is True
     assert response.headers["retry-after"] == "1"
-    assert world.events == []
+    assert service.events == []
 
 
 async def test_start_that_takes_too_long_is_unconfirmed(
-    client: httpx.AsyncClient, world: InMemoryService, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, service: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = {"Idempotency-Key": "k"}
-    monkeypatch.setattr(world.orchestrator, "_recording", SharedTimeout(timedelta()))
+    monkeypatch.setattr(service.orchestrator, "_recording", SharedTimeout(timedelta()))
     late = await client.post("/sagas/start", json=START, headers=headers)
     monkeypatch.undo()
 
@@ -265,7 +270,7 @@ async def test_start_that_takes_too_long_is_unconfirmed(
     assert (late.status_code, late.json()["code"]) == (503, "start-unconfirmed")
     assert "same Idempotency-Key" in late.json()["detail"]
     assert (again.status_code, again.json()["status"]) == (200, "completed")
-    assert [one.type for one in world.events].count("SagaStarted") == 1
+    assert [event.type for event in service.events].count("SagaStarted") == 1
 
 
 NO_TIME = [
@@ -278,21 +283,21 @@ NO_TIME = [
 
 @pytest.mark.parametrize("given", NO_TIME)
 async def test_deadline_before_the_start_is_refused(
-    client: httpx.AsyncClient, world: InMemoryService, given: dict[str, str]
+    client: httpx.AsyncClient, service: InMemoryService, given: dict[str, str]
 ) -> None:
     response = await client.post("/sagas/start", json={**START, **given})
 
     assert response.status_code == 422
-    assert [one["pointer"] for one in response.json()["errors"]] == ["/deadline"]
-    assert world.events == []
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/deadline"]
+    assert service.events == []
 
 
 async def test_repeated_start_is_answered_after_its_deadline(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     start, key = {**START, "deadline": "2026-03-01T12:00:01Z"}, {"Idempotency-Key": "k-1"}
     first = await client.post("/sagas/start", json=start, headers=key)
-    world.clock.advance(timedelta(hours=1))
+    service.clock.advance(timedelta(hours=1))
 
     again = await client.post("/sagas/start", json=start, headers=key)
 
@@ -304,12 +309,12 @@ async def test_repeated_start_is_answered_after_its_deadline(
 
 @pytest.mark.parametrize("first", [[], ORDER_STEP_DATA, None])
 async def test_step_data_given_twice_is_refused(
-    client: httpx.AsyncClient, world: InMemoryService, first: object
+    client: httpx.AsyncClient, service: InMemoryService, first: object
 ) -> None:
     response = await client.post("/sagas/start", json={**START, "input": {"step_data": first}})
 
     assert response.status_code == 422
-    assert [one["pointer"] for one in response.json()["errors"]] == ["/input/step_data"]
-    assert world.events == []
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/input/step_data"]
+    assert service.events == []
     one_is_null = {**START, "step_data": None, "input": {"step_data": ORDER_STEP_DATA}}
     assert (await client.post("/sagas/start", json=one_is_null)).status_code == 200

@@ -23,33 +23,33 @@ class AmbiguousLog(InMemoryLog):
         raise LogUnavailable("the connection broke during the commit")
 
 
-def ambiguous(world: InMemoryService) -> AmbiguousLog:
-    """In the place of the log that the world has claimed its shards with."""
-    log = AmbiguousLog(world.log.store)
-    log._epochs = world.log._epochs
+def ambiguous(service: InMemoryService) -> AmbiguousLog:
+    """Return a log with the epochs of that of the service, to stand in its place."""
+    log = AmbiguousLog(service.log.store)
+    log._epochs = service.log._epochs
     return log
 
 
 async def test_unconfirmed_start_can_be_repeated_with_its_key(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
     headers = {"Idempotency-Key": "k", "Prefer": "wait=0"}
-    world.driver.repository.log = ambiguous(world)
+    service.driver.repository.log = ambiguous(service)
 
     late = await client.post("/sagas/start", json=START, headers=headers)
-    world.driver.repository.log = world.log
+    service.driver.repository.log = service.log
     again = await client.post("/sagas/start", json=START, headers=headers)
 
     assert (late.status_code, late.json()["code"]) == (503, "start-unconfirmed")
     assert "same Idempotency-Key" in late.json()["detail"]
     assert again.headers["idempotency-replayed"] == "true"
-    assert [one.type for one in world.events].count("SagaStarted") == 1
+    assert [event.type for event in service.events].count("SagaStarted") == 1
 
 
 async def test_unconfirmed_start_without_a_key_says_to_look_first(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.driver.repository.log = ambiguous(world)
+    service.driver.repository.log = ambiguous(service)
 
     response = await client.post("/sagas/start", json=START)
 

@@ -11,38 +11,38 @@ from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 NO_MONEY = Response(402, {}, b'{"detail": "card declined"}')
 
 
-async def a_completed(world: InMemoryService) -> str:
-    saga = await world.start("order_processing")
-    return (await world.await_rest(saga.state.saga_id)).state.saga_id
+async def a_completed(service: InMemoryService) -> str:
+    saga = await service.start("order_processing")
+    return (await service.await_rest(saga.state.saga_id)).state.saga_id
 
 
-async def a_held(world: InMemoryService, step: str) -> str:
+async def a_held(service: InMemoryService, step: str) -> str:
     """A saga that waits for `step`."""
-    world.participants.hold(step)
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call(step)
+    service.participants.hold(step)
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call(step)
     return saga_id
 
 
 async def test_status_of_a_completed_saga_is_final(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     response = await client.get(f"/sagas/{saga_id}/status")
 
     status = response.json()
     assert response.headers["etag"] == '"8"'
     assert (status["status"], status["success"], status["version"]) == ("completed", True, 8)
-    assert [one["status"] for one in status["steps"]] == ["succeeded"] * 3
+    assert [step["status"] for step in status["steps"]] == ["succeeded"] * 3
     assert (status["current_step"], status["remaining_steps"]) == (None, [])
 
 
 @pytest.mark.parametrize("tags", ['"8"', 'W/"8"', '"7", "8"', "*"])
 async def test_client_with_the_current_version_gets_304(
-    client: httpx.AsyncClient, world: InMemoryService, tags: str
+    client: httpx.AsyncClient, service: InMemoryService, tags: str
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     for path in (f"/sagas/{saga_id}/status", f"/sagas/{saga_id}"):
         response = await client.get(path, headers={"If-None-Match": tags})
@@ -52,9 +52,9 @@ async def test_client_with_the_current_version_gets_304(
 
 @pytest.mark.parametrize("tags", ['"7"', "8", '"88"', "nonsense"])
 async def test_client_with_another_version_gets_the_status(
-    client: httpx.AsyncClient, world: InMemoryService, tags: str
+    client: httpx.AsyncClient, service: InMemoryService, tags: str
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     response = await client.get(f"/sagas/{saga_id}/status", headers={"If-None-Match": tags})
 
@@ -62,26 +62,26 @@ async def test_client_with_another_version_gets_the_status(
 
 
 async def test_status_is_returned_as_of_a_version(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     response = await client.get(f"/sagas/{saga_id}/status?at_version=2")
 
     status = response.json()
     assert response.headers["etag"] == '"2"'
     assert (status["status"], status["version"]) == ("running", 2)
-    assert [one["status"] for one in status["steps"]] == ["calling", "pending", "pending"]
+    assert [step["status"] for step in status["steps"]] == ["calling", "pending", "pending"]
 
 
 async def test_status_is_returned_as_of_a_time(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_held(world, "create_order")
-    before = world.clock.time
-    world.clock.advance(timedelta(seconds=5))
-    world.participants.release("create_order")
-    await world.await_rest(saga_id)
+    saga_id = await a_held(service, "create_order")
+    before = service.clock.time
+    service.clock.advance(timedelta(seconds=5))
+    service.participants.release("create_order")
+    await service.await_rest(saga_id)
 
     then = await client.get(f"/sagas/{saga_id}/status", params={"at": before.isoformat()})
     now = await client.get(f"/sagas/{saga_id}/status?at=2026-03-01T12:00:05Z")
@@ -90,11 +90,11 @@ async def test_status_is_returned_as_of_a_time(
 
 
 async def test_client_can_wait_for_a_version_over_http(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_held(world, "create_order")
+    saga_id = await a_held(service, "create_order")
     asking = asyncio.ensure_future(client.get(f"/sagas/{saga_id}/status?min_version=8"))
-    world.participants.release("create_order")
+    service.participants.release("create_order")
 
     response = await asking
 
@@ -102,9 +102,9 @@ async def test_client_can_wait_for_a_version_over_http(
 
 
 async def test_client_waits_for_a_version_no_longer_than_preferred(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_held(world, "create_order")
+    saga_id = await a_held(service, "create_order")
 
     response = await client.get(
         f"/sagas/{saga_id}/status?min_version=8", headers={"Prefer": "wait=0"}
@@ -115,10 +115,10 @@ async def test_client_waits_for_a_version_no_longer_than_preferred(
 
 
 async def test_details_of_a_saga_are_complete(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.participants.will_reply("process_payment", NO_MONEY)
-    saga_id = await a_completed(world)
+    service.participants.will_reply("process_payment", NO_MONEY)
+    saga_id = await a_completed(service)
 
     saga = (await client.get(f"/sagas/{saga_id}")).json()
 
@@ -129,24 +129,24 @@ async def test_details_of_a_saga_are_complete(
 
 
 async def test_events_are_returned_in_order_and_in_pages(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
-    path, told = f"/sagas/{saga_id}/events?limit=3", []
+    saga_id = await a_completed(service)
+    path, trail = f"/sagas/{saga_id}/events?limit=3", []
     while path:
         response = await client.get(path)
-        told += response.json()["events"]
+        trail += response.json()["events"]
         path = response.links.get("next", {}).get("url", "")
 
-    assert [one["version"] for one in told] == list(range(1, 9))
-    assert [one["type"] for one in told][:3] == ["SagaStarted", "StepCalled", "StepSucceeded"]
-    assert told[1]["data"] == {"step": "create_order", "attempt": 1}
+    assert [event["version"] for event in trail] == list(range(1, 9))
+    assert [event["type"] for event in trail][:3] == ["SagaStarted", "StepCalled", "StepSucceeded"]
+    assert trail[1]["data"] == {"step": "create_order", "attempt": 1}
 
 
 async def test_page_after_the_last_event_is_empty(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
 
     response = await client.get(f"/sagas/{saga_id}/events?after=8")
 
@@ -154,9 +154,9 @@ async def test_page_after_the_last_event_is_empty(
 
 
 async def test_reason_of_an_event_is_beside_its_data(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_completed(world)
+    saga_id = await a_completed(service)
     await client.post(f"/sagas/{saga_id}/compensate", json={"reason": "sent twice"})
 
     events = (await client.get(f"/sagas/{saga_id}/events?after=8&limit=1")).json()["events"]

@@ -50,9 +50,9 @@ async def status_of(client: httpx.AsyncClient, saga_id: str) -> dict[str, Any]:
 
 
 async def test_status_of_a_waiting_saga_names_its_wait(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    status = await status_of(client, saga_id := await waiting(world))
+    status = await status_of(client, saga_id := await waiting(service))
 
     approve = {
         **UNTOUCHED,
@@ -82,9 +82,9 @@ async def test_status_of_a_waiting_saga_names_its_wait(
 
 
 async def test_scheduled_saga_has_no_current_step(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await pending(world)
+    saga_id = await pending(service)
 
     status = await status_of(client, saga_id)
     everything = (await client.get(f"/sagas/{saga_id}")).json()
@@ -95,9 +95,9 @@ async def test_scheduled_saga_has_no_current_step(
 
 
 async def test_step_in_back_off_shows_its_next_attempt_and_error(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    status = await status_of(client, await backing_off(world))
+    status = await status_of(client, await backing_off(service))
 
     reserve = status["steps"][0]
     assert (status["status"], status["current_step"]) == ("running", "reserve")
@@ -107,10 +107,10 @@ async def test_step_in_back_off_shows_its_next_attempt_and_error(
 
 
 async def test_paused_saga_is_shown_as_paused_and_running(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await paused(world)
-    world.clock.advance(timedelta(hours=1))
+    saga_id = await paused(service)
+    service.clock.advance(timedelta(hours=1))
 
     halted = await status_of(client, saga_id)
     await client.post(f"/sagas/{saga_id}/resume")
@@ -123,9 +123,9 @@ async def test_paused_saga_is_shown_as_paused_and_running(
 
 
 async def test_parked_saga_names_the_steps_that_are_not_done(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    status = await status_of(client, await parked_forward(world))
+    status = await status_of(client, await parked_forward(service))
 
     why = "pay has an unknown outcome: 500 out of order"
     assert (status["status"], status["success"], status["error"]) == ("parked", False, why)
@@ -136,18 +136,18 @@ async def test_parked_saga_names_the_steps_that_are_not_done(
         "not_undone": [],
     }
     assert (status["current_step"], status["remaining_steps"]) == (None, ["pay", "thank"])
-    assert [one["status"] for one in status["steps"]] == ["succeeded", "unknown", "pending"]
+    assert [step["status"] for step in status["steps"]] == ["succeeded", "unknown", "pending"]
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 async def test_status_equals_that_of_the_log_in_every_situation(
-    client: httpx.AsyncClient, world: InMemoryService, situation: str
+    client: httpx.AsyncClient, service: InMemoryService, situation: str
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
+    saga_id = await SITUATIONS[situation](service)
 
     now = await status_of(client, saga_id)
-    told = await client.get(f"/sagas/{saga_id}/status?at_version={now['version']}")
+    as_of_now = await client.get(f"/sagas/{saga_id}/status?at_version={now['version']}")
     everything = await client.get(f"/sagas/{saga_id}")
 
-    assert told.json() == now
-    assert SagaResponse.model_validate_json(everything.content).version == len(world.events)
+    assert as_of_now.json() == now
+    assert SagaResponse.model_validate_json(everything.content).version == len(service.events)

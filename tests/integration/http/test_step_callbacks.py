@@ -24,9 +24,9 @@ def token_of(saga_id: str, step: str = "ship") -> Mapping[str, str]:
     [(b"", None), (b"{}", None), (b'{"output": 7}', 7), (b'{"output": {"id": "x"}}', {"id": "x"})],
 )
 async def test_callback_completes_its_step_with_an_output(
-    client: httpx.AsyncClient, world: InMemoryService, body: bytes, output: object
+    client: httpx.AsyncClient, service: InMemoryService, body: bytes, output: object
 ) -> None:
-    saga_id = await accepted(world)
+    saga_id = await accepted(service)
 
     response = await client.post(
         f"/sagas/{saga_id}/steps/ship/complete", content=body, headers={**JSON, **token_of(saga_id)}
@@ -36,8 +36,8 @@ async def test_callback_completes_its_step_with_an_output(
     assert (response.status_code, answer.status) == (200, "completed")
     assert answer.steps[1].output == output
     assert response.headers["location"] == f"/sagas/{saga_id}/status"
-    told = await client.get(f"/sagas/{saga_id}/steps/ship/output")
-    assert (told.status_code, told.json()) == (200, output)
+    served = await client.get(f"/sagas/{saga_id}/steps/ship/output")
+    assert (served.status_code, served.json()) == (200, output)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ async def test_callback_completes_its_step_with_an_output(
     ],
 )
 async def test_callback_that_fails_its_step_starts_compensation(
-    client: httpx.AsyncClient, world: InMemoryService, body: object, why: str
+    client: httpx.AsyncClient, service: InMemoryService, body: object, why: str
 ) -> None:
-    saga_id = await accepted(world)
-    world.participants.hold("undo reserve")
+    saga_id = await accepted(service)
+    service.participants.hold("undo reserve")
     content = None if body is None else httpx.Request("POST", "http://x", json=body).content
 
     response = await client.post(
@@ -61,9 +61,9 @@ async def test_callback_that_fails_its_step_starts_compensation(
 
     assert (response.status_code, response.json()["status"]) == (200, "compensating")
     assert response.json()["error"] == f"ship was rejected: {why}"
-    world.participants.release("undo reserve")
-    assert (await world.await_rest(saga_id)).state.status == "compensated"
-    assert world.participants.paths[2:] == ["POST /release"]
+    service.participants.release("undo reserve")
+    assert (await service.await_rest(saga_id)).state.status == "compensated"
+    assert service.participants.paths[2:] == ["POST /release"]
 
 
 @pytest.mark.parametrize("verb", ["complete", "fail"])
@@ -78,23 +78,23 @@ async def test_callback_that_fails_its_step_starts_compensation(
     ],
 )
 async def test_callback_without_the_token_is_refused(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str, headers: Mapping[str, str]
+    client: httpx.AsyncClient, service: InMemoryService, verb: str, headers: Mapping[str, str]
 ) -> None:
-    saga_id = await accepted(world)
-    before = len(world.events)
+    saga_id = await accepted(service)
+    before = len(service.events)
 
     response = await client.post(f"/sagas/{saga_id}/steps/ship/{verb}", headers=headers)
 
     assert (response.status_code, response.json()["code"]) == (403, "wrong-callback-token")
     assert TOKENS.issue(saga_id, "ship") not in response.text
-    assert len(world.events) == before
+    assert len(service.events) == before
 
 
 @pytest.mark.parametrize("step", ["reserve", "pack"])
 async def test_step_without_callbacks_is_not_found(
-    client: httpx.AsyncClient, world: InMemoryService, step: str
+    client: httpx.AsyncClient, service: InMemoryService, step: str
 ) -> None:
-    saga_id = await accepted(world)
+    saga_id = await accepted(service)
 
     response = await client.post(
         f"/sagas/{saga_id}/steps/{step}/complete", headers=token_of(saga_id, step)
@@ -105,9 +105,9 @@ async def test_step_without_callbacks_is_not_found(
 
 @pytest.mark.parametrize("spelling", [SECRET, SECRET.replace("/", "%2F"), "the token"])
 async def test_secret_in_a_callback_is_not_recorded(
-    client: httpx.AsyncClient, world: InMemoryService, spelling: str
+    client: httpx.AsyncClient, service: InMemoryService, spelling: str
 ) -> None:
-    saga_id = await accepted(world)
+    saga_id = await accepted(service)
     secret = TOKENS.issue(saga_id, "ship") if spelling == "the token" else spelling
     body = {"output": {secret: f"sent with {secret}"}}
 
@@ -116,13 +116,13 @@ async def test_secret_in_a_callback_is_not_recorded(
     )
 
     assert response.json()["steps"][1]["output"] == {"[secret]": "sent with [secret]"}
-    assert secret not in str(world.events)
+    assert secret not in str(service.events)
 
 
 async def test_secret_in_a_failure_is_redacted_in_the_reason(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await accepted(world)
+    saga_id = await accepted(service)
 
     response = await client.post(
         f"/sagas/{saga_id}/steps/ship/fail",

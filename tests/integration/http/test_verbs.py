@@ -92,27 +92,27 @@ IMPOSSIBLE = [
 REFUSALS = [(where, verb, legal) for where, verbs, legal in IMPOSSIBLE for verb in verbs]
 
 
-def types_since(world: InMemoryService, version: int) -> list[str]:
-    return [one.type for one in world.events[version:]]
+def types_since(service: InMemoryService, version: int) -> list[str]:
+    return [event.type for event in service.events[version:]]
 
 
 @pytest.mark.parametrize(("situation", "verb", "status", "recorded"), POSSIBLE)
 async def test_allowed_command_is_executed_and_recorded(
     client: httpx.AsyncClient,
-    world: InMemoryService,
+    service: InMemoryService,
     situation: str,
     verb: str,
     status: str,
     recorded: list[str],
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
-    before = len(world.events)
+    saga_id = await SITUATIONS[situation](service)
+    before = len(service.events)
 
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb])
 
     answer = SagaStatusResponse.model_validate_json(response.content)
     assert (response.status_code, answer.status) == (200, status)
-    assert types_since(world, before) == recorded
+    assert types_since(service, before) == recorded
     assert response.headers["etag"] == f'"{before + len(recorded)}"'
     assert response.headers["location"] == f"/sagas/{saga_id}/status"
     if recorded:
@@ -122,10 +122,10 @@ async def test_allowed_command_is_executed_and_recorded(
 
 @pytest.mark.parametrize(("situation", "verb", "legal"), REFUSALS)
 async def test_refused_command_names_the_allowed_ones(
-    client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str, legal: list[str]
+    client: httpx.AsyncClient, service: InMemoryService, situation: str, verb: str, legal: list[str]
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
-    before = len(world.events)
+    saga_id = await SITUATIONS[situation](service)
+    before = len(service.events)
 
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=BODIES[verb])
 
@@ -133,7 +133,7 @@ async def test_refused_command_names_the_allowed_ones(
     assert (response.status_code, problem.code) == (409, "not-allowed")
     assert problem.allowed_actions == legal
     assert problem.retryable is False
-    assert len(world.events) == before
+    assert len(service.events) == before
 
 
 @pytest.mark.parametrize(
@@ -141,26 +141,26 @@ async def test_refused_command_names_the_allowed_ones(
     [("parked_forward", "pay", "not_done"), ("parked_back", "reserve", "undone")],
 )
 async def test_output_of_a_step_that_is_not_done_is_refused(
-    client: httpx.AsyncClient, world: InMemoryService, situation: str, step: str, outcome: str
+    client: httpx.AsyncClient, service: InMemoryService, situation: str, step: str, outcome: str
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
-    before = len(world.events)
+    saga_id = await SITUATIONS[situation](service)
+    before = len(service.events)
     path, resolve = f"/sagas/{saga_id}/steps/{step}/resolve", {"outcome": outcome, "evidence": "e"}
 
     response = await client.post(path, json={**resolve, "output": {"id": 9}})
 
     assert response.status_code == 422
-    assert [one["pointer"] for one in response.json()["errors"]] == ["/output"]
-    assert len(world.events) == before
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/output"]
+    assert len(service.events) == before
     assert (await client.post(path, json={**resolve, "output": None})).status_code in (200, 202)
 
 
 @pytest.mark.parametrize("verb", ["steps/pack/skip", "steps/pack/resolve", "steps/%00/resolve"])
 @pytest.mark.parametrize("situation", ["waiting", "parked_back", "completed"])
 async def test_unknown_step_is_not_found(
-    client: httpx.AsyncClient, world: InMemoryService, situation: str, verb: str
+    client: httpx.AsyncClient, service: InMemoryService, situation: str, verb: str
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
+    saga_id = await SITUATIONS[situation](service)
     body = BODIES["steps/pay/resolve"] if verb.endswith("resolve") else WHY
 
     response = await client.post(f"/sagas/{saga_id}/{verb}", json=body)
@@ -169,10 +169,10 @@ async def test_unknown_step_is_not_found(
 
 
 async def test_resolution_is_recorded_with_evidence_and_output(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await parked_forward(world)
-    before = len(world.events)
+    saga_id = await parked_forward(service)
+    before = len(service.events)
 
     await client.post(f"/sagas/{saga_id}/steps/pay/resolve", json=BODIES["steps/pay/resolve"])
 
@@ -190,22 +190,22 @@ async def test_resolution_is_recorded_with_evidence_and_output(
 
 @pytest.mark.parametrize("verb", BODIES)
 async def test_command_refuses_a_query(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str
+    client: httpx.AsyncClient, service: InMemoryService, verb: str
 ) -> None:
-    saga_id = await parked_forward(world)
-    before = len(world.events)
+    saga_id = await parked_forward(service)
+    before = len(service.events)
 
     response = await client.post(f"/sagas/{saga_id}/{verb}?dry_run=true", json=BODIES[verb])
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid-query")
-    assert len(world.events) == before
+    assert len(service.events) == before
 
 
 async def test_cancel_is_accepted_with_a_time_to_retry(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await waiting(world)
-    world.participants.hold("undo reserve")
+    saga_id = await waiting(service)
+    service.participants.hold("undo reserve")
 
     response = await client.post(f"/sagas/{saga_id}/cancel", json=WHY)
 
@@ -215,14 +215,14 @@ async def test_cancel_is_accepted_with_a_time_to_retry(
 
 
 async def test_cancel_with_a_preferred_wait_returns_the_end(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await waiting(world)
-    world.participants.hold("undo reserve")
+    saga_id = await waiting(service)
+    service.participants.hold("undo reserve")
     headers = {"Prefer": "wait=10"}
     asking = asyncio.ensure_future(client.post(f"/sagas/{saga_id}/cancel", headers=headers))
-    await world.participants.await_call("undo reserve")
-    world.participants.release("undo reserve")
+    await service.participants.await_call("undo reserve")
+    service.participants.release("undo reserve")
 
     response = await asking
 
@@ -231,42 +231,42 @@ async def test_cancel_with_a_preferred_wait_returns_the_end(
 
 
 async def test_cancel_while_the_pivot_is_uncertain_is_accepted(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    world.participants.hold("pay")
-    asking = asyncio.ensure_future(started(world, PURCHASE))
-    await world.participants.await_call("pay")
-    saga_id = world.participants.sent[0].headers["saga-id"]
+    service.participants.hold("pay")
+    asking = asyncio.ensure_future(started(service, PURCHASE))
+    await service.participants.await_call("pay")
+    saga_id = service.participants.sent[0].headers["saga-id"]
 
     response = await client.post(f"/sagas/{saga_id}/cancel")
-    world.participants.release("pay")
+    service.participants.release("pay")
 
     assert (response.status_code, response.json()["status"]) == (202, "running")
     assert response.headers["retry-after"] == "1"
     assert await asking == saga_id
-    assert (await world.await_rest(saga_id)).state.status == "completed"
+    assert (await service.await_rest(saga_id)).state.status == "completed"
 
 
 @pytest.mark.parametrize(("given", "status"), [({"output": None}, 200), ({}, 404)])
 async def test_resolution_with_null_gives_an_output_and_one_without_none(
-    client: httpx.AsyncClient, world: InMemoryService, given: dict[str, None], status: int
+    client: httpx.AsyncClient, service: InMemoryService, given: dict[str, None], status: int
 ) -> None:
-    saga_id = await SITUATIONS["parked_forward"](world)
-    verdict = {"outcome": "done", "evidence": "ticket 7", **given}
+    saga_id = await SITUATIONS["parked_forward"](service)
+    resolution = {"outcome": "done", "evidence": "ticket 7", **given}
 
-    await client.post(f"/sagas/{saga_id}/steps/pay/resolve", json=verdict)
+    await client.post(f"/sagas/{saga_id}/steps/pay/resolve", json=resolution)
 
-    told = await client.get(f"/sagas/{saga_id}/steps/pay/output")
-    assert told.status_code == status
+    served = await client.get(f"/sagas/{saga_id}/steps/pay/output")
+    assert served.status_code == status
 
 
 @pytest.mark.parametrize(
     ("situation", "legal"), {where: legal for where, _, legal in IMPOSSIBLE}.items()
 )
 async def test_details_name_the_allowed_commands(
-    client: httpx.AsyncClient, world: InMemoryService, situation: str, legal: list[str]
+    client: httpx.AsyncClient, service: InMemoryService, situation: str, legal: list[str]
 ) -> None:
-    saga_id = await SITUATIONS[situation](world)
+    saga_id = await SITUATIONS[situation](service)
 
     everything = (await client.get(f"/sagas/{saga_id}")).json()
 
@@ -274,10 +274,10 @@ async def test_details_name_the_allowed_commands(
 
 
 async def test_command_without_confirmation_is_unconfirmed(
-    client: httpx.AsyncClient, world: InMemoryService, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, service: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saga_id = await waiting(world)
-    monkeypatch.setattr(world.orchestrator, "_recording", SharedTimeout(timedelta()))
+    saga_id = await waiting(service)
+    monkeypatch.setattr(service.orchestrator, "_recording", SharedTimeout(timedelta()))
 
     late = await client.post(f"/sagas/{saga_id}/pause")
 
@@ -295,9 +295,9 @@ steps:
 
 
 async def test_missing_output_is_supplied_with_evidence(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await started(world, UNMAPPED)
+    saga_id = await started(service, UNMAPPED)
     status = (await client.get(f"/sagas/{saga_id}/status")).json()
     assert (status["status"], status["parked"]["not_done"]) == ("parked", ["ship"])
     assert "the output of pay has no ticket" in status["parked"]["reason"]
@@ -305,17 +305,17 @@ async def test_missing_output_is_supplied_with_evidence(
 
     without_evidence = await client.post(path, json=said)
     response = await client.post(path, json={**said, "evidence": "receipt 7"})
-    await await_idle(world.driver)
+    await await_idle(service.driver)
 
     assert without_evidence.status_code == 422
     assert response.status_code == 200
-    assert world.participants.paths == ["POST /pay", "POST /ship/7"]
+    assert service.participants.paths == ["POST /pay", "POST /ship/7"]
 
 
 async def test_retry_that_cannot_work_names_what_is_missing(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await started(world, UNMAPPED)
+    saga_id = await started(service, UNMAPPED)
 
     merely = await client.post(f"/sagas/{saga_id}/retry")
     of_nothing = await client.post(f"/sagas/{saga_id}/retry", json={"step": "nothing"})
@@ -328,9 +328,9 @@ async def test_retry_that_cannot_work_names_what_is_missing(
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 async def test_pause_of_a_compensating_saga_is_complete_when_recorded(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str
+    client: httpx.AsyncClient, service: InMemoryService, verb: str
 ) -> None:
-    saga_id = await compensating(world)
+    saga_id = await compensating(service)
     await client.post(f"/sagas/{saga_id}/pause")
 
     response = await client.post(f"/sagas/{saga_id}/{verb}")
@@ -349,10 +349,10 @@ steps:
 
 
 async def test_abandon_of_a_parent_needs_a_policy_for_its_children(
-    client: httpx.AsyncClient, world: InMemoryService
+    client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    await waiting(world)  # which registers the definition of the child
-    saga_id = await started(world, FAMILY)
+    await waiting(service)  # which registers the definition of the child
+    saga_id = await started(service, FAMILY)
     child_id = child_id_of(saga_id, "trip")
     path = f"/sagas/{saga_id}/abandon"
 
@@ -363,21 +363,21 @@ async def test_abandon_of_a_parent_needs_a_policy_for_its_children(
     assert (await client.post(path, json={**WHY, "children": "sell"})).status_code == 422
 
     response = await client.post(path, json={**WHY, "children": "cancel"})
-    await await_idle(world.driver)
+    await await_idle(service.driver)
     assert (response.status_code, response.json()["status"]) == (200, "abandoned")
     child = (await client.get(f"/sagas/{child_id}/status")).json()
     assert child["status"] == "compensated"
     events = (await client.get(f"/sagas/{saga_id}/events")).json()["events"]
-    (given_up,) = [one for one in events if one["type"] == "SagaAbandoned"]
+    (given_up,) = [event for event in events if event["type"] == "SagaAbandoned"]
     assert given_up["data"]["children"] == [child_id]
 
 
 @pytest.mark.parametrize("verb", ["compensate", "compensate?dry_run=true", "cancel", "abandon"])
 async def test_command_that_ends_a_child_is_refused_with_its_parent(
-    client: httpx.AsyncClient, world: InMemoryService, verb: str
+    client: httpx.AsyncClient, service: InMemoryService, verb: str
 ) -> None:
-    await waiting(world)
-    saga_id = await started(world, FAMILY)
+    await waiting(service)
+    saga_id = await started(service, FAMILY)
     child_id = child_id_of(saga_id, "trip")
 
     response = await client.post(f"/sagas/{child_id}/{verb}", json=WHY)

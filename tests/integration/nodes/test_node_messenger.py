@@ -62,17 +62,17 @@ async def settled(cluster: InMemoryCluster, work: Awaitable[Result]) -> Result:
 
 
 async def napping(cluster: InMemoryCluster, node: Node) -> StreamId:
-    saga = await node.world.start("nap")
+    saga = await node.service.start("nap")
     await cluster.settle()
     return StreamId(saga.state.saga_id)
 
 
 async def test_command_on_an_unknown_saga_is_not_found(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
-    nobody = anne.world.clock.new_saga_id(min(bert.shards), 64)
+    nobody = anne.service.clock.new_saga_id(min(bert.shards), 64)
 
     with pytest.raises(SagaNotFound):
-        await anne.world.orchestrator.execute(nobody, Pause())
+        await anne.service.orchestrator.execute(nobody, Pause())
     assert cluster.nodes.messages == {}
 
 
@@ -81,12 +81,12 @@ async def test_repeated_message_is_not_refused_for_the_version_it_made(
 ) -> None:
     anne, bert = await two(cluster)
     saga_id = await napping(cluster, bert)
-    version = (await anne.world.orchestrator.saga(saga_id)).state.version
+    version = (await anne.service.orchestrator.saga(saga_id)).state.version
     question = RemoteCommand(saga_id=saga_id, input=Pause(), expected_version=version)
 
     answer = await answered_anew(cluster, anne, question)
 
-    saga = await anne.world.orchestrator.saga(saga_id)
+    saga = await anne.service.orchestrator.saga(saga_id)
     assert saga.state.paused_at is not None
     assert decode_result(answer).version == saga.state.version
 
@@ -94,7 +94,7 @@ async def test_repeated_message_is_not_refused_for_the_version_it_made(
 async def answered_anew(cluster: InMemoryCluster, anne: Node, question: RemoteCommand) -> bytes:
     """What anne answers to a question that bert has taken and not answered."""
     message = Message(
-        message_id=anne.world.clock.new_saga_id(0, 1),
+        message_id=anne.service.clock.new_saga_id(0, 1),
         shard_id=shard_of(question.saga_id),
         sender="anne",
         body=encode_request(question),
@@ -112,7 +112,7 @@ async def test_request_to_a_dead_node_is_executed_by_its_successor(
 ) -> None:
     anne, bert = await two(cluster)
     saga_id = await napping(cluster, bert)
-    asked = asyncio.ensure_future(anne.world.orchestrator.execute(saga_id, Pause()))
+    asked = asyncio.ensure_future(anne.service.orchestrator.execute(saga_id, Pause()))
     await asyncio.sleep(0)
 
     await cluster.kill("bert")
@@ -126,43 +126,43 @@ async def test_request_with_an_unknown_outcome_is_executed_again(
 ) -> None:
     anne, bert = await two(cluster)
     saga_id = await napping(cluster, bert)
-    append = bert.world.log.append
+    append = bert.service.log.append
 
     async def append_unheard(*append_this: Any) -> NoReturn:
         await append(*append_this)
         raise LogUnavailable("closing")
 
-    monkeypatch.setattr(bert.world.log, "append", append_unheard)
-    asked = await settled(cluster, anne.world.orchestrator.execute(saga_id, Pause()))
+    monkeypatch.setattr(bert.service.log, "append", append_unheard)
+    asked = await settled(cluster, anne.service.orchestrator.execute(saga_id, Pause()))
 
     assert asked.state.paused_at is not None
-    types = [one.type for one in cluster.store.streams[saga_id]]
+    types = [event.type for event in cluster.store.streams[saga_id]]
     assert types.count("ForwardedInputApplied") == 1
 
 
 async def test_saga_started_with_a_key_is_found_on_any_node(cluster: InMemoryCluster) -> None:
     anne, bert = await two(cluster)
     started = await settled(
-        cluster, anne.world.orchestrator.start("order_processing", REQUEST, key=KEY)
+        cluster, anne.service.orchestrator.start("order_processing", REQUEST, key=KEY)
     )
 
-    found = await settled(cluster, bert.world.orchestrator.find_started(KEY))
+    found = await settled(cluster, bert.service.orchestrator.find_started(KEY))
 
     assert found is not None
     assert (found.saga.state.saga_id, found.replayed) == (started.saga.state.saga_id, True)
-    assert await bert.world.orchestrator.find_started(IdempotencyKey("another", b"")) is None
+    assert await bert.service.orchestrator.find_started(IdempotencyKey("another", b"")) is None
     with pytest.raises(IdempotencyKeyReused):
-        await bert.world.orchestrator.find_started(IdempotencyKey(KEY.key, b"another"))
+        await bert.service.orchestrator.find_started(IdempotencyKey(KEY.key, b"another"))
 
 
 async def test_start_with_a_key_claimed_by_a_dead_node_runs_at_the_shard_owner(
     cluster: InMemoryCluster,
 ) -> None:
     anne, bert = await two(cluster)
-    saga_id = StreamId(bert.world.clock.new_saga_id(min(bert.shards), 64))
-    await bert.world.log.claim_key(KEY.key, digest=KEY.digest, stream_id=saga_id, claimed_at=NOON)
+    saga_id = StreamId(bert.service.clock.new_saga_id(min(bert.shards), 64))
+    await bert.service.log.claim_key(KEY.key, digest=KEY.digest, stream_id=saga_id, claimed_at=NOON)
 
-    orchestrator = anne.world.orchestrator
+    orchestrator = anne.service.orchestrator
     started = await settled(cluster, orchestrator.start("order_processing", REQUEST, key=KEY))
 
     state = started.saga.state

@@ -33,7 +33,7 @@ async def two(cluster: InMemoryCluster) -> tuple[Node, Node]:
 async def held_saga(cluster: InMemoryCluster, node: Node) -> StreamId:
     """A saga whose first call has arrived and is not answered."""
     cluster.participants.hold("create_order")
-    saga = await node.world.start("order_processing")
+    saga = await node.service.start("order_processing")
     await cluster.participants.await_call("create_order")
     return StreamId(saga.state.saga_id)
 
@@ -82,13 +82,13 @@ async def test_lease_of_a_woken_node_is_current_after_it_dropped_lost_shards(
     frozen = cluster.freeze("bert")
     await cluster.settle()
     appended = asyncio.Event()
-    release = bert.world.log.release
+    release = bert.service.log.release
 
     async def release_behind_it(shard_ids: Collection[int]) -> None:
         await appended.wait()
         await release(shard_ids)
 
-    monkeypatch.setattr(bert.world.log, "release", release_behind_it)
+    monkeypatch.setattr(bert.service.log, "release", release_behind_it)
     bert.lease._renewed_at = None  # eleven seconds have gone by on the cluster's clock alone
     step = asyncio.ensure_future(frozen.ownership.step())
     await asyncio.sleep(0)
@@ -110,14 +110,16 @@ async def test_node_recovers_shards_that_went_away_and_came_back_unnoticed(
     await cluster.settle()
     await bert.membership.heartbeat()
     await cluster.settle()
-    epochs = {one: bert.world.driver.shards.epoch_of(one) for one in bert.shards}
+    epochs = {shard_id: bert.service.driver.shards.epoch_of(shard_id) for shard_id in bert.shards}
     assert anne.shards == ALL - before
 
     cluster.thaw("bert", frozen)
     await cluster.settle()
 
     assert bert.shards == before
-    assert all(bert.world.driver.shards.epoch_of(one) > epochs[one] for one in before)
+    assert all(
+        bert.service.driver.shards.epoch_of(shard_id) > epochs[shard_id] for shard_id in before
+    )
 
 
 async def test_shard_is_handed_over_only_after_its_calls_in_flight_have_ended(
@@ -126,22 +128,24 @@ async def test_shard_is_handed_over_only_after_its_calls_in_flight_have_ended(
     anne = await cluster.join("anne")
     await cluster.settle()
     for _ in range(SHARD_COUNT):  # one is in each shard
-        await anne.world.start("order_processing")
+        await anne.service.start("order_processing")
     cluster.participants.hold("create_order")
-    sagas = [(await anne.world.start("order_processing")).state.saga_id for _ in range(SHARD_COUNT)]
+    sagas = [
+        (await anne.service.start("order_processing")).state.saga_id for _ in range(SHARD_COUNT)
+    ]
     await asyncio.sleep(0)
 
     bert = await cluster.join("bert")
     await cluster.settle()
     assert (anne.shards, bert.shards) == (ALL, set())
-    assert len(anne.world.driver.shards.draining) == 32
+    assert len(anne.service.driver.shards.draining) == 32
 
     cluster.participants.release("create_order")
     await cluster.settle()
     assert (len(anne.shards), len(bert.shards)) == (32, 32)
     for saga_id in sagas:
-        assert (await anne.world.await_rest(saga_id)).state.status == "completed"
-    keys = [one.headers["idempotency-key"] for one in cluster.participants.sent]
+        assert (await anne.service.await_rest(saga_id)).state.status == "completed"
+    keys = [call.headers["idempotency-key"] for call in cluster.participants.sent]
     assert len(keys) == len(set(keys)), "nothing is sent twice for a handing over"
 
 
@@ -160,12 +164,12 @@ async def test_shard_is_driven_again_if_its_hand_over_failed_and_its_new_owner_i
     saga_id = await held_saga(cluster, anne)
     shard_id = shard_of(saga_id)
 
-    anne.world.driver.drain_shards([shard_id])  # and what was to hand it over has failed
+    anne.service.driver.drain_shards([shard_id])  # and what was to hand it over has failed
     await cluster.settle()
     cluster.participants.release("create_order")
 
-    assert anne.world.driver.drives(saga_id)
-    assert (await anne.world.await_rest(saga_id)).state.status == "completed"
+    assert anne.service.driver.drives(saga_id)
+    assert (await anne.service.await_rest(saga_id)).state.status == "completed"
 
 
 async def test_node_without_a_current_lease_is_not_alone(

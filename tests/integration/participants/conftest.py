@@ -15,8 +15,8 @@ from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
     Conversation,
+    Network,
     Script,
-    World,
 )
 
 SELF_SIGNED = Path(__file__).parent / "self_signed.pem"
@@ -28,10 +28,10 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    yield world
-    await world.end()
+async def network() -> AsyncIterator[Network]:
+    network = Network()
+    yield network
+    await network.end()
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ class Peer:
             self.hung_up.set()
 
 
-class World:
+class Network:
     """Makes peers, transports and clients, and puts them away after the test."""
 
     def __init__(self) -> None:

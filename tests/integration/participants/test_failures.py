@@ -16,7 +16,7 @@ from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
     Conversation,
-    World,
+    Network,
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -47,8 +47,8 @@ def deaf_port() -> Iterator[int]:
 # Certainly not sent
 
 
-async def test_call_to_an_unknown_participant_was_not_sent(world: World) -> None:
-    client = world.client(1)
+async def test_call_to_an_unknown_participant_was_not_sent(network: Network) -> None:
+    client = network.client(1)
 
     answer = await client.request("bank", "GET", "/", {}, None, timedelta(seconds=1))
 
@@ -58,49 +58,49 @@ async def test_call_to_an_unknown_participant_was_not_sent(world: World) -> None
 
 
 async def test_call_over_a_refused_connection_was_not_sent(
-    world: World, ask: Ask, free_port: int
+    network: Network, ask: Ask, free_port: int
 ) -> None:
-    answer = await ask(world.client(free_port))
+    answer = await ask(network.client(free_port))
 
     assert isinstance(answer, NotSent)
     refused = "connection refused: nothing listens there"
     assert answer.reason == f"no connection to 127.0.0.1:{free_port}: {refused}"
 
 
-async def test_call_to_a_name_without_an_address_was_not_sent(world: World, ask: Ask) -> None:
-    answer = await ask(world.client(80, host="shop.invalid"))
+async def test_call_to_a_name_without_an_address_was_not_sent(network: Network, ask: Ask) -> None:
+    answer = await ask(network.client(80, host="shop.invalid"))
 
     assert isinstance(answer, NotSent)
 
 
-async def test_call_to_an_impossible_name_was_not_sent(world: World, ask: Ask) -> None:
-    answer = await ask(world.client(80, host="x" * 64 + ".example"))
+async def test_call_to_an_impossible_name_was_not_sent(network: Network, ask: Ask) -> None:
+    answer = await ask(network.client(80, host="x" * 64 + ".example"))
 
     assert isinstance(answer, NotSent)
 
 
 async def test_call_whose_connection_takes_too_long_was_not_sent(
-    world: World, ask: Ask, deaf_port: int, in_a_hurry: TransportLimits
+    network: Network, ask: Ask, deaf_port: int, in_a_hurry: TransportLimits
 ) -> None:
-    answer = await ask(world.client(deaf_port, limits=in_a_hurry))
+    answer = await ask(network.client(deaf_port, limits=in_a_hurry))
 
     assert answer == NotSent(f"no connection to 127.0.0.1:{deaf_port} in time")
 
 
 async def test_timeout_of_a_call_bounds_connecting_too(
-    world: World, ask: Ask, deaf_port: int
+    network: Network, ask: Ask, deaf_port: int
 ) -> None:
     async with asyncio.timeout(2):
-        answer = await ask(world.client(deaf_port), within=timedelta(milliseconds=50))
+        answer = await ask(network.client(deaf_port), within=timedelta(milliseconds=50))
 
     assert answer == NotSent(f"no connection to 127.0.0.1:{deaf_port} in time")
 
 
 async def test_a_call_without_time_is_not_sent(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port)
     await ask(client)
 
     answer = await ask(client, within=timedelta(0))
@@ -125,10 +125,10 @@ async def test_a_call_without_time_is_not_sent(
     ],
 )
 async def test_headers_that_could_forge_a_request_are_not_sent(
-    world: World, answering: Answering, method: str, path: str, headers: dict[str, str]
+    network: Network, answering: Answering, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port)
 
     answer = await client.request("shop", method, path, headers, b"", timedelta(seconds=1))
 
@@ -138,16 +138,16 @@ async def test_headers_that_could_forge_a_request_are_not_sent(
 
 
 async def test_call_over_tls_to_a_plain_server_was_not_sent(
-    world: World, ask: Ask, trusting_tls: ssl.SSLContext
+    network: Network, ask: Ask, trusting_tls: ssl.SSLContext
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.reader.read(100)
         conversation.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
     answer = await ask(
-        world.client(peer.port, scheme="https", tls=trusting_tls), within=timedelta(seconds=1)
+        network.client(peer.port, scheme="https", tls=trusting_tls), within=timedelta(seconds=1)
     )
 
     assert isinstance(answer, NotSent)
@@ -155,26 +155,26 @@ async def test_call_over_tls_to_a_plain_server_was_not_sent(
 
 
 async def test_call_over_tls_to_a_server_that_hangs_up_was_not_sent(
-    world: World, ask: Ask, trusting_tls: ssl.SSLContext
+    network: Network, ask: Ask, trusting_tls: ssl.SSLContext
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.reader.read(1)
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
     answer = await ask(
-        world.client(peer.port, scheme="https", tls=trusting_tls), within=timedelta(seconds=1)
+        network.client(peer.port, scheme="https", tls=trusting_tls), within=timedelta(seconds=1)
     )
 
     assert isinstance(answer, NotSent)
 
 
 async def test_call_to_a_self_signed_certificate_was_not_sent(
-    world: World, answering: Answering, ask: Ask, server_tls: ssl.SSLContext
+    network: Network, answering: Answering, ask: Ask, server_tls: ssl.SSLContext
 ) -> None:
-    peer = await world.peer(answering(OK), server_tls)
+    peer = await network.peer(answering(OK), server_tls)
 
-    answer = await ask(world.client(peer.port, scheme="https"))
+    answer = await ask(network.client(peer.port, scheme="https"))
 
     assert isinstance(answer, NotSent)
     assert "the certificate is not trusted: self-signed certificate" in answer.reason
@@ -183,15 +183,15 @@ async def test_call_to_a_self_signed_certificate_was_not_sent(
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 async def test_call_over_tls_with_a_custom_context_succeeds(
-    world: World,
+    network: Network,
     answering: Answering,
     ask: Ask,
     server_tls: ssl.SSLContext,
     trusting_tls: ssl.SSLContext,
     host: str,
 ) -> None:
-    peer = await world.peer(answering(OK), server_tls)
-    client = world.client(peer.port, scheme="https", host=host, tls=trusting_tls)
+    peer = await network.peer(answering(OK), server_tls)
+    client = network.client(peer.port, scheme="https", host=host, tls=trusting_tls)
 
     answers = [await ask(client), await ask(client)]
 
@@ -248,29 +248,29 @@ def demanding(server_tls: ssl.SSLContext) -> Iterator[Demanding]:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_request_without_the_certificate_that_is_demanded_was_not_sent(
-    world: World,
+    network: Network,
     ask: Ask,
     demanding: Demanding,
     trusting_tls: ssl.SSLContext,
     version: ssl.TLSVersion,
 ) -> None:
     trusting_tls.minimum_version = trusting_tls.maximum_version = version
-    client = world.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
+    client = network.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
 
     answers = [await ask(client) for _ in range(5)]
 
-    assert [type(one) for one in answers] == [NotSent] * 5
+    assert [type(answer) for answer in answers] == [NotSent] * 5
     assert demanding.requests == []
 
 
 async def test_call_with_a_certificate_of_an_unknown_authority_was_not_sent(
-    world: World, ask: Ask, trusting_tls: ssl.SSLContext, server_tls: ssl.SSLContext
+    network: Network, ask: Ask, trusting_tls: ssl.SSLContext, server_tls: ssl.SSLContext
 ) -> None:
     demanding = Demanding(server_tls)  # it trusts nobody
     trusting_tls.load_cert_chain(SELF_SIGNED)
 
     answer = await ask(
-        world.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
+        network.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
     )
 
     demanding.stop()
@@ -279,10 +279,10 @@ async def test_call_with_a_certificate_of_an_unknown_authority_was_not_sent(
 
 
 async def test_a_certificate_that_may_be_demanded_after_the_request_proves_nothing(
-    world: World, ask: Ask, demanding: Demanding, trusting_tls: ssl.SSLContext
+    network: Network, ask: Ask, demanding: Demanding, trusting_tls: ssl.SSLContext
 ) -> None:
     trusting_tls.post_handshake_auth = True
-    client = world.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
+    client = network.client(demanding.port, scheme="https", host="localhost", tls=trusting_tls)
 
     assert isinstance(await ask(client), ResponseLost)
 
@@ -290,39 +290,39 @@ async def test_a_certificate_that_may_be_demanded_after_the_request_proves_nothi
 # Maybe done
 
 
-async def test_reply_is_lost_by_a_reset_after_the_request(world: World, ask: Ask) -> None:
+async def test_reply_is_lost_by_a_reset_after_the_request(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.reset()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    answer = await ask(world.client(peer.port))
+    answer = await ask(network.client(peer.port))
 
     assert isinstance(answer, ResponseLost)
 
 
-async def test_reply_is_lost_by_a_close_after_the_request(world: World, ask: Ask) -> None:
+async def test_reply_is_lost_by_a_close_after_the_request(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    answer = await ask(world.client(peer.port))
+    answer = await ask(network.client(peer.port))
 
     assert answer == ResponseLost("the connection was closed before a reply")
 
 
-async def test_reply_until_close_is_lost_by_a_reset(world: World, ask: Ask) -> None:
+async def test_reply_until_close_is_lost_by_a_reset(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(b"HTTP/1.1 200 OK\r\n\r\n")
         await conversation.writer.drain()
         conversation.reset()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    answer = await ask(world.client(peer.port))
+    answer = await ask(network.client(peer.port))
 
     assert isinstance(answer, ResponseLost)
 
@@ -340,17 +340,17 @@ async def test_reply_until_close_is_lost_by_a_reset(world: World, ask: Ask) -> N
     ],
 )
 async def test_malformed_reply_is_lost(
-    world: World, answering: Answering, ask: Ask, garbage: bytes
+    network: Network, answering: Answering, ask: Ask, garbage: bytes
 ) -> None:
-    peer = await world.peer(answering(garbage))
+    peer = await network.peer(answering(garbage))
 
-    answer = await ask(world.client(peer.port))
+    answer = await ask(network.client(peer.port))
 
     assert isinstance(answer, ResponseLost)
     assert answer.reason.startswith("malformed reply")
 
 
-async def test_dripping_reply_ends_with_the_timeout_of_the_call(world: World, ask: Ask) -> None:
+async def test_dripping_reply_ends_with_the_timeout_of_the_call(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
@@ -362,24 +362,24 @@ async def test_dripping_reply_ends_with_the_timeout_of_the_call(world: World, as
             except TimeoutError:
                 continue
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
     async with asyncio.timeout(2):
-        answer = await ask(world.client(peer.port), within=timedelta(milliseconds=150))
+        answer = await ask(network.client(peer.port), within=timedelta(milliseconds=150))
         await peer.hung_up.wait()
 
     assert answer == ResponseLost("no complete reply within the call's timeout")
 
 
-async def test_unread_request_ends_with_the_timeout_of_the_call(world: World, ask: Ask) -> None:
+async def test_unread_request_ends_with_the_timeout_of_the_call(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         conversation.deafen()
         await asyncio.Event().wait()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
     answer = await ask(
-        world.client(peer.port), within=timedelta(milliseconds=150), body=b"x" * 8_000_000
+        network.client(peer.port), within=timedelta(milliseconds=150), body=b"x" * 8_000_000
     )
 
     assert answer == ResponseLost("no complete reply within the call's timeout")

@@ -23,7 +23,7 @@ from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
     Conversation,
-    World,
+    Network,
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -46,12 +46,12 @@ def reason(answer: CallResult) -> str:
 
 
 async def test_a_silent_name_server_holds_up_no_other_name(
-    world: World, answering: Answering, ask: Ask, names: Names
+    network: Network, answering: Answering, ask: Ask, names: Names
 ) -> None:
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
     resolver = names.resolver()
-    silent = world.client(peer.port, host=SILENT, resolver=resolver)
-    healthy = world.client(peer.port, host=SHOP, resolver=resolver)
+    silent = network.client(peer.port, host=SILENT, resolver=resolver)
+    healthy = network.client(peer.port, host=SHOP, resolver=resolver)
     waiting = [asyncio.ensure_future(ask(silent)) for _ in range(100)]
     await asyncio.sleep(0)
 
@@ -62,10 +62,10 @@ async def test_a_silent_name_server_holds_up_no_other_name(
 
 
 async def test_lookup_of_a_name_is_shared_by_all_its_calls(
-    world: World, answering: Answering, ask: Ask, names: Names
+    network: Network, answering: Answering, ask: Ask, names: Names
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port, host=SILENT, resolver=names.resolver())
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port, host=SILENT, resolver=names.resolver())
     calls = [asyncio.ensure_future(ask(client)) for _ in range(20)]
     await asyncio.sleep(0)
 
@@ -76,9 +76,9 @@ async def test_lookup_of_a_name_is_shared_by_all_its_calls(
 
 
 async def test_call_to_a_name_not_looked_up_in_time_was_not_sent(
-    world: World, ask: Ask, names: Names
+    network: Network, ask: Ask, names: Names
 ) -> None:
-    client = world.client(1, host=SILENT, resolver=names.resolver(), limits=SOON)
+    client = network.client(1, host=SILENT, resolver=names.resolver(), limits=SOON)
 
     answer = await ask(client)
 
@@ -87,12 +87,12 @@ async def test_call_to_a_name_not_looked_up_in_time_was_not_sent(
 
 
 async def test_lookup_that_never_began_is_distinguished(
-    world: World, answering: Answering, ask: Ask, names: Names
+    network: Network, answering: Answering, ask: Ask, names: Names
 ) -> None:
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
     resolver = names.resolver(at_a_time=1)
-    await ask(world.client(peer.port, host=SILENT, resolver=resolver, limits=SOON))
-    client = world.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)
+    await ask(network.client(peer.port, host=SILENT, resolver=resolver, limits=SOON))
+    client = network.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)
 
     answer = await ask(client)
 
@@ -102,16 +102,16 @@ async def test_lookup_that_never_began_is_distinguished(
 
 
 async def test_lookup_whose_callers_are_gone_is_not_begun(
-    world: World, answering: Answering, ask: Ask, names: Names
+    network: Network, answering: Answering, ask: Ask, names: Names
 ) -> None:
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
     resolver = names.resolver(at_a_time=1)
-    clients = [world.client(peer.port, host=SILENT, resolver=resolver, limits=SOON)]
-    clients += [world.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)]
+    clients = [network.client(peer.port, host=SILENT, resolver=resolver, limits=SOON)]
+    clients += [network.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)]
     for client in clients:
         await ask(client)
     last = asyncio.ensure_future(
-        ask(world.client(peer.port, host="last.example", resolver=resolver))
+        ask(network.client(peer.port, host="last.example", resolver=resolver))
     )
     await asyncio.sleep(0)
 
@@ -122,44 +122,44 @@ async def test_lookup_whose_callers_are_gone_is_not_begun(
 
 
 async def test_addresses_are_kept_until_none_of_them_answers(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
     names = Names([THERE], [HERE])
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
     resolver = names.resolver(kept_for=timedelta(hours=1))
 
-    answers = [await ask(world.client(peer.port, host=SHOP, resolver=resolver)) for _ in range(3)]
+    answers = [await ask(network.client(peer.port, host=SHOP, resolver=resolver)) for _ in range(3)]
 
     assert "no connection" in reason(answers[0])
     assert answers[1:] == [DONE, DONE]
     assert names.asked == [SHOP, SHOP]
 
 
-async def test_an_address_needs_no_lookup(world: World, answering: Answering, ask: Ask) -> None:
+async def test_an_address_needs_no_lookup(network: Network, answering: Answering, ask: Ask) -> None:
     names = Names([THERE])
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
 
-    assert await ask(world.client(peer.port, resolver=names.resolver())) == DONE
+    assert await ask(network.client(peer.port, resolver=names.resolver())) == DONE
 
     assert names.asked == []
 
 
 async def test_a_silent_address_makes_way_for_the_next_within_the_connect_timeout(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port, host=SHOP, resolver=Names([NOWHERE, HERE]).resolver())
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port, host=SHOP, resolver=Names([NOWHERE, HERE]).resolver())
 
     with black_hole(NOWHERE, peer.port):
         assert await ask(client) == DONE
 
 
 async def test_call_to_silent_addresses_was_not_sent(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
     resolver = Names([NOWHERE]).resolver()
-    client = world.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)
+    client = network.client(peer.port, host=SHOP, resolver=resolver, limits=SOON)
 
     with black_hole(NOWHERE, peer.port):
         answer = await ask(client)
@@ -168,13 +168,13 @@ async def test_call_to_silent_addresses_was_not_sent(
 
 
 async def test_a_participant_that_has_moved_is_followed_under_steady_calls(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
     names = Names([HERE], [THERE])
-    old = await world.peer(answering(OK))
-    new = await world.peer(answering(OK), host=THERE, port=old.port)
+    old = await network.peer(answering(OK))
+    new = await network.peer(answering(OK), host=THERE, port=old.port)
     limits = TransportLimits(max_age=timedelta(milliseconds=50))
-    client = world.client(old.port, host=SHOP, resolver=names.resolver(), limits=limits)
+    client = network.client(old.port, host=SHOP, resolver=names.resolver(), limits=limits)
 
     async with asyncio.timeout(PATIENCE.total_seconds()):
         while not new.requests:
@@ -184,7 +184,7 @@ async def test_a_participant_that_has_moved_is_followed_under_steady_calls(
 
 
 async def test_connections_that_are_opened_together_do_not_end_together(
-    world: World, ask: Ask
+    network: Network, ask: Ask
 ) -> None:
     everybody, asked = asyncio.Barrier(10), asyncio.Event()
 
@@ -194,8 +194,8 @@ async def test_connections_that_are_opened_together_do_not_end_together(
         conversation.say(OK)
         await asked.wait()
 
-    peer = await world.peer(script)
-    transport = world.transport()
+    peer = await network.peer(script)
+    transport = network.transport()
     client = ParticipantsClient({"shop": f"http://{HERE}:{peer.port}"}, transport)
     await asyncio.gather(*(ask(client) for _ in range(10)))
     pool = transport.pool(Origin("http", HERE, peer.port))
@@ -208,10 +208,10 @@ async def test_connections_that_are_opened_together_do_not_end_together(
 
 
 async def test_a_name_for_which_no_thread_was_left_is_looked_up_again(
-    world: World, answering: Answering, ask: Ask, names: Names
+    network: Network, answering: Answering, ask: Ask, names: Names
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port, host=SHOP, resolver=names.resolver())
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port, host=SHOP, resolver=names.resolver())
     usual = threading.stack_size(1 << 46)  # more than there is, so that no thread can be started
     try:
         answer = await ask(client)
@@ -222,11 +222,13 @@ async def test_a_name_for_which_no_thread_was_left_is_looked_up_again(
     assert await ask(client) == DONE
 
 
-async def test_lookup_that_fails_in_an_unknown_way_gives_no_address(world: World, ask: Ask) -> None:
+async def test_lookup_that_fails_in_an_unknown_way_gives_no_address(
+    network: Network, ask: Ask
+) -> None:
     def broken(name: str) -> Sequence[AddrInfoType]:
         raise MemoryError
 
-    answer = await ask(world.client(1, host=SHOP, resolver=Resolver(broken)))
+    answer = await ask(network.client(1, host=SHOP, resolver=Resolver(broken)))
 
     assert "MemoryError" in reason(answer)
 

@@ -13,8 +13,8 @@ from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
     Conversation,
+    Network,
     Script,
-    World,
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -32,10 +32,10 @@ def silent_until(event: asyncio.Event) -> Script:
 
 
 async def test_calls_in_turn_share_a_connection(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port)
 
     answers = [await ask(client) for _ in range(20)]
 
@@ -54,10 +54,10 @@ async def test_calls_in_turn_share_a_connection(
     ids=["close", "http/1.0", "a second reply", "half a second reply"],
 )
 async def test_a_connection_is_not_used_again(
-    world: World, answering: Answering, ask: Ask, reply: bytes
+    network: Network, answering: Answering, ask: Ask, reply: bytes
 ) -> None:
-    peer = await world.peer(answering(reply))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(reply))
+    client = network.client(peer.port)
 
     answers = [await ask(client), await ask(client)]
 
@@ -65,13 +65,13 @@ async def test_a_connection_is_not_used_again(
     assert len(peer.conversations) == 2
 
 
-async def test_a_connection_closed_while_idle_is_replaced(world: World, ask: Ask) -> None:
+async def test_a_connection_closed_while_idle_is_replaced(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(OK)
 
-    peer = await world.peer(script)
-    client = world.client(peer.port)
+    peer = await network.peer(script)
+    client = network.client(peer.port)
 
     await ask(client)
     await peer.hung_up.wait()
@@ -82,10 +82,10 @@ async def test_a_connection_closed_while_idle_is_replaced(world: World, ask: Ask
 
 
 async def test_close_that_only_the_kernel_has_seen_is_noticed(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port)
     await ask(client)
 
     peer.conversations[0].shut()  # nothing is awaited between this and the next call's first write
@@ -96,10 +96,10 @@ async def test_close_that_only_the_kernel_has_seen_is_noticed(
 
 
 async def test_idle_connection_that_receives_data_is_dropped(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port)
     await ask(client)
 
     peer.conversations[0].say(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
@@ -109,7 +109,9 @@ async def test_idle_connection_that_receives_data_is_dropped(
     assert await ask(client) == DONE
 
 
-async def test_the_timeout_of_a_call_does_not_reach_the_next_one(world: World, ask: Ask) -> None:
+async def test_the_timeout_of_a_call_does_not_reach_the_next_one(
+    network: Network, ask: Ask
+) -> None:
     too_late_for_the_first = asyncio.Event()
 
     async def script(conversation: Conversation) -> None:
@@ -119,8 +121,8 @@ async def test_the_timeout_of_a_call_does_not_reach_the_next_one(world: World, a
         await too_late_for_the_first.wait()
         conversation.say(OK)
 
-    peer = await world.peer(script)
-    client = world.client(peer.port)
+    peer = await network.peer(script)
+    client = network.client(peer.port)
 
     first = await ask(client, within=timedelta(milliseconds=50))
     asyncio.get_running_loop().call_later(0.06, too_late_for_the_first.set)
@@ -130,7 +132,7 @@ async def test_the_timeout_of_a_call_does_not_reach_the_next_one(world: World, a
 
 
 async def test_a_short_call_on_the_connection_of_a_long_one_ends_in_its_own_time(
-    world: World, ask: Ask
+    network: Network, ask: Ask
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
@@ -138,8 +140,8 @@ async def test_a_short_call_on_the_connection_of_a_long_one_ends_in_its_own_time
         await conversation.request()
         await asyncio.Event().wait()
 
-    peer = await world.peer(script)
-    client = world.client(peer.port)
+    peer = await network.peer(script)
+    client = network.client(peer.port)
 
     long = await ask(client, within=timedelta(seconds=60))
     async with asyncio.timeout(2):
@@ -150,11 +152,11 @@ async def test_a_short_call_on_the_connection_of_a_long_one_ends_in_its_own_time
 
 
 async def test_idle_connections_are_dropped_before_the_server_does(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
     limits = TransportLimits(keep_alive=timedelta(milliseconds=30))
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port, limits=limits)
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port, limits=limits)
 
     await asyncio.gather(ask(client), ask(client))
     async with asyncio.timeout(5):
@@ -167,10 +169,10 @@ async def test_idle_connections_are_dropped_before_the_server_does(
 
 
 async def test_many_calls_share_few_connections(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port, limits=TransportLimits(connections_per_origin=32))
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port, limits=TransportLimits(connections_per_origin=32))
 
     answers = await asyncio.gather(*(ask(client) for _ in range(500)))
 
@@ -179,11 +181,11 @@ async def test_many_calls_share_few_connections(
 
 
 async def test_a_call_that_gets_no_slot_was_not_sent(
-    world: World, ask: Ask, in_a_hurry: TransportLimits
+    network: Network, ask: Ask, in_a_hurry: TransportLimits
 ) -> None:
     forever = asyncio.Event()
-    peer = await world.peer(silent_until(forever))
-    client = world.client(peer.port, limits=in_a_hurry)
+    peer = await network.peer(silent_until(forever))
+    client = network.client(peer.port, limits=in_a_hurry)
     first = asyncio.create_task(ask(client))
     await peer.asked.wait()
 
@@ -196,11 +198,11 @@ async def test_a_call_that_gets_no_slot_was_not_sent(
 
 
 async def test_a_cancelled_call_frees_its_slot_and_its_connection(
-    world: World, ask: Ask, in_a_hurry: TransportLimits
+    network: Network, ask: Ask, in_a_hurry: TransportLimits
 ) -> None:
     forever = asyncio.Event()
-    peer = await world.peer(silent_until(forever))
-    client = world.client(peer.port, limits=in_a_hurry)
+    peer = await network.peer(silent_until(forever))
+    client = network.client(peer.port, limits=in_a_hurry)
     call = asyncio.create_task(ask(client))
     await peer.asked.wait()
 
@@ -214,12 +216,12 @@ async def test_a_cancelled_call_frees_its_slot_and_its_connection(
 
 
 async def test_a_call_on_an_idle_connection_holds_its_slot_until_it_ends(
-    world: World, ask: Ask, in_a_hurry: TransportLimits
+    network: Network, ask: Ask, in_a_hurry: TransportLimits
 ) -> None:
     may_answer = asyncio.Event()
     may_answer.set()
-    peer = await world.peer(silent_until(may_answer))
-    client = world.client(peer.port, limits=in_a_hurry)
+    peer = await network.peer(silent_until(may_answer))
+    client = network.client(peer.port, limits=in_a_hurry)
     assert await ask(client) == DONE
     may_answer.clear()
     peer.asked.clear()
@@ -237,10 +239,10 @@ async def test_a_call_on_an_idle_connection_holds_its_slot_until_it_ends(
 
 
 async def test_a_call_cancelled_in_the_moment_it_gets_its_slot_passes_it_on(
-    world: World, ask: Ask, answering: Answering, in_a_hurry: TransportLimits
+    network: Network, ask: Ask, answering: Answering, in_a_hurry: TransportLimits
 ) -> None:
-    peer = await world.peer(answering(OK))
-    client = world.client(peer.port, limits=in_a_hurry)
+    peer = await network.peer(answering(OK))
+    client = network.client(peer.port, limits=in_a_hurry)
     first = ask(client)
     waiting: list[asyncio.Task[object]] = []
     asyncio.get_running_loop().call_soon(
@@ -258,7 +260,7 @@ async def test_a_call_cancelled_in_the_moment_it_gets_its_slot_passes_it_on(
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_no_slot_is_lost_in_a_storm_of_cancellations(
-    world: World, ask: Ask, seed: int
+    network: Network, ask: Ask, seed: int
 ) -> None:
     slots, rng = 4, random.Random(seed)
     together = asyncio.Barrier(slots)
@@ -271,8 +273,8 @@ async def test_no_slot_is_lost_in_a_storm_of_cancellations(
                 await together.wait()
             conversation.say(OK)
 
-    peer = await world.peer(script)
-    client = world.client(peer.port, limits=TransportLimits(connections_per_origin=slots))
+    peer = await network.peer(script)
+    client = network.client(peer.port, limits=TransportLimits(connections_per_origin=slots))
 
     calls = [asyncio.create_task(ask(client)) for _ in range(200)]
     while not all(call.done() for call in calls):
@@ -285,11 +287,11 @@ async def test_no_slot_is_lost_in_a_storm_of_cancellations(
 
 
 async def test_a_failed_connection_gives_its_slot_back(
-    world: World, ask: Ask, in_a_hurry: TransportLimits
+    network: Network, ask: Ask, in_a_hurry: TransportLimits
 ) -> None:
-    peer = await world.peer(silent_until(asyncio.Event()))
+    peer = await network.peer(silent_until(asyncio.Event()))
     await peer.stop()
-    client = world.client(peer.port, limits=replace(in_a_hurry, connections_per_origin=1))
+    client = network.client(peer.port, limits=replace(in_a_hurry, connections_per_origin=1))
 
     answers = [await ask(client) for _ in range(3)]
 
@@ -297,11 +299,11 @@ async def test_a_failed_connection_gives_its_slot_back(
 
 
 async def test_a_timed_out_call_gives_its_slot_back(
-    world: World, ask: Ask, in_a_hurry: TransportLimits
+    network: Network, ask: Ask, in_a_hurry: TransportLimits
 ) -> None:
     forever = asyncio.Event()
-    peer = await world.peer(silent_until(forever))
-    client = world.client(peer.port, limits=in_a_hurry)
+    peer = await network.peer(silent_until(forever))
+    client = network.client(peer.port, limits=in_a_hurry)
 
     lost = await ask(client, within=timedelta(milliseconds=50))
     forever.set()
@@ -310,9 +312,11 @@ async def test_a_timed_out_call_gives_its_slot_back(
     assert await ask(client) == DONE
 
 
-async def test_origins_that_hold_nothing_are_forgotten(world: World, answering: Answering) -> None:
-    transport = world.transport(TransportLimits(keep_alive=timedelta(milliseconds=10)))
-    peer = await world.peer(answering(OK))
+async def test_origins_that_hold_nothing_are_forgotten(
+    network: Network, answering: Answering
+) -> None:
+    transport = network.transport(TransportLimits(keep_alive=timedelta(milliseconds=10)))
+    peer = await network.peer(answering(OK))
 
     async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
         await client.get(f"http://127.0.0.1:{peer.port}/")
@@ -320,9 +324,9 @@ async def test_origins_that_hold_nothing_are_forgotten(world: World, answering: 
         assert transport.origins() == ()
 
 
-async def test_a_closed_transport_sends_nothing(world: World, answering: Answering) -> None:
-    transport = world.transport()
-    peer = await world.peer(answering(OK))
+async def test_a_closed_transport_sends_nothing(network: Network, answering: Answering) -> None:
+    transport = network.transport()
+    peer = await network.peer(answering(OK))
 
     await transport.aclose()
 

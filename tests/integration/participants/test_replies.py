@@ -12,7 +12,7 @@ from saga_orchestrator.tests.integration.participants.peer import (
     Answering,
     Ask,
     Conversation,
-    World,
+    Network,
 )
 
 LENGTH = b"HTTP/1.1 201 Created\r\nContent-Length: 8\r\nX-Kind: order\r\n\r\n"
@@ -20,11 +20,11 @@ ORDER = b'{"id":1}'
 
 
 async def test_a_request_arrives_as_it_was_meant(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(LENGTH + ORDER))
+    peer = await network.peer(answering(LENGTH + ORDER))
 
-    await ask(world.client(peer.port), path="/orders/7%2F8?dry=1", body=b'{"a":1}')
+    await ask(network.client(peer.port), path="/orders/7%2F8?dry=1", body=b'{"a":1}')
 
     host = f"host: 127.0.0.1:{peer.port}\r\n".encode()
     assert peer.requests == [
@@ -33,24 +33,24 @@ async def test_a_request_arrives_as_it_was_meant(
     ]
 
 
-async def test_reply_may_end_with_the_connection(world: World, ask: Ask) -> None:
+async def test_reply_may_end_with_the_connection(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(b"HTTP/1.1 200 OK\r\n\r\n")
         await conversation.writer.drain()
         conversation.say(b"the end")
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    assert await ask(world.client(peer.port)) == Response(200, {}, b"the end")
+    assert await ask(network.client(peer.port)) == Response(200, {}, b"the end")
 
 
 @pytest.mark.parametrize("status", [204, 304])
 async def test_a_status_without_a_body_needs_no_length(
-    world: World, answering: Answering, ask: Ask, status: int
+    network: Network, answering: Answering, ask: Ask, status: int
 ) -> None:
-    peer = await world.peer(answering(b"HTTP/1.1 %d x\r\n\r\n" % status))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(b"HTTP/1.1 %d x\r\n\r\n" % status))
+    client = network.client(peer.port)
 
     answers = [await ask(client), await ask(client)]
 
@@ -59,11 +59,11 @@ async def test_a_status_without_a_body_needs_no_length(
 
 
 async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
     head = b"HTTP/1.1 307 Go\r\nLocation: /other\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
-    peer = await world.peer(answering(head))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(head))
+    client = network.client(peer.port)
 
     answer = await ask(client)
     await ask(client)
@@ -84,11 +84,11 @@ async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(
     ids=["length", "until close", "chunked"],
 )
 async def test_body_beyond_the_limit_is_cut_and_marked(
-    world: World, answering: Answering, ask: Ask, head: bytes
+    network: Network, answering: Answering, ask: Ask, head: bytes
 ) -> None:
-    peer = await world.peer(answering(head))
+    peer = await network.peer(answering(head))
 
-    answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
+    answer = await ask(network.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
 
     assert isinstance(answer, Response)
     assert (answer.status, answer.too_large, answer.body) == (200, True, b"x" * 1000)
@@ -96,16 +96,16 @@ async def test_body_beyond_the_limit_is_cut_and_marked(
 
 
 async def test_a_body_at_the_limit_is_not_too_large(
-    world: World, answering: Answering, ask: Ask
+    network: Network, answering: Answering, ask: Ask
 ) -> None:
-    peer = await world.peer(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"))
+    peer = await network.peer(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"))
 
-    answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=3)))
+    answer = await ask(network.client(peer.port, limits=TransportLimits(max_body_bytes=3)))
 
     assert answer == Response(200, {"content-length": "3"}, b"abc")
 
 
-async def test_endless_trailers_end_the_call(world: World, ask: Ask) -> None:
+async def test_endless_trailers_end_the_call(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")
@@ -113,28 +113,28 @@ async def test_endless_trailers_end_the_call(world: World, ask: Ask) -> None:
             conversation.say(b"x" * 65536)
             await conversation.writer.drain()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    answer = await ask(world.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
+    answer = await ask(network.client(peer.port, limits=TransportLimits(max_body_bytes=1000)))
 
     assert answer == Response(200, {"transfer-encoding": "chunked"}, b"", too_large=True)
 
 
-async def test_an_endless_head_ends_the_call(world: World, ask: Ask) -> None:
+async def test_an_endless_head_ends_the_call(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         while True:
             conversation.say(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
             await conversation.writer.drain()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    answer = await ask(world.client(peer.port))
+    answer = await ask(network.client(peer.port))
 
     assert answer == ResponseLost("the head of the reply is too large")
 
 
-async def test_large_request_and_large_reply_arrive_whole(world: World, ask: Ask) -> None:
+async def test_large_request_and_large_reply_arrive_whole(network: Network, ask: Ask) -> None:
     body = b"y" * 1024 * 1024
 
     async def script(conversation: Conversation) -> None:
@@ -142,9 +142,9 @@ async def test_large_request_and_large_reply_arrive_whole(world: World, ask: Ask
         conversation.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
         conversation.say(request[-len(body) :])
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    answer = await ask(world.client(peer.port), body=body)
+    answer = await ask(network.client(peer.port), body=body)
 
     assert answer == Response(200, {"content-length": str(len(body))}, body)
 
@@ -158,27 +158,27 @@ async def test_large_request_and_large_reply_arrive_whole(world: World, ask: Ask
     ],
 )
 async def test_a_compressed_reply_is_read_however_it_is_framed(
-    world: World, answering: Answering, ask: Ask, head: bytes
+    network: Network, answering: Answering, ask: Ask, head: bytes
 ) -> None:
     data = gzip.compress(ORDER)
-    peer = await world.peer(answering(b"HTTP/1.1 200 OK\r\n" + head % (len(data), data)))
-    client = world.client(peer.port)
+    peer = await network.peer(answering(b"HTTP/1.1 200 OK\r\n" + head % (len(data), data)))
+    client = network.client(peer.port)
 
     answers = [await ask(client), await ask(client)]
 
-    assert [one.body for one in answers if isinstance(one, Response)] == [ORDER, ORDER]
+    assert [answer.body for answer in answers if isinstance(answer, Response)] == [ORDER, ORDER]
     assert len(peer.conversations) == 1
 
 
-async def test_compressed_reply_may_end_with_the_connection(world: World, ask: Ask) -> None:
+async def test_compressed_reply_may_end_with_the_connection(network: Network, ask: Ask) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"
         conversation.say(head + gzip.compress(ORDER))
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
-    answer = await ask(world.client(peer.port))
+    answer = await ask(network.client(peer.port))
 
     assert isinstance(answer, Response)
     assert answer.body == ORDER
@@ -193,14 +193,14 @@ async def test_compressed_reply_may_end_with_the_connection(world: World, ask: A
     ],
 )
 async def test_a_secret_in_an_encoded_reply_is_found(
-    world: World, answering: Answering, ask: Ask, head: str, encode: Callable[[bytes], bytes]
+    network: Network, answering: Answering, ask: Ask, head: str, encode: Callable[[bytes], bytes]
 ) -> None:
     data = encode(rb'{"sent": "hunter2\/hunter2"}')
     start = f"HTTP/1.1 402 No\r\n{head}\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-    peer = await world.peer(answering(start + data))
+    peer = await network.peer(answering(start + data))
     terms = {"shop": ParticipantSettings(headers={"authorization": "Bearer hunter2/hunter2"})}
     url = f"http://127.0.0.1:{peer.port}"
-    client = ParticipantsClient({"shop": url}, world.transport(), terms=terms)
+    client = ParticipantsClient({"shop": url}, network.transport(), terms=terms)
 
     answer = await ask(client)
 

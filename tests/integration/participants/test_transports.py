@@ -11,7 +11,7 @@ import pytest
 from saga_orchestrator.fsm.call_outcome import CallResult, NotSent, Response, ResponseLost
 from saga_orchestrator.http.participants.client import ParticipantsClient
 from saga_orchestrator.http.participants.pool import TransportLimits
-from saga_orchestrator.tests.integration.participants.peer import Answering, Conversation, World
+from saga_orchestrator.tests.integration.participants.peer import Answering, Conversation, Network
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: 1\r\nX-A: 2\r\n\r\nok"
 
@@ -21,16 +21,16 @@ def over(transport: httpx.AsyncBaseTransport, max_body: int = 1000) -> Participa
 
 
 @pytest.fixture
-async def httpx_client(world: World) -> AsyncIterator[httpx.AsyncClient]:
+async def httpx_client(network: Network) -> AsyncIterator[httpx.AsyncClient]:
     limits = TransportLimits(call_timeout=timedelta(seconds=5), max_body_bytes=1000)
-    async with httpx.AsyncClient(transport=world.transport(limits), trust_env=False) as client:
+    async with httpx.AsyncClient(transport=network.transport(limits), trust_env=False) as client:
         yield client
 
 
 async def test_httpx_client_uses_the_transport(
-    world: World, answering: Answering, httpx_client: httpx.AsyncClient
+    network: Network, answering: Answering, httpx_client: httpx.AsyncClient
 ) -> None:
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
 
     response = await httpx_client.post(f"http://127.0.0.1:{peer.port}/a%20b?c=d", json={"e": 1})
 
@@ -42,9 +42,9 @@ async def test_httpx_client_uses_the_transport(
 
 
 async def test_httpx_client_gets_headers_that_are_not_ascii(
-    world: World, answering: Answering, httpx_client: httpx.AsyncClient
+    network: Network, answering: Answering, httpx_client: httpx.AsyncClient
 ) -> None:
-    peer = await world.peer(answering(b"HTTP/1.1 204 No\r\nX: caf\xe9\r\n\r\n"))
+    peer = await network.peer(answering(b"HTTP/1.1 204 No\r\nX: caf\xe9\r\n\r\n"))
 
     response = await httpx_client.get(f"http://127.0.0.1:{peer.port}/")
 
@@ -52,13 +52,13 @@ async def test_httpx_client_gets_headers_that_are_not_ascii(
 
 
 async def test_a_streamed_body_is_sent_whole(
-    world: World, answering: Answering, httpx_client: httpx.AsyncClient
+    network: Network, answering: Answering, httpx_client: httpx.AsyncClient
 ) -> None:
     async def parts() -> AsyncIterator[bytes]:
         yield b"ab"
         yield b"cd"
 
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
 
     await httpx_client.put(f"http://127.0.0.1:{peer.port}/", content=parts())
 
@@ -77,38 +77,41 @@ async def test_a_streamed_body_is_sent_whole(
     ids=["nothing", "nonsense", "cut short", "too large"],
 )
 async def test_httpx_client_gets_an_error_for_a_bad_reply(
-    world: World, httpx_client: httpx.AsyncClient, reply: bytes, error: type[httpx.TransportError]
+    network: Network,
+    httpx_client: httpx.AsyncClient,
+    reply: bytes,
+    error: type[httpx.TransportError],
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.say(reply)
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
     with pytest.raises(error):
         await httpx_client.get(f"http://127.0.0.1:{peer.port}/")
 
 
 async def test_httpx_client_gets_an_error_for_a_reset(
-    world: World, httpx_client: httpx.AsyncClient
+    network: Network, httpx_client: httpx.AsyncClient
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.request()
         conversation.reset()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
     with pytest.raises(httpx.ReadError):
         await httpx_client.get(f"http://127.0.0.1:{peer.port}/")
 
 
 async def test_httpx_client_gets_an_error_for_silence(
-    world: World, httpx_client: httpx.AsyncClient
+    network: Network, httpx_client: httpx.AsyncClient
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await asyncio.Event().wait()
 
-    peer = await world.peer(script)
+    peer = await network.peer(script)
 
     with pytest.raises(httpx.ReadTimeout):
         await httpx_client.get(
@@ -117,9 +120,9 @@ async def test_httpx_client_gets_an_error_for_silence(
 
 
 async def test_httpx_client_cannot_forge_a_request(
-    world: World, answering: Answering, httpx_client: httpx.AsyncClient
+    network: Network, answering: Answering, httpx_client: httpx.AsyncClient
 ) -> None:
-    peer = await world.peer(answering(OK))
+    peer = await network.peer(answering(OK))
 
     with pytest.raises(httpx.LocalProtocolError):
         await httpx_client.get(

@@ -16,7 +16,7 @@ from saga_orchestrator.http.participants.base_url import Origin
 from saga_orchestrator.http.participants.transport import ParticipantTransport
 from saga_orchestrator.http.participants.webhook_sender import HttpWebhookSender, WebhookPolicy
 from saga_orchestrator.tests.integration.participants.names import Names
-from saga_orchestrator.tests.integration.participants.peer import PATIENCE, Answering, Peer, World
+from saga_orchestrator.tests.integration.participants.peer import PATIENCE, Answering, Network, Peer
 
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n"
@@ -29,8 +29,8 @@ def to_be_told(url: str) -> Saga:
     return start(define("book"), SAGA_ID, request, now=NOON).saga
 
 
-def sender_of(world: World, policy: WebhookPolicy) -> HttpWebhookSender:
-    return HttpWebhookSender(world.transport(address_policy=policy.allows))
+def sender_of(network: Network, policy: WebhookPolicy) -> HttpWebhookSender:
+    return HttpWebhookSender(network.transport(address_policy=policy.allows))
 
 
 def no_participant(*, loopback: bool) -> WebhookPolicy:
@@ -38,25 +38,27 @@ def no_participant(*, loopback: bool) -> WebhookPolicy:
 
 
 @pytest.fixture
-async def peer(world: World, answering: Answering) -> Peer:
-    return await world.peer(answering(TAKEN))
+async def peer(network: Network, answering: Answering) -> Peer:
+    return await network.peer(answering(TAKEN))
 
 
-async def test_webhook_links_to_outputs_that_are_too_large(world: World, peer: Peer) -> None:
+async def test_webhook_links_to_outputs_that_are_too_large(network: Network, peer: Peer) -> None:
     saga = to_be_told(f"http://{HERE}:{peer.port}/told")
     saga = saga.evolve(StepSucceeded(step="book", attempt=1, output="x" * 1_000_000), NOON)
 
-    assert await sender_of(world, no_participant(loopback=True)).send(saga, 1)
+    assert await sender_of(network, no_participant(loopback=True)).send(saga, 1)
 
-    (told,) = peer.requests
-    (step,) = json.loads(told.partition(b"\r\n\r\n")[2])["steps"]
+    (received,) = peer.requests
+    (step,) = json.loads(received.partition(b"\r\n\r\n")[2])["steps"]
     href = f"/sagas/{SAGA_ID}/steps/book/output"
     assert (step["output"], step["output_link"]) == (None, {"bytes": 1_000_002, "href": href})
 
 
 @pytest.mark.parametrize("host", ["localhost", HERE, "127.1", "2130706433", "[::ffff:127.0.0.1]"])
-async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer, host: str) -> None:
-    sender = sender_of(world, no_participant(loopback=False))
+async def test_no_name_of_this_machine_is_connected_to(
+    network: Network, peer: Peer, host: str
+) -> None:
+    sender = sender_of(network, no_participant(loopback=False))
 
     assert not await sender.send(to_be_told(f"http://{host}:{peer.port}/told"), 1)
 
@@ -64,11 +66,11 @@ async def test_no_name_of_this_machine_is_connected_to(world: World, peer: Peer,
 
 
 async def test_webhook_reaches_a_participant_and_no_other_port_of_its_host(
-    world: World, peer: Peer, answering: Answering
+    network: Network, peer: Peer, answering: Answering
 ) -> None:
-    other = await world.peer(answering(TAKEN))
+    other = await network.peer(answering(TAKEN))
     policy = WebhookPolicy([f"http://localhost:{peer.port}/api"], loopback=False)
-    sender = sender_of(world, policy)
+    sender = sender_of(network, policy)
 
     assert await sender.send(to_be_told(f"http://localhost:{peer.port}/told"), 1)
     assert not await sender.send(to_be_told(f"http://localhost:{other.port}/told"), 1)
@@ -84,34 +86,36 @@ async def get(transport: ParticipantTransport, origin: Origin) -> int:
     return (await transport.exchange(origin, REQUEST, PATIENCE)).status
 
 
-async def test_checked_address_is_the_one_that_is_connected_to(world: World, peer: Peer) -> None:
+async def test_checked_address_is_the_one_that_is_connected_to(
+    network: Network, peer: Peer
+) -> None:
     names = Names([HERE], [NOBODY])
-    transport = world.transport(address_policy=only_here, resolver=names.resolver())
+    transport = network.transport(address_policy=only_here, resolver=names.resolver())
 
     assert await get(transport, Origin("http", "shop.example", peer.port)) == 204
 
     assert names.asked == ["shop.example"]
 
 
-async def test_forbidden_addresses_of_a_name_are_left_out(world: World, peer: Peer) -> None:
+async def test_forbidden_addresses_of_a_name_are_left_out(network: Network, peer: Peer) -> None:
     resolver = Names([NOBODY, HERE]).resolver()
-    transport = world.transport(address_policy=only_here, resolver=resolver)
+    transport = network.transport(address_policy=only_here, resolver=resolver)
 
     assert await get(transport, origin_of(peer)) == 204
 
 
-async def test_unreachable_address_makes_way_for_the_next(world: World, peer: Peer) -> None:
+async def test_unreachable_address_makes_way_for_the_next(network: Network, peer: Peer) -> None:
     resolver = Names([NOBODY, HERE]).resolver()
-    transport = world.transport(address_policy=anywhere, resolver=resolver)
+    transport = network.transport(address_policy=anywhere, resolver=resolver)
 
     assert await get(transport, origin_of(peer)) == 204
 
 
 async def test_name_that_moved_to_a_forbidden_address_is_not_connected_to(
-    world: World, peer: Peer
+    network: Network, peer: Peer
 ) -> None:
     resolver = Names([NOBODY], [HERE]).resolver()
-    transport = world.transport(
+    transport = network.transport(
         address_policy=lambda origin, address: address != HERE, resolver=resolver
     )
 
@@ -123,15 +127,15 @@ async def test_name_that_moved_to_a_forbidden_address_is_not_connected_to(
 
 
 async def test_certificate_is_checked_against_the_name_and_not_the_address(
-    world: World,
+    network: Network,
     answering: Answering,
     server_tls: ssl.SSLContext,
     trusting_tls: ssl.SSLContext,
 ) -> None:
     """It is one for localhost and for this very address."""
-    peer = await world.peer(answering(TAKEN), tls=server_tls)
+    peer = await network.peer(answering(TAKEN), tls=server_tls)
     resolver = Names([HERE]).resolver()
-    transport = world.transport(tls=trusting_tls, address_policy=only_here, resolver=resolver)
+    transport = network.transport(tls=trusting_tls, address_policy=only_here, resolver=resolver)
 
     assert await get(transport, Origin("https", "localhost", peer.port)) == 204
     with pytest.raises(httpx.ConnectError, match="certificate"):

@@ -25,8 +25,8 @@ from saga_orchestrator.http.participants.webhook_sender import HttpWebhookSender
 from saga_orchestrator.tests.integration.participants.peer import (
     PATIENCE,
     Conversation,
+    Network,
     Peer,
-    World,
 )
 
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -42,8 +42,8 @@ async def only_good_ones_answer(conversation: Conversation) -> None:
 
 
 @pytest.fixture
-async def peer(world: World) -> Peer:
-    return await world.peer(only_good_ones_answer)
+async def peer(network: Network) -> Peer:
+    return await network.peer(only_good_ones_answer)
 
 
 def to_be_told(peer: Peer, path: str) -> Saga:
@@ -52,9 +52,9 @@ def to_be_told(peer: Peer, path: str) -> Saga:
     return start(define("book"), SAGA_ID, request, now=NOON).saga
 
 
-def sender_of(world: World, hurried: timedelta) -> HttpWebhookSender:
+def sender_of(network: Network, hurried: timedelta) -> HttpWebhookSender:
     limits = TransportLimits(connections_per_origin=MAX_PER_ORIGIN)
-    return HttpWebhookSender(world.transport(limits), WebhookLimiter(hurried))
+    return HttpWebhookSender(network.transport(limits), WebhookLimiter(hurried))
 
 
 async def hang(
@@ -78,18 +78,18 @@ async def is_told(sender: HttpWebhookSender, peer: Peer) -> bool:
 
 
 async def test_hanging_receivers_of_an_origin_delay_a_good_one_for_a_moment(
-    world: World, peer: Peer
+    network: Network, peer: Peer
 ) -> None:
-    sender = sender_of(world, AT_ONCE)
-    hanging = await hang(sender, peer, (f"/hangs/{one}" for one in range(300)))
+    sender = sender_of(network, AT_ONCE)
+    hanging = await hang(sender, peer, (f"/hangs/{number}" for number in range(300)))
 
     assert await is_told(sender, peer)
 
     await end(hanging)
 
 
-async def test_hanging_receiver_has_few_places_of_its_origin(world: World, peer: Peer) -> None:
-    sender = sender_of(world, NEVER)
+async def test_hanging_receiver_has_few_places_of_its_origin(network: Network, peer: Peer) -> None:
+    sender = sender_of(network, NEVER)
     hanging = await hang(sender, peer, ["/hangs"] * 300)
 
     assert await is_told(sender, peer)
@@ -99,10 +99,10 @@ async def test_hanging_receiver_has_few_places_of_its_origin(world: World, peer:
 
 
 async def test_webhook_that_failed_before_takes_no_place_of_a_first_attempt(
-    world: World, peer: Peer
+    network: Network, peer: Peer
 ) -> None:
-    sender = sender_of(world, NEVER)
-    paths = (f"/hangs/{one}" for one in range(300))
+    sender = sender_of(network, NEVER)
+    paths = (f"/hangs/{number}" for number in range(300))
     hanging = await hang(sender, peer, paths, attempt=2)
 
     assert await is_told(sender, peer)
@@ -135,32 +135,32 @@ def at_many_origins(number: int) -> tuple[Origin, str]:
 async def test_slow_receiver_makes_way_once_another_waits(
     where: Callable[[int], tuple[Origin, str]], number: int
 ) -> None:
-    receivers, told = WebhookLimiter(timedelta()), list[str]()
+    receivers, served = WebhookLimiter(timedelta()), list[str]()
 
-    async def one(origin: Origin, target: str) -> None:
+    async def hang_once(origin: Origin, target: str) -> None:
         async with receivers.slot(origin, target, first_try=True):
             await asyncio.get_running_loop().create_future()
 
-    slow = [asyncio.ensure_future(one(*where(n))) for n in range(number)]
+    slow = [asyncio.ensure_future(hang_once(*where(n))) for n in range(number)]
     await asyncio.sleep(0)
 
     async with receivers.slot(SHOP, "/good", first_try=True):
-        told.append("good")
+        served.append("good")
 
     async with asyncio.timeout(PATIENCE.total_seconds()):
         ended = await asyncio.gather(*slow, return_exceptions=True)
-    assert told == ["good"]
-    assert [type(one) for one in ended] == [TimeoutError] * number
+    assert served == ["good"]
+    assert [type(attempt) for attempt in ended] == [TimeoutError] * number
 
 
-async def test_later_attempt_has_its_whole_time(world: World) -> None:
+async def test_later_attempt_has_its_whole_time(network: Network) -> None:
     receivers = WebhookLimiter(timedelta())
 
-    async def one(target: str) -> None:
+    async def hang_once(target: str) -> None:
         async with receivers.slot(SHOP, target, first_try=False):
             await asyncio.get_running_loop().create_future()
 
-    tasks = [asyncio.ensure_future(one(f"/{n}")) for n in range(2 * MAX_RETRIES_PER_ORIGIN)]
+    tasks = [asyncio.ensure_future(hang_once(f"/{n}")) for n in range(2 * MAX_RETRIES_PER_ORIGIN)]
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -171,8 +171,8 @@ async def test_later_attempt_has_its_whole_time(world: World) -> None:
     assert receivers.slots_by_key == {}
 
 
-async def test_receiver_that_was_notified_leaves_no_state(world: World, peer: Peer) -> None:
-    sender = sender_of(world, NEVER)
+async def test_receiver_that_was_notified_leaves_no_state(network: Network, peer: Peer) -> None:
+    sender = sender_of(network, NEVER)
 
     assert await is_told(sender, peer)
 

@@ -109,9 +109,9 @@ async def test_sagas_with_former_names_read_as_sagas_without(service: Service) -
 async def test_stored_bytes_and_their_chain_stay_as_they_were_written(service: Service) -> None:
     await record_under_both_names(service)
 
-    verdict = await service.get("/audit/verify")
+    audit = await service.get("/audit/verify")
 
-    assert verdict["valid"] is True
+    assert audit["valid"] is True
     with psycopg.connect(service.database_url) as operator:
         query = "select type from event where stream_id = %s order by version"
         types = [row[0] for row in operator.execute(query, (OLD,))]
@@ -123,7 +123,7 @@ async def test_doctor_finds_nothing_wrong_with_former_names(service: Service) ->
     log = service.state["orchestrator"].repository.log
     known = service.state["orchestrator"].registry.known()
     grounds = AuditContext(
-        definitions={(one.name, one.version): one for one in known},
+        definitions={(definition.name, definition.version): definition for definition in known},
         evidence=collect_evidence([], [], at=NOON + timedelta(days=1)),
         overdue=NOON,
     )

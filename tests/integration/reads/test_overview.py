@@ -27,14 +27,18 @@ async def test_statistics_of_a_service_without_sagas(service: Service) -> None:
 
 
 async def test_counts_and_failures_by_type_and_step(service: Service) -> None:
-    await asyncio.gather(*(service.start(one) for one in ("quick", "quick", "stuck", "refused")))
+    await asyncio.gather(
+        *(service.start(saga_type) for saga_type in ("quick", "quick", "stuck", "refused"))
+    )
 
     stats = await service.get("/stats")
 
     assert stats["totals"] == {**NONE, "completed": 2, "parked": 1, "compensated": 1}
-    by_type = {one["saga_type"]: one for one in stats["sagas"]}
+    by_type = {saga["saga_type"]: saga for saga in stats["sagas"]}
     assert by_type["quick"]["counts"] == {**NONE, "completed": 2}
-    assert [by_type[one]["lately"]["failure_rate"] for one in ("quick", "stuck", "refused")] == [
+    assert [
+        by_type[saga_type]["lately"]["failure_rate"] for saga_type in ("quick", "stuck", "refused")
+    ] == [
         0,
         1,
         1,
@@ -42,8 +46,8 @@ async def test_counts_and_failures_by_type_and_step(service: Service) -> None:
     lately = by_type["quick"]["lately"]["duration_seconds"]
     assert 0 < lately["p50"] <= lately["p95"] < 10
     steps = [
-        (one["saga_type"], one["step"], one["succeeded"], one["not_sent"], one["failure_rate"])
-        for one in stats["steps"]
+        (step["saga_type"], step["step"], step["succeeded"], step["not_sent"], step["failure_rate"])
+        for step in stats["steps"]
     ]
     assert steps == [
         ("quick", "nap", 2, 0, 0),
@@ -71,17 +75,17 @@ async def test_participants_with_what_they_answered(service: Service) -> None:
 
 
 async def test_metrics_can_be_collected(service: Service) -> None:
-    for one in ("quick", "stuck", "refused"):
-        await service.start(one)
+    for saga_type in ("quick", "stuck", "refused"):
+        await service.start(saga_type)
     await service.state["listing"].refresh()
 
     answer = await service.client.get("/metrics")
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     samples = {
-        (one.name, *sorted(one.labels.values())): one.value
+        (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(answer.text)
-        for one in family.samples
+        for sample in family.samples
     }
     assert samples["saga_events_recorded_total", "SagaCompleted", "quick"] == 1
     assert samples["saga_unsettled", "parked", "stuck"] == 1
@@ -145,7 +149,7 @@ async def test_calls_are_counted_while_they_wait_and_while_they_are_out() -> Non
 
 
 async def test_answers_are_as_they_are_described(service: Service) -> None:
-    await asyncio.gather(*(service.start(one) for one in ("quick", "stuck", "refused")))
+    await asyncio.gather(*(service.start(saga_type) for saga_type in ("quick", "stuck", "refused")))
 
     FeedResponse.model_validate(await service.get("/events"))
     StatsResponse.model_validate(await service.get("/stats"))

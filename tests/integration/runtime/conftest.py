@@ -1,4 +1,4 @@
-"""A world whose log can be troubled; whatever a test leaves running is dropped."""
+"""A service whose log can be troubled; what a test leaves running is dropped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def log() -> TroubledLog:
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+async def service(log: TroubledLog) -> AsyncIterator[InMemoryService]:
     made = await in_memory_service(log=log)
     yield made
     await made.driver.drain(timedelta())

@@ -59,4 +59,4 @@ class TroubledLog(InMemoryLog):
 
     def types(self, saga_id: str) -> list[str]:
         """What was recorded of a saga, by the names of its events."""
-        return [one.type for one in self.store.streams.get(StreamId(saga_id), ())]
+        return [event.type for event in self.store.streams.get(StreamId(saga_id), ())]

@@ -125,72 +125,76 @@ class SimulatedService:
 
     async def tell(self) -> None:
         """From the first start to the moment when every saga rests."""
-        world = await self._come_to_life(FakeClock())
+        service = await self._come_to_life(FakeClock())
         wanted = list(range(SAGAS))
-        while wanted or not await self._all_rest(world):
+        while wanted or not await self._all_rest(service):
             if self.life.dead:
-                world = await self._come_to_life(world.clock)
-            if wanted and await self._start(world, wanted[0]):
+                service = await self._come_to_life(service.clock)
+            if wanted and await self._start(service, wanted[0]):
                 wanted.pop(0)
-            await self._meddle(world)
-            await await_idle(world.driver)
-            advance_to_next_wakeup(world)
-            await await_idle(world.driver)
-        await self._all_rest(world)
+            await self._meddle(service)
+            await await_idle(service.driver)
+            advance_to_next_wakeup(service)
+            await await_idle(service.driver)
+        await self._all_rest(service)
 
     @property
     def sagas(self) -> dict[str, list[RecordedEvent]]:
         streams = self.store.streams.items()
-        return {one: events for one, events in streams if events[0].type == "SagaStarted"}
+        return {saga_id: events for saga_id, events in streams if events[0].type == "SagaStarted"}
 
-    def told(self, saga_id: str) -> SimulatedProcess:
+    def process_of(self, saga_id: str) -> SimulatedProcess:
         stream = self.sagas[saga_id]
-        definition = next(one for one in DEFINITIONS if one.name.encode() in stream[0].payload)
+        definition = next(
+            each_definition
+            for each_definition in DEFINITIONS
+            if each_definition.name.encode() in stream[0].payload
+        )
         return process_from_log(definition, stream)
 
     async def _come_to_life(self, clock: FakeClock) -> InMemoryService:
         self.life.revive()
         self.lives += 1
-        world = await in_memory_service(log=MortalLog(self.store, self.life))
-        world.clock.time, world.clock.drawn = clock.time, clock.drawn
+        service = await in_memory_service(log=MortalLog(self.store, self.life))
+        service.clock.time, service.clock.drawn = clock.time, clock.drawn
         for definition in DEFINITIONS:
-            await world.registry.register(definition)
-        self.executor.clock = world.clock
-        world.driver.executor = self.executor
-        await self._lose_answers(world)
-        await world.recover(await world.unfinished())
-        return world
+            await service.registry.register(definition)
+        self.executor.clock = service.clock
+        service.driver.executor = self.executor
+        await self._lose_answers(service)
+        await service.recover(await service.unfinished())
+        return service
 
-    async def _lose_answers(self, world: InMemoryService) -> None:
+    async def _lose_answers(self, service: InMemoryService) -> None:
         """What was called when the process died may have been answered, and nobody knows."""
-        for saga_id in world.sagas:
-            saga = await world.orchestrator.saga_as_of(saga_id)
+        for saga_id in service.sagas:
+            saga = await service.orchestrator.saga_as_of(saga_id)
             called = [step.name for step in saga.steps_in(StepStatus.CALLING)]
             self.executor.models[saga_id].uncertain_steps.update(called)
 
-    async def _start(self, world: InMemoryService, number: int) -> bool:
+    async def _start(self, service: InMemoryService, number: int) -> bool:
         """Whether it was acknowledged; a client whose start was not asks again, with its key."""
         definition = DEFINITIONS[number % len(DEFINITIONS)]
         request = StartSaga(entity_id=number, input={})
         key = IdempotencyKey(f"start {number}", b"digest")
         try:
-            started = await world.orchestrator.start(definition.name, request, key=key)
+            started = await service.orchestrator.start(definition.name, request, key=key)
         except Unavailable:
             return False
         self.acknowledged.add(started.saga.state.saga_id)
         return True
 
-    async def _meddle(self, world: InMemoryService) -> None:
+    async def _meddle(self, service: InMemoryService) -> None:
         """Somebody asks for compensation, now and then."""
         if self.sagas and self.random.random() < 0.1:
             saga_id = self.random.choice(sorted(self.sagas))
             try:
-                await world.orchestrator.execute(saga_id, Compensate(reason="a whim"))
+                await service.orchestrator.execute(saga_id, Compensate(reason="a whim"))
             except (NotCompensatable, Unavailable, SagaNotFound):
                 return
 
-    async def _all_rest(self, world: InMemoryService) -> bool:
+    async def _all_rest(self, service: InMemoryService) -> bool:
         if self.life.dead:
             return False
-        sagas = [await world.orchestrator.saga(one) for one in self.sagas]
-        return all(one.state.status.is_at_rest for one in sagas)
+        sagas = [await service.orchestrator.saga(saga_id) for saga_id in self.sagas]
+        return all(saga.state.status.is_at_rest for saga in sagas)

@@ -32,27 +32,29 @@ STOP = BulkCommand(action="cancel", reason="wrong price", filter={})
 
 
 def bulk_jobs(
-    world: InMemoryService, store: InMemoryJobs | None = None, sagas: LocalSagas | None = None
+    service: InMemoryService, store: InMemoryJobs | None = None, sagas: LocalSagas | None = None
 ) -> BulkJobs:
-    local_sagas = sagas or world.orchestrator.local_sagas
-    return BulkJobs(store or InMemoryJobs(), local_sagas, lambda: world.driver.shards, world.clock)
+    local_sagas = sagas or service.orchestrator.local_sagas
+    return BulkJobs(
+        store or InMemoryJobs(), local_sagas, lambda: service.driver.shards, service.clock
+    )
 
 
 def unknown_sagas(number: int) -> list[str]:
     return [f"019ca945-0a00-7000-9000-{n:012x}" for n in range(number)]
 
 
-async def completed(world: InMemoryService, sagas: int) -> list[str]:
-    started = [(await world.start("order_processing")).state.saga_id for _ in range(sagas)]
-    await await_idle(world.driver)
+async def completed(service: InMemoryService, sagas: int) -> list[str]:
+    started = [(await service.start("order_processing")).state.saga_id for _ in range(sagas)]
+    await await_idle(service.driver)
     return started
 
 
 class CountedSagas(LocalSagas):
     """Counts the commands, and lets a test fail them."""
 
-    def __init__(self, world: InMemoryService, error: Exception | None = None) -> None:
-        original = world.orchestrator.local_sagas
+    def __init__(self, service: InMemoryService, error: Exception | None = None) -> None:
+        original = service.orchestrator.local_sagas
         super().__init__(original.repository, original.driver, original.lease)
         self.error = error
         self.commanded: list[str] = []
@@ -73,30 +75,30 @@ class CountedSagas(LocalSagas):
         return await super().handle(saga_id, happening, expected_version)
 
 
-async def test_job_commands_each_saga_and_counts_them(world: InMemoryService) -> None:
-    jobs, sagas = bulk_jobs(world), await completed(world, 3)
+async def test_job_commands_each_saga_and_counts_them(service: InMemoryService) -> None:
+    jobs, sagas = bulk_jobs(service), await completed(service, 3)
 
     started = await jobs.start(RECALL, sagas)
-    world.clock.advance(timedelta(seconds=5))
+    service.clock.advance(timedelta(seconds=5))
     ended = await jobs.step()
 
     job = await jobs.get(started.job_id)
     assert (started.status, started.matched, started.started_at) == ("running", 3, NOON)
     assert (ended, job.status, job.done, job.refused, job.refusals) == (3, "done", 3, 0, {})
     assert job.finished_at == NOON + timedelta(seconds=5)
-    await await_idle(world.driver)
+    await await_idle(service.driver)
     for saga_id in sagas:
-        saga = await world.orchestrator.saga(saga_id)
+        saga = await service.orchestrator.saga(saga_id)
         assert saga.state.status == "compensated"
         assert saga.state.error == "compensation was requested: recall"
 
 
-async def test_refusals_stop_no_other_saga(world: InMemoryService) -> None:
-    jobs = bulk_jobs(world)
-    (done,), (unknown,) = await completed(world, 1), unknown_sagas(1)
-    world.participants.hold("create_order")
-    going = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("create_order")
+async def test_refusals_stop_no_other_saga(service: InMemoryService) -> None:
+    jobs = bulk_jobs(service)
+    (done,), (unknown,) = await completed(service, 1), unknown_sagas(1)
+    service.participants.hold("create_order")
+    going = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("create_order")
 
     started = await jobs.start(STOP, [done, unknown, going])
     await jobs.step()
@@ -105,14 +107,14 @@ async def test_refusals_stop_no_other_saga(world: InMemoryService) -> None:
     assert (job.status, job.matched, job.done, job.refused) == ("done", 3, 1, 2)
     assert "it is completed; compensate it instead" in job.refusals[done]
     assert job.refusals[unknown] == f"there is no saga {unknown}"
-    assert (await world.orchestrator.saga(going)).state.status == "compensating"
+    assert (await service.orchestrator.saga(going)).state.status == "compensating"
 
 
 async def test_defect_with_a_saga_is_logged_and_stops_no_other(
-    world: InMemoryService, caplog: pytest.LogCaptureFixture
+    service: InMemoryService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sagas = CountedSagas(world, KeyError("secret"))
-    jobs = bulk_jobs(world, sagas=sagas)
+    sagas = CountedSagas(service, KeyError("secret"))
+    jobs = bulk_jobs(service, sagas=sagas)
     number = 2 * MAX_TASKS_PER_READ + 1
 
     started = await jobs.start(STOP, unknown_sagas(number))
@@ -125,10 +127,10 @@ async def test_defect_with_a_saga_is_logged_and_stops_no_other(
     assert len(sagas.commanded) == number
 
 
-async def test_saga_that_cannot_be_commanded_now_stays_pending(world: InMemoryService) -> None:
-    (saga_id,) = await completed(world, 1)
-    sagas = CountedSagas(world, Overloaded("too much waits"))
-    jobs = bulk_jobs(world, sagas=sagas)
+async def test_saga_that_cannot_be_commanded_now_stays_pending(service: InMemoryService) -> None:
+    (saga_id,) = await completed(service, 1)
+    sagas = CountedSagas(service, Overloaded("too much waits"))
+    jobs = bulk_jobs(service, sagas=sagas)
     started = await jobs.start(RECALL, [saga_id])
 
     assert await jobs.step() == 0
@@ -140,14 +142,14 @@ async def test_saga_that_cannot_be_commanded_now_stays_pending(world: InMemorySe
 
 
 async def test_saga_that_does_not_answer_does_not_hold_the_others_up(
-    world: InMemoryService, monkeypatch: pytest.MonkeyPatch
+    service: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "COMMAND_TIMEOUT", COMMAND_TIMEOUT / 1000)
-    silent, other = await completed(world, 2)
-    jobs = bulk_jobs(world)
+    silent, other = await completed(service, 2)
+    jobs = bulk_jobs(service)
     started = await jobs.start(RECALL, [silent, other])
 
-    async with world.driver.acquire(silent, waits_for_log=False):
+    async with service.driver.acquire(silent, waits_for_log=False):
         assert await jobs.step() == 1
 
     sagas = await jobs.sagas(started.job_id, None, 10)
@@ -156,28 +158,28 @@ async def test_saga_that_does_not_answer_does_not_hold_the_others_up(
 
 
 async def test_command_is_not_repeated_by_a_job_that_goes_on_after_a_crash(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.hold("create_order")
-    saga_id = (await world.start("order_processing")).state.saga_id
+    service.participants.hold("create_order")
+    saga_id = (await service.start("order_processing")).state.saga_id
     store, pause = InMemoryJobs(), BulkCommand(action="pause", reason="a fire", filter={})
-    started = await bulk_jobs(world, store).start(pause, [saga_id])
+    started = await bulk_jobs(service, store).start(pause, [saga_id])
     lost = InMemoryJobs(dict(store.jobs), {started.job_id: dict(store.by_job[started.job_id])})
-    await bulk_jobs(world, lost).step()  # executed, and dead before the outcome was recorded
-    await world.orchestrator.execute(saga_id, Resume())
+    await bulk_jobs(service, lost).step()  # executed, and dead before the outcome was recorded
+    await service.orchestrator.execute(saga_id, Resume())
 
-    jobs = bulk_jobs(world, store)
+    jobs = bulk_jobs(service, store)
     await jobs.step()
 
     job = await jobs.get(started.job_id)
     assert (job.status, job.done, job.refused) == ("done", 1, 0)
-    assert (await world.orchestrator.saga(saga_id)).state.paused_at is None
+    assert (await service.orchestrator.saga(saga_id)).state.paused_at is None
 
 
-async def test_job_that_is_cancelled_stops_before_the_next_saga(world: InMemoryService) -> None:
-    sagas = await completed(world, MAX_CONCURRENT_COMMANDS + 5)
-    counted = CountedSagas(world)
-    jobs = bulk_jobs(world, sagas=counted)
+async def test_job_that_is_cancelled_stops_before_the_next_saga(service: InMemoryService) -> None:
+    sagas = await completed(service, MAX_CONCURRENT_COMMANDS + 5)
+    counted = CountedSagas(service)
+    jobs = bulk_jobs(service, sagas=counted)
     started = await jobs.start(RECALL, sagas)
     step = asyncio.create_task(jobs.step())
     await counted.begun.wait()
@@ -192,28 +194,28 @@ async def test_job_that_is_cancelled_stops_before_the_next_saga(world: InMemoryS
 
 
 async def test_saga_commanded_before_a_crash_and_a_cancel_is_not_called_left(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    (saga_id,) = await completed(world, 1)
+    (saga_id,) = await completed(service, 1)
     store = InMemoryJobs()
-    sagas = CountedSagas(world, OutcomeUnknown("the connection died"))
-    jobs = bulk_jobs(world, store, sagas)
+    sagas = CountedSagas(service, OutcomeUnknown("the connection died"))
+    jobs = bulk_jobs(service, store, sagas)
     started = await jobs.start(RECALL, [saga_id])
     await jobs.step()
     await jobs.cancel(started.job_id)
     assert [saga.outcome for saga in await jobs.sagas(started.job_id, None, 10)] == ["pending"]
     sagas.error = None
 
-    await bulk_jobs(world, store, sagas).step()
+    await bulk_jobs(service, store, sagas).step()
 
     job = await jobs.get(started.job_id)
     assert (job.status, job.done) == ("cancelled", 1)
 
 
-async def test_append_without_confirmation_leaves_a_saga_pending(world: InMemoryService) -> None:
-    (saga_id,) = await completed(world, 1)
-    sagas = CountedSagas(world, WrongExpectedVersion(saga_id, expected=3, actual=4))
-    jobs = bulk_jobs(world, sagas=sagas)
+async def test_append_without_confirmation_leaves_a_saga_pending(service: InMemoryService) -> None:
+    (saga_id,) = await completed(service, 1)
+    sagas = CountedSagas(service, WrongExpectedVersion(saga_id, expected=3, actual=4))
+    jobs = bulk_jobs(service, sagas=sagas)
     started = await jobs.start(RECALL, [saga_id])
 
     assert await jobs.step() == 0
@@ -236,9 +238,9 @@ class UnavailableOnce(InMemoryJobs):
 
 
 async def test_outcome_that_cannot_be_recorded_disturbs_no_other_saga(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    jobs, sagas = bulk_jobs(world, UnavailableOnce()), await completed(world, 3)
+    jobs, sagas = bulk_jobs(service, UnavailableOnce()), await completed(service, 3)
     started = await jobs.start(RECALL, sagas)
 
     assert await jobs.step() == 2
@@ -248,12 +250,12 @@ async def test_outcome_that_cannot_be_recorded_disturbs_no_other_saga(
     assert (job.status, job.done, job.refused) == ("done", 3, 0)
 
 
-async def test_small_job_does_not_wait_for_a_large_one(world: InMemoryService) -> None:
-    counted = CountedSagas(world)
-    jobs = bulk_jobs(world, sagas=counted)
+async def test_small_job_does_not_wait_for_a_large_one(service: InMemoryService) -> None:
+    counted = CountedSagas(service)
+    jobs = bulk_jobs(service, sagas=counted)
     large = unknown_sagas(4 * MAX_TASKS_PER_READ)
     await jobs.start(STOP, large)
-    (saga_id,) = await completed(world, 1)
+    (saga_id,) = await completed(service, 1)
     await jobs.start(RECALL, [saga_id])
 
     await jobs.step()
@@ -262,11 +264,11 @@ async def test_small_job_does_not_wait_for_a_large_one(world: InMemoryService) -
 
 
 async def test_stop_lets_begun_sagas_end_and_leaves_the_others_pending(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    sagas = await completed(world, MAX_CONCURRENT_COMMANDS + 5)
-    counted = CountedSagas(world)
-    jobs = bulk_jobs(world, sagas=counted)
+    sagas = await completed(service, MAX_CONCURRENT_COMMANDS + 5)
+    counted = CountedSagas(service)
+    jobs = bulk_jobs(service, sagas=counted)
     started = await jobs.start(RECALL, sagas)
     running = asyncio.create_task(jobs.run())
     await counted.begun.wait()
@@ -285,11 +287,11 @@ async def test_each_node_commands_the_sagas_that_it_drives() -> None:
     await cluster.settle()
     for node in (anne, bert):
         for _ in range(4):
-            await node.world.start("order_processing")
-        await await_idle(node.world.driver)
-    sagas = anne.world.sagas
+            await node.service.start("order_processing")
+        await await_idle(node.service.driver)
+    sagas = anne.service.sagas
 
-    jobs = {name: bulk_jobs(node.world, store) for name, node in cluster.alive.items()}
+    jobs = {name: bulk_jobs(node.service, store) for name, node in cluster.alive.items()}
     started = await jobs["anne"].start(RECALL, sagas)
     ended = {name: await node_jobs.step() for name, node_jobs in jobs.items()}
 
@@ -299,8 +301,8 @@ async def test_each_node_commands_the_sagas_that_it_drives() -> None:
     await cluster.close()
 
 
-async def test_some_of_many_refusals_are_listed_with_a_job(world: InMemoryService) -> None:
-    jobs = bulk_jobs(world)
+async def test_some_of_many_refusals_are_listed_with_a_job(service: InMemoryService) -> None:
+    jobs = bulk_jobs(service)
 
     started = await jobs.start(STOP, unknown_sagas(MAX_REFUSALS + 5))
     await jobs.step()
@@ -309,8 +311,8 @@ async def test_some_of_many_refusals_are_listed_with_a_job(world: InMemoryServic
     assert (job.refused, len(job.refusals)) == (MAX_REFUSALS + 5, MAX_REFUSALS)
 
 
-async def test_job_without_sagas_is_done_at_once(world: InMemoryService) -> None:
-    jobs = bulk_jobs(world)
+async def test_job_without_sagas_is_done_at_once(service: InMemoryService) -> None:
+    jobs = bulk_jobs(service)
 
     started = await jobs.start(STOP, [])
     await jobs.step()
@@ -318,11 +320,11 @@ async def test_job_without_sagas_is_done_at_once(world: InMemoryService) -> None
     assert (await jobs.get(started.job_id)).finished_at == NOON
 
 
-async def test_job_that_finished_long_ago_is_dropped(world: InMemoryService) -> None:
-    jobs = bulk_jobs(world)
+async def test_job_that_finished_long_ago_is_dropped(service: InMemoryService) -> None:
+    jobs = bulk_jobs(service)
     old = await jobs.start(STOP, [])
     await jobs.step()
-    world.clock.advance(JOB_RETENTION + timedelta(seconds=1))
+    service.clock.advance(JOB_RETENTION + timedelta(seconds=1))
     new = await jobs.start(STOP, [])
 
     await jobs.step()
@@ -332,8 +334,8 @@ async def test_job_that_finished_long_ago_is_dropped(world: InMemoryService) -> 
         await jobs.get(old.job_id)
 
 
-async def test_run_executes_a_job_as_soon_as_it_is_recorded(world: InMemoryService) -> None:
-    jobs, (saga_id,) = bulk_jobs(world), await completed(world, 1)
+async def test_run_executes_a_job_as_soon_as_it_is_recorded(service: InMemoryService) -> None:
+    jobs, (saga_id,) = bulk_jobs(service), await completed(service, 1)
     running = asyncio.create_task(jobs.run())
     await asyncio.sleep(0)
 

@@ -22,101 +22,101 @@ TO_ROME: Json = [{"to": "Rome"}]
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+async def service(log: TroubledLog) -> AsyncIterator[InMemoryService]:
     made = await in_memory_service(CHILD, PARENT, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
-async def start(world: InMemoryService, step_data: Json = TO_ROME) -> tuple[str, str]:
+async def start(service: InMemoryService, step_data: Json = TO_ROME) -> tuple[str, str]:
     """The names of a parent and of its child."""
-    parent_id = (await world.start("parent", step_data=step_data)).state.saga_id
+    parent_id = (await service.start("parent", step_data=step_data)).state.saga_id
     return parent_id, child_id_of(parent_id, "trip")
 
 
-async def status_of(world: InMemoryService, *saga_ids: str) -> list[str]:
-    return [(await world.orchestrator.saga(one)).state.status for one in saga_ids]
+async def status_of(service: InMemoryService, *saga_ids: str) -> list[str]:
+    return [(await service.orchestrator.saga(saga_id)).state.status for saga_id in saga_ids]
 
 
 async def test_child_is_started_and_its_outputs_are_those_of_the_step(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
 
-    parent = await world.orchestrator.saga(parent_id)
+    parent = await service.orchestrator.saga(parent_id)
     assert parent.state.status == "completed"
     assert parent.outputs["trip"] == {"fly": {"order_id": 7, "payment_id": 8}}
-    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /ship"]
-    assert world.participants.sent[1].body == b'{"to":"Rome"}'
+    assert service.participants.paths == ["POST /ask", "POST /fly", "POST /ship"]
+    assert service.participants.sent[1].body == b'{"to":"Rome"}'
     assert log.types(child_id)[-1] == "SagaCompleted"
-    assert world.driver.active == {}
+    assert service.driver.active == {}
 
 
 async def test_child_is_started_once_the_log_can_be_read_again(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     log.unreadable += [LogUnavailable("every connection is busy")] * 3
 
-    parent_id, child_id = await start(world)
+    parent_id, child_id = await start(service)
     await log.recorded(parent_id, "SagaCompleted")
 
-    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
     assert not log.unreadable
 
 
 async def test_child_is_compensated_once_the_log_can_be_read_again(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.will_reply("ship", NO)
-    parent_id, child_id = await start(world)
+    service.participants.will_reply("ship", NO)
+    parent_id, child_id = await start(service)
     await log.recorded(child_id, "SagaCompleted")
     log.unreadable += [LogUnavailable("every connection is busy")] * 3
     await log.recorded(parent_id, "SagaCompensated")
 
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    assert await status_of(service, parent_id, child_id) == ["compensated", "compensated"]
     assert not log.unreadable
 
 
-async def test_active_child_is_compensated_with_its_parent(world: InMemoryService) -> None:
-    world.participants.hold("fly")
-    parent_id, child_id = await start(world)
-    await world.participants.await_call("fly")
+async def test_active_child_is_compensated_with_its_parent(service: InMemoryService) -> None:
+    service.participants.hold("fly")
+    parent_id, child_id = await start(service)
+    await service.participants.await_call("fly")
 
-    await world.orchestrator.execute(parent_id, Cancel(reason="too late"))
+    await service.orchestrator.execute(parent_id, Cancel(reason="too late"))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert await status_of(world, parent_id, child_id) == ["compensating", "compensating"]
-    world.participants.release("fly")
-    await await_idle(world.driver)
+    assert await status_of(service, parent_id, child_id) == ["compensating", "compensating"]
+    service.participants.release("fly")
+    await await_idle(service.driver)
 
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
-    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly", "POST /forget"]
+    assert await status_of(service, parent_id, child_id) == ["compensated", "compensated"]
+    assert service.participants.paths == ["POST /ask", "POST /fly", "POST /unfly", "POST /forget"]
 
 
 async def test_abandoned_child_parks_the_compensating_parent(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.will_reply("undo fly", NO)
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
-    await world.orchestrator.execute(parent_id, Compensate())
-    await await_idle(world.driver)
+    service.participants.will_reply("undo fly", NO)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
+    await service.orchestrator.execute(parent_id, Compensate())
+    await await_idle(service.driver)
 
-    await world.driver.deliver(child_id, Abandon(reason="no answer"))
-    await await_idle(world.driver)
+    await service.driver.deliver(child_id, Abandon(reason="no answer"))
+    await await_idle(service.driver)
 
-    parent = await world.orchestrator.saga(parent_id)
+    parent = await service.orchestrator.saga(parent_id)
     assert parent.state.status == "parked"
     assert parent.not_undone == ("ask", "trip")
 
 
 async def test_child_without_a_definition_is_a_rejected_step(log: TroubledLog) -> None:
-    world = await in_memory_service(PARENT, log=log)
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
+    service = await in_memory_service(PARENT, log=log)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
 
-    parent = await world.orchestrator.saga(parent_id)
+    parent = await service.orchestrator.saga(parent_id)
     assert parent.state.status == "compensated"
     assert parent.state.error == "trip was rejected: there is no definition child"
     assert log.types(child_id) == []
@@ -126,22 +126,22 @@ async def test_child_with_invalid_input_is_not_started(log: TroubledLog) -> None
     picky = CHILD.replace(
         "steps:", "input: {properties: {to: {enum: [Oslo]}}, required: [to]}\nsteps:", 1
     )
-    world = await in_memory_service(picky, PARENT, log=log)
+    service = await in_memory_service(picky, PARENT, log=log)
 
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
 
-    parent = await world.orchestrator.saga(parent_id)
+    parent = await service.orchestrator.saga(parent_id)
     assert parent.state.status == "compensated"
     assert parent.state.error == 'trip was rejected: /input/to: input.to must be "Oslo"'
     assert log.types(child_id) == []
 
 
 async def test_crash_before_the_start_of_the_child_starts_it_after_recovery(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
     cut(log, parent_id, after="WaitStarted")
     del log.store.streams[child_id]  # type: ignore[arg-type]
 
@@ -154,10 +154,10 @@ async def test_crash_before_the_start_of_the_child_starts_it_after_recovery(
 
 
 async def test_crash_between_the_rest_of_the_child_and_its_report_loses_nothing(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
     cut(log, parent_id, after="WaitStarted")
 
     restarted = await in_memory_service(CHILD, PARENT, store=log.store)
@@ -169,12 +169,12 @@ async def test_crash_between_the_rest_of_the_child_and_its_report_loses_nothing(
 
 
 async def test_crash_during_the_compensation_of_a_child_compensates_it_once(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
-    await world.orchestrator.execute(parent_id, Compensate())
-    await await_idle(world.driver)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
+    await service.orchestrator.execute(parent_id, Compensate())
+    await await_idle(service.driver)
     cut(log, parent_id, after="CompensationSucceeded")
     types = log.types(child_id)
 
@@ -188,48 +188,51 @@ async def test_crash_during_the_compensation_of_a_child_compensates_it_once(
 
 
 async def test_child_compensated_before_its_start_never_starts(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     """The parent has been told that there is nothing to undo; starting it then would be a loss."""
-    world.participants.hold("ask")
-    parent_id, child_id = await start(world)
-    await world.participants.await_call("ask")
-    async with world.driver.creation_lock(child_id):
-        world.participants.release("ask")
+    service.participants.hold("ask")
+    parent_id, child_id = await start(service)
+    await service.participants.await_call("ask")
+    async with service.driver.creation_lock(child_id):
+        service.participants.release("ask")
         await log.recorded(parent_id, "WaitStarted")
-        await world.orchestrator.execute(parent_id, Cancel())
-    await await_idle(world.driver)
+        await service.orchestrator.execute(parent_id, Cancel())
+    await await_idle(service.driver)
 
-    assert [log.types(one)[-1:] for one in (parent_id, child_id)] == [["SagaCompensated"], []]
-    assert world.participants.paths == ["POST /ask", "POST /forget"]
+    assert [log.types(saga_id)[-1:] for saga_id in (parent_id, child_id)] == [
+        ["SagaCompensated"],
+        [],
+    ]
+    assert service.participants.paths == ["POST /ask", "POST /forget"]
 
 
 async def test_overloaded_log_does_not_lose_the_start_of_a_child(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.hold("ask")
-    parent_id, child_id = await start(world)
-    await world.participants.await_call("ask")
-    world.participants.release("ask")
+    service.participants.hold("ask")
+    parent_id, child_id = await start(service)
+    await service.participants.await_call("ask")
+    service.participants.release("ask")
     await log.recorded(parent_id, "WaitStarted")
     log.troubles.extend([LogOverloaded(1000)] * 2)
 
-    await await_idle(world.driver)
+    await await_idle(service.driver)
 
     assert log.refused == 2
-    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
 
 
 async def test_parked_parent_gets_the_report_of_its_child_after_a_crash(
     log: TroubledLog,
 ) -> None:
     """Its other branch has parked it; who unparks it must find the child heard of."""
-    world = await in_memory_service(CHILD, FAMILY, log=log)
-    world.participants.will_reply("ship", NO)
-    world.participants.hold("fly")
-    parent_id = (await world.start("family", step_data=TO_ROME)).state.saga_id
+    service = await in_memory_service(CHILD, FAMILY, log=log)
+    service.participants.will_reply("ship", NO)
+    service.participants.hold("fly")
+    parent_id = (await service.start("family", step_data=TO_ROME)).state.saga_id
     await log.recorded(parent_id, "SagaParked")
-    assert needs_no_recovery(await world.orchestrator.saga_as_of(parent_id)) is False
+    assert needs_no_recovery(await service.orchestrator.saga_as_of(parent_id)) is False
 
     restarted = await in_memory_service(CHILD, FAMILY, store=log.store)
     await restarted.recover()
@@ -241,11 +244,11 @@ async def test_parked_parent_gets_the_report_of_its_child_after_a_crash(
     await restarted.orchestrator.execute(parent_id, Retry())
     await await_idle(restarted.driver)
     assert await status_of(restarted, parent_id) == ["completed"]
-    await world.driver.drain(timedelta())
+    await service.driver.drain(timedelta())
 
 
 def cut(log: TroubledLog, saga_id: str, *, after: str) -> None:
     """The stream as if its process had died after the first event of that type."""
     stream = log.store.streams[saga_id]  # type: ignore[index]
-    length = [one.type for one in stream].index(after) + 1
+    length = [event.type for event in stream].index(after) + 1
     del stream[length:]

@@ -33,118 +33,118 @@ AWAY = NotSent("refused")
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+async def service(log: TroubledLog) -> AsyncIterator[InMemoryService]:
     made = await in_memory_service(TRIP, BLINK, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
-async def start(world: InMemoryService, sagas: int) -> list[str]:
-    started = [(await world.start("trip")).state.saga_id for _ in range(sagas)]
-    await await_idle(world.driver)
+async def start(service: InMemoryService, sagas: int) -> list[str]:
+    started = [(await service.start("trip")).state.saga_id for _ in range(sagas)]
+    await await_idle(service.driver)
     return started
 
 
-async def opened(world: InMemoryService) -> None:
+async def opened(service: InMemoryService) -> None:
     """The hotel has not answered so many sagas that it is asked no more for two seconds."""
-    world.participants.will_reply("book", *[AWAY] * FAILURES_TO_OPEN)
-    await start(world, FAILURES_TO_OPEN)
-    assert world.driver.executor.breakers["hotel"].state is CircuitState.OPEN
-    world.participants.sent.clear()
+    service.participants.will_reply("book", *[AWAY] * FAILURES_TO_OPEN)
+    await start(service, FAILURES_TO_OPEN)
+    assert service.driver.executor.breakers["hotel"].state is CircuitState.OPEN
+    service.participants.sent.clear()
 
 
 async def test_held_forward_call_keeps_its_attempt(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    await opened(world)
+    await opened(service)
 
-    held = await start(world, 3)
+    waiting = await start(service, 3)
 
-    assert world.participants.sent == []
-    for saga_id in held:
-        step = (await world.orchestrator.saga(saga_id)).state.step("book")
+    assert service.participants.sent == []
+    for saga_id in waiting:
+        step = (await service.orchestrator.saga(saga_id)).state.step("book")
         assert (step.status, step.attempts, step.next_attempt) == ("backing_off", 1, 1)
         assert step.is_uncertain is False
         assert log.types(saga_id) == ["SagaStarted", "StepBackedOff"]
 
 
 async def test_compensation_passes_and_its_success_closes_the_circuit(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    (booked,) = await start(world, 1)
-    await opened(world)
-    (held,) = await start(world, 1)
+    (booked,) = await start(service, 1)
+    await opened(service)
+    (waiting,) = await start(service, 1)
 
-    await world.orchestrator.execute(booked, Compensate())
-    await await_idle(world.driver)
+    await service.orchestrator.execute(booked, Compensate())
+    await await_idle(service.driver)
 
-    assert (await world.orchestrator.saga(booked)).state.status == "compensated"
-    assert world.participants.paths[0] == "POST /unbook"
-    assert (await world.orchestrator.saga(held)).state.status == "completed"
+    assert (await service.orchestrator.saga(booked)).state.status == "compensated"
+    assert service.participants.paths[0] == "POST /unbook"
+    assert (await service.orchestrator.saga(waiting)).state.status == "completed"
 
 
 async def test_held_saga_is_woken_from_the_log_when_the_circuit_closes(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    await opened(world)
-    held = await start(world, 5)
-    world.driver.active.clear()
-    world.driver.timers._due.clear()
+    await opened(service)
+    waiting = await start(service, 5)
+    service.driver.active.clear()
+    service.driver.timers._due.clear()
 
-    executor = world.driver.executor
+    executor = service.driver.executor
     executor.closed_circuits["hotel"] = executor.breakers["hotel"].take_held()
     executor.breakers.clear()
-    world.driver.wake_held()
-    await await_idle(world.driver)
+    service.driver.wake_held()
+    await await_idle(service.driver)
 
-    for saga_id in held:
-        assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
-    assert [one.headers["saga-attempt"] for one in world.participants.sent] == ["1"] * 5
+    for saga_id in waiting:
+        assert (await service.orchestrator.saga(saga_id)).state.status == "completed"
+    assert [call.headers["saga-attempt"] for call in service.participants.sent] == ["1"] * 5
 
 
 async def test_many_held_sagas_are_woken_in_batches(
-    world: InMemoryService, monkeypatch: pytest.MonkeyPatch
+    service: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_back, "SAGAS_PER_WAKE", 2)
     monkeypatch.setattr(held_back, "WAKE_PAUSE_SECONDS", 0.0)
-    await opened(world)
-    held = await start(world, 7)
-    world.participants.hold("book")
-    world.driver.executor.breakers.clear()
+    await opened(service)
+    waiting = await start(service, 7)
+    service.participants.hold("book")
+    service.driver.executor.breakers.clear()
 
-    world.driver.executor.closed_circuits["hotel"] = set(held)
-    world.driver.wake_held()
+    service.driver.executor.closed_circuits["hotel"] = set(waiting)
+    service.driver.wake_held()
     await settle()
-    world.participants.release("book")
-    await await_idle(world.driver)
+    service.participants.release("book")
+    await await_idle(service.driver)
 
-    for saga_id in held:
-        assert (await world.orchestrator.saga(saga_id)).state.status == "completed"
-
-
-async def test_paused_saga_is_not_woken(world: InMemoryService) -> None:
-    await opened(world)
-    (held,) = await start(world, 1)
-    await world.orchestrator.execute(held, Pause())
-    world.driver.executor.breakers.clear()
-
-    world.driver.executor.closed_circuits["hotel"] = {held}
-    world.driver.wake_held()
-    await await_idle(world.driver)
-
-    assert world.participants.sent == []
+    for saga_id in waiting:
+        assert (await service.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_all_sagas_complete_when_the_participant_recovers(world: InMemoryService) -> None:
-    await opened(world)
-    held = await start(world, 30)
-    world.participants.will_reply("book", AWAY, AWAY, OK_REPLY)
+async def test_paused_saga_is_not_woken(service: InMemoryService) -> None:
+    await opened(service)
+    (waiting,) = await start(service, 1)
+    await service.orchestrator.execute(waiting, Pause())
+    service.driver.executor.breakers.clear()
 
-    for saga_id in held:
-        assert (await run_to_rest(world, saga_id)).state.status in ("completed", "compensated")
+    service.driver.executor.closed_circuits["hotel"] = {waiting}
+    service.driver.wake_held()
+    await await_idle(service.driver)
 
-    assert world.driver.executor.breakers["hotel"].held == set()
-    assert world.driver.executor.breakers["hotel"].state is CircuitState.CLOSED
+    assert service.participants.sent == []
+
+
+async def test_all_sagas_complete_when_the_participant_recovers(service: InMemoryService) -> None:
+    await opened(service)
+    waiting = await start(service, 30)
+    service.participants.will_reply("book", AWAY, AWAY, OK_REPLY)
+
+    for saga_id in waiting:
+        assert (await run_to_rest(service, saga_id)).state.status in ("completed", "compensated")
+
+    assert service.driver.executor.breakers["hotel"].held == set()
+    assert service.driver.executor.breakers["hotel"].state is CircuitState.CLOSED
 
 
 async def settle() -> None:

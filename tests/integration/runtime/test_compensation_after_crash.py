@@ -36,20 +36,22 @@ CANCEL = Cancel(reason="enough")
 
 async def a_saga_whose_call_waits_for_its_turn(last: str) -> tuple[InMemoryService, Saga]:
     """The participant of `pay` is busy with the call of another saga."""
-    world = await in_memory_service(TRIP % last, limit=1)
-    world.participants.hold("pay")
-    await world.start("trip")
-    await world.participants.await_call("pay")
-    second = await world.start("trip")
-    await is_called(world, second)
-    return world, second
+    service = await in_memory_service(TRIP % last, limit=1)
+    service.participants.hold("pay")
+    await service.start("trip")
+    await service.participants.await_call("pay")
+    second = await service.start("trip")
+    await is_called(service, second)
+    return service, second
 
 
-async def is_called(world: InMemoryService, saga: Saga) -> None:
+async def is_called(service: InMemoryService, saga: Saga) -> None:
     """Until the call of `pay` is recorded."""
     while saga.status_of("pay") != "calling":
         version = saga.state.version + 1
-        saga = await world.orchestrator.saga_from(saga.state.saga_id, version, timedelta(seconds=9))
+        saga = await service.orchestrator.saga_from(
+            saga.state.saga_id, version, timedelta(seconds=9)
+        )
 
 
 @pytest.mark.parametrize("last", [UNDOABLE, PIVOT])
@@ -57,48 +59,48 @@ async def is_called(world: InMemoryService, saga: Saga) -> None:
 async def test_call_that_waits_for_its_slot_is_not_sent_after_a_cancel(
     last: str, turn: Cancel | TimerFired
 ) -> None:
-    world, saga = await a_saga_whose_call_waits_for_its_turn(last)
+    service, saga = await a_saga_whose_call_waits_for_its_turn(last)
     saga_id = saga.state.saga_id
 
     if isinstance(turn, TimerFired):
-        await world.advance(timedelta(minutes=1))
+        await service.advance(timedelta(minutes=1))
     else:
-        await world.orchestrator.execute(saga_id, turn)
-    world.participants.release("pay")
-    await await_idle(world.driver)
+        await service.orchestrator.execute(saga_id, turn)
+    service.participants.release("pay")
+    await await_idle(service.driver)
 
-    turned = await world.orchestrator.saga(saga_id)
+    turned = await service.orchestrator.saga(saga_id)
     assert (turned.state.status, turned.status_of("pay")) == ("compensated", "not_sent")
-    of_it = [one.path for one in world.participants.sent if one.headers["saga-id"] == saga_id]
+    of_it = [call.path for call in service.participants.sent if call.headers["saga-id"] == saga_id]
     assert of_it == ["/book", "/unbook"]
 
 
 async def test_further_attempt_of_an_uncertain_step_is_not_sent_after_a_cancel() -> None:
-    world = await in_memory_service(TRIP % UNDOABLE, limit=1)
-    world.participants.will_reply("pay", Response(500, {}, b""))
-    saga = await world.start("trip")
+    service = await in_memory_service(TRIP % UNDOABLE, limit=1)
+    service.participants.will_reply("pay", Response(500, {}, b""))
+    saga = await service.start("trip")
     saga_id = saga.state.saga_id
-    await await_idle(world.driver)
-    world.participants.hold("pay")
-    await is_called(world, await world.start("trip"))
-    advance_to_next_wakeup(world)
-    await is_called(world, saga)
+    await await_idle(service.driver)
+    service.participants.hold("pay")
+    await is_called(service, await service.start("trip"))
+    advance_to_next_wakeup(service)
+    await is_called(service, saga)
 
-    await world.orchestrator.execute(saga_id, CANCEL)
-    world.participants.release("pay")
-    await await_idle(world.driver)
+    await service.orchestrator.execute(saga_id, CANCEL)
+    service.participants.release("pay")
+    await await_idle(service.driver)
 
-    of_it = [one.path for one in world.participants.sent if one.headers["saga-id"] == saga_id]
+    of_it = [call.path for call in service.participants.sent if call.headers["saga-id"] == saga_id]
     assert of_it == ["/book", "/pay", "/refund", "/unbook"]
 
 
 async def test_call_cut_off_by_a_crash_is_not_resent_after_a_cancel() -> None:
-    world = await in_memory_service()
-    world.participants.hold("process_payment")
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("process_payment")
-    await world.orchestrator.execute(saga_id, CANCEL)
-    restarted = await in_memory_service(store=world.log.store)
+    service = await in_memory_service()
+    service.participants.hold("process_payment")
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("process_payment")
+    await service.orchestrator.execute(saga_id, CANCEL)
+    restarted = await in_memory_service(store=service.log.store)
 
     await restarted.recover()
     await await_idle(restarted.driver)
@@ -107,18 +109,18 @@ async def test_call_cut_off_by_a_crash_is_not_resent_after_a_cancel() -> None:
     assert (waiting.state.status, restarted.participants.sent) == ("compensating", [])
     assert (await run_to_rest(restarted, saga_id)).state.status == "compensated"
     assert restarted.participants.paths == undone(saga_id)
-    assert restarted.clock.now() == world.clock.now() + timedelta(seconds=10)
+    assert restarted.clock.now() == service.clock.now() + timedelta(seconds=10)
 
 
 async def test_call_that_waits_to_be_resent_is_not_sent_after_a_cancel() -> None:
     """The process before may have sent it, so it is waited for all the same."""
-    world = await in_memory_service()
-    world.participants.hold("process_payment")
-    sagas = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
-    while len(world.participants.sent) < 4:
-        await world.participants.await_call("process_payment")
+    service = await in_memory_service()
+    service.participants.hold("process_payment")
+    sagas = [(await service.start("order_processing")).state.saga_id for _ in range(2)]
+    while len(service.participants.sent) < 4:
+        await service.participants.await_call("process_payment")
         await asyncio.sleep(0)
-    restarted = await in_memory_service(store=world.log.store, limit=1)
+    restarted = await in_memory_service(store=service.log.store, limit=1)
     restarted.participants.hold("process_payment")
     await restarted.recover()
     await restarted.participants.await_call("process_payment")
@@ -135,8 +137,8 @@ async def test_call_that_waits_to_be_resent_is_not_sent_after_a_cancel() -> None
         "calling",
     )
     assert (await run_to_rest(restarted, second)).state.status == "compensated"
-    of_it = [one for one in restarted.participants.sent if one.headers["saga-id"] == second]
-    assert [f"{one.method} {one.path}" for one in of_it] == undone(second)
+    of_it = [call for call in restarted.participants.sent if call.headers["saga-id"] == second]
+    assert [f"{call.method} {call.path}" for call in of_it] == undone(second)
 
 
 def undone(saga_id: str) -> list[str]:

@@ -28,12 +28,12 @@ class Receiver:
     """Refuses as often as it is told to."""
 
     def __init__(self, refusals: int = 0) -> None:
-        self.refusals, self.told = refusals, list[Saga]()
+        self.refusals, self.received = refusals, list[Saga]()
         self.attempts: list[int] = []
         self.asked = asyncio.Event()
 
     async def send(self, saga: Saga, attempt: int) -> bool:
-        self.told.append(saga)
+        self.received.append(saga)
         self.attempts.append(attempt)
         self.asked.set()
         self.refusals -= 1
@@ -47,100 +47,102 @@ class Impatient(CompletionWebhooks):
         return repeat(0.0)
 
 
-def told_by(world: InMemoryService, receiver: Receiver) -> Receiver:
-    world.driver.webhooks = Impatient(receiver, world.clock)
+def received_by(service: InMemoryService, receiver: Receiver) -> Receiver:
+    service.driver.webhooks = Impatient(receiver, service.clock)
     return receiver
 
 
-async def start(world: InMemoryService) -> str:
-    return (await world.orchestrator.start("order_processing", REQUEST)).saga.state.saga_id
+async def start(service: InMemoryService) -> str:
+    return (await service.orchestrator.start("order_processing", REQUEST)).saga.state.saga_id
 
 
 async def test_webhook_is_sent_at_rest_and_its_delivery_is_recorded(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    receiver = told_by(world, Receiver())
+    receiver = received_by(service, Receiver())
 
-    saga_id = await start(world)
-    await await_idle(world.driver)
+    saga_id = await start(service)
+    await await_idle(service.driver)
 
-    assert [one.state.status for one in receiver.told] == ["completed"]
+    assert [saga.state.status for saga in receiver.received] == ["completed"]
     assert log.types(saga_id)[-2:] == ["SagaCompleted", "CompletionWebhookDelivered"]
-    assert world.driver.active == {}
+    assert service.driver.active == {}
 
 
-async def test_webhook_without_a_2xx_is_repeated(world: InMemoryService, log: TroubledLog) -> None:
-    receiver = told_by(world, Receiver(refusals=3))
+async def test_webhook_without_a_2xx_is_repeated(
+    service: InMemoryService, log: TroubledLog
+) -> None:
+    receiver = received_by(service, Receiver(refusals=3))
 
-    saga_id = await start(world)
-    await await_idle(world.driver)
+    saga_id = await start(service)
+    await await_idle(service.driver)
 
-    assert len(receiver.told) == 4
+    assert len(receiver.received) == 4
     assert log.types(saga_id).count("CompletionWebhookDelivered") == 1
 
 
-async def test_next_rest_sends_a_webhook_too(world: InMemoryService) -> None:
-    receiver = told_by(world, Receiver())
-    saga_id = await start(world)
-    await await_idle(world.driver)
+async def test_next_rest_sends_a_webhook_too(service: InMemoryService) -> None:
+    receiver = received_by(service, Receiver())
+    saga_id = await start(service)
+    await await_idle(service.driver)
 
-    await world.orchestrator.execute(saga_id, Compensate())
-    await await_idle(world.driver)
+    await service.orchestrator.execute(saga_id, Compensate())
+    await await_idle(service.driver)
 
-    assert [one.state.status for one in receiver.told] == ["completed", "compensated"]
+    assert [saga.state.status for saga in receiver.received] == ["completed", "compensated"]
 
 
 async def test_undelivered_webhook_is_sent_by_the_next_process(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     receiver = Receiver(refusals=1_000_000)
-    world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
-    saga_id = await start(world)
+    service.driver.webhooks = CompletionWebhooks(receiver, service.clock)
+    saga_id = await start(service)
     await receiver.asked.wait()
     restarted = await in_memory_service(store=log.store)
-    heard = told_by(restarted, Receiver())
+    next_receiver = received_by(restarted, Receiver())
 
     assert await restarted.recover() == 1
 
     await await_idle(restarted.driver)
-    assert [one.state.saga_id for one in heard.told] == [saga_id]
+    assert [saga.state.saga_id for saga in next_receiver.received] == [saga_id]
     assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
 
 
-async def test_stop_does_not_wait_for_the_next_attempt(world: InMemoryService) -> None:
+async def test_stop_does_not_wait_for_the_next_attempt(service: InMemoryService) -> None:
     receiver = Receiver(refusals=1_000_000)
-    world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
-    await start(world)
+    service.driver.webhooks = CompletionWebhooks(receiver, service.clock)
+    await start(service)
     await receiver.asked.wait()
 
     async with asyncio.timeout(TIME_LIMIT.total_seconds()):
-        await world.driver.drain(timedelta(hours=1))
+        await service.driver.drain(timedelta(hours=1))
 
-    assert len(receiver.told) == 1
+    assert len(receiver.received) == 1
 
 
 async def test_pending_webhooks_are_reported_with_their_age_until_delivery(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
     receiver = Receiver(refusals=1_000_000)
-    callbacks = world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
+    callbacks = service.driver.webhooks = CompletionWebhooks(receiver, service.clock)
     assert callbacks.pending() is None
-    saga_id = await start(world)
+    saga_id = await start(service)
     await receiver.asked.wait()
 
-    world.clock.advance(timedelta(minutes=7))
+    service.clock.advance(timedelta(minutes=7))
 
     assert callbacks.pending() == PendingWebhooks(1, timedelta(minutes=7), saga_id)
-    await world.driver.drain(timedelta(hours=1))
+    await service.driver.drain(timedelta(hours=1))
     assert callbacks.pending() is None
 
 
 async def test_age_of_a_pending_webhook_survives_a_restart(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     receiver = Receiver(refusals=1_000_000)
-    world.driver.webhooks = CompletionWebhooks(receiver, world.clock)
-    saga_id = await start(world)
+    service.driver.webhooks = CompletionWebhooks(receiver, service.clock)
+    saga_id = await start(service)
     await receiver.asked.wait()
     restarted = await in_memory_service(store=log.store)
     restarted.clock.advance(timedelta(hours=1))
@@ -154,10 +156,10 @@ async def test_age_of_a_pending_webhook_survives_a_restart(
     await restarted.driver.drain(timedelta())
 
 
-async def test_sender_gets_the_number_of_the_attempt(world: InMemoryService) -> None:
-    receiver = told_by(world, Receiver(refusals=2))
+async def test_sender_gets_the_number_of_the_attempt(service: InMemoryService) -> None:
+    receiver = received_by(service, Receiver(refusals=2))
 
-    await start(world)
-    await await_idle(world.driver)
+    await start(service)
+    await await_idle(service.driver)
 
     assert receiver.attempts == [1, 2, 3]

@@ -31,58 +31,58 @@ NO = Response(409, {}, b'{"detail": "no"}')
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+async def service(log: TroubledLog) -> AsyncIterator[InMemoryService]:
     made = await in_memory_service(SIDE_BY_SIDE, APPROVED, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
 async def refused_with_a_call_out(
-    world: InMemoryService, log: TroubledLog, saga_type: str = "side_by_side"
+    service: InMemoryService, log: TroubledLog, saga_type: str = "side_by_side"
 ) -> str:
     """Shipping was refused, and mailing is not answered yet."""
-    world.participants.will_reply("ship", NO)
-    world.participants.hold("mail")
-    saga_id = (await world.start(saga_type)).state.saga_id
-    await world.participants.await_call("mail")
+    service.participants.will_reply("ship", NO)
+    service.participants.hold("mail")
+    saga_id = (await service.start(saga_type)).state.saga_id
+    await service.participants.await_call("mail")
     await log.recorded(saga_id, "StepRejected")
     return saga_id
 
 
 async def test_result_after_an_abandon_is_only_recorded(
-    world: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
+    service: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    saga_id = await refused_with_a_call_out(world, log)
-    abandoned = await world.orchestrator.execute(saga_id, Abandon(reason="enough"))
-    assert (abandoned.state.status, world.driver.active) == ("abandoned", {})
+    saga_id = await refused_with_a_call_out(service, log)
+    abandoned = await service.orchestrator.execute(saga_id, Abandon(reason="enough"))
+    assert (abandoned.state.status, service.driver.active) == ("abandoned", {})
 
-    world.participants.release("mail")
-    await await_idle(world.driver)
+    service.participants.release("mail")
+    await await_idle(service.driver)
 
     assert log.types(saga_id)[-2:] == ["SagaAbandoned", "LateReplyIgnored"]
-    assert (await world.orchestrator.saga(saga_id)).state.status == "abandoned"
+    assert (await service.orchestrator.saga(saga_id)).state.status == "abandoned"
     assert caplog.records == []
 
 
 async def test_concurrent_commands_and_results_are_handled_one_by_one(
-    world: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
+    service: InMemoryService, log: TroubledLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each is recorded once, in some order, and none of them finds another version."""
-    saga_id = await refused_with_a_call_out(world, log, "approved")
+    saga_id = await refused_with_a_call_out(service, log, "approved")
     log.slow = asyncio.Event()
     log.asked.clear()
     asking = [
-        asyncio.ensure_future(world.orchestrator.execute(saga_id, one))
-        for one in (Pause(), SendSignal(name="hello"), SendSignal(name="hello"))
+        asyncio.ensure_future(service.orchestrator.execute(saga_id, command))
+        for command in (Pause(), SendSignal(name="hello"), SendSignal(name="hello"))
     ]
     await log.asked.wait()
-    world.participants.release("mail")
+    service.participants.release("mail")
 
     log.slow.set()
     await asyncio.gather(*asking)
-    await await_idle(world.driver)
+    await await_idle(service.driver)
 
     types = log.types(saga_id)
-    assert [types.count(one) for one in ("SagaPaused", "SignalReceived")] == [1, 2]
+    assert [types.count(event_type) for event_type in ("SagaPaused", "SignalReceived")] == [1, 2]
     assert types.count("StepSucceeded") == 2
     assert caplog.records == []

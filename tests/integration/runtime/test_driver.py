@@ -33,99 +33,101 @@ class Witnesses(ScriptedParticipants):
         assert self.log is not None
         recorded = Counter(self.log.types(call.saga_id))
         called = sum(sent.headers["saga-id"] == call.saga_id for sent in self.sent)
-        assert sum(recorded[one] for one in INTENTS) > called, "a call without its intent"
+        assert sum(recorded[intent] for intent in INTENTS) > called, "a call without its intent"
         # Slots and super() without arguments do not go together.
         return await ScriptedParticipants.send(self, call, epoch, token)
 
 
 async def test_call_leaves_after_its_intent_is_in_the_log(log: TroubledLog) -> None:
     participants = Witnesses(log=log)
-    world = await in_memory_service(log=log, participants=participants)
+    service = await in_memory_service(log=log, participants=participants)
     participants.will_reply("process_payment", OOPS)
     participants.will_reply("confirm_order", NO)
-    saga = await world.start("order_processing")
+    saga = await service.start("order_processing")
 
-    await run_to_rest(world, saga.state.saga_id)
+    await run_to_rest(service, saga.state.saga_id)
 
     types = log.types(saga.state.saga_id)
-    assert sum(one in INTENTS for one in types) == len(participants.sent) == 6
+    assert sum(event_type in INTENTS for event_type in types) == len(participants.sent) == 6
     assert types[-1] == "SagaCompensated"
 
 
 async def test_call_leaves_after_the_append_was_confirmed(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
-    starting = asyncio.ensure_future(world.start("order_processing"))
+    starting = asyncio.ensure_future(service.start("order_processing"))
     await log.asked.wait()
 
     for _ in range(20):
         await asyncio.sleep(0)
 
-    assert world.participants.sent == []
+    assert service.participants.sent == []
     log.slow.set()
     saga = await starting
-    assert (await world.await_rest(saga.state.saga_id)).state.status == "completed"
+    assert (await service.await_rest(saga.state.saga_id)).state.status == "completed"
 
 
-async def test_sagas_do_not_wait_for_one_another(world: InMemoryService) -> None:
-    world.participants.hold("create_order")
-    first = await world.start("order_processing")
-    await world.participants.await_call("create_order")
-    gate = world.participants.held.pop("create_order")
+async def test_sagas_do_not_wait_for_one_another(service: InMemoryService) -> None:
+    service.participants.hold("create_order")
+    first = await service.start("order_processing")
+    await service.participants.await_call("create_order")
+    gate = service.participants.gates.pop("create_order")
 
-    second = await world.await_rest((await world.start("order_processing")).state.saga_id)
+    second = await service.await_rest((await service.start("order_processing")).state.saga_id)
 
     assert second.state.status == "completed"
-    assert (await world.orchestrator.saga(first.state.saga_id)).state.status == "running"
+    assert (await service.orchestrator.saga(first.state.saga_id)).state.status == "running"
     gate.set()
-    assert (await world.await_rest(first.state.saga_id)).state.status == "completed"
+    assert (await service.await_rest(first.state.saga_id)).state.status == "completed"
 
 
 async def test_concurrent_inputs_of_a_saga_are_handled_one_by_one(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.hold("process_payment")
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("process_payment")
+    service.participants.hold("process_payment")
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("process_payment")
     log.slow = asyncio.Event()
     log.asked.clear()
 
-    asking = asyncio.ensure_future(world.orchestrator.execute(saga_id, Compensate()))
+    asking = asyncio.ensure_future(service.orchestrator.execute(saga_id, Compensate()))
     await log.asked.wait()
-    world.participants.release("process_payment")
+    service.participants.release("process_payment")
     log.slow.set()
     await asking
 
-    assert (await world.await_rest(saga_id)).state.status == "compensated"
+    assert (await service.await_rest(saga_id)).state.status == "compensated"
     assert log.types(saga_id)[4:6] == ["CompensationStarted", "StepSucceeded"]
 
 
 async def test_unexpected_exception_quarantines_only_its_saga(
-    world: InMemoryService, caplog: pytest.LogCaptureFixture
+    service: InMemoryService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.participants.will_reply("create_order", RuntimeError("a bug of ours"))  # type: ignore[arg-type]
-    broken = await world.start("order_processing")
-    sound = await world.start("order_processing")
+    service.participants.will_reply("create_order", RuntimeError("a bug of ours"))  # type: ignore[arg-type]
+    broken = await service.start("order_processing")
+    sound = await service.start("order_processing")
 
-    assert (await world.await_rest(sound.state.saga_id)).state.status == "completed"
+    assert (await service.await_rest(sound.state.saga_id)).state.status == "completed"
 
-    assert [one.message for one in caplog.records] == ["saga quarantined"]
-    assert broken.state.saga_id not in world.driver.active
-
-
-async def test_finished_saga_is_evicted_from_memory(world: InMemoryService) -> None:
-    saga = await world.start("order_processing")
-    await world.await_rest(saga.state.saga_id)
-
-    assert world.driver.active == {}
-    assert world.driver.timers._due == {}
+    assert [record.message for record in caplog.records] == ["saga quarantined"]
+    assert broken.state.saga_id not in service.driver.active
 
 
-async def test_every_commit_is_observed_once_and_in_order(world: InMemoryService) -> None:
-    told: list[int] = []
-    world.driver.observe = lambda saga, recorded: told.extend(one.version for one in recorded)
+async def test_finished_saga_is_evicted_from_memory(service: InMemoryService) -> None:
+    saga = await service.start("order_processing")
+    await service.await_rest(saga.state.saga_id)
 
-    saga = await world.await_rest((await world.start("order_processing")).state.saga_id)
+    assert service.driver.active == {}
+    assert service.driver.timers._due == {}
 
-    assert told == list(range(1, saga.state.version + 1))
+
+async def test_every_commit_is_observed_once_and_in_order(service: InMemoryService) -> None:
+    versions: list[int] = []
+    service.driver.observe = lambda saga, recorded: versions.extend(
+        event.version for event in recorded
+    )
+
+    saga = await service.await_rest((await service.start("order_processing")).state.saga_id)
+
+    assert versions == list(range(1, saga.state.version + 1))

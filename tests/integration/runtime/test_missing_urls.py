@@ -46,88 +46,92 @@ class Past:
 
 
 async def started(past: Past, addressed: Collection[str]) -> InMemoryService:
-    world = await in_memory_service(
+    service = await in_memory_service(
         THING,
         store=past.store,
         addressed=addressed,
         participants=past.participants,
         clock=past.clock,
     )
-    await world.recover(await world.unfinished())
-    await await_idle(world.driver)
-    return world
+    await service.recover(await service.unfinished())
+    await await_idle(service.driver)
+    return service
 
 
-async def wait(world: InMemoryService, times: int) -> None:
+async def wait(service: InMemoryService, times: int) -> None:
     for _ in range(times):
-        await world.advance(timedelta(seconds=10))
-        await await_idle(world.driver)
+        await service.advance(timedelta(seconds=10))
+        await await_idle(service.driver)
 
 
 @pytest.mark.parametrize("missing", ALL)
 async def test_call_waits_for_its_url_and_is_sent_after_the_next_start(missing: str) -> None:
     past = Past()
     participants = past.participants
-    world = await started(past, [one for one in ALL if one != missing])
-    saga_id = (await world.start("thing")).state.saga_id
-    await wait(world, 30)
+    service = await started(past, [participant for participant in ALL if participant != missing])
+    saga_id = (await service.start("thing")).state.saga_id
+    await wait(service, 30)
 
-    saga = await world.orchestrator.saga(saga_id)
-    (step,) = (saga.state.step(one.name) for one, _ in saga.steps if one.participant == missing)
+    saga = await service.orchestrator.saga(saga_id)
+    (step,) = (
+        saga.state.step(each_step.name)
+        for each_step, _ in saga.steps
+        if each_step.participant == missing
+    )
     assert (saga.state.status, step.status, step.next_attempt) == ("running", "backing_off", 1)
     assert step.last_error == missing_url_message(missing)
     assert not step.is_uncertain
-    assert missing not in [one.participant for one in participants.sent]
-    assert world.driver.sagas_awaiting_urls() == {missing: 1}
-    called = [one for one in world.events if one.type == "StepCalled"]
+    assert missing not in [call.participant for call in participants.sent]
+    assert service.driver.sagas_awaiting_urls() == {missing: 1}
+    called = [event for event in service.events if event.type == "StepCalled"]
     assert len(called) == ALL.index(missing)
-    await world.driver.drain(timedelta())
+    await service.driver.drain(timedelta())
 
-    world = await started(past, ALL)
-    await wait(world, 1)
+    service = await started(past, ALL)
+    await wait(service, 1)
 
-    assert (await world.await_rest(saga_id)).state.status == "completed"
-    assert world.driver.sagas_awaiting_urls() == {}
+    assert (await service.await_rest(saga_id)).state.status == "completed"
+    assert service.driver.sagas_awaiting_urls() == {}
 
 
 async def test_call_cut_off_by_a_restart_and_its_compensation_use_no_attempt() -> None:
     past = Past()
     participants = past.participants
-    world = await started(past, ALL)
+    service = await started(past, ALL)
     participants.hold("make")
-    saga_id = (await world.start("thing")).state.saga_id
+    saga_id = (await service.start("thing")).state.saga_id
     await participants.await_call("make")
-    await world.driver.drain(timedelta())
+    await service.driver.drain(timedelta())
     participants.release("make")
 
     participants.will_reply("make", *[WITHOUT] * 8)
     participants.will_reply("undo make", *[WITHOUT] * 8)
-    world = await started(past, [])
-    await wait(world, 8)
-    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
-    await world.orchestrator.execute(saga_id, Cancel())
-    await wait(world, 4)
+    service = await started(past, [])
+    await wait(service, 8)
+    assert (await service.orchestrator.saga(saga_id)).state.status == "running"
+    await service.orchestrator.execute(saga_id, Cancel())
+    await wait(service, 4)
 
-    saga = await world.orchestrator.saga(saga_id)
+    saga = await service.orchestrator.saga(saga_id)
     step = saga.state.step("make")
     assert (saga.state.status, step.status) == ("compensating", "compensation_backing_off")
-    assert world.driver.sagas_awaiting_urls() == {"thing-service": 1}
-    await world.driver.drain(timedelta())
+    assert service.driver.sagas_awaiting_urls() == {"thing-service": 1}
+    await service.driver.drain(timedelta())
 
     participants.script.clear()
-    world = await started(past, ALL)
-    await wait(world, 1)
-    assert (await world.await_rest(saga_id)).state.status == "compensated"
+    service = await started(past, ALL)
+    await wait(service, 1)
+    assert (await service.await_rest(saga_id)).state.status == "compensated"
 
 
 async def test_abandoned_saga_waits_for_no_url() -> None:
-    world = await started(Past(), [])
-    saga_id = (await world.start("thing")).state.saga_id
-    await await_idle(world.driver)
-    assert world.driver.sagas_awaiting_urls() == {"thing-service": 1}
-    assert "thing-service" not in world.driver.executor.breakers  # which would keep the saga
+    service = await started(Past(), [])
+    saga_id = (await service.start("thing")).state.saga_id
+    await await_idle(service.driver)
+    assert service.driver.sagas_awaiting_urls() == {"thing-service": 1}
+    assert "thing-service" not in service.driver.executor.breakers  # which would keep the saga
 
-    await world.orchestrator.execute(saga_id, Cancel())
+    await service.orchestrator.execute(saga_id, Cancel())
 
-    assert (await world.await_rest(saga_id)).state.status == "compensated"
-    assert world.driver.sagas_awaiting_urls() == {}
+    assert (await service.await_rest(saga_id)).state.status == "compensated"
+    assert service.driver.sagas_awaiting_urls() == {}

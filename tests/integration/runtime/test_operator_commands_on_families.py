@@ -77,207 +77,207 @@ DRIVEN: list[OperatorCommand] = [
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+async def service(log: TroubledLog) -> AsyncIterator[InMemoryService]:
     made = await in_memory_service(TWO_STEPS, PARENT, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
-async def start(world: InMemoryService) -> tuple[str, str]:
+async def start(service: InMemoryService) -> tuple[str, str]:
     """The ids of a parent and of its child."""
-    parent_id = (await world.start("parent", step_data=[{"to": "Rome"}])).state.saga_id
+    parent_id = (await service.start("parent", step_data=[{"to": "Rome"}])).state.saga_id
     return parent_id, child_id_of(parent_id, "trip")
 
 
-async def flying(world: InMemoryService) -> tuple[str, str]:
+async def flying(service: InMemoryService) -> tuple[str, str]:
     """The first call of the child is out."""
-    world.participants.hold("fly")
-    family = await start(world)
-    await world.participants.await_call("fly")
+    service.participants.hold("fly")
+    family = await start(service)
+    await service.participants.await_call("fly")
     return family
 
 
-async def landed(world: InMemoryService) -> None:
-    world.participants.release("fly")
-    await await_idle(world.driver)
+async def landed(service: InMemoryService) -> None:
+    service.participants.release("fly")
+    await await_idle(service.driver)
 
 
-async def status_of(world: InMemoryService, *saga_ids: str) -> list[str]:
-    return [(await world.orchestrator.saga(one)).state.status for one in saga_ids]
+async def status_of(service: InMemoryService, *saga_ids: str) -> list[str]:
+    return [(await service.orchestrator.saga(saga_id)).state.status for saga_id in saga_ids]
 
 
 async def restarted(log: TroubledLog, *documents: str) -> InMemoryService:
-    world = await in_memory_service(*documents, store=log.store)
-    await world.recover()
-    await await_idle(world.driver)
-    return world
+    service = await in_memory_service(*documents, store=log.store)
+    await service.recover()
+    await await_idle(service.driver)
+    return service
 
 
 @pytest.mark.parametrize("asked", DRIVEN)
 async def test_command_that_ends_an_active_child_is_refused(
-    world: InMemoryService, asked: OperatorCommand
+    service: InMemoryService, asked: OperatorCommand
 ) -> None:
-    parent_id, child_id = await flying(world)
+    parent_id, child_id = await flying(service)
 
     with pytest.raises(DrivenByParent) as refused:
-        await world.orchestrator.execute(child_id, asked)
+        await service.orchestrator.execute(child_id, asked)
     assert refused.value.parent == parent_id
     assert {"compensate", "cancel", "abandon", "retry"}.isdisjoint(refused.value.allowed_actions)
-    child = await world.orchestrator.saga(child_id)
-    assert await world.orchestrator.allowed_actions(child) == ["pause", "skip"]
-    await landed(world)
-    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    child = await service.orchestrator.saga(child_id)
+    assert await service.orchestrator.allowed_actions(child) == ["pause", "skip"]
+    await landed(service)
+    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
 
 
 @pytest.mark.parametrize("asked", [Compensate(), Cancel()])
 async def test_child_counted_by_its_parent_is_compensated_with_the_parent_only(
-    world: InMemoryService, asked: OperatorCommand
+    service: InMemoryService, asked: OperatorCommand
 ) -> None:
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
 
     with pytest.raises(DrivenByParent):
-        await world.orchestrator.execute(child_id, asked)
+        await service.orchestrator.execute(child_id, asked)
     with pytest.raises(DrivenByParent):
-        await world.orchestrator.compensation_plan(child_id)
-    await world.orchestrator.execute(parent_id, Compensate())
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+        await service.orchestrator.compensation_plan(child_id)
+    await service.orchestrator.execute(parent_id, Compensate())
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["compensated", "compensated"]
 
 
-async def test_parked_child_accepts_only_commands_that_unpark(world: InMemoryService) -> None:
-    world.participants.will_reply("undo fly", *[NO] * 2)
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
-    await world.orchestrator.execute(parent_id, Compensate())
-    await await_idle(world.driver)
+async def test_parked_child_accepts_only_commands_that_unpark(service: InMemoryService) -> None:
+    service.participants.will_reply("undo fly", *[NO] * 2)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
+    await service.orchestrator.execute(parent_id, Compensate())
+    await await_idle(service.driver)
 
     with pytest.raises(DrivenByParent):
-        await world.orchestrator.execute(child_id, Abandon(reason="enough"))
-    await world.orchestrator.execute(child_id, Retry())
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
+        await service.orchestrator.execute(child_id, Abandon(reason="enough"))
+    await service.orchestrator.execute(child_id, Retry())
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["compensating", "parked"]
     undone = ResolveStep(step="fly", verdict=UNDONE, evidence="by hand")
-    await world.orchestrator.execute(child_id, undone)
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
+    await service.orchestrator.execute(child_id, undone)
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["compensated", "compensated"]
 
 
 async def parked_over(log: TroubledLog, *, completed: bool) -> tuple[InMemoryService, str, str]:
     """A parent that is parked while its child is under way, or once it is completed."""
-    world = await in_memory_service(TWO_STEPS, PARKED_BESIDE, log=log)
-    parent_id, child_id = await flying(world)
+    service = await in_memory_service(TWO_STEPS, PARKED_BESIDE, log=log)
+    parent_id, child_id = await flying(service)
     if completed:
-        await landed(world)
-    await world.advance(timedelta(seconds=1))
+        await landed(service)
+    await service.advance(timedelta(seconds=1))
     await log.recorded(parent_id, "SagaParked")
-    return world, parent_id, child_id
+    return service, parent_id, child_id
 
 
 async def test_uncounted_child_of_a_parked_parent_can_be_cancelled(
     log: TroubledLog,
 ) -> None:
-    world, parent_id, child_id = await parked_over(log, completed=False)
+    service, parent_id, child_id = await parked_over(log, completed=False)
 
-    await world.orchestrator.execute(child_id, Cancel())
-    await landed(world)
-    assert await status_of(world, parent_id, child_id) == ["parked", "compensated"]
-    await world.orchestrator.execute(parent_id, Retry())
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id) == ["compensated"]
-    await world.driver.drain(timedelta())
+    await service.orchestrator.execute(child_id, Cancel())
+    await landed(service)
+    assert await status_of(service, parent_id, child_id) == ["parked", "compensated"]
+    await service.orchestrator.execute(parent_id, Retry())
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id) == ["compensated"]
+    await service.driver.drain(timedelta())
 
 
 async def test_child_that_completes_during_a_command_is_checked_again(
     log: TroubledLog,
 ) -> None:
     """Its end is being recorded, and will be reported; undoing it then is the parent's."""
-    world = await in_memory_service(CHILD, PARKED_BESIDE, log=log)
-    parent_id, child_id = await flying(world)
-    await world.advance(timedelta(seconds=1))
+    service = await in_memory_service(CHILD, PARKED_BESIDE, log=log)
+    parent_id, child_id = await flying(service)
+    await service.advance(timedelta(seconds=1))
     await log.recorded(parent_id, "SagaParked")
     log.slow = recording = asyncio.Event()
     log.asked.clear()
-    world.participants.release("fly")
+    service.participants.release("fly")
     await log.asked.wait()
-    compensation = asyncio.ensure_future(world.orchestrator.execute(child_id, Compensate()))
+    compensation = asyncio.ensure_future(service.orchestrator.execute(child_id, Compensate()))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert await status_of(world, child_id) == ["running"]
+    assert await status_of(service, child_id) == ["running"]
     recording.set()
 
     with pytest.raises(DrivenByParent):
         await compensation
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["parked", "completed"]
-    await world.driver.drain(timedelta())
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["parked", "completed"]
+    await service.driver.drain(timedelta())
 
 
 async def test_counted_child_of_a_parked_parent_cannot_be_cancelled(log: TroubledLog) -> None:
-    world, parent_id, child_id = await parked_over(log, completed=True)
+    service, parent_id, child_id = await parked_over(log, completed=True)
 
     with pytest.raises(DrivenByParent):
-        await world.orchestrator.execute(child_id, Compensate())
-    assert await status_of(world, parent_id, child_id) == ["parked", "completed"]
-    await world.driver.drain(timedelta())
+        await service.orchestrator.execute(child_id, Compensate())
+    assert await status_of(service, parent_id, child_id) == ["parked", "completed"]
+    await service.driver.drain(timedelta())
 
 
 async def test_pause_and_resume_of_a_parent_reach_its_active_child(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    parent_id, child_id = await flying(world)
-    await world.orchestrator.execute(parent_id, Pause())
-    await landed(world)
+    parent_id, child_id = await flying(service)
+    await service.orchestrator.execute(parent_id, Pause())
+    await landed(service)
 
-    child = await world.orchestrator.saga(child_id)
+    child = await service.orchestrator.saga(child_id)
     assert (child.state.status, child.state.paused_by_parent) == ("running", True)
-    assert world.participants.paths == ["POST /ask", "POST /fly"]
+    assert service.participants.paths == ["POST /ask", "POST /fly"]
     with pytest.raises(DrivenByParent):
-        await world.orchestrator.execute(child_id, Resume())
-    assert "resume" not in await world.orchestrator.allowed_actions(child)
+        await service.orchestrator.execute(child_id, Resume())
+    assert "resume" not in await service.orchestrator.allowed_actions(child)
 
-    await world.orchestrator.execute(parent_id, Resume())
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    await service.orchestrator.execute(parent_id, Resume())
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
 
 
 async def test_pause_returns_when_it_has_reached_all_descendants() -> None:
-    world = await in_memory_service(TWO_STEPS, PARENT, GRANDPARENT)
-    world.participants.hold("fly")
-    top_id = (await world.start("grandparent", step_data=[{"to": "Rome"}])).state.saga_id
-    await world.participants.await_call("fly")
+    service = await in_memory_service(TWO_STEPS, PARENT, GRANDPARENT)
+    service.participants.hold("fly")
+    top_id = (await service.start("grandparent", step_data=[{"to": "Rome"}])).state.saga_id
+    await service.participants.await_call("fly")
     parent_id = child_id_of(top_id, "family")
 
-    await world.orchestrator.execute(top_id, Pause())
+    await service.orchestrator.execute(top_id, Pause())
 
     for saga_id in (parent_id, child_id_of(parent_id, "trip")):
-        assert (await world.orchestrator.saga(saga_id)).state.paused_by_parent
-    await world.driver.drain(timedelta())
+        assert (await service.orchestrator.saga(saga_id)).state.paused_by_parent
+    await service.driver.drain(timedelta())
 
 
 async def test_own_pause_of_a_child_outlasts_that_of_its_parent(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    parent_id, child_id = await flying(world)
-    await world.orchestrator.execute(child_id, Pause())
+    parent_id, child_id = await flying(service)
+    await service.orchestrator.execute(child_id, Pause())
     for asked in (Pause(), Resume()):
-        await world.orchestrator.execute(parent_id, asked)
-    await landed(world)
-    assert (await world.orchestrator.saga(child_id)).state.paused_at is not None
+        await service.orchestrator.execute(parent_id, asked)
+    await landed(service)
+    assert (await service.orchestrator.saga(child_id)).state.paused_at is not None
 
-    await world.orchestrator.execute(child_id, Resume())
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    await service.orchestrator.execute(child_id, Resume())
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
 
 
 async def test_pause_cut_off_by_a_crash_reaches_the_child_after_recovery(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await flying(world)
-    async with world.driver.creation_lock(child_id):
-        pausing = asyncio.ensure_future(world.orchestrator.execute(parent_id, Pause()))
+    parent_id, child_id = await flying(service)
+    async with service.driver.creation_lock(child_id):
+        pausing = asyncio.ensure_future(service.orchestrator.execute(parent_id, Pause()))
         await log.recorded(parent_id, "SagaPaused")
-        await world.driver.drain(timedelta())
+        await service.driver.drain(timedelta())
         pausing.cancel()
     after = await in_memory_service(TWO_STEPS, PARENT, store=log.store)
     after.participants.hold("fly")
@@ -293,90 +293,90 @@ async def test_pause_cut_off_by_a_crash_reaches_the_child_after_recovery(
 
 
 async def test_resume_cut_off_by_a_crash_reaches_the_child_after_recovery(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await flying(world)
-    await world.orchestrator.execute(parent_id, Pause())
-    await landed(world)
-    async with world.driver.creation_lock(child_id):
-        await world.orchestrator.execute(parent_id, Resume())
-        await world.driver.drain(timedelta())
+    parent_id, child_id = await flying(service)
+    await service.orchestrator.execute(parent_id, Pause())
+    await landed(service)
+    async with service.driver.creation_lock(child_id):
+        await service.orchestrator.execute(parent_id, Resume())
+        await service.driver.drain(timedelta())
     after = await restarted(log, TWO_STEPS, PARENT)
 
     assert await status_of(after, parent_id, child_id) == ["completed", "completed"]
 
 
 async def test_child_does_not_start_under_a_paused_parent(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.hold("ask")
-    parent_id, child_id = await start(world)
-    await world.participants.await_call("ask")
-    async with world.driver.creation_lock(child_id):
-        world.participants.release("ask")
+    service.participants.hold("ask")
+    parent_id, child_id = await start(service)
+    await service.participants.await_call("ask")
+    async with service.driver.creation_lock(child_id):
+        service.participants.release("ask")
         await log.recorded(parent_id, "WaitStarted")
-        pausing = asyncio.ensure_future(world.orchestrator.execute(parent_id, Pause()))
+        pausing = asyncio.ensure_future(service.orchestrator.execute(parent_id, Pause()))
         await log.recorded(parent_id, "SagaPaused")
     await pausing
-    await await_idle(world.driver)
+    await await_idle(service.driver)
     assert log.types(child_id) == []
 
-    await world.orchestrator.execute(parent_id, Resume())
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["completed", "completed"]
+    await service.orchestrator.execute(parent_id, Resume())
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
 
 
 async def test_parked_child_is_not_retried_under_a_paused_parent(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.will_reply("undo fly", NO)
-    parent_id, child_id = await start(world)
-    await await_idle(world.driver)
+    service.participants.will_reply("undo fly", NO)
+    parent_id, child_id = await start(service)
+    await await_idle(service.driver)
     for asked in (Compensate(), Pause()):
-        await world.orchestrator.execute(parent_id, asked)
-        await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["compensating", "parked"]
+        await service.orchestrator.execute(parent_id, asked)
+        await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["compensating", "parked"]
 
     for help_on in (Retry(), ResolveStep(step="fly", verdict=UNDONE, evidence="by hand")):
         with pytest.raises(DrivenByParent):
-            await world.orchestrator.execute(child_id, help_on)
+            await service.orchestrator.execute(child_id, help_on)
 
 
-async def test_abandon_leaves_active_children_if_requested(world: InMemoryService) -> None:
-    parent_id, child_id = await flying(world)
+async def test_abandon_leaves_active_children_if_requested(service: InMemoryService) -> None:
+    parent_id, child_id = await flying(service)
     with pytest.raises(ChildrenUnderWay) as refused:
-        await world.orchestrator.execute(parent_id, Abandon(reason="enough"))
+        await service.orchestrator.execute(parent_id, Abandon(reason="enough"))
     assert refused.value.children == (child_id,)
 
     asked = Abandon(reason="enough", children=ChildPolicy.LEAVE)
-    await world.orchestrator.execute(parent_id, asked)
-    await landed(world)
-    assert await status_of(world, parent_id, child_id) == ["abandoned", "completed"]
-    await world.orchestrator.execute(child_id, Compensate())
-    await await_idle(world.driver)
-    assert await status_of(world, child_id) == ["compensated"]
+    await service.orchestrator.execute(parent_id, asked)
+    await landed(service)
+    assert await status_of(service, parent_id, child_id) == ["abandoned", "completed"]
+    await service.orchestrator.execute(child_id, Compensate())
+    await await_idle(service.driver)
+    assert await status_of(service, child_id) == ["compensated"]
 
 
-async def test_abandon_cancels_active_children_if_requested(world: InMemoryService) -> None:
-    parent_id, child_id = await flying(world)
+async def test_abandon_cancels_active_children_if_requested(service: InMemoryService) -> None:
+    parent_id, child_id = await flying(service)
 
     asked = Abandon(reason="enough", children=ChildPolicy.CANCEL)
-    await world.orchestrator.execute(parent_id, asked)
-    assert not needs_no_recovery(await world.orchestrator.saga(parent_id))
-    await landed(world)
-    assert await status_of(world, parent_id, child_id) == ["abandoned", "compensated"]
-    assert needs_no_recovery(await world.orchestrator.saga(parent_id))
-    assert world.participants.paths == ["POST /ask", "POST /fly", "POST /unfly"]
+    await service.orchestrator.execute(parent_id, asked)
+    assert not needs_no_recovery(await service.orchestrator.saga(parent_id))
+    await landed(service)
+    assert await status_of(service, parent_id, child_id) == ["abandoned", "compensated"]
+    assert needs_no_recovery(await service.orchestrator.saga(parent_id))
+    assert service.participants.paths == ["POST /ask", "POST /fly", "POST /unfly"]
 
 
 async def test_cancel_cut_off_by_a_crash_reaches_the_child_after_recovery(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await flying(world)
-    async with world.driver.creation_lock(child_id):
+    parent_id, child_id = await flying(service)
+    async with service.driver.creation_lock(child_id):
         asked = Abandon(reason="enough", children=ChildPolicy.CANCEL)
-        await world.orchestrator.execute(parent_id, asked)
-        await world.driver.drain(timedelta())
+        await service.orchestrator.execute(parent_id, asked)
+        await service.driver.drain(timedelta())
     after = await restarted(log, TWO_STEPS, PARENT)
 
     assert await status_of(after, parent_id, child_id) == ["abandoned", "compensated"]
@@ -384,14 +384,14 @@ async def test_cancel_cut_off_by_a_crash_reaches_the_child_after_recovery(
 
 
 async def test_nesting_beyond_the_limit_is_refused_with_the_reason() -> None:
-    world = await in_memory_service(NESTED, nesting_limit=3)
-    parent_id = (await world.start("parent", step_data=[{"depth": 1}])).state.saga_id
-    await await_idle(world.driver)
+    service = await in_memory_service(NESTED, nesting_limit=3)
+    parent_id = (await service.start("parent", step_data=[{"depth": 1}])).state.saga_id
+    await await_idle(service.driver)
 
-    assert len(world.sagas) == 4
-    assert set(await status_of(world, *world.sagas)) == {"compensated"}
-    assert world.participants.paths.count("POST /ask") == 4
-    error = str((await world.orchestrator.saga(parent_id)).state.error)
+    assert len(service.sagas) == 4
+    assert set(await status_of(service, *service.sagas)) == {"compensated"}
+    assert service.participants.paths.count("POST /ask") == 4
+    error = str((await service.orchestrator.saga(parent_id)).state.error)
     assert "nested 4 levels deep, and at most 3 are allowed (SAGA_NESTING_LIMIT)" in error
 
 
@@ -405,43 +405,43 @@ async def test_nesting_beyond_the_limit_is_refused_with_the_reason() -> None:
 async def test_child_past_its_pivot_goes_on_when_its_paused_parent_compensates(
     ends: OperatorCommand, parent: str
 ) -> None:
-    world = await in_memory_service(PAST_ITS_PIVOT, PARENT)
-    parent_id, child_id = await flying(world)
-    await world.orchestrator.execute(parent_id, Pause())
-    await landed(world)
+    service = await in_memory_service(PAST_ITS_PIVOT, PARENT)
+    parent_id, child_id = await flying(service)
+    await service.orchestrator.execute(parent_id, Pause())
+    await landed(service)
 
-    await world.orchestrator.execute(parent_id, ends)
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == [parent, "completed"]
-    await world.driver.drain(timedelta())
+    await service.orchestrator.execute(parent_id, ends)
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == [parent, "completed"]
+    await service.driver.drain(timedelta())
 
 
 async def test_child_compensated_by_a_paused_parent_sends_nothing_forward_if_the_log_is_overloaded(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    parent_id, child_id = await flying(world)
-    await world.orchestrator.execute(parent_id, Pause())
-    await landed(world)
-    async with world.driver.creation_lock(child_id):
-        await world.orchestrator.execute(parent_id, Cancel())
+    parent_id, child_id = await flying(service)
+    await service.orchestrator.execute(parent_id, Pause())
+    await landed(service)
+    async with service.driver.creation_lock(child_id):
+        await service.orchestrator.execute(parent_id, Cancel())
         log.troubles.append(LogOverloaded(1))
-    await await_idle(world.driver)
+    await await_idle(service.driver)
 
-    assert await status_of(world, parent_id, child_id) == ["compensated", "compensated"]
-    assert "POST /land" not in world.participants.paths
+    assert await status_of(service, parent_id, child_id) == ["compensated", "compensated"]
+    assert "POST /land" not in service.participants.paths
 
 
 async def test_child_left_by_a_paused_parent_is_paused_until_it_is_resumed(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    parent_id, child_id = await flying(world)
-    await world.orchestrator.execute(parent_id, Pause())
-    await landed(world)
+    parent_id, child_id = await flying(service)
+    await service.orchestrator.execute(parent_id, Pause())
+    await landed(service)
     asked = Abandon(reason="enough", children=ChildPolicy.LEAVE)
-    await world.orchestrator.execute(parent_id, asked)
-    await await_idle(world.driver)
-    assert await status_of(world, parent_id, child_id) == ["abandoned", "running"]
+    await service.orchestrator.execute(parent_id, asked)
+    await await_idle(service.driver)
+    assert await status_of(service, parent_id, child_id) == ["abandoned", "running"]
 
-    await world.orchestrator.execute(child_id, Resume())
-    await await_idle(world.driver)
-    assert await status_of(world, child_id) == ["completed"]
+    await service.orchestrator.execute(child_id, Resume())
+    await await_idle(service.driver)
+    assert await status_of(service, child_id) == ["completed"]

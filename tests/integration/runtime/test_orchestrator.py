@@ -35,31 +35,31 @@ NOBODY = "018f0000-0000-7000-8000-000000000003"
 
 
 async def test_twenty_starts_on_a_slow_log_are_one_saga(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
     starting = [
-        asyncio.ensure_future(world.orchestrator.start("order_processing", REQUEST, key=KEY))
+        asyncio.ensure_future(service.orchestrator.start("order_processing", REQUEST, key=KEY))
         for _ in range(20)
     ]
     await log.asked.wait()
-    for one in starting[:10]:
-        one.cancel()
+    for start in starting[:10]:
+        start.cancel()
 
     log.slow.set()
     started = await asyncio.gather(*starting[10:])
 
-    assert len({one.saga.state.saga_id for one in started}) == 1
-    assert {one.replayed for one in started} == {True}
-    await await_idle(world.driver)
-    assert [one.type for one in world.events].count("SagaStarted") == 1
+    assert len({start.saga.state.saga_id for start in started}) == 1
+    assert {start.replayed for start in started} == {True}
+    await await_idle(service.driver)
+    assert [event.type for event in service.events].count("SagaStarted") == 1
 
 
 async def test_key_outlives_the_saga_and_a_restart(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    first = await world.orchestrator.start("order_processing", REQUEST, key=KEY)
-    await world.await_rest(first.saga.state.saga_id)
+    first = await service.orchestrator.start("order_processing", REQUEST, key=KEY)
+    await service.await_rest(first.saga.state.saga_id)
     restarted = await in_memory_service(store=log.store)
 
     again = await restarted.orchestrator.start("order_processing", REQUEST, key=KEY)
@@ -69,118 +69,118 @@ async def test_key_outlives_the_saga_and_a_restart(
 
 
 async def test_key_of_a_start_that_recorded_nothing_starts_the_saga(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     bound = await log.claim_key(
         KEY.key, digest=KEY.digest, stream_id=StreamId(NOBODY), claimed_at=NOON
     )
 
-    started = await world.orchestrator.start("order_processing", REQUEST, key=KEY)
+    started = await service.orchestrator.start("order_processing", REQUEST, key=KEY)
 
     assert (started.saga.state.saga_id, started.replayed) == (bound.stream_id, False)
-    assert (await world.await_rest(NOBODY)).state.status == "completed"
+    assert (await service.await_rest(NOBODY)).state.status == "completed"
 
 
 async def test_refused_start_records_nothing_and_binds_no_key(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     empty = StartSaga(entity_id=1, input={"step_data": []})
 
     with pytest.raises(InvalidInput):
-        await world.orchestrator.start("order_processing", empty, key=KEY)
+        await service.orchestrator.start("order_processing", empty, key=KEY)
     with pytest.raises(DefinitionNotFound):
-        await world.orchestrator.start("journey", REQUEST, key=KEY)
+        await service.orchestrator.start("journey", REQUEST, key=KEY)
     with pytest.raises(DefinitionNotFound):
-        await world.orchestrator.start("order_processing", REQUEST, version=2, key=KEY)
+        await service.orchestrator.start("order_processing", REQUEST, version=2, key=KEY)
 
-    assert (world.events, log.store.keys) == ([], {})
+    assert (service.events, log.store.keys) == ([], {})
 
 
-async def test_each_client_waits_for_its_own_time(world: InMemoryService) -> None:
-    world.participants.hold("create_order")
-    saga = await world.start("order_processing")
-    patient = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
+async def test_each_client_waits_for_its_own_time(service: InMemoryService) -> None:
+    service.participants.hold("create_order")
+    saga = await service.start("order_processing")
+    patient = asyncio.ensure_future(service.orchestrator.wait_until_rest(saga, TIME_LIMIT))
 
     async with asyncio.timeout(TIME_LIMIT.total_seconds()):
-        seen = [await world.orchestrator.wait_until_rest(saga, MOMENT) for _ in range(2)]
+        seen = [await service.orchestrator.wait_until_rest(saga, MOMENT) for _ in range(2)]
     waits_still = not patient.done()
-    world.participants.release("create_order")
+    service.participants.release("create_order")
 
-    assert [one.state.status for one in seen] == ["running", "running"]
+    assert [each_saga.state.status for each_saga in seen] == ["running", "running"]
     assert waits_still
     assert (await patient).state.status == "completed"
 
 
-async def test_waiting_client_gets_the_requested_version(world: InMemoryService) -> None:
-    world.participants.hold("create_order")
-    saga_id = (await world.start("order_processing")).state.saga_id
+async def test_waiting_client_gets_the_requested_version(service: InMemoryService) -> None:
+    service.participants.hold("create_order")
+    saga_id = (await service.start("order_processing")).state.saga_id
     waiting = [
-        asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version, TIME_LIMIT))
+        asyncio.ensure_future(service.orchestrator.saga_from(saga_id, version, TIME_LIMIT))
         for version in (1, 2, 3, 4, 8)
     ]
-    await world.participants.await_call("create_order")
+    await service.participants.await_call("create_order")
 
-    world.participants.release("create_order")
+    service.participants.release("create_order")
 
-    assert [one.state.version for one in await asyncio.gather(*waiting)] == [2, 2, 4, 4, 8]
+    assert [saga.state.version for saga in await asyncio.gather(*waiting)] == [2, 2, 4, 4, 8]
 
 
-async def test_saga_is_returned_as_of_every_version_and_time(world: InMemoryService) -> None:
+async def test_saga_is_returned_as_of_every_version_and_time(service: InMemoryService) -> None:
     moments: list[datetime] = []
 
     def second_by_second(saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
-        moments.extend(one.recorded_at for one in recorded)
-        world.clock.advance(timedelta(seconds=1))
+        moments.extend(event.recorded_at for event in recorded)
+        service.clock.advance(timedelta(seconds=1))
 
-    world.driver.observe = second_by_second
-    saga_id = (await world.start("order_processing")).state.saga_id
-    newest = await world.await_rest(saga_id)
+    service.driver.observe = second_by_second
+    saga_id = (await service.start("order_processing")).state.saga_id
+    newest = await service.await_rest(saga_id)
 
     for version in range(1, newest.state.version + 1):
-        by_version = await world.orchestrator.saga_as_of(saga_id, version=version)
-        by_time = await world.orchestrator.saga_as_of(saga_id, at=moments[version - 1])
+        by_version = await service.orchestrator.saga_as_of(saga_id, version=version)
+        by_time = await service.orchestrator.saga_as_of(saga_id, at=moments[version - 1])
         assert by_version.state.version == version
         assert by_time.state.version == max(
             number for number, at in enumerate(moments, 1) if at == moments[version - 1]
         )
 
-    assert status_view(await world.orchestrator.saga_as_of(saga_id)) == status_view(newest)
+    assert status_view(await service.orchestrator.saga_as_of(saga_id)) == status_view(newest)
     with pytest.raises(VersionNotReached):
-        await world.orchestrator.saga_as_of(saga_id, at=NOON - timedelta(seconds=1))
+        await service.orchestrator.saga_as_of(saga_id, at=NOON - timedelta(seconds=1))
 
 
-async def test_saga_in_memory_equals_its_replayed_stream(world: InMemoryService) -> None:
-    world.participants.hold("process_payment")
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("process_payment")
+async def test_saga_in_memory_equals_its_replayed_stream(service: InMemoryService) -> None:
+    service.participants.hold("process_payment")
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("process_payment")
 
-    live = await world.orchestrator.saga(saga_id)
+    live = await service.orchestrator.saga(saga_id)
 
-    assert live is world.driver.active[saga_id].saga
-    assert (await world.orchestrator.saga_as_of(saga_id)).state == live.state
+    assert live is service.driver.active[saga_id].saga
+    assert (await service.orchestrator.saga_as_of(saga_id)).state == live.state
 
 
-async def test_compensate_is_idempotent(world: InMemoryService) -> None:
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.await_rest(saga_id)
+async def test_compensate_is_idempotent(service: InMemoryService) -> None:
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.await_rest(saga_id)
 
-    await asyncio.gather(*(world.orchestrator.execute(saga_id, Compensate()) for _ in range(20)))
+    await asyncio.gather(*(service.orchestrator.execute(saga_id, Compensate()) for _ in range(20)))
 
-    assert (await world.await_rest(saga_id)).state.status == "compensated"
-    assert [one.type for one in world.events].count("CompensationStarted") == 1
-    assert world.participants.paths[3:] == [
+    assert (await service.await_rest(saga_id)).state.status == "compensated"
+    assert [event.type for event in service.events].count("CompensationStarted") == 1
+    assert service.participants.paths[3:] == [
         "POST /payments/8/compensate",
         "POST /orders/7/compensate",
     ]
 
 
 async def test_fenced_start_with_a_key_can_be_repeated(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     stranger = await in_memory_service(store=log.store)
 
     with pytest.raises(Unavailable):
-        await world.orchestrator.start("order_processing", REQUEST, key=KEY)
+        await service.orchestrator.start("order_processing", REQUEST, key=KEY)
 
     started = await stranger.orchestrator.start("order_processing", REQUEST, key=KEY)
     assert started.replayed is False

@@ -48,37 +48,37 @@ class CountingLog(InMemoryLog):
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+async def service(log: TroubledLog) -> AsyncIterator[InMemoryService]:
     made = await in_memory_service(*DOCUMENTS, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
 async def restarted(
-    world: InMemoryService, log: InMemoryLog | None = None
+    service: InMemoryService, log: InMemoryLog | None = None
 ) -> tuple[InMemoryService, int]:
-    """A process after the one of `world`, and how many sagas it has taken up."""
-    unfinished = await world.unfinished()
-    process = await in_memory_service(*DOCUMENTS, log=log or InMemoryLog(world.log.store))
-    process.clock.time = world.clock.time
+    """A process after that of `service`, and how many sagas it has taken up."""
+    unfinished = await service.unfinished()
+    process = await in_memory_service(*DOCUMENTS, log=log or InMemoryLog(service.log.store))
+    process.clock.time = service.clock.time
     return process, await process.recover(unfinished)
 
 
-async def start(world: InMemoryService, saga_type: str) -> str:
-    saga_id = (await world.start(saga_type)).state.saga_id
-    await await_idle(world.driver)
+async def start(service: InMemoryService, saga_type: str) -> str:
+    saga_id = (await service.start(saga_type)).state.saga_id
+    await await_idle(service.driver)
     return saga_id
 
 
 async def test_idle_sagas_are_not_read_and_only_their_timers_are_set(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    sleepers = [await start(world, "nap") for _ in range(10)]
-    waiters = [await start(world, "approval") for _ in range(10)]
-    done = await start(world, "side_by_side")
-    log = CountingLog(world.log.store)
+    sleepers = [await start(service, "nap") for _ in range(10)]
+    waiters = [await start(service, "approval") for _ in range(10)]
+    done = await start(service, "side_by_side")
+    log = CountingLog(service.log.store)
 
-    process, taken_up = await restarted(world, log)
+    process, taken_up = await restarted(service, log)
     await await_idle(process.driver)
 
     assert (log.reads, process.driver.active, taken_up) == ([], {}, 20)
@@ -88,10 +88,10 @@ async def test_idle_sagas_are_not_read_and_only_their_timers_are_set(
 
 
 async def test_idle_sagas_go_on_when_they_fall_due_or_get_a_command(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    sleeper, waiter = await start(world, "nap"), await start(world, "approval")
-    process, _ = await restarted(world)
+    sleeper, waiter = await start(service, "nap"), await start(service, "approval")
+    process, _ = await restarted(service)
 
     await process.orchestrator.execute(waiter, SendSignal(name="approval"))
     await process.advance(timedelta(hours=2))
@@ -103,29 +103,29 @@ async def test_idle_sagas_go_on_when_they_fall_due_or_get_a_command(
 
 
 async def test_timer_that_expired_during_the_outage_fires_at_once(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    saga_id = await start(world, "nap")
-    world.clock.advance(timedelta(days=1))
-    process, _ = await restarted(world)
+    saga_id = await start(service, "nap")
+    service.clock.advance(timedelta(days=1))
+    process, _ = await restarted(service)
 
     await await_idle(process.driver)
 
     assert (await process.orchestrator.saga(saga_id)).state.status == "completed"
 
 
-async def test_saga_left_undecided_by_a_drain_is_read_and_goes_on(world: InMemoryService) -> None:
-    idle = await start(world, "approval")
-    world.participants.hold("process_payment")
-    drained = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("process_payment")
-    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
+async def test_saga_left_undecided_by_a_drain_is_read_and_goes_on(service: InMemoryService) -> None:
+    idle = await start(service, "approval")
+    service.participants.hold("process_payment")
+    drained = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("process_payment")
+    draining = asyncio.ensure_future(service.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
-    world.participants.release("process_payment")
+    service.participants.release("process_payment")
     await draining
-    log = CountingLog(world.log.store)
+    log = CountingLog(service.log.store)
 
-    process, taken_up = await restarted(world, log)
+    process, taken_up = await restarted(service, log)
     await await_idle(process.driver)
 
     assert (set(log.reads), taken_up) == ({drained}, 2)
@@ -135,15 +135,15 @@ async def test_saga_left_undecided_by_a_drain_is_read_and_goes_on(world: InMemor
 
 
 async def test_every_recovered_saga_repeats_its_call_before_any_proceeds(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.hold("create_order")
+    service.participants.hold("create_order")
     for _ in range(5):
-        await world.start("order_processing")
+        await service.start("order_processing")
 
-    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(service.log.store))
     process.driver.executor.limit = 1
-    await process.recover(await world.unfinished())
+    await process.recover(await service.unfinished())
     await await_idle(process.driver)
 
     assert process.participants.paths[:5] == ["POST /orders"] * 5
@@ -151,18 +151,18 @@ async def test_every_recovered_saga_repeats_its_call_before_any_proceeds(
 
 
 async def test_unresponsive_participant_delays_other_sagas_for_a_moment_only(
-    world: InMemoryService, monkeypatch: pytest.MonkeyPatch
+    service: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_moves, "CHECK_INTERVAL", timedelta(milliseconds=10))
-    world.participants.hold("create_order")
-    world.participants.hold("pay")
+    service.participants.hold("create_order")
+    service.participants.hold("pay")
     for saga_type in ("order_processing", "order_processing", "side_by_side"):
-        await world.start(saga_type)
-    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
+        await service.start(saga_type)
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(service.log.store))
     process.participants.hold("create_order")
     process.driver.executor.limit = 1
 
-    await process.recover(await world.unfinished())
+    await process.recover(await service.unfinished())
 
     await process.participants.await_call("ship")
     assert process.participants.paths.count("POST /orders") == 1
@@ -187,14 +187,14 @@ class SlowLog(CountingLog):
 
 
 async def test_shards_are_in_service_before_their_interrupted_sagas_are_read(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.hold("create_order")
-    left = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
-    log = SlowLog(world.log.store)
+    service.participants.hold("create_order")
+    left = [(await service.start("order_processing")).state.saga_id for _ in range(2)]
+    log = SlowLog(service.log.store)
     process = await in_memory_service(*DOCUMENTS, log=log)
-    process.clock.drawn = world.clock.drawn
-    recovering = asyncio.ensure_future(process.recover(await world.unfinished()))
+    process.clock.drawn = service.clock.drawn
+    recovering = asyncio.ensure_future(process.recover(await service.unfinished()))
     await log.asked.wait()
 
     new = await process.await_rest((await process.start("order_processing")).state.saga_id)
@@ -208,26 +208,26 @@ async def test_shards_are_in_service_before_their_interrupted_sagas_are_read(
     assert (await process.await_rest(left[1])).state.status == "completed"
 
 
-async def test_unreadable_page_is_read_later(world: InMemoryService) -> None:
-    world.participants.hold("create_order")
-    saga_id = (await world.start("order_processing")).state.saga_id
-    log = SlowLog(world.log.store, troubles=2)
+async def test_unreadable_page_is_read_later(service: InMemoryService) -> None:
+    service.participants.hold("create_order")
+    saga_id = (await service.start("order_processing")).state.saga_id
+    log = SlowLog(service.log.store, troubles=2)
     log.may_read.set()
     process = await in_memory_service(*DOCUMENTS, log=log)
 
-    assert await process.recover(await world.unfinished()) == 1
+    assert await process.recover(await service.unfinished()) == 1
 
     assert (await process.await_rest(saga_id)).state.status == "completed"
 
 
 async def test_broken_history_keeps_no_other_saga_waiting(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.hold("create_order")
-    broken, whole = [(await world.start("order_processing")).state.saga_id for _ in range(2)]
-    stream = world.log.store.streams[StreamId(broken)]
+    service.participants.hold("create_order")
+    broken, whole = [(await service.start("order_processing")).state.saga_id for _ in range(2)]
+    stream = service.log.store.streams[StreamId(broken)]
     stream[0] = stream[0]._replace(payload=b"{}")
-    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(service.log.store))
 
     assert await process.recover([unfinished_saga(broken), unfinished_saga(whole)]) == 1
 
@@ -235,54 +235,54 @@ async def test_broken_history_keeps_no_other_saga_waiting(
     assert process.driver.recovery_barrier.is_open
 
 
-async def test_sagas_that_fall_due_together_are_read_in_pages(world: InMemoryService) -> None:
+async def test_sagas_that_fall_due_together_are_read_in_pages(service: InMemoryService) -> None:
     for _ in range(SAGAS_PER_READ + 1):
-        await world.start("nap")
-    await await_idle(world.driver)
-    log = CountingLog(world.log.store)
-    process, _ = await restarted(world, log)
+        await service.start("nap")
+    await await_idle(service.driver)
+    log = CountingLog(service.log.store)
+    process, _ = await restarted(service, log)
 
     await process.advance(timedelta(hours=2))
     await await_idle(process.driver)
 
-    assert [len(one) for one in log.pages] == [SAGAS_PER_READ, 1]
-    sagas = [await process.orchestrator.saga(one) for one in world.sagas]
-    assert {one.state.status for one in sagas} == {"completed"}
+    assert [len(page) for page in log.pages] == [SAGAS_PER_READ, 1]
+    sagas = [await process.orchestrator.saga(saga_id) for saga_id in service.sagas]
+    assert {saga.state.status for saga in sagas} == {"completed"}
 
 
 async def test_new_saga_does_not_wait_for_the_backlog_of_a_crash(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.hold("create_order")
+    service.participants.hold("create_order")
     for _ in range(20):
-        await world.start("order_processing")
-    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
-    process.clock.drawn = world.clock.drawn
+        await service.start("order_processing")
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(service.log.store))
+    process.clock.drawn = service.clock.drawn
     process.driver.executor.limit = 1
     process.participants.hold("create_order")
-    await process.recover(await world.unfinished())
+    await process.recover(await service.unfinished())
     await process.participants.await_call("create_order")
 
     new = (await process.start("order_processing")).state.saga_id
     process.participants.release("create_order")
     await process.await_rest(new)
 
-    first_calls = [one for one in process.participants.sent if one.path == "/orders"]
-    assert new in [one.headers["saga-id"] for one in first_calls[:4]]
+    first_calls = [call for call in process.participants.sent if call.path == "/orders"]
+    assert new in [call.headers["saga-id"] for call in first_calls[:4]]
     await await_idle(process.driver)
 
 
 async def test_new_saga_does_not_wait_at_the_recovery_barrier(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.hold("create_order")
+    service.participants.hold("create_order")
     for _ in range(2):
-        await world.start("order_processing")
-    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(world.log.store))
-    process.clock.drawn = world.clock.drawn
+        await service.start("order_processing")
+    process = await in_memory_service(*DOCUMENTS, log=InMemoryLog(service.log.store))
+    process.clock.drawn = service.clock.drawn
     process.participants.hold("create_order")
     process.driver.executor.limit = 1
-    await process.recover(await world.unfinished())
+    await process.recover(await service.unfinished())
 
     began = asyncio.get_running_loop().time()
     await process.await_rest((await process.start("side_by_side")).state.saga_id)

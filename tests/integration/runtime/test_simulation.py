@@ -23,11 +23,11 @@ async def test_invariants_hold_wherever_the_service_dies(seed: int) -> None:
     service = await the_story_of(seed)
 
     promises = {
-        saga_id: violated_invariants(service.told(saga_id), service.executor.models[saga_id])
+        saga_id: violated_invariants(service.process_of(saga_id), service.executor.models[saga_id])
         for saga_id in service.sagas
     }
 
-    assert {one: found for one, found in promises.items() if found} == {}
+    assert {invariant: found for invariant, found in promises.items() if found} == {}
     assert len(service.sagas) == SAGAS
     assert service.acknowledged <= service.sagas.keys()
 
@@ -37,24 +37,24 @@ async def test_log_has_no_gaps_and_a_valid_chain_wherever_the_service_dies(seed:
     service = await the_story_of(seed)
 
     for shard in service.store.shards.values():
-        assert [one.seq for one in shard] == list(range(1, len(shard) + 1))
-        assert [one.epoch for one in shard] == sorted(one.epoch for one in shard)
+        assert [event.seq for event in shard] == list(range(1, len(shard) + 1))
+        assert [event.epoch for event in shard] == sorted(event.epoch for event in shard)
         assert find_broken_event(shard) is None
     for stream in service.sagas.values():
-        assert [one.version for one in stream] == list(range(1, len(stream) + 1))
+        assert [event.version for event in stream] == list(range(1, len(stream) + 1))
 
 
 @pytest.mark.parametrize("seed", list(SEEDS)[:5])
 async def test_seed_determines_the_history(seed: int) -> None:
-    one, other = await the_story_of(seed), await the_story_of(seed)
+    first, second = await the_story_of(seed), await the_story_of(seed)
 
-    assert one.store.streams == other.store.streams
-    assert one.lives == other.lives
+    assert first.store.streams == second.store.streams
+    assert first.lives == second.lives
 
 
 async def test_simulated_histories_cover_all_outcomes() -> None:
     stories = [await the_story_of(seed) for seed in range(12)]
 
-    ends = {story.told(one).saga.state.status for story in stories for one in story.sagas}
+    ends = {story.process_of(saga).saga.state.status for story in stories for saga in story.sagas}
     assert ends == {"completed", "compensated", "parked"}
     assert sum(story.lives for story in stories) > 60

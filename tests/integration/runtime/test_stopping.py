@@ -24,37 +24,40 @@ REQUEST = StartSaga(entity_id=1, input={"step_data": ORDER_STEP_DATA})
 
 
 async def test_waiting_client_is_answered_when_the_service_begins_to_stop(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.hold("create_order")
-    saga = await world.start("order_processing")
+    service.participants.hold("create_order")
+    saga = await service.start("order_processing")
     for_long = timedelta(hours=1)
     waiting = [
-        asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, for_long)) for _ in range(3)
+        asyncio.ensure_future(service.orchestrator.wait_until_rest(saga, for_long))
+        for _ in range(3)
     ]
-    await world.participants.await_call("create_order")
+    await service.participants.await_call("create_order")
 
-    world.driver.begin_stop()
+    service.driver.begin_stop()
 
     async with asyncio.timeout(TIME_LIMIT.total_seconds()):
-        assert [one.state.status for one in await asyncio.gather(*waiting)] == ["running"] * 3
-        assert await world.orchestrator.wait_until_rest(saga, for_long) is saga
+        assert [each_saga.state.status for each_saga in await asyncio.gather(*waiting)] == [
+            "running"
+        ] * 3
+        assert await service.orchestrator.wait_until_rest(saga, for_long) is saga
 
 
 async def test_drain_records_results_and_intends_nothing_new(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.hold("process_payment")
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("process_payment")
-    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
+    service.participants.hold("process_payment")
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("process_payment")
+    draining = asyncio.ensure_future(service.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
 
-    world.participants.release("process_payment")
+    service.participants.release("process_payment")
     await draining
 
     assert log.types(saga_id)[-1] == "StepSucceeded"
-    assert world.participants.paths == ["POST /orders", "POST /payments"]
+    assert service.participants.paths == ["POST /orders", "POST /payments"]
     restarted = await in_memory_service(store=log.store)
     assert await restarted.recover() == 1
     assert (await run_to_rest(restarted, saga_id)).state.status == "completed"
@@ -62,29 +65,29 @@ async def test_drain_records_results_and_intends_nothing_new(
 
 
 async def test_drain_drops_unanswered_calls_when_its_time_is_over(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.hold("process_payment")
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("process_payment")
+    service.participants.hold("process_payment")
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("process_payment")
 
-    await asyncio.wait_for(world.driver.drain(timedelta()), TIME_LIMIT.total_seconds())
+    await asyncio.wait_for(service.driver.drain(timedelta()), TIME_LIMIT.total_seconds())
 
-    assert world.driver.tasks.running == set()
+    assert service.driver.tasks.running == set()
     assert log.types(saga_id)[-1] == "StepCalled"
 
 
 async def test_rejection_during_the_drain_is_compensated_by_the_next_process(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    world.participants.hold("process_payment")
-    world.participants.will_reply("process_payment", NO)
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.participants.await_call("process_payment")
-    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
+    service.participants.hold("process_payment")
+    service.participants.will_reply("process_payment", NO)
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.participants.await_call("process_payment")
+    draining = asyncio.ensure_future(service.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
 
-    world.participants.release("process_payment")
+    service.participants.release("process_payment")
     await draining
 
     assert log.types(saga_id)[-1] == "CompensationStarted"
@@ -94,38 +97,38 @@ async def test_rejection_during_the_drain_is_compensated_by_the_next_process(
     assert restarted.participants.paths == ["POST /orders/7/compensate"]
 
 
-async def test_no_timer_sends_anything_while_the_service_stops(world: InMemoryService) -> None:
-    world.participants.will_reply("create_order", OOPS)
-    await world.start("order_processing")
-    await await_idle(world.driver)
-    world.driver.begin_stop()
+async def test_no_timer_sends_anything_while_the_service_stops(service: InMemoryService) -> None:
+    service.participants.will_reply("create_order", OOPS)
+    await service.start("order_processing")
+    await await_idle(service.driver)
+    service.driver.begin_stop()
 
-    await world.advance(timedelta(seconds=60))
+    await service.advance(timedelta(seconds=60))
 
-    await await_idle(world.driver)
-    assert len(world.participants.sent) == 1
+    await await_idle(service.driver)
+    assert len(service.participants.sent) == 1
 
 
 async def test_compensate_while_stopping_is_recorded_and_not_sent(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    saga_id = (await world.start("order_processing")).state.saga_id
-    await world.await_rest(saga_id)
-    world.driver.begin_stop()
+    saga_id = (await service.start("order_processing")).state.saga_id
+    await service.await_rest(saga_id)
+    service.driver.begin_stop()
 
-    saga = await world.orchestrator.execute(saga_id, Compensate())
+    saga = await service.orchestrator.execute(saga_id, Compensate())
 
     assert saga.state.status == "compensating"
-    await await_idle(world.driver)
+    await await_idle(service.driver)
     assert log.types(saga_id)[-1] == "CompensationStarted"
-    assert len(world.participants.sent) == 3
+    assert len(service.participants.sent) == 3
 
 
 async def test_start_with_a_cancelled_caller_is_driven(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
-    starting = asyncio.ensure_future(world.orchestrator.start("order_processing", REQUEST))
+    starting = asyncio.ensure_future(service.orchestrator.start("order_processing", REQUEST))
     await log.asked.wait()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -133,18 +136,18 @@ async def test_start_with_a_cancelled_caller_is_driven(
 
     log.slow.set()
 
-    await await_idle(world.driver)
-    assert [one.type for one in world.events][-1] == "SagaCompleted"
-    assert len(world.participants.sent) == 3
+    await await_idle(service.driver)
+    assert [event.type for event in service.events][-1] == "SagaCompleted"
+    assert len(service.participants.sent) == 3
 
 
 async def test_first_result_of_a_start_overtaken_by_the_stop_is_recorded(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     log.slow = asyncio.Event()
-    starting = asyncio.ensure_future(world.orchestrator.start("order_processing", REQUEST))
+    starting = asyncio.ensure_future(service.orchestrator.start("order_processing", REQUEST))
     await log.asked.wait()
-    draining = asyncio.ensure_future(world.driver.drain(TIME_LIMIT))
+    draining = asyncio.ensure_future(service.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
 
     log.slow.set()
@@ -153,7 +156,7 @@ async def test_first_result_of_a_start_overtaken_by_the_stop_is_recorded(
 
     assert log.types(started.saga.state.saga_id)[-1] == "StepSucceeded"
     with pytest.raises(Unavailable):
-        await world.orchestrator.start("order_processing", REQUEST)
+        await service.orchestrator.start("order_processing", REQUEST)
     restarted = await in_memory_service(store=log.store)
     await restarted.recover()
     saga = await run_to_rest(restarted, started.saga.state.saga_id)

@@ -39,194 +39,198 @@ APPROVED = SendSignal(name="approval", body={"by": "Ada"}, key="once")
 
 
 @pytest.fixture
-async def world(log: TroubledLog) -> AsyncIterator[InMemoryService]:
+async def service(log: TroubledLog) -> AsyncIterator[InMemoryService]:
     made = await in_memory_service(APPROVAL, NAP, BLINK, ASYNCHRONOUS, log=log)
     yield made
     await made.driver.drain(timedelta())
 
 
-async def waiting(world: InMemoryService, saga_type: str) -> str:
+async def waiting(service: InMemoryService, saga_type: str) -> str:
     """A saga that has got as far as it can by itself."""
-    saga_id = (await world.start(saga_type)).state.saga_id
-    await await_idle(world.driver)
+    saga_id = (await service.start(saga_type)).state.saga_id
+    await await_idle(service.driver)
     return saga_id
 
 
-async def status_of(world: InMemoryService, saga_id: str) -> str:
-    return (await world.orchestrator.saga(saga_id)).state.status
+async def status_of(service: InMemoryService, saga_id: str) -> str:
+    return (await service.orchestrator.saga(saga_id)).state.status
 
 
 async def test_long_sleep_ends_by_timer_and_reload_from_the_log(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    saga_id = await waiting(world, "nap")
-    assert world.driver.active == {}
+    saga_id = await waiting(service, "nap")
+    assert service.driver.active == {}
 
-    assert await world.advance(timedelta(minutes=119)) == 0
-    assert await world.advance(timedelta(minutes=1)) == 1
-    await await_idle(world.driver)
+    assert await service.advance(timedelta(minutes=119)) == 0
+    assert await service.advance(timedelta(minutes=1)) == 1
+    await await_idle(service.driver)
 
-    assert await status_of(world, saga_id) == "completed"
-    assert world.participants.paths == ["POST /ask", "POST /ship"]
-    assert world.driver.active == {}
-
-
-async def test_saga_with_a_short_sleep_stays_in_memory(world: InMemoryService) -> None:
-    saga_id = await waiting(world, "blink")
-
-    assert list(world.driver.active) == [saga_id]
-    assert await world.advance(MAX_SLEEP_IN_MEMORY) == 1
-    await await_idle(world.driver)
-    assert (await status_of(world, saga_id), world.driver.active) == ("completed", {})
+    assert await status_of(service, saga_id) == "completed"
+    assert service.participants.paths == ["POST /ask", "POST /ship"]
+    assert service.driver.active == {}
 
 
-async def test_signal_wakes_a_waiting_saga(world: InMemoryService, log: TroubledLog) -> None:
-    saga_id = await waiting(world, "approval")
-    assert world.driver.active == {}
+async def test_saga_with_a_short_sleep_stays_in_memory(service: InMemoryService) -> None:
+    saga_id = await waiting(service, "blink")
 
-    saga = await world.orchestrator.execute(saga_id, APPROVED)
+    assert list(service.driver.active) == [saga_id]
+    assert await service.advance(MAX_SLEEP_IN_MEMORY) == 1
+    await await_idle(service.driver)
+    assert (await status_of(service, saga_id), service.driver.active) == ("completed", {})
+
+
+async def test_signal_wakes_a_waiting_saga(service: InMemoryService, log: TroubledLog) -> None:
+    saga_id = await waiting(service, "approval")
+    assert service.driver.active == {}
+
+    saga = await service.orchestrator.execute(saga_id, APPROVED)
 
     assert saga.outputs["approve"] == {"by": "Ada"}
-    await await_idle(world.driver)
-    assert (await status_of(world, saga_id), world.driver.active) == ("completed", {})
+    await await_idle(service.driver)
+    assert (await status_of(service, saga_id), service.driver.active) == ("completed", {})
     assert log.types(saga_id).count("StepCalled") == 2
 
 
 async def test_signal_sent_twenty_times_with_one_key_counts_once(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    saga_id = await waiting(world, "approval")
-    await world.orchestrator.execute(saga_id, Pause())
+    saga_id = await waiting(service, "approval")
+    await service.orchestrator.execute(saga_id, Pause())
 
-    await asyncio.gather(*(world.orchestrator.execute(saga_id, APPROVED) for _ in range(20)))
+    await asyncio.gather(*(service.orchestrator.execute(saga_id, APPROVED) for _ in range(20)))
 
     assert log.types(saga_id).count("SignalReceived") == 1
-    assert world.driver.active == {}
+    assert service.driver.active == {}
 
 
-async def test_command_wakes_a_sleeping_saga(world: InMemoryService) -> None:
-    saga_id = await waiting(world, "approval")
+async def test_command_wakes_a_sleeping_saga(service: InMemoryService) -> None:
+    saga_id = await waiting(service, "approval")
 
-    await world.orchestrator.execute(saga_id, Cancel(reason="too late"))
+    await service.orchestrator.execute(saga_id, Cancel(reason="too late"))
 
-    assert (await run_to_rest(world, saga_id)).state.status == "compensated"
-    assert world.participants.paths == ["POST /ask", "POST /forget"]
-    assert world.driver.timers._due == {}
+    assert (await run_to_rest(service, saga_id)).state.status == "compensated"
+    assert service.participants.paths == ["POST /ask", "POST /forget"]
+    assert service.driver.timers._due == {}
 
 
-async def test_pause_stops_the_timer_and_resume_postpones_it(world: InMemoryService) -> None:
-    saga_id = await waiting(world, "nap")
-    await world.orchestrator.execute(saga_id, Pause())
-    assert (world.driver.active, world.driver.timers._due) == ({}, {})
-    assert await world.advance(timedelta(hours=3)) == 0
+async def test_pause_stops_the_timer_and_resume_postpones_it(service: InMemoryService) -> None:
+    saga_id = await waiting(service, "nap")
+    await service.orchestrator.execute(saga_id, Pause())
+    assert (service.driver.active, service.driver.timers._due) == ({}, {})
+    assert await service.advance(timedelta(hours=3)) == 0
 
-    await world.orchestrator.execute(saga_id, Resume())
+    await service.orchestrator.execute(saga_id, Resume())
 
-    assert world.driver.timers._due == {saga_id: NOON + timedelta(hours=5)}
-    assert world.driver.active == {}
-    assert await world.advance(timedelta(hours=2)) == 1
-    await await_idle(world.driver)
-    assert await status_of(world, saga_id) == "completed"
+    assert service.driver.timers._due == {saga_id: NOON + timedelta(hours=5)}
+    assert service.driver.active == {}
+    assert await service.advance(timedelta(hours=2)) == 1
+    await await_idle(service.driver)
+    assert await status_of(service, saga_id) == "completed"
 
 
 async def test_long_back_off_is_spent_outside_memory_and_can_be_cut_short(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    world.participants.will_reply("ask", THROTTLED)
-    saga_id = await waiting(world, "nap")
-    assert world.driver.active == {}
+    service.participants.will_reply("ask", THROTTLED)
+    saga_id = await waiting(service, "nap")
+    assert service.driver.active == {}
 
-    await world.orchestrator.execute(saga_id, Retry())
-    await await_idle(world.driver)
+    await service.orchestrator.execute(saga_id, Retry())
+    await await_idle(service.driver)
 
-    assert world.participants.paths == ["POST /ask", "POST /ask"]
-    assert [one.headers["saga-attempt"] for one in world.participants.sent] == ["1", "1"]
+    assert service.participants.paths == ["POST /ask", "POST /ask"]
+    assert [call.headers["saga-attempt"] for call in service.participants.sent] == ["1", "1"]
 
 
-async def test_accepted_step_is_awaited_outside_memory(world: InMemoryService) -> None:
-    world.participants.will_reply("print", Response(202, {}, b""))
-    saga_id = await waiting(world, "asynchronous")
-    assert world.driver.active == {}
+async def test_accepted_step_is_awaited_outside_memory(service: InMemoryService) -> None:
+    service.participants.will_reply("print", Response(202, {}, b""))
+    saga_id = await waiting(service, "asynchronous")
+    assert service.driver.active == {}
 
     report = StepCallback(step="print", done=True, output={"pages": 3})
-    saga = await world.orchestrator.complete_step(saga_id, report)
+    saga = await service.orchestrator.complete_step(saga_id, report)
 
     assert (saga.state.status, saga.outputs) == ("completed", {"print": {"pages": 3}})
-    assert world.driver.active == {}
+    assert service.driver.active == {}
 
 
 async def test_watched_saga_stays_in_memory_and_its_watcher_is_notified(
-    world: InMemoryService,
+    service: InMemoryService,
 ) -> None:
-    saga_id = await waiting(world, "approval")
-    saga = await world.orchestrator.saga(saga_id)
+    saga_id = await waiting(service, "approval")
+    saga = await service.orchestrator.saga(saga_id)
     watching = [
-        asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
+        asyncio.ensure_future(service.orchestrator.wait_until_rest(saga, TIME_LIMIT))
         for _ in range(3)
     ]
     await settle()
-    assert list(world.driver.active) == [saga_id]
+    assert list(service.driver.active) == [saga_id]
 
-    await world.orchestrator.execute(saga_id, APPROVED)
+    await service.orchestrator.execute(saga_id, APPROVED)
 
-    assert [one.state.status for one in await asyncio.gather(*watching)] == ["completed"] * 3
-    assert world.driver.active == {}
+    assert [each_saga.state.status for each_saga in await asyncio.gather(*watching)] == [
+        "completed"
+    ] * 3
+    assert service.driver.active == {}
 
 
-async def test_client_can_wait_for_a_version(world: InMemoryService) -> None:
-    saga_id = await waiting(world, "approval")
-    version = (await world.orchestrator.saga(saga_id)).state.version
-    watching = asyncio.ensure_future(world.orchestrator.saga_from(saga_id, version + 1, TIME_LIMIT))
+async def test_client_can_wait_for_a_version(service: InMemoryService) -> None:
+    saga_id = await waiting(service, "approval")
+    version = (await service.orchestrator.saga(saga_id)).state.version
+    watching = asyncio.ensure_future(
+        service.orchestrator.saga_from(saga_id, version + 1, TIME_LIMIT)
+    )
     await settle()
 
-    await world.orchestrator.execute(saga_id, APPROVED)
+    await service.orchestrator.execute(saga_id, APPROVED)
 
     assert (await watching).state.version > version
 
 
-async def test_saga_is_evicted_when_its_last_watcher_is_gone(world: InMemoryService) -> None:
-    saga_id = await waiting(world, "approval")
-    saga = await world.orchestrator.saga(saga_id)
-    patient = asyncio.ensure_future(world.orchestrator.wait_until_rest(saga, TIME_LIMIT))
+async def test_saga_is_evicted_when_its_last_watcher_is_gone(service: InMemoryService) -> None:
+    saga_id = await waiting(service, "approval")
+    saga = await service.orchestrator.saga(saga_id)
+    patient = asyncio.ensure_future(service.orchestrator.wait_until_rest(saga, TIME_LIMIT))
     await settle()
 
-    assert await world.orchestrator.wait_until_rest(saga, timedelta()) is not None
-    assert list(world.driver.active) == [saga_id]
+    assert await service.orchestrator.wait_until_rest(saga, timedelta()) is not None
+    assert list(service.driver.active) == [saga_id]
     patient.cancel()
     await asyncio.gather(patient, return_exceptions=True)
 
-    assert world.driver.active == {}
+    assert service.driver.active == {}
 
 
 async def test_webhook_is_sent_for_a_saga_reloaded_from_the_log(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
     request = StartSaga(
         entity_id=1, input={"step_data": ORDER_STEP_DATA}, callback_url="https://shop.example/told"
     )
-    saga_id = (await world.orchestrator.start("approval", request)).saga.state.saga_id
-    await await_idle(world.driver)
-    assert world.driver.active == {}
+    saga_id = (await service.orchestrator.start("approval", request)).saga.state.saga_id
+    await await_idle(service.driver)
+    assert service.driver.active == {}
 
-    await world.orchestrator.execute(saga_id, APPROVED)
-    await await_idle(world.driver)
+    await service.orchestrator.execute(saga_id, APPROVED)
+    await await_idle(service.driver)
 
     assert log.types(saga_id)[-1] == "CompletionWebhookDelivered"
 
 
 async def test_concurrent_timer_and_command_are_handled_one_by_one(
-    world: InMemoryService, log: TroubledLog
+    service: InMemoryService, log: TroubledLog
 ) -> None:
-    saga_id = await waiting(world, "approval")
-    world.clock.advance(timedelta(hours=24))
+    saga_id = await waiting(service, "approval")
+    service.clock.advance(timedelta(hours=24))
 
-    world.driver.timers.step()
-    await world.orchestrator.execute(saga_id, Cancel())
-    await await_idle(world.driver)
+    service.driver.timers.step()
+    await service.orchestrator.execute(saga_id, Cancel())
+    await await_idle(service.driver)
 
     types = log.types(saga_id)
     assert (types.count("StepRejected"), types[-1]) == (1, "SagaCompensated")
-    assert await status_of(world, saga_id) == "compensated"
+    assert await status_of(service, saga_id) == "compensated"
 
 
 async def settle() -> None:

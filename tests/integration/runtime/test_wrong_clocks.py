@@ -39,15 +39,15 @@ steps:
 CALLS = ("create_order", "process_payment", "confirm_order")
 
 
-async def an_order_through(world: InMemoryService, jumps: list[timedelta]) -> str:
+async def an_order_through(service: InMemoryService, jumps: list[timedelta]) -> str:
     """The clock jumps while a call is out, each time."""
     for call in CALLS:
-        world.participants.hold(call)
-    saga_id = (await world.start("order_processing")).state.saga_id
+        service.participants.hold(call)
+    saga_id = (await service.start("order_processing")).state.saga_id
     for call, jump in zip(CALLS, jumps, strict=True):
-        await world.participants.await_call(call)
-        world.clock.time += jump
-        world.participants.release(call)
+        await service.participants.await_call(call)
+        service.clock.time += jump
+        service.participants.release(call)
     return saga_id
 
 
@@ -61,12 +61,12 @@ async def an_order_through(world: InMemoryService, jumps: list[timedelta]) -> st
 )
 def test_time_of_a_saga_never_runs_back_however_the_clock_jumps(jumps: list[timedelta]) -> None:
     async def story() -> None:
-        world = await in_memory_service()
-        saga_id = await an_order_through(world, jumps)
+        service = await in_memory_service()
+        saga_id = await an_order_through(service, jumps)
 
-        saga = await run_to_rest(world, saga_id)
+        saga = await run_to_rest(service, saga_id)
 
-        times = [one.recorded_at for one in world.events]
+        times = [event.recorded_at for event in service.events]
         assert times == sorted(times)
         assert saga.state.status == "completed"
 
@@ -74,54 +74,54 @@ def test_time_of_a_saga_never_runs_back_however_the_clock_jumps(jumps: list[time
 
 
 async def test_clock_that_steps_back_postpones_a_timer_and_does_not_lose_it() -> None:
-    world = await in_memory_service(NAP)
-    saga_id = (await world.start("napping")).state.saga_id
-    await await_idle(world.driver)
+    service = await in_memory_service(NAP)
+    saga_id = (await service.start("napping")).state.saga_id
+    await await_idle(service.driver)
 
-    assert await world.advance(-HOUR) == 0
-    assert await world.advance(HOUR) == 0
-    assert await world.advance(timedelta(minutes=30)) == 1
+    assert await service.advance(-HOUR) == 0
+    assert await service.advance(HOUR) == 0
+    assert await service.advance(timedelta(minutes=30)) == 1
 
-    await await_idle(world.driver)
-    assert (await world.await_rest(saga_id)).state.status == "completed"
+    await await_idle(service.driver)
+    assert (await service.await_rest(saga_id)).state.status == "completed"
 
 
 async def test_saga_woken_before_the_clock_stepped_back_is_woken_again() -> None:
-    world = await in_memory_service(NAP)
-    saga_id = (await world.start("napping")).state.saga_id
-    await await_idle(world.driver)
-    await world.advance(timedelta(minutes=30))
-    world.clock.advance(-HOUR)
-    await await_idle(world.driver)
-    assert (await world.orchestrator.saga(saga_id)).state.status == "running"
+    service = await in_memory_service(NAP)
+    saga_id = (await service.start("napping")).state.saga_id
+    await await_idle(service.driver)
+    await service.advance(timedelta(minutes=30))
+    service.clock.advance(-HOUR)
+    await await_idle(service.driver)
+    assert (await service.orchestrator.saga(saga_id)).state.status == "running"
 
-    assert (await run_to_rest(world, saga_id)).state.status == "completed"
+    assert (await run_to_rest(service, saga_id)).state.status == "completed"
 
 
 async def test_clock_that_steps_forward_ends_a_deadline_early_and_compensates() -> None:
-    world = await in_memory_service(IN_A_HURRY)
-    saga_id = (await world.start("in_a_hurry")).state.saga_id
-    await await_idle(world.driver)
+    service = await in_memory_service(IN_A_HURRY)
+    saga_id = (await service.start("in_a_hurry")).state.saga_id
+    await await_idle(service.driver)
 
-    assert await world.advance(HOUR) == 1
+    assert await service.advance(HOUR) == 1
 
-    saga = await run_to_rest(world, saga_id)
+    saga = await run_to_rest(service, saga_id)
     assert saga.state.status == "compensated"
-    assert world.participants.paths == ["POST /book", "POST /unbook"]
+    assert service.participants.paths == ["POST /book", "POST /unbook"]
 
 
 async def test_timer_due_by_a_clock_jump_is_noticed_by_the_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The nap of the timers is measured in real time, and short whatever the clock says."""
-    world = await in_memory_service(NAP)
-    saga_id = (await world.start("napping")).state.saga_id
-    await await_idle(world.driver)
+    service = await in_memory_service(NAP)
+    saga_id = (await service.start("napping")).state.saga_id
+    await await_idle(service.driver)
     monkeypatch.setattr("saga_orchestrator.fsm.runtime.timers.MAX_NAP", MAX_NAP / 100)
-    running = asyncio.create_task(world.driver.timers.run())
+    running = asyncio.create_task(service.driver.timers.run())
     await asyncio.sleep(0)  # it takes its nap now
 
-    world.clock.time = NOON + HOUR
+    service.clock.time = NOON + HOUR
 
-    assert (await world.await_rest(saga_id)).state.status == "completed"
+    assert (await service.await_rest(saga_id)).state.status == "completed"
     running.cancel()

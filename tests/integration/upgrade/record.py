@@ -370,8 +370,10 @@ def record(folder: Path, database_url: str) -> dict[str, Any]:
         ((key_stream,),) = database.execute(STREAM_OF_KEY, [f"%{KEY}%"]).fetchall()
     missing = {kind.type_name for kind in TYPES.values()} - recorded
     assert not missing, missing
-    assert all(view["status"]["version"] == versions[one] for one, view in sagas.items())
-    tokens = {f"{saga_id}/{step}": one for (saga_id, step), one in participant.tokens.items()}
+    assert all(
+        view["status"]["version"] == versions[each_saga_id] for each_saga_id, view in sagas.items()
+    )
+    tokens = {f"{saga_id}/{step}": token for (saga_id, step), token in participant.tokens.items()}
     return {"sagas": sagas, "callback_tokens": tokens, "start_through_inbox": key_stream}
 
 

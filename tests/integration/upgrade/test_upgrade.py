@@ -144,7 +144,7 @@ def test_sagas_at_rest_have_the_status_that_they_had(upgraded: Upgraded) -> None
     }
 
     assert len(resting) > len(RESTING)
-    assert {one: upgraded.get(f"/sagas/{one}/status") for one in resting} == resting
+    assert {saga: upgraded.get(f"/sagas/{saga}/status") for saga in resting} == resting
 
 
 def test_every_saga_has_at_its_last_version_the_status_that_it_had(upgraded: Upgraded) -> None:
@@ -162,9 +162,9 @@ def test_every_history_begins_with_the_events_that_it_had(upgraded: Upgraded) ->
 
 
 def test_the_hash_chain_goes_on_from_the_old_events(upgraded: Upgraded) -> None:
-    verdict = upgraded.get("/audit/verify")
+    audit = upgraded.get("/audit/verify")
 
-    assert (verdict["valid"], verdict["events"] > 0) == (True, True)
+    assert (audit["valid"], audit["events"] > 0) == (True, True)
 
 
 def test_messages_that_were_left_unanswered_take_effect_once(upgraded: Upgraded) -> None:
@@ -204,7 +204,7 @@ def test_unfinished_sagas_are_driven_to_their_end(upgraded: Upgraded) -> None:
         )
 
     counts = upgraded.get("/sagas?limit=1000")["sagas"]
-    assert {one["status"] for one in counts} <= {"completed", "compensated", "abandoned"}
+    assert {count["status"] for count in counts} <= {"completed", "compensated", "abandoned"}
     assert upgraded.get("/audit/verify")["valid"]
     assert (
         run_to_end(

@@ -23,20 +23,20 @@ def an_append(
 
 
 async def test_events_are_numbered_in_order_of_arrival() -> None:
-    one, two = make_stream_id(1, 1), make_stream_id(1, 2)
+    first, second = make_stream_id(1, 1), make_stream_id(1, 2)
     appends = [
-        an_append(one, 0, make_event(), make_event()),
-        an_append(two, 0),
-        an_append(one, 2),
+        an_append(first, 0, make_event(), make_event()),
+        an_append(second, 0),
+        an_append(first, 2),
     ]
 
     drafted = plan_batch({1: OwnedShard(HEAD)}, appends)
 
     assert [(row.stream_id, row.seq, row.version) for row in drafted.rows] == [
-        (one, 8, 1),
-        (one, 9, 2),
-        (two, 10, 1),
-        (one, 11, 3),
+        (first, 8, 1),
+        (first, 9, 2),
+        (second, 10, 1),
+        (first, 11, 3),
     ]
     assert {row.epoch for row in drafted.rows} == {2}
     assert drafted.heads_before == {1: HEAD}

@@ -94,9 +94,9 @@ def test_call_is_not_sent_if_no_byte_left_and_else_unknown(
 
 @pytest.mark.parametrize("direction", Direction)
 def test_call_without_a_slot_says_nothing_about_the_participant(direction: Direction) -> None:
-    verdict = outcome_of(NotSent("others were first", had_slot=False), direction)
+    outcome = outcome_of(NotSent("others were first", had_slot=False), direction)
 
-    assert (verdict.kind, verdict.retry_after) == (Outcome.CIRCUIT_OPEN, timedelta(seconds=1))
+    assert (outcome.kind, outcome.retry_after) == (Outcome.CIRCUIT_OPEN, timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("direction", BOTH)
@@ -199,9 +199,9 @@ def test_a_compensation_needs_no_body_where_nothing_is_left_to_undo() -> None:
 def test_every_reply_has_exactly_one_outcome(
     status: int, body: bytes, direction: Direction
 ) -> None:
-    verdict = outcome_of(reply(status, body), direction)
+    outcome = outcome_of(reply(status, body), direction)
 
-    assert (verdict.kind is Outcome.DONE) is (
+    assert (outcome.kind is Outcome.DONE) is (
         200 <= status < 300 or (status == 410 and direction is Direction.COMPENSATION)
     )
 
@@ -214,7 +214,7 @@ def test_only_unknown_and_busy_may_have_happened(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "verdict"),
+    ("body", "outcome"),
     [
         (
             b'{"status": "done", "output": {"id": 7}}',
@@ -235,8 +235,8 @@ def test_only_unknown_and_busy_may_have_happened(outcome: Outcome) -> None:
         ),
     ],
 )
-def test_status_reply_gives_the_outcome_of_the_action(body: bytes, verdict: CallOutcome) -> None:
-    assert outcome_of(reply(200, body), Direction.STATUS) == verdict
+def test_status_reply_gives_the_outcome_of_the_action(body: bytes, outcome: CallOutcome) -> None:
+    assert outcome_of(reply(200, body), Direction.STATUS) == outcome
 
 
 @pytest.mark.parametrize(
@@ -270,10 +270,10 @@ UNREADABLE = Response(200, {}, b"", unreadable="the reply is in the encoding br"
 
 
 def test_a_done_reply_that_cannot_be_decoded_is_done_and_says_why_it_has_no_output() -> None:
-    verdict = outcome_of(UNREADABLE)
+    outcome = outcome_of(UNREADABLE)
 
-    assert (verdict.kind, verdict.output) == (Outcome.DONE, None)
-    assert (verdict.output_loss, verdict.reason) == (OutputLoss.NOT_JSON, UNREADABLE.unreadable)
+    assert (outcome.kind, outcome.output) == (Outcome.DONE, None)
+    assert (outcome.output_loss, outcome.reason) == (OutputLoss.NOT_JSON, UNREADABLE.unreadable)
 
 
 def test_undecodable_reply_is_unknown_where_the_body_decides() -> None:

@@ -230,9 +230,9 @@ def test_children_are_asked_for_until_they_rest() -> None:
 def test_saga_at_rest_needs_no_recovery_unless_a_child_is_active() -> None:
     hotel = define("hotel child=room after=", "approve signal=go or_park after=")
     parked = given(hotel).when(TimerFired(), after=24 * 60 * MINUTE).then_status("parked")
-    told = parked.when(child_finished("hotel", SagaStatus.COMPLETED))
+    reported = parked.when(child_finished("hotel", SagaStatus.COMPLETED))
 
-    assert [needs_no_recovery(scenario.saga) for scenario in (given(hotel), parked, told)] == [
+    assert [needs_no_recovery(scenario.saga) for scenario in (given(hotel), parked, reported)] == [
         False,
         False,
         True,

@@ -94,9 +94,9 @@ STEP_ARROWS: dict[tuple[str, str], str] = {
     ("compensating", "back_off_compensation"): "compensation_backing_off",
     ("compensating", "fail_compensation"): "compensation_failed",
     **{
-        (status, f"resolve_{verdict}"): to
+        (status, f"resolve_{resolution}"): to
         for status in ("unknown", "rejected", "not_sent")
-        for verdict, to in (("done", "succeeded"), ("not_done", "not_sent"))
+        for resolution, to in (("done", "succeeded"), ("not_done", "not_sent"))
     },
     ("compensation_failed", "resolve_undone"): "resolved",
     ("succeeded", "resolve_undone"): "resolved",

@@ -118,12 +118,12 @@ def test_an_unknown_step_that_is_called_again_is_in_doubt_whatever_comes() -> No
     assert state.step("pay").status == "unknown"
 
 
-def test_a_verdict_of_not_done_ends_the_doubt() -> None:
+def test_resolution_as_not_done_ends_the_uncertainty() -> None:
     unknown = StepUnknown(step="pay", attempt=1, error="oops")
-    verdict = StepResolved(step="pay", verdict=Resolution.NOT_DONE, evidence="asked the bank")
+    resolution = StepResolved(step="pay", verdict=Resolution.NOT_DONE, evidence="asked the bank")
     again = StepCalled(step="pay", attempt=2)
     state = state_after(
-        CALLED, unknown, verdict, again, StepRejected(step="pay", attempt=2, error="no")
+        CALLED, unknown, resolution, again, StepRejected(step="pay", attempt=2, error="no")
     )
 
     assert state.step("pay").status == "rejected"

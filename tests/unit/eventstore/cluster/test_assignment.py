@@ -17,12 +17,12 @@ LONG_SILENT = timedelta(minutes=1)
 def a_view(nodes: str, owners: dict[int, str], *, dead: str = "", leaving: str = "") -> ClusterView:
     """Return a view whose nodes are named by letters."""
     seen = {
-        one: Node(
-            node_id=one,
-            leaving=one in leaving,
-            silent_for=LONG_SILENT if one in dead else timedelta(),
+        node: Node(
+            node_id=node,
+            leaving=node in leaving,
+            silent_for=LONG_SILENT if node in dead else timedelta(),
         )
-        for one in nodes
+        for node in nodes
     }
     return ClusterView(seen, owners)
 
@@ -76,7 +76,9 @@ def test_a_node_that_leaves_takes_nothing() -> None:
 def views(draw: st.DrawFn) -> ClusterView:
     nodes = draw(st.lists(st.sampled_from("abcdefgh"), min_size=1, unique=True))
     owner = st.sampled_from([*nodes, "somebody gone", None])
-    owners = {shard: one for shard in range(SHARD_COUNT) if (one := draw(owner)) is not None}
+    owners = {
+        shard: node_id for shard in range(SHARD_COUNT) if (node_id := draw(owner)) is not None
+    }
     dead = "".join(draw(st.lists(st.sampled_from(nodes[1:]))) if nodes[1:] else [])
     leaving = "".join(draw(st.lists(st.sampled_from(nodes))))
     return a_view("".join(nodes), owners, dead=dead, leaving=leaving)
@@ -102,8 +104,8 @@ def test_shares_are_fair_and_stable_after_all_nodes_have_acted(
     fair = after_assignments(roster)
 
     if roster.staying_nodes:
-        held = Counter(fair.owners.values())
-        shares = [held[node] for node in roster.staying_nodes]
+        owned = Counter(fair.owners.values())
+        shares = [owned[node] for node in roster.staying_nodes]
         assert sum(shares) == SHARD_COUNT
         assert max(shares) - min(shares) <= 1
         assert after_assignments(fair) == fair
@@ -119,8 +121,8 @@ def test_a_part_of_the_shards_is_shared_as_fairly_and_the_others_are_left_alone(
 
     assert fair.owners.keys() <= set(shards)
     if roster.staying_nodes:
-        held = Counter(fair.owners.values())
-        shares = [held[node] for node in roster.staying_nodes]
+        owned = Counter(fair.owners.values())
+        shares = [owned[node] for node in roster.staying_nodes]
         assert sum(shares) == len(shards)
         assert max(shares) - min(shares) <= 1
 
@@ -130,7 +132,7 @@ def test_no_shard_is_transferred_twice_or_acquired_from_a_living_owner(roster: C
     alive = [node for node in roster.nodes if roster.is_alive(node)]
     allotments = {node: assign_shards(node, roster) for node in alive}
 
-    taken = Counter(shard for one in allotments.values() for shard in one.acquire)
+    taken = Counter(shard for assignment in allotments.values() for shard in assignment.acquire)
     assert all(times == 1 for times in taken.values())
     assert not any(roster.is_alive(roster.owners.get(shard, "")) for shard in taken)
     for node, allotment in allotments.items():
@@ -148,4 +150,6 @@ def test_no_more_shards_move_than_must(roster: ClusterView) -> None:
     share = SHARD_COUNT // max(len(roster.staying_nodes), 1)
     alive = [node for node in roster.nodes if roster.is_alive(node)]
     fair = {node: share if node in roster.staying_nodes else 0 for node in alive}
-    assert len(moved) <= sum(max(len(roster.shards_owned_by(one)) - fair[one], 0) for one in alive)
+    assert len(moved) <= sum(
+        max(len(roster.shards_owned_by(each_node)) - fair[each_node], 0) for each_node in alive
+    )

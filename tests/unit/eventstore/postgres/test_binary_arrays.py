@@ -82,9 +82,11 @@ def test_an_instant_is_the_microseconds_since_2000() -> None:
 
 
 def test_instants_that_are_shared_and_those_that_are_not_keep_their_places() -> None:
-    one, other = datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC)
+    instant, later = datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC)
 
-    packed = timestamptz_array([one, one, other, one]).hex(" ", 4)[45:].split("00000008")[1:]
+    packed = (
+        timestamptz_array([instant, instant, later, instant]).hex(" ", 4)[45:].split("00000008")[1:]
+    )
 
     assert [int(number.replace(" ", ""), 16) for number in packed] == [0, 0, 1_000_000, 0]
 

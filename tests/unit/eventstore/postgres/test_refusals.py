@@ -65,8 +65,8 @@ async def test_a_refusal_is_remembered_until_the_statement_is_executed() -> None
     refusals.record("read_page", errors.UndefinedTable("no such table"))
     refusals.record("beat", errors.SerializationFailure("again"))
 
-    (told,) = refusals
-    assert told.startswith("read_page: no such table; ")
+    (refusal,) = refusals
+    assert refusal.startswith("read_page: no such table; ")
     refusals.clear("read_page")
     assert list(refusals) == []
 

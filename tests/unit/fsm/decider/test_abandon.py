@@ -77,14 +77,14 @@ def test_call_in_flight_may_take_effect_and_is_named() -> None:
     )
 
 
-@pytest.mark.parametrize(("verdict", "stays"), [(UNKNOWN, True), (BUSY, True), (NOT_SENT, False)])
+@pytest.mark.parametrize(("outcome", "stays"), [(UNKNOWN, True), (BUSY, True), (NOT_SENT, False)])
 def test_a_step_that_backs_off_stays_if_it_may_have_happened(
-    verdict: CallOutcome, stays: bool
+    outcome: CallOutcome, stays: bool
 ) -> None:
     kind = StepUnknown if stays else StepNotSent
 
-    given(TWO).when(action_answer("book", verdict)).when(ABANDON).then(
-        kind(step="book", attempt=1, error=verdict.reason),
+    given(TWO).when(action_answer("book", outcome)).when(ABANDON).then(
+        kind(step="book", attempt=1, error=outcome.reason),
         abandoned(("book", "pay"), ("book",) * stays),
     )
 

@@ -161,14 +161,14 @@ def test_a_signal_without_a_body_says_null() -> None:
     assert body_of(given(definition).when(SendSignal(name="go"))) == {"said": [None]}
 
 
-def test_a_verdict_without_an_output_says_nothing() -> None:
+def test_resolution_without_an_output_gives_none() -> None:
     definition = mapped(
         dict(document("book pivot attempts=1", "pay")), 1, action=action(body=WHOLE)
     )
-    verdict = ResolveStep(step="book", verdict=Resolution.DONE, evidence="seen")
+    resolution = ResolveStep(step="book", verdict=Resolution.DONE, evidence="seen")
     case = given(definition).when(action_answer("book", UNKNOWN)).then_status("parked")
 
-    case.when(verdict).then_calls().then_status("parked", book="succeeded", pay="pending")
+    case.when(resolution).then_calls().then_status("parked", book="succeeded", pay="pending")
 
 
 def test_a_child_has_the_outputs_of_its_steps_that_said_something() -> None:

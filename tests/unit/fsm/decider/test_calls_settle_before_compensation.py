@@ -33,7 +33,7 @@ def test_no_compensation_starts_while_an_action_is_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "undone"),
+    ("outcome", "undone"),
     [
         (DONE, ("pay", "book")),
         (UNKNOWN, ("pay", "book")),
@@ -44,18 +44,18 @@ def test_no_compensation_starts_while_an_action_is_out() -> None:
     ],
 )
 def test_the_awaited_answer_is_the_last_and_decides_what_is_undone(
-    verdict: CallOutcome, undone: tuple[str, ...]
+    outcome: CallOutcome, undone: tuple[str, ...]
 ) -> None:
-    case = all_done(given(TWO), "book").when(ASKED).when(action_answer("pay", verdict))
+    case = all_done(given(TWO), "book").when(ASKED).when(action_answer("pay", outcome))
 
     case.then_calls(f"undo {undone[0]}#1")
     all_undone(case, *undone).then_status("compensated")
 
 
-@pytest.mark.parametrize("verdict", [UNKNOWN, BUSY, NOT_SENT, THROTTLED])
-def test_a_step_that_waits_for_its_next_try_is_not_tried_again(verdict: CallOutcome) -> None:
-    case = given(TWO).when(action_answer("book", verdict)).when(ASKED)
+@pytest.mark.parametrize("outcome", [UNKNOWN, BUSY, NOT_SENT, THROTTLED])
+def test_a_step_that_waits_for_its_next_try_is_not_tried_again(outcome: CallOutcome) -> None:
+    case = given(TWO).when(action_answer("book", outcome)).when(ASKED)
 
-    settled = StepUnknown if verdict.may_have_happened else StepNotSent
-    assert case.events[1] == settled(step="book", attempt=1, error=verdict.reason)
-    assert [call.direction for call in case.calls] == ["compensation"] * verdict.may_have_happened
+    settled = StepUnknown if outcome.may_have_happened else StepNotSent
+    assert case.events[1] == settled(step="book", attempt=1, error=outcome.reason)
+    assert [call.direction for call in case.calls] == ["compensation"] * outcome.may_have_happened

@@ -85,8 +85,8 @@ def test_a_rejection_after_an_unknown_attempt_leaves_it_unknown_and_undoes_it() 
 
 def test_a_rejection_after_many_tries_since_the_unknown_one_is_still_in_doubt() -> None:
     case = given(TWO)
-    for attempt, verdict in ((1, UNKNOWN), (2, NOT_SENT), (3, THROTTLED), (3, BUSY)):
-        case = case.when(action_answer("book", verdict, attempt=attempt))
+    for attempt, outcome in ((1, UNKNOWN), (2, NOT_SENT), (3, THROTTLED), (3, BUSY)):
+        case = case.when(action_answer("book", outcome, attempt=attempt))
         case = case.when(TimerFired(), after=MINUTE)
 
     case.when(action_answer("book", REJECTED, attempt=3)).then_calls("undo book#1")
@@ -107,9 +107,9 @@ def test_a_rejection_of_a_call_that_was_sent_twice_is_unknown() -> None:
     assert case.state.finished == ("book",)
 
 
-@pytest.mark.parametrize("verdict", [THROTTLED, NOT_SENT])
-def test_a_call_that_was_sent_twice_stays_in_doubt(verdict: CallOutcome) -> None:
-    case = given(TWO).when(action_answer("book", verdict, resent=True))
+@pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT])
+def test_a_call_that_was_sent_twice_stays_in_doubt(outcome: CallOutcome) -> None:
+    case = given(TWO).when(action_answer("book", outcome, resent=True))
     case = case.when(TimerFired(), after=MINUTE)
     attempt = case.calls[0].attempt
 
@@ -117,7 +117,7 @@ def test_a_call_that_was_sent_twice_stays_in_doubt(verdict: CallOutcome) -> None
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "status"),
+    ("outcomes", "status"),
     [
         ([NOT_SENT, NOT_SENT], "not_sent"),
         ([UNKNOWN, NOT_SENT], "unknown"),
@@ -125,12 +125,12 @@ def test_a_call_that_was_sent_twice_stays_in_doubt(verdict: CallOutcome) -> None
     ],
 )
 def test_attempts_that_ran_out_are_unknown_if_one_of_them_was(
-    verdicts: list[CallOutcome], status: str
+    outcomes: list[CallOutcome], status: str
 ) -> None:
     case = given(define("book attempts=2"))
-    for attempt, verdict in enumerate(verdicts, 1):
+    for attempt, outcome in enumerate(outcomes, 1):
         case = case.when(TimerFired(), after=MINUTE)
-        case = case.when(action_answer("book", verdict, attempt=attempt))
+        case = case.when(action_answer("book", outcome, attempt=attempt))
 
     kind = StepUnknown if status == "unknown" else StepNotSent
     assert isinstance(case.events[0], kind)
@@ -145,9 +145,9 @@ def test_attempts_that_ran_out_after_a_busy_one_are_unknown() -> None:
 
 def test_a_busy_attempt_is_not_forgotten_over_later_ones() -> None:
     case = given(define("book attempts=2"))
-    for attempt, verdict in ((1, BUSY), (1, NOT_SENT), (2, NOT_SENT)):
+    for attempt, outcome in ((1, BUSY), (1, NOT_SENT), (2, NOT_SENT)):
         case = case.when(TimerFired(), after=MINUTE)
-        case = case.when(action_answer("book", verdict, attempt=attempt))
+        case = case.when(action_answer("book", outcome, attempt=attempt))
 
     case.then_calls("undo book#1")
 
@@ -193,10 +193,10 @@ def test_a_rejected_step_that_asks_for_it_is_covered_too() -> None:
     case.when(compensation_answer("book", DONE)).then_status("compensated", confirm="compensated")
 
 
-@pytest.mark.parametrize("verdict", [REJECTED, NOT_SENT])
-def test_a_step_that_did_not_happen_is_not_covered(verdict: CallOutcome) -> None:
+@pytest.mark.parametrize("outcome", [REJECTED, NOT_SENT])
+def test_a_step_that_did_not_happen_is_not_covered(outcome: CallOutcome) -> None:
     definition = define("book", "confirm undone_by=book attempts=1")
-    case = all_done(given(definition), "book").when(action_answer("confirm", verdict))
+    case = all_done(given(definition), "book").when(action_answer("confirm", outcome))
 
     case.when(compensation_answer("book", DONE)).then(
         CompensationSucceeded(step="book", attempt=1), SagaCompensated()

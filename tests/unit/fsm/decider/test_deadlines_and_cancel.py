@@ -157,10 +157,10 @@ def test_parked_saga_with_an_unknown_pivot_cannot_be_compensated() -> None:
     assert allowed_actions(case.latest_saga) == ("retry", "abandon", "skip", "resolve")
 
 
-@pytest.mark.parametrize("verdict", [REJECTED, UNKNOWN, NOT_SENT])
-def test_a_step_after_the_pivot_that_fails_parks(verdict: CallOutcome) -> None:
+@pytest.mark.parametrize("outcome", [REJECTED, UNKNOWN, NOT_SENT])
+def test_a_step_after_the_pivot_that_fails_parks(outcome: CallOutcome) -> None:
     definition = define("book", "pay pivot", "ship attempts=1")
-    case = all_done(given(definition), "book", "pay").when(action_answer("ship", verdict))
+    case = all_done(given(definition), "book", "pay").when(action_answer("ship", outcome))
 
     case.then_calls().then_status("parked", book="succeeded", pay="succeeded")
     assert case.events[-1] == SagaParked(reason=case.state.error or "", not_done=("ship",))

@@ -78,28 +78,28 @@ def test_steps_that_a_failed_compensation_implies_are_listed_too() -> None:
     )
 
 
-@pytest.mark.parametrize("verdict", [UNKNOWN, NOT_SENT])
-def test_a_compensation_is_tried_as_often_as_it_says(verdict: CallOutcome) -> None:
-    case = turned_back("book undo_attempts=2").when(compensation_answer("book", verdict))
+@pytest.mark.parametrize("outcome", [UNKNOWN, NOT_SENT])
+def test_a_compensation_is_tried_as_often_as_it_says(outcome: CallOutcome) -> None:
+    case = turned_back("book undo_attempts=2").when(compensation_answer("book", outcome))
     case.then(
         CompensationBackedOff(
             step="book",
             attempt=1,
-            outcome=verdict.kind,
-            error=verdict.reason,
+            outcome=outcome.kind,
+            error=outcome.reason,
             until=NOON + FIRST_WAIT / 2,
         )
     )
 
     case = case.when(TimerFired(), after=MINUTE).then_calls("undo book#2")
-    case.when(compensation_answer("book", verdict, attempt=2)).then_status("parked")
+    case.when(compensation_answer("book", outcome, attempt=2)).then_status("parked")
 
 
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_busy_and_throttled_use_no_attempt_of_a_compensation_up(verdict: CallOutcome) -> None:
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED])
+def test_busy_and_throttled_use_no_attempt_of_a_compensation_up(outcome: CallOutcome) -> None:
     case = turned_back("book undo_attempts=1")
     for _ in range(5):
-        case = case.when(compensation_answer("book", verdict)).then_status("compensating")
+        case = case.when(compensation_answer("book", outcome)).then_status("compensating")
         case = case.when(TimerFired(), after=MINUTE).then_calls("undo book#1")
 
     case.when(compensation_answer("book", DONE)).then_status("compensated")

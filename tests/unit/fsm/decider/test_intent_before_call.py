@@ -22,12 +22,12 @@ from saga_orchestrator.tests.unit.fsm.decider.scenarios import MINUTE, TWO
 
 
 @drawn(st.lists(st.sampled_from([DONE, REJECTED, UNKNOWN, BUSY, NOT_SENT]), max_size=8))
-def test_every_call_leaves_with_its_recorded_intent(verdicts: list[CallOutcome]) -> None:
+def test_every_call_leaves_with_its_recorded_intent(outcomes: list[CallOutcome]) -> None:
     case = given(define("book", "pay", "ship continue"))
-    for verdict in verdicts:
+    for outcome in outcomes:
         for input_ in (
-            action_answer("book", verdict),
-            action_answer("pay", verdict),
+            action_answer("book", outcome),
+            action_answer("pay", outcome),
             TimerFired(),
         ):
             case = case.when(input_, after=MINUTE)

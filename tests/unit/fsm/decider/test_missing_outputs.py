@@ -137,7 +137,7 @@ def test_supplied_output_that_is_insufficient_is_refused(
     case.when(supplied("pay", {"id": 7})).then_calls("ship#1")
 
 
-def test_a_verdict_with_an_output_that_does_not_do_is_refused_and_one_without_is_not() -> None:
+def test_resolution_with_an_insufficient_output_is_refused() -> None:
     definition = needing("pay pivot attempts=1", "ship")
     case = (
         given(definition).when(action_answer("pay", UNKNOWN)).then_status("parked", pay="unknown")
@@ -191,7 +191,7 @@ def test_null_can_be_supplied_and_is_sent_as_null() -> None:
     assert case.calls[0].body == b'{"id":null}'
 
 
-def test_a_verdict_may_say_that_null_is_the_output() -> None:
+def test_resolution_may_give_null_as_the_output() -> None:
     action = {"path": "/ship", "body": {"id": "${steps.pay.output}"}}
     definition = mapped(dict(document("pay pivot attempts=1", "ship")), 1, action=action)
     null = ResolveStep(step="pay", verdict=Resolution.DONE, evidence="seen", output_is_null=True)
@@ -366,7 +366,7 @@ def test_a_retry_accepts_no_loss_that_the_reason_does_not_name() -> None:
     assert case.state.parked.without_output == ("book",)
 
 
-def test_a_verdict_on_something_else_accepts_no_loss() -> None:
+def test_resolution_of_another_step_accepts_no_loss() -> None:
     output = {"output": {"id": "${response.body.id}"}}
     steps = (
         "pay pivot",

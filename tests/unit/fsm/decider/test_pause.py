@@ -142,13 +142,13 @@ def test_the_deadline_does_not_pass_in_a_pause() -> None:
     case.then_calls("pay#1")
 
 
-@pytest.mark.parametrize("verdict", [BUSY, NOT_SENT, UNKNOWN])
-def test_a_wait_that_begins_in_a_pause_begins_with_its_end(verdict: CallOutcome) -> None:
-    case = given(TWO).when(PAUSE).when(action_answer("book", verdict), after=HOUR, jitter=0.5)
+@pytest.mark.parametrize("outcome", [BUSY, NOT_SENT, UNKNOWN])
+def test_a_wait_that_begins_in_a_pause_begins_with_its_end(outcome: CallOutcome) -> None:
+    case = given(TWO).when(PAUSE).when(action_answer("book", outcome), after=HOUR, jitter=0.5)
     assert isinstance(case.events[0], StepBackedOff)
 
     case = case.when(RESUME).then_calls()
-    wait = SECOND if verdict is BUSY else FIRST_WAIT / 2
+    wait = SECOND if outcome is BUSY else FIRST_WAIT / 2
     assert case.step("book").next_attempt_at == case.now + wait
 
 

@@ -74,11 +74,11 @@ def test_poll_with_not_done_rejects_the_step() -> None:
     )
 
 
-@pytest.mark.parametrize("verdict", [BUSY, UNKNOWN, NOT_SENT, THROTTLED, CIRCUIT_OPEN])
-def test_unclear_poll_is_repeated_at_growing_intervals(verdict: CallOutcome) -> None:
+@pytest.mark.parametrize("outcome", [BUSY, UNKNOWN, NOT_SENT, THROTTLED, CIRCUIT_OPEN])
+def test_unclear_poll_is_repeated_at_growing_intervals(outcome: CallOutcome) -> None:
     case, waits = asked(), []
     for _ in range(4):
-        case = case.when(status_answer("pay", verdict)).then_status("running", pay="waiting")
+        case = case.when(status_answer("pay", outcome)).then_status("running", pay="waiting")
         waits.append((next_wakeup(case.saga) or case.now) - case.now)
         case = case.when(TimerFired(), after=waits[-1]).then_calls("status pay#1")
 
@@ -114,10 +114,10 @@ def test_an_answer_at_the_end_of_its_time_still_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "undone"), [(DONE, True), (BUSY, True), (UNKNOWN, True), (NOT_DONE, False)]
+    ("outcome", "undone"), [(DONE, True), (BUSY, True), (UNKNOWN, True), (NOT_DONE, False)]
 )
-def test_the_turn_awaits_the_question_that_is_out(verdict: CallOutcome, undone: bool) -> None:
-    case = asked().when(ASKED).then_calls().when(status_answer("pay", verdict))
+def test_the_turn_awaits_the_question_that_is_out(outcome: CallOutcome, undone: bool) -> None:
+    case = asked().when(ASKED).then_calls().when(status_answer("pay", outcome))
 
     all_undone(case, *["pay"] * undone, "book").then_status("compensated")
 

@@ -71,14 +71,14 @@ def repeated(
     return case, recorded
 
 
-def busy_pay(times: int, verdict: CallOutcome = BUSY, *, pay: str = "pay") -> Scenario:
+def busy_pay(times: int, outcome: CallOutcome = BUSY, *, pay: str = "pay") -> Scenario:
     case = of("book", pay).when(action_answer("book", DONE))
-    return repeated(case, lambda: action_answer("pay", verdict), times)[0]
+    return repeated(case, lambda: action_answer("pay", outcome), times)[0]
 
 
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED, CIRCUIT_OPEN])
-def test_an_action_that_is_repeated_is_recorded_at_powers_of_two(verdict: CallOutcome) -> None:
-    _, recorded = repeated(of("book"), lambda: action_answer("book", verdict), 20)
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED, CIRCUIT_OPEN])
+def test_an_action_that_is_repeated_is_recorded_at_powers_of_two(outcome: CallOutcome) -> None:
+    _, recorded = repeated(of("book"), lambda: action_answer("book", outcome), 20)
 
     assert [number for number, events in recorded.items() if events] == POWERS
     for number in POWERS:
@@ -209,10 +209,10 @@ def test_a_pause_finds_all_recorded() -> None:
 
 
 def test_withheld_call_is_not_recorded_as_called() -> None:
-    held = {"book-service": OpenCircuit(MINUTE)}
+    open_circuits = {"book-service": OpenCircuit(MINUTE)}
     saga = given(define("rest sleep=1m", "book")).saga
     now = saga.state.updated_at + MINUTE
-    woken = decide(saga, TimerFired(), now=now, jitter=0, open_circuits=held)
+    woken = decide(saga, TimerFired(), now=now, jitter=0, open_circuits=open_circuits)
 
     assert [type(event) for event in woken.events] == [StepSucceeded, StepBackedOff]
     assert (woken.calls, woken.saga.status_of("book")) == ((), "backing_off")
@@ -220,7 +220,7 @@ def test_withheld_call_is_not_recorded_as_called() -> None:
     saga = woken.saga
     for number in range(2, 18):
         now += NEXT
-        decision = decide(saga, TimerFired(), now=now, jitter=0, open_circuits=held)
+        decision = decide(saga, TimerFired(), now=now, jitter=0, open_circuits=open_circuits)
         recorded += [number] * bool(decision.events)
         assert decision.calls == ()
         saga = decision.saga
@@ -265,17 +265,17 @@ def test_unrecorded_changes_of_an_earlier_version_are_void() -> None:
 
 
 @drawn(st.lists(st.sampled_from([BUSY, THROTTLED, CIRCUIT_OPEN]), max_size=70))
-def test_alternating_results_are_recorded_rarely(verdicts: list[CallOutcome]) -> None:
+def test_alternating_results_are_recorded_rarely(outcomes: list[CallOutcome]) -> None:
     case, events = of("book"), 0
-    for verdict in verdicts:
-        case = case.when(action_answer("book", verdict))
+    for outcome in outcomes:
+        case = case.when(action_answer("book", outcome))
         events += len(case.events)
         case = case.when(TimerFired(), after=NEXT)
         events += len(case.events)
 
     assert events <= 2 * (7 + 3)
-    assert case.step("book").repetitions == len(verdicts)
-    assert case.step("book").was_busy == (BUSY in verdicts)
+    assert case.step("book").repetitions == len(outcomes)
+    assert case.step("book").was_busy == (BUSY in outcomes)
 
 
 def saga_as_logged(case: Scenario) -> Saga:

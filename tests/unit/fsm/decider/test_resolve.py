@@ -36,10 +36,10 @@ from saga_orchestrator.tests.unit.fsm.decider.scenarios import MINUTE, TWO, all_
 DEFINITION = define("book", "pay pivot attempts=1", "ship attempts=1", "mail")
 
 
-def found(step: str, verdict: str, output: Json = None) -> ResolveStep:
+def found(step: str, resolution: str, output: Json = None) -> ResolveStep:
     return ResolveStep(
         step=step,
-        verdict=Resolution(verdict),
+        verdict=Resolution(resolution),
         evidence="statement 4711",
         output=output,
         actor="anna",
@@ -47,10 +47,10 @@ def found(step: str, verdict: str, output: Json = None) -> ResolveStep:
     )
 
 
-def resolved(step: str, verdict: str, output: Json = None) -> StepResolved:
+def resolved(step: str, resolution: str, output: Json = None) -> StepResolved:
     return StepResolved(
         step=step,
-        verdict=Resolution(verdict),
+        verdict=Resolution(resolution),
         evidence="statement 4711",
         output=output,
         actor="anna",
@@ -66,8 +66,8 @@ def unknown_pivot() -> Scenario:
     return all_done(given(DEFINITION), "book").when(action_answer("pay", UNKNOWN))
 
 
-def failed_after_pivot(verdict: CallOutcome) -> Scenario:
-    case = all_done(given(DEFINITION), "book", "pay").when(action_answer("ship", verdict))
+def failed_after_pivot(outcome: CallOutcome) -> Scenario:
+    case = all_done(given(DEFINITION), "book", "pay").when(action_answer("ship", outcome))
     return case.then_status("parked")
 
 
@@ -96,9 +96,9 @@ def test_an_unknown_pivot_that_was_not_done_is_compensated() -> None:
     )
 
 
-@pytest.mark.parametrize("verdict", [UNKNOWN, REJECTED, NOT_SENT])
-def test_a_step_after_the_pivot_that_was_not_done_is_called_again(verdict: CallOutcome) -> None:
-    case = failed_after_pivot(verdict).when(found("ship", "not_done"))
+@pytest.mark.parametrize("outcome", [UNKNOWN, REJECTED, NOT_SENT])
+def test_a_step_after_the_pivot_that_was_not_done_is_called_again(outcome: CallOutcome) -> None:
+    case = failed_after_pivot(outcome).when(found("ship", "not_done"))
 
     case.then(
         resolved("ship", "not_done"), unparked(back=False), StepCalled(step="ship", attempt=2)
@@ -106,9 +106,9 @@ def test_a_step_after_the_pivot_that_was_not_done_is_called_again(verdict: CallO
     case.when(action_answer("ship", REJECTED, attempt=2)).then_status("parked", ship="rejected")
 
 
-@pytest.mark.parametrize("verdict", [UNKNOWN, REJECTED, NOT_SENT])
-def test_a_step_after_the_pivot_that_was_done_goes_on(verdict: CallOutcome) -> None:
-    case = failed_after_pivot(verdict).when(found("ship", "done")).then_calls("mail#1")
+@pytest.mark.parametrize("outcome", [UNKNOWN, REJECTED, NOT_SENT])
+def test_a_step_after_the_pivot_that_was_done_goes_on(outcome: CallOutcome) -> None:
+    case = failed_after_pivot(outcome).when(found("ship", "done")).then_calls("mail#1")
 
     all_done(case, "mail").then_status("completed", ship="succeeded")
 
@@ -142,7 +142,7 @@ def test_the_last_one_that_was_undone_by_hand_ends_it() -> None:
     )
 
 
-def test_a_verdict_on_one_of_two_failed_compensations_leaves_the_other_alone() -> None:
+def test_resolution_of_one_of_two_failed_compensations_leaves_the_other_alone() -> None:
     case = failed_undo("continue").when(compensation_answer("book", REJECTED))
 
     case = case.when(found("pay", "undone")).then(
@@ -164,7 +164,7 @@ def test_a_retry_of_one_of_two_failed_compensations_leaves_the_other_alone(
     case.then_status("parked", **{named: "compensated", other: "compensation_failed"})
 
 
-def test_a_verdict_on_one_failed_compensation_leaves_alone_one_that_stops() -> None:
+def test_resolution_of_a_failed_compensation_leaves_alone_one_that_stops() -> None:
     case = given(define("book", "pay", "seat continue", "last"))
     case = all_done(case, "book", "pay", "seat").when(action_answer("last", REJECTED))
     case = case.when(compensation_answer("seat", REJECTED)).when(
@@ -218,7 +218,7 @@ def test_step_of_a_saga_that_does_not_compensate_cannot_be_resolved_as_undone() 
 
 
 @pytest.mark.parametrize(
-    ("step", "verdict", "why"),
+    ("step", "outcome", "why"),
     [
         ("book", "done", "book is done, and the saga is not parked for its output"),
         ("book", "not_done", "book is done, so its outcome cannot be not_done"),
@@ -227,8 +227,8 @@ def test_step_of_a_saga_that_does_not_compensate_cannot_be_resolved_as_undone() 
         ("ship", "done", "(possible now: resolve of pay with outcome done or not_done)"),
     ],
 )
-def test_step_with_a_certain_outcome_cannot_be_resolved(step: str, verdict: str, why: str) -> None:
-    unknown_pivot().when(found(step, verdict)).then_refused(NotAllowed, why)
+def test_step_with_a_certain_outcome_cannot_be_resolved(step: str, outcome: str, why: str) -> None:
+    unknown_pivot().when(found(step, outcome)).then_refused(NotAllowed, why)
 
 
 def test_unknown_step_cannot_be_resolved() -> None:

@@ -99,13 +99,13 @@ def test_a_rejection_after_an_unknown_attempt_that_was_retried_is_still_unknown(
     )
 
 
-@pytest.mark.parametrize("verdict", [REJECTED, UNKNOWN, NOT_SENT])
+@pytest.mark.parametrize("outcome", [REJECTED, UNKNOWN, NOT_SENT])
 def test_a_step_after_the_pivot_is_called_again_and_has_all_its_attempts(
-    verdict: CallOutcome,
+    outcome: CallOutcome,
 ) -> None:
     definition = define("pay pivot", "ship attempts=2")
     case = all_done(given(definition), "pay").when(action_answer("ship", NOT_SENT))
-    case = case.when(TimerFired(), after=MINUTE).when(action_answer("ship", verdict, attempt=2))
+    case = case.when(TimerFired(), after=MINUTE).when(action_answer("ship", outcome, attempt=2))
     case = case.then_status("parked").when(RETRY).then_calls("ship#3")
 
     case = case.when(action_answer("ship", NOT_SENT, attempt=3), jitter=0.5)

@@ -64,11 +64,11 @@ def test_status_not_done_of_the_last_attempt_is_not_sent() -> None:
     case.then_status("compensated", book="not_sent")
 
 
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED, CIRCUIT_OPEN])
-def test_status_queries_that_consume_no_attempt_have_no_limit(verdict: CallOutcome) -> None:
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED, CIRCUIT_OPEN])
+def test_status_queries_that_consume_no_attempt_have_no_limit(outcome: CallOutcome) -> None:
     case = in_doubt()
     for _ in range(10):
-        case = case.when(status_answer("book", verdict)).when(TimerFired(), after=MINUTE)
+        case = case.when(status_answer("book", outcome)).when(TimerFired(), after=MINUTE)
         case.then_calls("status book#1")
 
 
@@ -81,8 +81,8 @@ def test_unclear_status_replies_consume_attempts(unclear: CallOutcome) -> None:
 
 
 def test_certain_step_is_not_queried() -> None:
-    for verdict in (BUSY, NOT_SENT, THROTTLED):
-        case = given(DEFINITION).when(action_answer("book", verdict))
+    for outcome in (BUSY, NOT_SENT, THROTTLED):
+        case = given(DEFINITION).when(action_answer("book", outcome))
         case = case.when(TimerFired(), after=MINUTE)
         assert case.calls[0].direction == "action"
 
@@ -94,12 +94,12 @@ def test_a_step_without_a_status_is_just_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "undone"), [(DONE, True), (UNKNOWN, True), (BUSY, True), (NOT_DONE, False)]
+    ("outcome", "undone"), [(DONE, True), (UNKNOWN, True), (BUSY, True), (NOT_DONE, False)]
 )
 def test_the_turn_awaits_the_question_and_sends_nothing_new(
-    verdict: CallOutcome, undone: bool
+    outcome: CallOutcome, undone: bool
 ) -> None:
-    case = in_doubt().when(ASKED).then_calls().when(status_answer("book", verdict))
+    case = in_doubt().when(ASKED).then_calls().when(status_answer("book", outcome))
 
     case.then_calls(*["undo book#1"] * undone)
 

@@ -58,24 +58,24 @@ TURNS: dict[str, Input] = {
 TRIP = define("book", "mail after=book", "pay pivot after=book", deadline="9m")
 
 
-def pivot_backs_off(verdicts: Sequence[CallOutcome]) -> Scenario:
+def pivot_backs_off(outcomes: Sequence[CallOutcome]) -> Scenario:
     """Return a saga with `mail` in flight and these results of the attempts of `pay`."""
     case = given(TRIP).when(action_answer("book", DONE))
-    for verdict in verdicts:
+    for outcome in outcomes:
         if case.step("pay").status == "backing_off":
             due = case.step("pay").next_attempt_at
             assert due is not None
             case = case.when(TimerFired(), after=max(due - case.now, timedelta()))
-        case = case.when(action_answer("pay", verdict, attempt=case.step("pay").attempts))
+        case = case.when(action_answer("pay", outcome, attempt=case.step("pay").attempts))
     return case
 
 
 @pytest.mark.parametrize("turn", TURNS)
-@pytest.mark.parametrize("verdicts", NOT_EXECUTED)
+@pytest.mark.parametrize("outcomes", NOT_EXECUTED)
 def test_a_pivot_that_was_not_executed_keeps_nothing_from_turning_back(
-    verdicts: str, turn: str
+    outcomes: str, turn: str
 ) -> None:
-    case = pivot_backs_off(NOT_EXECUTED[verdicts])
+    case = pivot_backs_off(NOT_EXECUTED[outcomes])
 
     case = case.when(TURNS[turn], after=LATE if turn == "the deadline" else timedelta())
 
@@ -86,20 +86,20 @@ def test_a_pivot_that_was_not_executed_keeps_nothing_from_turning_back(
 
 
 @pytest.mark.parametrize("turn", TURNS)
-@pytest.mark.parametrize("verdicts", IN_DOUBT)
-def test_a_pivot_that_may_have_happened_is_waited_for(verdicts: str, turn: str) -> None:
-    case = pivot_backs_off(IN_DOUBT[verdicts])
+@pytest.mark.parametrize("outcomes", IN_DOUBT)
+def test_a_pivot_that_may_have_happened_is_waited_for(outcomes: str, turn: str) -> None:
+    case = pivot_backs_off(IN_DOUBT[outcomes])
 
     case.when(TURNS[turn], after=LATE if turn == "the deadline" else timedelta()).then_status(
         "running"
     )
 
 
-@pytest.mark.parametrize("verdicts", NOT_EXECUTED)
+@pytest.mark.parametrize("outcomes", NOT_EXECUTED)
 def test_request_during_the_pivot_call_applies_once_the_pivot_was_not_executed(
-    verdicts: str,
+    outcomes: str,
 ) -> None:
-    *before, last = NOT_EXECUTED[verdicts]
+    *before, last = NOT_EXECUTED[outcomes]
     case = pivot_backs_off(before)
     if before:
         case = case.when(TimerFired(), after=MINUTE)

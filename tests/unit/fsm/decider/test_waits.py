@@ -42,14 +42,14 @@ def test_a_busy_step_is_asked_again_after_its_first_wait_without_jitter(jitter: 
 
 
 @pytest.mark.parametrize(
-    "verdict", [BUSY, THROTTLED, CIRCUIT_OPEN, throttled(timedelta()), circuit_open(SECOND)]
+    "outcome", [BUSY, THROTTLED, CIRCUIT_OPEN, throttled(timedelta()), circuit_open(SECOND)]
 )
 def test_repetitions_slow_down_to_the_cap_after_ten_times(
-    verdict: CallOutcome,
+    outcome: CallOutcome,
 ) -> None:
     case, waits = given(waiting_for(first="1ms", cap="20s")), []
     for _ in range(17):
-        case = case.when(action_answer("book", verdict))
+        case = case.when(action_answer("book", outcome))
         waits.append((case.step("book").next_attempt_at or case.now) - case.now)
         case = case.when(TimerFired(), after=waits[-1])
 
@@ -66,8 +66,8 @@ def test_a_longer_wait_that_is_asked_for_is_kept_though_it_is_above_the_cap() ->
 
 def test_answers_that_use_no_attempt_up_are_counted_together_and_others_begin_anew() -> None:
     case = given(TWO)
-    for times, verdict in enumerate([BUSY, THROTTLED, BUSY, CIRCUIT_OPEN], start=1):
-        case = case.when(action_answer("book", verdict))
+    for times, outcome in enumerate([BUSY, THROTTLED, BUSY, CIRCUIT_OPEN], start=1):
+        case = case.when(action_answer("book", outcome))
         assert case.step("book").repetitions == times
         case = case.when(TimerFired(), after=MINUTE)
 
@@ -75,24 +75,24 @@ def test_answers_that_use_no_attempt_up_are_counted_together_and_others_begin_an
     assert case.when(action_answer("book", BUSY, attempt=2)).step("book").repetitions == 1
 
 
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_a_compensation_counts_its_own(verdict: CallOutcome) -> None:
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED])
+def test_a_compensation_counts_its_own(outcome: CallOutcome) -> None:
     case = given(TWO).when(action_answer("book", BUSY)).when(TimerFired(), after=MINUTE)
     case = case.when(action_answer("book", DONE)).when(action_answer("pay", REJECTED))
 
     for times in (1, 2, 3):
-        case = case.when(compensation_answer("book", verdict))
+        case = case.when(compensation_answer("book", outcome))
         assert case.step("book").repetitions == times
         case = case.when(TimerFired(), after=MINUTE).then_calls("undo book#1")
 
 
-@pytest.mark.parametrize("verdict", [UNKNOWN, NOT_SENT])
+@pytest.mark.parametrize("outcome", [UNKNOWN, NOT_SENT])
 def test_call_that_fails_for_long_is_repeated_at_most_once_a_second(
-    verdict: CallOutcome,
+    outcome: CallOutcome,
 ) -> None:
     case = given(waiting_for(first="0ms", cap="0ms", attempts=1_000_000))
     for attempt in range(1, 20):
-        case = case.when(action_answer("book", verdict, attempt=attempt))
+        case = case.when(action_answer("book", outcome, attempt=attempt))
         wait = SECOND if attempt > 10 else timedelta()
         assert case.step("book").next_attempt_at == case.now + wait
         case = case.when(TimerFired(), after=wait)
@@ -114,11 +114,11 @@ def test_throttled_step_waits_as_long_as_the_reply_says() -> None:
     case.when(TimerFired(), after=7 * SECOND).then_calls("book#1")
 
 
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_busy_and_throttled_use_no_attempt_up(verdict: CallOutcome) -> None:
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED])
+def test_busy_and_throttled_use_no_attempt_up(outcome: CallOutcome) -> None:
     case = given(define("book attempts=1"))
     for _ in range(20):
-        case = case.when(action_answer("book", verdict)).when(TimerFired(), after=MINUTE)
+        case = case.when(action_answer("book", outcome)).when(TimerFired(), after=MINUTE)
 
     case.then_calls("book#1")
 

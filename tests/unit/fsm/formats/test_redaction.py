@@ -111,8 +111,8 @@ def test_secret_in_any_spelling_is_removed(data: st.DataObject, secret: str, sta
 
     reply = redact_result(Response(status, {}, document), Redaction([f"Bearer {secret}"]))
 
-    verdict = classify(reply, Direction.ACTION, now=lambda: NOON)
-    recorded = [verdict.reason, *texts_in(verdict.output)]
+    outcome = classify(reply, Direction.ACTION, now=lambda: NOON)
+    recorded = [outcome.reason, *texts_in(outcome.output)]
     assert not any(secret in plain for text in recorded for plain in decoded(text))
 
 

@@ -114,7 +114,7 @@ def test_event_that_the_child_contradicts_is_a_breach(
 ) -> None:
     found = children_agree(history_of_events(TRIP, *parent), {CHILD: child} if child else {})
 
-    assert [one.detail for one in found] == flaws
+    assert [breach.detail for breach in found] == flaws
 
 
 def test_parent_completed_on_a_compensated_child_is_a_breach() -> None:

@@ -61,7 +61,7 @@ def test_acknowledgement_in_the_log_holds(kept: ClientAck) -> None:
     ],
 )
 def test_acknowledgement_that_the_log_lacks_is_a_breach(lost: ClientAck, detail: str) -> None:
-    assert [one.detail for one in acknowledgements_hold(COMPLETED, [lost])] == [detail]
+    assert [breach.detail for breach in acknowledgements_hold(COMPLETED, [lost])] == [detail]
 
 
 def test_request_that_was_answered_with_two_sagas_is_a_violation() -> None:
@@ -69,9 +69,9 @@ def test_request_that_was_answered_with_two_sagas_is_a_violation() -> None:
     other = answer(request="order-1", saga_id="another")
 
     assert list(one_key_one_saga([first, again, answer(), answer(saga_id="another")])) == []
-    assert [(one.code, one.saga_id) for one in one_key_one_saga([first, other])] == [
-        ("I13", "another")
-    ]
+    assert [
+        (violation.code, violation.saga_id) for violation in one_key_one_saga([first, other])
+    ] == [("I13", "another")]
 
 
 @pytest.mark.parametrize(

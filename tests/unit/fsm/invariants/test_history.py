@@ -54,11 +54,14 @@ def test_version_that_was_seen_and_is_not_in_the_log_is_a_breach() -> None:
 def test_late_reply_that_changes_the_saga_is_a_breach() -> None:
     late = LateReplyIgnored(step="book", what="done")
     rows: list[Event] = [started(TWO), called("book"), late]
-    harmless = fold(TWO, SAGA_ID, [entry(one, version) for version, one in enumerate(rows, 1)])
+    harmless = fold(TWO, SAGA_ID, [entry(row, version) for version, row in enumerate(rows, 1)])
     at_one_version = [*harmless.entries[:2], entry(done("book"), 3), harmless.entries[2]]
 
     assert list(late_inputs_change_nothing(harmless)) == []
-    assert [one.version for one in late_inputs_change_nothing(fold(TWO, SAGA_ID, at_one_version))]
+    assert [
+        violation.version
+        for violation in late_inputs_change_nothing(fold(TWO, SAGA_ID, at_one_version))
+    ]
 
 
 def test_missing_or_repeated_events_are_gaps() -> None:
@@ -66,11 +69,12 @@ def test_missing_or_repeated_events_are_gaps() -> None:
     second, third = entry(called("book"), 2), entry(done("book"), 3)
 
     assert list(log_has_no_gaps([first, second, third])) == []
-    assert [one.version for one in log_has_no_gaps([second, third])] == [2]
-    assert [one.version for one in log_has_no_gaps([first, third])] == [3]
-    assert [one.version for one in log_has_no_gaps([first, second, second])] == [2, 2]
+    assert [violation.version for violation in log_has_no_gaps([second, third])] == [2]
+    assert [violation.version for violation in log_has_no_gaps([first, third])] == [3]
+    assert [violation.version for violation in log_has_no_gaps([first, second, second])] == [2, 2]
     assert [
-        one.detail for one in log_has_no_gaps([dataclasses.replace(first, epoch=2), second])
+        violation.detail
+        for violation in log_has_no_gaps([dataclasses.replace(first, epoch=2), second])
     ] == ["epoch 1 follows epoch 2"]
 
 
@@ -80,4 +84,4 @@ def test_unreadable_event_ends_the_history() -> None:
 
     broken = fold(TWO, SAGA_ID, history.entries, unreadable)
 
-    assert [(one.code, one.version) for one in violations(broken)] == [("I8", 3)]
+    assert [(violation.code, violation.version) for violation in violations(broken)] == [("I8", 3)]

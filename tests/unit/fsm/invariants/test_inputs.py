@@ -29,7 +29,9 @@ def consumed(step: str, body: str) -> list[Event]:
 )
 def test_each_signal_is_consumed_once_and_in_order(events: list[Event]) -> None:
     assert [
-        one for one in violations(history_of_events(TWICE, *events)) if one.code == "signal"
+        violation
+        for violation in violations(history_of_events(TWICE, *events))
+        if violation.code == "signal"
     ] == []
 
 
@@ -57,6 +59,10 @@ def test_each_signal_is_consumed_once_and_in_order(events: list[Event]) -> None:
 def test_signal_that_counts_twice_is_a_violation(
     events: list[Event], version: int, detail: str
 ) -> None:
-    found = [one for one in violations(history_of_events(TWICE, *events)) if one.code == "signal"]
+    found = [
+        violation
+        for violation in violations(history_of_events(TWICE, *events))
+        if violation.code == "signal"
+    ]
 
     assert found == [Violation(code=found[0].code, saga_id=SAGA_ID, version=version, detail=detail)]

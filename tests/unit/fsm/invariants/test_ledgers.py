@@ -219,7 +219,7 @@ def test_ledger_that_disagrees_with_the_log_is_a_violation(
 ) -> None:
     complaints = violations_of_calls(history, calls, EVERY_LEDGER)
 
-    assert [(one.code, one.detail) for one in complaints] == found
+    assert [(violation.code, violation.detail) for violation in complaints] == found
 
 
 def test_compensation_after_completion_is_a_violation() -> None:
@@ -227,7 +227,7 @@ def test_compensation_after_completion_is_a_violation() -> None:
 
     found = violations_of_calls(COMPLETED, calls, EVERY_LEDGER)
 
-    assert [one.code for one in found] == ["I6", "I2"]
+    assert [breach.code for breach in found] == ["I6", "I2"]
     assert found[1].detail == "completed, and pay was undone"
 
 
@@ -248,7 +248,7 @@ def test_events_after_the_ledger_was_read_lack_nothing() -> None:
 def test_step_that_an_operator_has_undone_needs_no_call() -> None:
     resolved = history_of_events(
         TWO,
-        *(one.event for one in PARKED.entries[1:]),
+        *(entry.event for entry in PARKED.entries[1:]),
         StepResolved(step="book", verdict=Resolution.UNDONE, evidence="seen"),
         SagaUnparked(back=True),
         SagaCompensated(),
@@ -260,7 +260,7 @@ def test_step_that_an_operator_has_undone_needs_no_call() -> None:
 
 def in_epochs(*events: tuple[Event, int]) -> History:
     rows = enumerate([(started(PIVOTAL), 1), *events], 1)
-    return fold(PIVOTAL, SAGA_ID, [entry(one, at, epoch=epoch) for at, (one, epoch) in rows])
+    return fold(PIVOTAL, SAGA_ID, [entry(row, at, epoch=epoch) for at, (row, epoch) in rows])
 
 
 BOOKED: list[tuple[Event, int]] = [(called("book"), 1), (done("book"), 1), (called("pay"), 1)]
@@ -271,9 +271,9 @@ def test_forward_call_that_a_later_owner_repeats_after_the_turn_is_a_breach(turn
     turned = in_epochs(*BOOKED, (turn, 1))
 
     assert list(forward_calls_stop(turned, [seen("pay", epoch=1)])) == []
-    assert [one.detail for one in forward_calls_stop(turned, [seen("pay", epoch=2)])] == [
-        "the action of pay was repeated in epoch 2, and the saga is to be compensated"
-    ]
+    assert [
+        violation.detail for violation in forward_calls_stop(turned, [seen("pay", epoch=2)])
+    ] == ["the action of pay was repeated in epoch 2, and the saga is to be compensated"]
 
 
 def test_forward_call_may_be_repeated_by_the_owner_under_whom_the_saga_turns() -> None:
@@ -307,7 +307,7 @@ def test_step_that_is_unknown_without_a_lost_reply_is_a_breach() -> None:
         SagaAbandoned(reason="", not_done=("book", "pay"), not_undone=("book",)),
     )
 
-    assert [one.version for one in uncertainty_has_a_cause(lost, ())] == [3]
+    assert [breach.version for breach in uncertainty_has_a_cause(lost, ())] == [3]
     assert list(uncertainty_has_a_cause(lost, {"book"})) == []
     assert list(uncertainty_has_a_cause(abandoned, ())) == []
 
@@ -331,7 +331,7 @@ def test_compensation_is_given_up_early_only_if_it_was_refused(
 
     found = compensations_use_their_attempts(history, lambda step, attempt: refused)
 
-    assert [one.version for one in found] == breaches
+    assert [breach.version for breach in found] == breaches
 
 
 def test_late_call_of_a_former_owner_is_a_notice() -> None:

@@ -82,7 +82,7 @@ def test_awaited_child_exists_and_its_end_arrives(
 
     now = child_results_arrive(PARENT, children, served_since=NOON, overdue=NOON + hour)
 
-    assert [one.detail for one in now] == found
+    assert [breach.detail for breach in now] == found
     assert list(child_results_arrive(PARENT, children, served_since=NOON, overdue=NOON)) == []
 
 

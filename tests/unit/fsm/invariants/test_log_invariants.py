@@ -441,5 +441,6 @@ def test_unsound_history_violates_its_invariant(
     definition: Definition, events: list[Event], found: list[tuple[str, int]]
 ) -> None:
     assert [
-        (one.code, one.version) for one in violations(history_of_events(definition, *events))
+        (violation.code, violation.version)
+        for violation in violations(history_of_events(definition, *events))
     ] == found

@@ -89,10 +89,10 @@ async def test_released_watcher_gets_the_newest_state() -> None:
 
 
 def test_sagas_of_these_tests_have_the_status_of_their_name() -> None:
-    def told(saga: Saga) -> tuple[str, int]:
+    def summary(saga: Saga) -> tuple[str, int]:
         return saga.state.status, saga.state.version
 
-    assert [told(NOBODY), told(BOOKED)] == [("running", 2), ("running", 4)]
+    assert [summary(NOBODY), summary(BOOKED)] == [("running", 2), ("running", 4)]
     assert is_at_rest(AT_REST)
 
 
@@ -104,15 +104,15 @@ def begun(*steps: str) -> SimulatedProcess:
     return SimulatedProcess(define(*steps), SAGA_ID, request, now=NOON)
 
 
-def repeat(process: SimulatedProcess, step: str, verdict: CallOutcome, times: int) -> None:
+def repeat(process: SimulatedProcess, step: str, outcome: CallOutcome, times: int) -> None:
     """`step` is answered so often with `verdict`, and waits."""
     for number in range(times):
         if number:
             due = next_wakeup(process.saga)
             assert due is not None
             process.handle(TimerFired(), now=due)
-        sent = next(one for one in process.in_flight if one.call.step == step)
-        process.receive(sent, verdict, now=process.now)
+        sent = next(call for call in process.in_flight if call.call.step == step)
+        process.receive(sent, outcome, now=process.now)
 
 
 def stopping(process: SimulatedProcess, happening: Input) -> Decision:
@@ -152,52 +152,52 @@ def test_forwarded_input_is_marked_as_applied_though_its_calls_are_not_sent() ->
 
 
 @pytest.mark.parametrize("times", range(1, 10))
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_repetition_is_recorded_when_the_process_stops(verdict: CallOutcome, times: int) -> None:
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED])
+def test_repetition_is_recorded_when_the_process_stops(outcome: CallOutcome, times: int) -> None:
     process = begun("book", "pay")
-    repeat(process, "book", verdict, times)
+    repeat(process, "book", outcome, times)
 
     stopping(process, ProcessStops())
     assert known(process.replayed(), "book") == ("backing_off", times)
 
 
 @pytest.mark.parametrize("times", range(1, 10))
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED])
 def test_repetition_of_a_compensation_is_recorded_when_the_process_stops(
-    verdict: CallOutcome, times: int
+    outcome: CallOutcome, times: int
 ) -> None:
     process = begun("book", "pay")
     repeat(process, "book", DONE, 1)
     repeat(process, "pay", REJECTED, 1)
-    repeat(process, "book", verdict, times)
+    repeat(process, "book", outcome, times)
 
     stopping(process, ProcessStops())
     assert known(process.replayed(), "book") == ("compensation_backing_off", times)
 
 
 @pytest.mark.parametrize("times", range(2, 10))
-@pytest.mark.parametrize("verdict", [BUSY, THROTTLED])
-def test_repetition_that_ends_during_the_stop_is_recorded(verdict: CallOutcome, times: int) -> None:
+@pytest.mark.parametrize("outcome", [BUSY, THROTTLED])
+def test_repetition_that_ends_during_the_stop_is_recorded(outcome: CallOutcome, times: int) -> None:
     process = begun("book", "pay")
-    repeat(process, "book", verdict, times - 1)
+    repeat(process, "book", outcome, times - 1)
     due = next_wakeup(process.saga)
     assert due is not None
     process.handle(TimerFired(), now=due)
 
-    stopping(process, process.in_flight[0].result(verdict))
+    stopping(process, process.in_flight[0].result(outcome))
     assert known(process.replayed(), "book") == ("backing_off", times)
 
 
 @pytest.mark.parametrize("times", range(1, 10))
 def test_result_after_a_recorded_repetition_follows_it_once(times: int) -> None:
     process = begun("book", "pay after=")
-    paid = next(one for one in process.in_flight if one.call.step == "pay")
+    paid = next(call for call in process.in_flight if call.call.step == "pay")
     repeat(process, "book", THROTTLED, times)
 
     stopping(process, ProcessStops())
     before = len(process.log)
     stopping(process, paid.result(DONE))
-    assert [type(one).__name__ for one in process.history[before:]] == ["StepSucceeded"]
+    assert [type(event).__name__ for event in process.history[before:]] == ["StepSucceeded"]
 
 
 def test_result_is_recorded_and_the_next_call_is_left_to_the_next_process() -> None:

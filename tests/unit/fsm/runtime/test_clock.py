@@ -26,21 +26,21 @@ def test_saga_id_is_a_uuid_of_version_7_that_carries_its_shard(
 
 @given(milliseconds, milliseconds, drawings, drawings, shards)
 def test_saga_ids_are_in_the_order_of_their_times(
-    one: int, other: int, drawn: int, drawn_too: int, shard_id: int
+    time: int, other_time: int, drawn: int, drawn_too: int, shard_id: int
 ) -> None:
-    first = saga_id(min(one, other), drawn, shard_id, SHARD_COUNT)
-    second = saga_id(max(one, other), drawn_too, shard_id, SHARD_COUNT)
+    first = saga_id(min(time, other_time), drawn, shard_id, SHARD_COUNT)
+    second = saga_id(max(time, other_time), drawn_too, shard_id, SHARD_COUNT)
 
-    assert one == other or first < second
+    assert time == other_time or first < second
 
 
 @given(drawings, drawings)
-def test_different_draws_are_different_ids(one: int, other: int) -> None:
+def test_different_draws_are_different_ids(draw: int, other_draw: int) -> None:
     """All of the 74 bits count, but for the two that the choice of 64 shards leaves over."""
-    same = saga_id(0, one, 5, SHARD_COUNT) == saga_id(0, other, 5, SHARD_COUNT)
+    same = saga_id(0, draw, 5, SHARD_COUNT) == saga_id(0, other_draw, 5, SHARD_COUNT)
 
     unused = 0xFF - (256 // SHARD_COUNT - 1)
-    assert same == (one & ~unused == other & ~unused)
+    assert same == (draw & ~unused == other_draw & ~unused)
 
 
 def test_system_clock_is_aware_and_draws_jitter_below_one() -> None:

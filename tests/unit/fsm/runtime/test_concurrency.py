@@ -108,7 +108,7 @@ async def test_semaphore_count_survives_a_storm_of_cancellations(seed: int) -> N
             turns.release()
 
     calls = [asyncio.create_task(call()) for _ in range(100)]
-    while not all(one.done() for one in calls):
+    while not all(call.done() for call in calls):
         rng.choice(calls).cancel()
         await asyncio.sleep(0)
 
@@ -209,7 +209,7 @@ async def test_each_task_has_its_own_time() -> None:
             await event.wait()
         return "in time"
 
-    tasks = [asyncio.ensure_future(wait(one)) for one in (first, second)]
+    tasks = [asyncio.ensure_future(wait(block)) for block in (first, second)]
     await asyncio.sleep(0)
     second.set()
     late, in_time = await asyncio.gather(*tasks, return_exceptions=True)

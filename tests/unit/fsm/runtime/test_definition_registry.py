@@ -46,7 +46,7 @@ def charging(amount: str) -> Definition:
 async def test_definition_is_new_once(registry: DefinitionRegistry) -> None:
     assert await registry.register(trip(1)) is True
     assert await registry.register(trip(1)) is False
-    assert [one.source for one in registry.known()] == [trip(1).source]
+    assert [definition.source for definition in registry.known()] == [trip(1).source]
 
 
 async def test_version_never_changes(registry: DefinitionRegistry) -> None:
@@ -68,7 +68,7 @@ async def test_version_in_another_spelling_is_the_same(
     await registry.register(charging(recorded))
 
     assert await registry.register(charging(given)) is False
-    assert [one.source for one in registry.known()] == [charging(recorded).source]
+    assert [definition.source for definition in registry.known()] == [charging(recorded).source]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_latest_version_is_the_default(registry: DefinitionRegistry) -> No
 
     assert (await registry.get("trip")).version == 10
     assert (await registry.get("trip", 9)).version == 9
-    assert [one.version for one in registry.known()] == [2, 9, 10]
+    assert [definition.version for definition in registry.known()] == [2, 9, 10]
 
 
 async def test_unregistered_definition_is_not_found(registry: DefinitionRegistry) -> None:
@@ -120,7 +120,10 @@ async def test_definitions_are_loaded_after_a_restart(
 
     await restarted.load()
 
-    assert [one.source for one in restarted.known()] == [trip(1).source, trip(2).source]
+    assert [definition.source for definition in restarted.known()] == [
+        trip(1).source,
+        trip(2).source,
+    ]
 
 
 async def test_definition_that_closes_a_cycle_is_refused(registry: DefinitionRegistry) -> None:
@@ -129,7 +132,7 @@ async def test_definition_that_closes_a_cycle_is_refused(registry: DefinitionReg
     with pytest.raises(InvalidDefinition, match="pong version 1 starts ping version 1"):
         await registry.register(define("again child=ping", name="pong"))
 
-    assert [one.name for one in registry.known()] == ["ping"]
+    assert [definition.name for definition in registry.known()] == ["ping"]
 
 
 async def test_cycle_with_a_definition_of_another_node_is_refused(
@@ -148,7 +151,7 @@ async def test_one_of_two_concurrent_halves_of_a_cycle_is_refused(
 
     answers = await asyncio.gather(*map(registry.register, halves), return_exceptions=True)
 
-    assert [type(one) for one in answers] == [bool, InvalidDefinition]
+    assert [type(answer) for answer in answers] == [bool, InvalidDefinition]
 
 
 async def test_registered_definition_is_not_verified_again(
@@ -199,7 +202,7 @@ async def test_concurrent_starts_share_one_read_of_the_latest_version(
     log.may_read.set()
     found = await asyncio.gather(*starts[1:])
 
-    assert {one.version for one in found} == {1}
+    assert {definition.version for definition in found} == {1}
     assert log.reads == 1
 
 

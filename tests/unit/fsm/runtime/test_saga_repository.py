@@ -67,8 +67,8 @@ async def test_events_come_in_order_whatever_the_page_size(
 
     entries = await journal.read_events(SAGA)
 
-    assert [one.recorded.version for one in entries] == list(range(1, events + 1))
-    assert [one.event for one in entries] == list(a_long_wait(events))
+    assert [entry.recorded.version for entry in entries] == list(range(1, events + 1))
+    assert [entry.event for entry in entries] == list(a_long_wait(events))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_page_of_events_is_the_requested_one(
 
     entries, has_more = await journal.read_events_page(SAGA, after=after, limit=limit)
 
-    assert [one.recorded.version for one in entries] == list(versions)
+    assert [entry.recorded.version for entry in entries] == list(versions)
     assert has_more == (bool(versions) and versions[-1] < 1_500)
 
 
@@ -118,7 +118,7 @@ async def test_past_state_is_returned_by_version_and_by_time(journal: SagaReposi
     by_both = await journal.load_as_of(SAGA, version=3, at=NOON)
     newest = await journal.load_as_of(SAGA)
 
-    versions = [one.state.version for one in (by_version, by_time, by_both, newest)]
+    versions = [saga.state.version for saga in (by_version, by_time, by_both, newest)]
     assert versions == [1, 2, 2, 3]
 
 
@@ -141,7 +141,7 @@ async def test_broken_history_is_returned_as_its_error_and_blocks_no_other(
 
     loaded = await journal.load_many([SAGA, OTHER, NOBODY])
 
-    assert {one: type(found).__name__ for one, found in loaded.items()} == {
+    assert {saga_id: type(found).__name__ for saga_id, found in loaded.items()} == {
         SAGA: "CorruptStream",
         OTHER: "Saga",
     }

@@ -124,9 +124,15 @@ def test_woken_sagas_are_those_of_a_plain_table(seed: int) -> None:
                 woken.set(saga_id, None)
             case _:
                 now += random.uniform(-3, 5)
-                due = sorted(one for one, when in table.items() if at(when) <= at(now))
+                due = sorted(
+                    each_saga_id for each_saga_id, when in table.items() if at(when) <= at(now)
+                )
                 assert sorted(woken.after(now)) == due
-                table = {one: when for one, when in table.items() if one not in due}
+                table = {
+                    each_saga_id: when
+                    for each_saga_id, when in table.items()
+                    if each_saga_id not in due
+                }
 
 
 async def test_loop_notices_a_timer_that_is_earlier_than_its_nap(

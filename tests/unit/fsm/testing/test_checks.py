@@ -42,7 +42,10 @@ def driven(
 
 
 def breaches(process: SimulatedProcess, participants: ParticipantsModel) -> list[tuple[str, str]]:
-    return [(str(one.code), one.detail) for one in violated_invariants(process, participants)]
+    return [
+        (str(violation.code), violation.detail)
+        for violation in violated_invariants(process, participants)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_step_may_wait_instead_of_calling() -> None:
     assert first.wait_for == WaitFor(signal="go", timeout=day, on_timeout=OnTimeout.REJECT)
     assert second.wait_for == WaitFor(signal="go", timeout=day, on_timeout=OnTimeout.PARK)
     assert hotel.child == Child(saga_type="room", version=None, input=None)
-    assert [one.action for one in (rest, first, second, hotel)] == [None] * 4
+    assert [step.action for step in (rest, first, second, hotel)] == [None] * 4
 
 
 @pytest.mark.parametrize("words", ["pivott", "colour=red", "pivot undone"])

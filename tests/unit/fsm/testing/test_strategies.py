@@ -13,7 +13,7 @@ from saga_orchestrator.fsm.testing import strategies as some
 
 @drawn(some.definitions())
 def test_definitions_can_be_registered_and_started(definition: Definition) -> None:
-    assert [one for one in verify(definition) if one.severity is Severity.ERROR] == []
+    assert [finding for finding in verify(definition) if finding.severity is Severity.ERROR] == []
     assert definition.source == serialize(parse(definition.source))
     assert given(definition, input=some.INPUT).state.version > 1
 

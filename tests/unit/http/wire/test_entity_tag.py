@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 
 def with_header(name: bytes, *values: bytes) -> Request:
-    return asgi_request(*((name, one) for one in values))
+    return asgi_request(*((name, value) for value in values))
 
 
 def test_a_tag_is_quoted() -> None:

@@ -48,7 +48,7 @@ def test_digest_does_not_depend_on_the_order_of_members(body: dict[str, Json]) -
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("body", "other_body"),
     [
         ('{"a": 1}', '{"a": 2}'),
         ('{"a": 1}', '{"a": "1"}'),
@@ -62,12 +62,12 @@ def test_digest_does_not_depend_on_the_order_of_members(body: dict[str, Json]) -
         ('{"step_data": []}', "{}"),
     ],
 )
-def test_different_requests_have_different_digests(one: str, other: str) -> None:
-    assert request_digest(body_of(one)) != request_digest(body_of(other))
+def test_different_requests_have_different_digests(body: str, other_body: str) -> None:
+    assert request_digest(body_of(body)) != request_digest(body_of(other_body))
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("body", "other_body"),
     [
         ('{"a": 50}', '{"a": 50.00}'),
         ('{"a": 50.0}', '{"a": 5e1}'),
@@ -78,15 +78,15 @@ def test_different_requests_have_different_digests(one: str, other: str) -> None
         ("{}", '{"input": {}, "deadline": null, "start_at": null, "callback_url": null}'),
     ],
 )
-def test_spellings_of_a_request_have_one_digest(one: str, other: str) -> None:
-    assert request_digest(body_of(one)) == request_digest(body_of(other))
+def test_spellings_of_a_request_have_one_digest(body: str, other_body: str) -> None:
+    assert request_digest(body_of(body)) == request_digest(body_of(other_body))
 
 
 def test_omitted_members_are_null_or_empty() -> None:
-    optional = [one for one in StartRequest.model_fields.values() if not one.is_required()]
+    optional = [field for field in StartRequest.model_fields.values() if not field.is_required()]
 
     assert optional
-    assert all(one.get_default(call_default_factory=True) in (None, {}) for one in optional)
+    assert all(field.get_default(call_default_factory=True) in (None, {}) for field in optional)
 
 
 def test_the_longest_numbers_that_are_read_have_a_digest() -> None:

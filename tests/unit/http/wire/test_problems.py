@@ -18,7 +18,7 @@ INTERNAL = {
     core_errors.SagaError,
     shell_errors.OrchestratorError,
     door_errors.RequestRefused,
-    *(one for one in vars(log_errors).values() if inspect.isclass(one)),
+    *(error for error in vars(log_errors).values() if inspect.isclass(error)),
 }
 REQUEST = asgi_request(path="/sagas/ü\ud800\r\n")
 
@@ -26,17 +26,19 @@ REQUEST = asgi_request(path="/sagas/ü\ud800\r\n")
 @pytest.mark.parametrize("room", [core_errors, shell_errors, log_errors, door_errors])
 def test_every_refusal_has_a_status_or_is_internal(room: ModuleType) -> None:
     raised = {
-        one
-        for one in vars(room).values()
-        if inspect.isclass(one) and issubclass(one, Exception) and one.__module__ == room.__name__
+        member
+        for member in vars(room).values()
+        if inspect.isclass(member)
+        and issubclass(member, Exception)
+        and member.__module__ == room.__name__
     }
 
-    untold = {one for one in raised if not set(one.__mro__) & set(PROBLEMS)}
+    untold = {error for error in raised if not set(error.__mro__) & set(PROBLEMS)}
     assert untold <= INTERNAL
 
 
 def test_a_code_stands_for_one_problem() -> None:
-    codes = [one.code for one in PROBLEMS.values()]
+    codes = [problem.code for problem in PROBLEMS.values()]
 
     assert len(codes) == len(set(codes))
 
@@ -58,7 +60,7 @@ async def test_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptur
         "code": "internal-error",
         "retryable": False,
     }
-    assert [one.message for one in caplog.records] == ["request failed"]
+    assert [record.message for record in caplog.records] == ["request failed"]
     assert caplog.records[0].exc_info is not None
 
 
@@ -74,7 +76,7 @@ async def test_unavailable_service_is_logged_in_one_line(caplog: pytest.LogCaptu
         response = await problem_response(REQUEST, shell_errors.Unavailable("the log is away"))
 
     assert response.headers["retry-after"] == "1"
-    assert [one.exc_info for one in caplog.records] == [None]
+    assert [record.exc_info for record in caplog.records] == [None]
 
 
 async def test_a_long_text_is_cut(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,10 +23,10 @@ async def log() -> InMemoryLog:
 
 
 async def test_unchanged_log_is_sound(log: InMemoryLog) -> None:
-    verdict = await verify_log(log)
+    audit = await verify_log(log)
 
-    assert (verdict.first_bad, verdict.events) == (None, 2 * (EVENTS_PER_READ + 11))
-    assert {shard: head for shard, head in verdict.heads.items() if head.seq} == await log.heads()
+    assert (audit.first_bad, audit.events) == (None, 2 * (EVENTS_PER_READ + 11))
+    assert {shard: head for shard, head in audit.heads.items() if head.seq} == await log.heads()
 
 
 @pytest.mark.parametrize("seq", [1, 2, EVENTS_PER_READ, EVENTS_PER_READ + 1, EVENTS_PER_READ + 11])
@@ -39,9 +39,9 @@ async def test_altered_event_is_reported(
     events = log.store.shards[SHARD]
     events[seq - 1] = events[seq - 1]._replace(**forgery)
 
-    verdict = await verify_log(log)
+    audit = await verify_log(log)
 
-    assert verdict.first_bad == events[seq - 1]
+    assert audit.first_bad == events[seq - 1]
 
 
 async def test_removed_event_is_noticed(log: InMemoryLog) -> None:
@@ -49,9 +49,9 @@ async def test_removed_event_is_noticed(log: InMemoryLog) -> None:
     following = events[500]
     del events[499]
 
-    verdict = await verify_log(log)
+    audit = await verify_log(log)
 
-    assert verdict.first_bad == following
+    assert audit.first_bad == following
 
 
 async def test_inserted_event_is_reported(log: InMemoryLog) -> None:
@@ -59,12 +59,12 @@ async def test_inserted_event_is_reported(log: InMemoryLog) -> None:
     forged = events[500]._replace(seq=501, payload=b'{"forged":true}')
     events.insert(500, forged)
 
-    verdict = await verify_log(log)
+    audit = await verify_log(log)
 
-    assert verdict.first_bad == forged
+    assert audit.first_bad == forged
 
 
 async def test_empty_log_is_sound() -> None:
-    verdict = await verify_log(InMemoryLog())
+    audit = await verify_log(InMemoryLog())
 
-    assert (verdict.events, verdict.first_bad) == (0, None)
+    assert (audit.events, audit.first_bad) == (0, None)

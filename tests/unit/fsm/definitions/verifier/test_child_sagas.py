@@ -161,7 +161,10 @@ def test_cycle_is_found_exactly_if_the_walk_returns(
             reachable = reached(start)
             for _ in family:
                 reachable |= {
-                    two for one in reachable for next_ in family[one] for two in reached(next_)
+                    two
+                    for each_name in reachable
+                    for next_ in family[each_name]
+                    for two in reached(next_)
                 }
             if place in reachable:
                 endless.add(f"/steps/{number + 1}/saga/type")

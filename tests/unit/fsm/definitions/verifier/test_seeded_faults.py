@@ -34,7 +34,7 @@ MAY_GO_WITH = {
     "pivot-may-be-skipped",
     "constant-condition",
 }
-# Not of one definition by itself: tested where the rest of the world is.
+# Not of one definition by itself: tested with what surrounds it.
 ELSEWHERE = {
     "input-not-declared",
     "unknown-participant",

@@ -14,7 +14,9 @@ from saga_orchestrator.tests.support.in_memory_service import NOON
 
 SECOND = timedelta(seconds=1)
 AN_ANSWER = [
-    one for one in Outcome if one not in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.CIRCUIT_OPEN)
+    outcome
+    for outcome in Outcome
+    if outcome not in (Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.CIRCUIT_OPEN)
 ]
 
 
@@ -52,9 +54,9 @@ def test_any_answer_resets_the_failures(answer: Outcome) -> None:
 def test_first_call_after_the_open_time_is_the_probe_and_others_wait() -> None:
     breaker = an_open_breaker()
 
-    held = [breaker.should_hold(NOON + seconds * SECOND) for seconds in (0, 1.9, 2, 2, 3.9)]
+    holds = [breaker.should_hold(NOON + seconds * SECOND) for seconds in (0, 1.9, 2, 2, 3.9)]
 
-    assert held == [True, True, False, True, True]
+    assert holds == [True, True, False, True, True]
     assert breaker.state is CircuitState.HALF_OPEN
 
 
@@ -92,9 +94,9 @@ def test_probe_without_a_result_is_followed_by_another_probe() -> None:
     breaker = an_open_breaker()
     assert breaker.should_hold(NOON + 2 * SECOND) is False
 
-    held = [breaker.should_hold(NOON + seconds * SECOND) for seconds in (3.9, 4, 4)]
+    holds = [breaker.should_hold(NOON + seconds * SECOND) for seconds in (3.9, 4, 4)]
 
-    assert held == [True, False, True]
+    assert holds == [True, False, True]
 
 
 def test_late_failures_of_earlier_calls_do_not_prolong_the_open_time() -> None:
@@ -107,10 +109,10 @@ def test_late_failures_of_earlier_calls_do_not_prolong_the_open_time() -> None:
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5])
 def test_held_call_has_a_time_to_retry(jitter: float) -> None:
-    verdict = an_open_breaker().hold("one", NOON + SECOND, jitter)
+    outcome = an_open_breaker().hold("one", NOON + SECOND, jitter)
 
-    assert (verdict.kind, verdict.may_have_happened) == (Outcome.CIRCUIT_OPEN, False)
-    assert verdict.retry_after == SECOND + jitter * RECHECK_SPREAD
+    assert (outcome.kind, outcome.may_have_happened) == (Outcome.CIRCUIT_OPEN, False)
+    assert outcome.retry_after == SECOND + jitter * RECHECK_SPREAD
 
 
 def test_held_saga_is_returned_once() -> None:

@@ -80,8 +80,8 @@ async def test_participant_gets_at_most_the_limit_of_concurrent_calls() -> None:
     await settle()
     assert participants.now == {"book-service": 3, "pay-service": 1}
     participants.opened.set()
-    verdicts = await asyncio.wait_for(asyncio.gather(*calls), TIME_LIMIT.total_seconds())
-    assert [one.kind for one in verdicts] == [Outcome.DONE] * 11
+    call_outcomes = await asyncio.wait_for(asyncio.gather(*calls), TIME_LIMIT.total_seconds())
+    assert [outcome.kind for outcome in call_outcomes] == [Outcome.DONE] * 11
     assert participants.most == {"book-service": 3, "pay-service": 1}
 
 
@@ -114,11 +114,11 @@ async def test_result_is_classified(answer: CallResult, outcome: Outcome) -> Non
     participants = Counter(answer)
     participants.opened.set()
 
-    verdict = await Executor(participants, TOKENS, FakeClock(), limit=1).call(
+    call_outcome = await Executor(participants, TOKENS, FakeClock(), limit=1).call(
         call_of("book"), TRIP, 1
     )
 
-    assert verdict.kind is outcome
+    assert call_outcome.kind is outcome
     assert participants.received[0].timeout == timedelta(seconds=10)
 
 
@@ -127,10 +127,10 @@ async def test_compensation_answered_with_410_succeeds() -> None:
     participants = Counter(Response(410, {}, b""))
     participants.opened.set()
 
-    verdict = await Executor(participants, TOKENS, FakeClock(), limit=1).call(call, TRIP, 1)
+    outcome = await Executor(participants, TOKENS, FakeClock(), limit=1).call(call, TRIP, 1)
 
     assert call.direction is Direction.COMPENSATION
-    assert verdict.kind is Outcome.DONE
+    assert outcome.kind is Outcome.DONE
 
 
 def an_executor(participants: Counter, clock: FakeClock) -> Executor:
@@ -150,9 +150,9 @@ async def test_open_circuit_holds_calls_of_its_participant_only() -> None:
     executor = an_executor(participants, FakeClock())
     await opened(executor, participants)
 
-    verdict = await executor.call(call_of("book"), TRIP, 1)
+    outcome = await executor.call(call_of("book"), TRIP, 1)
 
-    assert (verdict.kind, verdict.retry_after) == (Outcome.CIRCUIT_OPEN, timedelta(seconds=3))
+    assert (outcome.kind, outcome.retry_after) == (Outcome.CIRCUIT_OPEN, timedelta(seconds=3))
     assert participants.received == []
     assert (await executor.call(call_of("pay"), TRIP, 1)).kind is Outcome.NOT_SENT
 
@@ -192,6 +192,6 @@ async def test_callback_token_repeated_by_a_participant_is_in_no_output() -> Non
     participants.opened.set()
     executor = Executor(participants, TOKENS, FakeClock(), limit=1)
 
-    verdict = await executor.call(call, definition, 1)
+    outcome = await executor.call(call, definition, 1)
 
-    assert verdict.output == {"headers": {"token": "[secret]"}}
+    assert outcome.output == {"headers": {"token": "[secret]"}}

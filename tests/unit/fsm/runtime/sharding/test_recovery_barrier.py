@@ -52,7 +52,7 @@ async def test_waiting_sagas_are_released_in_batches() -> None:
     done = list[int]()
     while len(done) < 3:
         await asyncio.sleep(0)
-        done.append(sum(one.done() for one in tasks))
+        done.append(sum(task.done() for task in tasks))
 
     assert done == [MAX_RELEASED_AT_ONCE, 2 * MAX_RELEASED_AT_ONCE, 2 * MAX_RELEASED_AT_ONCE + 1]
 
