@@ -12,8 +12,8 @@ def line_of(record: logging.LogRecord) -> dict[str, object]:
     formatter.converter = time.gmtime
     line = formatter.format(record)
     assert "\n" not in line
-    record: dict[str, object] = json.loads(line)
-    return record
+    facts: dict[str, object] = json.loads(line)
+    return facts
 
 
 def a_record(**facts: object) -> logging.LogRecord:
