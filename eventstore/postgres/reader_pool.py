@@ -3,13 +3,17 @@
 A few connections are shared; each use is bounded in time, including the wait for a connection. A
 statement that meets a dead connection is tried once more on a new one, because after a restart of
 the server every idle connection is dead. So only statements that may be repeated belong here.
+
+A part of a pool shares the connections of the pool, but uses only some of them: statements that may
+be slow (lists of clients, large jobs) leave connections for those that must not wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from copy import copy
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -54,15 +58,22 @@ class ReaderPool:
         `statements` returns the SQL of a name; other rooms have their own.
         """
         assert most >= 1
-        self._connector = Connector(database_url, f"node {owner} reader", mode)
+        self._connections = _Connections(Connector(database_url, f"node {owner} reader", mode))
         self._statements = statements
         self._statement_timeout = statement_timeout
         self._refusals = Refusals() if refusals is None else refusals
-        self._slots = asyncio.Semaphore(most)
-        self._idle: list[Connection] = []
-        self._borrowed = 0
-        self._returned = asyncio.Condition()
-        self._closed = False
+        self._slots: tuple[asyncio.Semaphore, ...] = (asyncio.Semaphore(most),)
+
+    def part(self, most: int, statements: Callable[[str], bytes] | None = None) -> ReaderPool:
+        """Return readers over the same connections that use at most `most` of them at a time.
+
+        However slow their statements are, the other connections are left for other uses.
+        """
+        assert most >= 1
+        part = copy(self)
+        part._slots = (asyncio.Semaphore(most), *self._slots)
+        part._statements = statements or self._statements
+        return part
 
     async def fetch(
         self, row: type[Row], name: str, parameters: Parameters, within: timedelta | None = None
@@ -85,12 +96,15 @@ class ReaderPool:
 
     async def open(self) -> None:
         """Open the first connection, so that there is one to wait for. Raises psycopg.Error."""
-        async with self._borrow(self._statement_timeout):
+        async with self._connections.borrow(self._statement_timeout):
             pass
 
     async def close(self) -> None:
-        self._closed = True
-        await self.close_idle()
+        await self._connections.close()
+
+    async def close_idle(self) -> None:
+        """Close the connections that no task uses now. New ones are opened when needed."""
+        await self._connections.close_idle()
 
     async def _execute(
         self, name: str, parameters: Parameters, row: type[Row], within: timedelta
@@ -122,7 +136,7 @@ class ReaderPool:
         *,
         fresh: bool = False,
     ) -> psycopg.AsyncCursor[Row]:
-        async with self._slot(), self._borrow(within, fresh=fresh) as connection:
+        async with self._slot(), self._connections.borrow(within, fresh=fresh) as connection:
             cursor = connection.cursor(binary=True, row_factory=class_row(row))
             # After this line every row has been received: fetching does not wait for the server.
             await cursor.execute(self._statements(name), parameters)
@@ -131,20 +145,31 @@ class ReaderPool:
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        if self._closed:
+        """Hold a slot of the part, and of the pool, both acquired within one timeout."""
+        if self._connections.closed:
             raise LogUnavailable("closed")
-        try:
-            async with asyncio.timeout(ACQUIRE_TIMEOUT.total_seconds()):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise LogUnavailable("every connection is busy") from error
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(ACQUIRE_TIMEOUT.total_seconds()):
+                    for slots in self._slots:
+                        await held.enter_async_context(slots)
+            except TimeoutError as error:
+                raise LogUnavailable("every connection is busy") from error
             yield
-        finally:
-            self._slots.release()
+
+
+class _Connections:
+    """The connections of a pool: those that are idle, and how many are borrowed."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._idle: list[Connection] = []
+        self._borrowed = 0
+        self._returned = asyncio.Condition()
+        self.closed = False
 
     @asynccontextmanager
-    async def _borrow(self, within: timedelta, *, fresh: bool = False) -> AsyncIterator[Connection]:
+    async def borrow(self, within: timedelta, *, fresh: bool = False) -> AsyncIterator[Connection]:
         if fresh:
             await self.close_idle()
         connection = await self._idle_or_new()
@@ -155,6 +180,15 @@ class ReaderPool:
         finally:
             self._borrowed -= 1
             await self._return(connection)
+
+    async def close(self) -> None:
+        self.closed = True
+        await self.close_idle()
+
+    async def close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.close()
 
     async def _idle_or_new(self) -> Connection:
         if self._idle:
@@ -177,15 +211,9 @@ class ReaderPool:
     async def _return(self, connection: Connection) -> None:
         # A cancelled statement may have left an answer behind.
         usable = connection.pgconn.transaction_status == TransactionStatus.IDLE
-        if usable and not self._closed:
+        if usable and not self.closed:
             self._idle.append(connection)
         else:
             await connection.close()
         async with self._returned:
             self._returned.notify_all()
-
-    async def close_idle(self) -> None:
-        """Close the connections that no task uses now. New ones are opened when needed."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await connection.close()
