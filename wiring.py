@@ -41,6 +41,7 @@ from .eventstore.postgres import (
     migrate,
     require_suitable_database,
 )
+from .eventstore.postgres import statement as log_statement
 from .fsm import definitions
 from .fsm.definitions.definition import Definition
 from .fsm.definitions.findings import InvalidDefinition
@@ -116,6 +117,7 @@ class Stores:
     readers: ReaderPool
     views: ReaderPool
     membership: PostgresMembership
+    jobs: PostgresJobs
     refusals: Refusals
 
 
@@ -150,8 +152,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
         )
         stack.push_async_callback(rebalancer.close)
         orchestrator = Orchestrator(log, registry, local_sagas, clock, messenger)
-        jobs = PostgresJobs(stores.readers)
-        bulk = BulkJobs(jobs, local_sagas, lambda: driver.shards, clock)
+        bulk = BulkJobs(stores.jobs, local_sagas, lambda: driver.shards, clock)
         listing = StatusListing(stores.views, projector.flush)
         async with asyncio.TaskGroup() as group:
             loops = (
@@ -259,6 +260,10 @@ async def _open_stores(settings: Settings, node_id: str, stack: AsyncExitStack) 
         readers=readers,
         views=views,
         membership=membership,
+        jobs=PostgresJobs(
+            clients=views.part(_half(for_views), log_statement),
+            node=readers.part(_half(for_node)),
+        ),
         refusals=refusals,
     )
 
@@ -268,6 +273,12 @@ def _reader_pool_sizes(connections: int) -> Sequence[int]:
     have a connection each."""
     each, left = divmod(connections - 3, 4)
     return [each + (index < left) for index in range(4)]
+
+
+def _half(connections: int) -> int:
+    """Return how many connections bulk jobs may use of those that they share: with the lists of
+    sagas, or with the inbox and the shards."""
+    return max(1, connections // 2)
 
 
 def _driver(

@@ -54,7 +54,7 @@ REQUEST_HEADERS: Final[Mapping[str, str]] = {
 }
 RESPONSE_HEADERS: Final[Mapping[str, str]] = {
     "ETag": "The version of the saga.",
-    "Idempotency-Replayed": "`true`: the key had started the saga before.",
+    "Idempotency-Replayed": "`true`: the key had started the saga, or made the bulk job, before.",
     "Link": '`rel="next"`: the next page, if there is one.',
     "Location": "The URL of the resource.",
     "Preference-Applied": "The part of Prefer that was applied.",

@@ -9,13 +9,16 @@ those that have no outcome. So a task is executed twice if a crash comes between
 the record of its outcome: the executing node must recognise what it has done. The first outcome
 that is recorded counts.
 
-The request of a job is opaque here. Two implementations exist, PostgreSQL and memory, and one
-contract suite holds for both.
+A job may have the key of the request that made it: there is one job of a key, and a repeated
+request gets that one.
+
+The request of a job is opaque here; the version of this content tells a node whether it can read
+it. Two implementations exist, PostgreSQL and memory, and one contract suite holds for both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -27,10 +30,14 @@ MAX_TASKS_PER_READ: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as it is now, with the numbers of its tasks: all, done and refused ones."""
+    """A job as it is now, with the numbers of its tasks: all, done and refused ones.
+
+    `digest` is that of the request that used the `key`.
+    """
 
     job_id: str
     content: bytes
+    content_version: int
     matched: int
     started_at: datetime
     finished_at: datetime | None = None
@@ -38,6 +45,8 @@ class Job:
     cancelled_by: str | None = None
     done: int = 0
     refused: int = 0
+    key: str | None = None
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,7 @@ class PendingJob:
 
     job_id: str
     content: bytes
+    content_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +68,16 @@ class PendingTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobTask:
-    """A task of a job. It is pending without `ended_at`, and done without a `refusal`."""
+    """A task of a job. It is pending without `ended_at`, and done without a `refusal`.
+
+    `is_left`: its job was cancelled before it was begun.
+    """
 
     stream_id: StreamId
     begun_at: datetime | None = None
     ended_at: datetime | None = None
     refusal: str | None = None
+    is_left: bool = False
 
 
 class JobStore(Protocol):
@@ -73,8 +87,14 @@ class JobStore(Protocol):
     database does not answer, and ValueRefused for an id that is no UUID.
     """
 
-    async def add(self, job: Job, stream_ids: Sequence[StreamId]) -> None:
-        """Record a job with a task for each stream; its tasks are pending once it returns."""
+    async def add(self, job: Job, stream_ids: Sequence[StreamId]) -> Job:
+        """Record a job with a task for each stream; its tasks are pending once it returns.
+
+        Return it, or the job that has its key already: then nothing is recorded.
+        """
+
+    async def find(self, key: str) -> Job | None:
+        """Return the job that a key has made, or None."""
 
     async def pending_jobs(self, shard_ids: Collection[int]) -> Sequence[PendingJob]:
         """Return the jobs with pending tasks in these shards, the oldest first."""
@@ -82,7 +102,10 @@ class JobStore(Protocol):
     async def pending(
         self, job_id: str, shard_ids: Collection[int], after: StreamId | None = None
     ) -> Sequence[PendingTask]:
-        """Return a page of the pending tasks of a job in these shards, in order of stream."""
+        """Return a page of the pending tasks of a job in these shards, shard after shard.
+
+        `after` is the last one of the page before; the page after the last one is empty.
+        """
 
     async def begin(self, task: PendingTask, *, begun_at: datetime) -> bool:
         """Record that a task is begun; return False if its job was cancelled before."""
@@ -102,10 +125,13 @@ class JobStore(Protocol):
     async def newest(self, before: str | None, limit: int) -> Sequence[Job]:
         """Return the newest jobs, or the newest `before` a job."""
 
-    async def tasks(
-        self, job_id: str, after: StreamId | None, limit: int, *, refused: bool = False
-    ) -> Sequence[JobTask]:
-        """Return tasks of a job in order of their streams; all, or only the refused ones."""
+    async def tasks(self, job_id: str, after: StreamId | None, limit: int) -> Sequence[JobTask]:
+        """Return tasks of a job, or the tasks after a stream, in order of their streams."""
+
+    async def refused_tasks(
+        self, job_ids: Collection[str], after: StreamId | None, limit: int
+    ) -> Mapping[str, Sequence[JobTask]]:
+        """Return by job at most `limit` refused tasks of each, in order of their streams."""
 
     async def prune(self, *, finished_before: datetime, unknown_before: str) -> None:
         """Delete jobs that finished earlier, and tasks of jobs below that id that never were."""

@@ -6,6 +6,12 @@ the job is the id under which the command is forwarded to a saga: a saga that a 
 commanded already recognises it, so each saga gets the command once. A saga that refuses does not
 stop the others; one that cannot be commanded now (its node is stopping, the log is overloaded)
 stays pending and is tried again.
+
+A request may have an idempotency key, as a start may. The key is recorded with the job, so there is
+one job for a key, whichever nodes get the requests, as long as the job is kept.
+
+The request is recorded with the version of its content. A job with a newer version is shown without
+its request, and its sagas wait for a node that can read it.
 """
 
 from __future__ import annotations
@@ -15,12 +21,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
+from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from msgspec.structs import asdict
 
-from ...eventstore import Fenced, LogUnavailable, StreamId, ValueRefused, WrongExpectedVersion
+from ...eventstore import Fenced, LogUnavailable, StreamId, WrongExpectedVersion
 from ...eventstore.cluster import Job, JobStore, JobTask, PendingJob, PendingTask
 from ..errors import SagaError
 from ..formats.strict_json import JsonObject, parse, serialize
@@ -36,9 +43,16 @@ from ..inputs import (
     Retry,
 )
 from .clock import Clock, saga_id
-from .errors import BulkJobNotFound, OrchestratorError, OutcomeUnknown, Unavailable
+from .errors import (
+    BulkJobNotFound,
+    IdempotencyKeyReused,
+    OrchestratorError,
+    OutcomeUnknown,
+    Unavailable,
+)
 from .local_sagas import LocalSagas, log_errors_as_unavailable
 from .logging import logger
+from .orchestrator import IdempotencyKey
 
 Action = Literal["compensate", "cancel", "retry", "pause", "resume", "abandon"]
 COMMANDS: Final[Mapping[str, Callable[..., OperatorCommand]]] = {
@@ -57,9 +71,17 @@ COMMAND_TIMEOUT: Final = timedelta(seconds=10)
 JOB_RETENTION: Final = timedelta(days=30)
 PRUNE_INTERVAL: Final = timedelta(hours=1)
 UNEXPECTED: Final = "it failed, and was logged"
+# The version of recorded requests. A new one is needed if nodes that know only this one could not
+# read the content, or would misread it. The tests keep a sample of each version.
+CONTENT_VERSION: Final = 1
+NEWER_CONTENT: Final = (
+    "a newer version of the service has recorded this job: this node can neither show nor execute"
+    " its command, and leaves it to nodes of the newer version"
+)
+UNREADABLE_CONTENT: Final = "the command of this job cannot be read, so it is not executed"
 
 
-class BulkCommand(Struct, frozen=True, kw_only=True):
+class BulkCommand(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The command that a bulk job sends to each saga, and the request that it was made from."""
 
     action: Action
@@ -79,10 +101,14 @@ class BulkCommand(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkJob:
-    """A bulk job as it is now; `refusals` are reasons by saga, at most MAX_REFUSALS."""
+    """A bulk job as it is now; `refusals` are reasons by saga, at most MAX_REFUSALS.
+
+    `request` is None if this version of the service cannot read it, and `note` says so.
+    """
 
     job_id: str
-    request: BulkCommand
+    request: BulkCommand | None
+    note: str | None
     status: Literal["running", "done", "cancelled"]
     matched: int
     done: int
@@ -91,6 +117,14 @@ class BulkJob:
     started_at: datetime
     finished_at: datetime | None
     cancelled_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkStart:
+    """A recorded job. `replayed`: an earlier request with the same key has made it."""
+
+    job: BulkJob
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,22 +153,43 @@ class BulkJobs:
         self._clock = clock
         self._added, self._is_stopping = asyncio.Event(), False
         self._pruned_at = clock.now()
+        self._unreadable = set[str]()  # jobs that were logged as such
 
-    async def start(self, request: BulkCommand, saga_ids: Sequence[str]) -> BulkJob:
-        """Record a job durably; return it. Raises OutcomeUnknown if it may have been recorded."""
+    async def start(
+        self, request: BulkCommand, saga_ids: Sequence[str], key: IdempotencyKey | None = None
+    ) -> BulkStart:
+        """Record a job durably; return it, or the job that the key has made before.
+
+        Raises IdempotencyKeyReused; OutcomeUnknown if the job may have been recorded.
+        """
         job = Job(
             job_id=self._clock.new_saga_id(0, 1),
             content=_encode(request),
+            content_version=CONTENT_VERSION,
             matched=len(saga_ids),
             started_at=self._clock.now(),
+            key=None if key is None else key.key,
+            digest=None if key is None else key.digest,
         )
         try:
-            await self._store.add(job, [StreamId(saga_id) for saga_id in saga_ids])
+            recorded = await self._store.add(job, [StreamId(saga_id) for saga_id in saga_ids])
         except LogUnavailable as error:
-            detail = f"the job may be recorded: look for {job.job_id} in GET /bulk before repeating"
-            raise OutcomeUnknown(detail) from error
+            again = (
+                f"look for {job.job_id} in GET /bulk before repeating"
+                if key is None
+                else "repeat it with the same Idempotency-Key"
+            )
+            raise OutcomeUnknown(f"the job may be recorded: {again}") from error
         self._added.set()
-        return _bulk_job(job, ())
+        if key is None or recorded.job_id == job.job_id:
+            return BulkStart(_bulk_job(recorded, ()), replayed=False)
+        return BulkStart(await self._replayed(recorded, key), replayed=True)
+
+    async def find_started(self, key: IdempotencyKey) -> BulkJob | None:
+        """Return the job that this key has made. Raises IdempotencyKeyReused, Unavailable."""
+        with log_errors_as_unavailable():
+            job = await self._store.find(key.key)
+        return None if job is None else await self._replayed(job, key)
 
     async def get(self, job_id: str) -> BulkJob:
         """Return a job of any node. Raises BulkJobNotFound, Unavailable."""
@@ -145,7 +200,9 @@ class BulkJobs:
         """Return the newest jobs, or the newest `before` a job. Raises Unavailable."""
         with log_errors_as_unavailable():
             jobs = await self._store.newest(before, limit)
-            return [await self._with_refusals(job) for job in jobs]
+            job_ids = [job.job_id for job in jobs if job.refused]
+            refused = await self._store.refused_tasks(job_ids, None, MAX_REFUSALS)
+            return [_bulk_job(job, refused.get(job.job_id, ())) for job in jobs]
 
     async def sagas(
         self, job_id: str, after: str | None, limit: int, *, refused: bool = False
@@ -154,19 +211,22 @@ class BulkJobs:
 
         Raises BulkJobNotFound, Unavailable.
         """
+        start, known_id = None if after is None else StreamId(after), _canonical(job_id)
         with log_errors_as_unavailable():
-            job = await self._job(job_id)
-            start = None if after is None else StreamId(after)
-            tasks = await self._store.tasks(job_id, start, limit, refused=refused)
-            return [_bulk_saga(job, task) for task in tasks]
+            if refused:
+                tasks = (await self._store.refused_tasks([known_id], start, limit))[known_id]
+            else:
+                tasks = await self._store.tasks(known_id, start, limit)
+            if not tasks:
+                await self._job(job_id)
+            return [_bulk_saga(task) for task in tasks]
 
     async def cancel(self, job_id: str, actor: str | None = None) -> BulkJob:
         """Stop a job: sagas that have not got the command do not get it. Return the job, which may
         have been done before. Raises BulkJobNotFound, Unavailable."""
         with log_errors_as_unavailable():
-            await self._job(job_id)
             now = self._clock.now()
-            await self._store.cancel(job_id, cancelled_by=actor, finished_at=now)
+            await self._store.cancel(_canonical(job_id), cancelled_by=actor, finished_at=now)
             return await self._with_refusals(await self._job(job_id))
 
     async def run(self) -> None:
@@ -197,25 +257,32 @@ class BulkJobs:
         while not self._is_stopping and (shard_ids := sorted(self._driven())):
             has_more = False
             for job in await self._store.pending_jobs(shard_ids):
+                if (command := self._command_of(job)) is None:
+                    continue
                 after = cursors.get(job.job_id)
                 page = await self._store.pending(job.job_id, shard_ids, after)
                 if page:
                     has_more, cursors[job.job_id] = True, page[-1].stream_id
-                    ended += await self._execute_page(job, page)
+                    ended += await self._execute_page(command, page)
             await self._store.finish(finished_at=self._clock.now())
             if not has_more:
                 break
         await self._prune_regularly()
         return ended
 
-    async def _execute_page(self, job: PendingJob, page: Sequence[PendingTask]) -> int:
+    def _command_of(self, job: PendingJob) -> ForwardedInput | None:
+        """Return the command for the sagas of a job, or None if this node cannot read it."""
+        request = _decode(job.content, job.content_version)
+        if request is None:
+            if job.job_id not in self._unreadable:
+                self._unreadable.add(job.job_id)
+                facts = {"job_id": job.job_id, "content_version": job.content_version}
+                logger.warning("bulk job cannot be read, and is not executed", extra=facts)
+            return None
+        return ForwardedInput(message_id=job.job_id, input=request.command)
+
+    async def _execute_page(self, command: ForwardedInput, page: Sequence[PendingTask]) -> int:
         """Return how many sagas got an outcome; the others stay pending."""
-        try:
-            command = ForwardedInput(message_id=job.job_id, input=_decode(job.content).command)
-        except (TypeError, LookupError, ValueError) as error:  # of a newer version
-            facts = {"job_id": job.job_id, "error": str(error)}
-            logger.warning("bulk job not understood", extra=facts)
-            return 0
         remaining, ended = iter(page), list[PendingTask]()
         async with asyncio.TaskGroup() as workers:
             for _ in range(min(MAX_CONCURRENT_COMMANDS, len(page))):
@@ -268,27 +335,40 @@ class BulkJobs:
         )
 
     async def _job(self, job_id: str) -> Job:
-        try:
-            job = await self._store.get(job_id)
-        except ValueRefused:  # it is not a UUID
-            job = None
+        job = await self._store.get(_canonical(job_id))
         if job is None:
             raise BulkJobNotFound(job_id)
         return job
 
+    async def _replayed(self, job: Job, key: IdempotencyKey) -> BulkJob:
+        """Return a job for a request with its key. Raises IdempotencyKeyReused, Unavailable."""
+        assert job.digest is not None, "it was found by its key"
+        if not key.matches(job.digest):
+            raise IdempotencyKeyReused(key.key)
+        with log_errors_as_unavailable():
+            return await self._with_refusals(job)
+
     async def _with_refusals(self, job: Job) -> BulkJob:
-        refused = (
-            await self._store.tasks(job.job_id, None, MAX_REFUSALS, refused=True)
-            if job.refused
-            else ()
-        )
-        return _bulk_job(job, refused)
+        if not job.refused:
+            return _bulk_job(job, ())
+        refused = await self._store.refused_tasks([job.job_id], None, MAX_REFUSALS)
+        return _bulk_job(job, refused[job.job_id])
+
+
+def _canonical(job_id: str) -> str:
+    """Return the id of a job as it is recorded. Raises BulkJobNotFound if it is not a UUID."""
+    try:
+        return str(UUID(job_id))
+    except ValueError:
+        raise BulkJobNotFound(job_id) from None
 
 
 def _bulk_job(job: Job, refused: Sequence[JobTask]) -> BulkJob:
+    request = _decode(job.content, job.content_version)
     return BulkJob(
         job_id=job.job_id,
-        request=_decode(job.content),
+        request=request,
+        note=None if request is not None else _note(job.content_version),
         status="cancelled" if job.cancelled else "done" if job.finished_at else "running",
         matched=job.matched,
         done=job.done,
@@ -300,10 +380,10 @@ def _bulk_job(job: Job, refused: Sequence[JobTask]) -> BulkJob:
     )
 
 
-def _bulk_saga(job: Job, task: JobTask) -> BulkSaga:
+def _bulk_saga(task: JobTask) -> BulkSaga:
     outcome: Literal["pending", "done", "refused", "left"]
     if task.ended_at is None:
-        outcome = "left" if job.cancelled and task.begun_at is None else "pending"
+        outcome = "left" if task.is_left else "pending"
     else:
         outcome = "done" if task.refusal is None else "refused"
     return BulkSaga(
@@ -315,5 +395,15 @@ def _encode(request: BulkCommand) -> bytes:
     return serialize(cast(JsonObject, asdict(request)))
 
 
-def _decode(content: bytes) -> BulkCommand:
-    return BulkCommand(**cast(dict[str, Any], parse(content)))
+def _decode(content: bytes, version: int) -> BulkCommand | None:
+    """Return the request of a job, or None if this version of the service cannot read it."""
+    if version > CONTENT_VERSION:
+        return None
+    try:
+        return convert(parse(content), BulkCommand)
+    except ValueError:
+        return None
+
+
+def _note(content_version: int) -> str:
+    return NEWER_CONTENT if content_version > CONTENT_VERSION else UNREADABLE_CONTENT

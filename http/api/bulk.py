@@ -1,4 +1,8 @@
-"""One operator command for many sagas, chosen by a filter: a dry run, then a job to follow."""
+"""One operator command for many sagas, chosen by a filter: a dry run, then a job to follow.
+
+Requests with the same idempotency key make one job. The key comes first: a repetition gets that
+job, whichever sagas match the filter by then. A dry run records nothing: its key stays unused.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,15 @@ from starlette.responses import Response
 from ...fsm.codec import format_time
 from ...fsm.definitions.findings import Finding
 from ...fsm.formats.strict_json import Json
-from ...fsm.runtime.bulk import BulkCommand, BulkJob, BulkSaga
-from ...fsm.runtime.errors import BulkJobNotFound
+from ...fsm.runtime.bulk import BulkCommand, BulkJob, BulkJobs, BulkSaga, BulkStart
+from ...fsm.runtime.errors import BulkJobNotFound, IdempotencyKeyReused
 from ...projections.errors import ProjectionUnavailable
 from ...projections.listing import Listing, SagaFilter
 from ..state import Request
 from ..wire.body import read_json_object
-from ..wire.errors import InvalidRequest, TooManySagas
-from ..wire.headers import ACTOR_HEADER, read_actor
-from ..wire.json_response import json_response
+from ..wire.errors import InvalidIdempotencyKey, InvalidRequest, TooManySagas
+from ..wire.headers import ACTOR_HEADER, read_actor, read_bulk_key
+from ..wire.json_response import JsonPage, json_response
 from ..wire.requests import (
     BulkJobsQuery,
     BulkRequest,
@@ -39,26 +43,54 @@ from ..wire.route import ResponseSpec, RouteSpec
 READ_BATCH_SAGAS: Final = 1000
 MAX_SAGAS: Final = 100_000  # of one job
 MAX_DRY_RUN_IDS: Final = 20
+READ_BATCH_JOBS: Final = 10  # each with up to a hundred refusals
 
 
 async def bulk(request: Request) -> Response:
+    bulk_jobs = request.state["bulk"]
     read_query(NoQuery, request)
-    body = validate_body(BulkRequest, await read_json_object(request))
+    members = await read_json_object(request)
+    key = read_bulk_key(request, members)
+    if key is not None and (earlier := await bulk_jobs.find_started(key)) is not None:
+        return _accepted(BulkStart(earlier, replayed=True))
+    body = validate_body(BulkRequest, members)
     command = _command(body, read_actor(request))
     saga_ids = await _matching_sagas(request.state["listing"], body.filter.to_filter())
     if body.dry_run:
         return json_response({"matched": len(saga_ids), "saga_ids": saga_ids[:MAX_DRY_RUN_IDS]})
-    job = await request.state["bulk"].start(command, saga_ids)
-    headers = {"Location": f"/bulk/{job.job_id}"}
-    return json_response(_job_view(job), HTTPStatus.ACCEPTED, headers)
+    return _accepted(await bulk_jobs.start(command, saga_ids, key))
 
 
-async def bulk_jobs(request: Request) -> Response:
-    query = read_query(BulkJobsQuery, request)
-    jobs = await request.state["bulk"].newest(query.cursor, query.limit)
-    cursor = jobs[-1].job_id if len(jobs) == query.limit else None
-    view: dict[str, Json] = {"jobs": [_job_view(job) for job in jobs], "next_cursor": cursor}
-    return json_response(view, headers=_next_link("/bulk", query.limit, cursor))
+def _accepted(started: BulkStart) -> Response:
+    headers = {"Location": f"/bulk/{started.job.job_id}"}
+    if started.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response(_job_view(started.job), HTTPStatus.ACCEPTED, headers)
+
+
+async def list_bulk_jobs(request: Request) -> Response:
+    query, page = read_query(BulkJobsQuery, request), JsonPage()
+    cursor = await _fill(page, request.state["bulk"], query.cursor, query.limit)
+    return page.to_response(
+        "jobs", {"next_cursor": cursor}, _next_link("/bulk", query.limit, cursor)
+    )
+
+
+async def _fill(page: JsonPage, bulk_jobs: BulkJobs, after: str | None, limit: int) -> str | None:
+    """Fill the page and return its last job, or None if there are no more jobs.
+
+    Jobs are read in small batches, because their refusals make one large.
+    """
+    while True:
+        # One more than the page holds shows whether there is a next page.
+        batch_size = min(READ_BATCH_JOBS, limit + 1 - len(page))
+        jobs = await bulk_jobs.newest(after, batch_size)
+        for job in jobs:
+            if len(page) == limit or not await page.add(_job_view(job)):
+                return after
+            after = job.job_id
+        if len(jobs) < batch_size:
+            return None
 
 
 async def bulk_job(request: Request) -> Response:
@@ -67,19 +99,18 @@ async def bulk_job(request: Request) -> Response:
 
 
 async def bulk_sagas(request: Request) -> Response:
-    query = read_query(BulkSagasQuery, request)
-    job_id = request.path_params["job_id"]
-    sagas = await request.state["bulk"].sagas(
-        job_id, query.cursor, query.limit, refused=query.refused
-    )
-    cursor = sagas[-1].saga_id if len(sagas) == query.limit else None
-    view: dict[str, Json] = {
-        "sagas": [_saga_view(saga) for saga in sagas],
-        "next_cursor": cursor,
-    }
-    path = f"/bulk/{job_id}/sagas"
+    query, page = read_query(BulkSagasQuery, request), JsonPage()
+    job_id, after = request.path_params["job_id"], query.cursor
+    # One more than the page holds shows whether there is a next page.
+    sagas = await request.state["bulk"].sagas(job_id, after, query.limit + 1, refused=query.refused)
+    for saga in sagas[: query.limit]:
+        if not await page.add(_saga_view(saga)):
+            break
+        after = saga.saga_id
+    cursor = after if len(page) < len(sagas) else None
     refused = {"refused": "true"} if query.refused else {}
-    return json_response(view, headers=_next_link(path, query.limit, cursor, **refused))
+    link = _next_link(f"/bulk/{job_id}/sagas", query.limit, cursor, **refused)
+    return page.to_response("sagas", {"next_cursor": cursor}, link)
 
 
 async def cancel_bulk_job(request: Request) -> Response:
@@ -122,14 +153,10 @@ async def _matching_sagas(listing: Listing, saga_filter: SagaFilter) -> list[str
 
 
 def _job_view(job: BulkJob) -> dict[str, Json]:
-    request = job.request
     return {
         "job_id": job.job_id,
-        "name": request.name,
-        "action": request.action,
-        "filter": request.filter,
-        "reason": request.reason,
-        "actor": request.actor,
+        **_request_view(job.request),
+        "note": job.note,
         "status": job.status,
         "matched": job.matched,
         "done": job.done,
@@ -139,6 +166,11 @@ def _job_view(job: BulkJob) -> dict[str, Json]:
         "finished_at": None if job.finished_at is None else format_time(job.finished_at),
         "cancelled_by": job.cancelled_by,
     }
+
+
+def _request_view(request: BulkCommand | None) -> dict[str, Json]:
+    names = ("name", "action", "filter", "reason", "actor")
+    return {name: None if request is None else getattr(request, name) for name in names}
 
 
 def _saga_view(saga: BulkSaga) -> dict[str, Json]:
@@ -165,17 +197,24 @@ ROUTES: Final = (
         summary="Run a command on all sagas that match a filter, or count them",
         body=BulkRequest,
         query=NoQuery,
-        headers=(ACTOR_HEADER,),
+        headers=("Idempotency-Key", ACTOR_HEADER),
         responses={
             200: ResponseSpec("The number of sagas that a dry run matches.", BulkDryRunResponse),
-            202: ResponseSpec("A job to follow.", BulkJobResponse, headers=("Location",)),
+            202: ResponseSpec(
+                "A job to follow.", BulkJobResponse, headers=("Idempotency-Replayed", "Location")
+            ),
         },
-        problems=(ProjectionUnavailable, TooManySagas),
+        problems=(
+            ProjectionUnavailable,
+            TooManySagas,
+            InvalidIdempotencyKey,
+            IdempotencyKeyReused,
+        ),
     ),
     RouteSpec(
         method="GET",
         path="/bulk",
-        endpoint=bulk_jobs,
+        endpoint=list_bulk_jobs,
         summary="The bulk jobs of all nodes, newest first",
         query=BulkJobsQuery,
         responses={200: ResponseSpec("A page.", BulkJobsResponse, headers=("Link",))},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Context, Decimal
@@ -120,6 +121,12 @@ def read_start_key(request: Request[Any], body: JsonObject) -> IdempotencyKey | 
     return IdempotencyKey(key, request_digest(body), partial(former_digest, body))
 
 
+def read_bulk_key(request: Request[Any], body: JsonObject) -> IdempotencyKey | None:
+    """Return the idempotency key with the digest of the request. Raises InvalidIdempotencyKey."""
+    key = read_idempotency_key(request)
+    return None if key is None else IdempotencyKey(key, bulk_request_digest(body))
+
+
 def read_idempotency_key(request: Request[Any]) -> str | None:
     """Return the key, or None without the header. Raises InvalidIdempotencyKey."""
     values = header_values(request, b"idempotency-key")
@@ -146,7 +153,27 @@ def request_digest(body: JsonObject) -> bytes:
     Blanks, the order of members and the spelling of numbers do not count, and a member at its
     default, which is null or empty for all of them, counts as left out.
     """
-    members = {name: value for name, value in body.items() if value is not None and value != {}}
+    return _digest(_without_defaults(body))
+
+
+def bulk_request_digest(body: JsonObject) -> bytes:
+    """Return the digest of a bulk request, as `request_digest` does.
+
+    The members of its filter may be left out too, and `dry_run` is false by default.
+    """
+    members = {name: value for name, value in body.items() if value is not None}
+    if members.get("dry_run") is False:
+        del members["dry_run"]
+    if isinstance(saga_filter := members.get("filter"), Mapping):
+        members["filter"] = _without_defaults(saga_filter)
+    return _digest(members)
+
+
+def _without_defaults(members: JsonObject) -> JsonObject:
+    return {name: value for name, value in members.items() if value is not None and value != {}}
+
+
+def _digest(members: JsonObject) -> bytes:
     canonical = _encode_canonical(_decode_canonical(serialize(members)))
     return DIGEST_VERSION + hashlib.sha256(canonical).digest()
 

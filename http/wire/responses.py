@@ -200,14 +200,16 @@ class BulkDryRunResponse(ResponseModel):
 
 class BulkJobResponse(ResponseModel):
     """A bulk job. `refusals` are reasons by saga: the first hundred; `/bulk/{job_id}/sagas` has
-    all."""
+    all. If a newer version of the service has recorded the job, `note` says so, and `name`,
+    `action`, `filter`, `reason` and `actor` are null."""
 
     job_id: str
     name: str | None
-    action: str
-    filter: dict[str, Any]
-    reason: str
+    action: str | None
+    filter: dict[str, Any] | None
+    reason: str | None
     actor: str | None
+    note: str | None
     status: Literal["running", "done", "cancelled"]
     matched: int
     done: int

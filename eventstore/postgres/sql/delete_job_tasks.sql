@@ -1,10 +1,14 @@
--- Executed before their jobs are deleted, some thousands at a time: the tasks of jobs that finished long ago, and tasks
--- that were recorded long ago for a job that never was recorded.
+-- Executed before their job is deleted, some thousands at a time: the first ones, up to the stream that has the number
+-- of the limit. As a range of the primary key they are read once, whatever statistics the planner has.
 delete from job_task
-where (job_id, stream_id) in (
-  select task.job_id, task.stream_id
-  from job_task as task
-  left join job on job.job_id = task.job_id
-  where task.job_id < %(before)s::uuid and (job.job_id is null or job.finished_at < %(finished_before)s)
-  limit %(limit)s
-)
+where job_id = %(job_id)s::uuid
+  and stream_id <= coalesce(
+    (
+      select task.stream_id
+      from job_task as task
+      where task.job_id = %(job_id)s::uuid
+      order by task.stream_id
+      limit 1 offset %(limit)s::integer - 1
+    ),
+    'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
+  )

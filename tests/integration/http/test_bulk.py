@@ -12,6 +12,7 @@ from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.runtime import bulk as jobs
 from saga_orchestrator.fsm.runtime.bulk import BulkJobs
 from saga_orchestrator.http.api import bulk as door
+from saga_orchestrator.http.wire import json_response
 from saga_orchestrator.http.wire.responses import (
     BulkDryRunResponse,
     BulkJobResponse,
@@ -20,7 +21,11 @@ from saga_orchestrator.http.wire.responses import (
 )
 from saga_orchestrator.projections.errors import ProjectionUnavailable
 from saga_orchestrator.projections.listing import PageCursor, SagaFilter, SagaSummary
-from saga_orchestrator.tests.support.in_memory_service import NOON, InMemoryService
+from saga_orchestrator.tests.support.in_memory_service import (
+    NOON,
+    ORDER_STEP_DATA,
+    InMemoryService,
+)
 
 from .conftest import ScriptedListing
 from .situations import SITUATIONS, completed, paused, waiting
@@ -343,3 +348,162 @@ async def test_only_an_abandon_takes_a_policy_for_children(
 
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/children")
     assert job.done == 1
+
+
+KEYED = {"Idempotency-Key": "recall-7"}
+
+
+async def test_repetition_with_the_key_gets_the_same_job(
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing, bulk: BulkJobs
+) -> None:
+    listed(listing, await waiting(service))
+    first = await client.post("/bulk", json=STOP_ALL, headers=KEYED)
+    job = await at_its_end(client, bulk, first)
+    listed(listing, *nobodies(3))
+
+    again = await client.post("/bulk", json=STOP_ALL, headers=KEYED)
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"]
+    assert BulkJobResponse.model_validate_json(again.content) == job
+    assert len((await client.get("/bulk")).json()["jobs"]) == 1
+
+
+async def test_key_comes_before_everything_that_may_have_changed(
+    client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(self: ScriptedListing) -> None:
+        raise ProjectionUnavailable("no answer")
+
+    first = await client.post("/bulk", json=STOP_ALL, headers=KEYED)
+    monkeypatch.setattr(ScriptedListing, "refresh", away)
+
+    again = await client.post("/bulk", json=STOP_ALL, headers=KEYED)
+
+    assert again.json() == first.json()
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"name": None, "children": None, "dry_run": False},
+        {"filter": {"tags": {}, "type": "offer", "status": None}},
+    ],
+)
+async def test_members_at_their_defaults_make_no_other_request(
+    client: httpx.AsyncClient, same: dict[str, Any]
+) -> None:
+    body = {**STOP_ALL, "filter": {"type": "offer"}}
+    first = await client.post("/bulk", json=body, headers=KEYED)
+
+    again = await client.post("/bulk", json={**body, **same}, headers=KEYED)
+
+    assert (again.status_code, again.json()) == (202, first.json())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"action": "pause"},
+        {"filter": {"type": "offer"}},
+        {"filter": {"tags": {"a": "b"}}},
+        {"filter": None},
+        {"reason": "another"},
+        {"dry_run": True},
+        {"colour": "red"},
+    ],
+)
+async def test_key_of_a_job_is_refused_for_another_request(
+    client: httpx.AsyncClient, other: dict[str, Any]
+) -> None:
+    await client.post("/bulk", json=STOP_ALL, headers=KEYED)
+
+    refused = await client.post("/bulk", json={**STOP_ALL, **other}, headers=KEYED)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency-key-reused")
+    assert len((await client.get("/bulk")).json()["jobs"]) == 1
+
+
+async def test_refused_request_and_dry_run_use_no_key(
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing
+) -> None:
+    listed(listing, await waiting(service))
+    unused = [{**STOP_ALL, "dry_run": True}, {**STOP_ALL, "reason": ""}]
+    for body in unused:
+        await client.post("/bulk", json=body, headers=KEYED)
+
+    started = await client.post("/bulk", json=STOP_ALL, headers=KEYED)
+
+    assert (started.status_code, started.json()["matched"]) == (202, 1)
+    assert "idempotency-replayed" not in started.headers
+
+
+async def test_key_of_a_start_is_another_one(
+    client: httpx.AsyncClient, service: InMemoryService, listing: ScriptedListing
+) -> None:
+    start = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
+
+    responses = [
+        await client.post("/sagas/start", json=start, headers=KEYED),
+        await client.post("/bulk", json=STOP_ALL, headers=KEYED),
+    ]
+
+    assert [response.status_code for response in responses] == [200, 202]
+
+
+@pytest.mark.parametrize("key", ["", '"open', "a b", "x" * 256])
+async def test_key_that_is_none_is_refused(client: httpx.AsyncClient, key: str) -> None:
+    refused = await client.post("/bulk", json=STOP_ALL, headers={"Idempotency-Key": key})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-idempotency-key")
+    assert (await client.get("/bulk")).json()["jobs"] == []
+
+
+async def test_job_of_a_newer_version_is_listed_with_a_note(
+    client: httpx.AsyncClient, bulk: BulkJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "CONTENT_VERSION", 2)
+    newer = (await client.post("/bulk", json=STOP_ALL)).json()["job_id"]
+    monkeypatch.undo()
+    known = (await client.post("/bulk", json=STOP_ALL)).json()["job_id"]
+
+    page = BulkJobsResponse.model_validate_json((await client.get("/bulk")).content)
+    job = BulkJobResponse.model_validate_json((await client.get(f"/bulk/{newer}")).content)
+
+    assert [each.job_id for each in page.jobs] == [known, newer]
+    assert [each.action for each in page.jobs] == ["cancel", None]
+    assert page.jobs[1] == job
+    assert (job.name, job.filter, job.reason, job.actor) == (None, None, None, None)
+    assert (job.status, job.matched, job.note) == ("running", 0, jobs.NEWER_CONTENT)
+
+
+async def test_pages_end_where_they_are_full_of_bytes(
+    client: httpx.AsyncClient, listing: ScriptedListing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_response, "MAX_PAGE_BYTES", json_response.RESERVED_BYTES + 1000)
+    monkeypatch.setattr(door, "READ_BATCH_JOBS", 2)
+    listed(listing, *nobodies(30))
+    started = [(await client.post("/bulk", json=STOP_ALL)).json()["job_id"] for _ in range(6)]
+
+    listed_jobs, pages_of_jobs = await all_pages(client, "/bulk", "jobs")
+    sagas, pages_of_sagas = await all_pages(client, f"/bulk/{started[0]}/sagas", "sagas")
+
+    assert [job["job_id"] for job in listed_jobs] == started[::-1]
+    assert [saga["saga_id"] for saga in sagas] == nobodies(30)
+    assert (pages_of_jobs > 1, pages_of_sagas > 1) == (True, True)
+
+
+async def all_pages(
+    client: httpx.AsyncClient, path: str, member: str
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the entries of all pages, and how many pages there were."""
+    entries, pages = list[dict[str, Any]](), 0
+    url: str | None = path
+    while url is not None:
+        response = await client.get(url)
+        entries += response.json()[member]
+        pages += 1
+        url = response.links.get("next", {}).get("url")
+    return entries, pages
