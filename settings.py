@@ -80,8 +80,8 @@ def _host(value: object) -> str:
 def _shards(value: object) -> tuple[int, ...]:
     if isinstance(value, tuple):
         return value
-    found = SHARD_RANGE.fullmatch(str(value))
-    shards = range(int(found[1]), int(found[2]) + 1) if found else range(0)
+    match = SHARD_RANGE.fullmatch(str(value))
+    shards = range(int(match[1]), int(match[2]) + 1) if match else range(0)
     if not shards or shards[-1] not in ALL_SHARDS:
         raise ValueError(f"write a range of shards, 0-{ALL_SHARDS[-1]} or a part of it")
     return tuple(shards)
@@ -203,11 +203,11 @@ def has_participant_variables() -> bool:
 
 def _participants(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the URLs of participants. Without a participants file those of the demo are known."""
-    found = {} if environ.get("SAGA_PARTICIPANTS_FILE", "").strip() else dict(DEFAULT_PARTICIPANTS)
+    urls = {} if environ.get("SAGA_PARTICIPANTS_FILE", "").strip() else dict(DEFAULT_PARTICIPANTS)
     for name, value in environ.items():
         if (match := SERVICE_URL.fullmatch(name)) and (url := value.strip()):
-            found[f"{match[1].lower().replace('_', '-')}-service"] = _base_url(name, url)
-    return found
+            urls[f"{match[1].lower().replace('_', '-')}-service"] = _base_url(name, url)
+    return urls
 
 
 def _base_url(name: str, value: str) -> str:

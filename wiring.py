@@ -124,7 +124,7 @@ class Stores:
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[AppState]:
     """Open the service: wired, recovered and driving its sagas; stop it in order at the end."""
-    directory = _directory(settings)
+    config = _participants_config(settings)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, clock.new_saga_id(0, 1), stack)
@@ -135,7 +135,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
         repository = SagaRepository(log, registry)
         projector = Projector(stores.tables, log, repository.load_many)
         tokens = CallbackTokens(await _callback_secret(log, clock))
-        driver, event_metrics = _driver(settings, directory, repository, projector, tokens, stack)
+        driver, event_metrics = _driver(settings, config, repository, projector, tokens, stack)
         local_sagas = LocalSagas(repository, driver, lease)
         notifies = settings.saga_database_mode == "postgresql"
         inbox = PostgresInbox(stores.readers, notifies=notifies)
@@ -173,7 +173,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                         driver.sagas_awaiting_urls,
                     )
                 ),
-                webhook_policy=_callback_policy(settings, directory),
+                webhook_policy=_callback_policy(settings, config),
                 audit=partial(verify_log, log),
                 tokens=tokens,
                 bulk=bulk,
@@ -181,10 +181,10 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                 statistics=StatusTableStatistics(stores.views, listing.refresh),
                 executor=driver.executor,
                 event_counts=event_metrics,
-                participants=directory.urls,
+                participants=config.urls,
                 worker_thread=WorkerThread(),
                 body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),
-                redaction=Redaction(directory.secrets()),
+                redaction=Redaction(config.secrets()),
                 allowed_hosts=(
                     socket.gethostname(),
                     settings.saga_host,
@@ -283,7 +283,7 @@ def _half(connections: int) -> int:
 
 def _driver(
     settings: Settings,
-    directory: ParticipantsConfig,
+    config: ParticipantsConfig,
     repository: SagaRepository,
     projector: Projector,
     tokens: CallbackTokens,
@@ -291,21 +291,21 @@ def _driver(
 ) -> tuple[Driver, EventMetrics]:
     """Return the driver, over connections to participants that are closed with `stack`."""
     clock, limit = SystemClock(), settings.saga_calls_per_participant
-    limits = TransportLimits(connections_per_origin=_max_calls_per_participant(limit, directory))
+    limits = TransportLimits(connections_per_origin=_max_calls_per_participant(limit, config))
     transport = ParticipantTransport(limits)
     stack.push_async_callback(transport.aclose)
-    participants = ParticipantsClient(directory.urls, transport, terms=directory.terms)
+    participants = ParticipantsClient(config.urls, transport, settings=config.settings)
     executor = Executor(
         participants,
         tokens,
         clock,
         limit=limit,
-        settings=directory.terms,
-        addressed=directory.urls,
+        settings=config.settings,
+        addressed=config.urls,
     )
     guarded = ParticipantTransport(
         TransportLimits(connections_per_origin=MAX_PER_ORIGIN),
-        address_policy=_callback_policy(settings, directory).allows,
+        address_policy=_callback_policy(settings, config).allows,
     )
     stack.push_async_callback(guarded.aclose)
     webhooks, event_metrics = CompletionWebhooks(HttpWebhookSender(guarded), clock), EventMetrics()
@@ -315,8 +315,8 @@ def _driver(
     return driver, event_metrics
 
 
-def _callback_policy(settings: Settings, directory: ParticipantsConfig) -> WebhookPolicy:
-    return WebhookPolicy(directory.urls.values(), loopback=settings.saga_callback_loopback)
+def _callback_policy(settings: Settings, config: ParticipantsConfig) -> WebhookPolicy:
+    return WebhookPolicy(config.urls.values(), loopback=settings.saga_callback_loopback)
 
 
 def _observe(
@@ -326,14 +326,14 @@ def _observe(
     counts.observe(saga, recorded)
 
 
-def _directory(settings: Settings) -> ParticipantsConfig:
+def _participants_config(settings: Settings) -> ParticipantsConfig:
     file = settings.saga_participants_file
     try:
         check_urls(settings.saga_participants)
     except ValueError as error:
         raise InvalidSettings(f"<NAME>_SERVICE_URL is wrong: {_one_line(error)}") from error
     if file is None:
-        return ParticipantsConfig(urls=settings.saga_participants, terms={})
+        return ParticipantsConfig(urls=settings.saga_participants, settings={})
     try:
         return read_participants_config(read_text(file), settings.saga_participants, read_secret)
     except ValueError as error:
@@ -358,9 +358,11 @@ def addressed_participants(settings: Settings) -> Collection[str]:
         raise _file_refused(file, error) from error
 
 
-def _max_calls_per_participant(limit: int, directory: ParticipantsConfig) -> int:
+def _max_calls_per_participant(limit: int, config: ParticipantsConfig) -> int:
     """Return the largest limit: a call that has its slot must find a connection."""
-    return max([limit, *(terms.calls_at_a_time or limit for terms in directory.terms.values())])
+    return max(
+        [limit, *(settings.calls_at_a_time or limit for settings in config.settings.values())]
+    )
 
 
 async def _callback_secret(log: PostgresLog, clock: SystemClock) -> bytes:
@@ -403,7 +405,7 @@ async def open_doctor(
         await registry.load()
         document = await log.get_document(*TOKEN_SECRET)
         token_secret = None if document is None else document.content
-        secret_values = [secret.encode() for secret in _directory(settings).secrets()]
+        secret_values = [secret.encode() for secret in _participants_config(settings).secrets()]
         context = AuditContext(
             definitions={(each.name, each.version): each for each in registry.known()},
             evidence=evidence,

@@ -287,17 +287,18 @@ def _closed_folders(path: Path) -> list[Path]:
     account = _server_account()
     if account is None:
         return []
-    return [one for one in (*reversed(path.parents), path) if not _can_enter(account, one)]
+    folders = (*reversed(path.parents), path)
+    return [folder for folder in folders if not _can_enter(account, folder)]
 
 
 def _can_enter(account: pwd.struct_passwd, path: Path) -> bool:
     """True if the account may pass a folder, or execute a file."""
-    found = path.stat()
-    if found.st_uid == account.pw_uid:
-        return bool(found.st_mode & stat.S_IXUSR)
-    if found.st_gid == account.pw_gid:
-        return bool(found.st_mode & stat.S_IXGRP)
-    return bool(found.st_mode & stat.S_IXOTH)
+    status = path.stat()
+    if status.st_uid == account.pw_uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == account.pw_gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
 
 
 def _reachable_folder(closed: Path) -> Path:

@@ -18,7 +18,7 @@ from .formats.strict_json import Json, JsonObject
 
 
 class Cause(StrEnum):
-    """Why a saga began to compensate."""
+    """The reason why a saga began to compensate."""
 
     STEP_FAILED = "step_failed"
     DEADLINE = "deadline"

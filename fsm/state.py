@@ -70,7 +70,8 @@ class Unrecorded(Struct, frozen=True):
 
 
 class SagaState(Struct, frozen=True, kw_only=True):
-    """`version` is that of the last event; `finished` names steps in order of completion.
+    """The state of a saga after the event of `version`. `finished` names steps in order of
+    completion.
 
     `rest_version` is the version at which the saga last came to rest, `notified_version` the one
     that the receiver of `callback_url` has acknowledged. Two members are known to the process and

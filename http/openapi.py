@@ -97,9 +97,9 @@ def possible_problems(route: RouteSpec) -> list[Problem]:
         kinds.append(InvalidActor)
     if "If-Match" in route.headers:
         kinds.append(InvalidIfMatch)
-    found = {PROBLEMS[kind].code: PROBLEMS[kind] for kind in kinds}
+    problems = {PROBLEMS[kind].code: PROBLEMS[kind] for kind in kinds}
     return sorted(
-        [*found.values(), INTERNAL_ERROR], key=lambda problem: (problem.status, problem.code)
+        [*problems.values(), INTERNAL_ERROR], key=lambda problem: (problem.status, problem.code)
     )
 
 
@@ -119,10 +119,9 @@ class _Models:
         named = dict.fromkeys((*inputs, *outputs, ProblemDetails))
         # One mode for requests and responses: members with a default may be left out.
         schemas: list[Schema] = [(model, MODE, TypeAdapter(model)) for model in named]
-        found, rest = TypeAdapter.json_schemas(
+        self._schemas, rest = TypeAdapter.json_schemas(
             schemas, ref_template=REF, schema_generator=SchemaWithDurations
         )
-        self._schemas = found
         self.definitions: Document = rest["$defs"]
 
     def schema(self, model: Any) -> Document:

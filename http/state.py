@@ -1,4 +1,5 @@
-"""What the lifespan of the application hands to its endpoints, as Starlette's `request.state`.
+"""The objects that the lifespan of the application passes to its endpoints, as Starlette's
+`request.state`.
 
 An endpoint takes out of it the two or three things that it works with.
 """
@@ -28,8 +29,9 @@ Audit: TypeAlias = Callable[[], Awaitable[ChainVerdict]]
 
 
 class AppState(TypedDict):
-    """`participants` are base URLs by name. They hold no credentials: a call that needs some has
-    them in its headers, and `redaction` removes these from what participants send.
+    """The state of the application. `participants` are base URLs by name. They hold no credentials:
+    a call that needs some has them in its headers, and `redaction` removes these from what
+    participants send.
 
     `allowed_hosts` are names of this service, `allowed_origins` those of pages that may call it.
     """

@@ -1,4 +1,4 @@
-"""How the application is served: by uvicorn, with limits on connections and an orderly end."""
+"""The server of the application: uvicorn, with limits on connections and an orderly end."""
 
 from __future__ import annotations
 

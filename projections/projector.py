@@ -55,7 +55,7 @@ class DirtySaga:
 
 
 class Projector:
-    """`load` replays sagas from their streams."""
+    """Writes the status table. `load` replays sagas from their streams."""
 
     def __init__(self, table: StatusTable, log: EventLog, load: LoadSagas) -> None:
         self.table, self.log, self.load = table, log, load

@@ -58,7 +58,8 @@ _NodeRow = tuple[str, bool, float, bool]  # id, leaving, seconds of silence, liv
 
 @dataclass(frozen=True, slots=True)
 class _HeartbeatRow:
-    """What a heartbeat returns of the other nodes; null if there are none."""
+    """The row that a heartbeat returns for each other node; its members are null if there is
+    none."""
 
     node_ids: list[str] | None
     leaving: list[bool] | None

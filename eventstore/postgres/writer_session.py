@@ -58,7 +58,8 @@ class WriterSession:
 
     @property
     def stalled_for(self) -> timedelta | None:
-        """How long the current statement has been without an answer; None if there is none."""
+        """The time for which the current statement has been without an answer; None if there is
+        none."""
         if self._waiting_since is None:
             return None
         return timedelta(seconds=self._loop.time() - self._waiting_since)

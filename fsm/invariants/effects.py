@@ -1,4 +1,5 @@
-"""What took effect, or may have, by the log and by the ledgers of participants (I2, R3).
+"""Effects that happened or may have happened, by the log and by the ledgers of participants (I2,
+R3).
 
 The tracker reads the events alone. It uses neither `decide` nor the folded state, so that it can
 find both of them wrong.
@@ -128,7 +129,8 @@ CERTAINLY_NOT_DONE = (
 
 @dataclass(frozen=True, slots=True)
 class LedgerCoverage:
-    """What the ledgers cover: the participants that record every call, and until when.
+    """The extent of the ledgers: the participants that record every call, and the time until which
+    they do.
 
     A missing entry of another participant, or of a later call, means nothing. With
     `marks_every_success` the first success of a step without an effect is an effect, too.

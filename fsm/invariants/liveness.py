@@ -148,7 +148,7 @@ def children_of(history: History) -> Mapping[str, str]:
 
 
 def children_agree(history: History, children: Mapping[str, History]) -> Iterator[Breach]:
-    """What a parent records of a child has happened to that child.
+    """Whatever a parent records of a child has happened to that child.
 
     A compensated parent leaves no child standing, unless an operator has decided about its step,
     and none completes on a child that was compensated. A child that is not in `children` has never

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Invariant(StrEnum):
-    """What must hold of every saga. The value is the stable code that the doctor prints.
+    """A rule that must hold of every saga. The value is the stable code that the doctor prints.
 
     Codes with a number are those of the rules; docs/doctor.md explains each of them.
     """
@@ -38,7 +38,8 @@ class Invariant(StrEnum):
 
 
 class Breach(NamedTuple):
-    """What a check of one invariant yields. `version` is that of the event that shows it."""
+    """A result of a check: the invariant does not hold. `version` is that of the event that shows
+    it."""
 
     version: int | None
     detail: str

@@ -46,7 +46,8 @@ Condition: TypeAlias = Callable[[Saga], bool]
 
 
 class SagaRuntime(Protocol):
-    """What an active saga uses, and what it reports to: the driver."""
+    """The services that an active saga uses, and its reports to the driver, which implements
+    them."""
 
     clock: Clock
     executor: Executor
@@ -81,8 +82,8 @@ class SagaRuntime(Protocol):
 
 
 class ActiveSaga:
-    """`lock` is held while an input is handled; all of `saga` is durable, except for unrecorded
-    repetitions."""
+    """A saga in memory. `lock` is held while an input is handled; all of `saga` is durable, except
+    for unrecorded repetitions."""
 
     __slots__ = ("_runtime", "_watchers", "lock", "saga", "shard_id")
 

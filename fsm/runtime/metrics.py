@@ -26,9 +26,9 @@ class CallMetrics:
     """Counters of one participant. `durations[i]` is the number of calls in bucket i; the last
     bucket has no upper bound."""
 
-    def __init__(self, limit: int, terms: ParticipantSettings = DEFAULTS) -> None:
+    def __init__(self, limit: int, settings: ParticipantSettings = DEFAULTS) -> None:
         """Allow `limit` calls at a time."""
-        self.semaphore, self.settings = FairSemaphore(limit), terms
+        self.semaphore, self.settings = FairSemaphore(limit), settings
         self.outcomes: defaultdict[tuple[Direction, Outcome], int] = defaultdict(int)
         self.durations = [0] * (len(DURATION_BUCKETS) + 1)
         self.seconds = 0.0

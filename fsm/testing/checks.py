@@ -50,13 +50,13 @@ def violated_invariants(
 ) -> list[Violation]:
     """Return the violations of everything that must hold of a saga after each decision."""
     history = history_of(process)
-    found = [*violations(history)]
+    violated = [*violations(history)]
     for invariant, breaches in (
         *_against_participants(history, process, participants),
         *_against_memory(history, process),
     ):
-        found += violations_of(invariant, history.saga_id, breaches)
-    return list(dict.fromkeys(found))
+        violated += violations_of(invariant, history.saga_id, breaches)
+    return list(dict.fromkeys(violated))
 
 
 def history_of(process: SimulatedProcess) -> History:

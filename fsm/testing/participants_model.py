@@ -18,7 +18,7 @@ from . import replies
 
 
 class ParticipantBehavior(StrEnum):
-    """What a participant does with one call, and what arrives of its response.
+    """The effect of one call at a participant, and what arrives of the response.
 
     DONE            it takes effect
     REJECTED        it is refused; after an effect only where a response was lost before

@@ -49,7 +49,7 @@ _NOT_SENT_ERRORS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """How a participant is called."""
+    """The settings of calls to one participant."""
 
     base: BaseUrl
     secret_headers: Mapping[str, str]
@@ -58,15 +58,15 @@ class Participant:
     redaction: Redaction
 
     @classmethod
-    def create(cls, url: str, terms: ParticipantSettings) -> Self:
-        base, connect = BaseUrl.parse(url), terms.connect_timeout
+    def create(cls, url: str, settings: ParticipantSettings) -> Self:
+        base, connect = BaseUrl.parse(url), settings.connect_timeout
         return cls(
             base=base,
-            secret_headers=terms.headers,
+            secret_headers=settings.headers,
             lines=f"host: {base.authority}\r\n"
-            + encode_header_lines([_ACCEPT_ENCODING, *terms.headers.items()]),
+            + encode_header_lines([_ACCEPT_ENCODING, *settings.headers.items()]),
             patience=None if connect is None else ConnectTimeouts(connect=connect),
-            redaction=Redaction(terms.headers.values()),
+            redaction=Redaction(settings.headers.values()),
         )
 
     def request(
@@ -95,11 +95,11 @@ class ParticipantsClient:
         transport: httpx.AsyncBaseTransport,
         *,
         max_body: int = MAX_BODY_BYTES,
-        terms: Mapping[str, ParticipantSettings] = MappingProxyType({}),
+        settings: Mapping[str, ParticipantSettings] = MappingProxyType({}),
     ) -> None:
         """Raises ValueError for a URL or a header that no call could be sent with."""
         self._participants = {
-            name: Participant.create(url, terms.get(name, DEFAULTS))
+            name: Participant.create(url, settings.get(name, DEFAULTS))
             for name, url in base_urls.items()
         }
         self._transport = transport

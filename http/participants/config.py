@@ -48,11 +48,11 @@ class ParticipantsConfig:
     """Base URLs, and settings that differ from the defaults, by name of participant."""
 
     urls: Mapping[str, str]
-    terms: Mapping[str, ParticipantSettings]
+    settings: Mapping[str, ParticipantSettings]
 
     def secrets(self) -> list[str]:
         """Return all secrets that are sent to participants."""
-        return [value for one in self.terms.values() for value in one.headers.values()]
+        return [value for settings in self.settings.values() for value in settings.headers.values()]
 
 
 class SecretModel(Model):
@@ -86,12 +86,12 @@ def read_participants_config(
     Raises ValueError that says what to change, and holds no secret.
     """
     entries = _entries(text)
-    given = {name: one.url for name, one in entries.items() if one.url is not None}
+    given = {name: entry.url for name, entry in entries.items() if entry.url is not None}
     urls = {**given, **addressed}
     for name in entries:
         _check_url(name, urls.get(name))
-    terms = {name: _settings(name, one, secrets) for name, one in entries.items()}
-    return ParticipantsConfig(urls=urls, terms=terms)
+    settings = {name: _settings(name, entry, secrets) for name, entry in entries.items()}
+    return ParticipantsConfig(urls=urls, settings=settings)
 
 
 def participant_names(text: str) -> Collection[str]:
@@ -104,8 +104,8 @@ def _entries(text: str) -> Mapping[str, ParticipantModel]:
         return FILE.validate_json(serialize(parse_yaml(text)))
     except ValidationError as error:
         wrong = (
-            f"{one.pointer or 'the file'} {one.detail}"
-            for one in validation_findings(error, patterns=PARTICIPANT_PATTERN_MESSAGES)
+            f"{finding.pointer or 'the file'} {finding.detail}"
+            for finding in validation_findings(error, patterns=PARTICIPANT_PATTERN_MESSAGES)
         )
         raise ValueError("; ".join(wrong)) from None
 

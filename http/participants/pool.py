@@ -45,7 +45,7 @@ AGE_SPREAD = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ConnectTimeouts:
-    """How long a call may wait before its first byte leaves, within its own deadline."""
+    """The time limits of a call until its first byte leaves, within its own deadline."""
 
     # A participant that is up accepts within a round trip; a lost SYN is sent again after 1 s.
     connect: timedelta = timedelta(seconds=3)

@@ -80,12 +80,12 @@ class Resolver:
 
         Raises LookupTimeout, OSError, ValueError.
         """
-        found = (
+        addresses = (
             _literal_address(name) or self._cached(name) or await self._join_lookup(name, deadline)
         )
         return [
             (family, kind, protocol, "", (address[0], port, *address[2:]))
-            for family, kind, protocol, _, address in found
+            for family, kind, protocol, _, address in addresses
         ]
 
     def invalidate(self, name: str) -> None:
@@ -93,8 +93,8 @@ class Resolver:
         self._cache.pop(name, None)
 
     def _cached(self, name: str) -> Sequence[AddrInfoType] | None:
-        until, found = self._cache.get(name, (0.0, ()))
-        return found if asyncio.get_running_loop().time() < until else None
+        until, addresses = self._cache.get(name, (0.0, ()))
+        return addresses if asyncio.get_running_loop().time() < until else None
 
     async def _join_lookup(self, name: str, deadline: float) -> Sequence[AddrInfoType]:
         loop = asyncio.get_running_loop()
@@ -129,32 +129,32 @@ class Resolver:
 
     def _run_in_thread(self, lookup: _Lookup, loop: asyncio.AbstractEventLoop) -> None:
         """Look the name up. Runs in a thread."""
-        found: Sequence[AddrInfoType] | Exception
+        outcome: Sequence[AddrInfoType] | Exception
         try:
-            found = self._look_up(lookup.name)
+            outcome = self._look_up(lookup.name)
         except (OSError, ValueError) as error:  # ValueError: a name that DNS cannot hold
-            found = error
+            outcome = error
         except Exception as error:  # noqa: BLE001 (whatever it is, the name must stay usable)
-            found = OSError(repr(error))
+            outcome = OSError(repr(error))
         with suppress(RuntimeError):  # the event loop has been closed meanwhile
-            loop.call_soon_threadsafe(self._finish, lookup, found, loop)
+            loop.call_soon_threadsafe(self._finish, lookup, outcome, loop)
 
     def _finish(
         self,
         lookup: _Lookup,
-        found: Sequence[AddrInfoType] | Exception,
+        outcome: Sequence[AddrInfoType] | Exception,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._free_threads += 1
         del self._lookups[lookup.name]
-        if isinstance(found, Exception):
-            lookup.result.set_exception(found)
+        if isinstance(outcome, Exception):
+            lookup.result.set_exception(outcome)
             lookup.result.exception()  # retrieved here, because its callers may have given up
         else:
             if len(self._cache) >= MAX_CACHED_NAMES:
                 self._cache.clear()
-            self._cache[lookup.name] = (loop.time() + self._cache_seconds, found)
-            lookup.result.set_result(found)
+            self._cache[lookup.name] = (loop.time() + self._cache_seconds, outcome)
+            lookup.result.set_result(outcome)
         self._start_next(loop)
 
 
@@ -170,10 +170,10 @@ AddressPolicy: TypeAlias = Callable[[Origin, str], bool]  # the address is that 
 
 
 def permitted_addresses(
-    found: Sequence[AddrInfoType], origin: Origin, address_policy: AddressPolicy
+    addresses: Sequence[AddrInfoType], origin: Origin, address_policy: AddressPolicy
 ) -> Sequence[AddrInfoType]:
     """Return the addresses of `found` that the policy permits. Raises PermissionError for none."""
-    allowed = [address for address in found if address_policy(origin, str(address[4][0]))]
+    allowed = [address for address in addresses if address_policy(origin, str(address[4][0]))]
     if not allowed:
         raise PermissionError("its addresses are not permitted")
     return allowed

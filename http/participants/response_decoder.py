@@ -90,8 +90,8 @@ def _decompress(reply: Response, limit: int) -> tuple[bytes, bool]:
 
 def _codings(reply: Response, header: str) -> list[str]:
     """Return the codings in the order of their application."""
-    words = (one.strip().lower() for one in reply.headers.get(header, "").split(","))
-    return [one for one in words if one not in NO_CODING]
+    codings = (coding.strip().lower() for coding in reply.headers.get(header, "").split(","))
+    return [coding for coding in codings if coding not in NO_CODING]
 
 
 def _decompress_coding(data: bytes, coding: str, limit: int, cut: bool) -> tuple[bytes, bool]:

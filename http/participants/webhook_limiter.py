@@ -73,33 +73,33 @@ class WebhookLimiter:
             (None, None, first_try),
         )
         async with AsyncExitStack() as stack:
-            held = list[WebhookSlots]()
+            acquired = list[WebhookSlots]()
             for key in keys:
-                places = self._slots(key)
+                slots = self._slots(key)
                 stack.callback(self._discard_idle, key)
-                await places.acquire()
-                stack.callback(places.semaphore.release)
-                held.append(places)
-            others_wait = any(one.semaphore.waiting for one in held)
-            seconds = held[0].contended_seconds if others_wait else TIMEOUT.total_seconds()
+                await slots.acquire()
+                stack.callback(slots.semaphore.release)
+                acquired.append(slots)
+            others_wait = any(slots.semaphore.waiting for slots in acquired)
+            seconds = acquired[0].contended_seconds if others_wait else TIMEOUT.total_seconds()
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout(seconds) as limit:
-                for one in held:
-                    one.holders[limit] = began
-                    stack.callback(one.holders.pop, limit)
+                for slots in acquired:
+                    slots.holders[limit] = began
+                    stack.callback(slots.holders.pop, limit)
                 yield
 
     def _slots(self, key: Key) -> WebhookSlots:
-        places = self.slots_by_key.get(key)
-        if places is None:
+        slots = self.slots_by_key.get(key)
+        if slots is None:
             patience = self._contended_timeout if key[-1] else TIMEOUT
-            places = self.slots_by_key[key] = WebhookSlots(_limit_for(key), patience)
-        return places
+            slots = self.slots_by_key[key] = WebhookSlots(_limit_for(key), patience)
+        return slots
 
     def _discard_idle(self, key: Key) -> None:
         """Drop slots without holders: URLs come from clients, so they must not pile up."""
-        places = self.slots_by_key.get(key)
-        if places is not None and places.is_idle:
+        slots = self.slots_by_key.get(key)
+        if slots is not None and slots.is_idle:
             del self.slots_by_key[key]
 
 

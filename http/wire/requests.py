@@ -168,7 +168,7 @@ class StatusQuery(Query):
 
 
 class OutputQuery(Query):
-    """`at_version` is for the past."""
+    """The query of an output; `at_version` is for the past."""
 
     at_version: Version | None = None
 
@@ -183,14 +183,15 @@ class EventsQuery(Query):
 
 
 class BulkJobsQuery(Query):
-    """`cursor` is the `next_cursor` of the page before."""
+    """The query of bulk jobs. `cursor` is the `next_cursor` of the page before."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     cursor: UuidText | None = None
 
 
 class BulkSagasQuery(Query):
-    """`refused`: only the sagas that refused. `cursor` is the `next_cursor` of the page before."""
+    """The query of the sagas of a bulk job. `refused`: only the sagas that refused. `cursor` is the
+    `next_cursor` of the page before."""
 
     refused: bool = False
     limit: PageSize = DEFAULT_PAGE_ENTRIES
@@ -198,7 +199,7 @@ class BulkSagasQuery(Query):
 
 
 class FeedQuery(Query):
-    """`after` is the `next` of the page before."""
+    """The query of the feed. `after` is the `next` of the page before."""
 
     after: Annotated[str, Field(pattern=CURSOR)] | None = None
     type: ShortText | None = None

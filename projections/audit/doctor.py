@@ -38,7 +38,7 @@ MAX_SAGAS_PER_CHECK = 200  # one statement compares their rows
 
 @dataclass(slots=True)
 class AuditProgress:
-    """How much of the log has been audited so far."""
+    """The part of the log that has been audited so far."""
 
     shards: int = 0
     sagas: int = 0

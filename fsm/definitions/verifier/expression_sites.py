@@ -12,7 +12,7 @@ from ..definition import Call, Step
 
 
 class EvaluationPhase(StrEnum):
-    """When an expression is evaluated."""
+    """The time at which an expression is evaluated."""
 
     CONDITION = "condition"  # before the step begins
     FORWARD = "forward"  # for each attempt of its action, and each status query about it

@@ -8,7 +8,7 @@ from ....eventstore import shard_of
 
 
 class DrivenShards:
-    """Which shards are driven here, and which of these are draining or fenced.
+    """The shards that are driven here, and those of them that are draining or fenced.
 
     A draining shard starts nothing new: its calls in flight end, then another node takes it over. A
     fenced shard has been claimed by another process: nothing can be appended to it any more.

@@ -106,8 +106,8 @@ INPUT_KIND_NAMES: Mapping[type[RemoteInput], str] = {
 
 @dataclass(frozen=True, slots=True)
 class RefusalKind:
-    """How a type of refusal travels: by the arguments of its constructor, which it keeps as
-    attributes of the same name, and by the advice that `decide` adds to some."""
+    """The encoding of a type of refusal: the arguments of its constructor, which it keeps as
+    attributes of the same name, and the advice that `decide` adds to some."""
 
     type: type[Exception]
     arguments: tuple[str, ...]

@@ -36,7 +36,7 @@ shop-service: {url: "http://shop"}
 def test_every_member_is_read() -> None:
     directory = read_participants_config(FULL, {}, SECRETS.get)
 
-    bank = directory.terms["bank-service"]
+    bank = directory.settings["bank-service"]
     assert directory.urls == {
         "bank-service": "http://bank:8080/api",
         "shop-service": "http://shop",
@@ -44,7 +44,7 @@ def test_every_member_is_read() -> None:
     assert (bank.profile, bank.calls_at_a_time) == (Profile.DTM, 8)
     assert bank.connect_timeout == timedelta(milliseconds=500)
     assert bank.headers == {"authorization": "Bearer 0123456789"}
-    assert directory.terms["shop-service"] == DEFAULTS
+    assert directory.settings["shop-service"] == DEFAULTS
 
 
 def test_url_of_the_environment_wins() -> None:

@@ -198,9 +198,9 @@ async def test_a_secret_in_an_encoded_reply_is_found(
     data = encode(rb'{"sent": "hunter2\/hunter2"}')
     start = f"HTTP/1.1 402 No\r\n{head}\r\nContent-Length: {len(data)}\r\n\r\n".encode()
     peer = await network.peer(answering(start + data))
-    terms = {"shop": ParticipantSettings(headers={"authorization": "Bearer hunter2/hunter2"})}
+    settings = {"shop": ParticipantSettings(headers={"authorization": "Bearer hunter2/hunter2"})}
     url = f"http://127.0.0.1:{peer.port}"
-    client = ParticipantsClient({"shop": url}, network.transport(), terms=terms)
+    client = ParticipantsClient({"shop": url}, network.transport(), settings=settings)
 
     answer = await ask(client)
 
