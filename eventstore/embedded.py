@@ -213,7 +213,7 @@ def _copied(installed: Path, closed: Path) -> Path:
             for source in (installed, *filter(Path.exists, [libraries])):  # beside one another
                 place = unfinished / source.relative_to(package.parent)
                 shutil.copytree(source, place, ignore=shutil.ignore_patterns("include"))
-            _let_everybody_read(unfinished)
+            _let_all_users_read(unfinished)
             try:
                 unfinished.rename(copy)
             except OSError:
@@ -224,7 +224,7 @@ def _copied(installed: Path, closed: Path) -> Path:
     return copy / installed.relative_to(package.parent)
 
 
-def _let_everybody_read(folder: Path) -> None:
+def _let_all_users_read(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         mode = stat.S_IMODE(path.stat().st_mode)
         passable = stat.S_IXGRP | stat.S_IXOTH if mode & stat.S_IXUSR else 0
