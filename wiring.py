@@ -192,6 +192,7 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
                 ),
                 allowed_origins=settings.saga_allowed_origins,
             )
+            # The service stops, from SIGTERM on: uvicorn has answered the requests in flight.
             bulk.stop()
             await asyncio.wait([executing_jobs], timeout=BULK_STOP_TIMEOUT.total_seconds())
             executing_jobs.cancel()
@@ -204,8 +205,8 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
 async def _stop_in_order(
     driver: Driver, rebalancer: ShardRebalancer, drain_time: timedelta
 ) -> None:
-    """Stop after SIGTERM: no new calls, calls in flight finish within `drain_time`, shards go to
-    other nodes. uvicorn has already answered the requests in flight."""
+    """Send no new calls, let those in flight finish within `drain_time`, and hand the shards over
+    to other nodes."""
     driver.begin_stop()
     await rebalancer.hand_over_all(drain_time)
     await driver.drain(timedelta())

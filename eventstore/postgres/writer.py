@@ -10,9 +10,10 @@ callers get their results only once they are certain:
 
 Invariants: one batch is in flight. No other node can append to an owned shard (the primary key
 sees to it), so what is known of an owned shard is true until an insert fails. A shard whose head
-is not the known one is lost. If the database has lost that head itself (a failover to a standby
-that was behind), this log reports it and claims nothing any more. A caller that is cancelled
-changes nothing for the others.
+is not the known one has another owner: this one is fenced. The shard leaves `_owned`, so that the
+batch, planned again, refuses the appends to it with `Fenced`. If the database has lost that head
+itself (a failover to a standby that was behind), this log reports it and claims nothing any more.
+A caller that is cancelled changes nothing for the others.
 """
 
 from __future__ import annotations
@@ -193,11 +194,14 @@ class Writer:
         return True
 
     async def _resync(self, plan: BatchPlan) -> None:
-        """Drop the shards that were taken over, and correct the versions in the others."""
+        """Drop the shards from which this owner is fenced; correct the versions in the others."""
         heads = await self._read_heads(plan.heads_before)
         for shard_id, head in plan.heads_before.items():
             if heads.get(shard_id) != head:
-                logger.warning("shard lost", extra={"shard_id": shard_id, "epoch": head.epoch})
+                logger.warning(
+                    "fenced: another node owns the shard",
+                    extra={"shard_id": shard_id, "epoch": head.epoch},
+                )
                 self._drop_shard(shard_id)
                 await self._verify_known_head([shard_id])
         await self._look_up_versions(

@@ -55,11 +55,11 @@ def parse_definition(document: Json) -> Definition:
     """Parse and verify a definition. Raises InvalidDefinition for errors; `verify` has the
     warnings."""
     definition = parse_unverified_definition(document)
-    reject_errors(definition)
+    reject_verifier_errors(definition)
     return definition
 
 
-def reject_errors(definition: Definition, others: Collection[Definition] = ()) -> None:
+def reject_verifier_errors(definition: Definition, others: Collection[Definition] = ()) -> None:
     """Raise InvalidDefinition if the verifier finds errors; `others` are possible children."""
     findings = verify(definition, others=others)
     _reject([finding for finding in findings if finding.severity is Severity.ERROR])

@@ -15,7 +15,7 @@ from typing import Final
 
 from ...eventstore import EventLog, PutResult
 from ..definitions.definition import Definition
-from ..definitions.parser import parse_unverified_definition, reject_errors
+from ..definitions.parser import parse_unverified_definition, reject_verifier_errors
 from ..expressions.functions import json_equal
 from ..formats.strict_json import parse
 from .clock import Clock
@@ -97,7 +97,7 @@ class DefinitionRegistry:
                 return parse_unverified_definition(recorded)
         await self.load()
         size = len(definition.source)
-        await self._worker_thread.run(size, reject_errors, definition, self.known())
+        await self._worker_thread.run(size, reject_verifier_errors, definition, self.known())
         return definition
 
     async def get(self, name: str, version: int | None = None) -> Definition:

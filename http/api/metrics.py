@@ -20,8 +20,9 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from ...fsm.runtime.calls.circuit_breaker import CircuitState
 from ...fsm.runtime.calls.executor import Executor
+from ...fsm.runtime.calls.participant_calls import DURATION_BUCKETS, ParticipantCalls
 from ...fsm.runtime.completion_webhooks import PendingWebhooks
-from ...fsm.runtime.metrics import DURATION_BUCKETS, CallMetrics, EventMetrics
+from ...fsm.runtime.metrics import EventMetrics
 from ...projections.errors import ProjectionUnavailable
 from ...projections.stats import SagaCount, Statistics
 
@@ -82,7 +83,7 @@ def _sagas(unsettled: Sequence[SagaCount] | None) -> Iterator[Metric]:
 
 def _calls(executor: Executor) -> Iterator[Metric]:
     labels = ("participant", "direction", "outcome")
-    calls = CounterMetricFamily(
+    completed = CounterMetricFamily(
         "saga_calls", "Completed participant calls by outcome.", labels=labels
     )
     in_flight = GaugeMetricFamily("saga_calls_in_flight", "Calls in flight.", labels=labels[:1])
@@ -92,19 +93,19 @@ def _calls(executor: Executor) -> Iterator[Metric]:
     durations = HistogramMetricFamily(
         "saga_call_seconds", "Participant call latency in seconds.", labels=labels[:1]
     )
-    for name, traffic in executor.metrics.items():
-        for (direction, outcome), number in traffic.outcomes.items():
-            calls.add_metric((name, direction.value, outcome.value), number)
-        in_flight.add_metric((name,), traffic.semaphore.acquired)
-        waiting.add_metric((name,), traffic.semaphore.waiting)
-        durations.add_metric((name,), list(_buckets(traffic)), traffic.seconds)
-    yield from (calls, in_flight, waiting, durations)
+    for name, calls in executor.participant_calls.items():
+        for (direction, outcome), number in calls.outcomes.items():
+            completed.add_metric((name, direction.value, outcome.value), number)
+        in_flight.add_metric((name,), calls.semaphore.acquired)
+        waiting.add_metric((name,), calls.semaphore.waiting)
+        durations.add_metric((name,), list(_buckets(calls)), calls.seconds)
+    yield from (completed, in_flight, waiting, durations)
 
 
-def _buckets(traffic: CallMetrics) -> Iterator[tuple[str, float]]:
+def _buckets(calls: ParticipantCalls) -> Iterator[tuple[str, float]]:
     """Yield the buckets, which are cumulative."""
     up_to = 0
-    for limit, number in zip(BUCKET_BOUNDS, traffic.durations, strict=True):
+    for limit, number in zip(BUCKET_BOUNDS, calls.durations, strict=True):
         up_to += number
         yield limit, up_to
 

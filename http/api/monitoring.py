@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ...fsm.definitions.findings import Finding
 from ...fsm.formats.strict_json import Json
 from ...fsm.runtime.calls.circuit_breaker import CircuitBreaker
-from ...fsm.runtime.metrics import CallMetrics
+from ...fsm.runtime.calls.participant_calls import ParticipantCalls
 from ...projections.errors import InvalidCursor, ProjectionUnavailable
 from ...projections.feed import FeedCursor, FeedFilter, FeedPage
 from ...projections.stats import stats_view
@@ -64,22 +64,21 @@ async def participants(request: Request) -> Response:
         {
             "name": name,
             "url": urls.get(name),
-            **_calls_view(executor.metrics.get(name)),
+            **_calls_view(executor.participant_calls.get(name)),
             "breaker": executor.breakers.get(name, CircuitBreaker()).state.value,
         }
-        for name in sorted({*urls, *executor.metrics})
+        for name in sorted({*urls, *executor.participant_calls})
     ]
     return json_response({"participants": views})
 
 
-def _calls_view(traffic: CallMetrics | None) -> dict[str, Json]:
-    if traffic is None:
+def _calls_view(calls: ParticipantCalls | None) -> dict[str, Json]:
+    if calls is None:
         return {"in_flight": 0, "waiting": 0, "outcomes": {}}
     outcomes: Counter[str] = Counter()
-    for (_, outcome), calls in traffic.outcomes.items():
-        outcomes[outcome.value] += calls
-    turns = traffic.semaphore
-    return {"in_flight": turns.acquired, "waiting": turns.waiting, "outcomes": dict(outcomes)}
+    for (_, outcome), number in calls.outcomes.items():
+        outcomes[outcome.value] += number
+    return {"in_flight": calls.in_flight, "waiting": calls.queued, "outcomes": dict(outcomes)}
 
 
 async def metrics(request: Request) -> Response:

@@ -1,7 +1,8 @@
-"""Verification of the log: the hash chain of every shard."""
+"""Verification of the hash chain of every shard, for `GET /audit/verify` and for the doctor."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,11 +41,25 @@ async def _verify(log: EventLog) -> ChainVerdict:
     events = 0
     heads: dict[int, Head] = {}
     for shard_id in range(SHARD_COUNT):
-        head = EMPTY_HEAD
-        while page := await log.read_shard(shard_id, after_seq=head.seq, limit=EVENTS_PER_READ):
-            if (bad := find_broken_event(page, head)) is not None:
-                return ChainVerdict(events=events, heads=heads, first_bad=bad)
-            last, events = page[-1], events + len(page)
-            head = Head(last.seq, last.epoch, last.hash)
+        head, bad = await verify_shard(log, shard_id)
+        events += head.seq
+        if bad is not None:
+            return ChainVerdict(events=events, heads=heads, first_bad=bad)
         heads[shard_id] = head
     return ChainVerdict(events=events, heads=heads)
+
+
+async def verify_shard(
+    log: EventLog, shard_id: int, up_to: int = sys.maxsize
+) -> tuple[Head, RecordedEvent | None]:
+    """Verify the events of a shard up to a seq. Return its head as far as it is verified, page by
+    page, and the first event that does not continue the chain."""
+    head = EMPTY_HEAD
+    while limit := min(EVENTS_PER_READ, up_to - head.seq):
+        page = await log.read_shard(shard_id, after_seq=head.seq, limit=limit)
+        if not page:
+            break
+        if (bad := find_broken_event(page, head)) is not None:
+            return head, bad
+        head = Head(page[-1].seq, page[-1].epoch, page[-1].hash)
+    return head, None

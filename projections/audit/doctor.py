@@ -17,20 +17,18 @@ from datetime import datetime
 from itertools import chain
 
 from ...eventstore import (
-    EMPTY_HEAD,
     SHARD_OWNED,
     EventLog,
     Head,
-    RecordedEvent,
-    find_broken_event,
     shard_stream,
 )
 from ...eventstore.postgres import ReaderPool
 from ...fsm.invariants import Invariant, Violation, one_key_one_saga
 from ..status_table import read_checkpoints
+from .chain import verify_shard
 from .child_checks import check_children
 from .saga_audit import AuditContext, AuditFinding, SagaAudit
-from .streams import EVENTS_PER_READ, StreamReader
+from .streams import StreamReader
 from .view_checks import check_rows
 
 MAX_SAGAS_PER_CHECK = 200  # one statement compares their rows
@@ -83,7 +81,8 @@ class Doctor:
     async def _audit_shard(
         self, shard_id: int, head: Head, checkpoint: int
     ) -> AsyncIterator[AuditFinding]:
-        if (bad := await self._broken_link(shard_id, head)) is not None:
+        _, bad = await verify_shard(self._log, shard_id, head.seq)
+        if bad is not None:
             detail = f"the chain of shard {shard_id} breaks at seq {bad.seq}"
             yield _violation(Invariant.LOG_HAS_NO_GAPS, bad.stream_id, detail, bad.version)
         async for audits in self._saga_audits(shard_id, head):
@@ -95,16 +94,6 @@ class Doctor:
             rows = await check_rows(self._readers, histories, checkpoint)
             for violation in (*rows, *await check_children(self._log, audits)):
                 yield violation
-
-    async def _broken_link(self, shard_id: int, head: Head) -> RecordedEvent | None:
-        reached = EMPTY_HEAD
-        while reached.seq < head.seq:
-            limit = min(EVENTS_PER_READ, head.seq - reached.seq)
-            page = await self._log.read_shard(shard_id, after_seq=reached.seq, limit=limit)
-            if (bad := find_broken_event(page, reached)) is not None:
-                return bad
-            reached = Head(page[-1].seq, page[-1].epoch, page[-1].hash)
-        return None
 
     async def _saga_audits(self, shard_id: int, head: Head) -> AsyncIterator[Sequence[SagaAudit]]:
         """Yield audits of the sagas of a shard, in batches; the shard's own stream is skipped."""

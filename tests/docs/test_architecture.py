@@ -7,11 +7,14 @@ from typing import Final
 
 import pytest
 from saga_orchestrator.tests.docs.markdown import document, quoted_in
+from saga_orchestrator.tests.docs.places import unknown_places
 from saga_orchestrator.tests.house.tree import files
 
 ROOM: Final = re.compile(r"^### `([\w/]+)/`.*?\n(.*?)(?=^##)", re.DOTALL | re.MULTILINE)
 ROW: Final = re.compile(r"^\| (`.+?) \| .+ \|$", re.MULTILINE)
 ROOMS: Final = dict(ROOM.findall(document("docs/architecture.md").text))
+
+DECISIONS: Final = document("docs/architecture.md").table("decision | place")
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -21,6 +24,11 @@ def test_map_of_a_room_lists_its_modules(room: str) -> None:
     if listed:
         assert listed >= modules(room)
         assert listed <= modules(room) | folders(room)
+
+
+@pytest.mark.parametrize(("decision", "place"), DECISIONS)
+def test_place_of_a_decision_exists(decision: str, place: str) -> None:
+    assert unknown_places(place) == []
 
 
 def modules(room: str) -> set[str]:

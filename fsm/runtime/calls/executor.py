@@ -29,9 +29,9 @@ from ...instructions import CallParticipant
 from ...saga import Saga
 from ..clock import Clock
 from ..logging import logger
-from ..metrics import CallMetrics
 from .callback_tokens import CallbackTokens
 from .circuit_breaker import RECHECK_SPREAD, CircuitBreaker, CircuitState
+from .participant_calls import ParticipantCalls
 from .participant_settings import DEFAULTS, MissingUrls, ParticipantSettings, missing_url_message
 
 
@@ -76,7 +76,7 @@ class Executor:
         self.participants, self.tokens = participants, tokens
         self.clock, self.limit, self.settings = clock, limit, settings
         self.breakers: defaultdict[str, CircuitBreaker] = defaultdict(CircuitBreaker)
-        self.metrics: dict[str, CallMetrics] = {}
+        self.participant_calls: dict[str, ParticipantCalls] = {}
         self.missing_urls = MissingUrls(addressed)
         self.open_circuits: set[str] = set()  # participants whose circuit is not closed
         self.closed_circuits: dict[str, set[str]] = {}  # just now, with the sagas that were held
@@ -96,8 +96,8 @@ class Executor:
         `in_backlog`: the call is repeated after a crash, maybe one of very many.
         """
         participant = call.participant
-        metrics = self.metrics.get(participant) or self._metrics_of(participant)
-        semaphore = metrics.semaphore
+        calls = self.participant_calls.get(participant) or self._calls_to(participant)
+        semaphore = calls.semaphore
         if not semaphore.try_acquire():
             await semaphore.acquire(in_backlog=in_backlog)
         try:
@@ -121,9 +121,9 @@ class Executor:
             now=self.clock.now,
             done_on=NO_STATUS if call.direction is Direction.ACTION else _done_on(step),
             accepts=step.completion is not None,
-            profile=metrics.settings.profile,
+            profile=calls.settings.profile,
         )
-        metrics.record(call.direction, outcome.kind, seconds)
+        calls.record(call.direction, outcome.kind, seconds)
         if logger.isEnabledFor(logging.DEBUG):
             _log_result(call, outcome, seconds)
         if breaker.record(outcome.kind, self.clock.now()):
@@ -165,11 +165,11 @@ class Executor:
             self.breakers[participant].held.add(saga.state.saga_id)
         self.missing_urls.update(saga)
 
-    def _metrics_of(self, participant: str) -> CallMetrics:
+    def _calls_to(self, participant: str) -> ParticipantCalls:
         settings = self.settings.get(participant, DEFAULTS)
         limit = settings.calls_at_a_time or self.limit
-        metrics = self.metrics[participant] = CallMetrics(limit, settings)
-        return metrics
+        calls = self.participant_calls[participant] = ParticipantCalls(limit, settings)
+        return calls
 
     def _must_wait(self, call: CallParticipant, breaker: CircuitBreaker) -> bool:
         is_forward = call.direction is not Direction.COMPENSATION

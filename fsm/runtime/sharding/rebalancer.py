@@ -1,4 +1,4 @@
-"""The rebalancing loop: which shards this node drives, by what each heartbeat shows.
+"""The rebalancing loop: which shards this node drives, and takes over from dead nodes.
 
     heartbeat ──> view ──> lost shards are dropped
                      └──> assignment ──> free shards are reserved, claimed, recovered
@@ -84,7 +84,10 @@ class ShardRebalancer:
                 await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
 
     async def step(self) -> None:
-        """Send a heartbeat, and begin what its view calls for. Raises LogUnavailable."""
+        """Send a heartbeat, and begin what its view calls for, a takeover of shards among it.
+
+        Raises LogUnavailable.
+        """
         sent_at, was_silent = asyncio.get_running_loop().time(), not self.lease.is_current
         self.view = view = await self.membership.heartbeat(leaving=self.leaving)
         me, shards = self.membership.node_id, self.driver.shards

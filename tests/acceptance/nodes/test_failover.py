@@ -117,4 +117,4 @@ def recorded(deployment: Deployment, sagas: Sequence[str]) -> list[list[str]]:
 
 def logged_losses(deployment: Deployment) -> int:
     """Return how often the service has logged the loss of a shard."""
-    return deployment.service.log.read_text().count('"shard lost"')
+    return deployment.service.log.read_text().count("fenced: another node owns the shard")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
+from saga_orchestrator.fsm.runtime.calls.participant_calls import ParticipantCalls
 from saga_orchestrator.fsm.runtime.completion_webhooks import PendingWebhooks
-from saga_orchestrator.fsm.runtime.metrics import CallMetrics
 from saga_orchestrator.http.api.metrics import render_metrics
 from saga_orchestrator.http.wire.responses import FeedResponse, ParticipantsResponse, StatsResponse
 from saga_orchestrator.projections.errors import ProjectionUnavailable
@@ -123,7 +123,7 @@ class NoStatistics:
 
 
 async def test_calls_are_counted_while_they_wait_and_while_they_are_out() -> None:
-    turns, done = CallMetrics(1).semaphore, asyncio.Event()
+    turns, done = ParticipantCalls(1).semaphore, asyncio.Event()
     seen = []
 
     async def call() -> None:

@@ -2,22 +2,9 @@ from __future__ import annotations
 
 from saga_orchestrator.eventstore.event import EMPTY_HEAD
 from saga_orchestrator.eventstore.hash_chain import chain_events
-from saga_orchestrator.fsm.call_outcome import Direction, Outcome
-from saga_orchestrator.fsm.runtime.metrics import DURATION_BUCKETS, CallMetrics, EventMetrics
+from saga_orchestrator.fsm.runtime.metrics import EventMetrics
 from saga_orchestrator.fsm.testing import define, given
 from saga_orchestrator.tests.support.event_builders import make_event, make_stream_id
-
-
-def test_calls_are_counted_by_outcome_and_duration() -> None:
-    traffic = CallMetrics(1)
-
-    traffic.record(Direction.ACTION, Outcome.DONE, DURATION_BUCKETS[0].total_seconds())
-    traffic.record(Direction.ACTION, Outcome.DONE, 60)
-
-    assert traffic.outcomes == {(Direction.ACTION, Outcome.DONE): 2}
-    assert (traffic.durations[0], traffic.durations[-1], sum(traffic.durations)) == (1, 1, 2)
-    assert traffic.seconds == DURATION_BUCKETS[0].total_seconds() + 60
-
 
 SAGA = given(define("book")).saga
 
