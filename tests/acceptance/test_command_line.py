@@ -182,7 +182,7 @@ def test_projections_are_rebuilt_while_the_service_runs(
         DATABASE_URL=deployment.service.environ["DATABASE_URL"],
     )
 
-    assert (rebuilt.returncode, rebuilt.stdout.split()[0]) == (0, "folded"), rebuilt.stderr
+    assert (rebuilt.returncode, rebuilt.stdout.split()[0]) == (0, "projected"), rebuilt.stderr
     assert listed(deployment, entity_id) == ["completed"]
     assert deployment.outcome_of(deployment.new_order()) == undisturbed
 
