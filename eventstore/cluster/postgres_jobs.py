@@ -18,7 +18,9 @@ from .jobs import MAX_TASKS_PER_READ, Job, JobTask, PendingJob, PendingTask
 
 # Tasks recorded or deleted by one statement: some milliseconds each, whatever the size of a job.
 TASKS_PER_STATEMENT: Final = 5_000
-MAX_JOBS_PER_PRUNE: Final = 100  # with the tasks of each; the next prune goes on
+# The next prune goes on: the jobs of the node wait meanwhile, for some seconds at most.
+MAX_TASKS_PER_PRUNE: Final = 100_000
+MAX_JOBS_PER_PRUNE: Final = 1_000
 _LOWEST: Final = "00000000-0000-0000-0000-000000000000"
 _HIGHEST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -137,10 +139,11 @@ class PostgresJobs:
             "before": unknown_before,
             "limit": MAX_JOBS_PER_PRUNE,
         }
+        left = MAX_TASKS_PER_PRUNE
         for job in await self._node.fetch(_PrunableJob, "read_prunable_jobs", wanted):
             page = {"job_id": job.job_id, "limit": TASKS_PER_STATEMENT}
-            while await self._node.execute("delete_job_tasks", page) == TASKS_PER_STATEMENT:
-                pass
+            while left > 0 and (deleted := await self._node.execute("delete_job_tasks", page)):
+                left -= deleted
         await self._node.execute("delete_jobs", {"finished_before": finished_before})
 
 

@@ -234,3 +234,24 @@ async def test_prune_deletes_page_by_page_what_finished_and_what_never_was_a_job
         jobs = operator.execute("select job_id::text from job").fetchall()
         assert jobs == [(job_id_of(running),)]
     await readers.close()
+
+
+async def test_prune_deletes_a_bounded_number_of_tasks_and_goes_on_the_next_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_jobs, "TASKS_PER_STATEMENT", 3)
+    monkeypatch.setattr(postgres_jobs, "MAX_TASKS_PER_PRUNE", 9)
+    readers = ReaderPool(database_url, timedelta(seconds=10))
+    store = PostgresJobs(clients=readers, node=readers)
+    left = []
+    with psycopg.connect(database_url, autocommit=True) as operator:
+        for number in (1, 2):
+            add(operator, number, 7, 7)
+
+        for _ in range(2):
+            await store.prune(finished_before=LATER, unknown_before=job_id_of(8))
+            counts = "select (select count(*) from job), (select count(*) from job_task)"
+            left.append(operator.execute(counts).fetchone())
+    await readers.close()
+
+    assert left == [(1, 4), (0, 0)]
