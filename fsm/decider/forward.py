@@ -1,7 +1,8 @@
 """The rules of a running saga: at most one of them applies at a time.
 
-They apply in this order: a failed step makes the saga compensate before anything new begins, an
-uncertain pivot makes all other steps wait, a lost output stops them, and then comes the next step.
+They apply in this order: a callback or signal that has arrived completes its step, a failed step
+makes the saga compensate before anything new begins, an uncertain pivot makes all other steps wait,
+a lost output stops them, and then comes the next step.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ STOPPING_LOSSES = (OutputLoss.TOO_LARGE, OutputLoss.UNMAPPABLE)
 def continue_forward(builder: DecisionBuilder) -> None:
     if not _only_next_step_can_follow(builder):
         for rule in (
+            _consume_arrived,
             _handle_failed_step,
             _apply_compensation_request,
             _enforce_deadline,
             _handle_lost_output,
-            _consume_arrived,
         ):
             if rule(builder):
                 return
@@ -90,6 +91,27 @@ def compensation_on_request(request: CompensationRequested) -> CompensationStart
         actor=request.actor,
         reason=request.reason,
     )
+
+
+def _consume_arrived(builder: DecisionBuilder) -> bool:
+    """Complete a waiting step whose signal or callback has already arrived."""
+    for step, state in builder.saga.steps:
+        if state.status is StepStatus.WAITING and _complete_from_arrived(builder, step, state):
+            return True
+    return False
+
+
+def _complete_from_arrived(builder: DecisionBuilder, step: Step, state: StepState) -> bool:
+    if (callback := state.early_callback) is not None:
+        builder.record(event_for_callback(callback, state.attempts))
+        return True
+    for signal in builder.saga.state.signals:
+        if signal.name == state.signal:
+            builder.record(
+                StepSucceeded(step=step.name, attempt=0, output=signal.body, signal=signal.name)
+            )
+            return True
+    return False
 
 
 def _handle_failed_step(builder: DecisionBuilder) -> bool:
@@ -158,27 +180,6 @@ def is_lost(saga: Saga, state: StepState) -> bool:
     """True if an output is lost that no operator has accepted to go on without."""
     accepted = state.loss_accepted or saga.state.all_losses_accepted
     return state.output_loss in STOPPING_LOSSES and not accepted
-
-
-def _consume_arrived(builder: DecisionBuilder) -> bool:
-    """Complete a waiting step whose signal or callback has already arrived."""
-    for step, state in builder.saga.steps:
-        if state.status is StepStatus.WAITING and _complete_from_arrived(builder, step, state):
-            return True
-    return False
-
-
-def _complete_from_arrived(builder: DecisionBuilder, step: Step, state: StepState) -> bool:
-    if (callback := state.early_callback) is not None:
-        builder.record(event_for_callback(callback, state.attempts))
-        return True
-    for signal in builder.saga.state.signals:
-        if signal.name == state.signal:
-            builder.record(
-                StepSucceeded(step=step.name, attempt=0, output=signal.body, signal=signal.name)
-            )
-            return True
-    return False
 
 
 def _next_step(builder: DecisionBuilder) -> None:

@@ -204,6 +204,15 @@ def test_a_wait_that_ended_while_the_saga_was_parked_begins_again() -> None:
     assert case.step("approve").wait_deadline == NOON + 3 * DAY
 
 
+def test_signal_that_a_pivot_waits_for_counts_though_another_step_has_failed() -> None:
+    case = given(define("book after=", "approve pivot signal=approval after="))
+    case = case.when(action_answer("book", REJECTED)).then_status("running")
+
+    case = case.when(APPROVED)
+
+    case.then_status("parked", book="rejected", approve="succeeded")
+
+
 def test_a_deadline_comes_before_the_end_of_a_wait() -> None:
     definition = define("book", "approve signal=approval", "pay", deadline="1m")
 

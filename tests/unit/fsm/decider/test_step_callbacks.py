@@ -96,6 +96,21 @@ def test_early_callback_that_fails_the_step_counts_too() -> None:
     assert case.events[1] == StepRejected(step="pay", attempt=1, error="card declined")
 
 
+@pytest.mark.parametrize(
+    ("callback", "status"),
+    [(callback_done("pay"), "parked"), (callback_failed("pay"), "compensated")],
+)
+def test_early_callback_about_a_pivot_counts_though_another_step_has_failed(
+    callback: StepCallback, status: str
+) -> None:
+    case = given(define("book after=", "pay pivot callback after=", "ship after=book,pay"))
+    case = case.when(callback).when(action_answer("book", REJECTED)).then_status("running")
+
+    case = case.when(action_answer("pay", ACCEPTED))
+
+    case.then_status(status)
+
+
 def test_an_early_callback_is_kept_over_a_lost_reply() -> None:
     case = called().when(callback_done("pay", 7)).when(action_answer("pay", UNKNOWN))
     case = case.when(TimerFired(), after=MINUTE).then_calls("pay#2")
