@@ -12,16 +12,19 @@ from typing import Final
 
 from saga_orchestrator.fsm.decider.decide import allowed_actions
 from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.events import Resolution
 from saga_orchestrator.fsm.inputs import (
     Compensate,
     OperatorCommand,
     Pause,
+    ResolveStep,
     Resume,
     Retry,
     StartSaga,
     TimerFired,
 )
 from saga_orchestrator.fsm.instructions import next_wakeup
+from saga_orchestrator.fsm.machines import StepStatus
 from saga_orchestrator.fsm.testing import (
     NOON,
     SAGA_ID,
@@ -33,6 +36,7 @@ from saga_orchestrator.fsm.testing import (
 
 COMPENSATE, RETRY, PAUSE, RESUME = "compensate", "retry", "pause", "resume"
 DEADLINE = "the deadline passes"
+RESOLVE = "an operator says what has happened"
 CRASHES = ["a crash before it arrives", "a crash after it arrived"]
 CALLBACKS = ["a callback says no", "a callback says done"]
 VERBS: Final[dict[str, OperatorCommand]] = {
@@ -50,7 +54,7 @@ class ScriptedSaga:
     def __init__(self, definition: Definition) -> None:
         request = StartSaga(entity_id="order-1", input={})
         self.process = SimulatedProcess(definition, SAGA_ID, request, now=NOON)
-        self.participants = ParticipantsModel()
+        self.participants = ParticipantsModel.of(definition)
         self.now: datetime = NOON
 
     @property
@@ -81,6 +85,8 @@ class ScriptedSaga:
     def apply(self, word: str) -> None:
         if word in VERBS:
             self._command(word)
+        elif word == RESOLVE:
+            self._resolve()
         elif word == DEADLINE:
             self._wake(self.process.saga.state.deadline)
         elif word in CALLBACKS:
@@ -93,6 +99,16 @@ class ScriptedSaga:
     def _command(self, verb: str) -> None:
         if verb in allowed_actions(self.process.saga):
             self.process.handle(VERBS[verb], now=self.now)
+
+    def _resolve(self) -> None:
+        """Resolve the first unknown step, truthfully."""
+        for step in self.process.saga.steps_in(StepStatus.UNKNOWN)[:1]:
+            if "resolve" in allowed_actions(self.process.saga):
+                self.participants.accepted_steps.discard(step.name)
+                done = self.participants.has_done(step.name)
+                verdict = Resolution.DONE if done else Resolution.NOT_DONE
+                asked = ResolveStep(step=step.name, verdict=verdict, evidence="seen")
+                self.process.handle(asked, now=self.now)
 
     def _wake(self, at: datetime | None) -> None:
         if at is not None:

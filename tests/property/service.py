@@ -18,7 +18,7 @@ from saga_orchestrator.eventstore.event import NewEvent, RecordedEvent, StreamId
 from saga_orchestrator.eventstore.memory import InMemoryLog, MemoryStore
 from saga_orchestrator.fsm.call_outcome import CallOutcome, Direction
 from saga_orchestrator.fsm.codec import decode
-from saga_orchestrator.fsm.definitions.definition import Completion, Definition
+from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.events import Event, StatusQueried
 from saga_orchestrator.fsm.inputs import StartSaga
 from saga_orchestrator.fsm.instructions import CallParticipant
@@ -113,8 +113,7 @@ class HeldExecutor(Executor):
 class SteppedService:
     def __init__(self, definition: Definition, *, commit_takes: int = 2) -> None:
         self.definition, self.commit_takes = definition, commit_takes
-        polled = (step.name for step in definition.steps if step.completion is Completion.POLL)
-        self.participants = ParticipantsModel(frozenset(polled))
+        self.participants = ParticipantsModel.of(definition)
         self.store = MemoryStore()
         self.seen: list[Saga] = []
         self.latest = NOON  # reading of the clock

@@ -15,6 +15,7 @@ from saga_orchestrator.tests.property.scripted_saga import (
     CRASHES,
     DEADLINE,
     PAUSE,
+    RESOLVE,
     RESUME,
     RETRY,
     ScriptedSaga,
@@ -25,7 +26,9 @@ DEFINITIONS = [
     define("book", "pay pivot attempts=2", "ship attempts=2", deadline="5s"),
     define("book", "pay pivot callback attempts=2", "ship", deadline="5s"),
     define("book after=", "pay pivot after= attempts=2", "ship after=book,pay", deadline="5s"),
+    define("book after=", "pay pivot callback after=", "ship after=book,pay", deadline="5s"),
 ]
+RESOLVABLE = define("book", "pay pivot attempts=1", "ship attempts=1")
 ASKED_ABOUT = define("book", "pay pivot status attempts=3", "ship", deadline="5s")
 BEHAVIORS = [
     *(
@@ -39,6 +42,7 @@ BEHAVIORS = [
     *(
         ParticipantBehavior.REJECTED,
         ParticipantBehavior.ACCEPTED,
+        ParticipantBehavior.ACCEPTANCE_LOST,
         ParticipantBehavior.THROTTLED,
         ParticipantBehavior.BUSY,
     ),
@@ -68,6 +72,29 @@ def test_deadlines_and_requests_violate_no_invariant(
 )
 def test_status_query_about_a_pivot_violates_no_invariant(words: list[str]) -> None:
     scripted = ScriptedSaga(ASKED_ABOUT)
+
+    scripted.play(words)
+
+    scripted.come_to_rest()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                ParticipantBehavior.DONE,
+                ParticipantBehavior.RESPONSE_LOST,
+                ParticipantBehavior.REQUEST_LOST,
+                RESOLVE,
+                RETRY,
+                COMPENSATE,
+            ]
+        ),
+        max_size=8,
+    )
+)
+def test_verdict_about_an_unknown_pivot_violates_no_invariant(words: list[str]) -> None:
+    scripted = ScriptedSaga(RESOLVABLE)
 
     scripted.play(words)
 

@@ -11,9 +11,8 @@ from datetime import timedelta
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from saga_orchestrator.fsm.call_outcome import Direction
 from saga_orchestrator.fsm.decider.decide import allowed_actions
-from saga_orchestrator.fsm.definitions.definition import Completion, Definition
+from saga_orchestrator.fsm.definitions.definition import Definition
 from saga_orchestrator.fsm.errors import NotAllowed, UnknownSignal, WouldParkAgain
 from saga_orchestrator.fsm.events import Resolution, SagaParked
 from saga_orchestrator.fsm.inputs import (
@@ -36,7 +35,6 @@ from saga_orchestrator.fsm.machines import StepStatus, accepts_trigger
 from saga_orchestrator.fsm.testing import strategies as some
 from saga_orchestrator.fsm.testing.checks import violated_invariants
 from saga_orchestrator.fsm.testing.participants_model import (
-    Effect,
     ParticipantBehavior,
     ParticipantsModel,
 )
@@ -64,8 +62,7 @@ class SagaMachine(RuleBasedStateMachine):
     @initialize(definition=some.definitions(), put_off=st.booleans())
     def saga_starts(self, definition: Definition, put_off: bool) -> None:
         note(definition.source.decode())
-        polled = (step.name for step in definition.steps if step.completion is Completion.POLL)
-        self.now, self.participants = NOON, ParticipantsModel(frozenset(polled))
+        self.now, self.participants = NOON, ParticipantsModel.of(definition)
         start_at = NOON + timedelta(seconds=2) if put_off else None
         request = StartSaga(entity_id="order-1", input=some.INPUT, start_at=start_at)
         self.process = SimulatedProcess(definition, SAGA_ID, request, now=self.now)
@@ -164,9 +161,9 @@ class SagaMachine(RuleBasedStateMachine):
         parked = self.process.saga.state.parked
         return () if parked is None else parked.without_output or ()
 
-    @rule(sure=st.integers(0, 9))
+    @rule(sure=st.integers(0, 5))
     def operator_abandons(self, sure: int) -> None:
-        if sure == 9:
+        if sure == 5:
             self.operator_commands("abandon", Abandon(reason=REASON))
 
     @precondition(lambda self: "skip" in allowed_actions(self.process.saga))
@@ -182,8 +179,8 @@ class SagaMachine(RuleBasedStateMachine):
         if resolutions := self.truthful_verdicts():
             step, resolution = resolutions[which % len(resolutions)]
             self.participants.accepted_steps.discard(step)
-            if resolution is Resolution.UNDONE and not self.participants.has_compensated(step):
-                self.participants.effects.append(Effect(step, Direction.COMPENSATION))
+            if resolution is Resolution.UNDONE:
+                self.participants.undo_by_hand(step)
             asked = ResolveStep(step=step, verdict=resolution, evidence="seen", output=OUTPUT)
             self.operator_commands("resolve", asked)
 

@@ -153,7 +153,7 @@ def accepted(steps: list[Step]) -> Definition | None:
 
 def turn_back_after(process: SimulatedProcess, story: list[ParticipantBehavior]) -> None:
     """Request the compensation after some replies, if possible; each compensation succeeds."""
-    participants = ParticipantsModel()
+    participants = ParticipantsModel.of(process.definition)
     for behavior in story:
         go_on(process, participants, behavior)
     if "compensate" in allowed_actions(process.saga):

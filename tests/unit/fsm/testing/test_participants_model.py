@@ -31,6 +31,7 @@ ASK = replace(ACT, direction=Direction.STATUS)
         (ParticipantBehavior.BUSY, True, Outcome.BUSY),
         (ParticipantBehavior.RESPONSE_LOST, True, Outcome.UNKNOWN),
         (ParticipantBehavior.REQUEST_LOST, False, Outcome.UNKNOWN),
+        (ParticipantBehavior.ACCEPTANCE_LOST, True, Outcome.UNKNOWN),
         (ParticipantBehavior.REJECTED, False, Outcome.REJECTED),
         (ParticipantBehavior.THROTTLED, False, Outcome.THROTTLED),
         (ParticipantBehavior.NOT_SENT, False, Outcome.NOT_SENT),
@@ -139,3 +140,44 @@ def test_accepted_step_is_done_when_it_is_polled_or_never(
 
     assert model.answer(ASK, behavior).kind is outcome
     assert model.has_done("book") is (outcome is Outcome.DONE)
+
+
+def test_compensation_is_refused_by_the_latest_reply_to_its_attempt() -> None:
+    model = ParticipantsModel()
+
+    model.answer(UNDO, ParticipantBehavior.REJECTED)
+    assert model.refused_compensations == {("book", UNDO.attempt)}
+
+    model.answer(UNDO, ParticipantBehavior.REQUEST_LOST)
+    assert model.refused_compensations == set()
+
+
+def test_step_that_was_undone_by_hand_is_never_done_again() -> None:
+    model = ParticipantsModel()
+    model.answer(CALLED_BACK, ParticipantBehavior.ACCEPTED)
+
+    model.undo_by_hand("book")
+    model.answer(ACT, ParticipantBehavior.DONE)
+
+    assert (model.has_done("book"), model.has_compensated("book")) == (False, True)
+    assert model.callback_candidates([]) == []
+
+
+def test_accepted_step_has_no_effect_once_another_compensation_has_undone_it() -> None:
+    model = ParticipantsModel.of(define("order", "book callback undone_by=order"))
+    model.answer(CALLED_BACK, ParticipantBehavior.ACCEPTED)
+    model.undo_by_hand("order")
+
+    model.send_callback("book", done=True)
+
+    assert not model.has_done("book")
+
+
+def test_callback_can_come_though_the_acceptance_was_lost() -> None:
+    model, other = ParticipantsModel(), ParticipantsModel()
+
+    assert model.answer(CALLED_BACK, ParticipantBehavior.ACCEPTANCE_LOST).kind is Outcome.UNKNOWN
+    assert (model.has_done("book"), model.callback_candidates([])) == (False, ["book"])
+
+    assert other.answer(ACT, ParticipantBehavior.ACCEPTANCE_LOST).kind is Outcome.UNKNOWN
+    assert (other.has_done("book"), other.callback_candidates([])) == (True, [])
