@@ -8,6 +8,7 @@
     log, memory    I8: the log folds into what a process saw
     log, answers   I13 I16: what clients were answered is in the log
     log, model     R3: what only a model of the participants knows
+    log, operator  I2 I5 R3: what holds if every verdict of an operator is true
 
 Each check is a function of a history that yields breaches, and its docstring says it in words. It
 reads the events and never calls `decide`. Applied after every decision, a check is an online one;
@@ -47,7 +48,12 @@ from .compensation_start import (
     pivots_hold,
     requests_and_failures_turn_back,
 )
-from .effects import LedgerCoverage, effects_match_log, uncertainty_has_a_cause
+from .effects import (
+    LedgerCoverage,
+    certainty_holds,
+    effects_match_log,
+    uncertainty_has_a_cause,
+)
 from .evidence import ClientAck, acknowledgements_hold, one_key_one_saga, secrets_are_absent
 from .history import (
     History,
@@ -84,6 +90,7 @@ __all__ = [
     "acknowledgements_hold",
     "awaited_children",
     "calls_were_intended",
+    "certainty_holds",
     "child_results_arrive",
     "children_agree",
     "children_of",
@@ -96,6 +103,7 @@ __all__ = [
     "log_has_no_gaps",
     "one_key_one_saga",
     "parent_names_child",
+    "pivots_hold",
     "sagas_make_progress",
     "secrets_are_absent",
     "states_match_log",

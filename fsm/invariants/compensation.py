@@ -27,7 +27,6 @@ from ..events import (
     StepConfirmedNotExecuted,
     StepNotSent,
     StepRejected,
-    StepResolved,
     StepSucceeded,
     StepUnknown,
     WaitStarted,
@@ -46,7 +45,7 @@ UNSETTLED = (
     StepConfirmedNotExecuted,
     WaitStarted,
 )
-SETTLED = (*ENDED, OutputNotReceived, StepResolved)
+SETTLED = (*ENDED, OutputNotReceived)
 CANNOT_BE_CALLED = "cannot be called"  # in the reason of a parked saga
 
 
@@ -54,7 +53,7 @@ def calls_settle_before_compensation(history: History) -> Iterator[Breach]:
     """Rule R2. A compensation is called only once the outcome of every step that began is known.
 
     A step that is called, queried, waited for or about to be tried again is unsettled: it may still
-    take effect after the compensations of the other steps.
+    take effect after the compensations of the other steps. No saga is compensated over such a step.
     """
     unsettled: set[str] = set()
     for entry in history.entries:
@@ -66,6 +65,9 @@ def calls_settle_before_compensation(history: History) -> Iterator[Breach]:
         elif isinstance(event, CompensationCalled) and unsettled:
             running = ", ".join(sorted(unsettled))
             yield Breach(entry.version, f"{event.step} is undone while {running} may still run")
+        elif isinstance(event, SagaCompensated) and unsettled:
+            running = ", ".join(sorted(unsettled))
+            yield Breach(entry.version, f"compensated while {running} may still run")
 
 
 def compensation_has_a_cause(history: History) -> Iterator[Breach]:

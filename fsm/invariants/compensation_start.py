@@ -36,21 +36,21 @@ from .calls import passes_pivot
 from .history import History
 from .violation import Breach
 
-LEAVES_UNCERTAIN = (Outcome.UNKNOWN, Outcome.BUSY)  # after which an action may have happened
 
-
-def pivots_hold(history: History) -> Iterator[Breach]:
+def pivots_hold(history: History, *, truthful_operator: bool = False) -> Iterator[Breach]:
     """Invariant I5. After a passed pivot nothing is compensated.
 
-    While a saga is compensated, an operator can still find out that a pivot had happened. That does
-    not pass it.
+    While a saga is compensated, an operator can still say that a pivot had happened, against the
+    word of its participant. That does not pass it, except with a `truthful_operator`: then nothing
+    should have been compensated.
     """
     passed, compensates = "", False
     for entry in history.entries:
+        counts = truthful_operator or not compensates
         match entry.event:
             case StepSucceeded(step=step) if step in history.definition.pivots:
                 passed = step
-            case StepResolved(step=step, verdict=Resolution.DONE) if not compensates:
+            case StepResolved(step=step, verdict=Resolution.DONE) if counts:
                 passed = step if step in history.definition.pivots else passed
             case CompensationStarted() | CompensationCalled():
                 compensates = True
@@ -61,8 +61,9 @@ def pivots_hold(history: History) -> Iterator[Breach]:
 def requests_and_failures_turn_back(history: History) -> Iterator[Breach]:
     """Rule R4. Before a pivot has passed, a failed step or a request starts the compensation.
 
-    Nothing forward begins after that, unless a pivot is uncertain: its outcome decides. A request
-    waits for nothing else. A step that failed while the saga was parked counts when it goes on.
+    Nothing forward begins after that, unless a pivot is uncertain: its outcome decides, and until
+    then no compensation starts. A request waits for nothing else. A step that failed while the saga
+    was parked counts when it goes on.
     """
     requested = passed = turned = False
     failed: set[str] = set()
@@ -73,6 +74,9 @@ def requests_and_failures_turn_back(history: History) -> Iterator[Breach]:
         turned = turned or isinstance(event, CompensationStarted)
         begins = isinstance(event, StepCalled | WaitStarted | SagaCompleted)
         may_begin = passed or bool(pivots.open)
+        if isinstance(event, CompensationStarted) and pivots.open and not passed:
+            uncertain = ", ".join(sorted(pivots.open))
+            yield Breach(entry.version, f"{entry}, and the pivot {uncertain} is uncertain")
         if turned and begins:
             yield Breach(entry.version, f"{entry} after the compensation has started")
         if requested and begins and not may_begin:
@@ -159,13 +163,14 @@ class _UncertainPivots:
     """The pivots whose outcome decides whether the saga may be compensated.
 
     `open` are those that are called, waited for or may have happened. A pivot that has succeeded
-    stays among them.
+    stays among them. A rejection settles a busy attempt, and no unknown one.
     """
 
     def __init__(self, definition: Definition) -> None:
         self.open: set[str] = set()
         self._definition = definition
         self._uncertain: set[str] = set()
+        self._busy: set[str] = set()
 
     def apply(self, event: Event) -> None:
         if isinstance(event, StepEvent) and event.step in self._definition.pivots:
@@ -175,13 +180,15 @@ class _UncertainPivots:
         match event:
             case StepCalled(step=step) | WaitStarted(step=step):
                 self.open.add(step)
-            case CallbackReceived(step=step, done=True):
+            case CallbackReceived(step=step, done=True) | StepUnknown(step=step):
                 self._mark_uncertain(step)
-            case StepBackedOff(step=step):
-                if event.resent or event.outcome in LEAVES_UNCERTAIN:
-                    self._mark_uncertain(step)
-                elif step not in self._uncertain:
-                    self.open.discard(step)
+            case StepBackedOff(step=step) if event.resent or event.outcome is Outcome.UNKNOWN:
+                self._mark_uncertain(step)
+            case StepBackedOff(step=step, outcome=Outcome.BUSY):
+                self.open.add(step)
+                self._busy.add(step)
+            case StepBackedOff(step=step) if step not in self._uncertain | self._busy:
+                self.open.discard(step)
             case StepConfirmedNotExecuted(step=step) | StepNotSent(step=step):
                 self._mark_not_executed(step)
             case StepResolved(step=step, verdict=Resolution.NOT_DONE):
@@ -198,3 +205,4 @@ class _UncertainPivots:
     def _mark_not_executed(self, step: str) -> None:
         self.open.discard(step)
         self._uncertain.discard(step)
+        self._busy.discard(step)

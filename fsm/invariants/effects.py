@@ -21,7 +21,10 @@ from ..events import (
     Event,
     Resolution,
     SagaAbandoned,
+    StatusQueried,
+    StepAccepted,
     StepBackedOff,
+    StepCalled,
     StepConfirmedNotExecuted,
     StepNotSent,
     StepRejected,
@@ -41,7 +44,8 @@ UNDOES = (CompensationSucceeded, CompensationImplied)
 class EffectTracker:
     """The steps that are done, skipped and undone, and those that may have happened.
 
-    `resolved_done` and `resolved_undone` are so by an operator's verdict alone.
+    `resolved_done` and `resolved_undone` are so by an operator's verdict alone. A step that was not
+    sent may have happened if an earlier attempt may have, unless a status query says otherwise.
     """
 
     def __init__(self, definition: Definition) -> None:
@@ -53,6 +57,8 @@ class EffectTracker:
         self.resolved_undone: set[str] = set()
         self.may_have_happened: set[str] = set()  # also what has no effect
         self._uncertain: set[str] = set()
+        self._busy: set[str] = set()
+        self._queried: set[str] = set()
 
     @property
     def possible(self) -> set[str]:
@@ -72,6 +78,10 @@ class EffectTracker:
 
     def apply(self, event: Event) -> None:  # noqa: C901 - a table, one line of thought an event
         match event:
+            case StatusQueried(step=step):
+                self._queried.add(step)
+            case StepCalled(step=step) | StepAccepted(step=step):
+                self._queried.discard(step)
             case StepSucceeded(step=step):
                 self.done.add(step)
                 self.may_have_happened.add(step)
@@ -84,10 +94,12 @@ class EffectTracker:
             case StepRejected(step=step):
                 if self._may_have_happened(event):
                     self.may_have_happened.add(step)
-            case StepBackedOff(step=step) if event.resent or event.outcome is Outcome.UNKNOWN:
-                self._uncertain.add(step)
+            case StepBackedOff():
+                self._apply_back_off(event)
             case CallbackReceived(step=step, done=True):
                 self._uncertain.add(step)
+            case StepNotSent(step=step) if self._was_sent_before(step):
+                self.may_have_happened.add(step)
             case StepConfirmedNotExecuted(step=step) | StepNotSent(step=step):
                 self._mark_not_executed(step)
             case StepSkipped(step=step):
@@ -97,6 +109,17 @@ class EffectTracker:
             case _ if isinstance(event, UNDOES):
                 self.undone.add(event.step)
 
+    def _apply_back_off(self, event: StepBackedOff) -> None:
+        self._queried.discard(event.step)
+        if event.resent or event.outcome is Outcome.UNKNOWN:
+            self._uncertain.add(event.step)
+        elif event.outcome is Outcome.BUSY:
+            self._busy.add(event.step)
+
+    def _was_sent_before(self, step: str) -> bool:
+        """True if an earlier attempt may have happened, and the latest call is no status query."""
+        return step not in self._queried and step in self._uncertain | self._busy
+
     def _may_have_happened(self, rejected: StepRejected) -> bool:
         step = rejected.step
         is_compensated = self.definition[step].compensate_on_reject
@@ -105,12 +128,14 @@ class EffectTracker:
     def _mark_not_executed(self, step: str) -> None:
         self.may_have_happened.discard(step)
         self._uncertain.discard(step)
+        self._busy.discard(step)
 
     def _apply_resolution(self, resolved: StepResolved) -> None:
         match resolved.verdict:
             case Resolution.DONE:
+                if resolved.step not in self.done:  # otherwise the verdict supplies an output
+                    self.resolved_done.add(resolved.step)
                 self.done.add(resolved.step)
-                self.resolved_done.add(resolved.step)
                 self.may_have_happened.add(resolved.step)
             case Resolution.NOT_DONE:
                 self._mark_not_executed(resolved.step)
@@ -142,15 +167,22 @@ class LedgerCoverage:
 
 
 def effects_match_log(
-    history: History, calls: Sequence[LedgerEntry], coverage: LedgerCoverage
+    history: History,
+    calls: Sequence[LedgerEntry],
+    coverage: LedgerCoverage,
+    *,
+    truthful_operator: bool = False,
 ) -> Iterator[Breach]:
     """Invariant I2. Participants did what the log records.
 
     An effect happens once, and not where the log says that the step was not executed. A done step
     took effect. At completion nothing is undone, and nothing was done before its turn. A saga at
     rest names the effects that it leaves. `calls` are in the order in which they arrived.
+
+    An operator may call a step done or undone whose ledger does not have it, since it was done by
+    hand. With a `truthful_operator` the ledgers have what was done by hand, too.
     """
-    effects = _LedgerEffects(history, calls, coverage)
+    effects = _LedgerEffects(history, calls, coverage, truthful_operator=truthful_operator)
     yield from effects.twice()
     yield from effects.denied()
     if history.saga.state.updated_at <= coverage.until:
@@ -164,9 +196,15 @@ class _LedgerEffects:
     """The effects that the ledgers have, beside those that the log has."""
 
     def __init__(
-        self, history: History, calls: Sequence[LedgerEntry], coverage: LedgerCoverage
+        self,
+        history: History,
+        calls: Sequence[LedgerEntry],
+        coverage: LedgerCoverage,
+        *,
+        truthful_operator: bool,
     ) -> None:
         self.history, self.coverage = history, coverage
+        self.truthful_operator = truthful_operator
         self.logged = EffectTracker(history.definition)
         for entry in history.entries:
             self.logged.apply(entry.event)
@@ -181,14 +219,22 @@ class _LedgerEffects:
                 yield self._breach(f"{key} took effect {times} times")
 
     def denied(self) -> Iterator[Breach]:
-        """Yield the steps that took effect, although the log says that they did not."""
+        """Yield the steps that took effect, although the log says that they did not.
+
+        A step is skipped before it is called, so it never took effect.
+        """
         effective = self._steps_called(effect=True)
         for step in self.history.definition.steps:
             status = self.history.saga.status_of(step.name)
-            took_effect = step.name in (self.standing if step.has_effect else effective)
-            if took_effect and step.action is None:
+            skipped = step.name in self.logged.skipped
+            counts = self.standing if step.has_effect and not skipped else effective
+            if step.name not in counts:
+                continue
+            if step.action is None:
                 yield self._breach(f"{step.name} took effect, and calls no participant")
-            elif took_effect and self._was_certainly_not_done(step):
+            elif skipped:
+                yield self._breach(f"{step.name} took effect, and was skipped")
+            elif self._was_certainly_not_done(step):
                 yield self._breach(f"{step.name} took effect, and the log has it as {status}")
 
     def _was_certainly_not_done(self, step: Step) -> bool:
@@ -198,7 +244,9 @@ class _LedgerEffects:
     def missing(self) -> Iterator[Breach]:
         """Yield the done steps without an effect, and those without one that were not called."""
         called, effective = self._steps_called(), self._steps_called(effect=True)
-        reported = self.logged.done - self.logged.resolved_done
+        reported = set(self.logged.done)
+        if not self.truthful_operator:
+            reported -= self.logged.resolved_done
         for step in self.history.definition.steps:
             if step.name not in reported or not self._has_ledger(step):
                 continue
@@ -252,7 +300,8 @@ class _LedgerEffects:
     def _is_undone_unseen(self, step: Step) -> bool:
         """True if an operator, or a participant without a ledger, has undone the step."""
         undoer = self.history.definition[step.undone_by or step.name]
-        unseen = undoer.name in self.logged.resolved_undone or not self._has_ledger(undoer)
+        by_hand = not self.logged.resolved_undone.isdisjoint({step.name, undoer.name})
+        unseen = (by_hand and not self.truthful_operator) or not self._has_ledger(undoer)
         return unseen and step.name in self.logged.undone
 
     def _steps_called(self, *, effect: bool = False) -> set[str]:
@@ -293,3 +342,21 @@ def uncertainty_has_a_cause(history: History, uncertain: Collection[str]) -> Ite
         if isinstance(entry.event, StepUnknown) and entry.event.step not in uncertain:
             detail = f"{entry.event.step} counts as unknown, and every reply about it has arrived"
             yield Breach(entry.version, detail)
+
+
+def certainty_holds(history: History) -> Iterator[Breach]:
+    """Rule R3. What was rejected or not sent was not executed: no truthful operator calls it done.
+
+    Of a real log that need not hold, since participants can be wrong. About a step that calls no
+    participant, an operator decides.
+    """
+    effects = EffectTracker(history.definition)
+    for entry in history.entries:
+        match entry.event:
+            case StepResolved(step=step, verdict=Resolution.DONE):
+                calls = history.definition[step].action is not None
+                if calls and step not in effects.may_have_happened:
+                    yield Breach(entry.version, f"{step} was done, and counts as not executed")
+            case _:
+                pass
+        effects.apply(entry.event)

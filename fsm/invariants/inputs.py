@@ -71,15 +71,17 @@ def late_inputs_change_nothing(history: History) -> Iterator[Breach]:
         if isinstance(entry.event, LateReplyIgnored):
             before = history.saga_at(entry.version - 1).state
             after = history.saga_at(entry.version).state
-            if _comparable(before) != _comparable(after):
+            step = entry.event.step
+            if _comparable(before, step) != _comparable(after, step):
                 yield Breach(entry.version, f"{entry} changed the saga")
 
 
-def _comparable(state: SagaState) -> SagaState:
-    """Return the state without its position, and without the children that an abandon cancelled.
+def _comparable(state: SagaState, step: str) -> SagaState:
+    """Return the state without its position.
 
-    The ends of these are recorded as late replies.
+    The end of a child that an abandon has cancelled is recorded as a late reply to its `step`, and
+    no longer awaited then.
     """
-    steps = {name: replace(step, child_cancelled=False) for name, step in state.steps.items()}
-    touched = {name: step for name, step in steps.items() if step != UNTOUCHED}
+    steps = {**state.steps, step: replace(state.step(step), child_cancelled=False)}
+    touched = {name: other for name, other in steps.items() if other != UNTOUCHED}
     return replace(state, version=0, updated_at=state.created_at, steps=touched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ..definitions.definition import Definition
 from ..events import (
     CallbackReceived,
     CompensationFailed,
@@ -19,12 +20,17 @@ from ..events import (
     SagaEvent,
     SagaParked,
     SagaUnparked,
+    StepAccepted,
+    StepBackedOff,
+    StepConfirmedNotExecuted,
+    StepEvent,
     StepNotSent,
     StepRejected,
     StepResolved,
     StepSkipped,
     StepSucceeded,
     StepUnknown,
+    WaitStarted,
 )
 from .effects import EffectTracker
 from .history import History, HistoryEntry
@@ -32,15 +38,7 @@ from .violation import Breach
 
 ENDS = (SagaCompleted, SagaCompensated, SagaAbandoned)
 ENDS_PARKING = (SagaUnparked, SagaAbandoned, CompensationStarted)
-# Outcomes of what a parked saga had begun, and what changes nothing.
-RECORDED_WHILE_PARKED = (
-    StepSucceeded,
-    StepRejected,
-    CallbackReceived,
-    LateReplyIgnored,
-    CompletionWebhookDelivered,
-    ForwardedInputApplied,
-)
+BACKS_OFF = (StepBackedOff, StepConfirmedNotExecuted)
 # Recorded by the command of an operator before the saga is unparked or abandoned.
 OPERATOR_DECISIONS: Mapping[type[SagaEvent], tuple[type[Event], ...]] = {
     SagaUnparked: (StepResolved, StepSkipped),
@@ -105,9 +103,11 @@ def _difference(rest: str, what: str, named: tuple[str, ...], true: set[str]) ->
 def parked_sagas_rest(history: History) -> Iterator[Breach]:
     """Invariant I2. Until an operator decides, nothing new is recorded of a parked saga.
 
-    The outcomes of what it had begun before are recorded, and what changes nothing.
+    What it had begun before may end: a step that was accepted, and a child saga. A step that backs
+    off may be reported by a callback. What changes nothing is recorded, too.
     """
     parked, moves = False, list[HistoryEntry]()
+    latest: dict[str, StepEvent] = {}
     for entry in history.entries:
         event = entry.event
         if isinstance(event, SagaParked):
@@ -116,15 +116,34 @@ def parked_sagas_rest(history: History) -> Iterator[Breach]:
             decided = OPERATOR_DECISIONS.get(type(event), ())
             yield from _moves_while_parked(moves, decided)
             parked, moves = False, []
-        elif parked and not (
-            isinstance(event, RECORDED_WHILE_PARKED) or _is_abandoned_child(history, event)
-        ):
+        elif parked and not _was_begun_before(history.definition, latest, event):
             moves.append(entry)
+        if isinstance(event, StepEvent) and not isinstance(event, CHANGES_NOTHING):
+            latest[event.step] = event
     yield from _moves_while_parked(moves, ())
 
 
-def _is_abandoned_child(history: History, event: Event) -> bool:
-    return isinstance(event, StepUnknown) and history.definition[event.step].child is not None
+def _was_begun_before(
+    definition: Definition, latest: Mapping[str, StepEvent], event: Event
+) -> bool:
+    """True if an event may follow the `latest` of its step while the saga is parked."""
+    if not isinstance(event, StepEvent):
+        return isinstance(event, CHANGES_NOTHING)
+    before, child = latest.get(event.step), definition[event.step].child
+    waits = isinstance(before, StepAccepted if child is None else WaitStarted)
+    match event:
+        case LateReplyIgnored():
+            return True
+        case CallbackReceived():
+            return isinstance(before, BACKS_OFF)
+        case StepRejected() if child is not None:  # also one that was done is compensated
+            return waits or isinstance(before, StepSucceeded | StepResolved)
+        case StepSucceeded() | StepRejected():
+            return waits
+        case StepUnknown():
+            return waits and child is not None
+        case _:
+            return False
 
 
 def _moves_while_parked(

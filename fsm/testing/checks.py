@@ -21,12 +21,15 @@ from ..invariants import (
     LedgerEntry,
     Violation,
     acknowledgements_hold,
+    awaited_children,
     calls_were_intended,
+    certainty_holds,
     compensations_use_their_attempts,
     effects_match_log,
     fold,
     forward_calls_stop,
     keys_are_constant,
+    pivots_hold,
     states_match_log,
     uncertainty_has_a_cause,
     violations,
@@ -46,13 +49,18 @@ CallId: TypeAlias = tuple[str, Direction, int]  # step, direction, attempt
 
 
 def violated_invariants(
-    process: SimulatedProcess, participants: ParticipantsModel
+    process: SimulatedProcess, participants: ParticipantsModel, *, truthful_operator: bool = True
 ) -> list[Violation]:
-    """Return the violations of everything that must hold of a saga after each decision."""
+    """Return the violations of everything that must hold of a saga after each decision.
+
+    A `truthful_operator` calls a step done only if its participant did it, and undone only after
+    `participants.undo_by_hand`. Then the log must agree with the participants without exception.
+    """
     history = history_of(process)
     violated = [*violations(history)]
     for invariant, breaches in (
-        *_against_participants(history, process, participants),
+        *(_with_truthful_operator(history) if truthful_operator else ()),
+        *_against_participants(history, process, participants, truthful_operator),
         *_against_memory(history, process),
     ):
         violated += violations_of(invariant, history.saga_id, breaches)
@@ -70,8 +78,16 @@ def history_of(process: SimulatedProcess) -> History:
     return fold(process.definition, process.saga_id, entries)
 
 
+def _with_truthful_operator(history: History) -> Iterator[tuple[Invariant, Iterator[Breach]]]:
+    yield Invariant.PIVOTS_HOLD, pivots_hold(history, truthful_operator=True)
+    yield Invariant.UNCERTAINTY_HAS_A_CAUSE, certainty_holds(history)
+
+
 def _against_participants(
-    history: History, process: SimulatedProcess, participants: ParticipantsModel
+    history: History,
+    process: SimulatedProcess,
+    participants: ParticipantsModel,
+    truthful_operator: bool,
 ) -> Iterator[tuple[Invariant, Iterator[Breach]]]:
     """Compare the log with the calls that left or arrived, and with what really happened."""
     calls = [_call_entry(sent.call, sent.epoch) for sent in process.all_sent]
@@ -80,10 +96,13 @@ def _against_participants(
     participants_called = frozenset(step.participant for step in history.definition.steps)
     coverage = LedgerCoverage(participants_called, END_OF_TIME, marks_every_success=True)
     refused = participants.refused_compensations
+    disagreements = effects_match_log(
+        history, [*calls, *effects], coverage, truthful_operator=truthful_operator
+    )
     yield Invariant.INTENTS_COME_FIRST, calls_were_intended(history, calls)
     yield Invariant.KEYS_ARE_CONSTANT, keys_are_constant(history, calls)
     yield Invariant.CALLS_SETTLE_BEFORE_COMPENSATION, forward_calls_stop(history, calls)
-    yield Invariant.REST_REPORT_IS_TRUE, effects_match_log(history, [*calls, *effects], coverage)
+    yield Invariant.REST_REPORT_IS_TRUE, disagreements
     yield (
         Invariant.UNCERTAINTY_HAS_A_CAUSE,
         uncertainty_has_a_cause(history, participants.uncertain_steps),
@@ -118,10 +137,11 @@ def _memory_is_current(history: History, saga: Saga) -> Iterator[Breach]:
 
 
 def _idle_sagas_have_no_calls(saga: Saga) -> Iterator[Breach]:
-    """An idle saga can be evicted from memory: no task awaits a reply to one of its calls."""
-    called = [step.name for step, state in saga.steps if pending_call(state) is not None]
-    if called and is_idle(saga):
-        yield Breach(saga.state.version, f"idle, and {', '.join(called)} is under way")
+    """An idle saga can be evicted from memory: none of its calls or child sagas is awaited."""
+    active = [step.name for step, state in saga.steps if pending_call(state) is not None]
+    active += [step.name for step, _ in awaited_children(saga) if step.name not in active]
+    if active and is_idle(saga):
+        yield Breach(saga.state.version, f"idle, and {', '.join(active)} is under way")
 
 
 def _call_entry(call: CallParticipant, epoch: int | None) -> LedgerEntry:

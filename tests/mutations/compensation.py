@@ -113,6 +113,23 @@ MUTATIONS: Final = (
         property=ATTEMPTS,
     ),
     Mutation(
+        rule="R3",
+        effect="an action that ends not sent cancels an earlier unknown attempt",
+        file="fsm/decider/call_results.py",
+        old="if outcome.may_have_happened or completed.resent or state.may_have_happened:",
+        new="if outcome.may_have_happened or completed.resent:",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R3",
+        effect="a verdict of not done is recorded as done",
+        file="fsm/decider/operator_commands.py",
+        old="            verdict=command.verdict,\n            evidence",
+        new="            verdict=Resolution.DONE if command.verdict is Resolution.NOT_DONE "
+        "else command.verdict,\n            evidence",
+        property=DEADLINES,
+    ),
+    Mutation(
         rule="R4",
         effect="a deadline does not wait for the outcome of a pivot",
         file="fsm/decider/forward.py",
@@ -173,6 +190,21 @@ MUTATIONS: Final = (
         file="fsm/decider/forward.py",
         old="if in_doubt or builder.saga.pivot_succeeded:",
         new="if in_doubt:",
+        property=DEADLINES,
+    ),
+    Mutation(
+        rule="R4",
+        effect="a failure does not wait for the outcome of a pivot",
+        file="fsm/decider/forward.py",
+        old="""    in_doubt = step.pivot and status is StepStatus.UNKNOWN
+    if in_doubt or builder.saga.pivot_succeeded:
+        builder.park(error)
+    elif not builder.saga.pivot_is_uncertain:
+""",
+        new="""    if builder.saga.pivot_succeeded:
+        builder.park(error)
+    else:
+""",
         property=DEADLINES,
     ),
     Mutation(

@@ -7,11 +7,13 @@ it is one of those below. A word that is not possible at its turn is skipped.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
 from saga_orchestrator.fsm.decider.decide import allowed_actions
 from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.errors import WouldParkAgain
 from saga_orchestrator.fsm.events import Resolution
 from saga_orchestrator.fsm.inputs import (
     Compensate,
@@ -98,7 +100,8 @@ class ScriptedSaga:
 
     def _command(self, verb: str) -> None:
         if verb in allowed_actions(self.process.saga):
-            self.process.handle(VERBS[verb], now=self.now)
+            with suppress(WouldParkAgain):  # it is allowed for one step alone
+                self.process.handle(VERBS[verb], now=self.now)
 
     def _resolve(self) -> None:
         """Resolve the first unknown step, truthfully."""

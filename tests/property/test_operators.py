@@ -1,18 +1,22 @@
 """Every action that is offered to operators has an effect, and no parked saga is stuck.
 
 The histories are those of `test_saga_machine.py`. At its end each is examined as it was after every
-decision.
+decision. Few of them park for an output: those have a test of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import event, settings
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 from saga_orchestrator.fsm.decider.decide import allowed_actions, decide
 from saga_orchestrator.fsm.decider.decision import Decision
+from saga_orchestrator.fsm.definitions.definition import Definition
+from saga_orchestrator.fsm.definitions.parser import parse_definition
 from saga_orchestrator.fsm.errors import SagaError
 from saga_orchestrator.fsm.events import Resolution, SagaParked, SagaUnparked
+from saga_orchestrator.fsm.formats.strict_json import Json
 from saga_orchestrator.fsm.inputs import (
     Abandon,
     Cancel,
@@ -27,6 +31,8 @@ from saga_orchestrator.fsm.inputs import (
 )
 from saga_orchestrator.fsm.machines import SagaStatus
 from saga_orchestrator.fsm.saga import Saga
+from saga_orchestrator.fsm.testing import ParticipantBehavior
+from saga_orchestrator.tests.property.scripted_saga import RETRY, ScriptedSaga
 from saga_orchestrator.tests.property.test_saga_machine import OUTPUT, SagaMachine
 
 
@@ -100,3 +106,35 @@ def asks(saga: Saga) -> Iterator[tuple[str, OperatorCommand]]:
 
 TestOperatorsMachine = OperatorsMachine.TestCase
 TestOperatorsMachine.settings = settings(max_examples=3 * settings().max_examples)
+
+
+def reads_an_output() -> Definition:
+    """Return a definition whose second step cannot be called without the output of the first."""
+    steps: list[Json] = [
+        {"name": name, "participant": "trips", "action": {"path": path}, "effect": "none"}
+        for name, path in (("book", "/book"), ("pay", "/pay/${steps.book.output.id}"))
+    ]
+    return parse_definition({"saga": "trip", "version": 1, "steps": steps})
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                ParticipantBehavior.DONE,
+                ParticipantBehavior.EMPTY,
+                ParticipantBehavior.TOO_LARGE,
+                RETRY,
+            ]
+        ),
+        max_size=6,
+    )
+)
+def test_saga_that_is_parked_for_an_output_can_be_led_on(words: list[str]) -> None:
+    scripted = ScriptedSaga(reads_an_output())
+
+    scripted.play(words)
+
+    offered_actions_have_an_effect(scripted.process.saga)
+    if scripted.status == SagaStatus.PARKED:
+        parked_saga_can_be_led_on(scripted.process.saga)

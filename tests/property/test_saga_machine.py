@@ -161,9 +161,9 @@ class SagaMachine(RuleBasedStateMachine):
         parked = self.process.saga.state.parked
         return () if parked is None else parked.without_output or ()
 
-    @rule(sure=st.integers(0, 5))
+    @rule(sure=st.integers(0, 9))
     def operator_abandons(self, sure: int) -> None:
-        if sure == 5:
+        if sure == 9:
             self.operator_commands("abandon", Abandon(reason=REASON))
 
     @precondition(lambda self: "skip" in allowed_actions(self.process.saga))

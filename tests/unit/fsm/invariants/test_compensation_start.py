@@ -1,4 +1,4 @@
-"""Deadlines that turn a saga back too early, or that are forgotten."""
+"""Deadlines that turn a saga back too early, or that are forgotten; pivots that are passed."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from typing import TypeAlias
 import pytest
 from saga_orchestrator.fsm.events import (
     Cause,
+    CompensationFailed,
     CompensationStarted,
     Event,
+    Resolution,
+    SagaParked,
     SagaPaused,
     SagaResumed,
     SagaUnparked,
+    StepResolved,
     WaitStarted,
 )
-from saga_orchestrator.fsm.invariants.compensation_start import deadlines_hold
+from saga_orchestrator.fsm.invariants.compensation_start import deadlines_hold, pivots_hold
 from saga_orchestrator.fsm.testing import NOON, define
 from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     called,
     done,
+    history_of_events,
     parked,
     rejected,
     told_at,
+    undo,
 )
 
 DEFINITION = define("book", "pay pivot", "ship")
@@ -89,3 +95,20 @@ def test_deadline_stands_still_until_the_last_pause_ends() -> None:
 
     assert breaches(*pauses, (called("book"), due - SECOND)) == []
     assert breaches(*pauses, (called("book"), due)) == [6]
+
+
+def test_pivot_that_a_truthful_operator_finds_during_compensation_was_passed() -> None:
+    history = history_of_events(
+        DEFINITION,
+        *(called("book"), done("book"), called("pay"), rejected("pay"), BACK, undo("book")),
+        CompensationFailed(step="book", attempt=1, error="no"),
+        SagaParked(reason="no", not_undone=("book",)),
+        StepResolved(step="pay", verdict=Resolution.DONE, evidence="seen"),
+        SagaUnparked(back=True),
+        undo("book", 2),
+    )
+
+    assert list(pivots_hold(history)) == []
+    assert list(pivots_hold(history, truthful_operator=True)) == [
+        (12, "CompensationCalled of book after the pivot pay was passed")
+    ]

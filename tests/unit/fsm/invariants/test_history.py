@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from msgspec.structs import replace
-from saga_orchestrator.fsm.events import Event, LateReplyIgnored
+from saga_orchestrator.fsm.events import Event, LateReplyIgnored, SagaAbandoned, WaitStarted
 from saga_orchestrator.fsm.invariants import (
     Breach,
     fold,
@@ -61,6 +61,22 @@ def test_late_reply_that_changes_the_saga_is_a_breach() -> None:
     assert [
         violation.version
         for violation in late_inputs_change_nothing(fold(TWO, SAGA_ID, at_one_version))
+    ]
+
+
+def test_late_reply_ends_the_wait_for_the_cancelled_child_of_its_step_alone() -> None:
+    nested = define("trip child=room", "pay after=")
+    abandon = SagaAbandoned(
+        reason="", not_done=("trip", "pay"), children=("4711",), children_cancelled=True
+    )
+    ended, other = (LateReplyIgnored(step=step, what="over") for step in ("trip", "pay"))
+    waiting: list[Event] = [started(nested), WaitStarted(step="trip", child_id="4711"), abandon]
+    sound = fold(nested, SAGA_ID, entries(*waiting, ended, other))
+    at_one_version = [*entries(*waiting), entry(ended, 4), entry(other, 4)]
+
+    assert list(late_inputs_change_nothing(sound)) == []
+    assert list(late_inputs_change_nothing(fold(nested, SAGA_ID, at_one_version))) == [
+        (4, "LateReplyIgnored of pay changed the saga")
     ]
 
 

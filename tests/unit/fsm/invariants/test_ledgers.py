@@ -21,14 +21,18 @@ from saga_orchestrator.fsm.events import (
     StepBackedOff,
     StepNotSent,
     StepResolved,
+    StepSkipped,
     StepUnknown,
+    WaitStarted,
 )
 from saga_orchestrator.fsm.invariants import (
     History,
     LedgerCoverage,
     LedgerEntry,
     Notice,
+    certainty_holds,
     compensations_use_their_attempts,
+    effects_match_log,
     fold,
     forward_calls_stop,
     late_calls,
@@ -258,6 +262,97 @@ def test_step_that_an_operator_has_undone_needs_no_call() -> None:
     assert violations_of_calls(resolved, [seen("book")], EVERY_LEDGER) == []
 
 
+def test_step_that_an_operator_has_undone_is_not_undone_once_more_by_another() -> None:
+    implied = define("book", "pay undone_by=book", "ship")
+    parked_again = history_of_events(
+        implied,
+        *(called("book"), done("book"), called("pay"), done("pay"), BACK, undo("book")),
+        CompensationFailed(step="book", attempt=1, error="no"),
+        SagaParked(reason="no", not_undone=("book", "pay")),
+        StepResolved(step="pay", verdict=Resolution.UNDONE, evidence="seen"),
+        SagaUnparked(back=True),
+        undo("book", 2),
+        CompensationFailed(step="book", attempt=2, error="no"),
+        SagaParked(reason="no", not_undone=("book",)),
+    )
+
+    assert violations(parked_again) == []
+    assert list(effects_match_log(parked_again, BOTH, EVERY_LEDGER)) == []
+
+
+RESOLVED: dict[str, tuple[History, list[LedgerEntry], str]] = {
+    "done": (
+        history_of_events(
+            TWO,
+            called("book"),
+            StepUnknown(step="book", attempt=1, error=""),
+            SagaParked(reason="", not_done=("book", "pay")),
+            StepResolved(step="book", verdict=Resolution.DONE, evidence="seen"),
+            SagaUnparked(back=False),
+            *(called("pay"), done("pay"), SagaCompleted()),
+        ),
+        [seen("book", effect=False), seen("pay")],
+        "book is called done, and took no effect",
+    ),
+    "undone": (
+        history_of_events(
+            TWO,
+            *(one.event for one in PARKED.entries[1:]),
+            StepResolved(step="book", verdict=Resolution.UNDONE, evidence="seen"),
+            SagaUnparked(back=True),
+            SagaCompensated(),
+        ),
+        [seen("book"), seen("undo book", effect=False)],
+        "compensated, and book still stands",
+    ),
+}
+
+
+@pytest.mark.parametrize(("history", "calls", "detail"), RESOLVED.values(), ids=RESOLVED.keys())
+def test_verdict_without_an_effect_is_a_breach_of_a_truthful_operator_alone(
+    history: History, calls: list[LedgerEntry], detail: str
+) -> None:
+    disagreements = effects_match_log(history, calls, EVERY_LEDGER, truthful_operator=True)
+
+    assert [one.detail for one in disagreements] == [detail]
+    assert list(effects_match_log(history, calls, EVERY_LEDGER)) == []
+
+
+def test_verdict_that_supplies_an_output_excuses_no_missing_effect() -> None:
+    supplied = history_of_events(
+        TWO,
+        *(called("book"), done("book")),
+        SagaParked(reason="", not_done=("pay",), without_output=("book",)),
+        StepResolved(step="book", verdict=Resolution.DONE, evidence="seen"),
+    )
+
+    found = effects_match_log(supplied, [seen("book", effect=False)], EVERY_LEDGER)
+
+    assert [one.detail for one in found] == ["book is called done, and took no effect"]
+
+
+@pytest.mark.parametrize("calls", [[seen("pay")], [seen("pay"), seen("undo pay")]])
+def test_skipped_step_that_took_effect_is_a_breach(calls: list[LedgerEntry]) -> None:
+    skipped = history_of_events(TWO, called("book"), StepSkipped(step="pay"))
+
+    found = effects_match_log(skipped, calls, EVERY_LEDGER)
+
+    assert [one.detail for one in found] == ["pay took effect, and was skipped"]
+
+
+def test_effect_of_a_skipped_step_is_a_breach_also_if_the_log_has_it_as_unknown() -> None:
+    unknown = history_of_events(
+        TWO, called("book"), StepUnknown(step="book", attempt=1, error=""), BACK
+    )
+    skipped = replace(
+        unknown, entries=[*unknown.entries, entry(StepSkipped(step="book"), unknown.version + 1)]
+    )
+
+    found = effects_match_log(skipped, [seen("book")], EVERY_LEDGER)
+
+    assert [one.detail for one in found] == ["book took effect, and was skipped"]
+
+
 def in_epochs(*events: tuple[Event, int]) -> History:
     rows = enumerate([(started(PIVOTAL), 1), *events], 1)
     return fold(PIVOTAL, SAGA_ID, [entry(row, at, epoch=epoch) for at, (row, epoch) in rows])
@@ -310,6 +405,34 @@ def test_step_that_is_unknown_without_a_lost_reply_is_a_breach() -> None:
     assert [breach.version for breach in uncertainty_has_a_cause(lost, ())] == [3]
     assert list(uncertainty_has_a_cause(lost, {"book"})) == []
     assert list(uncertainty_has_a_cause(abandoned, ())) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "versions"),
+    [
+        (rejected("book"), [4]),
+        (StepNotSent(step="book", attempt=1, error=""), [4]),
+        (StepUnknown(step="book", attempt=1, error=""), []),
+    ],
+)
+def test_step_that_was_certainly_not_executed_is_called_done_by_no_truthful_operator(
+    end: Event, versions: list[int]
+) -> None:
+    verdict = StepResolved(step="book", verdict=Resolution.DONE, evidence="seen")
+
+    found = certainty_holds(history_of_events(TWO, called("book"), end, verdict))
+
+    assert [one.version for one in found] == versions
+
+
+def test_operator_may_call_a_step_done_that_calls_no_participant() -> None:
+    verdict = StepResolved(step="approve", verdict=Resolution.DONE, evidence="by phone")
+    approved = history_of_events(
+        define("approve signal=approval"),
+        *(WaitStarted(step="approve", signal="approval"), rejected("approve", 0), verdict),
+    )
+
+    assert list(certainty_holds(approved)) == []
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,9 @@ PIVOTAL = define("book", "pay pivot", "ship")
 PASSING = define("book", "pay continue", "ship")
 ASKING = define("book", "pay status attempts=3")
 BESIDE = define("book", "pay after=", "ship after=book,pay")
+LATER = define("book callback", "pay after=", "ship after=book,pay")
 COVERED = define("book", "pay undone_by=book", "ship")
+NESTED = define("trip child=room", "pay after=", "ship after=trip,pay")
 Case = tuple[Definition, list[Event], list[tuple[str, int]]]
 
 BOTH: list[Event] = [called("book"), done("book"), called("pay"), done("pay")]
@@ -63,6 +65,13 @@ FAILED = CompensationFailed(step="pay", attempt=1, error="no")
 LOST = StepBackedOff(step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON)
 THROTTLED = StepBackedOff(step="pay", attempt=1, outcome=Outcome.THROTTLED, error="", until=NOON)
 UNKNOWN = StepUnknown(step="book", attempt=1, error="")
+DOUBTED = StepUnknown(step="pay", attempt=1, error="")
+ACCEPTED = StepAccepted(step="book", attempt=1, until=NOON)
+BOOK_LOST = replace_struct(LOST, step="book")
+REPORTED = CallbackReceived(step="book", done=True)
+NONE_DONE = SagaParked(reason="", not_done=("book", "pay", "ship"))
+TRIP_PARKED = SagaParked(reason="", not_done=("trip", "pay", "ship"))
+BUSY = replace_struct(THROTTLED, outcome=Outcome.BUSY)
 UNDO_BUSY = CompensationBackedOff(step="pay", attempt=1, outcome=Outcome.BUSY, error="", until=NOON)
 UNDO_LOST = CompensationBackedOff(
     step="pay", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON
@@ -166,7 +175,17 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     ),
     "a request that waits for a pivot that is busy": (
         PIVOTAL,
-        [*BOTH[:3], replace_struct(THROTTLED, outcome=Outcome.BUSY), CompensationRequested()],
+        [*BOTH[:3], BUSY, CompensationRequested()],
+    ),
+    "a request that waits for a pivot that is called again after an unknown outcome": (
+        PIVOTAL,
+        [*BOTH[:3], DOUBTED, SagaParked(reason="", not_done=("pay", "ship")),
+         SagaUnparked(back=False), called("pay", 2), replace_struct(THROTTLED, attempt=2),
+         CompensationRequested(), called("pay", 2)],
+    ),
+    "a turn after the rejection of a pivot that was busy": (
+        PIVOTAL,
+        [*BOTH[:3], BUSY, called("pay"), rejected("pay"), BACK, undo("book")],
     ),
     "a request that waits for a pivot that a crash has sent again": (
         PIVOTAL,
@@ -192,11 +211,35 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
     ),
     "a pause that a request ends": (TWO, [*BOTH[:3], SagaPaused(), done("pay"), BACK, undo("pay")]),
     "outcomes of what a parked saga had begun": (
-        BESIDE,
-        [called("book"), called("pay"), StepUnknown(step="pay", attempt=1, error=""),
-         SagaParked(reason="", not_done=("book", "pay", "ship")), done("book"),
+        LATER,
+        [called("book"), ACCEPTED, called("pay"), DOUBTED, NONE_DONE, done("book"),
          StepResolved(step="pay", verdict=Resolution.DONE, evidence="seen"),
          SagaUnparked(back=False), called("ship")],
+    ),
+    "a callback about a step that backs off while the saga is parked": (
+        LATER,
+        [called("book"), BOOK_LOST, called("pay"), DOUBTED, NONE_DONE, REPORTED],
+    ),
+    "a child that is abandoned while its parent is parked": (
+        NESTED,
+        [WaitStarted(step="trip"), called("pay"), DOUBTED, TRIP_PARKED,
+         StepUnknown(step="trip", attempt=0, error="abandoned")],
+    ),
+    "a child that is compensated while its parent is parked": (
+        NESTED,
+        [WaitStarted(step="trip", child_id="4711"), called("pay"), DOUBTED, TRIP_PARKED,
+         done("trip", 0), rejected("trip", 0)],
+    ),
+    "a step that was turned away and counts as not sent": (
+        TWO,
+        [*BOTH[:3], THROTTLED, BACK, StepNotSent(step="pay", attempt=1, error=""), undo("book"),
+         undone("book"), SagaCompensated()],
+    ),
+    "a busy step that counts as not sent, as a question has settled": (
+        ASKING,
+        [*BOTH[:3], BUSY, StatusQueried(step="pay", attempt=1), BACK,
+         StepNotSent(step="pay", attempt=1, error=""), undo("book"), undone("book"),
+         SagaCompensated()],
     ),
     "a parked saga that is abandoned": (
         TWO,
@@ -262,6 +305,54 @@ BROKEN: dict[str, Case] = {
         [called("book"), UNKNOWN, SagaParked(reason="", not_done=("book", "pay")),
          StepResolved(step="book", verdict=Resolution.DONE, evidence="seen")],
         [("I2", 5)],
+    ),
+    "I2: a callback that decides while the saga is parked over a call": (
+        LATER,
+        [called("book"), called("pay"), DOUBTED, NONE_DONE, done("book")],
+        [("I2", 6)],
+    ),
+    "I2: a callback about a step that is called while the saga is parked": (
+        LATER,
+        [called("book"), called("pay"), DOUBTED, NONE_DONE, REPORTED],
+        [("I2", 6), ("I11", 6)],
+    ),
+    "I2: a second callback while the saga is parked": (
+        LATER,
+        [called("book"), BOOK_LOST, called("pay"), DOUBTED, NONE_DONE, REPORTED, REPORTED],
+        [("I2", 8)],
+    ),
+    "I2: a sleep that ends while the saga is parked": (
+        define("rest sleep=1h", "pay after=", "ship after=rest,pay"),
+        [WaitStarted(step="rest", until=NOON), called("pay"), DOUBTED,
+         SagaParked(reason="", not_done=("rest", "pay", "ship")), done("rest", 0)],
+        [("I2", 6)],
+    ),
+    "I3: a step that was lost, and counts as not sent": (
+        TWO,
+        [called("book"), BOOK_LOST, BACK, StepNotSent(step="book", attempt=1, error=""),
+         SagaCompensated()],
+        [("I3", 6)],
+    ),
+    "I3: a step that was busy, and counts as not sent": (
+        TWO,
+        [called("book"), replace_struct(BUSY, step="book"), BACK,
+         StepNotSent(step="book", attempt=1, error=""), SagaCompensated()],
+        [("I3", 6)],
+    ),
+    "I2: an unknown step that is called again, and counts as not sent": (
+        define("pay pivot", "book"),
+        [called("pay"), done("pay"), called("book"), UNKNOWN,
+         SagaParked(reason="", not_done=("book",)), SagaUnparked(back=False), called("book", 2),
+         StepNotSent(step="book", attempt=2, error=""),
+         SagaAbandoned(reason="", not_done=("book",), not_undone=("pay",))],
+        [("I2", 10)],
+    ),
+    "I3: a step that counts as not sent though the question about it was not answered": (
+        define("book status attempts=3"),
+        [called("book"), BOOK_LOST, StatusQueried(step="book", attempt=1),
+         replace_struct(BOOK_LOST, attempt=2), BACK,
+         StepNotSent(step="book", attempt=2, error=""), SagaCompensated()],
+        [("I3", 8)],
     ),
     "I3: an undo of nothing": (
         TWO,
@@ -333,6 +424,22 @@ BROKEN: dict[str, Case] = {
         [*BOTH[:3], StepAccepted(step="pay", attempt=1, until=NOON), BACK, undo("book")],
         [("R2", 7)],
     ),
+    "R2: an undo over a call that is repeated for an output, which an operator has supplied": (
+        TWO,
+        [*WITHOUT_OUTPUT, StepResolved(step="book", verdict=Resolution.DONE, evidence="seen"),
+         BACK, undo("book")],
+        [("R2", 9)],
+    ),
+    "R2: a compensation that ends over a call that was accepted": (
+        define("book callback"),
+        [called("book"), ACCEPTED, BACK, SagaCompensated()],
+        [("R2", 5)],
+    ),
+    "R2: a compensation that ends over a child": (
+        define("trip child=room"),
+        [WaitStarted(step="trip"), BACK, SagaCompensated()],
+        [("R2", 4)],
+    ),
     "R2: an undo over a back-off": (TWO, [*BOTH[:3], LOST, BACK, undo("book")], [("R2", 7)]),
     "R2: an undo over a question": (
         ASKING,
@@ -377,18 +484,32 @@ BROKEN: dict[str, Case] = {
         [*BOTH[:3], THROTTLED, CompensationRequested()],
         [("R4", 6)],
     ),
+    "R4: a turn while a pivot is called": (
+        PIVOTAL,
+        [*BOTH[:3], BACK],
+        [("R4", 5)],
+    ),
+    "R4: a turn while a pivot may have happened": (
+        PIVOTAL,
+        [*BOTH[:3], DOUBTED, BACK, undo("book")],
+        [("R4", 6)],
+    ),
+    "R4: a turn after the rejection of a pivot that was lost": (
+        PIVOTAL,
+        [*BOTH[:3], LOST, called("pay", 2), rejected("pay", 2), BACK, undo("book")],
+        [("R4", 8)],
+    ),
     "R4: a call after a failure": (
         BESIDE,
         [called("book"), called("pay"), rejected("pay"), done("book"), called("ship")],
         [("R4", 6)],
     ),
     "R4: a call after a verdict of not done": (
-        BESIDE,
-        [called("book"), called("pay"), StepUnknown(step="pay", attempt=1, error=""),
-         SagaParked(reason="", not_done=("book", "pay", "ship")), done("book"),
+        LATER,
+        [called("book"), ACCEPTED, called("pay"), DOUBTED, NONE_DONE, done("book"),
          StepResolved(step="pay", verdict=Resolution.NOT_DONE, evidence="seen"),
          SagaUnparked(back=False), called("ship")],
-        [("R4", 9)],
+        [("R4", 10)],
     ),
     "R5: a failure of a child that stops": (
         define("pay", "trip child=room"),

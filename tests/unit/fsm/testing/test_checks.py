@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from saga_orchestrator.fsm.call_outcome import Direction
 from saga_orchestrator.fsm.codec import encode
 from saga_orchestrator.fsm.definitions.definition import Definition
-from saga_orchestrator.fsm.events import SagaAbandoned
-from saga_orchestrator.fsm.inputs import Abandon, Compensate, StartSaga
+from saga_orchestrator.fsm.events import Resolution, SagaAbandoned
+from saga_orchestrator.fsm.inputs import Abandon, Compensate, ResolveStep, Retry, StartSaga
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.fsm.testing import (
     NOON,
@@ -81,6 +81,53 @@ def test_effect_that_stands_after_compensation_is_a_violation() -> None:
     participants.effects.remove(Effect("book", Direction.COMPENSATION))
 
     assert breaches(process, participants) == [("I2", "compensated, and book still stands")]
+
+
+def test_step_that_an_operator_calls_done_without_an_effect_is_a_violation() -> None:
+    process, participants = driven(
+        ParticipantBehavior.REQUEST_LOST, definition=define("pay pivot attempts=1", "ship")
+    )
+    resolve(process, "pay", Resolution.DONE)
+
+    assert breaches(process, participants) == [("I2", "pay is called done, and took no effect")]
+    assert violated_invariants(process, participants, truthful_operator=False) == []
+
+
+def test_step_that_an_operator_calls_undone_is_undone_by_hand() -> None:
+    process, participants = driven(
+        ParticipantBehavior.DONE, ParticipantBehavior.REJECTED, ParticipantBehavior.REJECTED
+    )
+    resolve(process, "book", Resolution.UNDONE)
+
+    assert breaches(process, participants) == [("I2", "compensated, and book still stands")]
+    assert violated_invariants(process, participants, truthful_operator=False) == []
+
+    participants.undo_by_hand("book")
+    assert violated_invariants(process, participants) == []
+
+
+def test_pivot_that_an_operator_calls_done_during_compensation_is_a_violation() -> None:
+    rejected = ParticipantBehavior.REJECTED
+    process, participants = driven(
+        *(ParticipantBehavior.DONE, rejected, rejected), definition=define("book", "pay pivot")
+    )
+    resolve(process, "pay", Resolution.DONE)
+    participants.effects.append(Effect("pay", Direction.ACTION))
+    process.handle(Retry(), now=NOON)
+
+    assert breaches(process, participants) == [
+        ("I5", "CompensationCalled of book after the pivot pay was passed"),
+        ("R3", "pay was done, and counts as not executed"),
+    ]
+    assert violated_invariants(process, participants, truthful_operator=False) == []
+
+
+def resolve(process: SimulatedProcess, step: str, verdict: Resolution) -> None:
+    process.handle(ResolveStep(step=step, verdict=verdict, evidence="seen"), now=NOON)
+
+
+def test_saga_that_waits_for_a_child_is_not_idle() -> None:
+    assert violated_invariants(*driven(definition=define("trip child=room"))) == []
 
 
 def test_forward_call_that_a_new_process_repeats_after_the_turn_is_a_violation() -> None:
