@@ -1,4 +1,4 @@
-"""Checkpoints (c2sp.org/tlog-checkpoint): the size and the root of a tree, as the text of a note."""
+"""Checkpoints (c2sp.org/tlog-checkpoint): size and root of a tree, as the text of a note."""
 
 from __future__ import annotations
 
