@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Final
 
 from saga_orchestrator.fsm.runtime.driver import Driver
 from saga_orchestrator.fsm.saga import Saga
 from saga_orchestrator.tests.support.in_memory_service import TIME_LIMIT, InMemoryService
+
+LOOP_TURNS: Final = 40
 
 
 async def await_idle(driver: Driver, within: timedelta = TIME_LIMIT) -> None:
@@ -15,6 +18,12 @@ async def await_idle(driver: Driver, within: timedelta = TIME_LIMIT) -> None:
     async with asyncio.timeout(within.total_seconds()):
         while tasks := driver.tasks.running:
             await asyncio.wait(tasks)
+
+
+async def settle() -> None:
+    """Let every task go as far as it can without an answer from outside."""
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
 
 
 def advance_to_next_wakeup(service: InMemoryService) -> int:

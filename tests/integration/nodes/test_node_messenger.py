@@ -12,7 +12,7 @@ from saga_orchestrator.eventstore.cluster.inbox import Message
 from saga_orchestrator.eventstore.errors import LogUnavailable
 from saga_orchestrator.eventstore.event import StreamId, shard_of
 from saga_orchestrator.fsm.inputs import Pause, StartSaga
-from saga_orchestrator.fsm.runtime.errors import IdempotencyKeyReused, SagaNotFound
+from saga_orchestrator.fsm.runtime.errors import IdempotencyKeyReused, SagaNotFound, VersionConflict
 from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
 from saga_orchestrator.fsm.runtime.sharding.node_protocol import (
     RemoteCommand,
@@ -65,6 +65,20 @@ async def napping(cluster: InMemoryCluster, node: Node) -> StreamId:
     saga = await node.service.start("nap")
     await cluster.settle()
     return StreamId(saga.state.saga_id)
+
+
+async def test_expected_version_is_checked_at_the_driving_node(cluster: InMemoryCluster) -> None:
+    anne, bert = await two(cluster)
+    saga_id = await napping(cluster, bert)
+    orchestrator = anne.service.orchestrator
+
+    with pytest.raises(VersionConflict):
+        await settled(cluster, orchestrator.execute(saga_id, Pause(), expected_version=1))
+
+    version = (await orchestrator.saga(saga_id)).state.version
+    asked = orchestrator.execute(saga_id, Pause(), expected_version=version)
+    paused = await settled(cluster, asked)
+    assert paused.state.paused_at is not None
 
 
 async def test_command_on_an_unknown_saga_is_not_found(cluster: InMemoryCluster) -> None:

@@ -28,6 +28,7 @@ from saga_orchestrator.tests.integration.participants.peer import (
     Network,
     Peer,
 )
+from saga_orchestrator.tests.support.virtual_time import settle
 
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
 AT_ONCE, NEVER = timedelta(milliseconds=20), timedelta(hours=1)
@@ -161,8 +162,7 @@ async def test_later_attempt_has_its_whole_time(network: Network) -> None:
             await asyncio.get_running_loop().create_future()
 
     tasks = [asyncio.ensure_future(hang_once(f"/{n}")) for n in range(2 * MAX_RETRIES_PER_ORIGIN)]
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
 
     assert not any(task.done() for task in tasks)
     for task in tasks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from saga_orchestrator.fsm.instructions import child_id_of, needs_no_recovery
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import CHILD, FAMILY, PARENT
 from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
-from saga_orchestrator.tests.support.virtual_time import await_idle
+from saga_orchestrator.tests.support.virtual_time import await_idle, settle
 
 NO = Response(409, {}, b'{"detail": "no"}')
 TO_ROME: Json = [{"to": "Rome"}]
@@ -84,8 +83,7 @@ async def test_active_child_is_compensated_with_its_parent(service: InMemoryServ
     await service.participants.await_call("fly")
 
     await service.orchestrator.execute(parent_id, Cancel(reason="too late"))
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
     assert await status_of(service, parent_id, child_id) == ["compensating", "compensating"]
     service.participants.release("fly")
     await await_idle(service.driver)

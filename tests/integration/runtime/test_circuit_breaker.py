@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -18,7 +17,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     InMemoryService,
     in_memory_service,
 )
-from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
+from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest, settle
 
 TRIP = """
 saga: trip
@@ -145,9 +144,3 @@ async def test_all_sagas_complete_when_the_participant_recovers(service: InMemor
 
     assert service.driver.executor.breakers["hotel"].held == set()
     assert service.driver.executor.breakers["hotel"].state is CircuitState.CLOSED
-
-
-async def settle() -> None:
-    """Let every task go as far as it can."""
-    for _ in range(40):
-        await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     ScriptedParticipants,
     in_memory_service,
 )
-from saga_orchestrator.tests.support.virtual_time import run_to_rest
+from saga_orchestrator.tests.support.virtual_time import run_to_rest, settle
 
 NO = Response(409, {}, b'{"detail": "no"}')
 OOPS = Response(500, {}, b"")
@@ -59,8 +59,7 @@ async def test_call_leaves_after_the_append_was_confirmed(
     starting = asyncio.ensure_future(service.start("order_processing"))
     await log.asked.wait()
 
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
 
     assert service.participants.sent == []
     log.slow.set()

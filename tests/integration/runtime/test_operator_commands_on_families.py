@@ -26,7 +26,7 @@ from saga_orchestrator.fsm.instructions import child_id_of, needs_no_recovery
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import CHILD, PARENT
 from saga_orchestrator.tests.support.in_memory_service import InMemoryService, in_memory_service
-from saga_orchestrator.tests.support.virtual_time import await_idle
+from saga_orchestrator.tests.support.virtual_time import await_idle, settle
 
 UNDONE = Resolution.UNDONE
 NO = Response(409, {}, b'{"detail": "no"}')
@@ -201,8 +201,7 @@ async def test_child_that_completes_during_a_command_is_checked_again(
     service.participants.release("fly")
     await log.asked.wait()
     compensation = asyncio.ensure_future(service.orchestrator.execute(child_id, Compensate()))
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await settle()
     assert await status_of(service, child_id) == ["running"]
     recording.set()
 

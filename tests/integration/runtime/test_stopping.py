@@ -16,7 +16,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     InMemoryService,
     in_memory_service,
 )
-from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
+from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest, settle
 
 NO = Response(409, {}, b'{"detail": "no"}')
 OOPS = Response(500, {}, b"")
@@ -34,6 +34,7 @@ async def test_waiting_client_is_answered_when_the_service_begins_to_stop(
         for _ in range(3)
     ]
     await service.participants.await_call("create_order")
+    await settle()
 
     service.driver.begin_stop()
 

@@ -32,7 +32,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     InMemoryService,
     in_memory_service,
 )
-from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest
+from saga_orchestrator.tests.support.virtual_time import await_idle, run_to_rest, settle
 
 THROTTLED = Response(429, {"retry-after": "60"}, b"")
 APPROVED = SendSignal(name="approval", body={"by": "Ada"}, key="once")
@@ -231,9 +231,3 @@ async def test_concurrent_timer_and_command_are_handled_one_by_one(
     types = log.types(saga_id)
     assert (types.count("StepRejected"), types[-1]) == (1, "SagaCompensated")
     assert await status_of(service, saga_id) == "compensated"
-
-
-async def settle() -> None:
-    """Let every task go as far as it can."""
-    for _ in range(20):
-        await asyncio.sleep(0)

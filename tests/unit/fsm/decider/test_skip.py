@@ -15,7 +15,7 @@ from saga_orchestrator.fsm.testing import (
     define,
     given,
 )
-from saga_orchestrator.tests.unit.fsm.decider.scenarios import MINUTE, THREE, TWO, all_done
+from saga_orchestrator.tests.unit.fsm.decider.scenarios import ASKED, MINUTE, THREE, TWO, all_done
 
 
 def skip(step: str) -> SkipStep:
@@ -82,6 +82,29 @@ def test_only_a_pending_step_can_be_skipped(step: str) -> None:
 
 def test_a_step_that_does_not_exist_cannot_be_skipped() -> None:
     given(TWO).when(skip("nobody")).then_refused(StepNotFound)
+
+
+def test_compensating_saga_refuses_skip() -> None:
+    back = "it is compensating, and no step of it can be skipped any more"
+    case = given(THREE).when(ASKED).then_status("compensating", ship="pending")
+    case.when(skip("ship")).then_refused(NotAllowed, back)
+
+    parked = all_done(given(THREE), "book").when(action_answer("pay", REJECTED))
+    parked = parked.when(compensation_answer("book", REJECTED)).then_status(
+        "parked", ship="pending"
+    )
+    parked.when(skip("ship")).then_refused(NotAllowed, back)
+
+
+def test_skip_of_an_ended_saga_or_without_a_pending_step_is_refused() -> None:
+    over = (
+        given(THREE)
+        .when(action_answer("book", REJECTED))
+        .then_status("compensated", ship="pending")
+    )
+
+    over.when(skip("ship")).then_refused(NotAllowed, "it is compensated")
+    all_done(given(TWO), "book").when(skip("book")).then_refused(NotAllowed, "no step of it")
 
 
 def test_step_without_compensation_parks_when_the_pivot_was_skipped() -> None:

@@ -19,11 +19,7 @@ from saga_orchestrator.fsm.runtime.concurrency import (
     TimeoutQueue,
     WorkerThread,
 )
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
+from saga_orchestrator.tests.support.virtual_time import settle
 
 
 async def have_one_of(turns: FairSemaphore) -> None:

@@ -24,6 +24,7 @@ from saga_orchestrator.tests.support.in_memory_service import (
     TOKENS,
     FakeClock,
 )
+from saga_orchestrator.tests.support.virtual_time import settle
 
 TRIP = define("book", "pay")
 
@@ -59,12 +60,6 @@ def call_of(step: str) -> CallParticipant:
 def undo_of_book(definition: Definition = TRIP) -> CallParticipant:
     case = given(definition).when(action_answer("book", DONE)).when(action_answer("pay", REJECTED))
     return case.calls[0]
-
-
-async def settle() -> None:
-    """Let every task go as far as it can."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def test_participant_gets_at_most_the_limit_of_concurrent_calls() -> None:
