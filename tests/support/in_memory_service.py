@@ -176,6 +176,13 @@ class InMemoryService:
         request = StartSaga(entity_id=entity_id, input={"step_data": step_data})
         return (await self.orchestrator.start(saga_type, request)).saga
 
+    async def start_held(self, step: str, saga_type: str = "order_processing") -> Saga:
+        """Start a saga, and return once the call of `step` has arrived: its reply is held."""
+        self.participants.hold(step)
+        saga = await self.start(saga_type)
+        await self.participants.await_call(step)
+        return saga
+
     async def await_rest(self, saga_id: str) -> Saga:
         saga = await self.orchestrator.wait_until_rest(
             await self.orchestrator.saga(saga_id), TIME_LIMIT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Any, Final
 
 from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.fsm.inputs import Abandon, Compensate, OperatorCommand, Pause, StartSaga
@@ -51,6 +52,12 @@ steps:
   - {name: pay, participant: bank, action: {path: /pay, retry: {attempts: 1}}, pivot: true}
   - {name: thank, participant: mail, action: {path: /mail}}
 """
+START: Final[Mapping[str, Any]] = {
+    "saga_type": "order_processing",
+    "entity_id": 123,
+    "step_data": ORDER_STEP_DATA,
+}
+UNKNOWN_SAGA = "019ca945-0a00-7000-8000-0000000fff01"
 SECRET = "ab/cd+ef=Q7zz12345678"  # that a participant is sent with every call
 TROUBLE = Response(500, {}, b'{"detail": "out of order"}')
 REFUSAL = Response(409, {}, b'{"detail": "gone already"}')

@@ -14,23 +14,17 @@ from saga_orchestrator.http.wire.headers import ACTOR_HEADER
 from saga_orchestrator.http.wire.responses import EventModel, ProblemDetails
 from saga_orchestrator.http.wire.route import RouteSpec
 from saga_orchestrator.tests.support.in_memory_service import (
-    ORDER_STEP_DATA,
     TOKENS,
     InMemoryService,
 )
 from saga_orchestrator.tests.support.virtual_time import await_idle
 
 from .conftest import ScriptedListing
-from .situations import ACCEPTED, DELIVERY, SITUATIONS, accepted, started, waiting
+from .situations import ACCEPTED, DELIVERY, SITUATIONS, START, accepted, started, waiting
 from .test_bulk import listed
 from .test_verbs import BODIES
 
 ANNA: Mapping[str, str] = {ACTOR_HEADER: "anna"}
-START: dict[str, Any] = {
-    "saga_type": "order_processing",
-    "entity_id": 1,
-    "step_data": ORDER_STEP_DATA,
-}
 ASKED = [
     ("waiting", "pause"),
     ("paused", "resume"),

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from saga_orchestrator.http.admission import AdmissionMiddleware
 from saga_orchestrator.http.app import ROUTES
 from saga_orchestrator.http.wire.route import RouteSpec
-from saga_orchestrator.tests.support.in_memory_service import ORDER_STEP_DATA, InMemoryService
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from .situations import START
+
 NAMES: Final = ("saga", "Saga.Example.", "*.pods.example")
 FRIEND: Final = "https://ops.example"
-START: Final = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
 ANY_REQUEST: Final = settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

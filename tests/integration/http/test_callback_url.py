@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 import pytest
 from saga_orchestrator.http.wire.responses import ProblemDetails
 from saga_orchestrator.tests.support.in_memory_service import (
-    ORDER_STEP_DATA,
     InMemoryService,
     ScriptedWebhooks,
 )
 from saga_orchestrator.tests.support.virtual_time import await_idle
 
-START: dict[str, Any] = {
-    "saga_type": "order_processing",
-    "entity_id": 1,
-    "step_data": ORDER_STEP_DATA,
-}
+from .situations import START
 
 
 @pytest.mark.parametrize(

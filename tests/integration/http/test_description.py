@@ -15,16 +15,14 @@ from saga_orchestrator.http.openapi import openapi_document
 from saga_orchestrator.http.wire.problems import PROBLEMS
 from saga_orchestrator.http.wire.route import RouteSpec
 from saga_orchestrator.tests.support.in_memory_service import (
-    ORDER_STEP_DATA,
     TOKENS,
     InMemoryService,
 )
 
 from .api_description import assert_described
-from .situations import SITUATIONS
+from .situations import SITUATIONS, START
 
 DOCUMENT = openapi_document(ROUTES, "1.2.3")
-START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
 TRIP = {
     "saga": "trip",
     "version": 1,

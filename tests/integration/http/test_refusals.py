@@ -23,8 +23,8 @@ from saga_orchestrator.tests.support.in_memory_service import (
     InMemoryService,
 )
 
-START = {"saga_type": "order_processing", "entity_id": 123, "step_data": ORDER_STEP_DATA}
-NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
+from .situations import START, UNKNOWN_SAGA
+
 BULK = {"action": "cancel", "filter": {}, "reason": "wrong price"}
 WITH_A_BODY = [route for route in ROUTES if route.body]
 TAKES_ANYTHING = ("signal", "verify_definition")
@@ -174,8 +174,8 @@ async def send(
     **headers: str,
 ) -> httpx.Response:
     """To a place whose saga is not there, with the token of the step that is not there either."""
-    place = {"saga_id": NOBODY, "step": "x", "name": "x", "version": "1"}
-    token = {"Saga-Callback-Token": TOKENS.issue(NOBODY, "x")}
+    place = {"saga_id": UNKNOWN_SAGA, "step": "x", "name": "x", "version": "1"}
+    token = {"Saga-Callback-Token": TOKENS.issue(UNKNOWN_SAGA, "x")}
     path = route.path.format(**place)
     return await client.request(
         route.method, path, content=content, headers={**JSON, **token, **headers}
@@ -294,15 +294,15 @@ async def test_body_that_does_not_fit_its_route_is_refused(
         ("DELETE", "/sagas/start", "POST"),
         ("GET", "/sagas/start", "POST"),
         ("POST", "/sagas", "GET"),
-        ("POST", f"/sagas/{NOBODY}/status", "GET"),
+        ("POST", f"/sagas/{UNKNOWN_SAGA}/status", "GET"),
         ("DELETE", "/definitions/a/1", "GET, PUT"),
         ("BREW", "/health", "GET"),
         ("PUT", "/bulk", "GET, POST"),
         ("DELETE", "/bulk/x", "GET"),
         ("POST", "/audit/verify", "GET"),
-        ("GET", f"/sagas/{NOBODY}/pause", "POST"),
-        ("PUT", f"/sagas/{NOBODY}/signals/x", "POST"),
-        ("GET", f"/sagas/{NOBODY}/steps/x/complete", "POST"),
+        ("GET", f"/sagas/{UNKNOWN_SAGA}/pause", "POST"),
+        ("PUT", f"/sagas/{UNKNOWN_SAGA}/signals/x", "POST"),
+        ("GET", f"/sagas/{UNKNOWN_SAGA}/steps/x/complete", "POST"),
     ],
 )
 async def test_wrong_method_is_refused_with_the_allowed_ones(
@@ -319,7 +319,7 @@ async def test_unknown_path_is_not_found(client: httpx.AsyncClient, path: str) -
     assert_problem(await client.get(path), 404, "unknown-path")
 
 
-@pytest.mark.parametrize("saga_id", [NOBODY, "1", "%00", "ü", "a" * 5000, "%0d%0aX-Evil:1"])
+@pytest.mark.parametrize("saga_id", [UNKNOWN_SAGA, "1", "%00", "ü", "a" * 5000, "%0d%0aX-Evil:1"])
 @pytest.mark.parametrize("query", ["", "?at_version=1", "?min_version=1"])
 async def test_text_that_is_the_id_of_no_saga_is_not_found(
     client: httpx.AsyncClient, saga_id: str, query: str
@@ -362,11 +362,11 @@ async def test_stream_of_a_shard_is_no_saga(client: httpx.AsyncClient) -> None:
         "/sagas?type=%00",
         "/sagas?tag.=x",
         "/sagas?tag.a=%00",
-        f"/sagas/{NOBODY}/status?at_version=1&min_version=1",
-        f"/sagas/{NOBODY}/status?at_version={'9' * 5000}",
-        f"/sagas/{NOBODY}/events?after=-1",
-        f"/sagas/{NOBODY}/events?limit=1001",
-        f"/sagas/{NOBODY}?verbose=1",
+        f"/sagas/{UNKNOWN_SAGA}/status?at_version=1&min_version=1",
+        f"/sagas/{UNKNOWN_SAGA}/status?at_version={'9' * 5000}",
+        f"/sagas/{UNKNOWN_SAGA}/events?after=-1",
+        f"/sagas/{UNKNOWN_SAGA}/events?limit=1001",
+        f"/sagas/{UNKNOWN_SAGA}?verbose=1",
         "/definitions?page=2",
         "/audit/verify?shard=1",
         "/bulk/x?verbose=1",

@@ -23,11 +23,8 @@ from saga_orchestrator.tests.support.in_memory_service import (
     definition_from_yaml,
 )
 
-START: dict[str, Any] = {
-    "saga_type": "order_processing",
-    "entity_id": 123,
-    "step_data": ORDER_STEP_DATA,
-}
+from .situations import START
+
 NOBODY = "018f0000-0000-7000-8000-000000000003"
 NO_MONEY = Response(402, {}, b'{"detail": "card declined"}')
 

@@ -8,9 +8,9 @@ import httpx
 from saga_orchestrator.eventstore.errors import LogUnavailable
 from saga_orchestrator.eventstore.event import NewEvent, RecordedEvent, StreamId
 from saga_orchestrator.eventstore.memory import InMemoryLog
-from saga_orchestrator.tests.support.in_memory_service import ORDER_STEP_DATA, InMemoryService
+from saga_orchestrator.tests.support.in_memory_service import InMemoryService
 
-START = {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
+from .situations import START
 
 
 class AmbiguousLog(InMemoryLog):

@@ -16,14 +16,6 @@ async def a_completed(service: InMemoryService) -> str:
     return (await service.await_rest(saga.state.saga_id)).state.saga_id
 
 
-async def a_held(service: InMemoryService, step: str) -> str:
-    """A saga that waits for `step`."""
-    service.participants.hold(step)
-    saga_id = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call(step)
-    return saga_id
-
-
 async def test_status_of_a_completed_saga_is_final(
     client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
@@ -77,7 +69,7 @@ async def test_status_is_returned_as_of_a_version(
 async def test_status_is_returned_as_of_a_time(
     client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_held(service, "create_order")
+    saga_id = (await service.start_held("create_order")).state.saga_id
     before = service.clock.time
     service.clock.advance(timedelta(seconds=5))
     service.participants.release("create_order")
@@ -92,7 +84,7 @@ async def test_status_is_returned_as_of_a_time(
 async def test_client_can_wait_for_a_version_over_http(
     client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_held(service, "create_order")
+    saga_id = (await service.start_held("create_order")).state.saga_id
     asking = asyncio.ensure_future(client.get(f"/sagas/{saga_id}/status?min_version=8"))
     service.participants.release("create_order")
 
@@ -104,7 +96,7 @@ async def test_client_can_wait_for_a_version_over_http(
 async def test_client_waits_for_a_version_no_longer_than_preferred(
     client: httpx.AsyncClient, service: InMemoryService
 ) -> None:
-    saga_id = await a_held(service, "create_order")
+    saga_id = (await service.start_held("create_order")).state.saga_id
 
     response = await client.get(
         f"/sagas/{saga_id}/status?min_version=8", headers={"Prefer": "wait=0"}

@@ -10,9 +10,7 @@ from saga_orchestrator.http.wire.responses import SagaStatusResponse
 from saga_orchestrator.tests.support.asgi_requests import JSON
 from saga_orchestrator.tests.support.in_memory_service import TOKENS, InMemoryService
 
-from .situations import SECRET, accepted
-
-NOBODY = "019ca945-0a00-7000-8000-0000000fff01"
+from .situations import SECRET, UNKNOWN_SAGA, accepted
 
 
 def token_of(saga_id: str, step: str = "ship") -> Mapping[str, str]:
@@ -74,7 +72,7 @@ async def test_callback_that_fails_its_step_starts_compensation(
         {"Saga-Callback-Token": ""},
         {"Saga-Callback-Token": "0" * 64},
         {"Saga-Callback-Token": "\xfc".encode("latin-1")},
-        token_of(NOBODY),
+        token_of(UNKNOWN_SAGA),
     ],
 )
 async def test_callback_without_the_token_is_refused(

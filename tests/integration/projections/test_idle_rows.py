@@ -100,9 +100,7 @@ async def test_saga_with_a_call_or_a_child_is_not_idle(status_table: StatusTable
     service = await service_of_waiting_sagas(Response(200, {}, b""))
     projector = await caught_up_projector(service, status_table)
     parent_id = await start(service, "parent")
-    service.participants.hold("book")
-    called = (await service.start("trip")).state.saga_id
-    await service.participants.await_call("book")
+    called = (await service.start_held("book", "trip")).state.saga_id
 
     await projector.flush()
 

@@ -115,9 +115,7 @@ async def test_job_commands_each_saga_and_counts_them(service: InMemoryService) 
 async def test_refusals_stop_no_other_saga(service: InMemoryService) -> None:
     jobs = bulk_jobs(service)
     (done,), (unknown,) = await completed(service, 1), unknown_sagas(1)
-    service.participants.hold("create_order")
-    going = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call("create_order")
+    going = (await service.start_held("create_order")).state.saga_id
 
     started = (await jobs.start(STOP, [done, unknown, going])).job
     await jobs.step()

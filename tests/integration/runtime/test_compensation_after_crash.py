@@ -96,9 +96,7 @@ async def test_further_attempt_of_an_uncertain_step_is_not_sent_after_a_cancel()
 
 async def test_call_cut_off_by_a_crash_is_not_resent_after_a_cancel() -> None:
     service = await in_memory_service()
-    service.participants.hold("process_payment")
-    saga_id = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call("process_payment")
+    saga_id = (await service.start_held("process_payment")).state.saga_id
     await service.orchestrator.execute(saga_id, CANCEL)
     restarted = await in_memory_service(store=service.log.store)
 

@@ -68,9 +68,7 @@ async def test_call_leaves_after_the_append_was_confirmed(
 
 
 async def test_sagas_do_not_wait_for_one_another(service: InMemoryService) -> None:
-    service.participants.hold("create_order")
-    first = await service.start("order_processing")
-    await service.participants.await_call("create_order")
+    first = await service.start_held("create_order")
     gate = service.participants.gates.pop("create_order")
 
     second = await service.await_rest((await service.start("order_processing")).state.saga_id)
@@ -84,9 +82,7 @@ async def test_sagas_do_not_wait_for_one_another(service: InMemoryService) -> No
 async def test_concurrent_inputs_of_a_saga_are_handled_one_by_one(
     service: InMemoryService, log: TroubledLog
 ) -> None:
-    service.participants.hold("process_payment")
-    saga_id = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call("process_payment")
+    saga_id = (await service.start_held("process_payment")).state.saga_id
     log.slow = asyncio.Event()
     log.asked.clear()
 

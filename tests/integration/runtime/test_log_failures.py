@@ -76,9 +76,7 @@ async def test_unconfirmed_start_that_was_recorded_is_driven_by_the_next_process
 async def test_result_is_kept_until_an_overloaded_log_records_it(
     service: InMemoryService, log: TroubledLog
 ) -> None:
-    service.participants.hold("create_order")
-    saga = await service.start("order_processing")
-    await service.participants.await_call("create_order")
+    saga = await service.start_held("create_order")
     log.troubles.extend([LogOverloaded(1000)] * 2)
 
     service.participants.release("create_order")
@@ -92,9 +90,7 @@ async def test_result_is_kept_until_an_overloaded_log_records_it(
 async def test_saga_of_a_lost_shard_is_released(
     service: InMemoryService, log: TroubledLog, trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service.participants.hold("create_order")
-    saga = await service.start("order_processing")
-    await service.participants.await_call("create_order")
+    saga = await service.start_held("create_order")
     waiting = asyncio.ensure_future(service.orchestrator.wait_until_rest(saga, TIME_LIMIT))
     log.troubles.append(trouble)
 
@@ -108,9 +104,7 @@ async def test_saga_of_a_lost_shard_is_released(
 
 async def test_log_without_a_claim_cannot_append(service: InMemoryService) -> None:
     """A second process takes over: the first one's answers do not land."""
-    service.participants.hold("create_order")
-    saga = await service.start("order_processing")
-    await service.participants.await_call("create_order")
+    saga = await service.start_held("create_order")
     taken_over = await in_memory_service(store=service.log.store)
 
     service.participants.release("create_order")
@@ -140,9 +134,7 @@ async def test_ambiguous_commit_raises_outcome_unknown(
     service: InMemoryService, log: TroubledLog
 ) -> None:
     """It landed, and nobody was told: who lets go leaves the truth to the log."""
-    service.participants.hold("create_order")
-    saga = await service.start("order_processing")
-    await service.participants.await_call("create_order")
+    saga = await service.start_held("create_order")
     log.lands = True
     log.troubles.append(LogUnavailable("the connection broke during the commit"))
 

@@ -150,9 +150,7 @@ async def test_saga_is_returned_as_of_every_version_and_time(service: InMemorySe
 
 
 async def test_saga_in_memory_equals_its_replayed_stream(service: InMemoryService) -> None:
-    service.participants.hold("process_payment")
-    saga_id = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call("process_payment")
+    saga_id = (await service.start_held("process_payment")).state.saga_id
 
     live = await service.orchestrator.saga(saga_id)
 

@@ -116,9 +116,7 @@ async def test_timer_that_expired_during_the_outage_fires_at_once(
 
 async def test_saga_left_undecided_by_a_drain_is_read_and_goes_on(service: InMemoryService) -> None:
     idle = await start(service, "approval")
-    service.participants.hold("process_payment")
-    drained = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call("process_payment")
+    drained = (await service.start_held("process_payment")).state.saga_id
     draining = asyncio.ensure_future(service.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
     service.participants.release("process_payment")

@@ -48,9 +48,7 @@ async def test_waiting_client_is_answered_when_the_service_begins_to_stop(
 async def test_drain_records_results_and_intends_nothing_new(
     service: InMemoryService, log: TroubledLog
 ) -> None:
-    service.participants.hold("process_payment")
-    saga_id = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call("process_payment")
+    saga_id = (await service.start_held("process_payment")).state.saga_id
     draining = asyncio.ensure_future(service.driver.drain(TIME_LIMIT))
     await asyncio.sleep(0)
 
@@ -68,9 +66,7 @@ async def test_drain_records_results_and_intends_nothing_new(
 async def test_drain_drops_unanswered_calls_when_its_time_is_over(
     service: InMemoryService, log: TroubledLog
 ) -> None:
-    service.participants.hold("process_payment")
-    saga_id = (await service.start("order_processing")).state.saga_id
-    await service.participants.await_call("process_payment")
+    saga_id = (await service.start_held("process_payment")).state.saga_id
 
     await asyncio.wait_for(service.driver.drain(timedelta()), TIME_LIMIT.total_seconds())
 
