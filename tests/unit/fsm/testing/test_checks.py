@@ -83,6 +83,22 @@ def test_effect_that_stands_after_compensation_is_a_violation() -> None:
     assert breaches(process, participants) == [("I2", "compensated, and book still stands")]
 
 
+def test_call_without_an_intent_is_a_violation() -> None:
+    process, participants = driven()
+    participants.received.append(replace(process.in_flight[0].call, attempt=2))
+
+    found = breaches(process, participants)
+
+    assert found == [("I6", "the action of book, attempt 2, was sent and never recorded")]
+
+
+def test_key_that_changes_is_a_violation() -> None:
+    process, participants = driven()
+    participants.received.append(replace(process.in_flight[0].call, key="another"))
+
+    found = breaches(process, participants)
+
+    assert found == [("I7", "the action of book was sent under the key another")]
 def test_step_that_an_operator_calls_done_without_an_effect_is_a_violation() -> None:
     process, participants = driven(
         ParticipantBehavior.REQUEST_LOST, definition=define("pay pivot attempts=1", "ship")
@@ -122,8 +138,8 @@ def test_pivot_that_an_operator_calls_done_during_compensation_is_a_violation() 
     assert violated_invariants(process, participants, truthful_operator=False) == []
 
 
-def resolve(process: SimulatedProcess, step: str, verdict: Resolution) -> None:
-    process.handle(ResolveStep(step=step, verdict=verdict, evidence="seen"), now=NOON)
+def resolve(process: SimulatedProcess, step: str, resolution: Resolution) -> None:
+    process.handle(ResolveStep(step=step, verdict=resolution, evidence="seen"), now=NOON)
 
 
 def test_saga_that_waits_for_a_child_is_not_idle() -> None:
