@@ -28,35 +28,6 @@ ONE = SagaSummary(
 )
 
 
-async def test_saga_in_a_list_has_these_members(
-    client: httpx.AsyncClient, listing: ScriptedListing
-) -> None:
-    listing.sagas = [ONE]
-
-    response = await client.get("/sagas")
-
-    assert response.json() == {
-        "sagas": [
-            {
-                "saga_id": ONE.saga_id,
-                "saga_type": "order_processing",
-                "definition_version": 1,
-                "entity_id": 123,
-                "status": "completed",
-                "current_step": None,
-                "error": None,
-                "parked": None,
-                "paused": False,
-                "tags": {"region": "eu"},
-                "version": 8,
-                "created_at": "2026-03-01T12:00:00.000000Z",
-                "updated_at": "2026-03-01T12:00:00.000000Z",
-            }
-        ],
-        "next_cursor": None,
-    }
-
-
 async def test_query_reaches_the_listing(
     client: httpx.AsyncClient, listing: ScriptedListing
 ) -> None:

@@ -18,7 +18,6 @@ from saga_orchestrator.fsm.runtime.bulk import (
     CONTENT_VERSION,
     JOB_RETENTION,
     MAX_CONCURRENT_COMMANDS,
-    MAX_REFUSALS,
     NEWER_CONTENT,
     UNEXPECTED,
     UNREADABLE_CONTENT,
@@ -316,16 +315,6 @@ async def test_each_node_commands_the_sagas_that_it_drives() -> None:
     assert (job.status, job.done) == ("done", len(sagas))
     assert (sum(ended.values()), min(ended.values()) > 0) == (len(sagas), True)
     await cluster.close()
-
-
-async def test_some_of_many_refusals_are_listed_with_a_job(service: InMemoryService) -> None:
-    jobs = bulk_jobs(service)
-
-    started = (await jobs.start(STOP, unknown_sagas(MAX_REFUSALS + 5))).job
-    await jobs.step()
-
-    job = await jobs.get(started.job_id)
-    assert (job.refused, len(job.refusals)) == (MAX_REFUSALS + 5, MAX_REFUSALS)
 
 
 async def test_job_without_sagas_is_done_at_once(service: InMemoryService) -> None:

@@ -9,7 +9,7 @@ import pytest
 from saga_orchestrator.eventstore.errors import LogOverloaded, LogUnavailable
 from saga_orchestrator.fsm.call_outcome import Response
 from saga_orchestrator.fsm.formats.strict_json import Json
-from saga_orchestrator.fsm.inputs import Abandon, Cancel, Compensate, Retry
+from saga_orchestrator.fsm.inputs import Cancel, Compensate, Retry
 from saga_orchestrator.fsm.instructions import child_id_of, needs_no_recovery
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.integration.runtime.waiting_sagas import CHILD, FAMILY, PARENT
@@ -90,23 +90,6 @@ async def test_active_child_is_compensated_with_its_parent(service: InMemoryServ
 
     assert await status_of(service, parent_id, child_id) == ["compensated", "compensated"]
     assert service.participants.paths == ["POST /ask", "POST /fly", "POST /unfly", "POST /forget"]
-
-
-async def test_abandoned_child_parks_the_compensating_parent(
-    service: InMemoryService,
-) -> None:
-    service.participants.will_reply("undo fly", NO)
-    parent_id, child_id = await start(service)
-    await await_idle(service.driver)
-    await service.orchestrator.execute(parent_id, Compensate())
-    await await_idle(service.driver)
-
-    await service.driver.deliver(child_id, Abandon(reason="no answer"))
-    await await_idle(service.driver)
-
-    parent = await service.orchestrator.saga(parent_id)
-    assert parent.state.status == "parked"
-    assert parent.not_undone == ("ask", "trip")
 
 
 async def test_child_without_a_definition_is_a_rejected_step(log: TroubledLog) -> None:

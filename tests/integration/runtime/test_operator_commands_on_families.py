@@ -129,22 +129,6 @@ async def test_command_that_ends_an_active_child_is_refused(
     assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
 
 
-@pytest.mark.parametrize("asked", [Compensate(), Cancel()])
-async def test_child_counted_by_its_parent_is_compensated_with_the_parent_only(
-    service: InMemoryService, asked: OperatorCommand
-) -> None:
-    parent_id, child_id = await start(service)
-    await await_idle(service.driver)
-
-    with pytest.raises(DrivenByParent):
-        await service.orchestrator.execute(child_id, asked)
-    with pytest.raises(DrivenByParent):
-        await service.orchestrator.compensation_plan(child_id)
-    await service.orchestrator.execute(parent_id, Compensate())
-    await await_idle(service.driver)
-    assert await status_of(service, parent_id, child_id) == ["compensated", "compensated"]
-
-
 async def test_parked_child_accepts_only_commands_that_unpark(service: InMemoryService) -> None:
     service.participants.will_reply("undo fly", *[NO] * 2)
     parent_id, child_id = await start(service)
@@ -221,25 +205,6 @@ async def test_counted_child_of_a_parked_parent_cannot_be_cancelled(log: Trouble
     await service.driver.drain(timedelta())
 
 
-async def test_pause_and_resume_of_a_parent_reach_its_active_child(
-    service: InMemoryService,
-) -> None:
-    parent_id, child_id = await flying(service)
-    await service.orchestrator.execute(parent_id, Pause())
-    await landed(service)
-
-    child = await service.orchestrator.saga(child_id)
-    assert (child.state.status, child.state.paused_by_parent) == ("running", True)
-    assert service.participants.paths == ["POST /ask", "POST /fly"]
-    with pytest.raises(DrivenByParent):
-        await service.orchestrator.execute(child_id, Resume())
-    assert "resume" not in await service.orchestrator.allowed_actions(child)
-
-    await service.orchestrator.execute(parent_id, Resume())
-    await await_idle(service.driver)
-    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
-
-
 async def test_pause_returns_when_it_has_reached_all_descendants() -> None:
     service = await in_memory_service(TWO_STEPS, PARENT, GRANDPARENT)
     service.participants.hold("fly")
@@ -252,21 +217,6 @@ async def test_pause_returns_when_it_has_reached_all_descendants() -> None:
     for saga_id in (parent_id, child_id_of(parent_id, "trip")):
         assert (await service.orchestrator.saga(saga_id)).state.paused_by_parent
     await service.driver.drain(timedelta())
-
-
-async def test_own_pause_of_a_child_outlasts_that_of_its_parent(
-    service: InMemoryService,
-) -> None:
-    parent_id, child_id = await flying(service)
-    await service.orchestrator.execute(child_id, Pause())
-    for asked in (Pause(), Resume()):
-        await service.orchestrator.execute(parent_id, asked)
-    await landed(service)
-    assert (await service.orchestrator.saga(child_id)).state.paused_at is not None
-
-    await service.orchestrator.execute(child_id, Resume())
-    await await_idle(service.driver)
-    assert await status_of(service, parent_id, child_id) == ["completed", "completed"]
 
 
 async def test_pause_cut_off_by_a_crash_reaches_the_child_after_recovery(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from saga_orchestrator.eventstore.event import RecordedEvent, StreamId
+from saga_orchestrator.eventstore.event import StreamId
 from saga_orchestrator.fsm.definitions.findings import InvalidInput
 from saga_orchestrator.fsm.inputs import Compensate, StartSaga
 from saga_orchestrator.fsm.runtime.errors import (
     DefinitionNotFound,
     Unavailable,
-    VersionNotReached,
 )
 from saga_orchestrator.fsm.runtime.orchestrator import IdempotencyKey
-from saga_orchestrator.fsm.saga import Saga
-from saga_orchestrator.projections.status import status_view
 from saga_orchestrator.tests.integration.runtime.failing_log import TroubledLog
 from saga_orchestrator.tests.support.in_memory_service import (
     NOON,
@@ -123,30 +119,6 @@ async def test_waiting_client_gets_the_requested_version(service: InMemoryServic
     service.participants.release("create_order")
 
     assert [saga.state.version for saga in await asyncio.gather(*waiting)] == [2, 2, 4, 4, 8]
-
-
-async def test_saga_is_returned_as_of_every_version_and_time(service: InMemoryService) -> None:
-    moments: list[datetime] = []
-
-    def second_by_second(saga: Saga, recorded: Sequence[RecordedEvent]) -> None:
-        moments.extend(event.recorded_at for event in recorded)
-        service.clock.advance(timedelta(seconds=1))
-
-    service.driver.observe = second_by_second
-    saga_id = (await service.start("order_processing")).state.saga_id
-    newest = await service.await_rest(saga_id)
-
-    for version in range(1, newest.state.version + 1):
-        by_version = await service.orchestrator.saga_as_of(saga_id, version=version)
-        by_time = await service.orchestrator.saga_as_of(saga_id, at=moments[version - 1])
-        assert by_version.state.version == version
-        assert by_time.state.version == max(
-            number for number, at in enumerate(moments, 1) if at == moments[version - 1]
-        )
-
-    assert status_view(await service.orchestrator.saga_as_of(saga_id)) == status_view(newest)
-    with pytest.raises(VersionNotReached):
-        await service.orchestrator.saga_as_of(saga_id, at=NOON - timedelta(seconds=1))
 
 
 async def test_saga_in_memory_equals_its_replayed_stream(service: InMemoryService) -> None:
