@@ -11,6 +11,8 @@ from saga_orchestrator.tests.house.tree import python_files, tree
 
 # Of two words at least: a single one may be the right word in a sentence.
 CLASS_NAME: Final = re.compile(r"\b[A-Z][a-z]+[A-Z]\w+")
+# In tests a thing is called by its noun: the event, the service, the outcome.
+PRIVATE: Final = {"held", "one", "told", "verdict", "world"}
 # What each of them is called now. Everyday words are missing here although they had a private
 # meaning once: they may be the right word elsewhere.
 RETIRED: Final = {
@@ -127,6 +129,17 @@ def test_no_docstring_names_a_retired_class() -> None:
         for docstring, line in docstrings(tree(file))
         for name in CLASS_NAME.findall(docstring)
         if name in RETIRED
+    ]
+
+    assert named == []
+
+
+def test_no_test_calls_a_thing_by_a_private_word() -> None:
+    named = [
+        f"{file}:{line}: {name}"
+        for file in python_files("tests")
+        for name, line in defined_names(tree(file))
+        if name in PRIVATE
     ]
 
     assert named == []
