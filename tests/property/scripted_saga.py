@@ -109,8 +109,8 @@ class ScriptedSaga:
             if "resolve" in allowed_actions(self.process.saga):
                 self.participants.accepted_steps.discard(step.name)
                 done = self.participants.has_done(step.name)
-                verdict = Resolution.DONE if done else Resolution.NOT_DONE
-                asked = ResolveStep(step=step.name, verdict=verdict, evidence="seen")
+                resolution = Resolution.DONE if done else Resolution.NOT_DONE
+                asked = ResolveStep(step=step.name, verdict=resolution, evidence="seen")
                 self.process.handle(asked, now=self.now)
 
     def _wake(self, at: datetime | None) -> None:

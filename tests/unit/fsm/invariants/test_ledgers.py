@@ -297,7 +297,7 @@ RESOLVED: dict[str, tuple[History, list[LedgerEntry], str]] = {
     "undone": (
         history_of_events(
             TWO,
-            *(one.event for one in PARKED.entries[1:]),
+            *(each_entry.event for each_entry in PARKED.entries[1:]),
             StepResolved(step="book", verdict=Resolution.UNDONE, evidence="seen"),
             SagaUnparked(back=True),
             SagaCompensated(),
@@ -314,7 +314,7 @@ def test_verdict_without_an_effect_is_a_breach_of_a_truthful_operator_alone(
 ) -> None:
     disagreements = effects_match_log(history, calls, EVERY_LEDGER, truthful_operator=True)
 
-    assert [one.detail for one in disagreements] == [detail]
+    assert [breach.detail for breach in disagreements] == [detail]
     assert list(effects_match_log(history, calls, EVERY_LEDGER)) == []
 
 
@@ -328,7 +328,7 @@ def test_verdict_that_supplies_an_output_excuses_no_missing_effect() -> None:
 
     found = effects_match_log(supplied, [seen("book", effect=False)], EVERY_LEDGER)
 
-    assert [one.detail for one in found] == ["book is called done, and took no effect"]
+    assert [breach.detail for breach in found] == ["book is called done, and took no effect"]
 
 
 @pytest.mark.parametrize("calls", [[seen("pay")], [seen("pay"), seen("undo pay")]])
@@ -337,7 +337,7 @@ def test_skipped_step_that_took_effect_is_a_breach(calls: list[LedgerEntry]) -> 
 
     found = effects_match_log(skipped, calls, EVERY_LEDGER)
 
-    assert [one.detail for one in found] == ["pay took effect, and was skipped"]
+    assert [breach.detail for breach in found] == ["pay took effect, and was skipped"]
 
 
 def test_effect_of_a_skipped_step_is_a_breach_also_if_the_log_has_it_as_unknown() -> None:
@@ -350,7 +350,7 @@ def test_effect_of_a_skipped_step_is_a_breach_also_if_the_log_has_it_as_unknown(
 
     found = effects_match_log(skipped, [seen("book")], EVERY_LEDGER)
 
-    assert [one.detail for one in found] == ["book took effect, and was skipped"]
+    assert [breach.detail for breach in found] == ["book took effect, and was skipped"]
 
 
 def in_epochs(*events: tuple[Event, int]) -> History:
@@ -418,18 +418,18 @@ def test_step_that_is_unknown_without_a_lost_reply_is_a_breach() -> None:
 def test_step_that_was_certainly_not_executed_is_called_done_by_no_truthful_operator(
     end: Event, versions: list[int]
 ) -> None:
-    verdict = StepResolved(step="book", verdict=Resolution.DONE, evidence="seen")
+    resolution = StepResolved(step="book", verdict=Resolution.DONE, evidence="seen")
 
-    found = certainty_holds(history_of_events(TWO, called("book"), end, verdict))
+    found = certainty_holds(history_of_events(TWO, called("book"), end, resolution))
 
-    assert [one.version for one in found] == versions
+    assert [breach.version for breach in found] == versions
 
 
 def test_operator_may_call_a_step_done_that_calls_no_participant() -> None:
-    verdict = StepResolved(step="approve", verdict=Resolution.DONE, evidence="by phone")
+    resolution = StepResolved(step="approve", verdict=Resolution.DONE, evidence="by phone")
     approved = history_of_events(
         define("approve signal=approval"),
-        *(WaitStarted(step="approve", signal="approval"), rejected("approve", 0), verdict),
+        *(WaitStarted(step="approve", signal="approval"), rejected("approve", 0), resolution),
     )
 
     assert list(certainty_holds(approved)) == []

@@ -99,6 +99,8 @@ def test_key_that_changes_is_a_violation() -> None:
     found = breaches(process, participants)
 
     assert found == [("I7", "the action of book was sent under the key another")]
+
+
 def test_step_that_an_operator_calls_done_without_an_effect_is_a_violation() -> None:
     process, participants = driven(
         ParticipantBehavior.REQUEST_LOST, definition=define("pay pivot attempts=1", "ship")
