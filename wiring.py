@@ -50,7 +50,7 @@ from .fsm.formats.redaction import Redaction, secret_forms
 from .fsm.runtime.bulk import BulkJobs
 from .fsm.runtime.calls.callback_tokens import SECRET_BYTES, CallbackTokens
 from .fsm.runtime.calls.executor import Executor
-from .fsm.runtime.clock import SystemClock
+from .fsm.runtime.clock import Clock, SystemClock
 from .fsm.runtime.completion_webhooks import CompletionWebhooks
 from .fsm.runtime.concurrency import SharedTimeout, WorkerThread
 from .fsm.runtime.definition_registry import DefinitionRegistry
@@ -121,6 +121,19 @@ class Stores:
     refusals: Refusals
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """The parts of this node that work on the stores."""
+
+    orchestrator: Orchestrator
+    driver: Driver
+    rebalancer: ShardRebalancer
+    projector: Projector
+    bulk: BulkJobs
+    tokens: CallbackTokens
+    event_metrics: EventMetrics
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[AppState]:
     """Open the service: wired, recovered and driving its sagas; stop it in order at the end."""
@@ -128,78 +141,95 @@ async def open_service(settings: Settings) -> AsyncIterator[AppState]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, clock.new_saga_id(0, 1), stack)
-        log = stores.log
-        lease = NodeLease()
-        registry = DefinitionRegistry(log, clock, settings.saga_sleep_cap, lease)
-        await _register_definitions(registry, settings)
-        repository = SagaRepository(log, registry)
-        projector = Projector(stores.tables, log, repository.load_many)
-        tokens = CallbackTokens(await _callback_secret(log, clock))
-        driver, event_metrics = _driver(settings, config, repository, projector, tokens, stack)
-        local_sagas = LocalSagas(repository, driver, lease)
-        notifies = settings.saga_database_mode == "postgresql"
-        inbox = PostgresInbox(stores.readers, notifies=notifies)
-        messenger = NodeMessenger(inbox, local_sagas, clock, stores.node_id)
-        unfinished = partial(_unfinished_sagas, projector, stores.tables)
-        rebalancer = ShardRebalancer(
-            stores.membership,
-            Recovery(log, driver, clock, unfinished),
-            driver,
-            messenger,
-            lease,
-            projector.release_shards,
-            shards=settings.saga_shards,
-        )
-        stack.push_async_callback(rebalancer.close)
-        orchestrator = Orchestrator(log, registry, local_sagas, clock, messenger)
-        bulk = BulkJobs(stores.jobs, local_sagas, lambda: driver.shards, clock)
-        listing = StatusListing(stores.views, projector.flush)
+        node = await _wire_node(settings, config, stores, clock, stack)
+        driver, rebalancer, projector = node.driver, node.rebalancer, node.projector
         async with asyncio.TaskGroup() as group:
             loops = (
-                projector.run(), driver.timers.run(), rebalancer.run(), log.wait_for_failure(),
+                projector.run(), driver.timers.run(), rebalancer.run(),
+                stores.log.wait_for_failure(),
             )  # fmt: skip
             tasks = [group.create_task(loop) for loop in loops]
-            executing_jobs = group.create_task(bulk.run())
+            executing_jobs = group.create_task(node.bulk.run())
             await rebalancer.wait_for_first_shard(FIRST_SHARD_TIMEOUT)
-            yield AppState(
-                orchestrator=orchestrator,
-                listing=listing,
-                health=SingleFlightHealthCheck(
-                    HealthCheck(
-                        log,
-                        rebalancer,
-                        driver.webhooks,
-                        stores.refusals,
-                        driver.sagas_awaiting_urls,
-                    )
-                ),
-                webhook_policy=_callback_policy(settings, config),
-                audit=partial(verify_log, log),
-                tokens=tokens,
-                bulk=bulk,
-                feed=LogFeed(log, stores.views, listing.refresh),
-                statistics=StatusTableStatistics(stores.views, listing.refresh),
-                executor=driver.executor,
-                event_counts=event_metrics,
-                participants=config.urls,
-                worker_thread=WorkerThread(),
-                body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),
-                redaction=Redaction(config.secrets()),
-                allowed_hosts=(
-                    socket.gethostname(),
-                    settings.saga_host,
-                    *settings.saga_allowed_hosts,
-                ),
-                allowed_origins=settings.saga_allowed_origins,
-            )
+            yield _app_state(settings, config, stores, node)
             # The service stops, from SIGTERM on: uvicorn has answered the requests in flight.
-            bulk.stop()
+            node.bulk.stop()
             await asyncio.wait([executing_jobs], timeout=BULK_STOP_TIMEOUT.total_seconds())
             executing_jobs.cancel()
             await _stop_in_order(driver, rebalancer, settings.saga_drain_time)
             for task in tasks:
                 task.cancel()
         await projector.flush()
+
+
+async def _wire_node(
+    settings: Settings,
+    config: ParticipantsConfig,
+    stores: Stores,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> Node:
+    """Make the parts of the node; those that must be closed are closed with `stack`."""
+    log, lease = stores.log, NodeLease()
+    registry = DefinitionRegistry(log, clock, settings.saga_sleep_cap, lease)
+    await _register_definitions(registry, settings)
+    repository = SagaRepository(log, registry)
+    projector = Projector(stores.tables, log, repository.load_many)
+    tokens = CallbackTokens(await _callback_secret(log, clock))
+    driver, event_metrics = _driver(settings, config, repository, projector, tokens, stack)
+    local_sagas = LocalSagas(repository, driver, lease)
+    notifies = settings.saga_database_mode == "postgresql"
+    inbox = PostgresInbox(stores.readers, notifies=notifies)
+    messenger = NodeMessenger(inbox, local_sagas, clock, stores.node_id)
+    unfinished = partial(_unfinished_sagas, projector, stores.tables)
+    rebalancer = ShardRebalancer(
+        stores.membership,
+        Recovery(log, driver, clock, unfinished),
+        driver,
+        messenger,
+        lease,
+        projector.release_shards,
+        shards=settings.saga_shards,
+    )
+    stack.push_async_callback(rebalancer.close)
+    return Node(
+        orchestrator=Orchestrator(log, registry, local_sagas, clock, messenger),
+        driver=driver,
+        rebalancer=rebalancer,
+        projector=projector,
+        bulk=BulkJobs(stores.jobs, local_sagas, lambda: driver.shards, clock),
+        tokens=tokens,
+        event_metrics=event_metrics,
+    )
+
+
+def _app_state(
+    settings: Settings, config: ParticipantsConfig, stores: Stores, node: Node
+) -> AppState:
+    log, driver = stores.log, node.driver
+    health = HealthCheck(
+        log, node.rebalancer, driver.webhooks, stores.refusals, driver.sagas_awaiting_urls
+    )
+    listing = StatusListing(stores.views, node.projector.flush)
+    return AppState(
+        orchestrator=node.orchestrator,
+        listing=listing,
+        health=SingleFlightHealthCheck(health),
+        webhook_policy=_callback_policy(settings, config),
+        audit=partial(verify_log, log),
+        tokens=node.tokens,
+        bulk=node.bulk,
+        feed=LogFeed(log, stores.views, listing.refresh),
+        statistics=StatusTableStatistics(stores.views, listing.refresh),
+        executor=driver.executor,
+        event_counts=node.event_metrics,
+        participants=config.urls,
+        worker_thread=WorkerThread(),
+        body_timeout=SharedTimeout(timedelta(seconds=MAX_BODY_SECONDS)),
+        redaction=Redaction(config.secrets()),
+        allowed_hosts=(socket.gethostname(), settings.saga_host, *settings.saga_allowed_hosts),
+        allowed_origins=settings.saga_allowed_origins,
+    )
 
 
 async def _stop_in_order(
@@ -366,7 +396,7 @@ def _max_calls_per_participant(limit: int, config: ParticipantsConfig) -> int:
     )
 
 
-async def _callback_secret(log: PostgresLog, clock: SystemClock) -> bytes:
+async def _callback_secret(log: PostgresLog, clock: Clock) -> bytes:
     """Return the secret of callback tokens: drawn once, and shared by all nodes."""
     drawn = secrets.token_bytes(SECRET_BYTES)
     await log.put_document(*TOKEN_SECRET, drawn, put_at=clock.now())
