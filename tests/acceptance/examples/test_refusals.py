@@ -12,8 +12,6 @@ from saga_orchestrator.tests.acceptance.examples.example_sagas import (
     ignoring_concurrent_order,
 )
 
-ABROAD = {"items": ["book"], "value": 20, "country": "JP"}
-
 
 def undone(steps: list[str]) -> list[str]:
     """What was done, and then undone from its end."""
@@ -57,47 +55,6 @@ def test_saga_past_its_pivot_parks_and_goes_on_after_a_retry(
     assert stage.effects() == [*played.steps, *played.after_pivot]
 
 
-def test_step_past_the_pivot_is_retried_until_it_succeeds(stage: ExampleDeployment) -> None:
-    stage.set_behavior("print_tickets", Behavior.BREAK_DOWN, times=6)
-
-    end = stage.play(example_saga("ticket_sale"))
-
-    assert end["status"] == "completed"
-    assert len(stage.calls("print_tickets")) == 7
-    assert stage.effects() == ["hold_seats", "charge_card", "print_tickets", "send_tickets"]
-
-
-def test_step_that_stays_unknown_is_compensated(stage: ExampleDeployment) -> None:
-    stage.set_behavior("charge_card", Behavior.LOSE_REPLY)
-
-    end = stage.play(example_saga("travel_booking"))
-
-    assert end["status"] == "compensated"
-    assert stage.effects()[2:4] == ["charge_card", "undo charge_card"]
-    assert len(stage.effects()) == 6
-
-
-def test_concurrent_steps_are_compensated_in_reverse_order_of_success(
-    stage: ExampleDeployment,
-) -> None:
-    stage.set_behavior("charge_card", Behavior.REJECT)
-
-    saga_id = stage.play(example_saga("travel_booking"))["saga_id"]
-
-    done = stage.steps_of(saga_id, "StepSucceeded")
-    assert stage.steps_of(saga_id, "CompensationSucceeded") == done[::-1]
-    assert sorted(done) == ["book_flight", "book_hotel"]
-
-
-def test_skipped_step_is_not_compensated(stage: ExampleDeployment) -> None:
-    stage.set_behavior("hand_over", Behavior.REJECT)
-
-    end = stage.run("shipment", ABROAD)
-
-    assert end["status"] == "compensated"
-    assert stage.effects() == ["pack", "declare", "undo declare", "undo pack"]
-
-
 def test_payout_that_is_not_settled_is_a_rejection(stage: ExampleDeployment) -> None:
     stage.set_behavior("clear", Behavior.REJECT, direction="status")
 
@@ -117,17 +74,6 @@ def test_failed_dtm_branch_is_compensated_itself(stage: ExampleDeployment, step:
     assert end["status"] == "compensated"
     assert stage.effects() == undone(played.effects_without(step))
     assert len(stage.calls(step, "compensation")) == 1
-
-
-def test_failed_compensation_of_a_gift_card_parks_with_its_steps(stage: ExampleDeployment) -> None:
-    stage.set_behavior("send_card", Behavior.REJECT)
-    stage.set_behavior("issue_card", Behavior.REJECT, direction="compensation")
-
-    end = stage.play(example_saga("gift_card"))
-
-    assert end["status"] == "parked"
-    assert end["parked"]["not_undone"] == ["charge_buyer", "issue_card"]
-    assert stage.effects() == ["charge_buyer", "issue_card"]
 
 
 def test_resolved_compensation_of_a_gift_card_refunds_the_buyer(stage: ExampleDeployment) -> None:

@@ -59,21 +59,6 @@ def test_waiting_client_gets_the_result_while_a_node_joins_under_load(
     assert_asked_once(deployment, [*load.confirmed, *map(deployment.saga_id, orders)])
 
 
-def test_node_stopped_under_load_hands_over_and_no_call_is_repeated(
-    pair: NodeGroup,
-) -> None:
-    deployment = pair.deployment
-    with pair.clients() as apis, ClientLoad(deployment, apis).running() as load:
-        load.await_confirmed()
-        pair.other.terminate()
-        pair.other.wait()
-        pair.await_shares(64)
-        load.await_confirmed()
-
-    assert_all_completed_once(deployment, load.confirmed)
-    assert_asked_once(deployment, load.confirmed)
-
-
 def test_last_of_three_nodes_takes_over_all_sagas_under_load(
     trio: NodeGroup, undisturbed: Outcome
 ) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -236,54 +235,6 @@ async def test_a_call_on_an_idle_connection_holds_its_slot_until_it_ends(
 
     assert await ask(client) == DONE
     assert len(peer.conversations) == 2
-
-
-async def test_a_call_cancelled_in_the_moment_it_gets_its_slot_passes_it_on(
-    network: Network, ask: Ask, answering: Answering, in_a_hurry: TransportLimits
-) -> None:
-    peer = await network.peer(answering(OK))
-    client = network.client(peer.port, limits=in_a_hurry)
-    first = ask(client)
-    waiting: list[asyncio.Task[object]] = []
-    asyncio.get_running_loop().call_soon(
-        lambda: waiting.append(asyncio.get_running_loop().create_task(ask(client)))
-    )
-
-    await first
-    waiting[0].cancel()  # it has been given the slot and has not run since
-    with pytest.raises(asyncio.CancelledError):
-        await waiting[0]
-
-    assert await ask(client) == DONE
-    assert len(peer.requests) == 2
-
-
-@pytest.mark.parametrize("seed", range(5))
-async def test_no_slot_is_lost_in_a_storm_of_cancellations(
-    network: Network, ask: Ask, seed: int
-) -> None:
-    slots, rng = 4, random.Random(seed)
-    together = asyncio.Barrier(slots)
-    calm = False
-
-    async def script(conversation: Conversation) -> None:
-        while True:
-            await conversation.request()
-            if calm:
-                await together.wait()
-            conversation.say(OK)
-
-    peer = await network.peer(script)
-    client = network.client(peer.port, limits=TransportLimits(connections_per_origin=slots))
-
-    calls = [asyncio.create_task(ask(client)) for _ in range(200)]
-    while not all(call.done() for call in calls):
-        rng.choice(calls).cancel()
-        await asyncio.wait([rng.choice(calls)], timeout=rng.choice([0, 0, 0.001]))
-    calm = True
-    answers = await asyncio.gather(*(ask(client) for _ in range(slots)))
-
-    assert answers == [DONE] * slots
 
 
 async def test_a_failed_connection_gives_its_slot_back(

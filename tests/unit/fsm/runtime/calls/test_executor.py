@@ -152,22 +152,6 @@ async def test_open_circuit_holds_calls_of_its_participant_only() -> None:
     assert (await executor.call(call_of("pay"), TRIP, 1)).kind is Outcome.NOT_SENT
 
 
-async def test_half_open_circuit_lets_one_probe_at_a_time_pass() -> None:
-    participants, clock = Counter(), FakeClock()
-    executor = an_executor(participants, clock)
-    await opened(executor, participants)
-    clock.advance(timedelta(seconds=2))
-
-    assert (await executor.call(call_of("book"), TRIP, 1)).kind is Outcome.NOT_SENT
-    assert (await executor.call(call_of("book"), TRIP, 1)).kind is Outcome.CIRCUIT_OPEN
-    participants.answer = OK_REPLY
-    clock.advance(timedelta(seconds=4))
-    assert (await executor.call(call_of("book"), TRIP, 1)).kind is Outcome.DONE
-
-    assert len(participants.received) == 2
-    assert [name for name, _ in executor.take_closed_circuits()] == ["book-service"]
-
-
 async def test_only_an_action_completed_by_callback_carries_a_token() -> None:
     participants = Counter()
     executor = an_executor(participants, FakeClock())
