@@ -239,7 +239,10 @@ class _LedgerEffects:
 
     def _was_certainly_not_done(self, step: Step) -> bool:
         status = self.history.saga.status_of(step.name)
-        return status in CERTAINLY_NOT_DONE and step.name not in self.logged.may_have_happened
+        may_have_happened = step.name in self.logged.may_have_happened
+        return status in CERTAINLY_NOT_DONE and (
+            status is StepStatus.NOT_SENT or not may_have_happened
+        )
 
     def missing(self) -> Iterator[Breach]:
         """Yield the done steps without an effect, and those without one that were not called."""

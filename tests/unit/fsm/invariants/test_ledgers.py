@@ -206,6 +206,16 @@ DISAGREED: dict[str, tuple[History, list[LedgerEntry], list[tuple[str, str]]]] =
         [seen("book")],
         [("I2", "book took effect, and the log has it as not_sent")],
     ),
+    "I2: an effect of a lost attempt that counts as not sent": (
+        history_of_events(
+            TWO,
+            called("book"),
+            StepBackedOff(step="book", attempt=1, outcome=Outcome.UNKNOWN, error="", until=NOON),
+            *(BACK, StepNotSent(step="book", attempt=1, error="")),
+        ),
+        [seen("book")],
+        [("I2", "book took effect, and the log has it as not_sent")],
+    ),
 }
 
 
