@@ -72,12 +72,17 @@ def calls_settle_before_compensation(history: History) -> Iterator[Breach]:
 
 def compensation_has_a_cause(history: History) -> Iterator[Breach]:
     """Invariant I3. Only steps that may have taken effect are compensated, and at the end no effect
-    is left."""
-    effects = EffectTracker(history.definition)
+    is left. No step is compensated before the compensation of the saga has started.
+    """
+    effects, started = EffectTracker(history.definition), False
     for entry in history.entries:
         effects.apply(entry.event)
         match entry.event:
+            case CompensationStarted():
+                started = True
             case CompensationCalled(step=step) | CompensationImplied(step=step):
+                if not started:
+                    yield Breach(entry.version, f"{step} is undone, and the saga goes forward")
                 if step not in effects.possible:
                     yield Breach(entry.version, f"{step} is undone and has nothing to undo")
             case SagaCompensated() if effects.standing:

@@ -354,6 +354,11 @@ BROKEN: dict[str, Case] = {
          StepNotSent(step="book", attempt=2, error=""), SagaCompensated()],
         [("I3", 8)],
     ),
+    "I3: an undo before the saga turns back": (
+        TWO,
+        [called("book"), done("book"), undo("book")],
+        [("I3", 4)],
+    ),
     "I3: an undo of nothing": (
         TWO,
         [called("book"), rejected("book"), BACK, undo("book")],
