@@ -95,6 +95,7 @@ async def lifespan(_: Starlette) -> AsyncIterator[AppState]:
 
 
 def main() -> None:
+    tune_garbage_collector()  # as the service does
     listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
     build_server(build_app(lifespan, version="0")).run(sockets=[listener])
 

@@ -9,7 +9,7 @@ neither `Origin` nor `Sec-Fetch-Site`, and reaches the service under its address
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
@@ -61,18 +61,15 @@ class AdmissionMiddleware:
         self._admission: Admission | None = None
         self._cors: ASGIApp = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         admission = self._admission or self._begin(scope["state"])
         try:
             is_cross_origin = admission.check(scope)
         except RequestRefused as error:
-            response = await problem_response(Request(scope), error)
-            await response(scope, receive, send)
-        else:
-            await (self._cors if is_cross_origin else self.app)(scope, receive, send)
+            return _refuse(error, scope, receive, send)
+        return (self._cors if is_cross_origin else self.app)(scope, receive, send)
 
     def _begin(self, state: Mapping[str, Any]) -> Admission:
         origins = state["allowed_origins"]
@@ -87,6 +84,11 @@ class AdmissionMiddleware:
         )
         self._admission = Admission(state["allowed_hosts"], origins)
         return self._admission
+
+
+async def _refuse(error: RequestRefused, scope: Scope, receive: Receive, send: Send) -> None:
+    response = await problem_response(Request(scope), error)
+    await response(scope, receive, send)
 
 
 class Admission:

@@ -30,6 +30,7 @@ from .docs_page import docs_page
 from .openapi import openapi_document
 from .wire.errors import PathNotFound
 from .wire.problems import EXCEPTION_HANDLERS
+from .wire.route import StaticRoutes
 
 # Starlette tries them in this order: the most frequent are first.
 ROUTES: Final = (
@@ -47,12 +48,13 @@ ROUTES: Final = (
 
 def build_app(lifespan: Lifespan[Starlette] | None = None, *, version: str) -> Starlette:
     """Return the application. `version` is that of the software, for the API document."""
+    routes = [
+        route.to_route({other.method for other in ROUTES if other.path == route.path})
+        for route in ROUTES
+    ]
     app = Starlette(
-        routes=[
-            route.to_route({other.method for other in ROUTES if other.path == route.path})
-            for route in ROUTES
-        ],
-        middleware=[Middleware(AdmissionMiddleware)],
+        routes=routes,
+        middleware=[Middleware(AdmissionMiddleware), Middleware(StaticRoutes, routes=routes)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )

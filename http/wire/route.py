@@ -4,7 +4,7 @@ document."""
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import MethodNotAllowed
 from .json_response import JSON
@@ -118,6 +118,34 @@ class SegmentRoute(Route):
         if scope["method"] not in (self.methods or ()):
             raise MethodNotAllowed(self._path_methods)
         await self.app(scope, receive, send)
+
+
+class StaticRoutes:
+    """ASGI middleware that hands a request for a path without parameters to its route at once.
+
+    Starlette's router tries one route after the other, inside exception handlers of which an
+    endpoint of ours has no need: for a start that is 2 % of the CPU time of its saga. Any other
+    request takes its way.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self.app = app
+        self._routes = {
+            (method, route.path.encode()): route
+            for route in routes
+            if isinstance(route, SegmentRoute) and not route.param_convertors
+            for method in route.methods or ()
+        }
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http" or scope.get("root_path"):
+            return self.app(scope, receive, send)
+        # As the client has written it: an encoded path is for the router.
+        route = self._routes.get((scope["method"], scope.get("raw_path", b"")))
+        if route is None:
+            return self.app(scope, receive, send)
+        scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {}
+        return route.app(scope, receive, send)
 
 
 def _encode_segments(raw_path: bytes) -> str:
