@@ -30,6 +30,7 @@ from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.participants.webhook_sender import WebhookPolicy
 from saga_orchestrator.http.state import AppState
 from saga_orchestrator.http.uvicorn_server import build_server
+from saga_orchestrator.server import tune_garbage_collector
 from starlette.applications import Starlette
 
 STEPS = ("create_order", "process_payment", "confirm_order")
@@ -95,7 +96,7 @@ async def lifespan(_: Starlette) -> AsyncIterator[AppState]:
 
 
 def main() -> None:
-    tune_garbage_collector()  # as the service does
+    tune_garbage_collector()
     listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
     build_server(build_app(lifespan, version="0")).run(sockets=[listener])
 

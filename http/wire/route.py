@@ -138,7 +138,7 @@ class StaticRoutes:
         }
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] != "http" or scope.get("root_path"):
+        if scope["type"] != "http":
             return self.app(scope, receive, send)
         # As the client has written it: an encoded path is for the router.
         route = self._routes.get((scope["method"], scope.get("raw_path", b"")))

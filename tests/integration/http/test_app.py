@@ -106,6 +106,36 @@ async def test_websocket_at_an_unknown_path_is_closed(state: AppState) -> None:
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
+async def test_application_below_another_one_serves_the_same_paths(state: AppState) -> None:
+    above = Starlette()
+    above.mount("/below", build_app(version="1"))
+
+    assert (await get(above, state, "/below/livez")).status_code == 200
+    assert (await get(above, state, "/livez")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/livez", "/definitions/order_processing/1"])
+async def test_added_middleware_learns_which_route_was_taken(state: AppState, path: str) -> None:
+    taken: list[Scope] = []
+
+    class NoteRoute:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+            taken.append(scope)
+
+    app = build_app(version="1")
+    app.add_middleware(NoteRoute)
+
+    await get(app, state, path)
+
+    (scope,) = taken
+    assert scope["route"].path_regex.match(path)
+    assert {"endpoint", "path_params"} <= scope.keys()
+
+
 async def test_unexpected_error_of_an_added_route_is_a_problem(state: AppState) -> None:
     async def fail(_: object) -> PlainTextResponse:
         raise ZeroDivisionError

@@ -116,6 +116,7 @@ def _part(data: bytes, place: int, pieces: int) -> bytes:
         (f"/sagas/{A_SAGA}%2fstatus", "unknown-saga"),
         (f"/sagas/{A_SAGA}%2Fevents", "unknown-saga"),
         (f"/sagas%2f{A_SAGA}", "unknown-path"),
+        ("/audit%2fverify", "unknown-path"),
         (f"/sagas/{A_SAGA}/%2e%2e/status", "unknown-path"),
         ("%2flivez", "malformed-request"),
         ("/%2flivez", "unknown-path"),
