@@ -24,7 +24,7 @@ from .formats.strict_json import InvalidJson, Json, parse_untrusted
 from .refusal_reason import one_line, refusal_reason
 
 
-class Response(Struct, frozen=True):
+class Response(Struct, frozen=True, gc=False):
     """A complete response. If `too_large`, `body` is only the beginning of its body.
 
     `unreadable` says why the body could not be decoded to UTF-8; then `body` is empty.
@@ -37,7 +37,7 @@ class Response(Struct, frozen=True):
     unreadable: str = ""
 
 
-class NotSent(Struct, frozen=True):
+class NotSent(Struct, frozen=True, gc=False):
     """No byte of the request was sent.
 
     Without `had_slot` the call only waited in this process, behind others or because no URL is
@@ -48,7 +48,7 @@ class NotSent(Struct, frozen=True):
     had_slot: bool = True
 
 
-class ResponseLost(Struct, frozen=True):
+class ResponseLost(Struct, frozen=True, gc=False):
     """A byte of the request may have been sent, and no complete response came back."""
 
     reason: str
@@ -84,7 +84,7 @@ class Outcome(StrEnum):
     NOT_DONE = "not_done"  # by the reply to a status query: an earlier attempt was not executed
 
 
-class OpenCircuit(Struct, frozen=True):
+class OpenCircuit(Struct, frozen=True, gc=False):
     """The reason why no call is sent to a participant now, and the time until the next attempt."""
 
     retry_in: timedelta
@@ -114,7 +114,7 @@ class OutputLoss(StrEnum):
     UNMAPPABLE = "unmappable"  # a declared output that the response does not have
 
 
-class CallOutcome(Struct, frozen=True, kw_only=True):
+class CallOutcome(Struct, frozen=True, gc=False, kw_only=True):
     """A classified result. `reason` is one line; `output` is the body of a successful response.
 
     `output_is_null` distinguishes the output null from no output.

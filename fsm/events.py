@@ -25,7 +25,9 @@ class Cause(StrEnum):
     REQUEST = "request"
 
 
-class SagaEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class SagaEvent(
+    Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """An event of a saga as a whole; `trigger` is that of the saga's machine."""
 
     type_name: ClassVar[str]
@@ -34,7 +36,9 @@ class SagaEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     schema_version: ClassVar[int] = 1
 
 
-class Parent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Parent(
+    Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The step of the parent that a child saga is. `depth` counts the sagas above the child."""
 
     saga_id: str
@@ -226,7 +230,9 @@ class SagaAbandoned(SagaEvent, frozen=True, kw_only=True):
     children_cancelled: bool = False
 
 
-class StepEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class StepEvent(
+    Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """An event of `step`; `trigger` is that of its machine.
 
     Attempts count from 1, those of the action and of the compensation separately.

@@ -15,7 +15,7 @@ from .formats.strict_json import Json, JsonObject
 from .machines import SagaStatus
 
 
-class StartSaga(Struct, frozen=True, kw_only=True):
+class StartSaga(Struct, frozen=True, gc=False, kw_only=True):
     """A request for a new saga. Its `deadline`, a time or a duration, replaces the definition's."""
 
     entity_id: Json
@@ -28,7 +28,7 @@ class StartSaga(Struct, frozen=True, kw_only=True):
     parent: Parent | None = None
 
 
-class CallCompleted(Struct, frozen=True, kw_only=True):
+class CallCompleted(Struct, frozen=True, gc=False, kw_only=True):
     """A call has ended. `resent`: a process that crashed had sent the same attempt before."""
 
     step: str
@@ -38,27 +38,27 @@ class CallCompleted(Struct, frozen=True, kw_only=True):
     resent: bool = False
 
 
-class TimerFired(Struct, frozen=True):
+class TimerFired(Struct, frozen=True, gc=False):
     """The clock has moved: timers of the saga may be due."""
 
 
-class ProcessStops(Struct, frozen=True):
+class ProcessStops(Struct, frozen=True, gc=False):
     """The process is about to stop: what it has not recorded yet must be recorded."""
 
 
-class WebhookDelivered(Struct, frozen=True, kw_only=True):
+class WebhookDelivered(Struct, frozen=True, gc=False, kw_only=True):
     """The receiver of `callback_url` has acknowledged that the saga rested at that version."""
 
     rest_version: int
 
 
-class CircuitClosed(Struct, frozen=True):
+class CircuitClosed(Struct, frozen=True, gc=False):
     """A participant responds again: calls that were withheld from it are due."""
 
     participant: str
 
 
-class StepCallback(Struct, frozen=True, kw_only=True):
+class StepCallback(Struct, frozen=True, gc=False, kw_only=True):
     """A callback of the participant: the accepted step is done, or has failed."""
 
     step: str
@@ -68,7 +68,7 @@ class StepCallback(Struct, frozen=True, kw_only=True):
     actor: str | None = None
 
 
-class ChildFinished(Struct, frozen=True, kw_only=True):
+class ChildFinished(Struct, frozen=True, gc=False, kw_only=True):
     """The child saga of a step has come to rest. `error` is why it was compensated."""
 
     step: str
@@ -77,14 +77,14 @@ class ChildFinished(Struct, frozen=True, kw_only=True):
     error: str
 
 
-class ChildInstructionRefused(Struct, frozen=True, kw_only=True):
+class ChildInstructionRefused(Struct, frozen=True, gc=False, kw_only=True):
     """The child saga of a step could not be started, or cannot be compensated."""
 
     step: str
     error: str
 
 
-class BaseCommand(Struct, frozen=True, kw_only=True):
+class BaseCommand(Struct, frozen=True, gc=False, kw_only=True):
     """A command of an operator, with the members that all have."""
 
     verb: ClassVar[str]
@@ -178,7 +178,7 @@ OperatorCommand: TypeAlias = (
 )
 
 
-class ForwardedInput(Struct, frozen=True, kw_only=True):
+class ForwardedInput(Struct, frozen=True, gc=False, kw_only=True):
     """An input that another node forwards, and may forward again with the same id."""
 
     message_id: str

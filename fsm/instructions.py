@@ -50,7 +50,7 @@ DIRECTION_BY_STATUS: Mapping[StepStatus, Direction] = {
 }
 
 
-class CallParticipant(Struct, frozen=True, kw_only=True):
+class CallParticipant(Struct, frozen=True, gc=False, kw_only=True):
     """Send a request to a participant. `key` is that of all attempts; `timeout` bounds this one."""
 
     saga_id: str
@@ -67,7 +67,7 @@ class CallParticipant(Struct, frozen=True, kw_only=True):
     awaits_callback: bool = False
 
 
-class StartChild(Struct, frozen=True, kw_only=True):
+class StartChild(Struct, frozen=True, gc=False, kw_only=True):
     """Start a child saga. Safe to repeat: its id is a function of parent and step."""
 
     child_id: str
@@ -78,14 +78,14 @@ class StartChild(Struct, frozen=True, kw_only=True):
     parent: Parent
 
 
-class CompensateChild(Struct, frozen=True, kw_only=True):
+class CompensateChild(Struct, frozen=True, gc=False, kw_only=True):
     """Compensate a child saga. Safe to repeat."""
 
     child_id: str
     parent: Parent
 
 
-class PauseChild(Struct, frozen=True, kw_only=True):
+class PauseChild(Struct, frozen=True, gc=False, kw_only=True):
     """Pause a child saga. Safe to repeat."""
 
     child_id: str

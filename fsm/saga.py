@@ -39,7 +39,7 @@ KEY_SUFFIX: Mapping[Direction, str] = {
 }
 
 
-class Saga(Struct, frozen=True):
+class Saga(Struct, frozen=True, gc=False):
     """A definition with the state that the events of one saga have led to."""
 
     definition: Definition

@@ -47,7 +47,7 @@ from .machines import IllegalTransition, SagaStatus, StepStatus, next_saga_statu
 from .step_state import UNTOUCHED, StepState, step_after
 
 
-class Parked(Struct, frozen=True, kw_only=True):
+class Parked(Struct, frozen=True, gc=False, kw_only=True):
     """The reason why a saga is parked, and the time since when. `without_output` as in
     `SagaParked`."""
 
@@ -59,7 +59,7 @@ class Parked(Struct, frozen=True, kw_only=True):
 CALL_INTENTS = (StepCalled, StatusQueried, CompensationCalled)
 
 
-class Unrecorded(Struct, frozen=True):
+class Unrecorded(Struct, frozen=True, gc=False):
     """The unrecorded events of a step, and the step as recorded, from which they lead to its state.
 
     Repetitions without news are not recorded; until the next record this process alone knows them.
@@ -69,7 +69,7 @@ class Unrecorded(Struct, frozen=True):
     events: tuple[StepFact, ...] = ()
 
 
-class SagaState(Struct, frozen=True, kw_only=True):
+class SagaState(Struct, frozen=True, gc=False, kw_only=True):
     """The state of a saga after the event of `version`. `finished` names steps in order of
     completion.
 
@@ -192,7 +192,7 @@ def apply_unrecorded(state: SagaState, event: StepFact, at: datetime) -> SagaSta
     )
 
 
-class UnrecordedChanges(Struct, frozen=True):
+class UnrecordedChanges(Struct, frozen=True, gc=False):
     """The unrecorded changes of a saga; they are void once its log passes `version`."""
 
     version: int

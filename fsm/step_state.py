@@ -48,7 +48,7 @@ NO_OUTCOMES: frozenset[Outcome] = frozenset()
 DOES_NOT_CONSUME_ATTEMPT = (Outcome.BUSY, Outcome.THROTTLED, Outcome.CIRCUIT_OPEN)
 
 
-class StepState(Struct, frozen=True, kw_only=True):
+class StepState(Struct, frozen=True, gc=False, kw_only=True):
     """The state of one step.
 
     `is_uncertain`: an attempt ended unknown, so the action may have been executed whatever came

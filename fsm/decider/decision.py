@@ -255,7 +255,7 @@ def _may_have_arrived(state: StepState, direction: Direction) -> bool:
     return state.attempts > 0 and (state.may_have_happened or state.status is StepStatus.SUCCEEDED)
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """The events to append, and what follows once they are committed: the saga is `saga`, and
     `calls` may be sent.
 
