@@ -8,19 +8,18 @@
     q3Yk…=                                        commitment to the payload
     9Xbq…=                                        leaf of the event before it in the saga, or -
 
-A leaf names the leaf before it in its saga. So one proof of inclusion, of the newest event, vouches
-for the whole saga.
+A leaf names the leaf before it in its saga. So one proof of inclusion, of an event, vouches for the
+saga up to that event.
 
-The payload is behind a commitment: SHA-256 of a salt and the payload. A salt is an HMAC, under a
-secret of the installation, of the event's place. So nobody can guess a payload from its leaf, not
-even a short one, and who gets a payload gets its salt with it.
+The payload is behind a commitment: its HMAC under a salt. A salt is itself an HMAC, under a secret
+of the installation, of the event's place. So nobody can guess a payload from its leaf, not even a
+short one, and who gets a payload gets its salt with it.
 """
 
 from __future__ import annotations
 
 import hmac
 from base64 import b64encode
-from hashlib import sha256
 from typing import Final
 
 from ....eventstore import RecordedEvent
@@ -29,6 +28,7 @@ from .merkle_tree import leaf_hash
 
 FIRST_LINE: Final = "saga-event/v1"
 NO_LEAF: Final = "-"
+SALT_BYTES: Final = 32
 
 
 def salt(secret: bytes, shard_id: int, seq: int) -> bytes:
@@ -37,7 +37,8 @@ def salt(secret: bytes, shard_id: int, seq: int) -> bytes:
 
 
 def commitment(salt: bytes, payload: bytes) -> bytes:
-    return sha256(salt + payload).digest()
+    assert len(salt) == SALT_BYTES, "a shorter key of an HMAC can stand for another one"
+    return hmac.digest(salt, payload, "sha256")
 
 
 def leaf_text(event: RecordedEvent, committed: bytes, previous: bytes | None) -> str:

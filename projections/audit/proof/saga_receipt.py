@@ -1,7 +1,8 @@
-"""The receipt of a whole saga: a proof of inclusion of its newest event, with all of its events.
+"""The receipt of a saga: a proof of inclusion of its newest event, with all of its events.
 
-The newest leaf names the one before it, and so on to the first, so the one proof vouches for all.
-Each event comes with its payload, as recorded, and the salt of its commitment.
+The newest leaf names the one before it, and so on to the first, so the one proof vouches for all of
+these. It does not show that no later event was recorded: a receipt is of the saga as it was when it
+was given. Each event comes with its payload, as recorded, and the salt of its commitment.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ....eventstore import RecordedEvent, StreamId
 from ....fsm.codec import format_time
 from .checkpoint import Checkpoint, InvalidCheckpoint
 from .inclusion_receipt import InclusionReceipt, InvalidReceipt
-from .leaf import commitment, hash_of_leaf, leaf_text
+from .leaf import SALT_BYTES, commitment, hash_of_leaf, leaf_text
 from .merkle_tree import InvalidProof, root_by_inclusion
 from .signed_note import InvalidNote, Note, Verifier
 
@@ -47,7 +48,8 @@ class DisclosedSaga(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSaga:
-    """What a receipt has proved: these events, in a tree that `signers` have signed."""
+    """What a receipt has proved: that these are the first events of the saga, in a tree that
+    `signers` have signed. Later ones are not excluded."""
 
     saga_id: str
     events: Sequence[RecordedEvent]
@@ -71,8 +73,11 @@ def saga_receipt(
     return str(InclusionReceipt(index, tuple(proof), signed_checkpoint, extra))
 
 
-def verify_saga_receipt(text: str, verifiers: Iterable[Verifier]) -> VerifiedSaga:
-    """Return what the receipt proves to who trusts these keys. Raises InvalidReceipt."""
+def verify_saga_receipt(text: str, origin: str, verifiers: Iterable[Verifier]) -> VerifiedSaga:
+    """Return what the receipt proves about the tree `origin` to who trusts these keys.
+
+    Raises InvalidReceipt.
+    """
     receipt = InclusionReceipt.parse(text)
     try:
         note = Note.parse(receipt.checkpoint)
@@ -88,16 +93,18 @@ def verify_saga_receipt(text: str, verifiers: Iterable[Verifier]) -> VerifiedSag
         raise InvalidReceipt(str(error)) from error
     except (MsgspecError, ValueError) as error:
         raise InvalidReceipt(f"its events cannot be read: {error}") from error
+    if checkpoint.origin != origin:
+        raise InvalidReceipt(f"it is of the tree {checkpoint.origin}")
     if root != checkpoint.root:
         raise InvalidReceipt("the events are not those of the tree")
     return VerifiedSaga(saga.saga_id, events, checkpoint, signers)
 
 
 def newest_leaf(events: Sequence[RecordedEvent], salts: Sequence[bytes]) -> bytes:
-    """Return the hash of the leaf of the last of a saga's events. Raises ValueError unless these
-    are all of them, in order."""
+    """Return the hash of the leaf of the last of these events of a saga. Raises ValueError unless
+    they are its first ones, in order."""
     if [event.version for event in events] != [*range(1, len(events) + 1)]:
-        raise ValueError("they are not all events of a saga, in order")
+        raise ValueError("they are not the first events of a saga, in order")
     leaf: bytes | None = None
     for event, salt in zip(events, salts, strict=True):
         leaf = hash_of_leaf(leaf_text(event, commitment(salt, event.payload), leaf))
@@ -120,6 +127,11 @@ def _disclosed(event: RecordedEvent, salt: bytes) -> DisclosedEvent:
 
 
 def _recorded(saga_id: str, event: DisclosedEvent) -> tuple[RecordedEvent, bytes]:
+    recorded_at, salted = datetime.fromisoformat(event.recorded_at), b64decode(event.salt)
+    if format_time(recorded_at) != event.recorded_at or b64encode(salted).decode() != event.salt:
+        raise ValueError("a time or a salt is written in another way than the log does")
+    if len(salted) != SALT_BYTES:
+        raise ValueError(f"a salt has {SALT_BYTES} bytes")
     recorded = RecordedEvent(
         event.shard,
         event.seq,
@@ -128,11 +140,11 @@ def _recorded(saga_id: str, event: DisclosedEvent) -> tuple[RecordedEvent, bytes
         event.epoch,
         event.type,
         event.schema_version,
-        datetime.fromisoformat(event.recorded_at),
+        recorded_at,
         event.payload.encode(),
         NO_HASH,
     )
-    return recorded, b64decode(event.salt, validate=True)
+    return recorded, salted
 
 
 _encode: Any = Encoder().encode

@@ -1,10 +1,14 @@
 """Verify the receipt of a saga without the service that gave it.
 
-    python verify.py KEY RECEIPT.tlog-proof
+    python verify.py ORIGIN KEY RECEIPT.tlog-proof
 
-KEY is the verifier key of the log or of a witness, as they publish it: `name+id+base64`. Prints the
-events of the saga as JSON lines and exits with 0 if the receipt proves them, else says why and
-exits with 1.
+ORIGIN is the name of the log. KEY is its verifier key, or that of a witness, as they publish it:
+`name+id+base64`. If the receipt proves the events in it, they are printed as JSON lines, with their
+payloads as texts, and the exit code is 0; which saga, log and size these are is said on standard
+error. Else it says why, and exits with 1.
+
+What is proved: the log, when it had that size, began the saga with these events, in this order and
+with these payloads. Later events are not excluded: a receipt is of the time when it was given.
 
 This file needs nothing but Python 3.9 or later. It shares no code with the service, so that one can
 find a mistake of the other. It is short enough to be read before it is trusted:
@@ -12,14 +16,15 @@ find a mistake of the other. It is short enough to be read before it is trusted:
     signature    RFC 8032 (Ed25519) over the text of the checkpoint, c2sp.org/signed-note
     checkpoint   origin, size and root of a Merkle tree, c2sp.org/tlog-checkpoint
     proof        RFC 6962, section 2.1.1, from the leaf of the newest event to the root
-    leaf         a text with the parts of an event, the SHA-256 of salt and payload, and the hash
-                 of the leaf before it in the saga
+    leaf         a text with the parts of an event, the HMAC of its payload under a salt, and the
+                 hash of the leaf before it in the saga
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import sys
 from typing import Any
@@ -31,6 +36,17 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 CURVE = -121665 * pow(121666, PRIME - 2, PRIME) % PRIME
 ROOT_OF_MINUS_1 = pow(2, (PRIME - 1) // 4, PRIME)
 NEUTRAL = (0, 1, 1, 0)
+MEMBERS = {
+    "shard": int,
+    "seq": int,
+    "epoch": int,
+    "version": int,
+    "type": str,
+    "schema_version": int,
+    "recorded_at": str,
+    "salt": str,
+    "payload": str,
+}
 BASE_Y = 4 * pow(5, PRIME - 2, PRIME) % PRIME
 
 
@@ -38,25 +54,31 @@ class Refused(Exception):
     """The receipt proves nothing."""
 
 
-def verify(key_text: str, receipt_text: str) -> list[Any]:
-    """Return the events of the saga, as in the receipt. Raises Refused."""
+def verify(origin: str, key_text: str, receipt_text: str) -> tuple[str, list[Any], int]:
+    """Return the saga's id, its events as in the receipt, and the size of the tree.
+
+    Raises Refused, ValueError, LookupError, TypeError.
+    """
     head, _, note = receipt_text.partition("\n\n")
     first, *lines = head.split("\n")
     if first != "c2sp.org/tlog-proof@v1" or len(lines) < 2:
         raise Refused("it is no receipt of a saga")
     saga = json.loads(decode(after("extra ", lines[0])))
-    events: list[Any] = saga["events"]
+    if list(saga) != ["saga_id", "events"] or not isinstance(saga["saga_id"], str):
+        raise Refused("it holds what is not proved")
     index = int(after("index ", lines[1]))
-    size, root = signed_checkpoint(key_text, note)
+    signed_origin, size, root = signed_checkpoint(key_text, note)
+    if signed_origin != origin:
+        raise Refused("it is of the log " + signed_origin)
     hash_ = leaf_of_saga(saga)
     siblings = [decode(line) for line in lines[2:]]
     if root_of(hash_, index, size, siblings) != root:
         raise Refused("the events are not those of the tree")
-    return events
+    return saga["saga_id"], saga["events"], size
 
 
-def signed_checkpoint(key_text: str, note: str) -> tuple[int, bytes]:
-    """Return size and root of the tree that the owner of the key has signed."""
+def signed_checkpoint(key_text: str, note: str) -> tuple[str, int, bytes]:
+    """Return origin, size and root of the tree that the owner of the key has signed."""
     name, key_id, encoded = key_text.split("+", 2)
     key = decode(encoded)
     identified = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
@@ -70,8 +92,8 @@ def signed_checkpoint(key_text: str, note: str) -> tuple[int, bytes]:
         if signer == name and raw[:4] == identified:
             if not is_signed(key[1:], text.encode(), raw[4:]):
                 raise Refused("the signature of the checkpoint is wrong")
-            _, size, root = text.split("\n")[:3]
-            return int(size), decode(root)
+            origin, size, root = text.split("\n")[:3]
+            return origin, int(size), decode(root)
     raise Refused("the checkpoint is not signed by " + name)
 
 
@@ -79,9 +101,14 @@ def leaf_of_saga(saga: dict[str, Any]) -> bytes:
     """Return the hash of the leaf of the newest event."""
     previous, hash_ = "-", b""
     for version, event in enumerate(saga["events"], 1):
+        if {name: type(value) for name, value in event.items()} != MEMBERS:
+            raise Refused("an event has other members than those that are proved")
         if event["version"] != version:
             raise Refused("an event of the saga is missing")
-        committed = hashlib.sha256(decode(event["salt"]) + event["payload"].encode()).digest()
+        salt = decode(event["salt"])
+        if len(salt) != 32:
+            raise Refused("a salt has 32 bytes")
+        committed = hmac.digest(salt, event["payload"].encode(), "sha256")
         leaf = "\n".join(
             [
                 "saga-event/v1",
@@ -180,18 +207,24 @@ def decode(text: str) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
+    if len(arguments) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    with open(arguments[1], encoding="utf-8", newline="") as file:
+    origin, key, path = arguments
+    with open(path, encoding="utf-8", newline="") as file:
         receipt = file.read()
     try:
-        events = verify(arguments[0], receipt)
+        saga_id, events, size = verify(origin, key, receipt)
     except (Refused, ValueError, LookupError, TypeError) as error:
         print("refused:", error, file=sys.stderr)
         return 1
     for event in events:
-        print(json.dumps({**event, "payload": json.loads(event["payload"])}))
+        print(json.dumps(event))
+    print(
+        f"proved: events 1 to {len(events)} of saga {saga_id}, in the log {origin}"
+        f" when it had {size} events",
+        file=sys.stderr,
+    )
     return 0
 
 

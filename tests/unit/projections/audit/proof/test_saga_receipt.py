@@ -7,6 +7,7 @@ import subprocess
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,25 +50,29 @@ def saga_events() -> list[RecordedEvent]:
     return [*first, *chain_events(head, 3, make_stream_id(1), 2, [make_event("C")])]
 
 
-def receipt_of(events: list[RecordedEvent]) -> str:
+def receipt_of(events: list[RecordedEvent], origin: str = SIGNER.name) -> str:
     """Return the receipt of a saga whose newest leaf is in a tree of a thousand leaves."""
     salts = [salt(SECRET, event.shard_id, event.seq) for event in events]
     leaves = [leaf_hash(b"%d" % index) for index in range(SIZE)]
     leaves[INDEX] = newest_leaf(events, salts)
     tree = TiledTree()
     tiles = tree.extend(leaves)
-    note = str(sign(str(Checkpoint(SIGNER.name, SIZE, tree.root())), [SIGNER]))
+    note = str(sign(str(Checkpoint(origin, SIZE, tree.root())), [SIGNER]))
     return saga_receipt(events, salts, INDEX, inclusion_proof(INDEX, SIZE, node_of(tiles)), note)
 
 
 def by_the_service(key: str, receipt: str) -> list[Any]:
     assert key == KEY
-    return [*verify_saga_receipt(receipt, [SIGNER.verifier]).events]
+    return [*verify_saga_receipt(receipt, SIGNER.name, [SIGNER.verifier]).events]
+
+
+def by_the_file(key: str, receipt: str) -> list[Any]:
+    return verify.verify(SIGNER.name, key, receipt)[1]
 
 
 VERIFIERS: Final[dict[str, tuple[Verify, type[Exception] | tuple[type[Exception], ...]]]] = {
     "service": (by_the_service, InvalidReceipt),
-    "one file": (verify.verify, (verify.Refused, ValueError, LookupError, TypeError)),
+    "one file": (by_the_file, (verify.Refused, ValueError, LookupError, TypeError)),
 }
 RECEIPT: Final = receipt_of(saga_events())
 
@@ -88,6 +93,20 @@ def other_saga(saga: dict[str, Any]) -> None:
     saga["saga_id"] = make_stream_id(2)
 
 
+def move_into_salt(saga: dict[str, Any]) -> None:
+    event = saga["events"][0]
+    moved, event["payload"] = event["payload"][:1], event["payload"][1:]
+    event["salt"] = b64encode(b64decode(event["salt"]) + moved.encode()).decode()
+
+
+RECORDED_AT: Final = json.loads(InclusionReceipt.parse(RECEIPT).extra or b"")["events"][0][
+    "recorded_at"
+]
+LATER_ZONE: Final = (
+    (datetime.fromisoformat(RECORDED_AT) + timedelta(hours=1))
+    .isoformat(timespec="microseconds")
+    .replace("+00:00", "+01:00")
+)
 OTHER_SALT: Final = b64encode(b"x" * 32).decode()
 FORGERIES: Final = {
     "another saga": changed_saga(other_saga),
@@ -104,6 +123,15 @@ FORGERIES: Final = {
     "an event left out": changed_saga(lambda saga: saga["events"].pop(1)),
     "the newest event left out": changed_saga(lambda saga: saga["events"].pop()),
     "no events": changed_saga(lambda saga: saga["events"].clear()),
+    "a member that is not proved": changed_saga(member("actor", "ceo")),
+    "a saga's member that is not proved": changed_saga(lambda saga: saga.update(amount=1)),
+    "a member left out": changed_saga(lambda saga: saga["events"][0].pop("salt")),
+    "a number as a text": changed_saga(member("shard", "3")),
+    "a number as a truth value": changed_saga(member("version", True)),
+    "a time in another zone": changed_saga(member("recorded_at", LATER_ZONE)),
+    "a time without a zone": changed_saga(member("recorded_at", RECORDED_AT.rstrip("Z"))),
+    "a part of the payload in the salt": changed_saga(move_into_salt),
+    "the tree of another log": receipt_of(saga_events(), "evil.example/other-log"),
     "events swapped": changed_saga(lambda saga: saga["events"].reverse()),
     "the index": RECEIPT.replace(f"index {INDEX}\n", f"index {INDEX + 1}\n"),
     "an index outside": RECEIPT.replace(f"index {INDEX}\n", f"index {SIZE}\n"),
@@ -151,7 +179,7 @@ def test_signature_with_any_byte_changed_is_refused(verifier: str) -> None:
 def test_events_in_a_receipt_are_as_they_were_recorded() -> None:
     events = saga_events()
 
-    verified = verify_saga_receipt(RECEIPT, [SIGNER.verifier])
+    verified = verify_saga_receipt(RECEIPT, SIGNER.name, [SIGNER.verifier])
 
     assert [event[:9] for event in verified.events] == [event[:9] for event in events]
     assert (verified.checkpoint.size, verified.signers) == (SIZE, [SIGNER.name])
@@ -174,7 +202,7 @@ def test_one_file_verifier_runs_alone_with_the_standard_library(tmp_path: Path) 
 
     def run(receipt: Path) -> subprocess.CompletedProcess[str]:
         # -I -S: without the packages that are installed, and without this folder.
-        command = [sys.executable, "-I", "-S", str(program), KEY, str(receipt)]
+        command = [sys.executable, "-I", "-S", str(program), SIGNER.name, KEY, str(receipt)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     proved = run(receipt)
@@ -182,5 +210,6 @@ def test_one_file_verifier_runs_alone_with_the_standard_library(tmp_path: Path) 
     refused = run(receipt)
 
     assert (proved.returncode, len(proved.stdout.splitlines())) == (0, 3)
+    assert f"events 1 to 3 of saga {make_stream_id(1)}" in proved.stderr
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "the events are not those of the tree" in refused.stderr
