@@ -7,6 +7,7 @@ one system call less here and wake their client once: 2 % of the CPU time of a s
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
 END_OF_HEAD: Final = b"\r\n\r\n"
@@ -28,6 +29,9 @@ class JoiningTransport:
             self._loop.call_soon(self._flush)
             return
         self._transport.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        self.write(b"".join(parts))
 
     def write_eof(self) -> None:
         self._flush()

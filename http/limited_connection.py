@@ -4,6 +4,9 @@
                   finds where heads and bodies end              │
                   └────── notices that a response is finished ──┘
 
+A packet is passed on only if all of it can be read, and a head only when it is whole: what a client
+is refused for is never executed.
+
 It is for uvicorn's setting `http`. Every call of asyncio is passed on to uvicorn's protocol, of
 which nothing is replaced; only its transport is ours (`joining_transport`). A second parser finds
 where heads begin and end; without callbacks for their content it takes less than a microsecond a
@@ -13,6 +16,7 @@ request.
 from __future__ import annotations
 
 import asyncio
+import re
 from copy import copy
 from typing import Any, Final, cast
 from weakref import ReferenceType, ref
@@ -37,6 +41,7 @@ from .wire.problems import render_raw_problem
 SERVER_STATE_KEY: Final = "saga.connections"  # in the state that all connections of a server share
 CONNECTION_STATE_KEY: Final = "saga.connection"  # in the state of one request
 SLICE_BYTES: Final = 16 * 1024  # of long packets, which are parsed piece by piece
+UPGRADE_LINE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
 class SharedState:
@@ -47,9 +52,6 @@ class SharedState:
         self.connections = connections
         self.config = copy(config)
         self.config.loaded_app = _ResponseObserver(config.loaded_app)
-        # An upgrade would hand the connection over to another protocol, and it would count as open
-        # for ever.
-        self.config.ws_protocol_class = None
 
 
 class _ResponseObserver:
@@ -98,13 +100,14 @@ class LimitedConnection(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self._parser: httptools.HttpRequestParser | None = None  # None: bytes are discarded
         self._is_admitted = False  # and its end not reported yet
+        self._beginnings = 0  # of requests
         self._heads = self._requests = 0  # received whole; within a body they differ
+        self._held_head = bytearray()  # the first packets of a head that is not whole yet
         self._is_in_head = False  # part of a head has come in packets of its own
         self._head_bytes = 0
         self._deadline_part: tuple[bool, int] | None = None  # the part the read deadline is for
         self._unanswered = 0  # requests passed on whose responses are not finished
         self._refusal: RequestRefused | None = None
-        self._closes_when_idle = False
 
     # Called by asyncio.
 
@@ -117,9 +120,7 @@ class LimitedConnection(asyncio.Protocol):
             transport.write(render_raw_problem(TooManyConnections(), self._headers))
             transport.close()
             return
-        self._parser = httptools.HttpRequestParser(self)
-        # As in uvicorn's parser: bytes behind a last request are no error.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = self._new_parser()
         self._is_admitted = True
         self._connections.set_read_deadline(self, self._limits.silent_seconds)
         self._deadline_part = (False, 0)
@@ -152,6 +153,9 @@ class LimitedConnection(asyncio.Protocol):
 
     # Called by the parser.
 
+    def on_message_begin(self) -> None:
+        self._beginnings += 1
+
     def on_headers_complete(self) -> None:
         self._heads += 1
 
@@ -166,13 +170,10 @@ class LimitedConnection(asyncio.Protocol):
 
     def response_finished(self) -> None:
         self._unanswered -= 1
-        if self._unanswered:
-            return
         if self._refusal is not None:
-            self._close_with(self._refusal)
-        elif self._closes_when_idle:
-            self._transport.close()
-        elif self._is_admitted:
+            if self._unanswered <= self._is_in_body:
+                self._close_with(self._refusal)
+        elif not self._unanswered and self._is_admitted:
             self._idle[self] = None
 
     def on_read_timeout(self) -> None:
@@ -191,41 +192,75 @@ class LimitedConnection(asyncio.Protocol):
 
     def evict(self) -> None:
         # `close` would wait for the client to read what it was sent, and it may never do so.
-        self._closes_when_idle = True
         self._transport.abort()
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # As in uvicorn's parser: bytes behind a last request are no error.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     def _feed(self, data: bytes) -> None:
         if self._parser is None:
             return
-        heads, requests = self._heads, self._requests
+        beginnings, heads, requests = self._beginnings, self._heads, self._requests
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Upgrades are not supported: the response is as if none had been asked for.
-            self._parser, self._closes_when_idle = None, True
+        except httptools.HttpParserUpgrade as upgrade:
+            is_first = self._heads == heads + 1 and (beginnings == requests or self._held_head)
+            self._beginnings, self._heads, self._requests = requests, heads, requests
+            self._feed_without_upgrade(data, upgrade.args[0] if is_first else 0)
+            return
         except httptools.HttpParserError as error:
-            self._parser = None
-            if self._requests == requests:
-                self._heads = heads  # this request is not passed on
-                self._refuse(MalformedRequest(f"it cannot be read: {error}"))
-                return
-            self._closes_when_idle = (
-                True  # what came before it in the same packet is for the server
-            )
+            # Nothing of this packet is passed on, or uvicorn would respond 400 at once, even before
+            # the responses to earlier requests. A body that ends in it counts as not received.
+            self._heads, self._requests = heads, requests
+            self._refuse(MalformedRequest(f"it cannot be read: {error}"))
+            return
         if new_requests := self._heads - heads:
             if not self._unanswered:
                 self._idle.pop(self, None)
             self._unanswered += new_requests
             self._head_bytes, self._is_in_head = 0, False
+            if self._held_head:
+                data = bytes(self._held_head) + data
+                self._held_head.clear()
         elif heads == requests:
             self._is_in_head = True
             self._head_bytes += len(data)
             if self._head_bytes > self._max_head_bytes:
                 self._refuse(HeadTooLarge(f"{self._max_head_bytes} bytes"))
                 return
+            data = self._hold_head(data, beginnings == requests)
         if self._deadline_part is not None or self._is_in_head or self._heads != self._requests:
             self._update_read_deadline()
         self._server_protocol.data_received(data)
+
+    def _hold_head(self, data: bytes, is_beginning: bool) -> bytes:
+        """Keep part of a head until it is whole. Return what is passed on meanwhile.
+
+        A head that began behind another request, in the same packet, is passed on as it comes.
+        """
+        if not is_beginning and not self._held_head:
+            return data
+        self._held_head += data
+        return b""  # stops uvicorn's keep-alive timer all the same
+
+    def _feed_without_upgrade(self, data: bytes, head_end: int) -> None:
+        """Ignore that a request asks for another protocol, as RFC 9110 (7.8) lets a server do.
+
+        Both parsers would take its body for the other protocol, so they get the head without the
+        line. If the head does not begin where a packet does, or the method is CONNECT, the request
+        is refused. `head_end` is where the head ends in `data`, or 0 if its beginning is not known.
+        """
+        head = bytes(self._held_head) + data[:head_end]
+        without_upgrade = UPGRADE_LINE.sub(b"", head)
+        if without_upgrade == head or not head_end:
+            self._refuse(MalformedRequest("CONNECT, or Upgrade behind another request"))
+            return
+        self._held_head.clear()
+        self._parser = self._new_parser()
+        self._feed(without_upgrade + data[head_end:])
 
     def _update_read_deadline(self) -> None:
         """Set the deadline of the part of a request that is under way."""

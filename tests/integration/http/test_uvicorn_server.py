@@ -7,15 +7,27 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
+from datetime import timedelta
 
 import pytest
 from saga_orchestrator.http.app import build_app
 from saga_orchestrator.http.state import AppState
 from saga_orchestrator.http.uvicorn_server import build_server
-from saga_orchestrator.tests.support.in_memory_service import ORDER_STEP_DATA, TIME_LIMIT
+from saga_orchestrator.tests.support.in_memory_service import (
+    ORDER_STEP_DATA,
+    TIME_LIMIT,
+    InMemoryService,
+)
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: saga\r\n\r\n"
 A_SAGA = "019ca945-0a00-7000-8000-000000000101"  # of an id that one can have
+START_BODY = json.dumps(
+    {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
+).encode()
+START = (
+    b"POST /sagas/start HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+) % (len(START_BODY), START_BODY)
 LAST = b"GET /livez HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n\r\n"
 
 
@@ -82,17 +94,9 @@ async def test_malformed_request_is_refused_and_ends_the_connection(port: int) -
 
 @pytest.mark.parametrize("pieces", [1, 3])
 async def test_start_is_answered_however_its_body_arrives(port: int, pieces: int) -> None:
-    body = json.dumps(
-        {"saga_type": "order_processing", "entity_id": 1, "step_data": ORDER_STEP_DATA}
-    )
-    head = (
-        "POST /sagas/start HTTP/1.1\r\nHost: saga\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = (head + body).encode()
     for place in range(pieces):
-        writer.write(_part(request, place, pieces))
+        writer.write(_part(START, place, pieces))
         await writer.drain()
         await asyncio.sleep(0.01)
     async with asyncio.timeout(TIME_LIMIT.total_seconds()):
@@ -103,6 +107,30 @@ async def test_start_is_answered_however_its_body_arrives(port: int, pieces: int
     answer = received.partition(b"\r\n\r\n")
     assert answer[0].startswith(b"HTTP/1.1 200 OK\r\n")
     assert json.loads(answer[2])["status"] == "completed"
+
+
+async def test_start_with_upgrade_is_answered_as_without(port: int) -> None:
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Type"
+
+    head, _, body = (await answers(port, START.replace(b"Content-Type", upgrade))).partition(
+        b"\r\n\r\n"
+    )
+
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert json.loads(body)["status"] == "completed"
+
+
+async def test_start_in_one_packet_with_a_malformed_request_is_refused_and_not_executed(
+    port: int, service: InMemoryService
+) -> None:
+    start = START.replace(b"Connection: close\r\n", b"")
+
+    head, _, body = (await answers(port, start, b"nonsense\r\n\r\n")).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert json.loads(body)["code"] == "malformed-request"
+    await service.driver.drain(timedelta())
+    assert service.participants.sent == []
 
 
 def _part(data: bytes, place: int, pieces: int) -> bytes:

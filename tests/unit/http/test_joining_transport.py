@@ -61,15 +61,19 @@ async def test_held_head_of_an_aborted_connection_is_dropped() -> None:
     assert (below.aborted, below.writes) == (True, [])
 
 
-@given(st.lists(st.sampled_from([HEAD, BODY, b"", b"0\r\n\r\n", None])))
-async def test_bytes_keep_their_order(writes: list[bytes | None]) -> None:
+@given(st.lists(st.sampled_from([HEAD, BODY, b"", b"0\r\n\r\n", [HEAD, BODY], [], None])))
+async def test_bytes_keep_their_order(writes: list[bytes | list[bytes] | None]) -> None:
     transport, below = joined()
 
     for data in writes:  # None: the event loop takes its turn
         if data is None:
             await asyncio.sleep(0)
+        elif isinstance(data, list):
+            transport.writelines(data)
         else:
             transport.write(data)
     transport.close()
 
-    assert below.sent == b"".join(data for data in writes if data is not None)
+    assert below.sent == b"".join(
+        b"".join(data) if isinstance(data, list) else data or b"" for data in writes
+    )

@@ -41,6 +41,7 @@ from .recorded_transport import (
 LIMITS: Final = ConnectionLimits()
 KILOBYTE: Final = 1024
 BODY: Final = POST + b"Content-Length: 3\r\n\r\nabc"
+CHUNKED: Final = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class HeldApp(FixedApp):
@@ -324,15 +325,136 @@ async def test_application_that_waits_for_a_malformed_body_gets_a_disconnect() -
     assert len(app.requests) == 1
 
 
-async def test_upgrade_gets_a_usual_response_and_ends_the_connection() -> None:
-    connection, transport = Server().connect()
+@pytest.mark.parametrize("bad", [b"nonsense\r\n\r\n", POST + b"Transfer-Encoding: gzip\r\n\r\n"])
+@pytest.mark.parametrize("pending", [0, 1, 2])
+async def test_packet_with_a_malformed_request_is_not_passed_on(bad: bytes, pending: int) -> None:
+    server = Server(app := HeldApp())
+    connection, transport = server.connect()
+    for _ in range(pending):
+        connection.data_received(GET)
 
-    connection.data_received(UPGRADE)
-    connection.data_received(b"\x81\x05hello")
+    connection.data_received(BODY + bad)
+    await run_tasks()
+    app.gate.set()
     await run_tasks()
 
-    assert transport.sent.startswith(b"HTTP/1.1 200")
-    assert transport.closed
+    assert problem(transport) == (400, "malformed-request")
+    assert transport.sent.count(b"HTTP/1.1 ") == pending + 1
+    assert [body for _, _, _, body in app.requests] == [b""] * pending
+    assert transport.ended
+
+
+@pytest.mark.parametrize("earlier", [b"", GET])
+@pytest.mark.parametrize(
+    ("begin", "end"), [(BODY[:-1], BODY[-1:] + b"nonsense\r\n\r\n"), (CHUNKED, b"nonsense\r\n")]
+)
+async def test_body_that_ends_in_a_malformed_packet_is_never_complete(
+    earlier: bytes, begin: bytes, end: bytes
+) -> None:
+    server = Server(app := HeldApp())
+    connection, transport = server.connect()
+    connection.data_received(earlier + begin)
+    connection.data_received(end)
+    app.gate.set()
+    await run_tasks()
+
+    assert len(app.requests) == bool(earlier)
+    assert problem(transport) == (400, "malformed-request")
+    assert transport.sent.count(b"HTTP/1.1 ") == bool(earlier) + 1
+    assert transport.closed  # the application gets a disconnect instead of the rest
+    connection.connection_lost(None)
+    await run_tasks()
+
+
+@pytest.mark.parametrize("size", [1, 20, 100, 1000])
+@pytest.mark.parametrize("earlier", [[], [GET], [BODY[:-1], BODY[-1:]], [b"\r\n"]])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\r\n",
+        b"Content-Length: 13\r\n\r\n\r\nUpgrade: a\r\n"[:-1],
+        b"Transfer-Encoding: chunked\r\n\r\nd\r\n\r\nUpgrade: a\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_request_with_upgrade_is_served_as_without(
+    body: bytes, earlier: list[bytes], size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def serve(request: bytes) -> tuple[bytes, bool, object]:
+        connection, transport = Server(app := FixedApp()).connect()
+        packets = [request[start : start + size] for start in range(0, len(request), size)]
+        for packet in [*earlier, *packets, GET]:
+            connection.data_received(packet)
+            await run_tasks()
+        return transport.sent, transport.closed, app.requests
+
+    upgrade = b"uPGRADE:h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: websocket\r\n"
+
+    with_upgrade, without = await serve(POST + upgrade + body), await serve(POST + body)
+
+    assert with_upgrade == without
+    assert caplog.records == []  # a client could fill the log
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [b"CONNECT saga:80 HTTP/1.1\r\n\r\n"],
+        [b"CONNECT saga:80 HTTP/1.1\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n"],
+        [BODY + UPGRADE],
+        [UPGRADE * 2],
+        [BODY[:-1], BODY[-1:] + UPGRADE],
+    ],
+)
+async def test_upgrade_that_cannot_be_ignored_is_refused(packets: list[bytes]) -> None:
+    connection, transport = Server(app := FixedApp()).connect()
+
+    for packet in packets:
+        connection.data_received(packet)
+
+    await run_tasks()
+    assert problem(transport) == (400, "malformed-request")
+    assert len(transport.writes) == 1
+    assert app.requests == []
+    transport.close()
+    connection.connection_lost(None)
+    await run_tasks()
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [UPGRADE[:-20], UPGRADE[-20:] + BODY],
+        [POST + b"X-A: ", UPGRADE],  # the last packet alone would be a request
+        [POST + b"X-A: ", UPGRADE[:9], UPGRADE[9:]],
+    ],
+)
+async def test_upgrade_in_a_head_that_began_behind_another_request_is_refused(
+    packets: list[bytes],
+) -> None:
+    connection, transport = Server(app := FixedApp()).connect()
+
+    for packet in [GET + packets[0], *packets[1:]]:
+        connection.data_received(packet)
+    await run_tasks()
+
+    assert problem(transport) == (400, "malformed-request")
+    assert transport.sent.count(b"HTTP/1.1 ") == 2
+    assert len(app.requests) == 1
+
+
+async def test_head_that_has_begun_is_not_cut_off_by_the_keep_alive_limit() -> None:
+    server = Server(app := FixedApp())
+    connection, transport = server.connect()
+    connection.data_received(GET)
+    await run_tasks()
+
+    server.clock.advance(74)
+    connection.data_received(GET[:9])
+    server.clock.advance(5)
+    connection.data_received(GET[9:])
+    await run_tasks()
+
+    assert (len(app.requests), transport.closed) == (2, False)
 
 
 @pytest.mark.parametrize("idle", ["silent", "half sent", "served"])
