@@ -66,6 +66,9 @@ class FairSemaphore:
             raise
         finally:
             self.waiting -= 1
+            if not self.waiting:
+                # What is left in the queues is cancelled. Dropped here, it costs no release.
+                self._queue = self._backlog = None
 
     def release(self) -> None:
         """Hand the semaphore to the next waiter directly, so that no other task gets in between."""

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 import threading
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -110,6 +111,32 @@ async def test_semaphore_count_survives_a_storm_of_cancellations(seed: int) -> N
 
     assert most <= limit
     assert (turns.acquired, turns.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("in_backlog", [False, True])
+async def test_cancelled_waiters_are_not_kept(
+    in_backlog: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, waiters = asyncio.get_running_loop(), weakref.WeakSet[asyncio.Future[Any]]()
+
+    def create_future() -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.Future(loop=loop)
+        waiters.add(future)
+        return future
+
+    monkeypatch.setattr(loop, "create_future", create_future)
+    turns, most = FairSemaphore(1), 0
+    for _ in range(10):
+        assert turns.try_acquire()
+        waiting = asyncio.create_task(turns.acquire(in_backlog=in_backlog))
+        await settle()
+        waiting.cancel()
+        await settle()
+        turns.release()
+        gc.collect()
+        most = max(most, len(waiters))
+
+    assert most <= 1
 
 
 SECONDS = 0.01
