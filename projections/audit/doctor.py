@@ -81,10 +81,16 @@ class Doctor:
     async def _audit_shard(
         self, shard_id: int, head: Head, checkpoint: int
     ) -> AsyncIterator[AuditFinding]:
-        _, bad = await verify_shard(self._log, shard_id, head.seq)
+        reached, bad = await verify_shard(self._log, shard_id, head.seq)
         if bad is not None:
             detail = f"the chain of shard {shard_id} breaks at seq {bad.seq}"
             yield _violation(Invariant.LOG_HAS_NO_GAPS, bad.stream_id, detail, bad.version)
+        elif reached != head:
+            detail = (
+                f"the chain of shard {shard_id} leads to seq {reached.seq}, and not to the event"
+                f" that was its last one when the audit began, seq {head.seq}"
+            )
+            yield _violation(Invariant.LOG_HAS_NO_GAPS, shard_stream(shard_id), detail)
         async for audits in self._saga_audits(shard_id, head):
             for audit in audits:
                 for finding in audit.findings():

@@ -11,7 +11,7 @@ from random import Random
 import psycopg
 import pytest
 from msgspec import structs
-from saga_orchestrator.eventstore.event import NewEvent, StreamId
+from saga_orchestrator.eventstore.event import NewEvent, StreamId, shard_stream
 from saga_orchestrator.eventstore.postgres.binary_arrays import event_parameters, head_parameters
 from saga_orchestrator.eventstore.postgres.connection import connect
 from saga_orchestrator.eventstore.postgres.event_log import PostgresLog
@@ -261,6 +261,21 @@ async def test_removed_event_is_noticed(installation: Installation) -> None:
 
     assert {code for code, _, _ in violations} == {"I9"}
     assert ("I9", saga_id, 4) in violations
+
+
+@pytest.mark.parametrize("lost", ["a later event", "the same place"])
+async def test_shard_that_does_not_lead_to_its_head_is_found(
+    installation: Installation, lost: str
+) -> None:
+    heads = dict(await installation.log.heads())
+    shard_id, head = max(heads.items(), key=lambda item: item[1].seq)
+    forged = head._replace(hash=bytes(32))
+    heads[shard_id] = forged._replace(seq=head.seq + 1) if lost == "a later event" else forged
+    doctor = Doctor(installation.log, installation.readers, heads, installation.context())
+
+    findings = [finding async for finding in doctor.findings()]
+
+    assert codes_of(findings) == [("I9", shard_stream(shard_id), None)]
 
 
 async def test_saga_with_two_idempotency_keys_is_found(installation: Installation) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from saga_orchestrator.eventstore.memory import InMemoryLog
-from saga_orchestrator.projections.audit.chain import EVENTS_PER_READ, verify_log
+from saga_orchestrator.projections.audit.chain import EVENTS_PER_READ, verify_log, verify_shard
 from saga_orchestrator.tests.support.event_builders import NOON, make_event, make_stream_id
 
 SHARD = 7
@@ -68,3 +68,15 @@ async def test_empty_log_is_sound() -> None:
     audit = await verify_log(InMemoryLog())
 
     assert (audit.events, audit.first_bad) == (0, None)
+
+
+@pytest.mark.parametrize("up_to", [0, 1, EVENTS_PER_READ, EVENTS_PER_READ + 1])
+async def test_events_after_the_last_wanted_one_are_not_verified(
+    log: InMemoryLog, up_to: int
+) -> None:
+    events = log.store.shards[SHARD]
+    events[up_to] = events[up_to]._replace(hash=bytes(32))
+
+    head, bad = await verify_shard(log, SHARD, up_to)
+
+    assert (head.seq, bad) == (up_to, None)
