@@ -14,6 +14,7 @@ from ..step_state import StepState
 from .call_results import event_for_stopped_step
 from .decision import DecisionBuilder
 
+FAILED = StepStatus.COMPENSATION_FAILED
 COMPENSATED_STATUSES = frozenset({StepStatus.COMPENSATED, StepStatus.RESOLVED})
 UNSETTLED_STATUSES = frozenset({StepStatus.BACKING_OFF, StepStatus.WAITING})
 WAITING_STATUSES = frozenset({StepStatus.WAITING, StepStatus.COMPENSATION_BACKING_OFF})
@@ -30,11 +31,9 @@ def continue_compensation(builder: DecisionBuilder) -> None:
         or not statuses.isdisjoint(WAITING_STATUSES)
     ):
         return
-    has_failed = StepStatus.COMPENSATION_FAILED in statuses
-    failed = [step for step, state in saga.steps if _has_failed(state)] if has_failed else []
-    if has_failed and (again := _next_requested_retry(builder)) is not None:
-        builder.call(again, Direction.COMPENSATION)
-    elif any(_stops_on_failure(step) for step in failed):
+    failed = saga.steps_in(FAILED) if FAILED in statuses else []
+    is_retried = any(_is_retried(saga.state.step(step.name)) for step in failed)
+    if not is_retried and any(_stops_on_failure(step) for step in failed):
         _park_on_failures(builder, failed)
     elif (step := _next_to_compensate(builder)) is not None:
         builder.call(step, Direction.COMPENSATION)
@@ -67,33 +66,29 @@ def _record_implied_compensation(builder: DecisionBuilder) -> bool:
     return False
 
 
-def _has_failed(state: StepState) -> bool:
-    """True of a failed compensation that no operator retries."""
-    return state.status is StepStatus.COMPENSATION_FAILED and not state.compensation_retry_requested
+def _is_retried(state: StepState) -> bool:
+    """True of a failed compensation that an operator retries."""
+    return state.status is FAILED and state.compensation_retry_requested
 
 
 def _stops_on_failure(step: Step) -> bool:
     return step.compensation is None or step.compensation.on_failure is OnFailure.PARK
 
 
-def _next_requested_retry(builder: DecisionBuilder) -> Step | None:
-    """Return the last finished of the steps whose compensation an operator retries."""
-    saga = builder.saga
-    again = (
-        name
-        for name in reversed(saga.state.finished)
-        if saga.state.steps[name].compensation_retry_requested
-    )
-    name = next(again, None)
-    return None if name is None else saga.definition.by_name[name]
-
-
 def _next_to_compensate(builder: DecisionBuilder) -> Step | None:
+    """R3: return the last finished step that still stands or whose compensation is retried.
+
+    A retry does not change the order. R5: nothing is called before a failed compensation of a later
+    step that stops the others, and that is not retried.
+    """
     saga = builder.saga
     for name in reversed(saga.state.finished):
-        step = saga.definition.by_name[name]
-        if step.is_compensatable and saga.needs_compensation(step):
+        step, state = saga.definition.by_name[name], saga.state.steps[name]
+        stands = step.is_compensatable and saga.needs_compensation(step)
+        if stands or _is_retried(state):
             return step
+        if state.status is FAILED and _stops_on_failure(step):
+            return None
     return None
 
 

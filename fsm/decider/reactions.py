@@ -75,8 +75,12 @@ def call_completed(builder: DecisionBuilder, completed: CallCompleted) -> None:
 
 
 def _or_early_callback(state: StepState, event: StepFact) -> StepFact:
-    """Return the event of an earlier callback if the result of the call is inconclusive."""
-    if state.early_callback is None or not isinstance(event, StepUnknown | StepNotSent):
+    """R6: return the event of an earlier callback if the result of the call is inconclusive.
+
+    That an attempt was not executed is inconclusive, too: the callback was recorded first.
+    """
+    inconclusive = isinstance(event, StepUnknown | StepNotSent | StepConfirmedNotExecuted)
+    if state.early_callback is None or not inconclusive:
         return event
     return event_for_callback(state.early_callback, event.attempt)
 

@@ -32,8 +32,9 @@ from ..events import (
     StepUnknown,
     WaitStarted,
 )
+from ..step_state import DOES_NOT_CONSUME_ATTEMPT
 from .calls import passes_pivot
-from .history import History
+from .history import History, HistoryEntry
 from .violation import Breach
 
 
@@ -108,8 +109,10 @@ def deadlines_hold(history: History) -> Iterator[Breach]:
 
     After the deadline nothing begins, unless a pivot is uncertain or has passed. The deadline is
     put off by as long as the saga is paused, and lifted if an operator unparks the saga after it.
+    Repeated calls whose time is not in the log are not judged.
     """
     pivots, clock, passed = _UncertainPivots(history.definition), _DeadlineClock(), False
+    before = history.entries[0]
     for entry in history.entries:
         event, at = entry.event, entry.recorded_at
         clock.apply(event, at)
@@ -120,9 +123,28 @@ def deadlines_hold(history: History) -> Iterator[Breach]:
                 entry.version, f"compensated at {at}, before its deadline {clock.deadline}"
             )
         begins = isinstance(event, StepCalled | WaitStarted)
+        begins = begins and not _may_have_left_earlier(before, entry)
         if begins and clock.is_over(at) and not (passed or pivots.open):
             yield Breach(entry.version, f"{entry} at {at}, after the deadline {clock.deadline}")
         pivots.apply(event)
+        before = entry
+
+
+def _may_have_left_earlier(before: HistoryEntry, entry: HistoryEntry) -> bool:
+    """True of a repeated call that may have left at another time than it was recorded.
+
+    A repetition without news is recorded with the next event of the saga, right after the back-off
+    that it follows, and both get the time of that event. One that is recorded when it leaves has
+    its own time, later than that of its back-off.
+    """
+    if before.recorded_at != entry.recorded_at:
+        return False
+    match before.event, entry.event:
+        case StepBackedOff() as back_off, StepCalled(step=step, attempt=attempt):
+            repeats = (back_off.step, back_off.attempt) == (step, attempt)
+            return repeats and back_off.outcome in DOES_NOT_CONSUME_ATTEMPT
+        case _:
+            return False
 
 
 @dataclass(slots=True)
@@ -163,7 +185,8 @@ class _UncertainPivots:
     """The pivots whose outcome decides whether the saga may be compensated.
 
     `open` are those that are called, waited for or may have happened. A pivot that has succeeded
-    stays among them. A rejection settles a busy attempt, and no unknown one.
+    stays among them. A rejection settles a busy attempt, and no unknown one, and not the one of a
+    call that a crash interrupted and that was sent again: the first may have taken effect.
     """
 
     def __init__(self, definition: Definition) -> None:
@@ -184,6 +207,8 @@ class _UncertainPivots:
                 self._mark_uncertain(step)
             case StepBackedOff(step=step) if event.resent or event.outcome is Outcome.UNKNOWN:
                 self._mark_uncertain(step)
+            case StepRejected(step=step, resent=True):
+                self._mark_uncertain(step)
             case StepBackedOff(step=step, outcome=Outcome.BUSY):
                 self.open.add(step)
                 self._busy.add(step)
@@ -193,7 +218,7 @@ class _UncertainPivots:
                 self._mark_not_executed(step)
             case StepResolved(step=step, verdict=Resolution.NOT_DONE):
                 self._mark_not_executed(step)
-            case StepRejected(step=step) if not (event.resent or step in self._uncertain):
+            case StepRejected(step=step) if step not in self._uncertain:
                 self.open.discard(step)
             case _:
                 pass

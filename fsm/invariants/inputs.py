@@ -13,6 +13,7 @@ from ..events import (
     LateReplyIgnored,
     SagaAbandoned,
     SignalReceived,
+    StepConfirmedNotExecuted,
     StepNotSent,
     StepRejected,
     StepSucceeded,
@@ -23,6 +24,8 @@ from ..state import SagaState
 from ..step_state import UNTOUCHED
 from .history import History
 from .violation import Breach
+
+INCONCLUSIVE = (StepUnknown, StepNotSent, StepConfirmedNotExecuted)
 
 
 def signals_count_once(history: History) -> Iterator[Breach]:
@@ -46,7 +49,8 @@ def signals_count_once(history: History) -> Iterator[Breach]:
 def callbacks_decide(history: History) -> Iterator[Breach]:
     """Rule R6. An early callback decides if the reply to its call is inconclusive.
 
-    Such a step never ends as unknown or not sent while the saga runs.
+    Such a step never ends as unknown or not sent while the saga runs. No later status query finds
+    that it was not executed, so that it could be called again: the callback came first.
     """
     if any(isinstance(entry.event, SagaAbandoned) for entry in history.entries):
         return
@@ -57,7 +61,7 @@ def callbacks_decide(history: History) -> Iterator[Breach]:
                 return
             case CallbackReceived(step=step):
                 early.add(step)
-            case StepUnknown(step=step) | StepNotSent(step=step) if step in early:
+            case event if isinstance(event, INCONCLUSIVE) and event.step in early:
                 yield Breach(entry.version, f"{entry}, and a callback had reported its outcome")
             case StepSucceeded(step=step) | StepRejected(step=step):
                 early.discard(step)

@@ -38,6 +38,7 @@ from saga_orchestrator.fsm.testing import (
 
 COMPENSATE, RETRY, PAUSE, RESUME = "compensate", "retry", "pause", "resume"
 DEADLINE = "the deadline passes"
+DEADLINE_IN_CALL = "the deadline passes before the reply"
 RESOLVE = "an operator says what has happened"
 CRASHES = ["a crash before it arrives", "a crash after it arrived"]
 CALLBACKS = ["a callback says no", "a callback says done"]
@@ -91,6 +92,10 @@ class ScriptedSaga:
             self._resolve()
         elif word == DEADLINE:
             self._wake(self.process.saga.state.deadline)
+        elif word == DEADLINE_IN_CALL:
+            self._await_call()
+            if self.process.in_flight:
+                self.now = max(self.now, self.process.saga.state.deadline or self.now)
         elif word in CALLBACKS:
             self._call_back(done=word == CALLBACKS[1])
         elif word in CRASHES:
@@ -123,9 +128,12 @@ class ScriptedSaga:
         for step in self.participants.callback_candidates(calls):
             self.process.handle(self.participants.send_callback(step, done=done), now=self.now)
 
-    def _answer(self, behavior: str) -> None:
+    def _await_call(self) -> None:
         if not self.process.in_flight:
             self._wake(next_wakeup(self.process.saga))
+
+    def _answer(self, behavior: str) -> None:
+        self._await_call()
         if not self.process.in_flight:
             return
         sent = self.process.in_flight[0]

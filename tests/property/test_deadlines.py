@@ -14,6 +14,7 @@ from saga_orchestrator.tests.property.scripted_saga import (
     COMPENSATE,
     CRASHES,
     DEADLINE,
+    DEADLINE_IN_CALL,
     PAUSE,
     RESOLVE,
     RESUME,
@@ -56,6 +57,47 @@ def test_deadlines_and_requests_violate_no_invariant(
     definition: Definition, words: list[str]
 ) -> None:
     scripted = ScriptedSaga(definition)
+
+    scripted.play(words)
+
+    scripted.come_to_rest()
+
+
+@settings(max_examples=3 * settings().max_examples)
+@given(
+    st.sampled_from(DEFINITIONS),
+    st.integers(0, 5),
+    st.sampled_from([ParticipantBehavior.BUSY, ParticipantBehavior.THROTTLED]),
+    st.lists(st.sampled_from([*BEHAVIORS, DEADLINE_IN_CALL, DEADLINE_IN_CALL]), max_size=5),
+)
+def test_repeated_call_during_which_the_deadline_passes_violates_no_invariant(
+    definition: Definition, times: int, again: ParticipantBehavior, words: list[str]
+) -> None:
+    scripted = ScriptedSaga(definition)
+
+    scripted.play([*[again] * times, *words])
+
+    scripted.come_to_rest()
+
+
+@settings(max_examples=3 * settings().max_examples)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                ParticipantBehavior.DONE,
+                ParticipantBehavior.REJECTED,
+                ParticipantBehavior.NOT_SENT,
+                RETRY,
+                COMPENSATE,
+                *CRASHES,
+            ]
+        ),
+        max_size=6,
+    )
+)
+def test_pivot_that_is_sent_again_after_a_crash_violates_no_invariant(words: list[str]) -> None:
+    scripted = ScriptedSaga(define("pay pivot attempts=3", "ship"))
 
     scripted.play(words)
 

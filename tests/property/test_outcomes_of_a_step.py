@@ -29,6 +29,7 @@ CASES: list[tuple[Definition, list[str]]] = [  # each with what happens before t
 ACCEPTING: list[tuple[Definition, list[str]]] = [
     (define("book", "pay callback attempts=2"), [ParticipantBehavior.DONE]),
     (define("pay pivot callback attempts=1", "ship"), []),
+    (define("pay pivot callback status attempts=3", "ship"), []),
 ]
 BEHAVIORS = [
     ParticipantBehavior.RESPONSE_LOST,

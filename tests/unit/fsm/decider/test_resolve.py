@@ -164,6 +164,43 @@ def test_a_retry_of_one_of_two_failed_compensations_leaves_the_other_alone(
     case.then_status("parked", **{named: "compensated", other: "compensation_failed"})
 
 
+def done_after_all(words: str = "") -> Scenario:
+    """Return a saga whose first compensation has failed, and whose rejected step was done."""
+    case = all_done(given(define("book", f"pay {words}")), "book")
+    case = case.when(action_answer("pay", REJECTED)).when(compensation_answer("book", REJECTED))
+    return case.when(found("pay", "done")).then_calls().then_status("parked")
+
+
+@pytest.mark.parametrize("retry", [Retry(), Retry(step="book")])
+def test_retry_compensates_a_later_step_that_was_done_after_all_first(retry: Retry) -> None:
+    """R3: a retry, also of one step, does not change the order."""
+    case = done_after_all().when(retry).then_calls("undo pay#1")
+
+    case = case.when(compensation_answer("pay", DONE)).then_calls("undo book#2")
+    case.when(compensation_answer("book", DONE, attempt=2)).then_status("compensated")
+
+
+def test_retried_compensation_waits_for_a_later_one_that_fails_and_stops_it() -> None:
+    """R5."""
+    case = done_after_all().when(Retry(step="book")).when(compensation_answer("pay", REJECTED))
+
+    case = case.then_calls().then_status("parked", pay="compensation_failed")
+    case.when(Retry(step="book")).then_refused(NotAllowed, "it would park again")
+    case.when(Retry(step="pay")).then_calls("undo pay#2").when(
+        compensation_answer("pay", DONE, attempt=2)
+    ).then_calls("undo book#2")
+    case.when(found("pay", "undone")).then_calls("undo book#2")
+    case.when(found("book", "undone")).when(Retry()).then_calls("undo pay#2").when(
+        compensation_answer("pay", DONE, attempt=2)
+    ).then_status("compensated", book="resolved")
+
+
+def test_retried_compensation_follows_a_later_one_that_fails_and_does_not_stop_it() -> None:
+    case = done_after_all("continue").when(Retry(step="book"))
+
+    case.when(compensation_answer("pay", REJECTED)).then_calls("undo book#2")
+
+
 def test_resolution_of_a_failed_compensation_leaves_alone_one_that_stops() -> None:
     case = given(define("book", "pay", "seat continue", "last"))
     case = all_done(case, "book", "pay", "seat").when(action_answer("last", REJECTED))

@@ -16,12 +16,13 @@ from saga_orchestrator.fsm.events import (
     StepSucceeded,
     StepUnknown,
 )
-from saga_orchestrator.fsm.inputs import StepCallback, TimerFired
+from saga_orchestrator.fsm.inputs import Cancel, StepCallback, TimerFired
 from saga_orchestrator.fsm.instructions import next_wakeup
 from saga_orchestrator.fsm.testing import (
     ACCEPTED,
     DONE,
     NOON,
+    NOT_DONE,
     NOT_SENT,
     REJECTED,
     UNKNOWN,
@@ -31,6 +32,7 @@ from saga_orchestrator.fsm.testing import (
     callback_failed,
     define,
     given,
+    status_answer,
 )
 from saga_orchestrator.tests.unit.fsm.decider.scenarios import ASKED, MINUTE, all_done, all_undone
 
@@ -129,6 +131,28 @@ def test_an_early_callback_decides_where_the_last_reply_is_lost(lost: CallOutcom
     case.when(callback_failed("pay", "declined")).when(action_answer("pay", lost)).then_calls(
         "undo book#1"
     )
+
+
+def test_done_callback_decides_over_a_later_status_query_that_finds_nothing() -> None:
+    """R6: the pivot is not called again, and a cancel comes too late."""
+    case = given(define("pay pivot callback status attempts=3", "ship"))
+    case = case.when(action_answer("pay", UNKNOWN)).when(callback_done("pay", 7))
+    case = case.when(TimerFired(), after=MINUTE).then_calls("status pay#1")
+
+    for asked in (case, case.when(Cancel())):
+        asked.when(status_answer("pay", NOT_DONE)).then(
+            StepSucceeded(step="pay", attempt=1, output=7), StepCalled(step="ship", attempt=1)
+        )
+
+
+def test_failed_callback_decides_over_a_later_status_query_that_finds_nothing() -> None:
+    """R3: an earlier attempt was unknown, so the step is compensated."""
+    case = given(define("pay callback status attempts=3", "ship"))
+    case = case.when(action_answer("pay", UNKNOWN)).when(callback_failed("pay", "declined"))
+    case = case.when(TimerFired(), after=MINUTE).then_calls("status pay#1")
+
+    case = case.when(status_answer("pay", NOT_DONE)).then_calls("undo pay#1")
+    assert case.events[0] == StepRejected(step="pay", attempt=1, error="declined")
 
 
 def test_a_callback_while_the_step_backs_off_is_kept_too() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import pytest
+from saga_orchestrator.fsm.call_outcome import Outcome
 from saga_orchestrator.fsm.events import (
     Cause,
     CompensationFailed,
@@ -16,10 +17,12 @@ from saga_orchestrator.fsm.events import (
     SagaPaused,
     SagaResumed,
     SagaUnparked,
+    StepBackedOff,
     StepResolved,
     WaitStarted,
 )
 from saga_orchestrator.fsm.invariants.compensation_start import deadlines_hold, pivots_hold
+from saga_orchestrator.fsm.step_state import DOES_NOT_CONSUME_ATTEMPT
 from saga_orchestrator.fsm.testing import NOON, define
 from saga_orchestrator.tests.unit.fsm.invariants.histories import (
     called,
@@ -47,6 +50,35 @@ def breaches(*events: Timed) -> list[int | None]:
 def test_step_that_begins_after_the_deadline_is_a_breach(begins: Event) -> None:
     assert breaches((begins, DEADLINE - SECOND)) == []
     assert breaches((begins, DEADLINE)) == [2]
+
+
+def backed_off(outcome: Outcome) -> StepBackedOff:
+    return StepBackedOff(step="book", attempt=1, outcome=outcome, error="", until=NOON)
+
+
+@pytest.mark.parametrize("outcome", DOES_NOT_CONSUME_ATTEMPT)
+def test_repetition_that_is_recorded_with_a_later_event_may_have_left_before_the_deadline(
+    outcome: Outcome,
+) -> None:
+    """It gets the time of that event, and so does its back-off."""
+    late: list[Timed] = [(backed_off(outcome), DEADLINE), (called("book"), DEADLINE)]
+    assert breaches((called("book"), NOON), *late) == []
+
+    on_time: list[Timed] = [(backed_off(outcome), DEADLINE - SECOND), (called("book"), DEADLINE)]
+    assert breaches((called("book"), NOON), *on_time) == [4]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "begins"),
+    [(Outcome.BUSY, called("ship")), (Outcome.BUSY, called("book", 2)),
+     (Outcome.UNKNOWN, called("book", 2)), (Outcome.NOT_SENT, called("book"))],
+)  # fmt: skip
+def test_call_that_is_no_repetition_leaves_when_it_is_recorded(
+    outcome: Outcome, begins: Event
+) -> None:
+    assert breaches(
+        (called("book"), NOON), (backed_off(outcome), DEADLINE), (begins, DEADLINE)
+    ) == [4]
 
 
 def test_deadline_that_is_not_over_turns_nothing_back() -> None:

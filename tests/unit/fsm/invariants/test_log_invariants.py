@@ -69,6 +69,8 @@ DOUBTED = StepUnknown(step="pay", attempt=1, error="")
 ACCEPTED = StepAccepted(step="book", attempt=1, until=NOON)
 BOOK_LOST = replace_struct(LOST, step="book")
 REPORTED = CallbackReceived(step="book", done=True)
+SENT_AGAIN = replace_struct(rejected("pay"), resent=True)
+PAY_PARKED = SagaParked(reason="", not_done=("pay", "ship"))
 NONE_DONE = SagaParked(reason="", not_done=("book", "pay", "ship"))
 TRIP_PARKED = SagaParked(reason="", not_done=("trip", "pay", "ship"))
 BUSY = replace_struct(THROTTLED, outcome=Outcome.BUSY)
@@ -135,6 +137,13 @@ KEPT: dict[str, tuple[Definition, list[Event]]] = {
         [called("book"), done("book"), called("pay"), LOST, StatusQueried(step="pay", attempt=1),
          StepUnknown(step="pay", attempt=2, error="no answer"), BACK, undo("pay"), undone("pay"),
          undo("book"), undone("book"), SagaCompensated()],
+    ),
+    "a retry and a request after the rejection of a pivot that was sent again": (
+        PIVOTAL,
+        [*BOTH[:3], SENT_AGAIN, PAY_PARKED, SagaUnparked(back=False), called("pay", 2),
+         rejected("pay", 2), PAY_PARKED, SagaUnparked(back=False), called("pay", 3),
+         StepBackedOff(step="pay", attempt=3, outcome=Outcome.NOT_SENT, error="", until=NOON),
+         CompensationRequested(), called("pay", 4)],
     ),
     "an early callback that is contradicted": (
         define("pay callback"),
@@ -504,6 +513,11 @@ BROKEN: dict[str, Case] = {
         [*BOTH[:3], LOST, called("pay", 2), rejected("pay", 2), BACK, undo("book")],
         [("R4", 8)],
     ),
+    "R4: a turn after the rejection of a pivot that was sent again": (
+        PIVOTAL,
+        [*BOTH[:3], SENT_AGAIN, BACK, undo("book")],
+        [("R4", 6)],
+    ),
     "R4: a call after a failure": (
         BESIDE,
         [called("book"), called("pay"), rejected("pay"), done("book"), called("ship")],
@@ -537,6 +551,13 @@ BROKEN: dict[str, Case] = {
         [called("pay"), CallbackReceived(step="pay", done=True),
          StepUnknown(step="pay", attempt=1, error="no answer"), BACK, undo("pay")],
         [("R6", 4)],
+    ),
+    "R6: a callback that does not prevent another call": (
+        define("pay callback status"),
+        [called("pay"), LOST, CallbackReceived(step="pay", done=True),
+         StatusQueried(step="pay", attempt=1),
+         StepConfirmedNotExecuted(step="pay", attempt=1, error=""), called("pay", 2)],
+        [("R6", 6)],
     ),
     "a call in a pause of the operator after that of the parent": (
         TWO,
