@@ -40,6 +40,7 @@ from .forward import is_about_to_turn, is_overdue
 RESTARTED = "the service restarted before the reply arrived"
 # In events that former versions have recorded.
 FORMER_RESTARTED = "the service was restarted before its answer came"
+INCONCLUSIVE = (StepUnknown, StepNotSent, StepConfirmedNotExecuted)
 
 
 def call_completed(builder: DecisionBuilder, completed: CallCompleted) -> None:
@@ -79,8 +80,7 @@ def _or_early_callback(state: StepState, event: StepFact) -> StepFact:
 
     That an attempt was not executed is inconclusive, too: the callback was recorded first.
     """
-    inconclusive = isinstance(event, StepUnknown | StepNotSent | StepConfirmedNotExecuted)
-    if state.early_callback is None or not inconclusive:
+    if state.early_callback is None or not isinstance(event, INCONCLUSIVE):
         return event
     return event_for_callback(state.early_callback, event.attempt)
 
