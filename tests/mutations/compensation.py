@@ -74,6 +74,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         rule="R3",
+        effect="a retried compensation comes before that of a later step",
+        file="fsm/decider/compensation.py",
+        old="if stands or _is_retried(state):",
+        new="if _is_retried(state) or stands > any(_is_retried(other) for _, other in saga.steps):",
+        property=BACK,
+    ),
+    Mutation(
+        rule="R3",
         effect="a busy attempt counts as not sent when compensation starts",
         file="fsm/step_state.py",
         old="return self.is_uncertain or self.was_busy or said_done",

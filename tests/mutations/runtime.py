@@ -99,8 +99,16 @@ MUTATIONS: Final = (
         rule="R6",
         effect="an early callback is dropped",
         file="fsm/decider/reactions.py",
-        old="if state.early_callback is None or not isinstance(event, StepUnknown | StepNotSent):",
+        old="if state.early_callback is None or not isinstance(event, INCONCLUSIVE):",
         new="if event:",
+        property=ATTEMPTS,
+    ),
+    Mutation(
+        rule="R6",
+        effect="a status query decides over an early callback",
+        file="fsm/decider/reactions.py",
+        old="INCONCLUSIVE = (StepUnknown, StepNotSent, StepConfirmedNotExecuted)",
+        new="INCONCLUSIVE = (StepUnknown, StepNotSent)",
         property=ATTEMPTS,
     ),
     Mutation(
