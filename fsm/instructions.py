@@ -326,7 +326,10 @@ def _saga_timer(saga: Saga) -> datetime | None:
     """Return the time of the scheduled start, or of the deadline."""
     state = saga.state
     if state.status is RUNNING:
-        return None if saga.pivot_is_uncertain else state.deadline
+        # A deadline that has passed is enforced once the interrupted calls are settled.
+        is_past = state.deadline is not None and state.deadline <= state.updated_at
+        waits = saga.pivot_is_uncertain or (is_past and bool(state.reply_deadlines))
+        return None if waits else state.deadline
     return state.start_at if state.status is SagaStatus.PENDING else None
 
 

@@ -99,11 +99,14 @@ def timer_fired(builder: DecisionBuilder) -> None:
         return
     if state.status is SagaStatus.PENDING and state.start_at and state.start_at <= builder.now:
         builder.record(ScheduledStartReached())
-    if is_overdue(builder):
+    overdue = is_overdue(builder)
+    if overdue and not builder.saga.pivot_succeeded:
         return  # nothing new is sent; the deadline is enforced by what follows
     for name, deadline in sorted(state.reply_deadlines.items()):
         if deadline <= builder.now:
             _reply_deadline_reached(builder, builder.saga.definition[name])
+    if overdue:
+        return  # the saga parks once no call is in flight
     for step, due in builder.saga.steps:
         if due.next_attempt_at is not None and due.next_attempt_at <= builder.now:
             _step_timer_fired(builder, step, due)

@@ -218,7 +218,7 @@ MUTATIONS: Final = (
         rule="R8",
         effect="a deadline has no wake-up",
         file="fsm/instructions.py",
-        old="return None if saga.pivot_is_uncertain else state.deadline",
+        old="return None if waits else state.deadline",
         new="return None",
         property=RULES,
     ),

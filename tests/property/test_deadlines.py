@@ -5,6 +5,7 @@ After that the saga only goes forward; while the pivot is uncertain, both wait f
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from saga_orchestrator.fsm.definitions.definition import Definition
@@ -139,5 +140,17 @@ def test_verdict_about_an_unknown_pivot_violates_no_invariant(words: list[str]) 
     scripted = ScriptedSaga(RESOLVABLE)
 
     scripted.play(words)
+
+    scripted.come_to_rest()
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS)
+def test_interrupted_call_is_settled_after_a_deadline_that_waited_for_the_pivot(
+    definition: Definition,
+) -> None:
+    scripted = ScriptedSaga(definition)
+    lost = ParticipantBehavior.RESPONSE_LOST
+
+    scripted.play([lost, DEADLINE, lost, COMPENSATE, CRASHES[1]])
 
     scripted.come_to_rest()
