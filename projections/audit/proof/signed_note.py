@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -152,7 +151,7 @@ class Ed25519Verifier:
         key_id, _, encoded = rest.partition("+")
         try:
             raw = b64decode(encoded, validate=True)
-        except Base64Error:
+        except ValueError:
             raw = b""
         if not KEY_NAME.fullmatch(name) or len(raw) != 33 or raw[0] != ED25519:
             raise ValueError("a verifier key is written as name+id+key, with an Ed25519 key")
@@ -182,7 +181,7 @@ def _parse_signature(line: str) -> Signature:
     parts = SIGNATURE_LINE.fullmatch(line)
     try:
         raw = b64decode(parts[2], validate=True) if parts else b""
-    except Base64Error:
+    except ValueError:
         raw = b""
     if not parts or len(raw) <= KEY_ID_BYTES:
         raise InvalidNote("a line below the text is no signature")
